@@ -1,0 +1,73 @@
+/**
+ * Builds dist: one bundle per entry, with what they share in chunks (so that there is one copy of the error class), and
+ * declarations. It is built beside dist and swapped in when complete: a failed build leaves the last one alone.
+ */
+import { chmodSync, existsSync, renameSync, rmSync, utimesSync } from 'node:fs'
+import { join } from 'node:path'
+import { rolldown } from 'rolldown'
+import { esmExternalRequirePlugin } from 'rolldown/plugins'
+import { builtins, bundleOptions, dependencies } from './bundle.mjs'
+import { tool } from './command.mjs'
+import { commandEntry, libraryEntries, root } from './entries.mjs'
+import { noticesPlugin } from './notices.mjs'
+
+const started = new Date()
+const entries = [...libraryEntries, commandEntry]
+const dist = join(root, 'dist')
+const fresh = join(root, `.dist-${process.pid}`)
+
+try {
+  requireSources()
+  await writeDeclarations()
+  await writeBundles()
+  date()
+  rmSync(dist, { recursive: true, force: true })
+  renameSync(fresh, dist)
+} catch (error) {
+  console.error(`The build failed: ${error.message}`)
+  process.exitCode = 1
+} finally {
+  rmSync(fresh, { recursive: true, force: true })
+}
+
+function requireSources() {
+  const missing = entries.map(({ source }) => source).filter((source) => !existsSync(join(root, source)))
+  if (missing.length > 0) throw new Error(`package.json promises entries without a source: ${missing.join(', ')}`)
+}
+
+async function writeDeclarations() {
+  const args = ['-p', '.ci/tsconfig.types.json', '--outDir', join(fresh, 'types')]
+  const { ok } = await tool('tsc', args, { show: true })
+  if (!ok) throw new Error('the sources have type errors')
+}
+
+async function writeBundles() {
+  const bundle = await rolldown({
+    ...bundleOptions,
+    input: Object.fromEntries(
+      entries.map(({ source, output }) => [insideDist(output).replace(/\.js$/, ''), join(root, source)]),
+    ),
+    external: dependencies,
+    // The packages bundled into the command are CommonJS; their `require('events')` has to become an import.
+    plugins: [esmExternalRequirePlugin({ external: builtins }), noticesPlugin],
+  })
+  await bundle.write({
+    dir: fresh,
+    format: 'esm',
+    sourcemap: true,
+    entryFileNames: '[name].js',
+    chunkFileNames: 'chunks/[name]-[hash].js',
+  })
+  await bundle.close()
+}
+
+/** Dates the entries with the start of the build: setup.mjs then sees a source that was saved meanwhile as newer. */
+function date() {
+  chmodSync(join(fresh, insideDist(commandEntry.output)), 0o755)
+  const outputs = entries.flatMap(({ output, types }) => (types ? [output, types] : [output]))
+  for (const file of outputs) utimesSync(join(fresh, insideDist(file)), started, started)
+}
+
+function insideDist(file) {
+  return file.replace('dist/', '')
+}

@@ -1,0 +1,22 @@
+import { defineConfig } from 'vitest/config'
+import { root, sourceAliases } from './entries.mjs'
+
+/** `--mode deep` runs the long simulations instead of the tests. Tests see the sources under the package's own name. */
+export default defineConfig(({ mode }) => ({
+  root,
+  resolve: { alias: sourceAliases },
+  cacheDir: 'node_modules/.cache/vite',
+  test: {
+    include: mode === 'deep' ? ['test/deep/**/*.deep.ts'] : ['test/**/*.test.ts'],
+    environment: 'node',
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: mode === 'deep' ? deepTimeout() : 60_000,
+    hookTimeout: 60_000,
+  },
+}))
+
+/** A deep case that knows its time gets a minute more; without a bound it may take a day. */
+function deepTimeout() {
+  return (Number(process.env.TIDEMARK_DEEP_MS) || 24 * 3_600_000) + 60_000
+}

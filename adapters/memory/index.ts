@@ -1,0 +1,100 @@
+/**
+ * State in the memory of the process, for tests and for stores that need not outlive it.
+ *
+ * - Each call does all its work in one turn of the event loop, which makes it the transaction that create-once, swap and
+ *   the trim guard need.
+ * - Objects are never changed in place and never copied: the contract forbids both sides to change bytes once passed.
+ * - All handles on one `memory()` see one state; it is gone when the last reference to it is.
+ */
+import type { Clock } from '../../src/clock.js'
+import { throwIfAborted } from '../../src/errors.js'
+import type { Answer, BlobInfo, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
+import { overObjects, type ObjectStore } from '../../src/storage/objects.js'
+
+export interface MemoryOptions {
+  /** Gives answers a `time`, as a storage with a clock of its own does. Default: answers have none. */
+  readonly clock?: Clock | undefined
+}
+
+interface StoredObject {
+  readonly bytes: Uint8Array
+  readonly token: string
+  readonly trim: number
+  readonly time: number | undefined
+}
+
+/** A storage that keeps everything in memory; several stores may share it. */
+export function memory({ clock }: MemoryOptions = {}): Storage {
+  const objects = new Map<string, StoredObject>()
+  let tokens = 0
+  /** The keys in order; built when a list needs it, dropped when a key comes or goes. */
+  let keys: string[] | undefined
+
+  const answer = (): Answer => (clock === undefined ? {} : { time: clock.now() })
+  const outcome = (of: 'committed' | 'lost'): Outcome & Answer => ({ outcome: of, ...answer() })
+
+  function store(key: string, bytes: Uint8Array, trim = 0): void {
+    if (!objects.has(key)) keys = undefined
+    objects.set(key, { bytes, token: String(++tokens), trim, time: clock?.now() })
+  }
+
+  const memoryObjects: ObjectStore = {
+    create: task((key, bytes, guard) => {
+      if (objects.has(key) || (objects.get(guard.anchor)?.trim ?? 0) >= guard.n) return outcome('lost')
+      store(key, bytes)
+      return outcome('committed')
+    }),
+    swap: task((key, token, bytes, trim) => {
+      if (objects.get(key)?.token !== token) return outcome('lost')
+      store(key, bytes, trim)
+      return outcome('committed')
+    }),
+    put: task((key, bytes) => {
+      store(key, bytes)
+      return answer()
+    }),
+    get: task((key, options) => {
+      const { bytes, token } = objects.get(key) ?? {}
+      const range = options?.range
+      return { ...answer(), bytes: range ? bytes?.subarray(range.offset, range.offset + range.length) : bytes, token }
+    }),
+    list: task((prefix, { after = '', limit }) => {
+      keys ??= [...objects.keys()].sort()
+      const items: BlobInfo[] = []
+      for (let i = firstAbove(keys, after, prefix); i < keys.length; i++) {
+        const name = keys[i] as string
+        if (!name.startsWith(prefix)) break
+        if (items.length === limit) return { ...answer(), items, more: true }
+        const { bytes, time } = objects.get(name) as StoredObject
+        items.push({ name, size: bytes.length, time })
+      }
+      return { ...answer(), items, more: false }
+    }),
+    delete: task((names) => {
+      for (const name of names) if (objects.delete(name)) keys = undefined
+      return answer()
+    }),
+  }
+  return overObjects(memoryObjects, { name: 'memory', trim: 'create' })
+}
+
+/** Makes a call of `run`, which takes no time: an aborted signal ends it before, and never in the middle. */
+function task<A extends unknown[], T>(run: (...args: A) => T): (...args: A) => Promise<T> {
+  return async (...args) => {
+    throwIfAborted((args.at(-1) as CallOptions | undefined)?.signal)
+    return run(...args)
+  }
+}
+
+/** The place of the first key that is at least `prefix` and above `after`, by bisection. */
+function firstAbove(keys: readonly string[], after: string, prefix: string): number {
+  let low = 0
+  let high = keys.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const key = keys[middle] as string
+    if (key <= after || key < prefix) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,135 @@
+/**
+ * Blobs: one file each, at the path that its name says.
+ *
+ * - A file has its name only when its bytes are durable: it is written under a temporary name, synced, and linked. A link
+ *   does not replace, so that a name is given once.
+ * - `put` resolves when the name is durable too: its folder is synced, and every folder on the way down to it.
+ */
+import type { Clock } from '../../src/clock.js'
+import { invalid, throwIfAborted } from '../../src/errors.js'
+import type { Blobs, ByteRange } from '../../src/storage/contract.js'
+import { errno, guarded, isAbsent } from './errors.js'
+import type { FileSystem } from './file-system.js'
+import { checkName, split, temporaryName } from './names.js'
+import type { Root } from './root.js'
+import { listFiles } from './walk.js'
+import { discard, nameOnce, readUpTo, writeAll, writeFile } from './write.js'
+
+const PAGE = 1000
+
+export function blobs(fs: FileSystem, root: Root, clock: Clock): Blobs {
+  return {
+    async put(name, bytes, { signal } = {}) {
+      checkName('The blob', name)
+      throwIfAborted(signal)
+      const path = root.place(name)
+      await guarded('write', path, async () => {
+        const [folder] = split(name)
+        const temporary = await writeTemporary(fs, root, clock, folder, bytes)
+        if (signal?.aborted) await discard(fs, temporary)
+        throwIfAborted(signal)
+        if (!(await nameOnce(fs, temporary, path))) await expectSame(fs, path, bytes)
+        await fs.syncDirectory(root.place(folder))
+      })
+      return {}
+    },
+
+    async get(name, { range, signal } = {}) {
+      checkName('The blob', name)
+      if (range) checkRange(range)
+      throwIfAborted(signal)
+      if (!(await root.has(split(name)[0]))) return { bytes: undefined }
+      const path = root.place(name)
+      return { bytes: await guarded('read', path, () => readFile(fs, path, range)) }
+    },
+
+    async list(prefix, { after, limit = PAGE, signal } = {}) {
+      throwIfAborted(signal)
+      return guarded('list', root.path, () => listFiles(fs, root, prefix, after ?? '', limit, signal))
+    },
+
+    async delete(names, { signal } = {}) {
+      for (const name of names) checkName('The blob', name)
+      const folders = new Set<string>()
+      for (const name of names) {
+        throwIfAborted(signal)
+        const [folder] = split(name)
+        if (!(await root.has(folder))) continue
+        const path = root.place(name)
+        await guarded('delete', path, () => unlinkIfThere(fs, path))
+        folders.add(folder)
+      }
+      for (const folder of folders) {
+        const path = root.place(folder)
+        await guarded('sync', path, () => fs.syncDirectory(path))
+      }
+      return {}
+    },
+  }
+}
+
+/**
+ * Writes `bytes` under a temporary name in `folder`. The folder is remembered from an earlier call, so it may be gone;
+ * then all is looked at again, once.
+ */
+export async function writeTemporary(
+  fs: FileSystem,
+  root: Root,
+  clock: Clock,
+  folder: string,
+  bytes: Uint8Array,
+): Promise<string> {
+  for (let again = false; ; again = true) {
+    await root.make(folder)
+    const path = `${root.place(folder)}/${temporaryName(clock)}`
+    try {
+      await writeFile(fs, path, (fd) => writeAll(fs, fd, bytes, 0))
+      return path
+    } catch (error) {
+      if (again || !isAbsent(error)) throw error
+      root.forget()
+    }
+  }
+}
+
+export async function readFile(fs: FileSystem, path: string, range?: ByteRange): Promise<Uint8Array | undefined> {
+  let fd: number
+  try {
+    fd = await fs.open(path, 'read')
+  } catch (error) {
+    if (isAbsent(error) || errno(error) === 'ENOTDIR' || errno(error) === 'EISDIR') return undefined
+    throw error
+  }
+  try {
+    const { kind, size } = await fs.stat(fd)
+    if (kind !== 'file') return undefined
+    const offset = Math.min(range?.offset ?? 0, size)
+    return await readUpTo(fs, fd, offset, Math.min(range?.length ?? size, size - offset))
+  } finally {
+    await fs.close(fd)
+  }
+}
+
+/** The name is taken. By this very blob, if an earlier put failed after the link or its answer was lost. */
+async function expectSame(fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
+  const found = await readFile(fs, path)
+  const same = found?.length === bytes.length && found.every((byte, i) => byte === bytes[i])
+  if (!same) throw invalid(`There is another blob at ${path}. The name of a blob is used once.`)
+}
+
+async function unlinkIfThere(fs: FileSystem, path: string): Promise<void> {
+  try {
+    await fs.unlink(path)
+  } catch (error) {
+    const code = errno(error)
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') return
+    // Linux answers EISDIR for a folder, POSIX and macOS say EPERM: a folder of that name is no blob.
+    if (code === 'EPERM' && (await fs.lstat(path)).kind === 'directory') return
+    throw error
+  }
+}
+
+function checkRange({ offset, length }: ByteRange): void {
+  const whole = Number.isSafeInteger(offset) && Number.isSafeInteger(length)
+  if (!whole || offset < 0 || length < 0) throw invalid('A range needs a whole offset and length, neither below 0.')
+}

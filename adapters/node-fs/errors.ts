@@ -1,0 +1,70 @@
+/** Makes a `TidemarkError`, which says what the caller can do next, of an error of the file system. */
+import { TidemarkError, isTidemarkError } from '../../src/errors.js'
+
+/** The code of an error of the file system: `ENOENT`, …; `undefined` for any other error. */
+export function errno(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null | undefined)?.code
+  return typeof code === 'string' && !isTidemarkError(error) ? code : undefined
+}
+
+export function isAbsent(error: unknown): boolean {
+  return errno(error) === 'ENOENT'
+}
+
+export function isTaken(error: unknown): boolean {
+  return errno(error) === 'EEXIST'
+}
+
+/** `doing` ends the sentence "Could not …". A `TidemarkError` stays as it is. */
+export function fileError(error: unknown, doing: string, path: string): TidemarkError {
+  if (isTidemarkError(error)) return error
+  const code = errno(error)
+  const what = `Could not ${doing} ${path} (${code ?? String(error)})`
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+    case 'EFBIG':
+      return new TidemarkError('QUOTA', `${what}: no space is left for it. Free some space and try again.`, { cause: error })
+    case 'EROFS':
+      return unavailable(`${what}: the file system is mounted read-only. Mount it for writing, or open as a follower.`)
+    case 'EACCES':
+    case 'EPERM':
+      return unavailable(`${what}: this process lacks the permission. Give its user read and write access to the folder.`)
+    case 'EMFILE':
+    case 'ENFILE':
+      return unavailable(`${what}: too many files are open. Close some, or raise the limit (ulimit -n).`, true)
+    case 'ENOTDIR':
+      return new TidemarkError('INVALID_ARGUMENT', `${what}: a part of that path is a file, not a folder.`, { cause: error })
+    case 'EISDIR':
+      return new TidemarkError('INVALID_ARGUMENT', `${what}: there is a folder of that name.`, { cause: error })
+    case 'ENAMETOOLONG':
+      return new TidemarkError('INVALID_ARGUMENT', `${what}: the name is too long for this file system.`, { cause: error })
+    case 'ELOOP':
+      return new TidemarkError('STORAGE_UNSAFE', `${what}: it is a symbolic link, which is not followed here.`, { cause: error })
+    default:
+      return unavailable(`${what}. Try again; if it stays, look at the disk and the system's log.`, true)
+  }
+
+  function unavailable(message: string, retryable = false): TidemarkError {
+    return new TidemarkError('STORAGE_UNAVAILABLE', message, { cause: error, retryable })
+  }
+}
+
+/** An error of `link`, which some file systems do not have: then neither create-once nor swap can be had from them. */
+export function linkError(error: unknown, path: string): TidemarkError {
+  const code = errno(error)
+  if (code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'ENOSYS') {
+    const message = `The file system of ${path} has no hard links (${code}), which creating a name only once needs here.`
+    return new TidemarkError('STORAGE_UNSAFE', `${message} Use a folder on a local file system that has them.`, { cause: error })
+  }
+  return fileError(error, 'name', path)
+}
+
+/** Runs `act`; what it throws of the file system becomes a `TidemarkError`. */
+export async function guarded<T>(doing: string, path: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act()
+  } catch (error) {
+    throw fileError(error, doing, path)
+  }
+}

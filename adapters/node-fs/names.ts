@@ -1,0 +1,48 @@
+/**
+ * Names and where they lie under the root:
+ *
+ *     blob    a/b/c             <root>/a/b/c
+ *     log     <path>            <root>/<path>/@log/…
+ *     anchor  <path>            <root>/<path>@<generation>
+ *     while being written       <root>/<folder>/@<random>
+ *
+ * A segment of a blob's name, of a log's path and of an anchor's path has no `@`, so that nothing which the adapter keeps
+ * for itself can meet a name of its caller, and a listing tells them apart by the name alone.
+ */
+import type { Clock } from '../../src/clock.js'
+import { invalid } from '../../src/errors.js'
+
+export const OWN = '@'
+export const LOG_FOLDER = '@log'
+
+const PATH = /^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/
+const DOTS = /(?:^|\/)\.\.?(?:\/|$)/
+
+/** Refuses a name that is not a path of `/`-separated segments `[A-Za-z0-9._-]+`, none of them `.` or `..`. */
+export function checkName(what: string, name: string): void {
+  if (typeof name !== 'string' || !PATH.test(name) || DOTS.test(name)) {
+    throw invalid(
+      `${what} ${JSON.stringify(name)} is not a name: segments of A-Z, a-z, 0-9, '.', '_' and '-', separated by '/', none '.' or '..'.`,
+    )
+  }
+}
+
+/** The folder of a name, '' at the root, and the last segment. */
+export function split(name: string): [folder: string, last: string] {
+  const slash = name.lastIndexOf('/')
+  return slash < 0 ? ['', name] : [name.slice(0, slash), name.slice(slash + 1)]
+}
+
+/** Numbers in names have a fixed width, so that the order of names is the order of numbers. */
+export function digits(n: number, width = 16): string {
+  return String(n).padStart(width, '0')
+}
+
+/** A name that nobody else makes and no listing shows. */
+export function temporaryName(clock: Clock): string {
+  return `${OWN}${hex(clock.random(8))}`
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

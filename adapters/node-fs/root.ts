@@ -1,0 +1,128 @@
+/**
+ * The directory that a storage lives in, and the folders below it.
+ *
+ * - Reading makes nothing: a folder that is missing is an answer. A follower may lack the permission to write.
+ * - Writing makes folders, and syncs the parent of each on the way, also of those that it found: another process may
+ *   have made one a moment ago and not have synced it yet.
+ * - No folder that leads out of the root is entered. Each is resolved once and remembered; this guards against an
+ *   accident with symbolic links, not against somebody who changes folders while the storage runs.
+ */
+import { dirname, join, relative, resolve, sep, isAbsolute } from 'node:path'
+import { TidemarkError, invalid } from '../../src/errors.js'
+import { errno, guarded, isAbsent, isTaken } from './errors.js'
+import type { FileSystem } from './file-system.js'
+
+export class Root {
+  readonly path: string
+  readonly #fs: FileSystem
+  #real: string | undefined
+  /** Folders that lie inside the root, and of those the ones whose way up to the root is durable. */
+  readonly #inside = new Set<string>()
+  readonly #durable = new Set<string>()
+
+  constructor(fs: FileSystem, directory: string) {
+    if (typeof directory !== 'string' || directory === '') throw invalid('nodeFs needs the path of a directory.')
+    this.#fs = fs
+    this.path = resolve(directory)
+  }
+
+  /** The place of a checked name. */
+  place(name: string): string {
+    return join(this.path, name)
+  }
+
+  /** Whether the folder exists. Throws when it leads out of the root. */
+  async has(folder: string): Promise<boolean> {
+    if (this.#inside.has(folder)) return true
+    const path = this.place(folder)
+    return guarded('open', path, async () => {
+      const root = await this.#realRoot()
+      if (root === undefined) return false
+      let real: string
+      try {
+        real = await this.#fs.realpath(path)
+      } catch (error) {
+        if (isAbsent(error) || errno(error) === 'ENOTDIR') return false
+        throw error
+      }
+      this.#refuseOutside(root, real, path)
+      this.#inside.add(folder)
+      return true
+    })
+  }
+
+  /** Makes the folder and those above it, where they are missing, and makes all of them durable. */
+  async make(folder: string): Promise<void> {
+    if (this.#durable.has(folder)) return
+    await guarded('create', this.place(folder), async () => {
+      await this.#makeRoot()
+      let below = ''
+      for (const segment of folder === '' ? [] : folder.split('/')) {
+        const parent = below
+        below = below === '' ? segment : `${below}/${segment}`
+        if (this.#durable.has(below)) continue
+        await this.#makeOne(this.place(below))
+        if (!(await this.has(below))) throw new Error('it was removed at once')
+        await this.#fs.syncDirectory(this.place(parent))
+        this.#durable.add(below)
+      }
+    })
+  }
+
+  /** Forgets what it knows of folders: one was found missing. */
+  forget(): void {
+    this.#inside.clear()
+    this.#durable.clear()
+    this.#real = undefined
+  }
+
+  async #makeRoot(): Promise<void> {
+    if (this.#durable.has('')) return
+    const missing: string[] = []
+    for (let path = this.path; (await this.#realDirectory(path)) === undefined; path = dirname(path)) missing.push(path)
+    for (const path of missing.toReversed()) {
+      await this.#makeOne(path)
+      await this.#fs.syncDirectory(dirname(path))
+    }
+    // One that was there may be as new as those below it; but its parent need not be ours to open.
+    if (missing.length === 0) await this.#fs.syncDirectory(dirname(this.path)).catch(ignoreForeign)
+    await this.#realRoot()
+    this.#durable.add('')
+  }
+
+  async #makeOne(path: string): Promise<void> {
+    await this.#fs.mkdir(path).catch((error: unknown) => {
+      if (!isTaken(error)) throw error
+    })
+  }
+
+  async #realRoot(): Promise<string | undefined> {
+    return (this.#real ??= await this.#realDirectory(this.path))
+  }
+
+  async #realDirectory(path: string): Promise<string | undefined> {
+    try {
+      const real = await this.#fs.realpath(path)
+      const { kind } = await this.#fs.lstat(real)
+      if (kind !== 'directory') throw invalid(`${path} is not a folder. Give nodeFs the path of a folder, or of none.`)
+      return real
+    } catch (error) {
+      if (isAbsent(error)) return undefined
+      throw error
+    }
+  }
+
+  #refuseOutside(root: string, real: string, path: string): void {
+    const way = relative(root, real)
+    if (way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way)) return
+    throw new TidemarkError(
+      'STORAGE_UNSAFE',
+      `${path} is a symbolic link out of ${root}, to ${real}. Put the folder there itself, or make that place the root.`,
+    )
+  }
+}
+
+function ignoreForeign(error: unknown): void {
+  const code = errno(error)
+  if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS' && code !== 'EINVAL') throw error
+}

@@ -1,0 +1,81 @@
+/**
+ * Listings of the whole tree, in the order of whole names.
+ *
+ * Within a folder, a folder counts as its name and a '/': then walking down in that order meets whole names in theirs,
+ * as `a-b` comes before `a/b`. Names are ASCII, so that the order of code units is the order of code points. Folders that
+ * cannot hold a wanted name are not opened. Symbolic links are neither blobs nor folders here.
+ */
+import { throwIfAborted } from '../../src/errors.js'
+import type { BlobInfo } from '../../src/storage/contract.js'
+import { errno, isAbsent } from './errors.js'
+import type { FileSystem } from './file-system.js'
+import { LOG_FOLDER, OWN } from './names.js'
+import type { Root } from './root.js'
+
+/** The blobs under `prefix` that come after `after`; `more` says that there are others than the `limit` first. */
+export async function listFiles(
+  fs: FileSystem,
+  root: Root,
+  prefix: string,
+  after: string,
+  limit: number,
+  signal: AbortSignal | undefined,
+): Promise<{ items: BlobInfo[]; more: boolean }> {
+  const items: BlobInfo[] = []
+  const enter = (folder: string): boolean =>
+    overlaps(folder, prefix) && (after === '' || folder > after || after.startsWith(folder))
+  for await (const { folder, name } of walk(fs, root, '', enter, signal)) {
+    const whole = folder + name
+    if (name.endsWith('/') || name.includes(OWN) || !whole.startsWith(prefix) || whole <= after) continue
+    if (items.length >= limit) return { items, more: true }
+    const stat = await fs.lstat(root.place(whole)).catch(unlessAbsent)
+    if (stat?.kind === 'file') items.push({ name: whole, size: stat.size, time: Math.floor(stat.modifiedMs) })
+  }
+  return { items, more: false }
+}
+
+/** The paths of the logs under `prefix`, as far as `holdsEntries` says yes to the names in their folders. */
+export async function listLogs(
+  fs: FileSystem,
+  root: Root,
+  prefix: string,
+  holdsEntries: (names: readonly string[]) => boolean,
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const paths: string[] = []
+  for await (const { folder, name } of walk(fs, root, '', (below) => overlaps(below, prefix), signal)) {
+    const path = folder.slice(0, -1)
+    if (name !== `${LOG_FOLDER}/` || !path.startsWith(prefix)) continue
+    const names = await fs.names(root.place(folder + LOG_FOLDER)).catch(unlessAbsent)
+    if (names && holdsEntries(names)) paths.push(path)
+  }
+  return paths.sort()
+}
+
+/** Every name in the tree; that of a folder ends in '/'. Folders that `enter` refuses are named and not opened. */
+async function* walk(
+  fs: FileSystem,
+  root: Root,
+  folder: string,
+  enter: (folder: string) => boolean,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<{ folder: string; name: string }> {
+  throwIfAborted(signal)
+  if (!(await root.has(folder.slice(0, -1)))) return
+  const entries = (await fs.entries(root.place(folder)).catch(unlessAbsent)) ?? []
+  const names = entries.flatMap(({ name, kind }) => (kind === 'other' ? [] : kind === 'file' ? [name] : [`${name}/`]))
+  for (const name of names.sort()) {
+    yield { folder, name }
+    const below = folder + name
+    if (name.endsWith('/') && !name.startsWith(OWN) && enter(below)) yield* walk(fs, root, below, enter, signal)
+  }
+}
+
+/** Whether names that begin with `folder` can begin with `prefix`. */
+function overlaps(folder: string, prefix: string): boolean {
+  return folder.startsWith(prefix) || prefix.startsWith(folder)
+}
+
+function unlessAbsent(error: unknown): undefined {
+  if (!isAbsent(error) && errno(error) !== 'ENOTDIR') throw error
+}

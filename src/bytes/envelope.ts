@@ -1,0 +1,82 @@
+/**
+ * The envelope around every object that Tidemark stores: it is fixed for ever, so that every release can tell damage
+ * from a newer format before it looks inside (docs/format.md, "Envelope").
+ *
+ *     0   4  magic "TDMK"
+ *     4   1  format version
+ *     5   1  object kind
+ *     6   2  flags, 0 (places for encryption and the like; an unknown flag is a newer format)
+ *     8   4  length of the body
+ *    12   4  CRC-32C of the twelve bytes before
+ *    16   …  body
+ *     …   4  CRC-32C of the body
+ */
+import { TidemarkError, corrupt } from '../errors.js'
+import { ByteWriter } from './writer.js'
+import { crc32c } from './crc32c.js'
+
+export const FORMAT_VERSION = 1
+export const ENVELOPE_HEAD = 16
+export const ENVELOPE_TAIL = 4
+
+export type ObjectKind = 'entry' | 'segment' | 'anchor' | 'pin' | 'log file'
+const KIND_CODES: Record<ObjectKind, number> = { entry: 1, segment: 2, anchor: 3, pin: 4, 'log file': 5 }
+
+const MAGIC = 0x4b4d4454 // "TDMK", little-endian
+
+/** The sixteen bytes in front of a body. */
+export function envelopeHead(kind: ObjectKind, bodyLength: number): Uint8Array {
+  const w = new ByteWriter(ENVELOPE_HEAD)
+  w.u32(MAGIC)
+  w.u8(FORMAT_VERSION)
+  w.u8(KIND_CODES[kind])
+  w.u8(0)
+  w.u8(0)
+  w.u32(bodyLength)
+  w.u32(crc32c(w.finish()))
+  return w.finish()
+}
+
+/** A whole object around `body`. */
+export function seal(kind: ObjectKind, body: Uint8Array): Uint8Array {
+  const sealed = new Uint8Array(ENVELOPE_HEAD + body.length + ENVELOPE_TAIL)
+  sealed.set(envelopeHead(kind, body.length))
+  sealed.set(body, ENVELOPE_HEAD)
+  new DataView(sealed.buffer).setUint32(sealed.length - ENVELOPE_TAIL, crc32c(body), true)
+  return sealed
+}
+
+/** The body, without a copy; `what` names the object in errors. `CORRUPT` or `UNSUPPORTED_FORMAT` otherwise. */
+export function unseal(kind: ObjectKind, bytes: Uint8Array, what: string): Uint8Array {
+  const length = unsealHead(kind, bytes, what)
+  if (bytes.length !== ENVELOPE_HEAD + length + ENVELOPE_TAIL) {
+    throw corrupt(`${what} is damaged: it has ${bytes.length} bytes, its header says ${ENVELOPE_HEAD + length + ENVELOPE_TAIL}.`)
+  }
+  const body = bytes.subarray(ENVELOPE_HEAD, ENVELOPE_HEAD + length)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (view.getUint32(bytes.length - ENVELOPE_TAIL, true) !== crc32c(body)) {
+    throw corrupt(`${what} is damaged: its checksum does not match.`)
+  }
+  return body
+}
+
+/** Checks the sixteen bytes in front and returns the length of the body that they announce. */
+export function unsealHead(kind: ObjectKind, bytes: Uint8Array, what: string): number {
+  if (bytes.length < ENVELOPE_HEAD) throw corrupt(`${what} is damaged: only ${bytes.length} bytes are left of it.`)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (view.getUint32(0, true) !== MAGIC) throw corrupt(`${what} is damaged: it does not begin as a Tidemark object.`)
+  if (view.getUint32(12, true) !== crc32c(bytes.subarray(0, 12))) {
+    throw corrupt(`${what} is damaged: the checksum of its header does not match.`)
+  }
+  const version = bytes[4]!
+  const flags = view.getUint16(6, true)
+  if (version !== FORMAT_VERSION || flags !== 0) {
+    const found = flags === 0 ? `format ${version}` : `format ${version} with flags ${flags}`
+    throw new TidemarkError(
+      'UNSUPPORTED_FORMAT',
+      `${what} is written in ${found}; this release reads format ${FORMAT_VERSION}. Open it with a newer release of tidemark.`,
+    )
+  }
+  if (bytes[5] !== KIND_CODES[kind]) throw corrupt(`${what} is not the kind of object that its name says (${kind}).`)
+  return view.getUint32(8, true)
+}

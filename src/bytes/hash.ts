@@ -1,0 +1,40 @@
+import { sha256 } from '@noble/hashes/sha2.js'
+
+/** Length of a content hash in bytes. */
+export const HASH_BYTES = 16
+
+/** SHA-256 cut to its first 16 bytes: names content (segments, entries, the parent of an entry). */
+export function contentHash(bytes: Uint8Array): Uint8Array {
+  return sha256(bytes).slice(0, HASH_BYTES)
+}
+
+/**
+ * A 32-bit hash of a key's bytes: FNV-1a (Fowler, Noll, Vo) closed with the finaliser of MurmurHash3, whose bits are all
+ * good enough to take any modulus of. Routes keys to partitions and feeds the bloom filters: it is part of the format.
+ */
+export function keyHash(bytes: Uint8Array, from = 0): number {
+  let h = FNV_START
+  for (let i = from; i < bytes.length; i++) h = Math.imul(h ^ bytes[i]!, 0x01000193)
+  return mix32(h)
+}
+
+export const FNV_START = 0x811c9dc5 | 0
+
+export function fnvStep(h: number, byte: number): number {
+  return Math.imul(h ^ byte, 0x01000193)
+}
+
+export function mix32(hash: number): number {
+  let h = hash
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+  return (h ^ (h >>> 16)) >>> 0
+}
+
+const HEX = Array.from({ length: 256 }, (_, i) => i.toString(16).padStart(2, '0'))
+
+export function toHex(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += HEX[byte]!
+  return text
+}

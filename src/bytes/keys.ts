@@ -1,0 +1,304 @@
+/**
+ * Keys as bytes whose unsigned order is the order of the keys: number < bigint < string < bytes < array (docs/format.md,
+ * "Keys"; after the tuple layer of FoundationDB). One tag byte, then
+ *
+ *     number   8 bytes, IEEE 754 big-endian; sign bit set for positives, all bits flipped for negatives
+ *     bigint   one byte 0x80 + length of the magnitude (from 120 on: 0xf8 and four bytes of length), the magnitude,
+ *              big-endian; for negatives all of it flipped
+ *     string   UTF-8;   bytes   themselves
+ *     array    its elements, then 0x00; strings and bytes in it have 00 written as 00 ff and end with 00
+ */
+import { corrupt, invalid } from '../errors.js'
+import { FNV_START, fnvStep, keyHash, mix32 } from './hash.js'
+import { ByteReader } from './reader.js'
+import { fromUtf8, isWellFormed, utf8 } from './utf8.js'
+import { ByteWriter } from './writer.js'
+
+export type Key = string | number | bigint | Uint8Array | readonly Key[]
+
+/** The largest payload of a key: UTF-8 of a string, length of bytes, the sum over the elements of an array. */
+export const MAX_KEY_BYTES = 65_536
+/** How deep arrays may be nested in a key. */
+export const MAX_KEY_DEPTH = 128
+
+const NUMBER = 0x10
+const BIGINT = 0x20
+const STRING = 0x30
+const BYTES = 0x40
+const ARRAY = 0x50
+const END = 0x00
+const ESCAPE = 0xff
+const LONG_BIGINT = 120
+
+const scratch = new DataView(new ArrayBuffer(8))
+
+/** Throws `INVALID_ARGUMENT` for what is no key. */
+export function encodeKey(key: Key): Uint8Array {
+  if (typeof key === 'string') {
+    checkString(key)
+    const text = utf8(key)
+    if (text.length > MAX_KEY_BYTES) throw tooLong(text.length)
+    const bytes = new Uint8Array(text.length + 1)
+    bytes[0] = STRING
+    bytes.set(text, 1)
+    return bytes
+  }
+  const w = new ByteWriter(16)
+  const payload = writeKey(w, key, 0)
+  if (payload > MAX_KEY_BYTES) throw tooLong(payload)
+  return w.finish()
+}
+
+/** The bytes with which every key begins that `prefix` is a prefix of: of a string, of bytes, or of an array. */
+export function encodePrefix(prefix: Key): Uint8Array {
+  if (typeof prefix === 'number' || typeof prefix === 'bigint') {
+    throw invalid('A prefix is a string, a Uint8Array or an array; for numbers give gte and lt.')
+  }
+  const bytes = encodeKey(prefix)
+  return Array.isArray(prefix) ? bytes.subarray(0, bytes.length - 1) : bytes
+}
+
+function tooLong(length: number): Error {
+  return invalid(`The key has ${length} bytes; at most ${MAX_KEY_BYTES} are allowed. Store a hash of it instead.`)
+}
+
+function checkString(text: string): void {
+  if (!isWellFormed(text)) throw invalid('The key has a lone surrogate, which has no UTF-8; use a well-formed string.')
+}
+
+/** Returns the payload's length. */
+function writeKey(w: ByteWriter, key: Key, depth: number): number {
+  switch (typeof key) {
+    case 'number':
+      if (Number.isNaN(key)) throw invalid('NaN is not a key: it has no place in the order.')
+      w.u8(NUMBER)
+      writeNumber(w, key)
+      return 8
+    case 'bigint':
+      w.u8(BIGINT)
+      return writeBigint(w, key)
+    case 'string': {
+      checkString(key)
+      const bytes = utf8(key)
+      w.u8(STRING)
+      writeEscaped(w, bytes)
+      return bytes.length
+    }
+  }
+  if (key instanceof Uint8Array) {
+    w.u8(BYTES)
+    if (depth === 0) w.raw(key)
+    else writeEscaped(w, key)
+    return key.length
+  }
+  if (!Array.isArray(key)) {
+    throw invalid(`A key is a string, number, bigint, Uint8Array or an array of these, not ${describe(key)}.`)
+  }
+  if (depth >= MAX_KEY_DEPTH) throw invalid(`The key's arrays are nested more than ${MAX_KEY_DEPTH} deep.`)
+  w.u8(ARRAY)
+  let payload = 0
+  const elements = key as readonly Key[]
+  for (let i = 0; i < elements.length; i++) {
+    payload += 1 + writeKey(w, elements[i]!, depth + 1)
+    if (payload > 2 * MAX_KEY_BYTES) throw tooLong(payload)
+  }
+  w.u8(END)
+  return Math.max(0, payload - elements.length)
+}
+
+function describe(value: unknown): string {
+  return value === null ? 'null' : typeof value
+}
+
+function writeNumber(w: ByteWriter, value: number): void {
+  scratch.setFloat64(0, value === 0 ? 0 : value)
+  const negative = (scratch.getUint8(0) & 0x80) !== 0
+  for (let i = 0; i < 8; i++) {
+    const byte = scratch.getUint8(i)
+    w.u8(negative ? byte ^ 0xff : i === 0 ? byte | 0x80 : byte)
+  }
+}
+
+function writeBigint(w: ByteWriter, value: bigint): number {
+  const flip = value < 0n ? 0xff : 0
+  let hex = (value < 0n ? -value : value).toString(16)
+  if (hex === '0') hex = ''
+  else if (hex.length % 2 === 1) hex = `0${hex}`
+  const length = hex.length / 2
+  if (length > MAX_KEY_BYTES) throw tooLong(length)
+  if (length < LONG_BIGINT) w.u8((0x80 + length) ^ flip)
+  else {
+    w.u8(0xf8 ^ flip)
+    for (let shift = 24; shift >= 0; shift -= 8) w.u8(((length >>> shift) & 0xff) ^ flip)
+  }
+  for (let i = 0; i < hex.length; i += 2) w.u8(Number.parseInt(hex.slice(i, i + 2), 16) ^ flip)
+  return length
+}
+
+function writeEscaped(w: ByteWriter, bytes: Uint8Array): void {
+  for (const byte of bytes) {
+    w.u8(byte)
+    if (byte === END) w.u8(ESCAPE)
+  }
+  w.u8(END)
+}
+
+/** The key of bytes that were stored; `CORRUPT` when no key encodes to them. */
+export function decodeKey(bytes: Uint8Array): Key {
+  const tag = bytes[0]
+  if (tag === STRING) {
+    try {
+      return fromUtf8(bytes.subarray(1))
+    } catch (cause) {
+      throw corrupt('A stored key is damaged: it is not UTF-8.', cause)
+    }
+  }
+  if (tag === BYTES) return bytes.slice(1)
+  const r = new ByteReader(bytes, 'A stored key')
+  const key = readKey(r, 0)
+  r.end()
+  return key
+}
+
+function readKey(r: ByteReader, depth: number): Key {
+  const key = readElement(r, r.u8(), depth)
+  return key === undefined ? r.fail('an unexpected end of an array') : key
+}
+
+/** `undefined` for the end of an array. */
+function readElement(r: ByteReader, tag: number, depth: number): Key | undefined {
+  switch (tag) {
+    case END:
+      return undefined
+    case NUMBER:
+      return readNumber(r)
+    case BIGINT:
+      return readBigint(r)
+    case STRING:
+      try {
+        return fromUtf8(readEscaped(r))
+      } catch {
+        return r.fail('text that is not UTF-8')
+      }
+    case BYTES:
+      return readEscaped(r)
+    case ARRAY: {
+      if (depth >= MAX_KEY_DEPTH) return r.fail('arrays nested too deep')
+      const elements: Key[] = []
+      for (;;) {
+        const element = readElement(r, r.u8(), depth + 1)
+        if (element === undefined) return elements
+        elements.push(element)
+      }
+    }
+    default:
+      return r.fail(`an unknown type ${tag}`)
+  }
+}
+
+function readNumber(r: ByteReader): number {
+  const raw = r.raw(8)
+  const negative = raw[0]! < 0x80
+  for (let i = 0; i < 8; i++) {
+    scratch.setUint8(i, negative ? raw[i]! ^ 0xff : i === 0 ? raw[i]! & 0x7f : raw[i]!)
+  }
+  const value = scratch.getFloat64(0)
+  if (Number.isNaN(value) || Object.is(value, -0)) return r.fail('a number that is no key')
+  return value
+}
+
+function readBigint(r: ByteReader): bigint {
+  const head = r.u8()
+  const flip = head < 0x80 ? 0xff : 0
+  let length = (head ^ flip) - 0x80
+  if (length === LONG_BIGINT) {
+    length = 0
+    for (let i = 0; i < 4; i++) length = length * 256 + (r.u8() ^ flip)
+    if (length < LONG_BIGINT) return r.fail('a bigint in the wrong form')
+  } else if (length > LONG_BIGINT) return r.fail('a bigint in the wrong form')
+  const raw = r.raw(length)
+  if (length === 0) return flip === 0 ? 0n : r.fail('a negative zero')
+  let hex = '0x'
+  for (const byte of raw) hex += (byte ^ flip).toString(16).padStart(2, '0')
+  if (hex.startsWith('0x00')) return r.fail('a bigint in the wrong form')
+  return flip === 0 ? BigInt(hex) : -BigInt(hex)
+}
+
+function readEscaped(r: ByteReader): Uint8Array {
+  const w = new ByteWriter(16)
+  // The byte after a 00 decides: ff means that the 00 was data, anything else belongs to what follows the end.
+  for (;;) {
+    const byte = r.u8()
+    if (byte === END) {
+      if (r.peek() !== ESCAPE) return w.finish()
+      r.u8()
+    }
+    w.u8(byte)
+  }
+}
+
+/** What a Map holds in place of a key: strings, numbers and bigints stand for themselves. */
+export type MapKey = string | number | bigint
+
+// A lone surrogate cannot begin a string key, so encoded keys never meet one.
+const ENCODED = '\ud800'
+
+/** Checks the key and gives its place in a Map; -0 and 0 are one key there too. */
+export function toMapKey(key: Key): MapKey {
+  if (typeof key === 'string') {
+    if (key.length * 3 > MAX_KEY_BYTES) encodeKey(key)
+    else checkString(key)
+    return key
+  }
+  if (typeof key === 'number') {
+    if (Number.isNaN(key)) encodeKey(key)
+    return key
+  }
+  if (typeof key === 'bigint' && -MANY_BITS < key && key < MANY_BITS) return key
+  const bytes = encodeKey(key)
+  if (typeof key === 'bigint') return key
+  return mapKeyOfBytes(bytes)
+}
+
+const MANY_BITS = 1n << 1024n
+
+function mapKeyOfBytes(bytes: Uint8Array): string {
+  let text = ENCODED
+  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192))
+  return text
+}
+
+/** The encoded bytes of a Map key. */
+export function mapKeyBytes(key: MapKey): Uint8Array {
+  if (typeof key !== 'string' || !key.startsWith(ENCODED)) return encodeKey(key)
+  const bytes = new Uint8Array(key.length - 1)
+  for (let i = 0; i < bytes.length; i++) bytes[i] = key.charCodeAt(i + 1)
+  return bytes
+}
+
+/** The Map key of encoded bytes that come from storage. */
+export function bytesToMapKey(bytes: Uint8Array): MapKey {
+  const tag = bytes[0]
+  if (tag === NUMBER || tag === BIGINT || tag === STRING) return decodeKey(bytes) as MapKey
+  decodeKey(bytes)
+  return mapKeyOfBytes(bytes)
+}
+
+/** The key that a Map key stands for. */
+export function mapKeyToKey(key: MapKey): Key {
+  return typeof key === 'string' && key.startsWith(ENCODED) ? decodeKey(mapKeyBytes(key)) : key
+}
+
+/** `keyHash` of the key's bytes; for ASCII strings without encoding them. */
+export function hashMapKey(key: MapKey): number {
+  if (typeof key === 'string' && !key.startsWith(ENCODED)) {
+    let h = fnvStep(FNV_START, STRING)
+    for (let i = 0; i < key.length; i++) {
+      const code = key.charCodeAt(i)
+      if (code > 0x7f) return keyHash(encodeKey(key))
+      h = fnvStep(h, code)
+    }
+    return mix32(h)
+  }
+  return keyHash(mapKeyBytes(key))
+}

@@ -1,0 +1,112 @@
+import { utf8Into } from './utf8.js'
+
+/** Appends fields to a growing buffer. Integers are little-endian; a varint is unsigned LEB128 of at most 2^53 - 1. */
+export class ByteWriter {
+  #bytes: Uint8Array
+  #length = 0
+
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity)
+  }
+
+  get length(): number {
+    return this.#length
+  }
+
+  /** The bytes written so far, without a copy: write no more afterwards. */
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  #room(n: number): number {
+    const at = this.#length
+    const need = at + n
+    if (need > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(need, this.#bytes.length * 2))
+      grown.set(this.#bytes.subarray(0, at))
+      this.#bytes = grown
+    }
+    this.#length = need
+    return at
+  }
+
+  u8(value: number): void {
+    const at = this.#room(1)
+    this.#bytes[at] = value
+  }
+
+  u16be(value: number): void {
+    const at = this.#room(2)
+    this.#bytes[at] = value >>> 8
+    this.#bytes[at + 1] = value
+  }
+
+  u32(value: number): void {
+    this.setU32(this.#room(4), value)
+  }
+
+  /** Overwrites four bytes written before. */
+  setU32(at: number, value: number): void {
+    const b = this.#bytes
+    b[at] = value
+    b[at + 1] = value >>> 8
+    b[at + 2] = value >>> 16
+    b[at + 3] = value >>> 24
+  }
+
+  varint(value: number): void {
+    if (value < 0x80) {
+      const at = this.#room(1)
+      this.#bytes[at] = value
+      return
+    }
+    let rest = value
+    while (rest >= 0x80) {
+      this.u8((rest % 128) | 0x80)
+      rest = Math.floor(rest / 128)
+    }
+    this.u8(rest)
+  }
+
+  raw(bytes: Uint8Array): void {
+    const at = this.#room(bytes.length)
+    this.#bytes.set(bytes, at)
+  }
+
+  /** A varint length, then the bytes. */
+  bytes(bytes: Uint8Array): void {
+    this.varint(bytes.length)
+    this.raw(bytes)
+  }
+
+  /** A varint length, then UTF-8. */
+  string(text: string): void {
+    // The length in front is only known afterwards: write the text behind the widest length it can have, then close up.
+    const widest = varintLength(text.length * 3)
+    const start = this.#room(widest + text.length * 3)
+    const written = utf8Into(text, this.#bytes, start + widest)
+    this.#length = start
+    this.varint(written)
+    if (this.#length < start + widest) this.#bytes.copyWithin(this.#length, start + widest, start + widest + written)
+    this.#length += written
+  }
+}
+
+export function varintLength(value: number): number {
+  let n = 1
+  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) n++
+  return n
+}
+
+/** The parts one after another in one new array. */
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0
+  for (const part of parts) length += part.length
+  const all = new Uint8Array(length)
+  let at = 0
+  for (const part of parts) {
+    all.set(part, at)
+    at += part.length
+  }
+  return all
+}

@@ -1,0 +1,62 @@
+/**
+ * Time, randomness and timers for everything in src. This is the one file that touches the platform's own; all other
+ * code is handed a `Clock`, so that a test with a seeded one replays a failure.
+ */
+export interface Clock {
+  /** Milliseconds since the epoch; may step in either direction. */
+  now(): number
+  /** Milliseconds from an arbitrary start that never step back; for durations. */
+  monotonic(): number
+  /** `length` unpredictable bytes, for ids. */
+  random(length: number): Uint8Array
+  /**
+   * Calls `run` once after `ms`; returns what cancels it. A `background` timer does not by itself keep a process alive.
+   */
+  timer(ms: number, run: () => void, options?: { background?: boolean }): () => void
+  /** Lets other tasks of the program run: resolves in a later turn of the event loop. */
+  pause(): Promise<void>
+}
+
+/** The platform's clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+  timer(ms, run, options) {
+    const id: unknown = setTimeout(run, ms)
+    if (options?.background && typeof id === 'object') (id as { unref?: () => void }).unref?.()
+    return () => clearTimeout(id as Parameters<typeof clearTimeout>[0])
+  },
+  // A message port is not clamped to 4 ms as nested timeouts are in browsers.
+  pause: () =>
+    new Promise((resolve) => {
+      if (typeof setImmediate === 'function') {
+        setImmediate(resolve)
+        return
+      }
+      const { port1, port2 } = new MessageChannel()
+      port1.addEventListener('message', () => {
+        port1.close()
+        resolve()
+      })
+      port1.start()
+      port2.postMessage(undefined)
+    }),
+}
+
+/** Resolves after `ms`, or at once when `signal` aborts (it does not reject: callers look at the signal). */
+export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal?.aborted) {
+      resolve()
+      return
+    }
+    const done = (): void => {
+      cancel()
+      signal?.removeEventListener('abort', done)
+      resolve()
+    }
+    const cancel = clock.timer(ms, done)
+    signal?.addEventListener('abort', done, { once: true })
+  })
+}

@@ -1,0 +1,84 @@
+/**
+ * The one error class. A `code` says what the caller can do next; the message says what happened, to which object, and
+ * what to do; `cause` keeps the storage's own error.
+ */
+export type ErrorCode =
+  /** Another writer took the store over; `reopen()` takes it back. */
+  | 'FENCED'
+  /** Another writer was quicker, or the mode contradicts the recorded one; nothing was applied, changes are kept. */
+  | 'CONFLICT'
+  /** The store, tag, fork or version asked for does not exist. */
+  | 'NOT_FOUND'
+  /** The version existed and retention has dropped it. */
+  | 'VERSION_EXPIRED'
+  /** Stored bytes fail their checks; they are never returned as data. */
+  | 'CORRUPT'
+  /** The storage holds less than `expectAtLeast` says it held before. */
+  | 'ROLLED_BACK'
+  /** The bytes were written by a newer format than this release reads. */
+  | 'UNSUPPORTED_FORMAT'
+  /** The storage does not enforce what the protocol stands on. */
+  | 'STORAGE_UNSAFE'
+  /** The storage did not answer, or refused for a reason of its own. */
+  | 'STORAGE_UNAVAILABLE'
+  /** No space, or a configured bound is reached. */
+  | 'QUOTA'
+  /** A write may or may not have happened; the handle refuses further writes until `reopen()`. */
+  | 'UNKNOWN_OUTCOME'
+  /** `getSync` needs a block that is not in memory. */
+  | 'NOT_RESIDENT'
+  /** A write on a follower or a snapshot. */
+  | 'READ_ONLY'
+  /** The call itself is wrong; the message names the argument. */
+  | 'INVALID_ARGUMENT'
+  /** The handle was closed. */
+  | 'CLOSED'
+  /** The caller's signal aborted. */
+  | 'ABORTED'
+
+const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONFLICT', 'STORAGE_UNAVAILABLE'])
+
+export interface TidemarkErrorOptions {
+  readonly cause?: unknown
+  /** Whether the same call may succeed when repeated as it is. Default: true for `CONFLICT` and `STORAGE_UNAVAILABLE`. */
+  readonly retryable?: boolean
+}
+
+export class TidemarkError extends Error {
+  override readonly name = 'TidemarkError'
+  readonly code: ErrorCode
+  readonly retryable: boolean
+
+  constructor(code: ErrorCode, message: string, options: TidemarkErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.retryable = options.retryable ?? RETRYABLE.has(code)
+  }
+}
+
+/** True for a `TidemarkError`, also one from another copy of the package; narrows its type. */
+export function isTidemarkError(e: unknown): e is TidemarkError {
+  return (
+    e instanceof TidemarkError ||
+    (e instanceof Error && e.name === 'TidemarkError' && typeof (e as { code?: unknown }).code === 'string')
+  )
+}
+
+/** Shorthand for the error that a wrong call gets. */
+export function invalid(message: string, cause?: unknown): TidemarkError {
+  return new TidemarkError('INVALID_ARGUMENT', message, { cause })
+}
+
+/** Shorthand for stored bytes that fail a check. */
+export function corrupt(message: string, cause?: unknown): TidemarkError {
+  return new TidemarkError('CORRUPT', message, { cause })
+}
+
+/** Turns an aborted signal into `ABORTED`; does nothing without a signal. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw aborted(signal)
+}
+
+export function aborted(signal: AbortSignal): TidemarkError {
+  return new TidemarkError('ABORTED', 'The operation was aborted by its signal.', { cause: signal.reason as unknown })
+}

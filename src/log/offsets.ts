@@ -1,0 +1,129 @@
+/**
+ * Offsets: the position from which each source is to be read next, committed in the same entry as the state that came of
+ * reading up to there. A source has one position, or one per partition of its own.
+ */
+import { decodeKey, encodeKey } from '../bytes/keys.js'
+import type { ByteReader } from '../bytes/reader.js'
+import type { ByteWriter } from '../bytes/writer.js'
+import { setOwn } from '../bytes/codec.js'
+import { invalid } from '../errors.js'
+
+/** The position to read from next. Numbers and bigints never go back; strings are kept as they are. */
+export type Position = number | bigint | string
+/** As users give and get them: `{ clicks: 1042 }`, or `{ clicks: { 0: 520, 1: 522 } }`. */
+export type Offsets = { readonly [source: string]: Position | { readonly [partition: string]: Position } }
+
+/** Partition numbers in ascending order within each source; `undefined` stands for a source with one position. */
+export type OffsetMap = ReadonlyMap<string, ReadonlyMap<number | undefined, Position>>
+
+export const NO_OFFSETS: OffsetMap = new Map()
+
+/** Checks what a caller gave. */
+export function parseOffsets(given: Offsets): OffsetMap {
+  const parsed = new Map<string, Map<number | undefined, Position>>()
+  if (typeof given !== 'object' || given === null) throw invalid('offsets: an object { source: position } is expected.')
+  for (const source of Object.keys(given)) {
+    encodeKey(source)
+    const at = given[source]!
+    const positions = new Map<number | undefined, Position>()
+    if (isPosition(at)) positions.set(undefined, at)
+    else if (typeof at === 'object' && at !== null) {
+      for (const partition of Object.keys(at)) {
+        const position = at[partition]!
+        if (!/^(0|[1-9]\d{0,8})$/.test(partition) || !isPosition(position)) throw badPosition(source)
+        positions.set(Number(partition), position)
+      }
+    } else throw badPosition(source)
+    parsed.set(source, positions)
+  }
+  return parsed
+}
+
+function badPosition(source: string): Error {
+  return invalid(
+    `offsets: source "${source}" needs a position (a finite number, a bigint or a string), or an object { partition: position }.`,
+  )
+}
+
+function isPosition(value: unknown): value is Position {
+  if (typeof value === 'string') {
+    encodeKey(value)
+    return true
+  }
+  return typeof value === 'bigint' || (typeof value === 'number' && Number.isFinite(value))
+}
+
+/**
+ * `committed` with `next` laid over it. Throws `INVALID_ARGUMENT` when a position would go back, or a source would change
+ * between one position and several, unless `force`.
+ */
+export function mergeOffsets(committed: OffsetMap, next: OffsetMap, force: boolean): OffsetMap {
+  if (next.size === 0) return committed
+  const merged = new Map(committed)
+  for (const [source, positions] of next) {
+    const before = committed.get(source)
+    let after = new Map(before)
+    if (before && before.size > 0 && positions.size > 0 && before.has(undefined) !== positions.has(undefined)) {
+      if (!force) {
+        throw invalid(
+          `offsets: source "${source}" was committed with ${before.has(undefined) ? 'one position' : 'a position per partition'}; give it in the same shape.`,
+        )
+      }
+      after = new Map()
+    }
+    for (const [partition, position] of positions) {
+      const old = before?.get(partition)
+      if (!force && old !== undefined && typeof old !== 'string' && typeof position !== 'string' && position < old) {
+        const name = partition === undefined ? `"${source}"` : `"${source}", partition ${partition},`
+        throw invalid(
+          `offsets: source ${name} is committed up to ${old} and cannot go back to ${position} without { force: true }.`,
+        )
+      }
+      after.set(partition, position)
+    }
+    merged.set(source, new Map([...after].sort(([a], [b]) => (a ?? -1) - (b ?? -1))))
+  }
+  return merged
+}
+
+/** In the shape in which they were given. */
+export function offsetsToObject(offsets: OffsetMap): Offsets {
+  const all = {}
+  for (const [source, positions] of offsets) {
+    if (positions.has(undefined)) {
+      setOwn(all, source, positions.get(undefined))
+      continue
+    }
+    const each = {}
+    for (const [partition, position] of positions) setOwn(each, String(partition), position)
+    setOwn(all, source, each)
+  }
+  return all
+}
+
+export function writeOffsets(w: ByteWriter, offsets: OffsetMap): void {
+  w.varint(offsets.size)
+  for (const [source, positions] of offsets) {
+    w.string(source)
+    w.varint(positions.size)
+    for (const [partition, position] of positions) {
+      w.varint(partition === undefined ? 0 : partition + 1)
+      w.bytes(encodeKey(position))
+    }
+  }
+}
+
+export function readOffsets(r: ByteReader): OffsetMap {
+  const offsets = new Map<string, Map<number | undefined, Position>>()
+  for (let sources = r.count(2); sources > 0; sources--) {
+    const positions = new Map<number | undefined, Position>()
+    offsets.set(r.string(), positions)
+    for (let left = r.count(2); left > 0; left--) {
+      const partition = r.varint()
+      const position = decodeKey(r.bytes())
+      if (!isPosition(position)) return r.fail('an offset of an unknown type')
+      positions.set(partition === 0 ? undefined : partition - 1, position)
+    }
+  }
+  return offsets
+}

@@ -1,0 +1,49 @@
+/**
+ * Edits: pure functions from a manifest to the next. An edit is prepared beside commits (its segments are uploaded first)
+ * and applied when the entry that carries it is built; one whose ground has shifted meanwhile is dropped.
+ */
+import type { Manifest, Run } from './manifest.js'
+
+/** A fold of the tail: the state after `from`, up to `covers`, as one more run. */
+export interface FoldEdit {
+  readonly kind: 'fold'
+  readonly from: number
+  readonly covers: number
+  /** Empty when the folded entries held no changes. */
+  readonly run: Run
+  readonly codecs: ReadonlyMap<string, string>
+}
+
+/** Neighbouring runs replaced by their merge. */
+export interface MergeEdit {
+  readonly kind: 'merge'
+  readonly inputs: readonly Run[]
+  /** Empty when nothing of them was left. */
+  readonly output: Run
+}
+
+export type Edit = FoldEdit | MergeEdit
+
+/** The manifest after the edit; `undefined` when it no longer fits (PROTOCOL.md, section 1). */
+export function applyEdit(manifest: Manifest, edit: Edit): Manifest | undefined {
+  if (edit.kind === 'fold') {
+    // A reset or another fold in between has moved what the fold began at.
+    if (manifest.covers !== edit.from) return undefined
+    const codecs = new Map([...manifest.codecs, ...edit.codecs])
+    return { ...manifest, covers: edit.covers, codecs, runs: edit.run.length ? [...manifest.runs, edit.run] : manifest.runs }
+  }
+  const first = manifest.runs.findIndex((run) => sameRun(run, edit.inputs[0]!))
+  if (first < 0 || !edit.inputs.every((input, i) => sameRun(manifest.runs[first + i], input))) return undefined
+  const runs = [...manifest.runs]
+  runs.splice(first, edit.inputs.length, ...(edit.output.length ? [edit.output] : []))
+  return { ...manifest, runs }
+}
+
+/** Segment names are unique, and so a run is known by them; clips have to be the same, too. */
+function sameRun(a: Run | undefined, b: Run): boolean {
+  return (
+    a !== undefined &&
+    a.length === b.length &&
+    a.every((s, i) => s.name === b[i]!.name && s.clip?.[0] === b[i]!.clip?.[0] && s.clip?.[1] === b[i]!.clip?.[1])
+  )
+}

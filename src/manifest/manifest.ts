@@ -1,0 +1,182 @@
+/**
+ * A manifest: the complete list of segments that make up the state up to the entry it covers, and what is fixed for the
+ * store (docs/format.md, "Manifests"). It is an immutable value; edits.ts has the functions from one to the next.
+ */
+import { compareBytes } from '../bytes/compare.js'
+import { HASH_BYTES } from '../bytes/hash.js'
+import { ByteReader } from '../bytes/reader.js'
+import { ByteWriter } from '../bytes/writer.js'
+import type { BuiltSegment } from '../segment/writer.js'
+import { checkLogPath, segmentName } from './names.js'
+
+/** A segment as manifests name it. */
+export interface SegmentRef {
+  readonly id: Uint8Array
+  /** Path of the log under which the blob lies: the store's own, or that of a store it was forked from. */
+  readonly log: string
+  readonly name: string
+  readonly length: number
+  readonly indexLength: number
+  readonly filterLength: number
+  readonly rawBytes: number
+  readonly records: number
+  readonly tombstones: number
+  readonly ranges: number
+  /** Earliest expiry in it, 0 when nothing in it expires. */
+  readonly expires: number
+  readonly hash: Uint8Array
+  /** Bounds of its keys: cut to 64 bytes, the lower one down and the upper one up. */
+  readonly lower: Uint8Array
+  readonly upper: Uint8Array
+  /** Only these partitions of it count, first to last; `undefined`: all. */
+  readonly clip: readonly [number, number] | undefined
+}
+
+/** Segments of one age, in key order, no key in two of them. */
+export type Run = readonly SegmentRef[]
+
+export interface StoreConfig {
+  readonly partitions: number
+  readonly job: string | undefined
+  /** When the store was created, milliseconds since the epoch. */
+  readonly created: number
+}
+
+export interface Manifest {
+  readonly config: StoreConfig
+  /** Everything up to this entry is in the runs. */
+  readonly covers: number
+  /** Codec ids by table (its bytes as hex-free binary text, see `tableKey`). */
+  readonly codecs: ReadonlyMap<string, string>
+  /** Oldest first. */
+  readonly runs: readonly Run[]
+}
+
+export const MAX_PARTITIONS = 4096
+const MAX_BOUND_BYTES = 64
+const REF_FLAG_CLIPPED = 1
+
+/** Uppermost bound that is not below `key`, in at most 64 bytes. */
+function cutUp(key: Uint8Array): Uint8Array {
+  if (key.length <= MAX_BOUND_BYTES) return key
+  const cut = key.slice(0, MAX_BOUND_BYTES)
+  for (let i = cut.length - 1; i >= 0; i--) {
+    if (cut[i]! < 0xff) {
+      cut[i]!++
+      return cut.subarray(0, i + 1)
+    }
+  }
+  return key
+}
+
+export function refOf(built: BuiltSegment, log: string, id: Uint8Array): SegmentRef {
+  return {
+    id,
+    log,
+    name: segmentName(log, id),
+    length: built.bytes.length,
+    indexLength: built.indexLength,
+    filterLength: built.filterLength,
+    rawBytes: built.rawBytes,
+    records: built.records,
+    tombstones: built.tombstones,
+    ranges: built.ranges,
+    expires: built.expires,
+    hash: built.hash,
+    lower: built.lower.slice(0, MAX_BOUND_BYTES),
+    upper: cutUp(built.upper),
+    clip: undefined,
+  }
+}
+
+export function encodeManifest(manifest: Manifest, ownLog: string): Uint8Array {
+  const w = new ByteWriter(256)
+  w.varint(manifest.covers)
+  w.varint(manifest.config.partitions)
+  w.varint(manifest.config.created)
+  w.u8(manifest.config.job === undefined ? 0 : 1)
+  if (manifest.config.job !== undefined) w.string(manifest.config.job)
+  w.varint(manifest.codecs.size)
+  for (const [table, codec] of manifest.codecs) {
+    w.bytes(fromBinary(table))
+    w.string(codec)
+  }
+  const foreign = [...new Set(manifest.runs.flat().map((s) => s.log))].filter((log) => log !== ownLog)
+  w.varint(foreign.length)
+  for (const log of foreign) w.string(log)
+  w.varint(manifest.runs.length)
+  for (const run of manifest.runs) writeRun(w, run, foreign)
+  return w.finish()
+}
+
+function writeRun(w: ByteWriter, run: Run, foreign: readonly string[]): void {
+  w.varint(run.length)
+  for (const s of run) {
+    w.raw(s.id)
+    w.varint(foreign.indexOf(s.log) + 1)
+    w.u8(s.clip ? REF_FLAG_CLIPPED : 0)
+    for (const n of [s.length, s.indexLength, s.filterLength, s.rawBytes, s.records, s.tombstones, s.ranges, s.expires]) {
+      w.varint(n)
+    }
+    w.raw(s.hash)
+    w.bytes(s.lower)
+    w.bytes(s.upper)
+    if (s.clip) {
+      w.varint(s.clip[0])
+      w.varint(s.clip[1])
+    }
+  }
+}
+
+export function decodeManifest(bytes: Uint8Array, ownLog: string, what: string): Manifest {
+  const r = new ByteReader(bytes, what)
+  const covers = r.varint()
+  const partitions = r.varint()
+  if (partitions < 1 || partitions > MAX_PARTITIONS) r.fail(`${partitions} partitions`)
+  const created = r.varint()
+  const job = r.u8() === 0 ? undefined : r.string()
+  const codecs = new Map<string, string>()
+  for (let left = r.count(2); left > 0; left--) {
+    const table = r.bytes()
+    codecs.set(toBinary(table), r.string())
+  }
+  const logs = [ownLog]
+  for (let left = r.count(4); left > 0; left--) logs.push(checkLogPath(r.string()))
+  const runs: Run[] = []
+  for (let left = r.count(1); left > 0; left--) runs.push(readRun(r, logs))
+  r.end()
+  return { config: { partitions, job, created }, covers, codecs, runs }
+}
+
+function readRun(r: ByteReader, logs: readonly string[]): Run {
+  const run: SegmentRef[] = []
+  for (let left = r.count(40); left > 0; left--) {
+    const id = r.raw(16)
+    const log = logs[r.varint()] ?? r.fail('a segment of an unknown log')
+    const flags = r.u8()
+    if (flags > REF_FLAG_CLIPPED) r.fail(`a segment with unknown flags ${flags}`)
+    const [length, indexLength, filterLength, rawBytes] = [r.varint(), r.varint(), r.varint(), r.varint()]
+    const [records, tombstones, ranges, expires] = [r.varint(), r.varint(), r.varint(), r.varint()]
+    const hash = r.raw(HASH_BYTES)
+    const lower = r.bytes()
+    const upper = r.bytes()
+    const clip = flags & REF_FLAG_CLIPPED ? ([r.varint(), r.varint()] as const) : undefined
+    if (indexLength + filterLength > length || compareBytes(lower, upper) > 0) r.fail('a segment of impossible shape')
+    const name = segmentName(log, id)
+    const sizes = { length, indexLength, filterLength, rawBytes, records, tombstones, ranges, expires }
+    run.push({ id, log, name, ...sizes, hash, lower, upper, clip })
+  }
+  if (run.length === 0) r.fail('an empty run')
+  return run
+}
+
+/** Bytes as a string of one character each, for the keys of Maps. */
+export function toBinary(bytes: Uint8Array): string {
+  let text = ''
+  for (const byte of bytes) text += String.fromCharCode(byte)
+  return text
+}
+
+export function fromBinary(text: string): Uint8Array {
+  return Uint8Array.from(text, (c) => c.charCodeAt(0))
+}

@@ -1,0 +1,50 @@
+/** The names of everything in a storage: built and parsed here only (docs/format.md, "Names"). */
+import { toHex } from '../bytes/hash.js'
+import { corrupt, invalid } from '../errors.js'
+
+const STORE_NAME = /^[a-z0-9._-]{1,64}$/
+
+/** A store has one shard for now; the format has places for more. */
+export const SHARD = 0
+
+/** Throws `INVALID_ARGUMENT` unless `name` can be a store's. */
+export function checkStoreName(name: unknown): asserts name is string {
+  if (typeof name !== 'string' || !STORE_NAME.test(name) || name === '.' || name === '..') {
+    throw invalid(`name: ${JSON.stringify(name)} is no store name; use 1 to 64 characters of a-z, 0-9, ".", "_" and "-".`)
+  }
+}
+
+export function shardPath(store: string): string {
+  return `${store}/${SHARD}`
+}
+
+export function anchorPath(store: string): string {
+  return `${shardPath(store)}/anchor`
+}
+
+export function logPath(store: string, logId: Uint8Array): string {
+  return `${shardPath(store)}/${toHex(logId)}`
+}
+
+/** The log id at the end of a log's path; `undefined` for a path that no store of this format has. */
+export function logIdOfPath(store: string, path: string): Uint8Array | undefined {
+  const prefix = `${shardPath(store)}/`
+  const hex = path.slice(prefix.length)
+  return path.startsWith(prefix) && /^[0-9a-f]{32}$/.test(hex) ? fromHex(hex) : undefined
+}
+
+export function segmentName(log: string, id: Uint8Array): string {
+  return `${log}/seg/${toHex(id)}`
+}
+
+/** Log paths in manifests come from storage: one that could lead elsewhere is refused. */
+export function checkLogPath(path: string): string {
+  const parts = path.split('/')
+  const fine = parts.length === 3 && STORE_NAME.test(parts[0]!) && /^\d{1,6}$/.test(parts[1]!) && /^[0-9a-f]{32}$/.test(parts[2]!)
+  if (!fine || parts[0] === '.' || parts[0] === '..') throw corrupt('A manifest names a log path that no store can have.')
+  return path
+}
+
+function fromHex(hex: string): Uint8Array {
+  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(i * 2, i * 2 + 2), 16))
+}

@@ -1,0 +1,152 @@
+/**
+ * A block: up to about 16 KiB of records in key order, deflated, with a CRC-32C behind it (docs/format.md, "Blocks").
+ *
+ *     record   varint key length · key · u8 type (0 put, 1 put that expires, 2 tombstone)
+ *              [type 1: varint expiry in ms] [types 0, 1: varint value length · value]
+ *     stored   u8 compression (0 none, 1 raw deflate) · payload · u32 CRC-32C of all before
+ *
+ * There is no prefix compression and no offset table: deflate finds the shared prefixes, and walking a block once when
+ * it is loaded both checks every length and yields the offsets that binary search wants.
+ */
+import { deflateSync, inflateSync } from 'fflate'
+import { compareBytes } from '../bytes/compare.js'
+import { crc32c } from '../bytes/crc32c.js'
+import { ByteReader } from '../bytes/reader.js'
+import { ByteWriter } from '../bytes/writer.js'
+import { corrupt } from '../errors.js'
+import type { KeyedRecord } from './record.js'
+
+const PUT = 0
+const PUT_EXPIRING = 1
+const TOMBSTONE = 2
+
+const STORED = 0
+const DEFLATED = 1
+
+/** The most that a block of a well-formed segment holds: one record more than fits, with the largest key and value. */
+export const MAX_BLOCK_BYTES = (64 << 20) + (1 << 20)
+
+export function writeRecord(w: ByteWriter, record: KeyedRecord): void {
+  w.bytes(record.key)
+  if (record.bytes === undefined) {
+    w.u8(TOMBSTONE)
+    return
+  }
+  if (record.expires === 0) w.u8(PUT)
+  else {
+    w.u8(PUT_EXPIRING)
+    w.varint(record.expires)
+  }
+  w.bytes(record.bytes)
+}
+
+/** Packs records that `writeRecord` wrote. */
+export function packBlock(raw: Uint8Array, level: number): Uint8Array {
+  const deflated = level === 0 ? undefined : deflateSync(raw, { level: level as 1 })
+  const payload = deflated !== undefined && deflated.length < raw.length ? deflated : raw
+  const w = new ByteWriter(payload.length + 5)
+  w.u8(payload === raw ? STORED : DEFLATED)
+  w.raw(payload)
+  w.u32(crc32c(w.finish()))
+  return w.finish()
+}
+
+/** A loaded block: its records by number, found by binary search. */
+export class Block {
+  readonly #raw: Uint8Array
+  /** Where each record begins, and the end of the last. */
+  readonly #starts: number[]
+  readonly #what: string
+
+  /** Checks and unpacks a stored block; `rawLength` is what the index says, and all that is ever allocated. */
+  static unpack(stored: Uint8Array, rawLength: number, what: string): Block {
+    if (stored.length < 5) throw corrupt(`${what} is damaged: a block of ${stored.length} bytes.`)
+    const view = new DataView(stored.buffer, stored.byteOffset, stored.byteLength)
+    const body = stored.subarray(0, stored.length - 4)
+    if (view.getUint32(body.length, true) !== crc32c(body)) {
+      throw corrupt(`${what} is damaged: the checksum of a block does not match.`)
+    }
+    return new Block(unpackPayload(body, rawLength, what), what)
+  }
+
+  private constructor(raw: Uint8Array, what: string) {
+    this.#raw = raw
+    this.#what = what
+    this.#starts = [0]
+    const r = new ByteReader(raw, what)
+    while (r.left > 0) {
+      r.bytes()
+      const type = r.u8()
+      if (type === PUT_EXPIRING) r.varint()
+      else if (type !== PUT && type !== TOMBSTONE) r.fail(`a record of unknown type ${type}`)
+      if (type !== TOMBSTONE) r.bytes()
+      this.#starts.push(r.at)
+    }
+  }
+
+  get length(): number {
+    return this.#starts.length - 1
+  }
+
+  /** What it costs to keep in memory, in bytes. */
+  get weight(): number {
+    return this.#raw.length + this.#starts.length * 4 + 64
+  }
+
+  key(i: number): Uint8Array {
+    const raw = this.#raw
+    let at = this.#starts[i]!
+    let byte = raw[at++]!
+    let length = byte & 0x7f
+    for (let scale = 128; byte >= 0x80; scale *= 128) {
+      byte = raw[at++]!
+      length += (byte & 0x7f) * scale
+    }
+    return raw.subarray(at, at + length)
+  }
+
+  record(i: number): KeyedRecord {
+    const r = new ByteReader(this.#raw.subarray(this.#starts[i]!, this.#starts[i + 1]!), this.#what)
+    const key = r.bytes()
+    const type = r.u8()
+    if (type === TOMBSTONE) return { key, bytes: undefined, expires: 0 }
+    const expires = type === PUT_EXPIRING ? r.varint() : 0
+    return { key, bytes: r.bytes(), expires }
+  }
+
+  /** The number of the first record whose key is not below `key`. */
+  lowerBound(key: Uint8Array): number {
+    let lo = 0
+    let hi = this.length
+    while (lo < hi) {
+      const mid = (lo + hi) >>> 1
+      if (compareBytes(this.key(mid), key) < 0) lo = mid + 1
+      else hi = mid
+    }
+    return lo
+  }
+
+  find(key: Uint8Array): KeyedRecord | undefined {
+    const i = this.lowerBound(key)
+    return i < this.length && compareBytes(this.key(i), key) === 0 ? this.record(i) : undefined
+  }
+}
+
+function unpackPayload(body: Uint8Array, rawLength: number, what: string): Uint8Array {
+  const payload = body.subarray(1)
+  if (rawLength > MAX_BLOCK_BYTES) throw corrupt(`${what} is damaged: a block of ${rawLength} bytes.`)
+  if (body[0] === STORED) {
+    if (payload.length !== rawLength) throw corrupt(`${what} is damaged: a block has not the length that the index says.`)
+    return payload
+  }
+  if (body[0] !== DEFLATED) throw corrupt(`${what} is damaged: a block with unknown compression ${body[0]}.`)
+  // One byte of room more than announced shows a block that inflates to more; nothing beyond it is ever allocated.
+  let raw: Uint8Array
+  try {
+    raw = inflateSync(payload, { out: new Uint8Array(rawLength + 1) })
+  } catch (cause) {
+    throw corrupt(`${what} is damaged: a block does not inflate.`, cause)
+  }
+  if (raw.length !== rawLength) throw corrupt(`${what} is damaged: a block has not the length that the index says.`)
+  return raw
+}

@@ -1,0 +1,124 @@
+/**
+ * Loads parts of segments and keeps the most recently used of them within a byte budget. Segments are immutable and their
+ * names are never reused, so nothing in here can be stale.
+ */
+import { corrupt } from '../errors.js'
+import type { Blobs } from '../storage/contract.js'
+import { ENVELOPE_TAIL } from '../bytes/envelope.js'
+import { Block } from './block.js'
+import { checked, decodeIndex, type SegmentIndex } from './index.js'
+
+/** Where the parts of a segment lie: the index and the filter stand at its end, in front of the envelope's checksum. */
+export interface SegmentPlace {
+  /** The blob's name. */
+  readonly name: string
+  readonly length: number
+  readonly indexLength: number
+  readonly filterLength: number
+}
+
+interface Part {
+  readonly value: Block | SegmentIndex | Uint8Array
+  readonly weight: number
+}
+
+export class SegmentCache {
+  readonly #blobs: Blobs
+  readonly #capacity: number
+  // A Map keeps insertion order: the first key is the least recently used.
+  readonly #parts = new Map<string, Part>()
+  readonly #loading = new Map<string, Promise<void>>()
+  #weight = 0
+  hits = 0
+  misses = 0
+
+  constructor(blobs: Blobs, capacity: number) {
+    this.#blobs = blobs
+    this.#capacity = capacity
+  }
+
+  index(place: SegmentPlace): SegmentIndex | undefined {
+    return this.#peek(`${place.name}#index`) as SegmentIndex | undefined
+  }
+
+  filter(place: SegmentPlace): Uint8Array | undefined {
+    return this.#peek(`${place.name}#filter`) as Uint8Array | undefined
+  }
+
+  block(place: SegmentPlace, number: number): Block | undefined {
+    return this.#peek(`${place.name}#${number}`) as Block | undefined
+  }
+
+  #peek(key: string): Part['value'] | undefined {
+    const part = this.#parts.get(key)
+    if (part === undefined) {
+      this.misses++
+      return undefined
+    }
+    this.hits++
+    this.#parts.delete(key)
+    this.#parts.set(key, part)
+    return part.value
+  }
+
+  /** Loads the index, and with `filter` the bloom filter by the same request. */
+  async loadIndex(place: SegmentPlace, filter: boolean): Promise<SegmentIndex> {
+    const at = place.length - ENVELOPE_TAIL - place.filterLength - place.indexLength
+    const length = place.indexLength + (filter ? place.filterLength : 0)
+    await this.#once(`${place.name}#index${filter ? '+' : ''}`, async () => {
+      const bytes = await this.#range(place, at, length)
+      const index = decodeIndex(bytes.subarray(0, place.indexLength), at, `Segment ${place.name}`)
+      this.#keep(`${place.name}#index`, { value: index, weight: place.indexLength * 4 })
+      if (!filter) return
+      const bits = checked(bytes.subarray(place.indexLength), `Segment ${place.name}`)
+      this.#keep(`${place.name}#filter`, { value: bits, weight: bits.length })
+    })
+    // An index larger than the whole budget is gone again at once; then it is read for this caller alone.
+    return this.index(place) ?? decodeIndex(await this.#range(place, at, place.indexLength), at, `Segment ${place.name}`)
+  }
+
+  async loadBlock(place: SegmentPlace, index: SegmentIndex, number: number): Promise<Block> {
+    const { offset, length, rawLength } = index.blocks[number]!
+    let block: Block | undefined
+    const load = async (): Promise<void> => {
+      block = Block.unpack(await this.#range(place, offset, length), rawLength, `Segment ${place.name}`)
+      this.#keep(`${place.name}#${number}`, { value: block, weight: block.weight })
+    }
+    await this.#once(`${place.name}#${number}`, load)
+    block ??= this.block(place, number)
+    if (block === undefined) await load()
+    return block!
+  }
+
+  async #range(place: SegmentPlace, offset: number, length: number): Promise<Uint8Array> {
+    const { bytes } = await this.#blobs.get(place.name, { range: { offset, length } })
+    if (bytes === undefined) throw corrupt(`Segment ${place.name} is missing from the storage.`)
+    if (bytes.length !== length) {
+      throw corrupt(`Segment ${place.name} is damaged: it ends before byte ${offset + length}.`)
+    }
+    return bytes
+  }
+
+  /** Callers that want the same part at once share one request. */
+  #once(key: string, load: () => Promise<void>): Promise<void> {
+    let running = this.#loading.get(key)
+    if (running === undefined) {
+      running = load().finally(() => this.#loading.delete(key))
+      this.#loading.set(key, running)
+    }
+    return running
+  }
+
+  #keep(key: string, part: Part): void {
+    const before = this.#parts.get(key)
+    if (before) this.#weight -= before.weight
+    this.#parts.delete(key)
+    this.#parts.set(key, part)
+    this.#weight += part.weight
+    for (const [oldest, { weight }] of this.#parts) {
+      if (this.#weight <= this.#capacity) return
+      this.#parts.delete(oldest)
+      this.#weight -= weight
+    }
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * Cursors walk records in key order, in either direction. They are made of plain calls: `next` returns a promise only when
+ * something has to be loaded, so that nothing is awaited for what is already in memory.
+ */
+import { compareBytes } from '../bytes/compare.js'
+import type { Block } from './block.js'
+import type { SegmentCache, SegmentPlace } from './cache.js'
+import { blockFor, type SegmentIndex } from './index.js'
+import type { KeyedRecord, KeyRange } from './record.js'
+
+export interface Cursor {
+  /** The record under the cursor; `undefined` before the first `next` and after the last record. */
+  readonly current: KeyedRecord | undefined
+  /** Moves on by one; the promise, if any, has to be awaited before `current` is looked at. */
+  next(): Promise<void> | undefined
+}
+
+/** A stretch of keys: from `lower` on, below `upper`. */
+export interface Bounds extends KeyRange {
+  readonly reverse: boolean
+}
+
+/** Walks records that are already sorted ascending and within the bounds. */
+export class ArrayCursor implements Cursor {
+  readonly #records: readonly KeyedRecord[]
+  readonly #step: number
+  #at: number
+
+  constructor(records: readonly KeyedRecord[], reverse = false) {
+    this.#records = records
+    this.#step = reverse ? -1 : 1
+    this.#at = reverse ? records.length : -1
+  }
+
+  get current(): KeyedRecord | undefined {
+    return this.#records[this.#at]
+  }
+
+  next(): undefined {
+    this.#at += this.#step
+  }
+}
+
+/** A segment as a run lists it: its bounds may be wider than its keys, never narrower. */
+export interface BoundedSegment extends SegmentPlace {
+  readonly lower: Uint8Array
+  readonly upper: Uint8Array
+  /** How many range deletes it has. */
+  readonly ranges: number
+}
+
+/** Walks one run: segments that lie one after another in key order. */
+export class RunCursor implements Cursor {
+  readonly #cache: SegmentCache
+  readonly #segments: readonly BoundedSegment[]
+  readonly #bounds: Bounds
+  #segment = -1
+  #index: SegmentIndex | undefined
+  #blockNumber = 0
+  #block: Block | undefined
+  #record = 0
+  current: KeyedRecord | undefined
+
+  constructor(cache: SegmentCache, run: readonly BoundedSegment[], bounds: Bounds) {
+    this.#cache = cache
+    this.#bounds = bounds
+    const within = run.filter((s) => compareBytes(s.upper, bounds.lower) >= 0 && compareBytes(s.lower, bounds.upper) < 0)
+    this.#segments = bounds.reverse ? within.reverse() : within
+  }
+
+  next(): Promise<void> | undefined {
+    for (;;) {
+      if (this.#block !== undefined) {
+        this.#record += this.#bounds.reverse ? -1 : 1
+        if (this.#record >= 0 && this.#record < this.#block.length) {
+          const key = this.#block.key(this.#record)
+          const beyond = this.#bounds.reverse
+            ? compareBytes(key, this.#bounds.lower) < 0
+            : compareBytes(key, this.#bounds.upper) >= 0
+          if (!beyond) {
+            this.current = this.#block.record(this.#record)
+            return undefined
+          }
+          this.#index = undefined
+          this.#segment = this.#segments.length
+        }
+      }
+      this.#block = undefined
+      this.current = undefined
+      const loading = this.#nextBlock()
+      if (loading !== undefined) return loading.then(() => this.next())
+      if (this.#block === undefined) return undefined
+    }
+  }
+
+  /** Comes to the next block in the direction of travel, just before its first record within the bounds. */
+  #nextBlock(): Promise<void> | undefined {
+    for (;;) {
+      if (this.#index !== undefined) {
+        this.#blockNumber += this.#bounds.reverse ? -1 : 1
+        if (this.#blockNumber >= 0 && this.#blockNumber < this.#index.blocks.length) return this.#enterBlock()
+        this.#index = undefined
+      }
+      if (++this.#segment >= this.#segments.length) return undefined
+      const place = this.#segments[this.#segment]!
+      const index = this.#cache.index(place)
+      if (index === undefined) {
+        return this.#cache.loadIndex(place, false).then((loaded) => {
+          this.#enterSegment(loaded)
+          return this.#nextBlock()
+        })
+      }
+      this.#enterSegment(index)
+    }
+  }
+
+  #enterSegment(index: SegmentIndex): void {
+    this.#index = index
+    const { lower, upper, reverse } = this.#bounds
+    // One step before the first block of interest: #nextBlock takes that step.
+    this.#blockNumber = reverse ? blockFor(index, upper) + 1 : Math.max(0, blockFor(index, lower)) - 1
+  }
+
+  #enterBlock(): Promise<void> | undefined {
+    const place = this.#segments[this.#segment]!
+    const cached = this.#cache.block(place, this.#blockNumber)
+    if (cached !== undefined) {
+      this.#startIn(cached)
+      return undefined
+    }
+    return this.#cache.loadBlock(place, this.#index!, this.#blockNumber).then((block) => this.#startIn(block))
+  }
+
+  #startIn(block: Block): void {
+    this.#block = block
+    this.#record = this.#bounds.reverse ? block.lowerBound(this.#bounds.upper) : block.lowerBound(this.#bounds.lower) - 1
+  }
+}
+
+/** The range deletes of a run within the bounds; a promise only when an index has to be loaded. */
+export function runRanges(
+  cache: SegmentCache,
+  run: readonly BoundedSegment[],
+  bounds: KeyRange,
+): readonly KeyRange[] | Promise<readonly KeyRange[]> {
+  const having = run.filter(
+    (s) => s.ranges > 0 && compareBytes(s.upper, bounds.lower) >= 0 && compareBytes(s.lower, bounds.upper) < 0,
+  )
+  if (having.length === 0) return []
+  return Promise.all(having.map(async (s) => cache.index(s) ?? (await cache.loadIndex(s, false)))).then((indexes) =>
+    indexes.flatMap((index) => index.ranges),
+  )
+}

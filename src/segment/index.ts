@@ -1,0 +1,100 @@
+/**
+ * The index of a segment: where each block lies and from which key on (docs/format.md, "Segments").
+ *
+ *     varint number of blocks; per block: separator (varint length, bytes) · varint stored length · varint raw length
+ *     varint number of range deletes; each: lower · upper (varint length, bytes)
+ *     u32 CRC-32C of all before
+ *
+ * A separator is the shortest byte string above every key before the block and not above its first one. Blocks follow
+ * one another without gaps from the end of the envelope's head.
+ */
+import { compareBytes } from '../bytes/compare.js'
+import { crc32c } from '../bytes/crc32c.js'
+import { ENVELOPE_HEAD } from '../bytes/envelope.js'
+import { ByteReader } from '../bytes/reader.js'
+import { ByteWriter } from '../bytes/writer.js'
+import { corrupt } from '../errors.js'
+import type { KeyRange } from './record.js'
+
+export interface BlockPlace {
+  readonly separator: Uint8Array
+  readonly offset: number
+  readonly length: number
+  readonly rawLength: number
+}
+
+export interface SegmentIndex {
+  readonly blocks: readonly BlockPlace[]
+  /** Ranges deleted by this segment's run; its own records win over them. */
+  readonly ranges: readonly KeyRange[]
+}
+
+export function encodeIndex(index: SegmentIndex): Uint8Array {
+  const w = new ByteWriter(64 + index.blocks.length * 24)
+  w.varint(index.blocks.length)
+  for (const block of index.blocks) {
+    w.bytes(block.separator)
+    w.varint(block.length)
+    w.varint(block.rawLength)
+  }
+  w.varint(index.ranges.length)
+  for (const range of index.ranges) {
+    w.bytes(range.lower)
+    w.bytes(range.upper)
+  }
+  w.u32(crc32c(w.finish()))
+  return w.finish()
+}
+
+/** `end` is where the blocks end in the object: all of them together must fill exactly what lies before it. */
+export function decodeIndex(bytes: Uint8Array, end: number, what: string): SegmentIndex {
+  const body = checked(bytes, what)
+  const r = new ByteReader(body, what)
+  const blocks: BlockPlace[] = []
+  let offset = ENVELOPE_HEAD
+  for (let left = r.count(3); left > 0; left--) {
+    const separator = r.bytes()
+    const length = r.varint()
+    const rawLength = r.varint()
+    const before = blocks.at(-1)
+    if (before && compareBytes(before.separator, separator) >= 0) r.fail('blocks out of order')
+    blocks.push({ separator, offset, length, rawLength })
+    offset += length
+  }
+  if (offset !== end) r.fail('blocks that do not fill the segment')
+  const ranges: KeyRange[] = []
+  for (let left = r.count(2); left > 0; left--) ranges.push({ lower: r.bytes(), upper: r.bytes() })
+  r.end()
+  return { blocks, ranges }
+}
+
+/** The bytes before a trailing CRC-32C, once it has been checked. */
+export function checked(bytes: Uint8Array, what: string): Uint8Array {
+  if (bytes.length < 4) throw corrupt(`${what} is damaged: only ${bytes.length} bytes are left of it.`)
+  const body = bytes.subarray(0, bytes.length - 4)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (view.getUint32(body.length, true) !== crc32c(body)) {
+    throw corrupt(`${what} is damaged: a checksum does not match.`)
+  }
+  return body
+}
+
+/** The number of the only block that can hold `key`; -1 when the key lies before all of them. */
+export function blockFor(index: SegmentIndex, key: Uint8Array): number {
+  let lo = 0
+  let hi = index.blocks.length
+  while (lo < hi) {
+    const mid = (lo + hi) >>> 1
+    if (compareBytes(index.blocks[mid]!.separator, key) <= 0) lo = mid + 1
+    else hi = mid
+  }
+  return lo - 1
+}
+
+/** The shortest byte string that is above `before` and not above `first`. */
+export function separatorBetween(before: Uint8Array | undefined, first: Uint8Array): Uint8Array {
+  if (before === undefined) return first.slice(0, 0)
+  let i = 0
+  while (i < before.length && before[i] === first[i]) i++
+  return first.slice(0, i + 1)
+}

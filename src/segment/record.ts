@@ -1,0 +1,18 @@
+/** What a segment holds for a key, and what every read passes on. */
+export interface StoredRecord {
+  /** The encoded value; `undefined` for a tombstone: the key was deleted here. */
+  readonly bytes: Uint8Array | undefined
+  /** When the value expires, in milliseconds since the epoch; 0: never. */
+  readonly expires: number
+}
+
+/** A record with its key: in segments the slot's prefix and the key's bytes. */
+export interface KeyedRecord extends StoredRecord {
+  readonly key: Uint8Array
+}
+
+/** Deletes every key from `lower` on and below `upper`. */
+export interface KeyRange {
+  readonly lower: Uint8Array
+  readonly upper: Uint8Array
+}

@@ -1,0 +1,179 @@
+/**
+ * Writes segments from records in key order: blocks, then the index, then the bloom filter, in one envelope. A run is as
+ * many segments as `segmentBytes` make of it; each is handed on as soon as it is full, so that memory holds one of them.
+ */
+import { compareBytes } from '../bytes/compare.js'
+import { concat, ByteWriter } from '../bytes/writer.js'
+import { crc32c } from '../bytes/crc32c.js'
+import { ENVELOPE_HEAD, envelopeHead } from '../bytes/envelope.js'
+import { contentHash, keyHash } from '../bytes/hash.js'
+import { packBlock, writeRecord } from './block.js'
+import { buildBloom } from './bloom.js'
+import { encodeIndex, separatorBetween, type BlockPlace } from './index.js'
+import type { Cursor } from './cursor.js'
+import type { KeyedRecord, KeyRange } from './record.js'
+
+export interface SegmentOptions {
+  /** Uncompressed bytes of a segment and of a block. */
+  readonly segmentBytes: number
+  readonly blockBytes: number
+  readonly bloomBits: number
+  readonly deflateLevel: number
+}
+
+/** A finished segment, and what the manifest says of it. */
+export interface BuiltSegment {
+  readonly bytes: Uint8Array
+  readonly hash: Uint8Array
+  readonly records: number
+  readonly tombstones: number
+  readonly ranges: number
+  readonly rawBytes: number
+  readonly indexLength: number
+  readonly filterLength: number
+  /** The first and the last key that it says anything about. */
+  readonly lower: Uint8Array
+  readonly upper: Uint8Array
+  /** The earliest expiry in it, 0 when nothing expires. */
+  readonly expires: number
+}
+
+/**
+ * Hands each finished segment to `emit` and waits for it; `pace` is awaited after every block, so that a caller can give
+ * the event loop its turn or stop the work. `ranges` are sorted and apart; each segment gets what of them lies between
+ * its first key and that of the next, so that it alone answers for its keys.
+ */
+export async function writeSegments(
+  records: Cursor,
+  ranges: readonly KeyRange[],
+  options: SegmentOptions,
+  emit: (segment: BuiltSegment) => Promise<void>,
+  pace: () => Promise<void> | undefined,
+): Promise<void> {
+  let builder = new SegmentBuilder(options)
+  let rest = ranges
+  for (;;) {
+    // Awaiting only what has to be awaited: a turn of the event loop per record would cost more than the record.
+    const step = records.next()
+    if (step) await step
+    const record = records.current
+    if (record === undefined) break
+    if (builder.full) {
+      const [own, later] = splitRanges(rest, record.key)
+      rest = later
+      await emit(builder.finish(own))
+      builder = new SegmentBuilder(options)
+    }
+    if (builder.add(record)) await pace()
+  }
+  if (!builder.empty || rest.length > 0) await emit(builder.finish(rest))
+}
+
+/** What of the ranges lies below `key`, and what from there on. */
+function splitRanges(ranges: readonly KeyRange[], key: Uint8Array): [KeyRange[], KeyRange[]] {
+  const below: KeyRange[] = []
+  const above: KeyRange[] = []
+  for (const range of ranges) {
+    if (compareBytes(range.lower, key) < 0) below.push({ lower: range.lower, upper: lesser(range.upper, key) })
+    if (compareBytes(range.upper, key) > 0) above.push({ lower: greater(range.lower, key), upper: range.upper })
+  }
+  return [below, above]
+}
+
+function lesser(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return compareBytes(a, b) < 0 ? a : b
+}
+
+function greater(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return compareBytes(a, b) > 0 ? a : b
+}
+
+class SegmentBuilder {
+  readonly #options: SegmentOptions
+  readonly #parts: Uint8Array[] = []
+  readonly #places: BlockPlace[] = []
+  readonly #hashes: number[] = []
+  #block = new ByteWriter(20 << 10)
+  #blockSeparator: Uint8Array | undefined
+  #length = 0
+  #rawBytes = 0
+  #tombstones = 0
+  #expires = 0
+  #first: Uint8Array | undefined
+  #last: Uint8Array | undefined
+
+  constructor(options: SegmentOptions) {
+    this.#options = options
+  }
+
+  get empty(): boolean {
+    return this.#first === undefined
+  }
+
+  get full(): boolean {
+    return this.#rawBytes >= this.#options.segmentBytes
+  }
+
+  /** Returns true when a block was closed. */
+  add(record: KeyedRecord): boolean {
+    const closes = this.#block.length >= this.#options.blockBytes
+    if (closes) this.#closeBlock()
+    this.#blockSeparator ??= separatorBetween(this.#last, record.key)
+    const before = this.#block.length
+    writeRecord(this.#block, record)
+    this.#rawBytes += this.#block.length - before
+    this.#hashes.push(keyHash(record.key))
+    if (record.bytes === undefined) this.#tombstones++
+    else if (record.expires > 0) this.#expires = Math.min(this.#expires || record.expires, record.expires)
+    this.#first ??= record.key
+    this.#last = record.key
+    return closes
+  }
+
+  #closeBlock(): void {
+    const raw = this.#block.finish()
+    const stored = packBlock(raw, this.#options.deflateLevel)
+    this.#places.push({
+      separator: this.#blockSeparator!,
+      offset: ENVELOPE_HEAD + this.#length,
+      length: stored.length,
+      rawLength: raw.length,
+    })
+    this.#parts.push(stored)
+    this.#length += stored.length
+    this.#block = new ByteWriter(20 << 10)
+    this.#blockSeparator = undefined
+  }
+
+  finish(ranges: readonly KeyRange[]): BuiltSegment {
+    if (this.#block.length > 0) this.#closeBlock()
+    const index = encodeIndex({ blocks: this.#places, ranges })
+    const bloom = buildBloom(this.#hashes, this.#options.bloomBits)
+    const filter = new ByteWriter(bloom.length + 4)
+    filter.raw(bloom)
+    filter.u32(crc32c(bloom))
+    const body = concat([...this.#parts, index, filter.finish()])
+    const tail = new ByteWriter(4)
+    tail.u32(crc32c(body))
+    const bytes = concat([envelopeHead('segment', body.length), body, tail.finish()])
+    let lower = this.#first
+    let upper = this.#last
+    for (const range of ranges) {
+      lower = lower === undefined ? range.lower : lesser(lower, range.lower)
+      upper = upper === undefined ? range.upper : greater(upper, range.upper)
+    }
+    return {
+      bytes,
+      hash: contentHash(bytes),
+      records: this.#hashes.length,
+      tombstones: this.#tombstones,
+      ranges: ranges.length,
+      rawBytes: this.#rawBytes,
+      indexLength: index.length,
+      filterLength: bloom.length + 4,
+      lower: lower!,
+      upper: upper!,
+      expires: this.#expires,
+    }
+  }
+}

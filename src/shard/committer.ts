@@ -1,0 +1,194 @@
+/**
+ * The way of changes into the log: one append in flight, in order; commits that come meanwhile join the next entry. What
+ * surely did not happen fails together with all that queued behind it, so that the changes can go back in their order;
+ * after a lost or unknown append nothing more is appended (PROTOCOL.md, section 2).
+ */
+import { TidemarkError, isTidemarkError } from '../errors.js'
+import { resolveAppend } from '../log/append.js'
+import { mergeOffsets, type OffsetMap } from '../log/offsets.js'
+import { buildEntry, type BuiltEntry } from './build.js'
+import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
+import { Layer } from './layer.js'
+import { recoveryStart } from './open.js'
+import type { ShardState } from './state.js'
+import type { Upkeep } from './upkeep.js'
+
+export interface CommitRequest {
+  /** Sealed: every cell has its bytes. */
+  readonly layer: Layer
+  readonly offsets: OffsetMap
+  readonly force: boolean
+  readonly label: string | undefined
+  readonly meta: string | undefined
+}
+
+export interface CommitResult {
+  readonly version: number
+  /** Bytes of the entry, and storage requests that writing it took. */
+  readonly bytes: number
+  readonly requests: number
+}
+
+interface Waiting {
+  /** Undefined for a checkpoint: an entry that only carries what is ready. */
+  readonly request: CommitRequest | undefined
+  readonly offsets: OffsetMap | undefined
+  readonly resolve: (result: CommitResult) => void
+  readonly reject: (error: unknown) => void
+}
+
+export interface CommitterHost {
+  state(): ShardState
+  /** The entry is durable: the state moves on. */
+  advance(built: BuiltEntry): void
+  /** The handle may not write any more. */
+  poison(error: TidemarkError): void
+  /** Changes of commits that surely did not happen, oldest first. */
+  giveBack(layers: readonly Layer[]): void
+}
+
+export class Committer {
+  readonly #ctx: ShardContext
+  readonly #log: LogContext
+  readonly #upkeep: Upkeep
+  readonly #host: CommitterHost
+  #queue: Waiting[] = []
+  #inFlight: readonly Waiting[] = []
+  #running: Promise<void> | undefined
+  /** Committed offsets with all that is queued laid over them. */
+  #offsets: OffsetMap
+
+  constructor(ctx: ShardContext, log: LogContext, upkeep: Upkeep, host: CommitterHost) {
+    this.#ctx = ctx
+    this.#log = log
+    this.#upkeep = upkeep
+    this.#host = host
+    this.#offsets = host.state().carried.offsets
+  }
+
+  /** Layers on their way, newest first: what was put stays readable. */
+  get layers(): Layer[] {
+    return [...this.#inFlight, ...this.#queue].flatMap(({ request }) => (request ? [request.layer] : [])).reverse()
+  }
+
+  /** Throws, and takes nothing, when the offsets go back; from then on the committer owns the layer. */
+  commit(request: CommitRequest): Promise<CommitResult> {
+    const offsets = mergeOffsets(this.#offsets, request.offsets, request.force)
+    this.#offsets = offsets
+    return this.#enqueue(request, request.offsets.size > 0 ? offsets : undefined)
+  }
+
+  /** Appends an entry for what is ready to be carried, unless an earlier one carries it. */
+  async carry(): Promise<void> {
+    await this.#enqueue(undefined, undefined)
+  }
+
+  #enqueue(request: CommitRequest | undefined, offsets: OffsetMap | undefined): Promise<CommitResult> {
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ request, offsets, resolve, reject })
+      this.#running ??= this.#run()
+    })
+  }
+
+  /** Resolves when nothing is in flight or queued. */
+  async idle(): Promise<void> {
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    // One turn later, so that all commits of one turn of the program are there to be joined.
+    await undefined
+    while (this.#queue.length > 0) {
+      let sent = false
+      try {
+        await this.#upkeep.admit()
+        this.#inFlight = this.#take()
+        const built = this.#build(this.#inFlight)
+        if (built === undefined) this.#settle({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
+        else {
+          sent = true
+          await this.#append(built)
+        }
+      } catch (error) {
+        this.#fail(error, sent)
+      }
+    }
+    // In the same turn in which the queue was seen empty: a commit that comes next starts anew.
+    this.#running = undefined
+  }
+
+  /** The first in the queue, with all that follow and may share its entry. */
+  #take(): Waiting[] {
+    const joins = ({ request, offsets }: Waiting): boolean =>
+      request !== undefined && offsets === undefined && request.label === undefined && request.meta === undefined
+    let count = 1
+    if (joins(this.#queue[0]!)) while (count < this.#queue.length && joins(this.#queue[count]!)) count++
+    return this.#queue.splice(0, count)
+  }
+
+  #build(batch: readonly Waiting[]): BuiltEntry | undefined {
+    const state = this.#host.state()
+    const time = currentTime(this.#ctx, this.#log)
+    const { edits } = this.#upkeep
+    const { request, offsets } = batch[0]!
+    if (request === undefined) {
+      const built = buildEntry(this.#log, state, { kind: 'fold', time, edits })
+      return built.carries.length > 0 ? built : undefined
+    }
+    let { layer } = request
+    if (batch.length > 1) {
+      layer = new Layer()
+      for (const waiting of batch) layer.absorb(waiting.request!.layer)
+    }
+    const { label, meta } = request
+    return buildEntry(this.#log, state, { kind: 'commit', time, layer, offsets, label, meta, edits })
+  }
+
+  async #append(built: BuiltEntry): Promise<void> {
+    const { log } = this.#log
+    const { n } = built.entry
+    let requests = 0
+    const from = recoveryStart({ ...this.#host.state(), manifest: built.manifest ?? this.#host.state().manifest })
+    const context = { log, clock: this.#ctx.clock, timeoutMs: this.#ctx.timeoutMs }
+    const resolution = await resolveAppend(context, built.entry, () => {
+      requests++
+      return log.append(n, built.bytes, from)
+    })
+    if (resolution.outcome === 'committed') {
+      noteTime(this.#ctx, this.#log, resolution.time)
+      this.#host.advance(built)
+      const version = built.entry.carried!.version
+      this.#settle({ version, bytes: built.bytes.length, requests })
+    } else if (resolution.outcome === 'lost') {
+      throw new TidemarkError(
+        'FENCED',
+        `Store "${this.#ctx.store}" was taken over by another writer, which wrote entry ${n}. Call reopen() to take it back.`,
+      )
+    } else {
+      throw new TidemarkError(
+        'UNKNOWN_OUTCOME',
+        `It is not known whether version ${n} of store "${this.#ctx.store}" was written. Call reopen() and look.`,
+        { cause: resolution.cause },
+      )
+    }
+  }
+
+  #settle(result: CommitResult): void {
+    const done = this.#inFlight
+    this.#inFlight = []
+    for (const { resolve } of done) resolve(result)
+  }
+
+  #fail(error: unknown, sent: boolean): void {
+    const unknown = isTidemarkError(error) && error.code === 'UNKNOWN_OUTCOME'
+    const failed = [...this.#inFlight, ...this.#queue]
+    // What may have been written must not be offered for writing again.
+    const unwritten = sent && unknown ? this.#queue : failed
+    this.#inFlight = []
+    this.#queue = []
+    this.#offsets = this.#host.state().carried.offsets
+    this.#host.giveBack(unwritten.flatMap(({ request }) => (request ? [request.layer] : [])))
+    if (isTidemarkError(error) && (unknown || error.code === 'FENCED')) this.#host.poison(error)
+    for (const { reject } of failed) reject(error)
+  }
+}

@@ -1,0 +1,57 @@
+import type { Clock } from '../clock.js'
+import type { SegmentCache } from '../segment/cache.js'
+import type { SegmentOptions } from '../segment/writer.js'
+import type { Anchor, Log, Storage } from '../storage/contract.js'
+
+/** What every part of a shard works with. */
+export interface ShardContext {
+  readonly store: string
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly cache: SegmentCache
+  readonly segments: SegmentOptions
+  readonly checkpoint: { readonly entries: number; readonly bytes: number }
+  readonly durability: 'strict' | 'relaxed'
+  readonly timeoutMs: number
+  readonly graceMs: number
+  readonly counters: Counters
+  /** Something that the program should know and that fails no call. */
+  readonly warn: (message: string, cause?: unknown) => void
+  readonly emit: (event: 'fenced' | 'checkpoint' | 'version', detail: Readonly<Record<string, unknown>>) => void
+}
+
+/** Running totals for `metrics()`. */
+export interface Counters {
+  commits: number
+  bytes: number
+  folds: number
+  compactions: number
+  segmentsWritten: number
+  segmentsReused: number
+}
+
+/** The log that a shard lives in, and this handle's name in it. */
+export interface LogContext {
+  readonly logId: Uint8Array
+  readonly path: string
+  readonly log: Log
+  readonly anchor: Anchor
+  readonly writerId: Uint8Array
+  /** How many entries this handle has built: the second half of write ids. */
+  writes: number
+  /** The storage's newest time, and when it came by the local monotonic clock; `undefined` where it has none. */
+  storageTime: { readonly time: number; readonly at: number } | undefined
+}
+
+/** Takes note of the time in an answer. */
+export function noteTime(ctx: ShardContext, log: LogContext, time: number | undefined): void {
+  if (time === undefined || !Number.isFinite(time)) return
+  log.storageTime = { time: Math.floor(time), at: ctx.clock.monotonic() }
+}
+
+/** Now, by the storage's clock as far as it is known, else by the local one; whole milliseconds. */
+export function currentTime(ctx: ShardContext, log: LogContext): number {
+  const known = log.storageTime
+  const now = known ? known.time + (ctx.clock.monotonic() - known.at) : ctx.clock.now()
+  return Math.max(0, Math.floor(now))
+}

@@ -1,0 +1,195 @@
+/** Opening a shard: creating it, taking it over, or following it. */
+import { equalBytes } from '../bytes/compare.js'
+import { TidemarkError, invalid } from '../errors.js'
+import { encodeAnchor, raiseAnchor, readAnchor } from '../log/anchor.js'
+import { resolveAppend, type Resolution } from '../log/append.js'
+import { emptyCarried, ID_BYTES } from '../log/entry.js'
+import type { Edit } from '../manifest/edits.js'
+import type { StoreConfig } from '../manifest/manifest.js'
+import { shardPath } from '../manifest/names.js'
+import { probe } from '../storage/probe.js'
+import type { Anchor } from '../storage/contract.js'
+import { buildEntry, type BuiltEntry } from './build.js'
+import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
+import { anchorName, locate, openAnchor, openLog, overtaken, readLog, readOn } from './recovery.js'
+import { applyEntry, type ShardState } from './state.js'
+
+const CLAIM_TRIES = 8
+
+export interface OpenRequest {
+  readonly mode: 'exclusive' | 'follower'
+  /** True: it must not exist yet; false: it must exist. */
+  readonly create: boolean | undefined
+  /** Of a store that is to be created. */
+  readonly config: () => StoreConfig
+  /** Looks at what is there before it is taken over, and throws when this is not the store that was meant. */
+  readonly check: (state: ShardState | undefined) => void
+  /** Edits that a long tail calls for, to ride on the fence. */
+  readonly fold: (log: LogContext, state: ShardState) => Promise<readonly Edit[]>
+}
+
+export interface OpenedShard {
+  readonly log: LogContext
+  readonly state: ShardState
+}
+
+export async function openShard(ctx: ShardContext, request: OpenRequest): Promise<OpenedShard> {
+  const anchor = openAnchor(ctx)
+  // A creator that loses the race opens what the winner made, and a reader that trimming overtook begins again.
+  for (let tries = CLAIM_TRIES; ; tries--) {
+    const found = await locate(ctx, anchor, request.mode !== 'follower')
+    if (found?.value) {
+      if (request.create === true) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
+      const opened = await openExisting(ctx, anchor, found.value, request)
+      if (opened) return opened
+    } else {
+      request.check(undefined)
+      if (request.mode === 'follower' || request.create === false) throw notFound(ctx)
+      const created = await createShard(ctx, anchor, request.config())
+      if (created) return created
+    }
+    if (tries === 1) throw overtaken(ctx)
+  }
+}
+
+function notFound(ctx: ShardContext): TidemarkError {
+  return new TidemarkError('NOT_FOUND', `There is no store "${ctx.store}" in this storage; check its name and place.`)
+}
+
+async function openExisting(
+  ctx: ShardContext,
+  anchor: Anchor,
+  hint: Parameters<typeof readLog>[2],
+  request: OpenRequest,
+): Promise<OpenedShard | undefined> {
+  const log = openLog(ctx, anchor, hint.logId)
+  try {
+    const state = await readLog(ctx, log, hint)
+    request.check(state)
+    const claimed = request.mode === 'follower' ? await confirmHead(ctx, log, state) : await claim(ctx, log, state, request)
+    if (claimed) return { log, state: claimed }
+    await log.log.close()
+    return undefined
+  } catch (error) {
+    await log.log.close()
+    throw error
+  }
+}
+
+/** The head counts only if the trim number, read after the absent answer, is below it. */
+async function confirmHead(ctx: ShardContext, log: LogContext, state: ShardState): Promise<ShardState | undefined> {
+  const { value } = await readAnchor(log.anchor, anchorName(ctx))
+  return value && equalBytes(value.logId, log.logId) && value.trim < state.head ? state : undefined
+}
+
+/** Appends the fence; `undefined` when the log was trimmed or replaced meanwhile, and opening has to begin again. */
+async function claim(
+  ctx: ShardContext,
+  log: LogContext,
+  found: ShardState,
+  request: OpenRequest,
+): Promise<ShardState | undefined> {
+  let state = found
+  let edits: readonly Edit[] = await request.fold(log, state)
+  for (let tries = CLAIM_TRIES; tries > 0; tries--) {
+    const observed = log.storageTime?.time
+    const time = currentTime(ctx, log)
+    const fence = buildEntry(log, state, { kind: 'fence', mode: 'exclusive', time, edits })
+    const [resolution, trimmed] = await Promise.all([
+      sendClaim(ctx, log, state, fence),
+      readAnchor(log.anchor, anchorName(ctx)),
+    ])
+    switch (resolution.outcome) {
+      case 'committed': {
+        noteTime(ctx, log, resolution.time)
+        // The look at the anchor counts only if little time has passed since the head was observed.
+        const late = observed !== undefined && resolution.time !== undefined && resolution.time - observed > ctx.graceMs / 2
+        const { value } = late ? await readAnchor(log.anchor, anchorName(ctx)) : trimmed
+        if (!value || !equalBytes(value.logId, log.logId) || value.trim >= fence.entry.n) return undefined
+        const next = applyEntry(state, fence)
+        if (fence.manifest || next.tail.length > READ_AGAIN_AT) await refreshAnchor(ctx, log, next)
+        return next
+      }
+      case 'unknown':
+        throw new TidemarkError(
+          'UNKNOWN_OUTCOME',
+          `It is not known whether store "${ctx.store}" was taken over; open it again.`,
+          { cause: resolution.cause, retryable: true },
+        )
+      case 'lost':
+        state = await readOn(ctx, log, state)
+        request.check(state)
+        if (edits.length > 0) edits = await request.fold(log, state)
+    }
+  }
+  throw new TidemarkError('CONFLICT', `Store "${ctx.store}" was being written too fast to take it over; try again.`)
+}
+
+// A hint that leaves more than this many entries to read is worth a swap.
+const READ_AGAIN_AT = 16
+
+function sendClaim(ctx: ShardContext, log: LogContext, state: ShardState, fence: BuiltEntry): Promise<Resolution> {
+  const context = { log: log.log, clock: ctx.clock, timeoutMs: ctx.timeoutMs }
+  const from = recoveryStart(state)
+  return resolveAppend(context, fence.entry, () => log.log.claim(fence.entry.n, fence.bytes, from))
+}
+
+/** The lowest number that recovery needs: everything after what the manifest covers, its own entry among it. */
+export function recoveryStart(state: ShardState): number {
+  return state.manifest.covers + 1
+}
+
+/** Raises the anchor to the newest manifest; it is a hint, and so a failure is only worth a warning. */
+export async function refreshAnchor(ctx: ShardContext, log: LogContext, state: ShardState): Promise<void> {
+  try {
+    // The anchor must not name what power loss could take back.
+    if (ctx.durability === 'relaxed') await log.log.sync()
+    const { trim, manifestAt, covers, time } = state.carried
+    await raiseAnchor(log.anchor, anchorName(ctx), { logId: log.logId, trim, manifestAt, covers, time })
+  } catch (cause) {
+    ctx.warn(`The anchor of store "${ctx.store}" could not be refreshed; the next open reads more entries.`, cause)
+  }
+}
+
+/**
+ * Entry 1, then the anchor that names its log: a crash between the two leaves a log from which the anchor is rebuilt.
+ * `undefined` when another creator was quicker.
+ */
+async function createShard(ctx: ShardContext, anchor: Anchor, config: StoreConfig): Promise<OpenedShard | undefined> {
+  await probe(ctx.storage, shardPath(ctx.store), ctx.clock)
+  const log = openLog(ctx, anchor, ctx.clock.random(ID_BYTES))
+  const nothing: ShardState = {
+    head: 0,
+    headHash: undefined,
+    carried: emptyCarried('exclusive'),
+    manifest: { config, covers: 0, codecs: new Map(), runs: [] },
+    tail: [],
+  }
+  // A fold of nothing: it carries the configuration and no segment.
+  const edits: Edit[] = [{ kind: 'fold', from: 0, covers: 0, run: [], codecs: new Map() }]
+  try {
+    const first = buildEntry(log, nothing, { kind: 'fence', time: config.created, edits })
+    const made = await sendClaim(ctx, log, nothing, first)
+    if (made.outcome !== 'committed') {
+      throw new TidemarkError('UNKNOWN_OUTCOME', `It is not known whether store "${ctx.store}" was created; open it again.`, {
+        cause: made.outcome === 'unknown' ? made.cause : undefined,
+        retryable: true,
+      })
+    }
+    noteTime(ctx, log, made.time)
+    const state = applyEntry(nothing, first)
+    const { trim, manifestAt, covers, time } = state.carried
+    const value = { logId: log.logId, trim, manifestAt, covers, time }
+    const swapped = await anchor.swap(undefined, encodeAnchor(value), trim)
+    if (swapped.outcome === 'committed') return { log, state }
+    const there = await readAnchor(anchor, anchorName(ctx))
+    if (there.value && equalBytes(there.value.logId, log.logId)) return { log, state }
+    // Another creator's log is named: nobody will ever look at this one.
+    if (there.value) await log.log.destroy()
+    await log.log.close()
+    return undefined
+  } catch (error) {
+    await log.log.close()
+    throw error
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * Which runs to merge next: a pure function of a manifest. Runs of like size are gathered eight at a time, so a record is
+ * written once per power of eight; the oldest run, the base, is rewritten only when the runs above it have reached its
+ * size. That stays under three times the bytes of the changes, which leveled compaction does not.
+ */
+import type { Manifest, Run } from '../manifest/manifest.js'
+
+const FAN_IN = 8
+/** Runs below this are all of one size. */
+const SMALLEST = 64 << 10
+
+/** Neighbouring runs, oldest first; `undefined` when nothing is worth merging. */
+export function pickMerge(manifest: Manifest): readonly Run[] | undefined {
+  const [base, ...above] = manifest.runs
+  if (base === undefined) return undefined
+  for (let tier = 0; ; tier++) {
+    // The newest runs that belong to this tier or a lower one; what lies in between of lower tiers goes along.
+    let first = above.length
+    while (first > 0 && tierOf(above[first - 1]!) <= tier) first--
+    const candidates = above.slice(first)
+    if (candidates.length >= FAN_IN) {
+      const all = above.reduce((sum, run) => sum + runBytes(run), 0)
+      return all >= runBytes(base) ? manifest.runs : candidates
+    }
+    if (first === 0) return undefined
+  }
+}
+
+export function runBytes(run: Run): number {
+  return run.reduce((sum, segment) => sum + segment.length, 0)
+}
+
+function tierOf(run: Run): number {
+  return Math.max(0, Math.floor(Math.log2(runBytes(run) / SMALLEST) / Math.log2(FAN_IN)) + 1)
+}

@@ -1,0 +1,156 @@
+/**
+ * Reads of one state under some uncommitted layers: for one key, and in key order. Both ask the layers first, newest
+ * first, then the runs; both are plain code as long as what they need is in memory.
+ */
+import { compareBytes } from '../bytes/compare.js'
+import { keyHash } from '../bytes/hash.js'
+import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
+import type { Run, SegmentRef } from '../manifest/manifest.js'
+import { mayContain } from '../segment/bloom.js'
+import type { Block } from '../segment/block.js'
+import type { SegmentCache } from '../segment/cache.js'
+import { ArrayCursor, RunCursor, runRanges, type Bounds, type Cursor } from '../segment/cursor.js'
+import { blockFor, type SegmentIndex } from '../segment/index.js'
+import { isCovered, MergeCursor, type MergeSource } from '../segment/merge.js'
+import type { KeyRange, StoredRecord } from '../segment/record.js'
+import type { Cell, Layer, LayerRecord } from './layer.js'
+import { prefixed, type Slot } from './slot.js'
+import type { ShardState } from './state.js'
+
+/** A stable view: the layers that lie over the runs, newest first. */
+export interface View {
+  readonly layers: readonly Layer[]
+  readonly runs: readonly Run[]
+  readonly cache: SegmentCache
+}
+
+export function viewOf(state: ShardState, uncommitted: readonly Layer[], cache: SegmentCache): View {
+  const layers = [...uncommitted]
+  for (let i = state.tail.length - 1; i >= 0; i--) {
+    const { layer } = state.tail[i]!
+    if (layer) layers.push(layer)
+  }
+  return { layers, runs: state.manifest.runs, cache }
+}
+
+/** A read that cannot go on before something is loaded; the same look-up is repeated with `loaded` afterwards. */
+export class Missing {
+  constructor(readonly load: (loaded: Loaded) => Promise<void>) {}
+}
+
+/** What a look-up has loaded: it finds it here even if the cache has let go of it meanwhile. */
+export class Loaded {
+  readonly indexes = new Map<string, SegmentIndex>()
+  readonly filters = new Map<string, Uint8Array>()
+  readonly blocks = new Map<string, Block>()
+}
+
+/** The newest record of a key, perhaps a tombstone; `undefined` when there is none. */
+export function lookUp(view: View, slot: Slot, key: MapKey, loaded?: Loaded): Cell | StoredRecord | undefined | Missing {
+  for (const layer of view.layers) {
+    const cell = layer.find(slot, key)
+    if (cell !== undefined) return cell
+  }
+  if (view.runs.length === 0) return undefined
+  const stored = prefixed(slot.prefix, mapKeyBytes(key))
+  let hash: number | undefined
+  for (let i = view.runs.length - 1; i >= 0; i--) {
+    const run = view.runs[i]!
+    for (let at = firstSegment(run, stored); at < run.length; at++) {
+      const segment = run[at]!
+      if (compareBytes(segment.lower, stored) > 0) break
+      if (!counts(segment, slot.partition)) continue
+      // In a single run nearly every key that is asked for is there, and its filter would be read for nothing.
+      const filtered = view.runs.length > 1 && segment.ranges === 0
+      const found = findIn(view.cache, segment, stored, filtered, () => (hash ??= keyHash(stored)), loaded)
+      if (found !== undefined) return found
+    }
+  }
+  return undefined
+}
+
+function counts(segment: SegmentRef, partition: number): boolean {
+  return segment.clip === undefined || (partition >= segment.clip[0] && partition <= segment.clip[1])
+}
+
+/** The first segment whose upper bound is not below the key. */
+function firstSegment(run: Run, key: Uint8Array): number {
+  let lo = 0
+  let hi = run.length
+  while (lo < hi) {
+    const mid = (lo + hi) >>> 1
+    if (compareBytes(run[mid]!.upper, key) < 0) lo = mid + 1
+    else hi = mid
+  }
+  return lo
+}
+
+const TOMBSTONE: StoredRecord = { bytes: undefined, expires: 0 }
+
+function findIn(
+  cache: SegmentCache,
+  segment: SegmentRef,
+  key: Uint8Array,
+  filtered: boolean,
+  hash: () => number,
+  loaded: Loaded | undefined,
+): StoredRecord | undefined | Missing {
+  const { name } = segment
+  const filter = filtered ? (loaded?.filters.get(name) ?? cache.filter(segment)) : undefined
+  if (filter && !mayContain(filter, hash())) return undefined
+  const index = loaded?.indexes.get(name) ?? cache.index(segment)
+  if (index === undefined || (filtered && filter === undefined)) {
+    return new Missing(async (into) => {
+      into.indexes.set(name, await cache.loadIndex(segment, filtered))
+      if (filtered) into.filters.set(name, cache.filter(segment) ?? new Uint8Array(0))
+    })
+  }
+  const number = blockFor(index, key)
+  if (number >= 0) {
+    const id = `${name}#${number}`
+    const block = loaded?.blocks.get(id) ?? cache.block(segment, number)
+    if (block === undefined) {
+      return new Missing(async (into) => void into.blocks.set(id, await cache.loadBlock(segment, index, number)))
+    }
+    const record = block.find(key)
+    if (record) return record
+  }
+  return isCovered(index.ranges, key) ? TOMBSTONE : undefined
+}
+
+/** Walks all records of a slot within the bounds, newest of each key, tombstones included. */
+export function scan(view: View, slot: Slot, bounds: Bounds): Cursor | Promise<Cursor> {
+  const sources: MergeSource[] = view.layers
+    .filter((layer) => layer.slots.has(slot.id))
+    .map((layer) => ({
+      cursor: new ArrayCursor(within(layer.sorted(slot), bounds), bounds.reverse),
+      ranges: layer.ranges(slot),
+    }))
+  const runs = view.runs.map((run) => run.filter((s) => counts(s, slot.partition))).reverse()
+  const ranges = runs.map((run) => runRanges(view.cache, run, bounds))
+  const merge = (known: readonly (readonly KeyRange[])[]): Cursor => {
+    const fromRuns = runs.map((run, i) => ({ cursor: new RunCursor(view.cache, run, bounds), ranges: known[i]! }))
+    return new MergeCursor([...sources, ...fromRuns], bounds.reverse)
+  }
+  return ranges.some((r) => r instanceof Promise)
+    ? Promise.all(ranges).then(merge)
+    : merge(ranges as (readonly KeyRange[])[])
+}
+
+/** The part of sorted records that lies within the bounds. */
+export function within(records: readonly LayerRecord[], { lower, upper }: KeyRange): readonly LayerRecord[] {
+  const from = firstAtLeast(records, lower)
+  const to = firstAtLeast(records, upper)
+  return from === 0 && to === records.length ? records : records.slice(from, to)
+}
+
+function firstAtLeast(records: readonly LayerRecord[], key: Uint8Array): number {
+  let lo = 0
+  let hi = records.length
+  while (lo < hi) {
+    const mid = (lo + hi) >>> 1
+    if (compareBytes(records[mid]!.key, key) < 0) lo = mid + 1
+    else hi = mid
+  }
+  return lo
+}

@@ -1,0 +1,120 @@
+/**
+ * Finding a store again: the anchor says where to begin, the entries after it are read until one is absent, and the fence
+ * of a writer settles what the head was. Nothing is listed unless the anchor is gone (PROTOCOL.md, section 3).
+ */
+import { TidemarkError, corrupt } from '../errors.js'
+import { raiseAnchor, readAnchor, type AnchorReading, type AnchorValue } from '../log/anchor.js'
+import { emptyCarried, ID_BYTES } from '../log/entry.js'
+import { anchorPath, logIdOfPath, logPath, shardPath } from '../manifest/names.js'
+import type { Anchor } from '../storage/contract.js'
+import { noteTime, type LogContext, type ShardContext } from './context.js'
+import { applyEntry, parseEntry, type ShardState } from './state.js'
+
+const READ_AHEAD = 16
+
+export function openAnchor(ctx: ShardContext): Anchor {
+  return ctx.storage.anchor(anchorPath(ctx.store))
+}
+
+export function anchorName(ctx: ShardContext): string {
+  return `The anchor of store "${ctx.store}"`
+}
+
+export function openLog(ctx: ShardContext, anchor: Anchor, logId: Uint8Array): LogContext {
+  const path = logPath(ctx.store, logId)
+  const log = ctx.storage.log(path, { durability: ctx.durability })
+  return { logId, path, log, anchor, writerId: ctx.clock.random(ID_BYTES), writes: 0, storageTime: undefined }
+}
+
+/** The anchor's value; rebuilt when entries are there without one; `undefined` when there is no store. */
+export async function locate(ctx: ShardContext, anchor: Anchor, mayWrite: boolean): Promise<AnchorReading | undefined> {
+  const reading = await readAnchor(anchor, anchorName(ctx))
+  if (reading.value) return reading
+  const listed = await ctx.storage.logs(`${shardPath(ctx.store)}/`)
+  // What an interrupted probe left behind is no store.
+  const paths = listed.paths.filter((path) => logIdOfPath(ctx.store, path) !== undefined)
+  if (paths.length === 0) return undefined
+  const value = await rebuildAnchor(ctx, anchor, paths)
+  if (!mayWrite) return { ...reading, value }
+  // Whoever comes first decides; a store that was being created at this moment goes on under the log named there.
+  await raiseAnchor(anchor, anchorName(ctx), value)
+  return await readAnchor(anchor, anchorName(ctx))
+}
+
+/** From the newest header of what is there. Several logs are left only by creators that never got to name one. */
+async function rebuildAnchor(ctx: ShardContext, anchor: Anchor, paths: readonly string[]): Promise<AnchorValue> {
+  let best: { value: AnchorValue; head: number } | undefined
+  for (const path of paths) {
+    const logId = logIdOfPath(ctx.store, path)!
+    const { log } = openLog(ctx, anchor, logId)
+    try {
+      const { numbers } = await log.list(1)
+      const head = numbers.at(-1)
+      if (head === undefined || (best && best.head >= head)) continue
+      const value = await anchorFromHeaders(log, logId, path, numbers)
+      best = { value, head }
+    } finally {
+      await log.close()
+    }
+  }
+  if (best === undefined) {
+    throw corrupt(`The anchor of store "${ctx.store}" is missing, and no entry is left to rebuild it from.`)
+  }
+  ctx.warn(`The anchor of store "${ctx.store}" was missing and is rebuilt from entry ${best.head}.`)
+  return best.value
+}
+
+async function anchorFromHeaders(
+  log: LogContext['log'],
+  logId: Uint8Array,
+  path: string,
+  numbers: readonly number[],
+): Promise<AnchorValue> {
+  for (let i = numbers.length - 1; i >= 0; i--) {
+    const n = numbers[i]!
+    const { bytes } = await log.read(n)
+    const carried = bytes && parseEntry(bytes, n, logId, path).entry.carried
+    // Only a fence that was written blindly has none; the entry before it does.
+    if (!carried) continue
+    const { trim, manifestAt, covers, time } = carried
+    return { logId, trim, manifestAt, covers, time }
+  }
+  throw corrupt(`The anchor is missing, and no entry in ${path} says where the newest manifest is.`)
+}
+
+/** Reads from the anchor's hint to the head. The manifest that counts is the newest one on the way. */
+export async function readLog(ctx: ShardContext, log: LogContext, hint: AnchorValue): Promise<ShardState> {
+  const start: ShardState = {
+    head: hint.covers,
+    headHash: undefined,
+    carried: emptyCarried('exclusive'),
+    manifest: { config: { partitions: 1, job: undefined, created: 0 }, covers: hint.covers, codecs: new Map(), runs: [] },
+    tail: [],
+  }
+  const state = await readOn(ctx, log, start)
+  if (state.head < hint.manifestAt) {
+    throw corrupt(
+      `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore the store from a backup.`,
+    )
+  }
+  return state
+}
+
+/** Applies what the log has after `state`, until an entry is absent. */
+export async function readOn(ctx: ShardContext, log: LogContext, from: ShardState): Promise<ShardState> {
+  let state = from
+  for (;;) {
+    const first = state.head + 1
+    const answers = await Promise.all(Array.from({ length: READ_AHEAD }, (_, i) => log.log.read(first + i)))
+    for (const [i, { bytes, time }] of answers.entries()) {
+      noteTime(ctx, log, time)
+      if (bytes === undefined) return state
+      state = applyEntry(state, parseEntry(bytes, first + i, log.logId, log.path))
+    }
+  }
+}
+
+/** The error for a head that the trim number has overtaken: what was read is no longer the history. */
+export function overtaken(ctx: ShardContext): TidemarkError {
+  return new TidemarkError('CONFLICT', `Store "${ctx.store}" was trimmed while it was being read; try again.`)
+}

@@ -1,0 +1,162 @@
+/** Writes runs: a fold turns the tail into one, a merge turns neighbouring ones into one. Both only upload. */
+import { throwIfAborted } from '../errors.js'
+import { ID_BYTES } from '../log/entry.js'
+import type { FoldEdit, MergeEdit } from '../manifest/edits.js'
+import { refOf, toBinary, type Manifest, type Run, type SegmentRef } from '../manifest/manifest.js'
+import { segmentName } from '../manifest/names.js'
+import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../segment/cursor.js'
+import { MergeCursor, unionRanges } from '../segment/merge.js'
+import type { KeyedRecord, KeyRange } from '../segment/record.js'
+import { writeSegments } from '../segment/writer.js'
+import { compareBytes } from '../bytes/compare.js'
+import type { LogContext, ShardContext } from './context.js'
+import type { Layer } from './layer.js'
+import type { Slot } from './slot.js'
+import type { ShardState } from './state.js'
+
+/** How long to work before other tasks get their turn, in milliseconds. */
+const SLICE_MS = 8
+
+/** The tail of `state` as a run. Entries without changes need no segment. */
+export async function foldTail(
+  ctx: ShardContext,
+  log: LogContext,
+  state: ShardState,
+  signal: AbortSignal,
+): Promise<FoldEdit> {
+  const layers = state.tail.flatMap(({ layer }) => (layer ? [layer] : [])).reverse()
+  const slots = new Map<string, Slot>()
+  const codecs = new Map<string, string>()
+  // Oldest layer first, so that the newest codec of a table stays.
+  for (const layer of [...layers].reverse()) {
+    for (const { slot, codec } of layer.slots.values()) {
+      slots.set(slot.id, slot)
+      codecs.set(toBinary(slot.table), codec)
+    }
+  }
+  const sorted = [...slots.values()].sort((a, b) => compareBytes(a.prefix, b.prefix))
+  const oldest = state.manifest.runs.length === 0
+  const records = new Kept(new SlotsCursor(layers, sorted), oldest, state.carried.time)
+  // Over nothing there is nothing that a range could still hide.
+  const ranges = oldest ? [] : unionRanges(layers.flatMap((layer) => sorted.flatMap((slot) => layer.ranges(slot))))
+  const run = await writeRun(ctx, log, records, ranges, signal)
+  return { kind: 'fold', from: state.manifest.covers, covers: state.head, run, codecs }
+}
+
+/** The merge of neighbouring runs, oldest first. */
+export async function mergeRuns(
+  ctx: ShardContext,
+  log: LogContext,
+  state: ShardState,
+  inputs: readonly Run[],
+  signal: AbortSignal,
+): Promise<MergeEdit> {
+  const everything = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff), reverse: false }
+  const newestFirst = [...inputs].reverse()
+  const ranges = await Promise.all(newestFirst.map((run) => runRanges(ctx.cache, run, everything)))
+  const sources = newestFirst.map((run, i) => ({
+    cursor: new RunCursor(ctx.cache, run, everything),
+    ranges: ranges[i]!,
+  }))
+  const oldest = inputs[0] === state.manifest.runs[0]
+  const records = new Kept(new MergeCursor(sources), oldest, state.carried.time)
+  const output = await writeRun(ctx, log, records, oldest ? [] : unionRanges(ranges.flat()), signal)
+  return { kind: 'merge', inputs, output }
+}
+
+async function writeRun(
+  ctx: ShardContext,
+  log: LogContext,
+  records: Cursor,
+  ranges: readonly KeyRange[],
+  signal: AbortSignal,
+): Promise<Run> {
+  const run: SegmentRef[] = []
+  let sliceEnd = ctx.clock.monotonic() + SLICE_MS
+  const pace = (): Promise<void> | undefined => {
+    throwIfAborted(signal)
+    if (ctx.clock.monotonic() < sliceEnd) return undefined
+    return ctx.clock.pause().then(() => {
+      sliceEnd = ctx.clock.monotonic() + SLICE_MS
+    })
+  }
+  await writeSegments(
+    records,
+    ranges,
+    ctx.segments,
+    async (built) => {
+      throwIfAborted(signal)
+      const id = ctx.clock.random(ID_BYTES)
+      await ctx.storage.blobs.put(segmentName(log.path, id), built.bytes, { signal })
+      ctx.counters.segmentsWritten++
+      run.push(refOf(built, log.path, id))
+    },
+    pace,
+  )
+  return run
+}
+
+/** All slots of some layers, one after another in the order of their prefixes. */
+class SlotsCursor implements Cursor {
+  readonly #layers: readonly Layer[]
+  readonly #slots: readonly Slot[]
+  #at = -1
+  #cursor: MergeCursor | undefined
+
+  constructor(layers: readonly Layer[], slots: readonly Slot[]) {
+    this.#layers = layers
+    this.#slots = slots
+  }
+
+  get current(): KeyedRecord | undefined {
+    return this.#cursor?.current
+  }
+
+  next(): undefined {
+    for (;;) {
+      void this.#cursor?.next()
+      if (this.#cursor?.current !== undefined || this.#at >= this.#slots.length) return
+      const slot = this.#slots[++this.#at]
+      this.#cursor =
+        slot &&
+        new MergeCursor(this.#layers.map((l) => ({ cursor: new ArrayCursor(l.sorted(slot)), ranges: l.ranges(slot) })))
+    }
+  }
+}
+
+/**
+ * What is left to keep: a put that had expired by the time of the covered version is no more than a tombstone, and a
+ * tombstone over the oldest data is nothing. Anywhere else it still hides something older.
+ */
+class Kept implements Cursor {
+  readonly #from: Cursor
+  readonly #oldest: boolean
+  readonly #time: number
+  current: KeyedRecord | undefined
+
+  constructor(from: Cursor, oldest: boolean, time: number) {
+    this.#from = from
+    this.#oldest = oldest
+    this.#time = time
+  }
+
+  next(): Promise<void> | undefined {
+    for (;;) {
+      const loading = this.#from.next()
+      if (loading) return loading.then(() => (this.#settle() ? undefined : this.next()))
+      if (this.#settle()) return undefined
+    }
+  }
+
+  #settle(): boolean {
+    let record = this.#from.current
+    if (record && record.expires > 0 && record.expires <= this.#time) record = { key: record.key, bytes: undefined, expires: 0 }
+    this.current = record
+    return record === undefined || record.bytes !== undefined || !this.#oldest
+  }
+}
+
+/** Segments that a manifest lists, in all its runs. */
+export function liveSegments(manifest: Manifest): SegmentRef[] {
+  return manifest.runs.flat()
+}

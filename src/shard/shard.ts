@@ -1,0 +1,190 @@
+/**
+ * A shard: one log and its owner's view of it. It ties the parts together and holds the one thing that changes, the state;
+ * how entries are built, appended, folded, found and read is in the files beside this one.
+ */
+import { equalBytes } from '../bytes/compare.js'
+import type { MapKey } from '../bytes/keys.js'
+import { TidemarkError } from '../errors.js'
+import { readAnchor } from '../log/anchor.js'
+import type { Cursor, Bounds } from '../segment/cursor.js'
+import type { StoredRecord } from '../segment/record.js'
+import type { BuiltEntry } from './build.js'
+import { Committer, type CommitRequest, type CommitResult } from './committer.js'
+import type { LogContext, ShardContext } from './context.js'
+import type { Cell, Layer } from './layer.js'
+import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open.js'
+import { Loaded, lookUp, Missing, scan, viewOf, type View } from './reads.js'
+import { anchorName, overtaken, readOn } from './recovery.js'
+import { foldTail } from './rewrite.js'
+import type { Slot } from './slot.js'
+import { applyEntry, parseEntry, type AppliedEntry, type ShardState } from './state.js'
+import { Upkeep } from './upkeep.js'
+
+export type ShardRequest = Omit<OpenRequest, 'fold'> & {
+  /** Takes back the changes of commits that surely did not happen, oldest first. */
+  readonly giveBack: (layers: readonly Layer[]) => void
+}
+
+export class Shard {
+  readonly #ctx: ShardContext
+  readonly #request: ShardRequest
+  readonly #log: LogContext
+  readonly #upkeep: Upkeep | undefined
+  readonly #committer: Committer | undefined
+  #state: ShardState
+  #poisoned: TidemarkError | undefined
+  #refreshing: Promise<void> | undefined
+  #raising: Promise<void> | undefined
+
+  static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
+    const { signal } = new AbortController()
+    const opened = await openShard(ctx, {
+      ...request,
+      // A tail that was never folded, by a program that crashes or closes soon after opening, must not grow for ever.
+      fold: async (log, state) =>
+        state.tail.length < ctx.checkpoint.entries ? [] : [await foldTail(ctx, log, state, signal)],
+    })
+    return new Shard(ctx, request, opened)
+  }
+
+  private constructor(ctx: ShardContext, request: ShardRequest, { log, state }: OpenedShard) {
+    this.#ctx = ctx
+    this.#request = request
+    this.#log = log
+    this.#state = state
+    if (request.mode === 'follower') return
+    this.#upkeep = new Upkeep(ctx, log, () => this.#state)
+    this.#committer = new Committer(ctx, log, this.#upkeep, {
+      state: () => this.#state,
+      advance: (built) => this.#advance(built),
+      poison: (error) => this.#poison(error),
+      giveBack: request.giveBack,
+    })
+    this.#upkeep.consider()
+  }
+
+  get state(): ShardState {
+    return this.#state
+  }
+
+  get log(): LogContext {
+    return this.#log
+  }
+
+  /** What stands over the committed runs, the caller's own layers first. */
+  view(uncommitted: readonly Layer[]): View {
+    const layers = [...uncommitted.filter((layer) => !layer.empty), ...(this.#committer?.layers ?? [])]
+    return viewOf(this.#state, layers, this.#ctx.cache)
+  }
+
+  /** From memory; `Missing` when something has to be loaded first. */
+  lookUp(uncommitted: readonly Layer[], slot: Slot, key: MapKey): Cell | StoredRecord | undefined | Missing {
+    return lookUp(this.view(uncommitted), slot, key)
+  }
+
+  scan(view: View, slot: Slot, bounds: Bounds): Cursor | Promise<Cursor> {
+    return scan(view, slot, bounds)
+  }
+
+  /** Throws what forbids writing: a lost or unknown append, or the mode. */
+  assertWritable(): void {
+    if (this.#poisoned) throw this.#poisoned
+    if (this.#committer === undefined) {
+      throw new TidemarkError('READ_ONLY', `Store "${this.#ctx.store}" was opened as a follower; it only reads.`)
+    }
+  }
+
+  commit(request: CommitRequest): Promise<CommitResult> {
+    this.assertWritable()
+    return this.#committer!.commit(request)
+  }
+
+  /** Folds what is committed now and appends the entry that carries it, unless a commit does. */
+  async checkpoint(): Promise<void> {
+    this.assertWritable()
+    // Entries without changes are worth an entry of their own only when there are many of them.
+    const { tail } = this.#state
+    if (tail.every(({ layer }) => layer === undefined) && tail.length < this.#ctx.checkpoint.entries) return
+    await this.#upkeep!.foldNow()
+    await this.#committer!.carry()
+    await this.#raising
+  }
+
+  #advance(built: BuiltEntry): void {
+    const before = this.#state
+    this.#state = applyEntry(before, built)
+    const { counters } = this.#ctx
+    counters.bytes += built.bytes.length
+    if (built.entry.kind === 'commit') counters.commits++
+    if (built.manifest) {
+      this.#upkeep!.carried(before.manifest, built.manifest, built.carries)
+      this.#raise()
+      this.#ctx.emit('checkpoint', { version: this.#state.carried.version, covers: built.manifest.covers })
+    }
+    if (built.entry.kind === 'commit') this.#ctx.emit('version', { version: built.entry.n })
+    this.#upkeep!.consider()
+  }
+
+  /** Refreshes the anchor beside everything else; one swap at a time, and the last one sees the newest state. */
+  #raise(): void {
+    const state = this.#state
+    this.#raising = (this.#raising ?? Promise.resolve()).then(async () => {
+      if (this.#state.carried.manifestAt === state.carried.manifestAt) await refreshAnchor(this.#ctx, this.#log, state)
+    })
+  }
+
+  #poison(error: TidemarkError): void {
+    this.#poisoned = error
+    if (error.code === 'FENCED') this.#ctx.emit('fenced', { error })
+  }
+
+  /** Catches up with what the log has; a writer has nothing to catch up with. */
+  refresh(): Promise<void> {
+    if (this.#committer !== undefined) return Promise.resolve()
+    this.#refreshing ??= this.#follow().finally(() => {
+      this.#refreshing = undefined
+    })
+    return this.#refreshing
+  }
+
+  async #follow(): Promise<void> {
+    const before = this.#state
+    const state = await readOn(this.#ctx, this.#log, before)
+    // Read after the absent answer: a head at or below the trim number is no head.
+    const { value } = await readAnchor(this.#log.anchor, anchorName(this.#ctx))
+    if (value === undefined || !equalBytes(value.logId, this.#log.logId)) {
+      throw new TidemarkError(
+        'NOT_FOUND',
+        `Store "${this.#ctx.store}" was destroyed${value ? ' and made anew' : ''}; call reopen() to look again.`,
+      )
+    }
+    if (value.trim >= state.head) throw overtaken(this.#ctx)
+    this.#state = state
+    if (state.carried.version !== before.carried.version) this.#ctx.emit('version', { version: state.carried.version })
+  }
+
+  /** Reads an entry of the past; `undefined` when it is not there. */
+  async readEntry(n: number): Promise<AppliedEntry | undefined> {
+    const { bytes } = await this.#log.log.read(n)
+    return bytes && parseEntry(bytes, n, this.#log.logId, this.#log.path)
+  }
+
+  /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
+  async close(): Promise<void> {
+    await this.#committer?.idle()
+    await this.#upkeep?.stop()
+    await this.#raising
+    await this.#refreshing?.catch(() => undefined)
+    await this.#log.log.close()
+  }
+}
+
+/** Looks a key up until all that it needs is loaded. The view stays the same from the first step to the last. */
+export async function lookUpLoading(view: View, slot: Slot, key: MapKey): Promise<Cell | StoredRecord | undefined> {
+  const loaded = new Loaded()
+  for (;;) {
+    const found = lookUp(view, slot, key, loaded)
+    if (!(found instanceof Missing)) return found
+    await found.load(loaded)
+  }
+}

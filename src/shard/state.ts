@@ -1,0 +1,76 @@
+/**
+ * The state of a shard is an immutable value, and an entry takes it to the next one:
+ *
+ *     state(V)  =  the newest manifest in an entry <= V, which covers up to C,  +  the deltas of entries C+1 … V
+ *
+ * Recovery, following and committing all go through `applyEntry`, and a snapshot is a state that somebody keeps.
+ */
+import { equalBytes } from '../bytes/compare.js'
+import { contentHash } from '../bytes/hash.js'
+import { corrupt } from '../errors.js'
+import { decodeDelta } from '../log/delta.js'
+import { decodeEntry, type Carried, type Entry } from '../log/entry.js'
+import { decodeManifest, toBinary, type Manifest } from '../manifest/manifest.js'
+import { layerOfDelta, type Layer } from './layer.js'
+
+export interface TailEntry {
+  readonly n: number
+  readonly layer: Layer | undefined
+  /** Bytes of its delta. */
+  readonly bytes: number
+}
+
+export interface ShardState {
+  /** The newest entry. */
+  readonly head: number
+  /** Its content hash; `undefined` while recovery has not read an entry yet. */
+  readonly headHash: Uint8Array | undefined
+  readonly carried: Carried
+  readonly manifest: Manifest
+  /** Entries that the manifest does not cover, ascending without gaps. */
+  readonly tail: readonly TailEntry[]
+}
+
+/** An entry that was read or is about to be written, with what is known of it already. */
+export interface AppliedEntry {
+  readonly entry: Entry
+  readonly hash: Uint8Array
+  readonly layer: Layer | undefined
+  readonly manifest: Manifest | undefined
+}
+
+/** Reads an entry's bytes: header, delta and manifest, each checked. */
+export function parseEntry(bytes: Uint8Array, n: number, logId: Uint8Array, ownLog: string): AppliedEntry {
+  const entry = decodeEntry(bytes, n, logId)
+  const manifest = entry.manifest && decodeManifest(entry.manifest, ownLog, `The manifest in entry ${n}`)
+  if (manifest && manifest.covers >= n) throw corrupt(`Entry ${n} is damaged: its manifest covers ${manifest.covers}.`)
+  const layer = entry.delta && layerOfDelta(decodeDelta(entry.delta, `The delta of entry ${n}`))
+  return { entry, hash: contentHash(bytes), layer, manifest }
+}
+
+export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState {
+  const { entry, hash, layer } = applied
+  if (entry.n !== state.head + 1) throw corrupt(`Entry ${state.head + 1} is missing: the log goes on with ${entry.n}.`)
+  if (entry.parent && state.headHash && !equalBytes(entry.parent, state.headHash)) {
+    throw corrupt(`Entry ${entry.n} does not follow entry ${state.head}: the hash of its parent does not match.`)
+  }
+  const carried = entry.carried ?? { ...state.carried, mode: entry.mode }
+  const manifest = applied.manifest ?? state.manifest
+  const kept = applied.manifest ? state.tail.filter(({ n }) => n > applied.manifest!.covers) : state.tail
+  const tail = [...kept, { n: entry.n, layer, bytes: entry.delta?.length ?? 0 }]
+  return { head: entry.n, headHash: hash, carried, manifest, tail }
+}
+
+export function tailBytes(state: ShardState): number {
+  return state.tail.reduce((sum, { bytes }) => sum + bytes, 0)
+}
+
+/** Codec id of a table as recorded: by the newest entry of the tail that has it, else by the manifest. */
+export function recordedCodec(state: ShardState, table: Uint8Array): string | undefined {
+  for (let i = state.tail.length - 1; i >= 0; i--) {
+    for (const changes of state.tail[i]!.layer?.slots.values() ?? []) {
+      if (equalBytes(changes.slot.table, table)) return changes.codec
+    }
+  }
+  return state.manifest.codecs.get(toBinary(table))
+}

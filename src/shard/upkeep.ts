@@ -1,0 +1,133 @@
+/**
+ * Folding and merging beside commits. A job only uploads; what it has made waits as an edit until the next entry carries
+ * it. One fold and one merge run at a time; the tail is held by letting commits wait for a fold that is under way.
+ */
+import { TidemarkError, isTidemarkError } from '../errors.js'
+import type { Edit, FoldEdit, MergeEdit } from '../manifest/edits.js'
+import type { Manifest } from '../manifest/manifest.js'
+import type { LogContext, ShardContext } from './context.js'
+import { pickMerge } from './picker.js'
+import { foldTail, liveSegments, mergeRuns } from './rewrite.js'
+import { tailBytes, type ShardState } from './state.js'
+
+/** Part of the tail's bound at which a fold starts. */
+const FOLD_AT = 0.75
+/** Multiple of the bound up to which commits still go through while folds fail. */
+const PATIENCE = 4
+
+export class Upkeep {
+  readonly #ctx: ShardContext
+  readonly #log: LogContext
+  readonly #state: () => ShardState
+  readonly #stop = new AbortController()
+  #folding: Promise<void> | undefined
+  #merging: Promise<void> | undefined
+  #fold: FoldEdit | undefined
+  #merge: MergeEdit | undefined
+  #lastError: unknown
+
+  constructor(ctx: ShardContext, log: LogContext, state: () => ShardState) {
+    this.#ctx = ctx
+    this.#log = log
+    this.#state = state
+  }
+
+  /** What the next entry may carry. */
+  get edits(): readonly Edit[] {
+    return [...(this.#merge ? [this.#merge] : []), ...(this.#fold ? [this.#fold] : [])]
+  }
+
+  /** Looks at the state after every entry, and starts what it calls for. */
+  consider(): void {
+    const state = this.#state()
+    const { entries, bytes } = this.#ctx.checkpoint
+    if (state.tail.length >= entries * FOLD_AT || tailBytes(state) >= bytes) this.#startFold()
+    this.#startMerge()
+  }
+
+  /** Resolves when another entry may be appended; rejects when folds have failed for too long. */
+  async admit(): Promise<void> {
+    const state = this.#state()
+    const { entries, bytes } = this.#ctx.checkpoint
+    const over = Math.max(state.tail.length / entries, tailBytes(state) / (bytes * PATIENCE))
+    if (over < 1 || this.#fold) return
+    this.#startFold()
+    await this.#folding
+    if (this.#fold || over < PATIENCE) return
+    throw new TidemarkError(
+      'STORAGE_UNAVAILABLE',
+      `Commits of store "${this.#ctx.store}" wait: ${state.tail.length} entries are not folded, because folding fails. See the cause.`,
+      { cause: this.#lastError },
+    )
+  }
+
+  /** Folds all that is there now; resolves when the edit is ready, rejects with what made it fail. */
+  async foldNow(): Promise<void> {
+    const wanted = this.#state().head
+    for (;;) {
+      if (this.#fold && this.#fold.covers >= wanted) return
+      if (this.#folding === undefined) {
+        this.#fold = undefined
+        this.#startFold()
+      }
+      await this.#folding
+      if (this.#fold === undefined) throw this.#lastError
+    }
+  }
+
+  #startFold(): void {
+    if (this.#folding || this.#fold || this.#stop.signal.aborted) return
+    const state = this.#state()
+    this.#folding = foldTail(this.#ctx, this.#log, state, this.#stop.signal)
+      .then((edit) => {
+        this.#fold = edit
+      })
+      .catch((error: unknown) => this.#failed('Folding', error))
+      .finally(() => {
+        this.#folding = undefined
+      })
+  }
+
+  #startMerge(): void {
+    if (this.#merging || this.#merge || this.#stop.signal.aborted) return
+    const state = this.#state()
+    const inputs = pickMerge(state.manifest)
+    if (inputs === undefined) return
+    this.#merging = mergeRuns(this.#ctx, this.#log, state, inputs, this.#stop.signal)
+      .then((edit) => {
+        this.#merge = edit
+      })
+      .catch((error: unknown) => this.#failed('Compaction', error))
+      .finally(() => {
+        this.#merging = undefined
+      })
+  }
+
+  #failed(what: string, error: unknown): void {
+    this.#lastError = error
+    if (this.#stop.signal.aborted || (isTidemarkError(error) && error.code === 'ABORTED')) return
+    this.#ctx.warn(`${what} of store "${this.#ctx.store}" failed and is tried again later.`, error)
+  }
+
+  /** An entry with a manifest was committed, which carries `edits`: what was waiting is done with. */
+  carried(before: Manifest, after: Manifest, edits: readonly Edit[]): void {
+    if (this.#fold && edits.includes(this.#fold)) {
+      this.#ctx.counters.folds++
+      this.#fold = undefined
+    }
+    if (this.#merge && edits.includes(this.#merge)) {
+      this.#ctx.counters.compactions++
+      this.#merge = undefined
+    }
+    // An edit that no longer fits would wait for ever; its blobs are left to collection.
+    if (this.#fold && this.#fold.from !== after.covers) this.#fold = undefined
+    const old = new Set(liveSegments(before).map((s) => s.name))
+    this.#ctx.counters.segmentsReused += liveSegments(after).filter((s) => old.has(s.name)).length
+  }
+
+  /** Stops what is running; what was uploaded and not yet named is left to collection. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await Promise.allSettled([this.#folding, this.#merging])
+  }
+}

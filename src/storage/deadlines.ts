@@ -1,0 +1,57 @@
+/**
+ * Ends every call that is not answered in time, whatever the adapter does.
+ *
+ * - A create or swap ends as `unknown`: it may have happened, or may yet happen. Sending it again can settle it, except
+ *   where only a new handle can (`trim: 'owner'`).
+ * - Any other call ends as `STORAGE_UNAVAILABLE`; it changed nothing, or repeats harmlessly.
+ * - The adapter's signal is aborted afterwards; what it answers then is dropped, errors too.
+ */
+import { systemClock, type Clock } from '../clock.js'
+import { TidemarkError } from '../errors.js'
+import type { Storage } from './contract.js'
+import { intercept, unknownOutcome, type Call, type Run } from './intercept.js'
+
+export interface DeadlinesOptions {
+  /** How long one call may take; large blobs on slow lines have to fit. Default: 30,000. */
+  readonly timeoutMs?: number
+  readonly clock?: Clock
+}
+
+export function deadlines(storage: Storage, { timeoutMs = 30_000, clock = systemClock }: DeadlinesOptions = {}): Storage {
+  const { name, trim } = storage.capabilities
+
+  return intercept(storage, <T>(call: Call, run: Run<T>): Promise<T> => {
+    const { signal } = call
+    return new Promise<T>((resolve, reject) => {
+      const controller = new AbortController()
+      const abort = (): void => controller.abort(signal?.reason)
+      const ended = (): void => {
+        cancel()
+        signal?.removeEventListener('abort', abort)
+      }
+      const cancel = clock.timer(timeoutMs, () => {
+        ended()
+        const error = new TidemarkError(
+          'STORAGE_UNAVAILABLE',
+          `${name} did not answer ${call.method} of ${call.path} within ${timeoutMs} ms; check the connection to it.`,
+        )
+        if (call.conditional) resolve(unknownOutcome<T>(trim !== 'owner', error))
+        else reject(error)
+        controller.abort(error)
+      })
+      if (signal?.aborted) abort()
+      else signal?.addEventListener('abort', abort, { once: true })
+      // Settling a second time does nothing, so a late answer or error ends here.
+      run(controller.signal).then(
+        (answer) => {
+          ended()
+          resolve(answer)
+        },
+        (error: unknown) => {
+          ended()
+          reject(error as Error)
+        },
+      )
+    })
+  })
+}

@@ -1,0 +1,73 @@
+/**
+ * Counts what a storage is asked for: requests, bytes and, given prices, money.
+ *
+ * Each call is one request, however it ends; placed under `retrying`, repetitions count too. Long lists and large deletes
+ * may take the adapter several requests, of which this sees one. `sync` and `close` ask for nothing.
+ */
+import type { Storage } from './contract.js'
+import { intercept, type Call, type Method, type Run } from './intercept.js'
+
+export interface Requests {
+  /** Blobs put, entries appended or claimed, anchors swapped. */
+  readonly put: number
+  /** Reads, of what is absent too. */
+  readonly get: number
+  readonly list: number
+  readonly delete: number
+}
+
+/** The price of one request of each kind, in any currency, and of one byte each way. Default: 0. */
+export type Prices = Partial<Requests> & { readonly byteWritten?: number; readonly byteRead?: number }
+
+export interface Usage {
+  readonly requests: Requests
+  readonly bytesWritten: number
+  readonly bytesRead: number
+  /** The sum, in the currency of the prices. */
+  readonly cost: number
+}
+
+export interface Metered extends Storage {
+  /** What was used since `metered` was called. */
+  usage(): Usage
+}
+
+const KIND: Readonly<Record<Method, keyof Requests | undefined>> = {
+  put: 'put',
+  append: 'put',
+  claim: 'put',
+  swap: 'put',
+  get: 'get',
+  read: 'get',
+  list: 'list',
+  logs: 'list',
+  delete: 'delete',
+  remove: 'delete',
+  destroy: 'delete',
+  sync: undefined,
+  close: undefined,
+}
+
+export function metered(storage: Storage, { prices = {} }: { readonly prices?: Prices } = {}): Metered {
+  const requests = { put: 0, get: 0, list: 0, delete: 0 }
+  let bytesWritten = 0
+  let bytesRead = 0
+
+  async function count<T>(call: Call, run: Run<T>): Promise<T> {
+    const kind = KIND[call.method]
+    if (kind !== undefined) requests[kind]++
+    bytesWritten += call.bytes?.length ?? 0
+    const answer = await run(call.signal)
+    if (kind === 'get') bytesRead += (answer as { bytes?: Uint8Array }).bytes?.length ?? 0
+    return answer
+  }
+
+  function usage(): Usage {
+    const { byteWritten = 0, byteRead = 0 } = prices
+    let cost = bytesWritten * byteWritten + bytesRead * byteRead
+    for (const kind of ['put', 'get', 'list', 'delete'] as const) cost += requests[kind] * (prices[kind] ?? 0)
+    return { requests: { ...requests }, bytesWritten, bytesRead, cost }
+  }
+
+  return { ...intercept(storage, count), usage }
+}

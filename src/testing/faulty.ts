@@ -1,0 +1,117 @@
+/**
+ * A storage that fails as told: a decorator that asks `decide` before every call.
+ *
+ * - A call that never answers holds nothing: its promise is left behind, and what happens beneath is swallowed.
+ * - `decide` is asked in the order of the calls, once each, before anything is sent: `index` counts from 0.
+ */
+import { TidemarkError } from '../errors.js'
+import type { Storage } from '../storage/contract.js'
+import { intercept, unknownOutcome, type Call, type Method, type Run, type Target } from '../storage/intercept.js'
+
+export type Fault =
+  /** Not applied, never answered: the process or the line died before. */
+  | 'never-sent'
+  /** Applied, never answered: they died after. */
+  | 'reply-lost'
+  /** Not applied; throws `STORAGE_UNAVAILABLE`. */
+  | 'error-before'
+  /** Applied; creates and swaps answer `unknown`, other calls throw `STORAGE_UNAVAILABLE`. */
+  | 'error-after'
+  /** As `error-after`, but not applied: what the caller sees is the same. */
+  | 'unknown-before'
+  /** Not applied; throws `QUOTA`. */
+  | 'quota'
+  /** Applied; the bytes that a read returns are what this makes of (a copy of) them. */
+  | { readonly corrupt: (bytes: Uint8Array) => Uint8Array }
+
+/** A call as `decide` sees it. */
+export interface Point {
+  readonly index: number
+  readonly target: Target
+  readonly method: Method
+  readonly path: string
+  readonly n?: number | undefined
+}
+
+export type Decide = (point: Point) => Fault | undefined
+
+export interface Faulty extends Storage {
+  /** Resolves when nothing is under way in the storage beneath, answered or not. */
+  idle(): Promise<void>
+}
+
+export function faulty(storage: Storage, decide: Decide): Faulty {
+  const { name, trim } = storage.capabilities
+  const running = new Set<Promise<unknown>>()
+  let calls = 0
+
+  function apply<T>(call: Call, run: Run<T>): Promise<T> {
+    const applied = run(call.signal)
+    const ended = (): void => void running.delete(applied)
+    running.add(applied)
+    applied.then(ended, ended)
+    return applied
+  }
+
+  function unavailable(call: Call): TidemarkError {
+    return new TidemarkError('STORAGE_UNAVAILABLE', `${name} failed at ${call.method} of ${call.path}, as told.`)
+  }
+
+  /** How a call ends of which the caller can't know whether it was applied. */
+  function doubtful<T>(call: Call): T {
+    if (!call.conditional) throw unavailable(call)
+    return unknownOutcome<T>(trim !== 'owner', unavailable(call))
+  }
+
+  async function around<T>(call: Call, run: Run<T>): Promise<T> {
+    const { target, method, path, n } = call
+    const fault = decide({ index: calls++, target, method, path, n })
+    switch (fault) {
+      case undefined:
+        return apply(call, run)
+      case 'never-sent':
+        return never()
+      case 'reply-lost':
+        await Promise.allSettled([apply(call, run)])
+        return never()
+      case 'error-before':
+        throw unavailable(call)
+      case 'error-after':
+        await apply(call, run)
+        return doubtful(call)
+      case 'unknown-before':
+        return doubtful(call)
+      case 'quota':
+        throw new TidemarkError('QUOTA', `${name} has no space for ${method} of ${path}, as told.`)
+      default: {
+        const answer = await apply(call, run)
+        const { bytes } = answer as { bytes?: Uint8Array }
+        return bytes === undefined ? answer : { ...answer, bytes: fault.corrupt(bytes.slice()) }
+      }
+    }
+  }
+
+  return {
+    ...intercept(storage, around),
+    async idle() {
+      while (running.size > 0) await Promise.allSettled(running)
+    },
+  }
+}
+
+/** For `corrupt`: the bytes with one bit turned, the `at`th from the start (modulo the length). */
+export function flipBit(at: number): (bytes: Uint8Array) => Uint8Array {
+  return (bytes) => {
+    if (bytes.length > 0) bytes[(at >>> 3) % bytes.length]! ^= 1 << (at & 7)
+    return bytes
+  }
+}
+
+/** For `corrupt`: the bytes without the last `count`. */
+export function cutOff(count: number): (bytes: Uint8Array) => Uint8Array {
+  return (bytes) => bytes.slice(0, Math.max(0, bytes.length - count))
+}
+
+function never<T>(): Promise<T> {
+  return new Promise<T>(() => {})
+}

@@ -1,0 +1,267 @@
+/**
+ * A seeded scheduler: several writers, one storage, virtual time, and an order of events that follows from the seed.
+ *
+ * - One step runs at a time, and all that it set off in the program has ended before the next is chosen: a turn of the
+ *   event loop lies between them, which empties the queue of promises whatever its length (2.6 µs on Node). A program
+ *   that waits for anything real (I/O, `crypto.subtle`) has to do so through `call`.
+ * - A storage call is three events: sent, applied, answered, each way taking a seeded time. It is applied in one step, so
+ *   the storage beneath must answer without virtual time; `memory()` does, and so does real I/O, within `realMs`.
+ * - Nothing but the seed decides: the same seed and program give the same trace, line by line.
+ */
+import { systemClock, type Clock } from '../clock.js'
+import { aborted, throwIfAborted } from '../errors.js'
+import type { Outcome, Storage } from '../storage/contract.js'
+import { intercept, unknownOutcome, type Call, type Run } from '../storage/intercept.js'
+import { Random } from './random.js'
+import { Schedule } from './schedule.js'
+
+export interface SimulateOptions {
+  readonly seed: number
+  /** How long one way of a storage call takes, from and to. Default: 1 to 20. */
+  readonly delayMs?: readonly [number, number]
+  /** Some ways take much longer: how probable that is, and how long at most. Default: 0.02, 3,000. */
+  readonly slow?: { readonly chance: number; readonly ms: number }
+  /** Actors are held up before a step: how probable that is, how long at most, and what their clock does. Default: never. */
+  readonly stalls?: { readonly chance: number; readonly ms: number; readonly clock?: 'runs' | 'stops' }
+  /** Default: 100,000. */
+  readonly maxSteps?: number
+  /** Virtual time at the start, in milliseconds since the epoch. */
+  readonly startMs?: number
+  /** How long, in real time, the storage beneath may take for one call. Default: 5,000. */
+  readonly realMs?: number
+}
+
+/** A program of its own: with its own clock, and calls that a stall delays and a crash abandons. */
+export interface Actor {
+  readonly name: string
+  readonly clock: Clock
+  /** `storage`, reached over the simulated line. */
+  storage(storage: Storage): Storage
+  /** Any other thing that is sent, applied in one step, and answered. */
+  call<T>(label: string, run: () => Promise<T>): Promise<T>
+  /** Resolves when the actor has ended, or crashed; never rejects: an error of an actor ends the simulation. */
+  readonly done: Promise<void>
+}
+
+/** What the main program sees. Its own clock is the true time, and it is never stalled. */
+export interface Simulation extends Actor {
+  readonly seed: number
+  readonly random: Random
+  /** Starts a program beside the others. `skewMs` is how far its clock is off. */
+  actor(name: string, run: (me: Actor) => Promise<unknown>, options?: { readonly skewMs?: number }): Actor
+  /** Holds up the actor; what it has sent goes on. With `stops`, its clock does not tick meanwhile, as in suspend. */
+  stall(actor: Actor, ms: number, clock?: 'runs' | 'stops'): void
+  /** Ends the actor where it stands: what it has sent is applied or not, nothing is answered. */
+  crash(actor: Actor): void
+  /** Adds a line to the trace. */
+  note(text: string): void
+}
+
+export interface Simulated<T> {
+  readonly value: T
+  readonly trace: readonly string[]
+  readonly steps: number
+  readonly virtualMs: number
+}
+
+interface ActorState extends Actor {
+  ended: boolean
+  crashed: boolean
+  stalledUntil: number
+  /** How far the clock is behind for the stalls in which it stopped. */
+  lostMs: number
+  end(): void
+}
+
+/** Runs `main` and all actors that it starts to their end; throws, naming the seed, when one fails or none can go on. */
+export async function simulate<T>(
+  options: SimulateOptions,
+  main: (sim: Simulation) => Promise<T>,
+): Promise<Simulated<T>> {
+  const { seed, delayMs = [1, 20], slow = { chance: 0.02, ms: 3000 }, stalls, maxSteps = 100_000 } = options
+  const { startMs = 1_700_000_000_000, realMs = 5000 } = options
+  const random = new Random(seed)
+  const schedule = new Schedule<ActorState>()
+  const actors: ActorState[] = []
+  const trace: string[] = []
+  const failures: unknown[] = []
+  let now = 0
+  let applying = 0
+
+  const note = (owner: string, text: string): void => void trace.push(`${now.toFixed(3)} ${owner}: ${text}`)
+
+  function later(
+    owner: ActorState,
+    ms: number,
+    place: 'owner' | 'world',
+    label: string,
+    run: () => void,
+    due?: number,
+  ): () => void {
+    const step = { at: now + ms, owner, label, place, due, cancelled: owner.crashed, run }
+    if (!step.cancelled) schedule.add(step)
+    return () => void (step.cancelled = true)
+  }
+
+  function way(): number {
+    const [from, to] = delayMs
+    return random.chance(slow.chance) ? random.next() * slow.ms : from + random.next() * (to - from)
+  }
+
+  function newActor(name: string, skewMs: number): ActorState {
+    let end!: () => void
+    const done = new Promise<void>((resolve) => (end = resolve))
+    const local = (): number => now - actor.lostMs
+    const clock: Clock = {
+      now: () => Math.floor(startMs + skewMs + local()),
+      monotonic: local,
+      random: (length) => random.bytes(length),
+      timer(ms, run) {
+        const wait = Math.max(0, ms)
+        return later(actor, wait, 'owner', `timer of ${ms} ms`, run, local() + wait)
+      },
+      pause: () => new Promise((resolve) => later(actor, random.next(), 'owner', 'pause', resolve)),
+    }
+
+    const call = <T>(label: string, run: () => Promise<T>): Promise<T> =>
+      new Promise<T>((resolve, reject) => {
+        const answer = (how: string, settle: () => void): void => {
+          applying--
+          later(actor, way(), 'owner', `${label} answered${how}`, settle)
+        }
+        const apply = (): void => {
+          applying++
+          run().then(
+            (value) => answer(outcomeOf(value), () => resolve(value)),
+            (error: unknown) => answer(`: ${String(error)}`, () => reject(error as Error)),
+          )
+        }
+        later(actor, way(), 'world', `${label} applied`, apply)
+      })
+
+    const storage = (inner: Storage): Storage =>
+      intercept(inner, async <T>({ target, method, path, n, conditional, signal }: Call, run: Run<T>) => {
+        throwIfAborted(signal)
+        const label = `${target}.${method} ${path}${n === undefined ? '' : ` ${n}`}`
+        // The signal ends the waiting; what was sent can't be called back, and may land at any time.
+        const answer = call(label, () => run(undefined))
+        if (signal === undefined) return answer
+        const settle = inner.capabilities.trim !== 'owner'
+        return new Promise<T>((resolve, reject) => {
+          const giveUp = (): void =>
+            conditional ? resolve(unknownOutcome<T>(settle, aborted(signal))) : reject(aborted(signal))
+          const onAbort = (): void => void later(actor, 0, 'owner', `${label} given up`, giveUp)
+          signal.addEventListener('abort', onAbort, { once: true })
+          answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+        })
+      })
+
+    const state = { ended: false, crashed: false, stalledUntil: 0, lostMs: 0, end }
+    const actor: ActorState = { name, clock, storage, call, done, ...state }
+    actors.push(actor)
+    return actor
+  }
+
+  function start<R>(actor: ActorState, run: () => Promise<R>, ended: (result: R) => void): void {
+    const body = async (): Promise<void> => ended(await run())
+    const finish = (): void => {
+      actor.ended = true
+      actor.end()
+    }
+    later(actor, 0, 'owner', 'starts', () => {
+      body().then(finish, (error: unknown) => {
+        // What a crashed program would have thrown is nobody's concern.
+        if (!actor.crashed) failures.push(error)
+        finish()
+      })
+    })
+  }
+
+  function stall(of: Actor, ms: number, clock: 'runs' | 'stops' = 'runs'): void {
+    const actor = of as ActorState
+    const until = Math.max(actor.stalledUntil, now + ms)
+    if (clock === 'stops') actor.lostMs += until - Math.max(actor.stalledUntil, now)
+    actor.stalledUntil = until
+    note(actor.name, `stalled for ${ms.toFixed(0)} ms, its clock ${clock}`)
+  }
+
+  function crash(of: Actor): void {
+    const actor = of as ActorState
+    if (actor.ended) return
+    actor.crashed = true
+    actor.ended = true
+    for (const step of schedule.of(actor)) step.cancelled = step.place === 'owner' || random.chance(0.5)
+    note(actor.name, 'crashes')
+    actor.end()
+  }
+
+  /** Whether the step has to wait, and if so puts it back where it belongs. */
+  function postponed(step: NonNullable<ReturnType<typeof schedule.take>>): boolean {
+    const { owner } = step
+    if (step.place === 'world') return false
+    // The due time first: a timer of a clock that stopped is late by as much.
+    const early = step.due === undefined ? 0 : step.due - owner.clock.monotonic()
+    const wait = Math.max(early, owner.stalledUntil - now)
+    // Less than this is what adding and subtracting times leaves behind.
+    if (wait < 1e-6) return false
+    step.at = now + wait
+    schedule.add(step)
+    return true
+  }
+
+  function fail(what: string, cause?: unknown): Error {
+    const waiting = actors.filter((a) => !a.ended).map((a) => a.name)
+    const end = trace.slice(-20).join('\n  ')
+    return new Error(`Simulation with seed ${seed}: ${what}; running: ${waiting.join(', ')}.\n  ${end}`, { cause })
+  }
+
+  /** Lets the program run until it waits for the schedule alone. */
+  async function drain(): Promise<void> {
+    await systemClock.pause()
+    if (applying === 0) return
+    const limit = systemClock.monotonic() + realMs
+    while (applying > 0) {
+      if (systemClock.monotonic() > limit) throw fail(`the storage beneath did not answer within ${realMs} ms`)
+      await systemClock.pause()
+    }
+  }
+
+  const mainActor = newActor('main', 0)
+  const sim: Simulation = Object.assign(mainActor, {
+    seed,
+    random,
+    actor(name: string, run: (me: Actor) => Promise<unknown>, { skewMs = 0 } = {}) {
+      const actor = newActor(name, skewMs)
+      start(actor, () => run(actor), () => {})
+      return actor
+    },
+    stall,
+    crash,
+    note: (text: string) => note('main', text),
+  })
+  let value!: T
+  start(mainActor, () => main(sim), (result) => (value = result))
+
+  let steps = 0
+  while (actors.some((actor) => !actor.ended)) {
+    const step = schedule.take()
+    if (step === undefined) throw fail('nothing is left that could happen')
+    now = Math.max(now, step.at)
+    if (step.place === 'owner' && step.owner !== mainActor && stalls && random.chance(stalls.chance)) {
+      stall(step.owner, random.next() * stalls.ms, stalls.clock)
+    }
+    if (++steps > maxSteps) throw fail(`no end after ${maxSteps} steps`)
+    if (postponed(step)) continue
+    note(step.owner.name, step.label)
+    step.run()
+    await drain()
+    if (failures.length > 0) throw fail(`${String(failures[0])}`, failures[0])
+  }
+  return { value, trace, steps, virtualMs: now }
+}
+
+/** For the trace: what became of a create or a swap. */
+function outcomeOf(value: unknown): string {
+  const { outcome } = (value ?? {}) as Partial<Outcome>
+  return outcome === undefined ? '' : `: ${outcome}`
+}

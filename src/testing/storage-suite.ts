@@ -1,0 +1,60 @@
+/**
+ * The conformance suite: proves that an adapter keeps the contract (src/storage/contract.ts), sentence by sentence, with
+ * any test runner. What it cannot prove is durability: no test in a process pulls the plug.
+ *
+ *     import { test } from 'node:test'
+ *     import { storageSuite } from 'tidemark/testing'
+ *     storageSuite({ test, create: () => mine({ prefix: `run-${crypto.randomUUID()}` }) })
+ */
+import { systemClock, type Clock } from '../clock.js'
+import type { Log, Storage } from '../storage/contract.js'
+import { within } from './assert.js'
+import { anchorTests } from './suite-anchor.js'
+import { answerTests } from './suite-answers.js'
+import { blobTests } from './suite-blobs.js'
+import { logTests } from './suite-log.js'
+
+export interface StorageSuiteOptions {
+  /** The runner's own: `test` of node:test, vitest, jest, Deno.test, … */
+  test(name: string, run: () => Promise<void>): unknown
+  /** A fresh, empty storage for each test. */
+  create(): Storage | Promise<Storage>
+  /** Clears up after each test, also one that failed. */
+  destroy?(storage: Storage): unknown
+  /** How long one test may take before it counts as hanging. Default: 60,000. */
+  limitMs?: number
+  clock?: Clock
+}
+
+/** A promise of the contract and the calls that show whether it is kept. The suite closes the logs that were opened. */
+export type Promised = readonly [promise: string, show: (storage: Storage) => Promise<void>]
+
+export function storageSuite(options: StorageSuiteOptions): void {
+  const { test, create, destroy, limitMs = 60_000, clock = systemClock } = options
+  for (const [promise, show] of [...blobTests, ...logTests, ...anchorTests, ...answerTests]) {
+    test(promise, async () => {
+      const storage = await create()
+      const logs: Log[] = []
+      try {
+        await within(clock, limitMs, show(tracked(storage, logs)), promise)
+      } finally {
+        await Promise.allSettled(logs.map((log) => log.close()))
+        await destroy?.(storage)
+      }
+    })
+  }
+}
+
+function tracked(storage: Storage, logs: Log[]): Storage {
+  return {
+    capabilities: storage.capabilities,
+    blobs: storage.blobs,
+    log(path, options) {
+      const log = storage.log(path, options)
+      logs.push(log)
+      return log
+    },
+    anchor: (path) => storage.anchor(path),
+    logs: (prefix, options) => storage.logs(prefix, options),
+  }
+}

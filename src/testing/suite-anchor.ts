@@ -1,0 +1,103 @@
+import type { Anchor, Storage } from '../storage/contract.js'
+import { check, equal, equalAbsent, equalBytes, text } from './assert.js'
+import type { Promised } from './storage-suite.js'
+
+const PATH = 'orders/0/anchor'
+
+/** Swaps and expects to succeed; resolves to the token of what is stored then. */
+async function swapped(anchor: Anchor, token: string | undefined, body: string): Promise<string> {
+  equal((await anchor.swap(token, text(body), 0)).outcome, 'committed', `a swap to ${body}`)
+  return current(anchor, body)
+}
+
+async function current(anchor: Anchor, body: string): Promise<string> {
+  const { bytes, token } = await anchor.read()
+  equalBytes(bytes, text(body), 'the anchor')
+  check(typeof token === 'string', 'the token of an anchor that exists is a string')
+  return token
+}
+
+async function lost(anchor: Anchor, token: string | undefined, what: string): Promise<void> {
+  equal((await anchor.swap(token, text('other'), 0)).outcome, 'lost', what)
+}
+
+/** Swaps from 16 handles at once: one succeeds, and it is the one that reads back. */
+async function race(storage: Storage, token: string | undefined): Promise<void> {
+  const bodies = Array.from({ length: 16 }, (_, i) => `racer ${i}`)
+  const answers = await Promise.all(bodies.map((body) => storage.anchor(PATH).swap(token, text(body), 0)))
+  const winners = bodies.filter((_, i) => answers[i]?.outcome === 'committed')
+  equal(winners.length, 1, 'swaps that succeeded')
+  equal(answers.filter((a) => a.outcome === 'lost').length, 15, 'swaps that were lost')
+  await current(storage.anchor(PATH), winners[0]!)
+}
+
+export const anchorTests: readonly Promised[] = [
+  [
+    'anchor: one that was never written has neither bytes nor token',
+    async (storage) => {
+      const { bytes, token } = await storage.anchor(PATH).read()
+      equalAbsent(bytes, 'an anchor that was never written')
+      equal(token, undefined, 'its token')
+    },
+  ],
+  [
+    'anchor: a swap with the current token replaces it, and every handle sees that',
+    async (storage) => {
+      const anchor = storage.anchor(PATH)
+      let token = await swapped(anchor, undefined, 'one')
+      token = await swapped(anchor, token, 'two')
+      await swapped(storage.anchor(PATH), token, 'three, and longer than before')
+      await current(anchor, 'three, and longer than before')
+    },
+  ],
+  [
+    'anchor: a swap with a token that is out of date is lost',
+    async (storage) => {
+      const anchor = storage.anchor(PATH)
+      const first = await swapped(anchor, undefined, 'one')
+      const second = await swapped(anchor, first, 'two')
+      check(first !== second, 'the token changes with the bytes')
+      await lost(anchor, first, 'a swap with the token before the last')
+      await current(anchor, 'two')
+    },
+  ],
+  [
+    'anchor: a swap without a token is lost when there is one, a swap with a token when there is none',
+    async (storage) => {
+      const anchor = storage.anchor(PATH)
+      const token = await swapped(anchor, undefined, 'one')
+      await lost(anchor, undefined, 'a swap from absent, of an anchor that exists')
+      await current(anchor, 'one')
+      await anchor.remove()
+      await lost(anchor, token, 'a swap of an anchor that is gone')
+      equalAbsent((await anchor.read()).bytes, 'a removed anchor')
+    },
+  ],
+  [
+    'anchor: of 16 swaps with one token at once exactly one succeeds',
+    async (storage) => race(storage, await swapped(storage.anchor(PATH), undefined, 'before')),
+  ],
+  ['anchor: of 16 that create it at once exactly one succeeds', (storage) => race(storage, undefined)],
+  [
+    'anchor: removed it is absent and can be created again; one that is absent counts as removed',
+    async (storage) => {
+      const anchor = storage.anchor(PATH)
+      await anchor.remove()
+      await swapped(anchor, undefined, 'one')
+      await anchor.remove()
+      await anchor.remove()
+      equalAbsent((await anchor.read()).bytes, 'a removed anchor')
+      await swapped(anchor, undefined, 'two')
+    },
+  ],
+  [
+    'anchor: those of two shards and two stores have nothing in common',
+    async (storage) => {
+      const paths = ['orders/0/anchor', 'orders/1/anchor', 'orders-0/0/anchor']
+      for (const path of paths) await swapped(storage.anchor(path), undefined, path)
+      await storage.anchor(paths[1]!).remove()
+      await current(storage.anchor(paths[0]!), paths[0]!)
+      await current(storage.anchor(paths[2]!), paths[2]!)
+    },
+  ],
+]

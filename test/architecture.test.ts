@@ -1,0 +1,129 @@
+/** Guards the shape of the project: which folder may import which, what files may contain, and how long they get. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join, posix } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+
+/** Each may import those in its own row and in the rows above it. */
+const layers = [
+  ['src/errors.ts', 'src/clock.ts'],
+  ['src/bytes'],
+  ['src/storage'],
+  ['src/segment'],
+  ['src/log'],
+  ['src/manifest'],
+  ['src/shard'],
+  ['src/store'],
+  ['src/index.ts'],
+  ['src/stream', 'src/transfer', 'src/tools'],
+  ['src/testing'],
+  ['src/cli'],
+]
+const adaptersMayImport = ['src/errors.ts', 'src/clock.ts', 'src/storage']
+
+/** The installed packages that a part of src may import; everything else in src imports none. Adapters are free. */
+const packages: Record<string, RegExp> = {
+  'src/cli': /^(node:.*|commander|cli-progress|cli-table3)$/,
+  'src/stream/node.ts': /^(node:.*|csv-parse)$/,
+}
+const corePackages = /^(fflate|@noble\/hashes\/.*)$/
+const longestFile = 400
+
+const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root })
+  .toString()
+  .split('\0')
+  .filter((path) => path !== '' && existsSync(join(root, path)))
+const sources = files.filter((path) => /^(src|adapters)\/.*\.ts$/.test(path))
+const tests = files.filter((path) => /^test\/.*\.ts$/.test(path) && path !== 'test/architecture.test.ts')
+const read = (path: string): string => readFileSync(join(root, path), 'utf8')
+
+interface Import {
+  readonly from: string
+  readonly specifier: string
+  /** The imported file, when it is one of ours. */
+  readonly to: string | undefined
+}
+
+function importsOf(from: string): Import[] {
+  const code = read(from).replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
+  const pattern = /(?:^|[\s;}])(?:import|export)(?:[\s\w*{},$]*?\sfrom)?\s*'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/g
+  return [...code.matchAll(pattern)].map((match) => {
+    const specifier = (match[1] ?? match[2])!
+    const relative = specifier.startsWith('.')
+    const to = relative ? posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts') : undefined
+    return { from, specifier, to }
+  })
+}
+
+const imports = sources.flatMap(importsOf)
+const isIn = (path: string, place: string): boolean => path === place || path.startsWith(`${place}/`)
+const layerOf = (path: string): number => layers.findIndex((places) => places.some((place) => isIn(path, place)))
+const adapterOf = (path: string): string | undefined => /^adapters\/[^/]+/.exec(path)?.[0]
+const show = ({ from, specifier }: Import): string => `${from} imports ${specifier}`
+
+describe('imports', () => {
+  test('are found', () => {
+    expect(imports.length).toBeGreaterThan(0)
+    const missing = imports.filter(({ to }) => to !== undefined && !sources.includes(to))
+    expect(missing.map(show), 'imports of files that do not exist').toEqual([])
+  })
+
+  test('know the layer of every file', () => {
+    const unknown = sources.filter((path) => layerOf(path) < 0 && adapterOf(path) === undefined)
+    expect(unknown, 'files without a place in the table of layers').toEqual([])
+  })
+
+  test('never point to a higher layer', () => {
+    const upward = imports.filter(({ from, to }) => to !== undefined && isIn(to, 'src') && layerOf(to) > layerOf(from))
+    expect(upward.filter(({ from }) => isIn(from, 'src')).map(show)).toEqual([])
+  })
+
+  test('of adapters by src are for the command line only', () => {
+    const toAdapters = imports.filter(({ from, to }) => isIn(from, 'src') && to !== undefined && isIn(to, 'adapters'))
+    expect(toAdapters.filter(({ from }) => !isIn(from, 'src/cli')).map(show)).toEqual([])
+  })
+
+  test('by adapters are of the contract only, and not of each other', () => {
+    const forbidden = imports.filter(({ from, to }) => {
+      const adapter = adapterOf(from)
+      if (adapter === undefined || to === undefined) return false
+      return ![adapter, ...adaptersMayImport].some((place) => isIn(to, place))
+    })
+    expect(forbidden.map(show)).toEqual([])
+  })
+
+  test('of packages are those that the package depends on', () => {
+    const forbidden = imports.filter(({ from, specifier, to }) => {
+      if (to !== undefined || !isIn(from, 'src')) return false
+      const place = Object.keys(packages).find((candidate) => isIn(from, candidate))
+      return !corePackages.test(specifier) && !(place !== undefined && packages[place]!.test(specifier))
+    })
+    expect(forbidden.map(show)).toEqual([])
+  })
+})
+
+describe('files', () => {
+  test(`of src and adapters have at most ${longestFile} lines`, () => {
+    const long = sources.map((path) => ({ path, lines: read(path).split('\n').length - 1 }))
+    expect(long.filter(({ lines }) => lines > longestFile)).toEqual([])
+  })
+
+  test('of src and adapters read no time but through the clock', () => {
+    const readers = sources.filter((path) => path !== 'src/clock.ts' && !isIn(path, 'src/cli'))
+    expect(readers.filter((path) => /\bnew Date\(\)|(?<!new )\bDate\(\)/.test(read(path)))).toEqual([])
+  })
+
+  test('of test leave no case out', () => {
+    expect(tests.filter((path) => /\.(only|skip|todo|skipIf|runIf)(\.each)?\(/.test(read(path)))).toEqual([])
+  })
+
+  test('name no registry and no path of a machine', () => {
+    const machine = /(^|[\s"'`(=:])\/(work|root|tmp|home|Users)\//m
+    const registry = /\bregistry\.[a-z0-9-]+\.[a-z]{2,}|"resolved":/i
+    const texts = files.filter((path) => path !== 'test/architecture.test.ts' && !read(path).includes('\0'))
+    expect(texts.filter((path) => machine.test(read(path)) || registry.test(read(path)))).toEqual([])
+  })
+})

@@ -1,0 +1,14 @@
+import { describe, test } from 'vitest'
+import { memory } from '../adapters/memory/index.js'
+import { systemClock } from '../src/clock.js'
+import { deadlines } from '../src/storage/deadlines.js'
+import { metered } from '../src/storage/metered.js'
+import { retrying } from '../src/storage/retrying.js'
+import { storageSuite } from '../src/testing/index.js'
+
+describe('memory', () => storageSuite({ test, create: () => memory() }))
+
+describe('memory with a clock', () => storageSuite({ test, create: () => memory({ clock: systemClock }) }))
+
+describe('memory under all decorators', () =>
+  storageSuite({ test, create: () => retrying(deadlines(metered(memory()))) }))
