@@ -4,7 +4,7 @@ import { systemClock } from '../src/clock.js'
 import { deadlines } from '../src/storage/deadlines.js'
 import { metered } from '../src/storage/metered.js'
 import { retrying } from '../src/storage/retrying.js'
-import { storageSuite } from '../src/testing/index.js'
+import { simulate, storageSuite, type Simulation } from '../src/testing/index.js'
 
 describe('memory', () => storageSuite({ test, create: () => memory() }))
 
@@ -12,3 +12,17 @@ describe('memory with a clock', () => storageSuite({ test, create: () => memory(
 
 describe('memory under all decorators', () =>
   storageSuite({ test, create: () => retrying(deadlines(metered(memory()))) }))
+
+describe('memory over the simulated line', () => {
+  let sim!: Simulation
+  storageSuite({
+    test: (name, run) =>
+      test(name, async () => {
+        await simulate({ seed: name.length }, (simulation) => {
+          sim = simulation
+          return run()
+        })
+      }),
+    create: () => sim.storage(memory({ clock: sim.clock })),
+  })
+})

@@ -78,7 +78,9 @@ test('a dead process sends nothing any more, also from what it does beside', asy
     },
     async verify({ blobs }, _, cut) {
       const names = (await blobs.list('')).items.map((item) => item.name.at(-1)).join('')
-      expect(names).toBe(cut ? ['', 'a', 'ab'][cut.point.index]! + (cut.way === 'reply-lost' ? 'abc'[cut.point.index] : '') : 'abc')
+      expect(names).toBe(
+        cut ? ['', 'a', 'ab'][cut.point.index]! + (cut.way === 'reply-lost' ? 'abc'[cut.point.index] : '') : 'abc',
+      )
     },
   })
 })

@@ -135,7 +135,7 @@ test('all that a step sets off has ended before the next, however long the chain
     sim.clock.timer(1, () => {
       void (async () => {
         for (let i = 0; i < 5000; i++) {
-          await undefined
+          await Promise.resolve()
           ticks++
         }
       })()
@@ -245,7 +245,9 @@ test('a timer is late by the stall when its clock stopped, and due at once when 
 
 test('a clock with skew is off by that much', async () => {
   await simulate({ seed: 5 }, async (sim) => {
-    const actor = sim.actor('a', async (me) => expect(me.clock.now() - sim.clock.now()).toBe(-90_000), { skewMs: -90_000 })
+    const actor = sim.actor('a', async (me) => expect(me.clock.now() - sim.clock.now()).toBe(-90_000), {
+      skewMs: -90_000,
+    })
     await actor.done
   })
 })
@@ -324,7 +326,7 @@ test('300 steps take a few milliseconds', async () => {
 
 test('seeded numbers are spread evenly and differ between seeds', () => {
   const random = new Random(1)
-  const counts = new Array<number>(10).fill(0)
+  const counts = Array.from({ length: 10 }, () => 0)
   for (let i = 0; i < 10_000; i++) counts[random.below(10)]!++
   expect(Math.min(...counts)).toBeGreaterThan(850)
   expect(Math.max(...counts)).toBeLessThan(1150)

@@ -48,7 +48,7 @@ function handClock(): { clock: Clock; waits: number[]; fire: () => void } {
     },
   }
   const fire = (): void => {
-    for (const run of [...timers]) run()
+    for (const run of timers) run()
   }
   return { clock, waits, fire }
 }
@@ -127,7 +127,9 @@ test('retrying repeats what failed in passing, with waits that double up to a bo
 
 test('retrying gives up after its tries, with the last error', async () => {
   const { storage, calls } = failing('error-before', 'error-before', 'error-before')
-  await expect(retrying(storage, { tries: 2, baseMs: 0 }).blobs.get('a')).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' })
+  await expect(retrying(storage, { tries: 2, baseMs: 0 }).blobs.get('a')).rejects.toMatchObject({
+    code: 'STORAGE_UNAVAILABLE',
+  })
   expect(calls()).toBe(2)
 })
 
@@ -176,7 +178,10 @@ test('deadlines end a create or swap that is not answered as unknown, applied or
     const { storage, beneath } = failing(fault, fault)
     const { clock, fire } = handClock()
     const limited = deadlines(storage, { clock })
-    const answers = [limited.log('s/0/id').claim(1, bytes(1), 1), limited.anchor('s/0/anchor').swap(undefined, bytes(1), 0)]
+    const answers = [
+      limited.log('s/0/id').claim(1, bytes(1), 1),
+      limited.anchor('s/0/anchor').swap(undefined, bytes(1), 0),
+    ]
     await systemClock.pause()
     fire()
     for (const answer of await Promise.all(answers)) expect(answer).toMatchObject({ outcome: 'unknown', settle: true })

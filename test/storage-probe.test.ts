@@ -108,7 +108,9 @@ describe('refused, with what is wrong and what it means', () => {
 
   test('one that enforces it only at once', async () => {
     let claims = 0
-    const storage = broken({ log: (log) => ({ claim: (...args) => (++claims > 32 ? committed() : log.claim(...args)) }) })
+    const storage = broken({
+      log: (log) => ({ claim: (...args) => (++claims > 32 ? committed() : log.claim(...args)) }),
+    })
     expect(await refusal(storage)).toContain('accepted a create of an entry that exists')
   })
 
@@ -153,7 +155,9 @@ describe('refused, with what is wrong and what it means', () => {
   test('one that does not read what was just written: entries, anchors, blobs, lists', async () => {
     const inner = memory()
     const absent = { bytes: undefined, token: undefined }
-    expect(await refusal(broken({ log: () => ({ read: () => Promise.resolve(absent) }) }))).toContain('returned another')
+    expect(await refusal(broken({ log: () => ({ read: () => Promise.resolve(absent) }) }))).toContain(
+      'returned another',
+    )
     expect(await refusal(broken({ anchor: () => ({ read: () => Promise.resolve(absent) }) }))).toContain(
       'returned nothing for an object that was just created',
     )
@@ -181,7 +185,9 @@ describe('refused, with what is wrong and what it means', () => {
   test('one that ignores ranges', async () => {
     const inner = memory()
     const get: Storage['blobs']['get'] = (name) => inner.blobs.get(name)
-    expect(await refusal({ ...inner, blobs: { ...inner.blobs, get } })).toContain('other bytes for 16 bytes at 0 of a blob')
+    expect(await refusal({ ...inner, blobs: { ...inner.blobs, get } })).toContain(
+      'other bytes for 16 bytes at 0 of a blob',
+    )
   })
 })
 

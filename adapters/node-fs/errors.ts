@@ -60,6 +60,16 @@ export function linkError(error: unknown, path: string): TidemarkError {
   return fileError(error, 'name', path)
 }
 
+/** Whether the call that failed surely changed nothing: it was refused. Any other error may come after the change. */
+export function isRefusal(error: unknown): boolean {
+  const code = errno(error) ?? errno((error as { cause?: unknown } | undefined)?.cause)
+  return code !== undefined && REFUSALS.has(code)
+}
+
+const REFUSALS = new Set(
+  'ENOSPC EDQUOT EROFS EACCES EPERM EMFILE ENFILE ENOENT EEXIST ENOTDIR EISDIR ENOTSUP EOPNOTSUPP ENOSYS EXDEV'.split(' '),
+)
+
 /** Runs `act`; what it throws of the file system becomes a `TidemarkError`. */
 export async function guarded<T>(doing: string, path: string, act: () => Promise<T>): Promise<T> {
   try {

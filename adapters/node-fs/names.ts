@@ -16,6 +16,7 @@ export const OWN = '@'
 export const LOG_FOLDER = '@log'
 
 const PATH = /^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/
+const SEGMENT = /^[A-Za-z0-9._-]+$/
 const DOTS = /(?:^|\/)\.\.?(?:\/|$)/
 
 /** Refuses a name that is not a path of `/`-separated segments `[A-Za-z0-9._-]+`, none of them `.` or `..`. */
@@ -25,6 +26,10 @@ export function checkName(what: string, name: string): void {
       `${what} ${JSON.stringify(name)} is not a name: segments of A-Z, a-z, 0-9, '.', '_' and '-', separated by '/', none '.' or '..'.`,
     )
   }
+}
+
+export function isSegment(name: string): boolean {
+  return SEGMENT.test(name)
 }
 
 /** The folder of a name, '' at the root, and the last segment. */

@@ -85,7 +85,7 @@ export class Root {
       await this.#fs.syncDirectory(dirname(path))
     }
     // One that was there may be as new as those below it; but its parent need not be ours to open.
-    if (missing.length === 0) await this.#fs.syncDirectory(dirname(this.path)).catch(ignoreForeign)
+    if (missing.length === 0) await syncForReading(this.#fs, dirname(this.path))
     await this.#realRoot()
     this.#durable.add('')
   }
@@ -122,7 +122,13 @@ export class Root {
   }
 }
 
-function ignoreForeign(error: unknown): void {
-  const code = errno(error)
-  if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS' && code !== 'EINVAL') throw error
+/**
+ * Makes durable what was found in a folder, so that a power loss cannot take back what was read there. Where this process
+ * may not do that it cannot be helped, and on a read-only file system there is nothing to be made durable.
+ */
+export async function syncForReading(fs: FileSystem, path: string): Promise<void> {
+  await fs.syncDirectory(path).catch((error: unknown) => {
+    const code = errno(error)
+    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS' && code !== 'EINVAL') throw error
+  })
 }

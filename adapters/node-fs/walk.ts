@@ -9,7 +9,7 @@ import { throwIfAborted } from '../../src/errors.js'
 import type { BlobInfo } from '../../src/storage/contract.js'
 import { errno, isAbsent } from './errors.js'
 import type { FileSystem } from './file-system.js'
-import { LOG_FOLDER, OWN } from './names.js'
+import { LOG_FOLDER, isSegment } from './names.js'
 import type { Root } from './root.js'
 
 /** The blobs under `prefix` that come after `after`; `more` says that there are others than the `limit` first. */
@@ -26,7 +26,7 @@ export async function listFiles(
     overlaps(folder, prefix) && (after === '' || folder > after || after.startsWith(folder))
   for await (const { folder, name } of walk(fs, root, '', enter, signal)) {
     const whole = folder + name
-    if (name.endsWith('/') || name.includes(OWN) || !whole.startsWith(prefix) || whole <= after) continue
+    if (name.endsWith('/') || !whole.startsWith(prefix) || whole <= after) continue
     if (items.length >= limit) return { items, more: true }
     const stat = await fs.lstat(root.place(whole)).catch(unlessAbsent)
     if (stat?.kind === 'file') items.push({ name: whole, size: stat.size, time: Math.floor(stat.modifiedMs) })
@@ -52,7 +52,10 @@ export async function listLogs(
   return paths.sort()
 }
 
-/** Every name in the tree; that of a folder ends in '/'. Folders that `enter` refuses are named and not opened. */
+/**
+ * Every name in the tree that a blob could have, and the folders of logs; a folder's ends in '/'. Folders that `enter`
+ * refuses are named and not opened, and so are those of logs.
+ */
 async function* walk(
   fs: FileSystem,
   root: Root,
@@ -61,13 +64,17 @@ async function* walk(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<{ folder: string; name: string }> {
   throwIfAborted(signal)
-  if (!(await root.has(folder.slice(0, -1)))) return
+  if (folder === '' && !(await root.has(''))) return
   const entries = (await fs.entries(root.place(folder)).catch(unlessAbsent)) ?? []
-  const names = entries.flatMap(({ name, kind }) => (kind === 'other' ? [] : kind === 'file' ? [name] : [`${name}/`]))
+  const names: string[] = []
+  for (const { name, kind } of entries) {
+    if (kind === 'file' && isSegment(name)) names.push(name)
+    else if (kind === 'directory' && (isSegment(name) || name === LOG_FOLDER)) names.push(`${name}/`)
+  }
   for (const name of names.sort()) {
     yield { folder, name }
     const below = folder + name
-    if (name.endsWith('/') && !name.startsWith(OWN) && enter(below)) yield* walk(fs, root, below, enter, signal)
+    if (name.endsWith('/') && name !== `${LOG_FOLDER}/` && enter(below)) yield* walk(fs, root, below, enter, signal)
   }
 }
 

@@ -7,6 +7,8 @@ import type { Anchor, Log, Storage } from '../storage/contract.js'
 export interface ShardContext {
   readonly store: string
   readonly storage: Storage
+  /** The storage as the caller gave it: what a probe remembers. */
+  readonly probed: Storage
   readonly clock: Clock
   readonly cache: SegmentCache
   readonly segments: SegmentOptions

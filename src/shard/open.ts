@@ -156,7 +156,7 @@ export async function refreshAnchor(ctx: ShardContext, log: LogContext, state: S
  * `undefined` when another creator was quicker.
  */
 async function createShard(ctx: ShardContext, anchor: Anchor, config: StoreConfig): Promise<OpenedShard | undefined> {
-  await probe(ctx.storage, shardPath(ctx.store), ctx.clock)
+  await probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed)
   const log = openLog(ctx, anchor, ctx.clock.random(ID_BYTES))
   const nothing: ShardState = {
     head: 0,

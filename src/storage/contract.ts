@@ -119,7 +119,10 @@ export interface Log {
   /** The bytes of entry `n`, or `undefined` when there is none, or no longer. */
   read(n: number, options?: CallOptions): Promise<Answer & { readonly bytes: Uint8Array | undefined }>
   /** Numbers that are present, ascending, at least `from`; for finding an entry when the anchor is gone. */
-  list(from: number, options?: CallOptions & { readonly limit?: number }): Promise<Answer & { readonly numbers: readonly number[] }>
+  list(
+    from: number,
+    options?: CallOptions & { readonly limit?: number },
+  ): Promise<Answer & { readonly numbers: readonly number[] }>
   /** Makes all that was acknowledged durable, in `relaxed` durability too. */
   sync(options?: CallOptions): Promise<Answer>
   /** Removes entries; one that is absent counts as removed. Only numbers that the anchor says are trimmed. */
@@ -132,7 +135,9 @@ export interface Log {
 
 export interface Anchor {
   /** The bytes and a token that names exactly this state of the object; both `undefined` when there is none. */
-  read(options?: CallOptions): Promise<Answer & { readonly bytes: Uint8Array | undefined; readonly token: string | undefined }>
+  read(
+    options?: CallOptions,
+  ): Promise<Answer & { readonly bytes: Uint8Array | undefined; readonly token: string | undefined }>
   /**
    * Replaces the object if its token is still `token` (`undefined`: if there is none). `committed` means swapped.
    * `trim` is the trim number that `bytes` say; a storage with `trim: 'create'` refuses to create entries up to it, in

@@ -17,7 +17,10 @@ export interface DeadlinesOptions {
   readonly clock?: Clock
 }
 
-export function deadlines(storage: Storage, { timeoutMs = 30_000, clock = systemClock }: DeadlinesOptions = {}): Storage {
+export function deadlines(
+  storage: Storage,
+  { timeoutMs = 30_000, clock = systemClock }: DeadlinesOptions = {},
+): Storage {
   const { name, trim } = storage.capabilities
 
   return intercept(storage, <T>(call: Call, run: Run<T>): Promise<T> => {

@@ -89,7 +89,8 @@ export function intercept(storage: Storage, around: Around): Storage {
     blobs: {
       put: (name, bytes, options) =>
         send('blobs', 'put', { path: name, bytes }, options, (o) => blobs.put(name, bytes, o)),
-      get: (name, options) => send('blobs', 'get', { path: name }, options, (o) => blobs.get(name, { ...options, ...o })),
+      get: (name, options) =>
+        send('blobs', 'get', { path: name }, options, (o) => blobs.get(name, { ...options, ...o })),
       list: (prefix, options) =>
         send('blobs', 'list', { path: prefix }, options, (o) => blobs.list(prefix, { ...options, ...o })),
       delete: (names, options) =>

@@ -88,7 +88,7 @@ function blobs(objects: ObjectStore): Blobs {
       const items: BlobInfo[] = []
       // One less than a page takes, so that the one too many which sets `more` needs no request of its own.
       const most = Math.min(limit, PAGE - 1)
-      for (let from = after; ; ) {
+      for (let from = after; ;) {
         const page = await objects.list(prefix, { after: from, limit: most - items.length + 1, signal })
         let skipped: string | undefined
         for (const item of page.items) {
@@ -118,7 +118,7 @@ function log(objects: ObjectStore, path: string): Log {
     { limit = Infinity, signal }: CallOptions & { limit?: number } = {},
   ): Promise<Answer & { numbers: number[] }> {
     const numbers: number[] = []
-    for (let after = key(Math.max(from, 1) - 1); ; ) {
+    for (let after = key(Math.max(from, 1) - 1); ;) {
       const page = await objects.list(`${path}/log/`, { after, limit: Math.min(limit - numbers.length, PAGE), signal })
       for (const { name } of page.items) numbers.push(Number(name.slice(-16)))
       if (!page.more || numbers.length >= limit) return { time: page.time, numbers }
@@ -156,20 +156,19 @@ async function logs(
   { signal }: CallOptions = {},
 ): Promise<Answer & { paths: string[] }> {
   const paths: string[] = []
-  for (let after: string | undefined; ; ) {
+  for (let after: string | undefined; ;) {
     const page = await objects.list(prefix, { after, limit: PAGE, signal })
-    let found: string | undefined
     for (const { name } of page.items) {
       const path = ENTRY.exec(name)?.[1]
-      if (path === undefined || path === paths.at(-1) || !path.startsWith(prefix)) continue
-      paths.push(path)
-      // No log lies beneath another: `0` is the character after `/`, so all that is under the path is skipped.
-      found = `${path}0`
+      if (path !== undefined && path !== paths.at(-1) && path.startsWith(prefix)) paths.push(path)
     }
+    // The order of keys is not that of paths: `a-b/log/…` comes before `a/log/…`.
     if (!page.more) return { time: page.time, paths: paths.sort() }
     const last = page.items.at(-1)?.name
-    // Skip ahead only when the page ended inside the log: a later name may stand between.
-    after = found !== undefined && last?.startsWith(`${found.slice(0, -1)}/`) ? later(last, found) : last
+    // When the page ended under the log found last, the rest of it is skipped: no log lies beneath another, and `0` is
+    // the character after `/`. Otherwise logs may follow at once.
+    const found = paths.at(-1)
+    after = last?.startsWith(`${found}/`) ? `${found}0` : last
   }
 }
 

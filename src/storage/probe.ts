@@ -17,7 +17,7 @@ const CREATES = 32
 const SWAPS = 16
 const NAME = /\/probe-[0-9a-f]{16}(\/|$)/
 
-const passed = new WeakSet<Storage>()
+const passed = new WeakSet<object>()
 
 /** Whether a path or name was made by a probe; such leftovers may be deleted whenever they are found. */
 export function isProbe(path: string): boolean {
@@ -25,11 +25,12 @@ export function isProbe(path: string): boolean {
 }
 
 /**
- * Resolves when `storage` proved safe, once for each storage object; `path` is where it may write, `<store>/<shard>`.
+ * Resolves when `storage` proved safe; `path` is where it may write, `<store>/<shard>`. Once for each `adapter`: what the
+ * caller knows the storage by, when `storage` itself is a decorator made anew each time.
  * Throws `STORAGE_UNSAFE` with what it got wrong, or the storage's own error when it could not be asked.
  */
-export async function probe(storage: Storage, path: string, clock: Clock): Promise<void> {
-  if (passed.has(storage)) return
+export async function probe(storage: Storage, path: string, clock: Clock, adapter: object = storage): Promise<void> {
+  if (passed.has(adapter)) return
   const at = `${path}/probe-${hex(clock.random(8))}`
   const logs: Log[] = []
   const blobs: string[] = []
@@ -49,11 +50,12 @@ export async function probe(storage: Storage, path: string, clock: Clock): Promi
     await Promise.allSettled([last?.destroy(), storage.anchor(`${at}/anchor`).remove(), storage.blobs.delete(blobs)])
     await Promise.allSettled([last?.close()])
   }
-  passed.add(storage)
+  passed.add(adapter)
 }
 
 async function probeLog(storage: Storage, log: () => Log): Promise<void> {
-  if ((await log().read(1)).bytes !== undefined) throw unsafe(storage, 'returned an entry that was never written', STALE)
+  if ((await log().read(1)).bytes !== undefined)
+    throw unsafe(storage, 'returned an entry that was never written', STALE)
   const bytes = bodies(CREATES)
   const outcomes = await all(bytes.map((b) => log().claim(1, b, 1)))
   const reader = log()
@@ -163,9 +165,13 @@ function unsafe(storage: Storage, did: string, meaning: string): TidemarkError {
 
 function noAnswer(storage: Storage, { cause }: { readonly cause?: unknown }): TidemarkError {
   const { name } = storage.capabilities
-  return new TidemarkError('STORAGE_UNAVAILABLE', `${name} did not say what became of a write of the probe; try again.`, {
-    cause,
-  })
+  return new TidemarkError(
+    'STORAGE_UNAVAILABLE',
+    `${name} did not say what became of a write of the probe; try again.`,
+    {
+      cause,
+    },
+  )
 }
 
 /** Waits for all, then throws the first error: nothing runs on after the probe has ended. */

@@ -16,8 +16,9 @@ export function equalBytes(actual: Uint8Array | undefined, expected: Uint8Array,
   check(actual !== undefined, `${what}: absent`)
   check(actual.constructor.name === 'Uint8Array', `${what}: a plain Uint8Array, not a ${actual.constructor.name}`)
   equal(actual.length, expected.length, `${what}: length`)
-  const at = expected.findIndex((b, i) => actual[i] !== b)
-  check(at < 0, `${what}: byte ${at} is ${actual[at]}, expected ${expected[at]}`)
+  for (let i = 0; i < expected.length; i++) {
+    if (actual[i] !== expected[i]) throw new Error(`${what}: byte ${i} is ${actual[i]}, expected ${expected[i]}`)
+  }
 }
 
 export function equalAbsent(actual: Uint8Array | undefined, what: string): void {

@@ -30,11 +30,11 @@ export interface Cut {
 
 export interface CutsOptions<Note> {
   /** Asks `decide` before each call and does what it says: `faulty` does, see `worldOver`. */
-  makeWorld(decide: Decide): World | Promise<World>
+  readonly makeWorld: (decide: Decide) => World | Promise<World>
   /** The same calls in the same order in each run. What was acknowledged goes into `notes`, for `verify`. */
-  scenario(storage: Storage, notes: Note[]): Promise<unknown>
+  readonly scenario: (storage: Storage, notes: Note[]) => Promise<unknown>
   /** Throws when the storage does not hold what it must after these notes. */
-  verify(storage: Storage, notes: readonly Note[], cut: Cut | undefined): Promise<unknown>
+  readonly verify: (storage: Storage, notes: readonly Note[], cut: Cut | undefined) => Promise<unknown>
   /** Default: all four. */
   readonly ways?: readonly Way[]
   /** How long one run may take, in real time, before it counts as hanging. Default: 10,000. */

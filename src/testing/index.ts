@@ -1,12 +1,6 @@
 /** Tools to prove adapters and programs: no test runner, nothing of the platform, nothing that a store needs to run. */
 export { storageSuite, type StorageSuiteOptions } from './storage-suite.js'
 export { cutOff, faulty, flipBit, type Decide, type Fault, type Faulty, type Point } from './faulty.js'
-export {
-  simulate,
-  type Actor,
-  type SimulateOptions,
-  type Simulated,
-  type Simulation,
-} from './simulator.js'
+export { simulate, type Actor, type SimulateOptions, type Simulated, type Simulation } from './simulator.js'
 export { cuts, worldOver, WAYS, type Cut, type CutsOptions, type CutsResult, type Way, type World } from './cuts.js'
 export { Random } from './random.js'

@@ -68,7 +68,9 @@ interface ActorState extends Actor {
   ended: boolean
   crashed: boolean
   stalledUntil: number
-  /** How far the clock is behind for the stalls in which it stopped. */
+  /** Until when its clock stands still. */
+  stoppedUntil: number
+  /** How far its clock is behind by then, for all the stalls in which it stopped. */
   lostMs: number
   end(): void
 }
@@ -111,7 +113,7 @@ export async function simulate<T>(
   function newActor(name: string, skewMs: number): ActorState {
     let end!: () => void
     const done = new Promise<void>((resolve) => (end = resolve))
-    const local = (): number => now - actor.lostMs
+    const local = (): number => Math.max(now, actor.stoppedUntil) - actor.lostMs
     const clock: Clock = {
       now: () => Math.floor(startMs + skewMs + local()),
       monotonic: local,
@@ -156,7 +158,7 @@ export async function simulate<T>(
         })
       })
 
-    const state = { ended: false, crashed: false, stalledUntil: 0, lostMs: 0, end }
+    const state = { ended: false, crashed: false, stalledUntil: 0, stoppedUntil: 0, lostMs: 0, end }
     const actor: ActorState = { name, clock, storage, call, done, ...state }
     actors.push(actor)
     return actor
@@ -180,7 +182,10 @@ export async function simulate<T>(
   function stall(of: Actor, ms: number, clock: 'runs' | 'stops' = 'runs'): void {
     const actor = of as ActorState
     const until = Math.max(actor.stalledUntil, now + ms)
-    if (clock === 'stops') actor.lostMs += until - Math.max(actor.stalledUntil, now)
+    if (clock === 'stops') {
+      actor.lostMs += until - Math.max(actor.stalledUntil, now)
+      actor.stoppedUntil = until
+    }
     actor.stalledUntil = until
     note(actor.name, `stalled for ${ms.toFixed(0)} ms, its clock ${clock}`)
   }
@@ -199,7 +204,7 @@ export async function simulate<T>(
   function postponed(step: NonNullable<ReturnType<typeof schedule.take>>): boolean {
     const { owner } = step
     if (step.place === 'world') return false
-    // The due time first: a timer of a clock that stopped is late by as much.
+    // A timer is due by its owner's clock, so one that stopped makes it late by as much.
     const early = step.due === undefined ? 0 : step.due - owner.clock.monotonic()
     const wait = Math.max(early, owner.stalledUntil - now)
     // Less than this is what adding and subtracting times leaves behind.
@@ -232,7 +237,11 @@ export async function simulate<T>(
     random,
     actor(name: string, run: (me: Actor) => Promise<unknown>, { skewMs = 0 } = {}) {
       const actor = newActor(name, skewMs)
-      start(actor, () => run(actor), () => {})
+      start(
+        actor,
+        () => run(actor),
+        () => {},
+      )
       return actor
     },
     stall,
@@ -240,7 +249,11 @@ export async function simulate<T>(
     note: (text: string) => note('main', text),
   })
   let value!: T
-  start(mainActor, () => main(sim), (result) => (value = result))
+  start(
+    mainActor,
+    () => main(sim),
+    (result) => (value = result),
+  )
 
   let steps = 0
   while (actors.some((actor) => !actor.ended)) {

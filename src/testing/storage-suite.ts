@@ -16,14 +16,14 @@ import { logTests } from './suite-log.js'
 
 export interface StorageSuiteOptions {
   /** The runner's own: `test` of node:test, vitest, jest, Deno.test, … */
-  test(name: string, run: () => Promise<void>): unknown
+  readonly test: (name: string, run: () => Promise<void>) => unknown
   /** A fresh, empty storage for each test. */
-  create(): Storage | Promise<Storage>
+  readonly create: () => Storage | Promise<Storage>
   /** Clears up after each test, also one that failed. */
-  destroy?(storage: Storage): unknown
+  readonly destroy?: (storage: Storage) => unknown
   /** How long one test may take before it counts as hanging. Default: 60,000. */
-  limitMs?: number
-  clock?: Clock
+  readonly limitMs?: number
+  readonly clock?: Clock
 }
 
 /** A promise of the contract and the calls that show whether it is kept. The suite closes the logs that were opened. */

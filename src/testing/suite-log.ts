@@ -57,7 +57,8 @@ export const logTests: readonly Promised[] = [
     async (storage) => {
       const log = await filled(storage, 1)
       const sizes = [1, 1 << 20, 4095, 70_000, 1]
-      for (const [i, size] of sizes.entries()) await committed(log.append(i + 2, pattern(size, i + 2), 1), `${size} bytes`)
+      for (const [i, size] of sizes.entries())
+        await committed(log.append(i + 2, pattern(size, i + 2), 1), `${size} bytes`)
       const reader = storage.log(PATH)
       for (const [i, size] of sizes.entries()) {
         equalBytes((await reader.read(i + 2)).bytes, pattern(size, i + 2), `an entry of ${size} bytes`)
@@ -82,7 +83,7 @@ export const logTests: readonly Promised[] = [
   [
     'log: a number that is taken is lost to everybody else, and keeps its bytes',
     async (storage) => {
-      const log = await filled(storage, 3)
+      await filled(storage, 3)
       const other = storage.log(PATH)
       await lost(other.claim(3, text('other'), 1), 'a claim of a number that is taken')
       await expectEntries(storage, 1, 3)

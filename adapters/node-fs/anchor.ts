@@ -1,0 +1,117 @@
+/**
+ * The anchor: compare and swap over numbered files `<path>@<generation>`, of which the highest counts.
+ *
+ * - A generation is made by linking a synced file to its name, which succeeds once. The token is the generation.
+ * - Generations are never used twice: removing makes an empty one. A swap that stalled while its anchor was removed and
+ *   made anew finds its number taken, or far below the newest.
+ * - Making generation g, once durable, unlinks those below g-1. So g may be made again, by a swap that stalled, only
+ *   after g+2 was there: who makes g and then sees nothing above g+1 has made it while it was the newest. Who sees more
+ *   cannot tell, and says `unknown`.
+ * - What a read returns is durable: its folder is synced if that is not known yet.
+ */
+import type { Clock } from '../../src/clock.js'
+import { TidemarkError, invalid, throwIfAborted } from '../../src/errors.js'
+import type { Anchor, CallOptions, Outcome } from '../../src/storage/contract.js'
+import { readFile, writeTemporary } from './blobs.js'
+import { guarded, isAbsent, isRefusal } from './errors.js'
+import type { FileSystem } from './file-system.js'
+import { OWN, checkName, digits, split } from './names.js'
+import { syncForReading, type Root } from './root.js'
+import { discard, nameOnce } from './write.js'
+
+/** How often a file may vanish between listing and reading: each time somebody else has swapped twice. */
+const MOST_TRIES = 100
+const EMPTY = new Uint8Array(0)
+
+interface State {
+  readonly generation: number
+  /** `undefined` when there is none, or it was removed. */
+  readonly bytes: Uint8Array | undefined
+}
+
+export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): Anchor {
+  checkName('The anchor', path)
+  const [folder, last] = split(path)
+  const pattern = new RegExp(`^${last.replaceAll('.', '\\.')}${OWN}(\\d{16})$`)
+  const place = (generation: number): string => `${root.place(path)}${OWN}${digits(generation)}`
+  /** The newest generation that this handle knows to be durable. */
+  let durable = 0
+
+  async function generations(): Promise<number[]> {
+    if (!(await root.has(folder))) return []
+    const names = await fs.names(root.place(folder)).catch((error: unknown) => {
+      if (isAbsent(error)) return []
+      throw error
+    })
+    return names.flatMap((name) => Number(pattern.exec(name)?.[1] ?? [])).sort((a, b) => a - b)
+  }
+
+  async function newest(): Promise<State> {
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const generation = (await generations()).at(-1)
+      if (generation === undefined) return { generation: 0, bytes: undefined }
+      const bytes = await readFile(fs, place(generation))
+      if (bytes) return { generation, bytes: bytes.length === 0 ? undefined : bytes }
+    }
+    throw new TidemarkError('STORAGE_UNAVAILABLE', `${root.place(path)} was replaced faster than it could be read. Try again.`)
+  }
+
+  /** Makes `generation`, which nobody may have made before. Throws only when it surely made nothing. */
+  async function make(generation: number, bytes: Uint8Array, signal?: AbortSignal): Promise<Outcome> {
+    const temporary = await writeTemporary(fs, root, clock, folder, bytes)
+    if (signal?.aborted) await discard(fs, temporary)
+    throwIfAborted(signal)
+    try {
+      if (!(await nameOnce(fs, temporary, place(generation)))) return { outcome: 'lost' }
+    } catch (cause) {
+      if (isRefusal(cause)) throw cause
+      return { outcome: 'unknown', settle: false, cause }
+    }
+    try {
+      await fs.syncDirectory(root.place(folder))
+      const all = await generations()
+      const top = all.at(-1)
+      if (top !== generation && top !== generation + 1) return { outcome: 'unknown', settle: false }
+      durable = Math.max(durable, generation)
+      for (const old of all) if (old < generation - 1) await discard(fs, place(old))
+      return { outcome: 'committed' }
+    } catch (cause) {
+      return { outcome: 'unknown', settle: false, cause }
+    }
+  }
+
+  return {
+    async read({ signal } = {}) {
+      throwIfAborted(signal)
+      return guarded('read', root.place(path), async () => {
+        const { generation, bytes } = await newest()
+        if (generation > durable) await syncForReading(fs, root.place(folder))
+        durable = Math.max(durable, generation)
+        return { bytes, token: bytes && String(generation) }
+      })
+    },
+
+    async swap(token, bytes, _trim, { signal } = {}) {
+      if (bytes.length === 0) throw invalid('An anchor cannot be empty.')
+      throwIfAborted(signal)
+      return guarded('write', root.place(path), async () => {
+        const current = await newest()
+        if ((current.bytes && String(current.generation)) !== token) return { outcome: 'lost' }
+        return make(current.generation + 1, bytes, signal)
+      })
+    },
+
+    async remove({ signal }: CallOptions = {}) {
+      throwIfAborted(signal)
+      await guarded('remove', root.place(path), async () => {
+        for (;;) {
+          const { generation, bytes } = await newest()
+          if (bytes === undefined) return
+          const answer = await make(generation + 1, EMPTY)
+          if (answer.outcome === 'unknown') throw answer.cause ?? new Error('it was swapped meanwhile')
+        }
+      })
+      return {}
+    },
+  }
+}

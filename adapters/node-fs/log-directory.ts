@@ -1,0 +1,180 @@
+/**
+ * The folder of one log, and what its names say:
+ *
+ *     owner.<g>                        marker: generation g of owners has begun; g grows, each is made once
+ *     log.<g>.<seq>.<first>.<id>       a log file of owner g, with the entries from `first` on; complete when named
+ *     temp.<g>.<random>                a file of owner g that is still being written
+ *     trim.<n>                         entries up to n were removed
+ *
+ * g, `first` and n have 16 digits, seq has 8, `id` is the first 4 bytes of the file's random id in hex: a file is known by
+ * its name, even if its log was destroyed and made again. The newest marker is never deleted.
+ */
+import type { Clock } from '../../src/clock.js'
+import { crc32c } from '../../src/bytes/crc32c.js'
+import { readFile } from './blobs.js'
+import { isAbsent } from './errors.js'
+import type { FileSystem } from './file-system.js'
+import type { LogFileHeader } from './log-format.js'
+import { LOG_FOLDER, digits, hex } from './names.js'
+import type { Root } from './root.js'
+import { nameOnce, writeAll, writeFile } from './write.js'
+
+export interface LogFileName {
+  readonly name: string
+  readonly g: number
+  readonly seq: number
+  readonly first: number
+}
+
+export interface Listing {
+  /** The generation of the newest owner; 0 when there never was one. A file is as good a proof of it as its marker. */
+  readonly newest: number
+  /** In the order of (g, seq): the last one is where the history ends. */
+  readonly files: readonly LogFileName[]
+  readonly trim: number
+  readonly names: readonly string[]
+}
+
+export class LogDirectory {
+  readonly path: string
+  readonly fs: FileSystem
+  readonly #root: Root
+  readonly #clock: Clock
+  readonly #folder: string
+
+  constructor(fs: FileSystem, root: Root, clock: Clock, log: string) {
+    this.fs = fs
+    this.#root = root
+    this.#clock = clock
+    this.#folder = `${log}/${LOG_FOLDER}`
+    this.path = root.place(this.#folder)
+  }
+
+  place(name: string): string {
+    return `${this.path}/${name}`
+  }
+
+  async list(): Promise<Listing> {
+    if (!(await this.#root.has(this.#folder))) return parseNames([])
+    return parseNames(await this.fs.names(this.path).catch(noneIfAbsent))
+  }
+
+  /** The newest owner: all that an append needs to know, at the price of one call. */
+  async newest(): Promise<number> {
+    return newestOwner(await this.fs.names(this.path).catch(noneIfAbsent))
+  }
+
+  async sync(): Promise<void> {
+    await this.fs.syncDirectory(this.path)
+  }
+
+  /**
+   * Begins generation g; `false` when somebody else has. The marker says how far the history was settled before it, so
+   * that readers know that much while its owner has no file yet, or died before it had one.
+   */
+  async mark(g: number, settled: number): Promise<boolean> {
+    const text = encodeMarker(settled)
+    const temporary = this.temporary(g)
+    for (let again = false; ; again = true) {
+      await this.#root.make(this.#folder)
+      try {
+        await writeFile(this.fs, temporary, (fd) => writeAll(this.fs, fd, text, 0))
+        break
+      } catch (error) {
+        // The folder is remembered from earlier, and may have been destroyed since.
+        if (again || !isAbsent(error)) throw error
+        this.#root.forget()
+      }
+    }
+    const made = await nameOnce(this.fs, temporary, this.place(markerName(g)))
+    if (made) await this.sync()
+    return made
+  }
+
+  /** What marker g says was settled before it; 0, which is always true, if it is gone or damaged. */
+  async settledBefore(g: number): Promise<number> {
+    const bytes = await readFile(this.fs, this.place(markerName(g)))
+    return bytes ? decodeMarker(bytes) : 0
+  }
+
+  temporary(g: number): string {
+    return this.place(`temp.${digits(g)}.${hex(this.#clock.random(8))}`)
+  }
+
+  newId(): Uint8Array {
+    return this.#clock.random(16)
+  }
+
+  /** Forgets that it was there. */
+  forget(): void {
+    this.#root.forget()
+  }
+}
+
+export function markerName(g: number): string {
+  return `owner.${digits(g)}`
+}
+
+export function trimName(n: number): string {
+  return `trim.${digits(n)}`
+}
+
+export function logFileName({ id, g, seq, first }: LogFileHeader): string {
+  return `log.${digits(g)}.${digits(seq, 8)}.${digits(first)}.${hex(id.subarray(0, 4))}`
+}
+
+const FILE = /^log\.(\d{16})\.(\d{8})\.(\d{16})\.[0-9a-f]{8}$/
+const TRIM = /^trim\.(\d{16})$/
+/** Of markers, files and temporary files. */
+const GENERATION = /^(owner|log|temp)\.(\d{16})(?:\.|$)/
+
+export function parseNames(names: readonly string[]): Listing {
+  const files: LogFileName[] = []
+  let trim = 0
+  for (const name of names) {
+    const file = FILE.exec(name)
+    if (file) files.push({ name, g: Number(file[1]), seq: Number(file[2]), first: Number(file[3]) })
+    else trim = Math.max(trim, Number(TRIM.exec(name)?.[1] ?? 0))
+  }
+  files.sort((a, b) => a.g - b.g || a.seq - b.seq)
+  return { newest: newestOwner(names), files, trim, names }
+}
+
+export function holdsEntries(names: readonly string[]): boolean {
+  return names.some((name) => FILE.test(name))
+}
+
+/** Markers and temporary files of owners before g: nobody needs them once g has a file. */
+export function leftovers(names: readonly string[], g: number): string[] {
+  return names.filter((name) => {
+    const match = GENERATION.exec(name)
+    return match !== null && match[1] !== 'log' && Number(match[2]) < g
+  })
+}
+
+/** Runs with every append: digits of one width compare as text does. */
+function newestOwner(names: readonly string[]): number {
+  let newest = ''
+  for (const name of names) {
+    const g = name.startsWith('owner.') ? name.slice(6, 22) : name.startsWith('log.') ? name.slice(4, 20) : ''
+    if (g > newest) newest = g
+  }
+  return Number(newest)
+}
+
+function encodeMarker(settled: number): Uint8Array {
+  const text = digits(settled)
+  const checksum = crc32c(new TextEncoder().encode(text)).toString(16).padStart(8, '0')
+  return new TextEncoder().encode(`${text} ${checksum}\n`)
+}
+
+function decodeMarker(bytes: Uint8Array): number {
+  const text = new TextDecoder().decode(bytes)
+  const settled = Number(text.slice(0, 16))
+  return text === new TextDecoder().decode(encodeMarker(settled)) ? settled : 0
+}
+
+function noneIfAbsent(error: unknown): readonly string[] {
+  if (isAbsent(error)) return []
+  throw error
+}

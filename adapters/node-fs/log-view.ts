@@ -1,0 +1,224 @@
+/**
+ * What a handle knows of a log that others may be writing.
+ *
+ * The history ends in the *top* file, the last in the order of (g, seq). An entry is **settled** when every later owner
+ * will take it over and no power loss takes it back; only settled entries are returned. That is so
+ * - for what stood in the top file before that was synced, if its owner's marker is still the newest afterwards: whoever
+ *   makes a newer one will read the file later, and find it;
+ * - for what a newer marker says: its maker had found it settled before.
+ * An owner leaves behind only what it has found settled. So each file holds all that was settled when it got its name,
+ * from its `first` on; entry n stands in the last file whose `first` is not above n, and what a stalled owner still gives
+ * a name to changes no settled entry.
+ */
+import { corrupt } from '../../src/errors.js'
+import { isAbsent } from './errors.js'
+import type { Listing, LogDirectory, LogFileName } from './log-directory.js'
+import { LogFile, type LogRecord } from './log-file.js'
+
+/** How often a file may vanish between listing and reading. */
+const MOST_TRIES = 100
+
+export class LogView {
+  readonly #directory: LogDirectory
+  #listing: Listing | undefined
+  #top: LogFile | undefined
+  /** Scanned once: nothing is added to them that counts. */
+  readonly #older = new Map<string, Promise<LogFile>>()
+  #settled = 0
+  #trim = 0
+  readonly #removed = new Set<number>()
+  /** The name of the last top file that is known to be durable. */
+  #named: string | undefined
+  #running: Promise<void> = Promise.resolve()
+  #next: Promise<void> | undefined
+
+  constructor(directory: LogDirectory) {
+    this.#directory = directory
+  }
+
+  /** All entries up to this number are settled. */
+  get settled(): number {
+    return this.#settled
+  }
+
+  /** The last entry in the top file, settled or not; 0 when there is no file. */
+  get last(): number {
+    return this.#top?.last ?? 0
+  }
+
+  get trim(): number {
+    return this.#trim
+  }
+
+  /** Looks at the log anew. Calls made while one waits share it. */
+  refresh(): Promise<void> {
+    this.#next ??= this.#running.then(() => {
+      this.#next = undefined
+      const run = this.#retrying(() => this.#refresh())
+      this.#running = run.catch(() => {})
+      return run
+    })
+    return this.#next
+  }
+
+  isRemoved(n: number): boolean {
+    return n <= this.#trim || this.#removed.has(n)
+  }
+
+  async read(n: number): Promise<Uint8Array | undefined> {
+    if (n > this.#settled && !this.isRemoved(n)) await this.refresh()
+    if (n > this.#settled || this.isRemoved(n)) return undefined
+    return (await this.#find(n))?.payload
+  }
+
+  /** The numbers of entries that are there, from `from` on. */
+  async list(from: number, limit: number): Promise<number[]> {
+    await this.refresh()
+    const numbers: number[] = []
+    for (let n = Math.max(from, this.#lowest()); n <= this.#settled && numbers.length < limit; n++) {
+      if (!this.isRemoved(n)) numbers.push(n)
+    }
+    return numbers
+  }
+
+  /**
+   * What became of entry n, which owner g wrote to its own file before it met a newer marker: the file of the newest owner
+   * decides, `undefined` while there is none. What is decided here stays, as that file's name is durable first.
+   */
+  async verdict(n: number, g: number): Promise<'committed' | 'lost' | undefined> {
+    return this.#retrying(async () => {
+      const { files, newest } = await this.#directory.list()
+      const top = files.at(-1)
+      if (!top || top.g !== newest || top.g === g) return undefined
+      await this.#directory.sync()
+      // No newer file may go back to n: then it was settled, in our own.
+      const place = files.findLast((file) => file.first <= n)
+      if (!place) return undefined
+      const file = await LogFile.open(this.#directory, place, false)
+      await file.scan()
+      const record = await file.read(n)
+      if (!record && place !== top) return undefined
+      return record?.writer === g ? 'committed' : 'lost'
+    })
+  }
+
+  /** Hides the entries from this handle, and returns up to which number all are removed now. */
+  hide(numbers: readonly number[]): number {
+    for (const n of numbers) if (n > this.#trim) this.#removed.add(n)
+    let end = Math.max(this.#trim, this.#lowest() - 1)
+    while (this.#removed.has(end + 1)) end++
+    return end
+  }
+
+  /** All entries up to `n` are removed, for every handle. */
+  trimmed(n: number): void {
+    this.#trim = Math.max(this.#trim, n)
+    for (const removed of this.#removed) if (removed <= n) this.#removed.delete(removed)
+  }
+
+  /** Makes durable what others wrote without syncing. */
+  async sync(): Promise<void> {
+    await this.refresh()
+    await this.#top?.sync()
+  }
+
+  /** Forgets everything, as a new handle would begin. */
+  async reset(): Promise<void> {
+    await this.#running
+    const top = this.#top
+    this.#top = this.#listing = this.#named = undefined
+    this.#older.clear()
+    this.#removed.clear()
+    this.#settled = this.#trim = 0
+    await top?.close()
+  }
+
+  async close(): Promise<void> {
+    await this.#running
+    await this.#top?.close()
+  }
+
+  async #refresh(): Promise<void> {
+    const listing = await this.#directory.list()
+    const place = listing.files.at(-1)
+    if (!place) {
+      await this.#takeTop(undefined)
+      this.#listing = listing
+      this.#settled = 0
+      return
+    }
+    if (this.#top?.name !== place.name) await this.#takeTop(await LogFile.open(this.#directory, place, true))
+    const top = this.#top!
+    await top.scan()
+    this.#listing = listing
+    this.trimmed(listing.trim)
+    if (top.last > this.#settled) await this.#settle(top, listing.newest)
+  }
+
+  async #settle(top: LogFile, newest: number): Promise<void> {
+    const { last } = top
+    if (newest === top.header.g) {
+      const durable = (await top.sync()) ? last : top.proven
+      if (this.#named !== top.name) await this.#directory.syncForReading()
+      this.#named = top.name
+      const { names, newest: newestNow } = await this.#directory.list()
+      if (newestNow === newest && names.includes(top.name)) {
+        this.#settled = Math.max(this.#settled, durable)
+        return
+      }
+      newest = newestNow
+    }
+    const said = await this.#directory.settledBefore(newest)
+    this.#settled = Math.max(this.#settled, Math.min(said, last))
+  }
+
+  async #takeTop(top: LogFile | undefined): Promise<void> {
+    const before = this.#top
+    this.#top = top
+    await before?.close()
+  }
+
+  /** A settled entry; `undefined` when it was removed. */
+  async #find(n: number): Promise<LogRecord | undefined> {
+    return this.#retrying(async () => {
+      const place = this.#listing?.files.findLast((file) => file.first <= n)
+      if (!place) return undefined
+      const file = place.name === this.#top?.name ? this.#top : await this.#olderFile(place)
+      const record = await file.read(n)
+      if (record) return record
+      await this.refresh()
+      if (this.isRemoved(n) || this.#settled < n) return undefined
+      throw corrupt(`Entry ${n} is missing at the end of the log file ${file.path}. Restore the file, or the store, from a copy.`)
+    })
+  }
+
+  async #olderFile(place: LogFileName): Promise<LogFile> {
+    let file = this.#older.get(place.name)
+    if (!file) {
+      file = LogFile.open(this.#directory, place, false).then(async (opened) => {
+        await opened.scan()
+        return opened
+      })
+      this.#older.set(place.name, file)
+      file.catch(() => this.#older.delete(place.name))
+    }
+    return file
+  }
+
+  #lowest(): number {
+    const firsts = this.#listing?.files.map((file) => file.first) ?? []
+    return Math.max(this.#trim + 1, Math.min(...firsts, Number.MAX_SAFE_INTEGER))
+  }
+
+  /** Owners unlink files that nobody needs any more, at any time: who meets that lists anew. */
+  async #retrying<T>(act: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await act()
+      } catch (error) {
+        if (!isAbsent(error) || tries === MOST_TRIES) throw error
+        if (tries > 1) continue
+      }
+    }
+  }
+}

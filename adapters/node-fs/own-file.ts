@@ -1,0 +1,174 @@
+/**
+ * The log file that an owner writes.
+ *
+ * - It begins with a tail of the history, written under a temporary name and synced; then it gets its name. From there on
+ *   records are appended one at a time, and only after the one before was acknowledged.
+ * - Records are written over zeros that are durable already, so that syncing one does not have to write where it is. The
+ *   room is made ahead of need, in the background, through a descriptor of its own: an error of a sync is told once to
+ *   each open descriptor, and that of the records must not miss its own.
+ * - An error of a record's own write or sync is the end of the file: what is on the disk is not known, and the page cache
+ *   may say otherwise. Whoever meets it stops using the file.
+ */
+import { fileError } from './errors.js'
+import type { LogDirectory } from './log-directory.js'
+import { LogFile, type LogRecord } from './log-file.js'
+import { HEADER, encodeHeader, encodeRecord, roomFor, type LogFileHeader } from './log-format.js'
+import { discard, writeAll } from './write.js'
+
+export const FIRST_ROOM = 64 << 10
+const LARGEST_STEP = 4 << 20
+const ZEROS = new Uint8Array(256 << 10)
+/** Records up to this size are built in a buffer that is kept. */
+const SCRATCH = 64 << 10
+
+export class OwnFile {
+  readonly file: LogFile
+  readonly #directory: LogDirectory
+  readonly #fd: number
+  readonly #temporary: string
+  readonly #scratch = new Uint8Array(SCRATCH)
+  /** Up to where the file is made of durable bytes. */
+  #room: number
+  #step = FIRST_ROOM
+  #growing: Promise<void> | undefined
+  /** Up to which number everything is durable. */
+  #synced: number
+
+  private constructor(directory: LogDirectory, file: LogFile, fd: number, temporary: string, room: number) {
+    this.#directory = directory
+    this.file = file
+    this.#fd = fd
+    this.#temporary = temporary
+    this.#room = room
+    this.#synced = file.last
+  }
+
+  /** Writes a file with `records` and syncs it; nobody sees it before `publish`. Throws when that cannot be done. */
+  static async create(
+    directory: LogDirectory,
+    place: Pick<LogFileHeader, 'g' | 'seq'>,
+    records: readonly LogRecord[],
+  ): Promise<OwnFile> {
+    const { fs } = directory
+    const [first, last] = [records[0]!.n, records.at(-1)!.n]
+    const header: LogFileHeader = { id: directory.newId(), ...place, first }
+    const size = records.reduce((sum, { payload }) => sum + roomFor(payload.length), HEADER)
+    const room = Math.ceil(size / FIRST_ROOM + 0.5) * FIRST_ROOM
+    const temporary = directory.temporary(place.g)
+    const fd = await fs.open(temporary, 'create')
+    // From here on `file` owns the descriptor.
+    const file = new LogFile(directory, header, fd)
+    try {
+      const bytes = new Uint8Array(size)
+      bytes.set(encodeHeader(header))
+      for (const { n, writer, payload } of records) {
+        const fields = { before: file.checksum, n, synced: last, writer }
+        const checksum = encodeRecord(bytes.subarray(file.end), file.seeds.id, fields, payload)
+        file.add({ payload: payload.length, checksum, synced: last })
+      }
+      await writeAll(fs, fd, bytes, 0)
+      await writeZeros(directory, fd, size, room)
+      await fs.fdatasync(fd)
+    } catch (error) {
+      await file.close().catch(() => {})
+      await discard(fs, temporary)
+      throw fileError(error, 'write', temporary)
+    }
+    return new OwnFile(directory, file, fd, temporary, room)
+  }
+
+  /** Gives the file its name. After an error, other than ENOENT, it may have it. */
+  async publish(): Promise<void> {
+    await this.#directory.fs.rename(this.#temporary, this.file.path)
+    await this.#directory.sync()
+  }
+
+  /** The number that was acknowledged last. */
+  get last(): number {
+    return this.file.last
+  }
+
+  /** Makes room for the record of a payload. What it throws has written nothing. */
+  async makeRoom(payload: number): Promise<void> {
+    const need = this.file.end + roomFor(payload)
+    while (this.#room < need) await (this.#growing ?? this.#grow(need))
+  }
+
+  /** Writes the record after the last one. Its outcome is open until `acknowledge`. */
+  async write(n: number, writer: number, payload: Uint8Array, sync: boolean): Promise<Pending> {
+    const length = roomFor(payload.length)
+    const bytes = length <= SCRATCH ? this.#scratch.subarray(0, length) : new Uint8Array(length)
+    const synced = this.#synced
+    const fields = { before: this.file.checksum, n, synced, writer }
+    const checksum = encodeRecord(bytes, this.file.seeds.id, fields, payload)
+    await writeAll(this.#directory.fs, this.#fd, bytes, this.file.end)
+    if (sync) await this.#directory.fs.fdatasync(this.#fd)
+    return { payload: payload.length, checksum, synced, durable: sync }
+  }
+
+  acknowledge(pending: Pending): void {
+    this.file.add(pending)
+    if (pending.durable) this.#synced = this.file.last
+    if (this.#room - this.file.end < this.#step / 2 && !this.#growing) {
+      // An append that needs the room tries again, and tells what keeps it from growing.
+      this.#grow(this.#room + 1).catch(() => {})
+    }
+  }
+
+  async sync(): Promise<void> {
+    const { last } = this.file
+    if (this.#synced === last) return
+    await this.#directory.fs.fdatasync(this.#fd)
+    this.#synced = last
+  }
+
+  async close(): Promise<void> {
+    await this.#growing?.catch(() => {})
+    await this.file.close()
+  }
+
+  /** Closes a file that did not get its name. */
+  async abandon(): Promise<void> {
+    await this.close()
+    await discard(this.#directory.fs, this.#temporary)
+  }
+
+  #grow(need: number): Promise<void> {
+    const room = Math.ceil(need / this.#step) * this.#step
+    this.#growing = this.#extend(room).finally(() => (this.#growing = undefined))
+    return this.#growing
+  }
+
+  async #extend(room: number): Promise<void> {
+    const { fs } = this.#directory
+    try {
+      const fd = await fs.open(this.file.path, 'update')
+      try {
+        await writeZeros(this.#directory, fd, this.#room, room)
+        await fs.fdatasync(fd)
+      } finally {
+        await fs.close(fd)
+      }
+      this.#room = room
+      this.#step = Math.min(this.#step * 2, LARGEST_STEP)
+    } catch (error) {
+      this.#step = FIRST_ROOM
+      throw fileError(error, 'extend', this.file.path)
+    }
+  }
+}
+
+/** A record that is written and not yet acknowledged. */
+export interface Pending {
+  /** Its length. */
+  readonly payload: number
+  readonly checksum: number
+  readonly synced: number
+  readonly durable: boolean
+}
+
+async function writeZeros({ fs }: LogDirectory, fd: number, from: number, to: number): Promise<void> {
+  for (let at = from; at < to; at += ZEROS.length) {
+    await writeAll(fs, fd, ZEROS.subarray(0, Math.min(ZEROS.length, to - at)), at)
+  }
+}

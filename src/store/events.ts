@@ -1,0 +1,59 @@
+/** A small emitter. A listener that throws hurts nobody: the store goes on, and the logger is told. */
+import { invalid, type TidemarkError } from '../errors.js'
+
+export interface StoreEvents {
+  /** A newer version is known. */
+  version: { readonly version: number }
+  /** A manifest was committed that covers the entries up to `covers`. */
+  checkpoint: { readonly version: number; readonly covers: number }
+  /** Another writer took the store over. */
+  fenced: { readonly error: TidemarkError }
+  /** Something went wrong that failed no call, or is about to matter. */
+  warning: { readonly message: string; readonly cause?: unknown }
+  /** Damage was found and worked around. */
+  repaired: { readonly message: string; readonly cause?: unknown }
+  /** Old versions and orphans were deleted. */
+  collected: { readonly deleted: number }
+}
+
+const NAMES: ReadonlySet<string> = new Set<keyof StoreEvents>([
+  'version',
+  'checkpoint',
+  'fenced',
+  'warning',
+  'repaired',
+  'collected',
+])
+
+type Listener = (detail: never) => void
+
+export class Events {
+  readonly #listeners = new Map<string, Set<Listener>>()
+  readonly #report: (message: string, cause: unknown) => void
+
+  constructor(report: (message: string, cause: unknown) => void) {
+    this.#report = report
+  }
+
+  /** Returns a function that stops it. */
+  on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => void): () => void {
+    if (!NAMES.has(event)) throw invalid(`on: there is no event "${String(event)}".`)
+    if (typeof listener !== 'function') throw invalid('on: a listener function is expected.')
+    let listeners = this.#listeners.get(event)
+    if (listeners === undefined) this.#listeners.set(event, (listeners = new Set()))
+    // The same function may listen twice, and each is stopped by itself.
+    const own: Listener = (detail) => listener(detail)
+    listeners.add(own)
+    return () => void listeners.delete(own)
+  }
+
+  emit<E extends keyof StoreEvents>(event: E, detail: StoreEvents[E]): void {
+    for (const listener of this.#listeners.get(event) ?? []) {
+      try {
+        listener(detail as never)
+      } catch (cause) {
+        this.#report(`A listener of "${event}" threw.`, cause)
+      }
+    }
+  }
+}

@@ -1,0 +1,63 @@
+/** The versions of a store, read back from its log. */
+import type { Entry } from '../log/entry.js'
+import { offsetsToObject, type Offsets } from '../log/offsets.js'
+import type { Shard } from '../shard/shard.js'
+import { whole } from './options.js'
+
+export interface VersionInfo {
+  readonly version: number
+  /** Milliseconds since the epoch. */
+  readonly time: number
+  readonly kind: 'commit' | 'reset'
+  readonly label: string | undefined
+  readonly meta: unknown
+  readonly offsets: Offsets
+  readonly tags: readonly string[]
+  /** Bytes of its changes. */
+  readonly bytes: number
+  /** Whether its entry carries a manifest. */
+  readonly folded: boolean
+}
+
+export interface VersionsOptions {
+  readonly gte?: number | undefined
+  readonly lte?: number | undefined
+  /** From the newest to the oldest. */
+  readonly reverse?: boolean | undefined
+  readonly limit?: number | undefined
+}
+
+const READ_AHEAD = 32
+
+/** Commits and resets, oldest first unless `reverse`. */
+export async function* readVersions(shard: Shard, options: VersionsOptions = {}): AsyncGenerator<VersionInfo, void> {
+  const { state } = shard
+  const first = Math.max(state.carried.trim + 1, whole('gte', options.gte, 1, 0))
+  const last = Math.min(state.carried.version, whole('lte', options.lte, state.carried.version, 0))
+  let left = whole('limit', options.limit, Number.MAX_SAFE_INTEGER, 0)
+  const step = options.reverse ? -1 : 1
+  for (let n = options.reverse ? last : first; n >= first && n <= last && left > 0; n += step * READ_AHEAD) {
+    const numbers = Array.from({ length: READ_AHEAD }, (_, i) => n + step * i).filter((m) => m >= first && m <= last)
+    const entries = await Promise.all(numbers.map((m) => shard.readEntry(m)))
+    for (const applied of entries) {
+      const info = applied && versionOf(applied.entry)
+      if (info && left-- > 0) yield info
+    }
+  }
+}
+
+function versionOf(entry: Entry): VersionInfo | undefined {
+  const { kind, carried } = entry
+  if ((kind !== 'commit' && kind !== 'reset') || !carried) return undefined
+  return {
+    version: entry.n,
+    time: carried.time,
+    kind,
+    label: entry.label,
+    meta: entry.meta === undefined ? undefined : JSON.parse(entry.meta),
+    offsets: offsetsToObject(carried.offsets),
+    tags: [],
+    bytes: entry.delta?.length ?? 0,
+    folded: entry.manifest !== undefined,
+  }
+}

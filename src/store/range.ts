@@ -1,0 +1,89 @@
+/** Ranges of keys as callers give them, and as bounds of bytes. */
+import { compareBytes, afterPrefix } from '../bytes/compare.js'
+import { encodeKey, encodePrefix, type Key } from '../bytes/keys.js'
+import { invalid } from '../errors.js'
+import type { KeyRange } from '../segment/record.js'
+import { prefixed, type Slot } from '../shard/slot.js'
+import { whole } from './options.js'
+
+export interface RangeOptions<K> {
+  readonly gt?: K | undefined
+  readonly gte?: K | undefined
+  readonly lt?: K | undefined
+  readonly lte?: K | undefined
+  /** Strings or bytes that begin so, or arrays whose first elements are these. */
+  readonly prefix?: Key | undefined
+}
+
+export interface ScanOptions<K> extends RangeOptions<K> {
+  /** From the last key to the first. */
+  readonly reverse?: boolean | undefined
+  /** At most so many. */
+  readonly limit?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Bounds of key bytes without a slot's prefix; `upper` undefined: no bound above. */
+export interface KeyBounds {
+  readonly lower: Uint8Array
+  readonly upper: Uint8Array | undefined
+}
+
+const NOTHING = new Uint8Array(0)
+/** Above every key in a slot: no key begins with 0xff. */
+const ABOVE_ALL = Uint8Array.of(0xff)
+
+export function keyBounds(options: RangeOptions<Key>): KeyBounds {
+  let lower: Uint8Array = NOTHING
+  let upper: Uint8Array | undefined
+  const raise = (bound: Uint8Array): void => {
+    if (compareBytes(bound, lower) > 0) lower = bound
+  }
+  const cut = (bound: Uint8Array | undefined): void => {
+    if (bound && (upper === undefined || compareBytes(bound, upper) < 0)) upper = bound
+  }
+  if (options.gte !== undefined) raise(encodeKey(options.gte))
+  if (options.gt !== undefined) raise(justAfter(encodeKey(options.gt)))
+  if (options.lt !== undefined) cut(encodeKey(options.lt))
+  if (options.lte !== undefined) cut(justAfter(encodeKey(options.lte)))
+  if (options.prefix !== undefined) {
+    const prefix = encodePrefix(options.prefix)
+    raise(prefix)
+    cut(afterPrefix(prefix))
+  }
+  return { lower, upper }
+}
+
+/** The smallest byte string above `key`. */
+function justAfter(key: Uint8Array): Uint8Array {
+  return prefixed(key, Uint8Array.of(0))
+}
+
+export function slotRange(slot: Slot, { lower, upper }: KeyBounds): KeyRange {
+  return { lower: prefixed(slot.prefix, lower), upper: prefixed(slot.prefix, upper ?? ABOVE_ALL) }
+}
+
+export function isEmptyRange({ lower, upper }: KeyBounds): boolean {
+  return upper !== undefined && compareBytes(lower, upper) >= 0
+}
+
+const RANGE_KEYS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix'])
+const SCAN_KEYS = new Set([...RANGE_KEYS, 'reverse', 'limit', 'signal'])
+
+export function checkScan(options: ScanOptions<never>): { reverse: boolean; limit: number } {
+  for (const key of Object.keys(options)) if (!SCAN_KEYS.has(key)) throw invalid(`There is no range option "${key}".`)
+  return {
+    reverse: options.reverse === true,
+    limit: whole('limit', options.limit === Infinity ? undefined : options.limit, Number.MAX_SAFE_INTEGER, 0),
+  }
+}
+
+export function checkRange(options: RangeOptions<never>): void {
+  if (typeof options !== 'object' || options === null) throw invalid('deleteRange: an object with bounds is expected.')
+  let bounds = 0
+  for (const key of Object.keys(options)) {
+    if (!RANGE_KEYS.has(key)) throw invalid(`There is no range option "${key}".`)
+    if (options[key as keyof RangeOptions<never>] !== undefined) bounds++
+  }
+  if (bounds === 0) throw invalid('deleteRange needs at least one bound; clear() deletes everything.')
+}

@@ -1,0 +1,127 @@
+/** What a table is made of beside its keys: codec, schema and time to live. */
+import { jsonCodec, type Codec } from '../bytes/codec.js'
+import { TidemarkError, corrupt, invalid, isTidemarkError } from '../errors.js'
+
+/** The part of Standard Schema (v1) that is used here; validation must be synchronous. */
+export interface StandardSchema<V> {
+  readonly '~standard': {
+    readonly version: 1
+    readonly vendor: string
+    readonly validate: (value: unknown) => StandardResult<V> | Promise<StandardResult<V>>
+    readonly types?: { readonly input: unknown; readonly output: V } | undefined
+  }
+}
+
+type StandardResult<V> =
+  | { readonly value: V; readonly issues?: undefined }
+  | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
+
+export interface TableOptions<V = unknown> {
+  /** Default: JSON that keeps Uint8Array, Date, bigint, Map, Set, NaN, infinities and -0. */
+  readonly codec?: Codec<V> | undefined
+  /** Checks each value when it is put; what it returns is what is stored. */
+  readonly schema?: StandardSchema<V> | undefined
+  /** How long values live from their put on, in milliseconds. Default: for ever. */
+  readonly ttlMs?: number | undefined
+}
+
+/** The options of a table whatever its values are. */
+export interface AnyTableOptions {
+  readonly codec?: { readonly id: string; encode(value: never): Uint8Array; decode(bytes: Uint8Array): unknown } | undefined
+  readonly schema?: StandardSchema<unknown> | undefined
+  readonly ttlMs?: number | undefined
+}
+
+export function checkTableOptions(given: AnyTableOptions): TableOptions<unknown> {
+  const { codec, schema, ttlMs } = given
+  if (codec !== undefined) {
+    const fine = typeof codec.id === 'string' && codec.id !== '' && codec.id.length <= 255
+    if (!fine || typeof codec.encode !== 'function' || typeof codec.decode !== 'function') {
+      throw invalid('codec: an object { id, encode, decode } is expected, the id a string of 1 to 255 characters.')
+    }
+  }
+  if (schema !== undefined && typeof schema['~standard']?.validate !== 'function') {
+    throw invalid('schema: a Standard Schema is expected, as zod, valibot and arktype make them.')
+  }
+  if (ttlMs !== undefined) checkTtl(ttlMs)
+  return given as TableOptions<unknown>
+}
+
+export function checkTtl(ttlMs: unknown): number {
+  if (typeof ttlMs !== 'number' || !Number.isFinite(ttlMs) || ttlMs <= 0 || ttlMs > 2 ** 50) {
+    throw invalid(`ttlMs: a positive number of milliseconds is expected, not ${String(ttlMs)}.`)
+  }
+  return Math.ceil(ttlMs)
+}
+
+/** The largest encoded value, in bytes. */
+export const MAX_VALUE_BYTES = 64 << 20
+
+/** A table with all its options settled. */
+export class TableSpec {
+  readonly codec: Codec<unknown>
+  readonly #schema: StandardSchema<unknown> | undefined
+  readonly ttlMs: number
+
+  constructor(
+    readonly name: string,
+    readonly bytes: Uint8Array,
+    options: TableOptions<unknown>,
+  ) {
+    this.codec = options.codec ?? jsonCodec
+    this.#schema = options.schema
+    this.ttlMs = options.ttlMs === undefined ? 0 : checkTtl(options.ttlMs)
+  }
+
+  /** The value as it is to be stored. */
+  checkValue(value: unknown): unknown {
+    let checked = value
+    if (this.#schema !== undefined) {
+      const result = this.#schema['~standard'].validate(value)
+      if (result instanceof Promise) {
+        // Nobody will wait for it.
+        result.catch(() => undefined)
+        throw invalid('schema: validation must be synchronous; use a schema without asynchronous checks.')
+      }
+      if (result.issues) throw invalid(`The value does not fit its schema: ${result.issues.map((i) => i.message).join('; ')}.`)
+      checked = result.value
+    }
+    if (checked === undefined) throw invalid('undefined is not a value; delete the key, or store null.')
+    return checked
+  }
+
+  /** `key` names the value in the error. */
+  encode(value: unknown, key: string): Uint8Array {
+    let bytes: unknown
+    try {
+      bytes = this.codec.encode(value)
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause)
+      throw invalid(`The value of ${key} cannot be encoded: ${reason} Delete the key or discard() to go on.`, cause)
+    }
+    if (!(bytes instanceof Uint8Array)) throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${key}.`)
+    if (bytes.length > MAX_VALUE_BYTES) {
+      throw invalid(`The value of ${key} has ${bytes.length} bytes encoded; at most ${MAX_VALUE_BYTES} are allowed.`)
+    }
+    return bytes
+  }
+
+  readonly decode = (bytes: Uint8Array): unknown => {
+    try {
+      return this.codec.decode(bytes)
+    } catch (cause) {
+      if (isTidemarkError(cause)) throw cause
+      throw corrupt(`A stored value cannot be decoded by the codec "${this.codec.id}".`, cause)
+    }
+  }
+
+  /** Refuses a table that was written with another codec. */
+  checkRecorded(recorded: string | undefined): void {
+    if (recorded === undefined || recorded === this.codec.id) return
+    const table = this.name === '' ? 'The default table' : `Table "${this.name}"`
+    throw new TidemarkError(
+      'INVALID_ARGUMENT',
+      `${table} was written with the codec "${recorded}", not "${this.codec.id}"; open it with that codec.`,
+    )
+  }
+}
