@@ -1,5 +1,9 @@
-import { describe, test } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, test } from 'vitest'
 import { memory } from '../adapters/memory/index.js'
+import { nodeFs } from '../adapters/node-fs/index.js'
 import { systemClock } from '../src/clock.js'
 import { deadlines } from '../src/storage/deadlines.js'
 import { metered } from '../src/storage/metered.js'
@@ -25,4 +29,14 @@ describe('memory over the simulated line', () => {
       }),
     create: () => sim.storage(memory({ clock: sim.clock })),
   })
+})
+
+describe('files on Node', () => {
+  let root!: string
+  let storages = 0
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), 'tidemark-conformance-'))
+  })
+  afterAll(() => rm(root, { recursive: true, force: true }))
+  storageSuite({ test, create: () => nodeFs(join(root, String(storages++))) })
 })

@@ -43,7 +43,8 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
       if (isAbsent(error)) return []
       throw error
     })
-    return names.flatMap((name) => Number(pattern.exec(name)?.[1] ?? [])).sort((a, b) => a - b)
+    const found = names.flatMap((name) => pattern.exec(name)?.slice(1).map(Number) ?? [])
+    return found.sort((a, b) => a - b)
   }
 
   async function newest(): Promise<State> {

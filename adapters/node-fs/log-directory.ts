@@ -16,7 +16,7 @@ import { isAbsent } from './errors.js'
 import type { FileSystem } from './file-system.js'
 import type { LogFileHeader } from './log-format.js'
 import { LOG_FOLDER, digits, hex } from './names.js'
-import type { Root } from './root.js'
+import { syncForReading, type Root } from './root.js'
 import { nameOnce, writeAll, writeFile } from './write.js'
 
 export interface LogFileName {
@@ -95,6 +95,10 @@ export class LogDirectory {
   async settledBefore(g: number): Promise<number> {
     const bytes = await readFile(this.fs, this.place(markerName(g)))
     return bytes ? decodeMarker(bytes) : 0
+  }
+
+  async syncForReading(): Promise<void> {
+    await syncForReading(this.fs, this.path)
   }
 
   temporary(g: number): string {

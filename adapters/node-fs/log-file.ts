@@ -27,6 +27,8 @@ import { readUpTo } from './write.js'
 const FIRST_CHUNK = 256 << 10
 const NEXT_CHUNK = 8 << 10
 
+const CANNOT_SYNC = new Set(['EBADF', 'EPERM', 'EACCES', 'EINVAL', 'EROFS', 'ENOTSUP'])
+
 export interface LogRecord {
   readonly n: number
   /** The generation that first wrote the entry. */
@@ -47,6 +49,7 @@ export class LogFile {
   #claimed = 0
   /** Where the rest of the file was searched for records that claim the missing one. */
   #searchedAt = 0
+  #syncFailed = false
   #descriptor: Descriptor | undefined
 
   /** `fd`, if given, is kept open until `close` and then closed. */
@@ -146,12 +149,15 @@ export class LogFile {
 
   /** Makes durable what was written; `false` where that cannot be done through a descriptor that is for reading only. */
   async sync(): Promise<boolean> {
+    // After a failed sync the next one succeeds and has written nothing: what failed counts as clean then.
+    if (this.#syncFailed) return false
     return this.#use(async (fd) => {
       try {
         await this.#fs.fdatasync(fd)
         return true
       } catch (error) {
-        if (['EBADF', 'EPERM', 'EACCES', 'EINVAL', 'EROFS', 'ENOTSUP'].includes(errno(error) ?? '')) return false
+        this.#syncFailed = true
+        if (CANNOT_SYNC.has(errno(error) ?? '')) return false
         throw error
       }
     })
@@ -244,7 +250,7 @@ class Window {
   readonly #fs: FileSystem
   readonly #fd: number
   readonly #chunk: number
-  #bytes = new Uint8Array(0)
+  #bytes: Uint8Array = new Uint8Array(0)
   #start = 0
 
   constructor(fs: FileSystem, fd: number, chunk: number) {

@@ -151,6 +151,7 @@ export class LogView {
     const top = this.#top!
     await top.scan()
     this.#listing = listing
+    for (const name of this.#older.keys()) if (!listing.names.includes(name)) this.#older.delete(name)
     this.trimmed(listing.trim)
     if (top.last > this.#settled) await this.#settle(top, listing.newest)
   }
@@ -183,12 +184,17 @@ export class LogView {
     return this.#retrying(async () => {
       const place = this.#listing?.files.findLast((file) => file.first <= n)
       if (!place) return undefined
-      const file = place.name === this.#top?.name ? this.#top : await this.#olderFile(place)
-      const record = await file.read(n)
-      if (record) return record
-      await this.refresh()
-      if (this.isRemoved(n) || this.#settled < n) return undefined
-      throw corrupt(`Entry ${n} is missing at the end of the log file ${file.path}. Restore the file, or the store, from a copy.`)
+      try {
+        const file = place.name === this.#top?.name ? this.#top : await this.#olderFile(place)
+        const record = await file.read(n)
+        if (record) return record
+        await this.refresh()
+        if (this.isRemoved(n) || this.#settled < n) return undefined
+        throw corrupt(`Entry ${n} is missing at the end of ${file.path}. Restore that file, or the store, from a copy.`)
+      } catch (error) {
+        if (isAbsent(error)) await this.refresh()
+        throw error
+      }
     })
   }
 
@@ -199,8 +205,8 @@ export class LogView {
         await opened.scan()
         return opened
       })
-      this.#older.set(place.name, file)
       file.catch(() => this.#older.delete(place.name))
+      this.#older.set(place.name, file)
     }
     return file
   }
@@ -217,7 +223,6 @@ export class LogView {
         return await act()
       } catch (error) {
         if (!isAbsent(error) || tries === MOST_TRIES) throw error
-        if (tries > 1) continue
       }
     }
   }

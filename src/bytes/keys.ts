@@ -9,6 +9,7 @@
  *     array    its elements, then 0x00; strings and bytes in it have 00 written as 00 ff and end with 00
  */
 import { corrupt, invalid } from '../errors.js'
+import { afterPrefix } from './compare.js'
 import { FNV_START, fnvStep, keyHash, mix32 } from './hash.js'
 import { ByteReader } from './reader.js'
 import { fromUtf8, isWellFormed, utf8 } from './utf8.js'
@@ -49,13 +50,16 @@ export function encodeKey(key: Key): Uint8Array {
   return w.finish()
 }
 
-/** The bytes with which every key begins that `prefix` is a prefix of: of a string, of bytes, or of an array. */
-export function encodePrefix(prefix: Key): Uint8Array {
+/** The bytes between which lie just the keys that `prefix` is a prefix of: of a string, of bytes, or of an array. */
+export function encodePrefix(prefix: Key): { readonly lower: Uint8Array; readonly upper: Uint8Array | undefined } {
   if (typeof prefix === 'number' || typeof prefix === 'bigint') {
     throw invalid('A prefix is a string, a Uint8Array or an array; for numbers give gte and lt.')
   }
   const bytes = encodeKey(prefix)
-  return Array.isArray(prefix) ? bytes.subarray(0, bytes.length - 1) : bytes
+  if (!Array.isArray(prefix)) return { lower: bytes, upper: afterPrefix(bytes) }
+  // After the elements comes another one or the end, never ff: that would make the 00 before it part of a longer string.
+  const elements = bytes.subarray(0, bytes.length - 1)
+  return { lower: elements, upper: Uint8Array.of(...elements, ESCAPE) }
 }
 
 function tooLong(length: number): Error {
@@ -240,8 +244,8 @@ function readEscaped(r: ByteReader): Uint8Array {
 /** What a Map holds in place of a key: strings, numbers and bigints stand for themselves. */
 export type MapKey = string | number | bigint
 
-// A lone surrogate cannot begin a string key, so encoded keys never meet one.
-const ENCODED = '\ud800'
+// No well-formed string begins with a low surrogate, so encoded keys never meet a string key.
+const ENCODED = '\udc00'
 
 /** Checks the key and gives its place in a Map; -0 and 0 are one key there too. */
 export function toMapKey(key: Key): MapKey {

@@ -100,12 +100,15 @@ export async function readLog(ctx: ShardContext, log: LogContext, hint: AnchorVa
   return state
 }
 
-/** Applies what the log has after `state`, until an entry is absent. */
-export async function readOn(ctx: ShardContext, log: LogContext, from: ShardState): Promise<ShardState> {
+/**
+ * Applies what the log has after `state`, until an entry is absent. `ahead` entries are asked for at first: many when many
+ * are expected, one when probably none is there.
+ */
+export async function readOn(ctx: ShardContext, log: LogContext, from: ShardState, ahead = READ_AHEAD): Promise<ShardState> {
   let state = from
-  for (;;) {
+  for (let length = ahead; ; length = READ_AHEAD) {
     const first = state.head + 1
-    const answers = await Promise.all(Array.from({ length: READ_AHEAD }, (_, i) => log.log.read(first + i)))
+    const answers = await Promise.all(Array.from({ length }, (_, i) => log.log.read(first + i)))
     for (const [i, { bytes, time }] of answers.entries()) {
       noteTime(ctx, log, time)
       if (bytes === undefined) return state

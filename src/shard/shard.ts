@@ -149,7 +149,7 @@ export class Shard {
 
   async #follow(): Promise<void> {
     const before = this.#state
-    const state = await readOn(this.#ctx, this.#log, before)
+    const state = await readOn(this.#ctx, this.#log, before, 1)
     // Read after the absent answer: a head at or below the trim number is no head.
     const { value } = await readAnchor(this.#log.anchor, anchorName(this.#ctx))
     if (value === undefined || !equalBytes(value.logId, this.#log.logId)) {

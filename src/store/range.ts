@@ -1,5 +1,5 @@
 /** Ranges of keys as callers give them, and as bounds of bytes. */
-import { compareBytes, afterPrefix } from '../bytes/compare.js'
+import { compareBytes } from '../bytes/compare.js'
 import { encodeKey, encodePrefix, type Key } from '../bytes/keys.js'
 import { invalid } from '../errors.js'
 import type { KeyRange } from '../segment/record.js'
@@ -48,8 +48,8 @@ export function keyBounds(options: RangeOptions<Key>): KeyBounds {
   if (options.lte !== undefined) cut(justAfter(encodeKey(options.lte)))
   if (options.prefix !== undefined) {
     const prefix = encodePrefix(options.prefix)
-    raise(prefix)
-    cut(afterPrefix(prefix))
+    raise(prefix.lower)
+    cut(prefix.upper)
   }
   return { lower, upper }
 }

@@ -1,0 +1,79 @@
+/**
+ * Taking away what nobody needs. Nothing here is needed for what a log holds: whoever dies on the way leaves files that
+ * take room until the next time.
+ */
+import { dirname } from 'node:path'
+import { isAbsent, isTaken } from './errors.js'
+import { leftovers, parseNames, trimName, type Listing, type LogDirectory } from './log-directory.js'
+import { discard } from './write.js'
+
+/** How often somebody may write into a folder that is being destroyed. */
+const MOST_TRIES = 10
+
+/** Makes it durable that entries up to n are removed. */
+export async function recordTrim(directory: LogDirectory, n: number): Promise<void> {
+  try {
+    await directory.fs.close(await directory.fs.open(directory.place(trimName(n)), 'create'))
+  } catch (error) {
+    if (!isTaken(error)) throw error
+  }
+  await directory.sync()
+}
+
+/** Unlinks files that hold nothing any more, and what former owners and trims left lying about. */
+export async function tidy(directory: LogDirectory): Promise<void> {
+  const listing = await directory.list()
+  const top = listing.files.at(-1)
+  if (!top) return
+  const oldTrims = listing.names.filter((name) => name.startsWith('trim.') && name < trimName(listing.trim))
+  const unneeded = [...unneededFiles(listing), ...leftovers(listing.names, top.g), ...oldTrims]
+  if (unneeded.length === 0) return
+  // What replaces a file is there to stay before the file goes.
+  await directory.sync()
+  for (const name of unneeded) await discard(directory.fs, directory.place(name))
+}
+
+/**
+ * Each file holds all from its first entry on that the file after it leaves out (log-view.ts). So it is needed only for
+ * entries from there up to the first of the next one that is kept, and for those not if they were trimmed.
+ */
+function unneededFiles({ files, trim }: Listing): string[] {
+  const unneeded: string[] = []
+  let keptFrom = files.at(-1)!.first
+  for (const { name, first } of files.slice(0, -1).reverse()) {
+    if (first >= keptFrom || keptFrom - 1 <= trim) unneeded.push(name)
+    else keptFrom = first
+  }
+  return unneeded
+}
+
+/** Removes the log: its owner is fenced first, and the history gets shorter from its beginning. */
+export async function destroyLog(directory: LogDirectory): Promise<void> {
+  const { fs } = directory
+  const before = await directory.list()
+  if (before.names.length > 0) await directory.mark(before.newest + 1, 0)
+  for (let tries = 1; ; tries++) {
+    const { names, files } = parseNames(await fs.names(directory.path).catch(noneIfAbsent))
+    const logs = files.map((file) => file.name)
+    const markers = names.filter((name) => name.startsWith('owner.')).sort()
+    const others = names.filter((name) => !logs.includes(name) && !markers.includes(name))
+    for (const name of [...others, ...logs, ...markers]) await fs.unlink(directory.place(name)).catch(noneIfAbsent)
+    try {
+      await fs.rmdir(directory.path)
+      break
+    } catch (error) {
+      if (isAbsent(error)) break
+      if (tries === MOST_TRIES) throw error
+    }
+  }
+  directory.forget()
+  const parent = dirname(directory.path)
+  await fs.syncDirectory(parent).catch(noneIfAbsent)
+  // Stays when there are blobs in it.
+  await fs.rmdir(parent).catch(() => {})
+}
+
+function noneIfAbsent(error: unknown): [] {
+  if (isAbsent(error)) return []
+  throw error
+}

@@ -1,0 +1,22 @@
+/**
+ * What the protocol of a log rests on, each with a switch that leaves it out: the simulation of the tests has to find the
+ * damage then. Never set by anything else; `nodeFs` does not take it. Times and sizes are here too, so that tests reach
+ * them with little.
+ */
+export interface LogRules {
+  /** Ownership is checked after a record is durable, not before it is written. */
+  readonly checkAfterWrite: boolean
+  /** A new owner writes the tail into its own file, instead of leaving it in that of the owner before it. */
+  readonly rewriteTail: boolean
+  /** How long to wait for the file of an owner that has only a marker yet. */
+  readonly patienceMs: number
+  /** From which size on an owner goes on to its next file, if that leaves half of this one behind. */
+  readonly rotateBytes: number
+}
+
+export const LOG_RULES: LogRules = {
+  checkAfterWrite: true,
+  rewriteTail: true,
+  patienceMs: 500,
+  rotateBytes: 8 << 20,
+}
