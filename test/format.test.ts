@@ -1,0 +1,85 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { openStore, type Storage } from 'tidemark'
+import { memory } from 'tidemark/memory'
+import { hexDump, writeExample } from './support/example.js'
+
+const here = new URL('.', import.meta.url)
+const golden = (version: number): ReadonlyMap<string, Uint8Array> =>
+  new Map(
+    Object.entries(
+      JSON.parse(readFileSync(new URL(`golden/format-${version}.json`, here), 'utf8')) as Record<string, string>,
+    ).map(([name, hex]) => [name, Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16))]),
+  )
+
+async function load(objects: ReadonlyMap<string, Uint8Array>): Promise<Storage> {
+  const storage = memory()
+  for (const [name, bytes] of objects) {
+    const entry = /^(.*)\/log\/(\d{16})$/.exec(name)
+    if (entry) await storage.log(entry[1]!).append(Number(entry[2]), bytes, 1)
+    else if (name.endsWith('/anchor')) await storage.anchor(name).swap(undefined, bytes, 0)
+    else await storage.blobs.put(name, bytes)
+  }
+  return storage
+}
+
+describe('the format', () => {
+  test('is written as the golden files of the newest version have it, byte for byte', async () => {
+    const { objects } = await writeExample()
+    const hex = Object.fromEntries([...objects].map(([name, bytes]) => [name, hexDump(bytes).replace(/\s/g, '')]))
+    // Written once per format version: TIDEMARK_WRITE_GOLDEN=1, and never again after it has landed.
+    if (process.env['TIDEMARK_WRITE_GOLDEN'])
+      writeFileSync(new URL('golden/format-1.json', here), `${JSON.stringify(hex, null, 2)}\n`)
+    expect(objects).toEqual(golden(1))
+  })
+
+  test('of version 1 is readable for ever', async () => {
+    const storage = await load(golden(1))
+    const store = await openStore({ storage, name: 'example', mode: 'follower', job: 'docs' })
+    expect(store.version).toBe(5)
+    expect(store.offsets).toEqual({ clicks: 7, views: { 0: 'x', 3: 9n } })
+    expect(await store.get('a')).toBeUndefined()
+    expect(await store.get('b')).toEqual({ at: new Date(0) })
+    expect(await store.table('t').get(['k', 1])).toEqual(new Uint8Array([1, 2]))
+    const versions = []
+    for await (const { version, time, label, meta } of store.versions()) versions.push({ version, time, label, meta })
+    const time = 1_700_000_000_000
+    expect(versions).toEqual([
+      { version: 2, time, label: undefined, meta: undefined },
+      { version: 3, time, label: 'second', meta: { by: 'docs' } },
+      { version: 5, time, label: undefined, meta: undefined },
+    ])
+    await store.close()
+    const owner = await openStore({ storage, name: 'example' })
+    owner.put('c', 3)
+    expect((await owner.commit()).version).toBe(7)
+    await owner.close()
+  })
+
+  test('is as the worked example of docs/format.md says', async () => {
+    const text = readFileSync(new URL('../docs/format.md', here), 'utf8')
+    const { objects } = await writeExample()
+    const entry = [...objects].find(([name]) => name.endsWith('/0000000000000002'))!
+    expect(text).toContain(`\n${hexDump(entry[1])}\n`)
+  })
+
+  test('of a newer version, or with unknown flags, is refused by name', async () => {
+    const { crc32c } = await import('../src/bytes/crc32c.js')
+    for (const [at, value, says] of [
+      [4, 2, 'format 2'],
+      [6, 1, 'flags 1'],
+    ] as const) {
+      for (const kind of ['/anchor', '0000000000000005']) {
+        const objects = new Map([...golden(1)].map(([name, bytes]) => [name, bytes.slice()]))
+        const bytes = [...objects].find(([name]) => name.endsWith(kind))![1]
+        bytes[at] = value
+        new DataView(bytes.buffer).setUint32(12, crc32c(bytes.subarray(0, 12)), true)
+        const opening = openStore({ storage: await load(objects), name: 'example' })
+        await expect(opening).rejects.toMatchObject({
+          code: 'UNSUPPORTED_FORMAT',
+          message: expect.stringContaining(says) as string,
+        })
+      }
+    }
+  })
+})

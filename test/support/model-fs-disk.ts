@@ -1,0 +1,131 @@
+/**
+ * What the model of a file system keeps (model-fs.ts): files and folders as running programs see them, and beside that
+ * what is on the disk for certain and what has changed since.
+ */
+import { Random } from '../../src/testing/random.js'
+
+export type Node = File | Folder
+
+interface Write {
+  readonly at: number
+  readonly bytes: Uint8Array
+}
+
+export class File {
+  readonly kind = 'file'
+  modifiedMs = 0
+  /** The page cache: what every reader sees. */
+  cache: Uint8Array = new Uint8Array(0)
+  /** What the last successful sync made sure of. */
+  #durable: Uint8Array = new Uint8Array(0)
+  #writes: Write[] = []
+
+  write(at: number, bytes: Uint8Array): void {
+    this.cache = written(this.cache, at, bytes)
+    this.#writes.push({ at, bytes: bytes.slice() })
+  }
+
+  sync(): void {
+    this.#durable = this.cache.slice()
+    this.#writes = []
+  }
+
+  /** A sync that fails as on Linux: what was to be written counts as clean from now on, and readers go on seeing it. */
+  failSync(): void {
+    this.#writes = []
+  }
+
+  afterCrash(random: Random): File {
+    const after = new File()
+    after.modifiedMs = this.modifiedMs
+    for (const write of this.#writes) after.#durable = torn(random, write, this.#durableOr(after))
+    if (this.#writes.length === 0) after.#durable = this.#durable
+    after.cache = after.#durable.slice()
+    return after
+  }
+
+  #durableOr(after: File): Uint8Array {
+    return after.#durable.length === 0 ? this.#durable : after.#durable
+  }
+}
+
+interface Change {
+  readonly name: string
+  readonly node: Node | undefined
+  /** The old name of a rename: it goes in the same step. */
+  readonly from?: string
+}
+
+export class Folder {
+  readonly kind = 'directory'
+  readonly modifiedMs = 0
+  readonly names = new Map<string, Node>()
+  #durable = new Map<string, Node>()
+  #changes: Change[] = []
+
+  change(change: Change): void {
+    apply(this.names, change)
+    this.#changes.push(change)
+  }
+
+  sync(): void {
+    this.#durable = new Map(this.names)
+    this.#changes = []
+  }
+
+  /** `known` keeps a file with two names one file. */
+  afterCrash(random: Random, known = new Map<Node, Node>()): Folder {
+    const kept = new Map(this.#durable)
+    for (const change of this.#changes) if (isKept(random)) apply(kept, change)
+    const after = new Folder()
+    for (const [name, node] of kept) {
+      let found = known.get(node)
+      if (!found) known.set(node, (found = node.afterCrash(random, known)))
+      after.names.set(name, found)
+    }
+    after.sync()
+    return after
+  }
+}
+
+function apply(names: Map<string, Node>, { name, node, from }: Change): void {
+  if (from !== undefined) names.delete(from)
+  if (node) names.set(name, node)
+  else names.delete(name)
+}
+
+/** A seed decides for a whole crash whether little or much of what was not synced is kept. */
+export function randomOf(seed: number): Random & { readonly kept: number } {
+  const random = new Random(seed)
+  return Object.assign(random, { kept: [0, 0.2, 0.5, 0.8, 1][random.below(5)]! })
+}
+
+function isKept(random: Random): boolean {
+  return random.chance((random as Partial<ReturnType<typeof randomOf>>).kept ?? 0.5)
+}
+
+/** A write that was under way: all of it, nothing, the first bytes, or some sectors; perhaps only the new length. */
+function torn(random: Random, { at, bytes }: Write, disk: Uint8Array): Uint8Array {
+  if (isKept(random)) return written(disk, at, bytes)
+  switch (random.below(4)) {
+    case 0:
+      return disk
+    case 1:
+      return written(disk, at, bytes.subarray(0, random.below(bytes.length + 1)))
+    case 2:
+      return at + bytes.length > disk.length ? written(disk, at + bytes.length, new Uint8Array(0)) : disk
+    default:
+      for (let i = 0; i < bytes.length; i += 512) {
+        if (random.chance(0.5)) disk = written(disk, at + i, bytes.subarray(i, i + 512))
+      }
+      return disk
+  }
+}
+
+/** `disk` with `bytes` at `at`; what lies between its end and there is zeros. */
+function written(disk: Uint8Array, at: number, bytes: Uint8Array): Uint8Array {
+  const result = new Uint8Array(Math.max(disk.length, at + bytes.length))
+  result.set(disk)
+  result.set(bytes, at)
+  return result
+}
