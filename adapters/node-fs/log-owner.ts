@@ -178,7 +178,7 @@ export class LogOwner {
 
   /** Writes a file and gives it its name; an outcome if that failed. */
   async #name(place: { g: number; seq: number }, records: readonly LogRecord[]): Promise<Outcome | undefined> {
-    const own = await OwnFile.create(this.#directory, place, records)
+    const own = await OwnFile.create(this.#directory, place, records, this.#rules.roomBytes)
     try {
       await own.publish()
     } catch (cause) {
@@ -190,7 +190,8 @@ export class LogOwner {
     const before = this.#own
     this.#own = own
     this.#ended = undefined
-    await before?.close()
+    // Its entry is out: from here on nothing may throw.
+    await before?.close().catch(() => {})
     return undefined
   }
 

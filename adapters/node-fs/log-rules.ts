@@ -10,6 +10,8 @@ export interface LogRules {
   readonly rewriteTail: boolean
   /** How long to wait for the file of an owner that has only a marker yet. */
   readonly patienceMs: number
+  /** The room that a new file begins with, and the first step by which it grows. */
+  readonly roomBytes: number
   /** From which size on an owner goes on to its next file, if that leaves half of this one behind. */
   readonly rotateBytes: number
 }
@@ -18,5 +20,6 @@ export const LOG_RULES: LogRules = {
   checkAfterWrite: true,
   rewriteTail: true,
   patienceMs: 500,
+  roomBytes: 64 << 10,
   rotateBytes: 8 << 20,
 }

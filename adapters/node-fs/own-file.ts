@@ -15,7 +15,7 @@ import { LogFile, type LogRecord } from './log-file.js'
 import { HEADER, encodeHeader, encodeRecord, roomFor, type LogFileHeader } from './log-format.js'
 import { discard, writeAll } from './write.js'
 
-export const FIRST_ROOM = 64 << 10
+/** The steps by which a file grows double up to this. */
 const LARGEST_STEP = 4 << 20
 const ZEROS = new Uint8Array(256 << 10)
 /** Records up to this size are built in a buffer that is kept. */
@@ -29,17 +29,26 @@ export class OwnFile {
   readonly #scratch = new Uint8Array(SCRATCH)
   /** Up to where the file is made of durable bytes. */
   #room: number
-  #step = FIRST_ROOM
+  readonly #firstStep: number
+  #step: number
   #growing: Promise<void> | undefined
   /** Up to which number everything is durable. */
   #synced: number
 
-  private constructor(directory: LogDirectory, file: LogFile, fd: number, temporary: string, room: number) {
+  private constructor(
+    directory: LogDirectory,
+    file: LogFile,
+    fd: number,
+    temporary: string,
+    room: number,
+    firstStep: number,
+  ) {
     this.#directory = directory
     this.file = file
     this.#fd = fd
     this.#temporary = temporary
     this.#room = room
+    this.#step = this.#firstStep = firstStep
     this.#synced = file.last
   }
 
@@ -48,12 +57,13 @@ export class OwnFile {
     directory: LogDirectory,
     place: Pick<LogFileHeader, 'g' | 'seq'>,
     records: readonly LogRecord[],
+    firstStep: number,
   ): Promise<OwnFile> {
     const { fs } = directory
     const [first, last] = [records[0]!.n, records.at(-1)!.n]
     const header: LogFileHeader = { id: directory.newId(), ...place, first }
     const size = records.reduce((sum, { payload }) => sum + roomFor(payload.length), HEADER)
-    const room = Math.ceil(size / FIRST_ROOM + 0.5) * FIRST_ROOM
+    const room = Math.ceil(size / firstStep + 0.5) * firstStep
     const temporary = directory.temporary(place.g)
     const fd = await fs.open(temporary, 'create')
     // From here on `file` owns the descriptor.
@@ -74,7 +84,7 @@ export class OwnFile {
       await discard(fs, temporary)
       throw fileError(error, 'write', temporary)
     }
-    return new OwnFile(directory, file, fd, temporary, room)
+    return new OwnFile(directory, file, fd, temporary, room, firstStep)
   }
 
   /** Gives the file its name. After an error, other than ENOENT, it may have it. */
@@ -152,7 +162,7 @@ export class OwnFile {
       this.#room = room
       this.#step = Math.min(this.#step * 2, LARGEST_STEP)
     } catch (error) {
-      this.#step = FIRST_ROOM
+      this.#step = this.#firstStep
       throw fileError(error, 'extend', this.file.path)
     }
   }

@@ -13,7 +13,6 @@ interface Write {
 
 export class File {
   readonly kind = 'file'
-  modifiedMs = 0
   /** The page cache: what every reader sees. */
   cache: Uint8Array = new Uint8Array(0)
   /** What the last successful sync made sure of. */
@@ -21,7 +20,8 @@ export class File {
   #writes: Write[] = []
 
   write(at: number, bytes: Uint8Array): void {
-    this.cache = written(this.cache, at, bytes)
+    if (at + bytes.length <= this.cache.length) this.cache.set(bytes, at)
+    else this.cache = written(this.cache, at, bytes)
     this.#writes.push({ at, bytes: bytes.slice() })
   }
 
@@ -35,17 +35,11 @@ export class File {
     this.#writes = []
   }
 
-  afterCrash(random: Random): File {
+  afterCrash(luck: Luck): File {
     const after = new File()
-    after.modifiedMs = this.modifiedMs
-    for (const write of this.#writes) after.#durable = torn(random, write, this.#durableOr(after))
-    if (this.#writes.length === 0) after.#durable = this.#durable
-    after.cache = after.#durable.slice()
+    after.cache = this.#writes.reduce((disk, write) => torn(luck, write, disk), this.#durable).slice()
+    after.sync()
     return after
-  }
-
-  #durableOr(after: File): Uint8Array {
-    return after.#durable.length === 0 ? this.#durable : after.#durable
   }
 }
 
@@ -58,7 +52,6 @@ interface Change {
 
 export class Folder {
   readonly kind = 'directory'
-  readonly modifiedMs = 0
   readonly names = new Map<string, Node>()
   #durable = new Map<string, Node>()
   #changes: Change[] = []
@@ -74,13 +67,13 @@ export class Folder {
   }
 
   /** `known` keeps a file with two names one file. */
-  afterCrash(random: Random, known = new Map<Node, Node>()): Folder {
+  afterCrash(luck: Luck, known = new Map<Node, Node>()): Folder {
     const kept = new Map(this.#durable)
-    for (const change of this.#changes) if (isKept(random)) apply(kept, change)
+    for (const change of this.#changes) if (luck.keeps()) apply(kept, change)
     const after = new Folder()
     for (const [name, node] of kept) {
       let found = known.get(node)
-      if (!found) known.set(node, (found = node.afterCrash(random, known)))
+      if (!found) known.set(node, (found = node.afterCrash(luck, known)))
       after.names.set(name, found)
     }
     after.sync()
@@ -94,29 +87,28 @@ function apply(names: Map<string, Node>, { name, node, from }: Change): void {
   else names.delete(name)
 }
 
-/** A seed decides for a whole crash whether little or much of what was not synced is kept. */
-export function randomOf(seed: number): Random & { readonly kept: number } {
-  const random = new Random(seed)
-  return Object.assign(random, { kept: [0, 0.2, 0.5, 0.8, 1][random.below(5)]! })
-}
+/** What chance does in a power loss. A seed decides for the whole of it whether little or much is kept. */
+export class Luck extends Random {
+  readonly #kept = [0, 0.2, 0.5, 0.8, 1][this.below(5)]!
 
-function isKept(random: Random): boolean {
-  return random.chance((random as Partial<ReturnType<typeof randomOf>>).kept ?? 0.5)
+  keeps(): boolean {
+    return this.chance(this.#kept)
+  }
 }
 
 /** A write that was under way: all of it, nothing, the first bytes, or some sectors; perhaps only the new length. */
-function torn(random: Random, { at, bytes }: Write, disk: Uint8Array): Uint8Array {
-  if (isKept(random)) return written(disk, at, bytes)
-  switch (random.below(4)) {
+function torn(luck: Luck, { at, bytes }: Write, disk: Uint8Array): Uint8Array {
+  if (luck.keeps()) return written(disk, at, bytes)
+  switch (luck.below(4)) {
     case 0:
       return disk
     case 1:
-      return written(disk, at, bytes.subarray(0, random.below(bytes.length + 1)))
+      return written(disk, at, bytes.subarray(0, luck.below(bytes.length + 1)))
     case 2:
       return at + bytes.length > disk.length ? written(disk, at + bytes.length, new Uint8Array(0)) : disk
     default:
       for (let i = 0; i < bytes.length; i += 512) {
-        if (random.chance(0.5)) disk = written(disk, at + i, bytes.subarray(i, i + 512))
+        if (luck.chance(0.5)) disk = written(disk, at + i, bytes.subarray(i, i + 512))
       }
       return disk
   }

@@ -28,7 +28,7 @@
  * A `readOnly` process gets EROFS from every call that would change something.
  */
 import type { FileStat, FileSystem } from '../../adapters/node-fs/file-system.js'
-import { File, Folder, randomOf, type Node } from './model-fs-disk.js'
+import { File, Folder, Luck, type Node } from './model-fs-disk.js'
 
 export interface Step {
   /** Counts the calls of this process, from 0. */
@@ -53,7 +53,7 @@ export interface ProcessOptions {
 export type ModelProcess = FileSystem & {
   kill(): void
   /** How many files it has open. */
-  readonly open$: number
+  readonly openFiles: number
 }
 
 interface Descriptor {
@@ -80,7 +80,7 @@ export class ModelFs {
 
   crash({ seed }: { readonly seed: number }): ModelFs {
     this.kill()
-    return new ModelFs(this.#root.afterCrash(randomOf(seed)))
+    return new ModelFs(this.#root.afterCrash(new Luck(seed)))
   }
 
   kill(): ModelFs {
@@ -138,7 +138,7 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
     kill() {
       alive = false
     },
-    get open$() {
+    get openFiles() {
       return descriptors.size
     },
     open: (path, how) =>
@@ -217,7 +217,11 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
     names: (path) => step('names', path, () => [...folderAt(root, path).names.keys()]),
     entries: (path) =>
       step('entries', path, () => [...folderAt(root, path).names].map(([name, { kind }]) => ({ name, kind }))),
-    realpath: (path) => step('realpath', path, () => void existing(root, path) ?? path),
+    realpath: (path) =>
+      step('realpath', path, () => {
+        existing(root, path)
+        return path
+      }),
     syncDirectory: (path) => step('syncDirectory', path, () => folderAt(root, path).sync()),
   }
 }
@@ -227,7 +231,7 @@ export function failure(code: string, path: string): Error {
 }
 
 function statOf(node: Node): FileStat {
-  return { kind: node.kind, size: node instanceof File ? node.cache.length : 0, modifiedMs: node.modifiedMs }
+  return { kind: node.kind, size: node instanceof File ? node.cache.length : 0, modifiedMs: 0 }
 }
 
 function find(root: Folder, path: string): Node | undefined {
