@@ -117,14 +117,14 @@ export class LogFile {
   async scan(): Promise<void> {
     await this.#use(async (fd) => {
       const isFirst = this.#searchedAt === 0
-      for (let again = false; ; again = true) {
+      for (let suspect = 0; ; suspect = this.#end) {
         const stop = await this.#scanChain(fd, isFirst ? FIRST_CHUNK : NEXT_CHUNK)
         const search = isFirst || (stop === 'invalid' && this.#searchedAt !== this.#end)
         // A file has its name only when the tail that it begins with is durable, so one record is the least.
         const whole = this.#offsets.length > 0 && this.#claimed <= this.last
         if (whole && !(search && (await this.#isClaimedAhead(fd)))) break
-        // Read twice: at the first time the owner may have been writing.
-        if (again) throw this.#corrupt(this.last + 1)
+        // Nothing new there at a second look: before, the owner may have gone on between reading and searching.
+        if (this.#end === suspect) throw this.#corrupt(this.last + 1)
       }
       this.#searchedAt = this.#end
     })
@@ -191,16 +191,20 @@ export class LogFile {
   async #isClaimedAhead(fd: number): Promise<boolean> {
     const missing = this.last + 1
     const { size } = await this.#fs.stat(fd)
-    const window = new Window(this.#fs, fd, FIRST_CHUNK)
     for (let at = this.#end + 8; at + RECORD_HEAD <= size; ) {
-      const bytes = await window.at(at, RECORD_HEAD)
-      if (bytes.length < RECORD_HEAD) return false
-      for (let i = 0; i + RECORD_HEAD <= bytes.length; i += 8, at += 8) {
-        if ((bytes[i + 4]! | bytes[i + 5]! | bytes[i + 6]! | bytes[i + 7]!) === 0) continue
+      const bytes = await readUpTo(this.#fs, fd, at, FIRST_CHUNK)
+      const ends = bytes.length - RECORD_HEAD
+      if (ends < 0) return false
+      // Most of it is zeros. The size of a record, which is its second word, is not.
+      const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2)
+      for (let i = 0; i <= ends; i += 8) {
+        if (words[(i >>> 2) + 1] === 0) continue
         const head = recordHead(bytes, i)
-        if (!head || head.n <= missing || head.synced < missing || at + head.size > size) continue
-        if (isIntact(await readUpTo(this.#fs, fd, at, head.size), head, this.seeds.id)) return true
+        if (!head || head.n <= missing || head.synced < missing || at + i + head.size > size) continue
+        const record = await readUpTo(this.#fs, fd, at + i, head.size)
+        if (isIntact(record, head, this.seeds.id)) return true
       }
+      at += ends - (ends % 8) + 8
     }
     return false
   }

@@ -15,7 +15,7 @@ import { invalid } from '../../src/errors.js'
 import type { Outcome } from '../../src/storage/contract.js'
 import { fileError, isAbsent } from './errors.js'
 import type { Listing, LogDirectory } from './log-directory.js'
-import { LogFile, type LogRecord } from './log-file.js'
+import type { LogFile, LogRecord } from './log-file.js'
 import { HEADER, LARGEST_PAYLOAD } from './log-format.js'
 import { tidy } from './log-removal.js'
 import type { LogRules } from './log-rules.js'
@@ -145,10 +145,7 @@ export class LogOwner {
   /** The last file of the owners before us, scanned. */
   async #source({ files }: Listing): Promise<LogFile | undefined> {
     const place = files.findLast((file) => file.g < this.#g)
-    if (!place) return undefined
-    const source = await LogFile.open(this.#directory, place, false)
-    await source.scan()
-    return source
+    return place && this.#view.now(place)
   }
 
   /** What to take over of a file, beginning not after `latest`. Only what is settled, and so durable, may be left behind. */

@@ -87,19 +87,28 @@ export class LogView {
    */
   async verdict(n: number, g: number): Promise<'committed' | 'lost' | undefined> {
     return this.#retrying(async () => {
-      const { files, newest } = await this.#directory.list()
+      const { files, newest, trim } = await this.#directory.list()
       const top = files.at(-1)
-      if (!top || top.g !== newest || top.g === g) return undefined
+      // Of a number that was trimmed the files that would decide may be gone.
+      if (!top || top.g !== newest || top.g === g || n <= trim) return undefined
       await this.#directory.sync()
-      // No newer file may go back to n: then it was settled, in our own.
+      // If no newer file goes back to n, it was settled, in our own.
       const place = files.findLast((file) => file.first <= n)
       if (!place) return undefined
-      const file = await LogFile.open(this.#directory, place, false)
-      await file.scan()
+      const file = await this.now(place)
       const record = await file.read(n)
       if (!record && place !== top) return undefined
       return record?.writer === g ? 'committed' : 'lost'
     })
+  }
+
+  /** The file with all that is in it by now. */
+  async now(place: LogFileName): Promise<LogFile> {
+    await this.refresh()
+    if (this.#top?.name === place.name) return this.#top
+    const file = await LogFile.open(this.#directory, place, false)
+    await file.scan()
+    return file
   }
 
   /** Hides the entries from this handle, and returns up to which number all are removed now. */
@@ -183,7 +192,7 @@ export class LogView {
   async #find(n: number): Promise<LogRecord | undefined> {
     return this.#retrying(async () => {
       const place = this.#listing?.files.findLast((file) => file.first <= n)
-      if (!place) return undefined
+      if (!place || this.isRemoved(n)) return undefined
       try {
         const file = place.name === this.#top?.name ? this.#top : await this.#olderFile(place)
         const record = await file.read(n)

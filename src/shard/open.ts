@@ -1,9 +1,10 @@
 /** Opening a shard: creating it, taking it over, or following it. */
 import { equalBytes } from '../bytes/compare.js'
 import { TidemarkError, invalid } from '../errors.js'
-import { encodeAnchor, raiseAnchor, readAnchor } from '../log/anchor.js'
+import { sleep } from '../clock.js'
+import { encodeAnchor, raiseAnchor, readAnchor, type AnchorValue } from '../log/anchor.js'
 import { resolveAppend, type Resolution } from '../log/append.js'
-import { emptyCarried, ID_BYTES } from '../log/entry.js'
+import { emptyCarried, encodeEntry, ID_BYTES, type Entry } from '../log/entry.js'
 import type { Edit } from '../manifest/edits.js'
 import type { StoreConfig } from '../manifest/manifest.js'
 import { shardPath } from '../manifest/names.js'
@@ -59,12 +60,12 @@ function notFound(ctx: ShardContext): TidemarkError {
 async function openExisting(
   ctx: ShardContext,
   anchor: Anchor,
-  hint: Parameters<typeof readLog>[2],
+  hint: AnchorValue,
   request: OpenRequest,
 ): Promise<OpenedShard | undefined> {
   const log = openLog(ctx, anchor, hint.logId)
   try {
-    const state = await readLog(ctx, log, hint)
+    const state = await readLog(ctx, log, hint, (tries) => settleHistory(ctx, log, hint, request.mode, tries))
     request.check(state)
     const claimed = request.mode === 'follower' ? await confirmHead(ctx, log, state) : await claim(ctx, log, state, request)
     if (claimed) return { log, state: claimed }
@@ -74,6 +75,36 @@ async function openExisting(
     await log.log.close()
     throw error
   }
+}
+
+const SETTLE_TRIES = 5
+
+/**
+ * While files change hands the newest entries may be in doubt, though they were acknowledged: the next owner settles them.
+ * It comes within moments or has died on the way, and then an opener that is to own the store settles them itself: a claim
+ * of a number that is long taken is lost, and leaves nothing in doubt.
+ */
+async function settleHistory(
+  ctx: ShardContext,
+  log: LogContext,
+  hint: AnchorValue,
+  mode: OpenRequest['mode'],
+  tries: number,
+): Promise<boolean> {
+  if (ctx.storage.capabilities.trim !== 'owner' || tries > SETTLE_TRIES) return false
+  if (mode === 'exclusive' && tries > 1) {
+    const n = Math.max(1, hint.covers)
+    await log.log.claim(n, encodeEntry(blindFence(log, n)), n)
+  }
+  await sleep(ctx.clock, 20 << tries)
+  return true
+}
+
+/** A fence that was written without knowing the entry before it. */
+function blindFence(log: LogContext, n: number): Entry {
+  const { logId, writerId } = log
+  const nothing = { parent: undefined, carried: undefined, label: undefined, meta: undefined, delta: undefined, manifest: undefined }
+  return { n, kind: 'fence', mode: 'exclusive', logId, writerId, write: log.writes++, ...nothing }
 }
 
 /** The head counts only if the trim number, read after the absent answer, is below it. */

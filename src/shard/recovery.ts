@@ -82,8 +82,16 @@ async function anchorFromHeaders(
   throw corrupt(`The anchor is missing, and no entry in ${path} says where the newest manifest is.`)
 }
 
-/** Reads from the anchor's hint to the head. The manifest that counts is the newest one on the way. */
-export async function readLog(ctx: ShardContext, log: LogContext, hint: AnchorValue): Promise<ShardState> {
+/**
+ * Reads from the anchor's hint to the head; the manifest that counts is the newest one on the way. `settle` is called when
+ * the log ends before the manifest that the anchor names, and says whether to look again.
+ */
+export async function readLog(
+  ctx: ShardContext,
+  log: LogContext,
+  hint: AnchorValue,
+  settle: (tries: number) => Promise<boolean>,
+): Promise<ShardState> {
   const start: ShardState = {
     head: hint.covers,
     headHash: undefined,
@@ -91,13 +99,14 @@ export async function readLog(ctx: ShardContext, log: LogContext, hint: AnchorVa
     manifest: { config: { partitions: 1, job: undefined, created: 0 }, covers: hint.covers, codecs: new Map(), runs: [] },
     tail: [],
   }
-  const state = await readOn(ctx, log, start)
-  if (state.head < hint.manifestAt) {
+  for (let tries = 1; ; tries++) {
+    const state = await readOn(ctx, log, start)
+    if (state.head >= hint.manifestAt) return state
+    if (await settle(tries)) continue
     throw corrupt(
       `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore the store from a backup.`,
     )
   }
-  return state
 }
 
 /**

@@ -54,6 +54,17 @@ export function checkTtl(ttlMs: unknown): number {
   return Math.ceil(ttlMs)
 }
 
+/**
+ * Stands for whichever codec a table was written with: its values are their bytes as stored. For tools that only read.
+ */
+export const storedBytes: Codec<Uint8Array> = {
+  id: '(as stored)',
+  encode() {
+    throw invalid('A table opened for its stored bytes takes no values.')
+  },
+  decode: (bytes) => bytes,
+}
+
 /** The largest encoded value, in bytes. */
 export const MAX_VALUE_BYTES = 64 << 20
 
@@ -117,7 +128,7 @@ export class TableSpec {
 
   /** Refuses a table that was written with another codec. */
   checkRecorded(recorded: string | undefined): void {
-    if (recorded === undefined || recorded === this.codec.id) return
+    if (recorded === undefined || recorded === this.codec.id || this.codec === storedBytes) return
     const table = this.name === '' ? 'The default table' : `Table "${this.name}"`
     throw new TidemarkError(
       'INVALID_ARGUMENT',

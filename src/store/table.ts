@@ -220,6 +220,5 @@ export function encodeLayer(layer: Layer, specOf: (table: Uint8Array) => TableSp
 
 /** The partition of a key among `partitions`, as docs/format.md defines it. */
 export function partitionOf(key: Key, partitions: number): number {
-  encodeKey(key)
   return hashMapKey(toMapKey(key)) % partitions
 }

@@ -1,0 +1,78 @@
+import type { Key } from '../../bytes/keys.js'
+import type { ScanOptions } from '../../store/range.js'
+import { storeCommand, wholeNumber, withStore, type AddCommand, type Context, type StoreOptions } from '../context.js'
+import { keyOfJson, taggedJson } from '../json.js'
+import { openTable, tableOptions, type StoredTable, type TableOptions } from '../stored-table.js'
+import { count, cut, show } from '../text.js'
+
+const BOUNDS = ['prefix', 'gt', 'gte', 'lt', 'lte'] as const
+
+type Bounds = { readonly [B in (typeof BOUNDS)[number]]?: string }
+
+interface Options extends StoreOptions, TableOptions, Bounds {
+  readonly jsonKeys?: true
+  readonly reverse?: true
+  readonly limit?: number
+  readonly keys?: true
+}
+
+/** What a person gets to see without asking for more: lines, and characters in a line. */
+const LINES = 100
+const WIDTH = 2000
+
+export const scan: AddCommand = (program, context) => {
+  const command = storeCommand(program, 'scan', 'Print keys and values, in the order of keys.')
+  tableOptions(command)
+    .option('--prefix <key>', 'keys that begin so')
+    .option('--gt <key>', 'keys above this one')
+    .option('--gte <key>', 'this key and those above it')
+    .option('--lt <key>', 'keys below this one')
+    .option('--lte <key>', 'this key and those below it')
+    .option('--json-keys', 'the keys above are JSON: 5, ["a",1], {"$bigint":"5"}, {"$bytes":"AQI="}')
+    .option('--reverse', 'from the last key to the first')
+    .option('--limit <number>', `at most so many; ${LINES} when left out, all with --json`, wholeNumber)
+    .option('--keys', 'keys only')
+    .action(async (where: string, options: Options) => {
+      const range = rangeOf(options)
+      await withStore(context, where, options, async (store) => {
+        const stored = openTable(store, options)
+        if (options.json) await printJson(context, stored, range, options)
+        else await printLines(context, stored, range, options)
+      })
+    })
+}
+
+function rangeOf(options: Options): ScanOptions<Key> {
+  const parse = options.jsonKeys ? keyOfJson : (text: string) => text
+  const given = BOUNDS.flatMap((bound) => (options[bound] === undefined ? [] : [[bound, parse(options[bound])]]))
+  return { ...(Object.fromEntries(given) as ScanOptions<Key>), reverse: options.reverse === true }
+}
+
+async function printJson(
+  { out }: Context,
+  { table, decode }: StoredTable,
+  range: ScanOptions<Key>,
+  { limit, keys }: Options,
+): Promise<void> {
+  if (keys) {
+    for await (const key of table.keys({ ...range, limit })) await out.line(`{"key":${taggedJson(key)}}`)
+    return
+  }
+  for await (const [key, bytes] of table.entries({ ...range, limit })) {
+    await out.line(`{"key":${taggedJson(key)},"value":${taggedJson(decode(bytes))}}`)
+  }
+}
+
+async function printLines(
+  { out, note }: Context,
+  { table, decode }: StoredTable,
+  range: ScanOptions<Key>,
+  options: Options,
+): Promise<void> {
+  let left = options.limit ?? LINES
+  // One more, to know whether there is more.
+  for await (const [key, bytes] of table.entries({ ...range, limit: left + 1 })) {
+    if (left-- > 0) await out.line(cut(options.keys ? show(key) : `${show(key)}  ${show(decode(bytes))}`, WIDTH))
+    else if (options.limit === undefined) note(`These are the first ${count(LINES)}; --limit shows more.`)
+  }
+}

@@ -1,0 +1,63 @@
+import type { Offsets } from '../../log/offsets.js'
+import type { VersionInfo, VersionsOptions } from '../../store/history.js'
+import { storeCommand, wholeNumber, withStore, type AddCommand, type StoreOptions } from '../context.js'
+import { grid, left, right } from '../grid.js'
+import { plainJson } from '../json.js'
+import { cut, harmless, size, time } from '../text.js'
+
+type Options = StoreOptions & VersionsOptions
+
+/** Rows that share their widths; the names of the columns stand above each lot. */
+const PAGE = 200
+
+export const versions: AddCommand = (program, context) => {
+  storeCommand(program, 'versions', 'List the versions of a store, oldest first.')
+    .option('--gte <version>', 'this version and later ones', wholeNumber)
+    .option('--lte <version>', 'this version and earlier ones', wholeNumber)
+    .option('--reverse', 'newest first')
+    .option('--limit <number>', 'at most so many', wholeNumber)
+    .action(async (where: string, options: Options) => {
+      const { gte, lte, reverse, limit } = options
+      await withStore(context, where, options, async (store) => {
+        let page: string[][] = []
+        for await (const info of store.versions({ gte, lte, reverse, limit })) {
+          if (options.json) await context.out.line(jsonOf(info))
+          else if (page.push(rowOf(info)) === PAGE) {
+            await context.out.line(grid(COLUMNS, page))
+            page = []
+          }
+        }
+        if (page.length > 0) await context.out.line(grid(COLUMNS, page))
+      })
+    })
+}
+
+/** As `store.versions()` gives them; what a version does not have is null. */
+function jsonOf(info: VersionInfo): string {
+  return plainJson({ ...info, label: info.label ?? null, meta: info.meta ?? null })
+}
+
+const COLUMNS = [
+  right('version'),
+  left('time'),
+  left('kind'),
+  right('bytes'),
+  left('folded'),
+  left('label'),
+  left('offsets'),
+]
+
+function rowOf({ version, time: at, kind, bytes, folded, label, offsets }: VersionInfo): string[] {
+  const text = [label ?? '', offsetsText(offsets)].map((field) => cut(harmless(field), 60))
+  return [String(version), time(at), kind, size(bytes), folded ? 'yes' : '', ...text]
+}
+
+/** `clicks 7, views 0:x 3:9`. */
+function offsetsText(offsets: Offsets): string {
+  return Object.entries(offsets)
+    .map(([source, at]) => {
+      if (typeof at !== 'object') return `${source} ${at}`
+      return [source, ...Object.entries(at).map(([partition, next]) => `${partition}:${next}`)].join(' ')
+    })
+    .join(', ')
+}

@@ -1,0 +1,58 @@
+/** What every command is given, and what most of them share: the options that name a store, a table and keys. */
+import { type Command, InvalidArgumentError } from 'commander'
+import type { Storage } from '../storage/contract.js'
+import { openStore, type Store } from '../store/store.js'
+import { storedBytes } from '../store/table-spec.js'
+import type { Output } from './output.js'
+import { onlyStore } from './where.js'
+
+export interface Context {
+  readonly out: Output
+  /** Says something beside the output, to people and with --json alike. */
+  readonly note: (message: string) => void
+  readonly open: (where: string) => Promise<Storage> | Storage
+}
+
+/** A command adds itself to the program. */
+export type AddCommand = (program: Command, context: Context) => void
+
+export interface StoreOptions {
+  readonly store?: string
+  readonly json?: true
+}
+
+/** A command whose first argument is the place of a store. */
+export function storeCommand(program: Command, name: string, summary: string): Command {
+  return program
+    .command(name)
+    .description(summary)
+    .showHelpAfterError(`Run "tidemark ${name} --help" to see what it takes.`)
+    .argument('<where>', 'the folder that holds the store')
+    .option('--store <name>', 'which store, when there are several')
+    .option('--json', 'print JSON for programs')
+}
+
+/** Opens the store to read, beside whoever writes it, and lets go of it afterwards. Nothing is ever written. */
+export async function withStore(
+  context: Context,
+  where: string,
+  options: StoreOptions,
+  use: (store: Store) => Promise<void>,
+): Promise<void> {
+  const storage = await context.open(where)
+  const name = options.store ?? (await onlyStore(storage, where))
+  const logger = { warn: (message: string) => context.note(message) }
+  const store = await openStore({ storage, name, mode: 'follower', create: false, codec: storedBytes, logger })
+  try {
+    await use(store)
+  } finally {
+    await store.close()
+  }
+}
+
+/** The parser of an option that takes a whole number. */
+export function wholeNumber(text: string): number {
+  const n = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(n)) throw new InvalidArgumentError('A whole number is expected.')
+  return n
+}

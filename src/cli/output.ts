@@ -1,0 +1,42 @@
+/** What the command line prints: in pieces, no faster than it is read, and no further than until the reader leaves. */
+import type { Writable } from 'node:stream'
+import { TidemarkError } from '../errors.js'
+
+const PIECE = 16_384
+
+/** Thrown out of a command whose reader has left, as `| head` does; it is no failure. */
+export class ReaderGone extends Error {}
+
+export class Output {
+  readonly #stream: Writable
+  #pending = ''
+
+  constructor(stream: Writable) {
+    this.#stream = stream
+    // The callback of each write gets the error, too; without a listener the event would end the process.
+    if (stream.listenerCount('error') === 0) stream.on('error', () => undefined)
+  }
+
+  /** Prints a line; to be awaited, as it waits while the reader is slow. */
+  async line(text: string): Promise<void> {
+    this.#pending += `${text}\n`
+    if (this.#pending.length >= PIECE) await this.flush()
+  }
+
+  /** Resolves when everything is on its way to the reader. */
+  async flush(): Promise<void> {
+    const text = this.#pending
+    if (text === '') return
+    this.#pending = ''
+    const error = await new Promise<NodeJS.ErrnoException | null | undefined>((resolve) => {
+      this.#stream.write(text, resolve)
+    })
+    if (!error) return
+    if (GONE.has(error.code ?? '')) throw new ReaderGone()
+    throw new TidemarkError('STORAGE_UNAVAILABLE', `The output could not be written: ${error.message}.`, {
+      cause: error,
+    })
+  }
+}
+
+const GONE = new Set(['EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END'])

@@ -1,0 +1,111 @@
+/** The command line: arguments in, an exit code out. Everything it touches is handed to it, so that tests can. */
+import { createRequire } from 'node:module'
+import type { Writable } from 'node:stream'
+import { Command, CommanderError } from 'commander'
+import { isTidemarkError } from '../errors.js'
+import type { Storage } from '../storage/contract.js'
+import { commands } from './commands/index.js'
+import type { Context } from './context.js'
+import { plainJson } from './json.js'
+import { Output, ReaderGone } from './output.js'
+import { harmless } from './text.js'
+import { storageAt } from './where.js'
+
+export interface World {
+  readonly stdout: Writable & { readonly columns?: number }
+  readonly stderr: Writable
+  readonly cwd: string
+  /** The storage of a `<where>`. Default: the folder of that path. */
+  readonly open?: ((where: string) => Storage) | undefined
+}
+
+/** Runs one command. Resolves with 0, or with 1 when it failed and stderr says why; it never rejects. */
+export async function run(argv: readonly string[], world: World): Promise<number> {
+  const options = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv
+  const out = new Output(world.stdout)
+  const report = reporter(world.stderr, options.includes('--json'))
+  const open = world.open ?? ((where) => storageAt(where, world.cwd))
+  const context: Context = { out, note: report.note, open }
+  try {
+    const failure = await parse(argv, world, context)
+    await out.flush()
+    if (failure) report.usage(failure)
+    return failure ? 1 : 0
+  } catch (error) {
+    if (error instanceof ReaderGone) return 0
+    // What was found before the failure is worth reading.
+    await out.flush().catch(() => undefined)
+    report.failure(error)
+    return 1
+  } finally {
+    await report.end()
+  }
+}
+
+interface UsageFailure {
+  /** Empty when no command was given. */
+  readonly message: string
+  /** What commander wants to be read after it: where to find help, or help itself. */
+  readonly hint: string
+}
+
+/** Finds the command and runs it. What commander has to say about a wrong call comes back as a value. */
+async function parse(argv: readonly string[], world: World, context: Context): Promise<UsageFailure | undefined> {
+  let message = ''
+  let hint = ''
+  let help = ''
+  const program = new Command('tidemark')
+    .description('Look into durable state: what a store holds, and how it came to be.')
+    .version(version(), '--version', 'print the version of tidemark')
+    .showHelpAfterError('Run "tidemark --help" to see what there is.')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => (help += text),
+      writeErr: (text) => (hint += text),
+      outputError: (text) => (message += text),
+      getOutHelpWidth: () => world.stdout.columns ?? 100,
+      getErrHelpWidth: () => world.stdout.columns ?? 100,
+    })
+  for (const add of commands) add(program, context)
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    if (error.exitCode !== 0) return { message, hint }
+    await context.out.line(help.trimEnd())
+  }
+  return undefined
+}
+
+/** What goes to stderr, for people or for programs. Nobody is told when stderr itself fails. */
+function reporter(stderr: Writable, json: boolean) {
+  const target = new Output(stderr)
+  const print = (text: string): void => {
+    target.line(text).catch(() => undefined)
+  }
+  const error = (code: string, message: string): void =>
+    print(json ? plainJson({ error: { code, message } }) : `tidemark: ${code}: ${harmless(message)}`)
+  return {
+    note: (message: string): void => print(json ? plainJson({ note: message }) : `tidemark: ${harmless(message)}`),
+    failure(cause: unknown): void {
+      if (isTidemarkError(cause)) error(cause.code, cause.message)
+      // A fault of tidemark itself: whoever reports it needs the place.
+      else error('INTERNAL', cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))
+    },
+    usage({ message, hint }: UsageFailure): void {
+      const sentence = message
+        .replace(/^error: /, '')
+        .trim()
+        .replace(/\s*\n\s*/g, '; ')
+      if (message !== '' || json) error('INVALID_ARGUMENT', sentence || 'A command is missing.')
+      if (!json) print(hint.trimEnd())
+    },
+    end: (): Promise<void> => target.flush().catch(() => undefined),
+  }
+}
+
+/** By the package's own name, which leads to the same file from the sources and from dist. */
+function version(): string {
+  const { version } = createRequire(import.meta.url)('tidemark/package.json') as { version: string }
+  return version
+}

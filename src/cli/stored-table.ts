@@ -1,0 +1,60 @@
+/** Tables as they were stored, whatever their codec. */
+import type { Command } from 'commander'
+import { jsonCodec } from '../bytes/codec.js'
+import type { Key } from '../bytes/keys.js'
+import { TidemarkError } from '../errors.js'
+import { fromBinary, toBinary } from '../manifest/manifest.js'
+import { tableBytes } from '../shard/slot.js'
+import { recordedCodec, type ShardState } from '../shard/state.js'
+import { engineOf, type Store } from '../store/store.js'
+import type { Table } from '../store/table.js'
+import { storedBytes } from '../store/table-spec.js'
+import { wholeNumber } from './context.js'
+
+export interface TableOptions {
+  readonly table?: string
+  readonly partition?: number
+}
+
+export function tableOptions(command: Command): Command {
+  return command
+    .option('--table <name>', 'which table; the default one when left out')
+    .option('--partition <number>', 'look in this partition only', wholeNumber)
+}
+
+export interface StoredTable {
+  readonly table: Table<Key, Uint8Array>
+  /** The value that the default codec wrote; the bytes themselves when another codec did. */
+  readonly decode: (bytes: Uint8Array) => unknown
+}
+
+export function openTable(store: Store, { table: name = '', partition }: TableOptions): StoredTable {
+  const { state } = engineOf(store)
+  const codec = recordedCodec(state, tableBytes(name))
+  if (codec === undefined && name !== '') {
+    const names = tablesOf(state).map((table) => (table.name === '' ? 'the default one' : `"${table.name}"`))
+    throw new TidemarkError(
+      'NOT_FOUND',
+      `Store "${store.name}" has no table "${name}"; it has ${names.join(', ') || 'none at all'}.`,
+    )
+  }
+  const place = partition === undefined ? store : store.partition(partition)
+  const table = place.table<Key, Uint8Array>(name, { codec: storedBytes })
+  return { table, decode: (bytes) => (codec === jsonCodec.id ? jsonCodec.decode(bytes) : bytes) }
+}
+
+/** Names and codec ids of the tables that users have made, by name; the default table's name is empty. */
+export function tablesOf(state: ShardState): { readonly name: string; readonly codec: string }[] {
+  const tables = new Set(state.manifest.codecs.keys())
+  for (const { layer } of state.tail) {
+    for (const { slot } of layer?.slots.values() ?? []) tables.add(toBinary(slot.table))
+  }
+  return [...tables]
+    .map(fromBinary)
+    .filter((bytes) => bytes[0] !== INTERNAL)
+    .map((bytes) => ({ name: new TextDecoder().decode(bytes), codec: recordedCodec(state, bytes)! }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** What names of Tidemark's own tables begin with (shard/slot.ts). */
+const INTERNAL = 0xff

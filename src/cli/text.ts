@@ -1,0 +1,70 @@
+/** Text for a terminal: stored text made harmless, values that a person reads, numbers, sizes and times. */
+
+// Control characters, and those that turn the direction of text or break lines; in JSON they occur in strings only.
+const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Cs}/gu
+
+/** Writes what could steer a terminal as `\u001b`: text from storage must not move the cursor or hide anything. */
+export function harmless(text: string): string {
+  return text.replace(UNSAFE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** At most `length` characters. */
+export function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, length - 1)}…`
+}
+
+export function count(n: number): string {
+  return n.toLocaleString('en-US')
+}
+
+/** `512 B`, `1.5 KiB`, `12.0 MiB`. */
+export function size(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`
+  const power = Math.min(4, Math.floor(Math.log2(bytes) / 10))
+  return `${(bytes / 1024 ** power).toFixed(1)} ${['KiB', 'MiB', 'GiB', 'TiB'][power - 1]}`
+}
+
+/** ISO 8601 in UTC. */
+export function time(ms: number): string {
+  const date = new Date(ms)
+  return Number.isNaN(date.getTime()) ? `${ms} ms after 1970` : date.toISOString()
+}
+
+/** The deepest nesting that is shown, and the most bytes. */
+const DEPTH = 64
+const BYTES = 256
+
+/**
+ * A key or value of the default codec for a person: JSON as JSON.stringify writes it, and `5n`, `Date(…)`, `Map {…}`,
+ * `Set […]`, `<3 bytes 0102ff>` for what JSON has no words for.
+ */
+export function show(value: unknown, pretty = false): string {
+  return render(value, pretty, 0)
+}
+
+function render(value: unknown, pretty: boolean, depth: number): string {
+  if (typeof value === 'string') return harmless(JSON.stringify(value))
+  if (typeof value === 'bigint') return `${value}n`
+  if (Object.is(value, -0)) return '-0'
+  if (typeof value !== 'object' || value === null) return String(value)
+  if (value instanceof Uint8Array) return showBytes(value)
+  if (value instanceof Date) return `Date(${Number.isNaN(value.getTime()) ? 'invalid' : value.toISOString()})`
+  if (depth === DEPTH) return '…'
+  const inner = (v: unknown): string => render(v, pretty, depth + 1)
+  const pair = ([k, v]: [unknown, unknown]): string => `${inner(k)}:${pretty ? ' ' : ''}${inner(v)}`
+  if (Array.isArray(value)) return enclose('[', value.map(inner), ']', pretty, depth)
+  if (value instanceof Set) return enclose('Set [', Array.from(value, inner), ']', pretty, depth)
+  if (value instanceof Map) return enclose('Map {', Array.from(value, pair), '}', pretty, depth)
+  return enclose('{', Object.entries(value).map(pair), '}', pretty, depth)
+}
+
+function enclose(open: string, parts: string[], close: string, pretty: boolean, depth: number): string {
+  if (!pretty || parts.length === 0) return open + parts.join(',') + close
+  const indent = '  '.repeat(depth)
+  return `${open}\n${parts.map((part) => `${indent}  ${part}`).join(',\n')}\n${indent}${close}`
+}
+
+function showBytes(bytes: Uint8Array): string {
+  const hex = Buffer.from(bytes.subarray(0, BYTES)).toString('hex')
+  return `<${count(bytes.length)} ${bytes.length === 1 ? 'byte' : 'bytes'} ${hex}${bytes.length > BYTES ? '…' : ''}>`
+}

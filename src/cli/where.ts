@@ -1,0 +1,43 @@
+/** Finding the storage that a person names, and the store in it. */
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { nodeFs } from '../../adapters/node-fs/index.js'
+import { TidemarkError, invalid } from '../errors.js'
+import { checkLogPath } from '../manifest/names.js'
+import type { Storage } from '../storage/contract.js'
+
+/** The storage in a folder, which has to be there: nothing is made by looking. */
+export async function storageAt(where: string, cwd: string): Promise<Storage> {
+  const [, scheme] = /^([a-z][a-z0-9+.-]+):\/\//i.exec(where) ?? []
+  if (scheme) throw invalid(`${where}: this release reads folders only, not ${scheme}://; give the path of a folder.`)
+  const folder = resolve(cwd, where)
+  // What else can go wrong here, the adapter says better.
+  const found = await stat(folder).catch((error: NodeJS.ErrnoException) => error)
+  if (!(found instanceof Error)) {
+    if (!found.isDirectory()) throw invalid(`${where} is a file; give the folder that holds the store.`)
+  } else if (found.code === 'ENOENT' || found.code === 'ENOTDIR') {
+    throw new TidemarkError('NOT_FOUND', `There is no folder ${where}; check the path.`)
+  }
+  return nodeFs(folder)
+}
+
+/** The name of the one store in a storage. */
+export async function onlyStore(storage: Storage, where: string): Promise<string> {
+  const { paths } = await storage.logs('')
+  const names = [...new Set(paths.filter(isOfStore).map((path) => path.slice(0, path.indexOf('/'))))]
+  if (names.length > 1) {
+    throw invalid(`There are ${names.length} stores in ${where}: ${names.join(', ')}. Choose one with --store.`)
+  }
+  if (names.length === 0) throw new TidemarkError('NOT_FOUND', `There is no store in ${where}; check the path.`)
+  return names[0]!
+}
+
+/** Whether a log can be a store's; what an interrupted probe left behind is not. */
+function isOfStore(path: string): boolean {
+  try {
+    checkLogPath(path)
+    return true
+  } catch {
+    return false
+  }
+}

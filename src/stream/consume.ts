@@ -1,0 +1,272 @@
+/**
+ * The loop that takes the events of a source into the state of a store.
+ *
+ * - State, offsets and outputs of an event are committed together, between events: whatever is cut off, the store holds
+ *   exactly the effect of the events below the committed positions.
+ * - One event is in hand at a time, whatever the number of partitions. The next of its partition is asked for after it.
+ * - Whatever ends the run by an error drops what is uncommitted, so that state never runs ahead of offsets.
+ * - Nothing here waits for long without letting the program run: time is looked at every few events.
+ */
+import { invalid } from '../errors.js'
+import type { Key } from '../bytes/keys.js'
+import type { Offsets } from '../log/offsets.js'
+import { whole } from '../store/options.js'
+import { engineOf, type Engine, type Partition, type Store } from '../store/store.js'
+import { Outbox, type Sink } from './outbox.js'
+import { Positions } from './positions.js'
+import { Readers } from './readers.js'
+import type { Source, SourceEvent } from './source.js'
+import { States } from './states.js'
+
+/**
+ * Works an event off: reads and changes `state`, and may `emit` outputs. The next event comes when it has returned or
+ * resolved. It must not commit or discard by itself.
+ */
+export type Handler<V = unknown, O = unknown, K extends Key = Key, S = unknown> = (
+  event: SourceEvent<V>,
+  state: Partition<K, S>,
+  emit: (output: O) => void,
+) => unknown
+
+export interface ConsumeOptions<O = unknown> {
+  /** How long an event may stay uncommitted, in milliseconds; Infinity: for any time. Default: 1,000. */
+  readonly everyMs?: number | undefined
+  /** How many events are committed together at most; Infinity: any number. Default: 10,000. */
+  readonly everyEvents?: number | undefined
+  /** Where outputs go. Without it `emit` throws. */
+  readonly sink?: Sink<O> | undefined
+  /** Ends the run: the event in hand is finished and committed, and `consume` resolves. */
+  readonly signal?: AbortSignal | undefined
+  /** Called after each commit, and waited for; what it throws ends the run. */
+  readonly onProgress?: ((progress: Progress) => void | Promise<void>) | undefined
+}
+
+export interface ConsumeResult {
+  /** Events handled in this run; those that were skipped do not count. */
+  readonly events: number
+  /** Commits made by this run. */
+  readonly commits: number
+  /** The version of the store. */
+  readonly version: number
+}
+
+export interface Progress extends ConsumeResult {
+  /** The store's: those of all its sources. */
+  readonly offsets: Offsets
+}
+
+/** How long the loop may keep the thread from other tasks of the program, in milliseconds, and how often it looks. */
+const TURN_MS = 10
+const LOOK_EVENTS = 16
+/** Longer waits than timers take are no waits that anybody sees the end of: 24 days. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** Stores that a run is under way on. */
+const busy = new WeakSet<Engine>()
+
+/**
+ * Takes the events of `source` into `store` until the source ends or `signal` aborts; every event once, whatever crashes
+ * on the way: the next run goes on where the newest commit says.
+ *
+ *     await consume(store, source, async (event, state) => {
+ *       state.put(event.key, ((await state.get(event.key)) ?? 0) + 1)
+ *     })
+ *
+ * `state` is the store through one partition: partition i of a source with as many partitions as the store goes to
+ * `store.partition(i)`; otherwise the event's key decides, as it does in `store.put`, and events without a key go to
+ * partition 0. Commits are made by time or by count, whichever comes first, and at the end. What the caller had put
+ * before and not committed goes with the first commit. One store handle takes one `consume` at a time.
+ *
+ * Errors end the run, and what is uncommitted is dropped: those of the source, the handler and the sink come as they are;
+ * `INVALID_ARGUMENT` (an option, an offset, a second run on this store); those of `store.commit`, such as `FENCED`.
+ */
+export async function consume<V, O = unknown, K extends Key = Key, S = unknown>(
+  store: Store<K, S>,
+  source: Source<V>,
+  handler: Handler<V, O, K, S>,
+  options: ConsumeOptions<O> = {},
+): Promise<ConsumeResult> {
+  const engine = engineOf(store)
+  checkSource(source)
+  if (typeof handler !== 'function') throw invalid('consume: a handler function is expected.')
+  if (options.sink !== undefined && typeof options.sink.deliver !== 'function') {
+    throw invalid('sink: an object with a function deliver() is expected.')
+  }
+  if (busy.has(engine)) {
+    throw invalid(
+      `Store "${store.name}" is being consumed into already, and two runs would commit each other's half-done work; wait for the first, or open another store.`,
+    )
+  }
+  // Throws when this handle may not write.
+  engine.writable()
+  const run = new Run(store as unknown as Store, engine, source, handler as Handler<V, O>, options)
+  busy.add(engine)
+  try {
+    return await run.go()
+  } finally {
+    busy.delete(engine)
+  }
+}
+
+function checkSource(source: Source): void {
+  if (typeof source !== 'object' || source === null || typeof source.name !== 'string' || source.name === '') {
+    throw invalid('source: an object { name, partitions, read } is expected, its name a string that is not empty.')
+  }
+  if (typeof source.read !== 'function') throw invalid(`Source "${source.name}" has no function read().`)
+}
+
+class Run<V, O> {
+  readonly #store: Store
+  readonly #engine: Engine
+  readonly #source: Source<V>
+  readonly #handler: Handler<V, O>
+  readonly #options: ConsumeOptions<O>
+  readonly #everyMs: number
+  readonly #everyEvents: number
+  readonly #partitions: number
+  readonly #positions: Positions
+  readonly #readers: Readers
+  readonly #states: States
+  #events = 0
+  #commits = 0
+  #uncommitted = 0
+  /** The interval has passed since the first uncommitted event. */
+  #due = false
+  #cancelTimer = (): void => undefined
+  #looks = 0
+  #turnStart: number
+
+  constructor(store: Store, engine: Engine, source: Source<V>, handler: Handler<V, O>, options: ConsumeOptions<O>) {
+    this.#store = store
+    this.#engine = engine
+    this.#source = source
+    this.#handler = handler
+    this.#options = options
+    this.#everyMs = limit('everyMs', options.everyMs, 1000, 0)
+    // Without any time to wait, each event is due at once.
+    this.#everyEvents = this.#everyMs === 0 ? 1 : limit('everyEvents', options.everyEvents, 10_000, 1)
+    this.#partitions = whole('source.partitions', source.partitions, store.partitions, 1, 999_999_999)
+    this.#positions = new Positions(source.name, this.#partitions, engine.state.carried.offsets)
+    this.#states = new States(engine, this.#partitions)
+    this.#readers = new Readers(engine.options.clock)
+    this.#turnStart = engine.monotonic()
+  }
+
+  async go(): Promise<ConsumeResult> {
+    const { signal } = this.#options
+    const stop = new AbortController()
+    const onAbort = (): void => {
+      stop.abort(signal!.reason)
+      this.#readers.wake()
+    }
+    if (signal?.aborted) onAbort()
+    else signal?.addEventListener('abort', onAbort, { once: true })
+    const outbox = new Outbox(this.#engine, this.#options.sink)
+    try {
+      await outbox.open()
+      await outbox.deliver(this.#store.version)
+      if (!stop.signal.aborted) this.#startReading(stop.signal)
+      await this.#loop(outbox, stop.signal)
+      await this.#finish(outbox)
+    } catch (error) {
+      this.#cancelTimer()
+      this.#discard()
+      stop.abort(error)
+      await this.#readers.close().catch(() => undefined)
+      throw error
+    } finally {
+      outbox.close()
+      signal?.removeEventListener('abort', onAbort)
+    }
+    stop.abort()
+    await this.#readers.close()
+    return this.#result()
+  }
+
+  #startReading(signal: AbortSignal): void {
+    const partitions = this.#partitions
+    for (let i = 0; i < partitions; i++) {
+      this.#readers.add(i, this.#source.read(i, this.#positions.from(i), { signal, partitions }))
+    }
+  }
+
+  async #loop(outbox: Outbox<O>, signal: AbortSignal): Promise<void> {
+    const readers = this.#readers
+    const handler = this.#handler
+    const emit = (output: O): void => outbox.emit(output)
+    while (!signal.aborted) {
+      const reader = readers.take()
+      if (reader === undefined) {
+        if (readers.ended) break
+        await readers.wait()
+      } else {
+        const { partition } = reader
+        const event = reader.event as SourceEvent<V>
+        const next = this.#positions.after(partition, event)
+        if (next !== undefined) {
+          const done = handler(event, this.#states.of(partition, event.key), emit)
+          if (done !== undefined) await done
+          this.#positions.move(partition, next)
+          this.#events++
+          if (this.#uncommitted++ === 0) this.#startTimer()
+        }
+        readers.ask(reader)
+        if (++this.#looks >= LOOK_EVENTS) await this.#look()
+      }
+      if (this.#uncommitted >= this.#everyEvents || this.#due) await this.#commit(outbox)
+    }
+  }
+
+  /** Lets other tasks run when this one has run for long; timers and signals come through then. */
+  async #look(): Promise<void> {
+    this.#looks = 0
+    if (this.#engine.monotonic() - this.#turnStart < TURN_MS) return
+    await this.#engine.options.clock.pause()
+    this.#turnStart = this.#engine.monotonic()
+  }
+
+  #startTimer(): void {
+    if (this.#everyMs > LONGEST_TIMER_MS) return
+    const onTime = (): void => {
+      this.#due = true
+      this.#readers.wake()
+    }
+    this.#cancelTimer = this.#engine.options.clock.timer(this.#everyMs, onTime, { background: true })
+  }
+
+  async #commit(outbox: Outbox<O>): Promise<boolean> {
+    this.#cancelTimer()
+    this.#due = false
+    outbox.seal()
+    const { version } = await this.#store.commit({ offsets: this.#positions.take() })
+    this.#uncommitted = 0
+    this.#commits++
+    const delivered = await outbox.deliver(version)
+    await this.#options.onProgress?.({ ...this.#result(), offsets: this.#store.offsets })
+    return delivered
+  }
+
+  /** Commits what is left, and the deletion of what was delivered: the next run is not to deliver it again. */
+  async #finish(outbox: Outbox<O>): Promise<void> {
+    this.#cancelTimer()
+    const isDirty = this.#uncommitted > 0 || !this.#engine.writable().empty
+    if (isDirty && (await this.#commit(outbox))) await this.#commit(outbox)
+  }
+
+  #discard(): void {
+    try {
+      this.#engine.discard()
+    } catch {
+      // The store was closed meanwhile, which dropped it.
+    }
+  }
+
+  #result(): ConsumeResult {
+    return { events: this.#events, commits: this.#commits, version: this.#store.version }
+  }
+}
+
+/** A whole number of at least `min`, or Infinity for none. */
+function limit(name: string, given: number | undefined, fallback: number, min: number): number {
+  return given === Infinity ? given : whole(name, given, fallback, min)
+}

@@ -1,0 +1,100 @@
+/** A source of what is in memory, or comes from an iterable that gives the same from its start each time. */
+import { invalid } from '../errors.js'
+import { keyFunction, type KeyOf, type Source, type SourceEvent } from './source.js'
+
+export interface IterableOptions<V> {
+  /** A field of the values or a function of them. Default: events have no key. */
+  readonly key?: KeyOf<V> | undefined
+  /** The source's partition of a value. Default: all values are in one partition. */
+  readonly partition?: ((value: V, index: number) => number) | undefined
+  /** How many partitions the source has. Default: with `partition` as many as the store, without it one. */
+  readonly partitions?: number | undefined
+}
+
+/**
+ * A source of the values of `iterable`; the offset of a value is its index, counted over all partitions.
+ *
+ * A later run skips what was committed, so the iterable has to give the same values again, in the same order, and may
+ * give more: arrays, or objects with `[Symbol.iterator]` or `[Symbol.asyncIterator]`. With several partitions each one
+ * iterates on its own and picks its values; an iterator, which can be used once only, is then refused.
+ */
+export function fromIterable<V>(
+  name: string,
+  iterable: Iterable<V> | AsyncIterable<V>,
+  options: IterableOptions<V> = {},
+): Source<V> {
+  const { partition } = options
+  const partitions = options.partitions ?? (partition === undefined ? 1 : undefined)
+  const keyOf = keyFunction(options.key)
+  if (partition !== undefined && typeof partition !== 'function') throw invalid('partition: a function is expected.')
+  if (partition === undefined && partitions !== 1) {
+    throw invalid('partitions: give a function `partition` too, which says what belongs where.')
+  }
+  const isAsync = typeof (iterable as AsyncIterable<V> | undefined)?.[Symbol.asyncIterator] === 'function'
+  if (!isAsync && typeof (iterable as Iterable<V> | undefined)?.[Symbol.iterator] !== 'function') {
+    throw invalid(`fromIterable: an iterable is expected for source "${name}".`)
+  }
+
+  return {
+    name,
+    partitions,
+    read(number, from, context) {
+      if (context.partitions > 1 && typeof (iterable as Partial<Iterator<V>>).next === 'function') {
+        throw invalid(
+          `Source "${name}": an iterator can be read once, and ${context.partitions} partitions need one reading each; give an array.`,
+        )
+      }
+      if (from !== undefined && typeof from === 'string') {
+        throw invalid(`Source "${name}" has numbers as offsets, but the store holds the position "${from}".`)
+      }
+      const start = from === undefined ? 0 : Number(from)
+      const toEvent = (value: V, index: number): SourceEvent<V> | undefined => {
+        if (index < start) return undefined
+        if (partition !== undefined) {
+          const own = partition(value, index)
+          if (!Number.isInteger(own) || own < 0 || own >= context.partitions) {
+            throw invalid(
+              `Source "${name}": partition() gave ${String(own)} for value ${index}; a whole number from 0 to ${context.partitions - 1} is expected.`,
+            )
+          }
+          if (own !== number) return undefined
+        }
+        return { offset: index, key: keyOf?.(value), value }
+      }
+      if (isAsync) return eventsOfAsync(iterable as AsyncIterable<V>, toEvent)
+      return Array.isArray(iterable)
+        ? eventsOf(iterable, start, toEvent)
+        : eventsOf(iterable as Iterable<V>, 0, toEvent)
+    },
+  }
+}
+
+type ToEvent<V> = (value: V, index: number) => SourceEvent<V> | undefined
+
+function* eventsOf<V>(
+  values: Iterable<V> | readonly V[],
+  start: number,
+  toEvent: ToEvent<V>,
+): Generator<SourceEvent<V>> {
+  if (Array.isArray(values)) {
+    // By index: what was committed need not be walked through. The array may grow meanwhile.
+    for (let i = start; i < values.length; i++) {
+      const event = toEvent((values as readonly V[])[i]!, i)
+      if (event !== undefined) yield event
+    }
+    return
+  }
+  let index = 0
+  for (const value of values) {
+    const event = toEvent(value, index++)
+    if (event !== undefined) yield event
+  }
+}
+
+async function* eventsOfAsync<V>(values: AsyncIterable<V>, toEvent: ToEvent<V>): AsyncGenerator<SourceEvent<V>> {
+  let index = 0
+  for await (const value of values) {
+    const event = toEvent(value, index++)
+    if (event !== undefined) yield event
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * What handlers emit, kept in the store from the commit that holds its cause until it is delivered.
+ *
+ * - An output is stored in the same commit as the state and the offsets that it came with; what is not committed is never
+ *   delivered, and what is committed is delivered at least once, in order.
+ * - Ids count up over the whole life of the store. An output that is delivered again has the id that it had before.
+ * - Delivered outputs are deleted by the next commit: until then a crash has them delivered again.
+ */
+import { invalid } from '../errors.js'
+import { internalTable } from '../shard/slot.js'
+import type { Engine } from '../store/store.js'
+import { Table } from '../store/table.js'
+
+export interface Output<O = unknown> {
+  /** The same whenever this output is delivered again: a number that counts up over the life of the store, as text. */
+  readonly id: string
+  readonly value: O
+}
+
+export interface Sink<O = unknown> {
+  /**
+   * Takes outputs that are committed, in order. The next commit deletes them, so resolve only when they are safe. After
+   * a crash, or an error of this function, the same outputs come again in the next run, with the same ids.
+   */
+  deliver(outputs: readonly Output<O>[], context: { readonly version: number }): void | Promise<void>
+}
+
+/** Beside the outputs, which have numbers as keys. */
+const NEXT_ID = 'next'
+
+export class Outbox<O> {
+  readonly #engine: Engine
+  readonly #sink: Sink<O> | undefined
+  readonly #table: Table
+  #nextId = 1
+  #waiting: Output<O>[] = []
+  #closed = false
+
+  constructor(engine: Engine, sink: Sink<O> | undefined) {
+    this.#engine = engine
+    this.#sink = sink
+    this.#table = new Table(engine, engine.specFor('outbox', internalTable('outbox'), {}), 0)
+  }
+
+  /** Loads what an earlier run left undelivered; `deliver` delivers it. */
+  async open(): Promise<void> {
+    if (this.#sink === undefined) return
+    this.#nextId = ((await this.#table.get(NEXT_ID)) as number | undefined) ?? 1
+    for await (const [id, value] of this.#table.entries({ lt: this.#nextId })) {
+      this.#waiting.push({ id: String(id), value: value as O })
+    }
+  }
+
+  emit(output: O): void {
+    if (this.#sink === undefined) throw invalid('emit: consume() was given no sink to deliver outputs to.')
+    if (this.#closed) throw invalid('emit: the run has ended; emit before the handler resolves.')
+    this.#table.put(this.#nextId, output)
+    this.#waiting.push({ id: String(this.#nextId++), value: output })
+  }
+
+  /** Nothing may be emitted any more. */
+  close(): void {
+    this.#closed = true
+  }
+
+  /** Call it before each commit. */
+  seal(): void {
+    if (this.#waiting.length > 0) this.#table.put(NEXT_ID, this.#nextId)
+  }
+
+  /**
+   * Hands over what is committed, and buffers its deletion. True when there was something. Errors: those of the sink, as
+   * they are.
+   */
+  async deliver(version: number): Promise<boolean> {
+    if (this.#waiting.length === 0) return false
+    // What power loss could take back, and number anew, must not be seen outside.
+    if (this.#engine.options.durability === 'relaxed') await this.#engine.shard.log.log.sync()
+    await this.#sink!.deliver(this.#waiting, { version })
+    this.#table.deleteRange({ lt: this.#nextId })
+    this.#waiting = []
+    return true
+  }
+}

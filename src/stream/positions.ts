@@ -1,0 +1,73 @@
+/**
+ * How far each partition of one source has been read. What was handled moves `next`; a commit writes what has moved.
+ * An event whose offset lies below its partition's `next` was handled before, in this run or an earlier one.
+ */
+import { invalid } from '../errors.js'
+import type { OffsetMap, Offsets, Position } from '../log/offsets.js'
+import type { SourceEvent } from './source.js'
+
+export class Positions {
+  readonly #source: string
+  /** The store holds one position for this source, not one per partition, and goes on doing so. */
+  readonly #single: boolean
+  readonly #next: (Position | undefined)[]
+  readonly #moved = new Set<number>()
+
+  constructor(source: string, partitions: number, committed: OffsetMap) {
+    const known = committed.get(source)
+    this.#source = source
+    this.#single = known?.has(undefined) ?? false
+    if (this.#single && partitions > 1) {
+      throw invalid(
+        `Source "${source}" has ${partitions} partitions, but the store holds one position for the whole of it; give the source another name, or commit its position per partition with force.`,
+      )
+    }
+    this.#next = Array.from({ length: partitions }, (_, i) => known?.get(this.#single ? undefined : i))
+  }
+
+  /** Where to read from; `undefined` at first. */
+  from(partition: number): Position | undefined {
+    return this.#next[partition]
+  }
+
+  /** The position after `event`, or `undefined` when it was handled before. */
+  after(partition: number, event: SourceEvent): Position | undefined {
+    const { offset } = event
+    const reached = this.#next[partition]
+    if (reached !== undefined && isBelow(offset, reached)) return undefined
+    const next = event.next ?? this.#following(offset)
+    const fine = typeof next === 'string' || typeof next === 'bigint' || Number.isFinite(next)
+    if (!fine || (typeof offset !== 'string' && typeof next !== 'string' && next <= offset)) {
+      throw invalid(`Source "${this.#source}": after offset ${offset} comes a larger position, not ${String(next)}.`)
+    }
+    return next
+  }
+
+  #following(offset: Position): Position {
+    if (typeof offset === 'number') return offset + 1
+    if (typeof offset === 'bigint') return offset + 1n
+    const given = typeof offset === 'string' ? `The offset "${offset}" is a string` : 'An event has no offset'
+    throw invalid(
+      `Source "${this.#source}": ${given}; each event needs a number or bigint as offset, or a string with \`next\`.`,
+    )
+  }
+
+  /** Call it when the effect of the event before `next` is in the buffer. */
+  move(partition: number, next: Position): void {
+    this.#next[partition] = next
+    this.#moved.add(partition)
+  }
+
+  /** What a commit has to write; `undefined` when nothing has moved since the last one. */
+  take(): Offsets | undefined {
+    if (this.#moved.size === 0) return undefined
+    const moved = Object.fromEntries(Array.from(this.#moved, (partition) => [partition, this.#next[partition]!]))
+    this.#moved.clear()
+    return { [this.#source]: this.#single ? this.#next[0]! : moved }
+  }
+}
+
+/** Strings have no order here: nothing is below or above them. */
+function isBelow(offset: Position, reached: Position): boolean {
+  return typeof offset !== 'string' && typeof reached !== 'string' && offset < reached
+}

@@ -1,0 +1,140 @@
+/**
+ * The partitions of a source, read side by side. Each has at most one `next()` under way and, once that is answered, one
+ * result waiting here; the next one is asked for only when that one has been worked off. Results are taken in the order
+ * in which they came, so that a busy partition does not hold up the others, and the order within a partition is kept.
+ */
+import type { Clock } from '../clock.js'
+import { invalid } from '../errors.js'
+import type { SourceEvent } from './source.js'
+
+/** How long a source may take to close while it still owes an answer, in milliseconds. */
+const CLOSE_MS = 1000
+
+type Result = IteratorResult<SourceEvent>
+
+class Reader {
+  /** The event that waits here or is in hand. */
+  event: SourceEvent | undefined
+  error: { readonly cause: unknown } | undefined
+  done = false
+  asking = false
+  readonly iterator: AsyncIterator<SourceEvent> | Iterator<SourceEvent>
+
+  constructor(
+    readonly partition: number,
+    iterable: AsyncIterable<SourceEvent> | Iterable<SourceEvent>,
+  ) {
+    const made =
+      (iterable as AsyncIterable<SourceEvent>)?.[Symbol.asyncIterator]?.() ??
+      (iterable as Iterable<SourceEvent>)?.[Symbol.iterator]?.()
+    if (made === undefined) throw invalid(`source.read: an async iterable is expected for partition ${partition}.`)
+    this.iterator = made
+  }
+}
+
+export type { Reader }
+
+export class Readers {
+  readonly #clock: Clock
+  readonly #all: Reader[] = []
+  readonly #ready: Reader[] = []
+  #open = 0
+  #wake: (() => void) | undefined
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  add(partition: number, iterable: AsyncIterable<SourceEvent> | Iterable<SourceEvent>): void {
+    const reader = new Reader(partition, iterable)
+    this.#all.push(reader)
+    this.#open++
+    this.ask(reader)
+  }
+
+  /** True when every partition has come to its end. */
+  get ended(): boolean {
+    return this.#open === 0
+  }
+
+  /** A reader with its event, or `undefined` when none has one now. Throws the error of a source. */
+  take(): Reader | undefined {
+    for (;;) {
+      const reader = this.#ready.shift()
+      if (reader === undefined) return undefined
+      if (reader.error) throw reader.error.cause
+      if (!reader.done) return reader
+      this.#open--
+    }
+  }
+
+  /** Asks for the next event; the former one is done with. */
+  ask(reader: Reader): void {
+    reader.event = undefined
+    let answer: Result | Promise<Result>
+    try {
+      answer = reader.iterator.next()
+    } catch (cause) {
+      this.#fail(reader, cause)
+      return
+    }
+    if (typeof (answer as Promise<Result>).then !== 'function') {
+      this.#arrive(reader, answer as Result)
+      return
+    }
+    reader.asking = true
+    ;(answer as Promise<Result>).then(
+      (result) => this.#arrive(reader, result),
+      (cause: unknown) => this.#fail(reader, cause),
+    )
+  }
+
+  #arrive(reader: Reader, result: Result): void {
+    reader.asking = false
+    if (result.done) reader.done = true
+    else reader.event = result.value
+    this.#ready.push(reader)
+    this.wake()
+  }
+
+  #fail(reader: Reader, cause: unknown): void {
+    reader.asking = false
+    reader.done = true
+    reader.error = { cause }
+    this.#ready.push(reader)
+    this.wake()
+  }
+
+  /** Resolves when something arrives, or at `wake()`. Call it only when `take()` had nothing. */
+  wait(): Promise<void> {
+    return new Promise((resolve) => (this.#wake = resolve))
+  }
+
+  wake(): void {
+    this.#wake?.()
+    this.#wake = undefined
+  }
+
+  /**
+   * Closes every iterator that has not ended. One that still owes an answer may be unable to close before it has given
+   * it, so that it is waited for only so long.
+   */
+  async close(): Promise<void> {
+    const open = this.#all.filter(({ done }) => !done)
+    const idle = open.filter(({ asking }) => !asking)
+    const asking = open.filter((reader) => reader.asking)
+    const closing = (readers: readonly Reader[]): Promise<unknown>[] =>
+      readers.map(async ({ iterator }) => iterator.return?.())
+    const late = closing(asking)
+    for (const promise of late) promise.catch(() => undefined)
+    await Promise.all([...closing(idle), this.#within(CLOSE_MS, Promise.allSettled(late), late.length)])
+  }
+
+  async #within(ms: number, promise: Promise<unknown>, count: number): Promise<void> {
+    if (count === 0) return
+    let cancel = (): void => undefined
+    const timeout = new Promise<void>((resolve) => (cancel = this.#clock.timer(ms, resolve)))
+    await Promise.race([promise, timeout])
+    cancel()
+  }
+}

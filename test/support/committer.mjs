@@ -1,0 +1,49 @@
+// A process that commits without pause and reports each version once it is acknowledged: `node committer.mjs <folder> <mode>`.
+// Plain JavaScript on the built package, as a user's program would be. Lines on standard output are written synchronously.
+import { writeSync } from 'node:fs'
+import { isTidemarkError, openStore } from 'tidemark'
+import { nodeFs } from 'tidemark/node-fs'
+
+const [folder, mode, id = ''] = process.argv.slice(2)
+const report = (line) => writeSync(1, `${line}\n`)
+const open = async () => {
+  for (;;) {
+    try {
+      return await openStore({ storage: nodeFs(folder), name: 'killed', checkpoint: { entries: 8 } })
+    } catch (error) {
+      // Rivals that open at the same moment may be told to try again.
+      if (!isTidemarkError(error) || (error.code !== 'CONFLICT' && error.code !== 'UNKNOWN_OUTCOME')) throw error
+    }
+  }
+}
+
+let store = await open()
+report(`opened ${store.offsets.i ?? 0} ${store.version}`)
+
+if (mode === 'alone') {
+  for (let i = (store.offsets.i ?? 0) + 1; ; i++) {
+    store.put(`k${i % 50}`, { i })
+    store.put(['last', i % 3], i)
+    const { version } = await store.commit({ offsets: { i } })
+    report(`committed ${i} ${version}`)
+  }
+} else {
+  // Rivals: each commits until another one takes the store over, rests a little, and takes it back.
+  let i = 0
+  const end = Date.now() + Number(mode)
+  while (Date.now() < end) {
+    const label = `${id} ${++i}`
+    try {
+      store.put(id, i)
+      const { version } = await store.commit({ label })
+      report(`committed ${version} ${label}`)
+    } catch (error) {
+      if (!isTidemarkError(error) || (error.code !== 'FENCED' && error.code !== 'UNKNOWN_OUTCOME')) throw error
+      report(`${error.code} ${label}`)
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 60))
+      await store.close()
+      store = await open()
+    }
+  }
+  await store.close()
+}
