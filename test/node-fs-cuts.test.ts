@@ -115,7 +115,12 @@ const former = new Map([1, 2, 3].map((n) => [n, `former ${n}`]))
 const newNotes = (durable: number): LogNotes => ({ committed: new Map(former), lost: [], durable, sent: 0 })
 
 /** Sends a body that is sent only once. */
-async function write(notes: LogNotes, n: number, who: string, send: (bytes: Uint8Array) => Promise<Outcome>): Promise<string> {
+async function write(
+  notes: LogNotes,
+  n: number,
+  who: string,
+  send: (bytes: Uint8Array) => Promise<Outcome>,
+): Promise<string> {
   const body = `${who} ${n}, sent ${++notes.sent} ${'x'.repeat(40)}`
   const answer = await typed(send(text(body)))
   if (answer?.outcome === 'committed') {

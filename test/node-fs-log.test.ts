@@ -53,7 +53,11 @@ async function entries(log = openLog()): Promise<(string | undefined)[]> {
 }
 
 const names = (): Promise<readonly string[]> => disk.process().names(FOLDER)
-const logFile = async (): Promise<string> => `${FOLDER}/${(await names()).filter((name) => name.startsWith('log.')).sort().at(-1)!}`
+const logFile = async (): Promise<string> =>
+  `${FOLDER}/${(await names())
+    .filter((name) => name.startsWith('log.'))
+    .sort()
+    .at(-1)!}`
 const expected = (to: number): string[] => Array.from({ length: to }, (_, i) => `entry ${i + 1}`)
 
 describe('format', () => {
@@ -93,7 +97,10 @@ describe('format', () => {
     newer[4] = 9
     new DataView(newer.buffer).setUint32(12, crc32c(newer.subarray(0, 12)), true)
     disk.damage(path, () => newer)
-    await expect(openLog().read(1)).rejects.toMatchObject({ code: 'UNSUPPORTED_FORMAT', message: expect.stringMatching('format 9') })
+    await expect(openLog().read(1)).rejects.toMatchObject({
+      code: 'UNSUPPORTED_FORMAT',
+      message: expect.stringMatching('format 9'),
+    })
     for (const at of [0, 4, 6, 12, 20, 40, 57]) {
       disk.damage(path, () => whole.map((byte, i) => (i === at ? byte ^ 1 : byte)))
       await expect(openLog().read(1), `byte ${at}`).rejects.toMatchObject({ code: 'CORRUPT' })
@@ -289,7 +296,13 @@ describe('followers', () => {
     await fill(openLog(), 12)
     const follower = openLog()
     const found = await Promise.all(Array.from({ length: 16 }, (_, i) => follower.read(i + 1)))
-    expect(found.map(({ bytes }) => string(bytes))).toEqual([...expected(12), undefined, undefined, undefined, undefined])
+    expect(found.map(({ bytes }) => string(bytes))).toEqual([
+      ...expected(12),
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ])
   })
 })
 

@@ -54,7 +54,10 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
       const bytes = await readFile(fs, place(generation))
       if (bytes) return { generation, bytes: bytes.length === 0 ? undefined : bytes }
     }
-    throw new TidemarkError('STORAGE_UNAVAILABLE', `${root.place(path)} was replaced faster than it could be read. Try again.`)
+    throw new TidemarkError(
+      'STORAGE_UNAVAILABLE',
+      `${root.place(path)} was replaced faster than it could be read. Try again.`,
+    )
   }
 
   /** Makes `generation`, which nobody may have made before. Throws only when it surely made nothing. */

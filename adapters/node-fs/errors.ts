@@ -24,23 +24,33 @@ export function fileError(error: unknown, doing: string, path: string): Tidemark
     case 'ENOSPC':
     case 'EDQUOT':
     case 'EFBIG':
-      return new TidemarkError('QUOTA', `${what}: no space is left for it. Free some space and try again.`, { cause: error })
+      return new TidemarkError('QUOTA', `${what}: no space is left for it. Free some space and try again.`, {
+        cause: error,
+      })
     case 'EROFS':
       return unavailable(`${what}: the file system is mounted read-only. Mount it for writing, or open as a follower.`)
     case 'EACCES':
     case 'EPERM':
-      return unavailable(`${what}: this process lacks the permission. Give its user read and write access to the folder.`)
+      return unavailable(
+        `${what}: this process lacks the permission. Give its user read and write access to the folder.`,
+      )
     case 'EMFILE':
     case 'ENFILE':
       return unavailable(`${what}: too many files are open. Close some, or raise the limit (ulimit -n).`, true)
     case 'ENOTDIR':
-      return new TidemarkError('INVALID_ARGUMENT', `${what}: a part of that path is a file, not a folder.`, { cause: error })
+      return new TidemarkError('INVALID_ARGUMENT', `${what}: a part of that path is a file, not a folder.`, {
+        cause: error,
+      })
     case 'EISDIR':
       return new TidemarkError('INVALID_ARGUMENT', `${what}: there is a folder of that name.`, { cause: error })
     case 'ENAMETOOLONG':
-      return new TidemarkError('INVALID_ARGUMENT', `${what}: the name is too long for this file system.`, { cause: error })
+      return new TidemarkError('INVALID_ARGUMENT', `${what}: the name is too long for this file system.`, {
+        cause: error,
+      })
     case 'ELOOP':
-      return new TidemarkError('STORAGE_UNSAFE', `${what}: it is a symbolic link, which is not followed here.`, { cause: error })
+      return new TidemarkError('STORAGE_UNSAFE', `${what}: it is a symbolic link, which is not followed here.`, {
+        cause: error,
+      })
     default:
       return unavailable(`${what}. Try again; if it stays, look at the disk and the system's log.`, true)
   }
@@ -55,7 +65,9 @@ export function linkError(error: unknown, path: string): TidemarkError {
   const code = errno(error)
   if (code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'ENOSYS') {
     const message = `The file system of ${path} has no hard links (${code}), which creating a name only once needs here.`
-    return new TidemarkError('STORAGE_UNSAFE', `${message} Use a folder on a local file system that has them.`, { cause: error })
+    return new TidemarkError('STORAGE_UNSAFE', `${message} Use a folder on a local file system that has them.`, {
+      cause: error,
+    })
   }
   return fileError(error, 'name', path)
 }
@@ -67,7 +79,9 @@ export function isRefusal(error: unknown): boolean {
 }
 
 const REFUSALS = new Set(
-  'ENOSPC EDQUOT EROFS EACCES EPERM EMFILE ENFILE ENOENT EEXIST ENOTDIR EISDIR ENOTSUP EOPNOTSUPP ENOSYS EXDEV'.split(' '),
+  'ENOSPC EDQUOT EROFS EACCES EPERM EMFILE ENFILE ENOENT EEXIST ENOTDIR EISDIR ENOTSUP EOPNOTSUPP ENOSYS EXDEV'.split(
+    ' ',
+  ),
 )
 
 /** Runs `act`; what it throws of the file system becomes a `TidemarkError`. */

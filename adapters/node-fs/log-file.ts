@@ -70,7 +70,8 @@ export class LogFile {
     let file: LogFile | undefined
     try {
       const header = decodeHeader(await readUpTo(directory.fs, fd, 0, HEADER), path)
-      if (logFileName(header) !== name) throw corrupt(`The log file ${path} is damaged: its header belongs to another name.`)
+      if (logFileName(header) !== name)
+        throw corrupt(`The log file ${path} is damaged: its header belongs to another name.`)
       file = new LogFile(directory, header, keep ? fd : undefined)
       return file
     } finally {
@@ -191,7 +192,7 @@ export class LogFile {
   async #isClaimedAhead(fd: number): Promise<boolean> {
     const missing = this.last + 1
     const { size } = await this.#fs.stat(fd)
-    for (let at = this.#end + 8; at + RECORD_HEAD <= size; ) {
+    for (let at = this.#end + 8; at + RECORD_HEAD <= size;) {
       const bytes = await readUpTo(this.#fs, fd, at, FIRST_CHUNK)
       const ends = bytes.length - RECORD_HEAD
       if (ends < 0) return false

@@ -75,9 +75,11 @@ export function encodeHeader({ id, g, seq, first }: LogFileHeader): Uint8Array {
 
 /** Throws `CORRUPT` when the bytes are damaged and `UNSUPPORTED_FORMAT` when a newer release wrote them. */
 export function decodeHeader(bytes: Uint8Array, path: string): LogFileHeader {
-  if (bytes.length < HEADER) throw corrupt(`The log file ${path} is damaged: only ${bytes.length} bytes of its header are left.`)
+  if (bytes.length < HEADER)
+    throw corrupt(`The log file ${path} is damaged: only ${bytes.length} bytes of its header are left.`)
   const view = viewOf(bytes)
-  if (view.getUint32(0, true) !== MAGIC) throw corrupt(`The log file ${path} is damaged: it does not begin as a Tidemark object.`)
+  if (view.getUint32(0, true) !== MAGIC)
+    throw corrupt(`The log file ${path} is damaged: it does not begin as a Tidemark object.`)
   if (view.getUint32(12, true) !== crc32c(bytes.subarray(0, 12))) {
     throw corrupt(`The log file ${path} is damaged: the checksum of its header does not match.`)
   }

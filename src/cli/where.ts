@@ -24,7 +24,7 @@ export async function storageAt(where: string, cwd: string): Promise<Storage> {
 /** The name of the one store in a storage. */
 export async function onlyStore(storage: Storage, where: string): Promise<string> {
   const { paths } = await storage.logs('')
-  const names = [...new Set(paths.filter(isOfStore).map((path) => path.slice(0, path.indexOf('/'))))]
+  const names = [...new Set(paths.filter(isOfStore).map((path) => path.slice(0, path.indexOf('/'))))].sort()
   if (names.length > 1) {
     throw invalid(`There are ${names.length} stores in ${where}: ${names.join(', ')}. Choose one with --store.`)
   }

@@ -1,5 +1,5 @@
 /** The reads and writes of one table: of the whole store, or seen through one partition. */
-import { hashMapKey, decodeKey, encodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
+import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
 import { TidemarkError, invalid } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
 import { Cell, LayerRecord, type Layer } from '../shard/layer.js'

@@ -46,7 +46,10 @@ export interface CutScenario<Notes> {
  * Runs the scenario once for each call of the file system and each way to cut it there, and verifies what is left after
  * the end of the process and after power losses of different luck. Errors do not end the process: it goes on after them.
  */
-export async function cutEverywhere<Notes>(scenario: CutScenario<Notes>, luck = 4): Promise<{ points: number; runs: number }> {
+export async function cutEverywhere<Notes>(
+  scenario: CutScenario<Notes>,
+  luck = 4,
+): Promise<{ points: number; runs: number }> {
   const { steps } = await cut(scenario, -1, 'never-sent', 0)
   let runs = 0
   for (let at = 0; at < steps; at++) {
@@ -58,7 +61,12 @@ export async function cutEverywhere<Notes>(scenario: CutScenario<Notes>, luck = 
 }
 
 /** `seed` 0: the processes end, the machine goes on. */
-async function cut<Notes>(scenario: CutScenario<Notes>, at: number, way: Way, seed: number): Promise<{ steps: number }> {
+async function cut<Notes>(
+  scenario: CutScenario<Notes>,
+  at: number,
+  way: Way,
+  seed: number,
+): Promise<{ steps: number }> {
   const disk = new ModelFs()
   await scenario.prepare?.(disk)
   let steps = 0
@@ -110,7 +118,8 @@ export class Interleaving {
   }
 
   forget(owner: string): void {
-    for (let i = this.#waiting.length - 1; i >= 0; i--) if (this.#waiting[i]!.owner === owner) this.#waiting.splice(i, 1)
+    for (let i = this.#waiting.length - 1; i >= 0; i--)
+      if (this.#waiting[i]!.owner === owner) this.#waiting.splice(i, 1)
   }
 
   /** Runs until `isOver`, `limit` steps at most. `each` is called between steps. */

@@ -97,7 +97,7 @@ export async function simulate(seed: number, switches: Partial<LogRules> = {}): 
 
     async function follow(): Promise<void> {
       const log = storage.log(LOG)
-      for (let n = 1, misses = 0; misses < 25; ) {
+      for (let n = 1, misses = 0; misses < 25;) {
         const found = await typed(log.read(n))
         if (found?.bytes) see(n, string(found.bytes))
         if (found?.bytes || n <= told.trim) n++
@@ -186,7 +186,8 @@ async function compare(disk: ModelFs, rules: LogRules, told: Told, lies: boolean
   const bodies = new Set(history.values())
   if (bodies.size !== history.size) throw new Error('an entry is there twice')
   for (const [n, body] of told.committed) {
-    if (n > told.trim && history.get(n) !== body) throw new Error(`${n} was acknowledged as ${body}, is ${history.get(n)}`)
+    if (n > told.trim && history.get(n) !== body)
+      throw new Error(`${n} was acknowledged as ${body}, is ${history.get(n)}`)
   }
   for (const body of told.lost) if (bodies.has(body)) throw new Error(`${body} was lost and is in the history`)
   for (const [n, body] of told.seen) {

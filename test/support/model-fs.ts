@@ -109,7 +109,12 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
   let steps = 0
   let alive = true
 
-  async function step<T>(call: keyof FileSystem, path: string, act: (atMost: number) => T, failed?: () => void): Promise<T> {
+  async function step<T>(
+    call: keyof FileSystem,
+    path: string,
+    act: (atMost: number) => T,
+    failed?: () => void,
+  ): Promise<T> {
     if (!alive) return never
     const verdict = await onStep?.({ index: steps++, call, path })
     if (!alive || verdict === 'never-sent') return never

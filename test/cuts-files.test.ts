@@ -1,0 +1,65 @@
+import { describe, expect, test } from 'vitest'
+import type { Storage } from 'tidemark'
+import { memory } from 'tidemark/memory'
+import { cuts, WAYS, type Decide, type Way, type World } from 'tidemark/testing'
+import { fileStorage } from '../adapters/node-fs/storage.js'
+import type { Method } from '../src/storage/intercept.js'
+import { probe } from '../src/storage/probe.js'
+import { advance, hastyClock, open, persist, verifyHistory, type Acknowledged } from './support/history.js'
+import { ModelFs, type Verdict } from './support/model-fs.js'
+
+const LAST = 12
+
+/** Opens, commits, folds, closes, opens again and goes on. */
+async function life(storage: Storage, acknowledged: Acknowledged[]): Promise<void> {
+  const store = await persist(() => open(storage))
+  await advance(store, 7, acknowledged)
+  await persist(() => store.checkpoint())
+  await store.close()
+  const again = await persist(() => open(storage))
+  await advance(again, LAST, acknowledged)
+  await persist(() => again.close())
+}
+
+const VERDICTS: Record<Way, Verdict> = {
+  'never-sent': 'never-sent',
+  'reply-lost': 'reply-lost',
+  'error-before': { before: 'EIO' },
+  'error-after': { after: 'EIO' },
+}
+
+/** A disk whose calls are asked about; `lose` says what becomes of it when the process is gone. */
+function worldOf(lose: (disk: ModelFs) => ModelFs): (decide: Decide) => Promise<World> {
+  return async (decide) => {
+    const disk = new ModelFs()
+    const fs = disk.process({
+      onStep({ call, path, index }) {
+        const fault = decide({ index, target: 'storage', method: call as Method, path })
+        return fault === undefined ? undefined : VERDICTS[fault as Way]
+      },
+    })
+    const storage = fileStorage(fs, '/disk', hastyClock)
+    // The probe is cut in a test of its own; here every cut is in the life of the store.
+    await probe(memory(), 'history/0', hastyClock, storage)
+    return { storage, reopen: () => fileStorage(lose(disk).process(), '/disk', hastyClock) }
+  }
+}
+
+describe('a store on nodeFs() over a disk that loses what was not synced, cut at every file system call in four ways', () => {
+  let seed = 1
+  test.each<[string, readonly Way[], (disk: ModelFs) => ModelFs]>([
+    ['power loss', WAYS, (disk) => disk.crash({ seed: seed++ })],
+    // What errors do is seen above; without a power loss only the end of the process differs.
+    ['the end of the process', ['never-sent', 'reply-lost'], (disk) => disk.kill()],
+  ])('loses nothing acknowledged by %s, shows one version whole, and goes on', async (what, ways, lose) => {
+    const result = await cuts<Acknowledged>({
+      ways,
+      makeWorld: worldOf(lose),
+      scenario: life,
+      verify: (storage, acknowledged) => verifyHistory(storage, acknowledged, LAST),
+    })
+    console.log(`cut points on nodeFs(), ${what}: ${result.points}, runs: ${result.runs}, missed: ${result.missed}`)
+    expect(result.points).toBeGreaterThan(100)
+    expect(result.missed).toBe(0)
+  })
+})
