@@ -157,7 +157,8 @@ function fromTagged(tag: string, content: unknown): unknown {
       if (typeof content === 'string' && /^-?\d+$/.test(content)) return BigInt(content)
       break
     case '$number':
-      if (content === 'NaN' || content === 'Infinity' || content === '-Infinity' || content === '-0') return Number(content)
+      if (content === 'NaN' || content === 'Infinity' || content === '-Infinity' || content === '-0')
+        return Number(content)
       break
     case '$undefined':
       return undefined

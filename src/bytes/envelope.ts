@@ -50,7 +50,9 @@ export function seal(kind: ObjectKind, body: Uint8Array): Uint8Array {
 export function unseal(kind: ObjectKind, bytes: Uint8Array, what: string): Uint8Array {
   const length = unsealHead(kind, bytes, what)
   if (bytes.length !== ENVELOPE_HEAD + length + ENVELOPE_TAIL) {
-    throw corrupt(`${what} is damaged: it has ${bytes.length} bytes, its header says ${ENVELOPE_HEAD + length + ENVELOPE_TAIL}.`)
+    throw corrupt(
+      `${what} is damaged: it has ${bytes.length} bytes, its header says ${ENVELOPE_HEAD + length + ENVELOPE_TAIL}.`,
+    )
   }
   const body = bytes.subarray(ENVELOPE_HEAD, ENVELOPE_HEAD + length)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

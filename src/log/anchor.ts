@@ -37,7 +37,13 @@ export function encodeAnchor(value: AnchorValue): Uint8Array {
 
 export function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {
   const r = new ByteReader(unseal('anchor', bytes, what), what)
-  const value = { logId: r.raw(ID_BYTES), trim: r.varint(), manifestAt: r.varint(), covers: r.varint(), time: r.varint() }
+  const value = {
+    logId: r.raw(ID_BYTES),
+    trim: r.varint(),
+    manifestAt: r.varint(),
+    covers: r.varint(),
+    time: r.varint(),
+  }
   if (value.manifestAt <= value.covers) r.fail('a manifest that covers its own entry')
   r.end()
   return value
@@ -69,7 +75,8 @@ export async function raiseAnchor(
     const found = await readAnchor(anchor, what, options)
     const target = found.value ? laterAnchor(found.value, wanted) : wanted
     if (target === undefined) return undefined
-    if (found.value && found.value.trim === target.trim && found.value.manifestAt >= target.manifestAt) return found.value
+    if (found.value && found.value.trim === target.trim && found.value.manifestAt >= target.manifestAt)
+      return found.value
     const { outcome } = await anchor.swap(found.token, encodeAnchor(target), target.trim, options)
     if (outcome === 'committed') return target
   }

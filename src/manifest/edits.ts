@@ -30,7 +30,12 @@ export function applyEdit(manifest: Manifest, edit: Edit): Manifest | undefined 
     // A reset or another fold in between has moved what the fold began at.
     if (manifest.covers !== edit.from) return undefined
     const codecs = new Map([...manifest.codecs, ...edit.codecs])
-    return { ...manifest, covers: edit.covers, codecs, runs: edit.run.length ? [...manifest.runs, edit.run] : manifest.runs }
+    return {
+      ...manifest,
+      covers: edit.covers,
+      codecs,
+      runs: edit.run.length ? [...manifest.runs, edit.run] : manifest.runs,
+    }
   }
   const first = manifest.runs.findIndex((run) => sameRun(run, edit.inputs[0]!))
   if (first < 0 || !edit.inputs.every((input, i) => sameRun(manifest.runs[first + i], input))) return undefined

@@ -115,7 +115,16 @@ function writeRun(w: ByteWriter, run: Run, foreign: readonly string[]): void {
     w.raw(s.id)
     w.varint(foreign.indexOf(s.log) + 1)
     w.u8(s.clip ? REF_FLAG_CLIPPED : 0)
-    for (const n of [s.length, s.indexLength, s.filterLength, s.rawBytes, s.records, s.tombstones, s.ranges, s.expires]) {
+    for (const n of [
+      s.length,
+      s.indexLength,
+      s.filterLength,
+      s.rawBytes,
+      s.records,
+      s.tombstones,
+      s.ranges,
+      s.expires,
+    ]) {
       w.varint(n)
     }
     w.raw(s.hash)

@@ -10,7 +10,9 @@ export const SHARD = 0
 /** Throws `INVALID_ARGUMENT` unless `name` can be a store's. */
 export function checkStoreName(name: unknown): asserts name is string {
   if (typeof name !== 'string' || !STORE_NAME.test(name) || name === '.' || name === '..') {
-    throw invalid(`name: ${JSON.stringify(name)} is no store name; use 1 to 64 characters of a-z, 0-9, ".", "_" and "-".`)
+    throw invalid(
+      `name: ${JSON.stringify(name)} is no store name; use 1 to 64 characters of a-z, 0-9, ".", "_" and "-".`,
+    )
   }
 }
 
@@ -40,8 +42,10 @@ export function segmentName(log: string, id: Uint8Array): string {
 /** Log paths in manifests come from storage: one that could lead elsewhere is refused. */
 export function checkLogPath(path: string): string {
   const parts = path.split('/')
-  const fine = parts.length === 3 && STORE_NAME.test(parts[0]!) && /^\d{1,6}$/.test(parts[1]!) && /^[0-9a-f]{32}$/.test(parts[2]!)
-  if (!fine || parts[0] === '.' || parts[0] === '..') throw corrupt('A manifest names a log path that no store can have.')
+  const fine =
+    parts.length === 3 && STORE_NAME.test(parts[0]!) && /^\d{1,6}$/.test(parts[1]!) && /^[0-9a-f]{32}$/.test(parts[2]!)
+  if (!fine || parts[0] === '.' || parts[0] === '..')
+    throw corrupt('A manifest names a log path that no store can have.')
   return path
 }
 

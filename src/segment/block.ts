@@ -136,7 +136,8 @@ function unpackPayload(body: Uint8Array, rawLength: number, what: string): Uint8
   const payload = body.subarray(1)
   if (rawLength > MAX_BLOCK_BYTES) throw corrupt(`${what} is damaged: a block of ${rawLength} bytes.`)
   if (body[0] === STORED) {
-    if (payload.length !== rawLength) throw corrupt(`${what} is damaged: a block has not the length that the index says.`)
+    if (payload.length !== rawLength)
+      throw corrupt(`${what} is damaged: a block has not the length that the index says.`)
     return payload
   }
   if (body[0] !== DEFLATED) throw corrupt(`${what} is damaged: a block with unknown compression ${body[0]}.`)

@@ -74,7 +74,9 @@ export class SegmentCache {
       this.#keep(`${place.name}#filter`, { value: bits, weight: bits.length })
     })
     // An index larger than the whole budget is gone again at once; then it is read for this caller alone.
-    return this.index(place) ?? decodeIndex(await this.#range(place, at, place.indexLength), at, `Segment ${place.name}`)
+    return (
+      this.index(place) ?? decodeIndex(await this.#range(place, at, place.indexLength), at, `Segment ${place.name}`)
+    )
   }
 
   async loadBlock(place: SegmentPlace, index: SegmentIndex, number: number): Promise<Block> {

@@ -64,7 +64,9 @@ export class RunCursor implements Cursor {
   constructor(cache: SegmentCache, run: readonly BoundedSegment[], bounds: Bounds) {
     this.#cache = cache
     this.#bounds = bounds
-    const within = run.filter((s) => compareBytes(s.upper, bounds.lower) >= 0 && compareBytes(s.lower, bounds.upper) < 0)
+    const within = run.filter(
+      (s) => compareBytes(s.upper, bounds.lower) >= 0 && compareBytes(s.lower, bounds.upper) < 0,
+    )
     this.#segments = bounds.reverse ? within.reverse() : within
   }
 
@@ -133,7 +135,9 @@ export class RunCursor implements Cursor {
 
   #startIn(block: Block): void {
     this.#block = block
-    this.#record = this.#bounds.reverse ? block.lowerBound(this.#bounds.upper) : block.lowerBound(this.#bounds.lower) - 1
+    this.#record = this.#bounds.reverse
+      ? block.lowerBound(this.#bounds.upper)
+      : block.lowerBound(this.#bounds.lower) - 1
   }
 }
 

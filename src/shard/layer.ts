@@ -161,7 +161,9 @@ export function layerToDelta(layer: Layer): DeltaGroup[] {
     }))
     for (const [mapKey, cell] of points) {
       const key = mapKeyBytes(mapKey)
-      changes.push(cell.deleted ? { type: 'delete', key } : { type: 'put', key, value: cell.bytes!, expires: cell.expires })
+      changes.push(
+        cell.deleted ? { type: 'delete', key } : { type: 'put', key, value: cell.bytes!, expires: cell.expires },
+      )
     }
     return { partition: slot.partition, table: slot.table, codec, changes }
   })

@@ -67,7 +67,8 @@ async function openExisting(
   try {
     const state = await readLog(ctx, log, hint, (tries) => settleHistory(ctx, log, hint, request.mode, tries))
     request.check(state)
-    const claimed = request.mode === 'follower' ? await confirmHead(ctx, log, state) : await claim(ctx, log, state, request)
+    const claimed =
+      request.mode === 'follower' ? await confirmHead(ctx, log, state) : await claim(ctx, log, state, request)
     if (claimed) return { log, state: claimed }
     await log.log.close()
     return undefined
@@ -103,7 +104,14 @@ async function settleHistory(
 /** A fence that was written without knowing the entry before it. */
 function blindFence(log: LogContext, n: number): Entry {
   const { logId, writerId } = log
-  const nothing = { parent: undefined, carried: undefined, label: undefined, meta: undefined, delta: undefined, manifest: undefined }
+  const nothing = {
+    parent: undefined,
+    carried: undefined,
+    label: undefined,
+    meta: undefined,
+    delta: undefined,
+    manifest: undefined,
+  }
   return { n, kind: 'fence', mode: 'exclusive', logId, writerId, write: log.writes++, ...nothing }
 }
 
@@ -134,7 +142,8 @@ async function claim(
       case 'committed': {
         noteTime(ctx, log, resolution.time)
         // The look at the anchor counts only if little time has passed since the head was observed.
-        const late = observed !== undefined && resolution.time !== undefined && resolution.time - observed > ctx.graceMs / 2
+        const late =
+          observed !== undefined && resolution.time !== undefined && resolution.time - observed > ctx.graceMs / 2
         const { value } = late ? await readAnchor(log.anchor, anchorName(ctx)) : trimmed
         if (!value || !equalBytes(value.logId, log.logId) || value.trim >= fence.entry.n) return undefined
         const next = applyEntry(state, fence)
@@ -202,10 +211,14 @@ async function createShard(ctx: ShardContext, anchor: Anchor, config: StoreConfi
     const first = buildEntry(log, nothing, { kind: 'fence', time: config.created, edits })
     const made = await sendClaim(ctx, log, nothing, first)
     if (made.outcome !== 'committed') {
-      throw new TidemarkError('UNKNOWN_OUTCOME', `It is not known whether store "${ctx.store}" was created; open it again.`, {
-        cause: made.outcome === 'unknown' ? made.cause : undefined,
-        retryable: true,
-      })
+      throw new TidemarkError(
+        'UNKNOWN_OUTCOME',
+        `It is not known whether store "${ctx.store}" was created; open it again.`,
+        {
+          cause: made.outcome === 'unknown' ? made.cause : undefined,
+          retryable: true,
+        },
+      )
     }
     noteTime(ctx, log, made.time)
     const state = applyEntry(nothing, first)

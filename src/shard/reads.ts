@@ -46,7 +46,12 @@ export class Loaded {
 }
 
 /** The newest record of a key, perhaps a tombstone; `undefined` when there is none. */
-export function lookUp(view: View, slot: Slot, key: MapKey, loaded?: Loaded): Cell | StoredRecord | undefined | Missing {
+export function lookUp(
+  view: View,
+  slot: Slot,
+  key: MapKey,
+  loaded?: Loaded,
+): Cell | StoredRecord | undefined | Missing {
   for (const layer of view.layers) {
     const cell = layer.find(slot, key)
     if (cell !== undefined) return cell

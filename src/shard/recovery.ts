@@ -96,7 +96,12 @@ export async function readLog(
     head: hint.covers,
     headHash: undefined,
     carried: emptyCarried('exclusive'),
-    manifest: { config: { partitions: 1, job: undefined, created: 0 }, covers: hint.covers, codecs: new Map(), runs: [] },
+    manifest: {
+      config: { partitions: 1, job: undefined, created: 0 },
+      covers: hint.covers,
+      codecs: new Map(),
+      runs: [],
+    },
     tail: [],
   }
   for (let tries = 1; ; tries++) {
@@ -113,7 +118,12 @@ export async function readLog(
  * Applies what the log has after `state`, until an entry is absent. `ahead` entries are asked for at first: many when many
  * are expected, one when probably none is there.
  */
-export async function readOn(ctx: ShardContext, log: LogContext, from: ShardState, ahead = READ_AHEAD): Promise<ShardState> {
+export async function readOn(
+  ctx: ShardContext,
+  log: LogContext,
+  from: ShardState,
+  ahead = READ_AHEAD,
+): Promise<ShardState> {
   let state = from
   for (let length = ahead; ; length = READ_AHEAD) {
     const first = state.head + 1

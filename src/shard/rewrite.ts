@@ -150,7 +150,8 @@ class Kept implements Cursor {
 
   #settle(): boolean {
     let record = this.#from.current
-    if (record && record.expires > 0 && record.expires <= this.#time) record = { key: record.key, bytes: undefined, expires: 0 }
+    if (record && record.expires > 0 && record.expires <= this.#time)
+      record = { key: record.key, bytes: undefined, expires: 0 }
     this.current = record
     return record === undefined || record.bytes !== undefined || !this.#oldest
   }

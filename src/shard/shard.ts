@@ -41,8 +41,16 @@ export class Shard {
     const opened = await openShard(ctx, {
       ...request,
       // A tail that was never folded, by a program that crashes or closes soon after opening, must not grow for ever.
-      fold: async (log, state) =>
-        state.tail.length < ctx.checkpoint.entries ? [] : [await foldTail(ctx, log, state, signal)],
+      // It is no condition for opening either: without space, say, a store can still be read.
+      fold: async (log, state) => {
+        if (state.tail.length < ctx.checkpoint.entries) return []
+        try {
+          return [await foldTail(ctx, log, state, signal)]
+        } catch (cause) {
+          ctx.warn(`The tail of store "${ctx.store}" could not be folded at opening; it is tried again later.`, cause)
+          return []
+        }
+      },
     })
     return new Shard(ctx, request, opened)
   }
@@ -172,6 +180,10 @@ export class Shard {
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
   async close(): Promise<void> {
     await this.#committer?.idle()
+    this.#poisoned ??= new TidemarkError(
+      'CLOSED',
+      `Store "${this.#ctx.store}" was closed, or failed to reopen; open it again.`,
+    )
     await this.#upkeep?.stop()
     await this.#raising
     await this.#refreshing?.catch(() => undefined)
@@ -179,7 +191,7 @@ export class Shard {
   }
 }
 
-/** Looks a key up until all that it needs is loaded. The view stays the same from the first step to the last. */
+/** Looks a key up until all that it needs is loaded. */
 export async function lookUpLoading(view: View, slot: Slot, key: MapKey): Promise<Cell | StoredRecord | undefined> {
   const loaded = new Loaded()
   for (;;) {

@@ -27,7 +27,8 @@ export function makeSlot(partition: number, table: Uint8Array): Slot {
 
 /** The bytes of a table's name as users give it; the default table has the empty name. */
 export function tableBytes(name: string): Uint8Array {
-  if (typeof name !== 'string' || !isWellFormed(name)) throw invalid('A table name is a string without lone surrogates.')
+  if (typeof name !== 'string' || !isWellFormed(name))
+    throw invalid('A table name is a string without lone surrogates.')
   const bytes = utf8(name)
   if (bytes.length > MAX_TABLE_BYTES) {
     throw invalid(`The table name has ${bytes.length} bytes; at most ${MAX_TABLE_BYTES} are allowed.`)

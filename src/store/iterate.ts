@@ -138,7 +138,10 @@ export class PartitionsCursor implements Cursor {
     for (let i = 0; i < this.#cursors.length; i++) {
       const record = this.#cursors[i]!.current
       if (record === undefined) continue
-      if (this.current === undefined || compareFrom(record.key, this.current.key, this.#prefixLength) * this.#sign < 0) {
+      if (
+        this.current === undefined ||
+        compareFrom(record.key, this.current.key, this.#prefixLength) * this.#sign < 0
+      ) {
         this.current = record
         this.#at = i
       }

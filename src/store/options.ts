@@ -90,7 +90,8 @@ const KNOWN = new Set([
 const LATER = new Set(['resident', 'retain', 'maxUncommittedBytes', 'freeze'])
 
 export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & AnyTableOptions): ResolvedOptions {
-  if (typeof given !== 'object' || given === null) throw invalid('openStore: an object with storage and name is expected.')
+  if (typeof given !== 'object' || given === null)
+    throw invalid('openStore: an object with storage and name is expected.')
   for (const key of Object.keys(given)) {
     if (!KNOWN.has(key) && !LATER.has(key)) throw invalid(`openStore: there is no option "${key}".`)
   }
@@ -107,7 +108,8 @@ export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & An
   return {
     storage,
     name: given.name,
-    partitions: given.partitions === undefined ? undefined : whole('partitions', given.partitions, 1, 1, MAX_PARTITIONS),
+    partitions:
+      given.partitions === undefined ? undefined : whole('partitions', given.partitions, 1, 1, MAX_PARTITIONS),
     mode: oneOf('mode', given.mode, ['exclusive', 'follower']),
     job,
     create: flag('create', given.create),
@@ -132,7 +134,13 @@ export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & An
   }
 }
 
-export function whole(name: string, given: unknown, fallback: number, min: number, max = Number.MAX_SAFE_INTEGER): number {
+export function whole(
+  name: string,
+  given: unknown,
+  fallback: number,
+  min: number,
+  max = Number.MAX_SAFE_INTEGER,
+): number {
   if (given === undefined) return fallback
   if (typeof given !== 'number' || !Number.isSafeInteger(given) || given < min || given > max) {
     const bound = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`

@@ -27,7 +27,9 @@ export interface TableOptions<V = unknown> {
 
 /** The options of a table whatever its values are. */
 export interface AnyTableOptions {
-  readonly codec?: { readonly id: string; encode(value: never): Uint8Array; decode(bytes: Uint8Array): unknown } | undefined
+  readonly codec?:
+    | { readonly id: string; encode(value: never): Uint8Array; decode(bytes: Uint8Array): unknown }
+    | undefined
   readonly schema?: StandardSchema<unknown> | undefined
   readonly ttlMs?: number | undefined
 }
@@ -94,7 +96,8 @@ export class TableSpec {
         result.catch(() => undefined)
         throw invalid('schema: validation must be synchronous; use a schema without asynchronous checks.')
       }
-      if (result.issues) throw invalid(`The value does not fit its schema: ${result.issues.map((i) => i.message).join('; ')}.`)
+      if (result.issues)
+        throw invalid(`The value does not fit its schema: ${result.issues.map((i) => i.message).join('; ')}.`)
       checked = result.value
     }
     if (checked === undefined) throw invalid('undefined is not a value; delete the key, or store null.')
@@ -110,7 +113,8 @@ export class TableSpec {
       const reason = cause instanceof Error ? cause.message : String(cause)
       throw invalid(`The value of ${key} cannot be encoded: ${reason} Delete the key or discard() to go on.`, cause)
     }
-    if (!(bytes instanceof Uint8Array)) throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${key}.`)
+    if (!(bytes instanceof Uint8Array))
+      throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${key}.`)
     if (bytes.length > MAX_VALUE_BYTES) {
       throw invalid(`The value of ${key} has ${bytes.length} bytes encoded; at most ${MAX_VALUE_BYTES} are allowed.`)
     }

@@ -9,7 +9,15 @@ import { makeSlot, type Slot } from '../shard/slot.js'
 import type { Cursor } from '../segment/cursor.js'
 import { scan, lookUp } from '../shard/reads.js'
 import { Iteration, PartitionsCursor } from './iterate.js'
-import { checkRange, checkScan, isEmptyRange, keyBounds, slotRange, type RangeOptions, type ScanOptions } from './range.js'
+import {
+  checkRange,
+  checkScan,
+  isEmptyRange,
+  keyBounds,
+  slotRange,
+  type RangeOptions,
+  type ScanOptions,
+} from './range.js'
 import { checkTtl, type TableSpec } from './table-spec.js'
 
 export interface PutOptions {
@@ -32,8 +40,6 @@ export interface TableHost {
   writable(): Layer
   /** What is to be read now; throws when the handle is closed. */
   view(): View
-  /** A view of committed and uncommitted data that later changes do not touch. */
-  stableView(): View
 }
 
 /** Reads and writes; what is written is buffered until `commit`, and read back at once. */
@@ -133,7 +139,7 @@ export class Table<K extends Key = Key, V = unknown> {
   /** The values of one version, in the order of the keys. */
   async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
     const mapKeys = keys.map(toMapKey)
-    const view = this.#host.stableView()
+    const view = this.#host.view()
     const found = await Promise.all(mapKeys.map((key) => this.#find(view, key)))
     return found.map((record) => this.#valueOf(record))
   }
@@ -145,7 +151,8 @@ export class Table<K extends Key = Key, V = unknown> {
   #find(view: View, key: MapKey): Cell | StoredRecord | undefined | Promise<Cell | StoredRecord | undefined> {
     const slot = this.#slotOf(key)
     const found = lookUp(view, slot, key)
-    return found instanceof Missing ? lookUpLoading(view, slot, key) : found
+    // No layer knows the key now, and what is written to one later is no business of this read.
+    return found instanceof Missing ? lookUpLoading({ ...view, layers: [] }, slot, key) : found
   }
 
   #isLive(record: Cell | StoredRecord | undefined): record is Cell | StoredRecord {
@@ -181,11 +188,14 @@ export class Table<K extends Key = Key, V = unknown> {
     const bounds = keyBounds(options as RangeOptions<Key>)
     const prefixLength = this.#slots[0]!.prefix.length
     const start = (): Cursor | Promise<Cursor> => {
-      const view = this.#host.stableView()
+      const view = this.#host.view()
+      // Scanning takes what the layers hold now, in all partitions in this very turn.
       const cursors = this.#slots.map((slot) => scan(view, slot, { ...slotRange(slot, bounds), reverse }))
       if (cursors.length === 1) return cursors[0]!
       return cursors.some((cursor) => cursor instanceof Promise)
-        ? Promise.all(cursors.map(async (cursor) => cursor)).then((all) => new PartitionsCursor(all, prefixLength, reverse))
+        ? Promise.all(cursors.map(async (cursor) => cursor)).then(
+            (all) => new PartitionsCursor(all, prefixLength, reverse),
+          )
         : new PartitionsCursor(cursors as Cursor[], prefixLength, reverse)
     }
     const toItem = (keyed: KeyedRecord): T | undefined => {

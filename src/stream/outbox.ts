@@ -8,7 +8,7 @@
  */
 import { invalid } from '../errors.js'
 import { internalTable } from '../shard/slot.js'
-import type { Engine } from '../store/store.js'
+import type { Engine } from '../store/engine.js'
 import { Table } from '../store/table.js'
 
 export interface Output<O = unknown> {

@@ -1,0 +1,150 @@
+// @ts-check
+/**
+ * Counts flights while its worker is killed again and again, and compares every value with a count that was never
+ * disturbed. State is in ./.tidemark, and an interrupted demo goes on from there.
+ *
+ *     npm run demo                 the whole
+ *     npm run demo -- --again      from the start, after removing ./.tidemark
+ *
+ * For trying things out: --flights N takes the first N of each file, --kills N, --every N events between commits.
+ */
+import { rmSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { MultiBar, Presets } from 'cli-progress'
+import { isTidemarkError, openStore } from 'tidemark'
+import { nodeFs } from 'tidemark/node-fs'
+import { countedFlights, readInputs } from './flights/input.mjs'
+import { compareCounts, delaysTable, n, readCounts, writtenTable } from './flights/report.mjs'
+import { countInMemory } from './flights/statistics.mjs'
+import { supervise } from './flights/supervisor.mjs'
+
+const DIRECTORY = './.tidemark'
+
+const { values: options } = parseArgs({
+  options: {
+    again: { type: 'boolean', default: false },
+    flights: { type: 'string', default: '200000' },
+    kills: { type: 'string', default: '5' },
+    every: { type: 'string', default: '500' },
+  },
+})
+const limit = Number(options.flights)
+const kills = Number(options.kills)
+const everyEvents = Number(options.every)
+
+const interrupted = new AbortController()
+process.once('SIGINT', () => interrupted.abort(new Error('interrupted')))
+process.once('SIGTERM', () => interrupted.abort(new Error('terminated')))
+
+try {
+  await main()
+} catch (error) {
+  if (!interrupted.signal.aborted) throw error
+  console.log(`\nThe demo was ${interrupted.signal.reason.message}; "npm run demo" goes on from the last commit.`)
+  process.exitCode = 130
+}
+
+async function main() {
+  if (options.again) rmSync(DIRECTORY, { recursive: true, force: true })
+  const inputs = readInputs(limit)
+  const total = inputs.reduce((sum, { flights }) => sum + flights.length, 0)
+  const found = await look(inputs)
+  if (found.counted >= total) {
+    console.log(`All ${n(found.counted)} flights are counted already: version ${found.version} in ${DIRECTORY}.`)
+    console.log(`To start over: npm run demo -- --again   (or rm -rf ${DIRECTORY})`)
+    return
+  }
+
+  console.log(`Counting ${n(total)} flights: delays per route, per airport, and per hour and distance.`)
+  console.log(
+    `The worker commits every ${n(everyEvents)} flights to ${DIRECTORY} and is killed ${kills} times on the way.`,
+  )
+  if (found.counted > 0) console.log(`${n(found.counted)} flights were counted before, up to version ${found.version}.`)
+  console.log()
+  const started = performance.now()
+  const metrics = await count(total, found.counted)
+  const seconds = (performance.now() - started) / 1000
+
+  const store = await openStore({ storage: nodeFs(DIRECTORY), name: 'flights', mode: 'follower' })
+  const counted = await readCounts(store)
+  const { version } = store
+  await store.close()
+  const { values, different } = compareCounts(counted, countInMemory(inputs))
+
+  console.log(
+    `\n${n(total)} flights counted in ${seconds.toFixed(1)} s, up to version ${n(version)}. The five busiest airports:`,
+  )
+  console.log(delaysTable(counted, 5))
+  console.log('Written by all runs of the worker together, as far as they could tell before they were killed:')
+  console.log(writtenTable(metrics))
+  if (different.length > 0) {
+    console.log(`DIFFERENT from a count that was never killed: ${different.length} of ${n(values)} values:`)
+    for (const place of different.slice(0, 10)) console.log(`  ${place}`)
+    process.exitCode = 1
+  } else console.log(`Compared with a count that was never killed: all ${n(values)} values are equal.`)
+}
+
+/**
+ * What is counted already.
+ *
+ * @param {import('./flights/input.mjs').Input[]} inputs
+ */
+async function look(inputs) {
+  try {
+    const store = await openStore({ storage: nodeFs(DIRECTORY), name: 'flights', mode: 'follower', create: false })
+    const found = { counted: countedFlights(inputs, store.offsets), version: store.version }
+    await store.close()
+    return found
+  } catch (error) {
+    if (isTidemarkError(error) && error.code === 'NOT_FOUND') return { counted: 0, version: 0 }
+    throw error
+  }
+}
+
+/**
+ * @param {number} total
+ * @param {number} counted
+ */
+async function count(total, counted) {
+  const bars = new MultiBar(
+    {
+      format: '  {bar} {percentage} %   {value} of {total} flights, version {version}',
+      formatValue: (value, _, type) => (type === 'value' || type === 'total' ? n(value) : String(value)),
+      hideCursor: true,
+      gracefulExit: false,
+      clearOnComplete: true,
+    },
+    Presets.shades_classic,
+  )
+  const isTerminal = Boolean(process.stderr.isTTY)
+  const bar = isTerminal ? bars.create(total, counted, { version: 0 }) : undefined
+  /** @param {string} text */
+  const say = (text) => (isTerminal ? bars.log(`${text}\n`) : console.log(text))
+  const step = total / 5
+  let told = Math.floor(counted / step)
+  try {
+    return await supervise({
+      directory: DIRECTORY,
+      limit,
+      everyEvents,
+      total,
+      counted,
+      kills,
+      signal: interrupted.signal,
+      onProgress(now, version) {
+        bar?.update(now, { version })
+        if (isTerminal || Math.floor(now / step) <= told) return
+        told = Math.floor(now / step)
+        say(`  ${Math.floor((100 * now) / total)} %   ${n(now)} of ${n(total)} flights, version ${version}`)
+      },
+      onRestart({ begun, counted: from, version }) {
+        const again = Math.max(0, begun - from)
+        say(
+          `  killed in flight ${n(begun)}: went on at ${n(from)}, version ${n(version)}; ${n(again)} flights read again`,
+        )
+      },
+    })
+  } finally {
+    bars.stop()
+  }
+}
