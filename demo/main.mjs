@@ -62,7 +62,7 @@ async function main() {
   if (found.counted > 0) console.log(`${n(found.counted)} flights were counted before, up to version ${found.version}.`)
   console.log()
   const started = performance.now()
-  const metrics = await count(total, found.counted)
+  const metrics = await count(total, found)
   const seconds = (performance.now() - started) / 1000
 
   const store = await openStore({ storage: nodeFs(DIRECTORY), name: 'flights', mode: 'follower' })
@@ -103,9 +103,9 @@ async function look(inputs) {
 
 /**
  * @param {number} total
- * @param {number} counted
+ * @param {{ counted: number, version: number }} found
  */
-async function count(total, counted) {
+async function count(total, { counted, version }) {
   const bars = new MultiBar(
     {
       format: '  {bar} {percentage} %   {value} of {total} flights, version {version}',
@@ -113,11 +113,12 @@ async function count(total, counted) {
       hideCursor: true,
       gracefulExit: false,
       clearOnComplete: true,
+      stream: process.stdout,
     },
     Presets.shades_classic,
   )
-  const isTerminal = Boolean(process.stderr.isTTY)
-  const bar = isTerminal ? bars.create(total, counted, { version: 0 }) : undefined
+  const isTerminal = Boolean(process.stdout.isTTY)
+  const bar = isTerminal ? bars.create(total, counted, { version }) : undefined
   /** @param {string} text */
   const say = (text) => (isTerminal ? bars.log(`${text}\n`) : console.log(text))
   const step = total / 5

@@ -115,7 +115,7 @@ describe('keys as bytes', () => {
       [Number.NaN],
       deep,
       cycle,
-      new Array(3),
+      Array.from({ length: 3 }),
       'x'.repeat(65_537),
       'é'.repeat(32_769),
       new Uint8Array(65_537),

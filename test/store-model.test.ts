@@ -188,7 +188,11 @@ async function run(
         const limit = a.limit ?? Infinity
         const found = await collect(tableAt(a.at).entries({ ...a.bounds, reverse: a.reverse, limit: a.limit }))
         // The same key in two partitions comes twice, in no promised order.
-        const sorted = (list: [Key, unknown][]): string => JSON.stringify(list.map(([k, v]) => [show(k), v]).sort())
+        const sorted = (list: [Key, unknown][]): string =>
+          list
+            .map(([k, v]) => `${show(k)} ${JSON.stringify(v)}`)
+            .sort((x, y) => (x < y ? -1 : 1))
+            .join()
         expect(found.map(([key]) => show(key))).toEqual(all.slice(0, limit).map(([key]) => show(key)))
         if (limit === Infinity) expect(sorted(found)).toBe(sorted(all))
       }

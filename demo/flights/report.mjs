@@ -7,7 +7,7 @@ import { TABLES } from './statistics.mjs'
 /** @typedef {Map<string, Map<string, import('./statistics.mjs').Delays>>} Counts */
 
 /**
- * Everything in the store, by table and key, and how many values lie in each partition.
+ * Everything in the store, by table and key as JSON.
  *
  * @param {import('tidemark').Store} store
  */
@@ -63,10 +63,7 @@ export function delaysTable(counts, rows) {
   return table.toString()
 }
 
-/**
- * @param {import('./supervisor.mjs').Metrics[]} runs the newest metrics of each run of the worker
- * @param {number} partitions
- */
+/** @param {import('./supervisor.mjs').Metrics[]} runs the newest metrics of each run of the worker */
 export function writtenTable(runs) {
   /** @param {(metrics: import('./supervisor.mjs').Metrics) => number} of */
   const sum = (of) => runs.reduce((total, metrics) => total + of(metrics), 0)

@@ -15,7 +15,7 @@ import { TidemarkError, corrupt } from '../errors.js'
 import { ByteWriter } from './writer.js'
 import { crc32c } from './crc32c.js'
 
-export const FORMAT_VERSION = 1
+const FORMAT_VERSION = 1
 export const ENVELOPE_HEAD = 16
 export const ENVELOPE_TAIL = 4
 
@@ -63,7 +63,7 @@ export function unseal(kind: ObjectKind, bytes: Uint8Array, what: string): Uint8
 }
 
 /** Checks the sixteen bytes in front and returns the length of the body that they announce. */
-export function unsealHead(kind: ObjectKind, bytes: Uint8Array, what: string): number {
+function unsealHead(kind: ObjectKind, bytes: Uint8Array, what: string): number {
   if (bytes.length < ENVELOPE_HEAD) throw corrupt(`${what} is damaged: only ${bytes.length} bytes are left of it.`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (view.getUint32(0, true) !== MAGIC) throw corrupt(`${what} is damaged: it does not begin as a Tidemark object.`)

@@ -18,9 +18,9 @@ import { ByteWriter } from './writer.js'
 export type Key = string | number | bigint | Uint8Array | readonly Key[]
 
 /** The largest payload of a key: UTF-8 of a string, length of bytes, the sum over the elements of an array. */
-export const MAX_KEY_BYTES = 65_536
+const MAX_KEY_BYTES = 65_536
 /** How deep arrays may be nested in a key. */
-export const MAX_KEY_DEPTH = 128
+const MAX_KEY_DEPTH = 128
 
 const NUMBER = 0x10
 const BIGINT = 0x20

@@ -92,7 +92,7 @@ export class ByteWriter {
   }
 }
 
-export function varintLength(value: number): number {
+function varintLength(value: number): number {
   let n = 1
   for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) n++
   return n

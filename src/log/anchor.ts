@@ -35,7 +35,7 @@ export function encodeAnchor(value: AnchorValue): Uint8Array {
   return seal('anchor', w.finish())
 }
 
-export function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {
+function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {
   const r = new ByteReader(unseal('anchor', bytes, what), what)
   const value = {
     logId: r.raw(ID_BYTES),
@@ -55,7 +55,7 @@ export async function readAnchor(anchor: Anchor, what: string, options: CallOpti
 }
 
 /** Of two values the later in every field: trim number and hint never go back. `undefined` when the logs differ. */
-export function laterAnchor(a: AnchorValue, b: AnchorValue): AnchorValue | undefined {
+function laterAnchor(a: AnchorValue, b: AnchorValue): AnchorValue | undefined {
   if (!equalBytes(a.logId, b.logId)) return undefined
   const hint = a.manifestAt >= b.manifestAt ? a : b
   return { ...hint, trim: Math.max(a.trim, b.trim), time: Math.max(a.time, b.time) }

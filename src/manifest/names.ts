@@ -5,7 +5,7 @@ import { corrupt, invalid } from '../errors.js'
 const STORE_NAME = /^[a-z0-9._-]{1,64}$/
 
 /** A store has one shard for now; the format has places for more. */
-export const SHARD = 0
+const SHARD = 0
 
 /** Throws `INVALID_ARGUMENT` unless `name` can be a store's. */
 export function checkStoreName(name: unknown): asserts name is string {

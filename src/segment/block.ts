@@ -24,7 +24,7 @@ const STORED = 0
 const DEFLATED = 1
 
 /** The most that a block of a well-formed segment holds: one record more than fits, with the largest key and value. */
-export const MAX_BLOCK_BYTES = (64 << 20) + (1 << 20)
+const MAX_BLOCK_BYTES = (64 << 20) + (1 << 20)
 
 export function writeRecord(w: ByteWriter, record: KeyedRecord): void {
   w.bytes(record.key)

@@ -97,7 +97,7 @@ export class Committer {
 
   async #run(): Promise<void> {
     // One turn later, so that all commits of one turn of the program are there to be joined.
-    await undefined
+    await Promise.resolve()
     while (this.#queue.length > 0) {
       let sent = false
       try {

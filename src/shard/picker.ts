@@ -26,7 +26,7 @@ export function pickMerge(manifest: Manifest): readonly Run[] | undefined {
   }
 }
 
-export function runBytes(run: Run): number {
+function runBytes(run: Run): number {
   return run.reduce((sum, segment) => sum + segment.length, 0)
 }
 

@@ -138,12 +138,12 @@ export function scan(view: View, slot: Slot, bounds: Bounds): Cursor | Promise<C
     return new MergeCursor([...sources, ...fromRuns], bounds.reverse)
   }
   return ranges.some((r) => r instanceof Promise)
-    ? Promise.all(ranges).then(merge)
+    ? Promise.all(ranges.map(async (known) => known)).then(merge)
     : merge(ranges as (readonly KeyRange[])[])
 }
 
 /** The part of sorted records that lies within the bounds. */
-export function within(records: readonly LayerRecord[], { lower, upper }: KeyRange): readonly LayerRecord[] {
+function within(records: readonly LayerRecord[], { lower, upper }: KeyRange): readonly LayerRecord[] {
   const from = firstAtLeast(records, lower)
   const to = firstAtLeast(records, upper)
   return from === 0 && to === records.length ? records : records.slice(from, to)

@@ -53,7 +53,7 @@ export async function mergeRuns(
 ): Promise<MergeEdit> {
   const everything = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff), reverse: false }
   const newestFirst = [...inputs].reverse()
-  const ranges = await Promise.all(newestFirst.map((run) => runRanges(ctx.cache, run, everything)))
+  const ranges = await Promise.all(newestFirst.map(async (run) => runRanges(ctx.cache, run, everything)))
   const sources = newestFirst.map((run, i) => ({
     cursor: new RunCursor(ctx.cache, run, everything),
     ranges: ranges[i]!,

@@ -27,7 +27,6 @@ export type ShardRequest = Omit<OpenRequest, 'fold'> & {
 
 export class Shard {
   readonly #ctx: ShardContext
-  readonly #request: ShardRequest
   readonly #log: LogContext
   readonly #upkeep: Upkeep | undefined
   readonly #committer: Committer | undefined
@@ -57,7 +56,6 @@ export class Shard {
 
   private constructor(ctx: ShardContext, request: ShardRequest, { log, state }: OpenedShard) {
     this.#ctx = ctx
-    this.#request = request
     this.#log = log
     this.#state = state
     if (request.mode === 'follower') return

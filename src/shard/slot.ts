@@ -6,7 +6,7 @@ import { isWellFormed, utf8 } from '../bytes/utf8.js'
 import { invalid } from '../errors.js'
 import { toBinary } from '../manifest/manifest.js'
 
-export const MAX_TABLE_BYTES = 255
+const MAX_TABLE_BYTES = 255
 
 export interface Slot {
   readonly partition: number

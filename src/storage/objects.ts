@@ -61,7 +61,7 @@ export interface TrimGuard {
 }
 
 /** The most keys that one list answers and one delete takes; what S3, R2 and the contract's default have in common. */
-export const PAGE = 1000
+const PAGE = 1000
 
 const ENTRY = /^(.+)\/log\/(\d{16})$/
 const ANCHOR = /\/anchor$/

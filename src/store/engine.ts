@@ -11,7 +11,7 @@ import { Shard, type ShardRequest } from '../shard/shard.js'
 import { tableBytes } from '../shard/slot.js'
 import { recordedCodec, type ShardState } from '../shard/state.js'
 import { deadlines } from '../storage/deadlines.js'
-import { metered } from '../storage/metered.js'
+import { metered, type Usage } from '../storage/metered.js'
 import { Events } from './events.js'
 import { collectMetrics, Latencies, newCounters, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
@@ -32,7 +32,7 @@ export class Engine implements TableHost {
   readonly options: ResolvedOptions
   readonly events: Events
   readonly #ctx: ShardContext
-  readonly #usage: ReturnType<typeof metered>['usage']
+  readonly #usage: () => Usage
   readonly #latencies = new Latencies()
   readonly #specs = new Map<string, TableSpec>()
   #shard: Shard | undefined
@@ -52,7 +52,7 @@ export class Engine implements TableHost {
     const { clock, logger } = options
     this.events = new Events((message, cause) => logger?.warn?.(message, cause))
     const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
-    this.#usage = storage.usage
+    this.#usage = () => storage.usage()
     this.#ctx = {
       store: options.name,
       storage,

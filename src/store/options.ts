@@ -81,11 +81,10 @@ export interface ResolvedOptions {
   readonly table: TableOptions<unknown>
 }
 
-const KNOWN = new Set([
-  ...['storage', 'name', 'partitions', 'mode', 'job', 'create', 'force', 'expectAtLeast', 'durability', 'checkpoint'],
-  ...['segmentBytes', 'blockBytes', 'bloomBits', 'deflateLevel', 'cacheBytes', 'graceMs', 'followMs', 'timeoutMs'],
-  ...['logger', 'clock', 'signal', 'codec', 'schema', 'ttlMs'],
-])
+const KNOWN = new Set(
+  `storage name partitions mode job create force expectAtLeast durability checkpoint segmentBytes blockBytes bloomBits
+  deflateLevel cacheBytes graceMs followMs timeoutMs logger clock signal codec schema ttlMs`.split(/\s+/),
+)
 /** Named in the documentation of the calls that come with them, and without effect yet. */
 const LATER = new Set(['resident', 'retain', 'maxUncommittedBytes', 'freeze'])
 
@@ -144,7 +143,7 @@ export function whole(
   if (given === undefined) return fallback
   if (typeof given !== 'number' || !Number.isSafeInteger(given) || given < min || given > max) {
     const bound = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`
-    throw invalid(`${name}: a whole number ${bound} is expected, not ${String(given)}.`)
+    throw invalid(`${name}: a whole number ${bound} is expected, not ${JSON.stringify(given) ?? typeof given}.`)
   }
   return given
 }

@@ -68,7 +68,7 @@ export const storedBytes: Codec<Uint8Array> = {
 }
 
 /** The largest encoded value, in bytes. */
-export const MAX_VALUE_BYTES = 64 << 20
+const MAX_VALUE_BYTES = 64 << 20
 
 /** A table with all its options settled. */
 export class TableSpec {

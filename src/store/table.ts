@@ -140,7 +140,7 @@ export class Table<K extends Key = Key, V = unknown> {
   async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
     const mapKeys = keys.map(toMapKey)
     const view = this.#host.view()
-    const found = await Promise.all(mapKeys.map((key) => this.#find(view, key)))
+    const found = await Promise.all(mapKeys.map(async (key) => this.#find(view, key)))
     return found.map((record) => this.#valueOf(record))
   }
 
@@ -207,7 +207,7 @@ export class Table<K extends Key = Key, V = unknown> {
 }
 
 /** A key for an error message. */
-export function show(key: unknown): string {
+function show(key: unknown): string {
   let text: string
   try {
     text = typeof key === 'bigint' ? `${key}n` : (JSON.stringify(key) ?? String(key))

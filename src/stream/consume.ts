@@ -10,8 +10,8 @@
 import { invalid } from '../errors.js'
 import type { Key } from '../bytes/keys.js'
 import type { Offsets } from '../log/offsets.js'
-import { whole } from '../store/options.js'
 import type { Engine } from '../store/engine.js'
+import { whole } from '../store/options.js'
 import { engineOf, type Partition, type Store } from '../store/store.js'
 import { Outbox, type Sink } from './outbox.js'
 import { Positions } from './positions.js'
@@ -206,7 +206,7 @@ class Run<V, O> {
         const next = this.#positions.after(partition, event)
         if (next !== undefined) {
           const done = handler(event, this.#states.of(partition, event.key), emit)
-          if (done !== undefined) await done
+          if (done !== undefined) await (done as Promise<unknown>)
           this.#positions.move(partition, next)
           this.#events++
           if (this.#uncommitted++ === 0) this.#startTimer()

@@ -18,10 +18,11 @@ const open = async () => {
 }
 
 let store = await open()
-report(`opened ${store.offsets.i ?? 0} ${store.version}`)
+const reached = Number(store.offsets.i ?? 0)
+report(`opened ${reached} ${store.version}`)
 
 if (mode === 'alone') {
-  for (let i = (store.offsets.i ?? 0) + 1; ; i++) {
+  for (let i = reached + 1; ; i++) {
     store.put(`k${i % 50}`, { i })
     store.put(['last', i % 3], i)
     const { version } = await store.commit({ offsets: { i } })

@@ -38,7 +38,7 @@ export async function writeExample(): Promise<Example> {
 }
 
 /** Every object of the store `example`. */
-export async function dump(storage: Storage): Promise<ReadonlyMap<string, Uint8Array>> {
+async function dump(storage: Storage): Promise<ReadonlyMap<string, Uint8Array>> {
   const objects = new Map<string, Uint8Array>()
   const { paths } = await storage.logs('example/')
   for (const path of paths) {

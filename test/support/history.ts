@@ -14,7 +14,7 @@ import {
 } from 'tidemark'
 
 /** Folds, merges, several segments and blocks within a few commits. */
-export const SMALL = { partitions: 2, checkpoint: { entries: 4, bytes: 2_000 }, segmentBytes: 400, blockBytes: 100 }
+const SMALL = { partitions: 2, checkpoint: { entries: 4, bytes: 2_000 }, segmentBytes: 400, blockBytes: 100 }
 
 /** Waits a twentieth of what it is asked to, so that repetitions and deadlines come soon. */
 export const hastyClock: Clock = {
@@ -27,7 +27,7 @@ export interface Acknowledged {
   readonly version: number
 }
 
-export function applyCommit(store: Store, i: number): void {
+function applyCommit(store: Store, i: number): void {
   store.put(`step ${i % 5}`, i)
   store.put(i % 7, { i, text: 'x'.repeat(20 + (i % 3) * 30) })
   store.table('other').put(['k', i], i)

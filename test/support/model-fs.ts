@@ -122,10 +122,14 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
       failed?.()
       throw failure(verdict.before, path)
     }
-    const result = act(typeof verdict === 'object' && 'atMost' in verdict ? verdict.atMost : Infinity)
-    if (verdict === 'reply-lost') return never
-    if (typeof verdict === 'object' && 'after' in verdict) throw failure(verdict.after, path)
-    return result
+    try {
+      const result = act(typeof verdict === 'object' && 'atMost' in verdict ? verdict.atMost : Infinity)
+      if (typeof verdict === 'object' && 'after' in verdict) throw failure(verdict.after, path)
+      return verdict === 'reply-lost' ? never : result
+    } catch (error) {
+      if (verdict === 'reply-lost') return never
+      throw error
+    }
   }
 
   const writes = <T>(path: string, act: () => T): T => {
