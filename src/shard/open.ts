@@ -12,7 +12,7 @@ import { probe } from '../storage/probe.js'
 import type { Anchor } from '../storage/contract.js'
 import { buildEntry, type BuiltEntry } from './build.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
-import { anchorName, locate, openAnchor, openLog, overtaken, readLog, readOn } from './recovery.js'
+import { anchorName, endsEarly, locate, openAnchor, openLog, overtaken, readLog, readOn } from './recovery.js'
 import { applyEntry, type ShardState } from './state.js'
 
 const CLAIM_TRIES = 8
@@ -38,18 +38,18 @@ export async function openShard(ctx: ShardContext, request: OpenRequest): Promis
   const anchor = openAnchor(ctx)
   // A creator that loses the race opens what the winner made, and a reader that trimming overtook begins again.
   for (let tries = CLAIM_TRIES; ; tries--) {
+    let opened: OpenedShard | TidemarkError
     const found = await locate(ctx, anchor, request.mode !== 'follower')
     if (found?.value) {
       if (request.create === true) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
-      const opened = await openExisting(ctx, anchor, found.value, request)
-      if (opened) return opened
+      opened = await openExisting(ctx, anchor, found.value, request)
     } else {
       request.check(undefined)
       if (request.mode === 'follower' || request.create === false) throw notFound(ctx)
-      const created = await createShard(ctx, anchor, request.config())
-      if (created) return created
+      opened = (await createShard(ctx, anchor, request.config())) ?? overtaken(ctx)
     }
-    if (tries === 1) throw overtaken(ctx)
+    if (!(opened instanceof TidemarkError)) return opened
+    if (tries === 1) throw opened
   }
 }
 
@@ -57,24 +57,44 @@ function notFound(ctx: ShardContext): TidemarkError {
   return new TidemarkError('NOT_FOUND', `There is no store "${ctx.store}" in this storage; check its name and place.`)
 }
 
+/** An error that is returned and not thrown says why to begin again from the anchor. */
 async function openExisting(
   ctx: ShardContext,
   anchor: Anchor,
   hint: AnchorValue,
   request: OpenRequest,
-): Promise<OpenedShard | undefined> {
+): Promise<OpenedShard | TidemarkError> {
   const log = openLog(ctx, anchor, hint.logId)
   try {
-    const state = await readLog(ctx, log, hint, (tries) => settleHistory(ctx, log, hint, request.mode, tries))
-    request.check(state)
-    const claimed =
-      request.mode === 'follower' ? await confirmHead(ctx, log, state) : await claim(ctx, log, state, request)
-    if (claimed) return { log, state: claimed }
+    const state = await readHistory(ctx, log, hint, request.mode)
+    if (!(state instanceof TidemarkError)) {
+      request.check(state)
+      const claimed =
+        request.mode === 'follower' ? await confirmHead(ctx, log, state) : await claim(ctx, log, state, request)
+      if (claimed) return { log, state: claimed }
+    }
     await log.log.close()
-    return undefined
+    return state instanceof TidemarkError ? state : overtaken(ctx)
   } catch (error) {
     await log.log.close()
     throw error
+  }
+}
+
+/** What is missing is judged by a second look: the anchor may have moved on, and files may be changing hands. */
+async function readHistory(
+  ctx: ShardContext,
+  log: LogContext,
+  hint: AnchorValue,
+  mode: OpenRequest['mode'],
+): Promise<ShardState | TidemarkError> {
+  for (let tries = 1; ; tries++) {
+    const state = await readLog(ctx, log, hint)
+    if (state.head >= hint.manifestAt) return state
+    const { value } = await readAnchor(log.anchor, anchorName(ctx))
+    const moved = !value || !equalBytes(value.logId, hint.logId) || value.manifestAt !== hint.manifestAt
+    if (moved) return endsEarly(ctx, state, hint)
+    if (!(await settleHistory(ctx, log, hint, mode, tries))) throw endsEarly(ctx, state, hint)
   }
 }
 

@@ -26,19 +26,28 @@ export function openLog(ctx: ShardContext, anchor: Anchor, logId: Uint8Array): L
   return { logId, path, log, anchor, writerId: ctx.clock.random(ID_BYTES), writes: 0, storageTime: undefined }
 }
 
+const LOCATE_TRIES = 4
+
 /** The anchor's value; rebuilt when entries are there without one; `undefined` when there is no store. */
 export async function locate(ctx: ShardContext, anchor: Anchor, mayWrite: boolean): Promise<AnchorReading | undefined> {
-  const reading = await readAnchor(anchor, anchorName(ctx))
-  if (reading.value) return reading
-  const listed = await ctx.storage.logs(`${shardPath(ctx.store)}/`)
-  // What an interrupted probe left behind is no store.
-  const paths = listed.paths.filter((path) => logIdOfPath(ctx.store, path) !== undefined)
-  if (paths.length === 0) return undefined
-  const value = await rebuildAnchor(ctx, anchor, paths)
-  if (!mayWrite) return { ...reading, value }
-  // Whoever comes first decides; a store that was being created at this moment goes on under the log named there.
-  await raiseAnchor(anchor, anchorName(ctx), value)
-  return await readAnchor(anchor, anchorName(ctx))
+  for (let tries = LOCATE_TRIES; ; tries--) {
+    const reading = await readAnchor(anchor, anchorName(ctx))
+    if (reading.value) return reading
+    const { paths } = await ctx.storage.logs(`${shardPath(ctx.store)}/`)
+    // What an interrupted probe left behind is no store.
+    const own = paths.filter((path) => logIdOfPath(ctx.store, path) !== undefined)
+    if (own.length === 0) return undefined
+    try {
+      const value = await rebuildAnchor(ctx, anchor, own)
+      if (!mayWrite) return { ...reading, value }
+      // Whoever comes first decides; a store that was being created at this moment goes on under the log named there.
+      await raiseAnchor(anchor, anchorName(ctx), value)
+      return await readAnchor(anchor, anchorName(ctx))
+    } catch (error) {
+      // Creators that race clear away what nobody has named: then the anchor is there by now.
+      if (tries === 1) throw error
+    }
+  }
 }
 
 /** From the newest header of what is there. Several logs are left only by creators that never got to name one. */
@@ -83,16 +92,11 @@ async function anchorFromHeaders(
 }
 
 /**
- * Reads from the anchor's hint to the head; the manifest that counts is the newest one on the way. `settle` is called when
- * the log ends before the manifest that the anchor names, and says whether to look again.
+ * Reads from the anchor's hint to the head; the manifest that counts is the newest one on the way. When the log ends before
+ * the one that the anchor names, the state is short: its head is below `hint.manifestAt`.
  */
-export async function readLog(
-  ctx: ShardContext,
-  log: LogContext,
-  hint: AnchorValue,
-  settle: (tries: number) => Promise<boolean>,
-): Promise<ShardState> {
-  const start: ShardState = {
+export async function readLog(ctx: ShardContext, log: LogContext, hint: AnchorValue): Promise<ShardState> {
+  return readOn(ctx, log, {
     head: hint.covers,
     headHash: undefined,
     carried: emptyCarried('exclusive'),
@@ -103,15 +107,14 @@ export async function readLog(
       runs: [],
     },
     tail: [],
-  }
-  for (let tries = 1; ; tries++) {
-    const state = await readOn(ctx, log, start)
-    if (state.head >= hint.manifestAt) return state
-    if (await settle(tries)) continue
-    throw corrupt(
-      `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore the store from a backup.`,
-    )
-  }
+  })
+}
+
+/** The error for a log that ends before the entry that its anchor names. */
+export function endsEarly(ctx: ShardContext, state: ShardState, hint: AnchorValue): TidemarkError {
+  return corrupt(
+    `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore the store from a backup.`,
+  )
 }
 
 /**

@@ -1,0 +1,10 @@
+import { describe, test } from 'vitest'
+import { rivals } from './support/rivals.js'
+
+const SEEDS = 300
+
+describe('writers that take a store from one another, beside a follower, with stalls, crashes and clocks an hour off', () => {
+  test(`lose, double and invent nothing: ${SEEDS} seeds`, async () => {
+    for (let seed = 1; seed <= SEEDS; seed++) await rivals(seed)
+  })
+})
