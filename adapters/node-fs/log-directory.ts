@@ -91,10 +91,10 @@ export class LogDirectory {
     return made
   }
 
-  /** What marker g says was settled before it; 0, which is always true, if it is gone or damaged. */
-  async settledBefore(g: number): Promise<number> {
+  /** What marker g says was settled before it; 0, which is always true, if it is damaged; `undefined` if it is gone. */
+  async settledBefore(g: number): Promise<number | undefined> {
     const bytes = await readFile(this.fs, this.place(markerName(g)))
-    return bytes ? decodeMarker(bytes) : 0
+    return bytes && decodeMarker(bytes)
   }
 
   async syncForReading(): Promise<void> {

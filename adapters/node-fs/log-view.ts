@@ -5,7 +5,8 @@
  * will take it over and no power loss takes it back; only settled entries are returned. That is so
  * - for what stood in the top file before that was synced, if its owner's marker is still the newest afterwards: whoever
  *   makes a newer one will read the file later, and find it;
- * - for what a newer marker says: its maker had found it settled before.
+ * - for what a newer marker says, whose owner has no file yet: its maker had found it settled before. It stands in the
+ *   file that is the top one when the marker is there, and perhaps not in one that was before.
  * An owner leaves behind only what it has found settled. So each file holds all that was settled when it got its name,
  * from its `first` on; entry n stands in the last file whose `first` is not above n, and what a stalled owner still gives
  * a name to changes no settled entry.
@@ -148,38 +149,42 @@ export class LogView {
   }
 
   async #refresh(): Promise<void> {
-    const listing = await this.#directory.list()
-    const place = listing.files.at(-1)
-    if (!place) {
-      await this.#takeTop(undefined)
-      this.#listing = listing
-      this.#settled = 0
-      return
-    }
-    if (this.#top?.name !== place.name) await this.#takeTop(await LogFile.open(this.#directory, place, true))
-    const top = this.#top!
-    await top.scan()
-    this.#listing = listing
-    for (const name of this.#older.keys()) if (!listing.names.includes(name)) this.#older.delete(name)
-    this.trimmed(listing.trim)
-    if (top.last > this.#settled) await this.#settle(top, listing.newest)
-  }
-
-  async #settle(top: LogFile, newest: number): Promise<void> {
-    const { last } = top
-    if (newest === top.header.g) {
-      const durable = (await top.sync()) ? last : top.proven
-      if (this.#named !== top.name) await this.#directory.syncForReading()
-      this.#named = top.name
-      const { names, newest: newestNow } = await this.#directory.list()
-      if (newestNow === newest && names.includes(top.name)) {
-        this.#settled = Math.max(this.#settled, durable)
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const listing = await this.#directory.list()
+      const place = listing.files.at(-1)
+      if (!place) {
+        await this.#takeTop(undefined)
+        this.#listing = listing
+        this.#settled = 0
         return
       }
-      newest = newestNow
+      if (this.#top?.name !== place.name) await this.#takeTop(await LogFile.open(this.#directory, place, true))
+      const top = this.#top!
+      await top.scan()
+      this.#listing = listing
+      for (const name of this.#older.keys()) if (!listing.names.includes(name)) this.#older.delete(name)
+      this.trimmed(listing.trim)
+      if (top.last <= this.#settled || (await this.#settle(top, listing.newest))) return
     }
-    const said = await this.#directory.settledBefore(newest)
-    this.#settled = Math.max(this.#settled, Math.min(said, last))
+  }
+
+  /** `false` when the log has gone on to a newer owner meanwhile: what is settled is not to be looked for in `top` then. */
+  async #settle(top: LogFile, newest: number): Promise<boolean> {
+    const { last } = top
+    let settled: number
+    if (newest === top.header.g) {
+      settled = (await top.sync()) ? last : top.proven
+      if (this.#named !== top.name) await this.#directory.syncForReading()
+      this.#named = top.name
+      const now = await this.#directory.list()
+      if (now.newest !== newest || !now.names.includes(top.name)) return false
+    } else {
+      const said = await this.#directory.settledBefore(newest)
+      if (said === undefined) return false
+      settled = Math.min(said, last)
+    }
+    this.#settled = Math.max(this.#settled, settled)
+    return true
   }
 
   async #takeTop(top: LogFile | undefined): Promise<void> {

@@ -12,7 +12,7 @@ import { probe } from '../storage/probe.js'
 import type { Anchor } from '../storage/contract.js'
 import { buildEntry, type BuiltEntry } from './build.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
-import { anchorName, endsEarly, locate, openAnchor, openLog, overtaken, readLog, readOn } from './recovery.js'
+import { anchorName, closeLog, endsEarly, locate, openAnchor, openLog, overtaken, readLog, readOn } from './recovery.js'
 import { applyEntry, type ShardState } from './state.js'
 
 const CLAIM_TRIES = 8
@@ -73,10 +73,10 @@ async function openExisting(
         request.mode === 'follower' ? await confirmHead(ctx, log, state) : await claim(ctx, log, state, request)
       if (claimed) return { log, state: claimed }
     }
-    await log.log.close()
+    await closeLog(ctx, log)
     return state instanceof TidemarkError ? state : overtaken(ctx)
   } catch (error) {
-    await log.log.close()
+    await closeLog(ctx, log)
     throw error
   }
 }
@@ -250,10 +250,10 @@ async function createShard(ctx: ShardContext, anchor: Anchor, config: StoreConfi
     if (there.value && equalBytes(there.value.logId, log.logId)) return { log, state }
     // Another creator's log is named: nobody will ever look at this one.
     if (there.value) await log.log.destroy()
-    await log.log.close()
+    await closeLog(ctx, log)
     return undefined
   } catch (error) {
-    await log.log.close()
+    await closeLog(ctx, log)
     throw error
   }
 }

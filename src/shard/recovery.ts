@@ -28,6 +28,11 @@ export function openLog(ctx: ShardContext, anchor: Anchor, logId: Uint8Array): L
 
 const LOCATE_TRIES = 4
 
+/** Lets go of a log. That this fails takes nothing back and must not hide what happened before. */
+export async function closeLog(ctx: ShardContext, { log }: Pick<LogContext, 'log'>): Promise<void> {
+  await log.close().catch((cause: unknown) => ctx.warn(`The log of store "${ctx.store}" could not be closed.`, cause))
+}
+
 /** The anchor's value; rebuilt when entries are there without one; `undefined` when there is no store. */
 export async function locate(ctx: ShardContext, anchor: Anchor, mayWrite: boolean): Promise<AnchorReading | undefined> {
   for (let tries = LOCATE_TRIES; ; tries--) {
@@ -63,7 +68,7 @@ async function rebuildAnchor(ctx: ShardContext, anchor: Anchor, paths: readonly 
       const value = await anchorFromHeaders(log, logId, path, numbers)
       best = { value, head }
     } finally {
-      await log.close()
+      await closeLog(ctx, { log })
     }
   }
   if (best === undefined) {

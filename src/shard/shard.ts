@@ -14,7 +14,7 @@ import type { LogContext, ShardContext } from './context.js'
 import type { Cell, Layer } from './layer.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open.js'
 import { Loaded, lookUp, Missing, scan, viewOf, type View } from './reads.js'
-import { anchorName, overtaken, readOn } from './recovery.js'
+import { anchorName, closeLog, overtaken, readOn } from './recovery.js'
 import { foldTail } from './rewrite.js'
 import type { Slot } from './slot.js'
 import { applyEntry, parseEntry, type AppliedEntry, type ShardState } from './state.js'
@@ -185,7 +185,7 @@ export class Shard {
     await this.#upkeep?.stop()
     await this.#raising
     await this.#refreshing?.catch(() => undefined)
-    await this.#log.log.close()
+    await closeLog(this.#ctx, this.#log)
   }
 }
 
