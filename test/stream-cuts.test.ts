@@ -4,6 +4,7 @@ import { memory } from 'tidemark/memory'
 import { consume, fromIterable, type Output } from 'tidemark/stream'
 import { cuts, worldOver } from 'tidemark/testing'
 import { fileStorage } from '../adapters/node-fs/storage.js'
+import { probe } from '../src/storage/probe.js'
 import { hastyClock, persist } from './support/history.js'
 import { ModelFs } from './support/model-fs.js'
 
@@ -12,7 +13,7 @@ interface Reading {
   readonly value: number
 }
 
-const READINGS: Reading[] = Array.from({ length: 40 }, (_, i) => ({ sensor: `s${(i * 7) % 5}`, value: (i * 13) % 10 }))
+const READINGS: Reading[] = Array.from({ length: 24 }, (_, i) => ({ sensor: `s${(i * 7) % 5}`, value: (i * 13) % 10 }))
 
 const open = (storage: Storage): Promise<Store<string, number[]>> =>
   openStore({ storage, name: 'cut', partitions: 3, clock: hastyClock, checkpoint: { entries: 3, bytes: 500 } })
@@ -106,14 +107,17 @@ describe('consume, cut at every storage call in four ways', () => {
     let seed = 1
     const result = await cuts<Output<number>>({
       ways: ['never-sent', 'reply-lost'],
-      makeWorld: (decide) => {
+      makeWorld: async (decide) => {
         const disk = new ModelFs()
         const fs = disk.process({
           onStep: ({ path, index }) =>
             decide({ index, target: 'storage', method: 'put', path }) as 'never-sent' | undefined,
         })
+        const storage = fileStorage(fs, '/disk', hastyClock)
+        // The probe has cut tests of its own.
+        await probe(memory(), 'cut/0', hastyClock, storage)
         return {
-          storage: fileStorage(fs, '/disk', hastyClock),
+          storage,
           reopen: () => fileStorage(disk.crash({ seed: seed++ }).process(), '/disk', hastyClock),
         }
       },
