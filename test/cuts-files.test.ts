@@ -8,12 +8,12 @@ import { probe } from '../src/storage/probe.js'
 import { advance, hastyClock, open, persist, verifyHistory, type Acknowledged } from './support/history.js'
 import { ModelFs, type Verdict } from './support/model-fs.js'
 
-const LAST = 12
+const LAST = 9
 
 /** Opens, commits, folds, closes, opens again and goes on. */
 async function life(storage: Storage, acknowledged: Acknowledged[]): Promise<void> {
   const store = await persist(() => open(storage))
-  await advance(store, 7, acknowledged)
+  await advance(store, 5, acknowledged)
   await persist(() => store.checkpoint())
   await store.close()
   const again = await persist(() => open(storage))

@@ -234,11 +234,26 @@ describe('the anchor', () => {
     }
   })
 
-  test('keeps the newest generation and one spare', async () => {
+  test('keeps the newest generation and eight spares', async () => {
     const root = fresh()
     const anchor = nodeFs(root).anchor(path)
-    for (let i = 0; i < 5; i++) await anchor.swap((await anchor.read()).token, text(`${i}`), 0)
-    expect(readdirSync(join(root, 'orders/0')).sort()).toEqual(['anchor@0000000000000004', 'anchor@0000000000000005'])
+    for (let i = 0; i < 12; i++) await anchor.swap((await anchor.read()).token, text(`${i}`), 0)
+    const kept = Array.from({ length: 9 }, (_, i) => `anchor@${String(i + 4).padStart(16, '0')}`)
+    expect(readdirSync(join(root, 'orders/0')).sort()).toEqual(kept)
+  })
+
+  test('a swap that stalls until its number is free again does not count', async () => {
+    const first = onModel().anchor(path)
+    await first.swap(undefined, text('0'), 0)
+    let go!: () => void
+    const stalled = new Promise<void>((resolve) => (go = resolve))
+    const fs = disk.process({ onStep: ({ call }) => (call === 'link' ? stalled.then(() => undefined) : undefined) })
+    const late = nodeFs('/disk', { fs, clock: modelClock(++made) }).anchor(path)
+    const swap = late.swap((await late.read()).token, text('late'), 0)
+    for (let i = 1; i <= 14; i++) await first.swap((await first.read()).token, text(`${i}`), 0)
+    go()
+    expect(await swap).toMatchObject({ outcome: 'unknown', settle: false })
+    expect(string((await first.read()).bytes)).toBe('14')
   })
 
   test('a swap that stalls over a removal does not land in its successor', async () => {

@@ -109,11 +109,11 @@ describe('outputs', () => {
       await store.close()
       const sink = collecting()
       await run(await open(storage), sink)
-      const lost = after ? failing.outputs.slice(-sink.outputs.findIndex(({ id }) => !idsOf(failing).includes(id))) : []
       expect(new Set([...valuesOf(failing), ...valuesOf(sink)])).toEqual(new Set(ALL))
       const byId = new Map([...failing.outputs, ...sink.outputs].map(({ id, value }) => [id, value]))
       expect([...byId.values()]).toEqual(ALL)
-      if (failAt < 4) for (const output of lost) expect(sink.outputs).toContainEqual(output)
+      // What the failing call was given comes again whether it took it or not.
+      expect(sink.outputs[0]!.id).toBe(['1', '4', '7', '10'][failAt - 1])
     }
   })
 
@@ -150,8 +150,10 @@ describe('outputs', () => {
     expect(valuesOf(sink)).toEqual(['a0', 'a1', 'b1'])
     fail = false
     await consume(store, source, handler, { everyEvents: 2, sink })
-    expect(valuesOf(sink)).toEqual(ALL)
-    expect(idsOf(sink)).toEqual(ALL.map((_, i) => String(i + 1)))
+    // The first commit's were delivered, and the commit that would have deleted them did not come.
+    expect(valuesOf(sink).slice(0, 6)).toEqual(['a0', 'a1', 'b1', 'a0', 'a1', 'b1'])
+    const byId = new Map(sink.outputs.map(({ id, value }) => [id, value]))
+    expect([...byId]).toEqual(ALL.map((value, i) => [String(i + 1), value]))
   })
 
   test('in relaxed durability are synced before they are delivered', async () => {

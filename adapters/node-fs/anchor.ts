@@ -4,9 +4,9 @@
  * - A generation is made by linking a synced file to its name, which succeeds once. The token is the generation.
  * - Generations are never used twice: removing makes an empty one. A swap that stalled while its anchor was removed and
  *   made anew finds its number taken, or far below the newest.
- * - Making generation g, once durable, unlinks those below g-1. So g may be made again, by a swap that stalled, only
- *   after g+2 was there: who makes g and then sees nothing above g+1 has made it while it was the newest. Who sees more
- *   cannot tell, and says `unknown`.
+ * - Making a generation, once durable, unlinks those that are more than `SPARES` below. So g may be made again, by a swap
+ *   that stalled, only after one above g + SPARES was there: who makes g and then sees none has made it while it was the
+ *   newest. Who sees one cannot tell, and says `unknown`. Spares also let a reader finish that has listed just before.
  * - What a read returns is durable: its folder is synced if that is not known yet.
  */
 import type { Clock } from '../../src/clock.js'
@@ -21,6 +21,7 @@ import { discard, nameOnce } from './write.js'
 
 /** How often a file may vanish between listing and reading: each time somebody else has swapped twice. */
 const MOST_TRIES = 100
+const SPARES = 8
 const EMPTY = new Uint8Array(0)
 
 interface State {
@@ -74,10 +75,10 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
     try {
       await fs.syncDirectory(root.place(folder))
       const all = await generations()
-      const top = all.at(-1)
-      if (top !== generation && top !== generation + 1) return { outcome: 'unknown', settle: false }
+      const top = all.at(-1) ?? 0
+      if (top < generation || top > generation + SPARES) return { outcome: 'unknown', settle: false }
       durable = Math.max(durable, generation)
-      for (const old of all) if (old < generation - 1) await discard(fs, place(old))
+      for (const old of all) if (old < generation - SPARES) await discard(fs, place(old))
       return { outcome: 'committed' }
     } catch (cause) {
       return { outcome: 'unknown', settle: false, cause }

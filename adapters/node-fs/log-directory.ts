@@ -115,7 +115,7 @@ export class LogDirectory {
   }
 }
 
-export function markerName(g: number): string {
+function markerName(g: number): string {
   return `owner.${digits(g)}`
 }
 

@@ -19,7 +19,7 @@ export interface LogRules {
 export const LOG_RULES: LogRules = {
   checkAfterWrite: true,
   rewriteTail: true,
-  patienceMs: 500,
+  patienceMs: 100,
   roomBytes: 64 << 10,
   rotateBytes: 8 << 20,
 }

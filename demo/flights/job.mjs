@@ -18,6 +18,8 @@ const [directory, limit, everyEvents] = process.argv.slice(2)
 const inputs = readInputs(Number(limit))
 // Without a supervisor there is nobody to count for.
 process.on('disconnect', () => process.exit(1))
+// Ctrl-C reaches the supervisor too, which ends this process.
+process.on('SIGINT', () => {})
 
 const store = await openStore({ storage: nodeFs(directory), name: 'flights', partitions: 4, job: 'flights-demo' })
 tell('opened')

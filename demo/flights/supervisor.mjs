@@ -62,7 +62,7 @@ export async function supervise(plan) {
  */
 function killMoments({ total, counted, kills }) {
   const part = (total - counted) / kills
-  return Array.from({ length: kills }, (_, i) => counted + part * (i + 0.1 + 0.8 * Math.random()))
+  return Array.from({ length: kills }, (_, i) => counted + part * (i + 0.1 + 0.6 * Math.random()))
 }
 
 /**

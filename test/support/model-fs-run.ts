@@ -23,7 +23,7 @@ export function modelClock(seed = 1): Clock {
 }
 
 /** Everything that can go on without an answer of the file system has gone on after it. */
-export function turn(): Promise<void> {
+function turn(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve)
   })

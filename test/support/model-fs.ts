@@ -235,7 +235,7 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
   }
 }
 
-export function failure(code: string, path: string): Error {
+function failure(code: string, path: string): Error {
   return Object.assign(new Error(`${code}: ${path}`), { code })
 }
 

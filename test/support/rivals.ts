@@ -18,10 +18,9 @@ interface World {
 async function openFor(me: Actor, { storage }: World, mode: 'exclusive' | 'follower'): Promise<Store> {
   const wrapped = me.storage(storage)
   await probe(memory(), 'sim/0', me.clock, wrapped)
-  return openStore({
-    ...{ storage: wrapped, name: 'sim', mode, clock: me.clock, graceMs: 60_000, timeoutMs: 5_000 },
-    ...{ checkpoint: { entries: 4, bytes: 1_000 }, segmentBytes: 300, blockBytes: 80 },
-  })
+  const small = { checkpoint: { entries: 4, bytes: 1_000 }, segmentBytes: 300, blockBytes: 80 }
+  const times = { clock: me.clock, graceMs: 60_000, timeoutMs: 5_000 }
+  return openStore({ storage: wrapped, name: 'sim', mode, ...times, ...small })
 }
 
 /** Commits a counter that every writer raises; takes the store back when it was fenced. */
