@@ -11,7 +11,7 @@ export default defineConfig(({ mode }) => ({
     environment: 'node',
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: mode === 'deep' ? deepTimeout() : 60_000,
+    testTimeout: mode === 'deep' ? deepTimeout() : 180_000,
     hookTimeout: 60_000,
   },
 }))

@@ -191,7 +191,7 @@ describe('emit', () => {
     const source = fromIterable('s', [1])
     const refused = { code: 'INVALID_ARGUMENT' }
     await expect(consume(store, source, (_, __, emit) => emit(undefined), { sink })).rejects.toMatchObject(refused)
-    let late = (_: unknown): void => undefined
+    let late: (output: unknown) => void = () => undefined
     await consume(store, source, (_, __, emit) => void (late = emit), { sink })
     expect(() => late('x')).toThrow('ended')
   })

@@ -154,7 +154,8 @@ class Run<V, O> {
   }
 
   async go(): Promise<ConsumeResult> {
-    const { signal } = this.#options
+    const { signal, sink } = this.#options
+    const outbox = new Outbox(this.#engine, sink)
     const stop = new AbortController()
     const onAbort = (): void => {
       stop.abort(signal!.reason)
@@ -162,7 +163,6 @@ class Run<V, O> {
     }
     if (signal?.aborted) onAbort()
     else signal?.addEventListener('abort', onAbort, { once: true })
-    const outbox = new Outbox(this.#engine, this.#options.sink)
     try {
       await outbox.open()
       await outbox.deliver(this.#store.version)

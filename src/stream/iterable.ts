@@ -61,23 +61,19 @@ export function fromIterable<V>(
         }
         return { offset: index, key: keyOf?.(value), value }
       }
-      if (isAsync) return eventsOfAsync(iterable as AsyncIterable<V>, toEvent)
-      return Array.isArray(iterable)
-        ? eventsOf(iterable, start, toEvent)
-        : eventsOf(iterable as Iterable<V>, 0, toEvent)
+      return isAsync
+        ? eventsOfAsync(iterable as AsyncIterable<V>, toEvent)
+        : eventsOf(iterable as Iterable<V>, start, toEvent)
     },
   }
 }
 
+/** The event of a value; `undefined` when it belongs to another partition or was read before. */
 type ToEvent<V> = (value: V, index: number) => SourceEvent<V> | undefined
 
-function* eventsOf<V>(
-  values: Iterable<V> | readonly V[],
-  start: number,
-  toEvent: ToEvent<V>,
-): Generator<SourceEvent<V>> {
+function* eventsOf<V>(values: Iterable<V>, start: number, toEvent: ToEvent<V>): Generator<SourceEvent<V>> {
   if (Array.isArray(values)) {
-    // By index: what was committed need not be walked through. The array may grow meanwhile.
+    // By index: what was read before need not be walked through. The array may grow meanwhile.
     for (let i = start; i < values.length; i++) {
       const event = toEvent((values as readonly V[])[i]!, i)
       if (event !== undefined) yield event
