@@ -72,7 +72,7 @@ describe('format', () => {
       const hex = [...bytes.subarray(at, at + 16)].map((byte) => byte.toString(16).padStart(2, '0')).join(' ')
       lines.push(`${String(at).padStart(4, '0')}  ${hex}`)
     }
-    const document = readFileSync(new URL('../docs/node-fs-log-format.md', import.meta.url), 'utf8')
+    const document = readFileSync(new URL('../docs/format.md', import.meta.url), 'utf8')
     expect(document).toContain(lines.join('\n'))
     expect(bytes.length).toBe(64 << 10)
     expect((await names()).filter((name) => !name.startsWith('temp'))).toEqual([
