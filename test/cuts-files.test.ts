@@ -5,7 +5,15 @@ import { cuts, WAYS, type Decide, type Way, type World } from 'tidemark/testing'
 import { fileStorage } from '../adapters/node-fs/storage.js'
 import type { Method } from '../src/storage/intercept.js'
 import { probe } from '../src/storage/probe.js'
-import { advance, hastyClock, open, persist, verifyHistory, type Acknowledged } from './support/history.js'
+import {
+  advance,
+  hastyClock,
+  hurriedClock,
+  open,
+  persist,
+  verifyHistory,
+  type Acknowledged,
+} from './support/history.js'
 import { ModelFs, type Verdict } from './support/model-fs.js'
 
 const LAST = 9
@@ -38,10 +46,10 @@ function worldOf(lose: (disk: ModelFs) => ModelFs): (decide: Decide) => Promise<
         return fault === undefined ? undefined : VERDICTS[fault as Way]
       },
     })
-    const storage = fileStorage(fs, '/disk', hastyClock)
+    const storage = fileStorage(fs, '/disk', hurriedClock)
     // The probe is cut in a test of its own; here every cut is in the life of the store.
     await probe(memory(), 'history/0', hastyClock, storage)
-    return { storage, reopen: () => fileStorage(lose(disk).process(), '/disk', hastyClock) }
+    return { storage, reopen: () => fileStorage(lose(disk).process(), '/disk', hurriedClock) }
   }
 }
 
