@@ -21,3 +21,15 @@ export function afterPrefix(prefix: Uint8Array): Uint8Array | undefined {
   bound[end - 1]!++
   return bound
 }
+
+/** How many of `length` sorted things lie in front: `isInFront` holds for the first so many and for none after them. */
+export function countInFront(length: number, isInFront: (i: number) => boolean): number {
+  let lo = 0
+  let hi = length
+  while (lo < hi) {
+    const mid = (lo + hi) >>> 1
+    if (isInFront(mid)) lo = mid + 1
+    else hi = mid
+  }
+  return lo
+}

@@ -9,7 +9,7 @@
  * it is loaded both checks every length and yields the offsets that binary search wants.
  */
 import { deflateSync, inflateSync } from 'fflate'
-import { compareBytes } from '../bytes/compare.js'
+import { compareBytes, countInFront } from '../bytes/compare.js'
 import { crc32c } from '../bytes/crc32c.js'
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
@@ -116,14 +116,7 @@ export class Block {
 
   /** The number of the first record whose key is not below `key`. */
   lowerBound(key: Uint8Array): number {
-    let lo = 0
-    let hi = this.length
-    while (lo < hi) {
-      const mid = (lo + hi) >>> 1
-      if (compareBytes(this.key(mid), key) < 0) lo = mid + 1
-      else hi = mid
-    }
-    return lo
+    return countInFront(this.length, (i) => compareBytes(this.key(i), key) < 0)
   }
 
   find(key: Uint8Array): KeyedRecord | undefined {

@@ -8,7 +8,7 @@
  * A separator is the shortest byte string above every key before the block and not above its first one. Blocks follow
  * one another without gaps from the end of the envelope's head.
  */
-import { compareBytes } from '../bytes/compare.js'
+import { compareBytes, countInFront } from '../bytes/compare.js'
 import { crc32c } from '../bytes/crc32c.js'
 import { ENVELOPE_HEAD } from '../bytes/envelope.js'
 import { ByteReader } from '../bytes/reader.js'
@@ -81,14 +81,7 @@ export function checked(bytes: Uint8Array, what: string): Uint8Array {
 
 /** The number of the only block that can hold `key`; -1 when the key lies before all of them. */
 export function blockFor(index: SegmentIndex, key: Uint8Array): number {
-  let lo = 0
-  let hi = index.blocks.length
-  while (lo < hi) {
-    const mid = (lo + hi) >>> 1
-    if (compareBytes(index.blocks[mid]!.separator, key) <= 0) lo = mid + 1
-    else hi = mid
-  }
-  return lo - 1
+  return countInFront(index.blocks.length, (i) => compareBytes(index.blocks[i]!.separator, key) <= 0) - 1
 }
 
 /** The shortest byte string that is above `before` and not above `first`. */

@@ -2,7 +2,7 @@
  * Reads of one state under some uncommitted layers: for one key, and in key order. Both ask the layers first, newest
  * first, then the runs; both are plain code as long as what they need is in memory.
  */
-import { compareBytes } from '../bytes/compare.js'
+import { compareBytes, countInFront } from '../bytes/compare.js'
 import { keyHash } from '../bytes/hash.js'
 import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
@@ -80,14 +80,7 @@ function counts(segment: SegmentRef, partition: number): boolean {
 
 /** The first segment whose upper bound is not below the key. */
 function firstSegment(run: Run, key: Uint8Array): number {
-  let lo = 0
-  let hi = run.length
-  while (lo < hi) {
-    const mid = (lo + hi) >>> 1
-    if (compareBytes(run[mid]!.upper, key) < 0) lo = mid + 1
-    else hi = mid
-  }
-  return lo
+  return countInFront(run.length, (i) => compareBytes(run[i]!.upper, key) < 0)
 }
 
 const TOMBSTONE: StoredRecord = { bytes: undefined, expires: 0 }
@@ -150,12 +143,5 @@ function within(records: readonly LayerRecord[], { lower, upper }: KeyRange): re
 }
 
 function firstAtLeast(records: readonly LayerRecord[], key: Uint8Array): number {
-  let lo = 0
-  let hi = records.length
-  while (lo < hi) {
-    const mid = (lo + hi) >>> 1
-    if (compareBytes(records[mid]!.key, key) < 0) lo = mid + 1
-    else hi = mid
-  }
-  return lo
+  return countInFront(records.length, (i) => compareBytes(records[i]!.key, key) < 0)
 }
