@@ -74,6 +74,27 @@ export function corrupt(message: string, cause?: unknown): TidemarkError {
   return new TidemarkError('CORRUPT', message, { cause })
 }
 
+/** Any value for a message: short, and never an error of its own. */
+export function show(value: unknown): string {
+  let text: string
+  try {
+    text = typeof value === 'bigint' ? `${value}n` : typeof value === 'number' ? String(value) : JSON.stringify(value)
+  } catch {
+    text = typeof value
+  }
+  text ??= typeof value
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text
+}
+
+/** Refuses what is no object with some of these fields: a misspelt option must not be passed over. */
+export function checkFields(what: string, given: unknown, known: ReadonlySet<string>): void {
+  if (typeof given !== 'object' || given === null) throw invalid(`${what}: an object is expected, not ${show(given)}.`)
+  for (const name of Object.keys(given)) {
+    if (!known.has(name))
+      throw invalid(`${what}: there is no option ${show(name)}; there are ${[...known].join(', ')}.`)
+  }
+}
+
 /** Turns an aborted signal into `ABORTED`; does nothing without a signal. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw aborted(signal)

@@ -54,7 +54,9 @@ export class ByteWriter {
     b[at + 3] = value >>> 24
   }
 
+  /** Throws for what is no whole number from 0 on: written down it could never be read again. */
   varint(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is no varint`)
     if (value < 0x80) {
       const at = this.#room(1)
       this.#bytes[at] = value

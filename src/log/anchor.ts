@@ -61,17 +61,19 @@ function laterAnchor(a: AnchorValue, b: AnchorValue): AnchorValue | undefined {
   return { ...hint, trim: Math.max(a.trim, b.trim), time: Math.max(a.time, b.time) }
 }
 
+const SWAP_TRIES = 4
+
 /**
- * Raises the anchor to at least `wanted`, in as many swaps as it takes up to `tries`. Resolves with what is known to be
+ * Raises the anchor to at least `wanted`, in as many swaps as it takes, up to four. Resolves with what is known to be
  * there, or `undefined` when the swaps stayed without a known result or the anchor names another log.
  */
 export async function raiseAnchor(
   anchor: Anchor,
   what: string,
   wanted: AnchorValue,
-  options: CallOptions & { readonly tries?: number } = {},
+  options: CallOptions = {},
 ): Promise<AnchorValue | undefined> {
-  for (let left = options.tries ?? 4; left > 0; left--) {
+  for (let left = SWAP_TRIES; left > 0; left--) {
     const found = await readAnchor(anchor, what, options)
     const target = found.value ? laterAnchor(found.value, wanted) : wanted
     if (target === undefined) return undefined

@@ -14,6 +14,9 @@
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
 
+export const MAX_PARTITIONS = 4096
+export const MAX_TABLE_BYTES = 255
+
 export interface DeltaGroup {
   readonly partition: number
   readonly table: Uint8Array
@@ -69,6 +72,7 @@ export function decodeDelta(bytes: Uint8Array, what: string): DeltaGroup[] {
   for (let left = r.count(4); left > 0; left--) {
     const partition = r.varint()
     const table = r.bytes()
+    if (partition >= MAX_PARTITIONS || table.length > MAX_TABLE_BYTES) r.fail('a partition or table that cannot be')
     const codec = r.string()
     const changes: Change[] = []
     for (let more = r.count(2); more > 0; more--) changes.push(readChange(r))

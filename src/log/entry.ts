@@ -6,6 +6,7 @@
  * newest manifest is and what it covers, the trim number, mode and time. A fence may be written without knowing the entry
  * before it; it has no parent hash and carries nothing: readers keep what the entry before it says.
  */
+import { equalBytes } from '../bytes/compare.js'
 import { unseal, seal } from '../bytes/envelope.js'
 import { HASH_BYTES } from '../bytes/hash.js'
 import { ByteReader } from '../bytes/reader.js'
@@ -106,7 +107,7 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
   const kind = KINDS[r.u8()] ?? r.fail('an unknown kind')
   const mode = MODES[r.u8()] ?? r.fail('an unknown mode')
   const ownLog = r.raw(ID_BYTES)
-  if (logId && !logId.every((byte, i) => byte === ownLog[i])) r.fail('the id of another log')
+  if (logId && !equalBytes(logId, ownLog)) r.fail('the id of another log')
   const writerId = r.raw(ID_BYTES)
   const write = r.varint()
   const parts = r.varint()
@@ -156,7 +157,7 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
 
 /** Two appends with the same write id are one and the same append, sent twice. */
 export function sameWrite(a: Entry, b: Entry): boolean {
-  return a.write === b.write && a.writerId.every((byte, i) => byte === b.writerId[i])
+  return a.write === b.write && equalBytes(a.writerId, b.writerId)
 }
 
 /** What a log without entries carries. */

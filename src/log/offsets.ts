@@ -6,6 +6,7 @@ import { decodeKey, encodeKey } from '../bytes/keys.js'
 import type { ByteReader } from '../bytes/reader.js'
 import type { ByteWriter } from '../bytes/writer.js'
 import { setOwn } from '../bytes/codec.js'
+import { isWellFormed } from '../bytes/utf8.js'
 import { invalid } from '../errors.js'
 
 /** The position to read from next. Numbers and bigints never go back; strings are kept as they are. */
@@ -21,13 +22,13 @@ export const NO_OFFSETS: OffsetMap = new Map()
 /** Checks what a caller gave. */
 export function parseOffsets(given: Offsets): OffsetMap {
   const parsed = new Map<string, Map<number | undefined, Position>>()
-  if (typeof given !== 'object' || given === null) throw invalid('offsets: an object { source: position } is expected.')
+  if (!isPlain(given)) throw invalid('offsets: an object { source: position } is expected.')
   for (const source of Object.keys(given)) {
-    encodeKey(source)
+    if (!isWellFormed(source)) throw invalid('offsets: the name of a source has a lone surrogate.')
     const at = given[source]!
     const positions = new Map<number | undefined, Position>()
     if (isPosition(at)) positions.set(undefined, at)
-    else if (typeof at === 'object' && at !== null) {
+    else if (isPlain(at)) {
       for (const partition of Object.keys(at)) {
         const position = at[partition]!
         if (!/^(0|[1-9]\d{0,8})$/.test(partition) || !isPosition(position)) throw badPosition(source)
@@ -39,17 +40,20 @@ export function parseOffsets(given: Offsets): OffsetMap {
   return parsed
 }
 
+function isPlain(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
+}
+
 function badPosition(source: string): Error {
   return invalid(
-    `offsets: source "${source}" needs a position (a finite number, a bigint or a string), or an object { partition: position }.`,
+    `offsets: source "${source}" needs a position (a finite number, a bigint, or a string of at most 16,384 characters), or an object { partition: position }.`,
   )
 }
 
 function isPosition(value: unknown): value is Position {
-  if (typeof value === 'string') {
-    encodeKey(value)
-    return true
-  }
+  if (typeof value === 'string') return isWellFormed(value) && value.length <= 16_384
   return typeof value === 'bigint' || (typeof value === 'number' && Number.isFinite(value))
 }
 

@@ -3,9 +3,11 @@
  * store (docs/format.md, "Manifests"). It is an immutable value; edits.ts has the functions from one to the next.
  */
 import { compareBytes } from '../bytes/compare.js'
+import { ENVELOPE_HEAD, ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { HASH_BYTES } from '../bytes/hash.js'
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
+import { MAX_PARTITIONS } from '../log/delta.js'
 import type { BuiltSegment } from '../segment/writer.js'
 import { checkLogPath, segmentName } from './names.js'
 
@@ -52,7 +54,6 @@ export interface Manifest {
   readonly runs: readonly Run[]
 }
 
-export const MAX_PARTITIONS = 4096
 const MAX_BOUND_BYTES = 64
 const REF_FLAG_CLIPPED = 1
 
@@ -170,7 +171,8 @@ function readRun(r: ByteReader, logs: readonly string[]): Run {
     const lower = r.bytes()
     const upper = r.bytes()
     const clip = flags & REF_FLAG_CLIPPED ? ([r.varint(), r.varint()] as const) : undefined
-    if (indexLength + filterLength > length || compareBytes(lower, upper) > 0) r.fail('a segment of impossible shape')
+    if (indexLength + filterLength + ENVELOPE_HEAD + ENVELOPE_TAIL > length || compareBytes(lower, upper) > 0)
+      r.fail('a segment of impossible shape')
     const name = segmentName(log, id)
     const sizes = { length, indexLength, filterLength, rawBytes, records, tombstones, ranges, expires }
     run.push({ id, log, name, ...sizes, hash, lower, upper, clip })

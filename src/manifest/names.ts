@@ -1,6 +1,6 @@
 /** The names of everything in a storage: built and parsed here only (docs/format.md, "Names"). */
 import { toHex } from '../bytes/hash.js'
-import { corrupt, invalid } from '../errors.js'
+import { corrupt, invalid, show } from '../errors.js'
 
 const STORE_NAME = /^[a-z0-9._-]{1,64}$/
 
@@ -10,9 +10,7 @@ const SHARD = 0
 /** Throws `INVALID_ARGUMENT` unless `name` can be a store's. */
 export function checkStoreName(name: unknown): asserts name is string {
   if (typeof name !== 'string' || !STORE_NAME.test(name) || name === '.' || name === '..') {
-    throw invalid(
-      `name: ${JSON.stringify(name)} is no store name; use 1 to 64 characters of a-z, 0-9, ".", "_" and "-".`,
-    )
+    throw invalid(`name: ${show(name)} is no store name; use 1 to 64 characters of a-z, 0-9, ".", "_" and "-".`)
   }
 }
 

@@ -14,6 +14,7 @@ import { crc32c } from '../bytes/crc32c.js'
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
 import { corrupt } from '../errors.js'
+import { checked } from './checked.js'
 import type { KeyedRecord } from './record.js'
 
 const PUT = 0
@@ -24,7 +25,7 @@ const STORED = 0
 const DEFLATED = 1
 
 /** The most that a block of a well-formed segment holds: one record more than fits, with the largest key and value. */
-const MAX_BLOCK_BYTES = (64 << 20) + (1 << 20)
+const MAX_BLOCK_BYTES = (64 << 20) + (2 << 20)
 
 export function writeRecord(w: ByteWriter, record: KeyedRecord): void {
   w.bytes(record.key)
@@ -61,12 +62,7 @@ export class Block {
   /** Checks and unpacks a stored block; `rawLength` is what the index says, and all that is ever allocated. */
   static unpack(stored: Uint8Array, rawLength: number, what: string): Block {
     if (stored.length < 5) throw corrupt(`${what} is damaged: a block of ${stored.length} bytes.`)
-    const view = new DataView(stored.buffer, stored.byteOffset, stored.byteLength)
-    const body = stored.subarray(0, stored.length - 4)
-    if (view.getUint32(body.length, true) !== crc32c(body)) {
-      throw corrupt(`${what} is damaged: the checksum of a block does not match.`)
-    }
-    return new Block(unpackPayload(body, rawLength, what), what)
+    return new Block(unpackPayload(checked(stored, what), rawLength, what), what)
   }
 
   private constructor(raw: Uint8Array, what: string) {

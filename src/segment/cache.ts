@@ -6,7 +6,8 @@ import { corrupt } from '../errors.js'
 import type { Blobs } from '../storage/contract.js'
 import { ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { Block } from './block.js'
-import { checked, decodeIndex, type SegmentIndex } from './index.js'
+import { checked } from './checked.js'
+import { decodeIndex, type SegmentIndex } from './index.js'
 
 /** Where the parts of a segment lie: the index and the filter stand at its end, in front of the envelope's checksum. */
 export interface SegmentPlace {

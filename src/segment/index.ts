@@ -13,7 +13,7 @@ import { crc32c } from '../bytes/crc32c.js'
 import { ENVELOPE_HEAD } from '../bytes/envelope.js'
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
-import { corrupt } from '../errors.js'
+import { checked } from './checked.js'
 import type { KeyRange } from './record.js'
 
 export interface BlockPlace {
@@ -66,17 +66,6 @@ export function decodeIndex(bytes: Uint8Array, end: number, what: string): Segme
   for (let left = r.count(2); left > 0; left--) ranges.push({ lower: r.bytes(), upper: r.bytes() })
   r.end()
   return { blocks, ranges }
-}
-
-/** The bytes before a trailing CRC-32C, once it has been checked. */
-export function checked(bytes: Uint8Array, what: string): Uint8Array {
-  if (bytes.length < 4) throw corrupt(`${what} is damaged: only ${bytes.length} bytes are left of it.`)
-  const body = bytes.subarray(0, bytes.length - 4)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (view.getUint32(body.length, true) !== crc32c(body)) {
-    throw corrupt(`${what} is damaged: a checksum does not match.`)
-  }
-  return body
 }
 
 /** The number of the only block that can hold `key`; -1 when the key lies before all of them. */

@@ -2,7 +2,7 @@
  * The merge of sorted sources, newest first: for every key the record of the newest source that has one, unless a newer
  * source deleted a range around it. Tombstones come through: whether they still matter is for the caller to say.
  */
-import { compareBytes } from '../bytes/compare.js'
+import { compareBytes, countInFront } from '../bytes/compare.js'
 import type { Cursor } from './cursor.js'
 import type { KeyedRecord, KeyRange } from './record.js'
 
@@ -67,22 +67,25 @@ export class MergeCursor implements Cursor {
   }
 }
 
+/** `ranges` are sorted and apart. */
 export function isCovered(ranges: readonly KeyRange[], key: Uint8Array): boolean {
-  for (const range of ranges) {
-    if (compareBytes(range.lower, key) <= 0 && compareBytes(key, range.upper) < 0) return true
+  const range = ranges[countInFront(ranges.length, (i) => compareBytes(ranges[i]!.upper, key) <= 0)]
+  return range !== undefined && compareBytes(range.lower, key) <= 0
+}
+
+/** The ranges, sorted and apart, with one more; those that it overlaps or touches become one with it. */
+export function withRange(ranges: readonly KeyRange[], { lower, upper }: KeyRange): KeyRange[] {
+  const from = countInFront(ranges.length, (i) => compareBytes(ranges[i]!.upper, lower) < 0)
+  const to = countInFront(ranges.length, (i) => compareBytes(ranges[i]!.lower, upper) <= 0)
+  const [first, last] = [ranges[from], ranges[to - 1]]
+  const union = {
+    lower: from < to && compareBytes(first!.lower, lower) < 0 ? first!.lower : lower,
+    upper: from < to && compareBytes(last!.upper, upper) > 0 ? last!.upper : upper,
   }
-  return false
+  return [...ranges.slice(0, from), union, ...ranges.slice(to)]
 }
 
 /** The union of ranges: sorted, none overlapping or touching. */
 export function unionRanges(ranges: readonly KeyRange[]): KeyRange[] {
-  const sorted = [...ranges].sort((a, b) => compareBytes(a.lower, b.lower))
-  const union: KeyRange[] = []
-  for (const range of sorted) {
-    const last = union.at(-1)
-    if (last && compareBytes(range.lower, last.upper) <= 0) {
-      if (compareBytes(range.upper, last.upper) > 0) union[union.length - 1] = { lower: last.lower, upper: range.upper }
-    } else union.push(range)
-  }
-  return union
+  return ranges.reduce<KeyRange[]>(withRange, [])
 }

@@ -13,6 +13,8 @@ export interface EntryChange {
   readonly kind: EntryKind
   readonly mode?: WriteMode
   readonly time: number
+  /** Now, by the clock on which times to live run. */
+  readonly monotonic?: number
   readonly layer?: Layer | undefined
   readonly offsets?: OffsetMap | undefined
   readonly label?: string | undefined
@@ -50,7 +52,7 @@ export function buildEntry(log: LogContext, state: ShardState, change: EntryChan
     covers: manifest.covers,
     trim: before.trim,
   }
-  if (change.layer) setExpiry(change.layer, time)
+  if (change.layer) setExpiry(change.layer, time, change.monotonic ?? 0)
   const entry: Entry = {
     n,
     kind: change.kind,
@@ -76,11 +78,12 @@ export function buildEntry(log: LogContext, state: ShardState, change: EntryChan
   }
 }
 
-/** A time to live counts from the put, by the time of the entry that is first built of it. */
-function setExpiry(layer: Layer, time: number): void {
+/** A time to live counts from the put; it becomes a time when the entry is first built, so that repeating changes nothing. */
+function setExpiry(layer: Layer, time: number, monotonic: number): void {
   for (const { points } of layer.slots.values()) {
     for (const cell of points.values()) {
-      if (cell.ttl > 0 && cell.expires === 0) cell.expires = Math.max(1, time + cell.ttl)
+      if (cell.ttl > 0 && cell.expires === 0)
+        cell.expires = Math.max(1, Math.ceil(time + cell.ttl - (monotonic - cell.putAt)))
     }
   }
 }

@@ -53,6 +53,10 @@ export class Committer {
   readonly #upkeep: Upkeep
   readonly #host: CommitterHost
   #queue: Waiting[] = []
+  /** Of the queue and what is in flight, until one of them changes. */
+  #layers: readonly Layer[] | undefined
+  /** Why nothing more is appended. */
+  #ended: TidemarkError | undefined
   #inFlight: readonly Waiting[] = []
   #running: Promise<void> | undefined
   /** Committed offsets with all that is queued laid over them. */
@@ -67,8 +71,11 @@ export class Committer {
   }
 
   /** Layers on their way, newest first: what was put stays readable. */
-  get layers(): Layer[] {
-    return [...this.#inFlight, ...this.#queue].flatMap(({ request }) => (request ? [request.layer] : [])).reverse()
+  get layers(): readonly Layer[] {
+    this.#layers ??= [...this.#inFlight, ...this.#queue]
+      .flatMap(({ request }) => (request && !request.layer.empty ? [request.layer] : []))
+      .reverse()
+    return this.#layers
   }
 
   /** Throws, and takes nothing, when the offsets go back; from then on the committer owns the layer. */
@@ -85,6 +92,7 @@ export class Committer {
 
   #enqueue(request: CommitRequest | undefined, offsets: OffsetMap | undefined): Promise<CommitResult> {
     return new Promise((resolve, reject) => {
+      this.#layers = undefined
       this.#queue.push({ request, offsets, resolve, reject })
       this.#running ??= this.#run()
     })
@@ -102,6 +110,7 @@ export class Committer {
       let sent = false
       try {
         await this.#upkeep.admit()
+        if (this.#ended) throw this.#ended
         this.#inFlight = this.#take()
         const built = this.#build(this.#inFlight)
         if (built === undefined) this.#settle({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
@@ -141,7 +150,8 @@ export class Committer {
       for (const waiting of batch) layer.absorb(waiting.request!.layer)
     }
     const { label, meta } = request
-    return buildEntry(this.#log, state, { kind: 'commit', time, layer, offsets, label, meta, edits })
+    const monotonic = this.#ctx.clock.monotonic()
+    return buildEntry(this.#log, state, { kind: 'commit', time, monotonic, layer, offsets, label, meta, edits })
   }
 
   async #append(built: BuiltEntry): Promise<void> {
@@ -176,6 +186,7 @@ export class Committer {
   #settle(result: CommitResult): void {
     const done = this.#inFlight
     this.#inFlight = []
+    this.#layers = undefined
     for (const { resolve } of done) resolve(result)
   }
 
@@ -186,9 +197,13 @@ export class Committer {
     const unwritten = sent && unknown ? this.#queue : failed
     this.#inFlight = []
     this.#queue = []
+    this.#layers = undefined
     this.#offsets = this.#host.state().carried.offsets
     this.#host.giveBack(unwritten.flatMap(({ request }) => (request ? [request.layer] : [])))
-    if (isTidemarkError(error) && (unknown || error.code === 'FENCED')) this.#host.poison(error)
+    if (isTidemarkError(error) && (unknown || error.code === 'FENCED')) {
+      this.#ended = error
+      this.#host.poison(error)
+    }
     for (const { reject } of failed) reject(error)
   }
 }

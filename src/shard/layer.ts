@@ -3,10 +3,10 @@
  * slot, range deletes beside them; within a layer points win over its range deletes. A layer is written only while it is
  * the buffer; from then on it is never changed, so that every reader may keep it.
  */
-import { compareBytes } from '../bytes/compare.js'
+import { compareBytes, countInFront } from '../bytes/compare.js'
 import { bytesToMapKey, mapKeyBytes, type MapKey } from '../bytes/keys.js'
 import type { Change, DeltaGroup } from '../log/delta.js'
-import { isCovered, unionRanges } from '../segment/merge.js'
+import { isCovered, withRange } from '../segment/merge.js'
 import type { KeyedRecord, KeyRange } from '../segment/record.js'
 import { makeSlot, prefixed, type Slot } from './slot.js'
 
@@ -16,7 +16,10 @@ const UNDECODED = Symbol('undecoded')
 export class Cell {
   deleted: boolean
   expires: number
-  /** How long the value lives from `putAt` on, in ms; turned into `expires` when the entry is built. 0: for ever. */
+  /**
+   * How long the value lives, in ms, counted from `putAt` on the monotonic clock; turned into `expires` when an entry is
+   * first built of it. 0: for ever.
+   */
   ttl = 0
   putAt = 0
   /** Undefined in a tombstone, and in a put that no entry was built of yet. */
@@ -68,31 +71,25 @@ export interface SlotChanges {
   readonly slot: Slot
   readonly codec: string
   readonly points: Map<MapKey, Cell>
-  /** With the slot's prefix. */
-  ranges: KeyRange[]
+  /** With the slot's prefix; sorted and apart. */
+  ranges: readonly KeyRange[]
+  /** The records in key order, until the next change. */
+  sorted: readonly LayerRecord[] | undefined
 }
 
 const DELETED = Cell.tombstone()
 
 export class Layer {
   readonly slots = new Map<string, SlotChanges>()
-  readonly #sorted = new Map<string, { records: readonly LayerRecord[]; mutation: number }>()
-  #mutation = 0
-  #changes = 0
 
   get empty(): boolean {
-    return this.#changes === 0
-  }
-
-  /** How many changes were made; what was overwritten counts too. */
-  get changes(): number {
-    return this.#changes
+    return this.slots.size === 0
   }
 
   set(slot: Slot, codec: string, key: MapKey, cell: Cell): void {
-    this.#open(slot, codec).points.set(key, cell)
-    this.#mutation++
-    this.#changes++
+    const changes = this.#open(slot, codec)
+    changes.points.set(key, cell)
+    changes.sorted = undefined
   }
 
   deleteRange(slot: Slot, codec: string, range: KeyRange): void {
@@ -100,15 +97,14 @@ export class Layer {
     for (const key of changes.points.keys()) {
       if (isCovered([range], prefixed(slot.prefix, mapKeyBytes(key)))) changes.points.delete(key)
     }
-    changes.ranges = unionRanges([...changes.ranges, range])
-    this.#mutation++
-    this.#changes++
+    changes.ranges = withRange(changes.ranges, range)
+    changes.sorted = undefined
   }
 
   #open(slot: Slot, codec: string): SlotChanges {
     let changes = this.slots.get(slot.id)
     if (changes === undefined) {
-      changes = { slot, codec, points: new Map(), ranges: [] }
+      changes = { slot, codec, points: new Map(), ranges: [], sorted: undefined }
       this.slots.set(slot.id, changes)
     }
     return changes
@@ -127,18 +123,18 @@ export class Layer {
     return this.slots.get(slot.id)?.ranges ?? []
   }
 
-  /** The records of a slot as they stand now, in key order; a new array after every change, so it may be kept. */
-  sorted(slot: Slot): readonly LayerRecord[] {
+  /** The records of a slot within the bounds as they stand now, in key order; the array may be kept. */
+  sorted(slot: Slot, bounds: KeyRange): readonly LayerRecord[] {
     const changes = this.slots.get(slot.id)
     if (changes === undefined) return []
-    const known = this.#sorted.get(slot.id)
-    if (known?.mutation === this.#mutation) return known.records
+    if (changes.sorted) return within(changes.sorted, bounds)
     const records: LayerRecord[] = []
-    for (const [key, cell] of changes.points) {
-      records.push(new LayerRecord(prefixed(slot.prefix, mapKeyBytes(key)), cell))
+    for (const [mapKey, cell] of changes.points) {
+      const key = prefixed(slot.prefix, mapKeyBytes(mapKey))
+      if (isWithin(key, bounds)) records.push(new LayerRecord(key, cell))
     }
     records.sort((a, b) => compareBytes(a.key, b.key))
-    this.#sorted.set(slot.id, { records, mutation: this.#mutation })
+    if (records.length === changes.points.size) changes.sorted = records
     return records
   }
 
@@ -149,6 +145,17 @@ export class Layer {
       for (const [key, cell] of points) this.set(slot, codec, key, cell)
     }
   }
+}
+
+function isWithin(key: Uint8Array, { lower, upper }: KeyRange): boolean {
+  return compareBytes(lower, key) <= 0 && compareBytes(key, upper) < 0
+}
+
+/** The part of sorted records that lies within the bounds. */
+function within(records: readonly LayerRecord[], { lower, upper }: KeyRange): readonly LayerRecord[] {
+  const from = countInFront(records.length, (i) => compareBytes(records[i]!.key, lower) < 0)
+  const to = countInFront(records.length, (i) => compareBytes(records[i]!.key, upper) < 0)
+  return from === 0 && to === records.length ? records : records.slice(from, to)
 }
 
 /** The changes of a layer as a delta; every cell must have its bytes. */
@@ -173,14 +180,16 @@ export function layerOfDelta(groups: readonly DeltaGroup[]): Layer {
   const layer = new Layer()
   for (const { partition, table, codec, changes } of groups) {
     const slot = makeSlot(partition, table)
+    // Points win over the ranges of their delta, wherever in it they stand.
     for (const change of changes) {
-      if (change.type === 'range') {
-        const range = { lower: prefixed(slot.prefix, change.key), upper: prefixed(slot.prefix, change.upper) }
-        layer.deleteRange(slot, codec, range)
-      } else {
-        const cell = change.type === 'put' ? Cell.stored(change.value, change.expires) : Cell.tombstone()
-        layer.set(slot, codec, bytesToMapKey(change.key), cell)
-      }
+      if (change.type !== 'range') continue
+      const range = { lower: prefixed(slot.prefix, change.key), upper: prefixed(slot.prefix, change.upper) }
+      layer.deleteRange(slot, codec, range)
+    }
+    for (const change of changes) {
+      if (change.type === 'range') continue
+      const cell = change.type === 'put' ? Cell.stored(change.value, change.expires) : Cell.tombstone()
+      layer.set(slot, codec, bytesToMapKey(change.key), cell)
     }
   }
   return layer

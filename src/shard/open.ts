@@ -1,6 +1,6 @@
 /** Opening a shard: creating it, taking it over, or following it. */
 import { equalBytes } from '../bytes/compare.js'
-import { TidemarkError, invalid } from '../errors.js'
+import { TidemarkError, corrupt, invalid, throwIfAborted } from '../errors.js'
 import { sleep } from '../clock.js'
 import { encodeAnchor, raiseAnchor, readAnchor, type AnchorValue } from '../log/anchor.js'
 import { resolveAppend, type Resolution } from '../log/append.js'
@@ -19,6 +19,8 @@ const CLAIM_TRIES = 8
 
 export interface OpenRequest {
   readonly mode: 'exclusive' | 'follower'
+  /** Ends the opening before it takes anything over. */
+  readonly signal: AbortSignal | undefined
   /** True: it must not exist yet; false: it must exist. */
   readonly create: boolean | undefined
   /** Of a store that is to be created. */
@@ -46,6 +48,7 @@ export async function openShard(ctx: ShardContext, request: OpenRequest): Promis
     } else {
       request.check(undefined)
       if (request.mode === 'follower' || request.create === false) throw notFound(ctx)
+      throwIfAborted(request.signal)
       opened = (await createShard(ctx, anchor, request.config())) ?? overtaken(ctx)
     }
     if (!(opened instanceof TidemarkError)) return opened
@@ -90,7 +93,12 @@ async function readHistory(
 ): Promise<ShardState | TidemarkError> {
   for (let tries = 1; ; tries++) {
     const state = await readLog(ctx, log, hint)
-    if (state.head >= hint.manifestAt) return state
+    if (state.head >= hint.manifestAt) {
+      if (state.carried.covers === state.manifest.covers) return state
+      throw corrupt(
+        `Store "${ctx.store}" is damaged: entry ${state.head} counts on a manifest that covers ${state.carried.covers}, the newest one covers ${state.manifest.covers}.`,
+      )
+    }
     const { value } = await readAnchor(log.anchor, anchorName(ctx))
     const moved = !value || !equalBytes(value.logId, hint.logId) || value.manifestAt !== hint.manifestAt
     if (moved) return endsEarly(ctx, state, hint)
@@ -138,7 +146,9 @@ function blindFence(log: LogContext, n: number): Entry {
 /** The head counts only if the trim number, read after the absent answer, is below it. */
 async function confirmHead(ctx: ShardContext, log: LogContext, state: ShardState): Promise<ShardState | undefined> {
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
-  return value && equalBytes(value.logId, log.logId) && value.trim < state.head ? state : undefined
+  // An anchor that is gone was rebuilt, and trims nothing.
+  if (value === undefined) return state
+  return equalBytes(value.logId, log.logId) && value.trim < state.head ? state : undefined
 }
 
 /** Appends the fence; `undefined` when the log was trimmed or replaced meanwhile, and opening has to begin again. */
@@ -154,9 +164,11 @@ async function claim(
     const observed = log.storageTime?.time
     const time = currentTime(ctx, log)
     const fence = buildEntry(log, state, { kind: 'fence', mode: 'exclusive', time, edits })
-    const [resolution, trimmed] = await Promise.all([
+    throwIfAborted(request.signal)
+    // A look that fails is repeated below: it must not leave the claim alone.
+    const [resolution, looked] = await Promise.all([
       sendClaim(ctx, log, state, fence),
-      readAnchor(log.anchor, anchorName(ctx)),
+      readAnchor(log.anchor, anchorName(ctx)).catch(() => undefined),
     ])
     switch (resolution.outcome) {
       case 'committed': {
@@ -164,9 +176,13 @@ async function claim(
         // The look at the anchor counts only if little time has passed since the head was observed.
         const late =
           observed !== undefined && resolution.time !== undefined && resolution.time - observed > ctx.graceMs / 2
-        const { value } = late ? await readAnchor(log.anchor, anchorName(ctx)) : trimmed
+        const { value } = looked === undefined || late ? await readAnchor(log.anchor, anchorName(ctx)) : looked
         if (!value || !equalBytes(value.logId, log.logId) || value.trim >= fence.entry.n) return undefined
         const next = applyEntry(state, fence)
+        if (fence.manifest) {
+          ctx.counters.folds += fence.carries.length
+          ctx.emit('checkpoint', { version: next.carried.version, covers: fence.manifest.covers })
+        }
         if (fence.manifest || next.tail.length > READ_AGAIN_AT) await refreshAnchor(ctx, log, next)
         return next
       }
@@ -244,14 +260,25 @@ async function createShard(ctx: ShardContext, anchor: Anchor, config: StoreConfi
     const state = applyEntry(nothing, first)
     const { trim, manifestAt, covers, time } = state.carried
     const value = { logId: log.logId, trim, manifestAt, covers, time }
-    const swapped = await anchor.swap(undefined, encodeAnchor(value), trim)
-    if (swapped.outcome === 'committed') return { log, state }
-    const there = await readAnchor(anchor, anchorName(ctx))
-    if (there.value && equalBytes(there.value.logId, log.logId)) return { log, state }
-    // Another creator's log is named: nobody will ever look at this one.
-    if (there.value) await log.log.destroy()
-    await closeLog(ctx, log)
-    return undefined
+    // A swap of unknown outcome may still land, and then it is our own that is found, or that is in the way of the next.
+    for (let tries = CLAIM_TRIES; tries > 0; tries--) {
+      const swapped = await anchor.swap(undefined, encodeAnchor(value), trim)
+      if (swapped.outcome === 'committed') return { log, state }
+      const there = await readAnchor(anchor, anchorName(ctx))
+      if (there.value === undefined) continue
+      if (equalBytes(there.value.logId, log.logId)) return { log, state }
+      // Another creator's log is named: nobody will ever look at this one.
+      await log.log.destroy()
+      await closeLog(ctx, log)
+      return undefined
+    }
+    throw new TidemarkError(
+      'UNKNOWN_OUTCOME',
+      `It is not known whether store "${ctx.store}" was created; open it again.`,
+      {
+        retryable: true,
+      },
+    )
   } catch (error) {
     await closeLog(ctx, log)
     throw error

@@ -13,7 +13,7 @@ import { ArrayCursor, RunCursor, runRanges, type Bounds, type Cursor } from '../
 import { blockFor, type SegmentIndex } from '../segment/index.js'
 import { isCovered, MergeCursor, type MergeSource } from '../segment/merge.js'
 import type { KeyRange, StoredRecord } from '../segment/record.js'
-import type { Cell, Layer, LayerRecord } from './layer.js'
+import type { Cell, Layer } from './layer.js'
 import { prefixed, type Slot } from './slot.js'
 import type { ShardState } from './state.js'
 
@@ -39,7 +39,7 @@ export class Missing {
 }
 
 /** What a look-up has loaded: it finds it here even if the cache has let go of it meanwhile. */
-export class Loaded {
+class Loaded {
   readonly indexes = new Map<string, SegmentIndex>()
   readonly filters = new Map<string, Uint8Array>()
   readonly blocks = new Map<string, Block>()
@@ -72,6 +72,16 @@ export function lookUp(
     }
   }
   return undefined
+}
+
+/** Looks a key up until all that it needs is loaded. */
+export async function lookUpLoading(view: View, slot: Slot, key: MapKey): Promise<Cell | StoredRecord | undefined> {
+  const loaded = new Loaded()
+  for (;;) {
+    const found = lookUp(view, slot, key, loaded)
+    if (!(found instanceof Missing)) return found
+    await found.load(loaded)
+  }
 }
 
 function counts(segment: SegmentRef, partition: number): boolean {
@@ -121,7 +131,7 @@ export function scan(view: View, slot: Slot, bounds: Bounds): Cursor | Promise<C
   const sources: MergeSource[] = view.layers
     .filter((layer) => layer.slots.has(slot.id))
     .map((layer) => ({
-      cursor: new ArrayCursor(within(layer.sorted(slot), bounds), bounds.reverse),
+      cursor: new ArrayCursor(layer.sorted(slot, bounds), bounds.reverse),
       ranges: layer.ranges(slot),
     }))
   const runs = view.runs.map((run) => run.filter((s) => counts(s, slot.partition))).reverse()
@@ -133,15 +143,4 @@ export function scan(view: View, slot: Slot, bounds: Bounds): Cursor | Promise<C
   return ranges.some((r) => r instanceof Promise)
     ? Promise.all(ranges.map(async (known) => known)).then(merge)
     : merge(ranges as (readonly KeyRange[])[])
-}
-
-/** The part of sorted records that lies within the bounds. */
-function within(records: readonly LayerRecord[], { lower, upper }: KeyRange): readonly LayerRecord[] {
-  const from = firstAtLeast(records, lower)
-  const to = firstAtLeast(records, upper)
-  return from === 0 && to === records.length ? records : records.slice(from, to)
-}
-
-function firstAtLeast(records: readonly LayerRecord[], key: Uint8Array): number {
-  return countInFront(records.length, (i) => compareBytes(records[i]!.key, key) < 0)
 }

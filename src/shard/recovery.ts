@@ -7,6 +7,7 @@ import { raiseAnchor, readAnchor, type AnchorReading, type AnchorValue } from '.
 import { emptyCarried, ID_BYTES } from '../log/entry.js'
 import { anchorPath, logIdOfPath, logPath, shardPath } from '../manifest/names.js'
 import type { Anchor } from '../storage/contract.js'
+import { isProbe } from '../storage/probe.js'
 import { noteTime, type LogContext, type ShardContext } from './context.js'
 import { applyEntry, parseEntry, type ShardState } from './state.js'
 
@@ -41,18 +42,31 @@ export async function locate(ctx: ShardContext, anchor: Anchor, mayWrite: boolea
     const { paths } = await ctx.storage.logs(`${shardPath(ctx.store)}/`)
     // What an interrupted probe left behind is no store.
     const own = paths.filter((path) => logIdOfPath(ctx.store, path) !== undefined)
-    if (own.length === 0) return undefined
     try {
+      if (own.length === 0) {
+        await assertNothingLeft(ctx)
+        return undefined
+      }
       const value = await rebuildAnchor(ctx, anchor, own)
       if (!mayWrite) return { ...reading, value }
       // Whoever comes first decides; a store that was being created at this moment goes on under the log named there.
       await raiseAnchor(anchor, anchorName(ctx), value)
       return await readAnchor(anchor, anchorName(ctx))
     } catch (error) {
-      // Creators that race clear away what nobody has named: then the anchor is there by now.
+      // Creators that race clear away what nobody has named, or have just begun: then the anchor is there by now.
       if (tries === 1) throw error
     }
   }
+}
+
+/** Segments without a log are what is left of a store: making a new one there would bury it. */
+async function assertNothingLeft(ctx: ShardContext): Promise<void> {
+  const { items } = await ctx.storage.blobs.list(`${shardPath(ctx.store)}/`)
+  const left = items.find(({ name }) => !isProbe(name))
+  if (left === undefined) return
+  throw corrupt(
+    `Store "${ctx.store}" has lost its anchor and its log; segments such as ${left.name} are left. Restore it from a backup, or choose another name.`,
+  )
 }
 
 /** From the newest header of what is there. Several logs are left only by creators that never got to name one. */

@@ -14,6 +14,9 @@ import type { Layer } from './layer.js'
 import type { Slot } from './slot.js'
 import type { ShardState } from './state.js'
 
+/** Above every stored key: partitions have numbers below 4,096. */
+const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff), reverse: false }
+
 /** How long to work before other tasks get their turn, in milliseconds. */
 const SLICE_MS = 8
 
@@ -24,6 +27,8 @@ export async function foldTail(
   state: ShardState,
   signal: AbortSignal,
 ): Promise<FoldEdit> {
+  // The commit that brought the tail to its bound is acknowledged first.
+  await ctx.clock.pause()
   const layers = state.tail.flatMap(({ layer }) => (layer ? [layer] : [])).reverse()
   const slots = new Map<string, Slot>()
   const codecs = new Map<string, string>()
@@ -51,11 +56,10 @@ export async function mergeRuns(
   inputs: readonly Run[],
   signal: AbortSignal,
 ): Promise<MergeEdit> {
-  const everything = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff), reverse: false }
   const newestFirst = [...inputs].reverse()
-  const ranges = await Promise.all(newestFirst.map(async (run) => runRanges(ctx.cache, run, everything)))
+  const ranges = await Promise.all(newestFirst.map(async (run) => runRanges(ctx.cache, run, EVERYTHING)))
   const sources = newestFirst.map((run, i) => ({
-    cursor: new RunCursor(ctx.cache, run, everything),
+    cursor: new RunCursor(ctx.cache, run, EVERYTHING),
     ranges: ranges[i]!,
   }))
   const oldest = inputs[0] === state.manifest.runs[0]
@@ -119,7 +123,9 @@ class SlotsCursor implements Cursor {
       const slot = this.#slots[++this.#at]
       this.#cursor =
         slot &&
-        new MergeCursor(this.#layers.map((l) => ({ cursor: new ArrayCursor(l.sorted(slot)), ranges: l.ranges(slot) })))
+        new MergeCursor(
+          this.#layers.map((l) => ({ cursor: new ArrayCursor(l.sorted(slot, EVERYTHING)), ranges: l.ranges(slot) })),
+        )
     }
   }
 }

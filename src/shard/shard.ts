@@ -3,20 +3,16 @@
  * how entries are built, appended, folded, found and read is in the files beside this one.
  */
 import { equalBytes } from '../bytes/compare.js'
-import type { MapKey } from '../bytes/keys.js'
 import { TidemarkError } from '../errors.js'
 import { readAnchor } from '../log/anchor.js'
-import type { Cursor, Bounds } from '../segment/cursor.js'
-import type { StoredRecord } from '../segment/record.js'
 import type { BuiltEntry } from './build.js'
 import { Committer, type CommitRequest, type CommitResult } from './committer.js'
 import type { LogContext, ShardContext } from './context.js'
-import type { Cell, Layer } from './layer.js'
+import type { Layer } from './layer.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open.js'
-import { Loaded, lookUp, Missing, scan, viewOf, type View } from './reads.js'
+import { viewOf, type View } from './reads.js'
 import { anchorName, closeLog, overtaken, readOn } from './recovery.js'
 import { foldTail } from './rewrite.js'
-import type { Slot } from './slot.js'
 import { applyEntry, parseEntry, type AppliedEntry, type ShardState } from './state.js'
 import { Upkeep } from './upkeep.js'
 
@@ -83,15 +79,6 @@ export class Shard {
     return viewOf(this.#state, layers, this.#ctx.cache)
   }
 
-  /** From memory; `Missing` when something has to be loaded first. */
-  lookUp(uncommitted: readonly Layer[], slot: Slot, key: MapKey): Cell | StoredRecord | undefined | Missing {
-    return lookUp(this.view(uncommitted), slot, key)
-  }
-
-  scan(view: View, slot: Slot, bounds: Bounds): Cursor | Promise<Cursor> {
-    return scan(view, slot, bounds)
-  }
-
   /** Throws what forbids writing: a lost or unknown append, or the mode. */
   assertWritable(): void {
     if (this.#poisoned) throw this.#poisoned
@@ -111,8 +98,12 @@ export class Shard {
     // Entries without changes are worth an entry of their own only when there are many of them.
     const { tail } = this.#state
     if (tail.every(({ layer }) => layer === undefined) && tail.length < this.#ctx.checkpoint.entries) return
-    await this.#upkeep!.foldNow()
-    await this.#committer!.carry()
+    const wanted = this.#state.head
+    while (this.#state.manifest.covers < wanted) {
+      // What came of commits meanwhile forbids it as it forbids theirs, and says more than that the fold was stopped.
+      await this.#upkeep!.foldNow().finally(() => this.assertWritable())
+      await this.#committer!.carry()
+    }
     await this.#raising
   }
 
@@ -141,6 +132,8 @@ export class Shard {
 
   #poison(error: TidemarkError): void {
     this.#poisoned = error
+    // What it would still upload nothing could name.
+    void this.#upkeep!.stop()
     if (error.code === 'FENCED') this.#ctx.emit('fenced', { error })
   }
 
@@ -186,15 +179,5 @@ export class Shard {
     await this.#raising
     await this.#refreshing?.catch(() => undefined)
     await closeLog(this.#ctx, this.#log)
-  }
-}
-
-/** Looks a key up until all that it needs is loaded. */
-export async function lookUpLoading(view: View, slot: Slot, key: MapKey): Promise<Cell | StoredRecord | undefined> {
-  const loaded = new Loaded()
-  for (;;) {
-    const found = lookUp(view, slot, key, loaded)
-    if (!(found instanceof Missing)) return found
-    await found.load(loaded)
   }
 }

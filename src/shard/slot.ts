@@ -4,9 +4,8 @@
  */
 import { isWellFormed, utf8 } from '../bytes/utf8.js'
 import { invalid } from '../errors.js'
+import { MAX_TABLE_BYTES } from '../log/delta.js'
 import { toBinary } from '../manifest/manifest.js'
-
-const MAX_TABLE_BYTES = 255
 
 export interface Slot {
   readonly partition: number

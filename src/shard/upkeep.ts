@@ -3,7 +3,7 @@
  * it. One fold and one merge run at a time; the tail is held by letting commits wait for a fold that is under way.
  */
 import { TidemarkError, isTidemarkError } from '../errors.js'
-import type { Edit, FoldEdit, MergeEdit } from '../manifest/edits.js'
+import { applyEdit, type Edit, type FoldEdit, type MergeEdit } from '../manifest/edits.js'
 import type { Manifest } from '../manifest/manifest.js'
 import type { LogContext, ShardContext } from './context.js'
 import { pickMerge } from './picker.js'
@@ -64,14 +64,17 @@ export class Upkeep {
   /** Folds all that is there now; resolves when the edit is ready, rejects with what made it fail. */
   async foldNow(): Promise<void> {
     const wanted = this.#state().head
-    for (;;) {
+    while (this.#state().manifest.covers < wanted) {
       if (this.#fold && this.#fold.covers >= wanted) return
       if (this.#folding === undefined) {
         this.#fold = undefined
         this.#startFold()
       }
+      this.#lastError = undefined
       await this.#folding
-      if (this.#fold === undefined) throw this.#lastError
+      // No edit and no error: another one was carried meanwhile.
+      if (this.#fold === undefined && this.#lastError !== undefined) throw this.#lastError
+      if (this.#stop.signal.aborted) return
     }
   }
 
@@ -80,7 +83,8 @@ export class Upkeep {
     const state = this.#state()
     this.#folding = foldTail(this.#ctx, this.#log, state, this.#stop.signal)
       .then((edit) => {
-        this.#fold = edit
+        // Another one may have been carried since this one began.
+        if (edit.from === this.#state().manifest.covers) this.#fold = edit
       })
       .catch((error: unknown) => this.#failed('Folding', error))
       .finally(() => {
@@ -111,16 +115,11 @@ export class Upkeep {
 
   /** An entry with a manifest was committed, which carries `edits`: what was waiting is done with. */
   carried(before: Manifest, after: Manifest, edits: readonly Edit[]): void {
-    if (this.#fold && edits.includes(this.#fold)) {
-      this.#ctx.counters.folds++
-      this.#fold = undefined
-    }
-    if (this.#merge && edits.includes(this.#merge)) {
-      this.#ctx.counters.compactions++
-      this.#merge = undefined
-    }
-    // An edit that no longer fits would wait for ever; its blobs are left to collection.
+    for (const { kind } of edits) this.#ctx.counters[kind === 'fold' ? 'folds' : 'compactions']++
+    // An edit that is carried is done with; one that no longer fits would wait for ever, its blobs are left to collection.
     if (this.#fold && this.#fold.from !== after.covers) this.#fold = undefined
+    if (this.#merge && (edits.includes(this.#merge) || applyEdit(after, this.#merge) === undefined))
+      this.#merge = undefined
     const old = new Set(liveSegments(before).map((s) => s.name))
     this.#ctx.counters.segmentsReused += liveSegments(after).filter((s) => old.has(s.name)).length
   }

@@ -1,6 +1,6 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
 import { isWellFormed } from '../bytes/utf8.js'
-import { TidemarkError, invalid } from '../errors.js'
+import { TidemarkError, checkFields, invalid } from '../errors.js'
 import { NO_OFFSETS, parseOffsets, type Offsets } from '../log/offsets.js'
 import { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../shard/committer.js'
@@ -13,6 +13,7 @@ import { recordedCodec, type ShardState } from '../shard/state.js'
 import { deadlines } from '../storage/deadlines.js'
 import { metered, type Usage } from '../storage/metered.js'
 import { Events } from './events.js'
+import { readVersions, type VersionInfo, type VersionsOptions } from './history.js'
 import { collectMetrics, Latencies, newCounters, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
 import { encodeLayer, type TableHost } from './table.js'
@@ -28,6 +29,8 @@ export interface CommitOptions {
   readonly force?: boolean | undefined
 }
 
+const COMMIT_OPTIONS = new Set(['offsets', 'label', 'meta', 'force'])
+
 export class Engine implements TableHost {
   readonly options: ResolvedOptions
   readonly events: Events
@@ -38,6 +41,7 @@ export class Engine implements TableHost {
   #shard: Shard | undefined
   #buffer = new Layer()
   #closing: Promise<void> | undefined
+  #reopening: Promise<void> | undefined
   #stopFollowing: () => void = () => undefined
 
   static async open(options: ResolvedOptions): Promise<Engine> {
@@ -49,8 +53,8 @@ export class Engine implements TableHost {
 
   private constructor(options: ResolvedOptions) {
     this.options = options
-    const { clock, logger } = options
-    this.events = new Events((message, cause) => logger?.warn?.(message, cause))
+    const { clock } = options
+    this.events = new Events((message, cause) => this.#log(message, cause))
     const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
     this.#usage = () => storage.usage()
     this.#ctx = {
@@ -71,14 +75,23 @@ export class Engine implements TableHost {
   }
 
   #warn(message: string, cause?: unknown): void {
-    this.options.logger?.warn?.(message, cause)
+    this.#log(message, cause)
     this.events.emit('warning', { message, cause })
+  }
+
+  #log(message: string, cause: unknown): void {
+    try {
+      this.options.logger?.warn?.(message, cause)
+    } catch {
+      // A logger that throws must not fail what it was told about, and there is nobody left to tell.
+    }
   }
 
   #request(create: boolean | undefined, expectAtLeast: number | undefined): ShardRequest {
     const { options } = this
     return {
       mode: options.mode,
+      signal: options.signal,
       create,
       config: () => ({
         partitions: options.partitions ?? 1,
@@ -122,7 +135,11 @@ export class Engine implements TableHost {
   }
 
   #assertOpen(): void {
-    if (this.#closing) throw new TidemarkError('CLOSED', `Store "${this.options.name}" is closed; open it again.`)
+    if (this.#closing) throw this.#closedError()
+  }
+
+  #closedError(): TidemarkError {
+    return new TidemarkError('CLOSED', `Store "${this.options.name}" is closed; open it again.`)
   }
 
   /** The table of this name, made once per handle. */
@@ -134,12 +151,15 @@ export class Engine implements TableHost {
     this.#assertOpen()
     const key = String.fromCharCode(...bytes)
     const known = this.#specs.get(key)
-    const given = checkTableOptions(options)
-    if (known !== undefined && given.codec === undefined && given.schema === undefined && given.ttlMs === undefined) {
-      return known
-    }
-    const spec = new TableSpec(name, bytes, given)
-    if (known !== undefined) spec.checkRecorded(known.codec.id)
+    const { codec, schema, ttlMs } = checkTableOptions(options)
+    if (known !== undefined && codec === undefined && schema === undefined && ttlMs === undefined) return known
+    const before = known?.options
+    const spec = new TableSpec(name, bytes, {
+      codec: codec ?? before?.codec,
+      schema: schema ?? before?.schema,
+      ttlMs: ttlMs ?? before?.ttlMs,
+    })
+    if (known !== undefined && !known.isRefused) spec.checkRecorded(known.codec.id)
     spec.checkRecorded(recordedCodec(this.state, bytes))
     this.#specs.set(key, spec)
     return spec
@@ -147,6 +167,7 @@ export class Engine implements TableHost {
 
   async commit(options: CommitOptions): Promise<CommitResult> {
     const layer = this.writable()
+    checkFields('commit', options, COMMIT_OPTIONS)
     const offsets = options.offsets === undefined ? NO_OFFSETS : parseOffsets(options.offsets)
     const label = checkLabel(options.label)
     const meta = encodeMeta(options.meta)
@@ -180,15 +201,28 @@ export class Engine implements TableHost {
   async refresh(): Promise<void> {
     this.#assertOpen()
     await this.shard.refresh()
+    this.#recheckCodecs()
   }
 
-  async reopen(): Promise<void> {
-    this.#assertOpen()
+  #recheckCodecs(): void {
+    for (const spec of this.#specs.values()) spec.recheck(recordedCodec(this.state, spec.bytes))
+  }
+
+  reopen(): Promise<void> {
+    if (this.#closing) return Promise.reject(this.#closedError())
+    this.#reopening ??= this.#reopen().finally(() => {
+      this.#reopening = undefined
+    })
+    return this.#reopening
+  }
+
+  async #reopen(): Promise<void> {
     this.#dropBuffer('reopen()')
     this.#stopFollowing()
     await this.shard.close()
     this.#dropBuffer('reopen()')
     this.#shard = await Shard.open(this.#ctx, this.#request(false, undefined))
+    this.#recheckCodecs()
     this.#follow()
   }
 
@@ -208,9 +242,11 @@ export class Engine implements TableHost {
       cancel = clock.timer(
         followMs,
         () => {
-          this.shard
-            .refresh()
-            .catch((cause: unknown) => this.#warn(`Following store "${this.options.name}" failed; it goes on.`, cause))
+          this.refresh()
+            .catch(
+              (cause: unknown) =>
+                stopped || this.#warn(`Following store "${this.options.name}" failed; it goes on.`, cause),
+            )
             .finally(() => {
               if (!stopped) next()
             })
@@ -225,16 +261,26 @@ export class Engine implements TableHost {
     }
   }
 
+  versions(options: VersionsOptions): AsyncIterableIterator<VersionInfo> {
+    this.#assertOpen()
+    return readVersions(this.shard, options)
+  }
+
   metrics(): Metrics {
     return collectMetrics(this.#ctx.counters, this.state, this.#usage().requests, this.#ctx.cache, this.#latencies)
   }
 
   close(): Promise<void> {
-    if (this.#closing === undefined) {
-      this.#stopFollowing()
-      this.#closing = this.shard.close().then(() => this.#dropBuffer('close()'))
-    }
+    this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    // What is being opened at this moment has to be let go as well.
+    await this.#reopening?.catch(() => undefined)
+    this.#stopFollowing()
+    await this.shard.close()
+    this.#dropBuffer('close()')
   }
 }
 

@@ -1,4 +1,5 @@
 /** The versions of a store, read back from its log. */
+import { checkFields, corrupt } from '../errors.js'
 import type { Entry } from '../log/entry.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { Shard } from '../shard/shard.js'
@@ -28,21 +29,37 @@ export interface VersionsOptions {
 }
 
 const READ_AHEAD = 32
+const OPTIONS = new Set(['gte', 'lte', 'reverse', 'limit'])
 
 /** Commits and resets, oldest first unless `reverse`. */
 export async function* readVersions(shard: Shard, options: VersionsOptions = {}): AsyncGenerator<VersionInfo, void> {
+  checkFields('versions', options, OPTIONS)
   const { state } = shard
   const first = Math.max(state.carried.trim + 1, whole('gte', options.gte, 1, 0))
   const last = Math.min(state.carried.version, whole('lte', options.lte, state.carried.version, 0))
   let left = whole('limit', options.limit, Number.MAX_SAFE_INTEGER, 0)
   const step = options.reverse ? -1 : 1
-  for (let n = options.reverse ? last : first; n >= first && n <= last && left > 0; n += step * READ_AHEAD) {
-    const numbers = Array.from({ length: READ_AHEAD }, (_, i) => n + step * i).filter((m) => m >= first && m <= last)
+  let length = READ_AHEAD
+  for (let n = options.reverse ? last : first; n >= first && n <= last && left > 0; n += step * length) {
+    length = Math.min(READ_AHEAD, left)
+    const numbers = Array.from({ length }, (_, i) => n + step * i).filter((m) => m >= first && m <= last)
     const entries = await Promise.all(numbers.map((m) => shard.readEntry(m)))
-    for (const applied of entries) {
-      const info = applied && versionOf(applied.entry)
+    for (const [i, applied] of entries.entries()) {
+      if (applied === undefined) {
+        throw corrupt(`Entry ${numbers[i]} of the log is missing. Restore the store from a backup.`)
+      }
+      const info = versionOf(applied.entry)
       if (info && left-- > 0) yield info
     }
+  }
+}
+
+function parseMeta({ n, meta }: Entry): unknown {
+  if (meta === undefined) return undefined
+  try {
+    return JSON.parse(meta)
+  } catch (cause) {
+    throw corrupt(`The meta of entry ${n} is not JSON.`, cause)
   }
 }
 
@@ -54,7 +71,7 @@ function versionOf(entry: Entry): VersionInfo | undefined {
     time: carried.time,
     kind,
     label: entry.label,
-    meta: entry.meta === undefined ? undefined : JSON.parse(entry.meta),
+    meta: parseMeta(entry),
     offsets: offsetsToObject(carried.offsets),
     tags: [],
     bytes: entry.delta?.length ?? 0,

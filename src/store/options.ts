@@ -2,9 +2,9 @@
 import { systemClock, type Clock } from '../clock.js'
 import { jsonCodec } from '../bytes/codec.js'
 import { isWellFormed } from '../bytes/utf8.js'
-import { invalid, throwIfAborted } from '../errors.js'
+import { checkFields, invalid, show, throwIfAborted } from '../errors.js'
 import { checkStoreName } from '../manifest/names.js'
-import { MAX_PARTITIONS } from '../manifest/manifest.js'
+import { MAX_PARTITIONS } from '../log/delta.js'
 import type { Storage } from '../storage/contract.js'
 import { checkTableOptions, type AnyTableOptions, type TableOptions } from './table-spec.js'
 
@@ -78,25 +78,31 @@ export interface ResolvedOptions {
   readonly timeoutMs: number
   readonly logger: Logger | undefined
   readonly clock: Clock
+  readonly signal: AbortSignal | undefined
   readonly table: TableOptions<unknown>
 }
 
 const KNOWN = new Set(
   `storage name partitions mode job create force expectAtLeast durability checkpoint segmentBytes blockBytes bloomBits
-  deflateLevel cacheBytes graceMs followMs timeoutMs logger clock signal codec schema ttlMs`.split(/\s+/),
+  deflateLevel cacheBytes graceMs followMs timeoutMs logger clock signal codec schema ttlMs resident retain maxUncommittedBytes freeze`.split(
+    /\s+/,
+  ),
 )
-/** Named in the documentation of the calls that come with them, and without effect yet. */
-const LATER = new Set(['resident', 'retain', 'maxUncommittedBytes', 'freeze'])
+const CHECKPOINT = new Set(['entries', 'bytes'])
 
 export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & AnyTableOptions): ResolvedOptions {
-  if (typeof given !== 'object' || given === null)
-    throw invalid('openStore: an object with storage and name is expected.')
-  for (const key of Object.keys(given)) {
-    if (!KNOWN.has(key) && !LATER.has(key)) throw invalid(`openStore: there is no option "${key}".`)
-  }
+  checkFields('openStore', given, KNOWN)
+  if (given.checkpoint !== undefined) checkFields('checkpoint', given.checkpoint, CHECKPOINT)
+  checkSignal(given.signal)
   throwIfAborted(given.signal)
   const { storage } = given
-  if (typeof storage !== 'object' || storage === null || typeof storage.log !== 'function' || !storage.blobs) {
+  if (
+    typeof storage !== 'object' ||
+    storage === null ||
+    typeof storage.log !== 'function' ||
+    !storage.blobs ||
+    !storage.capabilities
+  ) {
     throw invalid('storage: an adapter is expected, such as memory() of tidemark/memory.')
   }
   checkStoreName(given.name)
@@ -125,25 +131,40 @@ export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & An
     deflateLevel: whole('deflateLevel', given.deflateLevel, 1, 0, 9),
     cacheBytes: whole('cacheBytes', given.cacheBytes, 32 << 20, 0),
     graceMs: whole('graceMs', given.graceMs, 3_600_000, 1),
-    followMs: whole('followMs', given.followMs, 0, 0),
+    followMs: whole('followMs', given.followMs, 0, 0, 2 ** 31 - 1),
     timeoutMs: whole('timeoutMs', given.timeoutMs, 30_000, 1, 2 ** 31 - 1),
     logger: given.logger,
-    clock: given.clock ?? systemClock,
+    clock: checkClock(given.clock),
+    signal: given.signal,
     table: checkTableOptions({ codec: given.codec ?? jsonCodec, schema: given.schema, ttlMs: given.ttlMs }),
   }
 }
 
-export function whole(
-  name: string,
-  given: unknown,
-  fallback: number,
-  min: number,
-  max = Number.MAX_SAFE_INTEGER,
-): number {
-  if (given === undefined) return fallback
+function checkClock(clock: Clock | undefined): Clock {
+  if (clock === undefined) return systemClock
+  const calls = ['now', 'monotonic', 'random', 'timer', 'pause'] as const
+  if (typeof clock !== 'object' || clock === null || calls.some((call) => typeof clock[call] !== 'function')) {
+    throw invalid(`clock: an object with ${calls.join(', ')} is expected.`)
+  }
+  return clock
+}
+
+function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined) return
+  if (typeof signal !== 'object' || signal === null || typeof signal.addEventListener !== 'function') {
+    throw invalid('signal: an AbortSignal is expected.')
+  }
+}
+
+/** A whole number within the bounds; `fallback` when it is left out. */
+export function whole(name: string, given: unknown, fallback: number, min: number, max?: number): number {
+  return given === undefined ? fallback : required(name, given, min, max)
+}
+
+export function required(name: string, given: unknown, min: number, max = Number.MAX_SAFE_INTEGER): number {
   if (typeof given !== 'number' || !Number.isSafeInteger(given) || given < min || given > max) {
     const bound = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`
-    throw invalid(`${name}: a whole number ${bound} is expected, not ${JSON.stringify(given) ?? typeof given}.`)
+    throw invalid(`${name}: a whole number ${bound} is expected, not ${show(given)}.`)
   }
   return given
 }
@@ -157,7 +178,7 @@ function flag(name: string, given: unknown): boolean | undefined {
 function oneOf<T extends string>(name: string, given: unknown, values: readonly [T, ...T[]]): T {
   if (given === undefined) return values[0]
   if (!values.includes(given as T)) {
-    throw invalid(`${name}: ${values.map((v) => `"${v}"`).join(' or ')} is expected, not ${JSON.stringify(given)}.`)
+    throw invalid(`${name}: ${values.map((v) => `"${v}"`).join(' or ')} is expected, not ${show(given)}.`)
   }
   return given as T
 }

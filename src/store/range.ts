@@ -1,7 +1,7 @@
 /** Ranges of keys as callers give them, and as bounds of bytes. */
 import { compareBytes } from '../bytes/compare.js'
 import { encodeKey, encodePrefix, type Key } from '../bytes/keys.js'
-import { invalid } from '../errors.js'
+import { checkFields, invalid } from '../errors.js'
 import type { KeyRange } from '../segment/record.js'
 import { prefixed, type Slot } from '../shard/slot.js'
 import { whole } from './options.js'
@@ -71,7 +71,7 @@ const RANGE_KEYS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix'])
 const SCAN_KEYS = new Set([...RANGE_KEYS, 'reverse', 'limit', 'signal'])
 
 export function checkScan(options: ScanOptions<never>): { reverse: boolean; limit: number } {
-  for (const key of Object.keys(options)) if (!SCAN_KEYS.has(key)) throw invalid(`There is no range option "${key}".`)
+  checkFields('range', options, SCAN_KEYS)
   return {
     reverse: options.reverse === true,
     limit: whole('limit', options.limit === Infinity ? undefined : options.limit, Number.MAX_SAFE_INTEGER, 0),
@@ -79,11 +79,7 @@ export function checkScan(options: ScanOptions<never>): { reverse: boolean; limi
 }
 
 export function checkRange(options: RangeOptions<never>): void {
-  if (typeof options !== 'object' || options === null) throw invalid('deleteRange: an object with bounds is expected.')
-  let bounds = 0
-  for (const key of Object.keys(options)) {
-    if (!RANGE_KEYS.has(key)) throw invalid(`There is no range option "${key}".`)
-    if (options[key as keyof RangeOptions<never>] !== undefined) bounds++
-  }
+  checkFields('deleteRange', options, RANGE_KEYS)
+  const bounds = Object.values(options).filter((bound) => bound !== undefined).length
   if (bounds === 0) throw invalid('deleteRange needs at least one bound; clear() deletes everything.')
 }

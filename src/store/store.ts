@@ -5,9 +5,9 @@ import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { CommitResult } from '../shard/committer.js'
 import { Engine, type CommitOptions } from './engine.js'
 import type { StoreEvents } from './events.js'
-import { readVersions, type VersionInfo, type VersionsOptions } from './history.js'
+import type { VersionInfo, VersionsOptions } from './history.js'
 import type { Metrics } from './metrics.js'
-import { resolveOptions, whole, type OpenOptions } from './options.js'
+import { required, resolveOptions, type OpenOptions } from './options.js'
 import { Table, type TableHost } from './table.js'
 import type { TableOptions, TableSpec } from './table-spec.js'
 
@@ -70,7 +70,7 @@ export class Store<K extends Key = Key, V = unknown> extends Table<K, V> {
   /** The same reads and writes on one partition, whatever partition the keys would go to by themselves. */
   partition(number: number): Partition<K, V> {
     const engine = this.#engine
-    const checked = whole('partition', number, -1, 0, engine.partitions - 1)
+    const checked = required('partition', number, 0, engine.partitions - 1)
     return new Partition<K, V>(engine, this.#spec, checked, (name, options) => {
       return new Table(engine, engine.spec(name, options), checked)
     })
@@ -93,7 +93,7 @@ export class Store<K extends Key = Key, V = unknown> extends Table<K, V> {
 
   /** Commits and resets with what is known of them, oldest first. */
   versions(options: VersionsOptions = {}): AsyncIterableIterator<VersionInfo> {
-    return readVersions(this.#engine.shard, options)
+    return this.#engine.versions(options)
   }
 
   /** Catches up with what other writers have committed. */

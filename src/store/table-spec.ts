@@ -1,6 +1,6 @@
 /** What a table is made of beside its keys: codec, schema and time to live. */
 import { jsonCodec, type Codec } from '../bytes/codec.js'
-import { TidemarkError, corrupt, invalid, isTidemarkError } from '../errors.js'
+import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, show } from '../errors.js'
 
 /** The part of Standard Schema (v1) that is used here; validation must be synchronous. */
 export interface StandardSchema<V> {
@@ -34,15 +34,18 @@ export interface AnyTableOptions {
   readonly ttlMs?: number | undefined
 }
 
+const TABLE_OPTIONS = new Set(['codec', 'schema', 'ttlMs'])
+
 export function checkTableOptions(given: AnyTableOptions): TableOptions<unknown> {
+  checkFields('table', given, TABLE_OPTIONS)
   const { codec, schema, ttlMs } = given
   if (codec !== undefined) {
-    const fine = typeof codec.id === 'string' && codec.id !== '' && codec.id.length <= 255
+    const fine = typeof codec?.id === 'string' && codec.id !== '' && codec.id.length <= 255
     if (!fine || typeof codec.encode !== 'function' || typeof codec.decode !== 'function') {
       throw invalid('codec: an object { id, encode, decode } is expected, the id a string of 1 to 255 characters.')
     }
   }
-  if (schema !== undefined && typeof schema['~standard']?.validate !== 'function') {
+  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') {
     throw invalid('schema: a Standard Schema is expected, as zod, valibot and arktype make them.')
   }
   if (ttlMs !== undefined) checkTtl(ttlMs)
@@ -51,7 +54,7 @@ export function checkTableOptions(given: AnyTableOptions): TableOptions<unknown>
 
 export function checkTtl(ttlMs: unknown): number {
   if (typeof ttlMs !== 'number' || !Number.isFinite(ttlMs) || ttlMs <= 0 || ttlMs > 2 ** 50) {
-    throw invalid(`ttlMs: a positive number of milliseconds is expected, not ${String(ttlMs)}.`)
+    throw invalid(`ttlMs: a positive number of milliseconds is expected, not ${show(ttlMs)}.`)
   }
   return Math.ceil(ttlMs)
 }
@@ -75,11 +78,12 @@ export class TableSpec {
   readonly codec: Codec<unknown>
   readonly #schema: StandardSchema<unknown> | undefined
   readonly ttlMs: number
+  #refused: TidemarkError | undefined
 
   constructor(
     readonly name: string,
     readonly bytes: Uint8Array,
-    options: TableOptions<unknown>,
+    readonly options: TableOptions<unknown>,
   ) {
     this.codec = options.codec ?? jsonCodec
     this.#schema = options.schema
@@ -90,12 +94,18 @@ export class TableSpec {
   checkValue(value: unknown): unknown {
     let checked = value
     if (this.#schema !== undefined) {
-      const result = this.#schema['~standard'].validate(value)
+      let result: ReturnType<StandardSchema<unknown>['~standard']['validate']>
+      try {
+        result = this.#schema['~standard'].validate(value)
+      } catch (cause) {
+        throw invalid('schema: validation threw; see the cause.', cause)
+      }
       if (result instanceof Promise) {
         // Nobody will wait for it.
         result.catch(() => undefined)
         throw invalid('schema: validation must be synchronous; use a schema without asynchronous checks.')
       }
+      if (typeof result !== 'object' || result === null) throw invalid('schema: validation returned nothing.')
       if (result.issues)
         throw invalid(`The value does not fit its schema: ${result.issues.map((i) => i.message).join('; ')}.`)
       checked = result.value
@@ -110,8 +120,8 @@ export class TableSpec {
     try {
       bytes = this.codec.encode(value)
     } catch (cause) {
-      const reason = cause instanceof Error ? cause.message : String(cause)
-      throw invalid(`The value of ${key} cannot be encoded: ${reason} Delete the key or discard() to go on.`, cause)
+      const reason = (cause instanceof Error ? cause.message : show(cause)).replace(/[.\s]*$/, '')
+      throw invalid(`The value of ${key} cannot be encoded: ${reason}. Delete the key or discard() to go on.`, cause)
     }
     if (!(bytes instanceof Uint8Array))
       throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${key}.`)
@@ -122,12 +132,27 @@ export class TableSpec {
   }
 
   readonly decode = (bytes: Uint8Array): unknown => {
+    if (this.#refused) throw this.#refused
     try {
       return this.codec.decode(bytes)
     } catch (cause) {
       if (isTidemarkError(cause)) throw cause
       throw corrupt(`A stored value cannot be decoded by the codec "${this.codec.id}".`, cause)
     }
+  }
+
+  /** Looks again after others have written: values of another codec must not be taken for this one's. */
+  recheck(recorded: string | undefined): void {
+    try {
+      this.checkRecorded(recorded)
+      this.#refused = undefined
+    } catch (error) {
+      this.#refused = error as TidemarkError
+    }
+  }
+
+  get isRefused(): boolean {
+    return this.#refused !== undefined
   }
 
   /** Refuses a table that was written with another codec. */

@@ -1,13 +1,11 @@
 /** The reads and writes of one table: of the whole store, or seen through one partition. */
 import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
-import { TidemarkError, invalid } from '../errors.js'
+import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
 import { Cell, LayerRecord, type Layer } from '../shard/layer.js'
-import { Missing, type View } from '../shard/reads.js'
-import { lookUpLoading } from '../shard/shard.js'
 import { makeSlot, type Slot } from '../shard/slot.js'
 import type { Cursor } from '../segment/cursor.js'
-import { scan, lookUp } from '../shard/reads.js'
+import { lookUp, lookUpLoading, Missing, scan, type View } from '../shard/reads.js'
 import { Iteration, PartitionsCursor } from './iterate.js'
 import {
   checkRange,
@@ -42,6 +40,10 @@ export interface TableHost {
   view(): View
 }
 
+const NO_OPTIONS: PutOptions = {}
+const PUT_OPTIONS = new Set(['ttlMs'])
+const CHANGE_FIELDS = new Set(['type', 'key', 'value', 'ttlMs'])
+
 /** Reads and writes; what is written is buffered until `commit`, and read back at once. */
 export class Table<K extends Key = Key, V = unknown> {
   readonly #host: TableHost
@@ -65,16 +67,21 @@ export class Table<K extends Key = Key, V = unknown> {
   }
 
   /** Buffers a value; it belongs to the store from here on and must not be changed any more. */
-  put(key: K, value: V, options?: PutOptions): void {
+  put(key: K, value: V, options: PutOptions = NO_OPTIONS): void {
     const layer = this.#host.writable()
+    if (options !== NO_OPTIONS) checkFields('put', options, PUT_OPTIONS)
     const mapKey = toMapKey(key)
+    layer.set(this.#slotOf(mapKey), this.#spec.codec.id, mapKey, this.#cell(value, options.ttlMs))
+  }
+
+  #cell(value: V, ttlMs: number | undefined): Cell {
     const cell = Cell.put(this.#spec.checkValue(value))
-    const ttl = options?.ttlMs === undefined ? this.#spec.ttlMs : checkTtl(options.ttlMs)
+    const ttl = ttlMs === undefined ? this.#spec.ttlMs : checkTtl(ttlMs)
     if (ttl > 0) {
       cell.ttl = ttl
       cell.putAt = this.#host.monotonic()
     }
-    layer.set(this.#slotOf(mapKey), this.#spec.codec.id, mapKey, cell)
+    return cell
   }
 
   /** Buffers the removal of a key; one that does not exist is fine. */
@@ -104,44 +111,42 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /** Buffers several changes, all or none of them. */
   batch(changes: readonly BatchChange<K, V>[]): void {
-    this.#host.writable()
+    const layer = this.#host.writable()
     if (!Array.isArray(changes)) throw invalid('batch: an array of { type, key, value } is expected.')
-    for (const change of changes as readonly BatchChange<K, V>[]) {
-      toMapKey(change.key)
-      if (change.type === 'put') {
-        this.#spec.checkValue(change.value)
-        if (change.ttlMs !== undefined) checkTtl(change.ttlMs)
-      } else if (change.type !== 'del') {
-        throw invalid(`batch: type is "put" or "del", not ${JSON.stringify((change as { type: unknown }).type)}.`)
+    const checked = (changes as readonly BatchChange<K, V>[]).map((change) => {
+      checkFields('batch', change, CHANGE_FIELDS)
+      if (change.type !== 'put' && change.type !== 'del') {
+        throw invalid(`batch: type is "put" or "del", not ${show((change as { type: unknown }).type)}.`)
       }
-    }
-    for (const change of changes as readonly BatchChange<K, V>[]) {
-      if (change.type === 'put') this.put(change.key, change.value, change)
-      else this.delete(change.key)
-    }
+      const cell = change.type === 'put' ? this.#cell(change.value, change.ttlMs) : Cell.tombstone()
+      return { key: toMapKey(change.key), cell }
+    })
+    for (const { key, cell } of checked) layer.set(this.#slotOf(key), this.#spec.codec.id, key, cell)
   }
 
   /** The value, or `undefined`. It may be shared with the store: treat it as immutable. */
   async get(key: K): Promise<V | undefined> {
-    return this.#valueOf(await this.#find(this.#host.view(), toMapKey(key)))
+    return this.#valueOf(key, await this.#find(this.#host.view(), toMapKey(key)))
   }
 
   /** The value from memory; throws `NOT_RESIDENT` when a block would have to be loaded. */
   getSync(key: K): V | undefined {
+    const view = this.#host.view()
     const mapKey = toMapKey(key)
-    const found = lookUp(this.#host.view(), this.#slotOf(mapKey), mapKey)
+    const found = lookUp(view, this.#slotOf(mapKey), mapKey)
     if (found instanceof Missing) {
-      throw new TidemarkError('NOT_RESIDENT', `${show(key)} is not in memory; use get(), or open the store resident.`)
+      throw new TidemarkError('NOT_RESIDENT', `The value of key ${show(key)} is not in memory; use get().`)
     }
-    return this.#valueOf(found)
+    return this.#valueOf(key, found)
   }
 
   /** The values of one version, in the order of the keys. */
   async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
-    const mapKeys = keys.map(toMapKey)
+    if (!Array.isArray(keys)) throw invalid('getMany: an array of keys is expected.')
     const view = this.#host.view()
-    const found = await Promise.all(mapKeys.map(async (key) => this.#find(view, key)))
-    return found.map((record) => this.#valueOf(record))
+    const found = (keys as readonly K[]).map((key) => this.#find(view, toMapKey(key)))
+    const records = await Promise.all(found.map(async (record) => record))
+    return records.map((record, i) => this.#valueOf(keys[i] as K, record))
   }
 
   async has(key: K): Promise<boolean> {
@@ -157,33 +162,46 @@ export class Table<K extends Key = Key, V = unknown> {
 
   #isLive(record: Cell | StoredRecord | undefined): record is Cell | StoredRecord {
     if (record === undefined) return false
-    if (record instanceof Cell ? record.deleted : record.bytes === undefined) return false
+    if (!(record instanceof Cell)) {
+      if (record.bytes === undefined) return false
+    } else {
+      if (record.deleted) return false
+      // No entry was built of it yet, so it has no time of expiry.
+      if (record.ttl > 0 && record.expires === 0) return this.#host.monotonic() - record.putAt < record.ttl
+    }
     return record.expires === 0 || record.expires > this.#host.now()
   }
 
-  #valueOf(record: Cell | StoredRecord | undefined): V | undefined {
-    if (!this.#isLive(record)) return undefined
-    const { decode } = this.#spec
-    return (record instanceof Cell ? record.value(decode) : decode(record.bytes!)) as V
+  #valueOf(key: unknown, record: Cell | StoredRecord | undefined): V | undefined {
+    return this.#isLive(record) ? this.#decode(key, record) : undefined
+  }
+
+  /** Of a record that is live. */
+  #decode(key: unknown, record: Cell | StoredRecord): V {
+    const { decode, name } = this.#spec
+    try {
+      return (record instanceof Cell ? record.value(decode) : decode(record.bytes!)) as V
+    } catch (error) {
+      if (!isTidemarkError(error) || error.code !== 'CORRUPT') throw error
+      const where = name === '' ? '' : ` in table ${show(name)}`
+      throw corrupt(`The value of key ${show(key)}${where} cannot be read. ${error.message}`, error)
+    }
   }
 
   /** Keys and values in key order, as of the first `next()`: later writes do not show. */
   entries(options: ScanOptions<K> = {}): AsyncIterableIterator<[K, V]> {
-    return this.#iterate(options, (key, record) => [key(), this.#valueOf(record) as V])
+    return this.#iterate(options, (key, record) => [key, this.#decode(key, record)])
   }
 
   keys(options: ScanOptions<K> = {}): AsyncIterableIterator<K> {
-    return this.#iterate(options, (key) => key())
+    return this.#iterate(options, (key) => key)
   }
 
   values(options: ScanOptions<K> = {}): AsyncIterableIterator<V> {
-    return this.#iterate(options, (_, record) => this.#valueOf(record) as V)
+    return this.#iterate(options, (key, record) => this.#decode(key, record))
   }
 
-  #iterate<T>(
-    options: ScanOptions<K>,
-    map: (key: () => K, record: Cell | StoredRecord) => T,
-  ): AsyncIterableIterator<T> {
+  #iterate<T>(options: ScanOptions<K>, map: (key: K, record: Cell | StoredRecord) => T): AsyncIterableIterator<T> {
     const { reverse, limit } = checkScan(options as ScanOptions<never>)
     const bounds = keyBounds(options as RangeOptions<Key>)
     const prefixLength = this.#slots[0]!.prefix.length
@@ -200,21 +218,10 @@ export class Table<K extends Key = Key, V = unknown> {
     }
     const toItem = (keyed: KeyedRecord): T | undefined => {
       const record = keyed instanceof LayerRecord ? keyed.cell : keyed
-      return this.#isLive(record) ? map(() => decodeKey(keyed.key.subarray(prefixLength)) as K, record) : undefined
+      return this.#isLive(record) ? map(decodeKey(keyed.key.subarray(prefixLength)) as K, record) : undefined
     }
     return new Iteration(start, toItem, isEmptyRange(bounds) ? 0 : limit, options.signal)
   }
-}
-
-/** A key for an error message. */
-function show(key: unknown): string {
-  let text: string
-  try {
-    text = typeof key === 'bigint' ? `${key}n` : (JSON.stringify(key) ?? String(key))
-  } catch {
-    text = String(key)
-  }
-  return `key ${text.length > 80 ? `${text.slice(0, 77)}...` : text}`
 }
 
 /** Gives every put of a layer its bytes. Throws before anything is changed for the worse: what is encoded stays so. */
@@ -223,7 +230,7 @@ export function encodeLayer(layer: Layer, specOf: (table: Uint8Array) => TableSp
     const spec = specOf(slot.table)
     for (const [key, cell] of points) {
       if (cell.deleted || cell.bytes !== undefined) continue
-      cell.bytes = spec.encode(cell.value(spec.decode), show(mapKeyToKey(key)))
+      cell.bytes = spec.encode(cell.value(spec.decode), `key ${show(mapKeyToKey(key))}`)
     }
   }
 }
