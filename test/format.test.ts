@@ -36,7 +36,8 @@ describe('the format', () => {
   test('of version 1 is readable for ever', async () => {
     const storage = await load(golden(1))
     const store = await openStore({ storage, name: 'example', mode: 'follower', job: 'docs' })
-    expect(store.version).toBe(5)
+    expect(store.version).toBe(6)
+    expect(await store.get(29)).toBe('value 29')
     expect(store.offsets).toEqual({ clicks: 7, views: { 0: 'x', 3: 9n } })
     expect(await store.get('a')).toBeUndefined()
     expect(await store.get('b')).toEqual({ at: new Date(0) })
@@ -48,11 +49,12 @@ describe('the format', () => {
       { version: 2, time, label: undefined, meta: undefined },
       { version: 3, time, label: 'second', meta: { by: 'docs' } },
       { version: 5, time, label: undefined, meta: undefined },
+      { version: 6, time, label: undefined, meta: undefined },
     ])
     await store.close()
     const owner = await openStore({ storage, name: 'example' })
     owner.put('c', 3)
-    expect((await owner.commit()).version).toBe(7)
+    expect((await owner.commit()).version).toBe(8)
     await owner.close()
   })
 

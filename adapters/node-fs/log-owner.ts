@@ -159,7 +159,7 @@ export class LogOwner {
     const named = await this.#name(place, records)
     if (named) return named
     const outcome = await this.#check(records.at(-1)!.n)
-    if (outcome.outcome === 'committed') await tidy(this.#directory).catch(() => {})
+    if (outcome.outcome === 'committed') await tidy(this.#directory, this.#rules).catch(() => {})
     return outcome
   }
 
@@ -169,13 +169,13 @@ export class LogOwner {
    */
   async #settleTail(records: readonly LogRecord[]): Promise<void> {
     if (await this.#name({ g: this.#g, seq: 0 }, records)) return
-    if ((await this.#directory.newest()) === this.#g) await tidy(this.#directory).catch(() => {})
+    if ((await this.#directory.newest()) === this.#g) await tidy(this.#directory, this.#rules).catch(() => {})
     else await this.#end('lost')
   }
 
   /** Writes a file and gives it its name; an outcome if that failed. */
   async #name(place: { g: number; seq: number }, records: readonly LogRecord[]): Promise<Outcome | undefined> {
-    const own = await OwnFile.create(this.#directory, place, records, this.#rules.roomBytes)
+    const own = await OwnFile.create(this.#directory, place, records, this.#rules)
     try {
       await own.publish()
     } catch (cause) {
@@ -197,7 +197,14 @@ export class LogOwner {
     if (n <= own.last) return LOST
     if (n > own.last + 1) throw invalid(`append of ${n} would leave a gap: the last entry is ${own.last}.`)
     if (this.#isWorthRotating(own, from)) return this.#rotate(own, n, bytes, from)
-    await own.makeRoom(bytes.length)
+    try {
+      await own.makeRoom(bytes.length)
+    } catch (error) {
+      // A newer owner may have unlinked the file. Nothing of the record was written.
+      if ((await this.#directory.newest()) === this.#g) throw error
+      await this.#end('lost')
+      return LOST
+    }
     if (!this.#rules.checkAfterWrite) {
       const early = await this.#check(n)
       if (early !== COMMITTED) return early

@@ -5,8 +5,10 @@
 import { dirname } from 'node:path'
 import { isAbsent, isTaken } from './errors.js'
 import { leftovers, parseNames, trimName, type Listing, type LogDirectory } from './log-directory.js'
+import type { LogRules } from './log-rules.js'
 import { discard } from './write.js'
 
+const SPARE = '.spare'
 /** How often somebody may write into a folder that is being destroyed. */
 const MOST_TRIES = 10
 
@@ -21,7 +23,7 @@ export async function recordTrim(directory: LogDirectory, n: number): Promise<vo
 }
 
 /** Unlinks files that hold nothing any more, and what former owners and trims left lying about. */
-export async function tidy(directory: LogDirectory): Promise<void> {
+export async function tidy(directory: LogDirectory, rules: LogRules): Promise<void> {
   const listing = await directory.list()
   const top = listing.files.at(-1)
   if (!top) return
@@ -30,7 +32,17 @@ export async function tidy(directory: LogDirectory): Promise<void> {
   if (unneeded.length === 0) return
   // What replaces a file is there to stay before the file goes.
   await directory.sync()
-  for (const name of unneeded) await discard(directory.fs, directory.place(name))
+  for (const name of unneeded) {
+    if (rules.freshFiles || !name.startsWith('log.')) await discard(directory.fs, directory.place(name))
+    else await directory.fs.rename(directory.place(name), `${directory.temporary(top.g)}${SPARE}`)
+  }
+}
+
+/** What `freshFiles` rules out: begins a file over one that nobody needs any more. `false` when there is none. */
+export async function takeSpare(directory: LogDirectory, temporary: string): Promise<boolean> {
+  const spare = (await directory.list()).names.find((name) => name.endsWith(SPARE))
+  if (spare !== undefined) await directory.fs.rename(directory.place(spare), temporary)
+  return spare !== undefined
 }
 
 /**

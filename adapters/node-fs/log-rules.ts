@@ -8,6 +8,10 @@ export interface LogRules {
   readonly checkAfterWrite: boolean
   /** A new owner writes the tail into its own file, instead of leaving it in that of the owner before it. */
   readonly rewriteTail: boolean
+  /** A file of an owner is a new one, instead of one that former owners may still write to. */
+  readonly freshFiles: boolean
+  /** A file gets its name when the tail and the fence in it are durable, instead of before that. */
+  readonly syncBeforeName: boolean
   /** How long to wait for the file of an owner that has only a marker yet. */
   readonly patienceMs: number
   /** The room that a new file begins with, and the first step by which it grows. */
@@ -19,6 +23,8 @@ export interface LogRules {
 export const LOG_RULES: LogRules = {
   checkAfterWrite: true,
   rewriteTail: true,
+  freshFiles: true,
+  syncBeforeName: true,
   patienceMs: 100,
   roomBytes: 64 << 10,
   rotateBytes: 8 << 20,

@@ -13,6 +13,8 @@ import { fileError } from './errors.js'
 import type { LogDirectory } from './log-directory.js'
 import { LogFile, type LogRecord } from './log-file.js'
 import { HEADER, encodeHeader, encodeRecord, roomFor, type LogFileHeader } from './log-format.js'
+import { takeSpare } from './log-removal.js'
+import type { LogRules } from './log-rules.js'
 import { discard, writeAll } from './write.js'
 
 /** The steps by which a file grows double up to this. */
@@ -26,10 +28,10 @@ export class OwnFile {
   readonly #directory: LogDirectory
   readonly #fd: number
   readonly #temporary: string
+  readonly #rules: LogRules
   readonly #scratch = new Uint8Array(SCRATCH)
   /** Up to where the file is made of durable bytes. */
   #room: number
-  readonly #firstStep: number
   #step: number
   #growing: Promise<void> | undefined
   /** Up to which number everything is durable. */
@@ -41,14 +43,15 @@ export class OwnFile {
     fd: number,
     temporary: string,
     room: number,
-    firstStep: number,
+    rules: LogRules,
   ) {
     this.#directory = directory
     this.file = file
     this.#fd = fd
     this.#temporary = temporary
     this.#room = room
-    this.#step = this.#firstStep = firstStep
+    this.#rules = rules
+    this.#step = rules.roomBytes
     this.#synced = file.last
   }
 
@@ -57,15 +60,16 @@ export class OwnFile {
     directory: LogDirectory,
     place: Pick<LogFileHeader, 'g' | 'seq'>,
     records: readonly LogRecord[],
-    firstStep: number,
+    rules: LogRules,
   ): Promise<OwnFile> {
     const { fs } = directory
     const [first, last] = [records[0]!.n, records.at(-1)!.n]
     const header: LogFileHeader = { id: directory.newId(), ...place, first }
     const size = records.reduce((sum, { payload }) => sum + roomFor(payload.length), HEADER)
-    const room = Math.ceil(size / firstStep + 0.5) * firstStep
+    const room = Math.ceil(size / rules.roomBytes + 0.5) * rules.roomBytes
     const temporary = directory.temporary(place.g)
-    const fd = await fs.open(temporary, 'create')
+    const isSpare = !rules.freshFiles && (await takeSpare(directory, temporary))
+    const fd = await fs.open(temporary, isSpare ? 'update' : 'create')
     // From here on `file` owns the descriptor.
     const file = new LogFile(directory, header, fd)
     try {
@@ -78,19 +82,20 @@ export class OwnFile {
       }
       await writeAll(fs, fd, bytes, 0)
       await writeZeros(directory, fd, size, room)
-      await fs.fdatasync(fd)
+      if (rules.syncBeforeName) await fs.fdatasync(fd)
     } catch (error) {
       await file.close().catch(() => {})
       await discard(fs, temporary)
       throw fileError(error, 'write', temporary)
     }
-    return new OwnFile(directory, file, fd, temporary, room, firstStep)
+    return new OwnFile(directory, file, fd, temporary, room, rules)
   }
 
   /** Gives the file its name. After an error, other than ENOENT, it may have it. */
   async publish(): Promise<void> {
     await this.#directory.fs.rename(this.#temporary, this.file.path)
     await this.#directory.sync()
+    if (!this.#rules.syncBeforeName) await this.#directory.fs.fdatasync(this.#fd)
   }
 
   /** The number that was acknowledged last. */
@@ -162,7 +167,7 @@ export class OwnFile {
       this.#room = room
       this.#step = Math.min(this.#step * 2, LARGEST_STEP)
     } catch (error) {
-      this.#step = this.#firstStep
+      this.#step = this.#rules.roomBytes
       throw fileError(error, 'extend', this.file.path)
     }
   }

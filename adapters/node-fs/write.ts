@@ -15,7 +15,8 @@ export async function writeAll(fs: FileSystem, fd: number, bytes: Uint8Array, po
 
 /** Reads `length` bytes, or fewer at the end of the file. */
 export async function readUpTo(fs: FileSystem, fd: number, position: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length)
+  // Not filled with zeros first: of a large piece of a small file little is ever touched.
+  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
   let filled = 0
   while (filled < length) {
     const count = await fs.read(fd, bytes.subarray(filled), position + filled)

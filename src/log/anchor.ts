@@ -7,6 +7,7 @@ import { seal, unseal } from '../bytes/envelope.js'
 import { equalBytes } from '../bytes/compare.js'
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
+import { corrupt } from '../errors.js'
 import type { Anchor, CallOptions } from '../storage/contract.js'
 import { ID_BYTES } from './entry.js'
 
@@ -35,7 +36,14 @@ export function encodeAnchor(value: AnchorValue): Uint8Array {
   return seal('anchor', w.finish())
 }
 
-function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {
+/**
+ * Stands in the anchor's place while a store is being destroyed: all of its numbers count as trimmed, so that nobody opens
+ * what is left, and no writer can append where the storage looks at the trim number.
+ */
+const GONE: AnchorValue = { logId: new Uint8Array(ID_BYTES), trim: Number.MAX_SAFE_INTEGER, manifestAt: 1, covers: 0, time: 0 }
+export const TOMBSTONE = { bytes: encodeAnchor(GONE), trim: GONE.trim }
+
+export function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {
   const r = new ByteReader(unseal('anchor', bytes, what), what)
   const value = {
     logId: r.raw(ID_BYTES),
@@ -46,6 +54,9 @@ function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {
   }
   if (value.manifestAt <= value.covers) r.fail('a manifest that covers its own entry')
   r.end()
+  if (value.trim === GONE.trim) {
+    throw corrupt(`${what} says that the store is being destroyed; call destroyStore() again to finish that.`)
+  }
   return value
 }
 

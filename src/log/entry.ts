@@ -54,16 +54,18 @@ export interface Entry {
   readonly label: string | undefined
   /** JSON text. */
   readonly meta: string | undefined
-  /** The changes (log/delta.ts). */
+  /** The changes, by value (log/delta.ts) … */
   readonly delta: Uint8Array | undefined
+  /** … or, when they are many, by reference to segments that hold them (manifest/manifest.ts). */
+  readonly references: Uint8Array | undefined
   /** The complete list of segments (manifest/manifest.ts). */
   readonly manifest: Uint8Array | undefined
 }
 
 // One bit per optional part, in the order in which they follow. The bits after these have their place in the format
 // already (docs/format.md, "Entries") and are refused by name until a release writes them.
-const PARTS = ['parent', 'label', 'meta', 'delta', 'manifest'] as const
-const RESERVED_PARTS = ['a delta by reference', 'a reset', 'a collection', 'a sync point']
+const PARTS = ['parent', 'label', 'meta', 'delta', 'manifest', 'delta by reference'] as const
+const RESERVED_PARTS = ['a reset', 'a collection', 'a sync point']
 const bit = (part: (typeof PARTS)[number]): number => 1 << PARTS.indexOf(part)
 
 export function encodeEntry(entry: Entry): Uint8Array {
@@ -80,6 +82,7 @@ export function encodeEntry(entry: Entry): Uint8Array {
   if (entry.meta !== undefined) parts |= bit('meta')
   if (entry.delta) parts |= bit('delta')
   if (entry.manifest) parts |= bit('manifest')
+  if (entry.references) parts |= bit('delta by reference')
   w.varint(parts)
   if (entry.parent) {
     const carried = entry.carried!
@@ -96,6 +99,7 @@ export function encodeEntry(entry: Entry): Uint8Array {
   if (entry.meta !== undefined) w.string(entry.meta)
   if (entry.delta) w.bytes(entry.delta)
   if (entry.manifest) w.bytes(entry.manifest)
+  if (entry.references) w.bytes(entry.references)
   return seal('entry', w.finish())
 }
 
@@ -150,6 +154,7 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
     meta: has('meta') ? r.string() : undefined,
     delta: has('delta') ? r.bytes() : undefined,
     manifest: has('manifest') ? r.bytes() : undefined,
+    references: has('delta by reference') ? r.bytes() : undefined,
   }
   r.end()
   return entry

@@ -4,13 +4,13 @@
  */
 import type { Manifest, Run } from './manifest.js'
 
-/** A fold of the tail: the state after `from`, up to `covers`, as one more run. */
+/** A fold of the tail: the state after `from`, up to `covers`, as more runs. */
 export interface FoldEdit {
   readonly kind: 'fold'
   readonly from: number
   readonly covers: number
-  /** Empty when the folded entries held no changes. */
-  readonly run: Run
+  /** Oldest first; none when the folded entries held no changes. Deltas by reference are listed as they are. */
+  readonly runs: readonly Run[]
   readonly codecs: ReadonlyMap<string, string>
 }
 
@@ -30,12 +30,7 @@ export function applyEdit(manifest: Manifest, edit: Edit): Manifest | undefined 
     // A reset or another fold in between has moved what the fold began at.
     if (manifest.covers !== edit.from) return undefined
     const codecs = new Map([...manifest.codecs, ...edit.codecs])
-    return {
-      ...manifest,
-      covers: edit.covers,
-      codecs,
-      runs: edit.run.length ? [...manifest.runs, edit.run] : manifest.runs,
-    }
+    return { ...manifest, covers: edit.covers, codecs, runs: [...manifest.runs, ...edit.runs] }
   }
   const first = manifest.runs.findIndex((run) => sameRun(run, edit.inputs[0]!))
   if (first < 0 || !edit.inputs.every((input, i) => sameRun(manifest.runs[first + i], input))) return undefined

@@ -97,17 +97,38 @@ export function encodeManifest(manifest: Manifest, ownLog: string): Uint8Array {
   w.varint(manifest.config.created)
   w.u8(manifest.config.job === undefined ? 0 : 1)
   if (manifest.config.job !== undefined) w.string(manifest.config.job)
-  w.varint(manifest.codecs.size)
-  for (const [table, codec] of manifest.codecs) {
+  writeRuns(w, manifest, ownLog)
+  return w.finish()
+}
+
+/** Runs and the codecs of the tables in them: all of a manifest that a delta by reference has, too. */
+export type CodedRuns = Pick<Manifest, 'codecs' | 'runs'>
+
+/** A delta by reference: one run, or none when nothing was left to write. */
+export function encodeReferences(runs: CodedRuns, ownLog: string): Uint8Array {
+  const w = new ByteWriter(256)
+  writeRuns(w, runs, ownLog)
+  return w.finish()
+}
+
+export function decodeReferences(bytes: Uint8Array, ownLog: string, what: string): CodedRuns {
+  const r = new ByteReader(bytes, what)
+  const runs = readRuns(r, ownLog)
+  r.end()
+  return runs
+}
+
+function writeRuns(w: ByteWriter, { codecs, runs }: CodedRuns, ownLog: string): void {
+  w.varint(codecs.size)
+  for (const [table, codec] of codecs) {
     w.bytes(fromBinary(table))
     w.string(codec)
   }
-  const foreign = [...new Set(manifest.runs.flat().map((s) => s.log))].filter((log) => log !== ownLog)
+  const foreign = [...new Set(runs.flat().map((s) => s.log))].filter((log) => log !== ownLog)
   w.varint(foreign.length)
   for (const log of foreign) w.string(log)
-  w.varint(manifest.runs.length)
-  for (const run of manifest.runs) writeRun(w, run, foreign)
-  return w.finish()
+  w.varint(runs.length)
+  for (const run of runs) writeRun(w, run, foreign)
 }
 
 function writeRun(w: ByteWriter, run: Run, foreign: readonly string[]): void {
@@ -145,6 +166,12 @@ export function decodeManifest(bytes: Uint8Array, ownLog: string, what: string):
   if (partitions < 1 || partitions > MAX_PARTITIONS) r.fail(`${partitions} partitions`)
   const created = r.varint()
   const job = r.u8() === 0 ? undefined : r.string()
+  const runs = readRuns(r, ownLog)
+  r.end()
+  return { config: { partitions, job, created }, covers, ...runs }
+}
+
+function readRuns(r: ByteReader, ownLog: string): CodedRuns {
   const codecs = new Map<string, string>()
   for (let left = r.count(2); left > 0; left--) {
     const table = r.bytes()
@@ -154,8 +181,7 @@ export function decodeManifest(bytes: Uint8Array, ownLog: string, what: string):
   for (let left = r.count(4); left > 0; left--) logs.push(checkLogPath(r.string()))
   const runs: Run[] = []
   for (let left = r.count(1); left > 0; left--) runs.push(readRun(r, logs))
-  r.end()
-  return { config: { partitions, job, created }, covers, codecs, runs }
+  return { codecs, runs }
 }
 
 function readRun(r: ByteReader, logs: readonly string[]): Run {

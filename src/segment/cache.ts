@@ -16,6 +16,16 @@ export interface SegmentPlace {
   readonly length: number
   readonly indexLength: number
   readonly filterLength: number
+  /** Of the whole object. */
+  readonly hash: Uint8Array
+}
+
+/** Where cursors get the parts of segments from: at once when they are in memory, else by loading. */
+export interface SegmentParts {
+  index(place: SegmentPlace): SegmentIndex | undefined
+  block(place: SegmentPlace, number: number): Block | undefined
+  loadIndex(place: SegmentPlace, filter: boolean): Promise<SegmentIndex>
+  loadBlock(place: SegmentPlace, index: SegmentIndex, number: number): Promise<Block>
 }
 
 interface Part {
@@ -23,7 +33,7 @@ interface Part {
   readonly weight: number
 }
 
-export class SegmentCache {
+export class SegmentCache implements SegmentParts {
   readonly #blobs: Blobs
   readonly #capacity: number
   // A Map keeps insertion order: the first key is the least recently used.

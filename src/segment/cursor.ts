@@ -4,7 +4,7 @@
  */
 import { compareBytes } from '../bytes/compare.js'
 import type { Block } from './block.js'
-import type { SegmentCache, SegmentPlace } from './cache.js'
+import type { SegmentParts, SegmentPlace } from './cache.js'
 import { blockFor, type SegmentIndex } from './index.js'
 import type { KeyedRecord, KeyRange } from './record.js'
 
@@ -51,7 +51,7 @@ export interface BoundedSegment extends SegmentPlace {
 
 /** Walks one run: segments that lie one after another in key order. */
 export class RunCursor implements Cursor {
-  readonly #cache: SegmentCache
+  readonly #parts: SegmentParts
   readonly #segments: readonly BoundedSegment[]
   readonly #bounds: Bounds
   #segment = -1
@@ -61,8 +61,8 @@ export class RunCursor implements Cursor {
   #record = 0
   current: KeyedRecord | undefined
 
-  constructor(cache: SegmentCache, run: readonly BoundedSegment[], bounds: Bounds) {
-    this.#cache = cache
+  constructor(parts: SegmentParts, run: readonly BoundedSegment[], bounds: Bounds) {
+    this.#parts = parts
     this.#bounds = bounds
     const within = run.filter(
       (s) => compareBytes(s.upper, bounds.lower) >= 0 && compareBytes(s.lower, bounds.upper) < 0,
@@ -105,9 +105,9 @@ export class RunCursor implements Cursor {
       }
       if (++this.#segment >= this.#segments.length) return undefined
       const place = this.#segments[this.#segment]!
-      const index = this.#cache.index(place)
+      const index = this.#parts.index(place)
       if (index === undefined) {
-        return this.#cache.loadIndex(place, false).then((loaded) => {
+        return this.#parts.loadIndex(place, false).then((loaded) => {
           this.#enterSegment(loaded)
           return this.#nextBlock()
         })
@@ -125,12 +125,12 @@ export class RunCursor implements Cursor {
 
   #enterBlock(): Promise<void> | undefined {
     const place = this.#segments[this.#segment]!
-    const cached = this.#cache.block(place, this.#blockNumber)
+    const cached = this.#parts.block(place, this.#blockNumber)
     if (cached !== undefined) {
       this.#startIn(cached)
       return undefined
     }
-    return this.#cache.loadBlock(place, this.#index!, this.#blockNumber).then((block) => this.#startIn(block))
+    return this.#parts.loadBlock(place, this.#index!, this.#blockNumber).then((block) => this.#startIn(block))
   }
 
   #startIn(block: Block): void {
@@ -143,7 +143,7 @@ export class RunCursor implements Cursor {
 
 /** The range deletes of a run within the bounds; a promise only when an index has to be loaded. */
 export function runRanges(
-  cache: SegmentCache,
+  parts: SegmentParts,
   run: readonly BoundedSegment[],
   bounds: KeyRange,
 ): readonly KeyRange[] | Promise<readonly KeyRange[]> {
@@ -151,7 +151,7 @@ export function runRanges(
     (s) => s.ranges > 0 && compareBytes(s.upper, bounds.lower) >= 0 && compareBytes(s.lower, bounds.upper) < 0,
   )
   if (having.length === 0) return []
-  return Promise.all(having.map(async (s) => cache.index(s) ?? (await cache.loadIndex(s, false)))).then((indexes) =>
+  return Promise.all(having.map(async (s) => parts.index(s) ?? (await parts.loadIndex(s, false)))).then((indexes) =>
     indexes.flatMap((index) => index.ranges),
   )
 }

@@ -4,7 +4,7 @@ import { encodeDelta } from '../log/delta.js'
 import { encodeEntry, type Carried, type Entry, type EntryKind, type WriteMode } from '../log/entry.js'
 import type { OffsetMap } from '../log/offsets.js'
 import { applyEdit, type Edit } from '../manifest/edits.js'
-import { encodeManifest, type Manifest } from '../manifest/manifest.js'
+import { encodeManifest, encodeReferences, type CodedRuns, type Manifest } from '../manifest/manifest.js'
 import type { LogContext } from './context.js'
 import { layerToDelta, type Layer } from './layer.js'
 import type { AppliedEntry, ShardState } from './state.js'
@@ -13,9 +13,9 @@ export interface EntryChange {
   readonly kind: EntryKind
   readonly mode?: WriteMode
   readonly time: number
-  /** Now, by the clock on which times to live run. */
-  readonly monotonic?: number
   readonly layer?: Layer | undefined
+  /** The changes in segments, instead of a layer. */
+  readonly references?: CodedRuns | undefined
   readonly offsets?: OffsetMap | undefined
   readonly label?: string | undefined
   readonly meta?: string | undefined
@@ -52,7 +52,6 @@ export function buildEntry(log: LogContext, state: ShardState, change: EntryChan
     covers: manifest.covers,
     trim: before.trim,
   }
-  if (change.layer) setExpiry(change.layer, time, change.monotonic ?? 0)
   const entry: Entry = {
     n,
     kind: change.kind,
@@ -65,6 +64,7 @@ export function buildEntry(log: LogContext, state: ShardState, change: EntryChan
     label: change.label,
     meta: change.meta,
     delta: change.layer && !change.layer.empty ? encodeDelta(layerToDelta(change.layer)) : undefined,
+    references: change.references && encodeReferences(change.references, log.path),
     manifest: carries.length > 0 ? encodeManifest(manifest, log.path) : undefined,
   }
   const bytes = encodeEntry(entry)
@@ -73,13 +73,14 @@ export function buildEntry(log: LogContext, state: ShardState, change: EntryChan
     bytes,
     hash: contentHash(bytes),
     layer: entry.delta && change.layer,
+    references: change.references,
     manifest: carries.length > 0 ? manifest : undefined,
     carries,
   }
 }
 
 /** A time to live counts from the put; it becomes a time when the entry is first built, so that repeating changes nothing. */
-function setExpiry(layer: Layer, time: number, monotonic: number): void {
+export function setExpiry(layer: Layer, time: number, monotonic: number): void {
   for (const { points } of layer.slots.values()) {
     for (const cell of points.values()) {
       if (cell.ttl > 0 && cell.expires === 0)

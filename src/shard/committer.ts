@@ -6,11 +6,13 @@
 import { TidemarkError, isTidemarkError } from '../errors.js'
 import { resolveAppend } from '../log/append.js'
 import { mergeOffsets, type OffsetMap } from '../log/offsets.js'
-import { buildEntry, type BuiltEntry } from './build.js'
+import type { CodedRuns } from '../manifest/manifest.js'
+import { buildEntry, setExpiry, type BuiltEntry } from './build.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
 import { Layer } from './layer.js'
 import { recoveryStart } from './open.js'
-import type { ShardState } from './state.js'
+import { writeLayers } from './rewrite.js'
+import { layerCodecs, type ShardState } from './state.js'
 import type { Upkeep } from './upkeep.js'
 
 export interface CommitRequest {
@@ -24,7 +26,7 @@ export interface CommitRequest {
 
 export interface CommitResult {
   readonly version: number
-  /** Bytes of the entry, and storage requests that writing it took. */
+  /** Bytes of the entry and of segments that it refers to, and the storage requests that writing them took. */
   readonly bytes: number
   readonly requests: number
 }
@@ -112,7 +114,7 @@ export class Committer {
         await this.#upkeep.admit()
         if (this.#ended) throw this.#ended
         this.#inFlight = this.#take()
-        const built = this.#build(this.#inFlight)
+        const built = await this.#build(this.#inFlight)
         if (built === undefined) this.#settle({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
         else {
           sent = true
@@ -135,13 +137,14 @@ export class Committer {
     return this.#queue.splice(0, count)
   }
 
-  #build(batch: readonly Waiting[]): BuiltEntry | undefined {
-    const state = this.#host.state()
-    const time = currentTime(this.#ctx, this.#log)
-    const { edits } = this.#upkeep
+  async #build(batch: readonly Waiting[]): Promise<BuiltEntry | undefined> {
     const { request, offsets } = batch[0]!
     if (request === undefined) {
-      const built = buildEntry(this.#log, state, { kind: 'fold', time, edits })
+      const built = buildEntry(this.#log, this.#host.state(), {
+        kind: 'fold',
+        time: this.#time(),
+        edits: this.#upkeep.edits,
+      })
       return built.carries.length > 0 ? built : undefined
     }
     let { layer } = request
@@ -149,9 +152,23 @@ export class Committer {
       layer = new Layer()
       for (const waiting of batch) layer.absorb(waiting.request!.layer)
     }
+    const time = this.#time()
+    setExpiry(layer, time, this.#ctx.clock.monotonic())
+    const changes =
+      layer.bytes > this.#ctx.checkpoint.bytes ? { references: await this.#upload(layer, time) } : { layer }
     const { label, meta } = request
-    const monotonic = this.#ctx.clock.monotonic()
-    return buildEntry(this.#log, state, { kind: 'commit', time, monotonic, layer, offsets, label, meta, edits })
+    const { edits } = this.#upkeep
+    return buildEntry(this.#log, this.#host.state(), { kind: 'commit', time, ...changes, offsets, label, meta, edits })
+  }
+
+  #time(): number {
+    return Math.max(this.#host.state().carried.time, currentTime(this.#ctx, this.#log))
+  }
+
+  /** Changes that alone would call for a fold go into segments at once, and a later one lists them as they are. */
+  async #upload(layer: Layer, time: number): Promise<CodedRuns> {
+    const run = await writeLayers(this.#ctx, this.#log, [layer], false, time, this.#upkeep.signal)
+    return { codecs: layerCodecs(layer), runs: run.length > 0 ? [run] : [] }
   }
 
   async #append(built: BuiltEntry): Promise<void> {
@@ -168,7 +185,9 @@ export class Committer {
       noteTime(this.#ctx, this.#log, resolution.time)
       this.#host.advance(built)
       const version = built.entry.carried!.version
-      this.#settle({ version, bytes: built.bytes.length, requests })
+      const uploaded = built.references?.runs.flat() ?? []
+      const bytes = uploaded.reduce((sum, segment) => sum + segment.length, built.bytes.length)
+      this.#settle({ version, bytes, requests: requests + uploaded.length })
     } else if (resolution.outcome === 'lost') {
       throw new TidemarkError(
         'FENCED',

@@ -86,6 +86,17 @@ export class Layer {
     return this.slots.size === 0
   }
 
+  /** About how many bytes its changes take as a delta; of cells that have their bytes. */
+  get bytes(): number {
+    let bytes = 0
+    for (const { points, ranges } of this.slots.values()) {
+      for (const [key, cell] of points)
+        bytes += 8 + (typeof key === 'string' ? key.length : 8) + (cell.bytes?.length ?? 0)
+      for (const { lower, upper } of ranges) bytes += lower.length + upper.length
+    }
+    return bytes
+  }
+
   set(slot: Slot, codec: string, key: MapKey, cell: Cell): void {
     const changes = this.#open(slot, codec)
     changes.points.set(key, cell)

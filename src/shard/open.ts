@@ -138,6 +138,7 @@ function blindFence(log: LogContext, n: number): Entry {
     label: undefined,
     meta: undefined,
     delta: undefined,
+    references: undefined,
     manifest: undefined,
   }
   return { n, kind: 'fence', mode: 'exclusive', logId, writerId, write: log.writes++, ...nothing }
@@ -242,7 +243,7 @@ async function createShard(ctx: ShardContext, anchor: Anchor, config: StoreConfi
     tail: [],
   }
   // A fold of nothing: it carries the configuration and no segment.
-  const edits: Edit[] = [{ kind: 'fold', from: 0, covers: 0, run: [], codecs: new Map() }]
+  const edits: Edit[] = [{ kind: 'fold', from: 0, covers: 0, runs: [], codecs: new Map() }]
   try {
     const first = buildEntry(log, nothing, { kind: 'fence', time: config.created, edits })
     const made = await sendClaim(ctx, log, nothing, first)

@@ -12,25 +12,33 @@ import type { SegmentCache } from '../segment/cache.js'
 import { ArrayCursor, RunCursor, runRanges, type Bounds, type Cursor } from '../segment/cursor.js'
 import { blockFor, type SegmentIndex } from '../segment/index.js'
 import { isCovered, MergeCursor, type MergeSource } from '../segment/merge.js'
-import type { KeyRange, StoredRecord } from '../segment/record.js'
-import type { Cell, Layer } from './layer.js'
+import type { StoredRecord } from '../segment/record.js'
+import { Layer, type Cell } from './layer.js'
 import { prefixed, type Slot } from './slot.js'
 import type { ShardState } from './state.js'
 
-/** A stable view: the layers that lie over the runs, newest first. */
+/** What is read: uncommitted layers over a state, newest first. All but the layers is immutable. */
 export interface View {
   readonly layers: readonly Layer[]
-  readonly runs: readonly Run[]
+  /** Of the tail and the manifest: what an entry changed, or a run of segments; newest first. */
+  readonly sources: readonly (Layer | Run)[]
   readonly cache: SegmentCache
 }
 
-export function viewOf(state: ShardState, uncommitted: readonly Layer[], cache: SegmentCache): View {
-  const layers = [...uncommitted]
-  for (let i = state.tail.length - 1; i >= 0; i--) {
-    const { layer } = state.tail[i]!
-    if (layer) layers.push(layer)
+const sourcesOf = new WeakMap<ShardState, readonly (Layer | Run)[]>()
+
+export function viewOf(state: ShardState, layers: readonly Layer[], cache: SegmentCache): View {
+  let sources = sourcesOf.get(state)
+  if (sources === undefined) {
+    const oldestFirst: (Layer | Run)[] = [...state.manifest.runs]
+    for (const { layer, references } of state.tail) {
+      if (layer) oldestFirst.push(layer)
+      if (references) oldestFirst.push(...references.runs)
+    }
+    sources = oldestFirst.reverse()
+    sourcesOf.set(state, sources)
   }
-  return { layers, runs: state.manifest.runs, cache }
+  return { layers, sources, cache }
 }
 
 /** A read that cannot go on before something is loaded; the same look-up is repeated with `loaded` afterwards. */
@@ -56,18 +64,22 @@ export function lookUp(
     const cell = layer.find(slot, key)
     if (cell !== undefined) return cell
   }
-  if (view.runs.length === 0) return undefined
-  const stored = prefixed(slot.prefix, mapKeyBytes(key))
+  let stored: Uint8Array | undefined
   let hash: number | undefined
-  for (let i = view.runs.length - 1; i >= 0; i--) {
-    const run = view.runs[i]!
-    for (let at = firstSegment(run, stored); at < run.length; at++) {
-      const segment = run[at]!
+  for (const source of view.sources) {
+    if (source instanceof Layer) {
+      const cell = source.find(slot, key)
+      if (cell !== undefined) return cell
+      continue
+    }
+    stored ??= prefixed(slot.prefix, mapKeyBytes(key))
+    for (let at = firstSegment(source, stored); at < source.length; at++) {
+      const segment = source[at]!
       if (compareBytes(segment.lower, stored) > 0) break
       if (!counts(segment, slot.partition)) continue
-      // In a single run nearly every key that is asked for is there, and its filter would be read for nothing.
-      const filtered = view.runs.length > 1 && segment.ranges === 0
-      const found = findIn(view.cache, segment, stored, filtered, () => (hash ??= keyHash(stored)), loaded)
+      // Where nothing older follows, nearly every key that is asked for is there, and a filter would be read for nothing.
+      const filtered = source !== view.sources.at(-1) && segment.ranges === 0
+      const found = findIn(view.cache, segment, stored, filtered, () => (hash ??= keyHash(stored!)), loaded)
       if (found !== undefined) return found
     }
   }
@@ -128,19 +140,26 @@ function findIn(
 
 /** Walks all records of a slot within the bounds, newest of each key, tombstones included. */
 export function scan(view: View, slot: Slot, bounds: Bounds): Cursor | Promise<Cursor> {
-  const sources: MergeSource[] = view.layers
-    .filter((layer) => layer.slots.has(slot.id))
-    .map((layer) => ({
-      cursor: new ArrayCursor(layer.sorted(slot, bounds), bounds.reverse),
-      ranges: layer.ranges(slot),
-    }))
-  const runs = view.runs.map((run) => run.filter((s) => counts(s, slot.partition))).reverse()
-  const ranges = runs.map((run) => runRanges(view.cache, run, bounds))
-  const merge = (known: readonly (readonly KeyRange[])[]): Cursor => {
-    const fromRuns = runs.map((run, i) => ({ cursor: new RunCursor(view.cache, run, bounds), ranges: known[i]! }))
-    return new MergeCursor([...sources, ...fromRuns], bounds.reverse)
+  const made = [...view.layers, ...view.sources].map((source) => sourceOf(source, view.cache, slot, bounds))
+  const sources = made.filter((source) => source !== undefined)
+  return sources.some((source) => source instanceof Promise)
+    ? Promise.all(sources.map(async (source) => source)).then((ready) => new MergeCursor(ready, bounds.reverse))
+    : new MergeCursor(sources as MergeSource[], bounds.reverse)
+}
+
+/** One source of a scan; a promise only when the range deletes of a run have to be loaded. */
+function sourceOf(
+  source: Layer | Run,
+  cache: SegmentCache,
+  slot: Slot,
+  bounds: Bounds,
+): MergeSource | undefined | Promise<MergeSource> {
+  if (source instanceof Layer) {
+    if (!source.slots.has(slot.id)) return undefined
+    return { cursor: new ArrayCursor(source.sorted(slot, bounds), bounds.reverse), ranges: source.ranges(slot) }
   }
-  return ranges.some((r) => r instanceof Promise)
-    ? Promise.all(ranges.map(async (known) => known)).then(merge)
-    : merge(ranges as (readonly KeyRange[])[])
+  const run = source.filter((segment) => counts(segment, slot.partition))
+  const cursor = new RunCursor(cache, run, bounds)
+  const ranges = runRanges(cache, run, bounds)
+  return ranges instanceof Promise ? ranges.then((known) => ({ cursor, ranges: known })) : { cursor, ranges }
 }

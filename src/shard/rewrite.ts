@@ -2,25 +2,30 @@
 import { throwIfAborted } from '../errors.js'
 import { ID_BYTES } from '../log/entry.js'
 import type { FoldEdit, MergeEdit } from '../manifest/edits.js'
-import { refOf, toBinary, type Manifest, type Run, type SegmentRef } from '../manifest/manifest.js'
+import { refOf, type Manifest, type Run, type SegmentRef } from '../manifest/manifest.js'
 import { segmentName } from '../manifest/names.js'
 import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../segment/cursor.js'
 import { MergeCursor, unionRanges } from '../segment/merge.js'
 import type { KeyedRecord, KeyRange } from '../segment/record.js'
+import { WholeSegments } from '../segment/whole.js'
 import { writeSegments } from '../segment/writer.js'
 import { compareBytes } from '../bytes/compare.js'
 import type { LogContext, ShardContext } from './context.js'
 import type { Layer } from './layer.js'
 import type { Slot } from './slot.js'
-import type { ShardState } from './state.js'
+import { tailCodecs, type ShardState } from './state.js'
 
 /** Above every stored key: partitions have numbers below 4,096. */
 const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff), reverse: false }
 
-/** How long to work before other tasks get their turn, in milliseconds. */
+/** How long to work, and on how many blocks, before other tasks get their turn. */
 const SLICE_MS = 8
+const SLICE_BLOCKS = 64
 
-/** The tail of `state` as a run. Entries without changes need no segment. */
+/**
+ * The tail of `state` as runs: one for all its layers, or several around deltas by reference, which are listed as they are.
+ * Entries without changes need no segment.
+ */
 export async function foldTail(
   ctx: ShardContext,
   log: LogContext,
@@ -29,23 +34,43 @@ export async function foldTail(
 ): Promise<FoldEdit> {
   // The commit that brought the tail to its bound is acknowledged first.
   await ctx.clock.pause()
-  const layers = state.tail.flatMap(({ layer }) => (layer ? [layer] : [])).reverse()
-  const slots = new Map<string, Slot>()
-  const codecs = new Map<string, string>()
-  // Oldest layer first, so that the newest codec of a table stays.
-  for (const layer of [...layers].reverse()) {
-    for (const { slot, codec } of layer.slots.values()) {
-      slots.set(slot.id, slot)
-      codecs.set(toBinary(slot.table), codec)
-    }
+  const runs: Run[] = []
+  let layers: Layer[] = []
+  const write = async (): Promise<void> => {
+    if (layers.length === 0) return
+    const oldest = state.manifest.runs.length + runs.length === 0
+    const run = await writeLayers(ctx, log, layers.reverse(), oldest, state.carried.time, signal)
+    if (run.length > 0) runs.push(run)
+    layers = []
   }
+  for (const { layer, references } of state.tail) {
+    if (layer) layers.push(layer)
+    if (references === undefined) continue
+    await write()
+    runs.push(...references.runs)
+  }
+  await write()
+  const codecs = new Map(state.tail.flatMap((entry) => [...tailCodecs(entry)]))
+  return { kind: 'fold', from: state.manifest.covers, covers: state.head, runs, codecs }
+}
+
+/** Layers, newest first, as a run. `oldest`: nothing older lies beneath it. `time`: what has expired by then is deleted. */
+export async function writeLayers(
+  ctx: ShardContext,
+  log: LogContext,
+  layers: readonly Layer[],
+  oldest: boolean,
+  time: number,
+  signal: AbortSignal,
+): Promise<Run> {
+  const slots = new Map(
+    layers.flatMap((layer) => Array.from(layer.slots.values(), ({ slot }) => [slot.id, slot] as const)),
+  )
   const sorted = [...slots.values()].sort((a, b) => compareBytes(a.prefix, b.prefix))
-  const oldest = state.manifest.runs.length === 0
-  const records = new Kept(new SlotsCursor(layers, sorted), oldest, state.carried.time)
+  const records = new Kept(new SlotsCursor(layers, sorted), oldest, time)
   // Over nothing there is nothing that a range could still hide.
   const ranges = oldest ? [] : unionRanges(layers.flatMap((layer) => sorted.flatMap((slot) => layer.ranges(slot))))
-  const run = await writeRun(ctx, log, records, ranges, signal)
-  return { kind: 'fold', from: state.manifest.covers, covers: state.head, run, codecs }
+  return writeRun(ctx, log, records, ranges, signal)
 }
 
 /** The merge of neighbouring runs, oldest first. */
@@ -59,7 +84,7 @@ export async function mergeRuns(
   const newestFirst = [...inputs].reverse()
   const ranges = await Promise.all(newestFirst.map(async (run) => runRanges(ctx.cache, run, EVERYTHING)))
   const sources = newestFirst.map((run, i) => ({
-    cursor: new RunCursor(ctx.cache, run, EVERYTHING),
+    cursor: new RunCursor(new WholeSegments(ctx.storage.blobs), run, EVERYTHING),
     ranges: ranges[i]!,
   }))
   const oldest = inputs[0] === state.manifest.runs[0]
@@ -77,11 +102,13 @@ async function writeRun(
 ): Promise<Run> {
   const run: SegmentRef[] = []
   let sliceEnd = ctx.clock.monotonic() + SLICE_MS
+  let blocks = 0
   const pace = (): Promise<void> | undefined => {
     throwIfAborted(signal)
-    if (ctx.clock.monotonic() < sliceEnd) return undefined
+    if (++blocks < SLICE_BLOCKS && ctx.clock.monotonic() < sliceEnd) return undefined
     return ctx.clock.pause().then(() => {
       sliceEnd = ctx.clock.monotonic() + SLICE_MS
+      blocks = 0
     })
   }
   await writeSegments(

@@ -10,12 +10,15 @@ import { contentHash } from '../bytes/hash.js'
 import { corrupt } from '../errors.js'
 import { decodeDelta } from '../log/delta.js'
 import { decodeEntry, type Carried, type Entry } from '../log/entry.js'
-import { decodeManifest, toBinary, type Manifest } from '../manifest/manifest.js'
+import { decodeManifest, decodeReferences, toBinary, type CodedRuns, type Manifest } from '../manifest/manifest.js'
 import { layerOfDelta, type Layer } from './layer.js'
 
 export interface TailEntry {
   readonly n: number
+  /** What it changed, in memory … */
   readonly layer: Layer | undefined
+  /** … or in segments. */
+  readonly references: CodedRuns | undefined
   /** Bytes of its delta. */
   readonly bytes: number
 }
@@ -36,6 +39,7 @@ export interface AppliedEntry {
   readonly entry: Entry
   readonly hash: Uint8Array
   readonly layer: Layer | undefined
+  readonly references: CodedRuns | undefined
   readonly manifest: Manifest | undefined
 }
 
@@ -45,11 +49,12 @@ export function parseEntry(bytes: Uint8Array, n: number, logId: Uint8Array, ownL
   const manifest = entry.manifest && decodeManifest(entry.manifest, ownLog, `The manifest in entry ${n}`)
   if (manifest && manifest.covers >= n) throw corrupt(`Entry ${n} is damaged: its manifest covers ${manifest.covers}.`)
   const layer = entry.delta && layerOfDelta(decodeDelta(entry.delta, `The delta of entry ${n}`))
-  return { entry, hash: contentHash(bytes), layer, manifest }
+  const references = entry.references && decodeReferences(entry.references, ownLog, `The delta of entry ${n}`)
+  return { entry, hash: contentHash(bytes), layer, references, manifest }
 }
 
 export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState {
-  const { entry, hash, layer } = applied
+  const { entry, hash, layer, references } = applied
   if (entry.n !== state.head + 1) throw corrupt(`Entry ${state.head + 1} is missing: the log goes on with ${entry.n}.`)
   if (entry.parent && state.headHash && !equalBytes(entry.parent, state.headHash)) {
     throw corrupt(`Entry ${entry.n} does not follow entry ${state.head}: the hash of its parent does not match.`)
@@ -57,7 +62,7 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const carried = entry.carried ?? { ...state.carried, mode: entry.mode }
   const manifest = applied.manifest ?? state.manifest
   const kept = applied.manifest ? state.tail.filter(({ n }) => n > applied.manifest!.covers) : state.tail
-  const tail = [...kept, { n: entry.n, layer, bytes: entry.delta?.length ?? 0 }]
+  const tail = [...kept, { n: entry.n, layer, references, bytes: entry.delta?.length ?? 0 }]
   return { head: entry.n, headHash: hash, carried, manifest, tail }
 }
 
@@ -67,10 +72,22 @@ export function tailBytes(state: ShardState): number {
 
 /** Codec id of a table as recorded: by the newest entry of the tail that has it, else by the manifest. */
 export function recordedCodec(state: ShardState, table: Uint8Array): string | undefined {
+  const name = toBinary(table)
   for (let i = state.tail.length - 1; i >= 0; i--) {
-    for (const changes of state.tail[i]!.layer?.slots.values() ?? []) {
-      if (equalBytes(changes.slot.table, table)) return changes.codec
-    }
+    const codec = tailCodecs(state.tail[i]!).get(name)
+    if (codec !== undefined) return codec
   }
-  return state.manifest.codecs.get(toBinary(table))
+  return state.manifest.codecs.get(name)
+}
+
+const NONE: ReadonlyMap<string, string> = new Map()
+
+/** Codec ids by table, of what an entry changed. */
+export function tailCodecs({ layer, references }: TailEntry): ReadonlyMap<string, string> {
+  if (references) return references.codecs
+  return layer ? layerCodecs(layer) : NONE
+}
+
+export function layerCodecs(layer: Layer): ReadonlyMap<string, string> {
+  return new Map(Array.from(layer.slots.values(), ({ slot, codec }) => [toBinary(slot.table), codec]))
 }

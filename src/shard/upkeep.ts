@@ -32,6 +32,11 @@ export class Upkeep {
     this.#state = state
   }
 
+  /** Aborts when nothing more is to be uploaded. */
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
   /** What the next entry may carry. */
   get edits(): readonly Edit[] {
     return [...(this.#merge ? [this.#merge] : []), ...(this.#fold ? [this.#fold] : [])]

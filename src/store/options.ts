@@ -33,7 +33,10 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
   readonly expectAtLeast?: number | undefined
   /** `relaxed`: a commit survives the end of the process, and after power loss recovery still finds a prefix. */
   readonly durability?: 'strict' | 'relaxed' | undefined
-  /** Entries and bytes of the tail at which it is folded. Default: 16 and 1 MiB. */
+  /**
+   * Entries and bytes of the tail at which it is folded; a commit of more bytes goes into segments at once. Default: 16 and
+   * 1 MiB.
+   */
   readonly checkpoint?: { readonly entries?: number | undefined; readonly bytes?: number | undefined } | undefined
   /** Size of a segment before compression, in bytes. Default: 4 MiB. */
   readonly segmentBytes?: number | undefined

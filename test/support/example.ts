@@ -20,10 +20,17 @@ export interface Example {
   readonly objects: ReadonlyMap<string, Uint8Array>
 }
 
-/** Two partitions, one fold, values of several types, offsets, label and meta. */
+/** Two partitions, one fold, a delta by reference, values of several types, a range delete, an expiry, offsets, label, meta. */
 export async function writeExample(): Promise<Example> {
   const storage = memory()
-  const store = await openStore({ storage, name: 'example', partitions: 2, job: 'docs', clock: steadyClock() })
+  const store = await openStore({
+    storage,
+    name: 'example',
+    partitions: 2,
+    job: 'docs',
+    clock: steadyClock(),
+    checkpoint: { bytes: 200 },
+  })
   store.put('a', 1)
   await store.commit()
   store.put('b', { at: new Date(0) })
@@ -31,6 +38,11 @@ export async function writeExample(): Promise<Example> {
   await store.commit({ offsets: { clicks: 7, views: { 0: 'x', 3: 9n } }, label: 'second', meta: { by: 'docs' } })
   await store.checkpoint()
   store.table('t').put(['k', 1], new Uint8Array([1, 2]))
+  store.table('t').deleteRange({ lt: ['k'] })
+  store.put('soon gone', true, { ttlMs: 60_000 })
+  await store.commit()
+  // Large enough to go by reference.
+  for (let i = 0; i < 30; i++) store.put(i, `value ${i}`)
   await store.commit()
   await store.close()
   await sleep(systemClock, 5)

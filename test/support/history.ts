@@ -38,6 +38,8 @@ function applyCommit(store: Store, i: number): void {
   store.put(`step ${i % 5}`, i)
   store.put(i % 7, { i, text: 'x'.repeat(20 + (i % 3) * 30) })
   store.table('other').put(['k', i], i)
+  // Every seventh commit is a large one: its changes go by reference.
+  if (i % 7 === 5) store.put('large', `${i} `.repeat(1_000))
   if (i % 3 === 0) store.delete((i + 3) % 7)
   if (i % 4 === 0) store.table('other').deleteRange({ lt: ['k', i - 5] })
 }
@@ -49,6 +51,7 @@ export function stateAfter(i: number): Map<string, unknown> {
     state.set(`step ${j % 5}`, j)
     state.set(`n${j % 7}`, { i: j, text: 'x'.repeat(20 + (j % 3) * 30) })
     state.set(`other ${j}`, j)
+    if (j % 7 === 5) state.set('large', `${j} `.repeat(1_000))
     if (j % 3 === 0) state.delete(`n${(j + 3) % 7}`)
     if (j % 4 === 0) for (let k = 0; k < j - 5; k++) state.delete(`other ${k}`)
   }

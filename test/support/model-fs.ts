@@ -236,7 +236,12 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
 }
 
 function failure(code: string, path: string): Error {
-  return Object.assign(new Error(`${code}: ${path}`), { code })
+  // Of thousands in a simulation nobody looks at the stack, which is what takes time.
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  const error = Object.assign(new Error(`${code}: ${path}`), { code })
+  Error.stackTraceLimit = stackTraceLimit
+  return error
 }
 
 function statOf(node: Node): FileStat {
@@ -245,9 +250,12 @@ function statOf(node: Node): FileStat {
 
 function find(root: Folder, path: string): Node | undefined {
   let node: Node | undefined = root
-  for (const name of path.split('/').filter(Boolean)) {
+  for (let start = 0, end: number; node && start < path.length; start = end + 1) {
+    end = path.indexOf('/', start)
+    if (end < 0) end = path.length
+    if (end === start) continue
     if (node instanceof File) throw failure('ENOTDIR', path)
-    node = node?.names.get(name)
+    node = node.names.get(path.slice(start, end))
   }
   return node
 }

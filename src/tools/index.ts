@@ -1,0 +1,4 @@
+/** Looking after stores from outside: checking every byte of one, finding and destroying them. */
+export { verify, type Damage, type VerifyOptions, type VerifyProgress, type VerifyReport } from './verify.js'
+export { destroyStore, listStores, type DestroyOptions, type StoreInfo } from './stores.js'
+export type { StorePlace } from './place.js'
