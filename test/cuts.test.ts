@@ -14,15 +14,20 @@ import {
 } from './support/history.js'
 
 const LAST = 24
+/** Folds so often that runs are merged within these commits. */
+const OFTEN = { checkpoint: { entries: 2, bytes: 2_000 } }
+/** The first run is the undisturbed one. */
+let cutsMade = 0
 
 /** Opens, commits, folds, merges, closes, opens again, and goes on; a follower looks at it in between. */
 async function life(storage: Storage, acknowledged: Acknowledged[]): Promise<void> {
-  const store = await persist(() => open(storage))
+  const store = await persist(() => open(storage, OFTEN))
   await advance(store, 12, acknowledged)
   await persist(() => store.checkpoint())
   await store.close()
-  const again = await persist(() => open(storage))
+  const again = await persist(() => open(storage, OFTEN))
   await advance(again, LAST, acknowledged)
+  if (cutsMade++ === 0) expect(store.metrics().compactions + again.metrics().compactions).toBeGreaterThan(0)
   const follower = await persist(() => open(storage, { mode: 'follower' }))
   expect(reached(follower)).toBe(LAST)
   expect(await persist(() => contents(follower))).toEqual(stateAfter(LAST))

@@ -150,8 +150,8 @@ export class LogOwner {
 
   /** What to take over of a file, beginning not after `latest`. Only what is settled, and so durable, may be left behind. */
   async #tail(source: LogFile, from: number, latest: number): Promise<readonly LogRecord[]> {
-    if (!this.#rules.rewriteTail) return []
-    return recordsOf(source, Math.max(source.first, Math.min(from, this.#settledBefore + 1, latest)))
+    const begin = this.#rules.rewriteTail ? Math.min(from, this.#settledBefore + 1, latest) : latest
+    return recordsOf(source, Math.max(source.first, begin))
   }
 
   /** Makes `records` our file, of which the last one is new. */

@@ -40,7 +40,7 @@ export function applyEdit(manifest: Manifest, edit: Edit): Manifest | undefined 
 }
 
 /** Segment names are unique, and so a run is known by them; clips have to be the same, too. */
-function sameRun(a: Run | undefined, b: Run): boolean {
+export function sameRun(a: Run | undefined, b: Run): boolean {
   return (
     a !== undefined &&
     a.length === b.length &&

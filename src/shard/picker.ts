@@ -14,13 +14,16 @@ export function pickMerge(manifest: Manifest): readonly Run[] | undefined {
   const [base, ...above] = manifest.runs
   if (base === undefined) return undefined
   for (let tier = 0; ; tier++) {
-    // The newest runs that belong to this tier or a lower one; what lies in between of lower tiers goes along.
+    // Back from the newest run, as far as runs belong to this tier or a lower one. Those of a lower one that lie in between
+    // go along, but do not count: a run is not to be written again for the sake of much smaller ones.
     let first = above.length
     while (first > 0 && tierOf(above[first - 1]!) <= tier) first--
     const candidates = above.slice(first)
-    if (candidates.length >= FAN_IN) {
+    if (candidates.filter((run) => tierOf(run) === tier).length >= FAN_IN) {
       const all = above.reduce((sum, run) => sum + runBytes(run), 0)
-      return all >= runBytes(base) ? manifest.runs : candidates
+      return all >= runBytes(base)
+        ? manifest.runs
+        : candidates.slice(0, candidates.findLastIndex((run) => tierOf(run) === tier) + 1)
     }
     if (first === 0) return undefined
   }

@@ -102,27 +102,35 @@ function verdict(way: Way): Verdict {
   return way === 'error-before' ? { before: 'EIO' } : way === 'error-after' ? { after: 'EIO' } : way
 }
 
+/** What becomes of a step. */
+export type Disturbance = 'taken' | 'held up' | 'killed' | 'lost power'
+
 /** Lets processes take their steps one at a time, in an order that follows from a seed; some are held up for a while. */
 export class Interleaving {
   readonly random: Random
-  readonly #waiting: { owner: string; go: () => void }[] = []
+  readonly #waiting: { owner: string; step: string; go: () => void }[] = []
   readonly #heldUntil = new Map<string, number>()
+  readonly #told: (what: Disturbance, step: string) => void
   steps = 0
 
-  constructor(seed: number) {
+  /** `told` hears of every step that is taken, and of those that somebody was held up before or never got to. */
+  constructor(seed: number, told: (what: Disturbance, step: string) => void = () => {}) {
     this.random = new Random(seed)
+    this.#told = told
   }
 
-  /** Waits until it is the turn of `owner`. */
-  next(owner: string): Promise<void> {
+  /** Waits until it is the turn of `owner` to take `step`. */
+  next(owner: string, step: string): Promise<void> {
     return new Promise((go) => {
-      this.#waiting.push({ owner, go })
+      this.#waiting.push({ owner, step, go })
     })
   }
 
-  forget(owner: string): void {
-    for (let i = this.#waiting.length - 1; i >= 0; i--)
-      if (this.#waiting[i]!.owner === owner) this.#waiting.splice(i, 1)
+  /** What `owner` waits for never happens. */
+  forget(owner: string, why: 'killed' | 'lost power'): void {
+    for (let i = this.#waiting.length - 1; i >= 0; i--) {
+      if (this.#waiting[i]!.owner === owner) this.#told(why, this.#waiting.splice(i, 1)[0]!.step)
+    }
   }
 
   /** Runs until `isOver`, `limit` steps at most. `each` is called between steps. */
@@ -135,13 +143,15 @@ export class Interleaving {
       each()
       if (this.#waiting.length === 0) continue
       if (this.random.chance(0.01)) {
-        const { owner } = this.#waiting[this.random.below(this.#waiting.length)]!
+        const { owner, step } = this.#waiting[this.random.below(this.#waiting.length)]!
+        this.#told('held up', step)
         this.#heldUntil.set(owner, this.steps + this.random.below(120))
       }
       const free = this.#waiting.filter(({ owner }) => (this.#heldUntil.get(owner) ?? 0) <= this.steps)
       const from = free.length > 0 ? free : this.#waiting
       const chosen = from[this.random.below(from.length)]!
       this.#waiting.splice(this.#waiting.indexOf(chosen), 1)
+      this.#told('taken', chosen.step)
       chosen.go()
     }
   }

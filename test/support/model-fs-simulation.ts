@@ -8,10 +8,14 @@ import { fileStorage } from '../../adapters/node-fs/storage.js'
 import { isTidemarkError } from '../../src/errors.js'
 import type { Log, Outcome } from '../../src/storage/contract.js'
 import { ModelFs, type ModelProcess } from './model-fs.js'
-import { Interleaving, modelClock } from './model-fs-run.js'
+import { Interleaving, modelClock, type Disturbance } from './model-fs-run.js'
 
 const LOG = 'orders/0/id'
 const LIMIT = 20_000
+/** About as long as most stories are. */
+const MOST_STEPS_BEFORE_POWER_LOSS = 600
+/** How many turns a follower waits at most when there is nothing new. */
+const LONGEST_PAUSE = 40
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 const string = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
@@ -22,6 +26,9 @@ export interface Simulated {
   readonly seen: number
   readonly steps: number
 }
+
+/** How often each kind of step was taken, or disturbed: `write log` is a write to a log file. */
+export type Steps = Map<string, Record<Disturbance, number>>
 
 /** What anybody was told. */
 class Told {
@@ -35,14 +42,21 @@ class Told {
 }
 
 /** Throws when the history contradicts what somebody was told. */
-export async function simulate(seed: number, switches: Partial<LogRules> = {}): Promise<Simulated> {
-  const order = new Interleaving(seed)
+export async function simulate(
+  seed: number,
+  switches: Partial<LogRules> = {},
+  steps: Steps = new Map(),
+): Promise<Simulated> {
+  const order = new Interleaving(seed, (what, step) => {
+    let counts = steps.get(step)
+    if (!counts) steps.set(step, (counts = { taken: 0, 'held up': 0, killed: 0, 'lost power': 0 }))
+    counts[what]++
+  })
   const { random } = order
   const rules = { ...LOG_RULES, patienceMs: random.chance(0.5) ? 0 : 3, roomBytes: 256, rotateBytes: 600, ...switches }
   const failSync = random.chance(0.4) ? 0.02 : 0
   const killing = random.chance(0.5) ? 0.004 : 0
-  const losesPower = random.chance(0.4)
-  const powerEnds = losesPower ? 50 + random.below(600) : Infinity
+  const powerEnds = random.chance(0.5) ? random.below(MOST_STEPS_BEFORE_POWER_LOSS) : Infinity
   const told = new Told()
   let disk = new ModelFs()
   let living = new Map<string, ModelProcess>()
@@ -53,7 +67,7 @@ export async function simulate(seed: number, switches: Partial<LogRules> = {}): 
     const name = `${kind} ${++started}`
     const fs = disk.process({
       async onStep({ call, path }) {
-        await order.next(name)
+        await order.next(name, `${call} ${kindOf(path)}`)
         return call === 'fdatasync' && path.includes('/log.') && random.chance(failSync) ? { before: 'EIO' } : undefined
       },
     })
@@ -70,10 +84,10 @@ export async function simulate(seed: number, switches: Partial<LogRules> = {}): 
     )
 
     async function claimant(who: string): Promise<void> {
-      for (let lives = 0; lives < 2; lives++) {
+      for (let lives = 1 + random.below(2); lives > 0; lives--) {
         const log = storage.log(LOG)
         let n = await open(log, who)
-        for (let entries = random.below(7); n !== 0 && entries > 0; entries--) {
+        for (let entries = random.below(6); n !== 0 && entries > 0; entries--) {
           const from = Math.max(1, n + 1 - random.below(4))
           const outcome = await send(who, n + 1, (bytes) => log.append(n + 1, bytes, from))
           if (outcome === 'committed') n++
@@ -101,11 +115,15 @@ export async function simulate(seed: number, switches: Partial<LogRules> = {}): 
       for (let n = 1; [...living.keys()].some((other) => other.startsWith('claimant'));) {
         const found = await typed(log.read(n))
         if (found?.bytes) see(n, string(found.bytes))
-        if (found?.bytes || n <= told.trim) n++
-        else if (random.chance(0.05)) {
+        if (found?.bytes || n <= told.trim) {
+          n++
+          continue
+        }
+        if (random.chance(0.05)) {
           await typed(log.close())
           log = storage.log(LOG)
         }
+        for (let turns = random.below(LONGEST_PAUSE); turns > 0; turns--) await order.next(name, 'pause')
       }
       await typed(log.close())
     }
@@ -144,14 +162,14 @@ export async function simulate(seed: number, switches: Partial<LogRules> = {}): 
     LIMIT,
     () => {
       if (order.steps === powerEnds) {
-        for (const name of living.keys()) order.forget(name)
+        for (const name of living.keys()) order.forget(name, 'lost power')
         living = new Map()
         disk = disk.crash({ seed })
         startAll()
       } else if (random.chance(killing) && started < 12) {
         const [name, fs] = [...living][random.below(living.size)]!
         fs.kill()
-        order.forget(name)
+        order.forget(name, 'killed')
         living.delete(name)
         start(name.startsWith('follower') ? 'follower' : 'claimant')
       }
@@ -199,6 +217,11 @@ async function compare(disk: ModelFs, rules: LogRules, told: Told, lies: boolean
       throw new Error(`a follower saw ${n} as ${body}, it is ${history.get(n)}`)
     }
   }
+}
+
+/** Of the file of a path: `log`, `owner`, `temp`, `trim`; `folder` for any other. */
+function kindOf(path: string): string {
+  return /\/(log|owner|temp|trim)\.[^/]*$/.exec(path)?.[1] ?? 'folder'
 }
 
 async function typed<T>(answer: Promise<T>): Promise<T | undefined> {

@@ -1,0 +1,93 @@
+/** A snapshot is a state that somebody keeps: states are immutable, and so nothing else is needed for a stable view. */
+import type { Key } from '../bytes/keys.js'
+import { TidemarkError } from '../errors.js'
+import { offsetsToObject, type Offsets } from '../log/offsets.js'
+import type { Layer } from '../shard/layer.js'
+import { viewOf, type View } from '../shard/reads.js'
+import type { ShardState } from '../shard/state.js'
+import type { Engine } from './engine.js'
+import type { AnyTableOptions, TableSpec } from './table-spec.js'
+import { Tables, type TablesHost } from './tables.js'
+
+/** @internal The host of tables that show one state. */
+class SnapshotHost implements TablesHost {
+  readonly maxUncommittedBytes = 0
+  readonly partitions: number
+  readonly #engine: Engine
+  readonly #time: number
+  #view: View | undefined
+
+  constructor(engine: Engine, state: ShardState) {
+    this.#engine = engine
+    this.partitions = state.manifest.config.partitions
+    this.#time = state.carried.versionTime
+    this.#view = viewOf(state, [], engine.cache)
+  }
+
+  monotonic(): number {
+    return this.#engine.monotonic()
+  }
+
+  now(): number {
+    return this.#time
+  }
+
+  writable(): Layer {
+    this.view()
+    throw new TidemarkError('READ_ONLY', 'A snapshot only reads; write to the store itself.')
+  }
+
+  view(): View {
+    this.#engine.assertOpen()
+    if (this.#view === undefined) throw new TidemarkError('CLOSED', 'The snapshot is closed; take another one.')
+    return this.#view
+  }
+
+  spec(name: string, options: AnyTableOptions): TableSpec {
+    this.view()
+    return this.#engine.spec(name, options)
+  }
+
+  close(): void {
+    this.#view = undefined
+  }
+}
+
+/** The committed state of one version; what is committed later does not show, and nothing can be written. */
+export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> {
+  readonly #host: SnapshotHost
+  readonly #state: ShardState['carried']
+
+  /** @internal */
+  constructor(engine: Engine, spec: TableSpec) {
+    engine.assertOpen()
+    const { state } = engine
+    const host = new SnapshotHost(engine, state)
+    super(host, spec)
+    this.#host = host
+    this.#state = state.carried
+  }
+
+  get version(): number {
+    return this.#state.version
+  }
+
+  /** When the version was made, in milliseconds since the epoch; what had expired by then is not shown. */
+  get time(): number {
+    return this.#state.versionTime
+  }
+
+  get offsets(): Offsets {
+    return offsetsToObject(this.#state.offsets)
+  }
+
+  /** Lets go of the state. Idempotent. */
+  close(): Promise<void> {
+    this.#host.close()
+    return Promise.resolve()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}
