@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { openStore, type Key, type Store, type Table } from 'tidemark'
+import { openStore, systemClock, type Key, type Store, type Table } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { compareKeys, keys, ModelMap } from './support/arbitraries.js'
 
@@ -41,6 +41,7 @@ const action = fc.oneof(
       at: where,
       key: fewKeys,
       value: fc.oneof(fc.string(), fc.integer()),
+      ttlMs: fc.constantFrom(undefined, undefined, undefined, 5, 50),
     }),
   },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('delete' as const), at: where, key: fewKeys }) },
@@ -49,6 +50,7 @@ const action = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('commit' as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('burst' as const), keys: fc.array(fewKeys, { maxLength: 8 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('discard' as const) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('tick' as const), ms: fc.integer({ min: 1, max: 30 }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('checkpoint' as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('reopen' as const) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('get' as const), at: where, key: fewKeys }) },
@@ -78,11 +80,17 @@ const isWithin = (key: Key, b: Bounds): boolean =>
         !(key instanceof Uint8Array) &&
         (b.prefix as Key[]).every((e, i) => i < key.length && compareKeys(e, key[i] as Key) === 0)))
 
+/** A value and the time from which on it is hidden. */
+interface Lives {
+  readonly value: unknown
+  readonly until: number
+}
+
 /** One model map per table and partition; keys without a partition of their own are looked for where the store routes them. */
 class Model {
-  maps = new Map<string, ModelMap<unknown>>()
+  maps = new Map<string, ModelMap<Lives>>()
 
-  map(table: string, partition: number): ModelMap<unknown> {
+  map(table: string, partition: number): ModelMap<Lives> {
     const id = `${table}/${partition}`
     if (!this.maps.has(id)) this.maps.set(id, new ModelMap())
     return this.maps.get(id)!
@@ -108,8 +116,10 @@ async function run(
   route: (key: Key) => number,
 ): Promise<void> {
   const storage = memory()
+  let now = 1_000
+  const clock = { ...systemClock, now: () => now, monotonic: () => now }
   const open = (): Promise<Store> =>
-    openStore({ storage, name: 'model', partitions, ...TINY, checkpoint: { entries, bytes: 500 } })
+    openStore({ storage, name: 'model', clock, partitions, ...TINY, checkpoint: { entries, bytes: 500 } })
   let store = await open()
   let committed = new Model()
   let current = new Model()
@@ -123,13 +133,17 @@ async function run(
   const expected = (at: Where, b: Bounds): [Key, unknown][] =>
     homes(at)
       .flatMap((p) => current.map(at.table, p).entries())
-      .filter(([key]) => isWithin(key, b))
+      .filter(([key, { until }]) => isWithin(key, b) && until > now)
+      .map(([key, { value }]): [Key, unknown] => [key, value])
       .sort(([a], [b]) => compareKeys(a, b))
   for (const a of actions) {
     switch (a.do) {
       case 'put':
-        tableAt(a.at).put(a.key, a.value)
-        current.map(a.at.table, home(a.at, a.key)).set(a.key, a.value)
+        tableAt(a.at).put(a.key, a.value, { ttlMs: a.ttlMs })
+        current.map(a.at.table, home(a.at, a.key)).set(a.key, { value: a.value, until: now + (a.ttlMs ?? Infinity) })
+        break
+      case 'tick':
+        now += a.ms
         break
       case 'delete':
         tableAt(a.at).delete(a.key)
@@ -152,7 +166,7 @@ async function run(
         // Commits that are not waited for: each an entry of its own, appended while folds run beside them.
         const commits = a.keys.map((key, i) => {
           store.put(key, i)
-          current.map('', route(key)).set(key, i)
+          current.map('', route(key)).set(key, { value: i, until: Infinity })
           return store.commit({ label: String(i) })
         })
         const versions = (await Promise.all(commits)).map(({ version }) => version)
@@ -176,7 +190,8 @@ async function run(
         break
       }
       case 'get': {
-        const value = current.map(a.at.table, home(a.at, a.key)).get(a.key)
+        const found = current.map(a.at.table, home(a.at, a.key)).get(a.key)
+        const value = found && found.until > now ? found.value : undefined
         expect(await tableAt(a.at).get(a.key)).toEqual(value)
         expect(await tableAt(a.at).has(a.key)).toBe(value !== undefined)
         expect(await tableAt(a.at).getMany([a.key, a.key])).toEqual([value, value])
@@ -219,7 +234,7 @@ function show(key: Key): string {
 }
 
 describe('a store', () => {
-  test('reads as a sorted map under random puts, deletes, ranges, commits, folds, merges and reopenings', async () => {
+  test('reads as a sorted map under random puts, deletes, ranges, expiries, commits, folds, merges and reopenings', async () => {
     const runs = fc.asyncProperty(fc.array(action, { maxLength: 80, size: 'max' }), tails, (actions, entries) =>
       run(actions, entries, 1, () => 0),
     )

@@ -1,0 +1,46 @@
+// A state of a million keys, written, merged, read and reopened by a process with a small heap: `node million.mjs <folder>`.
+import { openStore } from 'tidemark'
+import { nodeFs } from 'tidemark/node-fs'
+
+const KEYS = 1_000_000
+const PER_COMMIT = 10_000
+const folder = process.argv[2]
+const open = () => openStore({ storage: nodeFs(folder), name: 'million', cacheBytes: 8 << 20, durability: 'relaxed' })
+
+/** Visits all numbers below KEYS once, in an order that is far from sorted. */
+const scattered = (i) => (i * 7_919) % KEYS
+const valueOf = (i) => ({ number: i, name: `user ${i % 1_000}`, active: i % 3 === 0 })
+
+let store = await open()
+for (let i = 0; i < KEYS; i++) {
+  const key = scattered(i)
+  store.put(`user:${key}`, valueOf(key))
+  if ((i + 1) % PER_COMMIT === 0) await store.commit()
+}
+const written = store.metrics()
+await store.close()
+
+store = await open()
+let wrong = 0
+for (let i = 0; i < 5_000; i++) {
+  const key = (i * 104_729) % KEYS
+  const value = await store.get(`user:${key}`)
+  if (value?.number !== key) wrong++
+}
+let count = 0
+for await (const [key, value] of store.entries()) {
+  if (key !== `user:${value.number}`) wrong++
+  count++
+}
+await store.close()
+
+const { maxRSS } = process.resourceUsage()
+console.log(
+  JSON.stringify({
+    count,
+    wrong,
+    maxRssMiB: Math.round(maxRSS / 1024),
+    compactions: written.compactions,
+    folds: written.folds,
+  }),
+)
