@@ -1,7 +1,11 @@
 /** Durable, versioned state: see README.md for the thirty lines that show it. */
 export { openStore } from './store/store.js'
-export type { CommitOptions } from './store/engine.js'
-export type { Partition, Store } from './store/store.js'
+export type { CommitOptions } from './store/commit.js'
+export type { Store } from './store/store.js'
+export type { Partition } from './store/tables.js'
+export type { Snapshot } from './store/snapshot.js'
+export type { Transaction, TransactionOptions } from './store/transaction.js'
+export type { WatchChange, WatchListener, WatchOptions } from './store/watch.js'
 export type { Logger, OpenOptions } from './store/options.js'
 export type { BatchChange, PutOptions, Table } from './store/table.js'
 export type { StandardSchema, TableOptions } from './store/table-spec.js'

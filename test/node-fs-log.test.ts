@@ -191,6 +191,24 @@ describe('errors of the file system', () => {
     }
   })
 
+  test('a sync that failed is never taken back: another one would succeed and write nothing', async () => {
+    const log = await fill(storageOn(broken()).log(LOG, { durability: 'relaxed' }), 3)
+    decide = (step) => (step.call === 'fdatasync' ? { before: 'EIO' } : undefined)
+    await expect(log.sync()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE', retryable: false })
+    decide = () => undefined
+    await expect(log.sync()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE', retryable: false })
+    await expect(log.remove([1])).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' })
+  })
+
+  test('what a page cache shows after a failed sync is written again by the next owner, needed or not', async () => {
+    const log = await fill(storageOn(broken()).log(LOG), 2)
+    decide = (step) => (step.call === 'fdatasync' ? { before: 'EIO' } : undefined)
+    expect((await log.append(3, text('entry 3'), 1)).outcome).toBe('unknown')
+    expect((await openLog().claim(4, text('entry 4'), 4)).outcome).toBe('committed')
+    disk = disk.crash({ seed: 1 })
+    expect(await entries()).toEqual(expected(4))
+  })
+
   test('no room while growing is QUOTA before anything is written, and the handle stays usable', async () => {
     const log = await fill(storageOn(broken()).log(LOG), 2)
     const big = new Uint8Array(60_000)
@@ -221,6 +239,19 @@ describe('errors of the file system', () => {
     calls = []
     await relaxed.append(3, text('entry 3'), 1)
     expect(calls).toEqual(['write', 'names'])
+  })
+
+  test('nothing stays open after a close in the midst of reads', async () => {
+    const log = await fill(openLog(), 2)
+    const fs = disk.process({ onStep: () => new Promise((resolve) => setImmediate(resolve, undefined)) })
+    const follower = storageOn(fs).log(LOG)
+    const reads = [1, 2, 3].map(async (n) => follower.read(n))
+    await new Promise((resolve) => setImmediate(resolve))
+    const more = [3, 4].map(async (n) => follower.read(n))
+    await fill(openLog(), 5, 3)
+    await Promise.all([follower.close(), Promise.allSettled([...reads, ...more])])
+    expect(fs.openFiles).toBe(0)
+    await log.close()
   })
 
   test('nothing stays open after close', async () => {
@@ -318,6 +349,13 @@ describe('owners', () => {
     expect((await later.claim(5, text('entry 5'), 1)).outcome).toBe('committed')
     expect(await entries()).toEqual(expected(5))
     expect((await former.append(6, text('zombie'), 1)).outcome).toBe('lost')
+  })
+
+  test('that are fenced hear so, also when they need room in a file that is gone', async () => {
+    const former = await fill(openLog(), 2)
+    await fill(openLog(), 4, 3)
+    expect((await former.append(3, new Uint8Array(100_000), 1)).outcome).toBe('lost')
+    expect((await former.append(3, text('zombie'), 1)).outcome).toBe('lost')
   })
 
   test('a claim of a new log is of entry 1, an append needs a claim and leaves no gap', async () => {

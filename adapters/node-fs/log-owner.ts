@@ -11,7 +11,7 @@
  *   time it takes depends on this.
  */
 import { sleep, type Clock } from '../../src/clock.js'
-import { invalid } from '../../src/errors.js'
+import { TidemarkError, invalid } from '../../src/errors.js'
 import type { Outcome } from '../../src/storage/contract.js'
 import { fileError, isAbsent } from './errors.js'
 import type { Listing, LogDirectory } from './log-directory.js'
@@ -73,14 +73,16 @@ export class LogOwner {
     return (await this.#own?.file.read(n))?.payload
   }
 
-  async sync(): Promise<void> {
-    if (!this.#own) return this.#view.sync()
-    await this.#inTurn(async () => {
+  /** After an error it never resolves again: what was not written counts as clean, and another sync would succeed. */
+  sync(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#ended === 'unknown') throw this.#doubtful()
+      if (!this.#own) return this.#view.sync()
       try {
-        await this.#own?.sync()
+        await this.#own.sync()
       } catch (error) {
         await this.#end('unknown')
-        throw error
+        throw this.#doubtful(error)
       }
     })
   }
@@ -148,9 +150,12 @@ export class LogOwner {
     return place && this.#view.now(place)
   }
 
-  /** What to take over of a file, beginning not after `latest`. Only what is settled, and so durable, may be left behind. */
+  /**
+   * What to take over of a file, beginning not after `latest`. Only what is settled and durable may be left behind; and
+   * after a failed sync of its owner the page cache lies, so that the records themselves have to say that they are.
+   */
   async #tail(source: LogFile, from: number, latest: number): Promise<readonly LogRecord[]> {
-    const begin = this.#rules.rewriteTail ? Math.min(from, this.#settledBefore + 1, latest) : latest
+    const begin = this.#rules.rewriteTail ? Math.min(from, this.#settledBefore + 1, source.proven + 1, latest) : latest
     return recordsOf(source, Math.max(source.first, begin))
   }
 
@@ -261,6 +266,11 @@ export class LogOwner {
       listing = await this.#directory.list()
     }
     return listing
+  }
+
+  #doubtful(cause?: unknown): TidemarkError {
+    const message = `A write or sync of the log ${this.#directory.path} failed, so that what was appended last may not be durable. Open it again to see what is there.`
+    return new TidemarkError('STORAGE_UNAVAILABLE', message, { cause, retryable: false })
   }
 
   async #end(why: 'lost' | 'unknown'): Promise<void> {

@@ -144,8 +144,11 @@ export class LogView {
   }
 
   async close(): Promise<void> {
-    await this.#running
-    await this.#top?.close()
+    // Those under way may still open files: of calls that wait for their turn, and of those that look once more.
+    while (this.#next ?? this.#top) {
+      await (this.#next ?? this.#running).catch(() => {})
+      await this.#takeTop(undefined)
+    }
   }
 
   async #refresh(): Promise<void> {

@@ -11,6 +11,8 @@ export interface Context {
   /** Says something beside the output, to people and with --json alike. */
   readonly note: (message: string) => void
   readonly open: (where: string) => Promise<Storage> | Storage
+  /** Where a progress bar can be drawn: stderr, when a person sits before it. */
+  readonly terminal: NodeJS.WritableStream | undefined
 }
 
 /** A command adds itself to the program. */

@@ -13,7 +13,7 @@ import { storageAt } from './where.js'
 
 export interface World {
   readonly stdout: Writable & { readonly columns?: number }
-  readonly stderr: Writable
+  readonly stderr: Writable & { readonly isTTY?: boolean }
   readonly cwd: string
   /** The storage of a `<where>`. Default: the folder of that path. */
   readonly open?: ((where: string) => Storage) | undefined
@@ -25,7 +25,8 @@ export async function run(argv: readonly string[], world: World): Promise<number
   const out = new Output(world.stdout)
   const report = reporter(world.stderr, options.includes('--json'))
   const open = world.open ?? ((where) => storageAt(where, world.cwd))
-  const context: Context = { out, note: report.note, open }
+  const terminal = world.stderr.isTTY ? world.stderr : undefined
+  const context: Context = { out, note: report.note, open, terminal }
   try {
     const failure = await parse(argv, world, context)
     await out.flush()

@@ -40,7 +40,13 @@ export function encodeAnchor(value: AnchorValue): Uint8Array {
  * Stands in the anchor's place while a store is being destroyed: all of its numbers count as trimmed, so that nobody opens
  * what is left, and no writer can append where the storage looks at the trim number.
  */
-const GONE: AnchorValue = { logId: new Uint8Array(ID_BYTES), trim: Number.MAX_SAFE_INTEGER, manifestAt: 1, covers: 0, time: 0 }
+const GONE: AnchorValue = {
+  logId: new Uint8Array(ID_BYTES),
+  trim: Number.MAX_SAFE_INTEGER,
+  manifestAt: 1,
+  covers: 0,
+  time: 0,
+}
 export const TOMBSTONE = { bytes: encodeAnchor(GONE), trim: GONE.trim }
 
 export function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {

@@ -7,6 +7,7 @@ import { ENVELOPE_HEAD, ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { HASH_BYTES } from '../bytes/hash.js'
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
+import { TidemarkError } from '../errors.js'
 import { MAX_PARTITIONS } from '../log/delta.js'
 import type { BuiltSegment } from '../segment/writer.js'
 import { checkLogPath, segmentName } from './names.js'
@@ -113,7 +114,7 @@ export function encodeReferences(runs: CodedRuns, ownLog: string): Uint8Array {
 
 export function decodeReferences(bytes: Uint8Array, ownLog: string, what: string): CodedRuns {
   const r = new ByteReader(bytes, what)
-  const runs = readRuns(r, ownLog)
+  const runs = readRuns(r, ownLog, what)
   r.end()
   return runs
 }
@@ -166,12 +167,12 @@ export function decodeManifest(bytes: Uint8Array, ownLog: string, what: string):
   if (partitions < 1 || partitions > MAX_PARTITIONS) r.fail(`${partitions} partitions`)
   const created = r.varint()
   const job = r.u8() === 0 ? undefined : r.string()
-  const runs = readRuns(r, ownLog)
+  const runs = readRuns(r, ownLog, what)
   r.end()
   return { config: { partitions, job, created }, covers, ...runs }
 }
 
-function readRuns(r: ByteReader, ownLog: string): CodedRuns {
+function readRuns(r: ByteReader, ownLog: string, what: string): CodedRuns {
   const codecs = new Map<string, string>()
   for (let left = r.count(2); left > 0; left--) {
     const table = r.bytes()
@@ -180,17 +181,22 @@ function readRuns(r: ByteReader, ownLog: string): CodedRuns {
   const logs = [ownLog]
   for (let left = r.count(4); left > 0; left--) logs.push(checkLogPath(r.string()))
   const runs: Run[] = []
-  for (let left = r.count(1); left > 0; left--) runs.push(readRun(r, logs))
+  for (let left = r.count(1); left > 0; left--) runs.push(readRun(r, logs, what))
   return { codecs, runs }
 }
 
-function readRun(r: ByteReader, logs: readonly string[]): Run {
+function readRun(r: ByteReader, logs: readonly string[], what: string): Run {
   const run: SegmentRef[] = []
   for (let left = r.count(40); left > 0; left--) {
     const id = r.raw(16)
     const log = logs[r.varint()] ?? r.fail('a segment of an unknown log')
     const flags = r.u8()
-    if (flags > REF_FLAG_CLIPPED) r.fail(`a segment with unknown flags ${flags}`)
+    if (flags > REF_FLAG_CLIPPED) {
+      throw new TidemarkError(
+        'UNSUPPORTED_FORMAT',
+        `${what} lists a segment with flags ${flags}, which this release does not read. Open it with a newer release of tidemark.`,
+      )
+    }
     const [length, indexLength, filterLength, rawBytes] = [r.varint(), r.varint(), r.varint(), r.varint()]
     const [records, tombstones, ranges, expires] = [r.varint(), r.varint(), r.varint(), r.varint()]
     const hash = r.raw(HASH_BYTES)

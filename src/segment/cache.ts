@@ -39,6 +39,8 @@ export class SegmentCache implements SegmentParts {
   // A Map keeps insertion order: the first key is the least recently used.
   readonly #parts = new Map<string, Part>()
   readonly #loading = new Map<string, Promise<void>>()
+  /** Parts of segments that are held whole, beside the budget. */
+  readonly #held = new Map<string, Part['value']>()
   #weight = 0
   hits = 0
   misses = 0
@@ -61,6 +63,13 @@ export class SegmentCache implements SegmentParts {
   }
 
   #peek(key: string): Part['value'] | undefined {
+    if (this.#held.size > 0) {
+      const held = this.#held.get(key)
+      if (held !== undefined) {
+        this.hits++
+        return held
+      }
+    }
     const part = this.#parts.get(key)
     if (part === undefined) {
       this.misses++
@@ -101,6 +110,30 @@ export class SegmentCache implements SegmentParts {
     block ??= this.block(place, number)
     if (block === undefined) await load()
     return block!
+  }
+
+  /** Holds all parts of a segment, read whole and checked, until it is dropped; `pace` is asked between blocks. */
+  async adopt(place: SegmentPlace, bytes: Uint8Array, pace: () => Promise<void> | undefined): Promise<void> {
+    const what = `Segment ${place.name}`
+    const filterAt = place.length - ENVELOPE_TAIL - place.filterLength
+    const at = filterAt - place.indexLength
+    const index = decodeIndex(bytes.slice(at, filterAt), at, what)
+    for (const [number, { offset, length, rawLength }] of index.blocks.entries()) {
+      // Copied, so that a small part does not hold all of the segment in memory.
+      const block = Block.unpack(bytes.slice(offset, offset + length), rawLength, what)
+      this.#held.set(`${place.name}#${number}`, block)
+      await pace()
+    }
+    const bits = checked(bytes.slice(filterAt, filterAt + place.filterLength), what)
+    this.#held.set(`${place.name}#index`, index)
+    this.#held.set(`${place.name}#filter`, bits)
+  }
+
+  /** Lets go of a segment that is held. */
+  drop(place: SegmentPlace): void {
+    const index = this.#held.get(`${place.name}#index`) as SegmentIndex | undefined
+    const blocks = index?.blocks.map((_, number) => `${place.name}#${number}`) ?? []
+    for (const key of [...blocks, `${place.name}#index`, `${place.name}#filter`]) this.#held.delete(key)
   }
 
   async #range(place: SegmentPlace, offset: number, length: number): Promise<Uint8Array> {

@@ -1,7 +1,9 @@
 import type { Clock } from '../clock.js'
+import type { SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { SegmentOptions } from '../segment/writer.js'
 import type { Anchor, Log, Storage } from '../storage/contract.js'
+import type { ShardState } from './state.js'
 
 /** What every part of a shard works with. */
 export interface ShardContext {
@@ -17,9 +19,18 @@ export interface ShardContext {
   readonly timeoutMs: number
   readonly graceMs: number
   readonly counters: Counters
+  /** Keeps all that is committed in memory; only in resident stores. */
+  readonly resident?: Resident | undefined
   /** Something that the program should know and that fails no call. */
   readonly warn: (message: string, cause?: unknown) => void
   readonly emit: (event: 'fenced' | 'checkpoint' | 'version', detail: Readonly<Record<string, unknown>>) => void
+}
+
+export interface Resident {
+  /** Loads all that a state needs, before it is used. */
+  prepare(state: ShardState): Promise<void>
+  /** Takes over a segment that this handle has written. */
+  adopt(segment: SegmentRef, bytes: Uint8Array): Promise<void>
 }
 
 /** Running totals for `metrics()`. */

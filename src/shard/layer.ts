@@ -21,6 +21,8 @@ export class Cell {
    * first built of it. 0: for ever.
    */
   ttl = 0
+  /** About how much memory it takes with its key while it is uncommitted; 0 in what was read. */
+  size = 0
   putAt = 0
   /** Undefined in a tombstone, and in a put that no entry was built of yet. */
   bytes: Uint8Array | undefined
@@ -81,6 +83,8 @@ const DELETED = Cell.tombstone()
 
 export class Layer {
   readonly slots = new Map<string, SlotChanges>()
+  /** The sum of the sizes of its cells. */
+  size = 0
 
   get empty(): boolean {
     return this.slots.size === 0
@@ -99,14 +103,22 @@ export class Layer {
 
   set(slot: Slot, codec: string, key: MapKey, cell: Cell): void {
     const changes = this.#open(slot, codec)
+    this.size += cell.size - (changes.points.get(key)?.size ?? 0)
     changes.points.set(key, cell)
     changes.sorted = undefined
   }
 
+  /** By how much the size grows when the cell is set. */
+  growth(slot: Slot, key: MapKey, cell: Cell): number {
+    return cell.size - (this.slots.get(slot.id)?.points.get(key)?.size ?? 0)
+  }
+
   deleteRange(slot: Slot, codec: string, range: KeyRange): void {
     const changes = this.#open(slot, codec)
-    for (const key of changes.points.keys()) {
-      if (isCovered([range], prefixed(slot.prefix, mapKeyBytes(key)))) changes.points.delete(key)
+    for (const [key, cell] of changes.points) {
+      if (!isCovered([range], prefixed(slot.prefix, mapKeyBytes(key)))) continue
+      changes.points.delete(key)
+      this.size -= cell.size
     }
     changes.ranges = withRange(changes.ranges, range)
     changes.sorted = undefined

@@ -122,8 +122,9 @@ async function settleHistory(
 ): Promise<boolean> {
   if (ctx.storage.capabilities.trim !== 'owner' || tries > SETTLE_TRIES) return false
   if (mode === 'exclusive' && tries > 1) {
-    const n = Math.max(1, hint.covers)
-    await log.log.claim(n, encodeEntry(blindFence(log, n)), n)
+    // The oldest entry of all: of a log that was cut short a later one would be free, and must not be taken.
+    const n = hint.trim + 1
+    await log.log.claim(n, encodeEntry(blindFence(log, n)), Math.max(n, hint.covers))
   }
   await sleep(ctx.clock, 20 << tries)
   return true

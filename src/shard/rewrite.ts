@@ -39,7 +39,7 @@ export async function foldTail(
   const write = async (): Promise<void> => {
     if (layers.length === 0) return
     const oldest = state.manifest.runs.length + runs.length === 0
-    const run = await writeLayers(ctx, log, layers.reverse(), oldest, state.carried.time, signal)
+    const run = await writeLayers(ctx, log, layers.reverse(), oldest, state.carried.versionTime, signal)
     if (run.length > 0) runs.push(run)
     layers = []
   }
@@ -88,7 +88,7 @@ export async function mergeRuns(
     ranges: ranges[i]!,
   }))
   const oldest = inputs[0] === state.manifest.runs[0]
-  const records = new Kept(new MergeCursor(sources), oldest, state.carried.time)
+  const records = new Kept(new MergeCursor(sources), oldest, state.carried.versionTime)
   const output = await writeRun(ctx, log, records, oldest ? [] : unionRanges(ranges.flat()), signal)
   return { kind: 'merge', inputs, output }
 }
@@ -120,7 +120,9 @@ async function writeRun(
       const id = ctx.clock.random(ID_BYTES)
       await ctx.storage.blobs.put(segmentName(log.path, id), built.bytes, { signal })
       ctx.counters.segmentsWritten++
-      run.push(refOf(built, log.path, id))
+      const segment = refOf(built, log.path, id)
+      await ctx.resident?.adopt(segment, built.bytes)
+      run.push(segment)
     },
     pace,
   )

@@ -158,6 +158,7 @@ export class Shard {
       )
     }
     if (value.trim >= state.head) throw overtaken(this.#ctx)
+    await this.#ctx.resident?.prepare(state)
     this.#state = state
     if (state.carried.version !== before.carried.version) this.#ctx.emit('version', { version: state.carried.version })
   }

@@ -32,6 +32,8 @@ export interface ShardState {
   readonly manifest: Manifest
   /** Entries that the manifest does not cover, ascending without gaps. */
   readonly tail: readonly TailEntry[]
+  /** The newest entry among those applied that put another state in place of the one before it. */
+  readonly resetAt?: number | undefined
 }
 
 /** An entry that was read or is about to be written, with what is known of it already. */
@@ -63,7 +65,8 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const manifest = applied.manifest ?? state.manifest
   const kept = applied.manifest ? state.tail.filter(({ n }) => n > applied.manifest!.covers) : state.tail
   const tail = [...kept, { n: entry.n, layer, references, bytes: entry.delta?.length ?? 0 }]
-  return { head: entry.n, headHash: hash, carried, manifest, tail }
+  const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
+  return { head: entry.n, headHash: hash, carried, manifest, tail, resetAt }
 }
 
 export function tailBytes(state: ShardState): number {

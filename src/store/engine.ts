@@ -1,7 +1,5 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
-import { isWellFormed } from '../bytes/utf8.js'
-import { TidemarkError, checkFields, invalid } from '../errors.js'
-import { NO_OFFSETS, parseOffsets, type Offsets } from '../log/offsets.js'
+import { TidemarkError } from '../errors.js'
 import { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../shard/committer.js'
 import { currentTime, type ShardContext } from '../shard/context.js'
@@ -12,42 +10,42 @@ import { tableBytes } from '../shard/slot.js'
 import { recordedCodec, type ShardState } from '../shard/state.js'
 import { deadlines } from '../storage/deadlines.js'
 import { metered, type Usage } from '../storage/metered.js'
+import { parseCommit, type CommitOptions, type CommitParts } from './commit.js'
 import { Events } from './events.js'
 import { readVersions, type VersionInfo, type VersionsOptions } from './history.js'
+import { checkIdentity } from './identity.js'
 import { collectMetrics, Latencies, newCounters, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
-import { encodeLayer, type TableHost } from './table.js'
+import { Residency } from './resident.js'
+import { encodeLayer } from './table.js'
 import { checkTableOptions, TableSpec, type AnyTableOptions } from './table-spec.js'
+import type { TablesHost } from './tables.js'
+import { Transactions } from './transaction.js'
+import { Watches } from './watch.js'
 
-export interface CommitOptions {
-  /** Where each source is to be read from next; committed in the same entry as the changes. */
-  readonly offsets?: Offsets | undefined
-  readonly label?: string | undefined
-  /** Anything that JSON keeps. */
-  readonly meta?: unknown
-  /** Lets offsets go back. */
-  readonly force?: boolean | undefined
-}
-
-const COMMIT_OPTIONS = new Set(['offsets', 'label', 'meta', 'force'])
-
-export class Engine implements TableHost {
+export class Engine implements TablesHost {
   readonly options: ResolvedOptions
   readonly events: Events
   readonly #ctx: ShardContext
   readonly #usage: () => Usage
   readonly #latencies = new Latencies()
   readonly #specs = new Map<string, TableSpec>()
+  readonly #resident: Residency | undefined
+  /** Layers of transactions: what fails of them is dropped. */
+  readonly #own = new WeakSet<Layer>()
+  readonly watches: Watches
+  readonly transactions: Transactions
   #shard: Shard | undefined
   #buffer = new Layer()
+  /** Another number whenever what was committed or on its way has become something else. */
+  #generation = 0
   #closing: Promise<void> | undefined
   #reopening: Promise<void> | undefined
   #stopFollowing: () => void = () => undefined
 
   static async open(options: ResolvedOptions): Promise<Engine> {
     const engine = new Engine(options)
-    engine.#shard = await Shard.open(engine.#ctx, engine.#request(options.create, options.expectAtLeast))
-    engine.#follow()
+    await engine.#openShard(options.create, options.expectAtLeast)
     return engine
   }
 
@@ -57,24 +55,54 @@ export class Engine implements TableHost {
     this.events = new Events((message, cause) => this.#log(message, cause))
     const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
     this.#usage = () => storage.usage()
+    const cache = new SegmentCache(storage.blobs, options.cacheBytes)
+    this.#resident = options.resident ? new Residency(cache, storage.blobs, clock) : undefined
+    this.watches = new Watches(this)
+    this.transactions = new Transactions(this)
     this.#ctx = {
       store: options.name,
       storage,
       probed: options.storage,
       clock,
-      cache: new SegmentCache(storage.blobs, options.cacheBytes),
+      cache,
+      resident: this.#resident,
       segments: options,
       checkpoint: options.checkpoint,
       durability: options.durability,
       timeoutMs: options.timeoutMs,
       graceMs: options.graceMs,
       counters: newCounters(),
-      warn: (message, cause) => this.#warn(message, cause),
-      emit: (event, detail) => this.events.emit(event, detail as never),
+      warn: (message, cause) => this.report(message, cause),
+      emit: (event, detail) => {
+        if (event !== 'fenced') this.#moved()
+        this.events.emit(event, detail as never)
+      },
     }
   }
 
-  #warn(message: string, cause?: unknown): void {
+  async #openShard(create: boolean | undefined, expectAtLeast: number | undefined): Promise<void> {
+    const shard = await Shard.open(this.#ctx, this.#request(create, expectAtLeast))
+    try {
+      await this.#resident?.prepare(shard.state)
+    } catch (error) {
+      await shard.close()
+      throw error
+    }
+    this.#shard = shard
+    this.#moved()
+    this.#follow()
+  }
+
+  /** The state is another one. */
+  #moved(): void {
+    // Opening folds and carries before there is a store to speak of.
+    if (this.#shard === undefined) return
+    this.#resident?.use(this.state)
+    this.watches.applied()
+  }
+
+  /** Tells of something that failed no call. */
+  report(message: string, cause?: unknown): void {
     this.#log(message, cause)
     this.events.emit('warning', { message, cause })
   }
@@ -111,6 +139,23 @@ export class Engine implements TableHost {
     return this.shard.state
   }
 
+  get cache(): SegmentCache {
+    return this.#ctx.cache
+  }
+
+  /** Keeps in memory what a reader of the present state needs, where all of it is; returns what ends it. */
+  pin(): () => void {
+    return this.#resident?.pin() ?? (() => undefined)
+  }
+
+  get generation(): number {
+    return this.#generation
+  }
+
+  get maxUncommittedBytes(): number {
+    return this.options.maxUncommittedBytes
+  }
+
   get partitions(): number {
     return this.state.manifest.config.partitions
   }
@@ -124,17 +169,21 @@ export class Engine implements TableHost {
   }
 
   view(): View {
-    this.#assertOpen()
+    this.assertOpen()
     return this.shard.view([this.#buffer])
   }
 
   writable(): Layer {
-    this.#assertOpen()
-    this.shard.assertWritable()
+    this.assertWritable()
     return this.#buffer
   }
 
-  #assertOpen(): void {
+  assertWritable(): void {
+    this.assertOpen()
+    this.shard.assertWritable()
+  }
+
+  assertOpen(): void {
     if (this.#closing) throw this.#closedError()
   }
 
@@ -148,17 +197,18 @@ export class Engine implements TableHost {
   }
 
   specFor(name: string, bytes: Uint8Array, options: AnyTableOptions): TableSpec {
-    this.#assertOpen()
+    this.assertOpen()
     const key = String.fromCharCode(...bytes)
     const known = this.#specs.get(key)
     const { codec, schema, ttlMs } = checkTableOptions(options)
     if (known !== undefined && codec === undefined && schema === undefined && ttlMs === undefined) return known
     const before = known?.options
-    const spec = new TableSpec(name, bytes, {
+    const settled = {
       codec: codec ?? before?.codec,
       schema: schema ?? before?.schema,
       ttlMs: ttlMs ?? before?.ttlMs,
-    })
+    }
+    const spec = new TableSpec(name, bytes, settled, this.options.freeze)
     if (known !== undefined && !known.isRefused) spec.checkRecorded(known.codec.id)
     spec.checkRecorded(recordedCodec(this.state, bytes))
     this.#specs.set(key, spec)
@@ -167,39 +217,48 @@ export class Engine implements TableHost {
 
   async commit(options: CommitOptions): Promise<CommitResult> {
     const layer = this.writable()
-    checkFields('commit', options, COMMIT_OPTIONS)
-    const offsets = options.offsets === undefined ? NO_OFFSETS : parseOffsets(options.offsets)
-    const label = checkLabel(options.label)
-    const meta = encodeMeta(options.meta)
+    const parts = parseCommit(options)
+    const committing = this.commitLayer(layer, parts, true)
+    this.#buffer = new Layer()
+    return committing
+  }
+
+  /**
+   * Throws in this very turn and takes nothing, or takes the layer. What surely did not happen of a layer to `keep` goes back
+   * into the buffer.
+   */
+  commitLayer(layer: Layer, parts: CommitParts, keep: boolean): Promise<CommitResult> {
     encodeLayer(layer, (table) => this.#specs.get(String.fromCharCode(...table))!)
     const started = this.monotonic()
-    // The committer refuses before it takes the layer, or takes it in this very turn.
-    const committing = this.shard.commit({ layer, offsets, force: options.force === true, label, meta })
-    this.#buffer = new Layer()
-    const result = await committing
-    this.#latencies.add(this.monotonic() - started)
-    return result
+    const committing = this.shard.commit({ layer, ...parts })
+    if (!keep) this.#own.add(layer)
+    if (!layer.empty) this.#generation++
+    return committing.then((result) => {
+      this.#latencies.add(this.monotonic() - started)
+      return result
+    })
   }
 
   #giveBack(layers: readonly Layer[]): void {
+    this.#generation++
     const buffer = new Layer()
-    for (const layer of layers) buffer.absorb(layer)
+    for (const layer of layers) if (!this.#own.has(layer)) buffer.absorb(layer)
     buffer.absorb(this.#buffer)
     this.#buffer = buffer
   }
 
   discard(): void {
-    this.#assertOpen()
+    this.assertOpen()
     this.#buffer = new Layer()
   }
 
   async checkpoint(): Promise<void> {
-    this.#assertOpen()
+    this.assertOpen()
     await this.shard.checkpoint()
   }
 
   async refresh(): Promise<void> {
-    this.#assertOpen()
+    this.assertOpen()
     await this.shard.refresh()
     this.#recheckCodecs()
   }
@@ -221,14 +280,14 @@ export class Engine implements TableHost {
     this.#stopFollowing()
     await this.shard.close()
     this.#dropBuffer('reopen()')
-    this.#shard = await Shard.open(this.#ctx, this.#request(false, undefined))
+    this.#generation++
+    await this.#openShard(false, undefined)
     this.#recheckCodecs()
-    this.#follow()
   }
 
   #dropBuffer(by: string): void {
     if (this.#buffer.empty) return
-    this.#warn(`${by} dropped uncommitted changes of store "${this.options.name}"; commit() them before.`)
+    this.report(`${by} dropped uncommitted changes of store "${this.options.name}"; commit() them before.`)
     this.#buffer = new Layer()
   }
 
@@ -245,7 +304,7 @@ export class Engine implements TableHost {
           this.refresh()
             .catch(
               (cause: unknown) =>
-                stopped || this.#warn(`Following store "${this.options.name}" failed; it goes on.`, cause),
+                stopped || this.report(`Following store "${this.options.name}" failed; it goes on.`, cause),
             )
             .finally(() => {
               if (!stopped) next()
@@ -262,7 +321,7 @@ export class Engine implements TableHost {
   }
 
   versions(options: VersionsOptions): AsyncIterableIterator<VersionInfo> {
-    this.#assertOpen()
+    this.assertOpen()
     return readVersions(this.shard, options)
   }
 
@@ -279,65 +338,8 @@ export class Engine implements TableHost {
     // What is being opened at this moment has to be let go as well.
     await this.#reopening?.catch(() => undefined)
     this.#stopFollowing()
+    this.watches.stop()
     await this.shard.close()
     this.#dropBuffer('close()')
   }
-}
-
-function checkIdentity(
-  options: ResolvedOptions,
-  state: ShardState | undefined,
-  expectAtLeast: number | undefined,
-): void {
-  const { name, job, partitions, mode, force, table } = options
-  const version = state?.carried.version ?? 0
-  if (expectAtLeast !== undefined && version < expectAtLeast) {
-    const found = state ? `is at version ${version}` : 'does not exist in this storage'
-    throw new TidemarkError(
-      'ROLLED_BACK',
-      `Store "${name}" ${found}, but version ${expectAtLeast} was known before: the storage was emptied or rolled back. Restore a backup, or open without expectAtLeast to go on from here.`,
-    )
-  }
-  if (state === undefined) return
-  const { config } = state.manifest
-  if (job !== undefined && config.job !== undefined && job !== config.job) {
-    throw invalid(
-      `Store "${name}" belongs to the job "${config.job}", not "${job}"; open it as that job, or choose another name.`,
-    )
-  }
-  if (partitions !== undefined && partitions !== config.partitions) {
-    throw invalid(
-      `Store "${name}" has ${config.partitions} partitions, not ${partitions}; their number is fixed when it is created.`,
-    )
-  }
-  if (mode !== 'follower' && state.carried.mode !== mode && !force) {
-    throw new TidemarkError(
-      'CONFLICT',
-      `Store "${name}" is written in ${state.carried.mode} mode; open it in that mode, or with force: true when no such writer lives.`,
-      { retryable: false },
-    )
-  }
-  new TableSpec('', new Uint8Array(0), table).checkRecorded(recordedCodec(state, new Uint8Array(0)))
-}
-
-const MAX_LABEL = 65_536
-
-function checkLabel(label: unknown): string | undefined {
-  if (label === undefined) return undefined
-  if (typeof label !== 'string' || !isWellFormed(label) || label.length > MAX_LABEL) {
-    throw invalid(`label: a string of at most ${MAX_LABEL} characters is expected.`)
-  }
-  return label
-}
-
-function encodeMeta(meta: unknown): string | undefined {
-  if (meta === undefined) return undefined
-  let text: string | undefined
-  try {
-    text = JSON.stringify(meta)
-  } catch (cause) {
-    throw invalid('meta: it cannot be written as JSON.', cause)
-  }
-  if (text === undefined) throw invalid('meta: it cannot be written as JSON.')
-  return text
 }

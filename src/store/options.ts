@@ -54,6 +54,12 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
   readonly followMs?: number | undefined
   /** How long one storage request, and one append with its repetitions, may take, in milliseconds. Default: 30,000. */
   readonly timeoutMs?: number | undefined
+  /** Keeps everything that is committed in memory, whatever `cacheBytes` says: `getSync` always answers. */
+  readonly resident?: boolean | undefined
+  /** About how many bytes of changes may be buffered; a put beyond it throws `QUOTA`. Default: 256 MiB. */
+  readonly maxUncommittedBytes?: number | undefined
+  /** Freezes the objects and arrays in values put and read, to find who changes what belongs to the store. */
+  readonly freeze?: boolean | undefined
   readonly logger?: Logger | undefined
   readonly clock?: Clock | undefined
   /** Ends the opening. */
@@ -79,6 +85,9 @@ export interface ResolvedOptions {
   readonly graceMs: number
   readonly followMs: number
   readonly timeoutMs: number
+  readonly resident: boolean
+  readonly maxUncommittedBytes: number
+  readonly freeze: boolean
   readonly logger: Logger | undefined
   readonly clock: Clock
   readonly signal: AbortSignal | undefined
@@ -136,6 +145,9 @@ export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & An
     graceMs: whole('graceMs', given.graceMs, 3_600_000, 1),
     followMs: whole('followMs', given.followMs, 0, 0, 2 ** 31 - 1),
     timeoutMs: whole('timeoutMs', given.timeoutMs, 30_000, 1, 2 ** 31 - 1),
+    resident: flag('resident', given.resident) ?? false,
+    maxUncommittedBytes: whole('maxUncommittedBytes', given.maxUncommittedBytes, 256 << 20, 1),
+    freeze: flag('freeze', given.freeze) ?? false,
     logger: given.logger,
     clock: checkClock(given.clock),
     signal: given.signal,
@@ -152,7 +164,7 @@ function checkClock(clock: Clock | undefined): Clock {
   return clock
 }
 
-function checkSignal(signal: AbortSignal | undefined): void {
+export function checkSignal(signal: AbortSignal | undefined): void {
   if (signal === undefined) return
   if (typeof signal !== 'object' || signal === null || typeof signal.addEventListener !== 'function') {
     throw invalid('signal: an AbortSignal is expected.')

@@ -15,6 +15,7 @@ class SnapshotHost implements TablesHost {
   readonly partitions: number
   readonly #engine: Engine
   readonly #time: number
+  readonly #unpin: () => void
   #view: View | undefined
 
   constructor(engine: Engine, state: ShardState) {
@@ -22,6 +23,7 @@ class SnapshotHost implements TablesHost {
     this.partitions = state.manifest.config.partitions
     this.#time = state.carried.versionTime
     this.#view = viewOf(state, [], engine.cache)
+    this.#unpin = engine.pin()
   }
 
   monotonic(): number {
@@ -49,6 +51,7 @@ class SnapshotHost implements TablesHost {
   }
 
   close(): void {
+    if (this.#view !== undefined) this.#unpin()
     this.#view = undefined
   }
 }

@@ -3,42 +3,27 @@ import type { Key } from '../bytes/keys.js'
 import { aborted, invalid } from '../errors.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { CommitResult } from '../shard/committer.js'
-import { Engine, type CommitOptions } from './engine.js'
+import type { CommitOptions } from './commit.js'
+import { Engine } from './engine.js'
 import type { StoreEvents } from './events.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
 import type { Metrics } from './metrics.js'
-import { required, resolveOptions, type OpenOptions } from './options.js'
-import { Table, type TableHost } from './table.js'
-import type { TableOptions, TableSpec } from './table-spec.js'
+import { resolveOptions, type OpenOptions } from './options.js'
+import { Snapshot } from './snapshot.js'
+import type { TableSpec } from './table-spec.js'
+import { Tables } from './tables.js'
+import type { Transaction, TransactionOptions } from './transaction.js'
+import type { WatchListener, WatchOptions } from './watch.js'
 
-/** The reads and writes of a store through one partition that the caller names. */
-export class Partition<K extends Key = Key, V = unknown> extends Table<K, V> {
-  readonly #open: <K2 extends Key, V2>(name: string, options: TableOptions<V2>) => Table<K2, V2>
+export { Partition } from './tables.js'
 
-  /** @internal */
-  constructor(
-    host: TableHost,
-    spec: TableSpec,
-    readonly number: number,
-    open: <K2 extends Key, V2>(name: string, options: TableOptions<V2>) => Table<K2, V2>,
-  ) {
-    super(host, spec, number)
-    this.#open = open
-  }
-
-  /** A table of the store, seen through this partition. */
-  table<K2 extends Key = Key, V2 = unknown>(name: string, options: TableOptions<V2> = {}): Table<K2, V2> {
-    return this.#open(name, options)
-  }
-}
-
-export class Store<K extends Key = Key, V = unknown> extends Table<K, V> {
+export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
   readonly #engine: Engine
   readonly #spec: TableSpec
 
   /** @internal */
   constructor(engine: Engine, spec: TableSpec) {
-    super(engine, spec, undefined)
+    super(engine, spec)
     this.#engine = engine
     this.#spec = spec
     engines.set(this, engine)
@@ -58,27 +43,33 @@ export class Store<K extends Key = Key, V = unknown> extends Table<K, V> {
     return this.#engine.options.name
   }
 
-  get partitions(): number {
-    return this.#engine.partitions
-  }
-
-  /** A table of its own: the same calls, another space of keys. Opened twice, it must have the same codec. */
-  table<K2 extends Key = Key, V2 = unknown>(name: string, options: TableOptions<V2> = {}): Table<K2, V2> {
-    return new Table<K2, V2>(this.#engine, this.#engine.spec(name, options), undefined)
-  }
-
-  /** The same reads and writes on one partition, whatever partition the keys would go to by themselves. */
-  partition(number: number): Partition<K, V> {
-    const engine = this.#engine
-    const checked = required('partition', number, 0, engine.partitions - 1)
-    return new Partition<K, V>(engine, this.#spec, checked, (name, options) => {
-      return new Table(engine, engine.spec(name, options), checked)
-    })
-  }
-
   /** Makes what is buffered durable, all or nothing, as the next version; without changes it still makes one. */
   commit(options: CommitOptions = {}): Promise<CommitResult> {
     return this.#engine.commit(options)
+  }
+
+  /**
+   * Runs `body` on a buffer of its own and commits it when `body` resolves; what the store has buffered is neither read nor
+   * committed. When `body` throws, nothing of it happened. Transactions of one handle run one after another, each on top of
+   * the one before; when something else is committed meanwhile, `body` is run again. One must not be awaited inside another.
+   */
+  transaction<T>(body: (tx: Transaction<K, V>) => Promise<T> | T, options: TransactionOptions = {}): Promise<T> {
+    return this.#engine.transactions.run(this.#spec, body, options)
+  }
+
+  /** A stable view of what is committed now. */
+  snapshot(): Promise<Snapshot<K, V>> {
+    // A wrong moment rejects, as in all calls that return promises.
+    return new Promise((resolve) => resolve(new Snapshot<K, V>(this.#engine, this.#spec)))
+  }
+
+  /**
+   * Calls `listener` after each new version with what it changed in the range, in order and one call at a time: a promise
+   * that it returns is waited for. That something expires is not told. Returns a function that stops it.
+   */
+  watch<K2 extends Key = K, V2 = V>(options: WatchOptions<K2>, listener: WatchListener<K2, V2>): () => void {
+    this.#engine.assertOpen()
+    return this.#engine.watches.add(options as WatchOptions, listener as WatchListener)
   }
 
   /** Drops what is buffered. */

@@ -1,5 +1,6 @@
 /** What a table is made of beside its keys: codec, schema and time to live. */
 import { jsonCodec, type Codec } from '../bytes/codec.js'
+import { deepFreeze } from './freeze.js'
 import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, show } from '../errors.js'
 
 /** The part of Standard Schema (v1) that is used here; validation must be synchronous. */
@@ -84,6 +85,8 @@ export class TableSpec {
     readonly name: string,
     readonly bytes: Uint8Array,
     readonly options: TableOptions<unknown>,
+    /** Whether values put and read are frozen. */
+    readonly freezes = false,
   ) {
     this.codec = options.codec ?? jsonCodec
     this.#schema = options.schema
@@ -111,7 +114,7 @@ export class TableSpec {
       checked = result.value
     }
     if (checked === undefined) throw invalid('undefined is not a value; delete the key, or store null.')
-    return checked
+    return this.freezes ? deepFreeze(checked) : checked
   }
 
   /** `key` names the value in the error. */
@@ -134,7 +137,8 @@ export class TableSpec {
   readonly decode = (bytes: Uint8Array): unknown => {
     if (this.#refused) throw this.#refused
     try {
-      return this.codec.decode(bytes)
+      const value = this.codec.decode(bytes)
+      return this.freezes ? deepFreeze(value) : value
     } catch (cause) {
       if (isTidemarkError(cause)) throw cause
       throw corrupt(`A stored value cannot be decoded by the codec "${this.codec.id}".`, cause)

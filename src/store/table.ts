@@ -16,6 +16,7 @@ import {
   type RangeOptions,
   type ScanOptions,
 } from './range.js'
+import { sizeOfChange } from './size.js'
 import { checkTtl, type TableSpec } from './table-spec.js'
 
 export interface PutOptions {
@@ -30,6 +31,8 @@ export type BatchChange<K, V> =
 /** What a table needs of the store that it belongs to. */
 export interface TableHost {
   readonly partitions: number
+  /** The largest size of the layer that takes changes. */
+  readonly maxUncommittedBytes: number
   /** Milliseconds that never step back. */
   monotonic(): number
   /** The time by which live reads judge expiry. */
@@ -71,11 +74,13 @@ export class Table<K extends Key = Key, V = unknown> {
     const layer = this.#host.writable()
     if (options !== NO_OPTIONS) checkFields('put', options, PUT_OPTIONS)
     const mapKey = toMapKey(key)
-    layer.set(this.#slotOf(mapKey), this.#spec.codec.id, mapKey, this.#cell(value, options.ttlMs))
+    this.#set(layer, mapKey, this.#cell(mapKey, value, options.ttlMs))
   }
 
-  #cell(value: V, ttlMs: number | undefined): Cell {
-    const cell = Cell.put(this.#spec.checkValue(value))
+  #cell(key: MapKey, value: V, ttlMs: number | undefined): Cell {
+    const checked = this.#spec.checkValue(value)
+    const cell = Cell.put(checked)
+    cell.size = sizeOfChange(key, checked)
     const ttl = ttlMs === undefined ? this.#spec.ttlMs : checkTtl(ttlMs)
     if (ttl > 0) {
       cell.ttl = ttl
@@ -88,7 +93,14 @@ export class Table<K extends Key = Key, V = unknown> {
   delete(key: K): void {
     const layer = this.#host.writable()
     const mapKey = toMapKey(key)
-    layer.set(this.#slotOf(mapKey), this.#spec.codec.id, mapKey, Cell.tombstone())
+    this.#set(layer, mapKey, tombstone(mapKey))
+  }
+
+  #set(layer: Layer, key: MapKey, cell: Cell): void {
+    const slot = this.#slotOf(key)
+    const max = this.#host.maxUncommittedBytes
+    if (layer.size + cell.size > max) checkGrowth(layer, layer.growth(slot, key, cell), max)
+    layer.set(slot, this.#spec.codec.id, key, cell)
   }
 
   /** Buffers the removal of all keys in a range; at least one bound is needed. One record, whatever it covers. */
@@ -118,9 +130,17 @@ export class Table<K extends Key = Key, V = unknown> {
       if (change.type !== 'put' && change.type !== 'del') {
         throw invalid(`batch: type is "put" or "del", not ${show((change as { type: unknown }).type)}.`)
       }
-      const cell = change.type === 'put' ? this.#cell(change.value, change.ttlMs) : Cell.tombstone()
-      return { key: toMapKey(change.key), cell }
+      const key = toMapKey(change.key)
+      return { key, cell: change.type === 'put' ? this.#cell(key, change.value, change.ttlMs) : tombstone(key) }
     })
+    const max = this.#host.maxUncommittedBytes
+    if (checked.reduce((sum, { cell }) => sum + cell.size, layer.size) > max) {
+      // Of changes of one key the last one counts.
+      const last = new Map(checked.map(({ key, cell }) => [key, cell]))
+      let growth = 0
+      for (const [key, cell] of last) growth += layer.growth(this.#slotOf(key), key, cell)
+      checkGrowth(layer, growth, max)
+    }
     for (const { key, cell } of checked) layer.set(this.#slotOf(key), this.#spec.codec.id, key, cell)
   }
 
@@ -222,6 +242,21 @@ export class Table<K extends Key = Key, V = unknown> {
     }
     return new Iteration(start, toItem, isEmptyRange(bounds) ? 0 : limit, options.signal)
   }
+}
+
+function tombstone(key: MapKey): Cell {
+  const cell = Cell.tombstone()
+  cell.size = sizeOfChange(key)
+  return cell
+}
+
+/** What makes the layer no larger always goes through. */
+function checkGrowth(layer: Layer, growth: number, max: number): void {
+  if (growth <= 0 || layer.size + growth <= max) return
+  throw new TidemarkError(
+    'QUOTA',
+    `About ${layer.size} bytes are uncommitted, and with this change it would be ${layer.size + growth}, more than maxUncommittedBytes (${max}). Nothing is lost: commit() and go on.`,
+  )
 }
 
 /** Gives every put of a layer its bytes. Throws before anything is changed for the worse: what is encoded stays so. */

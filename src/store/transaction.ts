@@ -34,12 +34,14 @@ class TransactionHost implements TablesHost {
   readonly #signal: AbortSignal | undefined
   /** What was committed or on its way when it began. */
   readonly #under: View
+  readonly #unpin: () => void
   #ended = false
 
   constructor(engine: Engine, signal: AbortSignal | undefined) {
     this.#engine = engine
     this.#signal = signal
     this.#under = engine.shard.view([])
+    this.#unpin = engine.pin()
   }
 
   get partitions(): number {
@@ -85,6 +87,7 @@ class TransactionHost implements TablesHost {
 
   end(): void {
     this.#ended = true
+    this.#unpin()
   }
 }
 

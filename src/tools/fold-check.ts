@@ -31,7 +31,11 @@ export interface Fold {
 const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff), reverse: false }
 
 /** The runs that the comparison has to read, on both sides. */
-export function differing({ before, after, changes }: Fold): { old: readonly Run[]; new: readonly Run[]; base: number } {
+export function differing({ before, after, changes }: Fold): {
+  old: readonly Run[]
+  new: readonly Run[]
+  base: number
+} {
   let base = 0
   while (base < before.length && base < after.length && sameRun(before[base], after[base]!)) base++
   return { old: [...before.slice(base), ...changes.flatMap(({ runs }) => runs)], new: after.slice(base), base }

@@ -95,7 +95,8 @@ class Seen {
   }
 
   compare(ref: SegmentRef, { ranges }: SegmentIndex): void {
-    const found = { ranges: ranges.length, ...this }
+    const { records, tombstones, rawBytes, expires } = this
+    const found = { records, tombstones, rawBytes, expires, ranges: ranges.length }
     for (const field of ['records', 'tombstones', 'ranges', 'rawBytes', 'expires'] as const) {
       if (found[field] !== ref[field]) {
         this.fail(`its manifest says ${ref[field]} for ${NAMES[field]}, and it has ${found[field]}`)
@@ -137,5 +138,7 @@ export function checkNeighbours(before: Extent, after: Extent, name: string): vo
   if (first === undefined) return
   const overlaps = before.last !== undefined && compareBytes(before.last, first) >= 0
   if (overlaps || (before.end !== undefined && compareBytes(before.end, first) > 0))
-    throw corrupt(`Segment ${name} is damaged, or its manifest is: the segment before it in its run has keys beyond its first one.`)
+    throw corrupt(
+      `Segment ${name} is damaged, or its manifest is: the segment before it in its run has keys beyond its first one.`,
+    )
 }

@@ -100,7 +100,9 @@ function checkReadable(bytes: Uint8Array, name: string): void {
     decodeAnchor(bytes, `The anchor of store "${name}"`)
   } catch (cause) {
     if (!isTidemarkError(cause)) throw cause
-    throw new TidemarkError(cause.code, `${cause.message} To destroy the store all the same, use force: true.`, { cause })
+    throw new TidemarkError(cause.code, `${cause.message} To destroy the store all the same, use force: true.`, {
+      cause,
+    })
   }
 }
 

@@ -15,30 +15,42 @@ export class File {
   readonly kind = 'file'
   /** The page cache: what every reader sees. */
   cache: Uint8Array = new Uint8Array(0)
-  /** What the last successful sync made sure of. */
+  /** What successful syncs made sure of. */
   #durable: Uint8Array = new Uint8Array(0)
   #writes: Write[] = []
 
   write(at: number, bytes: Uint8Array): void {
-    if (at + bytes.length <= this.cache.length) this.cache.set(bytes, at)
-    else this.cache = written(this.cache, at, bytes)
+    this.cache = overwritten(this.cache, at, bytes)
     this.#writes.push({ at, bytes: bytes.slice() })
   }
 
+  /** How many syncs have failed: each descriptor is told once. */
+  failures = 0
+
   sync(): void {
-    this.#durable = this.cache.slice()
+    for (const { at, bytes } of this.#writes) this.#durable = overwritten(this.#durable, at, bytes)
     this.#writes = []
   }
 
-  /** A sync that fails as on Linux: what was to be written counts as clean from now on, and readers go on seeing it. */
+  /**
+   * A sync that fails as on Linux: what was to be written counts as clean from now on, so that no later sync writes it,
+   * and readers go on seeing it.
+   */
   failSync(): void {
+    this.#writes = []
+    this.failures++
+  }
+
+  /** Other bytes, durable at once. */
+  replace(bytes: Uint8Array): void {
+    this.cache = bytes
+    this.#durable = bytes.slice()
     this.#writes = []
   }
 
   afterCrash(luck: Luck): File {
     const after = new File()
-    after.cache = this.#writes.reduce((disk, write) => torn(luck, write, disk), this.#durable).slice()
-    after.sync()
+    after.replace(this.#writes.reduce((disk, write) => torn(luck, write, disk), this.#durable).slice())
     return after
   }
 }
@@ -112,6 +124,13 @@ function torn(luck: Luck, { at, bytes }: Write, disk: Uint8Array): Uint8Array {
       }
       return disk
   }
+}
+
+/** As `written`, in place where that goes. */
+function overwritten(disk: Uint8Array, at: number, bytes: Uint8Array): Uint8Array {
+  if (at + bytes.length > disk.length) return written(disk, at, bytes)
+  disk.set(bytes, at)
+  return disk
 }
 
 /** `disk` with `bytes` at `at`; what lies between its end and there is zeros. */

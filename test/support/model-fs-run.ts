@@ -20,7 +20,7 @@ export function modelClock(seed = 1): Clock {
       })
       return () => void (cancelled = true)
     },
-    pause: turn,
+    pause: eventLoop,
   }
 }
 
@@ -30,6 +30,13 @@ export function modelClock(seed = 1): Clock {
  */
 function turn(): Promise<void> {
   return new Promise((resolve) => process.nextTick(resolve))
+}
+
+/** As `turn`, and lets I/O go on as well. */
+function eventLoop(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
 }
 
 export type Way = 'never-sent' | 'reply-lost' | 'error-before' | 'error-after'
@@ -89,7 +96,7 @@ async function cut<Notes>(
   try {
     await Promise.race([scenario.run(fs, notes, disk), death])
     // What takes effect and is not answered takes it now.
-    await turn()
+    await eventLoop()
     await scenario.verify(seed === 0 ? disk.kill() : disk.crash({ seed: seed * 1000 + at }), notes)
   } catch (error) {
     const place = where ? `${way} of call ${at}, ${where.call} of ${where.path}` : 'no cut'
@@ -138,7 +145,10 @@ export class Interleaving {
     while (!isOver()) {
       await turn()
       if (isOver()) return
-      if (this.#waiting.length === 0) continue
+      if (this.#waiting.length === 0) {
+        await eventLoop()
+        continue
+      }
       if (++this.steps > limit) throw new Error(`not over after ${limit} steps`)
       each()
       if (this.#waiting.length === 0) continue

@@ -1,5 +1,5 @@
 /**
- * One log of the node-fs adapter under three claimants and a follower, in an order that follows from a seed: each call of
+ * One log of the node-fs adapter under two or three claimants and a follower, in an order that follows from a seed: each call of
  * the file system waits for its turn, processes are held up, killed and started again, syncs fail, and the power may go.
  * Then a last owner claims, and everything that anybody was told is compared with the history that it finds.
  */
@@ -13,7 +13,7 @@ import { Interleaving, modelClock, type Disturbance } from './model-fs-run.js'
 const LOG = 'orders/0/id'
 const LIMIT = 20_000
 /** About as long as most stories are. */
-const MOST_STEPS_BEFORE_POWER_LOSS = 600
+const MOST_STEPS_BEFORE_POWER_LOSS = 500
 /** How many turns a follower waits at most when there is nothing new. */
 const LONGEST_PAUSE = 40
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
@@ -54,8 +54,8 @@ export async function simulate(
   })
   const { random } = order
   const rules = { ...LOG_RULES, patienceMs: random.chance(0.5) ? 0 : 3, roomBytes: 256, rotateBytes: 600, ...switches }
-  const failSync = random.chance(0.4) ? 0.02 : 0
-  const killing = random.chance(0.5) ? 0.004 : 0
+  const failSync = random.chance(0.5) ? 0.1 : 0
+  const killing = random.chance(0.5) ? 0.006 : 0
   const powerEnds = random.chance(0.5) ? random.below(MOST_STEPS_BEFORE_POWER_LOSS) : Infinity
   const told = new Told()
   let disk = new ModelFs()
@@ -87,7 +87,7 @@ export async function simulate(
       for (let lives = 1 + random.below(2); lives > 0; lives--) {
         const log = storage.log(LOG)
         let n = await open(log, who)
-        for (let entries = random.below(6); n !== 0 && entries > 0; entries--) {
+        for (let entries = random.below(5); n !== 0 && entries > 0; entries--) {
           const from = Math.max(1, n + 1 - random.below(4))
           const outcome = await send(who, n + 1, (bytes) => log.append(n + 1, bytes, from))
           if (outcome === 'committed') n++
@@ -99,7 +99,7 @@ export async function simulate(
     }
 
     async function open(log: Log, who: string): Promise<number> {
-      for (let tries = 0; tries < 5; tries++) {
+      for (let tries = 0; tries < 3; tries++) {
         const head = (await typed(log.list(1)))?.numbers.at(-1) ?? 0
         const from = Math.max(1, head + 1 - random.below(4))
         const outcome = await send(who, head + 1, (bytes) => log.claim(head + 1, bytes, from))
@@ -151,12 +151,13 @@ export async function simulate(
     await typed(log.remove(Array.from({ length: trim }, (_, i) => i + 1)))
   }
 
-  function startAll(): void {
-    for (const kind of ['claimant', 'claimant', 'claimant', 'follower'] as const) start(kind)
+  function startAll(fewest: number): void {
+    for (let claimants = fewest + random.below(2); claimants > 0; claimants--) start('claimant')
+    start('follower')
   }
 
   let failure: unknown
-  startAll()
+  startAll(2)
   await order.run(
     () => over || failure !== undefined || living.size === 0,
     LIMIT,
@@ -165,7 +166,9 @@ export async function simulate(
         for (const name of living.keys()) order.forget(name, 'lost power')
         living = new Map()
         disk = disk.crash({ seed })
-        startAll()
+        // After a failed sync a page cache shows followers what the power loss now takes back (docs/format.md).
+        if (failSync > 0) told.seen.clear()
+        startAll(1)
       } else if (random.chance(killing) && started < 12) {
         const [name, fs] = [...living][random.below(living.size)]!
         fs.kill()
@@ -180,7 +183,7 @@ export async function simulate(
   disk = disk.kill()
 
   // The power may go at the end as well: all that was told was told to the world.
-  if (random.chance(0.5)) disk = disk.crash({ seed: seed + 1 })
+  if (random.chance(0.75)) disk = disk.crash({ seed: seed + 1 })
   await compare(disk, rules, told, failSync > 0)
   const { committed, lost, unknown, seen } = told
   return { committed: committed.size, lost: lost.size, unknown, seen: seen.size, steps: order.steps }
@@ -221,7 +224,9 @@ async function compare(disk: ModelFs, rules: LogRules, told: Told, lies: boolean
 
 /** Of the file of a path: `log`, `owner`, `temp`, `trim`; `folder` for any other. */
 function kindOf(path: string): string {
-  return /\/(log|owner|temp|trim)\.[^/]*$/.exec(path)?.[1] ?? 'folder'
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  const dot = name.indexOf('.')
+  return dot > 0 ? name.slice(0, dot) : 'folder'
 }
 
 async function typed<T>(answer: Promise<T>): Promise<T | undefined> {

@@ -13,7 +13,7 @@
  *   folder (create, link, rename, unlink, mkdir, rmdir) may be lost or kept, in any combination; a rename is one change.
  *   The same seed gives the same result. `crash` may be called several times, with different seeds.
  * - A sync that fails with EIO drops what it had to write, as Linux does: readers go on seeing it, a crash loses it, and
- *   the next sync succeeds.
+ *   the next sync succeeds without writing it; only other descriptors of the file that are open then are told, once each.
  *
  * `onStep` is called before each call takes effect, and may return a promise, which makes it a scheduler. It decides what
  * becomes of the call:
@@ -60,6 +60,8 @@ interface Descriptor {
   readonly path: string
   readonly file: File
   readonly writable: boolean
+  /** How many failures of syncs of the file it was told of. */
+  failures: number
 }
 
 const never = new Promise<never>(() => {})
@@ -92,8 +94,7 @@ export class ModelFs {
   damage(path: string, change: (bytes: Uint8Array) => Uint8Array): void {
     const file = find(this.#root, path)
     if (!(file instanceof File)) throw failure('ENOENT', path)
-    file.cache = change(file.cache.slice())
-    file.sync()
+    file.replace(change(file.cache.slice()))
   }
 
   bytes(path: string): Uint8Array {
@@ -162,7 +163,7 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
         if (!(file instanceof File)) throw failure('EISDIR', path)
         if (how === 'update') writes(path, () => {})
         const fd = nextFd++
-        descriptors.set(fd, { path, file, writable: how !== 'read' })
+        descriptors.set(fd, { path, file, writable: how !== 'read', failures: file.failures })
         return fd
       }),
     read: (fd, into, position) =>
@@ -183,8 +184,18 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
       step(
         'fdatasync',
         pathOf(fd),
-        () => of(fd).file.sync(),
-        () => of(fd).file.failSync(),
+        () => {
+          const descriptor = of(fd)
+          const { file, path, failures } = descriptor
+          file.sync()
+          descriptor.failures = file.failures
+          if (failures !== file.failures) throw failure('EIO', path)
+        },
+        () => {
+          const descriptor = of(fd)
+          descriptor.file.failSync()
+          descriptor.failures = descriptor.file.failures
+        },
       ),
     stat: (fd) => step('stat', pathOf(fd), () => statOf(of(fd).file)),
     close: (fd) => step('close', pathOf(fd), () => void (of(fd) && descriptors.delete(fd))),

@@ -2,7 +2,8 @@ import type { AddCommand } from '../context.js'
 import { get } from './get.js'
 import { inspect } from './inspect.js'
 import { scan } from './scan.js'
+import { verify } from './verify.js'
 import { versions } from './versions.js'
 
 /** The commands in the order in which --help lists them; a new one is a file beside these and a name here. */
-export const commands: readonly AddCommand[] = [inspect, versions, get, scan]
+export const commands: readonly AddCommand[] = [inspect, versions, verify, get, scan]

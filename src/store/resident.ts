@@ -1,0 +1,93 @@
+/**
+ * Residency: everything that is committed is in memory, so that `getSync` always answers. Segments are read whole and checked
+ * before a state that lists them is used; what this handle writes itself is taken over as it is written.
+ */
+import type { Clock } from '../clock.js'
+import type { Manifest, SegmentRef } from '../manifest/manifest.js'
+import type { SegmentCache } from '../segment/cache.js'
+import { checkWhole } from '../segment/whole.js'
+import type { ShardState } from '../shard/state.js'
+import type { Blobs } from '../storage/contract.js'
+
+/** How many segments are read at once. */
+const PARALLEL = 4
+/** How long to unpack before other tasks get their turn, in milliseconds. */
+const SLICE_MS = 8
+
+export class Residency {
+  readonly #cache: SegmentCache
+  readonly #blobs: Blobs
+  readonly #clock: Clock
+  readonly #loaded = new Map<string, SegmentRef>()
+  /** Loaded for a state that is not in use yet. */
+  readonly #fresh = new Set<string>()
+  /** Those of the state in use: what it no longer lists is let go. */
+  #listed: ReadonlyMap<string, SegmentRef> = new Map()
+  #manifest: Manifest | undefined
+  #pins = 0
+
+  constructor(cache: SegmentCache, blobs: Blobs, clock: Clock) {
+    this.#cache = cache
+    this.#blobs = blobs
+    this.#clock = clock
+  }
+
+  /** Loads what the state needs; it may be used when this resolves. */
+  async prepare(state: ShardState): Promise<void> {
+    const missing = [...segmentsOf(state).values()].filter(({ name }) => !this.#loaded.has(name))
+    let next = 0
+    const work = async (): Promise<void> => {
+      for (let segment = missing[next++]; segment !== undefined; segment = missing[next++]) {
+        const { bytes } = await this.#blobs.get(segment.name)
+        checkWhole(bytes, segment)
+        await this.adopt(segment, bytes)
+      }
+    }
+    await Promise.all(Array.from({ length: PARALLEL }, work))
+  }
+
+  /** Takes a segment over whose bytes are known to be right. */
+  async adopt(segment: SegmentRef, bytes: Uint8Array): Promise<void> {
+    let sliceEnd = this.#clock.monotonic() + SLICE_MS
+    await this.#cache.adopt(segment, bytes, () => {
+      if (this.#clock.monotonic() < sliceEnd) return undefined
+      return this.#clock.pause().then(() => {
+        sliceEnd = this.#clock.monotonic() + SLICE_MS
+      })
+    })
+    this.#loaded.set(segment.name, segment)
+    this.#fresh.add(segment.name)
+  }
+
+  /** The state is in use: lets go of what it does not need. */
+  use(state: ShardState): void {
+    if (state.manifest === this.#manifest) return
+    this.#manifest = state.manifest
+    this.#listed = segmentsOf(state)
+    for (const name of this.#listed.keys()) this.#fresh.delete(name)
+    this.#sweep()
+  }
+
+  /** Keeps what is loaded for readers of the present state, until the function that it returns is called. */
+  pin(): () => void {
+    this.#pins++
+    return () => {
+      this.#pins--
+      this.#sweep()
+    }
+  }
+
+  #sweep(): void {
+    if (this.#pins > 0) return
+    for (const [name, segment] of this.#loaded) {
+      if (this.#listed.has(name) || this.#fresh.has(name)) continue
+      this.#cache.drop(segment)
+      this.#loaded.delete(name)
+    }
+  }
+}
+
+function segmentsOf(state: ShardState): Map<string, SegmentRef> {
+  const runs = [...state.manifest.runs, ...state.tail.flatMap(({ references }) => references?.runs ?? [])]
+  return new Map(runs.flat().map((segment) => [segment.name, segment]))
+}

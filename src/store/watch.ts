@@ -1,0 +1,268 @@
+/**
+ * Watches: what each new version changed, told to listeners in order. A version's changes are the difference of two states;
+ * where its entry is at hand, only the keys that it names are compared. Nothing is done while nobody watches.
+ */
+import { compareBytes, equalBytes } from '../bytes/compare.js'
+import { bytesToMapKey, decodeKey, type Key } from '../bytes/keys.js'
+import { checkFields, invalid } from '../errors.js'
+import type { SegmentCache } from '../segment/cache.js'
+import { runRanges } from '../segment/cursor.js'
+import { isCovered } from '../segment/merge.js'
+import type { KeyedRecord, KeyRange, StoredRecord } from '../segment/record.js'
+import { Cell, LayerRecord } from '../shard/layer.js'
+import { lookUpLoading, scan, viewOf, type View } from '../shard/reads.js'
+import { makeSlot, type Slot } from '../shard/slot.js'
+import type { ShardState, TailEntry } from '../shard/state.js'
+import { isEmptyRange, keyBounds, slotRange, type KeyBounds, type RangeOptions } from './range.js'
+import type { TableSpec } from './table-spec.js'
+
+export interface WatchOptions<K = Key> extends RangeOptions<K> {
+  /** Default: the default table. */
+  readonly table?: string | undefined
+}
+
+export interface WatchChange<K = Key, V = unknown> {
+  readonly key: K
+  /** Left out when there was nothing before. */
+  readonly before?: V
+  /** Left out when the key is gone. */
+  readonly after?: V
+  readonly version: number
+}
+
+export type WatchListener<K = Key, V = unknown> = (changes: readonly WatchChange<K, V>[]) => unknown
+
+/** What a watch needs of the store. */
+export interface WatchHost {
+  readonly state: ShardState
+  readonly cache: SegmentCache
+  spec(name: string, options: object): TableSpec
+  report(message: string, cause: unknown): void
+}
+
+type AnyRecord = Cell | StoredRecord
+/** One version: the states before and after it, and its entry when it is at hand. */
+type Step = { readonly before: ShardState; readonly after: ShardState; readonly entry: TailEntry | undefined }
+
+const OPTIONS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix', 'table'])
+
+export class Watches {
+  readonly #host: WatchHost
+  readonly #watches = new Set<Watch>()
+
+  constructor(host: WatchHost) {
+    this.#host = host
+  }
+
+  add(options: WatchOptions, listener: WatchListener): () => void {
+    checkFields('watch', options, OPTIONS)
+    if (typeof listener !== 'function') throw invalid('watch: a listener function is expected.')
+    const bounds = keyBounds(options)
+    const spec = this.#host.spec(options.table ?? '', {})
+    const watch = new Watch(this.#host, spec, bounds, listener)
+    if (!isEmptyRange(bounds)) this.#watches.add(watch)
+    return () => {
+      watch.stop()
+      this.#watches.delete(watch)
+    }
+  }
+
+  /** The store has come to a newer state. */
+  applied(): void {
+    if (this.#watches.size === 0) return
+    const { state } = this.#host
+    for (const watch of this.#watches) watch.push(state)
+  }
+
+  stop(): void {
+    for (const watch of this.#watches) watch.stop()
+    this.#watches.clear()
+  }
+}
+
+class Watch {
+  readonly #host: WatchHost
+  readonly #spec: TableSpec
+  readonly #slots: readonly Slot[]
+  readonly #bounds: KeyBounds
+  readonly #listener: WatchListener
+  /** Everything up to it has been told. */
+  #told: ShardState
+  #queue: ShardState[] = []
+  #running = false
+  #stopped = false
+
+  constructor(host: WatchHost, spec: TableSpec, bounds: KeyBounds, listener: WatchListener) {
+    this.#host = host
+    this.#spec = spec
+    this.#bounds = bounds
+    this.#listener = listener
+    this.#told = host.state
+    const { partitions } = host.state.manifest.config
+    this.#slots = Array.from({ length: partitions }, (_, i) => makeSlot(i, spec.bytes))
+  }
+
+  push(state: ShardState): void {
+    this.#queue.push(state)
+    if (!this.#running) void this.#run()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#queue = []
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true
+    // Listeners are never called from within the store's own work.
+    await Promise.resolve()
+    for (let state = this.#queue.shift(); state !== undefined; state = this.#queue.shift()) {
+      try {
+        for (const step of stepsBetween(this.#told, state)) {
+          const changes = await this.#changes(step)
+          if (this.#stopped) return
+          this.#told = step.after
+          if (changes.length > 0) await this.#tell(changes)
+        }
+        this.#told = state
+      } catch (cause) {
+        this.#host.report(
+          `What version ${state.carried.version} changed could not be read; a watch tells it with the next version.`,
+          cause,
+        )
+      }
+    }
+    this.#running = false
+  }
+
+  async #tell(changes: readonly WatchChange[]): Promise<void> {
+    try {
+      await this.#listener(changes)
+    } catch (cause) {
+      this.#host.report('A listener of a watch threw.', cause)
+    }
+  }
+
+  async #changes({ before, after, entry }: Step): Promise<WatchChange[]> {
+    const views = [viewOf(before, [], this.#host.cache), viewOf(after, [], this.#host.cache)] as const
+    const { version } = after.carried
+    const found: (readonly [key: Uint8Array, change: WatchChange])[] = []
+    for (const slot of this.#slots) {
+      const add = (key: Uint8Array, was: AnyRecord | undefined, is: AnyRecord | undefined): void => {
+        const own = key.subarray(slot.prefix.length)
+        const change = this.#changeOf(own, live(was, after), live(is, after), version)
+        if (change !== undefined) found.push([own, change])
+      }
+      const bounds = slotRange(slot, this.#bounds)
+      if (entry === undefined) await compareStates(views, slot, bounds, add)
+      else await compareEntry(entry, views, slot, bounds, add)
+    }
+    return found.sort(([a], [b]) => compareBytes(a, b)).map(([, change]) => change)
+  }
+
+  #changeOf(
+    key: Uint8Array,
+    before: AnyRecord | undefined,
+    after: AnyRecord | undefined,
+    version: number,
+  ): WatchChange | undefined {
+    if (before === undefined && after === undefined) return undefined
+    if (before?.bytes && after?.bytes && equalBytes(before.bytes, after.bytes)) return undefined
+    const { decode } = this.#spec
+    const value = (record: AnyRecord): unknown =>
+      record instanceof Cell ? record.value(decode) : decode(record.bytes!)
+    return {
+      key: decodeKey(key),
+      ...(before && { before: value(before) }),
+      ...(after && { after: value(after) }),
+      version,
+    }
+  }
+}
+
+/** The versions from one state to a later one, one by one as long as the later one still has their entries apart. */
+function stepsBetween(from: ShardState, to: ShardState): Step[] {
+  if (from.carried.version === to.carried.version) return []
+  const isWhole = to.manifest.covers <= from.head && (to.resetAt ?? 0) <= from.head
+  if (!isWhole) return [{ before: from, after: to, entry: undefined }]
+  const changing = to.tail.filter(({ n, layer, references }) => n > from.head && (layer ?? references))
+  const steps: Step[] = []
+  let before = from
+  for (const [i, entry] of changing.entries()) {
+    const { n } = entry
+    const carried = { ...to.carried, version: n }
+    const isLast = i === changing.length - 1 && n === to.carried.version
+    const after = isLast ? to : { ...to, head: n, carried, tail: to.tail.filter((other) => other.n <= n) }
+    steps.push({ before, after, entry })
+    before = after
+  }
+  return steps
+}
+
+type Add = (key: Uint8Array, before: AnyRecord | undefined, after: AnyRecord | undefined) => void
+
+/** How many keys are looked up at once. */
+const LOOK_UPS = 64
+
+/** The changes of an entry: the keys that it names, and what was there of its range deletes. */
+async function compareEntry(
+  { layer, references }: TailEntry,
+  views: readonly [View, View],
+  slot: Slot,
+  bounds: KeyRange,
+  add: Add,
+): Promise<void> {
+  if (layer && !layer.slots.has(slot.id)) return
+  const [before] = views
+  const runs = references?.runs ?? []
+  const deleted = await Promise.all(runs.map(async (run) => runRanges(before.cache, run, bounds)))
+  const ranges = [...(layer?.ranges(slot) ?? []), ...deleted.flat()].flatMap(
+    (range) => intersection(range, bounds) ?? [],
+  )
+  for (const range of ranges) await compareStates(views, slot, range, add)
+  const own: View = { layers: [], sources: layer ? [layer] : [...runs].reverse(), cache: before.cache }
+  const cursor = await scan(own, slot, { ...bounds, reverse: false })
+  let named: { readonly key: Uint8Array; readonly record: AnyRecord | undefined }[] = []
+  do {
+    const loading = cursor.next()
+    if (loading) await loading
+    const { current } = cursor
+    if (current && !isCovered(ranges, current.key)) named.push({ key: current.key, record: recordOf(current) })
+    if (current && named.length < LOOK_UPS) continue
+    const was = await Promise.all(
+      named.map(({ key }) => lookUpLoading(before, slot, bytesToMapKey(key.slice(slot.prefix.length)))),
+    )
+    for (const [i, { key, record }] of named.entries()) add(key, was[i], record)
+    named = []
+  } while (cursor.current)
+}
+
+/** All keys between the bounds, in both states. */
+async function compareStates(views: readonly [View, View], slot: Slot, bounds: KeyRange, add: Add): Promise<void> {
+  const [was, is] = await Promise.all(views.map(async (view) => scan(view, slot, { ...bounds, reverse: false })))
+  await Promise.all([was!.next(), is!.next()])
+  for (;;) {
+    const [a, b] = [was!.current, is!.current]
+    if (a === undefined && b === undefined) return
+    const order = a === undefined ? 1 : b === undefined ? -1 : compareBytes(a.key, b.key)
+    add((order <= 0 ? a : b)!.key, order <= 0 ? recordOf(a) : undefined, order >= 0 ? recordOf(b) : undefined)
+    const moving = [order <= 0 ? was!.next() : undefined, order >= 0 ? is!.next() : undefined]
+    for (const loading of moving) if (loading) await loading
+  }
+}
+
+function recordOf(keyed: KeyedRecord | undefined): AnyRecord | undefined {
+  return keyed instanceof LayerRecord ? keyed.cell : keyed
+}
+
+/** `undefined` for what is deleted, or had expired by the time of the version. */
+function live(record: AnyRecord | undefined, { carried }: ShardState): AnyRecord | undefined {
+  if (record?.bytes === undefined) return undefined
+  return record.expires === 0 || record.expires > carried.versionTime ? record : undefined
+}
+
+function intersection(a: KeyRange, b: KeyRange): KeyRange | undefined {
+  const lower = compareBytes(a.lower, b.lower) < 0 ? b.lower : a.lower
+  const upper = compareBytes(a.upper, b.upper) < 0 ? a.upper : b.upper
+  return compareBytes(lower, upper) < 0 ? { lower, upper } : undefined
+}
