@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { openStore, systemClock, type Key, type Store, type Table } from 'tidemark'
 import { memory } from 'tidemark/memory'
+import { verify } from 'tidemark/tools'
 import { compareKeys, keys, ModelMap } from './support/arbitraries.js'
 
 /** Options under which everything small happens often: many folds, segments, blocks, merges, evictions. */
@@ -219,6 +220,10 @@ async function run(
     expect(found.map(show)).toEqual(expected(at, {}).map(([key]) => show(key)))
   }
   await store.close()
+  // Every entry, fold and segment of this life, and the state with and without each fold.
+  const report = await verify({ storage, name: 'model' })
+  expect(report.damages).toEqual([])
+  expect(report.ok).toBe(true)
 }
 
 function show(key: Key): string {
