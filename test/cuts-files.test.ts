@@ -19,8 +19,8 @@ import { ModelFs, type Verdict } from './support/model-fs.js'
 const LAST = 9
 /** Folds so often that runs are merged within few commits. */
 const OFTEN = { checkpoint: { entries: 2, bytes: 2_000 } }
-const MERGE_FROM = 16
-const MERGE_TO = 20
+const MERGE_FROM = 14
+const MERGE_TO = 18
 
 /** Opens, commits, folds, closes, opens again and goes on. */
 async function life(storage: Storage, acknowledged: Acknowledged[]): Promise<void> {
