@@ -120,6 +120,22 @@ describe('a store', () => {
     await other.close()
   })
 
+  test('takes no commit while it reopens, and folds a large one when a checkpoint is asked for', async () => {
+    const store = await open(memory())
+    store.put('a', 'x'.repeat(3 << 20))
+    await store.commit()
+    expect(store.metrics().segments.live).toBe(0)
+    await store.checkpoint()
+    expect(store.metrics().segments.live).toBe(1)
+    const reopening = store.reopen()
+    expect(() => store.put('b', 1)).toThrow(code('CLOSED'))
+    await reopening
+    store.put('b', 1)
+    await store.commit()
+    expect(await store.has('b')).toBe(true)
+    await store.close()
+  })
+
   test('reads back the largest values from the largest blocks', async () => {
     const store = await open(memory(), {
       blockBytes: 1 << 20,

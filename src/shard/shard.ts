@@ -97,7 +97,11 @@ export class Shard {
     this.assertWritable()
     // Entries without changes are worth an entry of their own only when there are many of them.
     const { tail } = this.#state
-    if (tail.every(({ layer }) => layer === undefined) && tail.length < this.#ctx.checkpoint.entries) return
+    if (
+      tail.every(({ layer, references }) => layer === undefined && references === undefined) &&
+      tail.length < this.#ctx.checkpoint.entries
+    )
+      return
     const wanted = this.#state.head
     while (this.#state.manifest.covers < wanted) {
       // What came of commits meanwhile forbids it as it forbids theirs, and says more than that the fold was stopped.
@@ -171,11 +175,12 @@ export class Shard {
 
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
   async close(): Promise<void> {
-    await this.#committer?.idle()
+    // From here on nothing more is taken: what came after the queue was seen empty would be cut off.
     this.#poisoned ??= new TidemarkError(
       'CLOSED',
       `Store "${this.#ctx.store}" was closed, or failed to reopen; open it again.`,
     )
+    await this.#committer?.idle()
     await this.#upkeep?.stop()
     await this.#raising
     await this.#refreshing?.catch(() => undefined)

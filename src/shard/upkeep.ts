@@ -24,6 +24,7 @@ export class Upkeep {
   #merging: Promise<void> | undefined
   #fold: FoldEdit | undefined
   #merge: MergeEdit | undefined
+  /** Of the last fold that failed. */
   #lastError: unknown
 
   constructor(ctx: ShardContext, log: LogContext, state: () => ShardState) {
@@ -91,7 +92,10 @@ export class Upkeep {
         // Another one may have been carried since this one began.
         if (edit.from === this.#state().manifest.covers) this.#fold = edit
       })
-      .catch((error: unknown) => this.#failed('Folding', error))
+      .catch((error: unknown) => {
+        this.#lastError = error
+        this.#failed('Folding', error)
+      })
       .finally(() => {
         this.#folding = undefined
       })
@@ -113,7 +117,6 @@ export class Upkeep {
   }
 
   #failed(what: string, error: unknown): void {
-    this.#lastError = error
     if (this.#stop.signal.aborted || (isTidemarkError(error) && error.code === 'ABORTED')) return
     this.#ctx.warn(`${what} of store "${this.#ctx.store}" failed and is tried again later.`, error)
   }

@@ -232,7 +232,7 @@ export class Engine implements TablesHost {
     const started = this.monotonic()
     const committing = this.shard.commit({ layer, ...parts })
     if (!keep) this.#own.add(layer)
-    if (!layer.empty) this.#generation++
+    if (!layer.empty || parts.offsets.size > 0) this.#generation++
     return committing.then((result) => {
       this.#latencies.add(this.monotonic() - started)
       return result
@@ -281,7 +281,13 @@ export class Engine implements TablesHost {
     await this.shard.close()
     this.#dropBuffer('reopen()')
     this.#generation++
-    await this.#openShard(false, undefined)
+    try {
+      await this.#openShard(false, undefined)
+    } catch (error) {
+      // What is there goes on being read, and a follower goes on looking.
+      this.#follow()
+      throw error
+    }
     this.#recheckCodecs()
   }
 
