@@ -3,8 +3,8 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { nodeFs } from '../../adapters/node-fs/index.js'
 import { TidemarkError, invalid } from '../errors.js'
-import { checkLogPath } from '../manifest/names.js'
 import type { Storage } from '../storage/contract.js'
+import { listStores } from '../tools/stores.js'
 
 /** The storage in a folder, which has to be there: nothing is made by looking. */
 export async function storageAt(where: string, cwd: string): Promise<Storage> {
@@ -23,21 +23,10 @@ export async function storageAt(where: string, cwd: string): Promise<Storage> {
 
 /** The name of the one store in a storage. */
 export async function onlyStore(storage: Storage, where: string): Promise<string> {
-  const { paths } = await storage.logs('')
-  const names = [...new Set(paths.filter(isOfStore).map((path) => path.slice(0, path.indexOf('/'))))].sort()
+  const names = (await listStores(storage)).map(({ name }) => name)
   if (names.length > 1) {
     throw invalid(`There are ${names.length} stores in ${where}: ${names.join(', ')}. Choose one with --store.`)
   }
   if (names.length === 0) throw new TidemarkError('NOT_FOUND', `There is no store in ${where}; check the path.`)
   return names[0]!
-}
-
-/** Whether a log can be a store's; what an interrupted probe left behind is not. */
-function isOfStore(path: string): boolean {
-  try {
-    checkLogPath(path)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -9,6 +9,7 @@
  *   is read back decides.
  * - 67 calls when all is well, 68 with `trim: 'create'`; 48 of them in two bursts.
  */
+import { toHex } from '../bytes/hash.js'
 import type { Clock } from '../clock.js'
 import { TidemarkError } from '../errors.js'
 import type { Log, Outcome, Storage } from './contract.js'
@@ -31,7 +32,7 @@ export function isProbe(path: string): boolean {
  */
 export async function probe(storage: Storage, path: string, clock: Clock, adapter: object = storage): Promise<void> {
   if (passed.has(adapter)) return
-  const at = `${path}/probe-${hex(clock.random(8))}`
+  const at = `${path}/probe-${toHex(clock.random(8))}`
   const logs: Log[] = []
   const blobs: string[] = []
   const log = (): Log => {
@@ -188,5 +189,3 @@ const bodies = (count: number): Uint8Array[] => Array.from({ length: count }, (_
 const message = (text: string): Uint8Array => new TextEncoder().encode(`tidemark probe: ${text}`)
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((x, i) => x === b[i])
-
-const hex = (bytes: Uint8Array): string => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('')
