@@ -213,13 +213,25 @@ describe('a store', () => {
     const storage = memory()
     const writer = await open(storage)
     const follower = await open(storage, { mode: 'follower' })
+    // The table as it was asked for at first is refused as well as the newest.
     const users = follower.table('users')
+    const short = follower.table('users', { ttlMs: 1000 })
     writer.table('users', { codec: plusOne }).put('a', 41)
     await writer.commit()
     await follower.refresh()
-    await expect(users.get('a')).rejects.toThrow(code('INVALID_ARGUMENT'))
+    for (const table of [users, short]) await expect(table.get('a')).rejects.toThrow(code('INVALID_ARGUMENT'))
     expect(await follower.table('users', { codec: plusOne }).get('a')).toBe(41)
-    await Promise.all([writer.close(), follower.close()])
+    // Nor is anything written with another one, by a writer that comes back.
+    const first = await open(storage, { name: 't' })
+    const json = first.table('users')
+    const second = await open(storage, { name: 't' })
+    second.table('users', { codec: plusOne }).put('a', 41)
+    await second.commit()
+    await first.reopen()
+    expect(() => json.put('b', 1)).toThrow(code('INVALID_ARGUMENT'))
+    first.table('users', { codec: plusOne }).put('b', 1)
+    await first.commit()
+    await Promise.all([writer.close(), follower.close(), first.close(), second.close()])
   })
 
   test('that an aborted opening would have taken over stays with its owner', async () => {

@@ -1,7 +1,8 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { openStore, type Codec, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { faulty } from 'tidemark/testing'
+import { SegmentCache } from '../src/segment/cache.js'
 import { sizeOfChange } from '../src/store/size.js'
 import { engineOf } from '../src/store/store.js'
 import { adapters, collect } from './support/storages.js'
@@ -74,6 +75,37 @@ test('changes that came back from a failed commit count again', async () => {
   isFull = false
   await store.commit()
   store.put('b', 'x'.repeat(9000))
+  await store.close()
+})
+
+test('range deletes count too, and those that shrink the buffer always go through', async () => {
+  const store = await open(memory(), { maxUncommittedBytes: 10_000 })
+  let taken = 0
+  expect(() => {
+    // Apart from each other, so that each is one of its own.
+    for (; ; taken += 2) store.deleteRange({ gte: taken, lt: taken + 1 })
+  }).toThrow(code('QUOTA'))
+  expect(taken).toBeLessThan(400)
+  store.deleteRange({ gte: 0 })
+  for (let i = 0; i < 50; i++) store.put(i, i)
+  store.clear()
+  store.put('x', 'y'.repeat(9000))
+  store.deleteRange({ prefix: 'x' })
+  await store.commit()
+  await store.close()
+})
+
+test('what is queued or in flight counts until it is committed', async () => {
+  const store = await open(memory(), { maxUncommittedBytes: 10_000 })
+  store.put('a', 'x'.repeat(6000))
+  const first = store.commit()
+  expect(() => store.put('b', 'x'.repeat(6000))).toThrow(code('QUOTA'))
+  const small = store.transaction((tx) => tx.put('c', 'x'.repeat(6000)))
+  await expect(small).rejects.toThrow(code('QUOTA'))
+  await first
+  store.put('b', 'x'.repeat(6000))
+  await store.commit()
+  expect(await collect(store.keys())).toEqual(['a', 'b'])
   await store.close()
 })
 
@@ -281,6 +313,31 @@ describe.each(adapters)('a resident store on %s', (_, make) => {
     await expectResident(again)
     await again.close()
   })
+})
+
+test('a resident store lets go of what was uploaded and never listed, however often commits fail', async () => {
+  const isHeld = vi.spyOn(SegmentCache.prototype, 'adopt')
+  const dropped = vi.spyOn(SegmentCache.prototype, 'drop')
+  try {
+    let isFull = false
+    const storage = faulty(memory(), ({ method }) => (isFull && method === 'append' ? 'quota' : undefined))
+    const store = await open(storage, { ...TINY, resident: true })
+    for (let i = 0; i < 10; i++) {
+      store.put(i, 'x'.repeat(500))
+      isFull = i % 2 === 0
+      if (isFull) await expect(store.commit()).rejects.toThrow(code('QUOTA'))
+      else await store.commit()
+    }
+    isFull = false
+    await store.commit()
+    await store.checkpoint()
+    const listed = engineOf(store).state.manifest.runs.flat().length
+    expect(isHeld.mock.calls.length - dropped.mock.calls.length).toBe(listed)
+    for (let i = 0; i < 10; i++) expect(store.getSync(i)).toBe('x'.repeat(500))
+    await store.close()
+  } finally {
+    vi.restoreAllMocks()
+  }
 })
 
 test('resident, freeze and maxUncommittedBytes refuse what they cannot mean', async () => {

@@ -196,6 +196,68 @@ describe.each(adapters)('a transaction on %s', (_, make) => {
     await store.close()
   })
 
+  test('awaited inside another fails typed instead of waiting for ever, and the outer one can end', async () => {
+    const store = await open(make(), { timeoutMs: 100 })
+    await store.transaction(async (tx) => {
+      tx.put('outer', 1)
+      await systemClock.pause()
+      await expect(store.transaction((inner) => inner.put('inner', 1))).rejects.toThrow(code('CONFLICT'))
+    })
+    expect(await collect(store.keys())).toEqual(['outer'])
+    await store.close()
+  })
+
+  test('whose function never ends is left when the signal or close() says so, and takes no more writes', async () => {
+    const store = await open(make())
+    const controller = new AbortController()
+    let late: Transaction | undefined
+    const forever = (tx: Transaction): Promise<never> => {
+      late = tx
+      return new Promise<never>(() => undefined)
+    }
+    const stuck = store.transaction(forever, { signal: controller.signal })
+    const next = store.transaction((tx) => tx.put('next', 1))
+    await systemClock.pause()
+    controller.abort()
+    await expect(stuck).rejects.toThrow(code('ABORTED'))
+    expect(() => late!.put('late', 1)).toThrow(code('CLOSED'))
+    await next
+    expect(await collect(store.keys())).toEqual(['next'])
+    const open1 = expect(store.transaction(forever)).rejects.toThrow(code('CLOSED'))
+    const open2 = expect(store.transaction((tx) => tx.put('x', 1))).rejects.toThrow(code('CLOSED'))
+    await systemClock.pause()
+    await store.close()
+    await Promise.all([open1, open2])
+  })
+
+  test('with offsets is not run again when other offsets were committed meanwhile: CONFLICT', async () => {
+    const store = await open(make())
+    let runs = 0
+    const late = store.transaction(
+      async (tx) => {
+        runs++
+        tx.put('n', 1)
+        await store.commit({ offsets: { clicks: 5 } })
+      },
+      { offsets: { clicks: 9 } },
+    )
+    await expect(late).rejects.toThrow(code('CONFLICT'))
+    expect(runs).toBe(1)
+    expect(store.offsets).toEqual({ clicks: 5 })
+    // Without offsets it only has to be run again; so has one beside which only keys were committed.
+    let other: Promise<unknown> | undefined
+    await store.transaction(
+      async (tx) => {
+        tx.put('n', 2)
+        store.put('m', 2)
+        await (other ??= store.commit())
+      },
+      { offsets: { clicks: 10 } },
+    )
+    expect(store.offsets).toEqual({ clicks: 10 })
+    await store.close()
+  })
+
   test('refuses odd arguments, followers and closed stores', async () => {
     const storage = make()
     const store = await open(storage)

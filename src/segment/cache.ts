@@ -118,13 +118,15 @@ export class SegmentCache implements SegmentParts {
     const filterAt = place.length - ENVELOPE_TAIL - place.filterLength
     const at = filterAt - place.indexLength
     const index = decodeIndex(bytes.slice(at, filterAt), at, what)
-    for (const [number, { offset, length, rawLength }] of index.blocks.entries()) {
+    const bits = checked(bytes.slice(filterAt, filterAt + place.filterLength), what)
+    const blocks: Block[] = []
+    for (const { offset, length, rawLength } of index.blocks) {
       // Copied, so that a small part does not hold all of the segment in memory.
-      const block = Block.unpack(bytes.slice(offset, offset + length), rawLength, what)
-      this.#held.set(`${place.name}#${number}`, block)
+      blocks.push(Block.unpack(bytes.slice(offset, offset + length), rawLength, what))
       await pace()
     }
-    const bits = checked(bytes.slice(filterAt, filterAt + place.filterLength), what)
+    // All of it or nothing: what stood here in part could not be found again to be dropped.
+    for (const [number, block] of blocks.entries()) this.#held.set(`${place.name}#${number}`, block)
     this.#held.set(`${place.name}#index`, index)
     this.#held.set(`${place.name}#filter`, bits)
   }

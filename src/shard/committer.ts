@@ -6,7 +6,7 @@
 import { TidemarkError, isTidemarkError } from '../errors.js'
 import { resolveAppend } from '../log/append.js'
 import { mergeOffsets, type OffsetMap } from '../log/offsets.js'
-import type { CodedRuns } from '../manifest/manifest.js'
+import type { CodedRuns, SegmentRef } from '../manifest/manifest.js'
 import { buildEntry, setExpiry, type BuiltEntry } from './build.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
 import { Layer } from './layer.js'
@@ -60,8 +60,9 @@ export class Committer {
   /** Why nothing more is appended. */
   #ended: TidemarkError | undefined
   #inFlight: readonly Waiting[] = []
+  /** Segments that were written for what is in flight. */
+  #uploaded: readonly SegmentRef[] = []
   #running: Promise<void> | undefined
-  /** Committed offsets with all that is queued laid over them. */
   #offsets: OffsetMap
 
   constructor(ctx: ShardContext, log: LogContext, upkeep: Upkeep, host: CommitterHost) {
@@ -78,6 +79,16 @@ export class Committer {
       .flatMap(({ request }) => (request && !request.layer.empty ? [request.layer] : []))
       .reverse()
     return this.#layers
+  }
+
+  /** Memory of the changes on their way, about. */
+  get bytes(): number {
+    return this.layers.reduce((sum, { size }) => sum + size, 0)
+  }
+
+  /** Committed offsets with all that is on its way laid over them; the same map as long as nothing has changed them. */
+  get offsets(): OffsetMap {
+    return this.#offsets
   }
 
   /** Throws, and takes nothing, when the offsets go back; from then on the committer owns the layer. */
@@ -168,6 +179,7 @@ export class Committer {
   /** Changes that alone would call for a fold go into segments at once, and a later one lists them as they are. */
   async #upload(layer: Layer, time: number): Promise<CodedRuns> {
     const run = await writeLayers(this.#ctx, this.#log, [layer], false, time, this.#upkeep.signal)
+    this.#uploaded = run
     return { codecs: layerCodecs(layer), runs: run.length > 0 ? [run] : [] }
   }
 
@@ -185,9 +197,8 @@ export class Committer {
       noteTime(this.#ctx, this.#log, resolution.time)
       this.#host.advance(built)
       const version = built.entry.carried!.version
-      const uploaded = built.references?.runs.flat() ?? []
-      const bytes = uploaded.reduce((sum, segment) => sum + segment.length, built.bytes.length)
-      this.#settle({ version, bytes, requests: requests + uploaded.length })
+      const bytes = this.#uploaded.reduce((sum, segment) => sum + segment.length, built.bytes.length)
+      this.#settle({ version, bytes, requests: requests + this.#uploaded.length })
     } else if (resolution.outcome === 'lost') {
       throw new TidemarkError(
         'FENCED',
@@ -205,6 +216,7 @@ export class Committer {
   #settle(result: CommitResult): void {
     const done = this.#inFlight
     this.#inFlight = []
+    this.#uploaded = []
     this.#layers = undefined
     for (const { resolve } of done) resolve(result)
   }
@@ -214,6 +226,8 @@ export class Committer {
     const failed = [...this.#inFlight, ...this.#queue]
     // What may have been written must not be offered for writing again.
     const unwritten = sent && unknown ? this.#queue : failed
+    this.#ctx.resident?.release(this.#uploaded)
+    this.#uploaded = []
     this.#inFlight = []
     this.#queue = []
     this.#layers = undefined

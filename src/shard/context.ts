@@ -23,6 +23,8 @@ export interface ShardContext {
   readonly resident?: Resident | undefined
   /** Something that the program should know and that fails no call. */
   readonly warn: (message: string, cause?: unknown) => void
+  /** The state is another one. */
+  readonly moved: () => void
   readonly emit: (event: 'fenced' | 'checkpoint' | 'version', detail: Readonly<Record<string, unknown>>) => void
 }
 
@@ -31,6 +33,8 @@ export interface Resident {
   prepare(state: ShardState): Promise<void>
   /** Takes over a segment that this handle has written. */
   adopt(segment: SegmentRef, bytes: Uint8Array): Promise<void>
+  /** Lets go of segments that were adopted for a state that will not come. */
+  release(segments: Iterable<SegmentRef>): void
 }
 
 /** Running totals for `metrics()`. */

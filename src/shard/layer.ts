@@ -83,7 +83,7 @@ const DELETED = Cell.tombstone()
 
 export class Layer {
   readonly slots = new Map<string, SlotChanges>()
-  /** The sum of the sizes of its cells. */
+  /** The sum of the sizes of its cells and range deletes. */
   size = 0
 
   get empty(): boolean {
@@ -115,13 +115,19 @@ export class Layer {
 
   deleteRange(slot: Slot, codec: string, range: KeyRange): void {
     const changes = this.#open(slot, codec)
-    for (const [key, cell] of changes.points) {
-      if (!isCovered([range], prefixed(slot.prefix, mapKeyBytes(key)))) continue
-      changes.points.delete(key)
-      this.size -= cell.size
-    }
+    this.size += this.growthOfRange(slot, range)
+    for (const key of coveredPoints(changes, range)) changes.points.delete(key)
     changes.ranges = withRange(changes.ranges, range)
     changes.sorted = undefined
+  }
+
+  /** By how much the size grows when the range is deleted; what it covers goes. */
+  growthOfRange(slot: Slot, range: KeyRange): number {
+    const changes = this.slots.get(slot.id)
+    if (changes === undefined) return sizeOfRange(range)
+    let growth = sizeOfRanges(withRange(changes.ranges, range)) - sizeOfRanges(changes.ranges)
+    for (const key of coveredPoints(changes, range)) growth -= changes.points.get(key)!.size
+    return growth
   }
 
   #open(slot: Slot, codec: string): SlotChanges {
@@ -168,6 +174,22 @@ export class Layer {
       for (const [key, cell] of points) this.set(slot, codec, key, cell)
     }
   }
+}
+
+/** What a range delete takes in memory beside its bounds. */
+const RANGE = 64
+
+/** About how much memory a range delete takes. */
+export function sizeOfRange({ lower, upper }: KeyRange): number {
+  return RANGE + lower.length + upper.length
+}
+
+function sizeOfRanges(ranges: readonly KeyRange[]): number {
+  return ranges.reduce((sum, range) => sum + sizeOfRange(range), 0)
+}
+
+function coveredPoints({ slot, points }: SlotChanges, range: KeyRange): MapKey[] {
+  return [...points.keys()].filter((key) => isWithin(prefixed(slot.prefix, mapKeyBytes(key)), range))
 }
 
 function isWithin(key: Uint8Array, { lower, upper }: KeyRange): boolean {

@@ -237,6 +237,7 @@ async function createShard(ctx: ShardContext, anchor: Anchor, config: StoreConfi
   await probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed)
   const log = openLog(ctx, anchor, ctx.clock.random(ID_BYTES))
   const nothing: ShardState = {
+    logId: log.logId,
     head: 0,
     headHash: undefined,
     carried: emptyCarried('exclusive'),

@@ -116,6 +116,7 @@ async function anchorFromHeaders(
  */
 export async function readLog(ctx: ShardContext, log: LogContext, hint: AnchorValue): Promise<ShardState> {
   return readOn(ctx, log, {
+    logId: log.logId,
     head: hint.covers,
     headHash: undefined,
     carried: emptyCarried('exclusive'),

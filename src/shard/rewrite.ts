@@ -8,7 +8,7 @@ import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../segment/curso
 import { MergeCursor, unionRanges } from '../segment/merge.js'
 import type { KeyedRecord, KeyRange } from '../segment/record.js'
 import { WholeSegments } from '../segment/whole.js'
-import { writeSegments } from '../segment/writer.js'
+import { writeSegments, type BuiltSegment } from '../segment/writer.js'
 import { compareBytes } from '../bytes/compare.js'
 import type { LogContext, ShardContext } from './context.js'
 import type { Layer } from './layer.js'
@@ -43,13 +43,18 @@ export async function foldTail(
     if (run.length > 0) runs.push(run)
     layers = []
   }
-  for (const { layer, references } of state.tail) {
-    if (layer) layers.push(layer)
-    if (references === undefined) continue
+  try {
+    for (const { layer, references } of state.tail) {
+      if (layer) layers.push(layer)
+      if (references === undefined) continue
+      await write()
+      runs.push(...references.runs)
+    }
     await write()
-    runs.push(...references.runs)
+  } catch (error) {
+    ctx.resident?.release(runs.flat())
+    throw error
   }
-  await write()
   const codecs = new Map(state.tail.flatMap((entry) => [...tailCodecs(entry)]))
   return { kind: 'fold', from: state.manifest.covers, covers: state.head, runs, codecs }
 }
@@ -111,21 +116,21 @@ async function writeRun(
       blocks = 0
     })
   }
-  await writeSegments(
-    records,
-    ranges,
-    ctx.segments,
-    async (built) => {
-      throwIfAborted(signal)
-      const id = ctx.clock.random(ID_BYTES)
-      await ctx.storage.blobs.put(segmentName(log.path, id), built.bytes, { signal })
-      ctx.counters.segmentsWritten++
-      const segment = refOf(built, log.path, id)
-      await ctx.resident?.adopt(segment, built.bytes)
-      run.push(segment)
-    },
-    pace,
-  )
+  const upload = async (built: BuiltSegment): Promise<void> => {
+    throwIfAborted(signal)
+    const id = ctx.clock.random(ID_BYTES)
+    await ctx.storage.blobs.put(segmentName(log.path, id), built.bytes, { signal })
+    ctx.counters.segmentsWritten++
+    const segment = refOf(built, log.path, id)
+    await ctx.resident?.adopt(segment, built.bytes)
+    run.push(segment)
+  }
+  try {
+    await writeSegments(records, ranges, ctx.segments, upload, pace)
+  } catch (error) {
+    ctx.resident?.release(run)
+    throw error
+  }
   return run
 }
 

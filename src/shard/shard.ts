@@ -5,6 +5,7 @@
 import { equalBytes } from '../bytes/compare.js'
 import { TidemarkError } from '../errors.js'
 import { readAnchor } from '../log/anchor.js'
+import type { OffsetMap } from '../log/offsets.js'
 import type { BuiltEntry } from './build.js'
 import { Committer, type CommitRequest, type CommitResult } from './committer.js'
 import type { LogContext, ShardContext } from './context.js'
@@ -73,6 +74,16 @@ export class Shard {
     return this.#log
   }
 
+  /** Memory of the changes on their way, about. */
+  get waitingBytes(): number {
+    return this.#committer?.bytes ?? 0
+  }
+
+  /** With all that is on its way; the same map as long as nothing has changed them. */
+  get offsets(): OffsetMap {
+    return this.#committer?.offsets ?? this.#state.carried.offsets
+  }
+
   /** What stands over the committed runs, the caller's own layers first. */
   view(uncommitted: readonly Layer[]): View {
     const layers = [...uncommitted.filter((layer) => !layer.empty), ...(this.#committer?.layers ?? [])]
@@ -120,9 +131,11 @@ export class Shard {
     if (built.manifest) {
       this.#upkeep!.carried(before.manifest, built.manifest, built.carries)
       this.#raise()
-      this.#ctx.emit('checkpoint', { version: this.#state.carried.version, covers: built.manifest.covers })
     }
-    if (built.entry.kind === 'commit') this.#ctx.emit('version', { version: built.entry.n })
+    this.#ctx.moved()
+    const { version } = this.#state.carried
+    if (built.manifest) this.#ctx.emit('checkpoint', { version, covers: built.manifest.covers })
+    if (version !== before.carried.version) this.#ctx.emit('version', { version })
     this.#upkeep!.consider()
   }
 
@@ -163,7 +176,9 @@ export class Shard {
     }
     if (value.trim >= state.head) throw overtaken(this.#ctx)
     await this.#ctx.resident?.prepare(state)
+    if (state === before) return
     this.#state = state
+    this.#ctx.moved()
     if (state.carried.version !== before.carried.version) this.#ctx.emit('version', { version: state.carried.version })
   }
 

@@ -15,6 +15,8 @@ import { layerOfDelta, type Layer } from './layer.js'
 
 export interface TailEntry {
   readonly n: number
+  /** Of its header. */
+  readonly time: number
   /** What it changed, in memory … */
   readonly layer: Layer | undefined
   /** … or in segments. */
@@ -24,6 +26,8 @@ export interface TailEntry {
 }
 
 export interface ShardState {
+  /** Of the log that it came from: a store that was destroyed and made anew has another. */
+  readonly logId: Uint8Array
   /** The newest entry. */
   readonly head: number
   /** Its content hash; `undefined` while recovery has not read an entry yet. */
@@ -64,9 +68,9 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const carried = entry.carried ?? { ...state.carried, mode: entry.mode }
   const manifest = applied.manifest ?? state.manifest
   const kept = applied.manifest ? state.tail.filter(({ n }) => n > applied.manifest!.covers) : state.tail
-  const tail = [...kept, { n: entry.n, layer, references, bytes: entry.delta?.length ?? 0 }]
+  const tail = [...kept, { n: entry.n, time: carried.time, layer, references, bytes: entry.delta?.length ?? 0 }]
   const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
-  return { head: entry.n, headHash: hash, carried, manifest, tail, resetAt }
+  return { logId: state.logId, head: entry.n, headHash: hash, carried, manifest, tail, resetAt }
 }
 
 export function tailBytes(state: ShardState): number {

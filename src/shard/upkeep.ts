@@ -73,7 +73,7 @@ export class Upkeep {
     while (this.#state().manifest.covers < wanted) {
       if (this.#fold && this.#fold.covers >= wanted) return
       if (this.#folding === undefined) {
-        this.#fold = undefined
+        this.#dropFold()
         this.#startFold()
       }
       this.#lastError = undefined
@@ -90,7 +90,8 @@ export class Upkeep {
     this.#folding = foldTail(this.#ctx, this.#log, state, this.#stop.signal)
       .then((edit) => {
         // Another one may have been carried since this one began.
-        if (edit.from === this.#state().manifest.covers) this.#fold = edit
+        this.#fold = edit
+        if (edit.from !== this.#state().manifest.covers) this.#dropFold()
       })
       .catch((error: unknown) => {
         this.#lastError = error
@@ -99,6 +100,11 @@ export class Upkeep {
       .finally(() => {
         this.#folding = undefined
       })
+  }
+
+  #dropFold(): void {
+    if (this.#fold) this.#ctx.resident?.release(this.#fold.runs.flat())
+    this.#fold = undefined
   }
 
   #startMerge(): void {
@@ -125,9 +131,13 @@ export class Upkeep {
   carried(before: Manifest, after: Manifest, edits: readonly Edit[]): void {
     for (const { kind } of edits) this.#ctx.counters[kind === 'fold' ? 'folds' : 'compactions']++
     // An edit that is carried is done with; one that no longer fits would wait for ever, its blobs are left to collection.
-    if (this.#fold && this.#fold.from !== after.covers) this.#fold = undefined
-    if (this.#merge && (edits.includes(this.#merge) || applyEdit(after, this.#merge) === undefined))
+    if (this.#fold && edits.includes(this.#fold)) this.#fold = undefined
+    else if (this.#fold?.from !== after.covers) this.#dropFold()
+    if (this.#merge && edits.includes(this.#merge)) this.#merge = undefined
+    else if (this.#merge && applyEdit(after, this.#merge) === undefined) {
+      this.#ctx.resident?.release(this.#merge.output)
       this.#merge = undefined
+    }
     const old = new Set(liveSegments(before).map((s) => s.name))
     this.#ctx.counters.segmentsReused += liveSegments(after).filter((s) => old.has(s.name)).length
   }

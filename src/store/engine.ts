@@ -7,18 +7,20 @@ import { Layer } from '../shard/layer.js'
 import type { View } from '../shard/reads.js'
 import { Shard, type ShardRequest } from '../shard/shard.js'
 import { tableBytes } from '../shard/slot.js'
-import { recordedCodec, type ShardState } from '../shard/state.js'
+import type { ShardState } from '../shard/state.js'
 import { deadlines } from '../storage/deadlines.js'
 import { metered, type Usage } from '../storage/metered.js'
 import { parseCommit, type CommitOptions, type CommitParts } from './commit.js'
 import { Events } from './events.js'
+import { follow } from './follow.js'
 import { readVersions, type VersionInfo, type VersionsOptions } from './history.js'
 import { checkIdentity } from './identity.js'
 import { collectMetrics, Latencies, newCounters, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
 import { Residency } from './resident.js'
 import { encodeLayer } from './table.js'
-import { checkTableOptions, TableSpec, type AnyTableOptions } from './table-spec.js'
+import { Specs } from './specs.js'
+import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
 import { Transactions } from './transaction.js'
 import { Watches } from './watch.js'
@@ -29,7 +31,7 @@ export class Engine implements TablesHost {
   readonly #ctx: ShardContext
   readonly #usage: () => Usage
   readonly #latencies = new Latencies()
-  readonly #specs = new Map<string, TableSpec>()
+  readonly #specs: Specs
   readonly #resident: Residency | undefined
   /** Layers of transactions: what fails of them is dropped. */
   readonly #own = new WeakSet<Layer>()
@@ -52,6 +54,7 @@ export class Engine implements TablesHost {
   private constructor(options: ResolvedOptions) {
     this.options = options
     const { clock } = options
+    this.#specs = new Specs(options.freeze)
     this.events = new Events((message, cause) => this.#log(message, cause))
     const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
     this.#usage = () => storage.usage()
@@ -73,10 +76,8 @@ export class Engine implements TablesHost {
       graceMs: options.graceMs,
       counters: newCounters(),
       warn: (message, cause) => this.report(message, cause),
-      emit: (event, detail) => {
-        if (event !== 'fenced') this.#moved()
-        this.events.emit(event, detail as never)
-      },
+      moved: () => this.#moved(),
+      emit: (event, detail) => this.events.emit(event, detail as never),
     }
   }
 
@@ -152,8 +153,8 @@ export class Engine implements TablesHost {
     return this.#generation
   }
 
-  get maxUncommittedBytes(): number {
-    return this.options.maxUncommittedBytes
+  get room(): number {
+    return this.options.maxUncommittedBytes - this.shard.waitingBytes
   }
 
   get partitions(): number {
@@ -198,21 +199,7 @@ export class Engine implements TablesHost {
 
   specFor(name: string, bytes: Uint8Array, options: AnyTableOptions): TableSpec {
     this.assertOpen()
-    const key = String.fromCharCode(...bytes)
-    const known = this.#specs.get(key)
-    const { codec, schema, ttlMs } = checkTableOptions(options)
-    if (known !== undefined && codec === undefined && schema === undefined && ttlMs === undefined) return known
-    const before = known?.options
-    const settled = {
-      codec: codec ?? before?.codec,
-      schema: schema ?? before?.schema,
-      ttlMs: ttlMs ?? before?.ttlMs,
-    }
-    const spec = new TableSpec(name, bytes, settled, this.options.freeze)
-    if (known !== undefined && !known.isRefused) spec.checkRecorded(known.codec.id)
-    spec.checkRecorded(recordedCodec(this.state, bytes))
-    this.#specs.set(key, spec)
-    return spec
+    return this.#specs.open(name, bytes, options, this.state)
   }
 
   async commit(options: CommitOptions): Promise<CommitResult> {
@@ -228,7 +215,7 @@ export class Engine implements TablesHost {
    * into the buffer.
    */
   commitLayer(layer: Layer, parts: CommitParts, keep: boolean): Promise<CommitResult> {
-    encodeLayer(layer, (table) => this.#specs.get(String.fromCharCode(...table))!)
+    encodeLayer(layer, (table) => this.#specs.of(table))
     const started = this.monotonic()
     const committing = this.shard.commit({ layer, ...parts })
     if (!keep) this.#own.add(layer)
@@ -260,11 +247,7 @@ export class Engine implements TablesHost {
   async refresh(): Promise<void> {
     this.assertOpen()
     await this.shard.refresh()
-    this.#recheckCodecs()
-  }
-
-  #recheckCodecs(): void {
-    for (const spec of this.#specs.values()) spec.recheck(recordedCodec(this.state, spec.bytes))
+    this.#specs.recheck(this.state)
   }
 
   reopen(): Promise<void> {
@@ -281,6 +264,7 @@ export class Engine implements TablesHost {
     await this.shard.close()
     this.#dropBuffer('reopen()')
     this.#generation++
+    this.#resident?.releaseAll()
     try {
       await this.#openShard(false, undefined)
     } catch (error) {
@@ -288,7 +272,7 @@ export class Engine implements TablesHost {
       this.#follow()
       throw error
     }
-    this.#recheckCodecs()
+    this.#specs.recheck(this.state)
   }
 
   #dropBuffer(by: string): void {
@@ -301,29 +285,12 @@ export class Engine implements TablesHost {
   #follow(): void {
     const { mode, followMs, clock } = this.options
     if (mode !== 'follower' || followMs === 0) return
-    let stopped = false
-    let cancel = (): void => undefined
-    const next = (): void => {
-      cancel = clock.timer(
-        followMs,
-        () => {
-          this.refresh()
-            .catch(
-              (cause: unknown) =>
-                stopped || this.report(`Following store "${this.options.name}" failed; it goes on.`, cause),
-            )
-            .finally(() => {
-              if (!stopped) next()
-            })
-        },
-        { background: true },
-      )
-    }
-    next()
-    this.#stopFollowing = () => {
-      stopped = true
-      cancel()
-    }
+    this.#stopFollowing = follow(
+      clock,
+      followMs,
+      () => this.refresh(),
+      (cause) => this.report(`Following store "${this.options.name}" failed; it goes on.`, cause),
+    )
   }
 
   versions(options: VersionsOptions): AsyncIterableIterator<VersionInfo> {
@@ -345,6 +312,7 @@ export class Engine implements TablesHost {
     await this.#reopening?.catch(() => undefined)
     this.#stopFollowing()
     this.watches.stop()
+    this.transactions.stop(this.#closedError())
     await this.shard.close()
     this.#dropBuffer('close()')
   }

@@ -37,5 +37,5 @@ export function checkIdentity(
       { retryable: false },
     )
   }
-  new TableSpec('', new Uint8Array(0), table).checkRecorded(recordedCodec(state, new Uint8Array(0)))
+  new TableSpec('', new Uint8Array(0), table, { codec: recordedCodec(state, new Uint8Array(0)) }).assertCodec()
 }

@@ -56,7 +56,7 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
   readonly timeoutMs?: number | undefined
   /** Keeps everything that is committed in memory, whatever `cacheBytes` says: `getSync` always answers. */
   readonly resident?: boolean | undefined
-  /** About how many bytes of changes may be buffered; a put beyond it throws `QUOTA`. Default: 256 MiB. */
+  /** About how many bytes of changes may be buffered or on their way; one beyond it throws `QUOTA`. Default: 256 MiB. */
   readonly maxUncommittedBytes?: number | undefined
   /** Freezes the objects and arrays in values put and read, to find who changes what belongs to the store. */
   readonly freeze?: boolean | undefined

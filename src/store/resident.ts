@@ -59,6 +59,18 @@ export class Residency {
     this.#fresh.add(segment.name)
   }
 
+  /** Segments that were written for a state that will not come: those that no state in use lists are let go. */
+  release(segments: Iterable<SegmentRef>): void {
+    for (const { name } of segments) this.#fresh.delete(name)
+    this.#sweep()
+  }
+
+  /** Nothing is being written any more: what no state in use lists is let go. */
+  releaseAll(): void {
+    this.#fresh.clear()
+    this.#sweep()
+  }
+
   /** The state is in use: lets go of what it does not need. */
   use(state: ShardState): void {
     if (state.manifest === this.#manifest) return

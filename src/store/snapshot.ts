@@ -11,7 +11,7 @@ import { Tables, type TablesHost } from './tables.js'
 
 /** @internal The host of tables that show one state. */
 class SnapshotHost implements TablesHost {
-  readonly maxUncommittedBytes = 0
+  readonly room = 0
   readonly partitions: number
   readonly #engine: Engine
   readonly #time: number

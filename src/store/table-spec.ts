@@ -74,27 +74,35 @@ export const storedBytes: Codec<Uint8Array> = {
 /** The largest encoded value, in bytes. */
 const MAX_VALUE_BYTES = 64 << 20
 
+/** The codec that a table was written with, as far as is known; one object for all who opened the table. */
+export interface RecordedCodec {
+  codec: string | undefined
+}
+
 /** A table with all its options settled. */
 export class TableSpec {
   readonly codec: Codec<unknown>
   readonly #schema: StandardSchema<unknown> | undefined
   readonly ttlMs: number
-  #refused: TidemarkError | undefined
+  readonly #recorded: RecordedCodec
 
   constructor(
     readonly name: string,
     readonly bytes: Uint8Array,
     readonly options: TableOptions<unknown>,
+    recorded: RecordedCodec,
     /** Whether values put and read are frozen. */
     readonly freezes = false,
   ) {
     this.codec = options.codec ?? jsonCodec
     this.#schema = options.schema
+    this.#recorded = recorded
     this.ttlMs = options.ttlMs === undefined ? 0 : checkTtl(options.ttlMs)
   }
 
   /** The value as it is to be stored. */
   checkValue(value: unknown): unknown {
+    this.assertCodec()
     let checked = value
     if (this.#schema !== undefined) {
       let result: ReturnType<StandardSchema<unknown>['~standard']['validate']>
@@ -119,6 +127,7 @@ export class TableSpec {
 
   /** `key` names the value in the error. */
   encode(value: unknown, key: string): Uint8Array {
+    this.assertCodec()
     let bytes: unknown
     try {
       bytes = this.codec.encode(value)
@@ -135,7 +144,7 @@ export class TableSpec {
   }
 
   readonly decode = (bytes: Uint8Array): unknown => {
-    if (this.#refused) throw this.#refused
+    this.assertCodec()
     try {
       const value = this.codec.decode(bytes)
       return this.freezes ? deepFreeze(value) : value
@@ -145,22 +154,9 @@ export class TableSpec {
     }
   }
 
-  /** Looks again after others have written: values of another codec must not be taken for this one's. */
-  recheck(recorded: string | undefined): void {
-    try {
-      this.checkRecorded(recorded)
-      this.#refused = undefined
-    } catch (error) {
-      this.#refused = error as TidemarkError
-    }
-  }
-
-  get isRefused(): boolean {
-    return this.#refused !== undefined
-  }
-
-  /** Refuses a table that was written with another codec. */
-  checkRecorded(recorded: string | undefined): void {
+  /** Refuses a table that was written with another codec, whenever that comes to light. */
+  assertCodec(): void {
+    const recorded = this.#recorded.codec
     if (recorded === undefined || recorded === this.codec.id || this.codec === storedBytes) return
     const table = this.name === '' ? 'The default table' : `Table "${this.name}"`
     throw new TidemarkError(

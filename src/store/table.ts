@@ -2,7 +2,7 @@
 import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
 import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
-import { Cell, LayerRecord, type Layer } from '../shard/layer.js'
+import { Cell, LayerRecord, sizeOfRange, type Layer } from '../shard/layer.js'
 import { makeSlot, type Slot } from '../shard/slot.js'
 import type { Cursor } from '../segment/cursor.js'
 import { lookUp, lookUpLoading, Missing, scan, type View } from '../shard/reads.js'
@@ -31,8 +31,8 @@ export type BatchChange<K, V> =
 /** What a table needs of the store that it belongs to. */
 export interface TableHost {
   readonly partitions: number
-  /** The largest size of the layer that takes changes. */
-  readonly maxUncommittedBytes: number
+  /** How large the layer that takes changes may be: what `maxUncommittedBytes` leaves beside the commits on their way. */
+  readonly room: number
   /** Milliseconds that never step back. */
   monotonic(): number
   /** The time by which live reads judge expiry. */
@@ -98,8 +98,8 @@ export class Table<K extends Key = Key, V = unknown> {
 
   #set(layer: Layer, key: MapKey, cell: Cell): void {
     const slot = this.#slotOf(key)
-    const max = this.#host.maxUncommittedBytes
-    if (layer.size + cell.size > max) checkGrowth(layer, layer.growth(slot, key, cell), max)
+    const { room } = this.#host
+    if (layer.size + cell.size > room) checkGrowth(layer, layer.growth(slot, key, cell), room)
     layer.set(slot, this.#spec.codec.id, key, cell)
   }
 
@@ -118,7 +118,13 @@ export class Table<K extends Key = Key, V = unknown> {
     const layer = this.#host.writable()
     const bounds = keyBounds(range as RangeOptions<Key>)
     if (isEmptyRange(bounds)) return
-    for (const slot of this.#slots) layer.deleteRange(slot, this.#spec.codec.id, slotRange(slot, bounds))
+    const ranges = this.#slots.map((slot) => [slot, slotRange(slot, bounds)] as const)
+    const { room } = this.#host
+    if (ranges.reduce((sum, [, range]) => sum + sizeOfRange(range), layer.size) > room) {
+      const growth = ranges.reduce((sum, [slot, range]) => sum + layer.growthOfRange(slot, range), 0)
+      checkGrowth(layer, growth, room)
+    }
+    for (const [slot, range] of ranges) layer.deleteRange(slot, this.#spec.codec.id, range)
   }
 
   /** Buffers several changes, all or none of them. */
@@ -133,13 +139,13 @@ export class Table<K extends Key = Key, V = unknown> {
       const key = toMapKey(change.key)
       return { key, cell: change.type === 'put' ? this.#cell(key, change.value, change.ttlMs) : tombstone(key) }
     })
-    const max = this.#host.maxUncommittedBytes
-    if (checked.reduce((sum, { cell }) => sum + cell.size, layer.size) > max) {
+    const { room } = this.#host
+    if (checked.reduce((sum, { cell }) => sum + cell.size, layer.size) > room) {
       // Of changes of one key the last one counts.
       const last = new Map(checked.map(({ key, cell }) => [key, cell]))
       let growth = 0
       for (const [key, cell] of last) growth += layer.growth(this.#slotOf(key), key, cell)
-      checkGrowth(layer, growth, max)
+      checkGrowth(layer, growth, room)
     }
     for (const { key, cell } of checked) layer.set(this.#slotOf(key), this.#spec.codec.id, key, cell)
   }
@@ -251,11 +257,11 @@ function tombstone(key: MapKey): Cell {
 }
 
 /** What makes the layer no larger always goes through. */
-function checkGrowth(layer: Layer, growth: number, max: number): void {
-  if (growth <= 0 || layer.size + growth <= max) return
+function checkGrowth(layer: Layer, growth: number, room: number): void {
+  if (growth <= 0 || layer.size + growth <= room) return
   throw new TidemarkError(
     'QUOTA',
-    `About ${layer.size} bytes are uncommitted, and with this change it would be ${layer.size + growth}, more than maxUncommittedBytes (${max}). Nothing is lost: commit() and go on.`,
+    `The change takes about ${growth} bytes; ${layer.size} are buffered, and maxUncommittedBytes leaves ${Math.max(0, room)} beside the commits on their way. Nothing is lost: await commit() and go on.`,
   )
 }
 

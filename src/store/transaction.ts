@@ -7,7 +7,7 @@ import { TidemarkError, aborted, checkFields, invalid, throwIfAborted } from '..
 import type { Offsets } from '../log/offsets.js'
 import { Layer } from '../shard/layer.js'
 import type { View } from '../shard/reads.js'
-import { parseCommit } from './commit.js'
+import { parseCommit, type CommitParts } from './commit.js'
 import type { Engine } from './engine.js'
 import { checkSignal, whole } from './options.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
@@ -23,6 +23,7 @@ export interface TransactionOptions {
 }
 
 const OPTIONS = new Set(['offsets', 'tries', 'signal'])
+const NESTED = 'One inside another would wait for itself; use the `tx` that is there.'
 
 /** The reads and writes of a store inside a transaction. */
 export class Transaction<K extends Key = Key, V = unknown> extends Tables<K, V> {}
@@ -48,8 +49,8 @@ class TransactionHost implements TablesHost {
     return this.#engine.partitions
   }
 
-  get maxUncommittedBytes(): number {
-    return this.#engine.maxUncommittedBytes
+  get room(): number {
+    return this.#engine.room
   }
 
   monotonic(): number {
@@ -95,8 +96,14 @@ export class Transactions {
   readonly #engine: Engine
   /** Settles when the last one in the queue has had its turn. */
   #last: Promise<unknown> = Promise.resolve()
+  /** How many are in the queue, with the one whose turn it is. */
+  #queued = 0
+  /** Since when the function of the one whose turn it is has been running. */
+  #since: number | undefined
   /** The function of one is being called in this very turn of the program. */
   #calling = false
+  /** Ends each wait with an error. */
+  readonly #waits = new Set<(error: unknown) => void>()
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -115,43 +122,61 @@ export class Transactions {
     const tries = whole('tries', options.tries, 16, 1)
     throwIfAborted(signal)
     this.#engine.assertWritable()
-    if (this.#calling) {
-      throw invalid('transaction: one inside another would wait for itself; use the `tx` that is there.')
-    }
+    if (this.#calling) throw invalid(`transaction: ${NESTED}`)
     const turn = this.#last
-    let leave = (): void => undefined
-    const left = new Promise<void>((resolve) => {
-      leave = resolve
-    })
-    this.#last = turn.then(() => left)
+    let left = (): void => undefined
+    this.#last = turn.then(() => new Promise<void>((resolve) => (left = resolve)))
+    const leave = (): void => {
+      // Its place may come up only later.
+      void turn.then(() => left())
+    }
     try {
-      await waitFor(turn, signal)
-      for (let attempt = 1; ; attempt++) {
-        throwIfAborted(signal)
-        this.#engine.assertWritable()
-        const { generation } = this.#engine
-        const host = new TransactionHost(this.#engine, signal)
-        const result = await this.#call(host, new Transaction<K, V>(host, spec), body)
-        throwIfAborted(signal)
-        this.#engine.assertWritable()
-        const { layer } = host
-        if (layer.empty && parts.offsets.size === 0) return result
-        if (generation === this.#engine.generation) {
-          const committing = this.#engine.commitLayer(layer, parts, false)
-          // The next one may begin: it sees this one on its way.
-          leave()
-          await committing
-          return result
-        }
-        if (attempt >= tries) {
-          throw new TidemarkError(
-            'CONFLICT',
-            `The transaction was run ${attempt} times, and each time something else was committed meanwhile.`,
-          )
-        }
-      }
+      if (this.#queued++ > 0) await this.#until(turn, signal, this.#engine.options.timeoutMs)
+      return await this.#attempt(spec, body, parts, tries, signal, leave)
     } finally {
+      this.#queued--
       leave()
+    }
+  }
+
+  async #attempt<K extends Key, V, T>(
+    spec: TableSpec,
+    body: (tx: Transaction<K, V>) => Promise<T> | T,
+    parts: CommitParts,
+    tries: number,
+    signal: AbortSignal | undefined,
+    leave: () => void,
+  ): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      throwIfAborted(signal)
+      this.#engine.assertWritable()
+      const { generation } = this.#engine
+      const { offsets } = this.#engine.shard
+      const host = new TransactionHost(this.#engine, signal)
+      const result = await this.#call(host, new Transaction<K, V>(host, spec), body, signal)
+      throwIfAborted(signal)
+      this.#engine.assertWritable()
+      const { layer } = host
+      if (layer.empty && parts.offsets.size === 0) return result
+      if (parts.offsets.size > 0 && offsets !== this.#engine.shard.offsets) {
+        throw new TidemarkError(
+          'CONFLICT',
+          'Other offsets were committed while the transaction ran; what it has read from its sources may be done already. Look at store.offsets.',
+        )
+      }
+      if (generation === this.#engine.generation) {
+        const committing = this.#engine.commitLayer(layer, parts, false)
+        // The next one may begin: it sees this one on its way.
+        leave()
+        await committing
+        return result
+      }
+      if (attempt >= tries) {
+        throw new TidemarkError(
+          'CONFLICT',
+          `The transaction was run ${attempt} times, and each time something else was committed meanwhile.`,
+        )
+      }
     }
   }
 
@@ -159,7 +184,9 @@ export class Transactions {
     host: TransactionHost,
     tx: Transaction<K, V>,
     body: (tx: Transaction<K, V>) => Promise<T> | T,
+    signal: AbortSignal | undefined,
   ): Promise<T> {
+    this.#since = this.#engine.monotonic()
     try {
       this.#calling = true
       let running: Promise<T> | T
@@ -168,27 +195,44 @@ export class Transactions {
       } finally {
         this.#calling = false
       }
-      return await running
+      return await this.#until(Promise.resolve(running), signal)
     } finally {
+      this.#since = undefined
       host.end()
     }
   }
-}
 
-/** Rejects with `ABORTED` when the signal fires first. */
-async function waitFor(turn: Promise<unknown>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) {
-    await turn
-    return
+  /** Ends what waits, and what runs as long as it is not being committed. */
+  stop(error: TidemarkError): void {
+    for (const end of this.#waits) end(error)
   }
-  let stop = (): void => undefined
-  const abort = new Promise<never>((_, reject) => {
-    stop = () => reject(aborted(signal))
-    signal.addEventListener('abort', stop, { once: true })
-  })
-  try {
-    await Promise.race([turn, abort])
-  } finally {
-    signal.removeEventListener('abort', stop)
+
+  /**
+   * Waits for `promise`, the signal or the end of the store; with `patienceMs` at most until the function whose turn it is
+   * has run for so long: it may be the very one that waits here.
+   */
+  #until<T>(promise: Promise<T>, signal: AbortSignal | undefined, patienceMs?: number): Promise<T> {
+    const { clock } = this.#engine.options
+    let done = (): void => undefined
+    const ended = new Promise<never>((_, reject) => {
+      let cancel = (): void => undefined
+      const abort = (): void => reject(aborted(signal!))
+      const arm = (ms: number): void => {
+        cancel = clock.timer(ms, () => {
+          const left = (this.#since ?? clock.monotonic()) + patienceMs! - clock.monotonic()
+          if (left > 0) arm(left)
+          else reject(new TidemarkError('CONFLICT', `The transaction before this one does not end. ${NESTED}`))
+        })
+      }
+      this.#waits.add(reject)
+      signal?.addEventListener('abort', abort, { once: true })
+      if (patienceMs !== undefined) arm(patienceMs)
+      done = () => {
+        cancel()
+        this.#waits.delete(reject)
+        signal?.removeEventListener('abort', abort)
+      }
+    })
+    return Promise.race([promise, ended]).finally(done)
   }
 }

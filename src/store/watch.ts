@@ -4,6 +4,7 @@
  */
 import { compareBytes, equalBytes } from '../bytes/compare.js'
 import { bytesToMapKey, decodeKey, type Key } from '../bytes/keys.js'
+import type { Clock } from '../clock.js'
 import { checkFields, invalid } from '../errors.js'
 import type { SegmentCache } from '../segment/cache.js'
 import { runRanges } from '../segment/cursor.js'
@@ -37,12 +38,17 @@ export interface WatchHost {
   readonly state: ShardState
   readonly cache: SegmentCache
   spec(name: string, options: object): TableSpec
+  readonly options: { readonly clock: Clock }
   report(message: string, cause: unknown): void
 }
 
 type AnyRecord = Cell | StoredRecord
 /** One version: the states before and after it, and its entry when it is at hand. */
 type Step = { readonly before: ShardState; readonly after: ShardState; readonly entry: TailEntry | undefined }
+
+/** Before a read that failed is tried again. */
+const FIRST_PAUSE_MS = 500
+const LONGEST_PAUSE_MS = 30_000
 
 const OPTIONS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix', 'table'])
 
@@ -89,6 +95,8 @@ class Watch {
   /** Everything up to it has been told. */
   #told: ShardState
   #queue: ShardState[] = []
+  #pause = FIRST_PAUSE_MS
+  #cancel: () => void = () => undefined
   #running = false
   #stopped = false
 
@@ -103,12 +111,14 @@ class Watch {
   }
 
   push(state: ShardState): void {
+    this.#cancel()
     this.#queue.push(state)
     if (!this.#running) void this.#run()
   }
 
   stop(): void {
     this.#stopped = true
+    this.#cancel()
     this.#queue = []
   }
 
@@ -125,14 +135,28 @@ class Watch {
           if (changes.length > 0) await this.#tell(changes)
         }
         this.#told = state
+        this.#pause = FIRST_PAUSE_MS
       } catch (cause) {
         this.#host.report(
-          `What version ${state.carried.version} changed could not be read; a watch tells it with the next version.`,
+          `What version ${state.carried.version} changed could not be read; a watch tries again later.`,
           cause,
         )
+        if (this.#queue.length === 0) this.#again(state)
       }
     }
     this.#running = false
+  }
+
+  /** Reads once more what could not be read, unless a newer state does. */
+  #again(state: ShardState): void {
+    this.#cancel = this.#host.options.clock.timer(
+      this.#pause,
+      () => {
+        if (!this.#stopped && this.#queue.length === 0) this.push(state)
+      },
+      { background: true },
+    )
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS)
   }
 
   async #tell(changes: readonly WatchChange[]): Promise<void> {
@@ -182,15 +206,16 @@ class Watch {
 
 /** The versions from one state to a later one, one by one as long as the later one still has their entries apart. */
 function stepsBetween(from: ShardState, to: ShardState): Step[] {
-  if (from.carried.version === to.carried.version) return []
-  const isWhole = to.manifest.covers <= from.head && (to.resetAt ?? 0) <= from.head
+  const isOther = !equalBytes(from.logId, to.logId)
+  if (from.carried.version === to.carried.version && !isOther) return []
+  const isWhole = !isOther && to.manifest.covers <= from.head && (to.resetAt ?? 0) <= from.head
   if (!isWhole) return [{ before: from, after: to, entry: undefined }]
   const changing = to.tail.filter(({ n, layer, references }) => n > from.head && (layer ?? references))
   const steps: Step[] = []
   let before = from
   for (const [i, entry] of changing.entries()) {
     const { n } = entry
-    const carried = { ...to.carried, version: n }
+    const carried = { ...to.carried, version: n, versionTime: entry.time }
     const isLast = i === changing.length - 1 && n === to.carried.version
     const after = isLast ? to : { ...to, head: n, carried, tail: to.tail.filter((other) => other.n <= n) }
     steps.push({ before, after, entry })
