@@ -19,18 +19,10 @@ import { countInMemory } from './flights/statistics.mjs'
 import { supervise } from './flights/supervisor.mjs'
 
 const DIRECTORY = './.tidemark'
+/** More than there are flights; of kills it is what a list of moments can hold. */
+const MOST = 1_000_000
 
-const { values: options } = parseArgs({
-  options: {
-    again: { type: 'boolean', default: false },
-    flights: { type: 'string', default: '200000' },
-    kills: { type: 'string', default: '5' },
-    every: { type: 'string', default: '500' },
-  },
-})
-const limit = Number(options.flights)
-const kills = Number(options.kills)
-const everyEvents = Number(options.every)
+const { again, limit, kills, everyEvents } = readOptions()
 
 const interrupted = new AbortController()
 process.once('SIGINT', () => interrupted.abort(new Error('interrupted')))
@@ -45,7 +37,7 @@ try {
 }
 
 async function main() {
-  if (options.again) rmSync(DIRECTORY, { recursive: true, force: true })
+  if (again) rmSync(DIRECTORY, { recursive: true, force: true })
   const inputs = readInputs(limit)
   const total = inputs.reduce((sum, { flights }) => sum + flights.length, 0)
   const found = await look(inputs)
@@ -57,7 +49,7 @@ async function main() {
 
   console.log(`Counting ${n(total)} flights: delays per route, per airport, and per hour and distance.`)
   console.log(
-    `The worker commits every ${n(everyEvents)} flights to ${DIRECTORY} and is killed ${kills} times on the way.`,
+    `The worker commits every ${n(everyEvents)} flights to ${DIRECTORY} and is killed ${n(kills)} times on the way.`,
   )
   if (found.counted > 0) console.log(`${n(found.counted)} flights were counted before, up to version ${found.version}.`)
   console.log()
@@ -82,6 +74,42 @@ async function main() {
     for (const place of different.slice(0, 10)) console.log(`  ${place}`)
     process.exitCode = 1
   } else console.log(`Compared with a count that was never killed: all ${n(values)} values are equal.`)
+}
+
+/** Ends the program with one sentence when the command line is wrong, before anything is removed or made. */
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        again: { type: 'boolean', default: false },
+        flights: { type: 'string', default: '200000' },
+        kills: { type: 'string', default: '5' },
+        every: { type: 'string', default: '500' },
+      },
+    })
+    return {
+      again: values.again,
+      limit: wholeNumber('flights', values.flights, 1),
+      kills: wholeNumber('kills', values.kills, 0),
+      everyEvents: wholeNumber('every', values.every, 1),
+    }
+  } catch (error) {
+    // What parseArgs says goes on with advice about positional arguments, which there are none of.
+    const [sentence] = String(/** @type {Error} */ (error).message).split(/\. |\n/)
+    console.error(`demo: ${sentence?.replace(/\.$/, '')}.`)
+    process.exit(1)
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {string} text
+ * @param {number} least
+ */
+function wholeNumber(name, text, least) {
+  const number = Number(text)
+  if (/^\d+$/.test(text) && Number.isSafeInteger(number) && number >= least && number <= MOST) return number
+  throw new Error(`--${name} takes a whole number from ${least} to ${n(MOST)}, not "${text}"`)
 }
 
 /**

@@ -1,3 +1,4 @@
+import { emptyCarried } from '../src/log/entry.js'
 import { deflateSync } from 'fflate'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { openStore, type Storage, type Store } from 'tidemark'
@@ -55,13 +56,13 @@ const good = craftSegment({})
 const stored = (raw: Uint8Array): Uint8Array => concat([Uint8Array.of(0), raw])
 
 function commit(part: Parameters<typeof craftEntry>[0]): Uint8Array {
-  const carried = { mode: 'exclusive', time: 0, version: 2, versionTime: 0, manifestAt: 1, covers: 0, trim: 0 } as const
+  const carried = { ...emptyCarried('exclusive'), version: 2, manifestAt: 1 }
   const parent = contentHash(craftEntry({}))
   const whole = {
     n: 2,
     kind: 'commit',
     manifest: undefined,
-    carried: { ...carried, offsets: new Map() },
+    carried,
     parent,
   } as const
   return craftEntry({ ...whole, ...part })

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -79,5 +79,30 @@ describe('the demo', () => {
     const { code, output } = await demo([...FEWER, '--kills', '0'])
     expect(output).toContain('DIFFERENT')
     expect(code).toBe(1)
+  })
+
+  test.each([
+    [['--flights', 'abc'], '--flights takes a whole number from 1 to 1,000,000, not "abc"'],
+    [['--flights', '0'], '--flights takes a whole number from 1 to 1,000,000, not "0"'],
+    [['--flights=-5'], '--flights takes a whole number from 1 to 1,000,000, not "-5"'],
+    [['--flights', '-5'], "Option '--flights' argument is ambiguous"],
+    [['--flights', '1.5'], '--flights takes a whole number from 1 to 1,000,000, not "1.5"'],
+    [['--flights', '1e3'], '--flights takes a whole number from 1 to 1,000,000, not "1e3"'],
+    [['--flights='], '--flights takes a whole number from 1 to 1,000,000, not ""'],
+    [['--flights'], "Option '--flights <value>' argument missing"],
+    [['--kills=-1'], '--kills takes a whole number from 0 to 1,000,000, not "-1"'],
+    [['--every', '0'], '--every takes a whole number from 1 to 1,000,000, not "0"'],
+    [['--every', '1000001'], '--every takes a whole number from 1 to 1,000,000, not "1000001"'],
+    [
+      ['--kills', '99999999999999999999'],
+      '--kills takes a whole number from 0 to 1,000,000, not "99999999999999999999"',
+    ],
+    [['--again', '--fast'], "Unknown option '--fast'"],
+    [['--again=yes'], "Option '--again' does not take an argument"],
+    [['again'], "Unexpected argument 'again'"],
+  ])('refuses %j in one sentence, and touches nothing', async (args, sentence) => {
+    await mkdir(join(folder, '.tidemark'))
+    expect(await demo([...args])).toEqual({ code: 1, output: `demo: ${sentence}.\n` })
+    expect(await readdir(folder)).toEqual(['.tidemark'])
   })
 })

@@ -36,7 +36,7 @@ describe('the picker', () => {
 
   test('its merges still fit when runs were added meanwhile, and no longer when their inputs are gone', () => {
     const manifest = manifestOf(Array.from({ length: 12 }, () => run(1_000)))
-    const edit: Edit = { kind: 'merge', inputs: pickMerge(manifest)!, output: run(5_000) }
+    const edit: Edit = { kind: 'merge', inputs: pickMerge(manifest)!, output: run(5_000), bottom: false }
     const grown = applyEdit(manifest, { kind: 'fold', from: 0, covers: 9, runs: [run(10)], codecs: new Map() })!
     const merged = applyEdit(grown, edit)!
     expect(merged.runs.at(-1)).toBe(grown.runs.at(-1))
@@ -66,7 +66,7 @@ describe('the picker', () => {
             const length = Math.max(1, Math.floor(sum * (1 - overlap) + Math.min(total, apart) * overlap))
             const output = run(length)
             written += length
-            manifest = applyEdit(manifest, { kind: 'merge', inputs: picked, output })!
+            manifest = applyEdit(manifest, { kind: 'merge', inputs: picked, output, bottom: false })!
           }
           most = Math.max(most, manifest.runs.length)
         }

@@ -1,247 +1,268 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { openStore, systemClock, type Key, type Store, type Table } from 'tidemark'
+import { openStore, systemClock, type Key, type Snapshot, type Store, type Table } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { verify } from 'tidemark/tools'
-import { compareKeys, keys, ModelMap } from './support/arbitraries.js'
+import { Replay, Unclear } from './support/replay.js'
+import { collect } from './support/storages.js'
+import {
+  action,
+  Model,
+  isWithin,
+  show,
+  sorted,
+  tails,
+  type Action,
+  type Bounds,
+  type TransactionPlan,
+  type Where,
+} from './support/store-model.js'
 
 /** Options under which everything small happens often: many folds, segments, blocks, merges, evictions. */
-const TINY = {
-  checkpoint: { entries: 3, bytes: 500 },
-  segmentBytes: 300,
-  blockBytes: 60,
-  cacheBytes: 400,
-  bloomBits: 4,
-}
+const TINY = { segmentBytes: 300, blockBytes: 60, cacheBytes: 400, bloomBits: 4 }
+const TABLES = ['', 't', 'tt']
+const WATCHED: readonly [string, Bounds][] = [
+  ['', {}],
+  ['t', {}],
+  ['', { prefix: ['x'] }],
+]
+const everywhere = (table: string): Where => ({ table, partition: undefined })
 
-const fewKeys = fc.oneof(keys, fc.constantFrom<Key>('a', 'b', 'c', 1, 2, 3, ['x', 1], ['x', 2], ['y']))
-const bounds = fc.record(
-  {
-    gt: fewKeys,
-    gte: fewKeys,
-    lt: fewKeys,
-    lte: fewKeys,
-    prefix: fc.oneof(fc.constantFrom<Key>('', 'a', [], ['x']), fc.string({ maxLength: 1 })),
-  },
-  { requiredKeys: [] },
-)
-const where = fc.record({
-  table: fc.constantFrom('', 't', 'tt'),
-  partition: fc.constantFrom(undefined, undefined, 0, 1, 2),
-})
+/** The common face of a store, a snapshot and a transaction. */
+type Host = Pick<Store, 'partition' | 'table'> & Table
+type Write = Extract<Action, { do: 'put' | 'delete' | 'deleteRange' | 'clear' }>
 
-/** Bounds of the tail: from a fold at every entry to folds that many commits pass by. */
-const tails = fc.constantFrom(1, 3, 8, 20)
+/** One random life of a store, beside a model of what it holds. */
+class Life {
+  readonly #storage = memory()
+  readonly #partitions: number
+  readonly #entries: number
+  readonly #unclear = new Unclear()
+  #now = 1_000
+  #store!: Store
+  #replays: Replay[] = []
+  #snapshots: { snapshot: Snapshot; model: Model }[] = []
+  #committed: Model
+  #current: Model
+  /** What the store has buffered: it stays on top of what transactions commit beneath it. */
+  #buffered: ((model: Model) => void)[] = []
 
-type Bounds = { gt?: Key; gte?: Key; lt?: Key; lte?: Key; prefix?: Key }
-const action = fc.oneof(
-  {
-    weight: 10,
-    arbitrary: fc.record({
-      do: fc.constant('put' as const),
-      at: where,
-      key: fewKeys,
-      value: fc.oneof(fc.string(), fc.integer()),
-      ttlMs: fc.constantFrom(undefined, undefined, undefined, 5, 50),
-    }),
-  },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('delete' as const), at: where, key: fewKeys }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('deleteRange' as const), at: where, bounds }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('clear' as const), at: where }) },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('commit' as const) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('burst' as const), keys: fc.array(fewKeys, { maxLength: 8 }) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('discard' as const) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('tick' as const), ms: fc.integer({ min: 1, max: 30 }) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('checkpoint' as const) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('reopen' as const) }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('get' as const), at: where, key: fewKeys }) },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      do: fc.constant('scan' as const),
-      at: where,
-      bounds,
-      reverse: fc.boolean(),
-      limit: fc.constantFrom(undefined, 0, 1, 3),
-    }),
-  },
-)
-type Action = typeof action extends fc.Arbitrary<infer T> ? T : never
-type Where = { table: string; partition: number | undefined }
-
-const isWithin = (key: Key, b: Bounds): boolean =>
-  (b.gt === undefined || compareKeys(key, b.gt) > 0) &&
-  (b.gte === undefined || compareKeys(key, b.gte) >= 0) &&
-  (b.lt === undefined || compareKeys(key, b.lt) < 0) &&
-  (b.lte === undefined || compareKeys(key, b.lte) <= 0) &&
-  (b.prefix === undefined ||
-    (typeof b.prefix === 'string'
-      ? typeof key === 'string' && key.startsWith(b.prefix)
-      : Array.isArray(key) &&
-        !(key instanceof Uint8Array) &&
-        (b.prefix as Key[]).every((e, i) => i < key.length && compareKeys(e, key[i] as Key) === 0)))
-
-/** A value and the time from which on it is hidden. */
-interface Lives {
-  readonly value: unknown
-  readonly until: number
-}
-
-/** One model map per table and partition; keys without a partition of their own are looked for where the store routes them. */
-class Model {
-  maps = new Map<string, ModelMap<Lives>>()
-
-  map(table: string, partition: number): ModelMap<Lives> {
-    const id = `${table}/${partition}`
-    if (!this.maps.has(id)) this.maps.set(id, new ModelMap())
-    return this.maps.get(id)!
+  constructor(entries: number, partitions: number, route: (key: Key) => number) {
+    this.#entries = entries
+    this.#partitions = partitions
+    this.#committed = new Model(partitions, route)
+    this.#current = this.#committed.clone()
   }
 
-  clone(): Model {
-    const copy = new Model()
-    for (const [id, map] of this.maps) copy.maps.set(id, map.clone())
-    return copy
+  async run(actions: readonly Action[]): Promise<void> {
+    await this.#open()
+    for (const a of actions) await this.#act(a)
+    for (const table of TABLES) await this.#expectList(this.#store, this.#current, this.#now, everywhere(table), {})
+    await this.#close()
+    // Every entry, fold and segment of this life, and the state with and without each fold.
+    const report = await verify({ storage: this.#storage, name: 'model' })
+    expect(report.damages).toEqual([])
+    expect(report.ok).toBe(true)
   }
-}
 
-async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = []
-  for await (const item of items) all.push(item)
-  return all
-}
+  async #open(): Promise<void> {
+    const clock = { ...systemClock, now: () => this.#now, monotonic: () => this.#now }
+    const checkpoint = { entries: this.#entries, bytes: 500 }
+    const place = { storage: this.#storage, name: 'model', partitions: this.#partitions }
+    this.#store = await openStore({ ...place, clock, ...TINY, checkpoint })
+    this.#replays = WATCHED.map(
+      ([table, bounds]) => new Replay(this.#store, table, bounds, this.#committed, this.#unclear),
+    )
+  }
 
-async function run(
-  actions: readonly Action[],
-  entries: number,
-  partitions: number,
-  route: (key: Key) => number,
-): Promise<void> {
-  const storage = memory()
-  let now = 1_000
-  const clock = { ...systemClock, now: () => now, monotonic: () => now }
-  const open = (): Promise<Store> =>
-    openStore({ storage, name: 'model', clock, partitions, ...TINY, checkpoint: { entries, bytes: 500 } })
-  let store = await open()
-  let committed = new Model()
-  let current = new Model()
-  const tableAt = ({ table, partition }: Where): Table => {
-    const at = partition === undefined ? store : store.partition(partition % partitions)
+  async #close(): Promise<void> {
+    for (const replay of this.#replays) await replay.expectEqual(this.#committed)
+    for (const { snapshot, model } of this.#snapshots) {
+      for (const table of TABLES) await this.#expectList(snapshot, model, snapshot.time, everywhere(table), {})
+    }
+    const [first, second] = this.#snapshots
+    await first?.snapshot.close()
+    if (first) await expect(first.snapshot.get(1)).rejects.toMatchObject({ code: 'CLOSED' })
+    await this.#store.close()
+    if (second) await expect(second.snapshot.get(1)).rejects.toMatchObject({ code: 'CLOSED' })
+    this.#snapshots = []
+  }
+
+  #drop(): void {
+    this.#buffered = []
+    this.#current = this.#committed.clone()
+  }
+
+  #commits(model: Model): void {
+    this.#committed = model
+    this.#current = model.clone()
+    for (const write of this.#buffered) write(this.#current)
+  }
+
+  #table(host: Host, { table, partition }: Where): Table {
+    const at = partition === undefined ? host : host.partition(partition % this.#partitions)
     return table === '' ? at : at.table(table)
   }
-  const homes = ({ partition }: Where): number[] =>
-    partition === undefined ? [...Array(partitions).keys()] : [partition % partitions]
-  const home = (at: Where, key: Key): number => (at.partition === undefined ? route(key) : at.partition % partitions)
-  const expected = (at: Where, b: Bounds): [Key, unknown][] =>
-    homes(at)
-      .flatMap((p) => current.map(at.table, p).entries())
-      .filter(([key, { until }]) => isWithin(key, b) && until > now)
-      .map(([key, { value }]): [Key, unknown] => [key, value])
-      .sort(([a], [b]) => compareKeys(a, b))
-  for (const a of actions) {
+
+  /** Writes, and returns the same for a model. */
+  #write(host: Host, a: Write): (model: Model) => void {
+    const table = this.#table(host, a.at)
+    switch (a.do) {
+      case 'put': {
+        table.put(a.key, a.value, { ttlMs: a.ttlMs })
+        const lives = { value: a.value, until: this.#now + (a.ttlMs ?? Infinity) }
+        const strays = this.#current.home(a.at, a.key) !== this.#current.home(everywhere(a.at.table), a.key)
+        if (a.ttlMs !== undefined || strays) this.#unclear.add(a.at.table, a.key)
+        return (model) => model.at(a.at, a.key).set(a.key, lives)
+      }
+      case 'delete':
+        table.delete(a.key)
+        return (model) => model.at(a.at, a.key).delete(a.key)
+      case 'deleteRange':
+        if (Object.values(a.bounds).every((b) => b === undefined)) return () => undefined
+        table.deleteRange(a.bounds)
+        return (model) => model.keep(a.at, (key) => !isWithin(key, a.bounds))
+      case 'clear':
+        table.clear()
+        return (model) => model.keep(a.at, () => false)
+    }
+  }
+
+  async #expectGet(host: Host, model: Model, now: number, at: Where, key: Key): Promise<void> {
+    const value = model.get(at, key, now)
+    const table = this.#table(host, at)
+    expect(await table.get(key)).toEqual(value)
+    expect(await table.has(key)).toBe(value !== undefined)
+    expect(await table.getMany([key, key])).toEqual([value, value])
+  }
+
+  async #expectList(
+    host: Host,
+    model: Model,
+    now: number,
+    at: Where,
+    bounds: Bounds,
+    { reverse = false, limit = Infinity }: { reverse?: boolean; limit?: number | undefined } = {},
+  ): Promise<void> {
+    const all = model.list(at, bounds, now)
+    if (reverse) all.reverse()
+    const options = { ...bounds, reverse, ...(limit < Infinity && { limit }) }
+    const found = await collect(this.#table(host, at).entries(options))
+    expect(found.map(([key]) => show(key))).toEqual(all.slice(0, limit).map(([key]) => show(key)))
+    if (limit === Infinity) expect(sorted(found)).toBe(sorted(all))
+  }
+
+  /** All begun at once; each sees what the ones before it have committed, and nothing of the buffer. */
+  async #transactions(plans: readonly TransactionPlan[]): Promise<void> {
+    let model = this.#committed
+    const ends = plans.map(({ steps, throws }) => {
+      const failure = new Error('thrown by a transaction')
+      const body = async (tx: Host): Promise<void> => {
+        const own = model.clone()
+        for (const step of steps) {
+          if (step.do === 'get') await this.#expectGet(tx, own, this.#now, step.at, step.key)
+          else if (step.do === 'list') await this.#expectList(tx, own, this.#now, step.at, step.bounds)
+          else this.#write(tx, step)(own)
+        }
+        if (throws) throw failure
+        model = own
+      }
+      const end = this.#store.transaction(body)
+      return throws ? expect(end).rejects.toBe(failure) : end
+    })
+    await Promise.all(ends)
+    this.#commits(model)
+  }
+
+  async #act(a: Action): Promise<void> {
+    const store = this.#store
     switch (a.do) {
       case 'put':
-        tableAt(a.at).put(a.key, a.value, { ttlMs: a.ttlMs })
-        current.map(a.at.table, home(a.at, a.key)).set(a.key, { value: a.value, until: now + (a.ttlMs ?? Infinity) })
-        break
-      case 'tick':
-        now += a.ms
-        break
       case 'delete':
-        tableAt(a.at).delete(a.key)
-        current.map(a.at.table, home(a.at, a.key)).delete(a.key)
-        break
       case 'deleteRange':
-        if (Object.values(a.bounds).every((b) => b === undefined)) break
-        tableAt(a.at).deleteRange(a.bounds)
-        for (const p of homes(a.at)) current.map(a.at.table, p).keep((key) => !isWithin(key, a.bounds))
+      case 'clear': {
+        const write = this.#write(store, a)
+        this.#buffered.push(write)
+        write(this.#current)
         break
-      case 'clear':
-        tableAt(a.at).clear()
-        for (const p of homes(a.at)) current.map(a.at.table, p).keep(() => false)
+      }
+      case 'tick':
+        this.#now += a.ms
         break
       case 'commit':
         await store.commit()
-        committed = current.clone()
+        this.#buffered = []
+        this.#committed = this.#current.clone()
         break
       case 'burst': {
         // Commits that are not waited for: each an entry of its own, appended while folds run beside them.
         const commits = a.keys.map((key, i) => {
           store.put(key, i)
-          current.map('', route(key)).set(key, { value: i, until: Infinity })
+          this.#current.at(everywhere(''), key).set(key, { value: i, until: Infinity })
           return store.commit({ label: String(i) })
         })
         const versions = (await Promise.all(commits)).map(({ version }) => version)
         expect(versions).toEqual([...new Set(versions)].sort((x, y) => x - y))
-        if (commits.length > 0) committed = current.clone()
+        if (commits.length === 0) break
+        this.#buffered = []
+        this.#committed = this.#current.clone()
         break
       }
+      case 'transactions':
+        await this.#transactions(a.plans)
+        break
       case 'discard':
         store.discard()
-        current = committed.clone()
+        this.#drop()
         break
       case 'checkpoint':
         await store.checkpoint()
         break
       case 'reopen': {
         const { version } = store
-        await store.close()
-        store = await open()
+        await this.#close()
+        await this.#open()
+        expect(this.#store.version).toBe(version)
+        this.#drop()
+        break
+      }
+      case 'reopen in place': {
+        // Snapshots and watches go on.
+        const { version } = store
+        await store.reopen()
         expect(store.version).toBe(version)
-        current = committed.clone()
+        this.#drop()
         break
       }
-      case 'get': {
-        const found = current.map(a.at.table, home(a.at, a.key)).get(a.key)
-        const value = found && found.until > now ? found.value : undefined
-        expect(await tableAt(a.at).get(a.key)).toEqual(value)
-        expect(await tableAt(a.at).has(a.key)).toBe(value !== undefined)
-        expect(await tableAt(a.at).getMany([a.key, a.key])).toEqual([value, value])
+      case 'snapshot': {
+        const snapshot = await store.snapshot()
+        expect(snapshot.version).toBe(store.version)
+        this.#snapshots.push({ snapshot, model: this.#committed.clone() })
         break
       }
-      case 'scan': {
-        const all = expected(a.at, a.bounds)
-        if (a.reverse) all.reverse()
-        const limit = a.limit ?? Infinity
-        const found = await collect(tableAt(a.at).entries({ ...a.bounds, reverse: a.reverse, limit: a.limit }))
-        // The same key in two partitions comes twice, in no promised order.
-        const sorted = (list: [Key, unknown][]): string =>
-          list
-            .map(([k, v]) => `${show(k)} ${JSON.stringify(v)}`)
-            .sort((x, y) => (x < y ? -1 : 1))
-            .join()
-        expect(found.map(([key]) => show(key))).toEqual(all.slice(0, limit).map(([key]) => show(key)))
-        if (limit === Infinity) expect(sorted(found)).toBe(sorted(all))
+      case 'look back': {
+        const taken = this.#snapshots[a.which % this.#snapshots.length]
+        if (taken === undefined) break
+        const { snapshot, model } = taken
+        await this.#expectList(snapshot, model, snapshot.time, a.at, a.bounds)
+        for (const [key] of model.list(a.at, {}, -Infinity).slice(0, 2)) {
+          await this.#expectGet(snapshot, model, snapshot.time, a.at, key)
+        }
+        break
       }
+      case 'get':
+        await this.#expectGet(store, this.#current, this.#now, a.at, a.key)
+        break
+      case 'scan':
+        await this.#expectList(store, this.#current, this.#now, a.at, a.bounds, a)
     }
   }
-  for (const table of ['', 't', 'tt']) {
-    const at = { table, partition: undefined }
-    const found = await collect(tableAt(at).keys())
-    expect(found.map(show)).toEqual(expected(at, {}).map(([key]) => show(key)))
-  }
-  await store.close()
-  // Every entry, fold and segment of this life, and the state with and without each fold.
-  const report = await verify({ storage, name: 'model' })
-  expect(report.damages).toEqual([])
-  expect(report.ok).toBe(true)
-}
-
-function show(key: Key): string {
-  return typeof key === 'bigint'
-    ? `${key}n`
-    : key instanceof Uint8Array
-      ? `bytes ${[...key].join()}`
-      : Array.isArray(key)
-        ? `[${(key as Key[]).map(show).join('|')}]`
-        : typeof key === 'number'
-          ? `number ${key}`
-          : `'${String(key)}'`
 }
 
 describe('a store', () => {
-  test('reads as a sorted map under random puts, deletes, ranges, expiries, commits, folds, merges and reopenings', async () => {
+  test('reads as a sorted map under random puts, deletes, ranges, expiries, commits, transactions, folds, merges and reopenings, now, in snapshots and by watches', async () => {
     const runs = fc.asyncProperty(fc.array(action, { maxLength: 80, size: 'max' }), tails, (actions, entries) =>
-      run(actions, entries, 1, () => 0),
+      new Life(entries, 1, () => 0).run(actions),
     )
     await fc.assert(runs, { numRuns: 300 })
   })
@@ -249,7 +270,7 @@ describe('a store', () => {
   test('does so with several partitions too, each key where docs/format.md routes it', async () => {
     const { partitionOf } = await import('../src/store/table.js')
     const runs = fc.asyncProperty(fc.array(action, { maxLength: 80, size: 'max' }), tails, (actions, entries) =>
-      run(actions, entries, 3, (key) => partitionOf(key, 3)),
+      new Life(entries, 3, (key) => partitionOf(key, 3)).run(actions),
     )
     await fc.assert(runs, { numRuns: 200 })
   })

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { openStore } from 'tidemark'
 import { destroyStore, listStores, verify } from 'tidemark/tools'
 import { memory } from 'tidemark/memory'
+import { emptyCarried } from '../src/log/entry.js'
 import { contentHash } from '../src/bytes/hash.js'
 import { cuts, worldOver } from 'tidemark/testing'
 import { craft, craftEntry, craftSegment, manifestOf, NAME } from './support/crafted.js'
@@ -68,6 +69,8 @@ test('destroyStore, cut at every storage call in four ways, leaves nothing that 
         await (await open).close()
       } else {
         await expect(open).rejects.toMatchObject({ code: left.size === 0 ? 'NOT_FOUND' : 'CORRUPT' })
+        const listed = left.size === 0 ? [] : [{ name: 'small', shards: [0], incomplete: true }]
+        expect(await listStores(storage)).toEqual(listed)
       }
       if (left.size > 0) await destroyStore({ storage, name: 'small' })
       expect(await objectsOf(storage, 'small')).toEqual(new Map())
@@ -97,10 +100,10 @@ test('verify finds a manifest that says something else than its segment holds', 
 
 test('verify finds a fold that has changed the state', async () => {
   const segment = craftSegment({})
-  const carried = { mode: 'exclusive', time: 0, version: 0, versionTime: 0, manifestAt: 2, covers: 0, trim: 0 } as const
+  const carried = { ...emptyCarried('exclusive'), manifestAt: 2 }
   const parent = contentHash(craftEntry({}))
   const manifest = manifestOf([segment.ref])
-  const fold = craftEntry({ n: 2, kind: 'fold', parent, carried: { ...carried, offsets: new Map() }, manifest })
+  const fold = craftEntry({ n: 2, kind: 'fold', parent, carried, manifest })
   const storage = await craft(memory(), { entries: [craftEntry({}), fold], segment })
   const { damages } = await verify({ storage, name: NAME })
   expect(damages).toMatchObject([

@@ -10,7 +10,7 @@ import type { BlobInfo } from '../../src/storage/contract.js'
 import { errno, isAbsent } from './errors.js'
 import type { FileSystem } from './file-system.js'
 import { LOG_FOLDER, isSegment } from './names.js'
-import type { Root } from './root.js'
+import { syncForReading, type Root } from './root.js'
 
 /** The blobs under `prefix` that come after `after`; `more` says that there are others than the `limit` first. */
 export async function listFiles(
@@ -66,6 +66,8 @@ async function* walk(
   throwIfAborted(signal)
   if (folder === '' && !(await root.has(''))) return
   const entries = (await fs.entries(root.place(folder)).catch(unlessAbsent)) ?? []
+  // What was unlinked by a process that died before it synced is missing here, and must not come back after power loss.
+  await syncForReading(fs, root.place(folder)).catch(unlessAbsent)
   const names: string[] = []
   for (const { name, kind } of entries) {
     if (kind === 'file' && isSegment(name)) names.push(name)

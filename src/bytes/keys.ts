@@ -9,7 +9,7 @@
  *     array    its elements, then 0x00; strings and bytes in it have 00 written as 00 ff and end with 00
  */
 import { corrupt, invalid } from '../errors.js'
-import { afterPrefix } from './compare.js'
+import { afterPrefix, compareBytes } from './compare.js'
 import { FNV_START, fnvStep, keyHash, mix32 } from './hash.js'
 import { ByteReader } from './reader.js'
 import { fromUtf8, isWellFormed, utf8 } from './utf8.js'
@@ -278,6 +278,34 @@ export function mapKeyBytes(key: MapKey): Uint8Array {
   const bytes = new Uint8Array(key.length - 1)
   for (let i = 0; i < bytes.length; i++) bytes[i] = key.charCodeAt(i + 1)
   return bytes
+}
+
+/** As `compareBytes` of the key's bytes and `bytes`; numbers and ASCII strings are not encoded for it. */
+export function compareMapKey(key: MapKey, bytes: Uint8Array): number {
+  if (typeof key === 'number') return compareNumber(key, bytes)
+  if (typeof key === 'bigint' || key.startsWith(ENCODED)) return compareBytes(mapKeyBytes(key), bytes)
+  if (bytes.length === 0) return 1
+  if (bytes[0] !== STRING) return STRING - bytes[0]!
+  const n = Math.min(key.length, bytes.length - 1)
+  for (let i = 0; i < n; i++) {
+    const code = key.charCodeAt(i)
+    // What it stands for takes several bytes.
+    if (code > 0x7f) return compareBytes(encodeKey(key), bytes)
+    const d = code - bytes[i + 1]!
+    if (d !== 0) return d
+  }
+  return key.length - (bytes.length - 1)
+}
+
+function compareNumber(key: number, bytes: Uint8Array): number {
+  if (bytes[0] === NUMBER && bytes.length >= 9) {
+    const flip = bytes[1]! < 0x80 ? 0xff : 0
+    for (let i = 0; i < 8; i++) scratch.setUint8(i, bytes[i + 1]! ^ (i === 0 && flip === 0 ? 0x80 : flip))
+    const value = scratch.getFloat64(0)
+    if (key !== value) return key < value ? -1 : key > value ? 1 : compareBytes(encodeKey(key), bytes)
+    if (value !== 0) return 9 - bytes.length
+  }
+  return compareBytes(encodeKey(key), bytes)
 }
 
 /** The Map key of encoded bytes that come from storage. */

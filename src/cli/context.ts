@@ -1,5 +1,6 @@
 /** What every command is given, and what most of them share: the options that name a store, a table and keys. */
 import { type Command, InvalidArgumentError } from 'commander'
+import type { Clock } from '../clock.js'
 import type { Storage } from '../storage/contract.js'
 import { openStore, type Store } from '../store/store.js'
 import { storedBytes } from '../store/table-spec.js'
@@ -11,8 +12,9 @@ export interface Context {
   /** Says something beside the output, to people and with --json alike. */
   readonly note: (message: string) => void
   readonly open: (where: string) => Promise<Storage> | Storage
-  /** Where a progress bar can be drawn: stderr, when a person sits before it. */
+  /** Where a progress bar can be drawn: stderr, when a person sits before it and not a program. */
   readonly terminal: NodeJS.WritableStream | undefined
+  readonly clock: Clock
 }
 
 /** A command adds itself to the program. */

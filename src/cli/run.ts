@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module'
 import type { Writable } from 'node:stream'
 import { Command, CommanderError } from 'commander'
+import { systemClock, type Clock } from '../clock.js'
 import { isTidemarkError } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { commands } from './commands/index.js'
@@ -17,16 +18,18 @@ export interface World {
   readonly cwd: string
   /** The storage of a `<where>`. Default: the folder of that path. */
   readonly open?: ((where: string) => Storage) | undefined
+  readonly clock?: Clock | undefined
 }
 
 /** Runs one command. Resolves with 0, or with 1 when it failed and stderr says why; it never rejects. */
 export async function run(argv: readonly string[], world: World): Promise<number> {
   const options = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv
   const out = new Output(world.stdout)
-  const report = reporter(world.stderr, options.includes('--json'))
+  const json = options.includes('--json')
+  const report = reporter(world.stderr, json)
   const open = world.open ?? ((where) => storageAt(where, world.cwd))
-  const terminal = world.stderr.isTTY ? world.stderr : undefined
-  const context: Context = { out, note: report.note, open, terminal }
+  const terminal = world.stderr.isTTY && !json ? world.stderr : undefined
+  const context: Context = { out, note: report.note, open, terminal, clock: world.clock ?? systemClock }
   try {
     const failure = await parse(argv, world, context)
     await out.flush()

@@ -21,9 +21,11 @@ export async function storageAt(where: string, cwd: string): Promise<Storage> {
   return nodeFs(folder)
 }
 
-/** The name of the one store in a storage. */
+/** The name of the one store in a storage. What is left of another does not count beside it. */
 export async function onlyStore(storage: Storage, where: string): Promise<string> {
-  const names = (await listStores(storage)).map(({ name }) => name)
+  const stores = await listStores(storage)
+  const whole = stores.filter(({ incomplete }) => !incomplete)
+  const names = (whole.length > 0 ? whole : stores).map(({ name }) => name)
   if (names.length > 1) {
     throw invalid(`There are ${names.length} stores in ${where}: ${names.join(', ')}. Choose one with --store.`)
   }

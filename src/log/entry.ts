@@ -37,6 +37,28 @@ export interface Carried {
   readonly covers: number
   /** Entries up to here are trimmed. */
   readonly trim: number
+  /** The oldest version that is kept, and the newest entry with a collection; 0 as long as nothing was collected. */
+  readonly keeps: number
+  readonly collectedAt: number
+  /** Where this store last met another one; see `SyncPoint`. */
+  readonly sync: SyncPoint | undefined
+}
+
+/** Version `version` of the log `logId`, whose entry had `hash`, was taken over as version `at` of this log. */
+export interface SyncPoint {
+  readonly logId: Uint8Array
+  readonly version: number
+  readonly hash: Uint8Array
+  readonly at: number
+}
+
+/** Where the state of a reset comes from. */
+export interface Origin {
+  /** Path of the log, which may be another store's. */
+  readonly log: string
+  readonly version: number
+  /** The partitions that were put back, ascending; none stands for all. */
+  readonly partitions: readonly number[]
 }
 
 export interface Entry {
@@ -60,12 +82,25 @@ export interface Entry {
   readonly references: Uint8Array | undefined
   /** The complete list of segments (manifest/manifest.ts). */
   readonly manifest: Uint8Array | undefined
+  /** Of a reset. */
+  readonly origin: Origin | undefined
+  /** What is condemned, in an entry that collects (log/collection.ts). */
+  readonly collection: Uint8Array | undefined
 }
 
-// One bit per optional part, in the order in which they follow. The bits after these have their place in the format
-// already (docs/format.md, "Entries") and are refused by name until a release writes them.
-const PARTS = ['parent', 'label', 'meta', 'delta', 'manifest', 'delta by reference'] as const
-const RESERVED_PARTS = ['a reset', 'a collection', 'a sync point']
+// One bit per optional part, in the order in which they follow.
+const PARTS = [
+  'parent',
+  'label',
+  'meta',
+  'delta',
+  'manifest',
+  'delta by reference',
+  'origin',
+  'keeps',
+  'collection',
+  'sync point',
+] as const
 const bit = (part: (typeof PARTS)[number]): number => 1 << PARTS.indexOf(part)
 
 export function encodeEntry(entry: Entry): Uint8Array {
@@ -83,6 +118,10 @@ export function encodeEntry(entry: Entry): Uint8Array {
   if (entry.delta) parts |= bit('delta')
   if (entry.manifest) parts |= bit('manifest')
   if (entry.references) parts |= bit('delta by reference')
+  if (entry.origin) parts |= bit('origin')
+  if (entry.carried && entry.carried.collectedAt > 0) parts |= bit('keeps')
+  if (entry.collection) parts |= bit('collection')
+  if (entry.carried?.sync) parts |= bit('sync point')
   w.varint(parts)
   if (entry.parent) {
     const carried = entry.carried!
@@ -100,6 +139,18 @@ export function encodeEntry(entry: Entry): Uint8Array {
   if (entry.delta) w.bytes(entry.delta)
   if (entry.manifest) w.bytes(entry.manifest)
   if (entry.references) w.bytes(entry.references)
+  if (entry.origin) {
+    w.string(entry.origin.log)
+    w.varint(entry.origin.version)
+    w.varint(entry.origin.partitions.length)
+    for (const partition of entry.origin.partitions) w.varint(partition)
+  }
+  if (entry.carried && entry.carried.collectedAt > 0) {
+    w.varint(entry.carried.keeps)
+    w.varint(entry.carried.collectedAt)
+  }
+  if (entry.collection) w.bytes(entry.collection)
+  if (entry.carried?.sync) writeSyncPoint(w, entry.carried.sync)
   return seal('entry', w.finish())
 }
 
@@ -114,15 +165,15 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
   if (logId && !equalBytes(logId, ownLog)) r.fail('the id of another log')
   const writerId = r.raw(ID_BYTES)
   const write = r.varint()
-  const parts = r.varint()
-  if (parts >= 1 << PARTS.length) {
-    const part = Math.floor(Math.log2(parts))
+  const bits = r.varint()
+  if (bits >= 1 << PARTS.length) {
+    const part = Math.floor(Math.log2(bits))
     throw new TidemarkError(
       'UNSUPPORTED_FORMAT',
-      `${what} holds ${RESERVED_PARTS[part - PARTS.length] ?? `part ${part}`}, which this release does not read. Open it with a newer release of tidemark.`,
+      `${what} holds part ${part}, which this release does not read. Open it with a newer release of tidemark.`,
     )
   }
-  const has = (part: (typeof PARTS)[number]): boolean => (parts & bit(part)) !== 0
+  const has = (part: (typeof PARTS)[number]): boolean => (bits & bit(part)) !== 0
   let parent: Uint8Array | undefined
   let carried: Carried | undefined
   if (has('parent')) {
@@ -136,28 +187,48 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
       covers: r.varint(),
       trim: r.varint(),
       offsets: readOffsets(r),
+      keeps: 0,
+      collectedAt: 0,
+      sync: undefined,
     }
     if (carried.version > n || carried.manifestAt > n || carried.covers >= n || carried.trim >= n) {
       r.fail('a header that names later entries')
     }
-  } else if (kind !== 'fence') r.fail('no parent')
-  const entry: Entry = {
-    n,
-    kind,
-    logId: ownLog,
-    writerId,
-    write,
-    parent,
-    mode,
-    carried,
-    label: has('label') ? r.string() : undefined,
-    meta: has('meta') ? r.string() : undefined,
-    delta: has('delta') ? r.bytes() : undefined,
-    manifest: has('manifest') ? r.bytes() : undefined,
-    references: has('delta by reference') ? r.bytes() : undefined,
+  } else if (kind !== 'fence' && kind !== 'void') r.fail('no parent')
+  const label = has('label') ? r.string() : undefined
+  const meta = has('meta') ? r.string() : undefined
+  const delta = has('delta') ? r.bytes() : undefined
+  const manifest = has('manifest') ? r.bytes() : undefined
+  const references = has('delta by reference') ? r.bytes() : undefined
+  const origin = has('origin') ? readOrigin(r) : undefined
+  if (has('keeps')) {
+    const [keeps, collectedAt] = [r.varint(), r.varint()]
+    if (!carried || keeps > n || collectedAt > n) return r.fail('a collection of later entries')
+    carried = { ...carried, keeps, collectedAt }
+  }
+  const collection = has('collection') ? r.bytes() : undefined
+  if (has('sync point')) {
+    const sync = { logId: r.raw(ID_BYTES), version: r.varint(), hash: r.raw(HASH_BYTES), at: r.varint() }
+    if (!carried || sync.at > n) return r.fail('a sync point of a later entry')
+    carried = { ...carried, sync }
   }
   r.end()
-  return entry
+  const parts = { label, meta, delta, manifest, references, origin, collection }
+  return { n, kind, logId: ownLog, writerId, write, parent, mode, carried, ...parts }
+}
+
+function readOrigin(r: ByteReader): Origin {
+  const log = r.string()
+  const version = r.varint()
+  const partitions = Array.from({ length: r.count(1) }, () => r.varint())
+  return { log, version, partitions }
+}
+
+function writeSyncPoint(w: ByteWriter, { logId, version, hash, at }: SyncPoint): void {
+  w.raw(logId)
+  w.varint(version)
+  w.raw(hash)
+  w.varint(at)
 }
 
 /** Two appends with the same write id are one and the same append, sent twice. */
@@ -167,5 +238,17 @@ export function sameWrite(a: Entry, b: Entry): boolean {
 
 /** What a log without entries carries. */
 export function emptyCarried(mode: WriteMode): Carried {
-  return { mode, time: 0, version: 0, versionTime: 0, offsets: NO_OFFSETS, manifestAt: 0, covers: 0, trim: 0 }
+  return {
+    mode,
+    time: 0,
+    version: 0,
+    versionTime: 0,
+    offsets: NO_OFFSETS,
+    manifestAt: 0,
+    covers: 0,
+    trim: 0,
+    keeps: 0,
+    collectedAt: 0,
+    sync: undefined,
+  }
 }

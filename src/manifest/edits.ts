@@ -20,6 +20,8 @@ export interface MergeEdit {
   readonly inputs: readonly Run[]
   /** Empty when nothing of them was left. */
   readonly output: Run
+  /** Nothing older lay beneath them, and so what they had deleted is forgotten. */
+  readonly bottom: boolean
 }
 
 export type Edit = FoldEdit | MergeEdit
@@ -34,6 +36,8 @@ export function applyEdit(manifest: Manifest, edit: Edit): Manifest | undefined 
   }
   const first = manifest.runs.findIndex((run) => sameRun(run, edit.inputs[0]!))
   if (first < 0 || !edit.inputs.every((input, i) => sameRun(manifest.runs[first + i], input))) return undefined
+  // A reset may have brought something older back.
+  if (edit.bottom && first > 0) return undefined
   const runs = [...manifest.runs]
   runs.splice(first, edit.inputs.length, ...(edit.output.length ? [edit.output] : []))
   return { ...manifest, runs }

@@ -37,6 +37,46 @@ export function segmentName(log: string, id: Uint8Array): string {
   return `${log}/seg/${toHex(id)}`
 }
 
+export function segmentsPrefix(log: string): string {
+  return `${log}/seg/`
+}
+
+export function pinsPrefix(log: string): string {
+  return `${log}/pins/`
+}
+
+export function pinName(log: string, id: Uint8Array): string {
+  return pinsPrefix(log) + toHex(id)
+}
+
+/** The id at the end of the name of a segment or pin; `undefined` when the name is neither. */
+export function idOfBlob(prefix: string, name: string): Uint8Array | undefined {
+  const hex = name.slice(prefix.length)
+  return name.startsWith(prefix) && /^[0-9a-f]{32}$/.test(hex) ? fromHex(hex) : undefined
+}
+
+/** Store, shard and log id of a log's path, which `checkLogPath` has let through. */
+export function storeOfLog(path: string): string {
+  return path.slice(0, path.indexOf('/'))
+}
+
+const GONE = /^[a-z0-9._-]{1,64}\/\d{1,6}\/gone\/([0-9a-f]{32})$/
+
+export function gonePrefix(store: string): string {
+  return `${shardPath(store)}/gone/`
+}
+
+/** An empty blob that stays until all else of a store that is being destroyed is gone: by it what is left is found. */
+export function gonePath(store: string, logId: Uint8Array): string {
+  return gonePrefix(store) + toHex(logId)
+}
+
+/** The id of the log that `name` says is being destroyed; `undefined` for any other name. */
+export function logIdOfGone(name: string): Uint8Array | undefined {
+  const [, hex] = GONE.exec(name) ?? []
+  return hex === undefined ? undefined : fromHex(hex)
+}
+
 /** Log paths in manifests come from storage: one that could lead elsewhere is refused. */
 export function checkLogPath(path: string): string {
   const parts = path.split('/')

@@ -6,7 +6,7 @@ import { compareBytes } from '../bytes/compare.js'
 import type { Block } from './block.js'
 import type { SegmentParts, SegmentPlace } from './cache.js'
 import { blockFor, type SegmentIndex } from './index.js'
-import type { KeyedRecord, KeyRange } from './record.js'
+import { partitionPrefix, type KeyedRecord, type KeyRange } from './record.js'
 
 export interface Cursor {
   /** The record under the cursor; `undefined` before the first `next` and after the last record. */
@@ -47,13 +47,28 @@ export interface BoundedSegment extends SegmentPlace {
   readonly upper: Uint8Array
   /** How many range deletes it has. */
   readonly ranges: number
+  /** Only these partitions of it count, first to last; `undefined`: all. */
+  readonly clip: readonly [number, number] | undefined
+}
+
+/** The part of `bounds` that counts in a segment. */
+function clipped<B extends KeyRange>({ clip }: BoundedSegment, bounds: B): B {
+  if (clip === undefined) return bounds
+  const [lower, upper] = [partitionPrefix(clip[0]), partitionPrefix(clip[1] + 1)]
+  return {
+    ...bounds,
+    lower: compareBytes(bounds.lower, lower) < 0 ? lower : bounds.lower,
+    upper: compareBytes(bounds.upper, upper) > 0 ? upper : bounds.upper,
+  }
 }
 
 /** Walks one run: segments that lie one after another in key order. */
 export class RunCursor implements Cursor {
   readonly #parts: SegmentParts
   readonly #segments: readonly BoundedSegment[]
-  readonly #bounds: Bounds
+  /** Of the segment that it is in. */
+  #bounds: Bounds
+  readonly #all: Bounds
   #segment = -1
   #index: SegmentIndex | undefined
   #blockNumber = 0
@@ -64,6 +79,7 @@ export class RunCursor implements Cursor {
   constructor(parts: SegmentParts, run: readonly BoundedSegment[], bounds: Bounds) {
     this.#parts = parts
     this.#bounds = bounds
+    this.#all = bounds
     const within = run.filter(
       (s) => compareBytes(s.upper, bounds.lower) >= 0 && compareBytes(s.lower, bounds.upper) < 0,
     )
@@ -84,7 +100,6 @@ export class RunCursor implements Cursor {
             return undefined
           }
           this.#index = undefined
-          this.#segment = this.#segments.length
         }
       }
       this.#block = undefined
@@ -105,6 +120,7 @@ export class RunCursor implements Cursor {
       }
       if (++this.#segment >= this.#segments.length) return undefined
       const place = this.#segments[this.#segment]!
+      this.#bounds = clipped(place, this.#all)
       const index = this.#parts.index(place)
       if (index === undefined) {
         return this.#parts.loadIndex(place, false).then((loaded) => {
@@ -151,7 +167,10 @@ export function runRanges(
     (s) => s.ranges > 0 && compareBytes(s.upper, bounds.lower) >= 0 && compareBytes(s.lower, bounds.upper) < 0,
   )
   if (having.length === 0) return []
-  return Promise.all(having.map(async (s) => parts.index(s) ?? (await parts.loadIndex(s, false)))).then((indexes) =>
-    indexes.flatMap((index) => index.ranges),
-  )
+  const load = async (s: BoundedSegment): Promise<readonly KeyRange[]> => {
+    const { ranges } = parts.index(s) ?? (await parts.loadIndex(s, false))
+    if (s.clip === undefined) return ranges
+    return ranges.map((range) => clipped(s, range)).filter(({ lower, upper }) => compareBytes(lower, upper) < 0)
+  }
+  return Promise.all(having.map(load)).then((ranges) => ranges.flat())
 }

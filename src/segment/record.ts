@@ -16,3 +16,8 @@ export interface KeyRange {
   readonly lower: Uint8Array
   readonly upper: Uint8Array
 }
+
+/** Where the keys of a partition begin: its number in two bytes, big-endian. */
+export function partitionPrefix(partition: number): Uint8Array {
+  return Uint8Array.of(partition >>> 8, partition)
+}

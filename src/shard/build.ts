@@ -1,7 +1,16 @@
 /** Builds the next entry: a pure step from a state and a change to bytes, and to what they will make of the state. */
 import { contentHash, HASH_BYTES } from '../bytes/hash.js'
 import { encodeDelta } from '../log/delta.js'
-import { encodeEntry, type Carried, type Entry, type EntryKind, type WriteMode } from '../log/entry.js'
+import { encodeCollection, type Collection } from '../log/collection.js'
+import {
+  encodeEntry,
+  type Carried,
+  type Entry,
+  type EntryKind,
+  type Origin,
+  type SyncPoint,
+  type WriteMode,
+} from '../log/entry.js'
 import type { OffsetMap } from '../log/offsets.js'
 import { applyEdit, type Edit } from '../manifest/edits.js'
 import { encodeManifest, encodeReferences, type CodedRuns, type Manifest } from '../manifest/manifest.js'
@@ -21,6 +30,27 @@ export interface EntryChange {
   readonly meta?: string | undefined
   /** Those that no longer fit are left out. */
   readonly edits?: readonly Edit[]
+  /** Another state in place of the one before; `layer` holds what changed after its manifest. */
+  readonly reset?: Reset | undefined
+  readonly collect?: CollectPlan | undefined
+}
+
+/** What a reset puts in place of the state before it. */
+export interface Reset {
+  readonly manifest: Manifest
+  readonly origin: Origin
+  /** Left out: that of the entry before. */
+  readonly sync?: Omit<SyncPoint, 'at'> | undefined
+}
+
+export interface CollectPlan {
+  /** The oldest version that is kept from now on. */
+  readonly keeps: number
+  readonly trim: number
+  /** What earlier collections condemned and nobody has deleted yet. */
+  readonly pending: Collection
+  /** Ids of the segments that this one condemns. */
+  readonly ids: readonly Uint8Array[]
 }
 
 export interface BuiltEntry extends AppliedEntry {
@@ -34,24 +64,32 @@ export function buildEntry(log: LogContext, state: ShardState, change: EntryChan
   const before = state.carried
   const time = Math.max(before.time, change.time)
   const isVersion = change.kind === 'commit' || change.kind === 'reset'
-  let manifest: Manifest = state.manifest
+  const { reset, collect } = change
+  // What a reset puts in place covers all before it: nothing of that shows through.
+  let manifest: Manifest = reset ? { ...reset.manifest, config: state.manifest.config, covers: n - 1 } : state.manifest
   const carries: Edit[] = []
-  for (const edit of change.edits ?? []) {
+  for (const edit of reset ? [] : (change.edits ?? [])) {
     const edited = applyEdit(manifest, edit)
     if (edited === undefined) continue
     manifest = edited
     carries.push(edit)
   }
+  const isNew = reset !== undefined || carries.length > 0
   const carried: Carried = {
     mode: change.mode ?? before.mode,
     time,
     version: isVersion ? n : before.version,
     versionTime: isVersion ? time : before.versionTime,
     offsets: change.offsets ?? before.offsets,
-    manifestAt: carries.length > 0 ? n : before.manifestAt,
-    covers: manifest.covers,
-    trim: before.trim,
+    // A state that was repaired stands on an older manifest than the one that the log names.
+    manifestAt: isNew ? n : before.manifestAt,
+    covers: isNew ? manifest.covers : before.covers,
+    trim: Math.max(before.trim, collect?.trim ?? 0),
+    keeps: Math.max(before.keeps, collect?.keeps ?? 0),
+    collectedAt: collect ? n : before.collectedAt,
+    sync: reset?.sync ? { ...reset.sync, at: n } : before.sync,
   }
+  const collection = collect && [...collect.pending, { time, trim: carried.trim, ids: collect.ids }]
   const entry: Entry = {
     n,
     kind: change.kind,
@@ -65,7 +103,9 @@ export function buildEntry(log: LogContext, state: ShardState, change: EntryChan
     meta: change.meta,
     delta: change.layer && !change.layer.empty ? encodeDelta(layerToDelta(change.layer)) : undefined,
     references: change.references && encodeReferences(change.references, log.path),
-    manifest: carries.length > 0 ? encodeManifest(manifest, log.path) : undefined,
+    manifest: isNew ? encodeManifest(manifest, log.path) : undefined,
+    origin: reset?.origin,
+    collection: collection && encodeCollection(collection),
   }
   const bytes = encodeEntry(entry)
   return {
@@ -74,7 +114,8 @@ export function buildEntry(log: LogContext, state: ShardState, change: EntryChan
     hash: contentHash(bytes),
     layer: entry.delta && change.layer,
     references: change.references,
-    manifest: carries.length > 0 ? manifest : undefined,
+    manifest: isNew ? manifest : undefined,
+    collection,
     carries,
   }
 }

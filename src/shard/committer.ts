@@ -7,7 +7,7 @@ import { TidemarkError, isTidemarkError } from '../errors.js'
 import { resolveAppend } from '../log/append.js'
 import { mergeOffsets, type OffsetMap } from '../log/offsets.js'
 import type { CodedRuns, SegmentRef } from '../manifest/manifest.js'
-import { buildEntry, setExpiry, type BuiltEntry } from './build.js'
+import { buildEntry, setExpiry, type BuiltEntry, type Reset } from './build.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
 import { Layer } from './layer.js'
 import { recoveryStart } from './open.js'
@@ -31,9 +31,30 @@ export interface CommitResult {
   readonly requests: number
 }
 
+/** Puts another state in place of the present one. */
+export interface ResetRequest {
+  /** The offsets afterwards, given those before. */
+  readonly offsets: (before: OffsetMap) => OffsetMap
+  readonly label: string | undefined
+  readonly meta: string | undefined
+  /** What to put there, given the state at its turn; uploads, if anything, by the way. */
+  readonly build: (state: ShardState, signal: AbortSignal) => Promise<ResetBuild>
+}
+
+export interface ResetBuild {
+  readonly reset: Reset
+  readonly layer: Layer | undefined
+}
+
+export interface ResetResult extends CommitResult {
+  /** The version that undoes it. */
+  readonly undo: number
+}
+
 interface Waiting {
   /** Undefined for a checkpoint: an entry that only carries what is ready. */
   readonly request: CommitRequest | undefined
+  readonly reset: ResetRequest | undefined
   readonly offsets: OffsetMap | undefined
   readonly resolve: (result: CommitResult) => void
   readonly reject: (error: unknown) => void
@@ -95,18 +116,31 @@ export class Committer {
   commit(request: CommitRequest): Promise<CommitResult> {
     const offsets = mergeOffsets(this.#offsets, request.offsets, request.force)
     this.#offsets = offsets
-    return this.#enqueue(request, request.offsets.size > 0 ? offsets : undefined)
+    return this.#enqueue({ request, reset: undefined, offsets: request.offsets.size > 0 ? offsets : undefined })
+  }
+
+  /** Throws, and takes nothing, when the offsets do not fit. */
+  async reset(reset: ResetRequest): Promise<ResetResult> {
+    const offsets = reset.offsets(this.#offsets)
+    this.#offsets = offsets
+    let undo = 0
+    const build: ResetRequest['build'] = (state, signal) => {
+      undo = state.carried.version
+      return reset.build(state, signal)
+    }
+    const result = await this.#enqueue({ request: undefined, reset: { ...reset, build }, offsets })
+    return { ...result, undo }
   }
 
   /** Appends an entry for what is ready to be carried, unless an earlier one carries it. */
   async carry(): Promise<void> {
-    await this.#enqueue(undefined, undefined)
+    await this.#enqueue({ request: undefined, reset: undefined, offsets: undefined })
   }
 
-  #enqueue(request: CommitRequest | undefined, offsets: OffsetMap | undefined): Promise<CommitResult> {
+  #enqueue(waiting: Omit<Waiting, 'resolve' | 'reject'>): Promise<CommitResult> {
     return new Promise((resolve, reject) => {
       this.#layers = undefined
-      this.#queue.push({ request, offsets, resolve, reject })
+      this.#queue.push({ ...waiting, resolve, reject })
       this.#running ??= this.#run()
     })
   }
@@ -149,15 +183,9 @@ export class Committer {
   }
 
   async #build(batch: readonly Waiting[]): Promise<BuiltEntry | undefined> {
-    const { request, offsets } = batch[0]!
-    if (request === undefined) {
-      const built = buildEntry(this.#log, this.#host.state(), {
-        kind: 'fold',
-        time: this.#time(),
-        edits: this.#upkeep.edits,
-      })
-      return built.carries.length > 0 ? built : undefined
-    }
+    const { request, reset, offsets } = batch[0]!
+    if (reset) return this.#buildReset(reset, offsets!)
+    if (request === undefined) return this.#buildUpkeep()
     let { layer } = request
     if (batch.length > 1) {
       layer = new Layer()
@@ -169,7 +197,23 @@ export class Committer {
       layer.bytes > this.#ctx.checkpoint.bytes ? { references: await this.#upload(layer, time) } : { layer }
     const { label, meta } = request
     const { edits } = this.#upkeep
-    return buildEntry(this.#log, this.#host.state(), { kind: 'commit', time, ...changes, offsets, label, meta, edits })
+    const collect = this.#upkeep.collection
+    const change = { time, ...changes, offsets, label, meta, edits, collect }
+    return buildEntry(this.#log, this.#host.state(), { kind: 'commit', ...change })
+  }
+
+  /** An entry for what is ready, if anything still fits. */
+  #buildUpkeep(): BuiltEntry | undefined {
+    const { edits, collection: collect } = this.#upkeep
+    const kind = collect ? 'collect' : 'fold'
+    const built = buildEntry(this.#log, this.#host.state(), { kind, time: this.#time(), edits, collect })
+    return built.carries.length > 0 || collect ? built : undefined
+  }
+
+  async #buildReset({ build, label, meta }: ResetRequest, offsets: OffsetMap): Promise<BuiltEntry> {
+    const { reset, layer } = await build(this.#host.state(), this.#upkeep.signal)
+    const change = { time: this.#time(), layer, offsets, label, meta, reset }
+    return buildEntry(this.#log, this.#host.state(), { kind: 'reset', ...change })
   }
 
   #time(): number {
@@ -226,7 +270,7 @@ export class Committer {
     const failed = [...this.#inFlight, ...this.#queue]
     // What may have been written must not be offered for writing again.
     const unwritten = sent && unknown ? this.#queue : failed
-    this.#ctx.resident?.release(this.#uploaded)
+    this.#ctx.uploads.drop(this.#uploaded)
     this.#uploaded = []
     this.#inFlight = []
     this.#queue = []

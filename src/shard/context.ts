@@ -19,13 +19,21 @@ export interface ShardContext {
   readonly timeoutMs: number
   readonly graceMs: number
   readonly counters: Counters
+  /** Segments that this handle has uploaded and no entry names yet. */
+  readonly uploads: Uploads
   /** Keeps all that is committed in memory; only in resident stores. */
   readonly resident?: Resident | undefined
+  /** States that snapshots of this handle read, and when they last did, by the monotonic clock. */
+  readonly held: Set<{ readonly state: ShardState; readonly usedAt: number }>
+  readonly retain: { readonly versions: number; readonly ageMs: number }
   /** Something that the program should know and that fails no call. */
   readonly warn: (message: string, cause?: unknown) => void
   /** The state is another one. */
   readonly moved: () => void
-  readonly emit: (event: 'fenced' | 'checkpoint' | 'version', detail: Readonly<Record<string, unknown>>) => void
+  readonly emit: (
+    event: 'fenced' | 'checkpoint' | 'version' | 'collected' | 'repaired',
+    detail: Readonly<Record<string, unknown>>,
+  ) => void
 }
 
 export interface Resident {
@@ -34,7 +42,7 @@ export interface Resident {
   /** Takes over a segment that this handle has written. */
   adopt(segment: SegmentRef, bytes: Uint8Array): Promise<void>
   /** Lets go of segments that were adopted for a state that will not come. */
-  release(segments: Iterable<SegmentRef>): void
+  release(segments: Iterable<{ readonly name: string }>): void
 }
 
 /** Running totals for `metrics()`. */
@@ -45,6 +53,48 @@ export interface Counters {
   compactions: number
   segmentsWritten: number
   segmentsReused: number
+  /** Segments and entries that were deleted. */
+  collected: number
+  repaired: number
+}
+
+/** What is uploaded for an entry to come: collection leaves it alone until the entry is there, or will not come. */
+export class Uploads {
+  readonly #names = new Set<string>()
+  readonly #resident: Resident | undefined
+
+  constructor(resident: Resident | undefined) {
+    this.#resident = resident
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name)
+  }
+
+  /** Before the request is sent. */
+  begin(name: string): void {
+    this.#names.add(name)
+  }
+
+  async done(segment: SegmentRef, bytes: Uint8Array): Promise<void> {
+    await this.#resident?.adopt(segment, bytes)
+  }
+
+  /** Those of a handle that began anew: nothing of before will be named. */
+  clear(): void {
+    this.#names.clear()
+  }
+
+  /** An entry names them. */
+  named(segments: Iterable<SegmentRef>): void {
+    for (const { name } of segments) this.#names.delete(name)
+  }
+
+  /** No entry will name them. */
+  drop(segments: Iterable<{ readonly name: string }>): void {
+    for (const { name } of segments) this.#names.delete(name)
+    this.#resident?.release(segments)
+  }
 }
 
 /** The log that a shard lives in, and this handle's name in it. */

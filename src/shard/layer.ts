@@ -4,9 +4,9 @@
  * the buffer; from then on it is never changed, so that every reader may keep it.
  */
 import { compareBytes, countInFront } from '../bytes/compare.js'
-import { bytesToMapKey, mapKeyBytes, type MapKey } from '../bytes/keys.js'
+import { bytesToMapKey, compareMapKey, mapKeyBytes, type MapKey } from '../bytes/keys.js'
 import type { Change, DeltaGroup } from '../log/delta.js'
-import { isCovered, withRange } from '../segment/merge.js'
+import { isCovered, placeRange, unionRanges, type RangePlace } from '../segment/merge.js'
 import type { KeyedRecord, KeyRange } from '../segment/record.js'
 import { makeSlot, prefixed, type Slot } from './slot.js'
 
@@ -74,10 +74,29 @@ export interface SlotChanges {
   readonly codec: string
   readonly points: Map<MapKey, Cell>
   /** With the slot's prefix; sorted and apart. */
-  ranges: readonly KeyRange[]
-  /** The records in key order, until the next change. */
+  ranges: KeyRange[]
+  /** Readers keep the array of ranges: the next change makes another one. */
+  isShared: boolean
+  /** The records in key order, until a key is set. */
   sorted: readonly LayerRecord[] | undefined
+  /** How often all points were looked through since then. */
+  looks: number
 }
+
+/** What a range delete would change. */
+export interface RangePlan {
+  readonly slot: Slot
+  readonly range: KeyRange
+  /** By how much the layer's size grows; what the range covers goes. */
+  readonly growth: number
+  readonly place: RangePlace
+  readonly covered: readonly MapKey[]
+  /** The records that are left in order, where they are known. */
+  readonly sorted: readonly LayerRecord[] | undefined
+}
+
+/** Looks through all points after which sorting them is cheaper than looking again. */
+const LOOKS = 16
 
 const DELETED = Cell.tombstone()
 
@@ -106,6 +125,7 @@ export class Layer {
     this.size += cell.size - (changes.points.get(key)?.size ?? 0)
     changes.points.set(key, cell)
     changes.sorted = undefined
+    changes.looks = 0
   }
 
   /** By how much the size grows when the cell is set. */
@@ -114,26 +134,77 @@ export class Layer {
   }
 
   deleteRange(slot: Slot, codec: string, range: KeyRange): void {
+    this.deletePlanned(codec, this.planRange(slot, range))
+  }
+
+  /** What deleting the range would change; good until the next change. */
+  planRange(slot: Slot, range: KeyRange): RangePlan {
+    const changes = this.slots.get(slot.id)
+    const ranges = changes?.ranges ?? []
+    const place = placeRange(ranges, range)
+    let growth = sizeOfRange(place.union)
+    for (let i = place.from; i < place.to; i++) growth -= sizeOfRange(ranges[i]!)
+    const { covered, sorted } = changes ? this.#covered(changes, range) : { covered: [], sorted: undefined }
+    for (const key of covered) growth -= changes!.points.get(key)!.size
+    return { slot, range, growth, place, covered, sorted }
+  }
+
+  deletePlanned(codec: string, { slot, growth, place, covered, sorted }: RangePlan): void {
     const changes = this.#open(slot, codec)
-    this.size += this.growthOfRange(slot, range)
-    for (const key of coveredPoints(changes, range)) changes.points.delete(key)
-    changes.ranges = withRange(changes.ranges, range)
+    this.size += growth
+    for (const key of covered) changes.points.delete(key)
+    changes.sorted = sorted
+    if (changes.isShared) changes.ranges = [...changes.ranges]
+    changes.isShared = false
+    changes.ranges.splice(place.from, place.to - place.from, place.union)
+  }
+
+  /** Many at once: each point is looked at once, and each range moved once. */
+  deleteRanges(slot: Slot, codec: string, ranges: readonly KeyRange[]): void {
+    if (ranges.length === 0) return
+    if (ranges.length === 1) return this.deleteRange(slot, codec, ranges[0]!)
+    const changes = this.#open(slot, codec)
+    const apart = unionRanges(ranges)
+    if (changes.points.size > 0) {
+      const bounds = apart.map((range) => ownBounds(slot, range))
+      for (const [key, { size }] of changes.points) {
+        const at = countInFront(bounds.length, (i) => compareMapKey(key, bounds[i]!.upper) >= 0)
+        if (at === bounds.length || compareMapKey(key, bounds[at]!.lower) < 0) continue
+        changes.points.delete(key)
+        this.size -= size
+      }
+    }
+    const all = changes.ranges.length > 0 ? unionRanges([...changes.ranges, ...apart]) : apart
+    this.size += sizeOfRanges(all) - sizeOfRanges(changes.ranges)
+    changes.ranges = all
+    changes.isShared = false
     changes.sorted = undefined
   }
 
-  /** By how much the size grows when the range is deleted; what it covers goes. */
-  growthOfRange(slot: Slot, range: KeyRange): number {
-    const changes = this.slots.get(slot.id)
-    if (changes === undefined) return sizeOfRange(range)
-    let growth = sizeOfRanges(withRange(changes.ranges, range)) - sizeOfRanges(changes.ranges)
-    for (const key of coveredPoints(changes, range)) growth -= changes.points.get(key)!.size
-    return growth
+  /** The points in a range, and the records of the others in order where they are known. */
+  #covered(changes: SlotChanges, range: KeyRange): Pick<RangePlan, 'covered' | 'sorted'> {
+    const { slot, points } = changes
+    if (points.size === 0) return { covered: [], sorted: undefined }
+    if (changes.sorted === undefined && changes.looks < LOOKS) {
+      changes.looks++
+      const { lower, upper } = ownBounds(slot, range)
+      const covered: MapKey[] = []
+      for (const key of points.keys()) {
+        if (compareMapKey(key, lower) >= 0 && compareMapKey(key, upper) < 0) covered.push(key)
+      }
+      return { covered, sorted: undefined }
+    }
+    const sorted = changes.sorted ?? this.sorted(slot, EVERYTHING)
+    const [from, to] = boundsIn(sorted, range)
+    if (from >= to) return { covered: [], sorted }
+    const covered = sorted.slice(from, to).map(({ key }) => bytesToMapKey(key.slice(slot.prefix.length)))
+    return { covered, sorted: [...sorted.slice(0, from), ...sorted.slice(to)] }
   }
 
   #open(slot: Slot, codec: string): SlotChanges {
     let changes = this.slots.get(slot.id)
     if (changes === undefined) {
-      changes = { slot, codec, points: new Map(), ranges: [], sorted: undefined }
+      changes = { slot, codec, points: new Map(), ranges: [], isShared: false, sorted: undefined, looks: 0 }
       this.slots.set(slot.id, changes)
     }
     return changes
@@ -148,8 +219,12 @@ export class Layer {
     return isCovered(changes.ranges, prefixed(slot.prefix, mapKeyBytes(key))) ? DELETED : undefined
   }
 
+  /** The array may be kept. */
   ranges(slot: Slot): readonly KeyRange[] {
-    return this.slots.get(slot.id)?.ranges ?? []
+    const changes = this.slots.get(slot.id)
+    if (changes === undefined) return []
+    changes.isShared = true
+    return changes.ranges
   }
 
   /** The records of a slot within the bounds as they stand now, in key order; the array may be kept. */
@@ -167,10 +242,11 @@ export class Layer {
     return records
   }
 
-  /** Lays a newer layer over this one. */
-  absorb(newer: Layer): void {
+  /** Lays a newer layer over this one, or the slots of it that count. */
+  absorb(newer: Layer, counts?: (slot: Slot) => boolean): void {
     for (const { slot, codec, points, ranges } of newer.slots.values()) {
-      for (const range of ranges) this.deleteRange(slot, codec, range)
+      if (counts && !counts(slot)) continue
+      this.deleteRanges(slot, codec, ranges)
       for (const [key, cell] of points) this.set(slot, codec, key, cell)
     }
   }
@@ -188,8 +264,12 @@ function sizeOfRanges(ranges: readonly KeyRange[]): number {
   return ranges.reduce((sum, range) => sum + sizeOfRange(range), 0)
 }
 
-function coveredPoints({ slot, points }: SlotChanges, range: KeyRange): MapKey[] {
-  return [...points.keys()].filter((key) => isWithin(prefixed(slot.prefix, mapKeyBytes(key)), range))
+/** Above and below every key. */
+const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff) }
+
+/** Bounds without the prefix of the slot in which they lie. */
+function ownBounds({ prefix }: Slot, { lower, upper }: KeyRange): KeyRange {
+  return { lower: lower.subarray(prefix.length), upper: upper.subarray(prefix.length) }
 }
 
 function isWithin(key: Uint8Array, { lower, upper }: KeyRange): boolean {
@@ -197,10 +277,16 @@ function isWithin(key: Uint8Array, { lower, upper }: KeyRange): boolean {
 }
 
 /** The part of sorted records that lies within the bounds. */
-function within(records: readonly LayerRecord[], { lower, upper }: KeyRange): readonly LayerRecord[] {
-  const from = countInFront(records.length, (i) => compareBytes(records[i]!.key, lower) < 0)
-  const to = countInFront(records.length, (i) => compareBytes(records[i]!.key, upper) < 0)
+function within(records: readonly LayerRecord[], bounds: KeyRange): readonly LayerRecord[] {
+  const [from, to] = boundsIn(records, bounds)
   return from === 0 && to === records.length ? records : records.slice(from, to)
+}
+
+function boundsIn(records: readonly LayerRecord[], { lower, upper }: KeyRange): [from: number, to: number] {
+  return [
+    countInFront(records.length, (i) => compareBytes(records[i]!.key, lower) < 0),
+    countInFront(records.length, (i) => compareBytes(records[i]!.key, upper) < 0),
+  ]
 }
 
 /** The changes of a layer as a delta; every cell must have its bytes. */
@@ -226,11 +312,12 @@ export function layerOfDelta(groups: readonly DeltaGroup[]): Layer {
   for (const { partition, table, codec, changes } of groups) {
     const slot = makeSlot(partition, table)
     // Points win over the ranges of their delta, wherever in it they stand.
-    for (const change of changes) {
-      if (change.type !== 'range') continue
-      const range = { lower: prefixed(slot.prefix, change.key), upper: prefixed(slot.prefix, change.upper) }
-      layer.deleteRange(slot, codec, range)
-    }
+    const ranges = changes.flatMap((change) =>
+      change.type === 'range'
+        ? [{ lower: prefixed(slot.prefix, change.key), upper: prefixed(slot.prefix, change.upper) }]
+        : [],
+    )
+    layer.deleteRanges(slot, codec, ranges)
     for (const change of changes) {
       if (change.type === 'range') continue
       const cell = change.type === 'put' ? Cell.stored(change.value, change.expires) : Cell.tombstone()

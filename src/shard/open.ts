@@ -10,7 +10,7 @@ import type { StoreConfig } from '../manifest/manifest.js'
 import { shardPath } from '../manifest/names.js'
 import { probe } from '../storage/probe.js'
 import type { Anchor } from '../storage/contract.js'
-import { buildEntry, type BuiltEntry } from './build.js'
+import { buildEntry, type BuiltEntry, type EntryChange } from './build.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
 import { anchorName, closeLog, endsEarly, locate, openAnchor, openLog, overtaken, readLog, readOn } from './recovery.js'
 import { applyEntry, type ShardState } from './state.js'
@@ -49,7 +49,7 @@ export async function openShard(ctx: ShardContext, request: OpenRequest): Promis
       request.check(undefined)
       if (request.mode === 'follower' || request.create === false) throw notFound(ctx)
       throwIfAborted(request.signal)
-      opened = (await createShard(ctx, anchor, request.config())) ?? overtaken(ctx)
+      opened = (await createStore(ctx, anchor, request.config())) ?? overtaken(ctx)
     }
     if (!(opened instanceof TidemarkError)) return opened
     if (tries === 1) throw opened
@@ -124,14 +124,14 @@ async function settleHistory(
   if (mode === 'exclusive' && tries > 1) {
     // The oldest entry of all: of a log that was cut short a later one would be free, and must not be taken.
     const n = hint.trim + 1
-    await log.log.claim(n, encodeEntry(blindFence(log, n)), Math.max(n, hint.covers))
+    await log.log.claim(n, encodeEntry(bareEntry(log, n, 'fence')), Math.max(n, hint.covers))
   }
   await sleep(ctx.clock, 20 << tries)
   return true
 }
 
-/** A fence that was written without knowing the entry before it. */
-function blindFence(log: LogContext, n: number): Entry {
+/** An entry that was written without knowing the one before it. */
+export function bareEntry(log: LogContext, n: number, kind: 'fence' | 'void'): Entry {
   const { logId, writerId } = log
   const nothing = {
     parent: undefined,
@@ -141,8 +141,10 @@ function blindFence(log: LogContext, n: number): Entry {
     delta: undefined,
     references: undefined,
     manifest: undefined,
+    origin: undefined,
+    collection: undefined,
   }
-  return { n, kind: 'fence', mode: 'exclusive', logId, writerId, write: log.writes++, ...nothing }
+  return { n, kind, mode: 'exclusive', logId, writerId, write: log.writes++, ...nothing }
 }
 
 /** The head counts only if the trim number, read after the absent answer, is below it. */
@@ -229,13 +231,25 @@ export async function refreshAnchor(ctx: ShardContext, log: LogContext, state: S
   }
 }
 
+function createStore(ctx: ShardContext, anchor: Anchor, config: StoreConfig): Promise<OpenedShard | undefined> {
+  // A fold of nothing: it carries the configuration and no segment.
+  const edits: Edit[] = [{ kind: 'fold', from: 0, covers: 0, runs: [], codecs: new Map() }]
+  return createLog(ctx, anchor, undefined, config, { kind: 'fence', time: config.created, edits })
+}
+
 /**
  * Entry 1, then the anchor that names its log: a crash between the two leaves a log from which the anchor is rebuilt.
  * `undefined` when another creator was quicker.
  */
-async function createShard(ctx: ShardContext, anchor: Anchor, config: StoreConfig): Promise<OpenedShard | undefined> {
+export async function createLog(
+  ctx: ShardContext,
+  anchor: Anchor,
+  logId: Uint8Array | undefined,
+  config: StoreConfig,
+  change: EntryChange,
+): Promise<OpenedShard | undefined> {
   await probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed)
-  const log = openLog(ctx, anchor, ctx.clock.random(ID_BYTES))
+  const log = openLog(ctx, anchor, logId ?? ctx.clock.random(ID_BYTES))
   const nothing: ShardState = {
     logId: log.logId,
     head: 0,
@@ -244,10 +258,8 @@ async function createShard(ctx: ShardContext, anchor: Anchor, config: StoreConfi
     manifest: { config, covers: 0, codecs: new Map(), runs: [] },
     tail: [],
   }
-  // A fold of nothing: it carries the configuration and no segment.
-  const edits: Edit[] = [{ kind: 'fold', from: 0, covers: 0, runs: [], codecs: new Map() }]
   try {
-    const first = buildEntry(log, nothing, { kind: 'fence', time: config.created, edits })
+    const first = buildEntry(log, nothing, change)
     const made = await sendClaim(ctx, log, nothing, first)
     if (made.outcome !== 'committed') {
       throw new TidemarkError(

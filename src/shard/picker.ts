@@ -29,6 +29,19 @@ export function pickMerge(manifest: Manifest): readonly Run[] | undefined {
   }
 }
 
+/** Below this a store is rewritten whole whenever somebody asks for it. */
+const SMALL = 4 << 20
+/** Part of the base that the runs above it have to reach for that otherwise. */
+const WORTH = 1 / 8
+
+/** All runs, when somebody wants the store compacted now and it is worth it. */
+export function pickAll(manifest: Manifest): readonly Run[] | undefined {
+  const [base, ...above] = manifest.runs
+  if (base === undefined || above.length === 0) return undefined
+  const size = above.reduce((sum, run) => sum + runBytes(run), 0)
+  return size >= runBytes(base) * WORTH || size + runBytes(base) <= SMALL ? manifest.runs : undefined
+}
+
 function runBytes(run: Run): number {
   return run.reduce((sum, segment) => sum + segment.length, 0)
 }

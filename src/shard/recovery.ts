@@ -4,8 +4,8 @@
  */
 import { TidemarkError, corrupt } from '../errors.js'
 import { raiseAnchor, readAnchor, type AnchorReading, type AnchorValue } from '../log/anchor.js'
-import { emptyCarried, ID_BYTES } from '../log/entry.js'
-import { anchorPath, logIdOfPath, logPath, shardPath } from '../manifest/names.js'
+import { decodeEntry, emptyCarried, ID_BYTES } from '../log/entry.js'
+import { anchorPath, gonePrefix, logIdOfPath, logPath, shardPath } from '../manifest/names.js'
 import type { Anchor } from '../storage/contract.js'
 import { isProbe } from '../storage/probe.js'
 import { noteTime, type LogContext, type ShardContext } from './context.js'
@@ -43,11 +43,11 @@ export async function locate(ctx: ShardContext, anchor: Anchor, mayWrite: boolea
     // What an interrupted probe left behind is no store.
     const own = paths.filter((path) => logIdOfPath(ctx.store, path) !== undefined)
     try {
-      if (own.length === 0) {
+      const value = await rebuildAnchor(ctx, anchor, own)
+      if (value === undefined) {
         await assertNothingLeft(ctx)
         return undefined
       }
-      const value = await rebuildAnchor(ctx, anchor, own)
       if (!mayWrite) return { ...reading, value }
       // Whoever comes first decides; a store that was being created at this moment goes on under the log named there.
       await raiseAnchor(anchor, anchorName(ctx), value)
@@ -64,14 +64,26 @@ async function assertNothingLeft(ctx: ShardContext): Promise<void> {
   const { items } = await ctx.storage.blobs.list(`${shardPath(ctx.store)}/`)
   const left = items.find(({ name }) => !isProbe(name))
   if (left === undefined) return
+  if (left.name.startsWith(gonePrefix(ctx.store))) {
+    throw corrupt(`Store "${ctx.store}" was being destroyed; call destroyStore() again to finish that.`)
+  }
   throw corrupt(
     `Store "${ctx.store}" has lost its anchor and its log; segments such as ${left.name} are left. Restore it from a backup, or choose another name.`,
   )
 }
 
-/** From the newest header of what is there. Several logs are left only by creators that never got to name one. */
-async function rebuildAnchor(ctx: ShardContext, anchor: Anchor, paths: readonly string[]): Promise<AnchorValue> {
+/**
+ * From the newest header of what is there; `undefined` when no store is. Several logs are left only by creators that never
+ * got to name one.
+ */
+async function rebuildAnchor(
+  ctx: ShardContext,
+  anchor: Anchor,
+  paths: readonly string[],
+): Promise<AnchorValue | undefined> {
+  if (paths.length === 0) return undefined
   let best: { value: AnchorValue; head: number } | undefined
+  let voids = 0
   for (const path of paths) {
     const logId = logIdOfPath(ctx.store, path)!
     const { log } = openLog(ctx, anchor, logId)
@@ -79,6 +91,10 @@ async function rebuildAnchor(ctx: ShardContext, anchor: Anchor, paths: readonly 
       const { numbers } = await log.list(1)
       const head = numbers.at(-1)
       if (head === undefined || (best && best.head >= head)) continue
+      if (head === 1 && (await isVoid(log))) {
+        voids++
+        continue
+      }
       const value = await anchorFromHeaders(log, logId, path, numbers)
       best = { value, head }
     } finally {
@@ -86,10 +102,17 @@ async function rebuildAnchor(ctx: ShardContext, anchor: Anchor, paths: readonly 
     }
   }
   if (best === undefined) {
+    if (voids === paths.length) return undefined
     throw corrupt(`The anchor of store "${ctx.store}" is missing, and no entry is left to rebuild it from.`)
   }
   ctx.warn(`The anchor of store "${ctx.store}" was missing and is rebuilt from entry ${best.head}.`)
   return best.value
+}
+
+/** Whether the log is that of a fork that never came about: collection has closed it (PROTOCOL.md, section 4). */
+export async function isVoid(log: LogContext['log']): Promise<boolean> {
+  const { bytes } = await log.read(1)
+  return bytes !== undefined && decodeEntry(bytes, 1, undefined).kind === 'void'
 }
 
 async function anchorFromHeaders(

@@ -52,7 +52,7 @@ export async function foldTail(
     }
     await write()
   } catch (error) {
-    ctx.resident?.release(runs.flat())
+    ctx.uploads.drop(runs.flat())
     throw error
   }
   const codecs = new Map(state.tail.flatMap((entry) => [...tailCodecs(entry)]))
@@ -95,7 +95,7 @@ export async function mergeRuns(
   const oldest = inputs[0] === state.manifest.runs[0]
   const records = new Kept(new MergeCursor(sources), oldest, state.carried.versionTime)
   const output = await writeRun(ctx, log, records, oldest ? [] : unionRanges(ranges.flat()), signal)
-  return { kind: 'merge', inputs, output }
+  return { kind: 'merge', inputs, output, bottom: oldest }
 }
 
 async function writeRun(
@@ -116,19 +116,22 @@ async function writeRun(
       blocks = 0
     })
   }
+  let name = ''
   const upload = async (built: BuiltSegment): Promise<void> => {
     throwIfAborted(signal)
     const id = ctx.clock.random(ID_BYTES)
-    await ctx.storage.blobs.put(segmentName(log.path, id), built.bytes, { signal })
+    name = segmentName(log.path, id)
+    ctx.uploads.begin(name)
+    await ctx.storage.blobs.put(name, built.bytes, { signal })
     ctx.counters.segmentsWritten++
     const segment = refOf(built, log.path, id)
-    await ctx.resident?.adopt(segment, built.bytes)
+    await ctx.uploads.done(segment, built.bytes)
     run.push(segment)
   }
   try {
     await writeSegments(records, ranges, ctx.segments, upload, pace)
   } catch (error) {
-    ctx.resident?.release(run)
+    ctx.uploads.drop([...run, { name }])
     throw error
   }
   return run

@@ -7,19 +7,43 @@ import { TidemarkError } from '../errors.js'
 import { readAnchor } from '../log/anchor.js'
 import type { OffsetMap } from '../log/offsets.js'
 import type { BuiltEntry } from './build.js'
-import { Committer, type CommitRequest, type CommitResult } from './committer.js'
+import { Collector, type CollectOptions, type CollectResult } from './collect.js'
+import { Committer, type CommitRequest, type CommitResult, type ResetRequest, type ResetResult } from './committer.js'
 import type { LogContext, ShardContext } from './context.js'
+import { createFork } from './fork.js'
 import type { Layer } from './layer.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open.js'
+import { readEntry, stateAt } from './past.js'
+import { listPins, putPin, type PinRequest, type StoredPin } from './pins.js'
 import { viewOf, type View } from './reads.js'
 import { anchorName, closeLog, overtaken, readOn } from './recovery.js'
+import { payloadOf, type Payload } from './reset.js'
 import { foldTail } from './rewrite.js'
-import { applyEntry, parseEntry, type AppliedEntry, type ShardState } from './state.js'
+import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
 import { Upkeep } from './upkeep.js'
 
 export type ShardRequest = Omit<OpenRequest, 'fold'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly giveBack: (layers: readonly Layer[]) => void
+}
+
+/** Entries after which it is looked for what to collect, and the most objects that are deleted beside commits at once. */
+const COLLECT_EVERY = 64
+const COLLECT_AT_ONCE = 1024
+
+export type MaintainOptions = CollectOptions
+
+/** What `maintain()` did, or with `dryRun` what of it would be due now. */
+export interface MaintainResult {
+  readonly folds: number
+  readonly compactions: number
+  /** The oldest version that is kept; 0 as long as all are. */
+  readonly keeps: number
+  /** What is deleted by a later call, a grace period from now. */
+  readonly condemned: { readonly entries: number; readonly segments: number }
+  /** Segments that were condemned before, and whose grace period is not over. */
+  readonly waiting: number
+  readonly deleted: CollectResult['deleted']
 }
 
 export class Shard {
@@ -31,6 +55,10 @@ export class Shard {
   #poisoned: TidemarkError | undefined
   #refreshing: Promise<void> | undefined
   #raising: Promise<void> | undefined
+  readonly #collector: Collector
+  #collecting: Promise<unknown> | undefined
+  /** When and at which head it was last looked for what to collect. */
+  #looked = { head: 0, time: 0 }
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
     const { signal } = new AbortController()
@@ -55,6 +83,7 @@ export class Shard {
     this.#ctx = ctx
     this.#log = log
     this.#state = state
+    this.#collector = new Collector(ctx, log)
     if (request.mode === 'follower') return
     this.#upkeep = new Upkeep(ctx, log, () => this.#state)
     this.#committer = new Committer(ctx, log, this.#upkeep, {
@@ -127,16 +156,87 @@ export class Shard {
     this.#state = applyEntry(before, built)
     const { counters } = this.#ctx
     counters.bytes += built.bytes.length
+    this.#collector.note(built)
+    this.#ctx.uploads.named([...(built.manifest?.runs.flat() ?? []), ...(built.references?.runs.flat() ?? [])])
+    if (built.collection) this.#upkeep!.condemned()
     if (built.entry.kind === 'commit') counters.commits++
     if (built.manifest) {
       this.#upkeep!.carried(before.manifest, built.manifest, built.carries)
-      this.#raise()
     }
+    if (built.manifest || built.collection) this.#raise()
     this.#ctx.moved()
     const { version } = this.#state.carried
-    if (built.manifest) this.#ctx.emit('checkpoint', { version, covers: built.manifest.covers })
+    if (built.carries.length > 0) this.#ctx.emit('checkpoint', { version, covers: built.manifest!.covers })
     if (version !== before.carried.version) this.#ctx.emit('version', { version })
     this.#upkeep!.consider()
+    if (built.carries.length > 0) this.#considerCollecting()
+  }
+
+  /** Beside commits, now and then: an idle store stays idle. */
+  #considerCollecting(): void {
+    const { head, carried } = this.#state
+    const { head: lookedAt, time } = this.#looked
+    const since = head - Math.max(lookedAt, carried.collectedAt, carried.trim)
+    const isWaiting = carried.collectedAt > 0 && carried.time - time >= this.#ctx.graceMs
+    if (this.#collecting || (since < COLLECT_EVERY && !isWaiting)) return
+    const options = { minDeletes: COLLECT_EVERY, maxDeletes: COLLECT_AT_ONCE, inTime: () => true, dryRun: false }
+    this.#collect(options).catch((cause: unknown) => {
+      if (this.#poisoned) return
+      this.#ctx.warn(`Collecting in store "${this.#ctx.store}" failed and is tried again later.`, cause)
+    })
+  }
+
+  /** One at a time. What it finds the next entry condemns. */
+  #collect(options: CollectOptions): Promise<CollectResult> {
+    const run = (this.#collecting ?? Promise.resolve())
+      .catch(() => undefined)
+      .then(async () => {
+        this.assertWritable()
+        const state = this.#state
+        this.#looked = { head: state.head, time: state.carried.time }
+        const result = await this.#collector.run(state, options)
+        if (result.plan && !options.dryRun) this.#upkeep!.condemn(result.plan)
+        return result
+      })
+    const running = run.finally(() => {
+      if (this.#collecting === running) this.#collecting = undefined
+    })
+    this.#collecting = running
+    return running
+  }
+
+  /** Folds, compacts and collects now. */
+  async maintain(options: MaintainOptions): Promise<MaintainResult> {
+    this.assertWritable()
+    const { dryRun, inTime } = options
+    const before = { folds: this.#ctx.counters.folds, compactions: this.#ctx.counters.compactions }
+    if (!dryRun) {
+      await this.checkpoint()
+      if (inTime() && (await this.#upkeep!.mergeNow())) await this.#committer!.carry()
+    }
+    const { carried } = this.#state
+    const { deleted, plan, waiting } = await this.#collect(options)
+    if (plan && !dryRun) await this.#committer!.carry()
+    await this.#raising
+    const { folds, compactions } = this.#ctx.counters
+    const condemned = plan
+      ? { entries: plan.trim - carried.trim, segments: plan.ids.length }
+      : { entries: 0, segments: 0 }
+    const keeps = plan?.keeps ?? carried.keeps
+    return {
+      folds: folds - before.folds,
+      compactions: compactions - before.compactions,
+      keeps,
+      condemned,
+      waiting,
+      deleted,
+    }
+  }
+
+  /** Puts another state in place of the present one. */
+  reset(request: ResetRequest): Promise<ResetResult> {
+    this.assertWritable()
+    return this.#committer!.reset(request)
   }
 
   /** Refreshes the anchor beside everything else; one swap at a time, and the last one sees the newest state. */
@@ -182,10 +282,44 @@ export class Shard {
     if (state.carried.version !== before.carried.version) this.#ctx.emit('version', { version: state.carried.version })
   }
 
-  /** Reads an entry of the past; `undefined` when it is not there. */
-  async readEntry(n: number): Promise<AppliedEntry | undefined> {
-    const { bytes } = await this.#log.log.read(n)
-    return bytes && parseEntry(bytes, n, this.#log.logId, this.#log.path)
+  /** An entry of the past; throws `VERSION_EXPIRED` when it was collected. */
+  readEntry(n: number): Promise<AppliedEntry> {
+    return readEntry(this.#ctx, this.#log, n)
+  }
+
+  /** The state as entry `n` left it. */
+  stateAt(n: number): Promise<ShardState> {
+    return stateAt(this.#ctx, this.#log, n)
+  }
+
+  payloadOf(state: ShardState, signal: AbortSignal): Promise<Payload> {
+    return payloadOf(this.#ctx, this.#log, state, signal)
+  }
+
+  pins(): Promise<StoredPin[]> {
+    return listPins(this.#ctx.storage, this.#log.path)
+  }
+
+  /** Aborts when nothing more is to be uploaded. */
+  get signal(): AbortSignal {
+    return this.#upkeep!.signal
+  }
+
+  /** Keeps a version. */
+  async pin(request: PinRequest): Promise<StoredPin> {
+    this.assertWritable()
+    return putPin(this.#ctx, this.#log, this.#state, request)
+  }
+
+  async unpin(pins: readonly StoredPin[]): Promise<void> {
+    this.assertWritable()
+    await this.#ctx.storage.blobs.delete(pins.map(({ blob }) => blob))
+  }
+
+  /** Makes a store of its own from a version. */
+  async fork(name: string, source: Pick<PinRequest, 'state' | 'from'>): Promise<void> {
+    this.assertWritable()
+    await createFork(this.#ctx, this.#log, this.#state, name, source)
   }
 
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
@@ -197,6 +331,7 @@ export class Shard {
     )
     await this.#committer?.idle()
     await this.#upkeep?.stop()
+    await this.#collecting?.catch(() => undefined)
     await this.#raising
     await this.#refreshing?.catch(() => undefined)
     await closeLog(this.#ctx, this.#log)

@@ -8,6 +8,7 @@
 import { equalBytes } from '../bytes/compare.js'
 import { contentHash } from '../bytes/hash.js'
 import { corrupt } from '../errors.js'
+import { decodeCollection, type Collection } from '../log/collection.js'
 import { decodeDelta } from '../log/delta.js'
 import { decodeEntry, type Carried, type Entry } from '../log/entry.js'
 import { decodeManifest, decodeReferences, toBinary, type CodedRuns, type Manifest } from '../manifest/manifest.js'
@@ -47,6 +48,7 @@ export interface AppliedEntry {
   readonly layer: Layer | undefined
   readonly references: CodedRuns | undefined
   readonly manifest: Manifest | undefined
+  readonly collection: Collection | undefined
 }
 
 /** Reads an entry's bytes: header, delta and manifest, each checked. */
@@ -56,7 +58,8 @@ export function parseEntry(bytes: Uint8Array, n: number, logId: Uint8Array, ownL
   if (manifest && manifest.covers >= n) throw corrupt(`Entry ${n} is damaged: its manifest covers ${manifest.covers}.`)
   const layer = entry.delta && layerOfDelta(decodeDelta(entry.delta, `The delta of entry ${n}`))
   const references = entry.references && decodeReferences(entry.references, ownLog, `The delta of entry ${n}`)
-  return { entry, hash: contentHash(bytes), layer, references, manifest }
+  const collection = entry.collection && decodeCollection(entry.collection, `The collection of entry ${n}`)
+  return { entry, hash: contentHash(bytes), layer, references, manifest, collection }
 }
 
 export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState {

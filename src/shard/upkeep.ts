@@ -5,8 +5,9 @@
 import { TidemarkError, isTidemarkError } from '../errors.js'
 import { applyEdit, type Edit, type FoldEdit, type MergeEdit } from '../manifest/edits.js'
 import type { Manifest } from '../manifest/manifest.js'
+import type { CollectPlan } from './build.js'
 import type { LogContext, ShardContext } from './context.js'
-import { pickMerge } from './picker.js'
+import { pickAll, pickMerge } from './picker.js'
 import { foldTail, liveSegments, mergeRuns } from './rewrite.js'
 import { tailBytes, type ShardState } from './state.js'
 
@@ -24,6 +25,8 @@ export class Upkeep {
   #merging: Promise<void> | undefined
   #fold: FoldEdit | undefined
   #merge: MergeEdit | undefined
+  /** What the next entry is to condemn, and the entry after which that was found. */
+  #plan: { readonly collect: CollectPlan; readonly resetAt: number | undefined } | undefined
   /** Of the last fold that failed. */
   #lastError: unknown
 
@@ -41,6 +44,20 @@ export class Upkeep {
   /** What the next entry may carry. */
   get edits(): readonly Edit[] {
     return [...(this.#merge ? [this.#merge] : []), ...(this.#fold ? [this.#fold] : [])]
+  }
+
+  /** What the next entry is to condemn. A reset in between may need some of it again. */
+  get collection(): CollectPlan | undefined {
+    return this.#plan?.resetAt === this.#state().resetAt ? this.#plan?.collect : undefined
+  }
+
+  condemn(collect: CollectPlan): void {
+    this.#plan = { collect, resetAt: this.#state().resetAt }
+  }
+
+  /** An entry condemned what was waiting. */
+  condemned(): void {
+    this.#plan = undefined
   }
 
   /** Looks at the state after every entry, and starts what it calls for. */
@@ -102,21 +119,34 @@ export class Upkeep {
       })
   }
 
+  /** Merges all that is there where that is worth it; resolves with whether there is an edit to carry. */
+  async mergeNow(): Promise<boolean> {
+    await this.#merging
+    if (this.#merge === undefined) {
+      this.#lastError = undefined
+      this.#startMerge(pickAll(this.#state().manifest))
+      await this.#merging
+      if (this.#merge === undefined && this.#lastError !== undefined) throw this.#lastError
+    }
+    return this.#merge !== undefined
+  }
+
   #dropFold(): void {
-    if (this.#fold) this.#ctx.resident?.release(this.#fold.runs.flat())
+    if (this.#fold) this.#ctx.uploads.drop(this.#fold.runs.flat())
     this.#fold = undefined
   }
 
-  #startMerge(): void {
-    if (this.#merging || this.#merge || this.#stop.signal.aborted) return
+  #startMerge(inputs = pickMerge(this.#state().manifest)): void {
+    if (this.#merging || this.#merge || this.#stop.signal.aborted || inputs === undefined) return
     const state = this.#state()
-    const inputs = pickMerge(state.manifest)
-    if (inputs === undefined) return
     this.#merging = mergeRuns(this.#ctx, this.#log, state, inputs, this.#stop.signal)
       .then((edit) => {
         this.#merge = edit
       })
-      .catch((error: unknown) => this.#failed('Compaction', error))
+      .catch((error: unknown) => {
+        this.#lastError = error
+        this.#failed('Compaction', error)
+      })
       .finally(() => {
         this.#merging = undefined
       })
@@ -135,7 +165,7 @@ export class Upkeep {
     else if (this.#fold?.from !== after.covers) this.#dropFold()
     if (this.#merge && edits.includes(this.#merge)) this.#merge = undefined
     else if (this.#merge && applyEdit(after, this.#merge) === undefined) {
-      this.#ctx.resident?.release(this.#merge.output)
+      this.#ctx.uploads.drop(this.#merge.output)
       this.#merge = undefined
     }
     const old = new Set(liveSegments(before).map((s) => s.name))

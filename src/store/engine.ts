@@ -1,11 +1,11 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
-import { TidemarkError } from '../errors.js'
+import { TidemarkError, invalid } from '../errors.js'
 import { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../shard/committer.js'
-import { currentTime, type ShardContext } from '../shard/context.js'
+import { currentTime, Uploads, type ShardContext } from '../shard/context.js'
 import { Layer } from '../shard/layer.js'
 import type { View } from '../shard/reads.js'
-import { Shard, type ShardRequest } from '../shard/shard.js'
+import { Shard, type MaintainResult, type ShardRequest } from '../shard/shard.js'
 import { tableBytes } from '../shard/slot.js'
 import type { ShardState } from '../shard/state.js'
 import { deadlines } from '../storage/deadlines.js'
@@ -17,6 +17,8 @@ import { readVersions, type VersionInfo, type VersionsOptions } from './history.
 import { checkIdentity } from './identity.js'
 import { collectMetrics, Latencies, newCounters, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
+import { checkMaintain, type MaintainOptions } from './maintain.js'
+import { Past } from './past.js'
 import { Residency } from './resident.js'
 import { encodeLayer } from './table.js'
 import { Specs } from './specs.js'
@@ -24,6 +26,12 @@ import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
 import { Transactions } from './transaction.js'
 import { Watches } from './watch.js'
+
+/** What keeps a state readable, as long as it is used now and then, until it is released. */
+export interface Hold {
+  use(): void
+  release(): void
+}
 
 export class Engine implements TablesHost {
   readonly options: ResolvedOptions
@@ -33,10 +41,12 @@ export class Engine implements TablesHost {
   readonly #latencies = new Latencies()
   readonly #specs: Specs
   readonly #resident: Residency | undefined
+  readonly #uploads: Uploads
   /** Layers of transactions: what fails of them is dropped. */
   readonly #own = new WeakSet<Layer>()
   readonly watches: Watches
   readonly transactions: Transactions
+  readonly past: Past
   #shard: Shard | undefined
   #buffer = new Layer()
   /** Another number whenever what was committed or on its way has become something else. */
@@ -60,15 +70,20 @@ export class Engine implements TablesHost {
     this.#usage = () => storage.usage()
     const cache = new SegmentCache(storage.blobs, options.cacheBytes)
     this.#resident = options.resident ? new Residency(cache, storage.blobs, clock) : undefined
+    this.#uploads = new Uploads(this.#resident)
     this.watches = new Watches(this)
     this.transactions = new Transactions(this)
+    this.past = new Past(this)
     this.#ctx = {
       store: options.name,
       storage,
       probed: options.storage,
       clock,
       cache,
+      uploads: this.#uploads,
       resident: this.#resident,
+      held: new Set(),
+      retain: options.retain,
       segments: options,
       checkpoint: options.checkpoint,
       durability: options.durability,
@@ -144,9 +159,30 @@ export class Engine implements TablesHost {
     return this.#ctx.cache
   }
 
-  /** Keeps in memory what a reader of the present state needs, where all of it is; returns what ends it. */
-  pin(): () => void {
-    return this.#resident?.pin() ?? (() => undefined)
+  /** Keeps what a reader of the state needs, in memory where all of it is; returns what ends it. */
+  hold(state: ShardState): Hold {
+    const unpin = this.#resident?.pin()
+    const held = { state, usedAt: this.monotonic() }
+    this.#ctx.held.add(held)
+    return {
+      use: () => {
+        held.usedAt = this.monotonic()
+      },
+      release: () => {
+        this.#ctx.held.delete(held)
+        unpin?.()
+      },
+    }
+  }
+
+  /** What was committed or on its way has become something else. */
+  changed(): void {
+    this.#generation++
+  }
+
+  assertClean(what: string): void {
+    if (this.#buffer.empty) return
+    throw invalid(`${what}: store "${this.options.name}" has uncommitted changes; commit() or discard() them first.`)
   }
 
   get generation(): number {
@@ -244,6 +280,11 @@ export class Engine implements TablesHost {
     await this.shard.checkpoint()
   }
 
+  async maintain(options: MaintainOptions): Promise<MaintainResult> {
+    this.assertOpen()
+    return this.shard.maintain(checkMaintain(options, this.options.clock))
+  }
+
   async refresh(): Promise<void> {
     this.assertOpen()
     await this.shard.refresh()
@@ -264,6 +305,7 @@ export class Engine implements TablesHost {
     await this.shard.close()
     this.#dropBuffer('reopen()')
     this.#generation++
+    this.#uploads.clear()
     this.#resident?.releaseAll()
     try {
       await this.#openShard(false, undefined)
@@ -295,7 +337,7 @@ export class Engine implements TablesHost {
 
   versions(options: VersionsOptions): AsyncIterableIterator<VersionInfo> {
     this.assertOpen()
-    return readVersions(this.shard, options)
+    return readVersions(this.shard, () => this.now(), options)
   }
 
   metrics(): Metrics {

@@ -2,6 +2,8 @@
 import { checkFields, corrupt } from '../errors.js'
 import type { Entry } from '../log/entry.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
+import type { CodedRuns } from '../manifest/manifest.js'
+import { isOver } from '../shard/pins.js'
 import type { Shard } from '../shard/shard.js'
 import { whole } from './options.js'
 
@@ -31,11 +33,16 @@ export interface VersionsOptions {
 const READ_AHEAD = 32
 const OPTIONS = new Set(['gte', 'lte', 'reverse', 'limit'])
 
-/** Commits and resets, oldest first unless `reverse`. */
-export async function* readVersions(shard: Shard, options: VersionsOptions = {}): AsyncGenerator<VersionInfo, void> {
+/** Commits and resets that are kept, oldest first unless `reverse`. */
+export async function* readVersions(
+  shard: Shard,
+  now: () => number,
+  options: VersionsOptions = {},
+): AsyncGenerator<VersionInfo, void> {
   checkFields('versions', options, OPTIONS)
   const { state } = shard
-  const first = Math.max(state.carried.trim + 1, whole('gte', options.gte, 1, 0))
+  const tags = await tagsByVersion(shard, now())
+  const first = Math.max(state.carried.trim + 1, state.carried.keeps, whole('gte', options.gte, 1, 0))
   const last = Math.min(state.carried.version, whole('lte', options.lte, state.carried.version, 0))
   let left = whole('limit', options.limit, Number.MAX_SAFE_INTEGER, 0)
   const step = options.reverse ? -1 : 1
@@ -44,11 +51,8 @@ export async function* readVersions(shard: Shard, options: VersionsOptions = {})
     length = Math.min(READ_AHEAD, left)
     const numbers = Array.from({ length }, (_, i) => n + step * i).filter((m) => m >= first && m <= last)
     const entries = await Promise.all(numbers.map((m) => shard.readEntry(m)))
-    for (const [i, applied] of entries.entries()) {
-      if (applied === undefined) {
-        throw corrupt(`Entry ${numbers[i]} of the log is missing. Restore the store from a backup.`)
-      }
-      const info = versionOf(applied.entry)
+    for (const { entry, references } of entries) {
+      const info = versionOf(entry, references, tags.get(entry.n) ?? [])
       if (info && left-- > 0) yield info
     }
   }
@@ -63,7 +67,16 @@ function parseMeta({ n, meta }: Entry): unknown {
   }
 }
 
-function versionOf(entry: Entry): VersionInfo | undefined {
+async function tagsByVersion(shard: Shard, now: number): Promise<Map<number, string[]>> {
+  const tags = new Map<number, string[]>()
+  for (const pin of await shard.pins()) {
+    if (pin.kind !== 'tag' || isOver(pin, now)) continue
+    tags.set(pin.version, [...(tags.get(pin.version) ?? []), pin.name])
+  }
+  return tags
+}
+
+function versionOf(entry: Entry, references: CodedRuns | undefined, tags: readonly string[]): VersionInfo | undefined {
   const { kind, carried } = entry
   if ((kind !== 'commit' && kind !== 'reset') || !carried) return undefined
   return {
@@ -73,8 +86,8 @@ function versionOf(entry: Entry): VersionInfo | undefined {
     label: entry.label,
     meta: parseMeta(entry),
     offsets: offsetsToObject(carried.offsets),
-    tags: [],
-    bytes: entry.delta?.length ?? 0,
+    tags,
+    bytes: (references?.runs.flat() ?? []).reduce((sum, { length }) => sum + length, entry.delta?.length ?? 0),
     folded: entry.manifest !== undefined,
   }
 }

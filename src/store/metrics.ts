@@ -42,7 +42,16 @@ export class Latencies {
 }
 
 export function newCounters(): Counters {
-  return { commits: 0, bytes: 0, folds: 0, compactions: 0, segmentsWritten: 0, segmentsReused: 0 }
+  return {
+    commits: 0,
+    bytes: 0,
+    folds: 0,
+    compactions: 0,
+    segmentsWritten: 0,
+    segmentsReused: 0,
+    collected: 0,
+    repaired: 0,
+  }
 }
 
 export function collectMetrics(
@@ -60,8 +69,8 @@ export function collectMetrics(
     segments: { written: counters.segmentsWritten, reused: counters.segmentsReused, live },
     folds: counters.folds,
     compactions: counters.compactions,
-    collected: 0,
-    repaired: 0,
+    collected: counters.collected,
+    repaired: counters.repaired,
     tail: state.tail.length,
     cache: { hits: cache.hits, misses: cache.misses },
     latencyMs: { commit: { p50: latencies.quantile(0.5), p99: latencies.quantile(0.99) } },

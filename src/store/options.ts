@@ -58,6 +58,11 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
   readonly resident?: boolean | undefined
   /** About how many bytes of changes may be buffered or on their way; one beyond it throws `QUOTA`. Default: 256 MiB. */
   readonly maxUncommittedBytes?: number | undefined
+  /**
+   * Which versions are kept, as a union: the newest `versions`, and those of the last `ageMs` milliseconds. Tagged ones are
+   * kept besides. Default: 100 and 0.
+   */
+  readonly retain?: { readonly versions?: number | undefined; readonly ageMs?: number | undefined } | undefined
   /** Freezes the objects and arrays in values put and read, to find who changes what belongs to the store. */
   readonly freeze?: boolean | undefined
   readonly logger?: Logger | undefined
@@ -87,6 +92,7 @@ export interface ResolvedOptions {
   readonly timeoutMs: number
   readonly resident: boolean
   readonly maxUncommittedBytes: number
+  readonly retain: { readonly versions: number; readonly ageMs: number }
   readonly freeze: boolean
   readonly logger: Logger | undefined
   readonly clock: Clock
@@ -101,10 +107,12 @@ const KNOWN = new Set(
   ),
 )
 const CHECKPOINT = new Set(['entries', 'bytes'])
+const RETAIN = new Set(['versions', 'ageMs'])
 
 export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & AnyTableOptions): ResolvedOptions {
   checkFields('openStore', given, KNOWN)
   if (given.checkpoint !== undefined) checkFields('checkpoint', given.checkpoint, CHECKPOINT)
+  if (given.retain !== undefined) checkFields('retain', given.retain, RETAIN)
   checkSignal(given.signal)
   throwIfAborted(given.signal)
   const { storage } = given
@@ -147,6 +155,10 @@ export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & An
     timeoutMs: whole('timeoutMs', given.timeoutMs, 30_000, 1, 2 ** 31 - 1),
     resident: flag('resident', given.resident) ?? false,
     maxUncommittedBytes: whole('maxUncommittedBytes', given.maxUncommittedBytes, 256 << 20, 1),
+    retain: {
+      versions: whole('retain.versions', given.retain?.versions, 100, 1),
+      ageMs: whole('retain.ageMs', given.retain?.ageMs, 0, 0),
+    },
     freeze: flag('freeze', given.freeze) ?? false,
     logger: given.logger,
     clock: checkClock(given.clock),
@@ -184,7 +196,7 @@ export function required(name: string, given: unknown, min: number, max = Number
   return given
 }
 
-function flag(name: string, given: unknown): boolean | undefined {
+export function flag(name: string, given: unknown): boolean | undefined {
   if (given !== undefined && typeof given !== 'boolean') throw invalid(`${name}: true or false is expected.`)
   return given
 }

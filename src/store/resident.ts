@@ -60,7 +60,7 @@ export class Residency {
   }
 
   /** Segments that were written for a state that will not come: those that no state in use lists are let go. */
-  release(segments: Iterable<SegmentRef>): void {
+  release(segments: Iterable<{ readonly name: string }>): void {
     for (const { name } of segments) this.#fresh.delete(name)
     this.#sweep()
   }

@@ -5,7 +5,7 @@ import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { Layer } from '../shard/layer.js'
 import { viewOf, type View } from '../shard/reads.js'
 import type { ShardState } from '../shard/state.js'
-import type { Engine } from './engine.js'
+import type { Engine, Hold } from './engine.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import { Tables, type TablesHost } from './tables.js'
 
@@ -15,7 +15,7 @@ class SnapshotHost implements TablesHost {
   readonly partitions: number
   readonly #engine: Engine
   readonly #time: number
-  readonly #unpin: () => void
+  readonly #hold: Hold
   #view: View | undefined
 
   constructor(engine: Engine, state: ShardState) {
@@ -23,7 +23,7 @@ class SnapshotHost implements TablesHost {
     this.partitions = state.manifest.config.partitions
     this.#time = state.carried.versionTime
     this.#view = viewOf(state, [], engine.cache)
-    this.#unpin = engine.pin()
+    this.#hold = engine.hold(state)
   }
 
   monotonic(): number {
@@ -42,6 +42,7 @@ class SnapshotHost implements TablesHost {
   view(): View {
     this.#engine.assertOpen()
     if (this.#view === undefined) throw new TidemarkError('CLOSED', 'The snapshot is closed; take another one.')
+    this.#hold.use()
     return this.#view
   }
 
@@ -51,7 +52,7 @@ class SnapshotHost implements TablesHost {
   }
 
   close(): void {
-    if (this.#view !== undefined) this.#unpin()
+    if (this.#view !== undefined) this.#hold.release()
     this.#view = undefined
   }
 }
@@ -62,9 +63,8 @@ export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> {
   readonly #state: ShardState['carried']
 
   /** @internal */
-  constructor(engine: Engine, spec: TableSpec) {
+  constructor(engine: Engine, spec: TableSpec, state: ShardState = engine.state) {
     engine.assertOpen()
-    const { state } = engine
     const host = new SnapshotHost(engine, state)
     super(host, spec)
     this.#host = host

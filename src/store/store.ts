@@ -3,12 +3,15 @@ import type { Key } from '../bytes/keys.js'
 import { aborted, invalid } from '../errors.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { CommitResult } from '../shard/committer.js'
+import type { MaintainResult } from '../shard/shard.js'
 import type { CommitOptions } from './commit.js'
 import { Engine } from './engine.js'
 import type { StoreEvents } from './events.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
+import type { MaintainOptions } from './maintain.js'
 import type { Metrics } from './metrics.js'
 import { resolveOptions, type OpenOptions } from './options.js'
+import type { RestoreOptions, TagInfo, TagOptions, When } from './past.js'
 import { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables } from './tables.js'
@@ -82,7 +85,55 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
     return this.#engine.checkpoint()
   }
 
-  /** Commits and resets with what is known of them, oldest first. */
+  /**
+   * A stable view of a version that is kept: by its number, by a tag, or as it was at a moment. A number between two commits
+   * stands for the one before it. `VERSION_EXPIRED` below what is kept, `NOT_FOUND` beyond the newest or before the first.
+   */
+  async at(when: When): Promise<Snapshot<K, V>> {
+    const { state } = await this.#engine.past.find(when)
+    return new Snapshot<K, V>(this.#engine, this.#spec, state)
+  }
+
+  /**
+   * Puts a version back, as a new version: nothing of the history is lost, and restoring `undo` undoes it. Offsets go back,
+   * too, so that a job reads its sources again from there. With `partitions` only those go back; a source with one position
+   * for all of them then needs `offsets`.
+   */
+  restore(when: When, options: RestoreOptions = {}): Promise<{ version: number; undo: number }> {
+    return this.#engine.past.restore(when, options)
+  }
+
+  /** Keeps a version, whatever `retain` says, until `untag` or the end of its `ttlMs`; by default the newest one. */
+  tag(name: string, options: TagOptions = {}): Promise<TagInfo> {
+    return this.#engine.past.tag(name, options)
+  }
+
+  untag(name: string): Promise<void> {
+    return this.#engine.past.untag(name)
+  }
+
+  /** Oldest first. */
+  tags(): Promise<TagInfo[]> {
+    return this.#engine.past.tags()
+  }
+
+  /**
+   * Makes a store of its own from a version, by default the newest one; nothing is copied. Segments that both have stay for
+   * as long as the fork needs them.
+   */
+  fork(name: string, options: { readonly at?: When | undefined } = {}): Promise<void> {
+    return this.#engine.past.fork(name, options)
+  }
+
+  /**
+   * Folds, compacts and collects now: for cron jobs and idle moments. What nothing kept needs any more is condemned by one
+   * call and deleted by one that comes `graceMs` later.
+   */
+  maintain(options: MaintainOptions = {}): Promise<MaintainResult> {
+    return this.#engine.maintain(options)
+  }
+
+  /** Commits and resets that are kept, with what is known of them, oldest first. */
   versions(options: VersionsOptions = {}): AsyncIterableIterator<VersionInfo> {
     return this.#engine.versions(options)
   }

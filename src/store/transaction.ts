@@ -8,7 +8,7 @@ import type { Offsets } from '../log/offsets.js'
 import { Layer } from '../shard/layer.js'
 import type { View } from '../shard/reads.js'
 import { parseCommit, type CommitParts } from './commit.js'
-import type { Engine } from './engine.js'
+import type { Engine, Hold } from './engine.js'
 import { checkSignal, whole } from './options.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import { Tables, type TablesHost } from './tables.js'
@@ -35,14 +35,14 @@ class TransactionHost implements TablesHost {
   readonly #signal: AbortSignal | undefined
   /** What was committed or on its way when it began. */
   readonly #under: View
-  readonly #unpin: () => void
+  readonly #hold: Hold
   #ended = false
 
   constructor(engine: Engine, signal: AbortSignal | undefined) {
     this.#engine = engine
     this.#signal = signal
     this.#under = engine.shard.view([])
-    this.#unpin = engine.pin()
+    this.#hold = engine.hold(engine.state)
   }
 
   get partitions(): number {
@@ -88,7 +88,7 @@ class TransactionHost implements TablesHost {
 
   end(): void {
     this.#ended = true
-    this.#unpin()
+    this.#hold.release()
   }
 }
 

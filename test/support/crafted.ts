@@ -89,6 +89,8 @@ export function craftEntry(part: Partial<Entry>): Uint8Array {
     meta: undefined,
     delta: undefined,
     references: undefined,
+    origin: undefined,
+    collection: undefined,
     manifest: manifestOf([]),
     ...part,
   })

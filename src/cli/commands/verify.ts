@@ -24,9 +24,12 @@ export const verify: AddCommand = (program, context) => {
   )
 }
 
-/** A bar on the terminal while it takes long; nothing where nobody looks. */
+/** Work that is over sooner needs no bar. */
+const LONG_MS = 300
+
+/** A bar on the terminal when it takes long; nothing where nobody looks. */
 async function withProgress<T>(
-  { terminal }: Context,
+  { terminal, clock }: Context,
   act: (onProgress: VerifyOptions['onProgress']) => Promise<T>,
 ): Promise<T> {
   if (terminal === undefined) return act(undefined)
@@ -35,15 +38,23 @@ async function withProgress<T>(
     format: '{bar} {value} of {total} objects, {read}',
     barCompleteChar: '█',
     barIncompleteChar: '░',
-    barsize: 30,
-    hideCursor: true,
+    barsize: 20,
     clearOnComplete: true,
+    // It would take the signals for itself, and Ctrl-C would end the bar and not the program: nothing is to be undone then.
+    gracefulExit: false,
+    hideCursor: false,
+    linewrap: true,
   })
-  bar.start(1, 0, { read: size(0) })
+  const began = clock.monotonic()
+  let shown = false
   try {
     return await act(({ objects, bytes, of }) => {
+      if (!shown && clock.monotonic() - began < LONG_MS) return
+      const read = size(bytes)
+      if (!shown) bar.start(of, objects, { read })
+      shown = true
       bar.setTotal(of)
-      bar.update(objects, { read: size(bytes) })
+      bar.update(objects, { read })
     })
   } finally {
     bar.stop()

@@ -1,0 +1,221 @@
+/**
+ * Collection: which versions are kept, what nothing kept needs any more, and its removal in two steps (PROTOCOL.md,
+ * section 4). An entry condemns: it says which versions are gone and lists the segments that go with them; a grace period
+ * later, by the storage's clock, what it listed is deleted. Whoever appends after that entry has seen it and names nothing
+ * of the list; whoever reads, or was making a pin, has had the grace period.
+ */
+import { toHex } from '../bytes/hash.js'
+import { TidemarkError } from '../errors.js'
+import { raiseAnchor } from '../log/anchor.js'
+import type { Collection } from '../log/collection.js'
+import { idOfBlob, segmentName, segmentsPrefix } from '../manifest/names.js'
+import type { SegmentRef } from '../manifest/manifest.js'
+import type { CollectPlan } from './build.js'
+import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
+import { factsOf, retained, type EntryFacts } from './facts.js'
+import { deadForks } from './fork.js'
+import { readEntries } from './past.js'
+import { isOver, listPins, manifestOfPin, type StoredPin } from './pins.js'
+import { anchorName } from './recovery.js'
+import type { AppliedEntry, ShardState } from './state.js'
+
+export interface CollectOptions {
+  /** Nothing is condemned for fewer entries than this, unless segments go with them. */
+  readonly minDeletes: number
+  /** The most objects that are deleted now. */
+  readonly maxDeletes: number
+  /** Whether to go on. */
+  readonly inTime: () => boolean
+  /** Only looks: nothing is written, nothing deleted. */
+  readonly dryRun: boolean
+}
+
+export interface CollectResult {
+  /** What was deleted. */
+  readonly deleted: {
+    readonly entries: number
+    readonly segments: number
+    readonly pins: number
+    readonly bytes: number
+  }
+  /** What is to be condemned by the next entry; `undefined` when nothing is. */
+  readonly plan: CollectPlan | undefined
+  /** How many entries and segments were condemned before and still wait. */
+  readonly waiting: number
+}
+
+/** The most ids that one entry lists: 16 bytes each. */
+const MAX_IDS = 4096
+
+/** The store's own view of what is there. */
+interface Listing {
+  readonly segments: ReadonlyMap<string, number>
+  readonly pins: readonly StoredPin[]
+  /** Names that pins and open snapshots hold. */
+  readonly held: ReadonlySet<string>
+}
+
+export class Collector {
+  readonly #ctx: ShardContext
+  readonly #log: LogContext
+  readonly #facts = new Map<number, EntryFacts>()
+  #pins = new Map<string, StoredPin>()
+
+  constructor(ctx: ShardContext, log: LogContext) {
+    this.#ctx = ctx
+    this.#log = log
+  }
+
+  /** An entry of this handle: it need not be read back. */
+  note(applied: AppliedEntry): void {
+    this.#facts.set(applied.entry.n, factsOf(applied))
+  }
+
+  /** Deletes what is due and looks for what is to be condemned next. */
+  async run(state: ShardState, options: CollectOptions): Promise<CollectResult> {
+    const facts = await this.#readFacts(state)
+    const listing = await this.#list()
+    const now = currentTime(this.#ctx, this.#log)
+    const pending = facts.find(({ n }) => n === state.carried.collectedAt)?.collection ?? []
+    const due = pending.filter(({ time }) => time + this.#ctx.graceMs <= now)
+    const undue = pending.filter((batch) => !due.includes(batch))
+    const isLive = liveNames(facts, listing, state.carried.trim)
+    const { isPartial, ...deleted } = await this.#deleteDue(due, listing, isLive, now, options)
+    const waiting = undue.reduce((sum, { ids }) => sum + ids.length, 0)
+    if (isPartial) return { deleted, plan: undefined, waiting }
+    return { deleted, plan: this.#plan(state, facts, listing, undue, now, options), waiting }
+  }
+
+  async #readFacts(state: ShardState): Promise<EntryFacts[]> {
+    const { trim } = state.carried
+    for (const n of this.#facts.keys()) if (n <= trim) this.#facts.delete(n)
+    for (let n = trim + 1; n <= state.head; n++) {
+      if (this.#facts.has(n)) continue
+      let last = n
+      while (last < state.head && !this.#facts.has(last + 1)) last++
+      for (const applied of await readEntries(this.#ctx, this.#log, n, last)) this.note(applied)
+    }
+    return Array.from({ length: state.head - trim }, (_, i) => this.#facts.get(trim + 1 + i)!)
+  }
+
+  /** Segments first, pins last: a pin that is made meanwhile is then seen, or its maker sees the entry that condemns. */
+  async #list(): Promise<Listing> {
+    const { blobs } = this.#ctx.storage
+    const segments = new Map<string, number>()
+    const prefix = segmentsPrefix(this.#log.path)
+    for (let after: string | undefined; ;) {
+      const { items, more, time } = await blobs.list(prefix, { after })
+      noteTime(this.#ctx, this.#log, time)
+      for (const { name, size } of items) if (idOfBlob(prefix, name)) segments.set(name, size)
+      if (!more) break
+      after = items.at(-1)?.name
+    }
+    const pins = await listPins(this.#ctx.storage, this.#log.path, this.#pins)
+    this.#pins = new Map(pins.map((pin) => [pin.blob, pin]))
+    const held = new Set<string>()
+    for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
+    // A snapshot that nobody has read for so long was forgotten, or may expire (PROTOCOL.md, section 4).
+    const used = this.#ctx.clock.monotonic() - this.#ctx.graceMs
+    for (const { state, usedAt } of this.#ctx.held) {
+      if (usedAt > used) for (const { name } of namesOf(state.manifest.runs, state.tail)) held.add(name)
+    }
+    return { segments, pins, held }
+  }
+
+  async #deleteDue(
+    due: Collection,
+    { segments, pins }: Listing,
+    isLive: (name: string) => boolean,
+    now: number,
+    { maxDeletes, inTime, dryRun }: CollectOptions,
+  ): Promise<CollectResult['deleted'] & { readonly isPartial: boolean }> {
+    const { storage } = this.#ctx
+    const { log } = this.#log
+    const trim = due.reduce((most, batch) => Math.max(most, batch.trim), 0)
+    const names = new Set(due.flatMap(({ ids }) => ids.map((id) => segmentName(this.#log.path, id))))
+    const segmentsDue = [...names].filter((name) => segments.has(name) && !isLive(name))
+    const gone = dryRun ? new Set() : await deadForks(this.#ctx, this.#log, pins, now)
+    const over = pins.filter((pin) => isOver(pin, now) || gone.has(pin.blob)).map(({ blob }) => blob)
+    const numbers = trim === 0 ? [] : (await log.list(1)).numbers.filter((n) => n <= trim)
+    const blobs = [...over, ...segmentsDue]
+    const deleted = { entries: 0, segments: 0, pins: 0, bytes: 0 }
+    if (blobs.length + numbers.length === 0) return { ...deleted, isPartial: false }
+    if (dryRun) {
+      const bytes = segmentsDue.reduce((sum, name) => sum + segments.get(name)!, 0)
+      return { entries: numbers.length, segments: segmentsDue.length, pins: over.length, bytes, isPartial: false }
+    }
+    if (this.#ctx.durability === 'relaxed') await log.sync()
+    if (numbers.length > 0) await this.#raiseTrim(trim)
+    let left = maxDeletes
+    for (let i = 0; i < blobs.length && left > 0 && inTime(); i += PAGE) {
+      const page = blobs.slice(i, i + Math.min(PAGE, left))
+      noteTime(this.#ctx, this.#log, (await storage.blobs.delete(page)).time)
+      left -= page.length
+      for (const name of page) {
+        const size = segments.get(name)
+        if (size === undefined) deleted.pins++
+        else {
+          deleted.segments++
+          deleted.bytes += size
+        }
+      }
+    }
+    for (let i = 0; i < numbers.length && left > 0 && inTime(); i += PAGE) {
+      const page = numbers.slice(i, i + Math.min(PAGE, left))
+      await log.remove(page)
+      left -= page.length
+      deleted.entries += page.length
+    }
+    const count = deleted.entries + deleted.segments + deleted.pins
+    this.#ctx.counters.collected += count
+    if (count > 0) this.#ctx.emit('collected', { deleted: count })
+    return { ...deleted, isPartial: count < blobs.length + numbers.length }
+  }
+
+  /** Nothing is removed before the anchor is known to say so. */
+  async #raiseTrim(trim: number): Promise<void> {
+    const { logId, anchor } = this.#log
+    const wanted = { logId, trim, manifestAt: 1, covers: 0, time: 0 }
+    const known = await raiseAnchor(anchor, anchorName(this.#ctx), wanted)
+    if (known && known.trim >= trim) return
+    throw new TidemarkError(
+      'STORAGE_UNAVAILABLE',
+      `The anchor of store "${this.#ctx.store}" could not be raised; nothing was collected, and it is tried again later.`,
+    )
+  }
+
+  #plan(
+    state: ShardState,
+    facts: readonly EntryFacts[],
+    listing: Listing,
+    pending: Collection,
+    now: number,
+    { minDeletes }: CollectOptions,
+  ): CollectPlan | undefined {
+    const { keeps, trim } = retained(facts, this.#ctx.retain, now, state.carried)
+    const isLive = liveNames(facts, listing, trim)
+    const listed = new Set(pending.flatMap(({ ids }) => ids.map(toHex)))
+    const prefix = segmentsPrefix(this.#log.path)
+    const ids: Uint8Array[] = []
+    for (const name of listing.segments.keys()) {
+      if (listed.size + ids.length >= MAX_IDS) break
+      if (isLive(name) || this.#ctx.uploads.has(name)) continue
+      const id = idOfBlob(prefix, name)!
+      if (!listed.has(toHex(id))) ids.push(id)
+    }
+    if (ids.length === 0 && trim - state.carried.trim < Math.max(1, minDeletes)) return undefined
+    return { keeps, trim, pending, ids }
+  }
+}
+
+const PAGE = 1000
+
+function namesOf(runs: readonly (readonly SegmentRef[])[], tail: ShardState['tail']): SegmentRef[] {
+  return [...runs.flat(), ...tail.flatMap(({ references }) => references?.runs.flat() ?? [])]
+}
+
+/** Names that entries after `trim`, pins or open snapshots reach. */
+function liveNames(facts: readonly EntryFacts[], { held }: Listing, trim: number): (name: string) => boolean {
+  const named = new Set(facts.flatMap(({ n, names }) => (n > trim ? names : [])))
+  return (name) => named.has(name) || held.has(name)
+}

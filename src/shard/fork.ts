@@ -1,0 +1,98 @@
+/**
+ * Forks: a new log whose first entry is a reset to a version of another store, and names that one's segments. A pin there
+ * holds them for as long as the fork names any.
+ */
+import { equalBytes } from '../bytes/compare.js'
+import { TidemarkError, invalid, isTidemarkError } from '../errors.js'
+import { readAnchor } from '../log/anchor.js'
+import { encodeEntry, ID_BYTES } from '../log/entry.js'
+import { checkLogPath, logIdOfPath, logPath, segmentsPrefix, storeOfLog } from '../manifest/names.js'
+import { currentTime, type LogContext, type ShardContext } from './context.js'
+import { factsOf } from './facts.js'
+import { bareEntry, createLog } from './open.js'
+import { readEntries } from './past.js'
+import { listPins, manifestOfPin, putPin, stateOfPin, type PinRequest, type StoredPin } from './pins.js'
+import { anchorName, closeLog, isVoid, locate, openAnchor, openLog, readLog } from './recovery.js'
+import type { ShardState } from './state.js'
+
+/**
+ * Creates the store `name`. The hold comes first: a crash leaves one that nobody uses, and collection finds that out. Once
+ * the first entry may be there, only collection may take the hold away.
+ */
+export async function createFork(
+  ctx: ShardContext,
+  log: LogContext,
+  present: ShardState,
+  name: string,
+  source: Pick<PinRequest, 'state' | 'from'>,
+): Promise<void> {
+  const child: ShardContext = { ...ctx, store: name }
+  const anchor = openAnchor(child)
+  if ((await locate(child, anchor, false)) !== undefined) throw exists(name)
+  const logId = ctx.clock.random(ID_BYTES)
+  const pin = await putPin(ctx, log, present, { kind: 'fork', name: logPath(name, logId), ttlMs: 0, ...source })
+  const { manifest, tail, carried } = stateOfPin(pin, log.path)
+  const time = currentTime(ctx, log)
+  const reset = { manifest, origin: { log: log.path, version: carried.version, partitions: [] } }
+  const config = { ...manifest.config, created: time }
+  const change = { kind: 'reset', time, layer: tail[0]?.layer, offsets: carried.offsets, reset } as const
+  let created
+  try {
+    created = await createLog(child, anchor, logId, config, change)
+  } catch (error) {
+    const isSure = isTidemarkError(error) && error.code !== 'UNKNOWN_OUTCOME' && !error.retryable
+    if (isSure) await ctx.storage.blobs.delete([pin.blob])
+    throw error
+  }
+  if (created === undefined) {
+    await ctx.storage.blobs.delete([pin.blob])
+    throw exists(name)
+  }
+  await closeLog(child, created.log)
+}
+
+function exists(name: string): TidemarkError {
+  return invalid(`Store "${name}" exists already; choose another name for the fork, or destroy it first.`)
+}
+
+/** Holds of forks that are gone, never came about, or name nothing of this log any more. */
+export async function deadForks(
+  ctx: ShardContext,
+  log: LogContext,
+  pins: readonly StoredPin[],
+  now: number,
+): Promise<ReadonlySet<string>> {
+  const dead = new Set<string>()
+  for (const pin of pins) {
+    if (pin.kind !== 'fork' || pin.made + ctx.graceMs > now) continue
+    if (!(await isNeeded(ctx, log.path, checkLogPath(pin.name)))) dead.add(pin.blob)
+  }
+  return dead
+}
+
+async function isNeeded(ctx: ShardContext, parentPath: string, path: string): Promise<boolean> {
+  const child: ShardContext = { ...ctx, store: storeOfLog(path) }
+  const logId = logIdOfPath(child.store, path)
+  if (logId === undefined) return true
+  const anchor = openAnchor(child)
+  const { value } = await readAnchor(anchor, anchorName(child))
+  const log = openLog(child, anchor, logId)
+  try {
+    if (value && equalBytes(value.logId, logId)) {
+      const { head, carried } = await readLog(child, log, value)
+      const entries = await readEntries(child, log, carried.trim + 1, head)
+      const prefix = segmentsPrefix(parentPath)
+      const held = (await listPins(ctx.storage, path)).flatMap((pin) => manifestOfPin(pin, path).runs.flat())
+      return [...entries.flatMap((entry) => factsOf(entry).names), ...held.map(({ name }) => name)].some((name) =>
+        name.startsWith(prefix),
+      )
+    }
+    const { bytes } = await log.log.read(1)
+    if (bytes !== undefined) return !(await isVoid(log.log))
+    // Who was about to create it has given up or stalled: from here on it can't any more.
+    const { outcome } = await log.log.claim(1, encodeEntry(bareEntry(log, 1, 'void')), 1)
+    return outcome !== 'committed'
+  } finally {
+    await closeLog(child, log)
+  }
+}

@@ -1,0 +1,144 @@
+/** The pins of a log: tags, and the holds of forks. Immutable blobs, each of which keeps all that a version needs. */
+import { TidemarkError, corrupt } from '../errors.js'
+import { decodeDelta, encodeDelta } from '../log/delta.js'
+import { emptyCarried, ID_BYTES } from '../log/entry.js'
+import { decodePin, encodePin, type Pin, type PinKind } from '../log/pin.js'
+import { decodeManifest, encodeManifest, type Manifest } from '../manifest/manifest.js'
+import { idOfBlob, logIdOfPath, pinName, pinsPrefix, storeOfLog } from '../manifest/names.js'
+import type { Blobs, Storage } from '../storage/contract.js'
+import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
+import { layerOfDelta, layerToDelta } from './layer.js'
+import { expired } from './past.js'
+import { readOn } from './recovery.js'
+import { payloadOf } from './reset.js'
+import type { ShardState } from './state.js'
+
+/** A pin, and the name of its blob. */
+export interface StoredPin extends Pin {
+  readonly blob: string
+}
+
+const READ_AT_ONCE = 16
+
+/** All pins of a log, oldest first; `known` spares reading those that were read before. */
+export async function listPins(
+  { blobs }: Pick<Storage, 'blobs'>,
+  logPath: string,
+  known: ReadonlyMap<string, StoredPin> = new Map(),
+): Promise<StoredPin[]> {
+  const prefix = pinsPrefix(logPath)
+  const names: string[] = []
+  for (let after: string | undefined; ;) {
+    const { items, more } = await blobs.list(prefix, { after })
+    for (const { name } of items) if (idOfBlob(prefix, name)) names.push(name)
+    if (!more) break
+    after = items.at(-1)?.name
+  }
+  const pins: StoredPin[] = []
+  for (let i = 0; i < names.length; i += READ_AT_ONCE) {
+    const part = names.slice(i, i + READ_AT_ONCE)
+    const read = await Promise.all(part.map(async (name) => known.get(name) ?? (await readPin(blobs, name))))
+    for (const pin of read) if (pin) pins.push(pin)
+  }
+  // Of one age the ids decide, which the list is sorted by.
+  return pins.sort((a, b) => a.made - b.made)
+}
+
+/** `undefined` when it is gone again. */
+async function readPin(blobs: Blobs, blob: string): Promise<StoredPin | undefined> {
+  const { bytes } = await blobs.get(blob)
+  return bytes && { ...decodePin(bytes, `Pin ${blob}`), blob }
+}
+
+export function isOver(pin: Pin, now: number): boolean {
+  return pin.expires > 0 && pin.expires <= now
+}
+
+export function manifestOfPin(pin: StoredPin, logPath: string): Manifest {
+  return decodeManifest(pin.manifest, logPath, `The manifest in pin ${pin.blob}`)
+}
+
+/** The state that a pin keeps. */
+export function stateOfPin(pin: StoredPin, logPath: string): ShardState {
+  const { version, versionTime, offsets, delta } = pin
+  const manifest = manifestOfPin(pin, logPath)
+  const layer = delta && layerOfDelta(decodeDelta(delta, `The delta in pin ${pin.blob}`))
+  const logId = logIdOfPath(storeOfLog(logPath), logPath)
+  if (logId === undefined) throw corrupt(`${logPath} is no path of a log.`)
+  return {
+    logId,
+    head: version,
+    headHash: pin.hash,
+    carried: {
+      ...emptyCarried('exclusive'),
+      time: versionTime,
+      version,
+      versionTime,
+      offsets,
+      covers: manifest.covers,
+    },
+    manifest,
+    tail: layer ? [{ n: version, time: versionTime, layer, references: undefined, bytes: delta.length }] : [],
+  }
+}
+
+export interface PinRequest {
+  readonly kind: PinKind
+  readonly name: string
+  readonly ttlMs: number
+  /** What it keeps, and the pin that state was taken from, if it was. */
+  readonly state: ShardState
+  readonly from: StoredPin | undefined
+}
+
+/**
+ * Makes a pin, and looks afterwards whether what it keeps was collected while it was being made: a collection that came
+ * before the pin could not see it (PROTOCOL.md, section 4).
+ */
+export async function putPin(
+  ctx: ShardContext,
+  log: LogContext,
+  now: ShardState,
+  request: PinRequest,
+): Promise<StoredPin> {
+  const { kind, name, ttlMs, state, from } = request
+  const { manifest, layer } = await payloadOf(ctx, log, state, new AbortController().signal)
+  const { version, versionTime, offsets } = state.carried
+  const made = currentTime(ctx, log)
+  const pin: Pin = {
+    kind,
+    name,
+    made,
+    expires: ttlMs > 0 ? made + ttlMs : 0,
+    version,
+    versionTime,
+    hash: state.headHash!,
+    label: undefined,
+    offsets,
+    manifest: encodeManifest({ ...manifest, covers: version - 1 }, log.path),
+    delta: layer && encodeDelta(layerToDelta(layer)),
+  }
+  const blob = pinName(log.path, ctx.clock.random(ID_BYTES))
+  const { blobs } = ctx.storage
+  try {
+    noteTime(ctx, log, (await blobs.put(blob, encodePin(pin))).time)
+    const isKept = from
+      ? (await readPin(blobs, from.blob)) !== undefined
+      : (await readOn(ctx, log, now, 1)).carried.keeps <= version
+    if (isKept) return { ...pin, blob }
+    await blobs.delete([blob])
+    throw expired(ctx.store, version)
+  } finally {
+    // What was uploaded for it is reached through it by now, or by nothing.
+    ctx.uploads.drop(manifest.runs.flat())
+  }
+}
+
+/** The newest tag of a name that is not over. */
+export function tagNamed(pins: readonly StoredPin[], name: string, now: number): StoredPin | undefined {
+  return pins.findLast((pin) => pin.kind === 'tag' && pin.name === name && !isOver(pin, now))
+}
+
+export function unknownTag(store: string, name: string): TidemarkError {
+  return new TidemarkError('NOT_FOUND', `Store "${store}" has no tag "${name}"; tags() lists those that it has.`)
+}
