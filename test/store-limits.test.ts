@@ -340,6 +340,71 @@ test('a resident store lets go of what was uploaded and never listed, however of
   }
 })
 
+describe('a resident store keeps a large commit that no manifest lists yet in memory', () => {
+  const large = async (): Promise<{ store: Store; fail: (method: string | undefined) => void }> => {
+    let failing: string | undefined
+    const storage = faulty(memory(), ({ method }) => (method === failing ? 'error-before' : undefined))
+    const options = { ...TINY, checkpoint: { entries: 4, bytes: 400 }, resident: true, cacheBytes: 0 }
+    const store = await open(storage, options)
+    store.put('large', 'x'.repeat(5000))
+    await store.commit()
+    expect(engineOf(store).state.tail.some(({ references }) => references)).toBe(true)
+    return { store, fail: (method) => (failing = method) }
+  }
+
+  test('when a fold fails', async () => {
+    const { store, fail } = await large()
+    const warned = new Promise((resolve) => store.on('warning', resolve))
+    fail('put')
+    for (let i = 0; i < 2; i++) {
+      store.put(i, i)
+      await store.commit()
+    }
+    await warned
+    expect(store.getSync('large')).toHaveLength(5000)
+    fail(undefined)
+    await store.checkpoint()
+    expect(store.getSync('large')).toHaveLength(5000)
+    await store.close()
+  })
+
+  test('when reopen() fails', async () => {
+    const { store, fail } = await large()
+    fail('read')
+    await expect(store.reopen()).rejects.toThrow(code('STORAGE_UNAVAILABLE'))
+    expect(store.getSync('large')).toHaveLength(5000)
+    fail(undefined)
+    await store.reopen()
+    expect(store.getSync('large')).toHaveLength(5000)
+    await store.close()
+  })
+})
+
+test('a resident follower that could not load all of a state keeps nothing of it', async () => {
+  let gets = Infinity
+  const storage = memory()
+  const failing = faulty(storage, ({ target, method }) =>
+    target === 'blobs' && method === 'get' && gets-- <= 0 ? 'error-before' : undefined,
+  )
+  const writer = await open(storage, TINY)
+  const follower = await open(failing, { mode: 'follower', resident: true, cacheBytes: 0 })
+  for (let i = 0; i < 100; i++) writer.put(i, `value ${i}`)
+  await writer.commit()
+  await writer.checkpoint()
+  const segments = engineOf(writer).state.manifest.runs.flat()
+  expect(segments.length).toBeGreaterThan(5)
+  const { cache } = engineOf(follower)
+  const held = (): number => segments.filter((segment) => cache.index(segment) !== undefined).length
+  gets = 3
+  await expect(follower.refresh()).rejects.toThrow(code('STORAGE_UNAVAILABLE'))
+  expect(held()).toBe(0)
+  gets = Infinity
+  await follower.refresh()
+  expect(held()).toBe(segments.length)
+  expect(follower.getSync(50)).toBe('value 50')
+  await Promise.all([writer.close(), follower.close()])
+})
+
 test('resident, freeze and maxUncommittedBytes refuse what they cannot mean', async () => {
   for (const odd of [{ resident: 1 }, { freeze: 'yes' }, { maxUncommittedBytes: 0 }, { maxUncommittedBytes: 1.5 }]) {
     await expect(open(memory(), odd as never)).rejects.toThrow(code('INVALID_ARGUMENT'))

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { openStore, systemClock, type OpenOptions, type Storage, type Store, type Transaction } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { faulty, type Fault } from 'tidemark/testing'
+import { sleep } from '../src/clock.js'
 import { adapters, collect } from './support/storages.js'
 
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
@@ -88,6 +89,44 @@ describe.each(adapters)('a transaction on %s', (_, make) => {
     await expect(failing).rejects.toBe(mistake)
     await next
     expect(await collect(store.keys())).toEqual(['b'])
+    await store.close()
+  })
+
+  test('begun while a restore is on its way stands on what that restores', async () => {
+    let hold: Promise<unknown> = Promise.resolve()
+    const storage = make()
+    const slow = new Proxy(storage, {
+      get: (target, name) =>
+        name === 'log'
+          ? (...args: Parameters<Storage['log']>) => {
+              const log = target.log(...args)
+              const append: typeof log.append = async (...rest) => {
+                await hold
+                return log.append(...rest)
+              }
+              return new Proxy(log, {
+                get: (own, key) => {
+                  const value: unknown = key === 'append' ? append : Reflect.get(own, key, own)
+                  return typeof value === 'function' ? (value.bind(own) as unknown) : value
+                },
+              })
+            }
+          : Reflect.get(target, name, target),
+    })
+    const store = await open(slow)
+    store.put('n', 1)
+    const { version } = await store.commit()
+    store.put('n', 5)
+    await store.commit()
+    let release = (): void => undefined
+    hold = new Promise<void>((resolve) => (release = resolve))
+    const restoring = store.restore(version)
+    await sleep(systemClock, 30)
+    const adding = store.transaction(async (tx) => tx.put('n', ((await tx.get('n')) as number) + 1))
+    await sleep(systemClock, 10)
+    release()
+    await Promise.all([restoring, adding])
+    expect(await store.get('n')).toBe(2)
     await store.close()
   })
 
@@ -197,13 +236,46 @@ describe.each(adapters)('a transaction on %s', (_, make) => {
   })
 
   test('awaited inside another fails typed instead of waiting for ever, and the outer one can end', async () => {
-    const store = await open(make(), { timeoutMs: 100 })
+    const store = await open(make(), { timeoutMs: 500 })
     await store.transaction(async (tx) => {
       tx.put('outer', 1)
       await systemClock.pause()
       await expect(store.transaction((inner) => inner.put('inner', 1))).rejects.toThrow(code('CONFLICT'))
     })
     expect(await collect(store.keys())).toEqual(['outer'])
+    await store.close()
+  })
+
+  test('waits for an honest slow one, however long that takes', async () => {
+    const store = await open(make(), { timeoutMs: 500 })
+    for (let i = 0; i < 9; i++) store.put(i, i)
+    await store.commit()
+    const slow = store.transaction(async (tx) => {
+      for await (const key of tx.keys()) if (key !== -1) await sleep(systemClock, 100)
+      for (let i = 0; i < 3; i++) {
+        await sleep(systemClock, 100)
+        await tx.get(i)
+        await sleep(systemClock, 100)
+        tx.put('slow', i)
+      }
+    })
+    const waiting = [1, 2].map((i) => store.transaction((tx) => tx.put('waited', i)))
+    await Promise.all([slow, ...waiting])
+    expect(await store.getMany(['slow', 'waited'])).toEqual([2, 2])
+    await store.close()
+  })
+
+  test('started inside another is refused before its first await, and runs after it later', async () => {
+    const store = await open(make())
+    let later: Promise<unknown> | undefined
+    await store.transaction(async (tx) => {
+      const early = store.transaction(() => 1)
+      await expect(early).rejects.toThrow(code('INVALID_ARGUMENT'))
+      later = store.transaction(async (other) => other.put('seen', (await other.get('a')) ?? 'nothing'))
+      tx.put('a', 1)
+    })
+    await later
+    expect(await store.get('seen')).toBe(1)
     await store.close()
   })
 
@@ -282,6 +354,66 @@ describe.each(adapters)('a transaction on %s', (_, make) => {
     })
     await Promise.all([expect(waiting).rejects.toThrow(code('CLOSED')), store.close()])
     await expect(store.transaction(() => 1)).rejects.toThrow(code('CLOSED'))
+  })
+})
+
+describe('a transaction on top of commits that fail', () => {
+  /** The append of this number fails from now on. */
+  const failing = async (): Promise<{ store: Store; failAt: (n: number) => void }> => {
+    let at = 0
+    let appends = 0
+    const storage = faulty(memory(), ({ method }) => (method === 'append' && ++appends === at ? 'quota' : undefined))
+    const store = await openStore({ storage, name: 's' })
+    return {
+      store,
+      failAt: (n) => {
+        at = n
+        appends = 0
+      },
+    }
+  }
+
+  test.each([1, 2])('is run again with its offsets when append %i of those it saw failed', async (n) => {
+    const { store, failAt } = await failing()
+    await store.commit({ offsets: { clicks: 1 } })
+    failAt(n)
+    const commits = [2, 3].map((clicks) => store.commit({ offsets: { clicks } }))
+    let runs = 0
+    const transaction = store.transaction(
+      async (tx) => {
+        runs++
+        await Promise.allSettled(commits)
+        tx.put('m', 1)
+      },
+      { offsets: { clicks: 9 } },
+    )
+    await transaction
+    expect((await Promise.allSettled(commits)).map(({ status }) => status)).toEqual(
+      n === 1 ? ['rejected', 'rejected'] : ['fulfilled', 'rejected'],
+    )
+    expect(runs).toBe(2)
+    expect(store.offsets).toEqual({ clicks: 9 })
+    await store.close()
+  })
+
+  test('that only reads is run again when it saw what then failed, and waits for what it saw', async () => {
+    const { store, failAt } = await failing()
+    failAt(1)
+    store.put('n', 10)
+    const committing = expect(store.commit()).rejects.toThrow(code('QUOTA'))
+    expect(await store.transaction((tx) => tx.get('n'))).toBeUndefined()
+    await committing
+    const { version } = store
+    const done = store.commit()
+    expect(await store.transaction((tx) => tx.get('n'))).toBe(10)
+    expect(store.version).toBeGreaterThan(version)
+    await done
+    failAt(1)
+    store.put('n', 11)
+    const failed = expect(store.commit()).rejects.toThrow(code('QUOTA'))
+    await expect(store.transaction((tx) => tx.get('n'), { tries: 1 })).rejects.toThrow(code('CONFLICT'))
+    await failed
+    await store.close()
   })
 })
 

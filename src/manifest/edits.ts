@@ -11,6 +11,8 @@ export interface FoldEdit {
   readonly covers: number
   /** Oldest first; none when the folded entries held no changes. Deltas by reference are listed as they are. */
   readonly runs: readonly Run[]
+  /** Those of the runs that were written for this. */
+  readonly written?: readonly Run[]
   readonly codecs: ReadonlyMap<string, string>
 }
 

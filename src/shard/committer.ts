@@ -76,7 +76,10 @@ export class Committer {
   readonly #upkeep: Upkeep
   readonly #host: CommitterHost
   #queue: Waiting[] = []
-  /** Of the queue and what is in flight, until one of them changes. */
+  /** Of what is in flight and the queue, oldest first, and the sum of their sizes. */
+  #waiting: Layer[] = []
+  #bytes = 0
+  /** The same newest first, until it changes. */
   #layers: readonly Layer[] | undefined
   /** Why nothing more is appended. */
   #ended: TidemarkError | undefined
@@ -84,6 +87,8 @@ export class Committer {
   /** Segments that were written for what is in flight. */
   #uploaded: readonly SegmentRef[] = []
   #running: Promise<void> | undefined
+  /** Settles with the newest reset on its way. */
+  #resetting: Promise<void> | undefined
   #offsets: OffsetMap
 
   constructor(ctx: ShardContext, log: LogContext, upkeep: Upkeep, host: CommitterHost) {
@@ -96,20 +101,29 @@ export class Committer {
 
   /** Layers on their way, newest first: what was put stays readable. */
   get layers(): readonly Layer[] {
-    this.#layers ??= [...this.#inFlight, ...this.#queue]
-      .flatMap(({ request }) => (request && !request.layer.empty ? [request.layer] : []))
-      .reverse()
+    this.#layers ??= [...this.#waiting].reverse()
     return this.#layers
   }
 
   /** Memory of the changes on their way, about. */
   get bytes(): number {
-    return this.layers.reduce((sum, { size }) => sum + size, 0)
+    return this.#bytes
   }
 
   /** Committed offsets with all that is on its way laid over them; the same map as long as nothing has changed them. */
   get offsets(): OffsetMap {
     return this.#offsets
+  }
+
+  /** What the offsets may turn out to be when something on its way fails: the committed ones, and those of each commit. */
+  get possibleOffsets(): readonly OffsetMap[] {
+    const onTheWay = [...this.#inFlight, ...this.#queue].flatMap(({ offsets }) => offsets ?? [])
+    return [this.#host.state().carried.offsets, ...onTheWay]
+  }
+
+  /** Settles when what is read now is no longer about to be put away by a reset; `undefined` when it is not. */
+  get resetting(): Promise<void> | undefined {
+    return this.#resetting
   }
 
   /** Throws, and takes nothing, when the offsets go back; from then on the committer owns the layer. */
@@ -128,8 +142,13 @@ export class Committer {
       undo = state.carried.version
       return reset.build(state, signal)
     }
-    const result = await this.#enqueue({ request: undefined, reset: { ...reset, build }, offsets })
-    return { ...result, undo }
+    const resetting = this.#enqueue({ request: undefined, reset: { ...reset, build }, offsets })
+    const ended = (): void => {
+      if (this.#resetting === settled) this.#resetting = undefined
+    }
+    const settled = resetting.then(ended, ended)
+    this.#resetting = settled
+    return { ...(await resetting), undo }
   }
 
   /** Appends an entry for what is ready to be carried, unless an earlier one carries it. */
@@ -139,7 +158,12 @@ export class Committer {
 
   #enqueue(waiting: Omit<Waiting, 'resolve' | 'reject'>): Promise<CommitResult> {
     return new Promise((resolve, reject) => {
-      this.#layers = undefined
+      const layer = waiting.request?.layer
+      if (layer && !layer.empty) {
+        this.#waiting.push(layer)
+        this.#bytes += layer.size
+        this.#layers = undefined
+      }
       this.#queue.push({ ...waiting, resolve, reject })
       this.#running ??= this.#run()
     })
@@ -261,6 +285,8 @@ export class Committer {
     const done = this.#inFlight
     this.#inFlight = []
     this.#uploaded = []
+    const layers = done.filter(({ request }) => request && !request.layer.empty)
+    for (const { size } of this.#waiting.splice(0, layers.length)) this.#bytes -= size
     this.#layers = undefined
     for (const { resolve } of done) resolve(result)
   }
@@ -274,6 +300,8 @@ export class Committer {
     this.#uploaded = []
     this.#inFlight = []
     this.#queue = []
+    this.#waiting = []
+    this.#bytes = 0
     this.#layers = undefined
     this.#offsets = this.#host.state().carried.offsets
     this.#host.giveBack(unwritten.flatMap(({ request }) => (request ? [request.layer] : [])))

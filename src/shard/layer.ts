@@ -256,7 +256,7 @@ export class Layer {
 const RANGE = 64
 
 /** About how much memory a range delete takes. */
-export function sizeOfRange({ lower, upper }: KeyRange): number {
+function sizeOfRange({ lower, upper }: KeyRange): number {
   return RANGE + lower.length + upper.length
 }
 

@@ -35,12 +35,16 @@ export async function foldTail(
   // The commit that brought the tail to its bound is acknowledged first.
   await ctx.clock.pause()
   const runs: Run[] = []
+  const written: Run[] = []
   let layers: Layer[] = []
   const write = async (): Promise<void> => {
     if (layers.length === 0) return
     const oldest = state.manifest.runs.length + runs.length === 0
     const run = await writeLayers(ctx, log, layers.reverse(), oldest, state.carried.versionTime, signal)
-    if (run.length > 0) runs.push(run)
+    if (run.length > 0) {
+      runs.push(run)
+      written.push(run)
+    }
     layers = []
   }
   try {
@@ -52,11 +56,11 @@ export async function foldTail(
     }
     await write()
   } catch (error) {
-    ctx.uploads.drop(runs.flat())
+    ctx.uploads.drop(written.flat())
     throw error
   }
   const codecs = new Map(state.tail.flatMap((entry) => [...tailCodecs(entry)]))
-  return { kind: 'fold', from: state.manifest.covers, covers: state.head, runs, codecs }
+  return { kind: 'fold', from: state.manifest.covers, covers: state.head, runs, written, codecs }
 }
 
 /** Layers, newest first, as a run. `oldest`: nothing older lies beneath it. `time`: what has expired by then is deleted. */

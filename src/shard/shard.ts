@@ -113,6 +113,15 @@ export class Shard {
     return this.#committer?.offsets ?? this.#state.carried.offsets
   }
 
+  /** What they may turn out to be when something on its way fails. */
+  get possibleOffsets(): readonly OffsetMap[] {
+    return this.#committer?.possibleOffsets ?? []
+  }
+
+  get resetting(): Promise<void> | undefined {
+    return this.#committer?.resetting
+  }
+
   /** What stands over the committed runs, the caller's own layers first. */
   view(uncommitted: readonly Layer[]): View {
     const layers = [...uncommitted.filter((layer) => !layer.empty), ...(this.#committer?.layers ?? [])]

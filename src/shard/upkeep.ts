@@ -132,7 +132,7 @@ export class Upkeep {
   }
 
   #dropFold(): void {
-    if (this.#fold) this.#ctx.uploads.drop(this.#fold.runs.flat())
+    if (this.#fold) this.#ctx.uploads.drop(this.#fold.written?.flat() ?? [])
     this.#fold = undefined
   }
 

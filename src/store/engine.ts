@@ -51,6 +51,7 @@ export class Engine implements TablesHost {
   #buffer = new Layer()
   /** Another number whenever what was committed or on its way has become something else. */
   #generation = 0
+  #newest = Promise.resolve(true)
   #closing: Promise<void> | undefined
   #reopening: Promise<void> | undefined
   #stopFollowing: () => void = () => undefined
@@ -189,6 +190,11 @@ export class Engine implements TablesHost {
     return this.#generation
   }
 
+  /** Whether the newest commit came about, and with it all before. */
+  get newest(): Promise<boolean> {
+    return this.#newest
+  }
+
   get room(): number {
     return this.options.maxUncommittedBytes - this.shard.waitingBytes
   }
@@ -235,7 +241,13 @@ export class Engine implements TablesHost {
 
   specFor(name: string, bytes: Uint8Array, options: AnyTableOptions): TableSpec {
     this.assertOpen()
-    return this.#specs.open(name, bytes, options, this.state)
+    const spec = this.#specs.open(name, bytes, options, this.state)
+    this.watches.opened()
+    return spec
+  }
+
+  look(name: string, bytes: Uint8Array, state: ShardState): TableSpec {
+    return this.#specs.look(name, bytes, state)
   }
 
   async commit(options: CommitOptions): Promise<CommitResult> {
@@ -256,6 +268,10 @@ export class Engine implements TablesHost {
     const committing = this.shard.commit({ layer, ...parts })
     if (!keep) this.#own.add(layer)
     if (!layer.empty || parts.offsets.size > 0) this.#generation++
+    this.#newest = committing.then(
+      () => true,
+      () => false,
+    )
     return committing.then((result) => {
       this.#latencies.add(this.monotonic() - started)
       return result
@@ -310,6 +326,7 @@ export class Engine implements TablesHost {
     try {
       await this.#openShard(false, undefined)
     } catch (error) {
+      this.#resident?.releaseAll()
       // What is there goes on being read, and a follower goes on looking.
       this.#follow()
       throw error

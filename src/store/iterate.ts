@@ -13,6 +13,7 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
   /** `undefined` passes over a record. */
   readonly #map: (record: KeyedRecord) => T | undefined
   readonly #signal: AbortSignal | undefined
+  readonly #reads: ((waiting?: Promise<unknown>) => void) | undefined
   #cursor: Cursor | undefined
   #left: number
   #done = false
@@ -24,11 +25,14 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
     map: (record: KeyedRecord) => T | undefined,
     limit: number,
     signal: AbortSignal | undefined,
+    /** Told of each step, with what it waits for. */
+    reads?: (waiting?: Promise<unknown>) => void,
   ) {
     this.#start = start
     this.#map = map
     this.#left = limit
     this.#signal = signal
+    this.#reads = reads
   }
 
   [Symbol.asyncIterator](): this {
@@ -44,6 +48,7 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
       this.#done = true
       return Promise.reject(error as Error)
     }
+    this.#reads?.(result instanceof Promise ? result : undefined)
     return result instanceof Promise ? this.#queue(() => result) : Promise.resolve(result)
   }
 

@@ -1,10 +1,10 @@
 /** Ranges of keys as callers give them, and as bounds of bytes. */
 import { compareBytes } from '../bytes/compare.js'
 import { encodeKey, encodePrefix, type Key } from '../bytes/keys.js'
-import { checkFields, invalid } from '../errors.js'
+import { checkFields, invalid, show } from '../errors.js'
 import type { KeyRange } from '../segment/record.js'
 import { prefixed, type Slot } from '../shard/slot.js'
-import { whole } from './options.js'
+import { checkSignal, whole } from './options.js'
 
 export interface RangeOptions<K> {
   readonly gt?: K | undefined
@@ -72,8 +72,11 @@ const SCAN_KEYS = new Set([...RANGE_KEYS, 'reverse', 'limit', 'signal'])
 
 export function checkScan(options: ScanOptions<never>): { reverse: boolean; limit: number } {
   checkFields('range', options, SCAN_KEYS)
+  const { reverse = false, signal } = options
+  if (typeof reverse !== 'boolean') throw invalid(`reverse: true or false is expected, not ${show(reverse)}.`)
+  checkSignal(signal)
   return {
-    reverse: options.reverse === true,
+    reverse,
     limit: whole('limit', options.limit === Infinity ? undefined : options.limit, Number.MAX_SAFE_INTEGER, 0),
   }
 }

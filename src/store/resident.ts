@@ -3,7 +3,7 @@
  * before a state that lists them is used; what this handle writes itself is taken over as it is written.
  */
 import type { Clock } from '../clock.js'
-import type { Manifest, SegmentRef } from '../manifest/manifest.js'
+import type { CodedRuns, Manifest, SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
 import { checkWhole } from '../segment/whole.js'
 import type { ShardState } from '../shard/state.js'
@@ -24,6 +24,7 @@ export class Residency {
   /** Those of the state in use: what it no longer lists is let go. */
   #listed: ReadonlyMap<string, SegmentRef> = new Map()
   #manifest: Manifest | undefined
+  #references: readonly CodedRuns[] = []
   #pins = 0
 
   constructor(cache: SegmentCache, blobs: Blobs, clock: Clock) {
@@ -35,15 +36,30 @@ export class Residency {
   /** Loads what the state needs; it may be used when this resolves. */
   async prepare(state: ShardState): Promise<void> {
     const missing = [...segmentsOf(state).values()].filter(({ name }) => !this.#loaded.has(name))
+    const adopted: SegmentRef[] = []
     let next = 0
     const work = async (): Promise<void> => {
       for (let segment = missing[next++]; segment !== undefined; segment = missing[next++]) {
         const { bytes } = await this.#blobs.get(segment.name)
         checkWhole(bytes, segment)
         await this.adopt(segment, bytes)
+        adopted.push(segment)
       }
     }
-    await Promise.all(Array.from({ length: PARALLEL }, work))
+    const stopping = async (): Promise<void> => {
+      try {
+        await work()
+      } catch (error) {
+        next = missing.length
+        throw error
+      }
+    }
+    const ends = await Promise.allSettled(Array.from({ length: PARALLEL }, stopping))
+    const failed = ends.find((end) => end.status === 'rejected')
+    if (failed === undefined) return
+    // The state will not be used, and perhaps no later one lists them.
+    this.release(adopted)
+    throw failed.reason
   }
 
   /** Takes a segment over whose bytes are known to be right. */
@@ -73,8 +89,12 @@ export class Residency {
 
   /** The state is in use: lets go of what it does not need. */
   use(state: ShardState): void {
-    if (state.manifest === this.#manifest) return
+    const references = state.tail.flatMap((entry) => entry.references ?? [])
+    const isSame =
+      references.length === this.#references.length && references.every((r, i) => r === this.#references[i])
+    if (isSame && state.manifest === this.#manifest) return
     this.#manifest = state.manifest
+    this.#references = references
     this.#listed = segmentsOf(state)
     for (const name of this.#listed.keys()) this.#fresh.delete(name)
     this.#sweep()

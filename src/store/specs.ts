@@ -31,6 +31,15 @@ export class Specs {
     return spec
   }
 
+  /** The table as it is to be read in `state`. One that nobody has opened gets no codec by being looked at. */
+  look(name: string, bytes: Uint8Array, state: ShardState): TableSpec {
+    const known = this.#known.get(String.fromCharCode(...bytes))
+    const codec = recordedCodec(state, bytes)
+    if (known === undefined) return new TableSpec(name, bytes, {}, { codec }, this.#freeze)
+    known.recorded.codec = codec ?? known.recorded.codec
+    return known.spec
+  }
+
   of(table: Uint8Array): TableSpec {
     return this.#known.get(String.fromCharCode(...table))!.spec
   }

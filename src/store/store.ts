@@ -54,7 +54,12 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
   /**
    * Runs `body` on a buffer of its own and commits it when `body` resolves; what the store has buffered is neither read nor
    * committed. When `body` throws, nothing of it happened. Transactions of one handle run one after another, each on top of
-   * the one before; when something else is committed meanwhile, `body` is run again. One must not be awaited inside another.
+   * the one before; when something else is committed meanwhile, or what it saw on its way fails, `body` is run again.
+   *
+   * One must not be awaited inside another. One that is called before the first `await` of a body is refused with
+   * `INVALID_ARGUMENT`, awaited or not; later in a body it may be started, and runs after this one. When `body` has neither
+   * called anything on `tx` nor waited for a read of it for `timeoutMs`, it may be waiting for one in the queue behind it:
+   * these then fail with `CONFLICT`. So fetch what takes longer before the transaction.
    */
   transaction<T>(body: (tx: Transaction<K, V>) => Promise<T> | T, options: TransactionOptions = {}): Promise<T> {
     return this.#engine.transactions.run(this.#spec, body, options)
@@ -68,7 +73,12 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
 
   /**
    * Calls `listener` after each new version with what it changed in the range, in order and one call at a time: a promise
-   * that it returns is waited for. That something expires is not told. Returns a function that stops it.
+   * that it returns is waited for. Returns a function that stops it.
+   *
+   * That something expires is not told, and so a key that has expired and is then written has no `before`, and one that is
+   * then deleted is not told at all. Partitions are not named: the same key in two of them is told twice. A table that was
+   * written with another codec than the default one has to be opened with it; until then there are warnings, and afterwards
+   * the watch goes on from where it was.
    */
   watch<K2 extends Key = K, V2 = V>(options: WatchOptions<K2>, listener: WatchListener<K2, V2>): () => void {
     this.#engine.assertOpen()

@@ -74,6 +74,15 @@ export const storedBytes: Codec<Uint8Array> = {
 /** The largest encoded value, in bytes. */
 const MAX_VALUE_BYTES = 64 << 20
 
+/** What a schema says is wrong, whatever it makes that of. */
+function messagesOf(issues: unknown): string {
+  if (!Array.isArray(issues)) return show(issues)
+  return Array.from(issues, (issue: { message?: unknown } | null | undefined) => {
+    const message = issue?.message
+    return typeof message === 'string' ? message : show(issue)
+  }).join('; ')
+}
+
 /** The codec that a table was written with, as far as is known; one object for all who opened the table. */
 export interface RecordedCodec {
   codec: string | undefined
@@ -117,12 +126,16 @@ export class TableSpec {
         throw invalid('schema: validation must be synchronous; use a schema without asynchronous checks.')
       }
       if (typeof result !== 'object' || result === null) throw invalid('schema: validation returned nothing.')
-      if (result.issues)
-        throw invalid(`The value does not fit its schema: ${result.issues.map((i) => i.message).join('; ')}.`)
+      if (result.issues) throw invalid(`The value does not fit its schema: ${messagesOf(result.issues)}.`)
       checked = result.value
     }
     if (checked === undefined) throw invalid('undefined is not a value; delete the key, or store null.')
-    return this.freezes ? deepFreeze(checked) : checked
+    if (!this.freezes) return checked
+    try {
+      return deepFreeze(checked)
+    } catch (cause) {
+      throw invalid('freeze: the value cannot be frozen; see the cause.', cause)
+    }
   }
 
   /** `key` names the value in the error. */
@@ -140,7 +153,8 @@ export class TableSpec {
     if (bytes.length > MAX_VALUE_BYTES) {
       throw invalid(`The value of ${key} has ${bytes.length} bytes encoded; at most ${MAX_VALUE_BYTES} are allowed.`)
     }
-    return bytes
+    // The default one makes them anew; another may hand out the same array again and again, or the value itself.
+    return this.codec === jsonCodec ? bytes : new Uint8Array(bytes)
   }
 
   readonly decode = (bytes: Uint8Array): unknown => {
@@ -161,7 +175,7 @@ export class TableSpec {
     const table = this.name === '' ? 'The default table' : `Table "${this.name}"`
     throw new TidemarkError(
       'INVALID_ARGUMENT',
-      `${table} was written with the codec "${recorded}", not "${this.codec.id}"; open it with that codec.`,
+      `${table} was written with the codec "${recorded}", not "${this.codec.id}"; open it with that codec first.`,
     )
   }
 }

@@ -2,7 +2,7 @@
 import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
 import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
-import { Cell, LayerRecord, sizeOfRange, type Layer } from '../shard/layer.js'
+import { Cell, LayerRecord, type Layer } from '../shard/layer.js'
 import { makeSlot, type Slot } from '../shard/slot.js'
 import type { Cursor } from '../segment/cursor.js'
 import { lookUp, lookUpLoading, Missing, scan, type View } from '../shard/reads.js'
@@ -41,6 +41,8 @@ export interface TableHost {
   writable(): Layer
   /** What is to be read now; throws when the handle is closed. */
   view(): View
+  /** Told of each step of a read, with what it has to wait for. */
+  readonly reads?: (waiting?: Promise<unknown>) => void
 }
 
 const NO_OPTIONS: PutOptions = {}
@@ -92,6 +94,7 @@ export class Table<K extends Key = Key, V = unknown> {
   /** Buffers the removal of a key; one that does not exist is fine. */
   delete(key: K): void {
     const layer = this.#host.writable()
+    this.#spec.assertCodec()
     const mapKey = toMapKey(key)
     this.#set(layer, mapKey, tombstone(mapKey))
   }
@@ -116,22 +119,22 @@ export class Table<K extends Key = Key, V = unknown> {
 
   #deleteBounds(range: RangeOptions<K>): void {
     const layer = this.#host.writable()
+    this.#spec.assertCodec()
     const bounds = keyBounds(range as RangeOptions<Key>)
     if (isEmptyRange(bounds)) return
-    const ranges = this.#slots.map((slot) => [slot, slotRange(slot, bounds)] as const)
-    const { room } = this.#host
-    if (ranges.reduce((sum, [, range]) => sum + sizeOfRange(range), layer.size) > room) {
-      const growth = ranges.reduce((sum, [slot, range]) => sum + layer.growthOfRange(slot, range), 0)
-      checkGrowth(layer, growth, room)
-    }
-    for (const [slot, range] of ranges) layer.deleteRange(slot, this.#spec.codec.id, range)
+    const plans = this.#slots.map((slot) => layer.planRange(slot, slotRange(slot, bounds)))
+    const growth = plans.reduce((sum, plan) => sum + plan.growth, 0)
+    checkGrowth(layer, growth, this.#host.room)
+    for (const plan of plans) layer.deletePlanned(this.#spec.codec.id, plan)
   }
 
   /** Buffers several changes, all or none of them. */
   batch(changes: readonly BatchChange<K, V>[]): void {
     const layer = this.#host.writable()
     if (!Array.isArray(changes)) throw invalid('batch: an array of { type, key, value } is expected.')
-    const checked = (changes as readonly BatchChange<K, V>[]).map((change) => {
+    this.#spec.assertCodec()
+    // `from` passes over no hole.
+    const checked = Array.from(changes as readonly BatchChange<K, V>[], (change) => {
       checkFields('batch', change, CHANGE_FIELDS)
       if (change.type !== 'put' && change.type !== 'del') {
         throw invalid(`batch: type is "put" or "del", not ${show((change as { type: unknown }).type)}.`)
@@ -170,8 +173,9 @@ export class Table<K extends Key = Key, V = unknown> {
   async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
     if (!Array.isArray(keys)) throw invalid('getMany: an array of keys is expected.')
     const view = this.#host.view()
-    const found = (keys as readonly K[]).map((key) => this.#find(view, toMapKey(key)))
-    const records = await Promise.all(found.map(async (record) => record))
+    // All keys first: a read that is under way when a key is refused would fail unheard.
+    const mapKeys = Array.from(keys as readonly K[], toMapKey)
+    const records = await Promise.all(mapKeys.map(async (key) => this.#find(view, key)))
     return records.map((record, i) => this.#valueOf(keys[i] as K, record))
   }
 
@@ -182,8 +186,11 @@ export class Table<K extends Key = Key, V = unknown> {
   #find(view: View, key: MapKey): Cell | StoredRecord | undefined | Promise<Cell | StoredRecord | undefined> {
     const slot = this.#slotOf(key)
     const found = lookUp(view, slot, key)
+    if (!(found instanceof Missing)) return found
     // No layer knows the key now, and what is written to one later is no business of this read.
-    return found instanceof Missing ? lookUpLoading({ ...view, layers: [] }, slot, key) : found
+    const loading = lookUpLoading({ ...view, layers: [] }, slot, key)
+    this.#host.reads?.(loading)
+    return loading
   }
 
   #isLive(record: Cell | StoredRecord | undefined): record is Cell | StoredRecord {
@@ -246,7 +253,7 @@ export class Table<K extends Key = Key, V = unknown> {
       const record = keyed instanceof LayerRecord ? keyed.cell : keyed
       return this.#isLive(record) ? map(decodeKey(keyed.key.subarray(prefixLength)) as K, record) : undefined
     }
-    return new Iteration(start, toItem, isEmptyRange(bounds) ? 0 : limit, options.signal)
+    return new Iteration(start, toItem, isEmptyRange(bounds) ? 0 : limit, options.signal, this.#host.reads)
   }
 }
 
@@ -269,6 +276,8 @@ function checkGrowth(layer: Layer, growth: number, room: number): void {
 export function encodeLayer(layer: Layer, specOf: (table: Uint8Array) => TableSpec): void {
   for (const { slot, points } of layer.slots.values()) {
     const spec = specOf(slot.table)
+    // Deletes too: an entry records the codec of each table that it changes.
+    spec.assertCodec()
     for (const [key, cell] of points) {
       if (cell.deleted || cell.bytes !== undefined) continue
       cell.bytes = spec.encode(cell.value(spec.decode), `key ${show(mapKeyToKey(key))}`)

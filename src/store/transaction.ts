@@ -4,7 +4,7 @@
  */
 import type { Key } from '../bytes/keys.js'
 import { TidemarkError, aborted, checkFields, invalid, throwIfAborted } from '../errors.js'
-import type { Offsets } from '../log/offsets.js'
+import type { OffsetMap, Offsets } from '../log/offsets.js'
 import { Layer } from '../shard/layer.js'
 import type { View } from '../shard/reads.js'
 import { parseCommit, type CommitParts } from './commit.js'
@@ -36,6 +36,9 @@ class TransactionHost implements TablesHost {
   /** What was committed or on its way when it began. */
   readonly #under: View
   readonly #hold: Hold
+  #usedAt: number
+  /** How many of its reads wait for the storage. */
+  #waiting = 0
   #ended = false
 
   constructor(engine: Engine, signal: AbortSignal | undefined) {
@@ -43,6 +46,29 @@ class TransactionHost implements TablesHost {
     this.#signal = signal
     this.#under = engine.shard.view([])
     this.#hold = engine.hold(engine.state)
+    this.#usedAt = engine.monotonic()
+  }
+
+  /** Whether what it reads may still turn out not to have been committed. */
+  get isEarly(): boolean {
+    return this.#under.layers.length > 0
+  }
+
+  /** For how long its function has neither called anything on it nor waited for what it called. */
+  get quietMs(): number {
+    return this.#waiting > 0 ? 0 : this.#engine.monotonic() - this.#usedAt
+  }
+
+  readonly reads = (waiting?: Promise<unknown>): void => {
+    this.#usedAt = this.#engine.monotonic()
+    this.#hold.use()
+    if (waiting === undefined) return
+    this.#waiting++
+    const ended = (): void => {
+      this.#waiting--
+      this.#usedAt = this.#engine.monotonic()
+    }
+    waiting.then(ended, ended)
   }
 
   get partitions(): number {
@@ -67,6 +93,7 @@ class TransactionHost implements TablesHost {
       throw new TidemarkError('CLOSED', 'The transaction has ended: await everything inside its function.')
     }
     throwIfAborted(this.#signal)
+    this.reads()
   }
 
   writable(): Layer {
@@ -98,8 +125,8 @@ export class Transactions {
   #last: Promise<unknown> = Promise.resolve()
   /** How many are in the queue, with the one whose turn it is. */
   #queued = 0
-  /** Since when the function of the one whose turn it is has been running. */
-  #since: number | undefined
+  /** The one whose function is running. */
+  #running: TransactionHost | undefined
   /** The function of one is being called in this very turn of the program. */
   #calling = false
   /** Ends each wait with an error. */
@@ -148,33 +175,43 @@ export class Transactions {
     leave: () => void,
   ): Promise<T> {
     for (let attempt = 1; ; attempt++) {
+      // No view shows a reset that is on its way, and what is read now would be committed on top of it.
+      for (let { resetting } = this.#engine.shard; resetting; { resetting } = this.#engine.shard) {
+        await this.#until(resetting, signal)
+      }
       throwIfAborted(signal)
       this.#engine.assertWritable()
       const { generation } = this.#engine
+      const { newest } = this.#engine
       const { offsets } = this.#engine.shard
+      const possible = parts.offsets.size > 0 ? this.#engine.shard.possibleOffsets : []
       const host = new TransactionHost(this.#engine, signal)
       const result = await this.#call(host, new Transaction<K, V>(host, spec), body, signal)
       throwIfAborted(signal)
       this.#engine.assertWritable()
       const { layer } = host
-      if (layer.empty && parts.offsets.size === 0) return result
-      if (parts.offsets.size > 0 && offsets !== this.#engine.shard.offsets) {
-        throw new TidemarkError(
-          'CONFLICT',
-          'Other offsets were committed while the transaction ran; what it has read from its sources may be done already. Look at store.offsets.',
-        )
-      }
-      if (generation === this.#engine.generation) {
+      if (layer.empty && parts.offsets.size === 0) {
+        // What it saw on its way may fail after all.
+        if (!host.isEarly || (await this.#until(newest, signal))) return result
+      } else if (generation === this.#engine.generation) {
         const committing = this.#engine.commitLayer(layer, parts, false)
         // The next one may begin: it sees this one on its way.
         leave()
         await committing
         return result
       }
+      const now = this.#engine.shard.offsets
+      // Where something on its way has failed, they are as they were before it: that is nobody else's doing.
+      if (parts.offsets.size > 0 && now !== offsets && !possible.some((one) => sameOffsets(one, now))) {
+        throw new TidemarkError(
+          'CONFLICT',
+          'Other offsets were committed while the transaction ran; what it has read from its sources may be done already. Look at store.offsets.',
+        )
+      }
       if (attempt >= tries) {
         throw new TidemarkError(
           'CONFLICT',
-          `The transaction was run ${attempt} times, and each time something else was committed meanwhile.`,
+          `The transaction was run ${attempt} times, and each time something else was committed, or failed, meanwhile.`,
         )
       }
     }
@@ -186,7 +223,7 @@ export class Transactions {
     body: (tx: Transaction<K, V>) => Promise<T> | T,
     signal: AbortSignal | undefined,
   ): Promise<T> {
-    this.#since = this.#engine.monotonic()
+    this.#running = host
     try {
       this.#calling = true
       let running: Promise<T> | T
@@ -197,7 +234,7 @@ export class Transactions {
       }
       return await this.#until(Promise.resolve(running), signal)
     } finally {
-      this.#since = undefined
+      this.#running = undefined
       host.end()
     }
   }
@@ -209,7 +246,7 @@ export class Transactions {
 
   /**
    * Waits for `promise`, the signal or the end of the store; with `patienceMs` at most until the function whose turn it is
-   * has run for so long: it may be the very one that waits here.
+   * has been quiet for so long: it may be waiting for the very one that waits here.
    */
   #until<T>(promise: Promise<T>, signal: AbortSignal | undefined, patienceMs?: number): Promise<T> {
     const { clock } = this.#engine.options
@@ -219,7 +256,7 @@ export class Transactions {
       const abort = (): void => reject(aborted(signal!))
       const arm = (ms: number): void => {
         cancel = clock.timer(ms, () => {
-          const left = (this.#since ?? clock.monotonic()) + patienceMs! - clock.monotonic()
+          const left = patienceMs! - (this.#running?.quietMs ?? 0)
           if (left > 0) arm(left)
           else reject(new TidemarkError('CONFLICT', `The transaction before this one does not end. ${NESTED}`))
         })
@@ -235,4 +272,14 @@ export class Transactions {
     })
     return Promise.race([promise, ended]).finally(done)
   }
+}
+
+function sameOffsets(a: OffsetMap, b: OffsetMap): boolean {
+  if (a === b) return true
+  const same = <T, U>(
+    x: ReadonlyMap<T, U>,
+    y: ReadonlyMap<T, U> | undefined,
+    equal: (p: U, q: U | undefined) => boolean,
+  ) => x.size === y?.size && [...x].every(([key, value]) => equal(value, y.get(key)))
+  return same(a, b, (p, q) => same(p, q, (v, w) => v === w))
 }

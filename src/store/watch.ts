@@ -5,14 +5,14 @@
 import { compareBytes, equalBytes } from '../bytes/compare.js'
 import { bytesToMapKey, decodeKey, type Key } from '../bytes/keys.js'
 import type { Clock } from '../clock.js'
-import { checkFields, invalid } from '../errors.js'
+import { checkFields, invalid, isTidemarkError } from '../errors.js'
 import type { SegmentCache } from '../segment/cache.js'
 import { runRanges } from '../segment/cursor.js'
 import { isCovered } from '../segment/merge.js'
 import type { KeyedRecord, KeyRange, StoredRecord } from '../segment/record.js'
 import { Cell, LayerRecord } from '../shard/layer.js'
 import { lookUpLoading, scan, viewOf, type View } from '../shard/reads.js'
-import { makeSlot, type Slot } from '../shard/slot.js'
+import { makeSlot, tableBytes, type Slot } from '../shard/slot.js'
 import type { ShardState, TailEntry } from '../shard/state.js'
 import { isEmptyRange, keyBounds, slotRange, type KeyBounds, type RangeOptions } from './range.js'
 import type { TableSpec } from './table-spec.js'
@@ -37,7 +37,8 @@ export type WatchListener<K = Key, V = unknown> = (changes: readonly WatchChange
 export interface WatchHost {
   readonly state: ShardState
   readonly cache: SegmentCache
-  spec(name: string, options: object): TableSpec
+  /** The table as it is to be read in a state; looking at it settles nothing. */
+  look(name: string, bytes: Uint8Array, state: ShardState): TableSpec
   readonly options: { readonly clock: Clock }
   report(message: string, cause: unknown): void
 }
@@ -64,8 +65,7 @@ export class Watches {
     checkFields('watch', options, OPTIONS)
     if (typeof listener !== 'function') throw invalid('watch: a listener function is expected.')
     const bounds = keyBounds(options)
-    const spec = this.#host.spec(options.table ?? '', {})
-    const watch = new Watch(this.#host, spec, bounds, listener)
+    const watch = new Watch(this.#host, options.table ?? '', bounds, listener)
     if (!isEmptyRange(bounds)) this.#watches.add(watch)
     return () => {
       watch.stop()
@@ -80,6 +80,11 @@ export class Watches {
     for (const watch of this.#watches) watch.push(state)
   }
 
+  /** A table was opened: what was written with its codec may be read from now on. */
+  opened(): void {
+    for (const watch of this.#watches) watch.retry()
+  }
+
   stop(): void {
     for (const watch of this.#watches) watch.stop()
     this.#watches.clear()
@@ -88,7 +93,8 @@ export class Watches {
 
 class Watch {
   readonly #host: WatchHost
-  readonly #spec: TableSpec
+  readonly #table: string
+  readonly #bytes: Uint8Array
   readonly #slots: readonly Slot[]
   readonly #bounds: KeyBounds
   readonly #listener: WatchListener
@@ -97,27 +103,37 @@ class Watch {
   #queue: ShardState[] = []
   #pause = FIRST_PAUSE_MS
   #cancel: () => void = () => undefined
+  /** What could not be read for want of its codec. */
+  #refused: ShardState | undefined
   #running = false
   #stopped = false
 
-  constructor(host: WatchHost, spec: TableSpec, bounds: KeyBounds, listener: WatchListener) {
+  constructor(host: WatchHost, table: string, bounds: KeyBounds, listener: WatchListener) {
     this.#host = host
-    this.#spec = spec
+    this.#table = table
+    this.#bytes = tableBytes(table)
     this.#bounds = bounds
     this.#listener = listener
     this.#told = host.state
     const { partitions } = host.state.manifest.config
-    this.#slots = Array.from({ length: partitions }, (_, i) => makeSlot(i, spec.bytes))
+    this.#slots = Array.from({ length: partitions }, (_, i) => makeSlot(i, this.#bytes))
   }
 
   push(state: ShardState): void {
     this.#cancel()
+    this.#refused = undefined
     this.#queue.push(state)
     if (!this.#running) void this.#run()
   }
 
+  /** Reads at once what was refused for its codec. */
+  retry(): void {
+    if (this.#refused !== undefined) this.push(this.#refused)
+  }
+
   stop(): void {
     this.#stopped = true
+    this.#refused = undefined
     this.#cancel()
     this.#queue = []
   }
@@ -141,7 +157,9 @@ class Watch {
           `What version ${state.carried.version} changed could not be read; a watch tries again later.`,
           cause,
         )
-        if (this.#queue.length === 0) this.#again(state)
+        if (this.#stopped || this.#queue.length > 0) continue
+        if (isTidemarkError(cause) && cause.code === 'INVALID_ARGUMENT') this.#refused = state
+        this.#again(state)
       }
     }
     this.#running = false
@@ -170,11 +188,12 @@ class Watch {
   async #changes({ before, after, entry }: Step): Promise<WatchChange[]> {
     const views = [viewOf(before, [], this.#host.cache), viewOf(after, [], this.#host.cache)] as const
     const { version } = after.carried
+    const { decode } = this.#host.look(this.#table, this.#bytes, after)
     const found: (readonly [key: Uint8Array, change: WatchChange])[] = []
     for (const slot of this.#slots) {
       const add = (key: Uint8Array, was: AnyRecord | undefined, is: AnyRecord | undefined): void => {
         const own = key.subarray(slot.prefix.length)
-        const change = this.#changeOf(own, live(was, after), live(is, after), version)
+        const change = changeOf(own, live(was, after), live(is, after), version, decode)
         if (change !== undefined) found.push([own, change])
       }
       const bounds = slotRange(slot, this.#bounds)
@@ -183,24 +202,23 @@ class Watch {
     }
     return found.sort(([a], [b]) => compareBytes(a, b)).map(([, change]) => change)
   }
+}
 
-  #changeOf(
-    key: Uint8Array,
-    before: AnyRecord | undefined,
-    after: AnyRecord | undefined,
-    version: number,
-  ): WatchChange | undefined {
-    if (before === undefined && after === undefined) return undefined
-    if (before?.bytes && after?.bytes && equalBytes(before.bytes, after.bytes)) return undefined
-    const { decode } = this.#spec
-    const value = (record: AnyRecord): unknown =>
-      record instanceof Cell ? record.value(decode) : decode(record.bytes!)
-    return {
-      key: decodeKey(key),
-      ...(before && { before: value(before) }),
-      ...(after && { after: value(after) }),
-      version,
-    }
+function changeOf(
+  key: Uint8Array,
+  before: AnyRecord | undefined,
+  after: AnyRecord | undefined,
+  version: number,
+  decode: (bytes: Uint8Array) => unknown,
+): WatchChange | undefined {
+  if (before === undefined && after === undefined) return undefined
+  if (before?.bytes && after?.bytes && equalBytes(before.bytes, after.bytes)) return undefined
+  const value = (record: AnyRecord): unknown => (record instanceof Cell ? record.value(decode) : decode(record.bytes!))
+  return {
+    key: decodeKey(key),
+    ...(before && { before: value(before) }),
+    ...(after && { after: value(after) }),
+    version,
   }
 }
 
@@ -272,7 +290,8 @@ async function compareStates(views: readonly [View, View], slot: Slot, bounds: K
     const order = a === undefined ? 1 : b === undefined ? -1 : compareBytes(a.key, b.key)
     add((order <= 0 ? a : b)!.key, order <= 0 ? recordOf(a) : undefined, order >= 0 ? recordOf(b) : undefined)
     const moving = [order <= 0 ? was!.next() : undefined, order >= 0 ? is!.next() : undefined]
-    for (const loading of moving) if (loading) await loading
+    // Both at once: one that failed while the other is waited for would fail unheard.
+    if (moving[0] ?? moving[1]) await Promise.all(moving.filter((loading) => loading !== undefined))
   }
 }
 

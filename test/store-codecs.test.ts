@@ -1,0 +1,179 @@
+import { describe, expect, test } from 'vitest'
+import { openStore, type Codec, type OpenOptions, type Storage, type Store, type WatchChange } from 'tidemark'
+import { memory } from 'tidemark/memory'
+import { sleep, systemClock } from '../src/clock.js'
+import { Cell, Layer } from '../src/shard/layer.js'
+import { makeSlot, tableBytes } from '../src/shard/slot.js'
+import { encodeLayer } from '../src/store/table.js'
+import { TableSpec } from '../src/store/table-spec.js'
+import { collect } from './support/storages.js'
+
+const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
+const wrong = code('INVALID_ARGUMENT')
+const open = (storage: Storage, options: Partial<OpenOptions> = {}): Promise<Store> =>
+  openStore({ storage, name: 's', ...options })
+const plusOne: Codec<number> = {
+  id: 'plus-one',
+  encode: (v) => new TextEncoder().encode(String(v + 1)),
+  decode: (b) => Number(new TextDecoder().decode(b)) - 1,
+}
+const until = async (isDone: () => boolean): Promise<void> => {
+  for (let i = 0; i < 5000 && !isDone(); i++) await sleep(systemClock, 1)
+  expect(isDone()).toBe(true)
+}
+
+describe('a table that another codec wrote', () => {
+  test('takes no deletes either: an entry would record the wrong codec', async () => {
+    const storage = memory()
+    const first = await open(storage)
+    const json = first.table<string, number>('users')
+    const second = await open(storage)
+    second.table('users', { codec: plusOne }).put('a', 41)
+    await second.commit()
+    await first.reopen()
+    expect(() => json.delete('zzz')).toThrow(wrong)
+    expect(() => json.deleteRange({ prefix: 'z' })).toThrow(wrong)
+    expect(() => json.clear()).toThrow(wrong)
+    expect(() => json.batch([{ type: 'del', key: 'zzz' }])).toThrow(wrong)
+    await first.commit()
+    const third = await open(storage)
+    expect(await third.table('users', { codec: plusOne }).get('a')).toBe(41)
+    await Promise.all([first.close(), second.close(), third.close()])
+  })
+
+  test('is refused at commit for whatever is buffered', () => {
+    const slot = makeSlot(0, tableBytes('users'))
+    const spec = new TableSpec('users', slot.table, {}, { codec: 'plus-one' })
+    for (const change of [
+      (layer: Layer) => layer.set(slot, 'json', 'a', Cell.tombstone()),
+      (layer: Layer) => layer.deleteRange(slot, 'json', { lower: slot.prefix, upper: Uint8Array.of(255) }),
+    ]) {
+      const layer = new Layer()
+      change(layer)
+      expect(() => encodeLayer(layer, () => spec)).toThrow(wrong)
+    }
+  })
+})
+
+test('a codec may hand out one array again and again, or the value itself', async () => {
+  const shared = new Uint8Array(3)
+  const reusing: Codec<string> = {
+    id: 'reusing',
+    encode: (text) => shared.subarray(0, new TextEncoder().encodeInto(text, shared).written),
+    decode: (bytes) => new TextDecoder().decode(bytes),
+  }
+  const same: Codec<Uint8Array> = { id: 'same', encode: (bytes) => bytes, decode: (bytes) => bytes.slice() }
+  const storage = memory()
+  const store = await open(storage)
+  const texts = store.table<string, string>('texts', { codec: reusing })
+  for (const text of ['abc', 'de', 'f']) texts.put(text, text)
+  // A Buffer's own slice() would be a view of it.
+  const bytes = Buffer.from('abc')
+  store.table('bytes', { codec: same }).put('a', bytes)
+  const committing = store.commit()
+  bytes[0] = 0
+  await committing
+  await store.close()
+  const again = await open(storage)
+  expect(await collect(again.table('texts', { codec: reusing }).entries())).toEqual([
+    ['abc', 'abc'],
+    ['de', 'de'],
+    ['f', 'f'],
+  ])
+  expect(new TextDecoder().decode(await again.table('bytes', { codec: same }).get('a'))).toBe('abc')
+  await again.close()
+})
+
+describe('a watch', () => {
+  test('of a table that nobody has opened settles no codec for it', async () => {
+    const store = await open(memory())
+    const calls: WatchChange[] = []
+    store.watch({ table: 'users' }, (changes) => void calls.push(...changes))
+    store.table('users', { codec: plusOne }).put('a', 41)
+    await store.commit()
+    await until(() => calls.length === 1)
+    expect(calls).toEqual([{ key: 'a', after: 41, version: store.version }])
+    await store.close()
+  })
+
+  test('of a follower says which codec is wanted, and goes on once the table was opened with it', async () => {
+    const storage = memory()
+    const writer = await open(storage)
+    const follower = await open(storage, { mode: 'follower' })
+    const warnings: unknown[] = []
+    const calls: WatchChange[] = []
+    follower.on('warning', ({ cause }) => void warnings.push(cause))
+    follower.watch({ table: 'users' }, (changes) => void calls.push(...changes))
+    const users = writer.table<string, number>('users', { codec: plusOne })
+    const versions: number[] = []
+    for (const value of [1, 2]) {
+      users.put('a', value)
+      versions.push((await writer.commit()).version)
+    }
+    await follower.refresh()
+    await until(() => warnings.length > 0)
+    expect(warnings[0]).toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: 'Table "users" was written with the codec "plus-one", not "json"; open it with that codec first.',
+    })
+    expect(calls).toEqual([])
+    follower.table('users', { codec: plusOne })
+    await until(() => calls.length === 2)
+    expect(calls).toEqual([
+      { key: 'a', after: 1, version: versions[0] },
+      { key: 'a', before: 1, after: 2, version: versions[1] },
+    ])
+    users.put('a', 3)
+    await writer.commit()
+    await follower.refresh()
+    await until(() => calls.length === 3)
+    await Promise.all([writer.close(), follower.close()])
+  })
+
+  test('never decodes what another codec wrote meanwhile, even where the table was opened before', async () => {
+    const storage = memory()
+    const writer = await open(storage)
+    const follower = await open(storage, { mode: 'follower' })
+    follower.table('users')
+    const calls: WatchChange[] = []
+    follower.watch({ table: 'users' }, (changes) => void calls.push(...changes))
+    writer.table<string, number>('users', { codec: plusOne }).put('a', 41)
+    await writer.commit()
+    await follower.refresh()
+    await sleep(systemClock, 20)
+    expect(calls).toEqual([])
+    follower.table('users', { codec: plusOne })
+    await until(() => calls.length === 1)
+    expect(calls[0]).toMatchObject({ key: 'a', after: 41 })
+    await Promise.all([writer.close(), follower.close()])
+  })
+})
+
+test('odd schemas, holes and getters that throw are answered with INVALID_ARGUMENT', async () => {
+  const store = await open(memory(), { freeze: true })
+  for (const issues of ['bad', 5, [null], [{}], true]) {
+    const schema = { '~standard': { version: 1 as const, vendor: 'odd', validate: () => ({ issues }) as never } }
+    expect(() => store.table('t', { schema }).put('a', 1)).toThrow(wrong)
+  }
+  const changes = [{ type: 'put', key: 'a', value: 1 }, , { type: 'put', key: 'b', value: 1 }] // eslint-disable-line no-sparse-arrays
+  expect(() => store.batch(changes as never)).toThrow(wrong)
+  // eslint-disable-next-line no-sparse-arrays
+  await expect(store.getMany([, 1] as never)).rejects.toThrow(wrong)
+  const throwing = {
+    get a(): never {
+      throw new Error('mine')
+    },
+  }
+  expect(() => store.put('a', throwing)).toThrow(wrong)
+  expect(await collect(store.keys())).toEqual([])
+  await store.close()
+})
+
+test('reverse and signal of an iteration are checked', async () => {
+  const store = await open(memory())
+  expect(() => store.keys({ reverse: 'no' as never })).toThrow(wrong)
+  expect(() => store.entries({ reverse: null as never })).toThrow(wrong)
+  expect(() => store.values({ signal: 5 as never })).toThrow(wrong)
+  expect(await collect(store.keys({ reverse: undefined, signal: undefined }))).toEqual([])
+  await store.close()
+})
