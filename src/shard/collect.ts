@@ -77,13 +77,19 @@ export class Collector {
     const listing = await this.#list()
     const now = currentTime(this.#ctx, this.#log)
     const pending = facts.find(({ n }) => n === state.carried.collectedAt)?.collection ?? []
-    const due = pending.filter(({ time }) => time + this.#ctx.graceMs <= now)
+    const { rules, graceMs } = this.#ctx
+    const due = pending.filter(({ time }) => !rules.condemnFirst || time + graceMs <= now)
     const undue = pending.filter((batch) => !due.includes(batch))
     const isLive = liveNames(facts, listing, state.carried.trim)
     const { isPartial, ...deleted } = await this.#deleteDue(due, listing, isLive, now, options)
     const waiting = undue.reduce((sum, { ids }) => sum + ids.length, 0)
     if (isPartial) return { deleted, plan: undefined, waiting }
-    return { deleted, plan: this.#plan(state, facts, listing, undue, now, options), waiting }
+    const plan = this.#plan(state, facts, listing, undue, now, options)
+    if (plan && !rules.collectEntry) {
+      await this.#ctx.storage.blobs.delete(plan.ids.map((id) => segmentName(this.#log.path, id)))
+      return { deleted, plan: undefined, waiting }
+    }
+    return { deleted, plan, waiting }
   }
 
   async #readFacts(state: ShardState): Promise<EntryFacts[]> {

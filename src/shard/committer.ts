@@ -8,9 +8,9 @@ import { resolveAppend } from '../log/append.js'
 import { mergeOffsets, type OffsetMap } from '../log/offsets.js'
 import type { CodedRuns, SegmentRef } from '../manifest/manifest.js'
 import { buildEntry, setExpiry, type BuiltEntry, type Reset } from './build.js'
-import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
+import { currentTime, moment, noteTime, type LogContext, type ShardContext } from './context.js'
 import { Layer } from './layer.js'
-import { recoveryStart } from './open.js'
+import { assertNotTrimmed, recoveryStart } from './open.js'
 import { writeLayers } from './rewrite.js'
 import { layerCodecs, type ShardState } from './state.js'
 import type { Upkeep } from './upkeep.js'
@@ -257,11 +257,15 @@ export class Committer {
     let requests = 0
     const from = recoveryStart({ ...this.#host.state(), manifest: built.manifest ?? this.#host.state().manifest })
     const context = { log, clock: this.#ctx.clock, timeoutMs: this.#ctx.timeoutMs }
+    const sent = moment(this.#ctx, this.#log)
     const resolution = await resolveAppend(context, built.entry, () => {
       requests++
       return log.append(n, built.bytes, from)
     })
     if (resolution.outcome === 'committed') {
+      await assertNotTrimmed(this.#ctx, this.#log, n, resolution.time)
+      // Nobody appends after an entry before it is there.
+      this.#log.free = sent
       noteTime(this.#ctx, this.#log, resolution.time)
       this.#host.advance(built)
       const version = built.entry.carried!.version

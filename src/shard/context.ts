@@ -3,6 +3,7 @@ import type { SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { SegmentOptions } from '../segment/writer.js'
 import type { Anchor, Log, Storage } from '../storage/contract.js'
+import type { Moment, Rules } from './rules.js'
 import type { ShardState } from './state.js'
 
 /** What every part of a shard works with. */
@@ -18,6 +19,7 @@ export interface ShardContext {
   readonly durability: 'strict' | 'relaxed'
   readonly timeoutMs: number
   readonly graceMs: number
+  readonly rules: Rules
   readonly counters: Counters
   /** Segments that this handle has uploaded and no entry names yet. */
   readonly uploads: Uploads
@@ -108,6 +110,13 @@ export interface LogContext {
   writes: number
   /** The storage's newest time, and when it came by the local monotonic clock; `undefined` where it has none. */
   storageTime: { readonly time: number; readonly at: number } | undefined
+  /** Since when the number after the head is known to be free. */
+  free: Moment | undefined
+}
+
+/** Now: for what is about to be sent. */
+export function moment(ctx: ShardContext, log: LogContext): Moment {
+  return { storage: log.storageTime?.time, local: ctx.clock.monotonic() }
 }
 
 /** Takes note of the time in an answer. */

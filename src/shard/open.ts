@@ -11,8 +11,9 @@ import { shardPath } from '../manifest/names.js'
 import { probe } from '../storage/probe.js'
 import type { Anchor } from '../storage/contract.js'
 import { buildEntry, type BuiltEntry, type EntryChange } from './build.js'
-import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
+import { currentTime, moment, noteTime, type LogContext, type ShardContext } from './context.js'
 import { anchorName, closeLog, endsEarly, locate, openAnchor, openLog, overtaken, readLog, readOn } from './recovery.js'
+import { mayBeTrimmed } from './rules.js'
 import { applyEntry, type ShardState } from './state.js'
 
 const CLAIM_TRIES = 8
@@ -152,7 +153,39 @@ async function confirmHead(ctx: ShardContext, log: LogContext, state: ShardState
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
   // An anchor that is gone was rebuilt, and trims nothing.
   if (value === undefined) return state
-  return equalBytes(value.logId, log.logId) && value.trim < state.head ? state : undefined
+  const isHead = !ctx.rules.headRule || value.trim < state.head
+  return equalBytes(value.logId, log.logId) && isHead ? state : undefined
+}
+
+/** Whether the log may have been trimmed beyond the number that was created just now. */
+function isLate(ctx: ShardContext, log: LogContext, time: number | undefined): boolean {
+  if (ctx.storage.capabilities.trim !== 'writer') return false
+  return mayBeTrimmed(log.free, { storage: time, local: ctx.clock.monotonic() }, ctx.graceMs, ctx.rules)
+}
+
+/**
+ * Where the storage does not look at the trim number itself, a create that took long may have landed on a number that was
+ * trimmed. It may have been there before that, and have been built upon: its fate is unknown (PROTOCOL.md, section 3).
+ */
+export async function assertNotTrimmed(
+  ctx: ShardContext,
+  log: LogContext,
+  n: number,
+  time: number | undefined,
+): Promise<void> {
+  if (!isLate(ctx, log, time)) return
+  let cause: unknown
+  try {
+    const { value } = await readAnchor(log.anchor, anchorName(ctx))
+    if (value && equalBytes(value.logId, log.logId) && value.trim < n) return
+  } catch (error) {
+    cause = error
+  }
+  throw new TidemarkError(
+    ctx.rules.trimmedIsUnknown ? 'UNKNOWN_OUTCOME' : 'FENCED',
+    `Writing version ${n} of store "${ctx.store}" took so long that the log may have been trimmed beyond it. Call reopen() and look.`,
+    { cause },
+  )
 }
 
 /** Appends the fence; `undefined` when the log was trimmed or replaced meanwhile, and opening has to begin again. */
@@ -165,10 +198,10 @@ async function claim(
   let state = found
   let edits: readonly Edit[] = await request.fold(log, state)
   for (let tries = CLAIM_TRIES; tries > 0; tries--) {
-    const observed = log.storageTime?.time
     const time = currentTime(ctx, log)
     const fence = buildEntry(log, state, { kind: 'fence', mode: 'exclusive', time, edits })
     throwIfAborted(request.signal)
+    const sent = moment(ctx, log)
     // A look that fails is repeated below: it must not leave the claim alone.
     const [resolution, looked] = await Promise.all([
       sendClaim(ctx, log, state, fence),
@@ -178,10 +211,11 @@ async function claim(
       case 'committed': {
         noteTime(ctx, log, resolution.time)
         // The look at the anchor counts only if little time has passed since the head was observed.
-        const late =
-          observed !== undefined && resolution.time !== undefined && resolution.time - observed > ctx.graceMs / 2
+        const late = isLate(ctx, log, resolution.time)
         const { value } = looked === undefined || late ? await readAnchor(log.anchor, anchorName(ctx)) : looked
-        if (!value || !equalBytes(value.logId, log.logId) || value.trim >= fence.entry.n) return undefined
+        if (!value || !equalBytes(value.logId, log.logId)) return undefined
+        if (ctx.rules.headRule && value.trim >= fence.entry.n) return undefined
+        log.free = sent
         const next = applyEntry(state, fence)
         if (fence.manifest) {
           ctx.counters.folds += fence.carries.length

@@ -8,7 +8,7 @@ import { decodeEntry, emptyCarried, ID_BYTES } from '../log/entry.js'
 import { anchorPath, gonePrefix, logIdOfPath, logPath, shardPath } from '../manifest/names.js'
 import type { Anchor } from '../storage/contract.js'
 import { isProbe } from '../storage/probe.js'
-import { noteTime, type LogContext, type ShardContext } from './context.js'
+import { moment, noteTime, type LogContext, type ShardContext } from './context.js'
 import { applyEntry, parseEntry, type ShardState } from './state.js'
 
 const READ_AHEAD = 16
@@ -24,7 +24,16 @@ export function anchorName(ctx: ShardContext): string {
 export function openLog(ctx: ShardContext, anchor: Anchor, logId: Uint8Array): LogContext {
   const path = logPath(ctx.store, logId)
   const log = ctx.storage.log(path, { durability: ctx.durability })
-  return { logId, path, log, anchor, writerId: ctx.clock.random(ID_BYTES), writes: 0, storageTime: undefined }
+  return {
+    logId,
+    path,
+    log,
+    anchor,
+    writerId: ctx.clock.random(ID_BYTES),
+    writes: 0,
+    storageTime: undefined,
+    free: undefined,
+  }
 }
 
 const LOCATE_TRIES = 4
@@ -173,10 +182,14 @@ export async function readOn(
   let state = from
   for (let length = ahead; ; length = READ_AHEAD) {
     const first = state.head + 1
+    const sent = moment(ctx, log)
     const answers = await Promise.all(Array.from({ length }, (_, i) => log.log.read(first + i)))
     for (const [i, { bytes, time }] of answers.entries()) {
       noteTime(ctx, log, time)
-      if (bytes === undefined) return state
+      if (bytes === undefined) {
+        log.free = sent
+        return state
+      }
       state = applyEntry(state, parseEntry(bytes, first + i, log.logId, log.path))
     }
   }

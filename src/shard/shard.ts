@@ -283,7 +283,7 @@ export class Shard {
         `Store "${this.#ctx.store}" was destroyed${value ? ' and made anew' : ''}; call reopen() to look again.`,
       )
     }
-    if (value.trim >= state.head) throw overtaken(this.#ctx)
+    if (this.#ctx.rules.headRule && value.trim >= state.head) throw overtaken(this.#ctx)
     await this.#ctx.resident?.prepare(state)
     if (state === before) return
     this.#state = state

@@ -43,6 +43,8 @@ export class Upkeep {
 
   /** What the next entry may carry. */
   get edits(): readonly Edit[] {
+    // Only simulations leave this rule out.
+    if (this.#fold && !this.#ctx.rules.foldStart) this.#fold = { ...this.#fold, from: this.#state().manifest.covers }
     return [...(this.#merge ? [this.#merge] : []), ...(this.#fold ? [this.#fold] : [])]
   }
 
@@ -108,7 +110,7 @@ export class Upkeep {
       .then((edit) => {
         // Another one may have been carried since this one began.
         this.#fold = edit
-        if (edit.from !== this.#state().manifest.covers) this.#dropFold()
+        if (this.#ctx.rules.foldStart && edit.from !== this.#state().manifest.covers) this.#dropFold()
       })
       .catch((error: unknown) => {
         this.#lastError = error
@@ -162,7 +164,7 @@ export class Upkeep {
     for (const { kind } of edits) this.#ctx.counters[kind === 'fold' ? 'folds' : 'compactions']++
     // An edit that is carried is done with; one that no longer fits would wait for ever, its blobs are left to collection.
     if (this.#fold && edits.includes(this.#fold)) this.#fold = undefined
-    else if (this.#fold?.from !== after.covers) this.#dropFold()
+    else if (this.#ctx.rules.foldStart && this.#fold?.from !== after.covers) this.#dropFold()
     if (this.#merge && edits.includes(this.#merge)) this.#merge = undefined
     else if (this.#merge && applyEdit(after, this.#merge) === undefined) {
       this.#ctx.uploads.drop(this.#merge.output)

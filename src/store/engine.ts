@@ -90,6 +90,7 @@ export class Engine implements TablesHost {
       durability: options.durability,
       timeoutMs: options.timeoutMs,
       graceMs: options.graceMs,
+      rules: options.rules,
       counters: newCounters(),
       warn: (message, cause) => this.report(message, cause),
       moved: () => this.#moved(),
