@@ -96,7 +96,8 @@ export async function lookUpLoading(view: View, slot: Slot, key: MapKey): Promis
   }
 }
 
-function counts(segment: SegmentRef, partition: number): boolean {
+/** Whether a segment says anything about a partition. */
+export function counts(segment: SegmentRef, partition: number): boolean {
   return segment.clip === undefined || (partition >= segment.clip[0] && partition <= segment.clip[1])
 }
 

@@ -2,3 +2,4 @@
 export { verify, type Damage, type VerifyOptions, type VerifyProgress, type VerifyReport } from './verify.js'
 export { destroyStore, listStores, type DestroyOptions, type StoreInfo } from './stores.js'
 export type { StorePlace } from './place.js'
+export { diff, type DiffChange, type DiffOptions } from './diff.js'

@@ -1,0 +1,190 @@
+/** What one version of a store has and another has not, key by key. */
+import { compareBytes } from '../bytes/compare.js'
+import { decodeKey, type Key } from '../bytes/keys.js'
+import { checkFields, invalid, throwIfAborted } from '../errors.js'
+import { Comparison, liveAt, type AnyRecord, type Difference } from '../shard/compare.js'
+import { Cell } from '../shard/layer.js'
+import { makeSlot, type Slot } from '../shard/slot.js'
+import type { Engine } from '../store/engine.js'
+import { checkSignal } from '../store/options.js'
+import type { When } from '../store/past.js'
+import { isEmptyRange, keyBounds, slotRange, type KeyBounds } from '../store/range.js'
+import { engineOf, type Store } from '../store/store.js'
+import type { TableSpec } from '../store/table-spec.js'
+
+export interface DiffOptions {
+  /** Default: the default table. */
+  readonly table?: string | undefined
+  /** Strings or bytes that begin so, or arrays whose first elements are these. */
+  readonly prefix?: Key | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface DiffChange<K = Key, V = unknown> {
+  readonly key: K
+  /** Left out when there was nothing in the first version. */
+  readonly before?: V
+  /** Left out when there is nothing in the second one. */
+  readonly after?: V
+}
+
+const OPTIONS = new Set(['table', 'prefix', 'signal'])
+
+/**
+ * The keys whose values differ between two versions, in key order over all partitions; a key that was put through two
+ * partitions counts in each. What had expired by the time of a version is not in it. Only what the two versions do not have
+ * in common is read.
+ */
+export function diff<K extends Key = Key, V = unknown>(
+  store: Store<K, V>,
+  a: When,
+  b: When,
+  options: DiffOptions = {},
+): AsyncGenerator<DiffChange<K, V>, void> {
+  const engine = engineOf(store)
+  checkFields('diff', options, OPTIONS)
+  checkSignal(options.signal)
+  for (const [name, when] of Object.entries({ a, b })) {
+    if (when === undefined) throw invalid(`diff: ${name} is missing; a version, a tag or a Date is expected.`)
+  }
+  const bounds = keyBounds({ prefix: options.prefix })
+  const spec = engine.spec(options.table ?? '', {})
+  return differences(engine, [a, b], spec, bounds, options.signal) as AsyncGenerator<DiffChange<K, V>, void>
+}
+
+/** The most keys that are kept over all partitions, and the most and fewest in one. */
+const KEPT = 4096
+const [MOST, FEWEST] = [64, 4]
+
+async function* differences(
+  engine: Engine,
+  [a, b]: readonly [When, When],
+  spec: TableSpec,
+  bounds: KeyBounds,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<DiffChange, void> {
+  throwIfAborted(signal)
+  const [{ state: before }, { state: after }] = [await engine.past.find(a), await engine.past.find(b)]
+  if (isEmptyRange(bounds)) return
+  const holds = [engine.hold(before), engine.hold(after)]
+  const pace = async (): Promise<void> => {
+    throwIfAborted(signal)
+    engine.assertOpen()
+    for (const hold of holds) hold.use()
+    // What is in memory is compared without waiting; timers and the caller's other work get their turn.
+    await engine.options.clock.pause()
+    throwIfAborted(signal)
+  }
+  const count = before.manifest.config.partitions
+  const batch = Math.max(FEWEST, Math.min(MOST, Math.floor(KEPT / count)))
+  const comparison = new Comparison(before, after, engine.cache, { expiring: true, batch })
+  const times = [before.carried.versionTime, after.carried.versionTime] as const
+  const streams = Array.from({ length: count }, (_, i) => {
+    const slot = makeSlot(i, spec.bytes)
+    return new SlotStream(slot, comparison.within(slot, slotRange(slot, bounds)), pace)
+  })
+  try {
+    await Promise.all(streams.map((stream) => stream.fill()))
+    const queue = new StreamQueue(streams)
+    for (let first = queue.first; first !== undefined; first = queue.first) {
+      throwIfAborted(signal)
+      const change = changeOf(first.current!, first.slot, times, spec)
+      if (first.step()) await first.fill()
+      queue.settle()
+      if (change) yield change
+    }
+  } finally {
+    for (const hold of holds) hold.release()
+  }
+}
+
+/** The differences of one slot, one by one. */
+class SlotStream {
+  readonly #batches: AsyncGenerator<readonly Difference[], void>
+  readonly #pace: () => Promise<void>
+  #batch: readonly Difference[] = []
+  #at = 0
+
+  constructor(
+    readonly slot: Slot,
+    batches: AsyncGenerator<readonly Difference[], void>,
+    pace: () => Promise<void>,
+  ) {
+    this.#batches = batches
+    this.#pace = pace
+  }
+
+  get current(): Difference | undefined {
+    return this.#batch[this.#at]
+  }
+
+  /** True when the batch is at its end. */
+  step(): boolean {
+    return ++this.#at >= this.#batch.length
+  }
+
+  async fill(): Promise<void> {
+    do {
+      const { value, done } = await this.#batches.next()
+      this.#batch = done === true ? [] : value
+      this.#at = 0
+      if (done === true) return
+      await this.#pace()
+    } while (this.#batch.length === 0)
+  }
+}
+
+/** A heap of streams: the first has the least key behind its slot's prefix, of one key the lowest partition. */
+class StreamQueue {
+  readonly #heap: SlotStream[]
+
+  constructor(streams: readonly SlotStream[]) {
+    this.#heap = streams.filter(({ current }) => current !== undefined).sort(byKey)
+  }
+
+  get first(): SlotStream | undefined {
+    return this.#heap[0]
+  }
+
+  /** After the first one has moved. */
+  settle(): void {
+    const heap = this.#heap
+    if (heap[0]?.current === undefined) {
+      const last = heap.pop()
+      if (heap.length === 0 || last === undefined) return
+      heap[0] = last
+    }
+    for (let i = 0; ;) {
+      let least = i
+      for (const child of [2 * i + 1, 2 * i + 2]) {
+        if (child < heap.length && byKey(heap[child]!, heap[least]!) < 0) least = child
+      }
+      if (least === i) return
+      ;[heap[i], heap[least]] = [heap[least]!, heap[i]!]
+      i = least
+    }
+  }
+}
+
+function byKey(a: SlotStream, b: SlotStream): number {
+  const { length } = a.slot.prefix
+  const order = compareBytes(a.current!.key.subarray(length), b.current!.key.subarray(length))
+  return order === 0 ? a.slot.partition - b.slot.partition : order
+}
+
+function changeOf(
+  { key, before, after }: Difference,
+  slot: Slot,
+  times: readonly [before: number, after: number],
+  { decode }: TableSpec,
+): DiffChange | undefined {
+  const [was, is] = [liveAt(before, times[0]), liveAt(after, times[1])]
+  if (was === undefined && is === undefined) return undefined
+  if (was?.bytes && is?.bytes && compareBytes(was.bytes, is.bytes) === 0) return undefined
+  const value = (record: AnyRecord): unknown => (record instanceof Cell ? record.value(decode) : decode(record.bytes!))
+  return {
+    key: decodeKey(key.subarray(slot.prefix.length)),
+    ...(was && { before: value(was) }),
+    ...(is && { after: value(is) }),
+  }
+}
