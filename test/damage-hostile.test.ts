@@ -167,8 +167,8 @@ describe('a later format', () => {
     ],
     [
       'of an entry, by a part that is kept free',
-      { entries: [entryWith(1 << 6, varints(0))] },
-      /^Entry 1 holds a reset/,
+      { entries: [entryWith(1 << 10, varints(0))] },
+      /^Entry 1 holds part 10,/,
     ],
     ['of an entry, by a part without a name', { entries: [entryWith(2 ** 40, varints(0))] }, /^Entry 1 holds part 40/],
   ])('%s is refused by name', async (_, parts, message) => {

@@ -49,6 +49,10 @@ const GONE: AnchorValue = {
 }
 export const TOMBSTONE = { bytes: encodeAnchor(GONE), trim: GONE.trim }
 
+export function isTombstone(bytes: Uint8Array | undefined): boolean {
+  return bytes !== undefined && equalBytes(bytes, TOMBSTONE.bytes)
+}
+
 export function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {
   const r = new ByteReader(unseal('anchor', bytes, what), what)
   const value = {

@@ -3,7 +3,7 @@ import { compareBytes } from '../bytes/compare.js'
 import { partitionPrefix } from '../segment/record.js'
 import type { Run, SegmentRef } from './manifest.js'
 
-type Span = readonly [first: number, last: number]
+export type Span = readonly [first: number, last: number]
 
 /**
  * The runs of `mine` for all partitions but `chosen`, those of `theirs` for the chosen ones. Runs of one depth become one:
@@ -27,7 +27,7 @@ export function spliceRuns(
 }
 
 /** All partitions, as spans of which each is chosen or not. */
-function spansOf(chosen: ReadonlySet<number>, partitions: number): { span: Span; isChosen: boolean }[] {
+export function spansOf(chosen: ReadonlySet<number>, partitions: number): { span: Span; isChosen: boolean }[] {
   const spans: { span: Span; isChosen: boolean }[] = []
   for (let first = 0; first < partitions;) {
     const isChosen = chosen.has(first)

@@ -52,7 +52,7 @@ export interface BoundedSegment extends SegmentPlace {
 }
 
 /** The part of `bounds` that counts in a segment. */
-function clipped<B extends KeyRange>({ clip }: BoundedSegment, bounds: B): B {
+export function clipped<B extends KeyRange>({ clip }: Pick<BoundedSegment, 'clip'>, bounds: B): B {
   if (clip === undefined) return bounds
   const [lower, upper] = [partitionPrefix(clip[0]), partitionPrefix(clip[1] + 1)]
   return {

@@ -38,6 +38,9 @@ export interface ShardContext {
   ) => void
 }
 
+/** What reading a log from outside takes. */
+export type ReadContext = Pick<ShardContext, 'store' | 'storage' | 'clock' | 'durability' | 'warn'>
+
 export interface Resident {
   /** Loads all that a state needs, before it is used. */
   prepare(state: ShardState): Promise<void>
@@ -120,7 +123,7 @@ export function moment(ctx: ShardContext, log: LogContext): Moment {
 }
 
 /** Takes note of the time in an answer. */
-export function noteTime(ctx: ShardContext, log: LogContext, time: number | undefined): void {
+export function noteTime(ctx: Pick<ShardContext, 'clock'>, log: LogContext, time: number | undefined): void {
   if (time === undefined || !Number.isFinite(time)) return
   log.storageTime = { time: Math.floor(time), at: ctx.clock.monotonic() }
 }

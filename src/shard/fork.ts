@@ -4,10 +4,10 @@
  */
 import { equalBytes } from '../bytes/compare.js'
 import { TidemarkError, invalid, isTidemarkError } from '../errors.js'
-import { readAnchor } from '../log/anchor.js'
+import { decodeAnchor, isTombstone } from '../log/anchor.js'
 import { encodeEntry, ID_BYTES } from '../log/entry.js'
 import { checkLogPath, logIdOfPath, logPath, segmentsPrefix, storeOfLog } from '../manifest/names.js'
-import { currentTime, type LogContext, type ShardContext } from './context.js'
+import { currentTime, type LogContext, type ReadContext, type ShardContext } from './context.js'
 import { factsOf } from './facts.js'
 import { bareEntry, createLog } from './open.js'
 import { readEntries } from './past.js'
@@ -65,17 +65,31 @@ export async function deadForks(
   const dead = new Set<string>()
   for (const pin of pins) {
     if (pin.kind !== 'fork' || pin.made + ctx.graceMs > now) continue
-    if (!(await isNeeded(ctx, log.path, checkLogPath(pin.name)))) dead.add(pin.blob)
+    if (!(await mayBeNeeded(ctx, log.path, pin))) dead.add(pin.blob)
   }
   return dead
 }
 
-async function isNeeded(ctx: ShardContext, parentPath: string, path: string): Promise<boolean> {
-  const child: ShardContext = { ...ctx, store: storeOfLog(path) }
+/** Whether a fork's hold is needed, as far as can be told: one that is damaged may be repaired. */
+export async function mayBeNeeded(ctx: ReadContext, parentPath: string, { name }: StoredPin): Promise<boolean> {
+  try {
+    return await isNeeded(ctx, parentPath, checkLogPath(name))
+  } catch (error) {
+    if (isTidemarkError(error) && (error.code === 'CORRUPT' || error.code === 'UNSUPPORTED_FORMAT')) return true
+    throw error
+  }
+}
+
+/** Whether the fork whose log is at `path` is there and names anything of its parent; what is not there yet can't come any more. */
+async function isNeeded(ctx: ReadContext, parentPath: string, path: string): Promise<boolean> {
+  const child: ReadContext = { ...ctx, store: storeOfLog(path) }
   const logId = logIdOfPath(child.store, path)
   if (logId === undefined) return true
   const anchor = openAnchor(child)
-  const { value } = await readAnchor(anchor, anchorName(child))
+  const { bytes: found } = await anchor.read()
+  // It is being destroyed: nobody opens it any more.
+  if (isTombstone(found)) return false
+  const value = found && decodeAnchor(found, anchorName(child))
   const log = openLog(child, anchor, logId)
   try {
     if (value && equalBytes(value.logId, logId)) {

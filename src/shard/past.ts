@@ -3,14 +3,14 @@ import { equalBytes } from '../bytes/compare.js'
 import { TidemarkError, corrupt } from '../errors.js'
 import { readAnchor } from '../log/anchor.js'
 import { emptyCarried } from '../log/entry.js'
-import type { LogContext, ShardContext } from './context.js'
+import type { LogContext, ReadContext } from './context.js'
 import { anchorName } from './recovery.js'
 import { applyEntry, parseEntry, type AppliedEntry, type ShardState } from './state.js'
 
 const READ_AT_ONCE = 16
 
 /** An entry that has to be there; what is missing was trimmed, or is lost. */
-export async function readEntry(ctx: ShardContext, log: LogContext, n: number): Promise<AppliedEntry> {
+export async function readEntry(ctx: ReadContext, log: LogContext, n: number): Promise<AppliedEntry> {
   const { bytes } = await log.log.read(n)
   if (bytes === undefined) throw await missing(ctx, log, n)
   return parseEntry(bytes, n, log.logId, log.path)
@@ -18,7 +18,7 @@ export async function readEntry(ctx: ShardContext, log: LogContext, n: number): 
 
 /** Entries from `first` to `last`, a few at a time. */
 export async function readEntries(
-  ctx: ShardContext,
+  ctx: ReadContext,
   log: LogContext,
   first: number,
   last: number,
@@ -32,7 +32,7 @@ export async function readEntries(
 }
 
 /** The state as entry `n` left it. `VERSION_EXPIRED` when it was collected meanwhile. */
-export async function stateAt(ctx: ShardContext, log: LogContext, n: number): Promise<ShardState> {
+export async function stateAt(ctx: ReadContext, log: LogContext, n: number): Promise<ShardState> {
   const { entry } = await readEntry(ctx, log, n)
   // Only a fence that was written blindly carries nothing, and it changes nothing either.
   if (entry.carried === undefined) return stateAt(ctx, log, n - 1)
@@ -54,7 +54,7 @@ export async function stateAt(ctx: ShardContext, log: LogContext, n: number): Pr
 }
 
 /** The error for an entry or a blob that is not there: looked at again, it may have been collected. */
-export async function missing(ctx: ShardContext, log: LogContext, n: number): Promise<TidemarkError> {
+export async function missing(ctx: ReadContext, log: LogContext, n: number): Promise<TidemarkError> {
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
   if (value && equalBytes(value.logId, log.logId) && n <= value.trim) return expired(ctx.store, n)
   return corrupt(`Entry ${n} of the log of store "${ctx.store}" is missing. Restore the store from a backup.`)

@@ -26,14 +26,7 @@ export async function listPins(
   logPath: string,
   known: ReadonlyMap<string, StoredPin> = new Map(),
 ): Promise<StoredPin[]> {
-  const prefix = pinsPrefix(logPath)
-  const names: string[] = []
-  for (let after: string | undefined; ;) {
-    const { items, more } = await blobs.list(prefix, { after })
-    for (const { name } of items) if (idOfBlob(prefix, name)) names.push(name)
-    if (!more) break
-    after = items.at(-1)?.name
-  }
+  const names = await listPinNames(blobs, logPath)
   const pins: StoredPin[] = []
   for (let i = 0; i < names.length; i += READ_AT_ONCE) {
     const part = names.slice(i, i + READ_AT_ONCE)
@@ -44,8 +37,20 @@ export async function listPins(
   return pins.sort((a, b) => a.made - b.made)
 }
 
+/** The blobs that are pins of a log, whether or not they can be read. */
+export async function listPinNames(blobs: Blobs, logPath: string): Promise<string[]> {
+  const prefix = pinsPrefix(logPath)
+  const names: string[] = []
+  for (let after: string | undefined; ;) {
+    const { items, more } = await blobs.list(prefix, { after })
+    for (const { name } of items) if (idOfBlob(prefix, name)) names.push(name)
+    if (!more) return names
+    after = items.at(-1)?.name
+  }
+}
+
 /** `undefined` when it is gone again. */
-async function readPin(blobs: Blobs, blob: string): Promise<StoredPin | undefined> {
+export async function readPin(blobs: Blobs, blob: string): Promise<StoredPin | undefined> {
   const { bytes } = await blobs.get(blob)
   return bytes && { ...decodePin(bytes, `Pin ${blob}`), blob }
 }

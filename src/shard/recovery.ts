@@ -8,20 +8,20 @@ import { decodeEntry, emptyCarried, ID_BYTES } from '../log/entry.js'
 import { anchorPath, gonePrefix, logIdOfPath, logPath, shardPath } from '../manifest/names.js'
 import type { Anchor } from '../storage/contract.js'
 import { isProbe } from '../storage/probe.js'
-import { moment, noteTime, type LogContext, type ShardContext } from './context.js'
+import { moment, noteTime, type LogContext, type ReadContext, type ShardContext } from './context.js'
 import { applyEntry, parseEntry, type ShardState } from './state.js'
 
 const READ_AHEAD = 16
 
-export function openAnchor(ctx: ShardContext): Anchor {
+export function openAnchor(ctx: ReadContext): Anchor {
   return ctx.storage.anchor(anchorPath(ctx.store))
 }
 
-export function anchorName(ctx: ShardContext): string {
+export function anchorName(ctx: Pick<ReadContext, 'store'>): string {
   return `The anchor of store "${ctx.store}"`
 }
 
-export function openLog(ctx: ShardContext, anchor: Anchor, logId: Uint8Array): LogContext {
+export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): LogContext {
   const path = logPath(ctx.store, logId)
   const log = ctx.storage.log(path, { durability: ctx.durability })
   return {
@@ -39,7 +39,7 @@ export function openLog(ctx: ShardContext, anchor: Anchor, logId: Uint8Array): L
 const LOCATE_TRIES = 4
 
 /** Lets go of a log. That this fails takes nothing back and must not hide what happened before. */
-export async function closeLog(ctx: ShardContext, { log }: Pick<LogContext, 'log'>): Promise<void> {
+export async function closeLog(ctx: Pick<ReadContext, 'store' | 'warn'>, { log }: Pick<LogContext, 'log'>): Promise<void> {
   await log.close().catch((cause: unknown) => ctx.warn(`The log of store "${ctx.store}" could not be closed.`, cause))
 }
 
@@ -146,7 +146,7 @@ async function anchorFromHeaders(
  * Reads from the anchor's hint to the head; the manifest that counts is the newest one on the way. When the log ends before
  * the one that the anchor names, the state is short: its head is below `hint.manifestAt`.
  */
-export async function readLog(ctx: ShardContext, log: LogContext, hint: AnchorValue): Promise<ShardState> {
+export async function readLog(ctx: ReadContext, log: LogContext, hint: AnchorValue): Promise<ShardState> {
   return readOn(ctx, log, {
     logId: log.logId,
     head: hint.covers,
@@ -174,7 +174,7 @@ export function endsEarly(ctx: ShardContext, state: ShardState, hint: AnchorValu
  * are expected, one when probably none is there.
  */
 export async function readOn(
-  ctx: ShardContext,
+  ctx: ReadContext,
   log: LogContext,
   from: ShardState,
   ahead = READ_AHEAD,

@@ -1,6 +1,7 @@
 /**
- * A fold must not change the state: what a manifest adds is merged and held against the merge of what it replaces, record
- * by record. In memory are the tail, as in every opener, and one segment of each run that differs.
+ * Two ways to one state must lead to the same: a fold and what it folds, a reset or a pin and the version that it names.
+ * What the two have apart is merged on each side and compared record by record. In memory are the tail, as in every opener,
+ * and one segment of each run that differs.
  */
 import { compareBytes, equalBytes } from '../bytes/compare.js'
 import { corrupt } from '../errors.js'
@@ -10,7 +11,9 @@ import { ArrayCursor, RunCursor, runRanges } from '../segment/cursor.js'
 import { MergeCursor, isCovered, unionRanges, type MergeSource } from '../segment/merge.js'
 import type { KeyRange, KeyedRecord } from '../segment/record.js'
 import { WholeSegments } from '../segment/whole.js'
+import { intersection } from '../shard/compare.js'
 import type { Layer } from '../shard/layer.js'
+import type { ShardState } from '../shard/state.js'
 import type { Blobs } from '../storage/contract.js'
 
 /** What one entry changed, by value or by reference. */
@@ -19,44 +22,55 @@ export interface Change {
   readonly runs: readonly Run[]
 }
 
-export interface Fold {
-  readonly before: readonly Run[]
-  /** Those that the new manifest covers and the old one does not, oldest first. */
+/** A state, or a part of one: runs, and what changed after them, both oldest first. */
+export interface Stack {
+  readonly runs: readonly Run[]
   readonly changes: readonly Change[]
-  readonly after: readonly Run[]
+}
+
+/** Two stacks that have to say the same. */
+export interface Pair {
+  readonly one: Stack
+  readonly other: Stack
   /** What has expired by then may be gone. */
   readonly time: number
+  /** Where they are compared. Default: everywhere. */
+  readonly bounds?: KeyRange | undefined
 }
 
-const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff), reverse: false }
+const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff) }
 
-/** The runs that the comparison has to read, on both sides. */
-export function differing({ before, after, changes }: Fold): {
-  old: readonly Run[]
-  new: readonly Run[]
-  base: number
-} {
-  let base = 0
-  while (base < before.length && base < after.length && sameRun(before[base], after[base]!)) base++
-  return { old: [...before.slice(base), ...changes.flatMap(({ runs }) => runs)], new: after.slice(base), base }
-}
-
-/** Throws `CORRUPT` when the state with the new manifest is not that with the old one and the changes. */
-export async function checkFold(blobs: Blobs, fold: Fold, what: string): Promise<void> {
-  const { base, new: added } = differing(fold)
-  const old: MergeSource[] = []
-  for (const run of fold.before.slice(base)) old.unshift(await runSource(blobs, run))
-  for (const { layer, runs } of fold.changes) {
-    // An entry has its changes in one of the two ways.
-    for (const run of runs) old.unshift(await runSource(blobs, run))
-    if (layer) old.unshift(layerSource(layer))
+export function stackOf({ manifest, tail }: Pick<ShardState, 'manifest' | 'tail'>): Stack {
+  return {
+    runs: manifest.runs,
+    changes: tail.map(({ layer, references }) => ({ layer, runs: references?.runs ?? [] })),
   }
-  const folded: MergeSource[] = []
-  for (const run of added) folded.unshift(await runSource(blobs, run))
-  const sides = [new Side(old, base === 0, fold.time), new Side(folded, base === 0, fold.time)] as const
-  const differ = (key: Uint8Array): Error =>
-    corrupt(`${what} changes what it folds: key ${hexOf(key)} is not the same with its manifest and without it.`)
-  const [a, b] = sides
+}
+
+/** How many runs the two have in common, and those that have to be read on both sides. */
+export function differing({ one, other }: Pair): { readonly base: number; readonly runs: readonly Run[] } {
+  let base = 0
+  while (base < one.runs.length && base < other.runs.length && sameRun(one.runs[base], other.runs[base]!)) base++
+  const runs = [one, other].flatMap((stack) => [...stack.runs.slice(base), ...stack.changes.flatMap((c) => c.runs)])
+  return { base, runs }
+}
+
+/** Throws `CORRUPT` when the two do not say the same of a key; `problem` is the sentence around it. */
+export async function checkSame(blobs: Blobs, pair: Pair, problem: (key: string) => string): Promise<void> {
+  const { one, other, time, bounds = EVERYTHING } = pair
+  const { base } = differing(pair)
+  const side = async ({ runs, changes }: Stack): Promise<Side> => {
+    const sources: MergeSource[] = []
+    for (const run of runs.slice(base)) sources.unshift(await runSource(blobs, run, bounds))
+    for (const { layer, runs: references } of changes) {
+      // An entry has its changes in one of the two ways.
+      for (const run of references) sources.unshift(await runSource(blobs, run, bounds))
+      if (layer) sources.unshift(layerSource(layer, bounds))
+    }
+    return new Side(sources, base === 0, time)
+  }
+  const differ = (key: Uint8Array): Error => corrupt(problem(hexOf(key)))
+  const [a, b] = [await side(one), await side(other)]
   if (base > 0) compareRanges(a.ranges, b.ranges, differ)
   for (;;) {
     await a.settle()
@@ -69,15 +83,16 @@ export async function checkFold(blobs: Blobs, fold: Fold, what: string): Promise
   }
 }
 
-async function runSource(blobs: Blobs, run: Run): Promise<MergeSource> {
+async function runSource(blobs: Blobs, run: Run, bounds: KeyRange): Promise<MergeSource> {
   const parts = new WholeSegments(blobs)
-  return { cursor: new RunCursor(parts, run, EVERYTHING), ranges: await runRanges(parts, run, EVERYTHING) }
+  const ranges = (await runRanges(parts, run, bounds)).flatMap((range) => intersection(range, bounds) ?? [])
+  return { cursor: new RunCursor(parts, run, { ...bounds, reverse: false }), ranges }
 }
 
-function layerSource(layer: Layer): MergeSource {
+function layerSource(layer: Layer, bounds: KeyRange): MergeSource {
   const slots = [...layer.slots.values()].map(({ slot }) => slot).sort((a, b) => compareBytes(a.prefix, b.prefix))
-  const records = slots.flatMap((slot) => layer.sorted(slot, EVERYTHING))
-  return { cursor: new ArrayCursor(records), ranges: slots.flatMap((slot) => layer.ranges(slot)) }
+  const ranges = slots.flatMap((slot) => layer.ranges(slot)).flatMap((range) => intersection(range, bounds) ?? [])
+  return { cursor: new ArrayCursor(slots.flatMap((slot) => layer.sorted(slot, bounds))), ranges }
 }
 
 /** What a side says of a key: a put, that it is deleted, or nothing. */

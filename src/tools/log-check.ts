@@ -6,9 +6,11 @@ import { ByteWriter } from '../bytes/writer.js'
 import { corrupt } from '../errors.js'
 import { emptyCarried, type Carried } from '../log/entry.js'
 import { writeOffsets, type OffsetMap } from '../log/offsets.js'
+import type { Collection } from '../log/collection.js'
 import type { Manifest } from '../manifest/manifest.js'
+import type { Layer } from '../shard/layer.js'
 import type { AppliedEntry } from '../shard/state.js'
-import type { Change, Fold } from './fold-check.js'
+import type { Change, Pair } from './fold-check.js'
 
 /** What is known after the entries that were read; `undefined` where damage has hidden it. */
 export interface Known {
@@ -36,7 +38,7 @@ export function unknownAfter(n: number): Known {
 }
 
 /** Throws `CORRUPT` unless the entry follows from the one before. */
-export function checkEntry({ entry, layer, manifest }: AppliedEntry, before: Known): void {
+export function checkEntry({ entry, layer, manifest, collection }: AppliedEntry, before: Known): void {
   const { n, carried, parent, meta } = entry
   const fail = (problem: string): never => {
     throw corrupt(`Entry ${n} is damaged: ${problem}.`)
@@ -44,17 +46,51 @@ export function checkEntry({ entry, layer, manifest }: AppliedEntry, before: Kno
   if (parent && before.hash && !equalBytes(parent, before.hash)) {
     throw corrupt(`Entry ${n} does not follow entry ${n - 1}: the hash of its parent does not match.`)
   }
-  if (carried && before.carried) checkCarried(entry.kind, n, carried, before.carried, manifest, fail)
+  if (entry.kind === 'void') fail('it closes its log')
+  if (carried && before.carried) {
+    checkCarried(entry.kind, n, carried, before.carried, manifest, fail)
+    checkCollected(n, carried, before.carried, collection, fail)
+  }
+  if (entry.kind === 'reset' && (manifest?.covers !== n - 1 || !entry.origin))
+    fail('it is a reset, and does not put another state in place of all before it')
+  if (entry.kind !== 'reset' && entry.origin) fail('it says that it is a reset, too')
   const config = (manifest ?? before.manifest)?.config
   if (manifest && before.manifest && !sameConfig(manifest.config, before.manifest.config))
     fail('its manifest has another configuration than the one before')
-  if (layer && config) {
-    for (const { slot, points } of layer.slots.values()) {
-      if (slot.partition >= config.partitions) fail(`a change in partition ${slot.partition}, which there is not`)
-      for (const key of points.keys()) decodeKey(mapKeyBytes(key))
-    }
-  }
+  if (layer && config) checkLayer(layer, config.partitions, fail)
   if (meta !== undefined && !isJson(meta)) fail('its meta is not JSON')
+}
+
+export function checkLayer(layer: Layer, partitions: number, fail: (problem: string) => never): void {
+  for (const { slot, points } of layer.slots.values()) {
+    if (slot.partition >= partitions) fail(`a change in partition ${slot.partition}, which there is not`)
+    for (const key of points.keys()) decodeKey(mapKeyBytes(key))
+  }
+}
+
+/** What a header says of collection: only an entry that collects changes it. */
+function checkCollected(
+  n: number,
+  carried: Carried,
+  before: Carried,
+  collection: Collection | undefined,
+  fail: (problem: string) => never,
+): void {
+  if (carried.collectedAt !== (collection ? n : before.collectedAt))
+    fail(`it says that the newest collection is in entry ${carried.collectedAt}`)
+  if (collection === undefined) {
+    if (carried.keeps !== before.keeps || carried.trim !== before.trim) fail('it collects without saying what')
+    return
+  }
+  if (carried.keeps < before.keeps || carried.keeps > carried.version)
+    fail(`it says that versions are kept from ${carried.keeps} on`)
+  const own = collection.at(-1)
+  if (own?.time !== carried.time || own.trim !== carried.trim) fail('its header and its collection do not agree')
+  const isSorted = collection.every((batch, i) => {
+    const next = collection[i + 1]
+    return next === undefined || (batch.time <= next.time && batch.trim <= next.trim)
+  })
+  if (!isSorted) fail('what it condemns is not in order')
 }
 
 function checkCarried(
@@ -83,7 +119,7 @@ function sameConfig(a: Manifest['config'], b: Manifest['config']): boolean {
   return a.partitions === b.partitions && a.job === b.job && a.created === b.created
 }
 
-function offsetBytes(offsets: OffsetMap): Uint8Array {
+export function offsetBytes(offsets: OffsetMap): Uint8Array {
   const w = new ByteWriter(64)
   writeOffsets(w, offsets)
   return w.finish()
@@ -98,13 +134,17 @@ function isJson(text: string): boolean {
   }
 }
 
-/** The fold that the entry carries; `undefined` when it carries none, or damage hides what it folds. */
-export function foldOf({ entry, manifest }: AppliedEntry, before: Known): Fold | undefined {
+/** What the entry folds and what comes of it; `undefined` when it folds nothing, or damage hides what it folds. */
+export function foldOf({ entry, manifest }: AppliedEntry, before: Known): Pair | undefined {
   const old = before.manifest
   // A reset is a state of its own.
   if (!manifest || !old || old.covers < before.since || entry.kind === 'reset') return undefined
   const changes = before.tail.filter(({ n }) => n > old.covers && n <= manifest.covers)
-  return { before: old.runs, changes, after: manifest.runs, time: (entry.carried ?? before.carried)!.time }
+  const [one, other] = [
+    { runs: old.runs, changes },
+    { runs: manifest.runs, changes: [] },
+  ]
+  return { one, other, time: (entry.carried ?? before.carried)!.time }
 }
 
 export function knownAfter({ entry, hash, layer, references, manifest }: AppliedEntry, before: Known): Known {

@@ -8,11 +8,12 @@ import type { SegmentRef } from '../manifest/manifest.js'
 import { Block } from '../segment/block.js'
 import { mayContain } from '../segment/bloom.js'
 import { checked } from '../segment/checked.js'
+import { clipped } from '../segment/cursor.js'
 import { decodeIndex, type SegmentIndex } from '../segment/index.js'
-import type { KeyedRecord } from '../segment/record.js'
+import type { KeyedRecord, KeyRange } from '../segment/record.js'
 import { checkWhole } from '../segment/whole.js'
 
-/** What the neighbours in a run are held against; `undefined` where it says nothing. */
+/** What the neighbours in a run are held against, of what is not clipped off; `undefined` where it says nothing. */
 export interface Extent {
   readonly first: Uint8Array | undefined
   readonly last: Uint8Array | undefined
@@ -28,7 +29,7 @@ export function checkSegment(bytes: Uint8Array | undefined, ref: SegmentRef, par
   const indexAt = filterAt - ref.indexLength
   const index = decodeIndex(bytes.subarray(indexAt, filterAt), indexAt, what)
   const filter = checked(bytes.subarray(filterAt, ref.length - ENVELOPE_TAIL), what)
-  const seen = new Seen(what, filter, partitions)
+  const seen = new Seen(what, filter, partitions, clipped(ref, EVERYTHING))
   for (const [i, place] of index.blocks.entries()) {
     const block = Block.unpack(bytes.subarray(place.offset, place.offset + place.length), place.rawLength, what)
     if (block.length === 0) seen.fail(`block ${i} is empty`)
@@ -36,30 +37,44 @@ export function checkSegment(bytes: Uint8Array | undefined, ref: SegmentRef, par
     for (let at = 0; at < block.length; at++) seen.record(block.record(at))
     seen.rawBytes += place.rawLength
   }
-  const end = checkRanges(index, seen)
+  checkRanges(index, seen)
   seen.compare(ref, index)
-  const [first, last] = [seen.first, seen.last]
-  const lowest = lesser(first, index.ranges[0]?.lower)
+  const { first, last } = seen.counted
+  const ranges = index.ranges.map((range) => clipped(ref, range)).filter((r) => compareBytes(r.lower, r.upper) < 0)
+  const end = ranges.at(-1)?.upper
+  const lowest = lesser(first, ranges[0]?.lower)
   const highest = greater(last, end)
-  if (lowest === undefined || highest === undefined) return seen.fail('it says nothing about any key')
+  if (lowest === undefined || highest === undefined) {
+    // A clip is made without looking: nothing may be left.
+    return ref.clip ? NOTHING : seen.fail('it says nothing about any key')
+  }
   if (compareBytes(ref.lower, lowest) > 0 || compareBytes(ref.upper, highest) < 0)
     seen.fail('it has keys outside the bounds in its manifest')
   return { first: lowest, last, end }
 }
+
+const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff) }
+const NOTHING: Extent = { first: undefined, last: undefined, end: undefined }
 
 /** What was met so far. */
 class Seen {
   readonly #what: string
   readonly #filter: Uint8Array
   readonly #partitions: number
-  first: Uint8Array | undefined
+  readonly #counts: KeyRange
+  /** The first and last key within the clip. */
+  readonly counted: { first: Uint8Array | undefined; last: Uint8Array | undefined } = {
+    first: undefined,
+    last: undefined,
+  }
   last: Uint8Array | undefined
   records = 0
   tombstones = 0
   rawBytes = 0
   expires = 0
 
-  constructor(what: string, filter: Uint8Array, partitions: number) {
+  constructor(what: string, filter: Uint8Array, partitions: number, counts: KeyRange) {
+    this.#counts = counts
     this.#what = what
     this.#filter = filter
     this.#partitions = partitions
@@ -80,8 +95,11 @@ class Seen {
     if (this.last !== undefined && compareBytes(this.last, key) >= 0) this.fail('its keys are not in order')
     this.#storedKey(key)
     if (!mayContain(this.#filter, keyHash(key))) this.fail('its filter leaves out a key')
-    this.first ??= key
     this.last = key
+    if (compareBytes(this.#counts.lower, key) <= 0 && compareBytes(key, this.#counts.upper) < 0) {
+      this.counted.first ??= key
+      this.counted.last = key
+    }
     this.records++
     if (bytes === undefined) this.tombstones++
     else if (expires > 0) this.expires = Math.min(this.expires || expires, expires)
@@ -113,15 +131,13 @@ const NAMES = {
   expires: 'the earliest expiry',
 }
 
-/** The end of the last range delete. */
-function checkRanges({ ranges }: SegmentIndex, seen: Seen): Uint8Array | undefined {
+function checkRanges({ ranges }: SegmentIndex, seen: Seen): void {
   let end: Uint8Array | undefined
   for (const { lower, upper } of ranges) {
     const apart = end === undefined || compareBytes(end, lower) <= 0
     if (!apart || compareBytes(lower, upper) >= 0) seen.fail('its range deletes are not in order')
     end = upper
   }
-  return end
 }
 
 function lesser(a: Uint8Array | undefined, b: Uint8Array | undefined): Uint8Array | undefined {

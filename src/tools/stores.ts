@@ -1,10 +1,26 @@
 /** The stores of a storage: finding them, and destroying one. */
-import { equalBytes } from '../bytes/compare.js'
+import { systemClock } from '../clock.js'
 import { TidemarkError, checkFields, isTidemarkError } from '../errors.js'
-import { TOMBSTONE, decodeAnchor } from '../log/anchor.js'
-import { anchorPath, checkLogPath, gonePath, gonePrefix, logIdOfGone, logIdOfPath, logPath } from '../manifest/names.js'
+import { TOMBSTONE, decodeAnchor, isTombstone } from '../log/anchor.js'
+import {
+  anchorPath,
+  checkLogPath,
+  gonePath,
+  gonePrefix,
+  logIdOfGone,
+  logIdOfPath,
+  logPath,
+  storeOfLog,
+} from '../manifest/names.js'
+import type { LogContext, ReadContext } from '../shard/context.js'
+import { mayBeNeeded } from '../shard/fork.js'
+import { listPinNames, readPin } from '../shard/pins.js'
+import { closeLog, openAnchor, openLog } from '../shard/recovery.js'
+import { parseEntry } from '../shard/state.js'
 import type { Storage } from '../storage/contract.js'
+import { isDamage } from './findings.js'
 import { checkPlace, checkStorage, type StorePlace } from './place.js'
+import { isVoidLog } from './reading.js'
 
 export interface StoreInfo {
   readonly name: string
@@ -28,12 +44,32 @@ export async function listStores(storage: Storage): Promise<StoreInfo[]> {
     const shards = stores.get(name) ?? new Set()
     stores.set(name, shards.add(Number(shard)))
   }
-  const infos = [...stores].map(async ([name, shards]): Promise<StoreInfo> => {
-    const lost = !logs.some((path) => path.startsWith(`${name}/`))
-    const incomplete = lost || isTombstone((await storage.anchor(anchorPath(name)).read()).bytes)
+  const infos = [...stores].map(async ([name, shards]): Promise<StoreInfo | undefined> => {
+    const { bytes } = await storage.anchor(anchorPath(name)).read()
+    const own = logs.filter((path) => path.startsWith(`${name}/`))
+    const isLeft = left.some((path) => path.startsWith(`${name}/`))
+    // A fork that never came about leaves a log that was closed before it began.
+    const isLost = bytes === undefined && (await areVoid(storage, name, own))
+    if (isLost && !isLeft) return undefined
+    const incomplete = isLost || own.length === 0 || isTombstone(bytes)
     return { name, shards: [...shards].sort((a, b) => a - b), ...(incomplete && { incomplete }) }
   })
-  return (await Promise.all(infos)).sort((a, b) => (a.name < b.name ? -1 : 1))
+  const found = (await Promise.all(infos)).filter((info) => info !== undefined)
+  return found.sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+async function areVoid(storage: Storage, store: string, paths: readonly string[]): Promise<boolean> {
+  for (const path of paths) {
+    if (logIdOfPath(store, path) === undefined) return false
+    const log = storage.log(path)
+    try {
+      const { numbers } = await log.list(1)
+      if (!(await isVoidLog({ log }, numbers))) return false
+    } finally {
+      await log.close()
+    }
+  }
+  return true
 }
 
 /** Enough to get past what is no store's; a store's own blobs are stepped over. */
@@ -69,10 +105,6 @@ function isOfStore(path: string): boolean {
   }
 }
 
-function isTombstone(bytes: Uint8Array | undefined): boolean {
-  return bytes !== undefined && equalBytes(bytes, TOMBSTONE.bytes)
-}
-
 export interface DestroyOptions {
   /** Also a store whose anchor cannot be read: it is damaged, or was written by a newer release. */
   readonly force?: boolean | undefined
@@ -83,7 +115,8 @@ const OPTIONS = new Set(['force'])
 /**
  * Removes everything of a store; a store made under the name later is another one. First the anchor says that it is gone,
  * so that nobody opens what is left; then go blobs and logs, and the anchor. When it was interrupted, `listStores` shows
- * what is left as `incomplete`, and calling this again finishes the work. `NOT_FOUND` when nothing is there.
+ * what is left as `incomplete`, and calling this again finishes the work. `NOT_FOUND` when nothing is there, `CONFLICT` while
+ * forks need segments of the store; a fork that goes lets its parent go, too.
  *
  * Whoever has the store open writes no more, but for the moment until then; what it uploads at that very moment may stay
  * behind, and is removed by calling this again.
@@ -98,7 +131,12 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
   if (bytes === undefined && paths.length === 0 && items.length === 0) {
     throw new TidemarkError('NOT_FOUND', `There is no store "${name}" in this storage; check its name and place.`)
   }
-  await buryAnchor(place, options.force ?? false)
+  const force = options.force ?? false
+  const ctx: ReadContext = { store: name, storage, clock: systemClock, durability: 'strict', warn: () => undefined }
+  // What was begun is finished; before that nothing may be taken from forks.
+  if (!isTombstone(bytes)) await assertNotForked(ctx, paths, force)
+  const parents = isTombstone(bytes) ? [] : await parentsOf(ctx, paths)
+  await buryAnchor(place, force)
   const notes = await putNotes(place, [...paths, ...items.map((item) => logOfBlob(item.name))])
   await removeBlobs(storage, prefix)
   // Of a log that is partly removed an adapter need not know any more that it is one; its note does.
@@ -114,6 +152,73 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
   await storage.anchor(anchorPath(name)).remove()
   // What is left is found by the notes: they go last.
   if (notes.length > 0) await storage.blobs.delete(notes)
+  if (parents.length > 0) await storage.blobs.delete(parents)
+}
+
+/** Throws `CONFLICT` while there are forks that need segments of the store. */
+async function assertNotForked(ctx: ReadContext, paths: readonly string[], force: boolean): Promise<void> {
+  const forks = new Set<string>()
+  for (const path of paths) {
+    for (const blob of await listPinNames(ctx.storage.blobs, path)) {
+      try {
+        const pin = await readPin(ctx.storage.blobs, blob)
+        if (pin?.kind === 'fork' && (await mayBeNeeded(ctx, path, pin))) forks.add(storeOfLog(pin.name))
+      } catch (error) {
+        // Which store a damaged pin holds something for nobody knows.
+        if (!isDamage(error)) throw error
+        if (!force) throw unforced(error)
+      }
+    }
+  }
+  if (forks.size === 0) return
+  const names = [...forks].sort().map((fork) => `"${fork}"`)
+  throw new TidemarkError(
+    'CONFLICT',
+    `Store "${ctx.store}" cannot be destroyed: ${names.length === 1 ? 'its fork' : 'its forks'} ${names.join(', ')} ${names.length === 1 ? 'needs' : 'need'} segments of it. Destroy ${names.length === 1 ? 'that' : 'those'} first.`,
+    { retryable: false },
+  )
+}
+
+/** The pins by which other stores hold what this one needs of them. One that is not found here they drop themselves. */
+async function parentsOf(ctx: ReadContext, paths: readonly string[]): Promise<string[]> {
+  const holds: string[] = []
+  for (const path of paths) {
+    const logId = logIdOfPath(ctx.store, path)
+    if (logId === undefined) continue
+    const log = openLog(ctx, openAnchor(ctx), logId)
+    try {
+      const others = new Set<string>()
+      for (const n of (await log.log.list(1)).numbers) {
+        for (const other of await otherLogs(log, n)) if (other !== path) others.add(other)
+      }
+      for (const other of others) {
+        for (const blob of await listPinNames(ctx.storage.blobs, other)) {
+          const pin = await readPin(ctx.storage.blobs, blob).catch(nothingIfDamaged)
+          if (pin?.kind === 'fork' && pin.name === path) holds.push(blob)
+        }
+      }
+    } finally {
+      await closeLog(ctx, log)
+    }
+  }
+  return holds
+}
+
+/** The logs of other stores that an entry names; none when it is damaged. */
+async function otherLogs({ log, logId, path }: LogContext, n: number): Promise<string[]> {
+  const { bytes } = await log.read(n)
+  try {
+    if (bytes === undefined) return []
+    const { entry, manifest } = parseEntry(bytes, n, logId, path)
+    const named = (manifest?.runs ?? []).flat().map((ref) => ref.log)
+    return entry.origin && isOfStore(entry.origin.log) ? [...named, entry.origin.log] : named
+  } catch (error) {
+    return nothingIfDamaged(error) ?? []
+  }
+}
+
+function nothingIfDamaged(error: unknown): undefined {
+  if (!isDamage(error)) throw error
 }
 
 /** Notes which logs are going, and returns all such notes, also of those who were interrupted. */
@@ -154,10 +259,14 @@ function checkReadable(bytes: Uint8Array, name: string): void {
     decodeAnchor(bytes, `The anchor of store "${name}"`)
   } catch (cause) {
     if (!isTidemarkError(cause)) throw cause
-    throw new TidemarkError(cause.code, `${cause.message} To destroy the store all the same, use force: true.`, {
-      cause,
-    })
+    throw unforced(cause)
   }
+}
+
+function unforced(cause: TidemarkError): TidemarkError {
+  return new TidemarkError(cause.code, `${cause.message} To destroy the store all the same, use force: true.`, {
+    cause,
+  })
 }
 
 async function removeBlobs({ blobs }: Storage, prefix: string): Promise<void> {

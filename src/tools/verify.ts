@@ -1,28 +1,31 @@
 /**
  * Reads every byte that the versions of a store need and says what of it is damaged: the anchor, each entry and how it
- * follows from the one before, each segment that a manifest names and what the manifest says of it, and that no fold has
- * changed the state. Segments are read once for themselves and again where a fold is compared. Nothing is written.
+ * follows from the one before, each pin, each segment that a manifest names and what the manifest says of it, and that no
+ * fold, reset or pin has changed a state. Segments are read once for themselves and again where states are compared. What
+ * is collected meanwhile is no damage. Nothing is written.
  */
-import { systemClock, type Clock } from '../clock.js'
-import { TidemarkError, checkFields, corrupt, isTidemarkError, throwIfAborted, type ErrorCode } from '../errors.js'
+import { systemClock } from '../clock.js'
+import { TidemarkError, checkFields, corrupt, isTidemarkError, throwIfAborted } from '../errors.js'
 import { readAnchor, type AnchorValue } from '../log/anchor.js'
-import type { Manifest, Run, SegmentRef } from '../manifest/manifest.js'
-import { anchorPath, logIdOfPath, logPath, shardPath } from '../manifest/names.js'
-import { parseEntry, type AppliedEntry } from '../shard/state.js'
-import type { BlobInfo, Log, Storage } from '../storage/contract.js'
+import type { Origin } from '../log/entry.js'
+import { spansOf } from '../manifest/clip.js'
+import type { Manifest } from '../manifest/manifest.js'
+import { anchorPath, checkLogPath, logIdOfPath, logPath, shardPath } from '../manifest/names.js'
+import { partitionPrefix } from '../segment/record.js'
+import type { LogContext, ReadContext } from '../shard/context.js'
+import { stateAt } from '../shard/past.js'
+import { stateOfPin, type StoredPin } from '../shard/pins.js'
+import { closeLog, openAnchor, openLog } from '../shard/recovery.js'
+import { parseEntry, type AppliedEntry, type ShardState } from '../shard/state.js'
+import type { BlobInfo } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'
-import { isProbe } from '../storage/probe.js'
-import { checkFold, differing } from './fold-check.js'
+import { Findings, isDamage, type Damage, type StillNeeded, type VerifyOptions } from './findings.js'
+import { checkSame, differing, stackOf, type Pair, type Stack } from './fold-check.js'
 import { checkEntry, foldOf, knownAfter, NOTHING, unknownAfter, type Known } from './log-check.js'
+import { checkPinned, namesOf, PinShelf, readPins, type ReadPin } from './pin-check.js'
 import { checkPlace, type StorePlace } from './place.js'
-import { checkNeighbours, checkSegment, type Extent } from './segment-check.js'
-
-export interface Damage {
-  /** The anchor, log, entry or blob: its name as in docs/format.md. */
-  readonly object: string
-  readonly code: ErrorCode
-  readonly message: string
-}
+import { blobsOf, isVoidLog, logsOf, newestHeader } from './reading.js'
+import { Segments } from './segments.js'
 
 export interface VerifyReport {
   readonly name: string
@@ -30,26 +33,18 @@ export interface VerifyReport {
   /** The newest version, and the newest entry, that could be read. */
   readonly version: number
   readonly head: number
+  /** The oldest version that is kept, but for tagged ones; 0: none. */
+  readonly oldest: number
+  /** Names of the tags, and of the forks for which something is held. */
+  readonly tags: readonly string[]
+  readonly forks: readonly string[]
   /** How many were read, and the bytes of all objects together. */
   readonly entries: number
   readonly segments: number
   readonly bytes: number
-  /** Blobs that nothing names: uploads that were cut off or are under way. They are no damage. */
+  /** Blobs that nothing names: uploads that were cut off or are under way, and what waits to be deleted. No damage. */
   readonly orphans: { readonly count: number; readonly bytes: number }
   readonly damages: readonly Damage[]
-}
-
-export interface VerifyProgress {
-  readonly objects: number
-  readonly bytes: number
-  /** How many objects there are, as far as that is known. */
-  readonly of: number
-}
-
-export interface VerifyOptions {
-  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
-  readonly signal?: AbortSignal | undefined
-  readonly clock?: Clock | undefined
 }
 
 const OPTIONS = new Set(['onProgress', 'signal', 'clock'])
@@ -64,225 +59,266 @@ export async function verify(place: StorePlace, options: VerifyOptions = {}): Pr
 const PAUSE_EVERY = 16
 
 class Verifier {
-  readonly #name: string
-  readonly #storage: Storage
-  readonly #options: VerifyOptions
-  readonly #clock: Clock
-  readonly #damages: Damage[] = []
-  readonly #segments = new Map<string, { readonly ref: SegmentRef; readonly extent: Extent | undefined }>()
+  readonly #ctx: ReadContext
+  readonly #findings: Findings
+  readonly #shelf: PinShelf
+  readonly #segments: Segments
+  #pins: readonly ReadPin[] = []
+  /** The entries of the versions that pins keep, as far as they were read. */
+  readonly #pinned = new Map<number, Pick<AppliedEntry, 'entry' | 'hash'>>()
   #version = 0
   #head = 0
+  #oldest = 0
+  #keeps = 0
+  #trim = 0
   #entries = 0
-  #bytes = 0
-  #objects = 0
-  #of = 1
 
   constructor({ storage, name }: StorePlace, options: VerifyOptions) {
-    this.#name = name
-    this.#clock = options.clock ?? systemClock
-    this.#storage = deadlines(storage, { clock: this.#clock })
-    this.#options = options
+    const clock = options.clock ?? systemClock
+    const bounded = deadlines(storage, { clock })
+    this.#ctx = { store: name, storage: bounded, clock, durability: 'strict', warn: () => undefined }
+    this.#findings = new Findings(options, clock)
+    this.#shelf = new PinShelf(bounded)
+    this.#segments = new Segments(bounded, this.#findings, this.#shelf)
   }
 
   async run(): Promise<VerifyReport> {
-    throwIfAborted(this.#options.signal)
+    const findings = this.#findings
+    throwIfAborted(findings.signal)
     // What is uploaded after this list is no orphan, whatever comes of it.
-    const blobs = await this.#blobs()
+    const blobs = await blobsOf(this.#ctx)
     const anchor = await this.#anchor()
-    const logs = anchor ? [logPath(this.#name, anchor.logId)] : await this.#logs()
+    const logs = anchor ? [logPath(this.#ctx.store, anchor.logId)] : await logsOf(this.#ctx)
     if (!anchor && logs.length === 0) this.#nothing(blobs)
-    this.#of = this.#objects + blobs.length
-    await this.#longest(logs, anchor)
-    const orphans = blobs.filter(({ name }) => !this.#segments.has(name))
-    const { length: count } = orphans
+    findings.of = findings.objects + blobs.length
+    await this.#longest(logs, anchor, blobs)
+    const pins = new Set(this.#pins.map(({ pin }) => pin.blob))
+    for (const { object } of findings.damages) pins.add(object)
+    const orphans = blobs.filter(({ name }) => !this.#segments.has(name) && !pins.has(name))
     return {
-      name: this.#name,
-      ok: this.#damages.length === 0,
+      name: this.#ctx.store,
+      ok: findings.damages.length === 0,
       version: this.#version,
       head: this.#head,
+      oldest: this.#oldest,
+      ...namesOf(this.#pins, this.#ctx.clock.now()),
       entries: this.#entries,
-      segments: this.#segments.size,
-      bytes: this.#bytes,
-      orphans: { count, bytes: orphans.reduce((sum, { size }) => sum + size, 0) },
-      damages: this.#damages,
+      segments: this.#segments.count,
+      bytes: findings.bytes,
+      orphans: { count: orphans.length, bytes: orphans.reduce((sum, { size }) => sum + size, 0) },
+      damages: findings.damages,
     }
   }
 
   /** The anchor; `undefined` when it is missing, which the next opener mends, or cannot be read. */
   async #anchor(): Promise<AnchorValue | undefined> {
-    const path = anchorPath(this.#name)
+    const path = anchorPath(this.#ctx.store)
     let value: AnchorValue | undefined
-    await this.#try(path, async () => {
-      const anchor = this.#storage.anchor(path)
+    await this.#findings.try(path, async () => {
+      const anchor = openAnchor(this.#ctx)
       const { bytes } = await anchor.read()
-      if (bytes) this.#count(bytes)
-      ;({ value } = await readAnchor(anchor, `The anchor of store "${this.#name}"`))
+      if (bytes) this.#findings.count(bytes)
+      ;({ value } = await readAnchor(anchor, `The anchor of store "${this.#ctx.store}"`))
     })
     return value
   }
 
-  async #logs(): Promise<string[]> {
-    const { paths } = await this.#storage.logs(`${shardPath(this.#name)}/`)
-    return paths.filter((path) => logIdOfPath(this.#name, path) !== undefined)
-  }
-
-  async #blobs(): Promise<BlobInfo[]> {
-    const all: BlobInfo[] = []
-    for (let after: string | undefined; ;) {
-      const { items, more } = await this.#storage.blobs.list(`${shardPath(this.#name)}/`, { after })
-      all.push(...items.filter(({ name }) => !isProbe(name)))
-      if (!more) return all
-      after = items.at(-1)?.name ?? after
-    }
-  }
-
   #nothing(blobs: readonly BlobInfo[]): void {
-    if (blobs.length === 0 && this.#damages.length === 0) {
-      throw new TidemarkError(
-        'NOT_FOUND',
-        `There is no store "${this.#name}" in this storage; check its name and place.`,
-      )
+    const { store } = this.#ctx
+    if (blobs.length === 0 && this.#findings.damages.length === 0) {
+      throw new TidemarkError('NOT_FOUND', `There is no store "${store}" in this storage; check its name and place.`)
     }
-    const message = `Store "${this.#name}" has lost its log. Restore it from a backup.`
-    this.#damage(shardPath(this.#name), corrupt(message))
+    this.#findings.damage(shardPath(store), corrupt(`Store "${store}" has lost its log. Restore it from a backup.`))
   }
 
   /** Of several logs, without an anchor that says which, the longest is the store's: the others were never named. */
-  async #longest(paths: readonly string[], anchor: AnchorValue | undefined): Promise<void> {
-    let longest: { path: string; numbers: readonly number[] } | undefined
+  async #longest(paths: readonly string[], anchor: AnchorValue | undefined, blobs: readonly BlobInfo[]): Promise<void> {
+    let longest: { log: LogContext; numbers: readonly number[] } | undefined
+    let voids = 0
     for (const path of paths) {
-      const log = this.#storage.log(path)
+      const log = openLog(this.#ctx, openAnchor(this.#ctx), logIdOfPath(this.#ctx.store, path)!)
       try {
-        await this.#try(path, async () => {
-          const { numbers } = await log.list(1)
-          if (longest === undefined || numbers.length > longest.numbers.length) longest = { path, numbers }
+        await this.#findings.try(path, async () => {
+          const { numbers } = await log.log.list(1)
+          if (!anchor && (await isVoidLog(log, numbers))) voids++
+          else if (longest === undefined || numbers.length > longest.numbers.length) longest = { log, numbers }
         })
       } finally {
-        await log.close()
+        await closeLog(this.#ctx, log)
       }
     }
-    if (longest === undefined) return
-    const { path, numbers } = longest
-    this.#of += numbers.length
-    const log = this.#storage.log(path)
+    if (longest === undefined) {
+      if (voids > 0 && voids === paths.length) this.#nothing(blobs)
+      return
+    }
+    const { path, logId } = longest.log
+    this.#findings.of += longest.numbers.length
+    const log = openLog(this.#ctx, openAnchor(this.#ctx), logId)
     try {
-      await this.#walk(log, path, numbers, anchor)
+      this.#pins = await readPins(
+        this.#ctx.storage,
+        path,
+        blobs.map(({ name }) => name),
+        this.#findings,
+      )
+      for (const { pin, state } of this.#pins) {
+        const { runs, config } = state.manifest
+        await this.#segments.check(runs, config.partitions, path, this.#isPinned(pin))
+      }
+      await this.#walk(log, longest.numbers, anchor)
+      for (const pin of this.#pins) await this.#pin(log, pin)
     } finally {
-      await log.close()
+      await closeLog(this.#ctx, log)
     }
   }
 
-  async #walk(log: Log, path: string, numbers: readonly number[], anchor: AnchorValue | undefined): Promise<void> {
-    const trim = anchor?.trim ?? 0
-    const first = trim + 1
+  async #walk(log: LogContext, numbers: readonly number[], anchor: AnchorValue | undefined): Promise<void> {
+    const { path } = log
+    const newest = await newestHeader(log, numbers)
+    this.#trim = Math.max(anchor?.trim ?? 0, newest?.trim ?? 0)
+    this.#keeps = newest?.keeps ?? 0
+    const first = this.#trim + 1
     const last = Math.max(numbers.at(-1) ?? 0, anchor?.manifestAt ?? 0)
-    let known = trim === 0 ? NOTHING : unknownAfter(trim)
+    let known = this.#trim === 0 ? NOTHING : unknownAfter(this.#trim)
     let next = first
     // One number beyond the last that there has to be, so that a gap at the end is one like the others.
     for (const n of [...numbers.filter((m) => m >= first), last + 1]) {
-      throwIfAborted(this.#options.signal)
+      throwIfAborted(this.#findings.signal)
       if (n > next) {
         const what = n === next + 1 ? `Entry ${next} is` : `Entries ${next} to ${n - 1} are`
-        this.#damage(entryName(path, next), corrupt(`${what} missing from the log. Restore the store from a backup.`))
+        const gone = corrupt(`${what} missing from the log. Restore the store from a backup.`)
+        if (await this.#isNeeded(log, n - 1)()) this.#findings.damage(entryName(path, next), gone)
         known = unknownAfter(n - 1)
       }
       next = n + 1
       if (n > last) return
-      known = await this.#entry(log, path, n, known, anchor)
-      if (n % PAUSE_EVERY === 0) await this.#clock.pause()
+      known = await this.#entry(log, n, known, anchor)
+      if (n % PAUSE_EVERY === 0) await this.#findings.pause()
     }
   }
 
-  async #entry(log: Log, path: string, n: number, before: Known, anchor: AnchorValue | undefined): Promise<Known> {
-    const name = entryName(path, n)
+  /** Whether entry `n` is still kept: to be asked when something of it is missing. */
+  #isNeeded({ log, anchor, path }: LogContext, n: number): StillNeeded {
+    return async () => {
+      const { value } = await readAnchor(anchor, path).catch((error: unknown) => {
+        if (isDamage(error)) return { value: undefined }
+        throw error
+      })
+      if (value && n <= value.trim) return false
+      const newest = await newestHeader({ log }, (await log.list(1)).numbers)
+      return newest === undefined || n > newest.trim
+    }
+  }
+
+  async #entry(log: LogContext, n: number, before: Known, anchor: AnchorValue | undefined): Promise<Known> {
+    const name = entryName(log.path, n)
+    const isNeeded = this.#isNeeded(log, n)
     let applied: AppliedEntry | undefined
-    await this.#try(name, async () => {
-      const { bytes } = await log.read(n)
+    const read = async (): Promise<void> => {
+      const { bytes } = await log.log.read(n)
       if (bytes === undefined) throw corrupt(`Entry ${n} is missing from the log. Restore the store from a backup.`)
-      this.#count(bytes)
+      this.#findings.count(bytes)
       this.#entries++
-      applied = parseEntry(bytes, n, logIdOfPath(this.#name, path)!, path)
+      applied = parseEntry(bytes, n, log.logId, log.path)
       checkEntry(applied, before)
       if (anchor?.manifestAt === n && applied.manifest?.covers !== anchor.covers)
         throw corrupt(
-          `The anchor of store "${this.#name}" says that entry ${n} has a manifest that covers ${anchor.covers}.`,
+          `The anchor of store "${this.#ctx.store}" says that entry ${n} has a manifest that covers ${anchor.covers}.`,
         )
-    })
+    }
+    await this.#findings.try(name, read, isNeeded)
     if (applied === undefined) return unknownAfter(n)
+    const { entry, hash, manifest, references } = applied
     this.#head = n
-    this.#version = applied.entry.carried?.version ?? this.#version
-    const runs = [...(applied.manifest?.runs ?? []), ...(applied.references?.runs ?? [])]
-    for (const run of runs) await this.#run(run, applied.manifest ?? before.manifest)
-    await this.#fold(name, applied, before)
+    this.#version = entry.carried?.version ?? this.#version
+    const isVersion = entry.kind === 'commit' || entry.kind === 'reset'
+    if (isVersion && n >= this.#keeps && this.#oldest === 0) this.#oldest = n
+    if (this.#pins.some(({ pin }) => pin.version === n)) this.#pinned.set(n, { entry, hash })
+    const runs = [...(manifest?.runs ?? []), ...(references?.runs ?? [])]
+    const { partitions } = (manifest ?? before.manifest)?.config ?? { partitions: 0xffff }
+    await this.#segments.check(runs, partitions, log.path, isNeeded)
+    const fold = foldOf(applied, before)
+    const of = (key: string): string =>
+      `Entry ${n} changes what it folds: key ${key} is not the same with its manifest and without it.`
+    if (fold) await this.#same(name, fold, of, isNeeded)
+    if (manifest && entry.origin) await this.#reset(log, applied, manifest, entry.origin, before)
     return knownAfter(applied, before)
   }
 
-  /** Each segment of the run, unless it was read for an earlier manifest; and how they lie beside each other. */
-  async #run(run: Run, manifest: Manifest | undefined): Promise<void> {
-    let before: Extent | undefined
-    for (const ref of run) {
-      const extent = await this.#segment(ref, manifest?.config.partitions ?? 0xffff)
-      if (extent && before) await this.#try(ref.name, async () => checkNeighbours(before!, extent, ref.name))
-      before = extent
-    }
-  }
-
-  async #segment(ref: SegmentRef, partitions: number): Promise<Extent | undefined> {
-    const known = this.#segments.get(ref.name)
-    if (known) {
-      await this.#try(ref.name, async () => checkSame(known.ref, ref))
-      return known.extent
-    }
-    let extent: Extent | undefined
-    await this.#try(ref.name, async () => {
-      const { bytes } = await this.#storage.blobs.get(ref.name, { signal: this.#options.signal })
-      if (bytes) this.#count(bytes)
-      extent = checkSegment(bytes, ref, partitions)
-    })
-    this.#segments.set(ref.name, { ref, extent })
-    await this.#clock.pause()
-    throwIfAborted(this.#options.signal)
-    return extent
-  }
-
-  async #fold(name: string, applied: AppliedEntry, before: Known): Promise<void> {
-    const fold = foldOf(applied, before)
-    if (fold === undefined) return
-    const { old, new: added } = differing(fold)
+  async #same(object: string, pair: Pair, problem: (key: string) => string, isNeeded: StillNeeded): Promise<void> {
     // What is damaged itself was reported already, and cannot be compared.
-    if ([...old, ...added].flat().some((ref) => this.#segments.get(ref.name)?.extent === undefined)) return
-    await this.#try(name, () => checkFold(this.#storage.blobs, fold, `Entry ${applied.entry.n}`))
+    if (!this.#segments.areSound(differing(pair).runs)) return
+    await this.#findings.try(object, () => checkSame(this.#ctx.storage.blobs, pair, problem), isNeeded)
   }
 
-  #count(bytes: Uint8Array): void {
-    this.#bytes += bytes.length
-    this.#objects++
-    const of = Math.max(this.#of, this.#objects)
-    this.#options.onProgress?.({ objects: this.#objects, bytes: this.#bytes, of })
-  }
-
-  /** Takes note of damage that `act` meets. Any other error says that the storage could not be asked. */
-  async #try(object: string, act: () => Promise<void>): Promise<void> {
-    try {
-      await act()
-    } catch (error) {
-      if (!isTidemarkError(error) || (error.code !== 'CORRUPT' && error.code !== 'UNSUPPORTED_FORMAT')) throw error
-      this.#damage(object, error)
+  /** A reset is the state of the version that it names, in the partitions that it names; else that of the one before. */
+  async #reset(
+    log: LogContext,
+    { entry, layer }: AppliedEntry,
+    manifest: Manifest,
+    origin: Origin,
+    before: Known,
+  ): Promise<void> {
+    const { n, carried } = entry
+    const name = entryName(log.path, n)
+    const made: Stack = { runs: manifest.runs, changes: [{ layer, runs: [] }] }
+    const whence = await this.#origin(log, name, origin)
+    const isKnown = before.manifest && before.manifest.covers >= before.since
+    const mine = isKnown ? { runs: before.manifest.runs, changes: before.tail } : undefined
+    const chosen = new Set(origin.partitions)
+    for (const { span, isChosen } of spansOf(chosen, manifest.config.partitions)) {
+      const one = isChosen || chosen.size === 0 ? whence && stackOf(whence) : mine
+      if (one === undefined) continue
+      const bounds = { lower: partitionPrefix(span[0]), upper: partitionPrefix(span[1] + 1) }
+      const problem = (key: string): string =>
+        isChosen || chosen.size === 0
+          ? `Entry ${n} does not put version ${origin.version} back: key ${key} is not the same in both.`
+          : `Entry ${n} changes partitions that it does not put back: key ${key} is not as it was before.`
+      await this.#same(name, { one, other: made, time: carried!.time, bounds }, problem, this.#isNeeded(log, n))
     }
   }
 
-  #damage(object: string, { code, message }: TidemarkError): void {
-    this.#damages.push({ object, code, message })
+  /** The state that a reset took over; `undefined` where it is no longer kept. */
+  async #origin(log: LogContext, name: string, { log: path, version }: Origin): Promise<ShardState | undefined> {
+    if (path === log.path && version > this.#trim) return this.#stateAt(log, version)
+    let state: ShardState | undefined
+    await this.#findings.try(name, async () => {
+      const own = path === log.path ? this.#pins.map(({ pin }) => pin) : await this.#shelf.of(checkLogPath(path))
+      const pin = own.find((p) => p.version === version && (path === log.path || p.name === log.path))
+      state = pin && stateOfPin(pin, path)
+    })
+    return state
+  }
+
+  /** `undefined` when it is no longer kept, or damaged; then that was reported. */
+  async #stateAt(log: LogContext, version: number): Promise<ShardState | undefined> {
+    try {
+      const state = await stateAt(this.#ctx, log, version)
+      return state.manifest.covers >= this.#trim ? state : undefined
+    } catch (error) {
+      if (isDamage(error) || (isTidemarkError(error) && error.code === 'VERSION_EXPIRED')) return undefined
+      throw error
+    }
+  }
+
+  #isPinned({ blob }: StoredPin): StillNeeded {
+    return async () => (await this.#ctx.storage.blobs.get(blob)).bytes !== undefined
+  }
+
+  /** Whether it keeps the version that it says, if that can still be told. */
+  async #pin(log: LogContext, read: ReadPin): Promise<void> {
+    const { pin, state } = read
+    const pinned = this.#pinned.get(pin.version)
+    if (pinned && !(await this.#findings.try(pin.blob, () => checkPinned(read, pinned)))) return
+    const there = pin.version > this.#trim ? await this.#stateAt(log, pin.version) : undefined
+    if (there === undefined) return
+    const pair = { one: stackOf(there), other: stackOf(state), time: pin.versionTime }
+    const problem = (key: string): string =>
+      `Pin ${pin.blob} does not keep version ${pin.version}: key ${key} is not the same in both.`
+    await this.#same(pin.blob, pair, problem, this.#isPinned(pin))
   }
 }
 
 function entryName(path: string, n: number): string {
   return `${path}/log/${String(n).padStart(16, '0')}`
-}
-
-/** Two manifests that name a segment have to say the same of it. */
-function checkSame(a: SegmentRef, b: SegmentRef): void {
-  const facts = ({ clip: _clip, ...ref }: SegmentRef): string =>
-    JSON.stringify(ref, (_, value: unknown) => (value instanceof Uint8Array ? [...value] : value))
-  if (facts(a) !== facts(b)) throw corrupt(`Two manifests say different things of segment ${a.name}.`)
 }

@@ -1,6 +1,7 @@
 import { SingleBar } from 'cli-progress'
 import { TidemarkError } from '../../errors.js'
-import { verify as verifyStore, type VerifyOptions, type VerifyReport } from '../../tools/verify.js'
+import type { VerifyOptions } from '../../tools/findings.js'
+import { verify as verifyStore, type VerifyReport } from '../../tools/verify.js'
 import { storeCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
 import { grid, left } from '../grid.js'
 import { plainJson } from '../json.js'

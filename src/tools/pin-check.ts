@@ -1,0 +1,113 @@
+/** The pins of a log: whether they can be read, name what is there, and keep the version that they say. */
+import { equalBytes } from '../bytes/compare.js'
+import { corrupt } from '../errors.js'
+import { decodePin } from '../log/pin.js'
+import { checkLogPath, checkStoreName, idOfBlob, pinsPrefix } from '../manifest/names.js'
+import { isOver, listPinNames, readPin, stateOfPin, type StoredPin } from '../shard/pins.js'
+import type { AppliedEntry, ShardState } from '../shard/state.js'
+import type { Storage } from '../storage/contract.js'
+import { isDamage, type Findings } from './findings.js'
+import { checkLayer, offsetBytes } from './log-check.js'
+
+export interface ReadPin {
+  readonly pin: StoredPin
+  readonly state: ShardState
+}
+
+/** The pins of several logs, those that can be read. */
+export class PinShelf {
+  readonly #storage: Storage
+  readonly #logs = new Map<string, Promise<StoredPin[]>>()
+
+  constructor(storage: Storage) {
+    this.#storage = storage
+  }
+
+  of(logPath: string): Promise<readonly StoredPin[]> {
+    let pins = this.#logs.get(logPath)
+    if (pins === undefined) {
+      pins = this.#read(logPath)
+      this.#logs.set(logPath, pins)
+    }
+    return pins
+  }
+
+  async #read(logPath: string): Promise<StoredPin[]> {
+    const pins: StoredPin[] = []
+    for (const name of await listPinNames(this.#storage.blobs, logPath)) {
+      try {
+        const pin = await readPin(this.#storage.blobs, name)
+        if (pin) pins.push(pin)
+      } catch (error) {
+        // Damage is for those to report who verify that store.
+        if (!isDamage(error)) throw error
+      }
+    }
+    return pins
+  }
+}
+
+/** Reads the pins among the blobs of a store, and checks each for itself. */
+export async function readPins(
+  { blobs }: Storage,
+  logPath: string,
+  names: readonly string[],
+  findings: Findings,
+): Promise<ReadPin[]> {
+  const pins: ReadPin[] = []
+  const prefix = pinsPrefix(logPath)
+  for (const blob of names.filter((name) => idOfBlob(prefix, name))) {
+    await findings.try(blob, async () => {
+      const { bytes } = await blobs.get(blob)
+      // Taken away while others were read: untag() needs no entry.
+      if (bytes === undefined) return
+      findings.count(bytes)
+      const pin = { ...decodePin(bytes, `Pin ${blob}`), blob }
+      const state = stateOfPin(pin, logPath)
+      checkPin(pin, state)
+      pins.push({ pin, state })
+    })
+    await findings.pause()
+  }
+  return pins
+}
+
+function checkPin({ kind, name, blob, made, expires, version }: StoredPin, state: ShardState): void {
+  const fail = (problem: string): never => {
+    throw corrupt(`Pin ${blob} is damaged: ${problem}.`)
+  }
+  if (kind === 'fork') checkLogPath(name)
+  else {
+    try {
+      checkStoreName(name)
+    } catch {
+      fail('its tag has an impossible name')
+    }
+  }
+  if (expires > 0 && expires <= made) fail('it ends before it begins')
+  if (version < 1 || state.manifest.covers !== version - 1) fail('its manifest is not that of its version')
+  const { partitions } = state.manifest.config
+  for (const { layer } of state.tail) if (layer) checkLayer(layer, partitions, fail)
+}
+
+/** Throws `CORRUPT` unless the pin fits the entry of its version. */
+export function checkPinned({ pin, state }: ReadPin, { entry, hash }: Pick<AppliedEntry, 'entry' | 'hash'>): void {
+  const fail = (problem: string): never => {
+    throw corrupt(`Pin ${pin.blob} is damaged: ${problem}.`)
+  }
+  if (!equalBytes(pin.hash, hash)) fail(`entry ${pin.version} has another hash than it says`)
+  if (entry.kind !== 'commit' && entry.kind !== 'reset') fail(`entry ${pin.version} is no version`)
+  const { carried } = entry
+  if (carried === undefined) return
+  if (carried.versionTime !== pin.versionTime) fail('it gives its version another time')
+  const [ours, theirs] = [offsetBytes(state.carried.offsets), offsetBytes(carried.offsets)]
+  if (!equalBytes(ours, theirs)) fail('its offsets are not those of its version')
+}
+
+/** Names of the tags that are in force, and of the forks that hold something. */
+export function namesOf(pins: readonly ReadPin[], now: number): { tags: string[]; forks: string[] } {
+  const names = (kind: StoredPin['kind']): string[] =>
+    pins.flatMap(({ pin }) => (pin.kind === kind && !isOver(pin, now) ? [pin.name] : []))
+  const sorted = (all: string[]): string[] => [...new Set(all)].sort()
+  return { tags: sorted(names('tag')), forks: sorted(names('fork').map((path) => path.slice(0, path.indexOf('/')))) }
+}

@@ -1,0 +1,51 @@
+/** What a storage has of a store, however damaged. */
+import { decodeEntry, type Carried } from '../log/entry.js'
+import { logIdOfPath, shardPath } from '../manifest/names.js'
+import type { LogContext, ReadContext } from '../shard/context.js'
+import { isVoid } from '../shard/recovery.js'
+import type { BlobInfo } from '../storage/contract.js'
+import { isProbe } from '../storage/probe.js'
+import { isDamage } from './findings.js'
+
+export async function logsOf({ store, storage }: ReadContext): Promise<string[]> {
+  const { paths } = await storage.logs(`${shardPath(store)}/`)
+  return paths.filter((path) => logIdOfPath(store, path) !== undefined)
+}
+
+export async function blobsOf({ store, storage }: ReadContext): Promise<BlobInfo[]> {
+  const all: BlobInfo[] = []
+  for (let after: string | undefined; ;) {
+    const { items, more } = await storage.blobs.list(`${shardPath(store)}/`, { after })
+    all.push(...items.filter(({ name }) => !isProbe(name)))
+    if (!more) return all
+    after = items.at(-1)?.name ?? after
+  }
+}
+
+/** What the newest entry that can be read carries. */
+export async function newestHeader(
+  { log }: Pick<LogContext, 'log'>,
+  numbers: readonly number[],
+): Promise<Carried | undefined> {
+  for (const n of numbers.toReversed()) {
+    const { bytes } = await log.read(n)
+    try {
+      const carried = bytes && decodeEntry(bytes, n, undefined).carried
+      if (carried) return carried
+    } catch (error) {
+      if (!isDamage(error)) throw error
+    }
+  }
+  return undefined
+}
+
+/** Whether all of the log is an entry that closes it: its fork never came about. */
+export async function isVoidLog({ log }: Pick<LogContext, 'log'>, numbers: readonly number[]): Promise<boolean> {
+  if (numbers.length !== 1 || numbers[0] !== 1) return false
+  try {
+    return await isVoid(log)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    return false
+  }
+}
