@@ -201,7 +201,7 @@ describe('tidemark', () => {
     const { code, out } = await cli(['--help'])
     expect(code).toBe(0)
     expect(out).toMatch(/^Usage: tidemark/)
-    for (const command of ['inspect', 'versions', 'get', 'scan']) {
+    for (const command of 'inspect versions verify get scan diff restore tag untag fork maintain'.split(' ')) {
       expect(out).toContain(`\n  ${command}`)
       expect((await cli([command, '--help'])).out).toMatch(new RegExp(`^Usage: tidemark ${command} .*<where>`))
     }

@@ -16,7 +16,7 @@ test('verify says that a sound store is sound, writes nothing, and draws no bar 
   const { code, out, err } = await cli(['verify', where])
   expect([code, err]).toEqual([0, ''])
   expect(out).toMatch(
-    /^store {4}orders\nversion {2}2, the newest entry is 3\nread {5}3 entries and 1 segments, .*\norphans {2}none\ndamage {3}none\n$/,
+    /^store {4}orders\nversion {2}2, the newest entry is 3\nkept {5}from version 2 on\ntags {5}none\nforks {4}none\nread {5}3 entries and 1 segments, .*\norphans {2}none\ndamage {3}none\n$/,
   )
   expect(filesOf(where)).toEqual(before)
 })

@@ -82,6 +82,7 @@ describe('inspect', () => {
           { name: 'names', codec: 'upper' },
           { name: 'users', codec: 'json' },
         ],
+        tags: [],
       },
     ])
   })
@@ -103,9 +104,9 @@ describe('versions', () => {
     expect(code).toBe(0)
     expect(out.replace(/\d+ B/g, '### B').replace(/ +### B/g, '  ### B')).toBe(
       [
-        'version  time                      kind    bytes  folded  label   offsets',
-        '      2  2023-11-14T22:13:20.000Z  commit  ### B                  clicks 7, views 0:x 12:9',
-        '      4  2023-11-14T22:13:20.000Z  commit  ### B          hourly  clicks 8, views 0:x 12:9',
+        'version  time                      kind    bytes  folded  label   tags  offsets',
+        '      2  2023-11-14T22:13:20.000Z  commit  ### B                        clicks 7, views 0:x 12:9',
+        '      4  2023-11-14T22:13:20.000Z  commit  ### B          hourly        clicks 8, views 0:x 12:9',
         '',
       ].join('\n'),
     )

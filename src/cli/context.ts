@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Clock } from '../clock.js'
 import type { Storage } from '../storage/contract.js'
+import type { OpenOptions } from '../store/options.js'
 import { openStore, type Store } from '../store/store.js'
 import { storedBytes } from '../store/table-spec.js'
 import type { Output } from './output.js'
@@ -36,17 +37,47 @@ export function storeCommand(program: Command, name: string, summary: string): C
     .option('--json', 'print JSON for programs')
 }
 
+/** A command that writes. */
+export function writerCommand(program: Command, name: string, summary: string): Command {
+  return storeCommand(program, name, summary).summary(summary).description(`${summary}
+
+The store is opened exclusively: a program that owns it at this moment is fenced, and has to reopen it.`)
+}
+
 /** Opens the store to read, beside whoever writes it, and lets go of it afterwards. Nothing is ever written. */
-export async function withStore(
+export function withStore(
   context: Context,
   where: string,
   options: StoreOptions,
+  use: (store: Store) => Promise<void>,
+  more: Pick<OpenOptions, 'retain' | 'graceMs'> = {},
+): Promise<void> {
+  return opened(context, where, options, { mode: 'follower', ...more }, use)
+}
+
+/** Takes the store over to write. Unless told otherwise it collects nothing: how much is kept is for the owner to say. */
+export function withWriter(
+  context: Context,
+  where: string,
+  options: StoreOptions,
+  use: (store: Store) => Promise<void>,
+  more: Pick<OpenOptions, 'retain' | 'graceMs'> = { retain: { versions: Number.MAX_SAFE_INTEGER } },
+): Promise<void> {
+  return opened(context, where, options, { mode: 'exclusive', ...more }, use)
+}
+
+async function opened(
+  context: Context,
+  where: string,
+  options: StoreOptions,
+  more: Pick<OpenOptions, 'mode' | 'retain' | 'graceMs'>,
   use: (store: Store) => Promise<void>,
 ): Promise<void> {
   const storage = await context.open(where)
   const name = options.store ?? (await onlyStore(storage, where))
   const logger = { warn: (message: string) => context.note(message) }
-  const store = await openStore({ storage, name, mode: 'follower', create: false, codec: storedBytes, logger })
+  const { clock } = context
+  const store = await openStore({ storage, name, create: false, codec: storedBytes, logger, clock, ...more })
   try {
     await use(store)
   } finally {

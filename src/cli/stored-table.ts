@@ -6,10 +6,13 @@ import { TidemarkError } from '../errors.js'
 import { fromBinary, toBinary } from '../manifest/manifest.js'
 import { tableBytes } from '../shard/slot.js'
 import { recordedCodec, type ShardState } from '../shard/state.js'
+import type { When } from '../store/past.js'
+import { Snapshot } from '../store/snapshot.js'
 import { engineOf, type Store } from '../store/store.js'
 import type { Table } from '../store/table.js'
 import { storedBytes } from '../store/table-spec.js'
 import { wholeNumber } from './context.js'
+import type { AtOption } from './when.js'
 
 export interface TableOptions {
   readonly table?: string
@@ -28,19 +31,40 @@ export interface StoredTable {
   readonly decode: (bytes: Uint8Array) => unknown
 }
 
-export function openTable(store: Store, { table: name = '', partition }: TableOptions): StoredTable {
-  const { state } = engineOf(store)
-  const codec = recordedCodec(state, tableBytes(name))
+/** What is shown of a store: as it is now, or as it was. */
+export interface Shown {
+  readonly place: Store | Snapshot
+  readonly state: ShardState
+}
+
+export async function show(store: Store, at: When | undefined): Promise<Shown> {
+  const engine = engineOf(store)
+  if (at === undefined) return { place: store, state: engine.state }
+  const { state } = await engine.past.find(at)
+  return { place: new Snapshot(engine, engine.spec('', {}), state), state }
+}
+
+export async function openTable(
+  store: Store,
+  { table: name = '', partition, at }: TableOptions & AtOption,
+): Promise<StoredTable> {
+  const { place, state } = await show(store, at)
+  const decode = decoderOf(store.name, name, [state])
+  const part = partition === undefined ? place : place.partition(partition)
+  return { table: part.table<Key, Uint8Array>(name, { codec: storedBytes }), decode }
+}
+
+/** How the values of a table are decoded, which has to be in one of the states. */
+export function decoderOf(store: string, name: string, states: readonly ShardState[]): StoredTable['decode'] {
+  const codec = states.map((state) => recordedCodec(state, tableBytes(name))).find((id) => id !== undefined)
   if (codec === undefined && name !== '') {
-    const names = tablesOf(state).map((table) => (table.name === '' ? 'the default one' : `"${table.name}"`))
+    const names = tablesOf(states.at(-1)!).map((table) => (table.name === '' ? 'the default one' : `"${table.name}"`))
     throw new TidemarkError(
       'NOT_FOUND',
-      `Store "${store.name}" has no table "${name}"; it has ${names.join(', ') || 'none at all'}.`,
+      `Store "${store}" has no table "${name}"; it has ${names.join(', ') || 'none at all'}.`,
     )
   }
-  const place = partition === undefined ? store : store.partition(partition)
-  const table = place.table<Key, Uint8Array>(name, { codec: storedBytes })
-  return { table, decode: (bytes) => (codec === jsonCodec.id ? jsonCodec.decode(bytes) : bytes) }
+  return (bytes) => (codec === jsonCodec.id ? jsonCodec.decode(bytes) : bytes)
 }
 
 /** Names and codec ids of the tables that users have made, by name; the default table's name is empty. */

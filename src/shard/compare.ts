@@ -70,7 +70,7 @@ export class Comparison {
     const sources = this.#sourcesIn(slot, bounds)
     const expiring = this.#expiring(slot, bounds)
     if (sources.length + expiring.length === 0) return
-    const [before, after] = this.#views
+    const [before] = this.#views
     const most = Math.max(...this.#views.map((view) => weight(view.sources, slot, bounds)))
     if (weight(sources, slot, bounds) * 2 > most && this.#sides !== undefined) {
       yield* this.#sideBySide(slot, bounds)

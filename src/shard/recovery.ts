@@ -39,7 +39,10 @@ export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): Lo
 const LOCATE_TRIES = 4
 
 /** Lets go of a log. That this fails takes nothing back and must not hide what happened before. */
-export async function closeLog(ctx: Pick<ReadContext, 'store' | 'warn'>, { log }: Pick<LogContext, 'log'>): Promise<void> {
+export async function closeLog(
+  ctx: Pick<ReadContext, 'store' | 'warn'>,
+  { log }: Pick<LogContext, 'log'>,
+): Promise<void> {
   await log.close().catch((cause: unknown) => ctx.warn(`The log of store "${ctx.store}" could not be closed.`, cause))
 }
 

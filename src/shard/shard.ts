@@ -200,7 +200,7 @@ export class Shard {
     const run = (this.#collecting ?? Promise.resolve())
       .catch(() => undefined)
       .then(async () => {
-        this.assertWritable()
+        if (!options.dryRun) this.assertWritable()
         const state = this.#state
         this.#looked = { head: state.head, time: state.carried.time }
         const result = await this.#collector.run(state, options)
@@ -216,8 +216,9 @@ export class Shard {
 
   /** Folds, compacts and collects now. */
   async maintain(options: MaintainOptions): Promise<MaintainResult> {
-    this.assertWritable()
     const { dryRun, inTime } = options
+    // Looking is for followers, too.
+    if (!dryRun) this.assertWritable()
     const before = { folds: this.#ctx.counters.folds, compactions: this.#ctx.counters.compactions }
     if (!dryRun) {
       await this.checkpoint()

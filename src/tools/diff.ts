@@ -49,19 +49,23 @@ export function diff<K extends Key = Key, V = unknown>(
   }
   const bounds = keyBounds({ prefix: options.prefix })
   const spec = engine.spec(options.table ?? '', {})
-  return differences(engine, [a, b], spec, bounds, options.signal) as AsyncGenerator<DiffChange<K, V>, void>
+  return differences(engine, [a, b], spec, bounds, { signal: options.signal }) as AsyncGenerator<DiffChange<K, V>, void>
 }
 
 /** The most keys that are kept over all partitions, and the most and fewest in one. */
 const KEPT = 4096
 const [MOST, FEWEST] = [64, 4]
 
-async function* differences(
+/** `diff`, of some partitions if they are named. */
+export async function* differences(
   engine: Engine,
   [a, b]: readonly [When, When],
   spec: TableSpec,
   bounds: KeyBounds,
-  signal: AbortSignal | undefined,
+  {
+    signal,
+    partitions,
+  }: { readonly signal?: AbortSignal | undefined; readonly partitions?: readonly number[] | undefined },
 ): AsyncGenerator<DiffChange, void> {
   throwIfAborted(signal)
   const [{ state: before }, { state: after }] = [await engine.past.find(a), await engine.past.find(b)]
@@ -79,7 +83,7 @@ async function* differences(
   const batch = Math.max(FEWEST, Math.min(MOST, Math.floor(KEPT / count)))
   const comparison = new Comparison(before, after, engine.cache, { expiring: true, batch })
   const times = [before.carried.versionTime, after.carried.versionTime] as const
-  const streams = Array.from({ length: count }, (_, i) => {
+  const streams = (partitions ?? Array.from({ length: count }, (_, i) => i)).map((i) => {
     const slot = makeSlot(i, spec.bytes)
     return new SlotStream(slot, comparison.within(slot, slotRange(slot, bounds)), pace)
   })

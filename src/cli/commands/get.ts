@@ -3,14 +3,15 @@ import { storeCommand, withStore, type AddCommand, type StoreOptions } from '../
 import { keyOfJson, taggedJson } from '../json.js'
 import { openTable, tableOptions, type TableOptions } from '../stored-table.js'
 import { show } from '../text.js'
+import { atOption, type AtOption } from '../when.js'
 
-interface GetOptions extends StoreOptions, TableOptions {
+interface GetOptions extends StoreOptions, TableOptions, AtOption {
   readonly jsonKey?: string
 }
 
 export const get: AddCommand = (program, context) => {
   const command = storeCommand(program, 'get', 'Print the value of a key.')
-  tableOptions(command)
+  atOption(tableOptions(command))
     .argument('[key]', 'the key, when it is a string')
     .option('--json-key <key>', 'the key as JSON: 5, ["a",1], {"$bigint":"5"}, {"$bytes":"AQI="}')
     .action(async (where: string, text: string | undefined, options: GetOptions) => {
@@ -19,7 +20,7 @@ export const get: AddCommand = (program, context) => {
         command.error('error: give one key, as text or with --json-key')
       const key = jsonKey === undefined ? text! : keyOfJson(jsonKey)
       await withStore(context, where, options, async (store) => {
-        const { table, decode } = openTable(store, options)
+        const { table, decode } = await openTable(store, options)
         const bytes = await table.get(key)
         if (bytes === undefined)
           throw new TidemarkError('NOT_FOUND', `There is no key ${show(key)} in ${place(store.name, options)}.`)

@@ -1,30 +1,31 @@
 import { toHex } from '../../bytes/hash.js'
-import type { Offsets } from '../../log/offsets.js'
+import { offsetsToObject, type Offsets } from '../../log/offsets.js'
 import { liveSegments } from '../../shard/rewrite.js'
-import { tailBytes } from '../../shard/state.js'
-import { engineOf, type Store } from '../../store/store.js'
+import { tailBytes, type ShardState } from '../../shard/state.js'
+import type { TagInfo } from '../../store/past.js'
+import type { Store } from '../../store/store.js'
 import { storeCommand, withStore, type AddCommand, type StoreOptions } from '../context.js'
 import { grid, left, right } from '../grid.js'
 import { plainJson } from '../json.js'
-import { tablesOf } from '../stored-table.js'
+import { show, tablesOf } from '../stored-table.js'
 import { count, harmless, size, time } from '../text.js'
+import { atOption, type AtOption } from '../when.js'
 
 export const inspect: AddCommand = (program, context) => {
-  storeCommand(program, 'inspect', 'Say what a store is and what it consists of.').action(
-    async (where: string, options: StoreOptions) => {
-      await withStore(context, where, options, async (store) => {
-        const facts = factsOf(store)
-        await context.out.line(options.json ? plainJson(facts) : textOf(facts))
-      })
-    },
-  )
+  const command = storeCommand(program, 'inspect', 'Say what a store is and what it consists of.')
+  atOption(command).action(async (where: string, options: StoreOptions & AtOption) => {
+    await withStore(context, where, options, async (store) => {
+      const { state } = await show(store, options.at)
+      const facts = factsOf(store, state, await store.tags())
+      await context.out.line(options.json ? plainJson(facts) : textOf(facts))
+    })
+  })
 }
 
 type Facts = ReturnType<typeof factsOf>
 
 /** Times are milliseconds since the epoch, as everywhere in the API. */
-function factsOf(store: Store) {
-  const { state, shard } = engineOf(store)
+function factsOf(store: Store, state: ShardState, tags: readonly TagInfo[]) {
   const { carried, manifest } = state
   const live = liveSegments(manifest)
   const sum = (field: 'records' | 'tombstones' | 'length' | 'rawBytes'): number =>
@@ -37,8 +38,8 @@ function factsOf(store: Store) {
     versionTime: carried.version === 0 ? null : carried.versionTime,
     head: state.head,
     mode: carried.mode,
-    offsets: store.offsets,
-    logId: toHex(shard.log.logId),
+    offsets: offsetsToObject(carried.offsets),
+    logId: toHex(state.logId),
     created: manifest.config.created,
     segments: {
       count: live.length,
@@ -52,11 +53,12 @@ function factsOf(store: Store) {
     runs: manifest.runs.length,
     tail: { entries: state.tail.length, bytes: tailBytes(state) },
     tables: tablesOf(state),
+    tags,
   }
 }
 
 function textOf(facts: Facts): string {
-  const { segments, tail, tables } = facts
+  const { segments, tail, tables, tags } = facts
   const identity = [
     ['store', facts.name],
     ['job', facts.job ?? '(none)'],
@@ -83,9 +85,14 @@ function textOf(facts: Facts): string {
     grid([left('holds'), right('count'), right('bytes')], contents),
     section([left('source'), right('partition'), right('read next from')], offsetRows(facts.offsets)),
     section([left('table'), left('codec')], codecs),
+    section([left('tag'), right('version'), left('time'), left('ends')], tags.map(rowOfTag)),
   ]
     .filter((part) => part !== '')
     .join('\n\n')
+}
+
+function rowOfTag({ name, version, time: at, expires }: TagInfo): string[] {
+  return [name, String(version), time(at), expires === undefined ? '' : time(expires)]
 }
 
 function section(columns: Parameters<typeof grid>[0], rows: string[][]): string {

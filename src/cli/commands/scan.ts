@@ -4,12 +4,13 @@ import { storeCommand, wholeNumber, withStore, type AddCommand, type Context, ty
 import { keyOfJson, taggedJson } from '../json.js'
 import { openTable, tableOptions, type StoredTable, type TableOptions } from '../stored-table.js'
 import { count, cut, show } from '../text.js'
+import { atOption, type AtOption } from '../when.js'
 
 const BOUNDS = ['prefix', 'gt', 'gte', 'lt', 'lte'] as const
 
 type Bounds = { readonly [B in (typeof BOUNDS)[number]]?: string }
 
-interface Options extends StoreOptions, TableOptions, Bounds {
+interface Options extends StoreOptions, TableOptions, AtOption, Bounds {
   readonly jsonKeys?: true
   readonly reverse?: true
   readonly limit?: number
@@ -22,7 +23,7 @@ const WIDTH = 2000
 
 export const scan: AddCommand = (program, context) => {
   const command = storeCommand(program, 'scan', 'Print keys and values, in the order of keys.')
-  tableOptions(command)
+  atOption(tableOptions(command))
     .option('--prefix <key>', 'keys that begin so')
     .option('--gt <key>', 'keys above this one')
     .option('--gte <key>', 'this key and those above it')
@@ -35,7 +36,7 @@ export const scan: AddCommand = (program, context) => {
     .action(async (where: string, options: Options) => {
       const range = rangeOf(options)
       await withStore(context, where, options, async (store) => {
-        const stored = openTable(store, options)
+        const stored = await openTable(store, options)
         if (options.json) await printJson(context, stored, range, options)
         else await printLines(context, stored, range, options)
       })

@@ -1,10 +1,9 @@
-import { SingleBar } from 'cli-progress'
 import { TidemarkError } from '../../errors.js'
-import type { VerifyOptions } from '../../tools/findings.js'
 import { verify as verifyStore, type VerifyReport } from '../../tools/verify.js'
-import { storeCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
+import { storeCommand, type AddCommand, type StoreOptions } from '../context.js'
 import { grid, left } from '../grid.js'
 import { plainJson } from '../json.js'
+import { withProgress } from '../progress.js'
 import { count, harmless, size } from '../text.js'
 import { onlyStore } from '../where.js'
 
@@ -25,48 +24,14 @@ export const verify: AddCommand = (program, context) => {
   )
 }
 
-/** Work that is over sooner needs no bar. */
-const LONG_MS = 300
-
-/** A bar on the terminal when it takes long; nothing where nobody looks. */
-async function withProgress<T>(
-  { terminal, clock }: Context,
-  act: (onProgress: VerifyOptions['onProgress']) => Promise<T>,
-): Promise<T> {
-  if (terminal === undefined) return act(undefined)
-  const bar = new SingleBar({
-    stream: terminal,
-    format: '{bar} {value} of {total} objects, {read}',
-    barCompleteChar: '█',
-    barIncompleteChar: '░',
-    barsize: 20,
-    clearOnComplete: true,
-    // It would take the signals for itself, and Ctrl-C would end the bar and not the program: nothing is to be undone then.
-    gracefulExit: false,
-    hideCursor: false,
-    linewrap: true,
-  })
-  const began = clock.monotonic()
-  let shown = false
-  try {
-    return await act(({ objects, bytes, of }) => {
-      if (!shown && clock.monotonic() - began < LONG_MS) return
-      const read = size(bytes)
-      if (!shown) bar.start(of, objects, { read })
-      shown = true
-      bar.setTotal(of)
-      bar.update(objects, { read })
-    })
-  } finally {
-    bar.stop()
-  }
-}
-
 function textOf(report: VerifyReport): string {
-  const { name, version, head, entries, segments, bytes, orphans, damages } = report
+  const { name, version, head, oldest, tags, forks, entries, segments, bytes, orphans, damages } = report
   const facts = [
     ['store', name],
     ['version', `${version}, the newest entry is ${head}`],
+    ['kept', oldest === 0 ? 'no version' : `from version ${oldest} on`],
+    ['tags', tags.join(', ') || 'none'],
+    ['forks', forks.join(', ') || 'none'],
     ['read', `${count(entries)} entries and ${count(segments)} segments, ${size(bytes)}`],
     [
       'orphans',

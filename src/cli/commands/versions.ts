@@ -44,11 +44,12 @@ const COLUMNS = [
   right('bytes'),
   left('folded'),
   left('label'),
+  left('tags'),
   left('offsets'),
 ]
 
-function rowOf({ version, time: at, kind, bytes, folded, label, offsets }: VersionInfo): string[] {
-  const text = [label ?? '', offsetsText(offsets)].map((field) => cut(harmless(field), 60))
+function rowOf({ version, time: at, kind, bytes, folded, label, tags, offsets }: VersionInfo): string[] {
+  const text = [label ?? '', tags.join(' '), offsetsText(offsets)].map((field) => cut(harmless(field), 60))
   return [String(version), time(at), kind, size(bytes), folded ? 'yes' : '', ...text]
 }
 

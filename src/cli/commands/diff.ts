@@ -1,0 +1,65 @@
+import type { Key } from '../../bytes/keys.js'
+import { storedBytes } from '../../store/table-spec.js'
+import type { When } from '../../store/past.js'
+import { engineOf } from '../../store/store.js'
+import { diff as differences, type DiffChange } from '../../tools/diff.js'
+import { storeCommand, wholeNumber, withStore, type AddCommand, type StoreOptions } from '../context.js'
+import { keyOfJson, taggedJson } from '../json.js'
+import { decoderOf, show as stateAt, type StoredTable } from '../stored-table.js'
+import { count, cut, show } from '../text.js'
+import { whenOf } from '../when.js'
+
+interface Options extends StoreOptions {
+  readonly table?: string
+  readonly prefix?: string
+  readonly jsonKeys?: true
+  readonly limit?: number
+}
+
+type Change = DiffChange<Key, Uint8Array>
+
+/** What a person gets to see without asking for more: lines, and characters in a line. */
+const LINES = 100
+const WIDTH = 2000
+
+export const diff: AddCommand = (program, context) => {
+  storeCommand(program, 'diff', 'Print what differs between two versions, in the order of keys.')
+    .argument('<a>', 'the one: a version, a tag or a date', whenOf)
+    .argument('<b>', 'the other', whenOf)
+    .option('--table <name>', 'which table; the default one when left out')
+    .option('--prefix <key>', 'keys that begin so')
+    .option('--json-keys', 'the prefix is JSON: 5, ["a",1], {"$bigint":"5"}, {"$bytes":"AQI="}')
+    .option('--limit <number>', `at most so many; ${LINES} when left out, all with --json`, wholeNumber)
+    .action(async (where: string, a: When, b: When, options: Options) => {
+      const { table = '', json, limit } = options
+      const prefix = options.prefix !== undefined && options.jsonKeys ? keyOfJson(options.prefix) : options.prefix
+      await withStore(context, where, options, async (store) => {
+        const states = [(await stateAt(store, a)).state, (await stateAt(store, b)).state]
+        const decode = decoderOf(store.name, table, states)
+        // Opened so here, the table is compared by its stored bytes.
+        engineOf(store).spec(table, { codec: storedBytes })
+        let left = limit ?? (json ? Infinity : LINES)
+        for await (const change of differences(store, a, b, { table, prefix }) as AsyncIterable<Change>) {
+          if (left-- <= 0) {
+            if (limit === undefined) context.note(`These are the first ${count(LINES)}; --limit shows more.`)
+            break
+          }
+          await context.out.line(json ? jsonOf(change, decode) : cut(textOf(change, decode), WIDTH))
+        }
+      })
+    })
+}
+
+function jsonOf({ key, before, after }: Change, decode: StoredTable['decode']): string {
+  const fields = Object.entries({ before, after }).flatMap(([name, bytes]) =>
+    bytes === undefined ? [] : [`"${name}":${taggedJson(decode(bytes))}`],
+  )
+  return `{${[`"key":${taggedJson(key)}`, ...fields].join(',')}}`
+}
+
+/** `+ key  new`, `- key  old`, `~ key  old -> new`. */
+function textOf({ key, before, after }: Change, decode: StoredTable['decode']): string {
+  const sign = before === undefined ? '+' : after === undefined ? '-' : '~'
+  const values = [before, after].flatMap((bytes) => (bytes === undefined ? [] : [show(decode(bytes))]))
+  return `${sign} ${show(key)}  ${values.join(' -> ')}`
+}

@@ -1,0 +1,55 @@
+import type { MaintainResult } from '../../shard/shard.js'
+import { wholeNumber, withWriter, writerCommand, withStore, type AddCommand, type StoreOptions } from '../context.js'
+import { plainJson } from '../json.js'
+import { count, size } from '../text.js'
+import { spanOf } from '../when.js'
+
+interface Options extends StoreOptions {
+  readonly dryRun?: true
+  readonly budgetMs?: number
+  readonly maxDeletes?: number
+  readonly minDeletes?: number
+  readonly keepVersions: number
+  readonly keepFor: number
+  readonly grace: number
+}
+
+export const maintain: AddCommand = (program, context) => {
+  writerCommand(program, 'maintain', 'Fold, compact, and collect what is no longer kept.')
+    .option('--dry-run', 'only say what is due; nothing is written, and nobody is fenced')
+    .option('--budget-ms <number>', 'begin nothing new after so many milliseconds', wholeNumber)
+    .option('--max-deletes <number>', 'delete at most so many objects', wholeNumber)
+    .option('--min-deletes <number>', 'condemn nothing for fewer log entries', wholeNumber)
+    .option('--keep-versions <number>', "how many versions are kept: the owner's `retain.versions`", wholeNumber, 100)
+    .option('--keep-for <time>', "and those of so long: the owner's `retain.ageMs`: 12h, 7d", spanOf, 0)
+    .option('--grace <time>', "between condemning and deleting: the owner's `graceMs`", spanOf, 3_600_000)
+    .action(async (where: string, options: Options) => {
+      const { dryRun = false, budgetMs, maxDeletes, minDeletes, keepVersions, keepFor, grace, json } = options
+      const open = dryRun ? withStore : withWriter
+      const more = { retain: { versions: keepVersions, ageMs: keepFor }, graceMs: grace }
+      await open(
+        context,
+        where,
+        options,
+        async (store) => {
+          const result = await store.maintain({ dryRun, budgetMs, maxDeletes, minDeletes })
+          await context.out.line(json ? plainJson(result) : textOf(result, dryRun))
+        },
+        more,
+      )
+    })
+}
+
+function textOf({ folds, compactions, keeps, condemned, waiting, deleted }: MaintainResult, dryRun: boolean): string {
+  const what = (entries: number, segments: number): string => `${count(entries)} entries, ${count(segments)} segments`
+  const pins = deleted.pins > 0 ? `, ${count(deleted.pins)} pins` : ''
+  const rows = [
+    ...(dryRun ? [] : [['folded', `${count(folds)} times, compacted ${count(compactions)} times`]]),
+    ['kept', keeps === 0 ? 'all versions' : `from version ${keeps} on`],
+    ['deleted', `${what(deleted.entries, deleted.segments)}${pins}, ${size(deleted.bytes)}`],
+    ['condemned', `${what(condemned.entries, condemned.segments)}, to be deleted by a later call`],
+    ['waiting', `${count(waiting)} segments that were condemned before`],
+  ]
+  const text = rows.map(([name, value]) => `${name!.padEnd(11)}${value}`).join('\n')
+  return dryRun ? `A dry run: nothing was done.\n${text}` : text
+}

@@ -1,0 +1,82 @@
+import { invalid } from '../../errors.js'
+import type { Offsets } from '../../log/offsets.js'
+import type { When } from '../../store/past.js'
+import { engineOf, type Store } from '../../store/store.js'
+import { storedBytes } from '../../store/table-spec.js'
+import { differences } from '../../tools/diff.js'
+import { wholeNumber, withStore, withWriter, writerCommand, type AddCommand, type StoreOptions } from '../context.js'
+import { plainJson } from '../json.js'
+import { show, tablesOf } from '../stored-table.js'
+import { count, time } from '../text.js'
+import { whenOf } from '../when.js'
+
+interface Options extends StoreOptions {
+  readonly partition?: readonly number[]
+  readonly offsets?: string
+  readonly label?: string
+  readonly dryRun?: true
+}
+
+export const restore: AddCommand = (program, context) => {
+  writerCommand(program, 'restore', 'Put an old version back, as a new version: nothing of the history is lost.')
+    .argument('<version>', 'a version, a tag or a date', whenOf)
+    .option('--partition <numbers...>', 'only these partitions', wholeNumbers)
+    .option('--offsets <json>', 'from where sources are to be read afterwards; as it was then when left out')
+    .option('--label <text>', 'a label for the new version')
+    .option('--dry-run', 'only say what would change; nothing is written, and nobody is fenced')
+    .action(async (where: string, when: When, options: Options) => {
+      const { partition: partitions, label, json } = options
+      const offsets = options.offsets === undefined ? undefined : offsetsOf(options.offsets)
+      if (options.dryRun) {
+        await withStore(context, where, options, async (store) => {
+          const { version, versionTime } = (await show(store, when)).state.carried
+          const keys = await countChanges(store, version === when ? version : when, partitions)
+          const text = `Version ${version} of ${time(versionTime)} would be put back, and ${count(keys)} keys change.`
+          await context.out.line(json ? plainJson({ restored: version, time: versionTime, keys }) : text)
+        })
+        return
+      }
+      await withWriter(context, where, options, async (store) => {
+        const { version: restored } = (await show(store, when)).state.carried
+        const { version, undo } = await store.restore(when, { partitions, offsets, label })
+        const what = partitions
+          ? `In ${partitions.length === 1 ? 'a partition' : `${partitions.length} partitions`} `
+          : ''
+        const text = `${what}${what ? 'version' : 'Version'} ${restored} is put back as version ${version}; restoring ${undo} undoes it.`
+        await context.out.line(json ? plainJson({ restored, version, undo }) : text)
+      })
+    })
+}
+
+function wholeNumbers(text: string, before: readonly number[] = []): number[] {
+  return [...before, wholeNumber(text)]
+}
+
+function offsetsOf(text: string): Offsets {
+  try {
+    return JSON.parse(text) as Offsets
+  } catch (cause) {
+    throw invalid(`${text} is not JSON; write the offsets as {"source":7} or {"source":{"0":7}}.`, cause)
+  }
+}
+
+/** How many keys of all tables would become something else. */
+async function countChanges(store: Store, when: When, partitions: readonly number[] | undefined): Promise<number> {
+  const engine = engineOf(store)
+  for (const number of partitions ?? []) store.partition(number)
+  const states = [engine.state, (await show(store, when)).state]
+  const names = new Set(states.flatMap((state) => tablesOf(state).map(({ name }) => name)))
+  let keys = 0
+  for (const name of names) {
+    const spec = engine.spec(name, { codec: storedBytes })
+    const changes = differences(
+      engine,
+      [store.version, when],
+      spec,
+      { lower: new Uint8Array(0), upper: undefined },
+      { partitions },
+    )
+    for await (const _ of changes) keys++
+  }
+  return keys
+}

@@ -1,0 +1,41 @@
+/** Versions, tags, dates and spans of time as a person writes them. */
+import { InvalidArgumentError, type Command } from 'commander'
+import type { When } from '../store/past.js'
+
+export interface AtOption {
+  readonly at?: When
+}
+
+export function atOption(command: Command): Command {
+  return command.option(
+    '--at <version>',
+    'as it was: a version, a tag, or a date (2026-11-21, 2026-11-21T08:30Z)',
+    whenOf,
+  )
+}
+
+const DATE = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?)?$/
+
+/** Digits are a version, a name with a letter is a tag; a date without a zone is in UTC, as all times are shown. */
+export function whenOf(text: string): When {
+  if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text)
+  const [date, zone] = DATE.exec(text) ?? []
+  if (date !== undefined) {
+    const at = new Date(
+      date.length === 10 || zone !== undefined ? date.replace(' ', 'T') : `${date.replace(' ', 'T')}Z`,
+    )
+    if (!Number.isNaN(at.getTime())) return at
+  } else if (/^[a-z0-9._-]{1,64}$/.test(text) && /[a-z]/.test(text)) return text
+  throw new InvalidArgumentError(
+    'A version, a tag or a date is expected: 41, before-migration, 2026-11-21, 2026-11-21T08:30Z.',
+  )
+}
+
+const MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+
+/** `500ms`, `30s`, `15m`, `12h`, `7d`; milliseconds. */
+export function spanOf(text: string): number {
+  const [, digits, unit] = /^(\d{1,12})(ms|s|m|h|d)$/.exec(text) ?? []
+  if (digits === undefined) throw new InvalidArgumentError('A span of time is expected: 30s, 15m, 12h, 7d.')
+  return Number(digits) * MS[unit!]!
+}
