@@ -134,8 +134,9 @@ export class Comparison {
     const found = await Promise.all(
       keys.map(async (key): Promise<Difference> => {
         const mapKey = bytesToMapKey(key.slice(slot.prefix.length))
-        const [was, is] = [lookUpLoading(before, slot, mapKey), lookUpLoading(after, slot, mapKey)]
-        return { key, before: await was, after: await is }
+        const views = [before, after] as const
+        const [was, is] = await Promise.all(views.map(async (view) => lookUpLoading(view, slot, mapKey)))
+        return { key, before: was, after: is }
       }),
     )
     return found.filter((difference) => this.#differs(difference))
@@ -160,7 +161,8 @@ export class Comparison {
         batch = []
       }
       const moving = [order <= 0 ? was.next() : undefined, order >= 0 ? is.next() : undefined]
-      for (const loading of moving) if (loading) await loading
+      // Both at once: one that failed while the other is waited for would fail unheard.
+      if (moving[0] ?? moving[1]) await Promise.all(moving)
     }
     if (batch.length > 0) yield batch
   }

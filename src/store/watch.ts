@@ -3,15 +3,12 @@
  * where its entry is at hand, only the keys that it names are compared. Nothing is done while nobody watches.
  */
 import { compareBytes, equalBytes } from '../bytes/compare.js'
-import { bytesToMapKey, decodeKey, type Key } from '../bytes/keys.js'
+import { decodeKey, type Key } from '../bytes/keys.js'
 import type { Clock } from '../clock.js'
 import { checkFields, invalid, isTidemarkError } from '../errors.js'
 import type { SegmentCache } from '../segment/cache.js'
-import { runRanges } from '../segment/cursor.js'
-import { isCovered } from '../segment/merge.js'
-import type { KeyedRecord, KeyRange, StoredRecord } from '../segment/record.js'
-import { Cell, LayerRecord } from '../shard/layer.js'
-import { lookUpLoading, scan, viewOf, type View } from '../shard/reads.js'
+import { Comparison, liveAt, type AnyRecord } from '../shard/compare.js'
+import { Cell } from '../shard/layer.js'
 import { makeSlot, tableBytes, type Slot } from '../shard/slot.js'
 import type { ShardState, TailEntry } from '../shard/state.js'
 import { isEmptyRange, keyBounds, slotRange, type KeyBounds, type RangeOptions } from './range.js'
@@ -43,7 +40,6 @@ export interface WatchHost {
   report(message: string, cause: unknown): void
 }
 
-type AnyRecord = Cell | StoredRecord
 /** One version: the states before and after it, and its entry when it is at hand. */
 type Step = { readonly before: ShardState; readonly after: ShardState; readonly entry: TailEntry | undefined }
 
@@ -186,19 +182,18 @@ class Watch {
   }
 
   async #changes({ before, after, entry }: Step): Promise<WatchChange[]> {
-    const views = [viewOf(before, [], this.#host.cache), viewOf(after, [], this.#host.cache)] as const
-    const { version } = after.carried
+    const { version, versionTime } = after.carried
     const { decode } = this.#host.look(this.#table, this.#bytes, after)
+    const comparison = new Comparison(before, after, this.#host.cache, { entry })
     const found: (readonly [key: Uint8Array, change: WatchChange])[] = []
     for (const slot of this.#slots) {
-      const add = (key: Uint8Array, was: AnyRecord | undefined, is: AnyRecord | undefined): void => {
-        const own = key.subarray(slot.prefix.length)
-        const change = changeOf(own, live(was, after), live(is, after), version, decode)
-        if (change !== undefined) found.push([own, change])
+      for await (const batch of comparison.within(slot, slotRange(slot, this.#bounds))) {
+        for (const { key, before: was, after: is } of batch) {
+          const own = key.subarray(slot.prefix.length)
+          const change = changeOf(own, liveAt(was, versionTime), liveAt(is, versionTime), version, decode)
+          if (change !== undefined) found.push([own, change])
+        }
       }
-      const bounds = slotRange(slot, this.#bounds)
-      if (entry === undefined) await compareStates(views, slot, bounds, add)
-      else await compareEntry(entry, views, slot, bounds, add)
     }
     return found.sort(([a], [b]) => compareBytes(a, b)).map(([, change]) => change)
   }
@@ -240,73 +235,4 @@ function stepsBetween(from: ShardState, to: ShardState): Step[] {
     before = after
   }
   return steps
-}
-
-type Add = (key: Uint8Array, before: AnyRecord | undefined, after: AnyRecord | undefined) => void
-
-/** How many keys are looked up at once. */
-const LOOK_UPS = 64
-
-/** The changes of an entry: the keys that it names, and what was there of its range deletes. */
-async function compareEntry(
-  { layer, references }: TailEntry,
-  views: readonly [View, View],
-  slot: Slot,
-  bounds: KeyRange,
-  add: Add,
-): Promise<void> {
-  if (layer && !layer.slots.has(slot.id)) return
-  const [before] = views
-  const runs = references?.runs ?? []
-  const deleted = await Promise.all(runs.map(async (run) => runRanges(before.cache, run, bounds)))
-  const ranges = [...(layer?.ranges(slot) ?? []), ...deleted.flat()].flatMap(
-    (range) => intersection(range, bounds) ?? [],
-  )
-  for (const range of ranges) await compareStates(views, slot, range, add)
-  const own: View = { layers: [], sources: layer ? [layer] : [...runs].reverse(), cache: before.cache }
-  const cursor = await scan(own, slot, { ...bounds, reverse: false })
-  let named: { readonly key: Uint8Array; readonly record: AnyRecord | undefined }[] = []
-  do {
-    const loading = cursor.next()
-    if (loading) await loading
-    const { current } = cursor
-    if (current && !isCovered(ranges, current.key)) named.push({ key: current.key, record: recordOf(current) })
-    if (current && named.length < LOOK_UPS) continue
-    const was = await Promise.all(
-      named.map(({ key }) => lookUpLoading(before, slot, bytesToMapKey(key.slice(slot.prefix.length)))),
-    )
-    for (const [i, { key, record }] of named.entries()) add(key, was[i], record)
-    named = []
-  } while (cursor.current)
-}
-
-/** All keys between the bounds, in both states. */
-async function compareStates(views: readonly [View, View], slot: Slot, bounds: KeyRange, add: Add): Promise<void> {
-  const [was, is] = await Promise.all(views.map(async (view) => scan(view, slot, { ...bounds, reverse: false })))
-  await Promise.all([was!.next(), is!.next()])
-  for (;;) {
-    const [a, b] = [was!.current, is!.current]
-    if (a === undefined && b === undefined) return
-    const order = a === undefined ? 1 : b === undefined ? -1 : compareBytes(a.key, b.key)
-    add((order <= 0 ? a : b)!.key, order <= 0 ? recordOf(a) : undefined, order >= 0 ? recordOf(b) : undefined)
-    const moving = [order <= 0 ? was!.next() : undefined, order >= 0 ? is!.next() : undefined]
-    // Both at once: one that failed while the other is waited for would fail unheard.
-    if (moving[0] ?? moving[1]) await Promise.all(moving.filter((loading) => loading !== undefined))
-  }
-}
-
-function recordOf(keyed: KeyedRecord | undefined): AnyRecord | undefined {
-  return keyed instanceof LayerRecord ? keyed.cell : keyed
-}
-
-/** `undefined` for what is deleted, or had expired by the time of the version. */
-function live(record: AnyRecord | undefined, { carried }: ShardState): AnyRecord | undefined {
-  if (record?.bytes === undefined) return undefined
-  return record.expires === 0 || record.expires > carried.versionTime ? record : undefined
-}
-
-function intersection(a: KeyRange, b: KeyRange): KeyRange | undefined {
-  const lower = compareBytes(a.lower, b.lower) < 0 ? b.lower : a.lower
-  const upper = compareBytes(a.upper, b.upper) < 0 ? a.upper : b.upper
-  return compareBytes(lower, upper) < 0 ? { lower, upper } : undefined
 }
