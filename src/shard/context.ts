@@ -118,7 +118,7 @@ export interface LogContext {
 }
 
 /** Now: for what is about to be sent. */
-export function moment(ctx: ShardContext, log: LogContext): Moment {
+export function moment(ctx: Pick<ShardContext, 'clock'>, log: LogContext): Moment {
   return { storage: log.storageTime?.time, local: ctx.clock.monotonic() }
 }
 
