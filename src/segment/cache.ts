@@ -7,6 +7,7 @@ import type { Blobs } from '../storage/contract.js'
 import { ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { Block } from './block.js'
 import { checked } from './checked.js'
+import { inSegment, missingSegment } from './damage.js'
 import { decodeIndex, type SegmentIndex } from './index.js'
 
 /** Where the parts of a segment lie: the index and the filter stand at its end, in front of the envelope's checksum. */
@@ -87,24 +88,24 @@ export class SegmentCache implements SegmentParts {
     const length = place.indexLength + (filter ? place.filterLength : 0)
     await this.#once(`${place.name}#index${filter ? '+' : ''}`, async () => {
       const bytes = await this.#range(place, at, length)
-      const index = decodeIndex(bytes.subarray(0, place.indexLength), at, `Segment ${place.name}`)
+      const index = indexOf(place, bytes.subarray(0, place.indexLength), at)
       this.#keep(`${place.name}#index`, { value: index, weight: place.indexLength * 4 })
       if (!filter) return
-      const bits = checked(bytes.subarray(place.indexLength), `Segment ${place.name}`)
+      const bits = inSegment(place, () => checked(bytes.subarray(place.indexLength), `Segment ${place.name}`))
       this.#keep(`${place.name}#filter`, { value: bits, weight: bits.length })
     })
     // An index larger than the whole budget is gone again at once; then it is read for this caller alone.
-    return (
-      this.index(place) ?? decodeIndex(await this.#range(place, at, place.indexLength), at, `Segment ${place.name}`)
-    )
+    return this.index(place) ?? indexOf(place, await this.#range(place, at, place.indexLength), at)
   }
 
   async loadBlock(place: SegmentPlace, index: SegmentIndex, number: number): Promise<Block> {
     const { offset, length, rawLength } = index.blocks[number]!
     let block: Block | undefined
     const load = async (): Promise<void> => {
-      block = Block.unpack(await this.#range(place, offset, length), rawLength, `Segment ${place.name}`)
-      this.#keep(`${place.name}#${number}`, { value: block, weight: block.weight })
+      const bytes = await this.#range(place, offset, length)
+      const unpacked = inSegment(place, () => Block.unpack(bytes, rawLength, `Segment ${place.name}`))
+      block = unpacked
+      this.#keep(`${place.name}#${number}`, { value: unpacked, weight: unpacked.weight })
     }
     await this.#once(`${place.name}#${number}`, load)
     block ??= this.block(place, number)
@@ -117,12 +118,12 @@ export class SegmentCache implements SegmentParts {
     const what = `Segment ${place.name}`
     const filterAt = place.length - ENVELOPE_TAIL - place.filterLength
     const at = filterAt - place.indexLength
-    const index = decodeIndex(bytes.slice(at, filterAt), at, what)
-    const bits = checked(bytes.slice(filterAt, filterAt + place.filterLength), what)
+    const index = indexOf(place, bytes.slice(at, filterAt), at)
+    const bits = inSegment(place, () => checked(bytes.slice(filterAt, filterAt + place.filterLength), what))
     const blocks: Block[] = []
     for (const { offset, length, rawLength } of index.blocks) {
       // Copied, so that a small part does not hold all of the segment in memory.
-      blocks.push(Block.unpack(bytes.slice(offset, offset + length), rawLength, what))
+      blocks.push(inSegment(place, () => Block.unpack(bytes.slice(offset, offset + length), rawLength, what)))
       await pace()
     }
     // All of it or nothing: what stood here in part could not be found again to be dropped.
@@ -140,11 +141,11 @@ export class SegmentCache implements SegmentParts {
 
   async #range(place: SegmentPlace, offset: number, length: number): Promise<Uint8Array> {
     const { bytes } = await this.#blobs.get(place.name, { range: { offset, length } })
-    if (bytes === undefined) throw corrupt(`Segment ${place.name} is missing from the storage.`)
-    if (bytes.length !== length) {
+    if (bytes === undefined) throw missingSegment(place)
+    return inSegment(place, () => {
+      if (bytes.length === length) return bytes
       throw corrupt(`Segment ${place.name} is damaged: it ends before byte ${offset + length}.`)
-    }
-    return bytes
+    })
   }
 
   /** Callers that want the same part at once share one request. */
@@ -169,4 +170,8 @@ export class SegmentCache implements SegmentParts {
       this.#weight -= weight
     }
   }
+}
+
+function indexOf(place: SegmentPlace, bytes: Uint8Array, at: number): SegmentIndex {
+  return inSegment(place, () => decodeIndex(bytes, at, `Segment ${place.name}`))
 }

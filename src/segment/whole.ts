@@ -9,6 +9,7 @@ import { corrupt } from '../errors.js'
 import type { Blobs } from '../storage/contract.js'
 import { Block } from './block.js'
 import type { SegmentParts, SegmentPlace } from './cache.js'
+import { inSegment, missingSegment } from './damage.js'
 import { decodeIndex, type SegmentIndex } from './index.js'
 
 export class WholeSegments implements SegmentParts {
@@ -29,7 +30,8 @@ export class WholeSegments implements SegmentParts {
     const index = this.index(place)
     if (index === undefined) return undefined
     const { offset, length, rawLength } = index.blocks[number]!
-    return Block.unpack(this.#bytes.subarray(offset, offset + length), rawLength, `Segment ${place.name}`)
+    const bytes = this.#bytes.subarray(offset, offset + length)
+    return inSegment(place, () => Block.unpack(bytes, rawLength, `Segment ${place.name}`))
   }
 
   async loadIndex(place: SegmentPlace): Promise<SegmentIndex> {
@@ -37,8 +39,8 @@ export class WholeSegments implements SegmentParts {
     checkWhole(bytes, place)
     const end = place.length - ENVELOPE_TAIL - place.filterLength
     const at = end - place.indexLength
-    this.#index = decodeIndex(bytes!.subarray(at, end), at, `Segment ${place.name}`)
-    this.#bytes = bytes! as Uint8Array<ArrayBuffer>
+    this.#index = inSegment(place, () => decodeIndex(bytes.subarray(at, end), at, `Segment ${place.name}`))
+    this.#bytes = bytes as Uint8Array<ArrayBuffer>
     this.#name = place.name
     return this.#index
   }
@@ -51,13 +53,15 @@ export class WholeSegments implements SegmentParts {
 
 /** Throws `CORRUPT` unless these are the bytes that the manifest means. */
 export function checkWhole(bytes: Uint8Array | undefined, place: SegmentPlace): asserts bytes is Uint8Array {
+  if (bytes === undefined) throw missingSegment(place)
   const what = `Segment ${place.name}`
-  if (bytes === undefined) throw corrupt(`${what} is missing from the storage.`)
-  if (bytes.length !== place.length) {
-    throw corrupt(`${what} is damaged: it has ${bytes.length} bytes, its manifest says ${place.length}.`)
-  }
-  unseal('segment', bytes, what)
-  if (!equalBytes(contentHash(bytes), place.hash)) {
-    throw corrupt(`${what} is damaged: its hash is not the one in its manifest.`)
-  }
+  inSegment(place, () => {
+    if (bytes.length !== place.length) {
+      throw corrupt(`${what} is damaged: it has ${bytes.length} bytes, its manifest says ${place.length}.`)
+    }
+    unseal('segment', bytes, what)
+    if (!equalBytes(contentHash(bytes), place.hash)) {
+      throw corrupt(`${what} is damaged: its hash is not the one in its manifest.`)
+    }
+  })
 }

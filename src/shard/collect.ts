@@ -83,7 +83,8 @@ export class Collector {
     const isLive = liveNames(facts, listing, state.carried.trim)
     const { isPartial, ...deleted } = await this.#deleteDue(due, listing, isLive, now, options)
     const waiting = undue.reduce((sum, { ids }) => sum + ids.length, 0)
-    if (isPartial) return { deleted, plan: undefined, waiting }
+    // What was repaired stands on entries that the next fold makes dispensable, and on the spare one no longer.
+    if (isPartial || state.isRepaired) return { deleted, plan: undefined, waiting }
     const plan = this.#plan(state, facts, listing, undue, now, options)
     if (plan && !rules.collectEntry) {
       await this.#ctx.storage.blobs.delete(plan.ids.map((id) => segmentName(this.#log.path, id)))

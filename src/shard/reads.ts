@@ -12,8 +12,8 @@ import type { SegmentCache } from '../segment/cache.js'
 import { ArrayCursor, RunCursor, runRanges, type Bounds, type Cursor } from '../segment/cursor.js'
 import { blockFor, type SegmentIndex } from '../segment/index.js'
 import { isCovered, MergeCursor, type MergeSource } from '../segment/merge.js'
-import type { StoredRecord } from '../segment/record.js'
-import { Layer, type Cell } from './layer.js'
+import type { KeyRange, StoredRecord } from '../segment/record.js'
+import { Layer, type Cell, type LayerRecord } from './layer.js'
 import { prefixed, type Slot } from './slot.js'
 import type { ShardState } from './state.js'
 
@@ -23,6 +23,8 @@ export interface View {
   /** Of the tail and the manifest: what an entry changed, or a run of segments; newest first. */
   readonly sources: readonly (Layer | Run)[]
   readonly cache: SegmentCache
+  /** What the sources are of, where that is a whole state: by it a read that meets damage is repaired. */
+  readonly state?: ShardState | undefined
 }
 
 const sourcesOf = new WeakMap<ShardState, readonly (Layer | Run)[]>()
@@ -38,7 +40,7 @@ export function viewOf(state: ShardState, layers: readonly Layer[], cache: Segme
     sources = oldestFirst.reverse()
     sourcesOf.set(state, sources)
   }
-  return { layers, sources, cache }
+  return { layers, sources, cache, state }
 }
 
 /** A read that cannot go on before something is loaded; the same look-up is repeated with `loaded` afterwards. */
@@ -139,9 +141,24 @@ function findIn(
   return isCovered(index.ranges, key) ? TOMBSTONE : undefined
 }
 
+/** What layers hold of a slot now, newest first; later changes of them do not show. */
+export type Held = readonly { readonly records: readonly LayerRecord[]; readonly ranges: readonly KeyRange[] }[]
+
+export function holdLayers({ layers }: View, slot: Slot, bounds: Bounds): Held {
+  return layers
+    .filter((layer) => layer.slots.has(slot.id))
+    .map((layer) => ({ records: layer.sorted(slot, bounds), ranges: layer.ranges(slot) }))
+}
+
 /** Walks all records of a slot within the bounds, newest of each key, tombstones included. */
-export function scan(view: View, slot: Slot, bounds: Bounds): Cursor | Promise<Cursor> {
-  const made = [...view.layers, ...view.sources].map((source) => sourceOf(source, view.cache, slot, bounds))
+export function scan(
+  view: View,
+  slot: Slot,
+  bounds: Bounds,
+  held: Held = holdLayers(view, slot, bounds),
+): Cursor | Promise<Cursor> {
+  const over = held.map(({ records, ranges }) => ({ cursor: new ArrayCursor(records, bounds.reverse), ranges }))
+  const made = [...over, ...view.sources.map((source) => sourceOf(source, view.cache, slot, bounds))]
   const sources = made.filter((source) => source !== undefined)
   return sources.some((source) => source instanceof Promise)
     ? Promise.all(sources.map(async (source) => source)).then((ready) => new MergeCursor(ready, bounds.reverse))

@@ -17,6 +17,7 @@ import { readEntry, stateAt } from './past.js'
 import { listPins, putPin, type PinRequest, type StoredPin } from './pins.js'
 import { viewOf, type View } from './reads.js'
 import { anchorName, closeLog, overtaken, readOn } from './recovery.js'
+import { Repairs } from './repairs.js'
 import { payloadOf, type Payload } from './reset.js'
 import { foldTail } from './rewrite.js'
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
@@ -51,6 +52,7 @@ export class Shard {
   readonly #log: LogContext
   readonly #upkeep: Upkeep | undefined
   readonly #committer: Committer | undefined
+  readonly repairs: Repairs
   #state: ShardState
   #poisoned: TidemarkError | undefined
   #refreshing: Promise<void> | undefined
@@ -84,8 +86,9 @@ export class Shard {
     this.#log = log
     this.#state = state
     this.#collector = new Collector(ctx, log)
+    this.repairs = new Repairs(ctx, log, { state: () => this.#state, replace: (equal) => this.#replace(equal) })
     if (request.mode === 'follower') return
-    this.#upkeep = new Upkeep(ctx, log, () => this.#state)
+    this.#upkeep = new Upkeep(ctx, log, () => this.#state, this.repairs)
     this.#committer = new Committer(ctx, log, this.#upkeep, {
       state: () => this.#state,
       advance: (built) => this.#advance(built),
@@ -145,8 +148,9 @@ export class Shard {
   async checkpoint(): Promise<void> {
     this.assertWritable()
     // Entries without changes are worth an entry of their own only when there are many of them.
-    const { tail } = this.#state
+    const { tail, isRepaired } = this.#state
     if (
+      !isRepaired &&
       tail.every(({ layer, references }) => layer === undefined && references === undefined) &&
       tail.length < this.#ctx.checkpoint.entries
     )
@@ -158,6 +162,13 @@ export class Shard {
       await this.#committer!.carry()
     }
     await this.#raising
+  }
+
+  /** By an equal state that stands on other segments. */
+  #replace(equal: ShardState): void {
+    this.#state = equal
+    this.#upkeep?.restart()
+    this.#ctx.moved()
   }
 
   #advance(built: BuiltEntry): void {
@@ -177,6 +188,8 @@ export class Shard {
     const { version } = this.#state.carried
     if (built.carries.length > 0) this.#ctx.emit('checkpoint', { version, covers: built.manifest!.covers })
     if (version !== before.carried.version) this.#ctx.emit('version', { version })
+    // What was built before the damage was found may list it.
+    if (this.repairs.isHit(this.#state)) void this.repairs.prepare().catch(() => undefined)
     this.#upkeep!.consider()
     if (built.carries.length > 0) this.#considerCollecting()
   }
@@ -275,7 +288,7 @@ export class Shard {
 
   async #follow(): Promise<void> {
     const before = this.#state
-    const state = await readOn(this.#ctx, this.#log, before, 1)
+    const read = await readOn(this.#ctx, this.#log, before, 1)
     // Read after the absent answer: a head at or below the trim number is no head.
     const { value } = await readAnchor(this.#log.anchor, anchorName(this.#ctx))
     if (value === undefined || !equalBytes(value.logId, this.#log.logId)) {
@@ -284,9 +297,9 @@ export class Shard {
         `Store "${this.#ctx.store}" was destroyed${value ? ' and made anew' : ''}; call reopen() to look again.`,
       )
     }
-    if (this.#ctx.rules.headRule && value.trim >= state.head) throw overtaken(this.#ctx)
-    await this.#ctx.resident?.prepare(state)
-    if (state === before) return
+    if (this.#ctx.rules.headRule && value.trim >= read.head) throw overtaken(this.#ctx)
+    const state = await this.repairs.prepared(read)
+    if (state === before || (read === before && this.#state !== before)) return
     this.#state = state
     this.#ctx.moved()
     if (state.carried.version !== before.carried.version) this.#ctx.emit('version', { version: state.carried.version })
@@ -298,8 +311,8 @@ export class Shard {
   }
 
   /** The state as entry `n` left it. */
-  stateAt(n: number): Promise<ShardState> {
-    return stateAt(this.#ctx, this.#log, n)
+  async stateAt(n: number): Promise<ShardState> {
+    return this.repairs.soundest(await stateAt(this.#ctx, this.#log, n))
   }
 
   payloadOf(state: ShardState, signal: AbortSignal): Promise<Payload> {

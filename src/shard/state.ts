@@ -39,6 +39,8 @@ export interface ShardState {
   readonly tail: readonly TailEntry[]
   /** The newest entry among those applied that put another state in place of the one before it. */
   readonly resetAt?: number | undefined
+  /** It was repaired: its manifest is older than the one that the log names, until the next fold. */
+  readonly isRepaired?: boolean | undefined
 }
 
 /** An entry that was read or is about to be written, with what is known of it already. */
@@ -73,7 +75,8 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const kept = applied.manifest ? state.tail.filter(({ n }) => n > applied.manifest!.covers) : state.tail
   const tail = [...kept, { n: entry.n, time: carried.time, layer, references, bytes: entry.delta?.length ?? 0 }]
   const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
-  return { logId: state.logId, head: entry.n, headHash: hash, carried, manifest, tail, resetAt }
+  const isRepaired = applied.manifest ? undefined : state.isRepaired
+  return { logId: state.logId, head: entry.n, headHash: hash, carried, manifest, tail, resetAt, isRepaired }
 }
 
 export function tailBytes(state: ShardState): number {

@@ -5,9 +5,11 @@
 import { TidemarkError, isTidemarkError } from '../errors.js'
 import { applyEdit, type Edit, type FoldEdit, type MergeEdit } from '../manifest/edits.js'
 import type { Manifest } from '../manifest/manifest.js'
+import { damageOf } from '../segment/damage.js'
 import type { CollectPlan } from './build.js'
 import type { LogContext, ShardContext } from './context.js'
 import { pickAll, pickMerge } from './picker.js'
+import type { Repairs } from './repairs.js'
 import { foldTail, liveSegments, mergeRuns } from './rewrite.js'
 import { tailBytes, type ShardState } from './state.js'
 
@@ -20,6 +22,7 @@ export class Upkeep {
   readonly #ctx: ShardContext
   readonly #log: LogContext
   readonly #state: () => ShardState
+  readonly #repairs: Repairs
   readonly #stop = new AbortController()
   #folding: Promise<void> | undefined
   #merging: Promise<void> | undefined
@@ -29,11 +32,14 @@ export class Upkeep {
   #plan: { readonly collect: CollectPlan; readonly resetAt: number | undefined } | undefined
   /** Of the last fold that failed. */
   #lastError: unknown
+  /** Counts repairs: what a job began on before one is dropped. */
+  #ground = 0
 
-  constructor(ctx: ShardContext, log: LogContext, state: () => ShardState) {
+  constructor(ctx: ShardContext, log: LogContext, state: () => ShardState, repairs: Repairs) {
     this.#ctx = ctx
     this.#log = log
     this.#state = state
+    this.#repairs = repairs
   }
 
   /** Aborts when nothing more is to be uploaded. */
@@ -62,11 +68,22 @@ export class Upkeep {
     this.#plan = undefined
   }
 
+  /** The state was repaired: what was made for the one before it fits no longer, even where it looks as if it did. */
+  restart(): void {
+    this.#ground++
+    this.#dropFold()
+    this.#dropMerge()
+    this.#plan = undefined
+    this.consider()
+  }
+
   /** Looks at the state after every entry, and starts what it calls for. */
   consider(): void {
     const state = this.#state()
     const { entries, bytes } = this.#ctx.checkpoint
-    if (state.tail.length >= entries * FOLD_AT || tailBytes(state) >= bytes) this.#startFold()
+    // As long as nothing heals what was repaired, more damage may be more than can be repaired.
+    const isLong = state.tail.length >= entries * FOLD_AT || tailBytes(state) >= bytes
+    if (isLong || state.isRepaired) this.#startFold()
     this.#startMerge()
   }
 
@@ -106,11 +123,13 @@ export class Upkeep {
   #startFold(): void {
     if (this.#folding || this.#fold || this.#stop.signal.aborted) return
     const state = this.#state()
+    const ground = this.#ground
     this.#folding = foldTail(this.#ctx, this.#log, state, this.#stop.signal)
       .then((edit) => {
         // Another one may have been carried since this one began.
         this.#fold = edit
-        if (this.#ctx.rules.foldStart && edit.from !== this.#state().manifest.covers) this.#dropFold()
+        const isMoved = this.#ctx.rules.foldStart && edit.from !== this.#state().manifest.covers
+        if (ground !== this.#ground || isMoved) this.#dropFold()
       })
       .catch((error: unknown) => {
         this.#lastError = error
@@ -118,6 +137,7 @@ export class Upkeep {
       })
       .finally(() => {
         this.#folding = undefined
+        if (ground !== this.#ground) this.consider()
       })
   }
 
@@ -138,12 +158,26 @@ export class Upkeep {
     this.#fold = undefined
   }
 
+  #dropMerge(): void {
+    if (this.#merge) this.#ctx.uploads.drop(this.#merge.output)
+    this.#merge = undefined
+  }
+
   #startMerge(inputs = pickMerge(this.#state().manifest)): void {
     if (this.#merging || this.#merge || this.#stop.signal.aborted || inputs === undefined) return
     const state = this.#state()
+    // What is lost stays where it is, for whoever can still read parts of it.
+    if (inputs.flat().some(({ name }) => this.#repairs.isDamaged(name))) return
+    const ground = this.#ground
     this.#merging = mergeRuns(this.#ctx, this.#log, state, inputs, this.#stop.signal)
       .then((edit) => {
         this.#merge = edit
+        if (ground !== this.#ground) this.#dropMerge()
+      })
+      .catch(async (error: unknown) => {
+        // Tried again on the repaired state.
+        if (damageOf(error)) await this.#repairs.mend(state, error)
+        else throw error
       })
       .catch((error: unknown) => {
         this.#lastError = error
@@ -166,10 +200,7 @@ export class Upkeep {
     if (this.#fold && edits.includes(this.#fold)) this.#fold = undefined
     else if (this.#ctx.rules.foldStart && this.#fold?.from !== after.covers) this.#dropFold()
     if (this.#merge && edits.includes(this.#merge)) this.#merge = undefined
-    else if (this.#merge && applyEdit(after, this.#merge) === undefined) {
-      this.#ctx.uploads.drop(this.#merge.output)
-      this.#merge = undefined
-    }
+    else if (this.#merge && applyEdit(after, this.#merge) === undefined) this.#dropMerge()
     const old = new Set(liveSegments(before).map((s) => s.name))
     this.#ctx.counters.segmentsReused += liveSegments(after).filter((s) => old.has(s.name)).length
   }

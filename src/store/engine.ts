@@ -4,7 +4,7 @@ import { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../shard/committer.js'
 import { currentTime, Uploads, type ShardContext } from '../shard/context.js'
 import { Layer } from '../shard/layer.js'
-import type { View } from '../shard/reads.js'
+import { viewOf, type View } from '../shard/reads.js'
 import { Shard, type MaintainResult, type ShardRequest } from '../shard/shard.js'
 import { tableBytes } from '../shard/slot.js'
 import type { ShardState } from '../shard/state.js'
@@ -94,14 +94,18 @@ export class Engine implements TablesHost {
       counters: newCounters(),
       warn: (message, cause) => this.report(message, cause),
       moved: () => this.#moved(),
-      emit: (event, detail) => this.events.emit(event, detail as never),
+      emit: (event, detail) => {
+        // Opening may repair before anybody listens.
+        if (event === 'repaired') this.#log(detail['message'] as string, detail['cause'])
+        this.events.emit(event, detail as never)
+      },
     }
   }
 
   async #openShard(create: boolean | undefined, expectAtLeast: number | undefined): Promise<void> {
     const shard = await Shard.open(this.#ctx, this.#request(create, expectAtLeast))
     try {
-      await this.#resident?.prepare(shard.state)
+      await shard.repairs.prepare()
     } catch (error) {
       await shard.close()
       throw error
@@ -215,6 +219,16 @@ export class Engine implements TablesHost {
   view(): View {
     this.assertOpen()
     return this.shard.view([this.#buffer])
+  }
+
+  async mend(view: View, error: unknown): Promise<View> {
+    if (view.state === undefined) throw error
+    const state = await this.shard.repairs.mend(view.state, error)
+    return viewOf(state, view.layers, view.cache)
+  }
+
+  mendStates(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
+    return this.shard.repairs.mendAll(states, error)
   }
 
   writable(): Layer {

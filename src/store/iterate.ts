@@ -6,7 +6,14 @@ import type { Cursor } from '../segment/cursor.js'
 import type { KeyedRecord } from '../segment/record.js'
 import { throwIfAborted } from '../errors.js'
 
-export type IterationStart = () => Cursor | Promise<Cursor>
+/** A load that failed, and the record in front of it. */
+export interface Failed {
+  readonly error: unknown
+  readonly last: KeyedRecord | undefined
+}
+
+/** After a failure: goes on behind the last record; throws the error when that is not possible. */
+export type IterationStart = (failed?: Failed) => Cursor | Promise<Cursor>
 
 export class Iteration<T> implements AsyncIterableIterator<T> {
   readonly #start: IterationStart
@@ -15,6 +22,8 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
   readonly #signal: AbortSignal | undefined
   readonly #reads: ((waiting?: Promise<unknown>) => void) | undefined
   #cursor: Cursor | undefined
+  /** What the last step was at. */
+  #last: KeyedRecord | undefined
   #left: number
   #done = false
   /** The last call that had to wait: calls that come meanwhile queue behind it. */
@@ -76,10 +85,13 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
     if (this.#cursor === undefined) {
       const cursor = this.#start()
       if (cursor instanceof Promise) {
-        return cursor.then((ready) => {
-          this.#cursor = ready
-          return this.#step()
-        })
+        return cursor.then(
+          (ready) => {
+            this.#cursor = ready
+            return this.#step()
+          },
+          (error: unknown) => this.#goOn(error),
+        )
       }
       this.#cursor = cursor
     }
@@ -87,16 +99,25 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
       const loading = this.#cursor.next()
       if (loading) {
         const cursor = this.#cursor
-        return loading.then(() => this.#take(cursor) ?? this.#step())
+        return loading.then(
+          () => this.#take(cursor) ?? this.#step(),
+          (error: unknown) => this.#goOn(error),
+        )
       }
       const result = this.#take(this.#cursor)
       if (result) return result
     }
   }
 
+  async #goOn(error: unknown): Promise<IteratorResult<T, undefined>> {
+    this.#cursor = await this.#start({ error, last: this.#last })
+    return this.#step()
+  }
+
   #take(cursor: Cursor): IteratorResult<T, undefined> | undefined {
     const record = cursor.current
     if (record === undefined) return this.#end()
+    this.#last = record
     const value = this.#map(record)
     if (value === undefined) return undefined
     this.#left--

@@ -82,7 +82,7 @@ export class Past {
       const pins = await shard.pins()
       const pin = pins.find(({ kind, version }) => kind === 'tag' && version === when)
       if (pin === undefined || isOver(pin, this.#engine.now())) throw expired(this.#store, when)
-      return { state: stateOfPin(pin, shard.log.path), from: pin }
+      return { state: await shard.repairs.soundest(stateOfPin(pin, shard.log.path)), from: pin }
     }
     const { version } = await this.#carriedAt(Math.min(when, newest))
     if (version === 0) {
@@ -96,7 +96,7 @@ export class Past {
     const { shard } = this.#engine
     const pin = tagNamed(await shard.pins(), name, this.#engine.now())
     if (pin === undefined) throw unknownTag(this.#store, name)
-    return { state: stateOfPin(pin, shard.log.path), from: pin }
+    return { state: await shard.repairs.soundest(stateOfPin(pin, shard.log.path)), from: pin }
   }
 
   /** What entry `n`, or the last one before it that knows, carries. */

@@ -15,7 +15,7 @@ class SnapshotHost implements TablesHost {
   readonly partitions: number
   readonly #engine: Engine
   readonly #time: number
-  readonly #hold: Hold
+  #hold: Hold
   #view: View | undefined
 
   constructor(engine: Engine, state: ShardState) {
@@ -44,6 +44,16 @@ class SnapshotHost implements TablesHost {
     if (this.#view === undefined) throw new TidemarkError('CLOSED', 'The snapshot is closed; take another one.')
     this.#hold.use()
     return this.#view
+  }
+
+  async mend(view: View, error: unknown): Promise<View> {
+    const mended = await this.#engine.mend(view, error)
+    if (this.#view === undefined || mended.state === view.state) return mended
+    this.#view = { ...mended, layers: [] }
+    const before = this.#hold
+    this.#hold = this.#engine.hold(mended.state!)
+    before.release()
+    return mended
   }
 
   spec(name: string, options: AnyTableOptions): TableSpec {

@@ -4,9 +4,8 @@ import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, show } f
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
 import { Cell, LayerRecord, type Layer } from '../shard/layer.js'
 import { makeSlot, type Slot } from '../shard/slot.js'
-import type { Cursor } from '../segment/cursor.js'
-import { lookUp, lookUpLoading, Missing, scan, type View } from '../shard/reads.js'
-import { Iteration, PartitionsCursor } from './iterate.js'
+import { lookUp, lookUpLoading, Missing, type View } from '../shard/reads.js'
+import { Iteration } from './iterate.js'
 import {
   checkRange,
   checkScan,
@@ -16,6 +15,7 @@ import {
   type RangeOptions,
   type ScanOptions,
 } from './range.js'
+import { Scans } from './scans.js'
 import { sizeOfChange } from './size.js'
 import { checkTtl, type TableSpec } from './table-spec.js'
 
@@ -43,6 +43,8 @@ export interface TableHost {
   view(): View
   /** Told of each step of a read, with what it has to wait for. */
   readonly reads?: (waiting?: Promise<unknown>) => void
+  /** After a read that failed: the same view, repaired, to repeat it on. Throws when it was not damage, or can't be. */
+  mend(view: View, error: unknown): Promise<View>
 }
 
 const NO_OPTIONS: PutOptions = {}
@@ -188,9 +190,19 @@ export class Table<K extends Key = Key, V = unknown> {
     const found = lookUp(view, slot, key)
     if (!(found instanceof Missing)) return found
     // No layer knows the key now, and what is written to one later is no business of this read.
-    const loading = lookUpLoading({ ...view, layers: [] }, slot, key)
+    const loading = this.#load({ ...view, layers: [] }, slot, key)
     this.#host.reads?.(loading)
     return loading
+  }
+
+  async #load(under: View, slot: Slot, key: MapKey): Promise<Cell | StoredRecord | undefined> {
+    for (let view = under; ;) {
+      try {
+        return await lookUpLoading(view, slot, key)
+      } catch (error) {
+        view = await this.#host.mend(view, error)
+      }
+    }
   }
 
   #isLive(record: Cell | StoredRecord | undefined): record is Cell | StoredRecord {
@@ -238,22 +250,18 @@ export class Table<K extends Key = Key, V = unknown> {
     const { reverse, limit } = checkScan(options as ScanOptions<never>)
     const bounds = keyBounds(options as RangeOptions<Key>)
     const prefixLength = this.#slots[0]!.prefix.length
-    const start = (): Cursor | Promise<Cursor> => {
-      const view = this.#host.view()
-      // Scanning takes what the layers hold now, in all partitions in this very turn.
-      const cursors = this.#slots.map((slot) => scan(view, slot, { ...slotRange(slot, bounds), reverse }))
-      if (cursors.length === 1) return cursors[0]!
-      return cursors.some((cursor) => cursor instanceof Promise)
-        ? Promise.all(cursors.map(async (cursor) => cursor)).then(
-            (all) => new PartitionsCursor(all, prefixLength, reverse),
-          )
-        : new PartitionsCursor(cursors as Cursor[], prefixLength, reverse)
-    }
+    const scans = new Scans(this.#host, this.#slots, bounds, reverse)
     const toItem = (keyed: KeyedRecord): T | undefined => {
       const record = keyed instanceof LayerRecord ? keyed.cell : keyed
       return this.#isLive(record) ? map(decodeKey(keyed.key.subarray(prefixLength)) as K, record) : undefined
     }
-    return new Iteration(start, toItem, isEmptyRange(bounds) ? 0 : limit, options.signal, this.#host.reads)
+    return new Iteration(
+      (failed) => scans.start(failed),
+      toItem,
+      isEmptyRange(bounds) ? 0 : limit,
+      options.signal,
+      this.#host.reads,
+    )
   }
 }
 

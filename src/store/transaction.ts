@@ -34,8 +34,8 @@ class TransactionHost implements TablesHost {
   readonly #engine: Engine
   readonly #signal: AbortSignal | undefined
   /** What was committed or on its way when it began. */
-  readonly #under: View
-  readonly #hold: Hold
+  #under: View
+  #hold: Hold
   #usedAt: number
   /** How many of its reads wait for the storage. */
   #waiting = 0
@@ -106,6 +106,16 @@ class TransactionHost implements TablesHost {
     this.#assertRunning()
     const { layer } = this
     return layer.empty ? this.#under : { ...this.#under, layers: [layer, ...this.#under.layers] }
+  }
+
+  async mend(view: View, error: unknown): Promise<View> {
+    const mended = await this.#engine.mend(view, error)
+    if (this.#ended || mended.state === view.state) return mended
+    this.#under = { ...mended, layers: this.#under.layers }
+    const before = this.#hold
+    this.#hold = this.#engine.hold(mended.state!)
+    before.release()
+    return mended
   }
 
   spec(name: string, options: AnyTableOptions): TableSpec {

@@ -38,6 +38,8 @@ export interface WatchHost {
   look(name: string, bytes: Uint8Array, state: ShardState): TableSpec
   readonly options: { readonly clock: Clock }
   report(message: string, cause: unknown): void
+  /** After a read that failed: equal states, repaired. Throws when that was not damage, or can't be repaired. */
+  mendStates(states: readonly ShardState[], error: unknown): Promise<ShardState[]>
 }
 
 /** One version: the states before and after it, and its entry when it is at hand. */
@@ -181,7 +183,17 @@ class Watch {
     }
   }
 
-  async #changes({ before, after, entry }: Step): Promise<WatchChange[]> {
+  async #changes(step: Step): Promise<WatchChange[]> {
+    for (let [before, after] = [step.before, step.after]; ;) {
+      try {
+        return await this.#compare({ before, after, entry: step.entry })
+      } catch (error) {
+        ;[before, after] = (await this.#host.mendStates([before, after], error)) as [ShardState, ShardState]
+      }
+    }
+  }
+
+  async #compare({ before, after, entry }: Step): Promise<WatchChange[]> {
     const { version, versionTime } = after.carried
     const { decode } = this.#host.look(this.#table, this.#bytes, after)
     const comparison = new Comparison(before, after, this.#host.cache, { entry })

@@ -1,0 +1,33 @@
+/** Which segment an error is about: reads meet damage in parts of segments, and repair wants to know which. */
+import { corrupt, isTidemarkError, type TidemarkError } from '../errors.js'
+import type { SegmentPlace } from './cache.js'
+
+export interface Damage {
+  readonly place: SegmentPlace
+  /** The whole object is gone, which collection does, too. */
+  readonly isMissing: boolean
+}
+
+// Beside the errors: what users see of them stays as it is.
+const damages = new WeakMap<object, Damage>()
+
+/** Runs what checks bytes of a segment; its `CORRUPT` is known to be about that segment afterwards. */
+export function inSegment<T>(place: SegmentPlace, check: () => T): T {
+  try {
+    return check()
+  } catch (error) {
+    if (isTidemarkError(error) && error.code === 'CORRUPT') damages.set(error, { place, isMissing: false })
+    throw error
+  }
+}
+
+export function missingSegment(place: SegmentPlace): TidemarkError {
+  const error = corrupt(`Segment ${place.name} is missing from the storage.`)
+  damages.set(error, { place, isMissing: true })
+  return error
+}
+
+/** `undefined` for any error that is not about a damaged segment. */
+export function damageOf(error: unknown): Damage | undefined {
+  return typeof error === 'object' && error !== null ? damages.get(error) : undefined
+}
