@@ -67,12 +67,17 @@ export function buildEntry(log: LogContext, state: ShardState, change: EntryChan
   const { reset, collect } = change
   // What a reset puts in place covers all before it: nothing of that shows through.
   let manifest: Manifest = reset ? { ...reset.manifest, config: state.manifest.config, covers: n - 1 } : state.manifest
-  const carries: Edit[] = []
+  let carries: Edit[] = []
   for (const edit of reset ? [] : (change.edits ?? [])) {
     const edited = applyEdit(manifest, edit)
     if (edited === undefined) continue
     manifest = edited
     carries.push(edit)
+  }
+  // What is covered never grows less but by a reset: a merge of what was repaired waits for the fold that heals it.
+  if (!reset && manifest.covers < before.covers) {
+    carries = []
+    manifest = state.manifest
   }
   const isNew = reset !== undefined || carries.length > 0
   const carried: Carried = {

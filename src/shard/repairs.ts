@@ -12,7 +12,7 @@ import { lostError } from './lost.js'
 import { expired } from './past.js'
 import { listPins } from './pins.js'
 import { anchorName, readOn } from './recovery.js'
-import { isFinal, repairedState, segmentsOf } from './repair.js'
+import { isFinal, repairedState, segmentsOf, type Ground } from './repair.js'
 import type { ShardState } from './state.js'
 
 export interface RepairsHost {
@@ -30,6 +30,8 @@ export class Repairs {
   readonly #host: RepairsHost
   /** By name: what the first read of it said. */
   readonly #damaged = new Map<string, TidemarkError>()
+  /** By name and the manifest under which it is read: that nothing is left to repair it from. */
+  readonly #lost = new Map<string, TidemarkError>()
   readonly #misreads = new Map<string, number>()
   readonly #checks = new Map<string, Promise<void>>()
   /** Damage that was told of. */
@@ -47,9 +49,15 @@ export class Repairs {
     return this.#damaged.has(name)
   }
 
-  /** Whether the state stands on something that is known to be damaged. */
+  /** Whether the state stands on something that is known to be damaged, and not known to be lost. */
   isHit(state: ShardState): boolean {
-    return this.#damaged.size > 0 && segmentsOf(state).some(({ name }) => this.#damaged.has(name))
+    return this.#hits(state).length > 0
+  }
+
+  #hits(state: ShardState): string[] {
+    if (this.#damaged.size === 0) return []
+    const names = new Set(segmentsOf(state).map(({ name }) => name))
+    return [...names].filter((name) => this.#damaged.has(name) && !this.#lost.has(lossOf(state, name)))
   }
 
   /** The state itself as long as nothing that it lists is known to be damaged, else an equal one. */
@@ -76,19 +84,70 @@ export class Repairs {
   }
 
   async #repair(state: ShardState): Promise<ShardState> {
-    const [ctx, log, damaged] = [this.#ctx, this.#log, new Map(this.#damaged)]
     const { head, carried } = this.#host.state()
-    const ground = { ctx, log, damaged, trim: Math.max(carried.trim, state.carried.trim) }
+    const trim = Math.max(carried.trim, state.carried.trim)
+    const ground: Ground = { ctx: this.#ctx, log: this.#log, damaged: this.#damaged, trim }
+    const has = (name: string): boolean => this.#damaged.has(name) && !this.#lost.has(lossOf(state, name))
+    let isDone = false
     try {
-      const repaired = await repairedState(ground, state)
-      this.#tell(state, repaired)
-      return repaired
+      for (;;) {
+        const repaired = await repairedState({ ...ground, damaged: { has } }, state)
+        if (!(await this.#findMore(state, repaired))) continue
+        this.#tell(state, repaired)
+        isDone = true
+        return repaired
+      }
     } catch (error) {
-      if (isFinal(error)) throw await lostError(ground, state, Math.max(head, state.head), damaged, error)
-      // The storage did not answer: that says nothing about the next time.
-      this.#repaired.delete(state)
-      throw error
+      if (!isFinal(error)) throw error
+      const hits = this.#hits(state)
+      const lost = await this.#lostOf(ground, state, hits)
+      const final = await lostError(ground, state, Math.max(head, state.head), this.#damaged, lost, error)
+      for (const name of lost) this.#lost.set(lossOf(state, name), final)
+      throw final
+    } finally {
+      // What failed did not fail for good: what is lost is passed over the next time, and the storage may answer then.
+      if (!isDone) this.#repaired.delete(state)
     }
+  }
+
+  /** Those that cannot be repaired even alone; all of them, when they stand in each other's way. */
+  async #lostOf(ground: Ground, state: ShardState, names: readonly string[]): Promise<readonly string[]> {
+    if (names.length < 2) return names
+    const lost: string[] = []
+    for (const name of names) {
+      // What the state does not list must be sound in any case.
+      const has = (other: string): boolean =>
+        other === name || (this.#damaged.has(other) && !names.includes(other) && !this.#lost.has(lossOf(state, other)))
+      try {
+        await repairedState({ ...ground, damaged: { has } }, state)
+      } catch (error) {
+        if (!isFinal(error)) throw error
+        lost.push(name)
+      }
+    }
+    return lost.length > 0 ? lost : names
+  }
+
+  /**
+   * Reads all that the repaired state lists and the other did not, and resolves with whether it is sound: the next fold gives
+   * up what it replaces, and that may be the only good copy of something else.
+   */
+  async #findMore(before: ShardState, after: ShardState): Promise<boolean> {
+    const known = new Set(segmentsOf(before).map(({ name }) => name))
+    let isSound = true
+    for (const segment of segmentsOf(after)) {
+      if (known.has(segment.name)) continue
+      known.add(segment.name)
+      const { bytes } = await this.#ctx.storage.blobs.get(segment.name)
+      try {
+        checkWhole(bytes, segment)
+      } catch (error) {
+        if (damageOf(error) === undefined) throw error
+        this.#damaged.set(segment.name, error as TidemarkError)
+        isSound = false
+      }
+    }
+    return isSound
   }
 
   #tell(before: ShardState, after: ShardState): void {
@@ -118,7 +177,9 @@ export class Repairs {
     await this.#check(damage, error as TidemarkError)
     const sound = await this.sound(state)
     // A state that does not list what its reader has met cannot help.
-    if (sound === state && this.#damaged.has(damage.place.name)) throw error
+    if (sound === state && this.#damaged.has(damage.place.name)) {
+      throw this.#lost.get(lossOf(state, damage.place.name)) ?? error
+    }
     // For the present state the two are one repair. What others come to know of it is told to those who read it.
     if (this.isHit(this.#host.state())) await this.prepare().catch(() => undefined)
     return sound
@@ -166,8 +227,11 @@ export class Repairs {
       } catch (error) {
         const damage = damageOf(error)
         if (damage === undefined) throw error
-        if (damage.isMissing) await this.#lookAgain(sound)
+        const { name } = damage.place
+        if (damage.isMissing && !this.#damaged.has(name)) await this.#lookAgain(sound)
         await this.#check(damage, error as TidemarkError)
+        const lost = this.#lost.get(lossOf(sound, name))
+        if (lost) throw lost
       }
     }
   }
@@ -212,4 +276,8 @@ export class Repairs {
     const isPinned = manifestAt === 0 && (await listPins(ctx.storage, log.path)).some((pin) => pin.version === version)
     if (!isPinned) throw expired(ctx.store, version)
   }
+}
+
+function lossOf({ carried }: ShardState, name: string): string {
+  return `${carried.manifestAt} ${name}`
 }
