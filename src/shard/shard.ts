@@ -149,12 +149,8 @@ export class Shard {
     this.assertWritable()
     // Entries without changes are worth an entry of their own only when there are many of them.
     const { tail, isRepaired } = this.#state
-    if (
-      !isRepaired &&
-      tail.every(({ layer, references }) => layer === undefined && references === undefined) &&
-      tail.length < this.#ctx.checkpoint.entries
-    )
-      return
+    const isIdle = tail.every(({ layer, references }) => layer === undefined && references === undefined)
+    if (!isRepaired && isIdle && tail.length < this.#ctx.checkpoint.entries) return
     const wanted = this.#state.head
     while (this.#state.manifest.covers < wanted) {
       // What came of commits meanwhile forbids it as it forbids theirs, and says more than that the fold was stopped.
