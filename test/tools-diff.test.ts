@@ -22,6 +22,12 @@ async function contents(store: Store, version: number): Promise<Contents> {
   return all
 }
 
+const isVersion = (store: Store, version: number): Promise<boolean> =>
+  store.at(version).then(
+    async (past) => (await past.close(), past.version === version),
+    () => false,
+  )
+
 function expected(a: Contents, b: Contents): DiffChange[] {
   const byId = (all: Contents): Map<string, Contents[number]> =>
     new Map(all.map((entry) => [`${String(entry[0])} ${entry[1]}`, entry]))
@@ -70,6 +76,38 @@ describe.each(adapters)('diff on %s', (_, make) => {
       }
       await store.close()
     }
+  })
+
+  test('compares tags of versions that are long collected with each other and with what is kept', async () => {
+    let now = 1_700_000_000_000
+    const clock = { ...systemClock, now: () => now, monotonic: () => now }
+    const random = new Random(7)
+    const store = await open(make(), { partitions: 2, retain: { versions: 3 }, graceMs: 1000, clock })
+    const known = new Map<number | string, Contents>()
+    for (let step = 0; step < 60; step++) {
+      for (let i = random.below(5); i >= 0; i--) store.put(`k${100 + random.below(60)}`, random.below(4))
+      if (random.chance(0.2)) store.delete(`k${100 + random.below(60)}`)
+      if (random.chance(0.1)) store.deleteRange({ gte: `k${100 + random.below(60)}`, lt: 'k130' })
+      const { version } = await store.commit()
+      known.set(version, await contents(store, version))
+      if (random.chance(0.2)) {
+        await store.tag(`t${step}`)
+        known.set(`t${step}`, known.get(version)!)
+      }
+      if (random.chance(0.1))
+        await store.restore([...known.keys()].findLast((when) => typeof when === 'string') ?? version)
+      if (random.chance(0.2)) await store.maintain()
+      known.set(store.version, await contents(store, store.version))
+      now += 700
+    }
+    const kept = [...known.keys()].filter((when) => typeof when === 'string' || when > store.version - 3)
+    for (let i = 0; i < 60; i++) {
+      const [a, b] = [kept[random.below(kept.length)]!, kept[random.below(kept.length)]!]
+      if (typeof a === 'number' && !(await isVersion(store, a))) continue
+      if (typeof b === 'number' && !(await isVersion(store, b))) continue
+      expect(await collect(diff(store, a, b)), `${a} to ${b}`).toEqual(expected(known.get(a)!, known.get(b)!))
+    }
+    await store.close()
   })
 
   test('works by tag and date, in a table and under a prefix, on followers and forks', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { openStore, systemClock, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
+import { cuts, worldOver } from 'tidemark/testing'
 import { destroyStore, listStores, verify, type VerifyReport } from 'tidemark/tools'
 import { decodeEntry, encodeEntry } from '../src/log/entry.js'
 import { decodePin, encodePin, type Pin } from '../src/log/pin.js'
@@ -80,6 +81,38 @@ describe.each(adapters)('verify on %s', (_, make) => {
     await storage.anchor('s/0/anchor').remove()
     await check()
   })
+})
+
+test('verify calls nothing damaged that is collected while it reads', async () => {
+  const inner = memory()
+  const { open, verify: check, wait } = world(inner)
+  const store = await open({ retain: { versions: 2 }, partitions: 2 })
+  await fill(store, 10)
+  await store.fork('fork')
+  const fork = await open({ name: 'fork', retain: { versions: 1 } })
+  let isDone = false
+  const collecting = (async () => {
+    for (let i = 0; i < 40; i++) {
+      for (const one of [store, fork]) {
+        await fill(one, 2)
+        await one.tag(`t${i}`)
+        if (i > 1) await one.untag(`t${i - 2}`)
+        await one.maintain()
+      }
+      wait(600)
+      await systemClock.pause()
+    }
+    isDone = true
+  })()
+  let checks = 0
+  while (!isDone) {
+    for (const name of ['s', 'fork']) expect((await check(name)).damages).toEqual([])
+    checks++
+  }
+  await collecting
+  expect(checks).toBeGreaterThan(3)
+  await store.close()
+  await fork.close()
 })
 
 describe('verify finds', () => {
@@ -196,6 +229,40 @@ describe('verify finds', () => {
     expect(damages.length).toBeGreaterThan(0)
     for (const { message } of damages) expect(message).toMatch(/no pin of s\/0\/[0-9a-f]+ holds it/)
   })
+})
+
+test('destroyStore of a fork, cut at every storage call in four ways, harms no parent and lets it go in the end', async () => {
+  const make = async (): Promise<Storage> => {
+    const storage = memory()
+    const { open } = world(storage)
+    const store = await open()
+    await fill(store, 6)
+    await store.fork('fork')
+    await store.close()
+    return storage
+  }
+  const result = await cuts<'begun'>({
+    makeWorld: worldOver(make),
+    scenario: (storage) => destroyStore({ storage, name: 'fork' }),
+    verify: async (storage) => {
+      const { open, verify: check, wait } = world(storage)
+      expect((await check()).damages).toEqual([])
+      await destroyStore({ storage, name: 'fork' }).catch((error: unknown) =>
+        expect(error).toMatchObject({ code: 'NOT_FOUND' }),
+      )
+      const store = await open()
+      wait(5000)
+      await store.maintain()
+      wait(5000)
+      await store.maintain()
+      await store.close()
+      expect(await pinsOf(storage, 's')).toEqual([])
+      expect((await listStores(storage)).map(({ name }) => name)).toEqual(['s'])
+      await destroyStore({ storage, name: 's' })
+    },
+  })
+  expect(result.missed).toBe(0)
+  expect(result.points).toBeGreaterThan(10)
 })
 
 describe.each(adapters)('a parent on %s', (_, make) => {

@@ -179,6 +179,8 @@ async function assertNotForked(ctx: ReadContext, paths: readonly string[], force
   )
 }
 
+const READ_AT_ONCE = 16
+
 /** The pins by which other stores hold what this one needs of them. One that is not found here they drop themselves. */
 async function parentsOf(ctx: ReadContext, paths: readonly string[]): Promise<string[]> {
   const holds: string[] = []
@@ -188,8 +190,10 @@ async function parentsOf(ctx: ReadContext, paths: readonly string[]): Promise<st
     const log = openLog(ctx, openAnchor(ctx), logId)
     try {
       const others = new Set<string>()
-      for (const n of (await log.log.list(1)).numbers) {
-        for (const other of await otherLogs(log, n)) if (other !== path) others.add(other)
+      const { numbers } = await log.log.list(1)
+      for (let i = 0; i < numbers.length; i += READ_AT_ONCE) {
+        const named = await Promise.all(numbers.slice(i, i + READ_AT_ONCE).map((n) => otherLogs(log, n)))
+        for (const other of named.flat()) if (other !== path) others.add(other)
       }
       for (const other of others) {
         for (const blob of await listPinNames(ctx.storage.blobs, other)) {
