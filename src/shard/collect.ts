@@ -81,7 +81,7 @@ export class Collector {
     const due = pending.filter(({ time }) => !rules.condemnFirst || time + graceMs <= now)
     const undue = pending.filter((batch) => !due.includes(batch))
     const isLive = liveNames(facts, listing, state.carried.trim)
-    const { isPartial, ...deleted } = await this.#deleteDue(due, listing, isLive, now, options)
+    const { isPartial, ...deleted } = await this.#deleteDue(state, due, listing, isLive, now, options)
     const waiting = undue.reduce((sum, { ids }) => sum + ids.length, 0)
     // What was repaired stands on entries that the next fold makes dispensable, and on the spare one no longer.
     if (isPartial || state.isRepaired) return { deleted, plan: undefined, waiting }
@@ -130,6 +130,7 @@ export class Collector {
   }
 
   async #deleteDue(
+    { carried }: ShardState,
     due: Collection,
     { segments, pins }: Listing,
     isLive: (name: string) => boolean,
@@ -152,7 +153,7 @@ export class Collector {
       return { entries: numbers.length, segments: segmentsDue.length, pins: over.length, bytes, isPartial: false }
     }
     if (this.#ctx.durability === 'relaxed') await log.sync()
-    if (numbers.length > 0) await this.#raiseTrim(trim)
+    if (numbers.length > 0) await this.#raiseTrim(trim, carried)
     let left = maxDeletes
     for (let i = 0; i < blobs.length && left > 0 && inTime(); i += PAGE) {
       const page = blobs.slice(i, i + Math.min(PAGE, left))
@@ -179,10 +180,13 @@ export class Collector {
     return { ...deleted, isPartial: count < blobs.length + numbers.length }
   }
 
-  /** Nothing is removed before the anchor is known to say so. */
-  async #raiseTrim(trim: number): Promise<void> {
+  /**
+   * Nothing is removed before the anchor is known to say so. Its hint goes along: whoever made the newest manifest may never
+   * have got to write it there, and openers must not begin at entries that are about to go.
+   */
+  async #raiseTrim(trim: number, { manifestAt, covers, time }: ShardState['carried']): Promise<void> {
     const { logId, anchor } = this.#log
-    const wanted = { logId, trim, manifestAt: 1, covers: 0, time: 0 }
+    const wanted = { logId, trim, manifestAt, covers, time }
     const known = await raiseAnchor(anchor, anchorName(this.#ctx), wanted)
     if (known && known.trim >= trim) return
     throw new TidemarkError(
