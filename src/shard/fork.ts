@@ -3,7 +3,7 @@
  * holds them for as long as the fork names any.
  */
 import { equalBytes } from '../bytes/compare.js'
-import { TidemarkError, invalid, isTidemarkError } from '../errors.js'
+import { invalid, isTidemarkError, type ErrorCode, type TidemarkError } from '../errors.js'
 import { decodeAnchor, isTombstone } from '../log/anchor.js'
 import { encodeEntry, ID_BYTES } from '../log/entry.js'
 import { checkLogPath, logIdOfPath, logPath, segmentsPrefix, storeOfLog } from '../manifest/names.js'
@@ -70,13 +70,18 @@ export async function deadForks(
   return dead
 }
 
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['CORRUPT', 'UNSUPPORTED_FORMAT', 'VERSION_EXPIRED'])
+
 /** Whether a fork's hold is needed, as far as can be told: one that is damaged may be repaired. */
 export async function mayBeNeeded(ctx: ReadContext, parentPath: string, { name }: StoredPin): Promise<boolean> {
   try {
     return await isNeeded(ctx, parentPath, checkLogPath(name))
   } catch (error) {
-    if (isTidemarkError(error) && (error.code === 'CORRUPT' || error.code === 'UNSUPPORTED_FORMAT')) return true
-    throw error
+    // One that is damaged, of a newer format or moving on right now keeps what it holds; its parent must not stop
+    // collecting for that.
+    if (!isTidemarkError(error) || !UNREADABLE.has(error.code)) throw error
+    ctx.warn(`What fork ${name} of store "${ctx.store}" needs could not be read; all that it holds is kept.`, error)
+    return true
   }
 }
 
