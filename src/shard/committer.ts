@@ -236,6 +236,8 @@ export class Committer {
 
   async #buildReset({ build, label, meta }: ResetRequest, offsets: OffsetMap): Promise<BuiltEntry> {
     const { reset, layer } = await build(this.#host.state(), this.#upkeep.signal)
+    // What it brings back may long be gone from memory.
+    await this.#ctx.resident?.prepare({ ...this.#host.state(), manifest: reset.manifest, tail: [] })
     const change = { time: this.#time(), layer, offsets, label, meta, reset }
     return buildEntry(this.#log, this.#host.state(), { kind: 'reset', ...change })
   }
