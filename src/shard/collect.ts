@@ -85,7 +85,8 @@ export class Collector {
     const waiting = undue.reduce((sum, { ids }) => sum + ids.length, 0)
     // What was repaired stands on entries that the next fold makes dispensable, and on the spare one no longer.
     if (isPartial || state.isRepaired) return { deleted, plan: undefined, waiting }
-    const plan = this.#plan(state, facts, listing, undue, now, options)
+    // With what was appended meanwhile: it may name what was still an upload when it was listed.
+    const plan = this.#plan(state, facts, [...this.#facts.values()], listing, undue, now, options)
     if (plan && !rules.collectEntry) {
       await this.#ctx.storage.blobs.delete(plan.ids.map((id) => segmentName(this.#log.path, id)))
       return { deleted, plan: undefined, waiting }
@@ -198,13 +199,14 @@ export class Collector {
   #plan(
     state: ShardState,
     facts: readonly EntryFacts[],
+    newest: readonly EntryFacts[],
     listing: Listing,
     pending: Collection,
     now: number,
     { minDeletes }: CollectOptions,
   ): CollectPlan | undefined {
     const { keeps, trim } = retained(facts, this.#ctx.retain, now, state.carried)
-    const isLive = liveNames(facts, listing, trim)
+    const isLive = liveNames(newest, listing, trim)
     const listed = new Set(pending.flatMap(({ ids }) => ids.map(toHex)))
     const prefix = segmentsPrefix(this.#log.path)
     const ids: Uint8Array[] = []

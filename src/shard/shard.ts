@@ -32,6 +32,9 @@ export type ShardRequest = Omit<OpenRequest, 'fold'> & {
 const COLLECT_EVERY = 64
 const COLLECT_AT_ONCE = 1024
 
+/** Entries that are never folded for their number alone. */
+const FEW = 4
+
 export type MaintainOptions = CollectOptions
 
 /** What `maintain()` did, or with `dryRun` what of it would be due now. */
@@ -147,10 +150,11 @@ export class Shard {
   /** Folds what is committed now and appends the entry that carries it, unless a commit does. */
   async checkpoint(): Promise<void> {
     this.assertWritable()
-    // Entries without changes are worth an entry of their own only when there are many of them.
+    // Entries without changes are worth an entry of their own only when there are many of them: more than such an entry and
+    // its neighbours leave behind, or an idle store would be folded again and again.
     const { tail, isRepaired } = this.#state
     const isIdle = tail.every(({ layer, references }) => layer === undefined && references === undefined)
-    if (!isRepaired && isIdle && tail.length < this.#ctx.checkpoint.entries) return
+    if (!isRepaired && isIdle && tail.length < Math.max(this.#ctx.checkpoint.entries, FEW)) return
     const wanted = this.#state.head
     while (this.#state.manifest.covers < wanted) {
       // What came of commits meanwhile forbids it as it forbids theirs, and says more than that the fold was stopped.
@@ -213,7 +217,7 @@ export class Shard {
         const state = this.#state
         this.#looked = { head: state.head, time: state.carried.time }
         const result = await this.#collector.run(state, options)
-        if (result.plan && !options.dryRun) this.#upkeep!.condemn(result.plan)
+        if (result.plan && !options.dryRun) this.#upkeep!.condemn(result.plan, state.resetAt)
         return result
       })
     const running = run.finally(() => {
@@ -313,6 +317,11 @@ export class Shard {
 
   payloadOf(state: ShardState, signal: AbortSignal): Promise<Payload> {
     return payloadOf(this.#ctx, this.#log, state, signal)
+  }
+
+  /** What was uploaded for a payload is left to collection, unless an entry names it. */
+  drop({ manifest }: Payload): void {
+    this.#ctx.uploads.drop(manifest.runs.flat())
   }
 
   pins(): Promise<StoredPin[]> {

@@ -59,8 +59,9 @@ export class Upkeep {
     return this.#plan?.resetAt === this.#state().resetAt ? this.#plan?.collect : undefined
   }
 
-  condemn(collect: CollectPlan): void {
-    this.#plan = { collect, resetAt: this.#state().resetAt }
+  /** `resetAt` is that of the state in which it was found. */
+  condemn(collect: CollectPlan, resetAt: number | undefined): void {
+    this.#plan = { collect, resetAt }
   }
 
   /** An entry condemned what was waiting. */

@@ -30,7 +30,8 @@ import { Watches } from './watch.js'
 
 /** What keeps a state readable, as long as it is used now and then, until it is released. */
 export interface Hold {
-  use(): void
+  /** Whether it was used so lately that collection has left the state alone. */
+  use(): boolean
   release(): void
 }
 
@@ -175,7 +176,10 @@ export class Engine implements TablesHost {
     this.#ctx.held.add(held)
     return {
       use: () => {
-        held.usedAt = this.monotonic()
+        const now = this.monotonic()
+        const isFresh = held.usedAt > now - this.options.graceMs
+        held.usedAt = now
+        return isFresh
       },
       release: () => {
         this.#ctx.held.delete(held)

@@ -1,14 +1,14 @@
 /** The past of a store: opening old versions, putting them back, and keeping them by name. */
 import { checkFields, invalid, show, TidemarkError } from '../errors.js'
-import { NO_OFFSETS, parseOffsets, type Offsets } from '../log/offsets.js'
+import { NO_OFFSETS, parseOffsets, type OffsetMap, type Offsets } from '../log/offsets.js'
 import type { Carried } from '../log/entry.js'
 import { checkStoreName } from '../manifest/names.js'
 import { expired } from '../shard/past.js'
 import { isOver, stateOfPin, tagNamed, unknownTag, type StoredPin } from '../shard/pins.js'
 import { splice, spliceOffsets } from '../shard/reset.js'
 import type { ShardState } from '../shard/state.js'
-import { parseCommit } from './commit.js'
-import type { Engine } from './engine.js'
+import { parseCommit, type CommitParts } from './commit.js'
+import type { Engine, Hold } from './engine.js'
 import { required } from './options.js'
 import { checkTtl } from './table-spec.js'
 
@@ -80,8 +80,10 @@ export class Past {
     }
     if (when < keeps) {
       const pins = await shard.pins()
-      const pin = pins.find(({ kind, version }) => kind === 'tag' && version === when)
-      if (pin === undefined || isOver(pin, this.#engine.now())) throw expired(this.#store, when)
+      // Of several tags one that is over must not hide the others.
+      const now = this.#engine.now()
+      const pin = pins.find((tag) => tag.kind === 'tag' && tag.version === when && !isOver(tag, now))
+      if (pin === undefined) throw expired(this.#store, when)
       return { state: await shard.repairs.soundest(stateOfPin(pin, shard.log.path)), from: pin }
     }
     const { version } = await this.#carriedAt(Math.min(when, newest))
@@ -135,6 +137,24 @@ export class Past {
     const { shard } = engine
     engine.assertWritable()
     engine.assertClean('restore')
+    // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
+    const hold = engine.hold(state)
+    try {
+      return await this.#restore(state, hold, chosen, given, { label, meta })
+    } finally {
+      hold.release()
+    }
+  }
+
+  async #restore(
+    state: ShardState,
+    hold: Hold,
+    chosen: ReadonlySet<number>,
+    given: OffsetMap,
+    { label, meta }: Pick<CommitParts, 'label' | 'meta'>,
+  ): Promise<{ version: number; undo: number }> {
+    const engine = this.#engine
+    const { shard } = engine
     const theirs = await shard.payloadOf(state, shard.signal)
     const { version, offsets } = state.carried
     const partitions = chosen.size === engine.partitions ? [] : [...chosen].sort((a, b) => a - b)
@@ -145,14 +165,21 @@ export class Past {
       meta,
       offsets: (before) => spliceOffsets(before, offsets, partitions.length === 0 ? 'all' : chosen, given),
       build: async (present, signal) => {
+        // What was held for too long may have been condemned and deleted by now.
+        if (present.carried.keeps > version && !hold.use()) throw expired(this.#store, version)
         if (partitions.length === 0) return { reset: { manifest: theirs.manifest, origin }, layer: theirs.layer }
         const { manifest, layer } = splice(await shard.payloadOf(present, signal), theirs, chosen)
         return { reset: { manifest, origin }, layer }
       },
     })
     engine.changed()
-    const { version: made, undo } = await resetting
-    return { version: made, undo }
+    try {
+      const { version: made, undo } = await resetting
+      return { version: made, undo }
+    } finally {
+      // What was uploaded for it is named by now, or never will be.
+      shard.drop(theirs)
+    }
   }
 
   async tag(name: string, options: TagOptions): Promise<TagInfo> {
