@@ -134,7 +134,6 @@ export class Past {
     const { label, meta } = parseCommit({ label: options.label, meta: options.meta })
     engine.assertClean('restore')
     const { state } = await this.find(when)
-    const { shard } = engine
     engine.assertWritable()
     engine.assertClean('restore')
     // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
