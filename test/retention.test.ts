@@ -28,7 +28,7 @@ class Bench {
     return Object.fromEntries(await collect(view.entries())) as Contents
   }
 
-  async then(version: number): Promise<Contents> {
+  async past(version: number): Promise<Contents> {
     const past = await this.store.at(version)
     try {
       return await this.contents(past)
@@ -83,11 +83,11 @@ describe.each(adapters)('retention on %s', (name, make) => {
       if (i % 9 === 0) await store.maintain()
       kept.push({ version, state: { ...model } })
       // One that is no longer kept tells so, or has not been collected yet.
-      for (const { version: v, state } of kept.slice(-3)) expect(await bench.then(v)).toEqual(state)
+      for (const { version: v, state } of kept.slice(-3)) expect(await bench.past(v)).toEqual(state)
       if (i % 50 === 0) {
         await store.close()
         store = await bench.open(options)
-        for (const { version: v, state } of kept.slice(-3)) expect(await bench.then(v)).toEqual(state)
+        for (const { version: v, state } of kept.slice(-3)) expect(await bench.past(v)).toEqual(state)
       }
       if (i % 20 === 19) most = Math.max(most, (await bench.objects()).all)
     }
@@ -99,7 +99,7 @@ describe.each(adapters)('retention on %s', (name, make) => {
     console.log(`${name}: at most ${most} objects, ${left.all} in the end, ${live} live segments`)
     expect(left.all).toBeLessThan(3 + live + 24)
     expect(await bench.versions()).toEqual(kept.slice(-3).map(({ version }) => version))
-    for (const { version, state } of kept.slice(-3)) expect(await bench.then(version)).toEqual(state)
+    for (const { version, state } of kept.slice(-3)) expect(await bench.past(version)).toEqual(state)
     for (const { version } of kept.slice(-9, -3)) {
       await expect(store.at(version)).rejects.toThrow(code('VERSION_EXPIRED'))
     }
@@ -130,7 +130,7 @@ describe.each(adapters)('retention on %s', (name, make) => {
       bench.now += GRACE
     }
     // The tag still holds all of it.
-    expect(Object.keys(await bench.then(version)).length).toBe(200)
+    expect(Object.keys(await bench.past(version)).length).toBe(200)
     expect((await bench.objects()).segments).toBeGreaterThan(5)
     await store.untag('full')
     for (let round = 0; round < 3; round++) {

@@ -1,5 +1,7 @@
 /** The pins of a log: tags, and the holds of forks. Immutable blobs, each of which keeps all that a version needs. */
+import { equalBytes } from '../bytes/compare.js'
 import { TidemarkError, corrupt } from '../errors.js'
+import { readAnchor } from '../log/anchor.js'
 import { decodeDelta, encodeDelta } from '../log/delta.js'
 import { emptyCarried, ID_BYTES } from '../log/entry.js'
 import { decodePin, encodePin, type Pin, type PinKind } from '../log/pin.js'
@@ -9,7 +11,7 @@ import type { Blobs, Storage } from '../storage/contract.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
 import { layerOfDelta, layerToDelta } from './layer.js'
 import { expired } from './past.js'
-import { readOn } from './recovery.js'
+import { anchorName, readOn } from './recovery.js'
 import { payloadOf } from './reset.js'
 import type { ShardState } from './state.js'
 
@@ -127,16 +129,25 @@ export async function putPin(
   const { blobs } = ctx.storage
   try {
     noteTime(ctx, log, (await blobs.put(blob, encodePin(pin))).time)
-    const isKept = from
+    const isThere = from
       ? (await readPin(blobs, from.blob)) !== undefined
-      : (await readOn(ctx, log, now, 1)).carried.keeps <= version
-    if (isKept) return { ...pin, blob }
+      : await isKept(ctx, log, now, version)
+    if (isThere) return { ...pin, blob }
     await blobs.delete([blob])
     throw expired(ctx.store, version)
   } finally {
     // What was uploaded for it is reached through it by now, or by nothing.
     ctx.uploads.drop(manifest.runs.flat())
   }
+}
+
+/** Whether no collection that came before this moment has let go of a version. */
+async function isKept(ctx: ShardContext, log: LogContext, now: ShardState, version: number): Promise<boolean> {
+  const { head, carried } = await readOn(ctx, log, now, 1)
+  if (carried.keeps > version) return false
+  // After a long stall the entries that say so may themselves be gone: a head that is trimmed is none (section 3).
+  const { value } = await readAnchor(log.anchor, anchorName(ctx))
+  return value === undefined || (equalBytes(value.logId, log.logId) && value.trim < head)
 }
 
 /** The newest tag of a name that is not over. */
