@@ -1,6 +1,6 @@
 /** Versions, tags, dates and spans of time as a person writes them. */
 import { InvalidArgumentError, type Command } from 'commander'
-import type { When } from '../store/past.js'
+import type { When } from '../store/find.js'
 
 export interface AtOption {
   readonly at?: When

@@ -77,6 +77,23 @@ export function logIdOfGone(name: string): Uint8Array | undefined {
   return hex === undefined ? undefined : fromHex(hex)
 }
 
+const COMING = /^[a-z0-9._-]{1,64}\/\d{1,6}\/push\/([0-9a-f]{32})$/
+
+export function comingPrefix(store: string): string {
+  return `${shardPath(store)}/push/`
+}
+
+/** An empty blob: segments of this log are uploaded by a push that has yet to create the store, or was interrupted. */
+export function comingPath(store: string, logId: Uint8Array): string {
+  return comingPrefix(store) + toHex(logId)
+}
+
+/** The id of the log that `name` says is yet to come; `undefined` for any other name. */
+export function logIdOfComing(name: string): Uint8Array | undefined {
+  const [, hex] = COMING.exec(name) ?? []
+  return hex === undefined ? undefined : fromHex(hex)
+}
+
 /** Log paths in manifests come from storage: one that could lead elsewhere is refused. */
 export function checkLogPath(path: string): string {
   const parts = path.split('/')

@@ -93,6 +93,7 @@ export interface PinRequest {
   readonly kind: PinKind
   readonly name: string
   readonly ttlMs: number
+  readonly label?: string | undefined
   /** What it keeps, and the pin that state was taken from, if it was. */
   readonly state: ShardState
   readonly from: StoredPin | undefined
@@ -108,7 +109,7 @@ export async function putPin(
   now: ShardState,
   request: PinRequest,
 ): Promise<StoredPin> {
-  const { kind, name, ttlMs, state, from } = request
+  const { kind, name, ttlMs, label, state, from } = request
   const { manifest, layer } = await payloadOf(ctx, log, state, new AbortController().signal)
   const { version, versionTime, offsets } = state.carried
   const made = currentTime(ctx, log)
@@ -120,7 +121,7 @@ export async function putPin(
     version,
     versionTime,
     hash: state.headHash!,
-    label: undefined,
+    label,
     offsets,
     manifest: encodeManifest({ ...manifest, covers: version - 1 }, log.path),
     delta: layer && encodeDelta(layerToDelta(layer)),

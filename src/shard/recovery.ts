@@ -5,8 +5,16 @@
 import { TidemarkError, corrupt } from '../errors.js'
 import { raiseAnchor, readAnchor, type AnchorReading, type AnchorValue } from '../log/anchor.js'
 import { decodeEntry, emptyCarried, ID_BYTES } from '../log/entry.js'
-import { anchorPath, gonePrefix, logIdOfPath, logPath, shardPath } from '../manifest/names.js'
-import type { Anchor } from '../storage/contract.js'
+import {
+  anchorPath,
+  comingPrefix,
+  gonePrefix,
+  logIdOfComing,
+  logIdOfPath,
+  logPath,
+  shardPath,
+} from '../manifest/names.js'
+import type { Anchor, BlobInfo } from '../storage/contract.js'
 import { isProbe } from '../storage/probe.js'
 import { moment, noteTime, type LogContext, type ReadContext, type ShardContext } from './context.js'
 import { applyEntry, parseEntry, type ShardState } from './state.js'
@@ -71,10 +79,26 @@ export async function locate(ctx: ShardContext, anchor: Anchor, mayWrite: boolea
   }
 }
 
+/** Ids of the logs that pushes were, or are, about to create. */
+export async function listComing({ storage, store }: ShardContext): Promise<Uint8Array[]> {
+  const { items } = await storage.blobs.list(comingPrefix(store))
+  return items.flatMap(({ name }) => logIdOfComing(name) ?? [])
+}
+
 /** Segments without a log are what is left of a store: making a new one there would bury it. */
 async function assertNothingLeft(ctx: ShardContext): Promise<void> {
-  const { items } = await ctx.storage.blobs.list(`${shardPath(ctx.store)}/`)
-  const left = items.find(({ name }) => !isProbe(name))
+  const { blobs } = ctx.storage
+  // What an interrupted push uploaded before it could create the store is no store, either.
+  const coming = (await listComing(ctx)).map((logId) => `${logPath(ctx.store, logId)}/`)
+  const isKnown = (name: string): boolean =>
+    isProbe(name) || logIdOfComing(name) !== undefined || coming.some((prefix) => name.startsWith(prefix))
+  let left: BlobInfo | undefined
+  for (let after: string | undefined; left === undefined;) {
+    const { items, more } = await blobs.list(`${shardPath(ctx.store)}/`, { after })
+    left = items.find(({ name }) => !isKnown(name))
+    if (!more) break
+    after = items.at(-1)?.name
+  }
   if (left === undefined) return
   if (left.name.startsWith(gonePrefix(ctx.store))) {
     throw corrupt(`Store "${ctx.store}" was being destroyed; call destroyStore() again to finish that.`)

@@ -1,19 +1,15 @@
 /** The past of a store: opening old versions, putting them back, and keeping them by name. */
-import { checkFields, invalid, show, TidemarkError } from '../errors.js'
+import { checkFields, invalid } from '../errors.js'
 import { NO_OFFSETS, parseOffsets, type OffsetMap, type Offsets } from '../log/offsets.js'
-import type { Carried } from '../log/entry.js'
-import { checkStoreName } from '../manifest/names.js'
 import { expired } from '../shard/past.js'
-import { isOver, stateOfPin, tagNamed, unknownTag, type StoredPin } from '../shard/pins.js'
+import { isOver, tagNamed, unknownTag, type StoredPin } from '../shard/pins.js'
 import { splice, spliceOffsets } from '../shard/reset.js'
 import type { ShardState } from '../shard/state.js'
 import { parseCommit, type CommitParts } from './commit.js'
 import type { Engine, Hold } from './engine.js'
+import { checkTagName, findVersion, type Found, type When } from './find.js'
 import { required } from './options.js'
 import { checkTtl } from './table-spec.js'
-
-/** A version by its number, by a tag, or as it was at a moment. */
-export type When = number | string | Date
 
 export interface RestoreOptions {
   /** Only these go back. Default: all. */
@@ -43,12 +39,6 @@ export interface TagInfo {
   readonly expires?: number
 }
 
-/** A state of the past, and the pin that it was taken from where the log no longer has it. */
-export interface Found {
-  readonly state: ShardState
-  readonly from: StoredPin | undefined
-}
-
 const RESTORE = new Set(['partitions', 'offsets', 'label', 'meta'])
 const TAG = new Set(['at', 'ttlMs'])
 const FORK = new Set(['at'])
@@ -67,62 +57,11 @@ export class Past {
   /** The state of a version that is kept. */
   async find(when: When): Promise<Found> {
     this.#engine.assertOpen()
-    const { shard } = this.#engine
-    if (typeof when === 'string') return this.#findTag(when)
-    const { keeps, version: newest } = shard.state.carried
-    if (when instanceof Date) return { state: await shard.stateAt(await this.#versionAt(when)), from: undefined }
-    required('at', when, 0)
-    if (newest === 0 || when === 0 || when > shard.state.head) {
-      throw new TidemarkError(
-        'NOT_FOUND',
-        `Store "${this.#store}" has no version ${when}; its newest one is ${newest}.`,
-      )
-    }
-    if (when < keeps) {
-      const pins = await shard.pins()
-      // Of several tags one that is over must not hide the others.
-      const now = this.#engine.now()
-      const pin = pins.find((tag) => tag.kind === 'tag' && tag.version === when && !isOver(tag, now))
-      if (pin === undefined) throw expired(this.#store, when)
-      return { state: await shard.repairs.soundest(stateOfPin(pin, shard.log.path)), from: pin }
-    }
-    const { version } = await this.#carriedAt(Math.min(when, newest))
-    if (version === 0) {
-      throw new TidemarkError('NOT_FOUND', `Version ${when} of store "${this.#store}" is before its first commit.`)
-    }
-    return { state: await shard.stateAt(version), from: undefined }
-  }
-
-  async #findTag(name: string): Promise<Found> {
-    checkTagName(name)
-    const { shard } = this.#engine
-    const pin = tagNamed(await shard.pins(), name, this.#engine.now())
-    if (pin === undefined) throw unknownTag(this.#store, name)
-    return { state: await shard.repairs.soundest(stateOfPin(pin, shard.log.path)), from: pin }
-  }
-
-  /** What entry `n`, or the last one before it that knows, carries. */
-  async #carriedAt(n: number): Promise<Carried> {
-    const { carried } = (await this.#engine.shard.readEntry(n)).entry
-    return carried ?? this.#carriedAt(n - 1)
-  }
-
-  /** The newest version that was made up to then, by bisection: times never go back from entry to entry. */
-  async #versionAt(when: Date): Promise<number> {
-    const time = when.getTime()
-    if (Number.isNaN(time)) throw invalid('at: the date is invalid.')
-    const { keeps, trim, version: newest } = this.#engine.state.carried
-    const isLater = async (n: number): Promise<boolean> => (await this.#carriedAt(n)).versionTime > time
-    let [low, high] = [Math.max(keeps, trim + 1), newest]
-    if (keeps > 0 && (await isLater(keeps))) throw expired(this.#store, when.toISOString())
-    while (low < high) {
-      const middle = Math.ceil((low + high) / 2)
-      if (await isLater(middle)) high = middle - 1
-      else low = middle
-    }
-    const { version, versionTime } = newest === 0 ? this.#engine.state.carried : await this.#carriedAt(low)
-    if (version > 0 && versionTime <= time) return version
-    throw new TidemarkError('NOT_FOUND', `Store "${this.#store}" had no version yet at ${when.toISOString()}.`)
+    const engine = this.#engine
+    const { shard } = engine
+    const found = await findVersion({ store: this.#store, shard, now: () => engine.now() }, when)
+    // What comes from the log is sound already.
+    return found.from ? { ...found, state: await shard.repairs.soundest(found.state) } : found
   }
 
   async restore(when: When, options: RestoreOptions): Promise<{ version: number; undo: number }> {
@@ -222,14 +161,8 @@ export class Past {
   }
 }
 
-function infoOf({ name, version, versionTime, made, expires }: StoredPin): TagInfo {
+export function infoOf({ name, version, versionTime, made, expires }: StoredPin): TagInfo {
   return { name, version, time: versionTime, tagged: made, ...(expires > 0 && { expires }) }
-}
-
-/** Like a store's name, with a letter in it: no tag reads as a version or a date. */
-function checkTagName(name: unknown): asserts name is string {
-  checkStoreName(name)
-  if (!/[a-z]/.test(name)) throw invalid(`${show(name)} has no letter; names of tags and forks have at least one.`)
 }
 
 function checkPartitions(given: readonly number[] | undefined, count: number): ReadonlySet<number> {

@@ -1,6 +1,6 @@
 import type { Key } from '../../bytes/keys.js'
 import { storedBytes } from '../../store/table-spec.js'
-import type { When } from '../../store/past.js'
+import type { When } from '../../store/find.js'
 import { engineOf } from '../../store/store.js'
 import { diff as differences, type DiffChange } from '../../tools/diff.js'
 import { storeCommand, wholeNumber, withStore, type AddCommand, type StoreOptions } from '../context.js'

@@ -1,6 +1,6 @@
 import { invalid } from '../../errors.js'
 import type { Offsets } from '../../log/offsets.js'
-import type { When } from '../../store/past.js'
+import type { When } from '../../store/find.js'
 import { engineOf, type Store } from '../../store/store.js'
 import { storedBytes } from '../../store/table-spec.js'
 import { differences } from '../../tools/diff.js'

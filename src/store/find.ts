@@ -1,0 +1,87 @@
+/** Finding a kept version by its number, by a tag, or as it was at a moment. */
+import { invalid, show, TidemarkError } from '../errors.js'
+import type { Carried } from '../log/entry.js'
+import { checkStoreName } from '../manifest/names.js'
+import { expired } from '../shard/past.js'
+import { isOver, stateOfPin, tagNamed, unknownTag, type StoredPin } from '../shard/pins.js'
+import type { Shard } from '../shard/shard.js'
+import type { ShardState } from '../shard/state.js'
+import { required } from './options.js'
+
+/** A version by its number, by a tag, or as it was at a moment. */
+export type When = number | string | Date
+
+/** A state of the past, and the pin that it was taken from where the log no longer has it. */
+export interface Found {
+  readonly state: ShardState
+  readonly from: StoredPin | undefined
+}
+
+/** Where to look. */
+export interface FindIn {
+  readonly store: string
+  readonly shard: Pick<Shard, 'state' | 'log' | 'pins' | 'readEntry' | 'stateAt'>
+  readonly now: () => number
+}
+
+/** The state of a version that is kept. */
+export async function findVersion(where: FindIn, when: When): Promise<Found> {
+  const { store, shard } = where
+  if (typeof when === 'string') return findTag(where, when)
+  const { keeps, version: newest } = shard.state.carried
+  if (when instanceof Date) return { state: await shard.stateAt(await versionAt(where, when)), from: undefined }
+  required('at', when, 0)
+  if (newest === 0 || when === 0 || when > shard.state.head) {
+    throw new TidemarkError('NOT_FOUND', `Store "${store}" has no version ${when}; its newest one is ${newest}.`)
+  }
+  if (when < keeps) {
+    // Of several tags one that is over must not hide the others.
+    const now = where.now()
+    const pin = (await shard.pins()).find((tag) => tag.kind === 'tag' && tag.version === when && !isOver(tag, now))
+    if (pin === undefined) throw expired(store, when)
+    return { state: stateOfPin(pin, shard.log.path), from: pin }
+  }
+  const { version } = await carriedAt(where, Math.min(when, newest))
+  if (version === 0) {
+    throw new TidemarkError('NOT_FOUND', `Version ${when} of store "${store}" is before its first commit.`)
+  }
+  return { state: await shard.stateAt(version), from: undefined }
+}
+
+async function findTag({ store, shard, now }: FindIn, name: string): Promise<Found> {
+  checkTagName(name)
+  const pin = tagNamed(await shard.pins(), name, now())
+  if (pin === undefined) throw unknownTag(store, name)
+  return { state: stateOfPin(pin, shard.log.path), from: pin }
+}
+
+/** What entry `n`, or the last one before it that knows, carries. */
+async function carriedAt(where: FindIn, n: number): Promise<Carried> {
+  const { carried } = (await where.shard.readEntry(n)).entry
+  return carried ?? carriedAt(where, n - 1)
+}
+
+/** The newest version that was made up to then, by bisection: times never go back from entry to entry. */
+async function versionAt(where: FindIn, when: Date): Promise<number> {
+  const { store, shard } = where
+  const time = when.getTime()
+  if (Number.isNaN(time)) throw invalid('at: the date is invalid.')
+  const { keeps, trim, version: newest } = shard.state.carried
+  const isLater = async (n: number): Promise<boolean> => (await carriedAt(where, n)).versionTime > time
+  let [low, high] = [Math.max(keeps, trim + 1), newest]
+  if (keeps > 0 && (await isLater(keeps))) throw expired(store, when.toISOString())
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2)
+    if (await isLater(middle)) high = middle - 1
+    else low = middle
+  }
+  const { version, versionTime } = newest === 0 ? shard.state.carried : await carriedAt(where, low)
+  if (version > 0 && versionTime <= time) return version
+  throw new TidemarkError('NOT_FOUND', `Store "${store}" had no version yet at ${when.toISOString()}.`)
+}
+
+/** Like a store's name, with a letter in it: no tag reads as a version or a date. */
+export function checkTagName(name: unknown): asserts name is string {
+  checkStoreName(name)
+  if (!/[a-z]/.test(name)) throw invalid(`${show(name)} has no letter; names of tags and forks have at least one.`)
+}
