@@ -1,0 +1,89 @@
+/** How the version that is pushed and the target are related, by their sync points (PROTOCOL.md, section 6). */
+import { equalBytes } from '../bytes/compare.js'
+import { isTidemarkError } from '../errors.js'
+import type { SyncPoint } from '../log/entry.js'
+import type { Run, SegmentRef } from '../manifest/manifest.js'
+import type { Shard } from '../shard/shard.js'
+import type { ShardState, TailEntry } from '../shard/state.js'
+import type { Source } from './source.js'
+
+/**
+ * - `same`: the target's newest version is this very one.
+ * - `forward`: the target has nothing that the source has not, or has not had.
+ * - `diverged`: it has versions of its own.
+ */
+export type Relation = 'same' | 'forward' | 'diverged'
+
+export async function relate(source: Source, target: Shard): Promise<Relation> {
+  const { version } = target.state.carried
+  if (version === 0) return 'forward'
+  const pushed = syncWith(source, target.state)
+  if (pushed?.version === source.version && equalBytes(pushed.hash, source.state.headHash!)) return 'same'
+  // Of the newest entry that knows, up to the version: a tag's state carries none.
+  const live = source.shard.state.carried.sync
+  const pulled = live && live.at <= source.version ? live : source.state.carried.sync
+  const descends =
+    pulled !== undefined &&
+    equalBytes(pulled.logId, target.log.logId) &&
+    pulled.version === version &&
+    (await holds(target, pulled))
+  if (descends) return pulled.at === source.version ? 'same' : 'forward'
+  return pushed && (await holds(source.shard, pushed)) ? 'forward' : 'diverged'
+}
+
+/** The version of the source that the target's newest one is; `undefined` when it is none. */
+function syncWith(source: Source, target: ShardState): SyncPoint | undefined {
+  const { sync, version } = target.carried
+  return sync?.at === version && equalBytes(sync.logId, source.shard.log.logId) ? sync : undefined
+}
+
+/** Whether the store has, or has had and trimmed, just this version. */
+async function holds(shard: Shard, { version, hash }: SyncPoint): Promise<boolean> {
+  if (version > shard.state.head) return false
+  try {
+    return equalBytes((await shard.readEntry(version)).hash, hash)
+  } catch (error) {
+    if (isTidemarkError(error) && error.code === 'VERSION_EXPIRED') return true
+    throw error
+  }
+}
+
+/** What a state is made of: runs, and a tail over them. */
+export interface Parts {
+  readonly runs: readonly Run[]
+  readonly tail: readonly TailEntry[]
+}
+
+/**
+ * What is to be at the target. When it has an earlier version of this log that stands on the same manifest, what it has
+ * of the tail is not sent again: a push moves about what is new.
+ */
+export async function partsFor(source: Source, target: ShardState | undefined): Promise<Parts> {
+  const { state } = source
+  const all = { runs: state.manifest.runs, tail: state.tail }
+  const last = target && syncWith(source, target)
+  if (target === undefined || last === undefined || source.found.from || last.version >= source.version) return all
+  // A reset since then has moved what the tail begins at.
+  if (last.version <= state.carried.covers || last.version <= source.shard.state.carried.trim) return all
+  let before: ShardState
+  try {
+    before = await source.shard.stateAt(last.version)
+  } catch (error) {
+    if (isTidemarkError(error) && error.code === 'VERSION_EXPIRED') return all
+    throw error
+  }
+  const { manifest, tail } = target
+  const beneath = before.manifest.runs
+  const isSame = beneath.every((run, i) => sameContent(run, manifest.runs[i]))
+  if (before.carried.covers !== state.carried.covers || !isSame) return all
+  const since = state.tail.filter(({ n }) => n > last.version)
+  return { runs: [...state.manifest.runs, ...manifest.runs.slice(beneath.length)], tail: [...tail, ...since] }
+}
+
+function sameContent(a: Run, b: Run | undefined): boolean {
+  return b?.length === a.length && a.every((segment, i) => isSameContent(segment, b[i]!))
+}
+
+function isSameContent(a: SegmentRef, b: SegmentRef): boolean {
+  return equalBytes(a.hash, b.hash) && a.clip?.[0] === b.clip?.[0] && a.clip?.[1] === b.clip?.[1]
+}

@@ -1,0 +1,98 @@
+/** Backups: versions at a target that `push` has tagged, so that the store's retention keeps them. */
+import type { Clock } from '../clock.js'
+import { invalid } from '../errors.js'
+import type { LogContext, ShardContext } from '../shard/context.js'
+import { isOver, listPins, putPin, tagNamed, type StoredPin } from '../shard/pins.js'
+import type { ShardState } from '../shard/state.js'
+import { checkTagName } from '../store/find.js'
+import { required } from '../store/options.js'
+import { checkPlace, type StorePlace } from '../tools/place.js'
+import { contextOf, nowIn, openToRead } from './options.js'
+
+export interface BackupInfo {
+  /** Of the tag. */
+  readonly name: string
+  readonly version: number
+  /** When the version was made at the target, and when it was tagged; milliseconds since the epoch. */
+  readonly time: number
+  readonly tagged: number
+}
+
+/** The label of tags that push has made, in their pins: `keep` removes no others. */
+const MADE_BY = 'push'
+
+/** All tagged versions of a store, oldest first; `pull(local, remote, { at: name })` brings one back. */
+export async function backups(place: StorePlace): Promise<BackupInfo[]> {
+  checkPlace('backups', place)
+  return reading(place, (ctx, log, now) => listBackups(ctx, log, now))
+}
+
+/**
+ * Removes the tags of all backups but the newest `count` that push has made, and returns the names removed. Tags that were
+ * made otherwise stay and do not count. The space of what was kept only by them is free after `maintain()` at the target.
+ */
+export async function keep(place: StorePlace, count: number): Promise<string[]> {
+  checkPlace('keep', place)
+  required('keep', count, 0)
+  return reading(place, (ctx, log, now) => keepNewest(ctx, log, count, now))
+}
+
+async function reading<T>(
+  place: StorePlace,
+  run: (ctx: ShardContext, log: LogContext, now: number) => Promise<T>,
+  clock?: Clock,
+): Promise<T> {
+  const ctx = contextOf(place, clock)
+  const shard = await openToRead(ctx, undefined)
+  try {
+    return await run(ctx, shard.log, nowIn(ctx, shard))
+  } finally {
+    await shard.close()
+  }
+}
+
+async function tagsOf(ctx: ShardContext, { path }: LogContext, now: number): Promise<StoredPin[]> {
+  const pins = (await listPins(ctx.storage, path)).filter((pin) => pin.kind === 'tag' && !isOver(pin, now))
+  // Made in one moment, the newer version is the newer backup.
+  return pins.sort((a, b) => a.made - b.made || a.version - b.version)
+}
+
+async function listBackups(ctx: ShardContext, log: LogContext, now: number): Promise<BackupInfo[]> {
+  const pins = await tagsOf(ctx, log, now)
+  const newest = new Map(pins.map((pin) => [pin.name, pin]))
+  return pins
+    .filter((pin) => newest.get(pin.name) === pin)
+    .map(({ name, version, versionTime: time, made: tagged }) => ({ name, version, time, tagged }))
+}
+
+export async function keepNewest(ctx: ShardContext, log: LogContext, count: number, now: number): Promise<string[]> {
+  const pins = (await tagsOf(ctx, log, now)).filter(({ label }) => label === MADE_BY)
+  const over = pins.slice(0, Math.max(0, pins.length - count))
+  if (over.length > 0) await ctx.storage.blobs.delete(over.map(({ blob }) => blob))
+  return over.map(({ name }) => name)
+}
+
+/**
+ * Whether the tag is yet to be made. `INVALID_ARGUMENT` when there is one of that name, unless push has made it for the very
+ * version that is there and is to be tagged now: a push that was interrupted at its end is then called again.
+ */
+export async function isTagFree(
+  ctx: ShardContext,
+  log: LogContext,
+  tag: string,
+  now: number,
+  version: number | undefined,
+): Promise<boolean> {
+  const pin = tagNamed(await tagsOf(ctx, log, now), tag, now)
+  if (pin === undefined) return true
+  if (pin.label === MADE_BY && pin.version === version) return false
+  throw invalid(`Store "${ctx.store}" has a tag "${tag}" already; choose another name, or untag() it first.`)
+}
+
+export function checkTag(tag: unknown): asserts tag is string | undefined {
+  if (tag !== undefined) checkTagName(tag)
+}
+
+export async function tagBackup(ctx: ShardContext, log: LogContext, state: ShardState, name: string): Promise<void> {
+  await putPin(ctx, log, state, { kind: 'tag', name, ttlMs: 0, label: MADE_BY, state, from: undefined })
+}

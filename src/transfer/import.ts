@@ -1,0 +1,192 @@
+/** Makes the version that an archive holds the newest one of a store. */
+import { TidemarkError, corrupt, throwIfAborted } from '../errors.js'
+import { decodeDelta } from '../log/delta.js'
+import { decodePin, type Pin } from '../log/pin.js'
+import { decodeManifest, type Manifest, type SegmentRef } from '../manifest/manifest.js'
+import { logIdOfPath, storeOfLog } from '../manifest/names.js'
+import { checkWhole } from '../segment/whole.js'
+import { layerOfDelta } from '../shard/layer.js'
+import { flag } from '../store/options.js'
+import { checkPlace, type StorePlace } from '../tools/place.js'
+import {
+  MANIFEST,
+  MAX_MANIFEST,
+  MAX_METADATA,
+  MAX_SEGMENT,
+  METADATA,
+  checkFiles,
+  decodeMetadata,
+  fileOf,
+  infoOfFile,
+  type FileInfo,
+  type Metadata,
+} from './archive.js'
+import { abortable, checkTransfer, type TransferOptions } from './options.js'
+import { Receiver } from './receiver.js'
+import { ZipReader, type ByteSource } from './unzip.js'
+
+export interface ImportOptions extends TransferOptions {
+  /** Also into a store that has versions; they stay in its history. */
+  readonly force?: boolean | undefined
+}
+
+export interface ImportResult {
+  /** In the store. */
+  readonly version: number
+  /** In the store that it was exported from. */
+  readonly from: number
+  readonly copied: number
+  readonly reused: number
+  /** All bytes that were written. */
+  readonly bytes: number
+}
+
+/**
+ * Makes the version of an archive of `exportZip` the newest version of a store, and creates that if it does not exist. The
+ * archive is read as it comes, one segment in memory at a time, and nothing of it is visible before all of it was checked.
+ * A store that has versions is `CONFLICT` without `force`; whoever has it open for writing is fenced. Damage, a cut end and
+ * whatever no export contains is `CORRUPT`, an unknown format `UNSUPPORTED_FORMAT`.
+ */
+export async function importZip(
+  source: ByteSource,
+  place: StorePlace,
+  options: ImportOptions = {},
+): Promise<ImportResult> {
+  checkPlace('importZip', place)
+  checkTransfer('importZip', options, ['force'])
+  flag('force', options.force)
+  const zip = new ZipReader(source)
+  try {
+    return await abortable(options.signal, async () => {
+      throwIfAborted(options.signal)
+      const receiver = await Receiver.open(place, options)
+      try {
+        if (receiver.version > 0 && !options.force) throw hasVersions(receiver)
+        return await new Importer(zip, receiver, options).run()
+      } finally {
+        await receiver.close()
+      }
+    })
+  } finally {
+    await zip.close()
+  }
+}
+
+function hasVersions({ ctx, version }: Receiver): TidemarkError {
+  return new TidemarkError(
+    'CONFLICT',
+    `Store "${ctx.store}" has versions up to ${version}; nothing was imported. Use force: true to put the archive's over them as a new one.`,
+    { retryable: false },
+  )
+}
+
+/** What the manifest of the archive says. */
+interface Plan {
+  readonly pin: Pin
+  /** Under a log path that stands for the one of the metadata, which comes last. */
+  readonly manifest: Manifest
+  readonly segments: ReadonlyMap<string, SegmentRef>
+  readonly bytes: number
+}
+
+/** Ids and logs of the archive's segments count for nothing: each gets new ones. */
+const ANY_LOG = `import/0/${'0'.repeat(32)}`
+
+class Importer {
+  readonly #zip: ZipReader
+  readonly #receiver: Receiver
+  readonly #options: ImportOptions
+  readonly #files: FileInfo[] = []
+  #plan: Plan | undefined
+  #metadata: Metadata | undefined
+  #done = 0
+  #bytes = 0
+  #copied = 0
+
+  constructor(zip: ZipReader, receiver: Receiver, options: ImportOptions) {
+    this.#zip = zip
+    this.#receiver = receiver
+    this.#options = options
+  }
+
+  async run(): Promise<ImportResult> {
+    for (let entry = await this.#zip.next(); entry; entry = await this.#zip.next()) {
+      throwIfAborted(this.#options.signal)
+      const { name } = entry
+      if (name === METADATA) this.#metadata = decodeMetadata(await this.#zip.content(entry, MAX_METADATA))
+      else if (name === MANIFEST) await this.#begin(await this.#zip.content(entry, MAX_MANIFEST))
+      else {
+        const segment = this.#segment(name)
+        const bytes = await this.#zip.content(entry, segment.length)
+        await this.#take(name, segment, bytes)
+      }
+    }
+    return this.#finish()
+  }
+
+  /** The segment of this name: any other name, such as one that leads elsewhere, is none of an export. */
+  #segment(name: string): SegmentRef {
+    if (this.#plan === undefined) throw corrupt(`The archive does not begin with ${MANIFEST}, as exports do.`)
+    const segment = this.#plan.segments.get(name)
+    if (segment === undefined) throw corrupt(`The archive holds ${JSON.stringify(name)}, which no export would.`)
+    return segment
+  }
+
+  async #begin(bytes: Uint8Array): Promise<void> {
+    const what = 'The manifest of the archive'
+    const pin = decodePin(bytes, what)
+    const manifest = decodeManifest(pin.manifest, ANY_LOG, what)
+    const refs = manifest.runs.flat()
+    const segments = new Map(refs.map((segment) => [fileOf(segment), segment]))
+    if (refs.some(({ length }) => length > MAX_SEGMENT)) throw corrupt(`${what} lists a segment of impossible size.`)
+    this.#plan = { pin, manifest, segments, bytes: [...segments.values()].reduce((sum, { length }) => sum + length, 0) }
+    this.#files.push(infoOfFile(MANIFEST, bytes))
+    this.#receiver.checkConfig(manifest.config)
+    await this.#receiver.begin(this.#options.force ?? false)
+    await this.#receiver.findUploads(this.#receiver.missing([...segments.values()]))
+    this.#tell()
+  }
+
+  async #take(name: string, segment: SegmentRef, bytes: Uint8Array): Promise<void> {
+    this.#files.push(infoOfFile(name, bytes))
+    checkWhole(bytes, { ...segment, name: `${name} of the archive` })
+    if (!this.#receiver.has(segment)) {
+      await this.#receiver.put(segment, bytes)
+      this.#copied++
+    }
+    this.#done++
+    this.#bytes += bytes.length
+    this.#tell()
+  }
+
+  #tell(): void {
+    const { segments, bytes: totalBytes } = this.#plan!
+    this.#options.onProgress?.({ done: this.#done, total: segments.size, bytes: this.#bytes, totalBytes })
+  }
+
+  async #finish(): Promise<ImportResult> {
+    const [plan, metadata, receiver] = [this.#plan, this.#metadata, this.#receiver]
+    if (plan === undefined || metadata === undefined) {
+      throw corrupt(`The archive lacks ${plan === undefined ? MANIFEST : METADATA}.`)
+    }
+    checkFiles(metadata, this.#files)
+    if (this.#done !== plan.segments.size) throw corrupt('The archive lacks segments that its manifest lists.')
+    const { pin, manifest } = plan
+    const { log, version, meta } = metadata
+    const logId = logIdOfPath(storeOfLog(log), log)
+    if (version !== pin.version || logId === undefined) throw corrupt(`${METADATA} of the archive is damaged.`)
+    const layer = pin.delta && layerOfDelta(decodeDelta(pin.delta, 'The changes in the archive'))
+    const { carried } = await receiver.commit(
+      { manifest, layer },
+      {
+        offsets: pin.offsets,
+        label: pin.label,
+        meta: meta === undefined ? undefined : JSON.stringify(meta),
+        origin: { log, version, partitions: [] },
+        sync: { logId, version, hash: pin.hash },
+      },
+    )
+    const [copied, reused] = [this.#copied, plan.segments.size - this.#copied]
+    return { version: carried.version, from: version, copied, reused, bytes: receiver.bytes }
+  }
+}

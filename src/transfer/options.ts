@@ -1,0 +1,104 @@
+/** What all transfers may be told, and what they work with. */
+import { systemClock, type Clock } from '../clock.js'
+import { aborted, checkFields, invalid, isTidemarkError } from '../errors.js'
+import { SegmentCache } from '../segment/cache.js'
+import { currentTime, Uploads, type ShardContext } from '../shard/context.js'
+import { Shard } from '../shard/shard.js'
+import { deadlines } from '../storage/deadlines.js'
+import { newCounters } from '../store/metrics.js'
+import { checkSignal, resolveOptions } from '../store/options.js'
+import type { StorePlace } from '../tools/place.js'
+
+export interface TransferProgress {
+  /** Segments that have arrived, of those that have to be copied, and their bytes. */
+  readonly done: number
+  readonly total: number
+  readonly bytes: number
+  readonly totalBytes: number
+}
+
+export interface TransferOptions {
+  readonly onProgress?: ((progress: TransferProgress) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly clock?: Clock | undefined
+}
+
+const COMMON = ['onProgress', 'signal', 'clock']
+
+export function checkTransfer(what: string, options: TransferOptions, more: readonly string[]): void {
+  checkFields(what, options, new Set([...more, ...COMMON]))
+  checkSignal(options.signal)
+  if (options.onProgress !== undefined && typeof options.onProgress !== 'function') {
+    throw invalid('onProgress: a function is expected.')
+  }
+}
+
+/** A context for a store that is not opened for a program: nothing is kept in memory, nothing is told. */
+export function contextOf(place: StorePlace, clock: Clock = systemClock): ShardContext {
+  const options = resolveOptions({ ...place, clock })
+  const storage = deadlines(options.storage, { timeoutMs: options.timeoutMs, clock })
+  return {
+    store: options.name,
+    storage,
+    probed: options.storage,
+    clock,
+    cache: new SegmentCache(storage.blobs, 0),
+    uploads: new Uploads(undefined),
+    held: new Set(),
+    retain: options.retain,
+    segments: options,
+    checkpoint: options.checkpoint,
+    durability: options.durability,
+    timeoutMs: options.timeoutMs,
+    graceMs: options.graceMs,
+    counters: newCounters(),
+    warn: () => undefined,
+    moved: () => undefined,
+    emit: () => undefined,
+  }
+}
+
+/** Opens a store as a follower does: nothing is written, and nobody is fenced. */
+export function openToRead(ctx: ShardContext, signal: AbortSignal | undefined): Promise<Shard> {
+  return Shard.open(ctx, {
+    mode: 'follower',
+    signal,
+    create: false,
+    config: () => ({ partitions: 1, job: undefined, created: 0 }),
+    check: () => undefined,
+    giveBack: () => undefined,
+  })
+}
+
+/** Now, as the store sees it. */
+export function nowIn(ctx: ShardContext, { state, log }: Pick<Shard, 'state' | 'log'>): number {
+  return Math.max(state.carried.time, currentTime(ctx, log))
+}
+
+/** What fails after the caller's signal aborted fails for that reason; only doubt about a write says more. */
+export async function abortable<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (error) {
+    if (!signal?.aborted || (isTidemarkError(error) && error.code === 'UNKNOWN_OUTCOME')) throw error
+    throw aborted(signal)
+  }
+}
+
+/** Runs for each item, some at a time; after a failure no more are begun, and it is thrown when all have ended. */
+export async function eachOf<T>(items: readonly T[], limit: number, run: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values()
+  let failed: { readonly error: unknown } | undefined
+  const worker = async (): Promise<void> => {
+    for (const item of queue) {
+      try {
+        await run(item)
+      } catch (error) {
+        failed ??= { error }
+      }
+      if (failed) return
+    }
+  }
+  await Promise.all(Array.from({ length: limit }, worker))
+  if (failed) throw failed.error
+}

@@ -1,0 +1,138 @@
+/** Copies a version from store to store, wherever they are: only what the other one lacks, and all of it checked. */
+import { equalBytes } from '../bytes/compare.js'
+import { TidemarkError, invalid, throwIfAborted } from '../errors.js'
+import type { When } from '../store/find.js'
+import { flag, required } from '../store/options.js'
+import { checkPlace, type StorePlace } from '../tools/place.js'
+import { partsFor, relate, type Relation } from './ancestry.js'
+import { checkTag, isTagFree, keepNewest, tagBackup } from './backups.js'
+import { abortable, checkTransfer, nowIn, type TransferOptions } from './options.js'
+import { Receiver } from './receiver.js'
+import { Source } from './source.js'
+
+export interface PullOptions extends TransferOptions {
+  /** The version, tag or moment to copy. Default: the newest version. */
+  readonly at?: When | undefined
+  /** Also puts it over versions that the source does not know; they stay in the target's history. */
+  readonly force?: boolean | undefined
+}
+
+export interface PushOptions extends PullOptions {
+  /** Tags the version at the target, as a backup. A name that is taken there is `INVALID_ARGUMENT`. */
+  readonly tag?: string | undefined
+  /** How many backups are kept: the newest of those that push has tagged. Default: all. */
+  readonly keep?: number | undefined
+}
+
+export interface PushResult {
+  /** At the target. */
+  readonly version: number
+  /** At the source. */
+  readonly from: number
+  /** Segments that were copied, and those that were there already. */
+  readonly copied: number
+  readonly reused: number
+  /** All bytes that were written at the target. */
+  readonly bytes: number
+}
+
+const PULL = ['at', 'force']
+const PUSH = [...PULL, 'tag', 'keep']
+
+/**
+ * Makes a version of `source` the newest version of `target`, and creates that store if it does not exist. The source is
+ * only read, as a follower reads it. Who has the target open for writing is fenced, as by opening it, unless it has the
+ * version already. Every segment is checked before it is written and read back afterwards; one reset entry at the end makes
+ * all of it visible at once.
+ *
+ * Fast-forward only: when the target has versions that the source does not know, `CONFLICT`; with `force` the version is
+ * put over them, as a new one. Interrupted anywhere, the target is what it was, and the next push finishes the work and
+ * takes over the segments that have arrived.
+ */
+export async function push(source: StorePlace, target: StorePlace, options: PushOptions = {}): Promise<PushResult> {
+  checkTransfer('push', options, PUSH)
+  checkTag(options.tag)
+  if (options.keep !== undefined) required('keep', options.keep, 1)
+  return transfer('push', source, target, options)
+}
+
+/**
+ * The other way: makes a version of `remote` the newest one of `local`, with the same rules. Whoever has `local` open for
+ * writing is fenced, and sees the version after `reopen()`.
+ */
+export async function pull(local: StorePlace, remote: StorePlace, options: PullOptions = {}): Promise<PushResult> {
+  checkTransfer('pull', options, PULL)
+  return transfer('pull', remote, local, options)
+}
+
+async function transfer(what: string, from: StorePlace, to: StorePlace, options: PushOptions): Promise<PushResult> {
+  checkPlace(what, from)
+  checkPlace(what, to)
+  flag('force', options.force)
+  return abortable(options.signal, async () => {
+    throwIfAborted(options.signal)
+    const source = await Source.open(from, options.at, options)
+    try {
+      const receiver = await Receiver.open(to, options)
+      try {
+        return await run(source, receiver, options)
+      } finally {
+        await receiver.close()
+      }
+    } finally {
+      await source.close()
+    }
+  })
+}
+
+async function run(source: Source, receiver: Receiver, options: PushOptions): Promise<PushResult> {
+  const { seen, ctx } = receiver
+  const { tag } = options
+  const { config } = source.state.manifest
+  if (seen && equalBytes(seen.log.logId, source.shard.log.logId)) {
+    throw invalid(`Stores "${source.ctx.store}" and "${ctx.store}" are one and the same.`)
+  }
+  receiver.checkConfig(config)
+  const relation: Relation = seen ? await relate(source, seen) : 'forward'
+  if (relation === 'diverged' && !options.force) throw diverged(source, receiver)
+  const isSame = relation === 'same'
+  const now = (): number => nowIn(ctx, { log: receiver.log, state: receiver.state ?? seen!.state })
+  const taken = isSame ? receiver.version : undefined
+  const isTagged = tag !== undefined && seen !== undefined && !(await isTagFree(ctx, seen.log, tag, now(), taken))
+  const moved = isSame
+    ? { copied: 0, reused: 0, state: undefined }
+    : await send(source, receiver, options.force ?? false)
+  if (isSame) options.onProgress?.({ done: 0, total: 0, bytes: 0, totalBytes: 0 })
+  if (tag !== undefined && !isTagged) {
+    await tagBackup(ctx, receiver.log, moved.state ?? (await seen!.stateAt(receiver.version)), tag)
+  }
+  if (options.keep !== undefined) await keepNewest(ctx, receiver.log, options.keep, now())
+  const { copied, reused, state } = moved
+  const version = state ? state.carried.version : receiver.version
+  return { version, from: source.version, copied, reused, bytes: receiver.bytes }
+}
+
+async function send(source: Source, receiver: Receiver, force: boolean) {
+  await receiver.begin(force)
+  const { state, label, meta, version } = source
+  const content = await receiver.combine(await partsFor(source, receiver.state), state)
+  const wanted = content.manifest.runs.flat()
+  const copied = await receiver.copy(wanted, (segment) => source.read(segment))
+  const { logId, path } = source.shard.log
+  const after = await receiver.commit(content, {
+    offsets: state.carried.offsets,
+    label,
+    meta,
+    origin: { log: path, version, partitions: [] },
+    sync: { logId, version, hash: state.headHash! },
+  })
+  return { copied, reused: new Set(wanted.map(({ name }) => name)).size - copied, state: after }
+}
+
+function diverged(source: Source, receiver: Receiver): TidemarkError {
+  return new TidemarkError(
+    'CONFLICT',
+    `Store "${receiver.ctx.store}" has versions of its own up to ${receiver.version}, which store "${source.ctx.store}" does not know; nothing was put there. Use force: true to put version ${source.version} over them as a new one.`,
+    { retryable: false },
+  )
+}

@@ -1,0 +1,366 @@
+/**
+ * The target of a transfer. Segments come first, under new ids; one reset entry then names them, and only that makes the
+ * version visible. What an interrupted transfer leaves are blobs that nobody names: the next one takes those over whose bytes
+ * are right, and collection removes the others.
+ */
+import { equalBytes } from '../bytes/compare.js'
+import { toHex } from '../bytes/hash.js'
+import { TidemarkError, invalid, isTidemarkError, throwIfAborted } from '../errors.js'
+import { ID_BYTES, type Origin, type SyncPoint } from '../log/entry.js'
+import { resolveAppend } from '../log/append.js'
+import type { OffsetMap } from '../log/offsets.js'
+import type { Manifest, Run, SegmentRef, StoreConfig } from '../manifest/manifest.js'
+import { comingPath, idOfBlob, logPath, segmentName, segmentsPrefix, shardPath } from '../manifest/names.js'
+import { checkWhole } from '../segment/whole.js'
+import { buildEntry, type EntryChange } from '../shard/build.js'
+import { currentTime, noteTime, type LogContext, type ShardContext } from '../shard/context.js'
+import { Layer } from '../shard/layer.js'
+import { createLog, openShard, recoveryStart, refreshAnchor } from '../shard/open.js'
+import { readEntry } from '../shard/past.js'
+import { closeLog, listComing, openAnchor, openLog } from '../shard/recovery.js'
+import { foldTail } from '../shard/rewrite.js'
+import type { Shard } from '../shard/shard.js'
+import { applyEntry, layerCodecs, tailBytes, tailCodecs, type ShardState } from '../shard/state.js'
+import { metered, type Metered } from '../storage/metered.js'
+import { probe } from '../storage/probe.js'
+import type { StorePlace } from '../tools/place.js'
+import type { Parts } from './ancestry.js'
+import { contextOf, eachOf, openToRead, type TransferOptions } from './options.js'
+
+/** What is put in place of the target's state, but for its manifest. */
+export interface Incoming {
+  readonly offsets: OffsetMap
+  readonly label: string | undefined
+  readonly meta: string | undefined
+  readonly origin: Origin
+  readonly sync: Omit<SyncPoint, 'at'>
+}
+
+export interface Content {
+  readonly manifest: Manifest
+  readonly layer: Layer | undefined
+}
+
+/** Changes of a tail up to this many bytes stay in the entry; a segment of them would be larger. */
+const SMALL_TAIL = 1024
+const AT_ONCE = 4
+
+export class Receiver {
+  readonly ctx: ShardContext
+  readonly #options: TransferOptions
+  readonly #metered: Metered
+  /** The store as it was found; `undefined` when there is none. */
+  readonly seen: Shard | undefined
+  #log: LogContext | undefined
+  #state: ShardState | undefined
+  /** By hash, what the target has and may name. */
+  readonly #known = new Map<string, SegmentRef>()
+  /** The same of uploads that nobody names, by length: to be read before they count. */
+  readonly #uploads = new Map<number, string[]>()
+
+  static async open(place: StorePlace, options: TransferOptions): Promise<Receiver> {
+    const counting = metered(place.storage)
+    const ctx = { ...contextOf({ ...place, storage: counting }, options.clock), probed: place.storage }
+    try {
+      return new Receiver(ctx, options, counting, await openToRead(ctx, options.signal))
+    } catch (error) {
+      if (!isTidemarkError(error) || error.code !== 'NOT_FOUND') throw error
+      return new Receiver(ctx, options, counting, undefined)
+    }
+  }
+
+  private constructor(ctx: ShardContext, options: TransferOptions, counting: Metered, seen: Shard | undefined) {
+    this.ctx = ctx
+    this.#options = options
+    this.#metered = counting
+    this.seen = seen
+  }
+
+  /** The newest version that was found; 0 when there is none. */
+  get version(): number {
+    return this.seen?.state.carried.version ?? 0
+  }
+
+  /** All bytes that were written so far. */
+  get bytes(): number {
+    return this.#metered.usage().bytesWritten
+  }
+
+  /** The state that this owns since `begin`; `undefined` when the store is yet to be created. */
+  get state(): ShardState | undefined {
+    return this.#state
+  }
+
+  /** Refuses what can never become a version of this store. */
+  checkConfig(config: StoreConfig): void {
+    const own = this.seen?.state.manifest.config
+    if (own === undefined) return
+    const { store } = this.ctx
+    if (own.partitions !== config.partitions) {
+      throw invalid(`Store "${store}" has ${own.partitions} partitions, what is to be put there ${config.partitions}.`)
+    }
+    if (own.job !== undefined && config.job !== undefined && own.job !== config.job) {
+      throw invalid(`Store "${store}" belongs to the job "${own.job}", what is to be put there to "${config.job}".`)
+    }
+  }
+
+  /** Takes the store over, or prepares its creation; from here on blobs are written. */
+  async begin(force: boolean): Promise<void> {
+    const { ctx, seen } = this
+    const { signal } = this.#options
+    throwIfAborted(signal)
+    if (seen === undefined) {
+      this.#log = await this.#prepare()
+      return
+    }
+    const opened = await openShard(ctx, {
+      mode: 'exclusive',
+      signal,
+      create: false,
+      config: () => seen.state.manifest.config,
+      check: (state) => {
+        const isSame = state?.carried.version === this.version && equalBytes(state.logId, seen.log.logId)
+        if (!isSame) throw this.#overtaken()
+        if (state.carried.mode !== 'exclusive' && !force) {
+          throw new TidemarkError('CONFLICT', `Store "${ctx.store}" is written in ${state.carried.mode} mode.`, {
+            retryable: false,
+          })
+        }
+      },
+      // The reset covers the tail.
+      fold: () => Promise.resolve([]),
+    })
+    this.#log = opened.log
+    this.#state = opened.state
+    const { manifest, tail } = opened.state
+    const runs = [...manifest.runs, ...tail.flatMap(({ references }) => references?.runs ?? [])]
+    for (const segment of runs.flat()) this.#known.set(toHex(segment.hash), segment)
+  }
+
+  /** The log of a store that is yet to be created: that of an interrupted transfer, so that what it has copied counts. */
+  async #prepare(): Promise<LogContext> {
+    const { ctx } = this
+    await probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed)
+    const [left] = await listComing(ctx)
+    const logId = left ?? ctx.clock.random(ID_BYTES)
+    if (left === undefined) await ctx.storage.blobs.put(comingPath(ctx.store, logId), new Uint8Array(0))
+    return openLog(ctx, openAnchor(ctx), logId)
+  }
+
+  #overtaken(): TidemarkError {
+    return new TidemarkError(
+      'CONFLICT',
+      `Store "${this.ctx.store}" was written by somebody else meanwhile; nothing was put there. Try again.`,
+    )
+  }
+
+  has({ hash }: SegmentRef): boolean {
+    return this.#known.has(toHex(hash))
+  }
+
+  /** Looks for uploads of interrupted transfers that could be among `missing`, and takes over those that are. */
+  async findUploads(missing: readonly SegmentRef[]): Promise<void> {
+    if (missing.length === 0) return
+    await this.#listUploads()
+    await eachOf(missing, AT_ONCE, async (segment) => {
+      for (const name of this.#uploads.get(segment.length) ?? []) {
+        const { bytes } = await this.ctx.storage.blobs.get(name, { signal: this.#options.signal })
+        if (!isWhole(bytes, { ...segment, name })) continue
+        const id = idOfBlob(segmentsPrefix(this.#log!.path), name)!
+        this.#known.set(toHex(segment.hash), { ...segment, id, log: this.#log!.path, name })
+        return
+      }
+    })
+  }
+
+  /** Segments that are there, but for those that a collection has condemned: they may be deleted at any time. */
+  async #listUploads(): Promise<void> {
+    const { path } = this.#log!
+    const at = this.#state?.carried.collectedAt ?? 0
+    const collection = at > 0 ? (await readEntry(this.ctx, this.#log!, at)).collection : undefined
+    const condemned = new Set(collection?.flatMap(({ ids }) => ids.map((id) => segmentName(path, id))))
+    const prefix = segmentsPrefix(path)
+    for (let after: string | undefined; ;) {
+      const { items, more } = await this.ctx.storage.blobs.list(prefix, { after, signal: this.#options.signal })
+      for (const { name, size } of items) {
+        if (!idOfBlob(prefix, name) || condemned.has(name)) continue
+        this.#uploads.set(size, [...(this.#uploads.get(size) ?? []), name])
+      }
+      if (!more) return
+      after = items.at(-1)?.name
+    }
+  }
+
+  /** Stores a segment under a new id, and reads it back. The bytes were checked against `segment`. */
+  async put(segment: SegmentRef, bytes: Uint8Array): Promise<void> {
+    const { signal } = this.#options
+    const { path: log } = this.#log!
+    const id = this.ctx.clock.random(ID_BYTES)
+    const copy = { ...segment, id, log, name: segmentName(log, id) }
+    throwIfAborted(signal)
+    const { blobs } = this.ctx.storage
+    noteTime(this.ctx, this.#log!, (await blobs.put(copy.name, bytes, { signal })).time)
+    checkWhole((await blobs.get(copy.name, { signal })).bytes, copy)
+    this.#known.set(toHex(segment.hash), copy)
+  }
+
+  /** Copies what is missing, some at a time; returns how many segments that were. */
+  async copy(wanted: readonly SegmentRef[], read: (segment: SegmentRef) => Promise<Uint8Array>): Promise<number> {
+    const { onProgress, signal } = this.#options
+    await this.findUploads(this.missing(wanted))
+    const missing = this.missing(wanted)
+    const [total, totalBytes] = [missing.length, missing.reduce((sum, { length }) => sum + length, 0)]
+    let [done, bytes] = [0, 0]
+    onProgress?.({ done, total, bytes, totalBytes })
+    await eachOf(missing, AT_ONCE, async (segment) => {
+      throwIfAborted(signal)
+      await this.put(segment, await read(segment))
+      bytes += segment.length
+      onProgress?.({ done: ++done, total, bytes, totalBytes })
+      await this.ctx.clock.pause()
+    })
+    return total
+  }
+
+  /** Each content once. */
+  missing(wanted: readonly SegmentRef[]): SegmentRef[] {
+    const byHash = new Map(wanted.map((segment) => [toHex(segment.hash), segment]))
+    return [...byHash].flatMap(([hash, segment]) => (this.#known.has(hash) ? [] : [segment]))
+  }
+
+  /**
+   * The parts as one manifest and one layer. What has to be folded for that is written here, never where it comes from; the
+   * manifest may still name segments that are to be copied.
+   */
+  async combine({ runs, tail }: Parts, from: ShardState): Promise<Content> {
+    const codecs = new Map(from.manifest.codecs)
+    for (const entry of [...from.tail, ...tail])
+      for (const [table, codec] of tailCodecs(entry)) codecs.set(table, codec)
+    const state: ShardState = { ...from, manifest: { ...from.manifest, codecs, runs }, tail }
+    if (tail.some(({ references }) => references) || tailBytes(state) > SMALL_TAIL) return this.#fold(state)
+    const layer = new Layer()
+    for (const entry of tail) if (entry.layer) layer.absorb(entry.layer)
+    return { manifest: state.manifest, layer: layer.empty ? undefined : layer }
+  }
+
+  async #fold(state: ShardState): Promise<Content> {
+    const { signal } = this.#options
+    const { path } = this.#log!
+    const fold = await foldTail(this.ctx, this.#log!, state, signal ?? new AbortController().signal)
+    for (const segment of fold.runs.flat()) {
+      if (segment.log !== path || this.has(segment)) continue
+      checkWhole((await this.ctx.storage.blobs.get(segment.name, { signal })).bytes, segment)
+      this.#known.set(toHex(segment.hash), segment)
+    }
+    return { manifest: { ...state.manifest, runs: [...state.manifest.runs, ...fold.runs] }, layer: undefined }
+  }
+
+  /** Appends the reset: from here on the version is there. Returns its state. */
+  async commit({ manifest, layer }: Content, incoming: Incoming): Promise<ShardState> {
+    const { offsets, label, meta, origin, sync } = incoming
+    throwIfAborted(this.#options.signal)
+    const codecs = new Map([...manifest.codecs, ...(layer ? layerCodecs(layer) : [])])
+    const own = { ...manifest, codecs, runs: manifest.runs.map((run) => this.#own(run)) }
+    const time = currentTime(this.ctx, this.#log!)
+    const change: EntryChange = {
+      kind: 'reset',
+      time,
+      layer,
+      offsets,
+      label,
+      meta,
+      reset: { manifest: own, origin, sync },
+    }
+    this.#state = this.#state ? await this.#append(this.#state, change) : await this.#create(manifest.config, change)
+    await this.#clear().catch(() => undefined)
+    return this.#state
+  }
+
+  /** The same run, of the segments that this store has. */
+  #own(run: Run): Run {
+    return run.map((segment) => {
+      const { id, log, name } = this.#known.get(toHex(segment.hash))!
+      return { ...segment, id, log, name }
+    })
+  }
+
+  async #append(state: ShardState, change: EntryChange): Promise<ShardState> {
+    const { ctx } = this
+    const log = this.#log!
+    const built = buildEntry(log, state, change)
+    const next = applyEntry(state, built)
+    const context = { log: log.log, clock: ctx.clock, timeoutMs: ctx.timeoutMs }
+    const resolution = await resolveAppend(context, built.entry, () =>
+      log.log.append(built.entry.n, built.bytes, recoveryStart(next)),
+    )
+    if (resolution.outcome === 'lost') throw this.#overtaken()
+    if (resolution.outcome === 'unknown') {
+      throw new TidemarkError(
+        'UNKNOWN_OUTCOME',
+        `It is not known whether version ${built.entry.n} of store "${ctx.store}" was written; call this again, it will look.`,
+        { cause: resolution.cause, retryable: true },
+      )
+    }
+    noteTime(ctx, log, resolution.time)
+    await refreshAnchor(ctx, log, next)
+    return next
+  }
+
+  async #create(config: StoreConfig, change: EntryChange): Promise<ShardState> {
+    const { ctx } = this
+    const { logId, anchor } = this.#log!
+    // Gone when somebody has destroyed what was there, or has finished what this was about to do.
+    const { bytes } = await ctx.storage.blobs.get(comingPath(ctx.store, logId))
+    if (bytes === undefined) throw this.#overtaken()
+    const created = await createLog(ctx, anchor, logId, { ...config, created: change.time }, change)
+    if (created === undefined) throw this.#overtaken()
+    await closeLog(ctx, this.#log!)
+    this.#log = created.log
+    return created.state
+  }
+
+  /** Removes what transfers that were to create this store have left: another log will never be named. */
+  async #clear(): Promise<void> {
+    const { ctx } = this
+    const own = this.#log!.logId
+    const { blobs } = ctx.storage
+    for (const logId of await listComing(ctx)) {
+      if (!equalBytes(logId, own)) await this.#clearLog(logPath(ctx.store, logId))
+      await blobs.delete([comingPath(ctx.store, logId)])
+    }
+  }
+
+  async #clearLog(path: string): Promise<void> {
+    const { ctx } = this
+    const log = ctx.storage.log(path)
+    try {
+      await log.destroy()
+    } finally {
+      await closeLog(ctx, { log })
+    }
+    for (;;) {
+      const { items, more } = await ctx.storage.blobs.list(`${path}/`)
+      if (items.length > 0) await ctx.storage.blobs.delete(items.map(({ name }) => name))
+      if (!more) return
+    }
+  }
+
+  /** The log that is written, or was found. */
+  get log(): LogContext {
+    return this.#log ?? this.seen!.log
+  }
+
+  async close(): Promise<void> {
+    if (this.#log) await closeLog(this.ctx, this.#log)
+    await this.seen?.close()
+  }
+}
+
+function isWhole(bytes: Uint8Array | undefined, place: SegmentRef): boolean {
+  try {
+    checkWhole(bytes, place)
+    return true
+  } catch {
+    return false
+  }
+}

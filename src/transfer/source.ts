@@ -1,0 +1,76 @@
+/** The version that is taken out of a store, and its segments as they are read from there. */
+import { isTidemarkError } from '../errors.js'
+import type { SegmentRef } from '../manifest/manifest.js'
+import { checkWhole } from '../segment/whole.js'
+import type { ShardContext } from '../shard/context.js'
+import { expired } from '../shard/past.js'
+import type { Shard } from '../shard/shard.js'
+import type { ShardState } from '../shard/state.js'
+import { findVersion, type Found, type When } from '../store/find.js'
+import type { StorePlace } from '../tools/place.js'
+import { contextOf, nowIn, openToRead, type TransferOptions } from './options.js'
+
+export class Source {
+  private constructor(
+    readonly ctx: ShardContext,
+    readonly shard: Shard,
+    readonly found: Found,
+    readonly label: string | undefined,
+    /** JSON text. */
+    readonly meta: string | undefined,
+    readonly signal: AbortSignal | undefined,
+  ) {}
+
+  static async open(place: StorePlace, at: When | undefined, { signal, clock }: TransferOptions): Promise<Source> {
+    const ctx = contextOf(place, clock)
+    const shard = await openToRead(ctx, signal)
+    try {
+      const where = { store: ctx.store, shard, now: () => nowIn(ctx, shard) }
+      const found = await findVersion(where, at ?? shard.state.carried.version)
+      const { label, meta } = await describe(shard, found)
+      return new Source(ctx, shard, found, label, meta, signal)
+    } catch (error) {
+      await shard.close()
+      throw error
+    }
+  }
+
+  get state(): ShardState {
+    return this.found.state
+  }
+
+  get version(): number {
+    return this.found.state.carried.version
+  }
+
+  /** The bytes of a segment, checked against the manifest. */
+  async read(segment: SegmentRef): Promise<Uint8Array> {
+    const { bytes } = await this.ctx.storage.blobs.get(segment.name, { signal: this.signal })
+    if (bytes === undefined && (await this.#isGone())) throw expired(this.ctx.store, this.version)
+    checkWhole(bytes, segment)
+    return bytes
+  }
+
+  /** Whether the version was collected since it was found. */
+  async #isGone(): Promise<boolean> {
+    const { from } = this.found
+    if (from) return !(await this.shard.pins()).some(({ blob }) => blob === from.blob)
+    await this.shard.refresh()
+    return this.shard.state.carried.keeps > this.version
+  }
+
+  close(): Promise<void> {
+    return this.shard.close()
+  }
+}
+
+/** Label and meta are in the version's entry, which a tag outlives. */
+async function describe(shard: Shard, { state, from }: Found): Promise<{ label?: string; meta?: string }> {
+  try {
+    const { label, meta } = (await shard.readEntry(state.carried.version)).entry
+    return { ...(label !== undefined && { label }), ...(meta !== undefined && { meta }) }
+  } catch (error) {
+    if (from && isTidemarkError(error) && error.code === 'VERSION_EXPIRED') return {}
+    throw error
+  }
+}
