@@ -19,9 +19,8 @@ export async function relate(source: Source, target: Shard): Promise<Relation> {
   if (version === 0) return 'forward'
   const pushed = syncWith(source, target.state)
   if (pushed?.version === source.version && equalBytes(pushed.hash, source.state.headHash!)) return 'same'
-  // Of the newest entry that knows, up to the version: a tag's state carries none.
-  const live = source.shard.state.carried.sync
-  const pulled = live && live.at <= source.version ? live : source.state.carried.sync
+  // What the source as a whole knows: an older version of it, too, is put over nothing that would be lost.
+  const pulled = source.shard.state.carried.sync
   const descends =
     pulled !== undefined &&
     equalBytes(pulled.logId, target.log.logId) &&

@@ -126,7 +126,8 @@ async function send(source: Source, receiver: Receiver, force: boolean) {
     origin: { log: path, version, partitions: [] },
     sync: { logId, version, hash: state.headHash! },
   })
-  return { copied, reused: new Set(wanted.map(({ name }) => name)).size - copied, state: after }
+  const reused = new Set(wanted.map(({ name }) => name).filter((name) => !receiver.folded.has(name))).size - copied
+  return { copied, reused, state: after }
 }
 
 function diverged(source: Source, receiver: Receiver): TidemarkError {

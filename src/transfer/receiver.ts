@@ -51,6 +51,8 @@ export class Receiver {
   readonly #metered: Metered
   /** The store as it was found; `undefined` when there is none. */
   readonly seen: Shard | undefined
+  /** Names of segments that were made here, of a tail. */
+  readonly folded = new Set<string>()
   #log: LogContext | undefined
   #state: ShardState | undefined
   /** By hash, what the target has and may name. */
@@ -249,6 +251,7 @@ export class Receiver {
     const fold = await foldTail(this.ctx, this.#log!, state, signal ?? new AbortController().signal)
     for (const segment of fold.runs.flat()) {
       if (segment.log !== path || this.has(segment)) continue
+      this.folded.add(segment.name)
       checkWhole((await this.ctx.storage.blobs.get(segment.name, { signal })).bytes, segment)
       this.#known.set(toHex(segment.hash), segment)
     }
