@@ -2,7 +2,7 @@ import type { Clock } from '../clock.js'
 import type { SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { SegmentOptions } from '../segment/writer.js'
-import type { Anchor, Blobs, Log, Storage } from '../storage/contract.js'
+import type { Anchor, Log, Storage } from '../storage/contract.js'
 import type { Moment, Rules } from './rules.js'
 import type { ShardState } from './state.js'
 
@@ -14,8 +14,6 @@ export interface ShardContext {
   readonly probed: Storage
   readonly clock: Clock
   readonly cache: SegmentCache
-  /** For reading segments: of one that is missing these say whether it was collected. */
-  readonly blobs: Blobs
   readonly segments: SegmentOptions
   readonly checkpoint: { readonly entries: number; readonly bytes: number }
   readonly durability: 'strict' | 'relaxed'

@@ -93,7 +93,7 @@ export async function mergeRuns(
   const newestFirst = [...inputs].reverse()
   const ranges = await Promise.all(newestFirst.map(async (run) => runRanges(ctx.cache, run, EVERYTHING)))
   const sources = newestFirst.map((run, i) => ({
-    cursor: new RunCursor(new WholeSegments(ctx.blobs), run, EVERYTHING),
+    cursor: new RunCursor(new WholeSegments(ctx.storage.blobs), run, EVERYTHING),
     ranges: ranges[i]!,
   }))
   const oldest = inputs[0] === state.manifest.runs[0]

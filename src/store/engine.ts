@@ -3,7 +3,6 @@ import { TidemarkError, invalid } from '../errors.js'
 import { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../shard/committer.js'
 import { currentTime, Uploads, type ShardContext } from '../shard/context.js'
-import { segmentBlobs } from '../shard/gone.js'
 import { Layer } from '../shard/layer.js'
 import { viewOf, type View } from '../shard/reads.js'
 import { Shard, type MaintainResult, type ShardRequest } from '../shard/shard.js'
@@ -71,9 +70,8 @@ export class Engine implements TablesHost {
     this.events = new Events((message, cause) => this.#log(message, cause))
     const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
     this.#usage = () => storage.usage()
-    const blobs = segmentBlobs(storage.blobs, () => this.#ctx)
-    const cache = new SegmentCache(blobs, options.cacheBytes)
-    this.#resident = options.resident ? new Residency(cache, blobs, clock) : undefined
+    const cache = new SegmentCache(storage.blobs, options.cacheBytes)
+    this.#resident = options.resident ? new Residency(cache, storage.blobs, clock) : undefined
     this.#uploads = new Uploads(this.#resident)
     this.watches = new Watches(this)
     this.transactions = new Transactions(this)
@@ -84,7 +82,6 @@ export class Engine implements TablesHost {
       probed: options.storage,
       clock,
       cache,
-      blobs,
       uploads: this.#uploads,
       resident: this.#resident,
       held: new Set(),

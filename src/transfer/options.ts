@@ -42,7 +42,6 @@ export function contextOf(place: StorePlace, clock: Clock = systemClock): ShardC
     storage,
     probed: options.storage,
     clock,
-    blobs: storage.blobs,
     cache: new SegmentCache(storage.blobs, 0),
     uploads: new Uploads(undefined),
     held: new Set(),
