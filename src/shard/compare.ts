@@ -162,7 +162,7 @@ export class Comparison {
       }
       const moving = [order <= 0 ? was.next() : undefined, order >= 0 ? is.next() : undefined]
       // Both at once: one that failed while the other is waited for would fail unheard.
-      if (moving[0] ?? moving[1]) await Promise.all(moving)
+      if (moving[0] ?? moving[1]) await Promise.all(moving.filter((loading) => loading !== undefined))
     }
     if (batch.length > 0) yield batch
   }

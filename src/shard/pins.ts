@@ -130,9 +130,7 @@ export async function putPin(
   const { blobs } = ctx.storage
   try {
     noteTime(ctx, log, (await blobs.put(blob, encodePin(pin))).time)
-    const isThere = from
-      ? (await readPin(blobs, from.blob)) !== undefined
-      : await isKept(ctx, log, now, version)
+    const isThere = from ? (await readPin(blobs, from.blob)) !== undefined : await isKept(ctx, log, now, version)
     if (isThere) return { ...pin, blob }
     await blobs.delete([blob])
     throw expired(ctx.store, version)

@@ -1,26 +1,26 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
-import { TidemarkError, invalid } from '../errors.js'
-import { SegmentCache } from '../segment/cache.js'
+import { TidemarkError } from '../errors.js'
+import type { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../shard/committer.js'
-import { currentTime, Uploads, type ShardContext } from '../shard/context.js'
-import { Layer } from '../shard/layer.js'
+import { currentTime } from '../shard/context.js'
+import type { Layer } from '../shard/layer.js'
 import { viewOf, type View } from '../shard/reads.js'
 import { Shard, type MaintainResult, type ShardRequest } from '../shard/shard.js'
 import { tableBytes } from '../shard/slot.js'
 import type { ShardState } from '../shard/state.js'
 import { deadlines } from '../storage/deadlines.js'
 import { metered, type Usage } from '../storage/metered.js'
-import { parseCommit, type CommitOptions, type CommitParts } from './commit.js'
+import { Changes } from './changes.js'
+import { parseCommit, type CommitOptions } from './commit.js'
+import { shardContext } from './context.js'
 import { Events } from './events.js'
 import { follow } from './follow.js'
 import { readVersions, type VersionInfo, type VersionsOptions } from './history.js'
 import { checkIdentity } from './identity.js'
-import { collectMetrics, Latencies, newCounters, type Metrics } from './metrics.js'
+import { collectMetrics, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
 import { checkMaintain, type MaintainOptions } from './maintain.js'
 import { Past } from './past.js'
-import { Residency } from './resident.js'
-import { encodeLayer } from './table.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
@@ -37,22 +37,14 @@ export interface Hold {
 export class Engine implements TablesHost {
   readonly options: ResolvedOptions
   readonly events: Events
-  readonly #ctx: ShardContext
+  readonly #ctx: ReturnType<typeof shardContext>
   readonly #usage: () => Usage
-  readonly #latencies = new Latencies()
-  readonly #specs: Specs
-  readonly #resident: Residency | undefined
-  readonly #uploads: Uploads
-  /** Layers of transactions: what fails of them is dropped. */
-  readonly #own = new WeakSet<Layer>()
+  readonly specs: Specs
+  readonly changes: Changes
   readonly watches: Watches
   readonly transactions: Transactions
   readonly past: Past
   #shard: Shard | undefined
-  #buffer = new Layer()
-  /** Another number whenever what was committed or on its way has become something else. */
-  #generation = 0
-  #newest = Promise.resolve(true)
   #closing: Promise<void> | undefined
   #reopening: Promise<void> | undefined
   #stopFollowing: () => void = () => undefined
@@ -66,33 +58,15 @@ export class Engine implements TablesHost {
   private constructor(options: ResolvedOptions) {
     this.options = options
     const { clock } = options
-    this.#specs = new Specs(options.freeze)
+    this.specs = new Specs(options.freeze)
     this.events = new Events((message, cause) => this.#log(message, cause))
     const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
     this.#usage = () => storage.usage()
-    const cache = new SegmentCache(storage.blobs, options.cacheBytes)
-    this.#resident = options.resident ? new Residency(cache, storage.blobs, clock) : undefined
-    this.#uploads = new Uploads(this.#resident)
+    this.changes = new Changes(this)
     this.watches = new Watches(this)
     this.transactions = new Transactions(this)
     this.past = new Past(this)
-    this.#ctx = {
-      store: options.name,
-      storage,
-      probed: options.storage,
-      clock,
-      cache,
-      uploads: this.#uploads,
-      resident: this.#resident,
-      held: new Set(),
-      retain: options.retain,
-      segments: options,
-      checkpoint: options.checkpoint,
-      durability: options.durability,
-      timeoutMs: options.timeoutMs,
-      graceMs: options.graceMs,
-      rules: options.rules,
-      counters: newCounters(),
+    this.#ctx = shardContext(options, storage, {
       warn: (message, cause) => this.report(message, cause),
       moved: () => this.#moved(),
       emit: (event, detail) => {
@@ -100,7 +74,7 @@ export class Engine implements TablesHost {
         if (event === 'repaired') this.#log(detail['message'] as string, detail['cause'])
         this.events.emit(event, detail as never)
       },
-    }
+    })
   }
 
   async #openShard(create: boolean | undefined, expectAtLeast: number | undefined): Promise<void> {
@@ -120,7 +94,7 @@ export class Engine implements TablesHost {
   #moved(): void {
     // Opening folds and carries before there is a store to speak of.
     if (this.#shard === undefined) return
-    this.#resident?.use(this.state)
+    this.#ctx.resident?.use(this.state)
     this.watches.applied()
   }
 
@@ -150,7 +124,7 @@ export class Engine implements TablesHost {
         created: Math.floor(options.clock.now()),
       }),
       check: (state) => checkIdentity(options, state, expectAtLeast),
-      giveBack: (layers) => this.#giveBack(layers),
+      giveBack: (layers) => this.changes.giveBack(layers),
     }
   }
 
@@ -168,7 +142,7 @@ export class Engine implements TablesHost {
 
   /** Keeps what a reader of the state needs, in memory where all of it is; returns what ends it. */
   hold(state: ShardState): Hold {
-    const unpin = this.#resident?.pin()
+    const unpin = this.#ctx.resident?.pin()
     const held = { state, usedAt: this.monotonic() }
     this.#ctx.held.add(held)
     return {
@@ -183,25 +157,6 @@ export class Engine implements TablesHost {
         unpin?.()
       },
     }
-  }
-
-  /** What was committed or on its way has become something else. */
-  changed(): void {
-    this.#generation++
-  }
-
-  assertClean(what: string): void {
-    if (this.#buffer.empty) return
-    throw invalid(`${what}: store "${this.options.name}" has uncommitted changes; commit() or discard() them first.`)
-  }
-
-  get generation(): number {
-    return this.#generation
-  }
-
-  /** Whether the newest commit came about, and with it all before. */
-  get newest(): Promise<boolean> {
-    return this.#newest
   }
 
   get room(): number {
@@ -222,7 +177,7 @@ export class Engine implements TablesHost {
 
   view(): View {
     this.assertOpen()
-    return this.shard.view([this.#buffer])
+    return this.shard.view([this.changes.buffer])
   }
 
   async mend(view: View, error: unknown): Promise<View> {
@@ -237,7 +192,7 @@ export class Engine implements TablesHost {
 
   writable(): Layer {
     this.assertWritable()
-    return this.#buffer
+    return this.changes.buffer
   }
 
   assertWritable(): void {
@@ -260,54 +215,23 @@ export class Engine implements TablesHost {
 
   specFor(name: string, bytes: Uint8Array, options: AnyTableOptions): TableSpec {
     this.assertOpen()
-    const spec = this.#specs.open(name, bytes, options, this.state)
+    const spec = this.specs.open(name, bytes, options, this.state)
     this.watches.opened()
     return spec
   }
 
   look(name: string, bytes: Uint8Array, state: ShardState): TableSpec {
-    return this.#specs.look(name, bytes, state)
+    return this.specs.look(name, bytes, state)
   }
 
   async commit(options: CommitOptions): Promise<CommitResult> {
-    const layer = this.writable()
-    const parts = parseCommit(options)
-    const committing = this.commitLayer(layer, parts, true)
-    this.#buffer = new Layer()
-    return committing
-  }
-
-  /**
-   * Throws in this very turn and takes nothing, or takes the layer. What surely did not happen of a layer to `keep` goes back
-   * into the buffer.
-   */
-  commitLayer(layer: Layer, parts: CommitParts, keep: boolean): Promise<CommitResult> {
-    encodeLayer(layer, (table) => this.#specs.of(table))
-    const started = this.monotonic()
-    const committing = this.shard.commit({ layer, ...parts })
-    if (!keep) this.#own.add(layer)
-    if (!layer.empty || parts.offsets.size > 0) this.#generation++
-    this.#newest = committing.then(
-      () => true,
-      () => false,
-    )
-    return committing.then((result) => {
-      this.#latencies.add(this.monotonic() - started)
-      return result
-    })
-  }
-
-  #giveBack(layers: readonly Layer[]): void {
-    this.#generation++
-    const buffer = new Layer()
-    for (const layer of layers) if (!this.#own.has(layer)) buffer.absorb(layer)
-    buffer.absorb(this.#buffer)
-    this.#buffer = buffer
+    this.assertWritable()
+    return this.changes.commitBuffer(parseCommit(options))
   }
 
   discard(): void {
     this.assertOpen()
-    this.#buffer = new Layer()
+    this.changes.discard()
   }
 
   async checkpoint(): Promise<void> {
@@ -323,7 +247,7 @@ export class Engine implements TablesHost {
   async refresh(): Promise<void> {
     this.assertOpen()
     await this.shard.refresh()
-    this.#specs.recheck(this.state)
+    this.specs.recheck(this.state)
   }
 
   reopen(): Promise<void> {
@@ -335,28 +259,22 @@ export class Engine implements TablesHost {
   }
 
   async #reopen(): Promise<void> {
-    this.#dropBuffer('reopen()')
+    this.changes.drop('reopen()')
     this.#stopFollowing()
     await this.shard.close()
-    this.#dropBuffer('reopen()')
-    this.#generation++
-    this.#uploads.clear()
-    this.#resident?.releaseAll()
+    this.changes.drop('reopen()')
+    this.changes.changed()
+    this.#ctx.uploads.clear()
+    this.#ctx.resident?.releaseAll()
     try {
       await this.#openShard(false, undefined)
     } catch (error) {
-      this.#resident?.releaseAll()
+      this.#ctx.resident?.releaseAll()
       // What is there goes on being read, and a follower goes on looking.
       this.#follow()
       throw error
     }
-    this.#specs.recheck(this.state)
-  }
-
-  #dropBuffer(by: string): void {
-    if (this.#buffer.empty) return
-    this.report(`${by} dropped uncommitted changes of store "${this.options.name}"; commit() them before.`)
-    this.#buffer = new Layer()
+    this.specs.recheck(this.state)
   }
 
   /** Looks for new versions every `followMs`, one look at a time. */
@@ -377,7 +295,13 @@ export class Engine implements TablesHost {
   }
 
   metrics(): Metrics {
-    return collectMetrics(this.#ctx.counters, this.state, this.#usage().requests, this.#ctx.cache, this.#latencies)
+    return collectMetrics(
+      this.#ctx.counters,
+      this.state,
+      this.#usage().requests,
+      this.#ctx.cache,
+      this.changes.latencies,
+    )
   }
 
   close(): Promise<void> {
@@ -392,6 +316,6 @@ export class Engine implements TablesHost {
     this.watches.stop()
     this.transactions.stop(this.#closedError())
     await this.shard.close()
-    this.#dropBuffer('close()')
+    this.changes.drop('close()')
   }
 }

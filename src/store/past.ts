@@ -71,10 +71,10 @@ export class Past {
     const chosen = checkPartitions(options.partitions, engine.partitions)
     const given = options.offsets === undefined ? NO_OFFSETS : parseOffsets(options.offsets)
     const { label, meta } = parseCommit({ label: options.label, meta: options.meta })
-    engine.assertClean('restore')
+    engine.changes.assertNone('restore')
     const { state } = await this.find(when)
     engine.assertWritable()
-    engine.assertClean('restore')
+    engine.changes.assertNone('restore')
     // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
     const hold = engine.hold(state)
     try {
@@ -110,7 +110,7 @@ export class Past {
         return { reset: { manifest, origin }, layer }
       },
     })
-    engine.changed()
+    engine.changes.changed()
     try {
       const { version: made, undo } = await resetting
       return { version: made, undo }

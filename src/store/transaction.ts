@@ -191,8 +191,8 @@ export class Transactions {
       }
       throwIfAborted(signal)
       this.#engine.assertWritable()
-      const { generation } = this.#engine
-      const { newest } = this.#engine
+      const { generation } = this.#engine.changes
+      const { newest } = this.#engine.changes
       const { offsets } = this.#engine.shard
       const possible = parts.offsets.size > 0 ? this.#engine.shard.possibleOffsets : []
       const host = new TransactionHost(this.#engine, signal)
@@ -203,8 +203,8 @@ export class Transactions {
       if (layer.empty && parts.offsets.size === 0) {
         // What it saw on its way may fail after all.
         if (!host.isEarly || (await this.#until(newest, signal))) return result
-      } else if (generation === this.#engine.generation) {
-        const committing = this.#engine.commitLayer(layer, parts, false)
+      } else if (generation === this.#engine.changes.generation) {
+        const committing = this.#engine.changes.commit(layer, parts, false)
         // The next one may begin: it sees this one on its way.
         leave()
         await committing

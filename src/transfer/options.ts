@@ -1,11 +1,10 @@
 /** What all transfers may be told, and what they work with. */
 import { systemClock, type Clock } from '../clock.js'
 import { aborted, checkFields, invalid, isTidemarkError } from '../errors.js'
-import { SegmentCache } from '../segment/cache.js'
-import { currentTime, Uploads, type ShardContext } from '../shard/context.js'
+import { currentTime, type ShardContext } from '../shard/context.js'
 import { Shard } from '../shard/shard.js'
 import { deadlines } from '../storage/deadlines.js'
-import { newCounters } from '../store/metrics.js'
+import { shardContext } from '../store/context.js'
 import { checkSignal, resolveOptions } from '../store/options.js'
 import type { StorePlace } from '../tools/place.js'
 
@@ -37,26 +36,8 @@ export function checkTransfer(what: string, options: TransferOptions, more: read
 export function contextOf(place: StorePlace, clock: Clock = systemClock): ShardContext {
   const options = resolveOptions({ ...place, clock })
   const storage = deadlines(options.storage, { timeoutMs: options.timeoutMs, clock })
-  return {
-    store: options.name,
-    storage,
-    probed: options.storage,
-    clock,
-    cache: new SegmentCache(storage.blobs, 0),
-    uploads: new Uploads(undefined),
-    held: new Set(),
-    retain: options.retain,
-    segments: options,
-    checkpoint: options.checkpoint,
-    durability: options.durability,
-    timeoutMs: options.timeoutMs,
-    graceMs: options.graceMs,
-    rules: options.rules,
-    counters: newCounters(),
-    warn: () => undefined,
-    moved: () => undefined,
-    emit: () => undefined,
-  }
+  const nothing = (): void => undefined
+  return shardContext(options, storage, { warn: nothing, moved: nothing, emit: nothing }, 0)
 }
 
 /** Opens a store as a follower does: nothing is written, and nobody is fenced. */
