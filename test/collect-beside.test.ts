@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { isTidemarkError, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
-import { cuts, worldOver } from 'tidemark/testing'
-import { listStores } from 'tidemark/tools'
+import { cuts, faulty, worldOver } from 'tidemark/testing'
+import { destroyStore, listStores } from 'tidemark/tools'
 import { intercept, type Call, type Run } from '../src/storage/intercept.js'
 import {
   change,
@@ -32,7 +32,7 @@ const typed = (error: unknown): undefined => {
 describe('a collector that is cut at every storage call', () => {
   test('with commits and folds beside it, whose uploads are under way', async () => {
     const told = await cutCollector(template, {
-      ways: ['reply-lost', 'error-before'],
+      ways: ['error-after'],
       async during(store, note) {
         for (let i = 20; i < 26; i++) {
           try {
@@ -53,7 +53,7 @@ describe('a collector that is cut at every storage call', () => {
     const [version, expected] = [...template.past.versions].at(-4)!
     const made = new Set<string>()
     const told = await cutCollector(template, {
-      ways: ['reply-lost', 'error-after'],
+      ways: ['reply-lost'],
       async before() {
         made.clear()
         return async () => undefined
@@ -87,11 +87,13 @@ describe('a collector that is cut at every storage call', () => {
     })
     console.log(`with a tag and a fork being made: ${told}`)
   })
-
 })
 
 /** Lets a call that fits be held up until somebody lets it go on. */
-function holdUp(storage: Storage, fits: (call: Call) => boolean): { storage: Storage; held: Promise<void>; go: () => void } {
+function holdUp(
+  storage: Storage,
+  fits: (call: Call) => boolean,
+): { storage: Storage; held: Promise<void>; go: () => void } {
   let [tell, go] = [(): void => undefined, (): void => undefined]
   const held = new Promise<void>((resolve) => (tell = resolve))
   const gone = new Promise<void>((resolve) => (go = resolve))
@@ -158,7 +160,10 @@ describe('a fork that is being made', () => {
     const storage = await copyOf(template.storage)
     const slow = holdUp(storage, fits)
     const former = await open(slow.storage, { timeoutMs: 3_600_000 })
-    const forking = former.fork('late').then(() => undefined, (error: unknown) => error)
+    const forking = former.fork('late').then(
+      () => undefined,
+      (error: unknown) => error,
+    )
     await slow.held
     const store = await open(storage)
     for (let i = 30; i < 40; i++) {
@@ -207,11 +212,57 @@ describe('a fork that is being made', () => {
   })
 })
 
+describe('a fork that cannot be read', () => {
+  test.each<[string, (storage: Storage) => Promise<void>]>([
+    [
+      'half destroyed',
+      async (storage) => {
+        const failing = faulty(storage, ({ method }) => (method === 'destroy' ? 'error-before' : undefined))
+        await expect(destroyStore({ storage: failing, name: 'fork' })).rejects.toMatchObject({ retryable: true })
+      },
+    ],
+    [
+      'damaged',
+      async (storage) => {
+        const anchor = storage.anchor('fork/0/anchor')
+        const { bytes, token } = await anchor.read()
+        await anchor.swap(
+          token,
+          bytes!.map((byte, i) => (i === 20 ? byte ^ 1 : byte)),
+          0,
+        )
+      },
+    ],
+  ])('because it is %s keeps what it holds, and its parent goes on collecting', async (_, spoil) => {
+    time.now = template.end
+    const storage = await copyOf(template.storage)
+    await spoil(storage)
+    const store = await open(storage)
+    const warnings: string[] = []
+    store.on('warning', ({ message }) => warnings.push(message))
+    await store.maintain()
+    time.now += GRACE
+    expect((await store.maintain()).deleted.entries).toBeGreaterThan(0)
+    expect((await objectsOf(storage)).pins).toBe(2)
+    expect(warnings.join()).toContain('fork/0/')
+    // Once it is gone for good, so is the hold.
+    await destroyStore({ storage, name: 'fork' }, { force: true })
+    for (let round = 0; round < 3; round++) {
+      await store.maintain()
+      time.now += GRACE
+    }
+    expect((await objectsOf(storage)).pins).toBe(1)
+    await store.close()
+    await expectSound(storage)
+  })
+})
+
 describe('what is held up for longer than the grace period', () => {
   const isUpload = ({ method, path }: Call): boolean => method === 'put' && path.includes('/seg/')
   const isListOfPins = ({ method, path }: Call): boolean => method === 'list' && path.includes('/pins/')
 
   test('a restore whose version is gone meanwhile fails typed, or has all of it', async () => {
+    time.now = template.end
     const storage = memory()
     let armed = false
     const slow = holdUp(storage, (call) => armed && isUpload(call))
@@ -222,13 +273,14 @@ describe('what is held up for longer than the grace period', () => {
     const { version } = await store.commit()
     armed = true
     // Its tail has changes in memory and by reference: these are folded first.
-    const restoring = store.restore(version).then(() => undefined, (error: unknown) => error)
+    const restoring = store.restore(version).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
     await slow.held
-    for (let i = 30; i < 36; i++) {
+    for (let i = 30; i < 40; i++) {
       store.put('same', i)
       await store.commit()
-    }
-    for (let round = 0; round < 4; round++) {
       await store.maintain()
       time.now += GRACE
     }

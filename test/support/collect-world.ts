@@ -1,6 +1,14 @@
 /** A store with a past of which everything is known, for cutting its collector: retained versions, a tag, a fork. */
 import { expect } from 'vitest'
-import { isTidemarkError, openStore, systemClock, type Clock, type OpenOptions, type Storage, type Store } from 'tidemark'
+import {
+  isTidemarkError,
+  openStore,
+  systemClock,
+  type Clock,
+  type OpenOptions,
+  type Storage,
+  type Store,
+} from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { cuts, worldOver, type Way } from 'tidemark/testing'
 import { verify } from 'tidemark/tools'
@@ -25,7 +33,12 @@ export const clock: Clock = {
 }
 
 export function open(storage: Storage, options: Partial<OpenOptions> = {}): Promise<Store> {
-  const small = { checkpoint: { entries: 3, bytes: 600 }, segmentBytes: 400, blockBytes: 100, retain: { versions: KEPT } }
+  const small = {
+    checkpoint: { entries: 3, bytes: 600 },
+    segmentBytes: 400,
+    blockBytes: 100,
+    retain: { versions: KEPT },
+  }
   return openStore({ storage, name: 's', clock, graceMs: GRACE, ...small, ...options })
 }
 
@@ -109,7 +122,12 @@ async function expectThen(store: Store, when: number | string, expected: Content
 }
 
 /** Every kept version, the tag and the fork are as they were; `more` are versions that came later. */
-export async function expectPast(storage: Storage, store: Store, past: Past, more: [number, Contents][] = []): Promise<void> {
+export async function expectPast(
+  storage: Storage,
+  store: Store,
+  past: Past,
+  more: [number, Contents][] = [],
+): Promise<void> {
   const versions = new Map([...past.versions, ...more])
   const listed = (await collect(store.versions())).map(({ version }) => version)
   expect(listed.length).toBeGreaterThanOrEqual(KEPT)
