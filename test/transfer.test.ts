@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { metered, openStore, type OpenOptions, type Storage, type Store } from 'tidemark'
+import { metered, openStore, systemClock, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { nodeFs } from 'tidemark/node-fs'
 import { faulty, flipBit } from 'tidemark/testing'
@@ -340,6 +340,51 @@ describe('push', () => {
       expect((await verify(to)).damages).toEqual([])
       await store.close()
     }
+  })
+})
+
+describe('collection at the target', () => {
+  test('takes nothing from what a push has put there, before, after and between interrupted ones', async () => {
+    const hour = 3_600_000
+    let ahead = 0
+    const clock = {
+      ...systemClock,
+      now: () => systemClock.now() + ahead,
+      monotonic: () => systemClock.monotonic() + ahead,
+    }
+    const [storage, remote] = [memory(), memory({ clock })]
+    const [from, to] = [
+      { storage, name: 's' },
+      { storage: remote, name: 's' },
+    ]
+    const store = await open(storage)
+    const maintain = async (): Promise<void> => {
+      const owner = await open(remote, { retain: { versions: 1 }, clock })
+      await owner.maintain()
+      await owner.close()
+    }
+    for (let round = 1; round <= 6; round++) {
+      await fill(store, round * 10 - 9, round * 10)
+      const stop = new AbortController()
+      const interrupted = push(from, to, {
+        clock,
+        signal: stop.signal,
+        onProgress: ({ done }) => (done === 3 ? stop.abort() : undefined),
+      })
+      await interrupted.catch((error: unknown) => expect(error).toMatchObject({ code: 'ABORTED' }))
+      // What the interrupted one has left is condemned, and must not be named again.
+      if (round % 2 === 0) await maintain()
+      await push(from, to, { clock, tag: `round-${round}`, keep: 2 })
+      ahead += 2 * hour
+      await maintain()
+      ahead += 2 * hour
+      await maintain()
+      expect(await found(remote, 's')).toEqual(await contents(store))
+      const { damages, orphans } = await verify(to)
+      expect(damages).toEqual([])
+      expect(orphans.count).toBeLessThan(60)
+    }
+    await store.close()
   })
 })
 

@@ -161,7 +161,7 @@ export class Past {
   }
 }
 
-export function infoOf({ name, version, versionTime, made, expires }: StoredPin): TagInfo {
+function infoOf({ name, version, versionTime, made, expires }: StoredPin): TagInfo {
   return { name, version, time: versionTime, tagged: made, ...(expires > 0 && { expires }) }
 }
 
