@@ -10,21 +10,21 @@ import { ID_BYTES, type Origin, type SyncPoint } from '../log/entry.js'
 import { resolveAppend } from '../log/append.js'
 import type { OffsetMap } from '../log/offsets.js'
 import type { Manifest, Run, SegmentRef, StoreConfig } from '../manifest/manifest.js'
-import { comingPath, idOfBlob, logPath, segmentName, segmentsPrefix, shardPath } from '../manifest/names.js'
+import { comingPath, idOfBlob, segmentName, segmentsPrefix } from '../manifest/names.js'
 import { checkWhole } from '../segment/whole.js'
 import { buildEntry, type EntryChange } from '../shard/build.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from '../shard/context.js'
 import { Layer } from '../shard/layer.js'
 import { createLog, openShard, recoveryStart, refreshAnchor } from '../shard/open.js'
 import { readEntry } from '../shard/past.js'
-import { closeLog, listComing, openAnchor, openLog } from '../shard/recovery.js'
+import { closeLog } from '../shard/recovery.js'
 import { foldTail } from '../shard/rewrite.js'
 import type { Shard } from '../shard/shard.js'
 import { applyEntry, layerCodecs, tailBytes, tailCodecs, type ShardState } from '../shard/state.js'
 import { metered, type Metered } from '../storage/metered.js'
-import { probe } from '../storage/probe.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Parts } from './ancestry.js'
+import { clearComing, prepareLog } from './coming.js'
 import { contextOf, eachOf, openToRead, type TransferOptions } from './options.js'
 
 /** What is put in place of the target's state, but for its manifest. */
@@ -112,7 +112,7 @@ export class Receiver {
     const { signal } = this.#options
     throwIfAborted(signal)
     if (seen === undefined) {
-      this.#log = await this.#prepare()
+      this.#log = await prepareLog(ctx)
       return
     }
     const opened = await openShard(ctx, {
@@ -137,16 +137,6 @@ export class Receiver {
     const { manifest, tail } = opened.state
     const runs = [...manifest.runs, ...tail.flatMap(({ references }) => references?.runs ?? [])]
     for (const segment of runs.flat()) this.#known.set(toHex(segment.hash), segment)
-  }
-
-  /** The log of a store that is yet to be created: that of an interrupted transfer, so that what it has copied counts. */
-  async #prepare(): Promise<LogContext> {
-    const { ctx } = this
-    await probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed)
-    const [left] = await listComing(ctx)
-    const logId = left ?? ctx.clock.random(ID_BYTES)
-    if (left === undefined) await ctx.storage.blobs.put(comingPath(ctx.store, logId), new Uint8Array(0))
-    return openLog(ctx, openAnchor(ctx), logId)
   }
 
   #overtaken(): TidemarkError {
@@ -275,7 +265,7 @@ export class Receiver {
       reset: { manifest: own, origin, sync },
     }
     this.#state = this.#state ? await this.#append(this.#state, change) : await this.#create(manifest.config, change)
-    await this.#clear().catch(() => undefined)
+    await clearComing(this.ctx, this.#log!.logId).catch(() => undefined)
     return this.#state
   }
 
@@ -320,32 +310,6 @@ export class Receiver {
     await closeLog(ctx, this.#log!)
     this.#log = created.log
     return created.state
-  }
-
-  /** Removes what transfers that were to create this store have left: another log will never be named. */
-  async #clear(): Promise<void> {
-    const { ctx } = this
-    const own = this.#log!.logId
-    const { blobs } = ctx.storage
-    for (const logId of await listComing(ctx)) {
-      if (!equalBytes(logId, own)) await this.#clearLog(logPath(ctx.store, logId))
-      await blobs.delete([comingPath(ctx.store, logId)])
-    }
-  }
-
-  async #clearLog(path: string): Promise<void> {
-    const { ctx } = this
-    const log = ctx.storage.log(path)
-    try {
-      await log.destroy()
-    } finally {
-      await closeLog(ctx, { log })
-    }
-    for (;;) {
-      const { items, more } = await ctx.storage.blobs.list(`${path}/`)
-      if (items.length > 0) await ctx.storage.blobs.delete(items.map(({ name }) => name))
-      if (!more) return
-    }
   }
 
   /** The log that is written, or was found. */
