@@ -2,7 +2,7 @@
  * What truly happened to some stores, seen from beneath their storage: the entry that came first at each number is the
  * history, and its deltas alone say what every version holds. No manifest, no fold and no collection has a part in it.
  */
-import { isTidemarkError, type Storage } from 'tidemark'
+import type { Storage } from 'tidemark'
 import { jsonCodec } from '../../src/bytes/codec.js'
 import { decodeKey } from '../../src/bytes/keys.js'
 import { decodeDelta } from '../../src/log/delta.js'
@@ -78,8 +78,8 @@ export class Truth {
       }
     }
     if (entry.delta) op = String(contents.get('op'))
-    const [count, counted] = [contents.get('count'), before.contents.get('count') ?? 0]
-    if (count !== (counted as number) + 1) this.#fail(`${op} counted ${String(count)} after ${String(counted)}`)
+    const [count, counted] = [contents, before.contents].map((of) => Number(of.get('count') ?? 0)) as [number, number]
+    if (count !== counted + 1) this.#fail(`${op} counted ${count} after ${counted}`)
     return { version: n, contents, op }
   }
 
@@ -114,15 +114,11 @@ export class Truth {
   compare(store: string, version: number, found: Contents, what: string): void {
     const expected = this.at(store, version)
     const same = found.size === expected.size && [...expected].every(([key, value]) => found.get(key) === value)
-    if (!same) throw new Error(`${what}: version ${version} of ${store} is ${show(found)}, it should be ${show(expected)}`)
+    if (!same)
+      throw new Error(`${what}: version ${version} of ${store} is ${show(found)}, it should be ${show(expected)}`)
   }
 }
 
 function show(contents: Contents): string {
   return [...contents].map(([key, value]) => `${key}=${String(value).slice(0, 12)}`).join(' ')
-}
-
-export function codeOf(error: unknown): string {
-  if (!isTidemarkError(error)) throw error
-  return error.code
 }

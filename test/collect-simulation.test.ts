@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest'
+import { openStore, systemClock, type Storage } from 'tidemark'
+import { memory } from 'tidemark/memory'
+import { ALL_RULES, type Rules } from '../src/shard/rules.js'
+import { collectors } from './support/collectors.js'
+import { intercept } from '../src/storage/intercept.js'
+
+const SEEDS = 3_000
+/** Within so many seeds a rule that is left out has to show. */
+const PATIENCE = 2_000
+
+describe('owners that collect, take a store from one another and are held up beyond the grace period', () => {
+  test(`lose, double and delete nothing: ${SEEDS} seeds`, async () => {
+    for (let seed = 1; seed <= SEEDS; seed++) await collectors(seed)
+  }, 600_000)
+
+  test('fail when any one of the rules is left out', async () => {
+    const found: string[] = []
+    for (const rule of Object.keys(ALL_RULES) as (keyof Rules)[]) {
+      const [seed, why] = await firstToFail({ ...ALL_RULES, [rule]: false })
+      found.push(`${rule.padEnd(18)} ${String(seed ?? 'none').padStart(5)}  ${why}`)
+    }
+    console.log(`rule left out, first seed that fails\n${found.join('\n')}`)
+    for (const line of found) expect(line).not.toContain(' none ')
+  }, 600_000)
+})
+
+async function firstToFail(rules: Rules): Promise<[seed: number | undefined, why: string]> {
+  for (let seed = 1; seed <= PATIENCE; seed++) {
+    try {
+      await collectors(seed, rules)
+    } catch (error) {
+      return [
+        seed,
+        (error as Error).message
+          .split('\n')[0]!
+          .replace(/^.*?Error: /, '')
+          .slice(0, 110),
+      ]
+    }
+  }
+  return [undefined, `in ${PATIENCE} seeds`]
+}
+
+test('the hint of an anchor that nobody could refresh goes along when entries are removed', async () => {
+  let ms = 0
+  let refuse = false
+  const clock = { ...systemClock, now: () => 1_700_000_000_000 + ms, monotonic: () => ms }
+  const storage: Storage = intercept(memory({ clock }), async (call, run) => {
+    if (refuse && call.method === 'swap') throw new Error('no swap now')
+    // The trim number is in the anchor by then, and this owner ends before it writes anything else there.
+    if (call.target === 'log' && call.method === 'remove') refuse = true
+    return run(call.signal)
+  })
+  const options = { storage, name: 's', clock, graceMs: 1_000, retain: { versions: 1 } }
+  const first = await openStore(options)
+  refuse = true
+  for (let i = 0; i < 6; i++) {
+    first.put('k', i)
+    await first.commit()
+    await first.maintain()
+  }
+  await first.close()
+  refuse = false
+  // Has nothing to fold, and so nothing to write into the anchor by itself.
+  const second = await openStore(options)
+  ms += 5_000
+  expect((await second.maintain()).deleted.entries).toBeGreaterThan(0)
+  await second.close()
+  refuse = false
+  const third = await openStore(options)
+  expect(await third.get('k')).toBe(5)
+  await third.close()
+})
