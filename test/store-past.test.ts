@@ -233,6 +233,31 @@ describe.each(adapters)('the past on %s', (_, make) => {
   })
 })
 
+test('a damaged tag hides no other, and nothing is collected while nobody can tell what it keeps', async () => {
+  const inner = memory()
+  let damaged = ''
+  const { blobs } = inner
+  const get: typeof blobs.get = async (name, options) => {
+    const answer = await blobs.get(name, options)
+    return name === damaged ? { ...answer, bytes: answer.bytes!.slice(1) } : answer
+  }
+  const storage = { ...inner, blobs: { ...blobs, get } }
+  const warnings: string[] = []
+  const logger = { warn: (message: string): void => void warnings.push(message) }
+  const store = await openStore({ storage, name: 's', logger, retain: { versions: 1 }, graceMs: 1 })
+  store.put('a', 1)
+  await store.commit()
+  await store.tag('first')
+  const before = new Set((await inner.blobs.list('s/')).items.map(({ name }) => name))
+  await store.tag('second')
+  damaged = (await inner.blobs.list('s/')).items.find(({ name }) => !before.has(name))!.name
+  expect((await store.tags()).map(({ name }) => name)).toEqual(['first'])
+  expect((await collect(store.versions())).map(({ tags }) => tags)).toEqual([['first']])
+  expect(warnings[0]).toMatch(/cannot be read/)
+  await expect(store.maintain()).rejects.toThrow(code('CORRUPT'))
+  await store.close()
+})
+
 test('a store without versions has nothing to tag, fork or restore', async () => {
   const store = await openStore({ storage: memory(), name: 's' })
   for (const call of [() => store.tag('t'), () => store.fork('f'), () => store.restore(0), () => store.at(0)]) {

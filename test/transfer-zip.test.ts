@@ -42,32 +42,29 @@ async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Arr
 }
 
 describe('an exported version', () => {
-  test.each([1, 5, 17])(
-    'after %i commits is imported with all that it has, on either storage',
-    async (count) => {
-      const storage = memory()
-      const store = await filled(storage, count)
-      const place = { storage, name: 's' }
-      const zip = await bytesOf(exportZip(place))
-      const files = nodeFs(temporaryFolder())
-      const sources = [zip, pieces(zip, 7), Readable.from(exportZip(place)) as AsyncIterable<Uint8Array>]
-      for (const [i, source] of [...sources, new Response(zip).body!].entries()) {
-        const target = { storage: i % 2 ? memory() : files, name: `t${i}` }
-        const result = await importZip(source, target)
-        expect(result).toMatchObject({ version: 1, from: store.version })
-        const copy = await openStore({ ...target, partitions: 2, job: 'j' })
-        expect(await contents(copy)).toEqual(await contents(store))
-        expect(copy.offsets).toEqual({ src: BigInt(count) })
-        const [info] = await collect(copy.versions())
-        expect(info).toMatchObject({ label: `commit ${count} ü`, meta: { i: count }, kind: 'reset' })
-        await copy.close()
-        expect((await verify(target)).damages).toEqual([])
-        // It knows where it comes from.
-        expect((await push(place, target)).bytes).toBe(0)
-      }
-      await store.close()
-    },
-  )
+  test.each([1, 5, 17])('after %i commits is imported with all that it has, on either storage', async (count) => {
+    const storage = memory()
+    const store = await filled(storage, count)
+    const place = { storage, name: 's' }
+    const zip = await bytesOf(exportZip(place))
+    const files = nodeFs(temporaryFolder())
+    const sources = [zip, pieces(zip, 7), Readable.from(exportZip(place)) as AsyncIterable<Uint8Array>]
+    for (const [i, source] of [...sources, new Response(zip).body!].entries()) {
+      const target = { storage: i % 2 ? memory() : files, name: `t${i}` }
+      const result = await importZip(source, target)
+      expect(result).toMatchObject({ version: 1, from: store.version })
+      const copy = await openStore({ ...target, partitions: 2, job: 'j' })
+      expect(await contents(copy)).toEqual(await contents(store))
+      expect(copy.offsets).toEqual({ src: BigInt(count) })
+      const [info] = await collect(copy.versions())
+      expect(info).toMatchObject({ label: `commit ${count} ü`, meta: { i: count }, kind: 'reset' })
+      await copy.close()
+      expect((await verify(target)).damages).toEqual([])
+      // It knows where it comes from.
+      expect((await push(place, target)).bytes).toBe(0)
+    }
+    await store.close()
+  })
 
   test('is opened by unzip and by Python, and says in metadata.json what it is', async () => {
     const storage = memory()

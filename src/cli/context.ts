@@ -12,7 +12,9 @@ export interface Context {
   readonly out: Output
   /** Says something beside the output, to people and with --json alike. */
   readonly note: (message: string) => void
-  readonly open: (where: string) => Promise<Storage> | Storage
+  /** With `make`, a place that need not be there yet. */
+  readonly open: (where: string, options?: { readonly make?: boolean }) => Promise<Storage> | Storage
+  readonly cwd: string
   /** Where a progress bar can be drawn: stderr, when a person sits before it and not a program. */
   readonly terminal: NodeJS.WritableStream | undefined
   readonly clock: Clock

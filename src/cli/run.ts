@@ -27,9 +27,10 @@ export async function run(argv: readonly string[], world: World): Promise<number
   const out = new Output(world.stdout)
   const json = options.includes('--json')
   const report = reporter(world.stderr, json)
-  const open = world.open ?? ((where) => storageAt(where, world.cwd))
+  const open: Context['open'] = world.open ?? ((where, options) => storageAt(where, world.cwd, options?.make))
   const terminal = world.stderr.isTTY && !json ? world.stderr : undefined
-  const context: Context = { out, note: report.note, open, terminal, clock: world.clock ?? systemClock }
+  const { cwd, clock = systemClock } = world
+  const context: Context = { out, note: report.note, open, cwd, terminal, clock }
   try {
     const failure = await parse(argv, world, context)
     await out.flush()

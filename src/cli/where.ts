@@ -6,8 +6,8 @@ import { TidemarkError, invalid } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { listStores } from '../tools/stores.js'
 
-/** The storage in a folder, which has to be there: nothing is made by looking. */
-export async function storageAt(where: string, cwd: string): Promise<Storage> {
+/** The storage in a folder, which has to be there unless it may be made: nothing is made by looking. */
+export async function storageAt(where: string, cwd: string, make = false): Promise<Storage> {
   const [, scheme] = /^([a-z][a-z0-9+.-]+):\/\//i.exec(where) ?? []
   if (scheme) throw invalid(`${where}: this release reads folders only, not ${scheme}://; give the path of a folder.`)
   const folder = resolve(cwd, where)
@@ -15,7 +15,7 @@ export async function storageAt(where: string, cwd: string): Promise<Storage> {
   const found = await stat(folder).catch((error: NodeJS.ErrnoException) => error)
   if (!(found instanceof Error)) {
     if (!found.isDirectory()) throw invalid(`${where} is a file; give the folder that holds the store.`)
-  } else if (found.code === 'ENOENT' || found.code === 'ENOTDIR') {
+  } else if (found.code === 'ENOTDIR' || (found.code === 'ENOENT' && !make)) {
     throw new TidemarkError('NOT_FOUND', `There is no folder ${where}; check the path.`)
   }
   return nodeFs(folder)

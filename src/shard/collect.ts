@@ -118,7 +118,7 @@ export class Collector {
       if (!more) break
       after = items.at(-1)?.name
     }
-    const pins = await listPins(this.#ctx.storage, this.#log.path, this.#pins)
+    const pins = await listPins(this.#ctx.storage, this.#log.path, { known: this.#pins })
     this.#pins = new Map(pins.map((pin) => [pin.blob, pin]))
     const held = new Set<string>()
     for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)

@@ -1,6 +1,6 @@
 /** The pins of a log: tags, and the holds of forks. Immutable blobs, each of which keeps all that a version needs. */
 import { equalBytes } from '../bytes/compare.js'
-import { TidemarkError, corrupt } from '../errors.js'
+import { TidemarkError, corrupt, isTidemarkError } from '../errors.js'
 import { readAnchor } from '../log/anchor.js'
 import { decodeDelta, encodeDelta } from '../log/delta.js'
 import { emptyCarried, ID_BYTES } from '../log/entry.js'
@@ -22,21 +22,39 @@ export interface StoredPin extends Pin {
 
 const READ_AT_ONCE = 16
 
-/** All pins of a log, oldest first; `known` spares reading those that were read before. */
+export interface ListPins {
+  /** Those that were read before: they are not read again. */
+  readonly known?: ReadonlyMap<string, StoredPin>
+  /** Is told of a pin that cannot be read, which is then passed over. Default: the list fails. */
+  readonly damaged?: (error: TidemarkError) => void
+}
+
+/** All pins of a log, oldest first. */
 export async function listPins(
   { blobs }: Pick<Storage, 'blobs'>,
   logPath: string,
-  known: ReadonlyMap<string, StoredPin> = new Map(),
+  { known, damaged }: ListPins = {},
 ): Promise<StoredPin[]> {
   const names = await listPinNames(blobs, logPath)
   const pins: StoredPin[] = []
   for (let i = 0; i < names.length; i += READ_AT_ONCE) {
     const part = names.slice(i, i + READ_AT_ONCE)
-    const read = await Promise.all(part.map(async (name) => known.get(name) ?? (await readPin(blobs, name))))
+    const read = await Promise.all(part.map(async (name) => known?.get(name) ?? readOrPass(blobs, name, damaged)))
     for (const pin of read) if (pin) pins.push(pin)
   }
   // Of one age the ids decide, which the list is sorted by.
   return pins.sort((a, b) => a.made - b.made)
+}
+
+async function readOrPass(blobs: Blobs, name: string, damaged: ListPins['damaged']): Promise<StoredPin | undefined> {
+  try {
+    return await readPin(blobs, name)
+  } catch (error) {
+    const isDamage = isTidemarkError(error) && (error.code === 'CORRUPT' || error.code === 'UNSUPPORTED_FORMAT')
+    if (!isDamage || damaged === undefined) throw error
+    damaged(error)
+    return undefined
+  }
 }
 
 /** The blobs that are pins of a log, whether or not they can be read. */

@@ -325,7 +325,11 @@ export class Shard {
   }
 
   pins(): Promise<StoredPin[]> {
-    return listPins(this.#ctx.storage, this.#log.path)
+    // One that is damaged must not hide the others; what it keeps stays, as long as it is there.
+    const damaged = (error: TidemarkError): void => {
+      this.#ctx.warn(`A tag or fork of store "${this.#ctx.store}" cannot be read. ${error.message}`, error)
+    }
+    return listPins(this.#ctx.storage, this.#log.path, { damaged })
   }
 
   /** Aborts when nothing more is to be uploaded. */

@@ -6,6 +6,7 @@ import { maintain } from './maintain.js'
 import { restore } from './restore.js'
 import { scan } from './scan.js'
 import { fork, tag, untag } from './tag.js'
+import { exportStore, importStore, pull, push } from './transfer.js'
 import { verify } from './verify.js'
 import { versions } from './versions.js'
 
@@ -21,5 +22,9 @@ export const commands: readonly AddCommand[] = [
   tag,
   untag,
   fork,
+  push,
+  pull,
+  exportStore,
+  importStore,
   maintain,
 ]
