@@ -7,10 +7,10 @@ import { TidemarkError } from '../errors.js'
 import { readAnchor } from '../log/anchor.js'
 import type { OffsetMap } from '../log/offsets.js'
 import type { BuiltEntry } from './build.js'
-import { Collector, type CollectOptions, type CollectResult } from './collect.js'
 import { Committer, type CommitRequest, type CommitResult, type ResetRequest, type ResetResult } from './committer.js'
 import type { LogContext, ShardContext } from './context.js'
 import { createFork } from './fork.js'
+import { Maintenance, type MaintainOptions, type MaintainResult } from './maintenance.js'
 import type { Layer } from './layer.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open.js'
 import { readEntry, stateAt } from './past.js'
@@ -28,27 +28,8 @@ export type ShardRequest = Omit<OpenRequest, 'fold'> & {
   readonly giveBack: (layers: readonly Layer[]) => void
 }
 
-/** Entries after which it is looked for what to collect, and the most objects that are deleted beside commits at once. */
-const COLLECT_EVERY = 64
-const COLLECT_AT_ONCE = 1024
-
 /** Entries that are never folded for their number alone. */
 const FEW = 4
-
-export type MaintainOptions = CollectOptions
-
-/** What `maintain()` did, or with `dryRun` what of it would be due now. */
-export interface MaintainResult {
-  readonly folds: number
-  readonly compactions: number
-  /** The oldest version that is kept; 0 as long as all are. */
-  readonly keeps: number
-  /** What is deleted by a later call, a grace period from now. */
-  readonly condemned: { readonly entries: number; readonly segments: number }
-  /** Segments that were condemned before, and whose grace period is not over. */
-  readonly waiting: number
-  readonly deleted: CollectResult['deleted']
-}
 
 export class Shard {
   readonly #ctx: ShardContext
@@ -60,10 +41,7 @@ export class Shard {
   #poisoned: TidemarkError | undefined
   #refreshing: Promise<void> | undefined
   #raising: Promise<void> | undefined
-  readonly #collector: Collector
-  #collecting: Promise<unknown> | undefined
-  /** When and at which head it was last looked for what to collect. */
-  #looked = { head: 0, time: 0 }
+  readonly #maintenance: Maintenance
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
     const { signal } = new AbortController()
@@ -88,7 +66,14 @@ export class Shard {
     this.#ctx = ctx
     this.#log = log
     this.#state = state
-    this.#collector = new Collector(ctx, log)
+    this.#maintenance = new Maintenance(ctx, log, {
+      state: () => this.#state,
+      upkeep: () => this.#upkeep!,
+      isPoisoned: () => this.#poisoned !== undefined,
+      assertWritable: () => this.assertWritable(),
+      checkpoint: () => this.checkpoint(),
+      carry: () => this.#committer!.carry(),
+    })
     this.repairs = new Repairs(ctx, log, { state: () => this.#state, replace: (equal) => this.#replace(equal) })
     if (request.mode === 'follower') return
     this.#upkeep = new Upkeep(ctx, log, () => this.#state, this.repairs)
@@ -176,7 +161,7 @@ export class Shard {
     this.#state = applyEntry(before, built)
     const { counters } = this.#ctx
     counters.bytes += built.bytes.length
-    this.#collector.note(built)
+    this.#maintenance.note(built)
     this.#ctx.uploads.named([...(built.manifest?.runs.flat() ?? []), ...(built.references?.runs.flat() ?? [])])
     if (built.collection) this.#upkeep!.condemned()
     if (built.entry.kind === 'commit') counters.commits++
@@ -191,69 +176,14 @@ export class Shard {
     // What was built before the damage was found may list it.
     if (this.repairs.isHit(this.#state)) void this.repairs.prepare().catch(() => undefined)
     this.#upkeep!.consider()
-    if (built.carries.length > 0) this.#considerCollecting()
-  }
-
-  /** Beside commits, now and then: an idle store stays idle. */
-  #considerCollecting(): void {
-    const { head, carried } = this.#state
-    const { head: lookedAt, time } = this.#looked
-    const since = head - Math.max(lookedAt, carried.collectedAt, carried.trim)
-    const isWaiting = carried.collectedAt > 0 && carried.time - time >= this.#ctx.graceMs
-    if (this.#collecting || (since < COLLECT_EVERY && !isWaiting)) return
-    const options = { minDeletes: COLLECT_EVERY, maxDeletes: COLLECT_AT_ONCE, inTime: () => true, dryRun: false }
-    this.#collect(options).catch((cause: unknown) => {
-      if (this.#poisoned) return
-      this.#ctx.warn(`Collecting in store "${this.#ctx.store}" failed and is tried again later.`, cause)
-    })
-  }
-
-  /** One at a time. What it finds the next entry condemns. */
-  #collect(options: CollectOptions): Promise<CollectResult> {
-    const run = (this.#collecting ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(async () => {
-        if (!options.dryRun) this.assertWritable()
-        const state = this.#state
-        this.#looked = { head: state.head, time: state.carried.time }
-        const result = await this.#collector.run(state, options)
-        if (result.plan && !options.dryRun) this.#upkeep!.condemn(result.plan, state.resetAt)
-        return result
-      })
-    const running = run.finally(() => {
-      if (this.#collecting === running) this.#collecting = undefined
-    })
-    this.#collecting = running
-    return running
+    if (built.carries.length > 0) this.#maintenance.consider()
   }
 
   /** Folds, compacts and collects now. */
   async maintain(options: MaintainOptions): Promise<MaintainResult> {
-    const { dryRun, inTime } = options
-    // Looking is for followers, too.
-    if (!dryRun) this.assertWritable()
-    const before = { folds: this.#ctx.counters.folds, compactions: this.#ctx.counters.compactions }
-    if (!dryRun) {
-      await this.checkpoint()
-      if (inTime() && (await this.#upkeep!.mergeNow())) await this.#committer!.carry()
-    }
-    const { carried } = this.#state
-    const { deleted, plan, waiting } = await this.#collect(options)
-    if (plan && !dryRun) await this.#committer!.carry()
+    const result = await this.#maintenance.maintain(options)
     await this.#raising
-    const { folds, compactions } = this.#ctx.counters
-    const condemned = plan
-      ? { entries: plan.trim - carried.trim, segments: plan.ids.length }
-      : { entries: 0, segments: 0 }
-    const keeps = plan?.keeps ?? carried.keeps
-    return {
-      folds: folds - before.folds,
-      compactions: compactions - before.compactions,
-      keeps,
-      condemned,
-      waiting,
-      deleted,
-    }
+    return result
   }
 
   /** Puts another state in place of the present one. */
@@ -363,7 +293,7 @@ export class Shard {
     )
     await this.#committer?.idle()
     await this.#upkeep?.stop()
-    await this.#collecting?.catch(() => undefined)
+    await this.#maintenance.idle()
     await this.#raising
     await this.#refreshing?.catch(() => undefined)
     await closeLog(this.#ctx, this.#log)

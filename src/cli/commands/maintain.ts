@@ -1,4 +1,4 @@
-import type { MaintainResult } from '../../shard/shard.js'
+import type { MaintainResult } from '../../shard/maintenance.js'
 import { wholeNumber, withWriter, writerCommand, withStore, type AddCommand, type StoreOptions } from '../context.js'
 import { plainJson } from '../json.js'
 import { count, size } from '../text.js'

@@ -1,0 +1,117 @@
+/** When to look for what nothing needs any more: now and then beside commits, and whenever somebody asks for it. */
+import { Collector, type CollectOptions, type CollectResult } from './collect.js'
+import type { LogContext, ShardContext } from './context.js'
+import type { AppliedEntry, ShardState } from './state.js'
+import type { Upkeep } from './upkeep.js'
+
+/** Entries after which it is looked for what to collect, and the most objects that are deleted beside commits at once. */
+const COLLECT_EVERY = 64
+const COLLECT_AT_ONCE = 1024
+
+export type MaintainOptions = CollectOptions
+
+/** What `maintain()` did, or with `dryRun` what of it would be due now. */
+export interface MaintainResult {
+  readonly folds: number
+  readonly compactions: number
+  /** The oldest version that is kept; 0 as long as all are. */
+  readonly keeps: number
+  /** What is deleted by a later call, a grace period from now. */
+  readonly condemned: { readonly entries: number; readonly segments: number }
+  /** Segments that were condemned before, and whose grace period is not over. */
+  readonly waiting: number
+  readonly deleted: CollectResult['deleted']
+}
+
+export interface MaintenanceHost {
+  state(): ShardState
+  /** Of a handle that may write. */
+  upkeep(): Upkeep
+  isPoisoned(): boolean
+  assertWritable(): void
+  checkpoint(): Promise<void>
+  /** Appends an entry for what is ready. */
+  carry(): Promise<void>
+}
+
+export class Maintenance {
+  readonly #ctx: ShardContext
+  readonly #host: MaintenanceHost
+  readonly #collector: Collector
+  #collecting: Promise<unknown> | undefined
+  /** When and at which head it was last looked for what to collect. */
+  #looked = { head: 0, time: 0 }
+
+  constructor(ctx: ShardContext, log: LogContext, host: MaintenanceHost) {
+    this.#ctx = ctx
+    this.#host = host
+    this.#collector = new Collector(ctx, log)
+  }
+
+  /** An entry of this handle: it need not be read back. */
+  note(applied: AppliedEntry): void {
+    this.#collector.note(applied)
+  }
+
+  /** Beside commits, now and then: an idle store stays idle. */
+  consider(): void {
+    const { head, carried } = this.#host.state()
+    const { head: lookedAt, time } = this.#looked
+    const since = head - Math.max(lookedAt, carried.collectedAt, carried.trim)
+    const isWaiting = carried.collectedAt > 0 && carried.time - time >= this.#ctx.graceMs
+    if (this.#collecting || (since < COLLECT_EVERY && !isWaiting)) return
+    const options = { minDeletes: COLLECT_EVERY, maxDeletes: COLLECT_AT_ONCE, inTime: () => true, dryRun: false }
+    this.#collect(options).catch((cause: unknown) => {
+      if (this.#host.isPoisoned()) return
+      this.#ctx.warn(`Collecting in store "${this.#ctx.store}" failed and is tried again later.`, cause)
+    })
+  }
+
+  /** One at a time. What it finds the next entry condemns. */
+  #collect(options: CollectOptions): Promise<CollectResult> {
+    const host = this.#host
+    const run = this.idle().then(async () => {
+      if (!options.dryRun) host.assertWritable()
+      const state = host.state()
+      this.#looked = { head: state.head, time: state.carried.time }
+      const result = await this.#collector.run(state, options)
+      if (result.plan && !options.dryRun) host.upkeep().condemn(result.plan, state.resetAt)
+      return result
+    })
+    const running = run.finally(() => {
+      if (this.#collecting === running) this.#collecting = undefined
+    })
+    this.#collecting = running
+    return running
+  }
+
+  /** Resolves when no collection is under way. */
+  async idle(): Promise<void> {
+    await this.#collecting?.catch(() => undefined)
+  }
+
+  /** Folds, compacts and collects now. */
+  async maintain(options: MaintainOptions): Promise<MaintainResult> {
+    const host = this.#host
+    const { counters } = this.#ctx
+    const { dryRun, inTime } = options
+    const before = { ...counters }
+    // Looking is for followers, too.
+    if (!dryRun) {
+      host.assertWritable()
+      await host.checkpoint()
+      if (inTime() && (await host.upkeep().mergeNow())) await host.carry()
+    }
+    const { carried } = host.state()
+    const { deleted, plan, waiting } = await this.#collect(options)
+    if (plan && !dryRun) await host.carry()
+    return {
+      folds: counters.folds - before.folds,
+      compactions: counters.compactions - before.compactions,
+      keeps: plan?.keeps ?? carried.keeps,
+      condemned: { entries: plan ? plan.trim - carried.trim : 0, segments: plan?.ids.length ?? 0 },
+      waiting,
+      deleted,
+    }
+  }
+}
