@@ -54,7 +54,7 @@ export async function stateAt(ctx: ReadContext, log: LogContext, n: number): Pro
 }
 
 /** The error for an entry or a blob that is not there: looked at again, it may have been collected. */
-export async function missing(ctx: ReadContext, log: LogContext, n: number): Promise<TidemarkError> {
+async function missing(ctx: ReadContext, log: LogContext, n: number): Promise<TidemarkError> {
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
   if (value && equalBytes(value.logId, log.logId) && n <= value.trim) return expired(ctx.store, n)
   return corrupt(`Entry ${n} of the log of store "${ctx.store}" is missing. Restore the store from a backup.`)

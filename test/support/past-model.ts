@@ -119,7 +119,7 @@ export function spliceModels(mine: Model, theirs: Model, chosen: readonly number
 
 type Host = Pick<Store, 'partition' | 'table'> & Table
 
-export function tableOf(host: Host, { table, partition }: Where, partitions: number): Table {
+function tableOf(host: Host, { table, partition }: Where, partitions: number): Table {
   const at = partition === undefined ? host : host.partition(partition % partitions)
   return table === '' ? at : at.table(table)
 }

@@ -23,7 +23,7 @@ const where = fc.record({
 export const tails = fc.constantFrom(1, 3, 8, 20)
 
 export type Bounds = { gt?: Key; gte?: Key; lt?: Key; lte?: Key; prefix?: Key }
-export const put = fc.record({
+const put = fc.record({
   do: fc.constant('put' as const),
   at: where,
   key: fewKeys,

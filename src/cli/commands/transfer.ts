@@ -111,10 +111,14 @@ export const importStore: AddCommand = (program, context) => {
         throw fileError(error, file)
       })
       const { force } = options
-      const result = await bar(context, (onProgress) =>
-        importZip(handle.createReadStream(), { storage, name }, { force, onProgress, clock: context.clock }),
-      ).finally(() => handle.close())
-      await context.out.line(options.json ? plainJson(result) : textOf(result, where))
+      try {
+        const result = await bar(context, (onProgress) =>
+          importZip(handle.createReadStream(), { storage, name }, { force, onProgress, clock: context.clock }),
+        )
+        await context.out.line(options.json ? plainJson(result) : textOf(result, where))
+      } finally {
+        await handle.close()
+      }
     })
 }
 
