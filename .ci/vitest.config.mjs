@@ -10,6 +10,8 @@ export default defineConfig(({ mode }) => ({
     include: mode === 'deep' ? ['test/deep/**/*.deep.ts'] : ['test/**/*.test.ts'],
     environment: 'node',
     pool: 'forks',
+    // Importing the sources anew for each file takes longer than many of the tests.
+    isolate: false,
     maxWorkers: 2,
     testTimeout: mode === 'deep' ? deepTimeout() : 180_000,
     hookTimeout: 60_000,

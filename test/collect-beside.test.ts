@@ -212,31 +212,14 @@ describe('a fork that is being made', () => {
   })
 })
 
-describe('a fork that cannot be read', () => {
-  test.each<[string, (storage: Storage) => Promise<void>]>([
-    [
-      'half destroyed',
-      async (storage) => {
-        const failing = faulty(storage, ({ method }) => (method === 'destroy' ? 'error-before' : undefined))
-        await expect(destroyStore({ storage: failing, name: 'fork' })).rejects.toMatchObject({ retryable: true })
-      },
-    ],
-    [
-      'damaged',
-      async (storage) => {
-        const anchor = storage.anchor('fork/0/anchor')
-        const { bytes, token } = await anchor.read()
-        await anchor.swap(
-          token,
-          bytes!.map((byte, i) => (i === 20 ? byte ^ 1 : byte)),
-          0,
-        )
-      },
-    ],
-  ])('because it is %s keeps what it holds, and its parent goes on collecting', async (_, spoil) => {
+describe('a fork', () => {
+  test('that is damaged keeps what it holds, and its parent goes on collecting', async () => {
     time.now = template.end
     const storage = await copyOf(template.storage)
-    await spoil(storage)
+    const anchor = storage.anchor('fork/0/anchor')
+    const { bytes, token } = await anchor.read()
+    const damaged = bytes!.map((byte, i) => (i === 20 ? byte ^ 1 : byte))
+    await anchor.swap(token, damaged, 0)
     const store = await open(storage)
     const warnings: string[] = []
     store.on('warning', ({ message }) => warnings.push(message))
@@ -247,71 +230,29 @@ describe('a fork that cannot be read', () => {
     expect(warnings.join()).toContain('fork/0/')
     // Once it is gone for good, so is the hold.
     await destroyStore({ storage, name: 'fork' }, { force: true })
-    for (let round = 0; round < 3; round++) {
-      await store.maintain()
-      time.now += GRACE
-    }
+    await settleRounds(store)
     expect((await objectsOf(storage)).pins).toBe(1)
     await store.close()
     await expectSound(storage)
   })
-})
 
-describe('what is held up for longer than the grace period', () => {
-  const isUpload = ({ method, path }: Call): boolean => method === 'put' && path.includes('/seg/')
-  const isListOfPins = ({ method, path }: Call): boolean => method === 'list' && path.includes('/pins/')
-
-  test('a restore whose version is gone meanwhile fails typed, or has all of it', async () => {
+  test('that is half destroyed holds nothing any more', async () => {
     time.now = template.end
-    const storage = memory()
-    let armed = false
-    const slow = holdUp(storage, (call) => armed && isUpload(call))
-    const store = await open(slow.storage, { checkpoint: { entries: 64, bytes: 600 }, timeoutMs: 3_600_000 })
-    store.put('small', 1)
-    await store.commit()
-    store.put('large', 'x'.repeat(2000))
-    const { version } = await store.commit()
-    armed = true
-    // Its tail has changes in memory and by reference: these are folded first.
-    const restoring = store.restore(version).then(
-      () => undefined,
-      (error: unknown) => error,
-    )
-    await slow.held
-    for (let i = 30; i < 40; i++) {
-      store.put('same', i)
-      await store.commit()
-      await store.maintain()
-      time.now += GRACE
-    }
-    const before = await contents(store)
-    slow.go()
-    expect(await restoring).toMatchObject({ code: 'VERSION_EXPIRED' })
-    await store.reopen()
-    expect(await contents(store)).toBe(before)
+    const storage = await copyOf(template.storage)
+    const failing = faulty(storage, ({ method }) => (method === 'destroy' ? 'error-before' : undefined))
+    await expect(destroyStore({ storage: failing, name: 'fork' })).rejects.toMatchObject({ retryable: true })
+    const store = await open(storage)
+    await settleRounds(store)
+    expect((await objectsOf(storage)).pins).toBe(1)
+    await destroyStore({ storage, name: 'fork' })
     await store.close()
     await expectSound(storage)
   })
-
-  test('a collector that is held up between its lists condemns nothing that was named meanwhile', async () => {
-    time.now = template.end
-    const storage = memory()
-    let armed = false
-    const slow = holdUp(storage, (call) => armed && isListOfPins(call))
-    const uploads = holdUp(slow.storage, (call) => armed && isUpload(call))
-    const store = await open(uploads.storage, { retain: { versions: 1000 }, timeoutMs: 3_600_000 })
-    await store.commit()
-    armed = true
-    const large = 'x'.repeat(2000)
-    store.put('large', large)
-    const committing = store.commit()
-    await uploads.held
-    uploads.go()
-    const maintaining = store.maintain()
-    await slow.held
-    await committing
-    slow.go()
-    expect((await maintaining).condemned.segments).toBe(0)
-    await store.close()
-  })
 })
+
+async function settleRounds(store: Store): Promise<void> {
+  for (let round = 0; round < 3; round++) {
+    await store.maintain()
+    time.now += GRACE
+  }
+}

@@ -358,7 +358,9 @@ test('nothing is told twice when reading fails between two versions of one refre
   await store.close()
 })
 
-const key = fc.oneof(keys, fc.constantFrom<Key>('a', 'b', 'ab', 1, 2, 3, ['x', 1], ['x', 2]))
+/** -0 is read back as 0. */
+const plain = (key: Key): Key => (Array.isArray(key) ? key.map(plain) : key === 0 ? 0 : key)
+const key = fc.oneof(keys.map(plain), fc.constantFrom<Key>('a', 'b', 'ab', 1, 2, 3, ['x', 1], ['x', 2]))
 const change = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('put' as const), key, value: fc.integer({ min: 0, max: 3 }) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('delete' as const), key }) },
