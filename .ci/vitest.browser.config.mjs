@@ -1,0 +1,35 @@
+import { playwright } from '@vitest/browser-playwright'
+import { join } from 'node:path'
+import { defineConfig } from 'vitest/config'
+import { chromiumFlags, findChromium } from './chromium.mjs'
+import { root, sourceAliases } from './entries.mjs'
+import { sharedTests } from './test-files.mjs'
+
+/**
+ * The browser's own tests, and tests of stores that run on Node too: there they get the storages that the browser has.
+ */
+export default defineConfig({
+  root,
+  resolve: {
+    alias: [
+      ...sourceAliases,
+      { find: /^\.(\/support)?\/storages\.js$/, replacement: join(root, 'test/browser/storages.ts') },
+    ],
+  },
+  cacheDir: 'node_modules/.cache/vite-browser',
+  // Found while a test runs, they would reload the page.
+  optimizeDeps: { include: ['idb', 'fflate', '@noble/hashes/sha2.js', 'fast-check'] },
+  test: {
+    include: ['test/browser/**/*.browser.test.ts', ...sharedTests],
+    fileParallelism: false,
+    testTimeout: 180_000,
+    hookTimeout: 60_000,
+    browser: {
+      enabled: true,
+      headless: true,
+      screenshotFailures: false,
+      provider: playwright({ launchOptions: { executablePath: findChromium(), args: chromiumFlags } }),
+      instances: [{ browser: 'chromium' }],
+    },
+  },
+})

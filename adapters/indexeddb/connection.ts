@@ -1,0 +1,176 @@
+/**
+ * One connection to a database, opened when it is first needed and again when it is gone.
+ *
+ * - Another tab that wants to delete or upgrade the database gets it: the connection closes at once, and the transactions
+ *   that run end first. The next call opens again.
+ * - An opening that takes too long is given up and reported; when it succeeds later it is closed, so that it holds nobody.
+ */
+import { openDB, type IDBPDatabase } from 'idb'
+import { sleep, type Clock } from '../../src/clock.js'
+import { invalid, TidemarkError } from '../../src/errors.js'
+import { idbError, nameOf } from './errors.js'
+import { createStores, hasStores, VERSION, type Schema } from './schema.js'
+
+/** An open database and the id that it was given when it was made. */
+export interface Session {
+  readonly db: IDBPDatabase<Schema>
+  readonly id: string
+}
+
+const OPEN_MS = 10_000
+const REOPENINGS = 3
+const PAUSE_MS = 20
+
+export class Connection {
+  readonly database: string
+  readonly clock: Clock
+  #persist: boolean
+  #session: Promise<Session> | undefined
+
+  constructor(database: string, options: { readonly persist: boolean; readonly clock: Clock }) {
+    this.database = database
+    this.clock = options.clock
+    this.#persist = options.persist
+  }
+
+  /** The open connection; calls share one opening. */
+  session(): Promise<Session> {
+    if (this.#session !== undefined) return this.#session
+    const opening = this.#open(() => this.drop(opening))
+    this.#session = opening
+    opening.catch(() => this.drop(opening))
+    return opening
+  }
+
+  /** Lets go of a connection that is of no use any more; the next call opens another. */
+  drop(session: Promise<Session>): void {
+    if (this.#session === session) this.#session = undefined
+    session.then(
+      ({ db }) => db.close(),
+      () => {},
+    )
+  }
+
+  /** Runs `use` on the connection; while it fails with a `dead` one, again on a new one, at most three times. */
+  async use<T>(
+    dead: (error: unknown) => boolean,
+    signal: AbortSignal | undefined,
+    use: (session: Session) => Promise<T>,
+  ): Promise<T> {
+    for (let reopened = 0; ; reopened++) {
+      const session = this.session()
+      try {
+        return await use(await session)
+      } catch (error) {
+        if (!dead(error)) throw error
+        this.drop(session)
+        if (reopened === REOPENINGS) throw error
+        await sleep(this.clock, PAUSE_MS * 4 ** reopened, signal)
+      }
+    }
+  }
+
+  #open(gone: () => void): Promise<Session> {
+    const name = this.database
+    this.#askToPersist()
+    return new Promise((resolve, reject) => {
+      let waiting = true
+      let blocked = false
+      const cancel = this.clock.timer(OPEN_MS, () => {
+        waiting = false
+        reject(tooLong(name, blocked))
+      })
+      const opening = this.#request(() => (blocked = true), gone)
+      opening.then(
+        (session) => {
+          cancel()
+          if (waiting) resolve(session)
+          else session.db.close()
+        },
+        (error: unknown) => {
+          cancel()
+          reject(error as Error)
+        },
+      )
+    })
+  }
+
+  async #request(blocked: () => void, gone: () => void): Promise<Session> {
+    const name = this.database
+    let refused: unknown
+    let db: IDBPDatabase<Schema>
+    try {
+      if (globalThis.indexedDB === undefined) throw missing()
+      db = await openDB<Schema>(name, VERSION, {
+        upgrade: (created, _old, _new, tx) => {
+          // Opening itself fails with an AbortError, whatever became of the transaction that creates the stores.
+          tx.done.catch((error: unknown) => (refused = tx.error ?? error))
+          createStores(created)
+          void tx
+            .objectStore('about')
+            .put(hex(this.clock.random(16)), 'id')
+            .catch(() => {})
+        },
+        blocked,
+        blocking: (_old, _new, event) => {
+          ;(event.target as IDBDatabase).close()
+          gone()
+        },
+        terminated: gone,
+      })
+    } catch (error) {
+      throw opened(refused !== undefined && nameOf(error) === 'AbortError' ? refused : error, name)
+    }
+    try {
+      const id = hasStores(db) ? await db.get('about', 'id') : undefined
+      if (id === undefined) throw foreign(name)
+      return { db, id }
+    } catch (error) {
+      db.close()
+      throw error
+    }
+  }
+
+  /** Once, and whatever comes of it: some browsers ask the user, who may never answer. */
+  #askToPersist(): void {
+    if (!this.#persist) return
+    this.#persist = false
+    try {
+      globalThis.navigator?.storage?.persist?.().catch(() => {})
+    } catch {
+      // A page that may not ask works on without.
+    }
+  }
+}
+
+/** What may pass is tried again; the rest is final, and says so in a sentence. */
+function opened(error: unknown, name: string): unknown {
+  const passing = ['AbortError', 'UnknownError', 'TimeoutError'].includes(nameOf(error) ?? '')
+  return passing ? error : idbError(error, 'open', name, true)
+}
+
+function missing(): TidemarkError {
+  return new TidemarkError(
+    'STORAGE_UNAVAILABLE',
+    'There is no IndexedDB here: indexedDb() works in browsers and their workers. Use nodeFs() in Node, or memory().',
+    { retryable: false },
+  )
+}
+
+function tooLong(name: string, blocked: boolean): TidemarkError {
+  return new TidemarkError(
+    'STORAGE_UNAVAILABLE',
+    `The IndexedDB database "${name}" could not be opened within ${OPEN_MS / 1000} s: ` +
+      (blocked
+        ? 'another tab keeps an older version of it open. Close the other tabs of this site and try again.'
+        : 'the browser did not answer, or waits for another tab to let go of it. Close the other tabs and try again.'),
+  )
+}
+
+function foreign(name: string): TidemarkError {
+  return invalid(`The IndexedDB database "${name}" was made by another program; give indexedDb() another name.`)
+}
+
+export function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

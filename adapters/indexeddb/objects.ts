@@ -1,0 +1,116 @@
+/** Objects with conditional writes on IndexedDB. Everything is encoded before a transaction opens. */
+import type { Clock } from '../../src/clock.js'
+import { corrupt } from '../../src/errors.js'
+import type { Answer, CallOptions, Outcome } from '../../src/storage/contract.js'
+import type { ObjectStore } from '../../src/storage/objects.js'
+import { hex, type Connection } from './connection.js'
+import { nameOf, Uncertain } from './errors.js'
+import { fromParts, keysAfter, partsIn, partsOf, toParts, type Head } from './schema.js'
+import { transactions, type TransactOptions, type Writing } from './transact.js'
+
+export interface Objects extends ObjectStore {
+  /** Makes durable what was written in relaxed durability. */
+  sync(options?: CallOptions): Promise<Answer>
+}
+
+export function idbObjects(connection: Connection, options: TransactOptions): Objects {
+  const { clock } = connection
+  const { read, repeat, once } = transactions(connection, options)
+
+  return {
+    create: (key, bytes, guard, o) => {
+      const made = encode(clock, key, bytes)
+      return outcome(
+        once(o, async (tx) => {
+          const anchor = await tx.objectStore('objects').get(guard.anchor)
+          if ((anchor?.trim ?? 0) >= guard.n) return 'lost'
+          await Promise.all([tx.objectStore('objects').add(made.head), ...putParts(tx, made)])
+          return 'committed'
+        }),
+      )
+    },
+    swap: (key, token, bytes, trim, o) => {
+      const made = encode(clock, key, bytes, trim)
+      return outcome(
+        once(o, async (tx) => {
+          const present = await tx.objectStore('objects').get(key)
+          if (present?.token !== token) return 'lost'
+          await replace(tx, made)
+          return 'committed'
+        }),
+      )
+    },
+    put: (key, bytes, o) => {
+      const made = encode(clock, key, bytes)
+      return repeat(o, async (tx) => {
+        await replace(tx, made)
+        return {}
+      })
+    },
+    get: (key, o) =>
+      read(o, async (tx) => {
+        const [first, last] = o?.range === undefined ? [0, Infinity] : partsIn(o.range)
+        const [head, parts] = await Promise.all([
+          tx.objectStore('objects').get(key),
+          tx.objectStore('parts').getAll(partsOf(key, first, last)),
+        ])
+        if (head === undefined) return { bytes: undefined, token: undefined }
+        const bytes = fromParts(parts, first, head.size, o?.range)
+        if (bytes === undefined) throw corrupt(`${key}: the database lacks a part of it. Restore it from a copy.`)
+        return { bytes, token: head.token }
+      }),
+    list: (prefix, { after, limit, signal }) =>
+      read({ signal }, async (tx) => {
+        const keys = keysAfter(prefix, after)
+        const heads = keys === undefined ? [] : await tx.objectStore('objects').getAll(keys, limit + 1)
+        const items = heads.slice(0, limit).map(({ name, size }) => ({ name, size }))
+        return { items, more: heads.length > limit }
+      }),
+    delete: (keys, o) =>
+      repeat(o, async (tx) => {
+        const objects = tx.objectStore('objects')
+        const parts = tx.objectStore('parts')
+        await Promise.all(keys.flatMap((key) => [objects.delete(key), parts.delete(partsOf(key))]))
+        return {}
+      }),
+    // A transaction without a write would be nothing to flush; a strict one takes along all that came before it.
+    sync: (o) =>
+      repeat(o, async (tx) => {
+        await tx.objectStore('about').put(hex(clock.random(16)), 'synced')
+        return {}
+      }),
+  }
+}
+
+interface Encoded {
+  readonly head: Head
+  readonly parts: readonly Uint8Array[]
+}
+
+function encode(clock: Clock, name: string, bytes: Uint8Array, trim = 0): Encoded {
+  return { head: { name, size: bytes.length, token: hex(clock.random(16)), trim }, parts: toParts(bytes) }
+}
+
+function putParts(tx: Writing, { head, parts }: Encoded): Promise<unknown>[] {
+  const store = tx.objectStore('parts')
+  return parts.map((part, i) => store.put(part, [head.name, i]))
+}
+
+async function replace(tx: Writing, made: Encoded): Promise<void> {
+  const { head, parts } = made
+  await Promise.all([
+    tx.objectStore('objects').put(head),
+    tx.objectStore('parts').delete(partsOf(head.name, parts.length)),
+    ...putParts(tx, made),
+  ])
+}
+
+async function outcome(done: Promise<'committed' | 'lost'>): Promise<Outcome> {
+  try {
+    return { outcome: await done }
+  } catch (error) {
+    if (error instanceof Uncertain) return { outcome: 'unknown', settle: true, cause: error.cause }
+    if (nameOf((error as Error).cause) === 'ConstraintError') return { outcome: 'lost' }
+    throw error
+  }
+}

@@ -1,0 +1,90 @@
+/// <reference lib="dom" />
+/**
+ * What the database holds: the head of each object under its name, its bytes in parts beside it, and an id.
+ *
+ * - Lists read heads alone, and a range read the parts that it touches.
+ * - A head and all of its parts are written and removed in one transaction; there is never one without the other.
+ * - The id is drawn when the database is created. A database that was deleted and came back has another one: this is how
+ *   a handle notices that what it wrote before is gone.
+ */
+import type { DBSchema, IDBPDatabase } from 'idb'
+import type { ByteRange } from '../../src/storage/contract.js'
+
+export const VERSION = 1
+
+/** Somewhat less than 64 KiB: Chromium keeps a value from that size on in a file of its own, which costs far more. */
+export const PART_BYTES = 60 << 10
+
+export interface Head {
+  readonly name: string
+  readonly size: number
+  /** Drawn anew by each write. */
+  readonly token: string
+  /** The trim number that an anchor says; 0 for everything else. */
+  readonly trim: number
+}
+
+export interface Schema extends DBSchema {
+  objects: { key: string; value: Head }
+  parts: { key: [name: string, part: number]; value: Uint8Array }
+  about: { key: 'id' | 'synced'; value: string }
+}
+
+export const STORES = ['objects', 'parts', 'about'] as const
+
+export function createStores(db: IDBPDatabase<Schema>): void {
+  db.createObjectStore('objects', { keyPath: 'name' })
+  db.createObjectStore('parts')
+  db.createObjectStore('about')
+}
+
+/** Whether this library made the database. */
+export function hasStores(db: IDBPDatabase<Schema>): boolean {
+  return STORES.every((store) => db.objectStoreNames.contains(store))
+}
+
+/** Copies: cloning a view would store all of the buffer beneath it, and the bytes may be shared memory. */
+export function toParts(bytes: Uint8Array): Uint8Array[] {
+  const parts: Uint8Array[] = []
+  for (let at = 0; at < bytes.length; at += PART_BYTES) parts.push(new Uint8Array(bytes.subarray(at, at + PART_BYTES)))
+  return parts
+}
+
+/** The keys of an object's parts, from the given one on. */
+export function partsOf(name: string, first = 0, last = Infinity): IDBKeyRange {
+  return IDBKeyRange.bound([name, first], [name, last])
+}
+
+/** The numbers of the parts that hold a range; the last is never before the first. */
+export function partsIn({ offset, length }: ByteRange): [first: number, last: number] {
+  const first = Math.floor(offset / PART_BYTES)
+  return [first, Math.max(first, Math.ceil((offset + length) / PART_BYTES) - 1)]
+}
+
+/** The bytes of a range that `parts`, from number `first` on, hold; `undefined` when there are not as many as there should be. */
+export function fromParts(
+  parts: readonly Uint8Array[],
+  first: number,
+  size: number,
+  range: ByteRange = { offset: 0, length: size },
+): Uint8Array | undefined {
+  const end = Math.min(size, range.offset + range.length)
+  if (range.offset >= end) return new Uint8Array(0)
+  if (first * PART_BYTES + parts.reduce((sum, { length }) => sum + length, 0) < end) return undefined
+  if (parts.length === 1 && parts[0]!.length === end - range.offset) return parts[0]
+  const bytes = new Uint8Array(end - range.offset)
+  let at = first * PART_BYTES - range.offset
+  for (const part of parts) {
+    const wanted = part.subarray(Math.max(0, -at), Math.max(0, bytes.length - at))
+    bytes.set(wanted, Math.max(0, at))
+    at += part.length
+  }
+  return bytes
+}
+
+/** The keys that begin with `prefix` and come after `after`; `undefined` when there can be none. Names are plain ASCII. */
+export function keysAfter(prefix: string, after: string | undefined): IDBKeyRange | undefined {
+  const end = `${prefix}\uffff`
+  if (after === undefined || after < prefix) return IDBKeyRange.bound(prefix, end)
+  return after < end ? IDBKeyRange.bound(after, end, true) : undefined
+}

@@ -1,0 +1,121 @@
+/**
+ * One transaction per call, and what its end means.
+ *
+ * - The browser commits a transaction only when all of its requests are answered, so one whose request failed surely
+ *   changed nothing. One whose requests succeeded and which then did not complete is uncertain, unless it failed for want
+ *   of space: that is found before anything is written.
+ * - A read, and a write that may be repeated, runs again on a new connection; an uncertain conditional write never does.
+ */
+import type { IDBPTransaction } from 'idb'
+import { throwIfAborted, TidemarkError } from '../../src/errors.js'
+import type { CallOptions } from '../../src/storage/contract.js'
+import type { Connection, Session } from './connection.js'
+import { idbError, isDead, isFull, Uncertain } from './errors.js'
+import { STORES, type Schema } from './schema.js'
+
+export type Reading = IDBPTransaction<Schema, typeof STORES, 'readonly'>
+export type Writing = IDBPTransaction<Schema, typeof STORES, 'readwrite'>
+
+export interface TransactOptions {
+  readonly durability: 'strict' | 'relaxed'
+  /** Keeps to the database that it first met; once that is gone, each call fails. */
+  readonly bond?: Bond | undefined
+}
+
+export interface Bond {
+  id?: string
+}
+
+export function transactions(connection: Connection, { durability, bond }: TransactOptions) {
+  const { database } = connection
+
+  async function transact<T>(
+    doing: string,
+    options: CallOptions | undefined,
+    dead: (error: unknown) => boolean,
+    attempt: (session: Session) => Promise<T>,
+  ): Promise<T> {
+    const signal = options?.signal
+    throwIfAborted(signal)
+    try {
+      return await connection.use(dead, signal, (session) => {
+        // Opening may have taken its time.
+        throwIfAborted(signal)
+        keepTo(bond, session, database)
+        return attempt(session)
+      })
+    } catch (error) {
+      if (error instanceof Uncertain && !dead(error)) throw error
+      throw idbError(error, doing, database)
+    }
+  }
+
+  function write<T>(session: Session, act: (tx: Writing) => Promise<T>): Promise<T> {
+    return completed(session.db.transaction(STORES, 'readwrite', { durability }), act)
+  }
+
+  return {
+    /** Reads in one transaction. */
+    read<T>(options: CallOptions | undefined, act: (tx: Reading) => Promise<T>): Promise<T> {
+      return transact('read', options, isDead, async ({ db }) => {
+        const tx = db.transaction(STORES, 'readonly')
+        tx.done.catch(() => {})
+        return act(tx)
+      })
+    },
+    /** Writes what may be written again when it is not certain that it was. */
+    repeat<T>(options: CallOptions | undefined, act: (tx: Writing) => Promise<T>): Promise<T> {
+      const dead = (error: unknown): boolean => error instanceof Uncertain || isDead(error)
+      return transact('write to', options, dead, (session) => write(session, act))
+    },
+    /** Writes under a condition, once; throws `Uncertain` when it may have been written. */
+    once<T>(options: CallOptions | undefined, act: (tx: Writing) => Promise<T>): Promise<T> {
+      return transact('write to', options, isDead, (session) => write(session, act))
+    },
+  }
+}
+
+/** Resolves when the transaction is durable. `act` waits for each of its requests. */
+async function completed<T>(tx: Writing, act: (tx: Writing) => Promise<T>): Promise<T> {
+  const done = tx.done
+  done.catch(() => {})
+  let result: T
+  try {
+    result = await act(tx)
+  } catch (error) {
+    // The cause of a transaction that was ended is its own; the requests on their way only say that it was.
+    const cause = tx.error ?? error
+    abort(tx)
+    throw cause
+  }
+  try {
+    await done
+  } catch (error) {
+    const cause = tx.error ?? error
+    throw isFull(cause) ? cause : new Uncertain(cause)
+  }
+  return result
+}
+
+function abort(tx: Writing): void {
+  try {
+    tx.abort()
+  } catch {
+    // The failed request has ended it already.
+  }
+}
+
+/**
+ * A database that was deleted comes back empty. A log that went on in it would acknowledge entries which nothing stands
+ * before, so its handle is of no use any more; whoever opens the store again learns what is there.
+ */
+function keepTo(bond: Bond | undefined, { id }: Session, database: string): void {
+  if (bond === undefined) return
+  bond.id ??= id
+  if (bond.id === id) return
+  throw new TidemarkError(
+    'ROLLED_BACK',
+    `The IndexedDB database "${database}" was deleted while it was in use, and all that it held is gone. ` +
+      'Nothing was written; open the store again to begin anew.',
+  )
+}

@@ -1,0 +1,32 @@
+/** The adapters of the browser, in the place of test/support/storages.ts. */
+import { afterAll } from 'vitest'
+import type { Storage } from 'tidemark'
+import { indexedDb } from 'tidemark/indexeddb'
+
+const names: string[] = []
+afterAll(() => Promise.all(names.splice(0).map(deleteDatabase)))
+
+/** The name of a database that does not exist yet, and that is deleted when the tests of this file have run. */
+export function freshName(): string {
+  const name = `tidemark-test-${crypto.randomUUID()}`
+  names.push(name)
+  return name
+}
+
+export const adapters: readonly (readonly [name: string, make: () => Storage])[] = [
+  ['indexedDb()', () => indexedDb(freshName())],
+]
+
+export function deleteDatabase(name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.deleteDatabase(name)
+    request.addEventListener('success', () => resolve())
+    request.addEventListener('error', () => reject(request.error!))
+  })
+}
+
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const item of items) all.push(item)
+  return all
+}
