@@ -1,0 +1,31 @@
+/** What is used of the `R2Bucket` that workers are given, so that its types need no package. */
+
+export interface R2BucketLike {
+  head(key: string): Promise<R2ObjectLike | null>
+  get(key: string, options?: { range?: { offset: number; length: number } }): Promise<R2BodyLike | null>
+  put(key: string, value: Uint8Array, options?: { onlyIf?: R2Condition }): Promise<R2ObjectLike | null>
+  delete(keys: string | string[]): Promise<void>
+  list(options?: { prefix?: string; limit?: number; startAfter?: string; cursor?: string }): Promise<R2ListLike>
+}
+
+export interface R2Condition {
+  etagMatches?: string
+  etagDoesNotMatch?: string
+}
+
+export interface R2ObjectLike {
+  readonly key: string
+  readonly size: number
+  readonly etag: string
+  readonly uploaded: Date
+}
+
+export interface R2BodyLike extends R2ObjectLike {
+  arrayBuffer(): Promise<ArrayBuffer>
+}
+
+export interface R2ListLike {
+  readonly objects: R2ObjectLike[]
+  readonly truncated: boolean
+  readonly cursor?: string
+}

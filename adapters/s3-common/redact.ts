@@ -1,0 +1,30 @@
+/**
+ * Errors of clients and servers quote requests: signed URLs, Authorization headers, canonical requests. What goes on as
+ * `cause` is made anew from the parts that hold no secret.
+ */
+
+const LONGEST = 300
+
+/** `text` without query strings, user names in URLs, and anything that looks like a signature or a credential. */
+export function redact(text: string): string {
+  const clean = text
+    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@?#]*@/gi, '$1')
+    .replace(/\?[^\s"'<>]*/g, '?…')
+    .replace(
+      /\b(authorization|x-amz-[a-z-]+|signature|credential|signedheaders|secret\w*|token)\b\s*[=:]\s*.*$/gims,
+      '$1=…',
+    )
+    .replace(/\bAWS4-HMAC-SHA256\b.*$/gs, 'AWS4-HMAC-SHA256 …')
+  return clean.length > LONGEST ? `${clean.slice(0, LONGEST)}…` : clean
+}
+
+/** A copy of `error` that may be shown: its name, code and text, those of its cause, and nothing else. */
+export function redacted(error: unknown, depth = 0): Error & { code?: string } {
+  if (typeof error !== 'object' || error === null) return new Error(redact(String(error)))
+  const { name, message, code, cause } = error as { name?: unknown; message?: unknown; code?: unknown; cause?: unknown }
+  const inner = cause !== undefined && depth < 3 ? { cause: redacted(cause, depth + 1) } : undefined
+  const copy: Error & { code?: string } = new Error(redact(typeof message === 'string' ? message : ''), inner)
+  if (typeof name === 'string') copy.name = name
+  if (typeof code === 'string') copy.code = code
+  return copy
+}

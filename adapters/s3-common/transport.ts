@@ -1,0 +1,65 @@
+/** What the two S3 adapters have between them: requests go through a transport, which knows nothing of stores. */
+
+export type S3Request =
+  | { readonly op: 'get'; readonly key: string; readonly range?: string | undefined }
+  | {
+      readonly op: 'put'
+      readonly key: string
+      readonly bytes: Uint8Array
+      /** Base64, for the `Content-MD5` header. */
+      readonly md5: string
+      readonly ifMatch?: string | undefined
+      readonly ifNoneMatch?: '*' | undefined
+    }
+  | { readonly op: 'delete'; readonly key: string }
+  | { readonly op: 'deleteMany'; readonly keys: readonly string[] }
+  | {
+      readonly op: 'list'
+      readonly prefix: string
+      readonly after: string | undefined
+      readonly limit: number
+      readonly continuation: string | undefined
+    }
+
+export interface S3Reply {
+  readonly status: number
+  /** A header of the reply by its name in lower case; `undefined` when it was not sent or may not be seen. */
+  readonly header: (name: string) => string | undefined
+  /** Of a get that was answered with 200 or 206, whole; else empty. */
+  readonly body: Uint8Array
+  /** S3's name for the error and its text, when it was refused. */
+  readonly code?: string | undefined
+  readonly message?: string | undefined
+  /** Of a list. */
+  readonly listed?: ListedPage | undefined
+  /** Of a deleteMany: what was not removed. */
+  readonly failed?: readonly FailedKey[] | undefined
+}
+
+export interface ListedPage {
+  readonly items: readonly ListedItem[]
+  readonly truncated: boolean
+  readonly continuation: string | undefined
+}
+
+export interface ListedItem {
+  readonly key: string
+  readonly size: number
+  /** When it was written, in milliseconds since the epoch. */
+  readonly time: number | undefined
+}
+
+export interface FailedKey {
+  readonly key: string
+  readonly code: string
+}
+
+export interface Transport {
+  /** For `capabilities` and error messages. */
+  readonly name: 's3' | 's3-fetch'
+  /**
+   * Sends the request once (a put with a condition is never repeated here) and resolves with whatever was answered.
+   * A `TidemarkError` that it throws says that nothing was sent; after any other error the request may have been served.
+   */
+  send(request: S3Request, signal: AbortSignal | undefined): Promise<S3Reply>
+}

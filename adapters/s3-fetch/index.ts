@@ -1,0 +1,62 @@
+/**
+ * State in an S3 bucket through any `fetch` that signs, such as that of aws4fetch: 3 KB, for browsers, edge functions and
+ * servers. Everything else is as in `tidemark/s3`.
+ *
+ *     const aws = new AwsClient({ accessKeyId, secretAccessKey, service: 's3', region, retries: 0 })
+ *     s3Fetch({ fetch: (url, init) => aws.fetch(url, init), url: 'https://my-bucket.s3.eu-central-1.amazonaws.com' })
+ */
+import { checkFields, invalid } from '../../src/errors.js'
+import type { Storage } from '../../src/storage/contract.js'
+import { s3Storage } from '../s3-common/objects.js'
+import { keyPrefix } from '../s3-common/prefix.js'
+import { fetchTransport } from './transport.js'
+
+/** The part of `fetch` that is used. It is expected to sign the request and to send it once. */
+export type SigningFetch = (url: string, init: SigningInit) => Promise<FetchedResponse>
+
+export interface SigningInit {
+  readonly method: string
+  readonly headers: Record<string, string>
+  readonly redirect: 'manual'
+  readonly body?: Uint8Array<ArrayBuffer>
+  readonly signal?: AbortSignal
+  readonly cache?: 'no-store'
+}
+
+export interface FetchedResponse {
+  readonly status: number
+  readonly redirected?: boolean
+  readonly headers: { get(name: string): string | null }
+  arrayBuffer(): Promise<ArrayBuffer>
+}
+
+export interface S3FetchOptions {
+  readonly fetch: SigningFetch
+  /** Of the bucket: `https://bucket.host` or `https://host/bucket`. */
+  readonly url: string
+  /** What keys begin with, so that a bucket can hold other things too. Default: nothing. */
+  readonly prefix?: string | undefined
+}
+
+const FIELDS = new Set(['fetch', 'url', 'prefix'])
+
+/** A storage in a bucket, which has to exist; several stores may share it. */
+export function s3Fetch(options: S3FetchOptions): Storage {
+  checkFields('s3Fetch', options, FIELDS)
+  const { fetch, url, prefix } = options
+  if (typeof fetch !== 'function') {
+    throw invalid('s3Fetch: fetch must be a function that signs requests: (url, init) => aws.fetch(url, init).')
+  }
+  return s3Storage(fetchTransport(fetch, bucketUrl(url)), keyPrefix('s3Fetch', prefix))
+}
+
+/** The URL is not shown when it is refused: it might hold a secret. */
+function bucketUrl(given: unknown): string {
+  const match = typeof given === 'string' ? /^https?:\/\/[^/?#@\s]+(?:\/[^?#\s]*)?$/.exec(given) : null
+  if (match === null) {
+    throw invalid(
+      's3Fetch: url must be that of the bucket, with http or https and without user, query and fragment: https://host/bucket.',
+    )
+  }
+  return match[0].replace(/\/+$/, '')
+}

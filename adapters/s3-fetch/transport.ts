@@ -1,0 +1,94 @@
+/** Requests by `fetch`: paths, queries and XML. */
+import type { S3Reply, S3Request, Transport } from '../s3-common/transport.js'
+import type { FetchedResponse, SigningFetch, SigningInit } from './index.js'
+import { deleteBody, readDeleted, readError, readListed } from './xml.js'
+import { contentMd5 } from '../s3-common/bodies.js'
+
+export function fetchTransport(fetch: SigningFetch, bucket: string): Transport {
+  async function send(request: S3Request, signal: AbortSignal | undefined): Promise<S3Reply> {
+    const { path, ...init } = requestOf(request)
+    const response = await fetch(bucket + path, {
+      ...init,
+      redirect: 'manual',
+      ...(signal ? { signal } : {}),
+      // A browser's own cache would answer for what has changed since.
+      ...(init.method === 'GET' && hasCacheOption() ? { cache: 'no-store' } : {}),
+    })
+    return replyOf(request, response)
+  }
+  return { name: 's3-fetch', send }
+}
+
+type Prepared = Pick<SigningInit, 'method' | 'headers' | 'body'> & { readonly path: string }
+
+function requestOf(request: S3Request): Prepared {
+  switch (request.op) {
+    case 'get':
+      return {
+        method: 'GET',
+        path: pathOf(request.key),
+        headers: request.range === undefined ? {} : { range: request.range },
+      }
+    case 'put': {
+      const { bytes, md5, ifMatch, ifNoneMatch } = request
+      const headers: Record<string, string> = { 'content-type': 'application/octet-stream', 'content-md5': md5 }
+      if (ifMatch !== undefined) headers['if-match'] = ifMatch
+      if (ifNoneMatch !== undefined) headers['if-none-match'] = ifNoneMatch
+      return { method: 'PUT', path: pathOf(request.key), headers, body: plain(bytes) }
+    }
+    case 'delete':
+      return { method: 'DELETE', path: pathOf(request.key), headers: {} }
+    case 'deleteMany': {
+      const body = plain(deleteBody(request.keys))
+      const headers = { 'content-type': 'application/xml', 'content-md5': contentMd5(body) }
+      return { method: 'POST', path: '?delete=', headers, body }
+    }
+    case 'list': {
+      const query = [
+        ['list-type', '2'],
+        ['prefix', request.prefix],
+        ['max-keys', String(request.limit)],
+        ['start-after', request.after],
+        ['continuation-token', request.continuation],
+      ].filter((pair): pair is [string, string] => pair[1] !== undefined)
+      return { method: 'GET', path: `?${query.map(([k, v]) => `${k}=${encode(v)}`).join('&')}`, headers: {} }
+    }
+  }
+}
+
+async function replyOf(request: S3Request, response: FetchedResponse): Promise<S3Reply> {
+  // Status 0 is what browsers make of a redirection that is not followed.
+  const status = response.redirected || response.status === 0 ? 307 : response.status
+  const header = (name: string): string | undefined => response.headers.get(name) ?? undefined
+  const reply: S3Reply = { status, header, body: new Uint8Array(0) }
+  const body = status === 204 ? reply.body : new Uint8Array(await response.arrayBuffer())
+  if (status < 200 || status >= 300) return { ...reply, ...readError(body) }
+  switch (request.op) {
+    case 'get':
+      return { ...reply, body }
+    case 'list':
+      return { ...reply, listed: readListed(body) }
+    case 'deleteMany':
+      return { ...reply, failed: readDeleted(body) }
+    default:
+      return reply
+  }
+}
+
+function pathOf(key: string): string {
+  return `/${key.split('/').map(encode).join('/')}`
+}
+
+/** As S3 signs it: everything but letters, digits and `-._~`. */
+function encode(part: string): string {
+  return encodeURIComponent(part).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+}
+
+function plain(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes)
+}
+
+/** Older edge runtimes refuse requests that carry this option. */
+function hasCacheOption(): boolean {
+  return typeof Request === 'function' && 'cache' in Request.prototype
+}

@@ -1,0 +1,28 @@
+/**
+ * Runs in workerd: the conformance suite on the R2 binding, one test for each request. `GET /` answers the names of the
+ * tests, `GET /<index>` runs one and answers `null` or what went wrong.
+ */
+import { r2, type R2BucketLike } from 'tidemark/r2'
+import { storageSuite } from 'tidemark/testing'
+
+interface Env {
+  readonly BUCKET: R2BucketLike
+}
+
+export default {
+  async fetch(request: { readonly url: string }, { BUCKET }: Env): Promise<Response> {
+    const tests: { name: string; run: () => Promise<void> }[] = []
+    storageSuite({
+      test: (name, run) => tests.push({ name, run }),
+      create: () => r2(BUCKET, { prefix: `run-${crypto.randomUUID()}` }),
+    })
+    const index = new URL(request.url).pathname.slice(1)
+    if (index === '') return Response.json(tests.map(({ name }) => name))
+    try {
+      await tests[Number(index)]!.run()
+      return Response.json(null)
+    } catch (error) {
+      return Response.json(error instanceof Error ? `${error.message}\n${error.stack}` : String(error))
+    }
+  },
+}
