@@ -49,6 +49,8 @@ export interface S3ServerOptions {
   /** How far the server's clock is ahead, in milliseconds; `undefined` sends no Date. Default: 0. */
   readonly skewMs?: number | undefined
   readonly deleteMany?: boolean
+  /** What stands in the ETag header: the quoted MD5, the same as a proxy weakens it, or a number. Default: md5. */
+  readonly etags?: 'md5' | 'weak' | 'number'
   readonly decide?: (request: S3Seen) => S3Fault | undefined
 }
 
@@ -75,7 +77,8 @@ export interface S3Server {
 }
 
 export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Server> {
-  const { bucket = 'bucket', dialect = 'aws', deleteMany = true } = options
+  const { bucket = 'bucket', dialect = 'aws', deleteMany = true, etags = 'md5' } = options
+  let numbers = 0
   const skewMs = 'skewMs' in options ? options.skewMs : 0
   const objects = new Map<string, Stored>()
   const history: string[][] = []
@@ -199,7 +202,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
       if (wanted !== etag) return refusal(412, 'PreconditionFailed')
     }
     history.push([...objects.keys()])
-    const etag = `"${hash(body, 'hex')}"`
+    const etag = etags === 'number' ? `"${String(++numbers).padStart(32, '0')}"` : `"${hash(body, 'hex')}"`
     objects.set(key, { bytes: body, etag, time: Date.now() + (skewMs ?? 0) })
     return { status: 200, headers: { etag } }
   }
@@ -207,7 +210,8 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
   function get(key: string, range: string | undefined): Answered {
     const there = objects.get(key)
     if (!there) return refusal(404, 'NoSuchKey')
-    const headers: Record<string, string> = { etag: there.etag, 'last-modified': new Date(there.time).toUTCString() }
+    const etag = etags === 'weak' ? `W/${there.etag}` : there.etag
+    const headers: Record<string, string> = { etag, 'last-modified': new Date(there.time).toUTCString() }
     const match = /^bytes=(\d+)-(\d+)$/.exec(range ?? '')
     if (match === null) return { status: 200, headers, body: there.bytes }
     const from = Number(match[1])
@@ -238,7 +242,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
 
   function deleteAll(body: string): Answered {
     history.push([...objects.keys()])
-    for (const [, key = ''] of body.matchAll(/<Key>([^<]*)<\/Key>/g)) objects.delete(key)
+    for (const [, key = ''] of body.matchAll(/<Key>([^<]*)<\/Key>/g)) objects.delete(unescape(key))
     return xml(200, '<DeleteResult></DeleteResult>')
   }
 
@@ -274,6 +278,11 @@ function xml(status: number, text: string): Answered {
 
 function hash(bytes: Buffer, encoding: 'hex' | 'base64'): string {
   return createHash('md5').update(bytes).digest(encoding)
+}
+
+function unescape(text: string): string {
+  const named: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" }
+  return text.replace(/&(?:#(\d+)|(\w+));/g, (_, code, name) => named[name] ?? String.fromCharCode(Number(code)))
 }
 
 function escape(text: string): string {
