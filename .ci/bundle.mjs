@@ -14,4 +14,6 @@ export const bundleOptions = {
 }
 
 export const builtins = [...builtinModules, /^node:/]
-export const dependencies = Object.keys(manifest.dependencies).map((name) => new RegExp(`^${name}(/|$)`))
+/** What is installed beside the package and not bundled into it; peers only by those who use their adapter. */
+const beside = { ...manifest.dependencies, ...manifest.peerDependencies }
+export const dependencies = Object.keys(beside).map((name) => new RegExp(`^${name}(/|$)`))

@@ -1,10 +1,12 @@
 /**
  * Finds the Chromium that the browser tests run in, and installs one where there is none: Debian's package as root on
- * Debian, elsewhere the one that Playwright downloads. TIDEMARK_CHROMIUM names another. As a program it prints the path.
+ * Debian, elsewhere the one that Playwright downloads. TIDEMARK_CHROMIUM names another. As a program it prints
+ * the path and the flags, for tests.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { chromium } from 'playwright-core'
 import { root } from './entries.mjs'
 
@@ -42,9 +44,10 @@ function installed() {
   return [...onPath, chromium.executablePath()].find((path) => path && existsSync(path))
 }
 
-/** Its output goes to standard error: the path alone goes to standard output. */
+/** Its output goes to standard error: standard output is for the answer. */
 function run(command, args) {
   spawnSync(command, args, { cwd: root, stdio: ['ignore', 2, 2] })
 }
 
-if (process.argv[1] === import.meta.filename) console.log(findChromium())
+if (process.argv[1] === fileURLToPath(import.meta.url))
+  console.log(JSON.stringify({ executable: findChromium(), flags: chromiumFlags }))

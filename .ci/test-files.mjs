@@ -1,4 +1,4 @@
-/** Which tests run where, and what tells the adapter that a test is about. */
+/** Which tests run where, and which adapter a test is about. */
 
 /** Tests of stores on every adapter: on Node with the adapters there, and once more in the browser with its own. */
 export const sharedTests = [
@@ -9,3 +9,22 @@ export const sharedTests = [
   'store-transaction',
   'store-watch',
 ].map((name) => `test/${name}.test.ts`)
+
+/** The tests that run in the browser alone lie in this folder. */
+export const isBrowserTest = (file) => file.startsWith('test/browser/')
+
+/** Each adapter by what the names of its tests, or of their files, say; one without a test fails a whole run. */
+const adapters = {
+  memory: /\bmemory\(|^memory\b/,
+  nodeFs: /\bnodeFs\(|\bfiles on Node\b|^test\/node-fs/,
+  indexedDb: /\bindexedDb\(|^test\/(browser\/|indexeddb|browser-kill)/,
+}
+
+/** Counts by adapter the tests that passed, each given as its file and full name. */
+export function countByAdapter(tests) {
+  const holds = (pattern, { file, name }) => pattern.test(file) || pattern.test(name)
+  return Object.entries(adapters).map(([adapter, pattern]) => ({
+    adapter,
+    count: tests.filter((test) => holds(pattern, test)).length,
+  }))
+}

@@ -1,26 +1,31 @@
 /**
  * Runs the checks and all tests, or the tests of the files named as arguments, or with `--deep` the long simulations.
- * A case that did not run counts as failed. The last line is `N passed, N failed`; the checks count as one.
+ * A case that did not run counts as failed, and so does an adapter without a test. The last line is `N passed, N failed`;
+ * the checks count as one. Tests of stores run twice: on Node, and in Chromium on what it has.
  *
  * TIDEMARK_DEEP_MS bounds a deep run as a whole; each of its cases finds its own share in the same variable.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { run, tool } from './command.mjs'
 import { manifest, root } from './entries.mjs'
+import { countByAdapter, isBrowserTest, sharedTests } from './test-files.mjs'
 
 const deep = process.argv.includes('--deep')
 const only = process.argv.slice(2).filter((argument) => argument !== '--deep')
-const config = ['-c', '.ci/vitest.config.mjs', '--mode', deep ? 'deep' : 'test']
+const onNode = ['-c', '.ci/vitest.config.mjs', '--mode', deep ? 'deep' : 'test']
+const inBrowser = ['-c', '.ci/vitest.browser.config.mjs']
 const folder = mkdtempSync(join(tmpdir(), `${manifest.name}-test-`))
 
 let passed = 0
+const cases = []
 const failures = []
 try {
   if (!deep && only.length === 0) await check()
-  if (deep && testFiles().length === 0) console.log('There are no deep tests yet.')
-  else await test()
+  await test(onNode, wanted(testFiles().filter((file) => !isBrowserTest(file))), deep ? await shareOfTime() : {})
+  if (!deep) await test(inBrowser, wanted([...testFiles().filter(isBrowserTest), ...sharedTests]))
+  if (!deep) printAdapters()
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
@@ -34,30 +39,46 @@ async function check() {
   else failures.push('the checks')
 }
 
-async function test() {
+async function test(config, files, env = {}) {
+  if (files.length === 0) return
   const report = join(folder, 'report.json')
+  rmSync(report, { force: true })
   const reporters = ['--reporter', 'default', '--reporter', 'json', '--outputFile.json', report]
-  const env = deep ? await shareOfTime() : {}
   const { ok } = await tool('vitest', ['run', ...config, ...reporters, ...only], { show: true, env })
   const before = failures.length
-  count(JSON.parse(readFileSync(report, 'utf8')).testResults)
+  // Without a report vitest could not start, for want of a browser for instance.
+  count(existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')).testResults : [], files)
   if (!ok && failures.length === before) failures.push('an error outside of the test cases')
 }
 
-function count(results) {
+function count(results, files) {
   const ran = new Set()
   for (const { name, assertionResults, status } of results) {
     const file = relative(root, name)
     ran.add(file)
     for (const { fullName, status } of assertionResults) {
-      if (status === 'passed') passed++
-      else failures.push(`${file}: ${fullName}${status === 'failed' ? '' : ` (${status}: it has to run)`}`)
+      if (status === 'passed') {
+        passed++
+        cases.push({ file, name: fullName })
+      } else failures.push(`${file}: ${fullName}${status === 'failed' ? '' : ` (${status}: it has to run)`}`)
     }
     const silent = !assertionResults.some((result) => result.status === 'failed')
     if (assertionResults.length === 0 || (status === 'failed' && silent)) failures.push(`${file}: the file as a whole`)
   }
-  const wanted = testFiles().filter((file) => only.length === 0 || only.some((filter) => file.includes(filter)))
-  for (const file of wanted) if (!ran.has(file)) failures.push(`${file}: was not run`)
+  for (const file of files) if (!ran.has(file)) failures.push(`${file}: was not run`)
+}
+
+function printAdapters() {
+  const counts = countByAdapter(cases)
+  const shown = counts.filter(({ count }) => count > 0 || only.length === 0)
+  console.log(`\nPassed by adapter: ${shown.map(({ adapter, count }) => `${adapter} ${count}`).join(', ')}`)
+  if (only.length > 0) return
+  for (const { adapter, count } of counts) if (count === 0) failures.push(`no test of the adapter ${adapter} passed`)
+}
+
+/** Those of the files that the arguments name; all without arguments. */
+function wanted(files) {
+  return files.filter((file) => only.length === 0 || only.some((filter) => file.includes(filter)))
 }
 
 function testFiles() {
@@ -71,7 +92,7 @@ async function shareOfTime() {
   const total = Number(process.env.TIDEMARK_DEEP_MS)
   if (!total) return {}
   const list = join(folder, 'list.json')
-  await tool('vitest', ['list', ...config, `--json=${list}`, ...only])
+  await tool('vitest', ['list', ...onNode, `--json=${list}`, ...only])
   const cases = JSON.parse(readFileSync(list, 'utf8')).length
   return { TIDEMARK_DEEP_MS: String(Math.floor((total * 0.9) / cases)) }
 }

@@ -8,6 +8,7 @@ export default defineConfig(({ mode }) => ({
   cacheDir: 'node_modules/.cache/vite',
   test: {
     include: mode === 'deep' ? ['test/deep/**/*.deep.ts'] : ['test/**/*.test.ts'],
+    exclude: ['test/browser/**'],
     environment: 'node',
     pool: 'forks',
     // Importing the sources anew for each file takes longer than many of the tests.

@@ -10,7 +10,7 @@ import { transactions, type TransactOptions, type Writing } from './transact.js'
 
 export interface Objects extends ObjectStore {
   /** Makes durable what was written in relaxed durability. */
-  sync(options?: CallOptions): Promise<Answer>
+  readonly sync: (options?: CallOptions) => Promise<Answer>
 }
 
 export function idbObjects(connection: Connection, options: TransactOptions): Objects {

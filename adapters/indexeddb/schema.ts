@@ -13,7 +13,7 @@ import type { ByteRange } from '../../src/storage/contract.js'
 export const VERSION = 1
 
 /** Somewhat less than 64 KiB: Chromium keeps a value from that size on in a file of its own, which costs far more. */
-export const PART_BYTES = 60 << 10
+const PART_BYTES = 60 << 10
 
 export interface Head {
   readonly name: string

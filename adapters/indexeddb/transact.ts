@@ -26,7 +26,18 @@ export interface Bond {
   id?: string
 }
 
-export function transactions(connection: Connection, { durability, bond }: TransactOptions) {
+type Transact<Tx> = <T>(options: CallOptions | undefined, act: (tx: Tx) => Promise<T>) => Promise<T>
+
+export interface Transactions {
+  /** Reads in one transaction. */
+  readonly read: Transact<Reading>
+  /** Writes what may be written again when it is not certain that it was. */
+  readonly repeat: Transact<Writing>
+  /** Writes under a condition, once; throws `Uncertain` when it may have been written. */
+  readonly once: Transact<Writing>
+}
+
+export function transactions(connection: Connection, { durability, bond }: TransactOptions): Transactions {
   const { database } = connection
 
   async function transact<T>(
@@ -50,28 +61,21 @@ export function transactions(connection: Connection, { durability, bond }: Trans
     }
   }
 
-  function write<T>(session: Session, act: (tx: Writing) => Promise<T>): Promise<T> {
+  async function write<T>(session: Session, act: (tx: Writing) => Promise<T>): Promise<T> {
     return completed(session.db.transaction(STORES, 'readwrite', { durability }), act)
   }
 
+  const uncertainToo = (error: unknown): boolean => error instanceof Uncertain || isDead(error)
+
   return {
-    /** Reads in one transaction. */
-    read<T>(options: CallOptions | undefined, act: (tx: Reading) => Promise<T>): Promise<T> {
-      return transact('read', options, isDead, async ({ db }) => {
+    read: (options, act) =>
+      transact('read', options, isDead, async ({ db }) => {
         const tx = db.transaction(STORES, 'readonly')
         tx.done.catch(() => {})
         return act(tx)
-      })
-    },
-    /** Writes what may be written again when it is not certain that it was. */
-    repeat<T>(options: CallOptions | undefined, act: (tx: Writing) => Promise<T>): Promise<T> {
-      const dead = (error: unknown): boolean => error instanceof Uncertain || isDead(error)
-      return transact('write to', options, dead, (session) => write(session, act))
-    },
-    /** Writes under a condition, once; throws `Uncertain` when it may have been written. */
-    once<T>(options: CallOptions | undefined, act: (tx: Writing) => Promise<T>): Promise<T> {
-      return transact('write to', options, isDead, (session) => write(session, act))
-    },
+      }),
+    repeat: (options, act) => transact('write to', options, uncertainToo, (session) => write(session, act)),
+    once: (options, act) => transact('write to', options, isDead, (session) => write(session, act)),
   }
 }
 

@@ -1,0 +1,115 @@
+/** An origin without space: QUOTA, nothing half written, and all that needs no space goes on. */
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { openStore } from 'tidemark'
+import { indexedDb } from 'tidemark/indexeddb'
+import { verify } from 'tidemark/tools'
+import { code, failCompletion, failOpening, failRequests, methodOf, send, text } from './injected.js'
+import { collect, freshName } from './storages.js'
+
+/** Chromium's own limit for the origin, in bytes; lifted by `undefined`. */
+async function limit(quotaSize?: number): Promise<void> {
+  await send('Storage.overrideQuotaForOrigin', { origin: location.origin, quotaSize })
+}
+
+/** Bytes that do not compress. */
+function noise(length: number): Uint8Array {
+  const bytes = new Uint8Array(length)
+  for (let at = 0; at < length; at += 65_536) crypto.getRandomValues(bytes.subarray(at, at + 65_536))
+  return bytes
+}
+
+/** An expectation of millions of bytes takes minutes. */
+const same = (a: Uint8Array | undefined, b: Uint8Array): boolean =>
+  a?.length === b.length && a.every((byte, i) => byte === b[i])
+
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await limit()
+})
+
+describe('indexedDb()', () => {
+  test('Chromium out of quota: QUOTA and nothing half written, changes are kept, reading and deleting go on', async () => {
+    await send('Storage.clearDataForOrigin', { origin: location.origin, storageTypes: 'indexeddb' })
+    await limit(3 << 20)
+    // Chromium remembers how much was free, as long as somebody uses the databases of the origin and a little longer.
+    await new Promise((resolve) => setTimeout(resolve, 4_000))
+    const storage = indexedDb(freshName())
+    const store = await openStore<string, Uint8Array>({ storage, name: 's' })
+    const value = noise(8 << 20)
+    store.put('a', noise(1 << 19))
+    const { version } = await store.commit()
+    await storage.blobs.put('t/0/id/seg/a', noise(1 << 19))
+
+    await expect(storage.blobs.put('t/0/id/seg/b', value)).rejects.toThrow(code('QUOTA'))
+    await expect(storage.log('t/0/id').append(1, value, 1)).rejects.toThrow(code('QUOTA'))
+    await expect(storage.anchor('t/0/anchor').swap(undefined, value, 0)).rejects.toThrow(code('QUOTA'))
+    expect((await storage.blobs.get('t/0/id/seg/b')).bytes).toBeUndefined()
+    expect((await storage.blobs.list('t/')).items.map(({ name }) => name)).toEqual(['t/0/id/seg/a'])
+    expect((await storage.log('t/0/id').list(1)).numbers).toEqual([])
+    expect((await storage.anchor('t/0/anchor').read()).bytes).toBeUndefined()
+    expect((await storage.blobs.get('t/0/id/seg/a')).bytes?.length).toBe(1 << 19)
+
+    store.put('b', value)
+    for (let i = 0; i < 2; i++) await expect(store.commit()).rejects.toThrow(code('QUOTA'))
+    expect(store.version).toBe(version)
+    expect(same(await store.get('b'), value)).toBe(true)
+    expect((await store.get('a'))?.length).toBe(1 << 19)
+    await storage.blobs.delete(['t/0/id/seg/a'])
+    await store.maintain()
+
+    await limit()
+    await store.commit()
+    await store.close()
+    const again = await openStore<string, Uint8Array>({ storage, name: 's', expectAtLeast: version + 1 })
+    expect(same(await again.get('b'), value)).toBe(true)
+    await again.close()
+    expect((await verify({ storage, name: 's' })).damages).toEqual([])
+  })
+
+  test.each([
+    ['at a request', () => failRequests(1, 'QuotaExceededError')],
+    ['at the end', () => void failCompletion(new DOMException('', 'QuotaExceededError'), { kept: false })],
+  ])('no space %s: QUOTA, surely not written', async (_, inject) => {
+    const storage = indexedDb(freshName())
+    const log = storage.log('s/0/id')
+    await log.append(1, text('1'), 1)
+    inject()
+    await expect(log.append(2, text('2'), 1)).rejects.toThrow(code('QUOTA'))
+    vi.restoreAllMocks()
+    expect((await log.list(1)).numbers).toEqual([1])
+    inject()
+    await expect(storage.blobs.put('s/0/id/seg/a', noise(200_000))).rejects.toThrow(code('QUOTA'))
+    vi.restoreAllMocks()
+    expect((await storage.blobs.list('')).items).toEqual([])
+    expect(await log.append(2, text('2'), 1)).toEqual({ outcome: 'committed' })
+
+    const store = await openStore<string, number>({ storage, name: 't' })
+    inject()
+    store.put('a', 1)
+    await expect(store.commit()).rejects.toThrow(code('QUOTA'))
+    vi.restoreAllMocks()
+    await store.commit()
+    expect(await collect(store.entries())).toEqual([['a', 1]])
+    await store.close()
+  })
+
+  test('no space to open: QUOTA', async () => {
+    failOpening('QuotaExceededError', { thrown: false })
+    await expect(openStore({ storage: indexedDb(freshName()), name: 's' })).rejects.toThrow(code('QUOTA'))
+  })
+
+  test('no space for the stores of a new database: QUOTA, and it is made when there is', async () => {
+    const storage = indexedDb(freshName())
+    const put = methodOf(IDBObjectStore.prototype, 'put')
+    vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore, ...args) {
+      const request = Reflect.apply(put, this, args) as IDBRequest<IDBValidKey>
+      if (this.name !== 'about') return request
+      Object.defineProperty(this.transaction, 'error', { value: new DOMException('', 'QuotaExceededError') })
+      this.transaction.abort()
+      return request
+    })
+    await expect(storage.logs('')).rejects.toThrow(code('QUOTA'))
+    vi.restoreAllMocks()
+    expect((await storage.logs('')).paths).toEqual([])
+  })
+})
