@@ -13,7 +13,7 @@ interface Element {
 const DEEPEST = 16
 
 /** The root element; throws when the document is not whole and well-formed. */
-export function parseXml(source: string): Element {
+function parseXml(source: string): Element {
   const token =
     /<\?[\s\S]*?\?>|<!--[\s\S]*?-->|<(\/?)([A-Za-z_][\w.:-]*)((?:\s+[\w.:-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(\/?)>|[^<]+/y
   const top: Element = { name: '', children: [], text: '' }
