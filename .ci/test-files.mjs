@@ -15,9 +15,10 @@ export const isBrowserTest = (file) => file.startsWith('test/browser/')
 
 /** Each adapter by what the names of its tests, or of their files, say; one without a test fails a whole run. */
 const adapters = {
-  memory: /\bmemory\(|^memory\b/,
-  nodeFs: /\bnodeFs\(|\bfiles on Node\b|^test\/node-fs/,
-  indexedDb: /\bindexedDb\(|^test\/(browser\/|indexeddb|browser-kill)/,
+  indexedDb: /\bindexedDb\(|^test\/(browser\/|adapters\/(indexeddb|browser-kill))/,
+  s3: /^(?!.*s3Fetch).*\bs3\b/i,
+  s3Fetch: /\bs3Fetch\b/,
+  r2: /^test\/adapters\/r2/,
 }
 
 /** Counts by adapter the tests that passed, each given as its file and full name. */

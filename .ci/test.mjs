@@ -1,20 +1,23 @@
 /**
- * Runs the checks and all tests, or the tests of the files named as arguments, or with `--deep` the long simulations.
- * A case that did not run counts as failed, and so does an adapter without a test. The last line is `N passed, N failed`;
- * the checks count as one. Tests of stores run twice: on Node, and in Chromium on what it has.
+ * Runs the checks and all tests, or the tests of the files named as arguments; with `--deep` the long simulations, with
+ * `--adapters` the tests of the adapters for browsers, S3 and R2, and once more the tests of stores in Chromium. A case that
+ * did not run counts as failed, and so does an adapter without a test. The last line is `N passed, N failed`; the checks
+ * count as one.
  *
  * TIDEMARK_DEEP_MS bounds a deep run as a whole; each of its cases finds its own share in the same variable.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { run, tool } from './command.mjs'
 import { manifest, root } from './entries.mjs'
 import { countByAdapter, isBrowserTest, sharedTests } from './test-files.mjs'
 
 const deep = process.argv.includes('--deep')
-const only = process.argv.slice(2).filter((argument) => argument !== '--deep')
-const onNode = ['-c', '.ci/vitest.config.mjs', '--mode', deep ? 'deep' : 'test']
+const adapters = process.argv.includes('--adapters')
+const only = process.argv.slice(2).filter((argument) => argument !== '--deep' && argument !== '--adapters')
+const mode = deep ? 'deep' : adapters ? 'adapters' : 'test'
+const onNode = ['-c', '.ci/vitest.config.mjs', '--mode', mode]
 const inBrowser = ['-c', '.ci/vitest.browser.config.mjs']
 const folder = mkdtempSync(join(tmpdir(), `${manifest.name}-test-`))
 
@@ -22,10 +25,10 @@ let passed = 0
 const cases = []
 const failures = []
 try {
-  if (!deep && only.length === 0) await check()
+  if (mode === 'test' && only.length === 0) await check()
   await test(onNode, wanted(testFiles().filter((file) => !isBrowserTest(file))), deep ? await shareOfTime() : {})
-  if (!deep) await test(inBrowser, wanted([...testFiles().filter(isBrowserTest), ...sharedTests]))
-  if (!deep) printAdapters()
+  if (adapters) await test(inBrowser, wanted([...testFiles().filter(isBrowserTest), ...sharedTests]))
+  if (adapters) printAdapters()
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
@@ -84,7 +87,8 @@ function wanted(files) {
 function testFiles() {
   const ending = deep ? '.deep.ts' : '.test.ts'
   const files = readdirSync(join(root, 'test'), { recursive: true }).map((name) => join('test', name))
-  return files.filter((file) => file.endsWith(ending) && (!deep || file.startsWith(join('test', 'deep'))))
+  const folders = { test: ['test'], adapters: ['test/adapters', 'test/browser'], deep: ['test/deep'] }[mode]
+  return files.filter((file) => file.endsWith(ending) && folders.includes(dirname(file)))
 }
 
 /** An equal share for each case, as if they ran one after another; a tenth is left for starting and for checking. */

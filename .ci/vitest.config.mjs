@@ -1,13 +1,19 @@
 import { defineConfig } from 'vitest/config'
 import { root, sourceAliases } from './entries.mjs'
 
+const includes = {
+  test: ['test/*.test.ts'],
+  adapters: ['test/adapters/**/*.test.ts'],
+  deep: ['test/deep/**/*.deep.ts'],
+}
+
 /** `--mode deep` runs the long simulations instead of the tests. Tests see the sources under the package's own name. */
 export default defineConfig(({ mode }) => ({
   root,
   resolve: { alias: sourceAliases },
   cacheDir: 'node_modules/.cache/vite',
   test: {
-    include: mode === 'deep' ? ['test/deep/**/*.deep.ts'] : ['test/**/*.test.ts'],
+    include: includes[mode] ?? includes.test,
     exclude: ['test/browser/**'],
     environment: 'node',
     pool: 'forks',

@@ -49,7 +49,7 @@ describe('an exported version', () => {
     const zip = await bytesOf(exportZip(place))
     const files = nodeFs(temporaryFolder())
     const sources = [zip, pieces(zip, 7), Readable.from(exportZip(place)) as AsyncIterable<Uint8Array>]
-    for (const [i, source] of [...sources, new Response(zip).body!].entries()) {
+    for (const [i, source] of [...sources, new Response(zip as BodyInit).body!].entries()) {
       const target = { storage: i % 2 ? memory() : files, name: `t${i}` }
       const result = await importZip(source, target)
       expect(result).toMatchObject({ version: 1, from: store.version })

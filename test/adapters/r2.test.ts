@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { memory } from 'tidemark/memory'
 import { r2, type R2BucketLike } from 'tidemark/r2'
 import { storageSuite } from 'tidemark/testing'
-import { startWorker } from './support/workerd.js'
+import { startWorker } from '../support/workerd.js'
 
 const names: string[] = []
 storageSuite({ test: (name) => names.push(name), create: () => memory() })

@@ -5,12 +5,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isTidemarkError, retrying, type Storage, type Store } from 'tidemark'
 import { WAYS } from 'tidemark/testing'
-import { probe } from '../src/storage/probe.js'
+import { probe } from '../../src/storage/probe.js'
 import { memory } from 'tidemark/memory'
-import { advance, hastyClock, open, persist, reached, verifyHistory, type Acknowledged } from './support/history.js'
-import { byFetch, placeAt, s3Adapters, SECRET } from './support/s3-clients.js'
-import { cutShortLife } from './support/s3-cuts.js'
-import { startS3Server, type S3Fault, type S3Seen, type S3Server } from './support/s3-server.js'
+import { advance, hastyClock, open, persist, reached, verifyHistory, type Acknowledged } from '../support/history.js'
+import { byFetch, placeAt, s3Adapters, SECRET } from '../support/s3-clients.js'
+import { cutShortLife } from '../support/s3-cuts.js'
+import { startS3Server, type S3Fault, type S3Seen, type S3Server } from '../support/s3-server.js'
 
 const LAST = 10
 

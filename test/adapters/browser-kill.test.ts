@@ -8,10 +8,10 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { chromium, type Browser, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { temporaryFolder } from './support/storages.js'
+import { temporaryFolder } from '../support/storages.js'
 
 const KILLS = 30
-const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
 let origin = ''
 let executable = ''

@@ -11,8 +11,8 @@ import {
   s3Adapters,
   startMiniflare,
   type S3Place,
-} from './support/s3-clients.js'
-import { startS3Server, type S3Server } from './support/s3-server.js'
+} from '../support/s3-clients.js'
+import { startS3Server, type S3Server } from '../support/s3-server.js'
 
 let storages = 0
 const fresh = (make: (prefix: string) => Storage) => (): Storage => make(`run-${storages++}`)

@@ -3,8 +3,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { isTidemarkError, type Storage } from 'tidemark'
 import { s3 } from 'tidemark/s3'
 import { s3Fetch } from 'tidemark/s3-fetch'
-import { awsFor, byFetch, bySdk, clientFor, placeAt, s3Adapters, SECRET } from './support/s3-clients.js'
-import { startS3Server, type S3Fault, type S3Server } from './support/s3-server.js'
+import { awsFor, byFetch, bySdk, clientFor, placeAt, s3Adapters, SECRET } from '../support/s3-clients.js'
+import { startS3Server, type S3Fault, type S3Server } from '../support/s3-server.js'
 
 const bytes = new TextEncoder().encode('the bytes')
 const BLOB = 'a/0/id/seg/s'

@@ -5,7 +5,7 @@ import { startFauxqs } from 'fauxqs'
 import S3rver from 's3rver'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { metered, openStore, type Storage } from 'tidemark'
-import { intercept, type Around } from '../src/storage/intercept.js'
+import { intercept, type Around } from '../../src/storage/intercept.js'
 import {
   advance,
   contents,
@@ -15,7 +15,7 @@ import {
   stateAfter,
   verifyHistory,
   type Acknowledged,
-} from './support/history.js'
+} from '../support/history.js'
 import {
   byFetch,
   bySdk,
@@ -25,9 +25,9 @@ import {
   s3Adapters,
   startMiniflare,
   type S3Place,
-} from './support/s3-clients.js'
-import { startS3Server } from './support/s3-server.js'
-import { temporaryFolder } from './support/storages.js'
+} from '../support/s3-clients.js'
+import { startS3Server } from '../support/s3-server.js'
+import { temporaryFolder } from '../support/storages.js'
 
 let real!: { place: S3Place; dispose(): Promise<void> }
 let runs = 0
