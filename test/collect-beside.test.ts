@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { isTidemarkError, type Storage, type Store } from 'tidemark'
-import { memory } from 'tidemark/memory'
 import { cuts, faulty, worldOver } from 'tidemark/testing'
 import { destroyStore, listStores } from 'tidemark/tools'
 import { intercept, type Call, type Run } from '../src/storage/intercept.js'

@@ -29,8 +29,8 @@ const VERDICTS: Record<Way, Verdict> = {
 let seed = 1
 
 test.each<[string, readonly Way[], (disk: ModelFs) => ModelFs]>([
+  // What the end of a process alone leaves is one of the things that power loss may leave.
   ['power loss', ['reply-lost'], (disk) => disk.crash({ seed: seed++ })],
-  ['the end of the process', ['never-sent'], (disk) => disk.kill()],
 ])(
   'a collector on nodeFs(), cut at every file system call, loses nothing of what is kept by %s',
   async (what, ways, lose) => {

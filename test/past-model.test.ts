@@ -307,10 +307,10 @@ const plans = fc.record({
 
 describe('every version that is kept, each tag and each fork', () => {
   test.each<[string, number, () => Storage, number]>([
-    ['memory()', 1, () => memory(), 40],
-    ['memory()', 3, () => memory(), 40],
-    ['nodeFs()', 1, () => nodeFs(temporaryFolder()), 6],
-    ['nodeFs()', 3, () => nodeFs(temporaryFolder()), 6],
+    ['memory()', 1, () => memory(), 25],
+    ['memory()', 3, () => memory(), 25],
+    ['nodeFs()', 1, () => nodeFs(temporaryFolder()), 4],
+    ['nodeFs()', 3, () => nodeFs(temporaryFolder()), 4],
   ])(
     'opens with exactly its content under random commits, restores, folds, collections and reopenings, on %s in %d partitions',
     async (_, partitions, make, numRuns) => {
