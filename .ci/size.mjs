@@ -5,7 +5,7 @@ import { builtins, bundleOptions } from './bundle.mjs'
 import { libraryEntries } from './entries.mjs'
 
 /** Minified and gzipped. */
-const limits = [{ entries: ['tidemark', 'tidemark/memory'], kib: 54 }]
+const limits = [{ entries: ['tidemark', 'tidemark/memory'], kib: 57 }]
 
 for (const { entries, kib } of limits) {
   const size = (await measure(entries)) / 1024

@@ -14,7 +14,7 @@ import type { CollectPlan } from './build.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
 import { factsOf, retained, type EntryFacts } from './facts.js'
 import { deadForks } from './fork.js'
-import { readEntries } from './past.js'
+import { eachEntry } from './past.js'
 import { isOver, listPins, manifestOfPin, type StoredPin } from './pins.js'
 import { anchorName } from './recovery.js'
 import type { AppliedEntry, ShardState } from './state.js'
@@ -101,7 +101,7 @@ export class Collector {
       if (this.#facts.has(n)) continue
       let last = n
       while (last < state.head && !this.#facts.has(last + 1)) last++
-      for (const applied of await readEntries(this.#ctx, this.#log, n, last)) this.note(applied)
+      for await (const applied of eachEntry(this.#ctx, this.#log, n, last)) this.note(applied)
     }
     return Array.from({ length: state.head - trim }, (_, i) => this.#facts.get(trim + 1 + i)!)
   }

@@ -7,7 +7,7 @@ import type { AppliedEntry } from './state.js'
 export interface EntryFacts {
   readonly n: number
   /** Undefined in a fence that was written blindly. */
-  readonly carried: Carried | undefined
+  readonly carried: Pick<Carried, 'time' | 'manifestAt' | 'covers'> | undefined
   readonly isVersion: boolean
   /** Names of the segments that it names. */
   readonly names: readonly string[]
@@ -15,10 +15,12 @@ export interface EntryFacts {
 }
 
 export function factsOf({ entry, manifest, references, collection }: AppliedEntry): EntryFacts {
+  const { carried } = entry
   const runs = [...(manifest?.runs ?? []), ...(references?.runs ?? [])]
   return {
     n: entry.n,
-    carried: entry.carried,
+    // No more than is needed: there may be very many.
+    carried: carried && { time: carried.time, manifestAt: carried.manifestAt, covers: carried.covers },
     isVersion: entry.kind === 'commit' || entry.kind === 'reset',
     names: [...new Set(runs.flat().map(({ name }) => name))],
     collection,

@@ -10,7 +10,7 @@ import { checkLogPath, logIdOfPath, logPath, segmentsPrefix, storeOfLog } from '
 import { currentTime, type LogContext, type ReadContext, type ShardContext } from './context.js'
 import { factsOf } from './facts.js'
 import { bareEntry, createLog } from './open.js'
-import { readEntries } from './past.js'
+import { eachEntry } from './past.js'
 import { listPins, manifestOfPin, putPin, stateOfPin, type PinRequest, type StoredPin } from './pins.js'
 import { anchorName, closeLog, isVoid, locate, openAnchor, openLog, readLog } from './recovery.js'
 import type { ShardState } from './state.js'
@@ -99,11 +99,16 @@ async function isNeeded(ctx: ReadContext, parentPath: string, path: string): Pro
   try {
     if (value && equalBytes(value.logId, logId)) {
       const { head, carried } = await readLog(child, log, value)
-      const entries = await readEntries(child, log, carried.trim + 1, head)
       const prefix = segmentsPrefix(parentPath)
-      const held = (await listPins(ctx.storage, path)).flatMap((pin) => manifestOfPin(pin, path).runs.flat())
-      return [...entries.flatMap((entry) => factsOf(entry).names), ...held.map(({ name }) => name)].some((name) =>
-        name.startsWith(prefix),
+      const isOfParent = (name: string): boolean => name.startsWith(prefix)
+      for await (const entry of eachEntry(child, log, carried.trim + 1, head)) {
+        if (factsOf(entry).names.some(isOfParent)) return true
+      }
+      const pins = await listPins(ctx.storage, path)
+      return pins.some((pin) =>
+        manifestOfPin(pin, path)
+          .runs.flat()
+          .some(({ name }) => isOfParent(name)),
       )
     }
     const { bytes } = await log.log.read(1)

@@ -16,7 +16,20 @@ export async function readEntry(ctx: ReadContext, log: LogContext, n: number): P
   return parseEntry(bytes, n, log.logId, log.path)
 }
 
-/** Entries from `first` to `last`, a few at a time. */
+/** Entries from `first` to `last`: a few are read at once, and no more of them are held. */
+export async function* eachEntry(
+  ctx: ReadContext,
+  log: LogContext,
+  first: number,
+  last: number,
+): AsyncGenerator<AppliedEntry, void> {
+  for (let n = first; n <= last; n += READ_AT_ONCE) {
+    const length = Math.min(READ_AT_ONCE, last - n + 1)
+    yield* await Promise.all(Array.from({ length }, (_, i) => readEntry(ctx, log, n + i)))
+  }
+}
+
+/** The same, all of them: for the few that make up a state. */
 export async function readEntries(
   ctx: ReadContext,
   log: LogContext,
@@ -24,10 +37,7 @@ export async function readEntries(
   last: number,
 ): Promise<AppliedEntry[]> {
   const entries: AppliedEntry[] = []
-  for (let n = first; n <= last; n += READ_AT_ONCE) {
-    const length = Math.min(READ_AT_ONCE, last - n + 1)
-    entries.push(...(await Promise.all(Array.from({ length }, (_, i) => readEntry(ctx, log, n + i)))))
-  }
+  for await (const entry of eachEntry(ctx, log, first, last)) entries.push(entry)
   return entries
 }
 
