@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { openStore, systemClock, type OpenOptions, type Storage, type Store, type When } from 'tidemark'
 import { memory } from 'tidemark/memory'
-import { verify } from 'tidemark/tools'
+import { destroyStore, verify } from 'tidemark/tools'
 import { adapters, collect } from './support/storages.js'
 
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
@@ -96,6 +96,26 @@ describe.each(adapters)('the past on %s', (_, make) => {
     expect(await contents(again)).toEqual(before)
     await again.close()
     expect((await verify({ storage, name: 's' })).damages).toEqual([])
+  })
+
+  test('what is committed after restore() was called comes after it, offsets too; one that fails harms nothing', async () => {
+    const store = await open(make())
+    const versions = await fill(store, 4)
+    const restoring = store.restore(versions[0]!)
+    store.put('later', 1)
+    const committing = store.commit({ offsets: { src: 2 }, label: 'later' })
+    const failing = store.restore(9999)
+    store.put('last', 1)
+    const last = store.commit({ offsets: { src: 3 } })
+    await expect(failing).rejects.toThrow(code('NOT_FOUND'))
+    const { version, undo } = await restoring
+    expect(undo).toBe(versions[3])
+    expect((await committing).version).toBe(version + 1)
+    expect((await last).version).toBe(version + 2)
+    expect(store.offsets).toEqual({ src: 3 })
+    expect(await contents(store)).toEqual({ ...(await then(store, versions[0]!)), later: 1, last: 1 })
+    await store.commit({ offsets: { src: 4 } })
+    await store.close()
   })
 
   test('restore() of some partitions leaves the others, folded or not', async () => {
@@ -231,6 +251,41 @@ describe.each(adapters)('the past on %s', (_, make) => {
     await fork.close()
     await store.close()
   })
+})
+
+test('a fork of a fork keeps what it names of the first store, and the fork between holds it', async () => {
+  let now = 1_700_000_000_000
+  const clock = { ...systemClock, now: () => now, monotonic: () => now }
+  const storage = memory()
+  const open = (name: string): Promise<Store> =>
+    openStore({ storage, name, clock, graceMs: 1000, retain: { versions: 1 } })
+  const first = await open('a')
+  first.put('k', 1)
+  await first.commit()
+  await first.checkpoint()
+  first.put('l', 2)
+  await first.commit()
+  await first.fork('b')
+  const second = await open('b')
+  await second.fork('c')
+  first.clear()
+  await first.commit()
+  second.clear()
+  await second.commit()
+  for (let round = 0; round < 5; round++) {
+    await first.maintain()
+    await second.maintain()
+    now += 1500
+  }
+  await second.close()
+  await expect(destroyStore({ storage, name: 'b' })).rejects.toThrow(code('CONFLICT'))
+  const third = await open('c')
+  expect(await contents(third)).toEqual({ k: 1, l: 2 })
+  await third.close()
+  expect((await verify({ storage, name: 'c' })).damages).toEqual([])
+  await destroyStore({ storage, name: 'c' })
+  await destroyStore({ storage, name: 'b' })
+  await first.close()
 })
 
 test('a damaged tag hides no other, and nothing is collected while nobody can tell what it keeps', async () => {

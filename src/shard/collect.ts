@@ -5,7 +5,7 @@
  * of the list; whoever reads, or was making a pin, has had the grace period.
  */
 import { toHex } from '../bytes/hash.js'
-import { TidemarkError } from '../errors.js'
+import { TidemarkError, throwIfAborted } from '../errors.js'
 import { raiseAnchor } from '../log/anchor.js'
 import type { Collection } from '../log/collection.js'
 import { idOfBlob, segmentName, segmentsPrefix } from '../manifest/names.js'
@@ -14,7 +14,7 @@ import type { CollectPlan } from './build.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
 import { factsOf, retained, type EntryFacts } from './facts.js'
 import { deadForks } from './fork.js'
-import { eachEntry } from './past.js'
+import { eachEntry, readEntry } from './past.js'
 import { isOver, listPins, manifestOfPin, type StoredPin } from './pins.js'
 import { anchorName } from './recovery.js'
 import type { AppliedEntry, ShardState } from './state.js'
@@ -44,6 +44,8 @@ export interface CollectResult {
   readonly waiting: number
 }
 
+type Facts = Omit<EntryFacts, 'names'>
+
 /** The most ids that one entry lists: 16 bytes each. */
 const MAX_IDS = 4096
 
@@ -58,17 +60,34 @@ interface Listing {
 export class Collector {
   readonly #ctx: ShardContext
   readonly #log: LogContext
-  readonly #facts = new Map<number, EntryFacts>()
+  readonly #facts = new Map<number, Facts>()
   #pins = new Map<string, StoredPin>()
+  /** The newest entry that names each segment. */
+  readonly #namedAt = new Map<string, number>()
+  #forksJudged = -Infinity
+  readonly #signal: AbortSignal
 
-  constructor(ctx: ShardContext, log: LogContext) {
+  /** `signal` ends a look that is under way. */
+  constructor(ctx: ShardContext, log: LogContext, signal: AbortSignal) {
+    this.#signal = signal
     this.#ctx = ctx
     this.#log = log
   }
 
   /** An entry of this handle: it need not be read back. */
   note(applied: AppliedEntry): void {
-    this.#facts.set(applied.entry.n, factsOf(applied))
+    const { names, ...facts } = factsOf(applied)
+    this.#facts.set(facts.n, facts)
+    for (const name of names) if ((this.#namedAt.get(name) ?? 0) < facts.n) this.#namedAt.set(name, facts.n)
+  }
+
+  /** When the oldest of what is condemned is due; `undefined` when nothing is. */
+  async dueAt({ carried }: ShardState): Promise<number | undefined> {
+    const n = carried.collectedAt
+    if (n === 0) return undefined
+    if (!this.#facts.has(n)) this.note(await readEntry(this.#ctx, this.#log, n))
+    const [oldest] = this.#facts.get(n)?.collection ?? []
+    return oldest && oldest.time + this.#ctx.graceMs
   }
 
   /** Deletes what is due and looks for what is to be condemned next. */
@@ -80,13 +99,13 @@ export class Collector {
     const { rules, graceMs } = this.#ctx
     const due = pending.filter(({ time }) => !rules.condemnFirst || time + graceMs <= now)
     const undue = pending.filter((batch) => !due.includes(batch))
-    const isLive = liveNames(facts, listing, state.carried.trim)
+    const isLive = this.#liveNames(listing, state.carried.trim)
     const { isPartial, ...deleted } = await this.#deleteDue(state, due, listing, isLive, now, options)
     const waiting = undue.reduce((sum, { ids }) => sum + ids.length, 0)
     // What was repaired stands on entries that the next fold makes dispensable, and on the spare one no longer.
     if (isPartial || state.isRepaired) return { deleted, plan: undefined, waiting }
     // With what was appended meanwhile: it may name what was still an upload when it was listed.
-    const plan = this.#plan(state, facts, [...this.#facts.values()], listing, undue, now, options)
+    const plan = this.#plan(state, facts, listing, undue, now, options)
     if (plan && !rules.collectEntry) {
       await this.#ctx.storage.blobs.delete(plan.ids.map((id) => segmentName(this.#log.path, id)))
       return { deleted, plan: undefined, waiting }
@@ -94,14 +113,23 @@ export class Collector {
     return { deleted, plan, waiting }
   }
 
-  async #readFacts(state: ShardState): Promise<EntryFacts[]> {
+  /** Names that entries after `trim`, those that came meanwhile among them, pins or open snapshots reach. */
+  #liveNames({ held }: Listing, trim: number): (name: string) => boolean {
+    return (name) => (this.#namedAt.get(name) ?? 0) > trim || held.has(name)
+  }
+
+  async #readFacts(state: ShardState): Promise<Facts[]> {
     const { trim } = state.carried
     for (const n of this.#facts.keys()) if (n <= trim) this.#facts.delete(n)
+    for (const [name, n] of this.#namedAt) if (n <= trim) this.#namedAt.delete(name)
     for (let n = trim + 1; n <= state.head; n++) {
       if (this.#facts.has(n)) continue
       let last = n
       while (last < state.head && !this.#facts.has(last + 1)) last++
-      for await (const applied of eachEntry(this.#ctx, this.#log, n, last)) this.note(applied)
+      for await (const applied of eachEntry(this.#ctx, this.#log, n, last)) {
+        throwIfAborted(this.#signal)
+        this.note(applied)
+      }
     }
     return Array.from({ length: state.head - trim }, (_, i) => this.#facts.get(trim + 1 + i)!)
   }
@@ -143,7 +171,7 @@ export class Collector {
     const trim = due.reduce((most, batch) => Math.max(most, batch.trim), 0)
     const names = new Set(due.flatMap(({ ids }) => ids.map((id) => segmentName(this.#log.path, id))))
     const segmentsDue = [...names].filter((name) => segments.has(name) && !isLive(name))
-    const gone = dryRun ? new Set() : await deadForks(this.#ctx, this.#log, pins, now)
+    const gone = dryRun ? new Set() : await this.#deadForks(pins, now)
     const over = pins.filter((pin) => isOver(pin, now) || gone.has(pin.blob)).map(({ blob }) => blob)
     const numbers = trim === 0 ? [] : (await log.list(1)).numbers.filter((n) => n <= trim)
     const blobs = [...over, ...segmentsDue]
@@ -181,6 +209,14 @@ export class Collector {
     return { ...deleted, isPartial: count < blobs.length + numbers.length }
   }
 
+  /** Judged once in a grace period: it takes reading their logs. */
+  async #deadForks(pins: readonly StoredPin[], now: number): Promise<ReadonlySet<string>> {
+    if (now - this.#forksJudged < this.#ctx.graceMs) return new Set()
+    const dead = await deadForks(this.#ctx, this.#log, pins, now)
+    this.#forksJudged = now
+    return dead
+  }
+
   /**
    * Nothing is removed before the anchor is known to say so. Its hint goes along: whoever made the newest manifest may never
    * have got to write it there, and openers must not begin at entries that are about to go.
@@ -198,15 +234,14 @@ export class Collector {
 
   #plan(
     state: ShardState,
-    facts: readonly EntryFacts[],
-    newest: readonly EntryFacts[],
+    facts: readonly Facts[],
     listing: Listing,
     pending: Collection,
     now: number,
     { minDeletes }: CollectOptions,
   ): CollectPlan | undefined {
     const { keeps, trim } = retained(facts, this.#ctx.retain, now, state.carried)
-    const isLive = liveNames(newest, listing, trim)
+    const isLive = this.#liveNames(listing, trim)
     const listed = new Set(pending.flatMap(({ ids }) => ids.map(toHex)))
     const prefix = segmentsPrefix(this.#log.path)
     const ids: Uint8Array[] = []
@@ -225,10 +260,4 @@ const PAGE = 1000
 
 function namesOf(runs: readonly (readonly SegmentRef[])[], tail: ShardState['tail']): SegmentRef[] {
   return [...runs.flat(), ...tail.flatMap(({ references }) => references?.runs.flat() ?? [])]
-}
-
-/** Names that entries after `trim`, pins or open snapshots reach. */
-function liveNames(facts: readonly EntryFacts[], { held }: Listing, trim: number): (name: string) => boolean {
-  const named = new Set(facts.flatMap(({ n, names }) => (n > trim ? names : [])))
-  return (name) => named.has(name) || held.has(name)
 }

@@ -33,10 +33,15 @@ export interface CommitResult {
 
 /** Puts another state in place of the present one. */
 export interface ResetRequest {
-  /** The offsets afterwards, given those before. */
-  readonly offsets: (before: OffsetMap) => OffsetMap
   readonly label: string | undefined
   readonly meta: string | undefined
+  /** Waited for at its turn; when it fails, only the reset does. */
+  readonly prepared: Promise<PreparedReset>
+}
+
+export interface PreparedReset {
+  /** The offsets afterwards, given those before. */
+  readonly offsets: (before: OffsetMap) => OffsetMap
   /** What to put there, given the state at its turn; uploads, if anything, by the way. */
   readonly build: (state: ShardState, signal: AbortSignal) => Promise<ResetBuild>
 }
@@ -55,7 +60,8 @@ interface Waiting {
   /** Undefined for a checkpoint: an entry that only carries what is ready. */
   readonly request: CommitRequest | undefined
   readonly reset: ResetRequest | undefined
-  readonly offsets: OffsetMap | undefined
+  /** Behind a reset they are known only at their turn. */
+  readonly offsets: OffsetMap | ((before: OffsetMap) => OffsetMap) | undefined
   readonly resolve: (result: CommitResult) => void
   readonly reject: (error: unknown) => void
 }
@@ -90,6 +96,8 @@ export class Committer {
   /** Settles with the newest reset on its way. */
   #resetting: Promise<void> | undefined
   #offsets: OffsetMap
+  /** Of the reset whose turn it is. */
+  #ready: (ResetBuild & { readonly offsets: OffsetMap }) | undefined
 
   constructor(ctx: ShardContext, log: LogContext, upkeep: Upkeep, host: CommitterHost) {
     this.#ctx = ctx
@@ -117,7 +125,9 @@ export class Committer {
 
   /** What the offsets may turn out to be when something on its way fails: the committed ones, and those of each commit. */
   get possibleOffsets(): readonly OffsetMap[] {
-    const onTheWay = [...this.#inFlight, ...this.#queue].flatMap(({ offsets }) => offsets ?? [])
+    const onTheWay = [...this.#inFlight, ...this.#queue].flatMap(({ offsets }) =>
+      typeof offsets === 'object' ? offsets : [],
+    )
     return [this.#host.state().carried.offsets, ...onTheWay]
   }
 
@@ -128,21 +138,33 @@ export class Committer {
 
   /** Throws, and takes nothing, when the offsets go back; from then on the committer owns the layer. */
   commit(request: CommitRequest): Promise<CommitResult> {
-    const offsets = mergeOffsets(this.#offsets, request.offsets, request.force)
+    const { offsets: given, force } = request
+    if (given.size > 0 && this.#isUncertain()) {
+      return this.#enqueue({ request, reset: undefined, offsets: (before) => mergeOffsets(before, given, force) })
+    }
+    const offsets = mergeOffsets(this.#offsets, given, force)
     this.#offsets = offsets
-    return this.#enqueue({ request, reset: undefined, offsets: request.offsets.size > 0 ? offsets : undefined })
+    return this.#enqueue({ request, reset: undefined, offsets: given.size > 0 ? offsets : undefined })
   }
 
-  /** Throws, and takes nothing, when the offsets do not fit. */
-  async reset(reset: ResetRequest): Promise<ResetResult> {
-    const offsets = reset.offsets(this.#offsets)
-    this.#offsets = offsets
+  /** Whether the offsets after all that is on its way are not known yet. */
+  #isUncertain(): boolean {
+    return [...this.#inFlight, ...this.#queue].some(isUncertain)
+  }
+
+  /** Takes its place in the queue in this very turn. */
+  async reset(request: ResetRequest): Promise<ResetResult> {
     let undo = 0
-    const build: ResetRequest['build'] = (state, signal) => {
-      undo = state.carried.version
-      return reset.build(state, signal)
-    }
-    const resetting = this.#enqueue({ request: undefined, reset: { ...reset, build }, offsets })
+    const prepared = request.prepared.then(({ offsets, build }): PreparedReset => ({
+      offsets,
+      build: (state, signal) => {
+        undo = state.carried.version
+        return build(state, signal)
+      },
+    }))
+    // It is heard at its turn.
+    prepared.catch(() => undefined)
+    const resetting = this.#enqueue({ request: undefined, reset: { ...request, prepared }, offsets: undefined })
     const ended = (): void => {
       if (this.#resetting === settled) this.#resetting = undefined
     }
@@ -179,6 +201,7 @@ export class Committer {
     await Promise.resolve()
     while (this.#queue.length > 0) {
       let sent = false
+      if (!(await this.#prepareReset())) continue
       try {
         await this.#upkeep.admit()
         if (this.#ended) throw this.#ended
@@ -197,6 +220,22 @@ export class Committer {
     this.#running = undefined
   }
 
+  /** Makes ready what is next, if that is a reset; what can't be made ready fails alone. */
+  async #prepareReset(): Promise<boolean> {
+    const [next] = this.#queue
+    if (this.#ended || !next?.reset) return true
+    try {
+      const state = this.#host.state()
+      const { offsets, build } = await next.reset.prepared
+      this.#ready = { ...(await build(state, this.#upkeep.signal)), offsets: offsets(state.carried.offsets) }
+      return true
+    } catch (error) {
+      this.#queue.shift()
+      next.reject(error)
+      return false
+    }
+  }
+
   /** The first in the queue, with all that follow and may share its entry. */
   #take(): Waiting[] {
     const joins = ({ request, offsets }: Waiting): boolean =>
@@ -207,9 +246,10 @@ export class Committer {
   }
 
   async #build(batch: readonly Waiting[]): Promise<BuiltEntry | undefined> {
-    const { request, reset, offsets } = batch[0]!
-    if (reset) return this.#buildReset(reset, offsets!)
+    const { request, reset, offsets: known } = batch[0]!
+    if (reset) return this.#buildReset(reset)
     if (request === undefined) return this.#buildUpkeep()
+    const offsets = typeof known === 'function' ? known(this.#host.state().carried.offsets) : known
     let { layer } = request
     if (batch.length > 1) {
       layer = new Layer()
@@ -234,10 +274,9 @@ export class Committer {
     return built.carries.length > 0 || collect ? built : undefined
   }
 
-  async #buildReset({ build, label, meta }: ResetRequest, offsets: OffsetMap): Promise<BuiltEntry> {
-    const { reset, layer } = await build(this.#host.state(), this.#upkeep.signal)
-    // What it brings back may long be gone from memory.
-    await this.#ctx.resident?.prepare({ ...this.#host.state(), manifest: reset.manifest, tail: [] })
+  #buildReset({ label, meta }: ResetRequest): BuiltEntry {
+    const { reset, layer, offsets } = this.#ready!
+    this.#ready = undefined
     const change = { time: this.#time(), layer, offsets, label, meta, reset }
     return buildEntry(this.#log, this.#host.state(), { kind: 'reset', ...change })
   }
@@ -294,6 +333,7 @@ export class Committer {
     const layers = done.filter(({ request }) => request && !request.layer.empty)
     for (const { size } of this.#waiting.splice(0, layers.length)) this.#bytes -= size
     this.#layers = undefined
+    if (done.some(isUncertain) && !this.#isUncertain()) this.#offsets = this.#host.state().carried.offsets
     for (const { resolve } of done) resolve(result)
   }
 
@@ -317,4 +357,9 @@ export class Committer {
     }
     for (const { reject } of failed) reject(error)
   }
+}
+
+/** Whether the offsets after it are known only at its turn. */
+function isUncertain({ reset, offsets }: Waiting): boolean {
+  return reset !== undefined || typeof offsets === 'function'
 }

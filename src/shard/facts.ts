@@ -29,7 +29,7 @@ export function factsOf({ entry, manifest, references, collection }: AppliedEntr
 
 /** The oldest version to keep, and up to where entries may go: what it needs stays, with one fold more for repairs. */
 export function retained(
-  facts: readonly EntryFacts[],
+  facts: readonly Omit<EntryFacts, 'names'>[],
   retain: { readonly versions: number; readonly ageMs: number },
   now: number,
   before: { readonly keeps: number; readonly trim: number },

@@ -6,7 +6,7 @@ import { equalBytes } from '../bytes/compare.js'
 import { invalid, isTidemarkError, type ErrorCode, type TidemarkError } from '../errors.js'
 import { decodeAnchor, isTombstone } from '../log/anchor.js'
 import { encodeEntry, ID_BYTES } from '../log/entry.js'
-import { checkLogPath, logIdOfPath, logPath, segmentsPrefix, storeOfLog } from '../manifest/names.js'
+import { checkLogPath, logIdOfPath, logPath, storeOfLog } from '../manifest/names.js'
 import { currentTime, type LogContext, type ReadContext, type ShardContext } from './context.js'
 import { factsOf } from './facts.js'
 import { bareEntry, createLog } from './open.js'
@@ -73,9 +73,12 @@ export async function deadForks(
 const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['CORRUPT', 'UNSUPPORTED_FORMAT', 'VERSION_EXPIRED'])
 
 /** Whether a fork's hold is needed, as far as can be told: one that is damaged may be repaired. */
-export async function mayBeNeeded(ctx: ReadContext, parentPath: string, { name }: StoredPin): Promise<boolean> {
+export async function mayBeNeeded(ctx: ReadContext, parentPath: string, pin: StoredPin): Promise<boolean> {
+  const { name } = pin
   try {
-    return await isNeeded(ctx, parentPath, checkLogPath(name))
+    // Whosever they are: a fork of a fork names segments of the first store, and only the fork between holds those.
+    const held = new Set(manifestOfPin(pin, parentPath).runs.flatMap((run) => run.map((segment) => segment.name)))
+    return await isNeeded(ctx, held, checkLogPath(name))
   } catch (error) {
     // One that is damaged, of a newer format or moving on right now keeps what it holds; its parent must not stop
     // collecting for that.
@@ -85,8 +88,8 @@ export async function mayBeNeeded(ctx: ReadContext, parentPath: string, { name }
   }
 }
 
-/** Whether the fork whose log is at `path` is there and names anything of its parent; what is not there yet can't come any more. */
-async function isNeeded(ctx: ReadContext, parentPath: string, path: string): Promise<boolean> {
+/** Whether the fork whose log is at `path` is there and names anything of what is held; what is not there yet can't come any more. */
+async function isNeeded(ctx: ReadContext, held: ReadonlySet<string>, path: string): Promise<boolean> {
   const child: ReadContext = { ...ctx, store: storeOfLog(path) }
   const logId = logIdOfPath(child.store, path)
   if (logId === undefined) return true
@@ -99,16 +102,14 @@ async function isNeeded(ctx: ReadContext, parentPath: string, path: string): Pro
   try {
     if (value && equalBytes(value.logId, logId)) {
       const { head, carried } = await readLog(child, log, value)
-      const prefix = segmentsPrefix(parentPath)
-      const isOfParent = (name: string): boolean => name.startsWith(prefix)
       for await (const entry of eachEntry(child, log, carried.trim + 1, head)) {
-        if (factsOf(entry).names.some(isOfParent)) return true
+        if (factsOf(entry).names.some((segment) => held.has(segment))) return true
       }
       const pins = await listPins(ctx.storage, path)
       return pins.some((pin) =>
         manifestOfPin(pin, path)
           .runs.flat()
-          .some(({ name }) => isOfParent(name)),
+          .some((segment) => held.has(segment.name)),
       )
     }
     const { bytes } = await log.log.read(1)

@@ -38,14 +38,17 @@ export class Maintenance {
   readonly #ctx: ShardContext
   readonly #host: MaintenanceHost
   readonly #collector: Collector
+  readonly #stop = new AbortController()
   #collecting: Promise<unknown> | undefined
-  /** When and at which head it was last looked for what to collect. */
-  #looked = { head: 0, time: 0 }
+  /** At which head it was last looked for what to collect. */
+  #lookedAt = 0
+  /** When the oldest of what a collection has condemned is due. */
+  #due: { readonly collectedAt: number; readonly time: number | undefined } | undefined
 
   constructor(ctx: ShardContext, log: LogContext, host: MaintenanceHost) {
     this.#ctx = ctx
     this.#host = host
-    this.#collector = new Collector(ctx, log)
+    this.#collector = new Collector(ctx, log, this.#stop.signal)
   }
 
   /** An entry of this handle: it need not be read back. */
@@ -55,16 +58,33 @@ export class Maintenance {
 
   /** Beside commits, now and then: an idle store stays idle. */
   consider(): void {
-    const { head, carried } = this.#host.state()
-    const { head: lookedAt, time } = this.#looked
-    const since = head - Math.max(lookedAt, carried.collectedAt, carried.trim)
-    const isWaiting = carried.collectedAt > 0 && carried.time - time >= this.#ctx.graceMs
-    if (this.#collecting || (since < COLLECT_EVERY && !isWaiting)) return
+    if (this.#collecting) return
+    const state = this.#host.state()
+    const { head, carried } = state
+    const { versions, ageMs } = this.#ctx.retain
+    // A look reads what it does not know of the log, and that is worth a part of what is kept.
+    const since = head - Math.max(this.#lookedAt, carried.collectedAt, carried.trim)
+    const isWorth = since >= Math.max(COLLECT_EVERY, versions / 4) && (ageMs > 0 || head - carried.trim > versions)
+    if (!isWorth && !this.#isDue(state)) return
     const options = { minDeletes: COLLECT_EVERY, maxDeletes: COLLECT_AT_ONCE, inTime: () => true, dryRun: false }
     this.#collect(options).catch((cause: unknown) => {
-      if (this.#host.isPoisoned()) return
+      if (this.#host.isPoisoned() || this.#stop.signal.aborted) return
       this.#ctx.warn(`Collecting in store "${this.#ctx.store}" failed and is tried again later.`, cause)
     })
+  }
+
+  #isDue(state: ShardState): boolean {
+    const { collectedAt, time } = state.carried
+    if (this.#due?.collectedAt === collectedAt) return (this.#due.time ?? Infinity) <= time
+    this.#due = { collectedAt, time: undefined }
+    this.#collector
+      .dueAt(state)
+      .then((due) => {
+        if (this.#due?.collectedAt === collectedAt) this.#due = { collectedAt, time: due }
+      })
+      // It is tried again with the next collection, or when there is more to do.
+      .catch(() => undefined)
+    return false
   }
 
   /** One at a time. What it finds the next entry condemns. */
@@ -73,7 +93,7 @@ export class Maintenance {
     const run = this.idle().then(async () => {
       if (!options.dryRun) host.assertWritable()
       const state = host.state()
-      this.#looked = { head: state.head, time: state.carried.time }
+      if (!options.dryRun) this.#lookedAt = state.head
       const result = await this.#collector.run(state, options)
       if (result.plan && !options.dryRun) host.upkeep().condemn(result.plan, state.resetAt)
       return result
@@ -83,6 +103,12 @@ export class Maintenance {
     })
     this.#collecting = running
     return running
+  }
+
+  /** Ends what is under way. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.idle()
   }
 
   /** Resolves when no collection is under way. */

@@ -306,6 +306,8 @@ export async function createLog(
       )
     }
     noteTime(ctx, log, made.time)
+    // Nobody knows of the log before the anchor names it.
+    log.free = moment(ctx, log)
     const state = applyEntry(nothing, first)
     const { trim, manifestAt, covers, time } = state.carried
     const value = { logId: log.logId, trim, manifestAt, covers, time }

@@ -73,6 +73,6 @@ async function missing(ctx: ReadContext, log: LogContext, n: number): Promise<Ti
 export function expired(store: string, version: number | string): TidemarkError {
   return new TidemarkError(
     'VERSION_EXPIRED',
-    `Version ${version} of store "${store}" is no longer kept; versions() lists what is. Raise retain, or tag what has to stay.`,
+    `Version ${version} of store "${store}" is no longer kept; versions() and tags() list what is. Raise retain, or tag what has to stay.`,
   )
 }

@@ -42,6 +42,8 @@ export class Shard {
   #refreshing: Promise<void> | undefined
   #raising: Promise<void> | undefined
   readonly #maintenance: Maintenance
+  /** Those that were read before: they never change. */
+  #pins: ReadonlyMap<string, StoredPin> = new Map()
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
     const { signal } = new AbortController()
@@ -254,12 +256,14 @@ export class Shard {
     this.#ctx.uploads.drop(manifest.runs.flat())
   }
 
-  pins(): Promise<StoredPin[]> {
+  async pins(): Promise<StoredPin[]> {
     // One that is damaged must not hide the others; what it keeps stays, as long as it is there.
     const damaged = (error: TidemarkError): void => {
       this.#ctx.warn(`A tag or fork of store "${this.#ctx.store}" cannot be read. ${error.message}`, error)
     }
-    return listPins(this.#ctx.storage, this.#log.path, { damaged })
+    const pins = await listPins(this.#ctx.storage, this.#log.path, { known: this.#pins, damaged })
+    this.#pins = new Map(pins.map((pin) => [pin.blob, pin]))
+    return pins
   }
 
   /** Aborts when nothing more is to be uploaded. */
@@ -293,7 +297,7 @@ export class Shard {
     )
     await this.#committer?.idle()
     await this.#upkeep?.stop()
-    await this.#maintenance.idle()
+    await this.#maintenance.stop()
     await this.#raising
     await this.#refreshing?.catch(() => undefined)
     await closeLog(this.#ctx, this.#log)

@@ -1,12 +1,12 @@
 /** The past of a store: opening old versions, putting them back, and keeping them by name. */
 import { checkFields, invalid } from '../errors.js'
 import { NO_OFFSETS, parseOffsets, type OffsetMap, type Offsets } from '../log/offsets.js'
+import type { PreparedReset } from '../shard/committer.js'
 import { expired } from '../shard/past.js'
 import { isOver, tagNamed, unknownTag, type StoredPin } from '../shard/pins.js'
 import { splice, spliceOffsets } from '../shard/reset.js'
-import type { ShardState } from '../shard/state.js'
-import { parseCommit, type CommitParts } from './commit.js'
-import type { Engine, Hold } from './engine.js'
+import { parseCommit } from './commit.js'
+import type { Engine } from './engine.js'
 import { checkTagName, findVersion, type Found, type When } from './find.js'
 import { required } from './options.js'
 import { checkTtl } from './table-spec.js'
@@ -72,35 +72,39 @@ export class Past {
     const given = options.offsets === undefined ? NO_OFFSETS : parseOffsets(options.offsets)
     const { label, meta } = parseCommit({ label: options.label, meta: options.meta })
     engine.changes.assertNone('restore')
-    const { state } = await this.find(when)
-    engine.assertWritable()
-    engine.changes.assertNone('restore')
-    // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
-    const hold = engine.hold(state)
+    const { shard } = engine
+    const cleanUp: (() => void)[] = []
+    // Its place is before what is committed from here on, however long it takes to find the version.
+    const resetting = shard.reset({ label, meta, prepared: this.#prepare(when, chosen, given, cleanUp) })
+    engine.changes.changed()
     try {
-      return await this.#restore(state, hold, chosen, given, { label, meta })
+      const { version, undo } = await resetting
+      return { version, undo }
     } finally {
-      hold.release()
+      for (const act of cleanUp) act()
     }
   }
 
-  async #restore(
-    state: ShardState,
-    hold: Hold,
+  async #prepare(
+    when: When,
     chosen: ReadonlySet<number>,
     given: OffsetMap,
-    { label, meta }: Pick<CommitParts, 'label' | 'meta'>,
-  ): Promise<{ version: number; undo: number }> {
+    cleanUp: (() => void)[],
+  ): Promise<PreparedReset> {
     const engine = this.#engine
     const { shard } = engine
+    const { state } = await this.find(when)
+    engine.assertWritable()
+    // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
+    const hold = engine.hold(state)
+    cleanUp.push(() => hold.release())
     const theirs = await shard.payloadOf(state, shard.signal)
+    // What was uploaded for it is named in the end, or never will be.
+    cleanUp.push(() => shard.drop(theirs))
     const { version, offsets } = state.carried
     const partitions = chosen.size === engine.partitions ? [] : [...chosen].sort((a, b) => a - b)
     const origin = { log: shard.log.path, version, partitions }
-    engine.assertWritable()
-    const resetting = shard.reset({
-      label,
-      meta,
+    return {
       offsets: (before) => spliceOffsets(before, offsets, partitions.length === 0 ? 'all' : chosen, given),
       build: async (present, signal) => {
         // What was held for too long may have been condemned and deleted by now.
@@ -109,14 +113,6 @@ export class Past {
         const { manifest, layer } = splice(await shard.payloadOf(present, signal), theirs, chosen)
         return { reset: { manifest, origin }, layer }
       },
-    })
-    engine.changes.changed()
-    try {
-      const { version: made, undo } = await resetting
-      return { version: made, undo }
-    } finally {
-      // What was uploaded for it is named by now, or never will be.
-      shard.drop(theirs)
     }
   }
 
