@@ -118,7 +118,8 @@ describe.each(s3Adapters)('the requests of a store by %s', (_, make) => {
     for (const size of [10, 60 << 10]) {
       store.put('key', 'x'.repeat(size))
       const commit = await counted(() => store.commit())
-      expect(commit).toEqual({ put: 1, get: 0, list: 0, delete: 0 })
+      // Where the storage's time is not seen, nobody knows whether the create was slow: the anchor is read after each.
+      expect(commit).toEqual({ put: 1, get: skewMs === undefined ? 1 : 0, list: 0, delete: 0 })
     }
     await store.checkpoint()
     store.put('key', 'last')
