@@ -45,7 +45,7 @@ export async function openShard(ctx: ShardContext, request: OpenRequest): Promis
     const found = await locate(ctx, anchor, request.mode !== 'follower')
     if (found?.value) {
       if (request.create === true) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
-      opened = await openExisting(ctx, anchor, found.value, request)
+      opened = await openExisting(ctx, anchor, { ...found.value, seenAt: found.time }, request)
     } else {
       request.check(undefined)
       if (request.mode === 'follower' || request.create === false) throw notFound(ctx)
@@ -65,10 +65,11 @@ function notFound(ctx: ShardContext): TidemarkError {
 async function openExisting(
   ctx: ShardContext,
   anchor: Anchor,
-  hint: AnchorValue,
+  hint: AnchorValue & { readonly seenAt: number | undefined },
   request: OpenRequest,
 ): Promise<OpenedShard | TidemarkError> {
   const log = openLog(ctx, anchor, hint.logId)
+  noteTime(ctx, log, hint.seenAt)
   try {
     const state = await readHistory(ctx, log, hint, request.mode)
     if (!(state instanceof TidemarkError)) {

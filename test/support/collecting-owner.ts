@@ -169,6 +169,8 @@ export class Owner {
     } catch (error) {
       const code = passing(error, 'NOT_FOUND')
       if (code === 'FENCED' || code === 'UNKNOWN_OUTCOME') throw error
+      // What a commit surely did not write is in the buffer again.
+      store.discard()
     }
   }
 
