@@ -62,10 +62,9 @@ async function filesOf(disk: ModelFs): Promise<string[]> {
 
 describe('destroyStore on nodeFs(), cut at every file system call', () => {
   test.each<[string, readonly Way[], (disk: ModelFs) => ModelFs, (disk: ModelFs) => ModelFs]>([
-    ['power loss', ['reply-lost', 'error-before'], powerLoss, powerLoss],
+    ['power loss', ['reply-lost'], powerLoss, powerLoss],
     // What the dead process had not synced is lost only after another one has relied on it.
     ['the end of the process, and power loss after another has finished', ['reply-lost'], endOfProcess, powerLoss],
-    ['the end of the process', ['never-sent'], endOfProcess, endOfProcess],
   ])('by %s, leaves the store whole or refused, and is finished by another', async (what, ways, lose, loseAgain) => {
     const template = new ModelFs()
     const small = await fillSmall(storageOn(template))
