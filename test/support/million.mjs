@@ -11,11 +11,20 @@ const open = () => openStore({ storage: nodeFs(folder), name: 'million', cacheBy
 const scattered = (i) => (i * 7_919) % KEYS
 const valueOf = (i) => ({ number: i, name: `user ${i % 1_000}`, active: i % 3 === 0 })
 
+/** What is in use and not merely garbage yet, in the heap and in buffers outside of it. */
+let maxLive = 0
+function lookAtMemory() {
+  globalThis.gc?.()
+  const { heapUsed, external } = process.memoryUsage()
+  maxLive = Math.max(maxLive, heapUsed + external)
+}
+
 let store = await open()
 for (let i = 0; i < KEYS; i++) {
   const key = scattered(i)
   store.put(`user:${key}`, valueOf(key))
   if ((i + 1) % PER_COMMIT === 0) await store.commit()
+  if ((i + 1) % (PER_COMMIT * 10) === 0) lookAtMemory()
 }
 // Merging runs beside commits, and is carried by one of them: here by the next ones that a quiet program makes.
 const patience = performance.now() + 120_000
@@ -36,7 +45,7 @@ for (let i = 0; i < 5_000; i++) {
 let count = 0
 for await (const [key, value] of store.entries()) {
   if (key !== `user:${value.number}`) wrong++
-  count++
+  if (++count % 200_000 === 0) lookAtMemory()
 }
 await store.close()
 
@@ -45,6 +54,7 @@ console.log(
   JSON.stringify({
     count,
     wrong,
+    maxLiveMiB: Math.round(maxLive / 2 ** 20),
     maxRssMiB: Math.round(maxRSS / 1024),
     compactions: written.compactions,
     folds: written.folds,
