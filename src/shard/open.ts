@@ -94,7 +94,15 @@ async function readHistory(
   mode: OpenRequest['mode'],
 ): Promise<ShardState | TidemarkError> {
   for (let tries = 1; ; tries++) {
-    const state = await readLog(ctx, log, hint)
+    let state: ShardState
+    try {
+      state = await readLog(ctx, log, hint)
+    } catch (error) {
+      // An old hint may lead to what was written late at a number that is trimmed: that is no part of the history.
+      const { value } = await readAnchor(log.anchor, anchorName(ctx))
+      if (value && equalBytes(value.logId, hint.logId) && value.manifestAt === hint.manifestAt) throw error
+      return overtaken(ctx)
+    }
     if (state.head >= hint.manifestAt) {
       if (state.carried.covers === state.manifest.covers) return state
       throw corrupt(

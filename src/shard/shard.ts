@@ -220,7 +220,8 @@ export class Shard {
 
   async #follow(): Promise<void> {
     const before = this.#state
-    const read = await readOn(this.#ctx, this.#log, before, 1)
+    // Judged below: what stands at a trimmed number may have been written late, and is no part of the history.
+    const read = await readOn(this.#ctx, this.#log, before, 1).catch((error: unknown) => ({ error }))
     // Read after the absent answer: a head at or below the trim number is no head.
     const { value } = await readAnchor(this.#log.anchor, anchorName(this.#ctx))
     if (value === undefined || !equalBytes(value.logId, this.#log.logId)) {
@@ -229,7 +230,8 @@ export class Shard {
         `Store "${this.#ctx.store}" was destroyed${value ? ' and made anew' : ''}; call reopen() to look again.`,
       )
     }
-    if (this.#ctx.rules.headRule && value.trim >= read.head) throw overtaken(this.#ctx)
+    if (this.#ctx.rules.headRule && value.trim >= ('error' in read ? before : read).head) throw overtaken(this.#ctx)
+    if ('error' in read) throw read.error
     const state = await this.repairs.prepared(read)
     if (state === before || (read === before && this.#state !== before)) return
     this.#state = state
