@@ -103,3 +103,8 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 export function aborted(signal: AbortSignal): TidemarkError {
   return new TidemarkError('ABORTED', 'The operation was aborted by its signal.', { cause: signal.reason as unknown })
 }
+
+/** Whether bytes are to blame: damaged, or written by a newer release. */
+export function isDamage(error: unknown): error is TidemarkError {
+  return isTidemarkError(error) && (error.code === 'CORRUPT' || error.code === 'UNSUPPORTED_FORMAT')
+}

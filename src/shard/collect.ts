@@ -9,15 +9,15 @@ import { TidemarkError, throwIfAborted } from '../errors.js'
 import { raiseAnchor } from '../log/anchor.js'
 import type { Collection } from '../log/collection.js'
 import { idOfBlob, segmentName, segmentsPrefix } from '../manifest/names.js'
-import type { SegmentRef } from '../manifest/manifest.js'
 import type { CollectPlan } from './build.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
 import { factsOf, retained, type EntryFacts } from './facts.js'
 import { deadForks } from './fork.js'
 import { eachEntry, readEntry } from './past.js'
-import { isOver, listPins, manifestOfPin, type StoredPin } from './pins.js'
+import { isOver, manifestOfPin, type StoredPin } from './pins.js'
+import { pagesOf } from '../storage/pages.js'
 import { anchorName } from './recovery.js'
-import type { AppliedEntry, ShardState } from './state.js'
+import { segmentsOf, type AppliedEntry, type ShardState } from './state.js'
 
 export interface CollectOptions {
   /** Nothing is condemned for fewer entries than this, unless segments go with them. */
@@ -61,14 +61,15 @@ export class Collector {
   readonly #ctx: ShardContext
   readonly #log: LogContext
   readonly #facts = new Map<number, Facts>()
-  #pins = new Map<string, StoredPin>()
+  readonly #pins: () => Promise<StoredPin[]>
   /** The newest entry that names each segment. */
   readonly #namedAt = new Map<string, number>()
   #forksJudged = -Infinity
   readonly #signal: AbortSignal
 
-  /** `signal` ends a look that is under way. */
-  constructor(ctx: ShardContext, log: LogContext, signal: AbortSignal) {
+  /** `pins` lists those of the log, and fails when it cannot read one; `signal` ends a look that is under way. */
+  constructor(ctx: ShardContext, log: LogContext, pins: () => Promise<StoredPin[]>, signal: AbortSignal) {
+    this.#pins = pins
     this.#signal = signal
     this.#ctx = ctx
     this.#log = log
@@ -95,7 +96,7 @@ export class Collector {
     const facts = await this.#readFacts(state)
     const listing = await this.#list()
     const now = currentTime(this.#ctx, this.#log)
-    const pending = facts.find(({ n }) => n === state.carried.collectedAt)?.collection ?? []
+    const pending = this.#facts.get(state.carried.collectedAt)?.collection ?? []
     const { rules, graceMs } = this.#ctx
     const due = pending.filter(({ time }) => !rules.condemnFirst || time + graceMs <= now)
     const undue = pending.filter((batch) => !due.includes(batch))
@@ -136,24 +137,19 @@ export class Collector {
 
   /** Segments first, pins last: a pin that is made meanwhile is then seen, or its maker sees the entry that condemns. */
   async #list(): Promise<Listing> {
-    const { blobs } = this.#ctx.storage
     const segments = new Map<string, number>()
     const prefix = segmentsPrefix(this.#log.path)
-    for (let after: string | undefined; ;) {
-      const { items, more, time } = await blobs.list(prefix, { after })
+    for await (const { items, time } of pagesOf(this.#ctx.storage.blobs, prefix)) {
       noteTime(this.#ctx, this.#log, time)
       for (const { name, size } of items) if (idOfBlob(prefix, name)) segments.set(name, size)
-      if (!more) break
-      after = items.at(-1)?.name
     }
-    const pins = await listPins(this.#ctx.storage, this.#log.path, { known: this.#pins })
-    this.#pins = new Map(pins.map((pin) => [pin.blob, pin]))
+    const pins = await this.#pins()
     const held = new Set<string>()
     for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
     // A snapshot that nobody has read for so long was forgotten, or may expire (PROTOCOL.md, section 4).
     const used = this.#ctx.clock.monotonic() - this.#ctx.graceMs
     for (const { state, usedAt } of this.#ctx.held) {
-      if (usedAt > used) for (const { name } of namesOf(state.manifest.runs, state.tail)) held.add(name)
+      if (usedAt > used) for (const { name } of segmentsOf(state)) held.add(name)
     }
     return { segments, pins, held }
   }
@@ -257,7 +253,3 @@ export class Collector {
 }
 
 const PAGE = 1000
-
-function namesOf(runs: readonly (readonly SegmentRef[])[], tail: ShardState['tail']): SegmentRef[] {
-  return [...runs.flat(), ...tail.flatMap(({ references }) => references?.runs.flat() ?? [])]
-}

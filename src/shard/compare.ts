@@ -13,7 +13,7 @@ import type { KeyedRecord, KeyRange, StoredRecord } from '../segment/record.js'
 import { Layer, LayerRecord, type Cell } from './layer.js'
 import { counts, lookUpLoading, scan, viewOf, type View } from './reads.js'
 import type { Slot } from './slot.js'
-import type { ShardState, TailEntry } from './state.js'
+import { segmentsOf, type ShardState, type TailEntry } from './state.js'
 
 export type AnyRecord = Cell | StoredRecord
 
@@ -178,9 +178,9 @@ export class Comparison {
 /** The segments of a state by name; one that is clipped may be listed in several pieces. */
 type Side = ReadonlyMap<string, readonly SegmentRef[]>
 
-function sideOf({ manifest, tail }: ShardState): Side {
+function sideOf(state: ShardState): Side {
   const refs = new Map<string, SegmentRef[]>()
-  for (const ref of [manifest.runs, ...tail.map(({ references }) => references?.runs ?? [])].flat(2)) {
+  for (const ref of segmentsOf(state)) {
     const known = refs.get(ref.name)
     if (known) known.push(ref)
     else refs.set(ref.name, [ref])

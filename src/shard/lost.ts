@@ -4,8 +4,8 @@ import { decodeKey } from '../bytes/keys.js'
 import { corrupt, show, type TidemarkError } from '../errors.js'
 import type { SegmentRef } from '../manifest/manifest.js'
 import { readEntries } from './past.js'
-import { segmentsOf, type Ground } from './repair.js'
-import type { AppliedEntry, ShardState } from './state.js'
+import type { Ground } from './repair.js'
+import { segmentsOf, type AppliedEntry, type ShardState } from './state.js'
 
 /** How many entries back it is looked for versions that still open, and how many spans of them are named. */
 const LOOK_BACK = 1024

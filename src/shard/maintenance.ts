@@ -1,6 +1,7 @@
 /** When to look for what nothing needs any more: now and then beside commits, and whenever somebody asks for it. */
 import { Collector, type CollectOptions, type CollectResult } from './collect.js'
 import type { LogContext, ShardContext } from './context.js'
+import type { StoredPin } from './pins.js'
 import type { AppliedEntry, ShardState } from './state.js'
 import type { Upkeep } from './upkeep.js'
 
@@ -29,6 +30,8 @@ export interface MaintenanceHost {
   upkeep(): Upkeep
   isPoisoned(): boolean
   assertWritable(): void
+  /** All of the log; fails when one cannot be read. */
+  pins(): Promise<StoredPin[]>
   checkpoint(): Promise<void>
   /** Appends an entry for what is ready. */
   carry(): Promise<void>
@@ -48,7 +51,7 @@ export class Maintenance {
   constructor(ctx: ShardContext, log: LogContext, host: MaintenanceHost) {
     this.#ctx = ctx
     this.#host = host
-    this.#collector = new Collector(ctx, log, this.#stop.signal)
+    this.#collector = new Collector(ctx, log, () => host.pins(), this.#stop.signal)
   }
 
   /** An entry of this handle: it need not be read back. */

@@ -99,9 +99,8 @@ async function readHistory(
       state = await readLog(ctx, log, hint)
     } catch (error) {
       // An old hint may lead to what was written late at a number that is trimmed: that is no part of the history.
-      const { value } = await readAnchor(log.anchor, anchorName(ctx))
-      if (value && equalBytes(value.logId, hint.logId) && value.manifestAt === hint.manifestAt) throw error
-      return overtaken(ctx)
+      if (await hasMoved(ctx, log, hint)) return overtaken(ctx)
+      throw error
     }
     if (state.head >= hint.manifestAt) {
       if (state.carried.covers === state.manifest.covers) return state
@@ -109,11 +108,15 @@ async function readHistory(
         `Store "${ctx.store}" is damaged: entry ${state.head} counts on a manifest that covers ${state.carried.covers}, the newest one covers ${state.manifest.covers}.`,
       )
     }
-    const { value } = await readAnchor(log.anchor, anchorName(ctx))
-    const moved = !value || !equalBytes(value.logId, hint.logId) || value.manifestAt !== hint.manifestAt
-    if (moved) return endsEarly(ctx, state, hint)
+    if (await hasMoved(ctx, log, hint)) return endsEarly(ctx, state, hint)
     if (!(await settleHistory(ctx, log, hint, mode, tries))) throw endsEarly(ctx, state, hint)
   }
+}
+
+/** Whether the anchor says something else by now. */
+async function hasMoved(ctx: ShardContext, log: LogContext, hint: AnchorValue): Promise<boolean> {
+  const { value } = await readAnchor(log.anchor, anchorName(ctx))
+  return !value || !equalBytes(value.logId, hint.logId) || value.manifestAt !== hint.manifestAt
 }
 
 const SETTLE_TRIES = 5

@@ -1,6 +1,6 @@
 /** The pins of a log: tags, and the holds of forks. Immutable blobs, each of which keeps all that a version needs. */
 import { equalBytes } from '../bytes/compare.js'
-import { TidemarkError, corrupt, isTidemarkError } from '../errors.js'
+import { TidemarkError, corrupt, isDamage } from '../errors.js'
 import { readAnchor } from '../log/anchor.js'
 import { decodeDelta, encodeDelta } from '../log/delta.js'
 import { emptyCarried, ID_BYTES } from '../log/entry.js'
@@ -8,6 +8,7 @@ import { decodePin, encodePin, type Pin, type PinKind } from '../log/pin.js'
 import { decodeManifest, encodeManifest, type Manifest } from '../manifest/manifest.js'
 import { idOfBlob, logIdOfPath, pinName, pinsPrefix, storeOfLog } from '../manifest/names.js'
 import type { Blobs, Storage } from '../storage/contract.js'
+import { pagesOf } from '../storage/pages.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
 import { layerOfDelta, layerToDelta } from './layer.js'
 import { expired } from './past.js'
@@ -26,7 +27,7 @@ export interface ListPins {
   /** Those that were read before: they are not read again. */
   readonly known?: ReadonlyMap<string, StoredPin>
   /** Is told of a pin that cannot be read, which is then passed over. Default: the list fails. */
-  readonly damaged?: (error: TidemarkError) => void
+  readonly damaged?: ((error: TidemarkError) => void) | undefined
 }
 
 /** All pins of a log, oldest first. */
@@ -50,8 +51,7 @@ async function readOrPass(blobs: Blobs, name: string, damaged: ListPins['damaged
   try {
     return await readPin(blobs, name)
   } catch (error) {
-    const isDamage = isTidemarkError(error) && (error.code === 'CORRUPT' || error.code === 'UNSUPPORTED_FORMAT')
-    if (!isDamage || damaged === undefined) throw error
+    if (!isDamage(error) || damaged === undefined) throw error
     damaged(error)
     return undefined
   }
@@ -61,12 +61,10 @@ async function readOrPass(blobs: Blobs, name: string, damaged: ListPins['damaged
 export async function listPinNames(blobs: Blobs, logPath: string): Promise<string[]> {
   const prefix = pinsPrefix(logPath)
   const names: string[] = []
-  for (let after: string | undefined; ;) {
-    const { items, more } = await blobs.list(prefix, { after })
+  for await (const { items } of pagesOf(blobs, prefix)) {
     for (const { name } of items) if (idOfBlob(prefix, name)) names.push(name)
-    if (!more) return names
-    after = items.at(-1)?.name
   }
+  return names
 }
 
 /** `undefined` when it is gone again. */

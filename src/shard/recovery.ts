@@ -15,6 +15,7 @@ import {
   shardPath,
 } from '../manifest/names.js'
 import type { Anchor, BlobInfo } from '../storage/contract.js'
+import { pagesOf } from '../storage/pages.js'
 import { isProbe } from '../storage/probe.js'
 import { moment, noteTime, type LogContext, type ReadContext, type ShardContext } from './context.js'
 import { applyEntry, parseEntry, type ShardState } from './state.js'
@@ -93,11 +94,9 @@ async function assertNothingLeft(ctx: ShardContext): Promise<void> {
   const isKnown = (name: string): boolean =>
     isProbe(name) || logIdOfComing(name) !== undefined || coming.some((prefix) => name.startsWith(prefix))
   let left: BlobInfo | undefined
-  for (let after: string | undefined; left === undefined;) {
-    const { items, more } = await blobs.list(`${shardPath(ctx.store)}/`, { after })
+  for await (const { items } of pagesOf(blobs, `${shardPath(ctx.store)}/`)) {
     left = items.find(({ name }) => !isKnown(name))
-    if (!more) break
-    after = items.at(-1)?.name
+    if (left) break
   }
   if (left === undefined) return
   if (left.name.startsWith(gonePrefix(ctx.store))) {

@@ -6,11 +6,11 @@
 import { equalBytes } from '../bytes/compare.js'
 import { corrupt, isTidemarkError } from '../errors.js'
 import { spliceRuns } from '../manifest/clip.js'
-import type { Manifest, Run, SegmentRef } from '../manifest/manifest.js'
+import type { Manifest, Run } from '../manifest/manifest.js'
 import type { LogContext, ShardContext } from './context.js'
 import { Layer } from './layer.js'
 import { readEntries, readEntry, stateAt } from './past.js'
-import type { AppliedEntry, ShardState, TailEntry } from './state.js'
+import { segmentsOf, type AppliedEntry, type ShardState, type TailEntry } from './state.js'
 
 /** What must not be used, and what is there to be used instead. */
 export interface Ground {
@@ -24,11 +24,6 @@ export interface Ground {
 
 /** What a state is made of, without what its header carries. */
 type Parts = Pick<ShardState, 'manifest' | 'tail'>
-
-/** All segments that a state reads. */
-export function segmentsOf({ manifest, tail }: Parts): SegmentRef[] {
-  return [...manifest.runs.flat(), ...tail.flatMap(({ references }) => references?.runs.flat() ?? [])]
-}
 
 /** The same state on an older manifest that lists nothing damaged. Throws when there is none. */
 export async function repairedState(ground: Ground, state: ShardState): Promise<ShardState> {

@@ -12,8 +12,8 @@ import { lostError } from './lost.js'
 import { expired } from './past.js'
 import { listPins } from './pins.js'
 import { anchorName, readOn } from './recovery.js'
-import { isFinal, repairedState, segmentsOf, type Ground } from './repair.js'
-import type { ShardState } from './state.js'
+import { isFinal, repairedState, type Ground } from './repair.js'
+import { segmentsOf, type ShardState } from './state.js'
 
 export interface RepairsHost {
   state(): ShardState

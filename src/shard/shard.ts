@@ -14,7 +14,7 @@ import { Maintenance, type MaintainOptions, type MaintainResult } from './mainte
 import type { Layer } from './layer.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open.js'
 import { readEntry, stateAt } from './past.js'
-import { listPins, putPin, type PinRequest, type StoredPin } from './pins.js'
+import { listPins, putPin, type ListPins, type PinRequest, type StoredPin } from './pins.js'
 import { viewOf, type View } from './reads.js'
 import { anchorName, closeLog, overtaken, readOn } from './recovery.js'
 import { Repairs } from './repairs.js'
@@ -73,6 +73,7 @@ export class Shard {
       upkeep: () => this.#upkeep!,
       isPoisoned: () => this.#poisoned !== undefined,
       assertWritable: () => this.assertWritable(),
+      pins: () => this.#listPins(),
       checkpoint: () => this.checkpoint(),
       carry: () => this.#committer!.carry(),
     })
@@ -258,11 +259,15 @@ export class Shard {
     this.#ctx.uploads.drop(manifest.runs.flat())
   }
 
-  async pins(): Promise<StoredPin[]> {
+  pins(): Promise<StoredPin[]> {
     // One that is damaged must not hide the others; what it keeps stays, as long as it is there.
     const damaged = (error: TidemarkError): void => {
       this.#ctx.warn(`A tag or fork of store "${this.#ctx.store}" cannot be read. ${error.message}`, error)
     }
+    return this.#listPins(damaged)
+  }
+
+  async #listPins(damaged?: ListPins['damaged']): Promise<StoredPin[]> {
     const pins = await listPins(this.#ctx.storage, this.#log.path, { known: this.#pins, damaged })
     this.#pins = new Map(pins.map((pin) => [pin.blob, pin]))
     return pins

@@ -11,7 +11,14 @@ import { corrupt } from '../errors.js'
 import { decodeCollection, type Collection } from '../log/collection.js'
 import { decodeDelta } from '../log/delta.js'
 import { decodeEntry, type Carried, type Entry } from '../log/entry.js'
-import { decodeManifest, decodeReferences, toBinary, type CodedRuns, type Manifest } from '../manifest/manifest.js'
+import {
+  type SegmentRef,
+  decodeManifest,
+  decodeReferences,
+  toBinary,
+  type CodedRuns,
+  type Manifest,
+} from '../manifest/manifest.js'
 import { layerOfDelta, type Layer } from './layer.js'
 
 export interface TailEntry {
@@ -77,6 +84,11 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
   const isRepaired = applied.manifest ? undefined : state.isRepaired
   return { logId: state.logId, head: entry.n, headHash: hash, carried, manifest, tail, resetAt, isRepaired }
+}
+
+/** All segments that a state reads. */
+export function segmentsOf({ manifest, tail }: Pick<ShardState, 'manifest' | 'tail'>): SegmentRef[] {
+  return [...manifest.runs.flat(), ...tail.flatMap(({ references }) => references?.runs.flat() ?? [])]
 }
 
 export function tailBytes(state: ShardState): number {

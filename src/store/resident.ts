@@ -6,7 +6,7 @@ import type { Clock } from '../clock.js'
 import type { CodedRuns, Manifest, SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
 import { checkWhole } from '../segment/whole.js'
-import type { ShardState } from '../shard/state.js'
+import { segmentsOf, type ShardState } from '../shard/state.js'
 import type { Blobs } from '../storage/contract.js'
 
 /** How many segments are read at once. */
@@ -35,7 +35,7 @@ export class Residency {
 
   /** Loads what the state needs; it may be used when this resolves. */
   async prepare(state: ShardState): Promise<void> {
-    const missing = [...segmentsOf(state).values()].filter(({ name }) => !this.#loaded.has(name))
+    const missing = [...byName(segmentsOf(state)).values()].filter(({ name }) => !this.#loaded.has(name))
     const adopted: SegmentRef[] = []
     let next = 0
     const work = async (): Promise<void> => {
@@ -95,7 +95,7 @@ export class Residency {
     if (isSame && state.manifest === this.#manifest) return
     this.#manifest = state.manifest
     this.#references = references
-    this.#listed = segmentsOf(state)
+    this.#listed = byName(segmentsOf(state))
     for (const name of this.#listed.keys()) this.#fresh.delete(name)
     this.#sweep()
   }
@@ -119,7 +119,6 @@ export class Residency {
   }
 }
 
-function segmentsOf(state: ShardState): Map<string, SegmentRef> {
-  const runs = [...state.manifest.runs, ...state.tail.flatMap(({ references }) => references?.runs ?? [])]
-  return new Map(runs.flat().map((segment) => [segment.name, segment]))
+function byName(segments: readonly SegmentRef[]): Map<string, SegmentRef> {
+  return new Map(segments.map((segment) => [segment.name, segment]))
 }

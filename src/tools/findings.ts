@@ -1,6 +1,6 @@
 /** What a check of a store has read so far, and the damage that it met. */
 import type { Clock } from '../clock.js'
-import { isTidemarkError, throwIfAborted, type ErrorCode, type TidemarkError } from '../errors.js'
+import { isDamage, throwIfAborted, type ErrorCode, type TidemarkError } from '../errors.js'
 
 export interface Damage {
   /** The anchor, log, entry or blob: its name as in docs/format.md. */
@@ -71,8 +71,4 @@ export class Findings {
   damage(object: string, { code, message }: TidemarkError): void {
     this.damages.push({ object, code, message })
   }
-}
-
-export function isDamage(error: unknown): error is TidemarkError {
-  return isTidemarkError(error) && (error.code === 'CORRUPT' || error.code === 'UNSUPPORTED_FORMAT')
 }

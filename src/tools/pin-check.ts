@@ -1,12 +1,12 @@
 /** The pins of a log: whether they can be read, name what is there, and keep the version that they say. */
 import { equalBytes } from '../bytes/compare.js'
-import { corrupt } from '../errors.js'
+import { isDamage, corrupt } from '../errors.js'
 import { decodePin } from '../log/pin.js'
 import { checkLogPath, checkStoreName, idOfBlob, pinsPrefix } from '../manifest/names.js'
 import { isOver, listPinNames, readPin, stateOfPin, type StoredPin } from '../shard/pins.js'
 import type { AppliedEntry, ShardState } from '../shard/state.js'
 import type { Storage } from '../storage/contract.js'
-import { isDamage, type Findings } from './findings.js'
+import type { Findings } from './findings.js'
 import { checkLayer, offsetBytes } from './log-check.js'
 
 export interface ReadPin {

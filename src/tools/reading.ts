@@ -1,11 +1,12 @@
 /** What a storage has of a store, however damaged. */
+import { isDamage } from '../errors.js'
 import { decodeEntry, type Carried } from '../log/entry.js'
 import { logIdOfPath, shardPath } from '../manifest/names.js'
 import type { LogContext, ReadContext } from '../shard/context.js'
 import { isVoid } from '../shard/recovery.js'
 import type { BlobInfo } from '../storage/contract.js'
+import { pagesOf } from '../storage/pages.js'
 import { isProbe } from '../storage/probe.js'
-import { isDamage } from './findings.js'
 
 export async function logsOf({ store, storage }: ReadContext): Promise<string[]> {
   const { paths } = await storage.logs(`${shardPath(store)}/`)
@@ -14,12 +15,10 @@ export async function logsOf({ store, storage }: ReadContext): Promise<string[]>
 
 export async function blobsOf({ store, storage }: ReadContext): Promise<BlobInfo[]> {
   const all: BlobInfo[] = []
-  for (let after: string | undefined; ;) {
-    const { items, more } = await storage.blobs.list(`${shardPath(store)}/`, { after })
+  for await (const { items } of pagesOf(storage.blobs, `${shardPath(store)}/`)) {
     all.push(...items.filter(({ name }) => !isProbe(name)))
-    if (!more) return all
-    after = items.at(-1)?.name ?? after
   }
+  return all
 }
 
 /** What the newest entry that can be read carries. */

@@ -1,6 +1,6 @@
 /** The stores of a storage: finding them, and destroying one. */
 import { systemClock } from '../clock.js'
-import { TidemarkError, checkFields, isTidemarkError } from '../errors.js'
+import { isDamage, TidemarkError, checkFields, isTidemarkError } from '../errors.js'
 import { TOMBSTONE, decodeAnchor, isTombstone } from '../log/anchor.js'
 import {
   anchorPath,
@@ -18,7 +18,7 @@ import { listPinNames, readPin } from '../shard/pins.js'
 import { closeLog, openAnchor, openLog } from '../shard/recovery.js'
 import { parseEntry } from '../shard/state.js'
 import type { Storage } from '../storage/contract.js'
-import { isDamage } from './findings.js'
+import { pagesOf } from '../storage/pages.js'
 import { checkPlace, checkStorage, type StorePlace } from './place.js'
 import { isVoidLog } from './reading.js'
 
@@ -274,11 +274,8 @@ function unforced(cause: TidemarkError): TidemarkError {
 }
 
 async function removeBlobs({ blobs }: Storage, prefix: string): Promise<void> {
-  for (let after: string | undefined; ;) {
-    const { items, more } = await blobs.list(prefix, { after })
+  for await (const { items } of pagesOf(blobs, prefix)) {
     const names = items.map((item) => item.name).filter((name) => !logIdOfGone(name))
     if (names.length > 0) await blobs.delete(names)
-    if (!more) return
-    after = items.at(-1)?.name ?? after
   }
 }

@@ -5,7 +5,7 @@
  * is collected meanwhile is no damage. Nothing is written.
  */
 import { systemClock } from '../clock.js'
-import { TidemarkError, checkFields, corrupt, isTidemarkError, throwIfAborted } from '../errors.js'
+import { isDamage, TidemarkError, checkFields, corrupt, isTidemarkError, throwIfAborted } from '../errors.js'
 import { readAnchor, type AnchorValue } from '../log/anchor.js'
 import type { Origin } from '../log/entry.js'
 import { spansOf } from '../manifest/clip.js'
@@ -19,7 +19,7 @@ import { closeLog, openAnchor, openLog } from '../shard/recovery.js'
 import { parseEntry, type AppliedEntry, type ShardState } from '../shard/state.js'
 import type { BlobInfo } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'
-import { Findings, isDamage, type Damage, type StillNeeded, type VerifyOptions } from './findings.js'
+import { Findings, type Damage, type StillNeeded, type VerifyOptions } from './findings.js'
 import { checkSame, differing, stackOf, type Pair, type Stack } from './fold-check.js'
 import { checkEntry, foldOf, knownAfter, NOTHING, unknownAfter, type Known } from './log-check.js'
 import { checkPinned, namesOf, PinShelf, readPins, type ReadPin } from './pin-check.js'

@@ -20,7 +20,8 @@ import { readEntry } from '../shard/past.js'
 import { closeLog } from '../shard/recovery.js'
 import { foldTail } from '../shard/rewrite.js'
 import type { Shard } from '../shard/shard.js'
-import { applyEntry, layerCodecs, tailBytes, tailCodecs, type ShardState } from '../shard/state.js'
+import { segmentsOf, applyEntry, layerCodecs, tailBytes, tailCodecs, type ShardState } from '../shard/state.js'
+import { pagesOf } from '../storage/pages.js'
 import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Parts } from './ancestry.js'
@@ -134,9 +135,7 @@ export class Receiver {
     })
     this.#log = opened.log
     this.#state = opened.state
-    const { manifest, tail } = opened.state
-    const runs = [...manifest.runs, ...tail.flatMap(({ references }) => references?.runs ?? [])]
-    for (const segment of runs.flat()) this.#known.set(toHex(segment.hash), segment)
+    for (const segment of segmentsOf(opened.state)) this.#known.set(toHex(segment.hash), segment)
   }
 
   #overtaken(): TidemarkError {
@@ -172,14 +171,11 @@ export class Receiver {
     const collection = at > 0 ? (await readEntry(this.ctx, this.#log!, at)).collection : undefined
     const condemned = new Set(collection?.flatMap(({ ids }) => ids.map((id) => segmentName(path, id))))
     const prefix = segmentsPrefix(path)
-    for (let after: string | undefined; ;) {
-      const { items, more } = await this.ctx.storage.blobs.list(prefix, { after, signal: this.#options.signal })
+    for await (const { items } of pagesOf(this.ctx.storage.blobs, prefix, { signal: this.#options.signal })) {
       for (const { name, size } of items) {
         if (!idOfBlob(prefix, name) || condemned.has(name)) continue
         this.#uploads.set(size, [...(this.#uploads.get(size) ?? []), name])
       }
-      if (!more) return
-      after = items.at(-1)?.name
     }
   }
 
