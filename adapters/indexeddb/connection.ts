@@ -5,7 +5,7 @@
  *   that run end first. The next call opens again.
  * - An opening that takes too long is given up and reported; when it succeeds later it is closed, so that it holds nobody.
  */
-import { openDB, type IDBPDatabase } from 'idb'
+import { deleteDB, openDB, type IDBPDatabase } from 'idb'
 import { sleep, type Clock } from '../../src/clock.js'
 import { invalid, TidemarkError } from '../../src/errors.js'
 import { idbError, nameOf } from './errors.js'
@@ -26,6 +26,7 @@ export class Connection {
   readonly clock: Clock
   #persist: boolean
   #session: Promise<Session> | undefined
+  #renewed: Promise<void> | undefined
 
   constructor(database: string, options: { readonly persist: boolean; readonly clock: Clock }) {
     this.database = database
@@ -124,6 +125,7 @@ export class Connection {
     try {
       const id = hasStores(db) ? await db.get('about', 'id') : undefined
       if (id === undefined) throw foreign(name)
+      await (this.#renewed ??= renewJournal(name))
       return { db, id }
     } catch (error) {
       db.close()
@@ -140,6 +142,25 @@ export class Connection {
     } catch {
       // A page that may not ask works on without.
     }
+  }
+}
+
+/**
+ * Makes Chromium begin a new journal. After its sudden end (kill, crash, an Android that wants memory) the journal may end
+ * in half a record; Chromium appends after it, and at the opening after that takes all of the origin's databases for damaged
+ * and deletes them (https://github.com/google/leveldb/issues/1287). Deleting a database compacts it, and that ends the
+ * journal: it takes a few milliseconds, and nothing is acknowledged before.
+ */
+async function renewJournal(name: string): Promise<void> {
+  if (globalThis.navigator?.userAgent?.includes('Chrome/') !== true) return
+  const helper = `${name} (journal)`
+  try {
+    const db = await openDB(helper, 1, { blocking: (_old, _new, event) => (event.target as IDBDatabase).close() })
+    db.close()
+    // Another tab that holds it is doing the same.
+    await new Promise<void>((resolve, reject) => deleteDB(helper, { blocked: () => resolve() }).then(resolve, reject))
+  } catch {
+    // A helper only: what is wrong with the storage shows where it is used.
   }
 }
 

@@ -5,7 +5,7 @@ import type { Answer, CallOptions, Outcome } from '../../src/storage/contract.js
 import type { ObjectStore } from '../../src/storage/objects.js'
 import { hex, type Connection } from './connection.js'
 import { nameOf, Uncertain } from './errors.js'
-import { fromParts, keysAfter, partsIn, partsOf, toParts, type Head } from './schema.js'
+import { divide, fromParts, keysAfter, partsIn, partsOf, type Head } from './schema.js'
 import { transactions, type TransactOptions, type Writing } from './transact.js'
 
 export interface Objects extends ObjectStore {
@@ -55,7 +55,7 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
           tx.objectStore('parts').getAll(partsOf(key, first, last)),
         ])
         if (head === undefined) return { bytes: undefined, token: undefined }
-        const bytes = fromParts(parts, first, head.size, o?.range)
+        const bytes = fromParts(head.within ? [head.within] : parts, first, head.size, o?.range)
         if (bytes === undefined) throw corrupt(`${key}: the database lacks a part of it. Restore it from a copy.`)
         return { bytes, token: head.token }
       }),
@@ -88,7 +88,8 @@ interface Encoded {
 }
 
 function encode(clock: Clock, name: string, bytes: Uint8Array, trim = 0): Encoded {
-  return { head: { name, size: bytes.length, token: hex(clock.random(16)), trim }, parts: toParts(bytes) }
+  const { parts, ...within } = divide(bytes)
+  return { head: { name, size: bytes.length, token: hex(clock.random(16)), trim, ...within }, parts }
 }
 
 function putParts(tx: Writing, { head, parts }: Encoded): Promise<unknown>[] {

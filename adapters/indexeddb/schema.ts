@@ -1,8 +1,9 @@
 /// <reference lib="dom" />
 /**
- * What the database holds: the head of each object under its name, its bytes in parts beside it, and an id.
+ * What the database holds: the head of each object under its name, its bytes within or in parts beside it, and an id.
  *
- * - Lists read heads alone, and a range read the parts that it touches.
+ * - An entry of the log is a small object: one value holds all of it, so that a commit is one write of the browser's.
+ * - A larger object lies in parts: lists read heads alone, and a range read the parts that it touches.
  * - A head and all of its parts are written and removed in one transaction; there is never one without the other.
  * - The id is drawn when the database is created. A database that was deleted and came back has another one: this is how
  *   a handle notices that what it wrote before is gone.
@@ -15,6 +16,9 @@ export const VERSION = 1
 /** Somewhat less than 64 KiB: Chromium keeps a value from that size on in a file of its own, which costs far more. */
 const PART_BYTES = 60 << 10
 
+/** What is not larger lies within the head, which lists read too. */
+const WITHIN_BYTES = 16 << 10
+
 export interface Head {
   readonly name: string
   readonly size: number
@@ -22,6 +26,8 @@ export interface Head {
   readonly token: string
   /** The trim number that an anchor says; 0 for everything else. */
   readonly trim: number
+  /** All of a small object; what is larger has parts. */
+  readonly within?: Uint8Array
 }
 
 export interface Schema extends DBSchema {
@@ -43,11 +49,15 @@ export function hasStores(db: IDBPDatabase<Schema>): boolean {
   return STORES.every((store) => db.objectStoreNames.contains(store))
 }
 
-/** Copies: cloning a view would store all of the buffer beneath it, and the bytes may be shared memory. */
-export function toParts(bytes: Uint8Array): Uint8Array[] {
+/**
+ * What the head and the parts hold of an object. Copies: cloning a view would store all of the buffer beneath it, and the
+ * bytes may be shared memory.
+ */
+export function divide(bytes: Uint8Array): { readonly within?: Uint8Array; readonly parts: readonly Uint8Array[] } {
+  if (bytes.length <= WITHIN_BYTES) return { within: new Uint8Array(bytes), parts: [] }
   const parts: Uint8Array[] = []
   for (let at = 0; at < bytes.length; at += PART_BYTES) parts.push(new Uint8Array(bytes.subarray(at, at + PART_BYTES)))
-  return parts
+  return { parts }
 }
 
 /** The keys of an object's parts, from the given one on. */

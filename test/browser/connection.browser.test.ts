@@ -2,7 +2,17 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { openStore, systemClock, type Clock, type Store } from 'tidemark'
 import { indexedDb } from 'tidemark/indexeddb'
-import { code, failCompletion, failOpening, failRequests, hold, refuseTransactions, send, text } from './injected.js'
+import {
+  code,
+  countOpenings,
+  failCompletion,
+  failOpening,
+  failRequests,
+  hold,
+  refuseTransactions,
+  send,
+  text,
+} from './injected.js'
 import { collect, deleteDatabase, freshName } from './storages.js'
 
 afterEach(() => vi.restoreAllMocks())
@@ -63,10 +73,10 @@ describe('indexedDb()', () => {
   test.each([1, 2, 3])('a dead handle is dropped and opened again, %i times in a row', async (times) => {
     const storage = indexedDb(freshName())
     await storage.logs('')
-    const opened = vi.spyOn(IDBFactory.prototype, 'open')
+    const opened = countOpenings()
     refuseTransactions(times)
     expect(await storage.log('s/0/id').append(1, text('1'), 1)).toEqual({ outcome: 'committed' })
-    expect(opened).toHaveBeenCalledTimes(times)
+    expect(opened.count).toBe(times)
     vi.restoreAllMocks()
     expect((await storage.log('s/0/id').read(1)).bytes).toEqual(text('1'))
   })
@@ -74,11 +84,11 @@ describe('indexedDb()', () => {
   test('a handle that stays dead is STORAGE_UNAVAILABLE, after three times', async () => {
     const storage = indexedDb(freshName())
     await storage.logs('')
-    const opened = vi.spyOn(IDBFactory.prototype, 'open')
+    const opened = countOpenings()
     refuseTransactions(Infinity)
     const error = await storage.blobs.get('s/0/id/seg/a').catch((e: unknown) => e)
     expect(error).toMatchObject({ code: 'STORAGE_UNAVAILABLE', retryable: true })
-    expect(opened).toHaveBeenCalledTimes(3)
+    expect(opened.count).toBe(3)
     vi.restoreAllMocks()
     expect((await storage.blobs.get('s/0/id/seg/a')).bytes).toBeUndefined()
   })

@@ -16,6 +16,16 @@ export function send(method: string, params: object): Promise<unknown> {
   return (cdp() as unknown as { send(method: string, params: object): Promise<unknown> }).send(method, params)
 }
 
+/** Counts from now on how often a database is opened, apart from the helper that makes Chromium begin a new journal. */
+export function countOpenings(): { readonly count: number } {
+  const open = vi.spyOn(IDBFactory.prototype, 'open')
+  return {
+    get count() {
+      return open.mock.calls.filter(([name]) => !name.endsWith(' (journal)')).length
+    },
+  }
+}
+
 /** Makes the next `times` transactions fail to begin, as on a connection that the browser has lost. */
 export function refuseTransactions(times: number, name = 'InvalidStateError'): { readonly calls: number } {
   const seen = { calls: 0 }
@@ -90,7 +100,8 @@ export function failOpening(
   const open = methodOf(IDBFactory.prototype, 'open')
   vi.spyOn(IDBFactory.prototype, 'open').mockImplementation(function (this: IDBFactory, ...args) {
     const error = new DOMException('injected', name)
-    if (seen.calls++ >= times) return Reflect.apply(open, this, args) as IDBOpenDBRequest
+    if (args[0].endsWith(' (journal)') || seen.calls++ >= times)
+      return Reflect.apply(open, this, args) as IDBOpenDBRequest
     if (thrown) throw error
     const request = Reflect.apply(open, this, ['tidemark-test-refused', 1]) as IDBOpenDBRequest
     Object.defineProperty(request, 'error', { value: error })
