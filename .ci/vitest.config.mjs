@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config'
 import { root, sourceAliases } from './entries.mjs'
 
 const includes = {
-  test: ['test/*.test.ts'],
-  adapters: ['test/adapters/**/*.test.ts'],
+  test: ['test/*.test.ts', 'test/adapters/*.test.ts'],
+  adapters: ['test/adapters/*.test.ts'],
   deep: ['test/deep/**/*.deep.ts'],
 }
 

@@ -6,7 +6,10 @@ import { rolldown } from 'rolldown'
 // @ts-expect-error a script without types
 import { sourceAliases } from '../../.ci/entries.mjs'
 
-const aliases = sourceAliases as { find: RegExp; replacement: string }[]
+const aliases: { find: RegExp; replacement: string }[] = [
+  ...sourceAliases,
+  { find: /^vitest$/, replacement: fileURLToPath(new URL('worker-expect.ts', import.meta.url)) },
+]
 
 /** The module `file` of this folder as one script; `tidemark` and its entries are bundled from their sources. */
 async function bundle(file: string): Promise<string> {
