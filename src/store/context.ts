@@ -21,6 +21,7 @@ export function shardContext(
   const resident = options.resident ? new Residency(cache, storage.blobs, clock) : undefined
   return {
     store: options.name,
+    isShared: options.mode === 'shared',
     storage,
     probed: options.storage,
     clock,

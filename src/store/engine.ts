@@ -1,7 +1,7 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
 import { TidemarkError } from '../errors.js'
 import type { SegmentCache } from '../segment/cache.js'
-import type { CommitResult } from '../shard/committer.js'
+import type { CommitResult } from '../shard/requests.js'
 import { currentTime } from '../shard/context.js'
 import type { Layer } from '../shard/layer.js'
 import { viewOf, type View } from '../shard/reads.js'
@@ -22,6 +22,7 @@ import { collectMetrics, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
 import { checkMaintain, type MaintainOptions } from './maintain.js'
 import { Past } from './past.js'
+import { Readings } from './readings.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
@@ -42,6 +43,8 @@ export class Engine implements TablesHost {
   readonly #usage: () => Usage
   readonly specs: Specs
   readonly changes: Changes
+  /** Of a handle that writes together with others. */
+  readonly readings: Readings | undefined
   readonly watches: Watches
   readonly transactions: Transactions
   readonly past: Past
@@ -64,6 +67,7 @@ export class Engine implements TablesHost {
     const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
     this.#usage = () => storage.usage()
     this.changes = new Changes(this)
+    this.readings = options.mode === 'shared' ? new Readings(() => this.changes.buffer) : undefined
     this.watches = new Watches(this)
     this.transactions = new Transactions(this)
     this.past = new Past(this)
@@ -126,6 +130,7 @@ export class Engine implements TablesHost {
       }),
       check: (state) => checkIdentity(options, state, expectAtLeast),
       giveBack: (layers) => this.changes.giveBack(layers),
+      met: (before, changes) => this.changes.met(before, changes),
     }
   }
 
@@ -247,6 +252,11 @@ export class Engine implements TablesHost {
 
   async refresh(): Promise<void> {
     this.assertOpen()
+    await this.#look()
+    this.readings?.clear()
+  }
+
+  async #look(): Promise<void> {
     await this.shard.refresh()
     this.specs.recheck(this.state)
   }
@@ -275,17 +285,18 @@ export class Engine implements TablesHost {
       this.#follow()
       throw error
     }
+    this.readings?.clear()
     this.specs.recheck(this.state)
   }
 
   /** Looks for new versions every `followMs`, one look at a time. */
   #follow(): void {
     const { mode, followMs, clock } = this.options
-    if (mode !== 'follower' || followMs === 0) return
+    if (mode === 'exclusive' || followMs === 0) return
     this.#stopFollowing = follow(
       clock,
       followMs,
-      () => this.refresh(),
+      () => this.#look(),
       (cause) => this.report(`Following store "${this.options.name}" failed; it goes on.`, cause),
     )
   }
