@@ -6,7 +6,7 @@ const code = (expected: string): Error => expect.objectContaining({ code: expect
 
 describe.each(adapters)('a store in shared mode on %s', (_, make) => {
   const open = (storage: Storage, options: Partial<OpenOptions> = {}): Promise<Store<string, number>> =>
-    openStore({ storage, name: 's', mode: 'shared', ...options })
+    openStore<string, number>({ storage, name: 's', mode: 'shared', ...(options as object) })
 
   async function pair(options: Partial<OpenOptions> = {}): Promise<[Store<string, number>, Store<string, number>]> {
     const storage = make()

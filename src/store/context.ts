@@ -7,7 +7,7 @@ import type { ResolvedOptions } from './options.js'
 import { Residency } from './resident.js'
 
 /** What a shard tells of itself. */
-export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'emit'>
+export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'committed' | 'emit'>
 
 /** `storage` is that of the options, in decorators; `cacheBytes` is that of the options unless it is given. */
 export function shardContext(

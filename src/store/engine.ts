@@ -1,5 +1,6 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
 import { TidemarkError } from '../errors.js'
+import { shardPath } from '../manifest/names.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../shard/requests.js'
 import { currentTime } from '../shard/context.js'
@@ -9,6 +10,7 @@ import type { MaintainResult } from '../shard/maintenance.js'
 import { Shard, type ShardRequest } from '../shard/shard.js'
 import { tableBytes } from '../shard/slot.js'
 import type { ShardState } from '../shard/state.js'
+import type { Channel } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'
 import { metered, type Usage } from '../storage/metered.js'
 import { Changes } from './changes.js'
@@ -52,6 +54,9 @@ export class Engine implements TablesHost {
   #closing: Promise<void> | undefined
   #reopening: Promise<void> | undefined
   #stopFollowing: () => void = () => undefined
+  #channel: Channel | undefined
+  /** A look that others' notices have called for, and whether more of them came meanwhile. */
+  #looking: { isAgain: boolean } | undefined
 
   static async open(options: ResolvedOptions): Promise<Engine> {
     const engine = new Engine(options)
@@ -74,6 +79,7 @@ export class Engine implements TablesHost {
     this.#ctx = shardContext(options, storage, {
       warn: (message, cause) => this.report(message, cause),
       moved: () => this.#moved(),
+      committed: () => this.#channel?.tell(),
       emit: (event, detail) => {
         // Opening may repair before anybody listens.
         if (event === 'repaired') this.#log(detail['message'] as string, detail['cause'])
@@ -289,16 +295,38 @@ export class Engine implements TablesHost {
     this.specs.recheck(this.state)
   }
 
-  /** Looks for new versions every `followMs`, one look at a time. */
+  /** Looks for new versions every `followMs`, one look at a time, and whenever another tab tells of one. */
   #follow(): void {
-    const { mode, followMs, clock } = this.options
+    const { mode, followMs, clock, name } = this.options
+    this.#channel ??= this.#ctx.storage.neighbours?.channel(shardPath(name), () => this.#hear())
     if (mode === 'exclusive' || followMs === 0) return
     this.#stopFollowing = follow(
       clock,
       followMs,
       () => this.#look(),
-      (cause) => this.report(`Following store "${this.options.name}" failed; it goes on.`, cause),
+      (cause) => this.#notFollowed(cause),
     )
+  }
+
+  #notFollowed(cause: unknown): void {
+    if (!this.#closing) this.report(`Following store "${this.options.name}" failed; it goes on.`, cause)
+  }
+
+  /** Another tab has made a version. */
+  #hear(): void {
+    if (this.options.mode === 'exclusive' || this.#closing || this.#reopening) return
+    if (this.#looking) {
+      this.#looking.isAgain = true
+      return
+    }
+    const looking = { isAgain: false }
+    this.#looking = looking
+    this.#look()
+      .catch((cause: unknown) => this.#notFollowed(cause))
+      .finally(() => {
+        this.#looking = undefined
+        if (looking.isAgain) this.#hear()
+      })
   }
 
   versions(options: VersionsOptions): AsyncIterableIterator<VersionInfo> {
@@ -325,6 +353,8 @@ export class Engine implements TablesHost {
     // What is being opened at this moment has to be let go as well.
     await this.#reopening?.catch(() => undefined)
     this.#stopFollowing()
+    this.#channel?.close()
+    this.#channel = undefined
     this.watches.stop()
     this.transactions.stop(this.#closedError())
     await this.shard.close()
