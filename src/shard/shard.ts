@@ -81,6 +81,7 @@ export class Shard {
       pins: () => this.#listPins(),
       checkpoint: () => this.checkpoint(),
       carry: () => this.#committer!.carry(),
+      refresh: () => this.refresh(),
     })
     this.repairs = new Repairs(ctx, log, { state: () => this.#state, replace: (equal) => this.#replace(equal) })
     if (request.mode === 'follower') return
@@ -289,6 +290,11 @@ export class Shard {
   /** What was uploaded for a payload is left to collection, unless an entry names it. */
   drop({ manifest }: Payload): void {
     this.#ctx.uploads.drop(manifest.runs.flat())
+  }
+
+  /** Whether another writer's collection has condemned what was uploaded for a payload. */
+  isCondemned({ manifest }: Payload): boolean {
+    return this.#ctx.uploads.areCondemned(manifest.runs.flat())
   }
 
   pins(): Promise<StoredPin[]> {

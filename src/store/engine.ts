@@ -10,14 +10,13 @@ import type { MaintainResult } from '../shard/maintenance.js'
 import { Shard, type ShardRequest } from '../shard/shard.js'
 import { tableBytes } from '../shard/slot.js'
 import type { ShardState } from '../shard/state.js'
-import type { Channel } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'
 import { metered, type Usage } from '../storage/metered.js'
 import { Changes } from './changes.js'
 import { parseCommit, type CommitOptions } from './commit.js'
 import { shardContext } from './context.js'
 import { Events } from './events.js'
-import { follow } from './follow.js'
+import { Following } from './follow.js'
 import { readVersions, type VersionInfo, type VersionsOptions } from './history.js'
 import { checkIdentity } from './identity.js'
 import { collectMetrics, type Metrics } from './metrics.js'
@@ -53,10 +52,7 @@ export class Engine implements TablesHost {
   #shard: Shard | undefined
   #closing: Promise<void> | undefined
   #reopening: Promise<void> | undefined
-  #stopFollowing: () => void = () => undefined
-  #channel: Channel | undefined
-  /** A look that others' notices have called for, and whether more of them came meanwhile. */
-  #looking: { isAgain: boolean } | undefined
+  readonly #following: Following
 
   static async open(options: ResolvedOptions): Promise<Engine> {
     const engine = new Engine(options)
@@ -79,12 +75,21 @@ export class Engine implements TablesHost {
     this.#ctx = shardContext(options, storage, {
       warn: (message, cause) => this.report(message, cause),
       moved: () => this.#moved(),
-      committed: () => this.#channel?.tell(),
+      committed: () => this.#following.tell(),
       emit: (event, detail) => {
         // Opening may repair before anybody listens.
         if (event === 'repaired') this.#log(detail['message'] as string, detail['cause'])
         this.events.emit(event, detail as never)
       },
+    })
+    this.#following = new Following({
+      clock,
+      followMs: options.followMs,
+      isFollowed: options.mode !== 'exclusive',
+      path: shardPath(options.name),
+      neighbours: storage.neighbours,
+      look: () => this.#look(),
+      failed: (cause) => this.report(`Following store "${options.name}" failed; it goes on.`, cause),
     })
   }
 
@@ -98,7 +103,7 @@ export class Engine implements TablesHost {
     }
     this.#shard = shard
     this.#moved()
-    this.#follow()
+    this.#following.start()
   }
 
   /** The state is another one. */
@@ -277,7 +282,7 @@ export class Engine implements TablesHost {
 
   async #reopen(): Promise<void> {
     this.changes.drop('reopen()')
-    this.#stopFollowing()
+    this.#following.stop()
     await this.shard.close()
     this.changes.drop('reopen()')
     this.changes.changed()
@@ -288,45 +293,11 @@ export class Engine implements TablesHost {
     } catch (error) {
       this.#ctx.resident?.releaseAll()
       // What is there goes on being read, and a follower goes on looking.
-      this.#follow()
+      this.#following.start()
       throw error
     }
     this.readings?.clear()
     this.specs.recheck(this.state)
-  }
-
-  /** Looks for new versions every `followMs`, one look at a time, and whenever another tab tells of one. */
-  #follow(): void {
-    const { mode, followMs, clock, name } = this.options
-    this.#channel ??= this.#ctx.storage.neighbours?.channel(shardPath(name), () => this.#hear())
-    if (mode === 'exclusive' || followMs === 0) return
-    this.#stopFollowing = follow(
-      clock,
-      followMs,
-      () => this.#look(),
-      (cause) => this.#notFollowed(cause),
-    )
-  }
-
-  #notFollowed(cause: unknown): void {
-    if (!this.#closing) this.report(`Following store "${this.options.name}" failed; it goes on.`, cause)
-  }
-
-  /** Another tab has made a version. */
-  #hear(): void {
-    if (this.options.mode === 'exclusive' || this.#closing || this.#reopening) return
-    if (this.#looking) {
-      this.#looking.isAgain = true
-      return
-    }
-    const looking = { isAgain: false }
-    this.#looking = looking
-    this.#look()
-      .catch((cause: unknown) => this.#notFollowed(cause))
-      .finally(() => {
-        this.#looking = undefined
-        if (looking.isAgain) this.#hear()
-      })
   }
 
   versions(options: VersionsOptions): AsyncIterableIterator<VersionInfo> {
@@ -352,9 +323,7 @@ export class Engine implements TablesHost {
   async #close(): Promise<void> {
     // What is being opened at this moment has to be let go as well.
     await this.#reopening?.catch(() => undefined)
-    this.#stopFollowing()
-    this.#channel?.close()
-    this.#channel = undefined
+    this.#following.stop()
     this.watches.stop()
     this.transactions.stop(this.#closedError())
     await this.shard.close()
