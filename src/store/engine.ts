@@ -1,7 +1,8 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
 import { TidemarkError } from '../errors.js'
+import { shardPath } from '../manifest/names.js'
 import type { SegmentCache } from '../segment/cache.js'
-import type { CommitResult } from '../shard/committer.js'
+import type { CommitResult } from '../shard/requests.js'
 import { currentTime } from '../shard/context.js'
 import type { Layer } from '../shard/layer.js'
 import { viewOf, type View } from '../shard/reads.js'
@@ -9,6 +10,7 @@ import type { MaintainResult } from '../shard/maintenance.js'
 import { Shard, type ShardRequest } from '../shard/shard.js'
 import { tableBytes } from '../shard/slot.js'
 import type { ShardState } from '../shard/state.js'
+import type { Channel } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'
 import { metered, type Usage } from '../storage/metered.js'
 import { Changes } from './changes.js'
@@ -22,6 +24,7 @@ import { collectMetrics, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
 import { checkMaintain, type MaintainOptions } from './maintain.js'
 import { Past } from './past.js'
+import { Readings } from './readings.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
@@ -42,6 +45,8 @@ export class Engine implements TablesHost {
   readonly #usage: () => Usage
   readonly specs: Specs
   readonly changes: Changes
+  /** Of a handle that writes together with others. */
+  readonly readings: Readings | undefined
   readonly watches: Watches
   readonly transactions: Transactions
   readonly past: Past
@@ -49,6 +54,9 @@ export class Engine implements TablesHost {
   #closing: Promise<void> | undefined
   #reopening: Promise<void> | undefined
   #stopFollowing: () => void = () => undefined
+  #channel: Channel | undefined
+  /** A look that others' notices have called for, and whether more of them came meanwhile. */
+  #looking: { isAgain: boolean } | undefined
 
   static async open(options: ResolvedOptions): Promise<Engine> {
     const engine = new Engine(options)
@@ -64,12 +72,14 @@ export class Engine implements TablesHost {
     const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
     this.#usage = () => storage.usage()
     this.changes = new Changes(this)
+    this.readings = options.mode === 'shared' ? new Readings(() => this.changes.buffer) : undefined
     this.watches = new Watches(this)
     this.transactions = new Transactions(this)
     this.past = new Past(this)
     this.#ctx = shardContext(options, storage, {
       warn: (message, cause) => this.report(message, cause),
       moved: () => this.#moved(),
+      committed: () => this.#channel?.tell(),
       emit: (event, detail) => {
         // Opening may repair before anybody listens.
         if (event === 'repaired') this.#log(detail['message'] as string, detail['cause'])
@@ -126,6 +136,7 @@ export class Engine implements TablesHost {
       }),
       check: (state) => checkIdentity(options, state, expectAtLeast),
       giveBack: (layers) => this.changes.giveBack(layers),
+      met: (before, changes) => this.changes.met(before, changes),
     }
   }
 
@@ -247,6 +258,11 @@ export class Engine implements TablesHost {
 
   async refresh(): Promise<void> {
     this.assertOpen()
+    await this.#look()
+    this.readings?.clear()
+  }
+
+  async #look(): Promise<void> {
     await this.shard.refresh()
     this.specs.recheck(this.state)
   }
@@ -275,19 +291,42 @@ export class Engine implements TablesHost {
       this.#follow()
       throw error
     }
+    this.readings?.clear()
     this.specs.recheck(this.state)
   }
 
-  /** Looks for new versions every `followMs`, one look at a time. */
+  /** Looks for new versions every `followMs`, one look at a time, and whenever another tab tells of one. */
   #follow(): void {
-    const { mode, followMs, clock } = this.options
-    if (mode !== 'follower' || followMs === 0) return
+    const { mode, followMs, clock, name } = this.options
+    this.#channel ??= this.#ctx.storage.neighbours?.channel(shardPath(name), () => this.#hear())
+    if (mode === 'exclusive' || followMs === 0) return
     this.#stopFollowing = follow(
       clock,
       followMs,
-      () => this.refresh(),
-      (cause) => this.report(`Following store "${this.options.name}" failed; it goes on.`, cause),
+      () => this.#look(),
+      (cause) => this.#notFollowed(cause),
     )
+  }
+
+  #notFollowed(cause: unknown): void {
+    if (!this.#closing) this.report(`Following store "${this.options.name}" failed; it goes on.`, cause)
+  }
+
+  /** Another tab has made a version. */
+  #hear(): void {
+    if (this.options.mode === 'exclusive' || this.#closing || this.#reopening) return
+    if (this.#looking) {
+      this.#looking.isAgain = true
+      return
+    }
+    const looking = { isAgain: false }
+    this.#looking = looking
+    this.#look()
+      .catch((cause: unknown) => this.#notFollowed(cause))
+      .finally(() => {
+        this.#looking = undefined
+        if (looking.isAgain) this.#hear()
+      })
   }
 
   versions(options: VersionsOptions): AsyncIterableIterator<VersionInfo> {
@@ -314,6 +353,8 @@ export class Engine implements TablesHost {
     // What is being opened at this moment has to be let go as well.
     await this.#reopening?.catch(() => undefined)
     this.#stopFollowing()
+    this.#channel?.close()
+    this.#channel = undefined
     this.watches.stop()
     this.transactions.stop(this.#closedError())
     await this.shard.close()

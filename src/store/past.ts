@@ -1,7 +1,7 @@
 /** The past of a store: opening old versions, putting them back, and keeping them by name. */
 import { checkFields, invalid } from '../errors.js'
 import { NO_OFFSETS, parseOffsets, type OffsetMap, type Offsets } from '../log/offsets.js'
-import type { PreparedReset } from '../shard/committer.js'
+import type { PreparedReset } from '../shard/requests.js'
 import { expired } from '../shard/past.js'
 import { isOver, tagNamed, unknownTag, type StoredPin } from '../shard/pins.js'
 import { splice, spliceOffsets } from '../shard/reset.js'
