@@ -5,6 +5,9 @@ import type { StoredPin } from './pins.js'
 import type { AppliedEntry, ShardState } from './state.js'
 import type { Upkeep } from './upkeep.js'
 
+/** How often what is to be condemned is looked for anew because another writer came first. */
+const TRIES = 4
+
 /** Entries after which it is looked for what to collect, and the most objects that are deleted beside commits at once. */
 const COLLECT_EVERY = 64
 const COLLECT_AT_ONCE = 1024
@@ -35,6 +38,8 @@ export interface MaintenanceHost {
   checkpoint(): Promise<void>
   /** Appends an entry for what is ready. */
   carry(): Promise<void>
+  /** Catches up with other writers. */
+  refresh(): Promise<void>
 }
 
 export class Maintenance {
@@ -128,12 +133,21 @@ export class Maintenance {
     // Looking is for followers, too.
     if (!dryRun) {
       host.assertWritable()
+      await host.refresh()
       await host.checkpoint()
       if (inTime() && (await host.upkeep().mergeNow())) await host.carry()
     }
     const { carried } = host.state()
-    const { deleted, plan, waiting } = await this.#collect(options)
-    if (plan && !dryRun) await host.carry()
+    let { deleted, plan, waiting } = await this.#collect(options)
+    for (let tries = 1; plan && !dryRun; tries++) {
+      const before = host.state().carried.collectedAt
+      await host.carry()
+      if (host.state().carried.collectedAt !== before || tries === TRIES) break
+      const again = await this.#collect(options)
+      plan = again.plan
+      waiting = again.waiting
+      deleted = sum(deleted, again.deleted)
+    }
     return {
       folds: counters.folds - before.folds,
       compactions: counters.compactions - before.compactions,
@@ -142,5 +156,14 @@ export class Maintenance {
       waiting,
       deleted,
     }
+  }
+}
+
+function sum(a: CollectResult['deleted'], b: CollectResult['deleted']): CollectResult['deleted'] {
+  return {
+    entries: a.entries + b.entries,
+    segments: a.segments + b.segments,
+    pins: a.pins + b.pins,
+    bytes: a.bytes + b.bytes,
   }
 }

@@ -15,6 +15,8 @@ import { tailBytes, type ShardState } from './state.js'
 
 /** Part of the tail's bound at which a fold starts. */
 const FOLD_AT = 0.75
+/** The same in shared mode, for the writer of the entry that reaches the bound; and for anyone, should that one fail. */
+const SHARED_FOLD_AT = 1.5
 /** Multiple of the bound up to which commits still go through while folds fail. */
 const PATIENCE = 4
 
@@ -75,24 +77,44 @@ export class Upkeep {
     this.#dropFold()
     this.#dropMerge()
     this.#plan = undefined
-    this.consider()
+    this.consider(true)
   }
 
-  /** Looks at the state after every entry, and starts what it calls for. */
-  consider(): void {
+  /** Others have written: what was found or made before and no longer fits is dropped, and found or made anew. */
+  met(before: Manifest, after: Manifest): void {
+    this.#plan = undefined
+    this.carried(before, after, [])
+    if (this.#fold && this.#isCondemned(this.#fold)) this.#dropFold()
+    if (this.#merge && this.#isCondemned(this.#merge)) this.#dropMerge()
+  }
+
+  /** Another writer's collection could not know of what is about to be named. */
+  #isCondemned(edit: FoldEdit | MergeEdit): boolean {
+    return this.#ctx.uploads.areCondemned(edit.kind === 'fold' ? edit.runs.flat() : edit.output)
+  }
+
+  /**
+   * Looks at the state after every entry, and starts what it calls for. Of several writers the one whose entry reaches the
+   * bound folds, or else anyone some entries later; merging goes with folding.
+   */
+  consider(isOwn: boolean): void {
     const state = this.#state()
     const { entries, bytes } = this.#ctx.checkpoint
+    const { length } = state.tail
+    const { isShared } = this.#ctx
+    if (isShared && !isOwn) return
+    const isMany = isShared ? length === entries || length >= entries * SHARED_FOLD_AT : length >= entries * FOLD_AT
     // As long as nothing heals what was repaired, more damage may be more than can be repaired.
-    const isLong = state.tail.length >= entries * FOLD_AT || tailBytes(state) >= bytes
-    if (isLong || state.isRepaired) this.#startFold()
-    this.#startMerge()
+    if (isMany || tailBytes(state) >= bytes || state.isRepaired) this.#startFold()
+    if (!isShared || length < entries) this.#startMerge()
   }
 
   /** Resolves when another entry may be appended; rejects when folds have failed for too long. */
   async admit(): Promise<void> {
     const state = this.#state()
     const { entries, bytes } = this.#ctx.checkpoint
-    const over = Math.max(state.tail.length / entries, tailBytes(state) / (bytes * PATIENCE))
+    const bound = this.#ctx.isShared ? entries * SHARED_FOLD_AT : entries
+    const over = Math.max(state.tail.length / bound, tailBytes(state) / (bytes * PATIENCE))
     if (over < 1 || this.#fold) return
     this.#startFold()
     await this.#folding
@@ -111,7 +133,7 @@ export class Upkeep {
       if (this.#fold && this.#fold.covers >= wanted) return
       if (this.#folding === undefined) {
         this.#dropFold()
-        this.#startFold()
+        this.#startFold(true)
       }
       this.#lastError = undefined
       await this.#folding
@@ -121,16 +143,22 @@ export class Upkeep {
     }
   }
 
-  #startFold(): void {
+  /** Beside other tabs only one folds at a time, unless it `must` be done. */
+  #startFold(must = false): void {
     if (this.#folding || this.#fold || this.#stop.signal.aborted) return
     const state = this.#state()
     const ground = this.#ground
-    this.#folding = foldTail(this.#ctx, this.#log, state, this.#stop.signal)
+    const fold = (): Promise<FoldEdit> => foldTail(this.#ctx, this.#log, state, this.#stop.signal)
+    const { neighbours } = this.#ctx.storage
+    this.#folding = (
+      this.#ctx.isShared && neighbours && !must ? neighbours.alone(`${this.#log.path}/fold`, fold) : fold()
+    )
       .then((edit) => {
+        if (edit === undefined) return
         // Another one may have been carried since this one began.
         this.#fold = edit
         const isMoved = this.#ctx.rules.foldStart && edit.from !== this.#state().manifest.covers
-        if (ground !== this.#ground || isMoved) this.#dropFold()
+        if (ground !== this.#ground || isMoved || this.#isCondemned(edit)) this.#dropFold()
       })
       .catch((error: unknown) => {
         this.#lastError = error
@@ -138,7 +166,7 @@ export class Upkeep {
       })
       .finally(() => {
         this.#folding = undefined
-        if (ground !== this.#ground) this.consider()
+        if (ground !== this.#ground) this.consider(true)
       })
   }
 
@@ -173,7 +201,7 @@ export class Upkeep {
     this.#merging = mergeRuns(this.#ctx, this.#log, state, inputs, this.#stop.signal)
       .then((edit) => {
         this.#merge = edit
-        if (ground !== this.#ground) this.#dropMerge()
+        if (ground !== this.#ground || this.#isCondemned(edit)) this.#dropMerge()
       })
       .catch(async (error: unknown) => {
         // Tried again on the repaired state.

@@ -7,7 +7,7 @@ import type { ResolvedOptions } from './options.js'
 import { Residency } from './resident.js'
 
 /** What a shard tells of itself. */
-export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'emit'>
+export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'committed' | 'emit'>
 
 /** `storage` is that of the options, in decorators; `cacheBytes` is that of the options unless it is given. */
 export function shardContext(
@@ -21,6 +21,7 @@ export function shardContext(
   const resident = options.resident ? new Residency(cache, storage.blobs, clock) : undefined
   return {
     store: options.name,
+    isShared: options.mode === 'shared',
     storage,
     probed: options.storage,
     clock,

@@ -1,7 +1,8 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
 import { TidemarkError } from '../errors.js'
+import { shardPath } from '../manifest/names.js'
 import type { SegmentCache } from '../segment/cache.js'
-import type { CommitResult } from '../shard/committer.js'
+import type { CommitResult } from '../shard/requests.js'
 import { currentTime } from '../shard/context.js'
 import type { Layer } from '../shard/layer.js'
 import { viewOf, type View } from '../shard/reads.js'
@@ -15,13 +16,14 @@ import { Changes } from './changes.js'
 import { parseCommit, type CommitOptions } from './commit.js'
 import { shardContext } from './context.js'
 import { Events } from './events.js'
-import { follow } from './follow.js'
+import { Following } from './follow.js'
 import { readVersions, type VersionInfo, type VersionsOptions } from './history.js'
 import { checkIdentity } from './identity.js'
 import { collectMetrics, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
 import { checkMaintain, type MaintainOptions } from './maintain.js'
 import { Past } from './past.js'
+import { Readings } from './readings.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
@@ -42,13 +44,15 @@ export class Engine implements TablesHost {
   readonly #usage: () => Usage
   readonly specs: Specs
   readonly changes: Changes
+  /** Of a handle that writes together with others. */
+  readonly readings: Readings | undefined
   readonly watches: Watches
   readonly transactions: Transactions
   readonly past: Past
   #shard: Shard | undefined
   #closing: Promise<void> | undefined
   #reopening: Promise<void> | undefined
-  #stopFollowing: () => void = () => undefined
+  readonly #following: Following
 
   static async open(options: ResolvedOptions): Promise<Engine> {
     const engine = new Engine(options)
@@ -64,17 +68,28 @@ export class Engine implements TablesHost {
     const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
     this.#usage = () => storage.usage()
     this.changes = new Changes(this)
+    this.readings = options.mode === 'shared' ? new Readings(() => this.changes.buffer) : undefined
     this.watches = new Watches(this)
     this.transactions = new Transactions(this)
     this.past = new Past(this)
     this.#ctx = shardContext(options, storage, {
       warn: (message, cause) => this.report(message, cause),
       moved: () => this.#moved(),
+      committed: () => this.#following.tell(),
       emit: (event, detail) => {
         // Opening may repair before anybody listens.
         if (event === 'repaired') this.#log(detail['message'] as string, detail['cause'])
         this.events.emit(event, detail as never)
       },
+    })
+    this.#following = new Following({
+      clock,
+      followMs: options.followMs,
+      isFollowed: options.mode !== 'exclusive',
+      path: shardPath(options.name),
+      neighbours: storage.neighbours,
+      look: () => this.#look(),
+      failed: (cause) => this.report(`Following store "${options.name}" failed; it goes on.`, cause),
     })
   }
 
@@ -88,7 +103,7 @@ export class Engine implements TablesHost {
     }
     this.#shard = shard
     this.#moved()
-    this.#follow()
+    this.#following.start()
   }
 
   /** The state is another one. */
@@ -126,6 +141,7 @@ export class Engine implements TablesHost {
       }),
       check: (state) => checkIdentity(options, state, expectAtLeast),
       giveBack: (layers) => this.changes.giveBack(layers),
+      met: (before, changes) => this.changes.met(before, changes),
     }
   }
 
@@ -247,6 +263,11 @@ export class Engine implements TablesHost {
 
   async refresh(): Promise<void> {
     this.assertOpen()
+    await this.#look()
+    this.readings?.clear()
+  }
+
+  async #look(): Promise<void> {
     await this.shard.refresh()
     this.specs.recheck(this.state)
   }
@@ -261,7 +282,7 @@ export class Engine implements TablesHost {
 
   async #reopen(): Promise<void> {
     this.changes.drop('reopen()')
-    this.#stopFollowing()
+    this.#following.stop()
     await this.shard.close()
     this.changes.drop('reopen()')
     this.changes.changed()
@@ -272,22 +293,11 @@ export class Engine implements TablesHost {
     } catch (error) {
       this.#ctx.resident?.releaseAll()
       // What is there goes on being read, and a follower goes on looking.
-      this.#follow()
+      this.#following.start()
       throw error
     }
+    this.readings?.clear()
     this.specs.recheck(this.state)
-  }
-
-  /** Looks for new versions every `followMs`, one look at a time. */
-  #follow(): void {
-    const { mode, followMs, clock } = this.options
-    if (mode !== 'follower' || followMs === 0) return
-    this.#stopFollowing = follow(
-      clock,
-      followMs,
-      () => this.refresh(),
-      (cause) => this.report(`Following store "${this.options.name}" failed; it goes on.`, cause),
-    )
   }
 
   versions(options: VersionsOptions): AsyncIterableIterator<VersionInfo> {
@@ -313,7 +323,7 @@ export class Engine implements TablesHost {
   async #close(): Promise<void> {
     // What is being opened at this moment has to be let go as well.
     await this.#reopening?.catch(() => undefined)
-    this.#stopFollowing()
+    this.#following.stop()
     this.watches.stop()
     this.transactions.stop(this.#closedError())
     await this.shard.close()

@@ -1,7 +1,7 @@
 /** The past of a store: opening old versions, putting them back, and keeping them by name. */
 import { checkFields, invalid } from '../errors.js'
 import { NO_OFFSETS, parseOffsets, type OffsetMap, type Offsets } from '../log/offsets.js'
-import type { PreparedReset } from '../shard/committer.js'
+import type { PreparedReset } from '../shard/requests.js'
 import { expired } from '../shard/past.js'
 import { isOver, tagNamed, unknownTag, type StoredPin } from '../shard/pins.js'
 import { splice, spliceOffsets } from '../shard/reset.js'
@@ -98,7 +98,7 @@ export class Past {
     // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
     const hold = engine.hold(state)
     cleanUp.push(() => hold.release())
-    const theirs = await shard.payloadOf(state, shard.signal)
+    let theirs = await shard.payloadOf(state, shard.signal)
     // What was uploaded for it is named in the end, or never will be.
     cleanUp.push(() => shard.drop(theirs))
     const { version, offsets } = state.carried
@@ -109,6 +109,10 @@ export class Past {
       build: async (present, signal) => {
         // What was held for too long may have been condemned and deleted by now.
         if (present.carried.keeps > version && !hold.use()) throw expired(this.#store, version)
+        if (shard.isCondemned(theirs)) {
+          shard.drop(theirs)
+          theirs = await shard.payloadOf(state, signal)
+        }
         if (partitions.length === 0) return { reset: { manifest: theirs.manifest, origin }, layer: theirs.layer }
         const { manifest, layer } = splice(await shard.payloadOf(present, signal), theirs, chosen)
         return { reset: { manifest, origin }, layer }

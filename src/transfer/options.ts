@@ -37,7 +37,7 @@ export function contextOf(place: StorePlace, clock: Clock = systemClock): ShardC
   const options = resolveOptions({ ...place, clock })
   const storage = deadlines(options.storage, { timeoutMs: options.timeoutMs, clock })
   const nothing = (): void => undefined
-  return shardContext(options, storage, { warn: nothing, moved: nothing, emit: nothing }, 0)
+  return shardContext(options, storage, { warn: nothing, moved: nothing, committed: nothing, emit: nothing }, 0)
 }
 
 /** Opens a store as a follower does: nothing is written, and nobody is fenced. */
@@ -49,6 +49,7 @@ export function openToRead(ctx: ShardContext, signal: AbortSignal | undefined): 
     config: () => ({ partitions: 1, job: undefined, created: 0 }),
     check: () => undefined,
     giveBack: () => undefined,
+    met: () => undefined,
   })
 }
 
