@@ -10,6 +10,26 @@ export const sharedTests = [
   'store-watch',
 ].map((name) => `test/${name}.test.ts`)
 
+/** Tests of which `npm test` takes a part, and a deep run all (test/support/extent.ts). */
+export const partialTests = [
+  'adapters/browser-kill',
+  'collect-beside',
+  'collect-cuts',
+  'collect-files',
+  'cuts',
+  'cuts-files',
+  'damage',
+  'damage-files',
+  'destroy-files',
+  'memory',
+  'processes',
+  'simulation',
+  'store-model',
+  'stream-cuts',
+  'stream-files',
+  'transfer-cuts',
+].map((name) => `test/${name}.test.ts`)
+
 /** The tests that run in the browser alone lie in this folder. */
 export const isBrowserTest = (file) => file.startsWith('test/browser/')
 

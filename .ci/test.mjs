@@ -1,16 +1,16 @@
 /**
  * Runs the checks and all tests, or the tests of the files named as arguments; with `--adapters` those alone that run on
- * each adapter or in Chromium, with `--deep` the long simulations instead. A case that did not run counts as failed, and so
+ * each adapter or in Chromium, with `--deep` those that are otherwise cut short, as a whole, and the long simulations. A case that did not run counts as failed, and so
  * does an adapter that lacks a suite. The last line is `N passed, N failed`; the checks count as one.
  *
- * TIDEMARK_DEEP_MS bounds a deep run as a whole; each of its cases finds its own share in the same variable.
+ * TIDEMARK_DEEP_MS bounds the long simulations together; each of their cases finds its own share in the same variable.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { run, tool } from './command.mjs'
 import { manifest, root } from './entries.mjs'
-import { countByAdapter, isBrowserTest, sharedTests } from './test-files.mjs'
+import { countByAdapter, isBrowserTest, partialTests, sharedTests } from './test-files.mjs'
 
 const deep = process.argv.includes('--deep')
 const adapters = process.argv.includes('--adapters')
@@ -26,6 +26,8 @@ const cases = []
 const failures = []
 try {
   if (mode === 'test' && only.length === 0) await check()
+  if (deep)
+    await test(['-c', '.ci/vitest.config.mjs', '--mode', 'whole'], partialTests, { env: { TIDEMARK_WHOLE: '1' } })
   // The browser waits a lot: both are done sooner side by side.
   const browser = deep
     ? undefined

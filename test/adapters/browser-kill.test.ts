@@ -8,9 +8,10 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { chromium, type Browser, type Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { extent } from '../support/extent.js'
 import { temporaryFolder } from '../support/storages.js'
 
-const KILLS = 30
+const KILLS = extent(30, 8)
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
 let origin = ''
