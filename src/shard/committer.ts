@@ -11,7 +11,7 @@ import { buildEntry, setExpiry, type BuiltEntry, type Reset } from './build.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from './context.js'
 import { Layer } from './layer.js'
 import { assertNotTrimmed, recoveryStart } from './open.js'
-import { writeLayers } from './rewrite.js'
+import { rewriting } from './parts.js'
 import { layerCodecs, type ShardState } from './state.js'
 import type { Upkeep } from './upkeep.js'
 
@@ -287,6 +287,7 @@ export class Committer {
 
   /** Changes that alone would call for a fold go into segments at once, and a later one lists them as they are. */
   async #upload(layer: Layer, time: number): Promise<CodedRuns> {
+    const { writeLayers } = await rewriting.load()
     const run = await writeLayers(this.#ctx, this.#log, [layer], false, time, this.#upkeep.signal)
     this.#uploaded = run
     return { codecs: layerCodecs(layer), runs: run.length > 0 ? [run] : [] }

@@ -8,10 +8,10 @@ import { emptyCarried, encodeEntry, ID_BYTES, type Entry } from '../log/entry.js
 import type { Edit } from '../manifest/edits.js'
 import type { StoreConfig } from '../manifest/manifest.js'
 import { shardPath } from '../manifest/names.js'
-import { probe } from '../storage/probe.js'
 import type { Anchor } from '../storage/contract.js'
 import { buildEntry, type BuiltEntry, type EntryChange } from './build.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from './context.js'
+import { probing } from './parts.js'
 import { anchorName, closeLog, endsEarly, locate, openAnchor, openLog, overtaken, readLog, readOn } from './recovery.js'
 import { mayBeTrimmed } from './rules.js'
 import { applyEntry, type ShardState } from './state.js'
@@ -294,7 +294,7 @@ export async function createLog(
   config: StoreConfig,
   change: EntryChange,
 ): Promise<OpenedShard | undefined> {
-  await probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed)
+  await probing.use(({ probe }) => probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed))
   const log = openLog(ctx, anchor, logId ?? ctx.clock.random(ID_BYTES))
   const nothing: ShardState = {
     logId: log.logId,

@@ -1,13 +1,17 @@
 /** The surroundings of a shard, from the options of its store. */
+import { Part } from '../part.js'
 import { SegmentCache } from '../segment/cache.js'
 import { Uploads, type ShardContext } from '../shard/context.js'
 import type { Storage } from '../storage/contract.js'
 import { newCounters } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
-import { Residency } from './resident.js'
+import type { Residency } from './resident.js'
 
 /** What a shard tells of itself. */
 export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'emit'>
+
+/** To be loaded before the context of a resident store is made. */
+export const residency = new Part('resident stores', () => import('./resident.js'))
 
 /** `storage` is that of the options, in decorators; `cacheBytes` is that of the options unless it is given. */
 export function shardContext(
@@ -18,7 +22,7 @@ export function shardContext(
 ): ShardContext & { readonly resident: Residency | undefined } {
   const { clock } = options
   const cache = new SegmentCache(storage.blobs, cacheBytes)
-  const resident = options.resident ? new Residency(cache, storage.blobs, clock) : undefined
+  const resident = options.resident ? new residency.loaded!.Residency(cache, storage.blobs, clock) : undefined
   return {
     store: options.name,
     storage,

@@ -13,10 +13,10 @@ import { deadlines } from '../storage/deadlines.js'
 import { metered, type Usage } from '../storage/metered.js'
 import { Changes } from './changes.js'
 import { parseCommit, type CommitOptions } from './commit.js'
-import { shardContext } from './context.js'
+import { residency, shardContext } from './context.js'
 import { Events } from './events.js'
 import { follow } from './follow.js'
-import { readVersions, type VersionInfo, type VersionsOptions } from './history.js'
+import type { VersionInfo, VersionsOptions } from './history.js'
 import { checkIdentity } from './identity.js'
 import { collectMetrics, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
@@ -25,8 +25,8 @@ import { Past } from './past.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
-import { Transactions } from './transaction.js'
-import { Watches } from './watch.js'
+import { Transactions } from './transactions.js'
+import { Watches } from './watches.js'
 
 /** What keeps a state readable, as long as it is used now and then, until it is released. */
 export interface Hold {
@@ -51,6 +51,7 @@ export class Engine implements TablesHost {
   #stopFollowing: () => void = () => undefined
 
   static async open(options: ResolvedOptions): Promise<Engine> {
+    if (options.resident) await residency.load()
     const engine = new Engine(options)
     await engine.#openShard(options.create, options.expectAtLeast)
     return engine
@@ -292,7 +293,7 @@ export class Engine implements TablesHost {
 
   versions(options: VersionsOptions): AsyncIterableIterator<VersionInfo> {
     this.assertOpen()
-    return readVersions(this.shard, () => this.now(), options)
+    return this.past.versions(options)
   }
 
   metrics(): Metrics {

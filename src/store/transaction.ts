@@ -129,7 +129,7 @@ class TransactionHost implements TablesHost {
   }
 }
 
-export class Transactions {
+export class TransactionQueue {
   readonly #engine: Engine
   /** Settles when the last one in the queue has had its turn. */
   #last: Promise<unknown> = Promise.resolve()
