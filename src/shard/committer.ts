@@ -1,70 +1,26 @@
 /**
  * The way of changes into the log: one append in flight, in order; commits that come meanwhile join the next entry. What
  * surely did not happen fails together with all that queued behind it, so that the changes can go back in their order;
- * after a lost or unknown append nothing more is appended (PROTOCOL.md, section 2).
+ * after an append that is unknown, or in exclusive mode lost, nothing more is appended (PROTOCOL.md, section 2).
+ *
+ * In shared mode a lost number means to catch up. What of the queue still stands on top of what others have written is
+ * appended again, built anew; the rest fails with `CONFLICT`.
  */
+import { sleep, type Clock } from '../clock.js'
 import { TidemarkError, isTidemarkError } from '../errors.js'
 import { resolveAppend } from '../log/append.js'
-import { mergeOffsets, type OffsetMap } from '../log/offsets.js'
+import type { OffsetMap } from '../log/offsets.js'
 import type { CodedRuns, SegmentRef } from '../manifest/manifest.js'
-import { buildEntry, setExpiry, type BuiltEntry, type Reset } from './build.js'
+import { buildEntry, setExpiry, type BuiltEntry } from './build.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from './context.js'
 import { Layer } from './layer.js'
 import { assertNotTrimmed, recoveryStart } from './open.js'
 import { rewriting } from './parts.js'
+import { Queue } from './queue.js'
+import type { CommitRequest, CommitResult, PreparedReset, ResetBuild, ResetRequest, ResetResult } from './requests.js'
+import type { Waiting } from './requests.js'
 import { layerCodecs, type ShardState } from './state.js'
 import type { Upkeep } from './upkeep.js'
-
-export interface CommitRequest {
-  /** Sealed: every cell has its bytes. */
-  readonly layer: Layer
-  readonly offsets: OffsetMap
-  readonly force: boolean
-  readonly label: string | undefined
-  readonly meta: string | undefined
-}
-
-export interface CommitResult {
-  readonly version: number
-  /** Bytes of the entry and of segments that it refers to, and the storage requests that writing them took. */
-  readonly bytes: number
-  readonly requests: number
-}
-
-/** Puts another state in place of the present one. */
-export interface ResetRequest {
-  readonly label: string | undefined
-  readonly meta: string | undefined
-  /** Waited for at its turn; when it fails, only the reset does. */
-  readonly prepared: Promise<PreparedReset>
-}
-
-export interface PreparedReset {
-  /** The offsets afterwards, given those before. */
-  readonly offsets: (before: OffsetMap) => OffsetMap
-  /** What to put there, given the state at its turn; uploads, if anything, by the way. */
-  readonly build: (state: ShardState, signal: AbortSignal) => Promise<ResetBuild>
-}
-
-export interface ResetBuild {
-  readonly reset: Reset
-  readonly layer: Layer | undefined
-}
-
-export interface ResetResult extends CommitResult {
-  /** The version that undoes it. */
-  readonly undo: number
-}
-
-interface Waiting {
-  /** Undefined for a checkpoint: an entry that only carries what is ready. */
-  readonly request: CommitRequest | undefined
-  readonly reset: ResetRequest | undefined
-  /** Behind a reset they are known only at their turn. */
-  readonly offsets: OffsetMap | ((before: OffsetMap) => OffsetMap) | undefined
-  readonly resolve: (result: CommitResult) => void
-  readonly reject: (error: unknown) => void
-}
 
 export interface CommitterHost {
   state(): ShardState
@@ -74,28 +30,28 @@ export interface CommitterHost {
   poison(error: TidemarkError): void
   /** Changes of commits that surely did not happen, oldest first. */
   giveBack(layers: readonly Layer[]): void
+  /** Applies what others have written; throws when the right to write has ended. */
+  catchUp(): Promise<void>
 }
+
+/** How often in a row a number may be lost before the commit fails, and the longest pause in between, in milliseconds. */
+const TRIES = 64
+const LONGEST_PAUSE_MS = 1_000
 
 export class Committer {
   readonly #ctx: ShardContext
   readonly #log: LogContext
   readonly #upkeep: Upkeep
   readonly #host: CommitterHost
-  #queue: Waiting[] = []
-  /** Of what is in flight and the queue, oldest first, and the sum of their sizes. */
-  #waiting: Layer[] = []
-  #bytes = 0
-  /** The same newest first, until it changes. */
-  #layers: readonly Layer[] | undefined
+  readonly #queue: Queue
   /** Why nothing more is appended. */
   #ended: TidemarkError | undefined
-  #inFlight: readonly Waiting[] = []
-  /** Segments that were written for what is in flight. */
-  #uploaded: readonly SegmentRef[] = []
+  /** The changes of the first `count` in the queue, in segments that were written for them. */
+  #uploaded: { readonly references: CodedRuns; readonly count: number } | undefined
+  #losses = 0
   #running: Promise<void> | undefined
   /** Settles with the newest reset on its way. */
   #resetting: Promise<void> | undefined
-  #offsets: OffsetMap
   /** Of the reset whose turn it is. */
   #ready: (ResetBuild & { readonly offsets: OffsetMap }) | undefined
 
@@ -104,31 +60,12 @@ export class Committer {
     this.#log = log
     this.#upkeep = upkeep
     this.#host = host
-    this.#offsets = host.state().carried.offsets
+    this.#queue = new Queue(() => host.state().carried.offsets)
   }
 
-  /** Layers on their way, newest first: what was put stays readable. */
-  get layers(): readonly Layer[] {
-    this.#layers ??= [...this.#waiting].reverse()
-    return this.#layers
-  }
-
-  /** Memory of the changes on their way, about. */
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  /** Committed offsets with all that is on its way laid over them; the same map as long as nothing has changed them. */
-  get offsets(): OffsetMap {
-    return this.#offsets
-  }
-
-  /** What the offsets may turn out to be when something on its way fails: the committed ones, and those of each commit. */
-  get possibleOffsets(): readonly OffsetMap[] {
-    const onTheWay = [...this.#inFlight, ...this.#queue].flatMap(({ offsets }) =>
-      typeof offsets === 'object' ? offsets : [],
-    )
-    return [this.#host.state().carried.offsets, ...onTheWay]
+  /** What is on its way. */
+  get queue(): Pick<Queue, 'layers' | 'bytes' | 'offsets' | 'possibleOffsets'> {
+    return this.#queue
   }
 
   /** Settles when what is read now is no longer about to be put away by a reset; `undefined` when it is not. */
@@ -138,18 +75,7 @@ export class Committer {
 
   /** Throws, and takes nothing, when the offsets go back; from then on the committer owns the layer. */
   commit(request: CommitRequest): Promise<CommitResult> {
-    const { offsets: given, force } = request
-    if (given.size > 0 && this.#isUncertain()) {
-      return this.#enqueue({ request, reset: undefined, offsets: (before) => mergeOffsets(before, given, force) })
-    }
-    const offsets = mergeOffsets(this.#offsets, given, force)
-    this.#offsets = offsets
-    return this.#enqueue({ request, reset: undefined, offsets: given.size > 0 ? offsets : undefined })
-  }
-
-  /** Whether the offsets after all that is on its way are not known yet. */
-  #isUncertain(): boolean {
-    return [...this.#inFlight, ...this.#queue].some(isUncertain)
+    return this.#enqueue({ request, offsets: this.#queue.offsetsAfter(request) })
   }
 
   /** Takes its place in the queue in this very turn. */
@@ -164,7 +90,7 @@ export class Committer {
     }))
     // It is heard at its turn.
     prepared.catch(() => undefined)
-    const resetting = this.#enqueue({ request: undefined, reset: { ...request, prepared }, offsets: undefined })
+    const resetting = this.#enqueue({ reset: { ...request, prepared } })
     const ended = (): void => {
       if (this.#resetting === settled) this.#resetting = undefined
     }
@@ -175,17 +101,16 @@ export class Committer {
 
   /** Appends an entry for what is ready to be carried, unless an earlier one carries it. */
   async carry(): Promise<void> {
-    await this.#enqueue({ request: undefined, reset: undefined, offsets: undefined })
+    await this.#enqueue({})
+  }
+
+  /** Catches up with other writers, at its turn. */
+  async look(): Promise<void> {
+    await this.#enqueue({ isLook: true })
   }
 
   #enqueue(waiting: Omit<Waiting, 'resolve' | 'reject'>): Promise<CommitResult> {
     return new Promise((resolve, reject) => {
-      const layer = waiting.request?.layer
-      if (layer && !layer.empty) {
-        this.#waiting.push(layer)
-        this.#bytes += layer.size
-        this.#layers = undefined
-      }
       this.#queue.push({ ...waiting, resolve, reject })
       this.#running ??= this.#run()
     })
@@ -199,14 +124,18 @@ export class Committer {
   async #run(): Promise<void> {
     // One turn later, so that all commits of one turn of the program are there to be joined.
     await Promise.resolve()
-    while (this.#queue.length > 0) {
+    for (let next = this.#queue.first; next; next = this.#queue.first) {
       let sent = false
-      if (!(await this.#prepareReset())) continue
+      if (this.#sift(false)) continue
+      if (next.isLook) {
+        await this.#look(next)
+        continue
+      }
+      if (next.reset && !(await this.#prepareReset(next))) continue
       try {
         await this.#upkeep.admit()
         if (this.#ended) throw this.#ended
-        this.#inFlight = this.#take()
-        const built = await this.#build(this.#inFlight)
+        const built = await this.#build(this.#queue.take(this.#uploaded?.count))
         if (built === undefined) this.#settle({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
         else {
           sent = true
@@ -220,29 +149,32 @@ export class Committer {
     this.#running = undefined
   }
 
-  /** Makes ready what is next, if that is a reset; what can't be made ready fails alone. */
-  async #prepareReset(): Promise<boolean> {
-    const [next] = this.#queue
-    if (this.#ended || !next?.reset) return true
+  async #look({ resolve, reject }: Waiting): Promise<void> {
+    this.#queue.shift()
+    try {
+      if (this.#ended) throw this.#ended
+      await this.#host.catchUp()
+      this.#queue.moved()
+      resolve({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
+    } catch (error) {
+      reject(error)
+      this.#end(error)
+    }
+  }
+
+  /** What can't be made ready fails alone. */
+  async #prepareReset({ reset, reject }: Waiting): Promise<boolean> {
+    if (this.#ended) return true
     try {
       const state = this.#host.state()
-      const { offsets, build } = await next.reset.prepared
+      const { offsets, build } = await reset!.prepared
       this.#ready = { ...(await build(state, this.#upkeep.signal)), offsets: offsets(state.carried.offsets) }
       return true
     } catch (error) {
       this.#queue.shift()
-      next.reject(error)
+      reject(error)
       return false
     }
-  }
-
-  /** The first in the queue, with all that follow and may share its entry. */
-  #take(): Waiting[] {
-    const joins = ({ request, offsets }: Waiting): boolean =>
-      request !== undefined && offsets === undefined && request.label === undefined && request.meta === undefined
-    let count = 1
-    if (joins(this.#queue[0]!)) while (count < this.#queue.length && joins(this.#queue[count]!)) count++
-    return this.#queue.splice(0, count)
   }
 
   async #build(batch: readonly Waiting[]): Promise<BuiltEntry | undefined> {
@@ -257,8 +189,8 @@ export class Committer {
     }
     const time = this.#time()
     setExpiry(layer, time, this.#ctx.clock.monotonic())
-    const changes =
-      layer.bytes > this.#ctx.checkpoint.bytes ? { references: await this.#upload(layer, time) } : { layer }
+    const isLarge = layer.bytes > this.#ctx.checkpoint.bytes
+    const changes = isLarge ? { references: await this.#upload(layer, time, batch.length) } : { layer }
     const { label, meta } = request
     const { edits } = this.#upkeep
     const collect = this.#upkeep.collection
@@ -286,11 +218,24 @@ export class Committer {
   }
 
   /** Changes that alone would call for a fold go into segments at once, and a later one lists them as they are. */
-  async #upload(layer: Layer, time: number): Promise<CodedRuns> {
-    const { writeLayers } = await rewriting.load()
-    const run = await writeLayers(this.#ctx, this.#log, [layer], false, time, this.#upkeep.signal)
-    this.#uploaded = run
-    return { codecs: layerCodecs(layer), runs: run.length > 0 ? [run] : [] }
+  async #upload(layer: Layer, time: number, count: number): Promise<CodedRuns> {
+    // Before anything names them, another writer's collection may have condemned them.
+    if (this.#ctx.uploads.areCondemned(this.#segments)) this.#dropUploaded()
+    if (this.#uploaded === undefined) {
+      const { writeLayers } = await rewriting.load()
+      const run = await writeLayers(this.#ctx, this.#log, [layer], false, time, this.#upkeep.signal)
+      this.#uploaded = { references: { codecs: layerCodecs(layer), runs: run.length > 0 ? [run] : [] }, count }
+    }
+    return this.#uploaded.references
+  }
+
+  get #segments(): readonly SegmentRef[] {
+    return this.#uploaded?.references.runs.flat() ?? []
+  }
+
+  #dropUploaded(): void {
+    this.#ctx.uploads.drop(this.#segments)
+    this.#uploaded = undefined
   }
 
   async #append(built: BuiltEntry): Promise<void> {
@@ -302,7 +247,8 @@ export class Committer {
     const sent = moment(this.#ctx, this.#log)
     const resolution = await resolveAppend(context, built.entry, () => {
       requests++
-      return log.append(n, built.bytes, from)
+      // Where a log has one owner, it is whoever wrote last.
+      return this.#ctx.isShared ? log.claim(n, built.bytes, from) : log.append(n, built.bytes, from)
     })
     if (resolution.outcome === 'committed') {
       await assertNotTrimmed(this.#ctx, this.#log, n, resolution.time)
@@ -311,56 +257,113 @@ export class Committer {
       noteTime(this.#ctx, this.#log, resolution.time)
       this.#host.advance(built)
       const version = built.entry.carried!.version
-      const bytes = this.#uploaded.reduce((sum, segment) => sum + segment.length, built.bytes.length)
-      this.#settle({ version, bytes, requests: requests + this.#uploaded.length })
-    } else if (resolution.outcome === 'lost') {
-      throw new TidemarkError(
-        'FENCED',
-        `Store "${this.#ctx.store}" was taken over by another writer, which wrote entry ${n}. Call reopen() to take it back.`,
-      )
-    } else {
+      const segments = this.#segments
+      const bytes = segments.reduce((sum, segment) => sum + segment.length, built.bytes.length)
+      this.#settle({ version, bytes, requests: requests + segments.length })
+    } else if (resolution.outcome === 'unknown') {
       throw new TidemarkError(
         'UNKNOWN_OUTCOME',
         `It is not known whether version ${n} of store "${this.#ctx.store}" was written. Call reopen() and look.`,
         { cause: resolution.cause },
       )
+    } else if (this.#ctx.isShared) {
+      await this.#lost()
+    } else {
+      throw new TidemarkError(
+        'FENCED',
+        `Store "${this.#ctx.store}" was taken over by another writer, which wrote entry ${n}. Call reopen() to take it back.`,
+      )
     }
   }
 
+  /** Another writer was first: what stands on top of what it wrote has another turn. */
+  async #lost(): Promise<void> {
+    if (++this.#losses > TRIES) {
+      this.#losses = 0
+      throw new TidemarkError(
+        'CONFLICT',
+        `Store "${this.#ctx.store}" is being written too fast: ${TRIES} times another writer came first. The changes are kept; try again.`,
+      )
+    }
+    // The first time at once; those who meet again and again would otherwise go on meeting.
+    if (this.#losses > 1) await sleep(this.#ctx.clock, jitter(this.#ctx.clock, this.#losses))
+    const before = this.#host.state().carried.version
+    await this.#host.catchUp()
+    this.#queue.putBack()
+    // Entries without changes, as folds and collections are, stand in nobody's way.
+    if (this.#host.state().carried.version === before) return
+    this.#sift(true)
+    this.#queue.moved()
+  }
+
+  /**
+   * Fails what does not stand on top of what others have written. Of what goes back into the buffer that is all from the
+   * first one on, as it comes before what is put there next; of offsets too, as they were added up.
+   */
+  #sift(isLate: boolean): boolean {
+    if (!this.#ctx.isShared) return false
+    let isBuffer = false
+    let isOffsets = false
+    const fallen = this.#queue.takeOut(({ request }) => {
+      if (request === undefined) return false
+      const { isOwn, offsets } = request
+      if (request.stands(isLate) && !(isBuffer && !isOwn) && !(isOffsets && offsets.size > 0)) return false
+      isBuffer ||= !isOwn
+      isOffsets ||= offsets.size > 0
+      return true
+    })
+    if (fallen.length === 0) return false
+    this.#dropUploaded()
+    this.#giveBack(fallen)
+    for (const { request, reject } of fallen) reject(this.#conflict(request!))
+    return true
+  }
+
+  #conflict({ isOwn, offsets }: CommitRequest): TidemarkError {
+    const { version } = this.#host.state().carried
+    const where = `Another writer has brought store "${this.#ctx.store}" to version ${version}`
+    if (isOwn) return new TidemarkError('CONFLICT', `${where}; run the transaction again.`)
+    const why =
+      offsets.size > 0
+        ? 'a commit with offsets is not repeated on top of that'
+        : 'this commit changes keys that were read before'
+    return new TidemarkError(
+      'CONFLICT',
+      `${where}, and ${why}. Its changes are kept: read again, and commit() or discard() them.`,
+    )
+  }
+
   #settle(result: CommitResult): void {
-    const done = this.#inFlight
-    this.#inFlight = []
-    this.#uploaded = []
-    const layers = done.filter(({ request }) => request && !request.layer.empty)
-    for (const { size } of this.#waiting.splice(0, layers.length)) this.#bytes -= size
-    this.#layers = undefined
-    if (done.some(isUncertain) && !this.#isUncertain()) this.#offsets = this.#host.state().carried.offsets
-    for (const { resolve } of done) resolve(result)
+    this.#uploaded = undefined
+    this.#losses = 0
+    for (const { resolve } of this.#queue.settle()) resolve(result)
   }
 
   #fail(error: unknown, sent: boolean): void {
     const unknown = isTidemarkError(error) && error.code === 'UNKNOWN_OUTCOME'
-    const failed = [...this.#inFlight, ...this.#queue]
     // What may have been written must not be offered for writing again.
-    const unwritten = sent && unknown ? this.#queue : failed
-    this.#ctx.uploads.drop(this.#uploaded)
-    this.#uploaded = []
-    this.#inFlight = []
-    this.#queue = []
-    this.#waiting = []
-    this.#bytes = 0
-    this.#layers = undefined
-    this.#offsets = this.#host.state().carried.offsets
-    this.#host.giveBack(unwritten.flatMap(({ request }) => (request ? [request.layer] : [])))
-    if (isTidemarkError(error) && (unknown || error.code === 'FENCED')) {
-      this.#ended = error
-      this.#host.poison(error)
-    }
+    const written = new Set(sent && unknown ? this.#queue.inFlight : [])
+    const failed = this.#queue.takeOut()
+    this.#dropUploaded()
+    this.#giveBack(failed.filter((waiting) => !written.has(waiting)))
+    this.#end(error)
     for (const { reject } of failed) reject(error)
+  }
+
+  #giveBack(failed: readonly Waiting[]): void {
+    this.#host.giveBack(failed.flatMap(({ request }) => (request && !request.isOwn ? [request.layer] : [])))
+  }
+
+  /** What leaves in doubt what was written, or who may write, ends it. */
+  #end(error: unknown): void {
+    if (!isTidemarkError(error) || (error.code !== 'UNKNOWN_OUTCOME' && error.code !== 'FENCED')) return
+    this.#ended = error
+    this.#host.poison(error)
   }
 }
 
-/** Whether the offsets after it are known only at its turn. */
-function isUncertain({ reset, offsets }: Waiting): boolean {
-  return reset !== undefined || typeof offsets === 'function'
+/** A random pause that grows with the number of losses. */
+function jitter(clock: Clock, losses: number): number {
+  const [low, high] = clock.random(2)
+  return (Math.min(LONGEST_PAUSE_MS, 2 ** Math.min(losses, 10)) * (low! + 256 * high!)) / 65_536
 }

@@ -9,6 +9,8 @@ import type { ShardState } from './state.js'
 /** What every part of a shard works with. */
 export interface ShardContext {
   readonly store: string
+  /** Others write as well: a lost number means to catch up. */
+  readonly isShared: boolean
   readonly storage: Storage
   /** The storage as the caller gave it: what a probe remembers. */
   readonly probed: Storage
@@ -66,6 +68,8 @@ export interface Counters {
 /** What is uploaded for an entry to come: collection leaves it alone until the entry is there, or will not come. */
 export class Uploads {
   readonly #names = new Set<string>()
+  /** Those of them that another writer's collection has condemned: it could not know of them. */
+  readonly #condemned = new Set<string>()
   readonly #resident: Resident | undefined
 
   constructor(resident: Resident | undefined) {
@@ -74,6 +78,21 @@ export class Uploads {
 
   has(name: string): boolean {
     return this.#names.has(name)
+  }
+
+  condemn(names: Iterable<string>): void {
+    for (const name of names) if (this.#names.has(name)) this.#condemned.add(name)
+  }
+
+  /** All that is there may have been. */
+  condemnAll(): void {
+    this.condemn(this.#names)
+  }
+
+  /** Whether an entry must not name them any more. */
+  areCondemned(segments: Iterable<{ readonly name: string }>): boolean {
+    if (this.#condemned.size > 0) for (const { name } of segments) if (this.#condemned.has(name)) return true
+    return false
   }
 
   /** Before the request is sent. */
@@ -88,6 +107,7 @@ export class Uploads {
   /** Those of a handle that began anew: nothing of before will be named. */
   clear(): void {
     this.#names.clear()
+    this.#condemned.clear()
   }
 
   /** An entry names them. */
@@ -97,7 +117,10 @@ export class Uploads {
 
   /** No entry will name them. */
   drop(segments: Iterable<{ readonly name: string }>): void {
-    for (const { name } of segments) this.#names.delete(name)
+    for (const { name } of segments) {
+      this.#names.delete(name)
+      this.#condemned.delete(name)
+    }
     this.#resident?.release(segments)
   }
 }

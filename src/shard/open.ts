@@ -4,7 +4,7 @@ import { TidemarkError, corrupt, invalid, throwIfAborted } from '../errors.js'
 import { sleep } from '../clock.js'
 import { encodeAnchor, raiseAnchor, readAnchor, type AnchorValue } from '../log/anchor.js'
 import { resolveAppend, type Resolution } from '../log/append.js'
-import { emptyCarried, encodeEntry, ID_BYTES, type Entry } from '../log/entry.js'
+import { emptyCarried, encodeEntry, ID_BYTES, type Entry, type WriteMode } from '../log/entry.js'
 import type { Edit } from '../manifest/edits.js'
 import type { StoreConfig } from '../manifest/manifest.js'
 import { shardPath } from '../manifest/names.js'
@@ -19,7 +19,7 @@ import { applyEntry, type ShardState } from './state.js'
 const CLAIM_TRIES = 8
 
 export interface OpenRequest {
-  readonly mode: 'exclusive' | 'follower'
+  readonly mode: WriteMode | 'follower'
   /** Ends the opening before it takes anything over. */
   readonly signal: AbortSignal | undefined
   /** True: it must not exist yet; false: it must exist. */
@@ -50,7 +50,7 @@ export async function openShard(ctx: ShardContext, request: OpenRequest): Promis
       request.check(undefined)
       if (request.mode === 'follower' || request.create === false) throw notFound(ctx)
       throwIfAborted(request.signal)
-      opened = (await createStore(ctx, anchor, request.config())) ?? overtaken(ctx)
+      opened = (await createStore(ctx, anchor, request.config(), request.mode)) ?? overtaken(ctx)
     }
     if (!(opened instanceof TidemarkError)) return opened
     if (tries === 1) throw opened
@@ -74,8 +74,10 @@ async function openExisting(
     const state = await readHistory(ctx, log, hint, request.mode)
     if (!(state instanceof TidemarkError)) {
       request.check(state)
-      const claimed =
-        request.mode === 'follower' ? await confirmHead(ctx, log, state) : await claim(ctx, log, state, request)
+      // Who writes together with others takes nothing over, unless it ends another mode.
+      const { mode } = request
+      const isFence = mode !== 'follower' && !(mode === 'shared' && state.carried.mode === mode)
+      const claimed = isFence ? await claim(ctx, log, state, mode, request) : await confirmHead(ctx, log, state)
       if (claimed) return { log, state: claimed }
     }
     await closeLog(ctx, log)
@@ -87,7 +89,7 @@ async function openExisting(
 }
 
 /** What is missing is judged by a second look: the anchor may have moved on, and files may be changing hands. */
-async function readHistory(
+export async function readHistory(
   ctx: ShardContext,
   log: LogContext,
   hint: AnchorValue,
@@ -134,7 +136,7 @@ async function settleHistory(
   tries: number,
 ): Promise<boolean> {
   if (ctx.storage.capabilities.trim !== 'owner' || tries > SETTLE_TRIES) return false
-  if (mode === 'exclusive' && tries > 1) {
+  if (mode !== 'follower' && tries > 1) {
     // The oldest entry of all: of a log that was cut short a later one would be free, and must not be taken.
     const n = hint.trim + 1
     await log.log.claim(n, encodeEntry(bareEntry(log, n, 'fence')), Math.max(n, hint.covers))
@@ -161,7 +163,11 @@ export function bareEntry(log: LogContext, n: number, kind: 'fence' | 'void'): E
 }
 
 /** The head counts only if the trim number, read after the absent answer, is below it. */
-async function confirmHead(ctx: ShardContext, log: LogContext, state: ShardState): Promise<ShardState | undefined> {
+export async function confirmHead(
+  ctx: ShardContext,
+  log: LogContext,
+  state: ShardState,
+): Promise<ShardState | undefined> {
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
   // An anchor that is gone was rebuilt, and trims nothing.
   if (value === undefined) return state
@@ -205,13 +211,14 @@ async function claim(
   ctx: ShardContext,
   log: LogContext,
   found: ShardState,
+  mode: WriteMode,
   request: OpenRequest,
 ): Promise<ShardState | undefined> {
   let state = found
   let edits: readonly Edit[] = await request.fold(log, state)
   for (let tries = CLAIM_TRIES; tries > 0; tries--) {
     const time = currentTime(ctx, log)
-    const fence = buildEntry(log, state, { kind: 'fence', mode: 'exclusive', time, edits })
+    const fence = buildEntry(log, state, { kind: 'fence', mode, time, edits })
     throwIfAborted(request.signal)
     const sent = moment(ctx, log)
     // A look that fails is repeated below: it must not leave the claim alone.
@@ -277,10 +284,15 @@ export async function refreshAnchor(ctx: ShardContext, log: LogContext, state: S
   }
 }
 
-function createStore(ctx: ShardContext, anchor: Anchor, config: StoreConfig): Promise<OpenedShard | undefined> {
+function createStore(
+  ctx: ShardContext,
+  anchor: Anchor,
+  config: StoreConfig,
+  mode: WriteMode,
+): Promise<OpenedShard | undefined> {
   // A fold of nothing: it carries the configuration and no segment.
   const edits: Edit[] = [{ kind: 'fold', from: 0, covers: 0, runs: [], codecs: new Map() }]
-  return createLog(ctx, anchor, undefined, config, { kind: 'fence', time: config.created, edits })
+  return createLog(ctx, anchor, undefined, config, { kind: 'fence', mode, time: config.created, edits })
 }
 
 /**

@@ -18,7 +18,7 @@ import type { Anchor, BlobInfo } from '../storage/contract.js'
 import { pagesOf } from '../storage/pages.js'
 import { isProbe } from '../storage/probe-name.js'
 import { moment, noteTime, type LogContext, type ReadContext, type ShardContext } from './context.js'
-import { applyEntry, parseEntry, type ShardState } from './state.js'
+import { applyEntry, parseEntry, type AppliedEntry, type ShardState } from './state.js'
 
 const READ_AHEAD = 16
 
@@ -204,6 +204,7 @@ export async function readOn(
   log: LogContext,
   from: ShardState,
   ahead = READ_AHEAD,
+  applied?: (entry: AppliedEntry) => void,
 ): Promise<ShardState> {
   let state = from
   for (let length = ahead; ; length = READ_AHEAD) {
@@ -216,7 +217,9 @@ export async function readOn(
         log.free = sent
         return state
       }
-      state = applyEntry(state, parseEntry(bytes, first + i, log.logId, log.path))
+      const entry = parseEntry(bytes, first + i, log.logId, log.path)
+      state = applyEntry(state, entry)
+      applied?.(entry)
     }
   }
 }

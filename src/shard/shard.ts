@@ -2,26 +2,28 @@
  * A shard: one log and its owner's view of it. It ties the parts together and holds the one thing that changes, the state;
  * how entries are built, appended, folded, found and read is in the files beside this one.
  */
-import { equalBytes } from '../bytes/compare.js'
 import { TidemarkError } from '../errors.js'
-import { readAnchor } from '../log/anchor.js'
 import type { OffsetMap } from '../log/offsets.js'
+import { segmentName } from '../manifest/names.js'
 import type { BuiltEntry } from './build.js'
-import { Committer, type CommitRequest, type CommitResult, type ResetRequest, type ResetResult } from './committer.js'
+import { Committer } from './committer.js'
 import type { LogContext, ShardContext } from './context.js'
 import { Maintenance, type MaintainOptions, type MaintainResult } from './maintenance.js'
 import type { Layer } from './layer.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open.js'
-import { rewriting } from './parts.js'
+import { following, rewriting } from './parts.js'
 import { viewOf, type View } from './reads.js'
-import { anchorName, closeLog, overtaken, readOn } from './recovery.js'
+import { closeLog } from './recovery.js'
 import { Repairs } from './repairs.js'
-import { applyEntry, type ShardState } from './state.js'
+import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './requests.js'
+import { applyEntry, type AppliedEntry, type ShardState, type TailEntry } from './state.js'
 import { Upkeep } from './upkeep.js'
 
 export type ShardRequest = Omit<OpenRequest, 'fold'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly giveBack: (layers: readonly Layer[]) => void
+  /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
+  readonly met: (before: ShardState, changes: readonly TailEntry[] | undefined) => void
 }
 
 /** Entries that are never folded for their number alone. */
@@ -32,6 +34,7 @@ export class Shard {
   readonly #log: LogContext
   readonly #upkeep: Upkeep | undefined
   readonly #committer: Committer | undefined
+  readonly #met: ShardRequest['met']
   readonly repairs: Repairs
   #state: ShardState
   #poisoned: TidemarkError | undefined
@@ -61,6 +64,7 @@ export class Shard {
   private constructor(ctx: ShardContext, request: ShardRequest, { log, state }: OpenedShard) {
     this.#ctx = ctx
     this.#log = log
+    this.#met = request.met
     this.#state = state
     this.#maintenance = new Maintenance(ctx, log, {
       state: () => this.#state,
@@ -78,8 +82,9 @@ export class Shard {
       advance: (built) => this.#advance(built),
       poison: (error) => this.#poison(error),
       giveBack: request.giveBack,
+      catchUp: () => this.#catchUp(),
     })
-    this.#upkeep.consider()
+    this.#upkeep.consider(false)
   }
 
   get state(): ShardState {
@@ -96,17 +101,17 @@ export class Shard {
 
   /** Memory of the changes on their way, about. */
   get waitingBytes(): number {
-    return this.#committer?.bytes ?? 0
+    return this.#committer?.queue.bytes ?? 0
   }
 
   /** With all that is on its way; the same map as long as nothing has changed them. */
   get offsets(): OffsetMap {
-    return this.#committer?.offsets ?? this.#state.carried.offsets
+    return this.#committer?.queue.offsets ?? this.#state.carried.offsets
   }
 
   /** What they may turn out to be when something on its way fails. */
   get possibleOffsets(): readonly OffsetMap[] {
-    return this.#committer?.possibleOffsets ?? []
+    return this.#committer?.queue.possibleOffsets ?? []
   }
 
   get resetting(): Promise<void> | undefined {
@@ -115,7 +120,7 @@ export class Shard {
 
   /** What stands over the committed runs, the caller's own layers first. */
   view(uncommitted: readonly Layer[]): View {
-    const layers = [...uncommitted.filter((layer) => !layer.empty), ...(this.#committer?.layers ?? [])]
+    const layers = [...uncommitted.filter((layer) => !layer.empty), ...(this.#committer?.queue.layers ?? [])]
     return viewOf(this.#state, layers, this.#ctx.cache)
   }
 
@@ -175,7 +180,7 @@ export class Shard {
     if (version !== before.carried.version) this.#ctx.emit('version', { version })
     // What was built before the damage was found may list it.
     if (this.repairs.isHit(this.#state)) void this.repairs.prepare().catch(() => undefined)
-    this.#upkeep!.consider()
+    this.#upkeep!.consider(true)
     if (built.carries.length > 0) this.#maintenance.consider()
   }
 
@@ -207,34 +212,57 @@ export class Shard {
     if (error.code === 'FENCED') this.#ctx.emit('fenced', { error })
   }
 
-  /** Catches up with what the log has; a writer has nothing to catch up with. */
+  /** Catches up with what others have written; an owner has nothing to catch up with. */
   refresh(): Promise<void> {
-    if (this.#committer !== undefined) return Promise.resolve()
-    this.#refreshing ??= this.#follow().finally(() => {
-      this.#refreshing = undefined
-    })
-    return this.#refreshing
+    if (this.#committer === undefined) {
+      this.#refreshing ??= this.#catchUp().finally(() => {
+        this.#refreshing = undefined
+      })
+      return this.#refreshing
+    }
+    return this.#ctx.isShared && this.#poisoned === undefined ? this.#committer.look() : Promise.resolve()
   }
 
-  async #follow(): Promise<void> {
+  /** Of a writer at a moment at which nothing is in flight. */
+  async #catchUp(): Promise<void> {
     const before = this.#state
-    // Judged below: what stands at a trimmed number may have been written late, and is no part of the history.
-    const read = await readOn(this.#ctx, this.#log, before, 1).catch((error: unknown) => ({ error }))
-    // Read after the absent answer: a head at or below the trim number is no head.
-    const { value } = await readAnchor(this.#log.anchor, anchorName(this.#ctx))
-    if (value === undefined || !equalBytes(value.logId, this.#log.logId)) {
-      throw new TidemarkError(
-        'NOT_FOUND',
-        `Store "${this.#ctx.store}" was destroyed${value ? ' and made anew' : ''}; call reopen() to look again.`,
-      )
-    }
-    if (this.#ctx.rules.headRule && value.trim >= ('error' in read ? before : read).head) throw overtaken(this.#ctx)
-    if ('error' in read) throw read.error
+    const { state: read, entries } = await following.use(({ catchUp }) => catchUp(this.#ctx, this.#log, before))
     const state = await this.repairs.prepared(read)
     if (state === before || (read === before && this.#state !== before)) return
     this.#state = state
+    if (this.#upkeep) this.#meet(before, state, entries)
     this.#ctx.moved()
-    if (state.carried.version !== before.carried.version) this.#ctx.emit('version', { version: state.carried.version })
+    const { version } = state.carried
+    if (version !== before.carried.version) this.#ctx.emit('version', { version })
+    if (this.#upkeep) this.#assertShared(state, entries)
+  }
+
+  /** Others have written beside this writer. */
+  #meet(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
+    const { uploads } = this.#ctx
+    if (entries === undefined) uploads.condemnAll()
+    for (const applied of entries ?? []) {
+      this.#maintenance.note(applied)
+      for (const { ids } of applied.collection ?? []) {
+        uploads.condemn(ids.map((id) => segmentName(this.#log.path, id)))
+      }
+    }
+    this.#upkeep!.met(before.manifest, state.manifest)
+    if (state.carried.version !== before.carried.version) {
+      // Of what a manifest covers by now it is not known any more who changed what.
+      const isKnown = entries !== undefined && state.manifest.covers <= before.head
+      this.#met(before, isKnown ? state.tail.filter(({ n }) => n > before.head) : undefined)
+    }
+  }
+
+  /** A fence of another mode among the entries ends the right to write. */
+  #assertShared(state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
+    const isTaken = entries?.some(({ entry }) => entry.mode !== 'shared') ?? state.carried.mode !== 'shared'
+    if (!isTaken) return
+    throw new TidemarkError(
+      'FENCED',
+      `Store "${this.#ctx.store}" was opened in exclusive mode by another writer, which ends writing it together. Call reopen() when that writer is gone.`,
+    )
   }
 
   /** Aborts when nothing more is to be uploaded. */

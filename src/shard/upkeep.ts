@@ -16,6 +16,8 @@ import { tailBytes, type ShardState } from './state.js'
 const FOLD_AT = 0.75
 /** Of the runs that are merged; with no more than so many there is nothing to merge (picker.ts). */
 export const FAN_IN = 8
+/** The same in shared mode, for the writer of the entry that reaches the bound; and for anyone, should that one fail. */
+const SHARED_FOLD_AT = 1.5
 /** Multiple of the bound up to which commits still go through while folds fail. */
 const PATIENCE = 4
 
@@ -76,24 +78,44 @@ export class Upkeep {
     this.#dropFold()
     this.#dropMerge()
     this.#plan = undefined
-    this.consider()
+    this.consider(true)
   }
 
-  /** Looks at the state after every entry, and starts what it calls for. */
-  consider(): void {
+  /** Others have written: what was found or made before and no longer fits is dropped, and found or made anew. */
+  met(before: Manifest, after: Manifest): void {
+    this.#plan = undefined
+    this.carried(before, after, [])
+    if (this.#fold && this.#isCondemned(this.#fold)) this.#dropFold()
+    if (this.#merge && this.#isCondemned(this.#merge)) this.#dropMerge()
+  }
+
+  /** Another writer's collection could not know of what is about to be named. */
+  #isCondemned(edit: FoldEdit | MergeEdit): boolean {
+    return this.#ctx.uploads.areCondemned(edit.kind === 'fold' ? edit.runs.flat() : edit.output)
+  }
+
+  /**
+   * Looks at the state after every entry, and starts what it calls for. Of several writers the one whose entry reaches the
+   * bound folds, or else anyone some entries later; merging goes with folding.
+   */
+  consider(isOwn: boolean): void {
     const state = this.#state()
     const { entries, bytes } = this.#ctx.checkpoint
+    const { length } = state.tail
+    const { isShared } = this.#ctx
+    if (isShared && !isOwn) return
+    const isMany = isShared ? length === entries || length >= entries * SHARED_FOLD_AT : length >= entries * FOLD_AT
     // As long as nothing heals what was repaired, more damage may be more than can be repaired.
-    const isLong = state.tail.length >= entries * FOLD_AT || tailBytes(state) >= bytes
-    if (isLong || state.isRepaired) this.#startFold()
-    this.#startMerge()
+    if (isMany || tailBytes(state) >= bytes || state.isRepaired) this.#startFold()
+    if (!isShared || length < entries) this.#startMerge()
   }
 
   /** Resolves when another entry may be appended; rejects when folds have failed for too long. */
   async admit(): Promise<void> {
     const state = this.#state()
     const { entries, bytes } = this.#ctx.checkpoint
-    const over = Math.max(state.tail.length / entries, tailBytes(state) / (bytes * PATIENCE))
+    const bound = this.#ctx.isShared ? entries * SHARED_FOLD_AT : entries
+    const over = Math.max(state.tail.length / bound, tailBytes(state) / (bytes * PATIENCE))
     if (over < 1 || this.#fold) return
     this.#startFold()
     await this.#folding
@@ -132,7 +154,7 @@ export class Upkeep {
         // Another one may have been carried since this one began.
         this.#fold = edit
         const isMoved = this.#ctx.rules.foldStart && edit.from !== this.#state().manifest.covers
-        if (ground !== this.#ground || isMoved) this.#dropFold()
+        if (ground !== this.#ground || isMoved || this.#isCondemned(edit)) this.#dropFold()
       })
       .catch((error: unknown) => {
         this.#lastError = error
@@ -140,7 +162,7 @@ export class Upkeep {
       })
       .finally(() => {
         this.#folding = undefined
-        if (ground !== this.#ground) this.consider()
+        if (ground !== this.#ground) this.consider(true)
       })
   }
 
@@ -180,7 +202,7 @@ export class Upkeep {
       })
       .then((edit) => {
         this.#merge = edit
-        if (ground !== this.#ground) this.#dropMerge()
+        if (ground !== this.#ground || (edit && this.#isCondemned(edit))) this.#dropMerge()
       })
       .catch(async (error: unknown) => {
         // Tried again on the repaired state.

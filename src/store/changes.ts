@@ -1,7 +1,9 @@
 /** What a program has changed and not committed yet, and what becomes of what it commits. */
-import { invalid } from '../errors.js'
-import type { CommitResult } from '../shard/committer.js'
+import { invalid, isTidemarkError } from '../errors.js'
+import { sameOffsets } from '../log/offsets.js'
+import type { CommitResult } from '../shard/requests.js'
 import { Layer } from '../shard/layer.js'
+import type { ShardState, TailEntry } from '../shard/state.js'
 import type { CommitParts } from './commit.js'
 import type { Engine } from './engine.js'
 import { Latencies } from './metrics.js'
@@ -9,11 +11,11 @@ import { encodeLayer } from './table.js'
 
 export class Changes {
   readonly #engine: Engine
-  /** Layers of transactions: what fails of them is dropped. */
-  readonly #own = new WeakSet<Layer>()
   readonly latencies = new Latencies()
   #buffer = new Layer()
   #generation = 0
+  /** How often others have written. */
+  #others = 0
   #newest = Promise.resolve(true)
 
   constructor(engine: Engine) {
@@ -40,6 +42,14 @@ export class Changes {
     this.#generation++
   }
 
+  /** Others have written versions. */
+  met(before: ShardState, entries: readonly TailEntry[] | undefined): void {
+    this.#others++
+    this.changed()
+    const areOffsets = !sameOffsets(before.carried.offsets, this.#engine.state.carried.offsets)
+    this.#engine.readings?.changed(entries, areOffsets)
+  }
+
   assertNone(what: string): void {
     if (this.#buffer.empty) return
     const { name } = this.#engine.options
@@ -54,30 +64,39 @@ export class Changes {
 
   /**
    * Throws in this very turn and takes nothing, or takes the layer. What surely did not happen of a layer to `keep` goes back
-   * into the buffer.
+   * into the buffer. Others that came first are in the way of a transaction always, of what is kept where it has read of it.
    */
   commit(layer: Layer, parts: CommitParts, keep: boolean): Promise<CommitResult> {
     const engine = this.#engine
     encodeLayer(layer, (table) => engine.specs.of(table))
     const started = engine.monotonic()
-    const committing = engine.shard.commit({ layer, ...parts })
-    if (!keep) this.#own.add(layer)
+    const others = this.#others
+    const stands = (isLate: boolean): boolean =>
+      keep ? engine.readings!.allow(layer, parts.offsets.size > 0, isLate) : others === this.#others
+    const committing = engine.shard.commit({ layer, ...parts, stands, isOwn: !keep })
     if (!layer.empty || parts.offsets.size > 0) this.#generation++
     this.#newest = committing.then(
       () => true,
       () => false,
     )
-    return committing.then((result) => {
-      this.latencies.add(engine.monotonic() - started)
-      return result
-    })
+    return committing.then(
+      (result) => {
+        this.latencies.add(engine.monotonic() - started)
+        return result
+      },
+      (error: unknown) => {
+        // From here on the program knows that it has to look again.
+        if (keep && isTidemarkError(error) && error.code === 'CONFLICT') engine.readings?.clear()
+        throw error
+      },
+    )
   }
 
   /** Takes back what surely did not happen, beneath what came since. */
   giveBack(layers: readonly Layer[]): void {
     this.#generation++
     const buffer = new Layer()
-    for (const layer of layers) if (!this.#own.has(layer)) buffer.absorb(layer)
+    for (const layer of layers) buffer.absorb(layer)
     buffer.absorb(this.#buffer)
     this.#buffer = buffer
   }

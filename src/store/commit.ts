@@ -2,7 +2,7 @@
 import { isWellFormed } from '../bytes/utf8.js'
 import { checkFields, invalid } from '../errors.js'
 import { NO_OFFSETS, parseOffsets, type Offsets } from '../log/offsets.js'
-import type { CommitRequest } from '../shard/committer.js'
+import type { CommitRequest } from '../shard/requests.js'
 
 export interface CommitOptions {
   /** Where each source is to be read from next; committed in the same entry as the changes. */
@@ -14,7 +14,7 @@ export interface CommitOptions {
   readonly force?: boolean | undefined
 }
 
-export type CommitParts = Omit<CommitRequest, 'layer'>
+export type CommitParts = Pick<CommitRequest, 'offsets' | 'force' | 'label' | 'meta'>
 
 const OPTIONS = new Set(['offsets', 'label', 'meta', 'force'])
 const MAX_LABEL = 65_536

@@ -10,8 +10,9 @@ import type { Residency } from './resident.js'
 /** What a shard tells of itself. */
 export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'emit'>
 
-/** To be loaded before the context of a resident store is made. */
+/** To be loaded before a handle with such options is made. */
 export const residency = new Part('resident stores', () => import('./resident.js'))
+export const sharing = new Part('shared mode', () => import('./readings.js'))
 
 /** `storage` is that of the options, in decorators; `cacheBytes` is that of the options unless it is given. */
 export function shardContext(
@@ -25,6 +26,7 @@ export function shardContext(
   const resident = options.resident ? new residency.loaded!.Residency(cache, storage.blobs, clock) : undefined
   return {
     store: options.name,
+    isShared: options.mode === 'shared',
     storage,
     probed: options.storage,
     clock,

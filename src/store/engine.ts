@@ -1,7 +1,7 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
 import { TidemarkError } from '../errors.js'
 import type { SegmentCache } from '../segment/cache.js'
-import type { CommitResult } from '../shard/committer.js'
+import type { CommitResult } from '../shard/requests.js'
 import { currentTime } from '../shard/context.js'
 import type { Layer } from '../shard/layer.js'
 import { viewOf, type View } from '../shard/reads.js'
@@ -13,7 +13,7 @@ import { deadlines } from '../storage/deadlines.js'
 import { metered, type Usage } from '../storage/metered.js'
 import { Changes } from './changes.js'
 import { parseCommit, type CommitOptions } from './commit.js'
-import { residency, shardContext } from './context.js'
+import { residency, shardContext, sharing } from './context.js'
 import { Events } from './events.js'
 import { follow } from './follow.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
@@ -22,6 +22,7 @@ import { collectMetrics, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
 import { checkMaintain, type MaintainOptions } from './maintain.js'
 import { Past } from './past.js'
+import type { Readings } from './readings.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
@@ -42,6 +43,8 @@ export class Engine implements TablesHost {
   readonly #usage: () => Usage
   readonly specs: Specs
   readonly changes: Changes
+  /** Of a handle that writes together with others. */
+  readonly readings: Readings | undefined
   readonly watches: Watches
   readonly transactions: Transactions
   readonly past: Past
@@ -52,6 +55,7 @@ export class Engine implements TablesHost {
 
   static async open(options: ResolvedOptions): Promise<Engine> {
     if (options.resident) await residency.load()
+    if (options.mode === 'shared') await sharing.load()
     const engine = new Engine(options)
     await engine.#openShard(options.create, options.expectAtLeast)
     return engine
@@ -65,6 +69,7 @@ export class Engine implements TablesHost {
     const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
     this.#usage = () => storage.usage()
     this.changes = new Changes(this)
+    this.readings = options.mode === 'shared' ? new sharing.loaded!.Readings(() => this.changes.buffer) : undefined
     this.watches = new Watches(this)
     this.transactions = new Transactions(this)
     this.past = new Past(this)
@@ -127,6 +132,7 @@ export class Engine implements TablesHost {
       }),
       check: (state) => checkIdentity(options, state, expectAtLeast),
       giveBack: (layers) => this.changes.giveBack(layers),
+      met: (before, changes) => this.changes.met(before, changes),
     }
   }
 
@@ -248,6 +254,11 @@ export class Engine implements TablesHost {
 
   async refresh(): Promise<void> {
     this.assertOpen()
+    await this.#look()
+    this.readings?.clear()
+  }
+
+  async #look(): Promise<void> {
     await this.shard.refresh()
     this.specs.recheck(this.state)
   }
@@ -276,17 +287,18 @@ export class Engine implements TablesHost {
       this.#follow()
       throw error
     }
+    this.readings?.clear()
     this.specs.recheck(this.state)
   }
 
   /** Looks for new versions every `followMs`, one look at a time. */
   #follow(): void {
     const { mode, followMs, clock } = this.options
-    if (mode !== 'follower' || followMs === 0) return
+    if (mode === 'exclusive' || followMs === 0) return
     this.#stopFollowing = follow(
       clock,
       followMs,
-      () => this.refresh(),
+      () => this.#look(),
       (cause) => this.report(`Following store "${this.options.name}" failed; it goes on.`, cause),
     )
   }

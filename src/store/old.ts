@@ -2,7 +2,7 @@
 import type { Key } from '../bytes/keys.js'
 import { checkFields, invalid } from '../errors.js'
 import { NO_OFFSETS, parseOffsets } from '../log/offsets.js'
-import type { PreparedReset } from '../shard/committer.js'
+import type { PreparedReset } from '../shard/requests.js'
 import { expired } from '../shard/past.js'
 import { isOver, tagNamed, unknownTag, type StoredPin } from '../shard/pins.js'
 import { splice, spliceOffsets } from '../shard/reset.js'

@@ -5,6 +5,7 @@ import { isWellFormed } from '../bytes/utf8.js'
 import { checkFields, invalid, show, throwIfAborted } from '../errors.js'
 import { checkStoreName } from '../manifest/names.js'
 import { MAX_PARTITIONS } from '../log/delta.js'
+import type { WriteMode } from '../log/entry.js'
 import { ALL_RULES, type Rules } from '../shard/rules.js'
 import type { Storage } from '../storage/contract.js'
 import { checkTableOptions, type AnyTableOptions, type TableOptions } from './table-spec.js'
@@ -13,6 +14,8 @@ export interface Logger {
   warn?(message: string, cause?: unknown): void
 }
 
+export type Mode = WriteMode | 'follower'
+
 export interface OpenOptions<V = unknown> extends TableOptions<V> {
   readonly storage: Storage
   /** 1 to 64 characters of a-z, 0-9, ".", "_" and "-"; several stores may share one storage. */
@@ -20,10 +23,11 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
   /** Fixed when the store is created, at most 4,096. Default: what the store has, 1 for a new one. */
   readonly partitions?: number | undefined
   /**
-   * `exclusive` (default): this handle owns the store, an earlier owner is fenced. `follower`: reads only, and never needs
-   * the permission to write.
+   * `exclusive` (default): this handle owns the store, an earlier owner is fenced. `shared`: several handles write, as tabs
+   * and edge functions do; a commit that another one's comes before is appended again, unless it changes what was read
+   * before (then `CONFLICT`; use `transaction()`). `follower`: reads only, and never needs the permission to write.
    */
-  readonly mode?: 'exclusive' | 'follower' | undefined
+  readonly mode?: Mode | undefined
   /** Identity: a store that was made for another job is refused. */
   readonly job?: string | undefined
   /** True: it must not exist yet; false: it must exist. Default: it is created when it does not exist. */
@@ -76,7 +80,7 @@ export interface ResolvedOptions {
   readonly storage: Storage
   readonly name: string
   readonly partitions: number | undefined
-  readonly mode: 'exclusive' | 'follower'
+  readonly mode: Mode
   readonly job: string | undefined
   readonly create: boolean | undefined
   readonly force: boolean
@@ -137,7 +141,7 @@ export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & An
     name: given.name,
     partitions:
       given.partitions === undefined ? undefined : whole('partitions', given.partitions, 1, 1, MAX_PARTITIONS),
-    mode: oneOf('mode', given.mode, ['exclusive', 'follower']),
+    mode: oneOf('mode', given.mode, ['exclusive', 'shared', 'follower']),
     job,
     create: flag('create', given.create),
     force: flag('force', given.force) ?? false,

@@ -27,6 +27,7 @@ export class Scans {
     const view = this.#host.view()
     this.#view = view
     // Scanning takes what the layers hold now, in all partitions in this very turn.
+    this.#slots.forEach((slot, i) => this.#host.readings?.range(slot, this.#bounds[i]!))
     this.#held = this.#slots.map((slot, i) => holdLayers(view, slot, this.#bounds[i]!))
     return this.#scan(view, this.#bounds, this.#held)
   }

@@ -2,7 +2,7 @@
 import type { Key } from '../bytes/keys.js'
 import { aborted, invalid } from '../errors.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
-import type { CommitResult } from '../shard/committer.js'
+import type { CommitResult } from '../shard/requests.js'
 import type { MaintainResult } from '../shard/maintenance.js'
 import type { CommitOptions } from './commit.js'
 import { Engine } from './engine.js'

@@ -1,4 +1,5 @@
 /** The reads and writes of one table: of the whole store, or seen through one partition. */
+import type { Readings } from './readings.js'
 import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
 import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
@@ -41,6 +42,8 @@ export interface TableHost {
   writable(): Layer
   /** What is to be read now; throws when the handle is closed. */
   view(): View
+  /** Takes note of what is read of what is committed, in handles that write together with others. */
+  readonly readings?: Pick<Readings, 'key' | 'range'> | undefined
   /** Told of each step of a read, with what it has to wait for. */
   readonly reads?: (waiting?: Promise<unknown>) => void
   /** After a read that failed: the same view, repaired, to repeat it on. Throws when it was not damage, or can't be. */
@@ -164,7 +167,9 @@ export class Table<K extends Key = Key, V = unknown> {
   getSync(key: K): V | undefined {
     const view = this.#host.view()
     const mapKey = toMapKey(key)
-    const found = lookUp(view, this.#slotOf(mapKey), mapKey)
+    const slot = this.#slotOf(mapKey)
+    this.#host.readings?.key(slot, mapKey)
+    const found = lookUp(view, slot, mapKey)
     if (found instanceof Missing) {
       throw new TidemarkError('NOT_RESIDENT', `The value of key ${show(key)} is not in memory; use get().`)
     }
@@ -187,6 +192,7 @@ export class Table<K extends Key = Key, V = unknown> {
 
   #find(view: View, key: MapKey): Cell | StoredRecord | undefined | Promise<Cell | StoredRecord | undefined> {
     const slot = this.#slotOf(key)
+    this.#host.readings?.key(slot, key)
     const found = lookUp(view, slot, key)
     if (!(found instanceof Missing)) return found
     // No layer knows the key now, and what is written to one later is no business of this read.

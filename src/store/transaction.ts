@@ -3,8 +3,8 @@
  * valid when nothing was committed between the moment from which it reads and its own place in the log; else it is run again.
  */
 import type { Key } from '../bytes/keys.js'
-import { TidemarkError, aborted, checkFields, invalid, throwIfAborted } from '../errors.js'
-import type { OffsetMap, Offsets } from '../log/offsets.js'
+import { TidemarkError, aborted, checkFields, invalid, isTidemarkError, throwIfAborted } from '../errors.js'
+import { sameOffsets, type Offsets } from '../log/offsets.js'
 import { Layer } from '../shard/layer.js'
 import type { View } from '../shard/reads.js'
 import { parseCommit, type CommitParts } from './commit.js'
@@ -129,6 +129,14 @@ class TransactionHost implements TablesHost {
   }
 }
 
+/** In the queue of transactions. */
+interface Place {
+  /** Resolves when those in front have left. */
+  readonly turn: (signal: AbortSignal | undefined) => Promise<void>
+  readonly isLeft: () => boolean
+  readonly leave: () => void
+}
+
 export class TransactionQueue {
   readonly #engine: Engine
   /** Settles when the last one in the queue has had its turn. */
@@ -160,71 +168,96 @@ export class TransactionQueue {
     throwIfAborted(signal)
     this.#engine.assertWritable()
     if (this.#calling) throw invalid(`transaction: ${NESTED}`)
-    const turn = this.#last
-    let left = (): void => undefined
-    this.#last = turn.then(() => new Promise<void>((resolve) => (left = resolve)))
-    const leave = (): void => {
-      // Its place may come up only later.
-      void turn.then(() => left())
-    }
+    let place = this.#queue()
     try {
-      if (this.#queued++ > 0) await this.#until(turn, signal, this.#engine.options.timeoutMs)
-      return await this.#attempt(spec, body, parts, tries, signal, leave)
+      await place.turn(signal)
+      for (let attempt = 1; ; attempt++) {
+        const done = await this.#attempt(spec, body, parts, signal, place.leave)
+        if (done) return done.result
+        if (attempt >= tries) {
+          throw new TidemarkError(
+            'CONFLICT',
+            `The transaction was run ${attempt} times, and each time something else was committed, or failed, meanwhile.`,
+          )
+        }
+        if (place.isLeft()) {
+          // Those behind it fell with it, and line up again as well.
+          place = this.#queue()
+          await place.turn(signal)
+        }
+      }
     } finally {
-      this.#queued--
-      leave()
+      place.leave()
     }
   }
 
+  /** A place at the end of the queue, taken in this very turn of the program. */
+  #queue(): Place {
+    const before = this.#last
+    const isFirst = this.#queued++ === 0
+    let isIn = true
+    let left = (): void => undefined
+    this.#last = before.then(() => new Promise<void>((resolve) => (left = resolve)))
+    return {
+      turn: async (signal) => {
+        if (!isFirst) await this.#until(before, signal, this.#engine.options.timeoutMs)
+      },
+      isLeft: () => !isIn,
+      leave: () => {
+        if (!isIn) return
+        isIn = false
+        this.#queued--
+        // Its turn may come up only later.
+        void before.then(() => left())
+      },
+    }
+  }
+
+  /** Runs it once; `undefined` when it has to be run again. */
   async #attempt<K extends Key, V, T>(
     spec: TableSpec,
     body: (tx: Transaction<K, V>) => Promise<T> | T,
     parts: CommitParts,
-    tries: number,
     signal: AbortSignal | undefined,
     leave: () => void,
-  ): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      // No view shows a reset that is on its way, and what is read now would be committed on top of it.
-      for (let { resetting } = this.#engine.shard; resetting; { resetting } = this.#engine.shard) {
-        await this.#until(resetting, signal)
-      }
-      throwIfAborted(signal)
-      this.#engine.assertWritable()
-      const { generation } = this.#engine.changes
-      const { newest } = this.#engine.changes
-      const { offsets } = this.#engine.shard
-      const possible = parts.offsets.size > 0 ? this.#engine.shard.possibleOffsets : []
-      const host = new TransactionHost(this.#engine, signal)
-      const result = await this.#call(host, new Transaction<K, V>(host, spec), body, signal)
-      throwIfAborted(signal)
-      this.#engine.assertWritable()
-      const { layer } = host
-      if (layer.empty && parts.offsets.size === 0) {
-        // What it saw on its way may fail after all.
-        if (!host.isEarly || (await this.#until(newest, signal))) return result
-      } else if (generation === this.#engine.changes.generation) {
-        const committing = this.#engine.changes.commit(layer, parts, false)
-        // The next one may begin: it sees this one on its way.
-        leave()
+  ): Promise<{ readonly result: T } | undefined> {
+    const engine = this.#engine
+    const { changes, shard } = engine
+    // No view shows a reset that is on its way, and what is read now would be committed on top of it.
+    for (let { resetting } = shard; resetting; { resetting } = engine.shard) await this.#until(resetting, signal)
+    throwIfAborted(signal)
+    engine.assertWritable()
+    const { generation, newest } = changes
+    const { offsets } = engine.shard
+    const possible = parts.offsets.size > 0 ? engine.shard.possibleOffsets : []
+    const host = new TransactionHost(engine, signal)
+    const result = await this.#call(host, new Transaction<K, V>(host, spec), body, signal)
+    throwIfAborted(signal)
+    engine.assertWritable()
+    const { layer } = host
+    if (layer.empty && parts.offsets.size === 0) {
+      // What it saw on its way may fail after all.
+      if (!host.isEarly || (await this.#until(newest, signal))) return { result }
+    } else if (generation === changes.generation) {
+      const committing = changes.commit(layer, parts, false)
+      // The next one may begin: it sees this one on its way.
+      leave()
+      try {
         await committing
-        return result
-      }
-      const now = this.#engine.shard.offsets
-      // Where something on its way has failed, they are as they were before it: that is nobody else's doing.
-      if (parts.offsets.size > 0 && now !== offsets && !possible.some((one) => sameOffsets(one, now))) {
-        throw new TidemarkError(
-          'CONFLICT',
-          'Other offsets were committed while the transaction ran; what it has read from its sources may be done already. Look at store.offsets.',
-        )
-      }
-      if (attempt >= tries) {
-        throw new TidemarkError(
-          'CONFLICT',
-          `The transaction was run ${attempt} times, and each time something else was committed, or failed, meanwhile.`,
-        )
+        return { result }
+      } catch (error) {
+        if (!isTidemarkError(error) || error.code !== 'CONFLICT') throw error
       }
     }
+    const now = engine.shard.offsets
+    // Where something on its way has failed, they are as they were before it: that is nobody else's doing.
+    if (parts.offsets.size > 0 && now !== offsets && !possible.some((one) => sameOffsets(one, now))) {
+      throw new TidemarkError(
+        'CONFLICT',
+        'Other offsets were committed while the transaction ran; what it has read from its sources may be done already. Look at store.offsets.',
+      )
+    }
+    return undefined
   }
 
   async #call<K extends Key, V, T>(
@@ -282,14 +315,4 @@ export class TransactionQueue {
     })
     return Promise.race([promise, ended]).finally(done)
   }
-}
-
-function sameOffsets(a: OffsetMap, b: OffsetMap): boolean {
-  if (a === b) return true
-  const same = <T, U>(
-    x: ReadonlyMap<T, U>,
-    y: ReadonlyMap<T, U> | undefined,
-    equal: (p: U, q: U | undefined) => boolean,
-  ) => x.size === y?.size && [...x].every(([key, value]) => equal(value, y.get(key)))
-  return same(a, b, (p, q) => same(p, q, (v, w) => v === w))
 }

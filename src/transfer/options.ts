@@ -49,6 +49,7 @@ export function openToRead(ctx: ShardContext, signal: AbortSignal | undefined): 
     config: () => ({ partitions: 1, job: undefined, created: 0 }),
     check: () => undefined,
     giveBack: () => undefined,
+    met: () => undefined,
   })
 }
 

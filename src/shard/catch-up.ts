@@ -1,0 +1,54 @@
+/**
+ * Following a log beside those who write it: what they have appended since is read and applied, or the history is read
+ * anew where so much was trimmed meanwhile that nothing follows on what is known here.
+ */
+import { equalBytes } from '../bytes/compare.js'
+import { TidemarkError } from '../errors.js'
+import { readAnchor, type AnchorValue } from '../log/anchor.js'
+import type { LogContext, ShardContext } from './context.js'
+import { confirmHead, readHistory } from './open.js'
+import { anchorName, overtaken, readOn } from './recovery.js'
+import type { AppliedEntry, ShardState } from './state.js'
+
+export interface CaughtUp {
+  readonly state: ShardState
+  /** What was applied; `undefined` when the history was read anew. */
+  readonly entries: readonly AppliedEntry[] | undefined
+}
+
+/** How often the history is read anew before it is trimmed again meanwhile once too often. */
+const TRIES = 4
+
+export async function catchUp(ctx: ShardContext, log: LogContext, before: ShardState): Promise<CaughtUp> {
+  const entries: AppliedEntry[] = []
+  // Judged below: what stands at a trimmed number may have been written late, and is no part of the history.
+  const read = await readOn(ctx, log, before, 1, (entry) => entries.push(entry)).catch((error: unknown) => ({ error }))
+  // Read after the absent answer: a head at or below the trim number is no head.
+  const anchor = await namedAnchor(ctx, log)
+  if (!ctx.rules.headRule || anchor.trim < ('error' in read ? before : read).head) {
+    if ('error' in read) throw read.error
+    return { state: read, entries }
+  }
+  return { state: await readAnew(ctx, log, anchor), entries: undefined }
+}
+
+/** The anchor, as long as it names this log. */
+async function namedAnchor(ctx: ShardContext, log: LogContext): Promise<AnchorValue> {
+  const { value } = await readAnchor(log.anchor, anchorName(ctx))
+  if (value !== undefined && equalBytes(value.logId, log.logId)) return value
+  throw new TidemarkError(
+    'NOT_FOUND',
+    `Store "${ctx.store}" was destroyed${value ? ' and made anew' : ''}; call reopen() to look again.`,
+  )
+}
+
+async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue): Promise<ShardState> {
+  let hint = anchor
+  for (let tries = 0; tries < TRIES; tries++) {
+    const state = await readHistory(ctx, log, hint, 'follower')
+    const confirmed = state instanceof TidemarkError ? undefined : await confirmHead(ctx, log, state)
+    if (confirmed) return confirmed
+    hint = await namedAnchor(ctx, log)
+  }
+  throw overtaken(ctx)
+}

@@ -1,0 +1,89 @@
+/**
+ * What a handle in shared mode has read, and what of that others have changed since. A commit outside a transaction may be
+ * appended on top of others' versions only when it is blind: when it changes nothing that was read before them
+ * (PROTOCOL.md, section 2).
+ */
+import { compareBytes } from '../bytes/compare.js'
+import type { MapKey } from '../bytes/keys.js'
+import type { KeyRange } from '../segment/record.js'
+import { Cell, Layer } from '../shard/layer.js'
+import type { Slot } from '../shard/slot.js'
+import type { TailEntry } from '../shard/state.js'
+import { EVERYTHING, slotRange } from './range.js'
+
+/** Keys after which all of their tables counts as read. */
+const MANY = 100_000
+
+const MARK = Cell.tombstone()
+
+export class Readings {
+  /** Keys and ranges that were read, in the shape of a layer that deletes them. */
+  #read = new Layer()
+  /** Those that others have changed since, and whether they have changed the offsets. */
+  #stale = new Layer()
+  #areOffsetsStale = false
+  #keys = 0
+  /** What the program has put itself, reading tells it nothing of others. */
+  readonly #buffer: () => Layer
+
+  constructor(buffer: () => Layer) {
+    this.#buffer = buffer
+  }
+
+  key(slot: Slot, key: MapKey): void {
+    if (this.#read.find(slot, key) || this.#buffer().find(slot, key)) return
+    this.#read.set(slot, '', key, MARK)
+    if (++this.#keys < MANY) return
+    for (const { slot: each } of this.#read.slots.values()) this.range(each, slotRange(each, EVERYTHING))
+    this.#keys = 0
+  }
+
+  range(slot: Slot, range: KeyRange): void {
+    this.#read.deleteRange(slot, '', range)
+  }
+
+  /** Others have made these changes; `undefined`: it is not known which. */
+  changed(entries: readonly TailEntry[] | undefined, areOffsets: boolean): void {
+    this.#areOffsetsStale ||= areOffsets
+    if (entries === undefined || entries.some(({ references }) => references)) this.#stale.absorb(this.#read)
+    else for (const { layer } of entries) if (layer) this.#meet(layer)
+  }
+
+  #meet(layer: Layer): void {
+    for (const { slot, points, ranges } of layer.slots.values()) {
+      for (const key of points.keys()) if (this.#read.find(slot, key)) this.#stale.set(slot, '', key, MARK)
+      for (const range of ranges) if (meets(this.#read, slot, range)) this.#stale.deleteRange(slot, '', range)
+    }
+  }
+
+  /** Whether changes may be appended; `isLate`: others have written after they were committed and before they are appended. */
+  allow(changes: Layer, withOffsets: boolean, isLate: boolean): boolean {
+    if (withOffsets && (isLate || this.#areOffsetsStale)) return false
+    return !touches(changes, this.#stale) && !(isLate && touches(changes, this.#read))
+  }
+
+  /** The program has caught up, and knows. */
+  clear(): void {
+    this.#read = new Layer()
+    this.#stale = new Layer()
+    this.#areOffsetsStale = false
+    this.#keys = 0
+  }
+}
+
+function touches(changes: Layer, marks: Layer): boolean {
+  if (marks.empty) return false
+  for (const { slot, points, ranges } of changes.slots.values()) {
+    if (!marks.slots.has(slot.id)) continue
+    for (const key of points.keys()) if (marks.find(slot, key)) return true
+    for (const range of ranges) if (meets(marks, slot, range)) return true
+  }
+  return false
+}
+
+/** Whether a range has something in common with what is marked. */
+function meets(marks: Layer, slot: Slot, range: KeyRange): boolean {
+  const isApart = (other: KeyRange): boolean =>
+    compareBytes(other.upper, range.lower) <= 0 || compareBytes(range.upper, other.lower) <= 0
+  return marks.ranges(slot).some((other) => !isApart(other)) || marks.sorted(slot, range).length > 0
+}
