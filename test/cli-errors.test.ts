@@ -63,11 +63,11 @@ describe('the place of a store', () => {
     expect(filesOf(folder)).toEqual(before)
   })
 
-  test('is a folder for now, and no address', async () => {
-    const { code, err } = await cli(['inspect', 's3://bucket/prefix'])
-    expect(code).toBe(1)
+  test('is a folder or a bucket, and no other address; a password in one is not repeated', async () => {
+    const { code, out, err } = await cli(['inspect', 'https://ada:secret@host/state'])
+    expect([code, out]).toEqual([1, ''])
     expect(err).toBe(
-      'tidemark: INVALID_ARGUMENT: s3://bucket/prefix: this release reads folders only, not s3://; give the path of a folder.\n',
+      'tidemark: INVALID_ARGUMENT: Nothing is read from https:// addresses; give the path of a folder, or s3://bucket/prefix.\n',
     )
   })
 

@@ -1,5 +1,5 @@
 /** Packs the package, installs it into a fresh project without a network, and uses it there as a stranger would. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -108,6 +108,15 @@ describe('the packed package', () => {
   test('has a command', () => {
     const command = join(project, 'node_modules/.bin', manifest.name)
     expect(execFileSync(command, ['--help']).toString()).toMatch(/^Usage: tidemark/)
+  })
+
+  test('has a command that names the package which s3:// needs, and needs it for nothing else', () => {
+    const command = join(project, 'node_modules/.bin', manifest.name)
+    const { status, stdout, stderr } = spawnSync(command, ['inspect', 's3://bucket/state'], { encoding: 'utf8' })
+    expect([status, stdout]).toEqual([1, ''])
+    expect(stderr).toBe(
+      'tidemark: INVALID_ARGUMENT: s3:// addresses need the package @aws-sdk/client-s3: npm install @aws-sdk/client-s3\n',
+    )
   })
 })
 

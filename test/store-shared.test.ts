@@ -1,12 +1,16 @@
 import { describe, expect, test } from 'vitest'
-import { openStore, type OpenOptions, type Storage, type Store } from 'tidemark'
+import { openStore, systemClock, type OpenOptions, type Storage, type Store } from 'tidemark'
+import { memory } from 'tidemark/memory'
+import { verify } from 'tidemark/tools'
+import { sleep } from '../src/clock.js'
+import { intercept } from '../src/storage/intercept.js'
 import { adapters, collect } from './support/storages.js'
 
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
 
 describe.each(adapters)('a store in shared mode on %s', (_, make) => {
   const open = (storage: Storage, options: Partial<OpenOptions> = {}): Promise<Store<string, number>> =>
-    openStore({ storage, name: 's', mode: 'shared', ...options })
+    openStore<string, number>({ storage, name: 's', mode: 'shared', ...(options as object) })
 
   async function pair(options: Partial<OpenOptions> = {}): Promise<[Store<string, number>, Store<string, number>]> {
     const storage = make()
@@ -290,4 +294,92 @@ describe.each(adapters)('a store in shared mode on %s', (_, make) => {
     expect((await a.commit()).version).toBe(version + 1)
     await a.close()
   })
+})
+
+test('what another writer has condemned and deleted before it was named is written again', async () => {
+  const storage = memory()
+  const options = {
+    name: 's',
+    mode: 'shared',
+    graceMs: 1,
+    checkpoint: { bytes: 1024 },
+  } as const
+  let release = (): void => undefined
+  const held = new Promise<void>((resolve) => (release = resolve))
+  let reached = (): void => undefined
+  const atAppend = new Promise<void>((resolve) => (reached = resolve))
+  let isHeld = false
+  const slow = intercept(storage, async (call, run) => {
+    if (isHeld && call.method === 'claim') {
+      reached()
+      await held
+    }
+    return run(call.signal)
+  })
+  const a = await openStore<string, string>({ ...options, storage: slow })
+  const b = await openStore<string, string>({ ...options, storage })
+  isHeld = true
+  a.put('large', 'x'.repeat(5_000))
+  const committing = a.commit()
+  await atAppend
+  const blobs = async (): Promise<string[]> => (await storage.blobs.list('')).items.map(({ name }) => name)
+  const [uploaded] = await blobs()
+  expect(uploaded).toBeDefined()
+  for (let i = 0; i < 4; i++) {
+    b.put('k', String(i))
+    await b.commit()
+    await b.maintain()
+    await sleep(systemClock, 5)
+  }
+  expect(await blobs()).not.toContain(uploaded)
+  release()
+  await committing
+  await b.refresh()
+  expect((await b.get('large'))?.length).toBe(5_000)
+  expect(await b.get('k')).toBe('3')
+  await a.close()
+  await b.close()
+  expect((await verify({ storage, name: 's' })).damages).toEqual([])
+})
+
+test('fifty writers with a counter between them count every increment', async () => {
+  const storage = memory()
+  const stores = await Promise.all(
+    Array.from({ length: 50 }, () => openStore<string, number>({ storage, name: 's', mode: 'shared' })),
+  )
+  await Promise.all(
+    stores.map(async (store) => {
+      for (let i = 0; i < 10; i++) {
+        await store.transaction(async (tx) => tx.put('n', ((await tx.get('n')) ?? 0) + 1), { tries: 1_000 })
+      }
+    }),
+  )
+  await stores[0]!.refresh()
+  expect(await stores[0]!.get('n')).toBe(500)
+  await Promise.all(stores.map((store) => store.close()))
+})
+
+test('a handle that slept while the log was trimmed beyond it goes on with what is there', async () => {
+  const storage = memory()
+  const options = { storage, name: 's', mode: 'shared', graceMs: 1, retain: { versions: 2 } } as const
+  const asleep = await openStore<string, number>(options)
+  asleep.put('mine', 1)
+  await asleep.commit()
+  const awake = await openStore<string, number>({ ...options, checkpoint: { entries: 4 } })
+  for (let i = 0; i < 60; i++) {
+    awake.put('k', i)
+    await awake.commit()
+    if (i % 20 === 0) await awake.maintain()
+    await sleep(systemClock, 2)
+  }
+  await awake.maintain()
+  await asleep.refresh()
+  expect(asleep.version).toBe(awake.version)
+  expect(await asleep.getMany(['mine', 'k'])).toEqual([1, 59])
+  asleep.put('mine', 2)
+  await asleep.commit()
+  await awake.refresh()
+  expect(await awake.get('mine')).toBe(2)
+  await asleep.close()
+  await awake.close()
 })

@@ -158,7 +158,9 @@ async function renewJournal(name: string): Promise<void> {
     const db = await openDB(helper, 1, { blocking: (_old, _new, event) => (event.target as IDBDatabase).close() })
     db.close()
     // Another tab that holds it is doing the same.
-    await new Promise<void>((resolve, reject) => deleteDB(helper, { blocked: () => resolve() }).then(resolve, reject))
+    await new Promise<void>((resolve, reject) => {
+      deleteDB(helper, { blocked: () => resolve() }).then(resolve, reject)
+    })
   } catch {
     // A helper only: what is wrong with the storage shows where it is used.
   }

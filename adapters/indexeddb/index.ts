@@ -10,6 +10,7 @@ import { checkFields, invalid, show } from '../../src/errors.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { overObjects } from '../../src/storage/objects.js'
 import { Connection } from './connection.js'
+import { neighbours } from './neighbours.js'
 import { idbObjects } from './objects.js'
 
 export interface IndexedDbOptions {
@@ -34,6 +35,7 @@ export function indexedDb(name: string, options: IndexedDbOptions = {}): Storage
   const connection = new Connection(name, { persist, clock })
   return {
     ...overObjects(idbObjects(connection, { durability: 'strict' }), CAPABILITIES),
+    neighbours: neighbours(name),
     log(path, { durability = 'strict' } = {}) {
       const bond = {}
       const log = overObjects(idbObjects(connection, { durability, bond }), CAPABILITIES).log(path)

@@ -8,6 +8,7 @@
 import { TidemarkError, aborted, checkFields, invalid, isTidemarkError, throwIfAborted } from '../../src/errors.js'
 import type { Answer, BlobInfo, ByteRange, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
 import { overObjects, type ObjectStore } from '../../src/storage/objects.js'
+import { keyPrefix } from '../s3-common/prefix.js'
 import type { R2BucketLike, R2ObjectLike } from './binding.js'
 
 export type { R2BucketLike, R2BodyLike, R2Condition, R2ListLike, R2ObjectLike } from './binding.js'
@@ -18,7 +19,6 @@ export interface R2Options {
 }
 
 const FIELDS = new Set(['prefix'])
-const LONGEST_PREFIX = 400
 
 /** A storage in the bucket of a binding, such as `env.BUCKET`; several stores may share it. */
 export function r2(bucket: R2BucketLike, options: R2Options = {}): Storage {
@@ -26,15 +26,7 @@ export function r2(bucket: R2BucketLike, options: R2Options = {}): Storage {
   if (typeof (bucket as Partial<R2BucketLike> | undefined)?.put !== 'function') {
     throw invalid('r2: a bucket binding is expected, such as env.BUCKET; elsewhere use tidemark/s3-fetch.')
   }
-  return overObjects(objectsIn(bucket, keyPrefix(options.prefix)), { name: 'r2', trim: 'writer' })
-}
-
-function keyPrefix(prefix: unknown): string {
-  if (prefix === undefined || prefix === '') return ''
-  if (typeof prefix !== 'string' || prefix.length > LONGEST_PREFIX || !/^[!-.0-~]+(?:\/[!-.0-~]+)*\/?$/.test(prefix)) {
-    throw invalid(`r2: prefix must be ASCII names joined by single slashes, at most ${LONGEST_PREFIX} characters long.`)
-  }
-  return prefix.endsWith('/') ? prefix : `${prefix}/`
+  return overObjects(objectsIn(bucket, keyPrefix('r2', options.prefix)), { name: 'r2', trim: 'writer' })
 }
 
 function objectsIn(bucket: R2BucketLike, prefix: string): ObjectStore {

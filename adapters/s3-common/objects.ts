@@ -41,6 +41,16 @@ export function s3Storage(transport: Transport, prefix: string): Storage {
     }
   }
 
+  /** The same for what a cache might answer, with what was there before. */
+  async function askStorage(request: S3Request, signal: AbortSignal | undefined): Promise<S3Reply> {
+    const reply = await ask(request, signal)
+    if (Number(reply.header('age') ?? 0) <= 0) return reply
+    throw unavailable(
+      `A cache answered ${describe(request)} in place of ${name}. Use the storage's own endpoint.`,
+      true,
+    )
+  }
+
   function broken(request: S3Request, error: unknown): TidemarkError {
     return unavailable(
       `${name} did not answer ${describe(request)}; check the connection to it.`,
@@ -159,13 +169,7 @@ export function s3Storage(transport: Transport, prefix: string): Storage {
     range: ByteRange | undefined,
     signal: AbortSignal | undefined,
   ): Promise<S3Reply> {
-    const reply = await ask(request, signal)
-    if (Number(reply.header('age') ?? 0) > 0) {
-      throw unavailable(
-        `A cache answered ${describe(request)} in place of ${name}. Use the storage's own endpoint.`,
-        true,
-      )
-    }
+    const reply = await askStorage(request, signal)
     if (isDone(reply) || isAbsent(reply) || (reply.status === 416 && range)) return reply
     if (reply.status === 403 && (reply.code ?? 'AccessDenied') === 'AccessDenied') {
       const list: S3Request = { op: 'list', prefix, after: undefined, limit: 1, continuation: undefined }
@@ -182,7 +186,7 @@ export function s3Storage(transport: Transport, prefix: string): Storage {
     for (let continuation: string | undefined; ;) {
       const from = after === undefined ? undefined : prefix + after
       const request: S3Request = { op: 'list', prefix: prefix + within, after: from, limit, continuation }
-      const reply = await ask(request, signal)
+      const reply = await askStorage(request, signal)
       if (!isDone(reply)) throw replyError(name, request, reply)
       if (!reply.listed) throw unavailable(`${name} answered ${describe(request)} with something else than a list.`)
       let last = from ?? ''

@@ -11,7 +11,7 @@ export function redact(text: string): string {
     .replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@?#]*@/gi, '$1')
     .replace(/\?[^\s"'<>]*/g, '?…')
     .replace(
-      /\b(authorization|x-amz-[a-z-]+|signature|credential|signedheaders|secret\w*|token)\b\s*[=:]\s*.*$/gims,
+      /(\bauthorization|\bx-amz-[a-z-]+|\w*(?:signature|credential|signedheaders|secret|token|password|accesskey)\w*)["']?\s*[=:]\s*.*$/gims,
       '$1=…',
     )
     .replace(/\bAWS4-HMAC-SHA256\b.*$/gs, 'AWS4-HMAC-SHA256 …')

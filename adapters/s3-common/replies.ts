@@ -65,6 +65,12 @@ export function replyError(name: string, request: S3Request, reply: S3Reply): Ti
     return unavailable(`${what}: the key lacks a permission. It needs ${PERMISSIONS[request.op]}.`)
   }
   if (status === 413) return invalid(`${what}: it is larger than this storage takes. Use smaller segments.`)
+  if (status === 404 && !isAbsent(reply)) {
+    return unavailable(
+      `${what}. That is not what S3 says of an absent object. Check the endpoint, and try again.`,
+      true,
+    )
+  }
   const passing = status === 404 || status === 408 || status === 409 || status === 429 || status >= 500
   return unavailable(
     `${what}. ${passing ? 'Try again later.' : 'Check how the storage and its client are set up.'}`,

@@ -36,6 +36,7 @@ export function sdkTransport(client: S3ClientLike, bucket: string): Transport {
 
   async function send(request: S3Request, signal: AbortSignal | undefined): Promise<S3Reply> {
     sdk ??= load()
+    stayWithHost(client)
     const command = commandFor(await sdk, bucket, request)
     const seen: Seen = { sent: false }
     const once = request.op === 'put' && (request.ifMatch ?? request.ifNoneMatch) !== undefined
@@ -78,6 +79,26 @@ async function load(): Promise<Sdk> {
       },
     )
   }
+}
+
+interface Handler {
+  updateHttpClientConfig?(key: string, value: unknown): void
+  httpHandlerConfigs?(): { readonly requestInit?: (request: unknown) => object }
+}
+
+const staying = new WeakSet<object>()
+
+/**
+ * Where the SDK sends by `fetch` (browsers, edge functions), that would follow a redirection to wherever it points, and send
+ * the body of a put along. Nothing of use is lost: what is signed for one host is refused by any other. Node's handler
+ * follows none, and does not know this setting.
+ */
+function stayWithHost(client: S3ClientLike): void {
+  const handler = (client as { config?: { requestHandler?: Handler } }).config?.requestHandler
+  if (typeof handler?.updateHttpClientConfig !== 'function' || staying.has(handler)) return
+  staying.add(handler)
+  const given = handler.httpHandlerConfigs?.().requestInit
+  handler.updateHttpClientConfig('requestInit', (request: unknown) => ({ ...given?.(request), redirect: 'manual' }))
 }
 
 type Stack = { add(middleware: unknown, options: object): void }
@@ -143,7 +164,8 @@ function statusOf(error: unknown): number | undefined {
 }
 
 async function replyOf(request: S3Request, output: object, { raw }: Seen): Promise<S3Reply> {
-  const status = raw?.statusCode ?? statusOf(output) ?? 200
+  // Status 0 is what browsers make of a redirection that is not followed.
+  const status = (raw?.statusCode ?? statusOf(output) ?? 200) || 307
   const header = headerOf(raw)
   const reply = { status, header, body: new Uint8Array(0) }
   switch (request.op) {

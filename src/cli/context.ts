@@ -6,14 +6,13 @@ import type { OpenOptions } from '../store/options.js'
 import { openStore, type Store } from '../store/store.js'
 import { storedBytes } from '../store/table-spec.js'
 import type { Output } from './output.js'
-import { onlyStore } from './where.js'
+import { onlyStore, type PlaceOptions } from './where.js'
 
 export interface Context {
   readonly out: Output
   /** Says something beside the output, to people and with --json alike. */
   readonly note: (message: string) => void
-  /** With `make`, a place that need not be there yet. */
-  readonly open: (where: string, options?: { readonly make?: boolean }) => Promise<Storage> | Storage
+  readonly open: (where: string, options?: PlaceOptions) => Promise<Storage> | Storage
   readonly cwd: string
   /** Where a progress bar can be drawn: stderr, when a person sits before it and not a program. */
   readonly terminal: NodeJS.WritableStream | undefined
@@ -23,7 +22,7 @@ export interface Context {
 /** A command adds itself to the program. */
 export type AddCommand = (program: Command, context: Context) => void
 
-export interface StoreOptions {
+export interface StoreOptions extends Pick<PlaceOptions, 'endpoint' | 'region'> {
   readonly store?: string
   readonly json?: true
 }
@@ -34,8 +33,10 @@ export function storeCommand(program: Command, name: string, summary: string): C
     .command(name)
     .description(summary)
     .showHelpAfterError(`Run "tidemark ${name} --help" to see what it takes.`)
-    .argument('<where>', 'the folder that holds the store')
+    .argument('<where>', 'the folder that holds the store, or s3://bucket/prefix')
     .option('--store <name>', 'which store, when there are several')
+    .option('--endpoint <url>', 'for s3://: a storage other than AWS, addressed by paths')
+    .option('--region <name>', 'for s3://: its region; that of the AWS environment or profile when left out')
     .option('--json', 'print JSON for programs')
 }
 
@@ -44,6 +45,11 @@ export function writerCommand(program: Command, name: string, summary: string): 
   return storeCommand(program, name, summary).summary(summary).description(`${summary}
 
 The store is opened exclusively: a program that owns it at this moment is fenced, and has to reopen it.`)
+}
+
+/** What of a command's options says how its place is reached. */
+export function placeOptions({ endpoint, region }: StoreOptions): PlaceOptions {
+  return { endpoint, region }
 }
 
 /** Opens the store to read, beside whoever writes it, and lets go of it afterwards. Nothing is ever written. */
@@ -75,7 +81,7 @@ async function opened(
   more: Pick<OpenOptions, 'mode' | 'retain' | 'graceMs'>,
   use: (store: Store) => Promise<void>,
 ): Promise<void> {
-  const storage = await context.open(where)
+  const storage = await context.open(where, placeOptions(options))
   const name = options.store ?? (await onlyStore(storage, where))
   const logger = { warn: (message: string) => context.note(message) }
   const { clock } = context

@@ -16,7 +16,7 @@ export interface World {
   readonly stdout: Writable & { readonly columns?: number }
   readonly stderr: Writable & { readonly isTTY?: boolean }
   readonly cwd: string
-  /** The storage of a `<where>`. Default: the folder of that path. */
+  /** The storage of a `<where>`. Default: the folder of that path, or the bucket of an s3:// address. */
   readonly open?: ((where: string) => Storage) | undefined
   readonly clock?: Clock | undefined
 }
@@ -27,9 +27,9 @@ export async function run(argv: readonly string[], world: World): Promise<number
   const out = new Output(world.stdout)
   const json = options.includes('--json')
   const report = reporter(world.stderr, json)
-  const open: Context['open'] = world.open ?? ((where, options) => storageAt(where, world.cwd, options?.make))
   const terminal = world.stderr.isTTY && !json ? world.stderr : undefined
   const { cwd, clock = systemClock } = world
+  const open: Context['open'] = world.open ?? ((where, options) => storageAt(where, { ...options, cwd, clock }))
   const context: Context = { out, note: report.note, open, cwd, terminal, clock }
   try {
     const failure = await parse(argv, world, context)

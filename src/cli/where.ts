@@ -2,14 +2,36 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { nodeFs } from '../../adapters/node-fs/index.js'
+import type { Clock } from '../clock.js'
 import { TidemarkError, invalid } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { listStores } from '../tools/stores.js'
+import { inBucket } from './bucket.js'
 
-/** The storage in a folder, which has to be there unless it may be made: nothing is made by looking. */
-export async function storageAt(where: string, cwd: string, make = false): Promise<Storage> {
-  const [, scheme] = /^([a-z][a-z0-9+.-]+):\/\//i.exec(where) ?? []
-  if (scheme) throw invalid(`${where}: this release reads folders only, not ${scheme}://; give the path of a folder.`)
+export interface PlaceOptions {
+  /** A place that need not be there yet. */
+  readonly make?: boolean | undefined
+  /** Of an s3:// address: the URL of a storage that is not AWS. */
+  readonly endpoint?: string | undefined
+  readonly region?: string | undefined
+}
+
+interface Surroundings {
+  readonly cwd: string
+  readonly clock: Clock
+}
+
+/** The storage at a path or an s3:// address. Nothing is made by looking. */
+export async function storageAt(where: string, options: PlaceOptions & Surroundings): Promise<Storage> {
+  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(where)?.[1]?.toLowerCase()
+  if (scheme === undefined) return inFolder(where, options)
+  if (scheme === 's3') return inBucket(where, options)
+  // Not the address itself: it may hold a password.
+  throw invalid(`Nothing is read from ${scheme}:// addresses; give the path of a folder, or s3://bucket/prefix.`)
+}
+
+/** The folder has to be there unless it may be made. */
+async function inFolder(where: string, { cwd, make }: PlaceOptions & Surroundings): Promise<Storage> {
   const folder = resolve(cwd, where)
   // What else can go wrong here, the adapter says better.
   const found = await stat(folder).catch((error: NodeJS.ErrnoException) => error)

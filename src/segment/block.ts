@@ -9,7 +9,6 @@
  * it is loaded both checks every length and yields the offsets that binary search wants.
  */
 import { compareBytes, countInFront } from '../bytes/compare.js'
-import { crc32c } from '../bytes/crc32c.js'
 import { inflate } from '../bytes/inflate.js'
 import { ByteReader } from '../bytes/reader.js'
 import { corrupt } from '../errors.js'

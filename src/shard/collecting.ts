@@ -5,6 +5,9 @@ import type { KnownEntries } from './facts.js'
 import { COLLECT_EVERY, type MaintainResult, type MaintenanceHost } from './maintenance.js'
 import type { ShardState } from './state.js'
 
+/** How often what is to be condemned is looked for anew because another writer came first. */
+const TRIES = 4
+
 /** The most objects that are deleted beside commits at once. */
 const COLLECT_AT_ONCE = 1024
 
@@ -94,12 +97,21 @@ export class Collecting {
     // Looking is for followers, too.
     if (!dryRun) {
       host.assertWritable()
+      await host.refresh()
       await host.checkpoint()
       if (inTime() && (await host.upkeep().mergeNow())) await host.carry()
     }
     const { carried } = host.state()
-    const { deleted, plan, waiting } = await this.#collect(options)
-    if (plan && !dryRun) await host.carry()
+    let { deleted, plan, waiting } = await this.#collect(options)
+    for (let tries = 1; plan && !dryRun; tries++) {
+      const collectedAt = host.state().carried.collectedAt
+      await host.carry()
+      if (host.state().carried.collectedAt !== collectedAt || tries === TRIES) break
+      const again = await this.#collect(options)
+      plan = again.plan
+      waiting = again.waiting
+      deleted = sum(deleted, again.deleted)
+    }
     return {
       folds: counters.folds - before.folds,
       compactions: counters.compactions - before.compactions,
@@ -108,5 +120,14 @@ export class Collecting {
       waiting,
       deleted,
     }
+  }
+}
+
+function sum(a: CollectResult['deleted'], b: CollectResult['deleted']): CollectResult['deleted'] {
+  return {
+    entries: a.entries + b.entries,
+    segments: a.segments + b.segments,
+    pins: a.pins + b.pins,
+    bytes: a.bytes + b.bytes,
   }
 }

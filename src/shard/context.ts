@@ -34,6 +34,8 @@ export interface ShardContext {
   readonly warn: (message: string, cause?: unknown) => void
   /** The state is another one. */
   readonly moved: () => void
+  /** This handle has made a version. */
+  readonly committed: () => void
   readonly emit: (
     event: 'fenced' | 'checkpoint' | 'version' | 'collected' | 'repaired',
     detail: Readonly<Record<string, unknown>>,

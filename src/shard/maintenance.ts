@@ -34,6 +34,8 @@ export interface MaintenanceHost {
   checkpoint(): Promise<void>
   /** Appends an entry for what is ready. */
   carry(): Promise<void>
+  /** Catches up with other writers. */
+  refresh(): Promise<void>
 }
 
 export class Maintenance {

@@ -6,7 +6,7 @@ import { decodeDelta, encodeDelta } from '../log/delta.js'
 import { emptyCarried, ID_BYTES } from '../log/entry.js'
 import { decodePin, encodePin, type Pin, type PinKind } from '../log/pin.js'
 import { decodeManifest, encodeManifest, type Manifest } from '../manifest/manifest.js'
-import { idOfBlob, logIdOfPath, pinName, pinsPrefix, storeOfLog } from '../manifest/names.js'
+import { idOfBlob, logIdOfPath, pinName, pinsPrefix, segmentName, storeOfLog } from '../manifest/names.js'
 import type { Blobs, Storage } from '../storage/contract.js'
 import { pagesOf } from '../storage/pages.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
@@ -160,9 +160,14 @@ export async function putPin(
   try {
     noteTime(ctx, log, (await blobs.put(blob, encodePin(pin))).time)
     const isThere = from ? (await readPin(blobs, from.blob)) !== undefined : await isKept(ctx, log, now, version)
-    if (isThere) return { ...pin, blob }
+    const isCondemned = ctx.uploads.areCondemned(manifest.runs.flat())
+    if (isThere && !isCondemned) return { ...pin, blob }
     await blobs.delete([blob])
-    throw expired(ctx.store, version)
+    if (!isThere) throw expired(ctx.store, version)
+    throw new TidemarkError(
+      'CONFLICT',
+      `Another writer collected in store "${ctx.store}" while version ${version} was being kept; try again.`,
+    )
   } finally {
     // What was uploaded for it is reached through it by now, or by nothing.
     ctx.uploads.drop(manifest.runs.flat())
@@ -171,7 +176,9 @@ export async function putPin(
 
 /** Whether no collection that came before this moment has let go of a version. */
 async function isKept(ctx: ShardContext, log: LogContext, now: ShardState, version: number): Promise<boolean> {
-  const { head, carried } = await readOn(ctx, log, now, 1)
+  const { head, carried } = await readOn(ctx, log, now, 1, ({ collection }) => {
+    for (const { ids } of collection ?? []) ctx.uploads.condemn(ids.map((id) => segmentName(log.path, id)))
+  })
   if (carried.keeps > version) return false
   // After a long stall the entries that say so may themselves be gone: a head that is trimmed is none (section 3).
   const { value } = await readAnchor(log.anchor, anchorName(ctx))

@@ -73,6 +73,7 @@ export class Shard {
       assertWritable: () => this.assertWritable(),
       checkpoint: () => this.checkpoint(),
       carry: () => this.#committer!.carry(),
+      refresh: () => this.refresh(),
     })
     this.repairs = new Repairs(ctx, log, { state: () => this.#state, replace: (equal) => this.#replace(equal) })
     if (request.mode === 'follower') return
@@ -177,7 +178,10 @@ export class Shard {
     this.#ctx.moved()
     const { version } = this.#state.carried
     if (built.carries.length > 0) this.#ctx.emit('checkpoint', { version, covers: built.manifest!.covers })
-    if (version !== before.carried.version) this.#ctx.emit('version', { version })
+    if (version !== before.carried.version) {
+      this.#ctx.committed()
+      this.#ctx.emit('version', { version })
+    }
     // What was built before the damage was found may list it.
     if (this.repairs.isHit(this.#state)) void this.repairs.prepare().catch(() => undefined)
     this.#upkeep!.consider(true)

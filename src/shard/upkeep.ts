@@ -134,7 +134,7 @@ export class Upkeep {
       if (this.#fold && this.#fold.covers >= wanted) return
       if (this.#folding === undefined) {
         this.#dropFold()
-        this.#startFold()
+        this.#startFold(true)
       }
       this.#lastError = undefined
       await this.#folding
@@ -144,13 +144,19 @@ export class Upkeep {
     }
   }
 
-  #startFold(): void {
+  /** Beside other tabs only one folds at a time, unless it `must` be done. */
+  #startFold(must = false): void {
     if (this.#folding || this.#fold || this.#stop.signal.aborted) return
     const state = this.#state()
     const ground = this.#ground
-    this.#folding = rewriting
-      .use(({ foldTail }) => foldTail(this.#ctx, this.#log, state, this.#stop.signal))
+    const fold = (): Promise<FoldEdit> =>
+      rewriting.use(({ foldTail }) => foldTail(this.#ctx, this.#log, state, this.#stop.signal))
+    const { neighbours } = this.#ctx.storage
+    this.#folding = (
+      this.#ctx.isShared && neighbours && !must ? neighbours.alone(`${this.#log.path}/fold`, fold) : fold()
+    )
       .then((edit) => {
+        if (edit === undefined) return
         // Another one may have been carried since this one began.
         this.#fold = edit
         const isMoved = this.#ctx.rules.foldStart && edit.from !== this.#state().manifest.covers

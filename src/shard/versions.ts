@@ -26,6 +26,11 @@ export function dropPayload({ context }: Shard, { manifest }: Payload): void {
   context.uploads.drop(manifest.runs.flat())
 }
 
+/** Whether another writer's collection has condemned what was uploaded for a payload. */
+export function isPayloadCondemned({ context }: Shard, { manifest }: Payload): boolean {
+  return context.uploads.areCondemned(manifest.runs.flat())
+}
+
 export function pinsOf({ context, log }: Shard): Promise<StoredPin[]> {
   // One that is damaged must not hide the others; what it keeps stays, as long as it is there.
   return listKnownPins(context, log, (error: TidemarkError): void => {

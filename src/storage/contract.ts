@@ -27,6 +27,20 @@ export interface Storage {
   anchor(path: string): Anchor
   /** Paths of the logs under `prefix` that hold at least one entry, ascending. */
   logs(prefix: string, options?: CallOptions): Promise<Answer & { readonly paths: readonly string[] }>
+  /** How handles in other tabs and workers are reached, where there is a way. Nothing that is right depends on it. */
+  readonly neighbours?: Neighbours
+}
+
+export interface Neighbours {
+  /** `heard` is called after another handle has called `tell` on the same path. */
+  channel(path: string, heard: () => void): Channel
+  /** Does it unless another handle is doing its own under the same path at this moment; then `undefined`. */
+  alone<T>(path: string, act: () => Promise<T>): Promise<T | undefined>
+}
+
+export interface Channel {
+  tell(): void
+  close(): void
 }
 
 export interface Capabilities {

@@ -86,6 +86,7 @@ export function intercept(storage: Storage, around: Around): Storage {
 
   return {
     capabilities: storage.capabilities,
+    ...(storage.neighbours && { neighbours: storage.neighbours }),
     blobs: {
       put: (name, bytes, options) =>
         send('blobs', 'put', { path: name, bytes }, options, (o) => blobs.put(name, bytes, o)),

@@ -8,7 +8,7 @@ import type { ResolvedOptions } from './options.js'
 import type { Residency } from './resident.js'
 
 /** What a shard tells of itself. */
-export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'emit'>
+export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'committed' | 'emit'>
 
 /** To be loaded before a handle with such options is made. */
 export const residency = new Part('resident stores', () => import('./resident.js'))

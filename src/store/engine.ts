@@ -1,5 +1,6 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
 import { TidemarkError } from '../errors.js'
+import { shardPath } from '../manifest/names.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../shard/requests.js'
 import { currentTime } from '../shard/context.js'
@@ -15,7 +16,7 @@ import { Changes } from './changes.js'
 import { parseCommit, type CommitOptions } from './commit.js'
 import { residency, shardContext, sharing } from './context.js'
 import { Events } from './events.js'
-import { follow } from './follow.js'
+import { Following } from './follow.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
 import { checkIdentity } from './identity.js'
 import { collectMetrics, type Metrics } from './metrics.js'
@@ -51,7 +52,7 @@ export class Engine implements TablesHost {
   #shard: Shard | undefined
   #closing: Promise<void> | undefined
   #reopening: Promise<void> | undefined
-  #stopFollowing: () => void = () => undefined
+  readonly #following: Following
 
   static async open(options: ResolvedOptions): Promise<Engine> {
     if (options.resident) await residency.load()
@@ -76,11 +77,21 @@ export class Engine implements TablesHost {
     this.#ctx = shardContext(options, storage, {
       warn: (message, cause) => this.report(message, cause),
       moved: () => this.#moved(),
+      committed: () => this.#following.tell(),
       emit: (event, detail) => {
         // Opening may repair before anybody listens.
         if (event === 'repaired') this.#log(detail['message'] as string, detail['cause'])
         this.events.emit(event, detail as never)
       },
+    })
+    this.#following = new Following({
+      clock,
+      followMs: options.followMs,
+      isFollowed: options.mode !== 'exclusive',
+      path: shardPath(options.name),
+      neighbours: storage.neighbours,
+      look: () => this.#look(),
+      failed: (cause) => this.report(`Following store "${options.name}" failed; it goes on.`, cause),
     })
   }
 
@@ -94,7 +105,7 @@ export class Engine implements TablesHost {
     }
     this.#shard = shard
     this.#moved()
-    this.#follow()
+    this.#following.start()
   }
 
   /** The state is another one. */
@@ -273,7 +284,7 @@ export class Engine implements TablesHost {
 
   async #reopen(): Promise<void> {
     this.changes.drop('reopen()')
-    this.#stopFollowing()
+    this.#following.stop()
     await this.shard.close()
     this.changes.drop('reopen()')
     this.changes.changed()
@@ -284,23 +295,11 @@ export class Engine implements TablesHost {
     } catch (error) {
       this.#ctx.resident?.releaseAll()
       // What is there goes on being read, and a follower goes on looking.
-      this.#follow()
+      this.#following.start()
       throw error
     }
     this.readings?.clear()
     this.specs.recheck(this.state)
-  }
-
-  /** Looks for new versions every `followMs`, one look at a time. */
-  #follow(): void {
-    const { mode, followMs, clock } = this.options
-    if (mode === 'exclusive' || followMs === 0) return
-    this.#stopFollowing = follow(
-      clock,
-      followMs,
-      () => this.#look(),
-      (cause) => this.report(`Following store "${this.options.name}" failed; it goes on.`, cause),
-    )
   }
 
   versions(options: VersionsOptions): AsyncIterableIterator<VersionInfo> {
@@ -326,7 +325,7 @@ export class Engine implements TablesHost {
   async #close(): Promise<void> {
     // What is being opened at this moment has to be let go as well.
     await this.#reopening?.catch(() => undefined)
-    this.#stopFollowing()
+    this.#following.stop()
     this.watches.stop()
     this.transactions.stop(this.#closedError())
     await this.shard.close()

@@ -1,28 +1,77 @@
+/** Keeps a handle up to date with what others write: every so often, and whenever another tab tells of a version. */
 import type { Clock } from '../clock.js'
+import type { Channel, Neighbours } from '../storage/contract.js'
 
-/** Calls `look` every `everyMs`, one call at a time, until the function that it returns is called. */
-export function follow(
-  clock: Clock,
-  everyMs: number,
-  look: () => Promise<void>,
-  failed: (cause: unknown) => void,
-): () => void {
-  let stopped = false
-  let cancel = (): void => undefined
-  const turn = async (): Promise<void> => {
-    try {
-      await look()
-    } catch (cause) {
-      if (!stopped) failed(cause)
+export interface FollowingHost {
+  readonly clock: Clock
+  /** 0: only when told. */
+  readonly followMs: number
+  /** Whether there is anything to follow; else it only tells. */
+  readonly isFollowed: boolean
+  /** Tells others of this path. */
+  readonly path: string
+  readonly neighbours: Neighbours | undefined
+  /** Catches up. */
+  look(): Promise<void>
+  failed(cause: unknown): void
+}
+
+/** One look at a time. */
+export class Following {
+  readonly #host: FollowingHost
+  #channel: Channel | undefined
+  #cancel = (): void => undefined
+  #isOn = false
+  /** A look is under way; whether another one is wanted after it. */
+  #looking: { isAgain: boolean } | undefined
+
+  constructor(host: FollowingHost) {
+    this.#host = host
+  }
+
+  start(): void {
+    const { neighbours, path } = this.#host
+    this.#isOn = true
+    this.#channel ??= neighbours?.channel(path, () => void this.#look())
+    this.#await()
+  }
+
+  /** Others may want to look. */
+  tell(): void {
+    this.#channel?.tell()
+  }
+
+  #await(): void {
+    const { clock, followMs, isFollowed } = this.#host
+    this.#cancel()
+    if (!this.#isOn || !isFollowed || followMs === 0) return
+    this.#cancel = clock.timer(followMs, () => void this.#look().then(() => this.#await()), { background: true })
+  }
+
+  async #look(): Promise<void> {
+    if (!this.#host.isFollowed) return
+    if (this.#looking) {
+      this.#looking.isAgain = true
+      return
     }
-    if (!stopped) next()
+    const looking = { isAgain: true }
+    this.#looking = looking
+    while (looking.isAgain && this.#looking === looking) {
+      looking.isAgain = false
+      try {
+        await this.#host.look()
+      } catch (cause) {
+        if (this.#looking === looking) this.#host.failed(cause)
+      }
+    }
+    if (this.#looking === looking) this.#looking = undefined
   }
-  const next = (): void => {
-    cancel = clock.timer(everyMs, () => void turn(), { background: true })
-  }
-  next()
-  return () => {
-    stopped = true
-    cancel()
+
+  stop(): void {
+    this.#isOn = false
+    this.#cancel()
+    this.#looking = undefined
+    this.#channel?.close()
+    this.#channel = undefined
   }
 }

@@ -6,7 +6,15 @@ import type { PreparedReset } from '../shard/requests.js'
 import { expired } from '../shard/past.js'
 import { isOver, tagNamed, unknownTag, type StoredPin } from '../shard/pins.js'
 import { splice, spliceOffsets } from '../shard/reset.js'
-import { dropPayload, forkVersion, payloadIn, pinsOf, pinVersion, unpin } from '../shard/versions.js'
+import {
+  dropPayload,
+  forkVersion,
+  isPayloadCondemned,
+  payloadIn,
+  pinsOf,
+  pinVersion,
+  unpin,
+} from '../shard/versions.js'
 import type { Engine } from './engine.js'
 import { checkTagName, findVersion, type Found, type When } from './find.js'
 import { required } from './options.js'
@@ -52,7 +60,7 @@ export async function prepareRestore(
   // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
   const hold = engine.hold(state)
   cleanUp.push(() => hold.release())
-  const theirs = await payloadIn(shard, state, shard.signal)
+  let theirs = await payloadIn(shard, state, shard.signal)
   // What was uploaded for it is named in the end, or never will be.
   cleanUp.push(() => dropPayload(shard, theirs))
   const { version, offsets } = state.carried
@@ -63,6 +71,10 @@ export async function prepareRestore(
     build: async (present, signal) => {
       // What was held for too long may have been condemned and deleted by now.
       if (present.carried.keeps > version && !hold.use()) throw expired(engine.options.name, version)
+      if (isPayloadCondemned(shard, theirs)) {
+        dropPayload(shard, theirs)
+        theirs = await payloadIn(shard, state, signal)
+      }
       if (partitions.length === 0) return { reset: { manifest: theirs.manifest, origin }, layer: theirs.layer }
       const { manifest, layer } = splice(await payloadIn(shard, present, signal), theirs, chosen)
       return { reset: { manifest, origin }, layer }

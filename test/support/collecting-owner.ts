@@ -46,8 +46,9 @@ export class Owner {
     const { random } = this.#world.sim
     try {
       this.#store ??= await this.#open()
-      const { contents, at } = { contents: await read(this.#store), at: this.#store.version }
-      this.#world.truth.compare(NAME, at, contents, `${this.#me.name} opened`)
+      const view = await this.#store.snapshot()
+      this.#world.truth.compare(NAME, view.version, await read(view), `${this.#me.name} opened`)
+      await view.close()
       if (this.#world.truth.versionOf(op)) return false
       await this.#act(op, this.#store)
       if (random.chance(0.5)) await this.#maintain(this.#store)
@@ -63,7 +64,7 @@ export class Owner {
 
   async #open(): Promise<Store<string>> {
     const { random } = this.#world.sim
-    const store = await openWith(this.#line, NAME, 'exclusive', this.#me.clock, this.#world)
+    const store = await openWith(this.#line, NAME, this.#world.mode, this.#me.clock, this.#world)
     if (random.chance(0.3)) await this.#maintain(store)
     return store
   }
@@ -99,14 +100,22 @@ export class Owner {
     const { sim, truth } = this.#world
     // Of those that were tried before.
     if (truth.versionOf(op)) return
-    store.put('count', Number((await store.get('count')) ?? 0) + 1)
+    // A blind one goes on top of whatever others have written meanwhile.
+    const isBlind = this.#world.mode === 'shared' && sim.random.chance(0.3)
+    if (!isBlind) store.put('count', Number((await store.get('count')) ?? 0) + 1)
     store.put('op', op)
     store.put(op, op)
-    if (sim.random.chance(0.1)) {
+    if (!isBlind && sim.random.chance(0.1)) {
       store.put('large', op.padEnd(1_100, '.'))
       truth.large.set(op, await read(store))
     }
-    await this.#decide(op, store.commit({ label: op }))
+    await this.#decide(
+      op,
+      store.commit({ label: op }).catch((error: unknown) => {
+        if (isTidemarkError(error) && error.code === 'CONFLICT') store.discard()
+        throw error
+      }),
+    )
   }
 
   async #transaction(op: string, store: Store<string>): Promise<void> {

@@ -16,6 +16,8 @@ export const NAME = 'sim'
 
 export interface World {
   readonly sim: Simulation
+  /** How the store is written. */
+  readonly mode: 'exclusive' | 'shared'
   readonly rules: Rules
   readonly truth: Truth
   readonly storage: Storage
@@ -102,7 +104,7 @@ export function lineOf(me: Actor, { sim, storage, truth, absent, isDuel }: World
 export async function openWith(
   storage: Storage,
   name: string,
-  mode: 'exclusive' | 'follower',
+  mode: 'exclusive' | 'shared' | 'follower',
   clock: Clock,
   { rules, retain }: Pick<World, 'rules' | 'retain'>,
 ): Promise<Store<string>> {

@@ -45,15 +45,19 @@ async function follower(me: Actor, world: World): Promise<void> {
 }
 
 /** One run; throws, naming the seed, when an invariant does not hold. */
-export async function collectors(seed: number, rules: Rules = ALL_RULES): Promise<number> {
+export async function collectors(
+  seed: number,
+  rules: Rules = ALL_RULES,
+  mode: World['mode'] = 'exclusive',
+): Promise<number> {
   try {
-    return await life(seed, rules)
+    return await life(seed, rules, mode)
   } catch (error) {
     throw new Error(`seed ${seed}: ${String(error)}`, { cause: error })
   }
 }
 
-async function life(seed: number, rules: Rules): Promise<number> {
+async function life(seed: number, rules: Rules, mode: World['mode']): Promise<number> {
   let world!: World
   const late = { ms: 0 }
   const options = { seed, slow: { chance: 0.01, ms: 3 * GRACE }, delayMs: [1, 6] } as const
@@ -66,6 +70,7 @@ async function life(seed: number, rules: Rules): Promise<number> {
     const storage = truth.watch(objects(hasTime ? clock : undefined, kind === 2 ? 'create' : 'writer'))
     world = {
       sim,
+      mode,
       rules,
       truth,
       storage,
@@ -80,7 +85,7 @@ async function life(seed: number, rules: Rules): Promise<number> {
       forks: new Map(),
     }
     await probe(memory(), 'sim/0', systemClock, storage)
-    await (await openWith(storage, NAME, 'exclusive', sim.clock, world)).close()
+    await (await openWith(storage, NAME, mode, sim.clock, world)).close()
     const actors = [
       ...['a', 'b', 'c']
         .slice(0, !isDuel && sim.random.chance(0.4) ? 3 : 2)
@@ -91,7 +96,7 @@ async function life(seed: number, rules: Rules): Promise<number> {
   })
   await judge(world, false)
   if (seed % 4 === 0) {
-    const owner = await openWith(world.storage, NAME, 'exclusive', systemClock, world)
+    const owner = await openWith(world.storage, NAME, mode, systemClock, world)
     for (let i = 0; i < 3; i++) {
       await owner.maintain()
       late.ms += 2 * GRACE

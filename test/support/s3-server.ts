@@ -2,7 +2,7 @@
  * A small S3 on node:http, for what no real one shows on demand: each request may be given a fault.
  *
  * - It enforces conditions as AWS documents them, or as Ceph does (`dialect: 'ceph'`: ETags in If-Match without quotes, and
- *   500 for the losers of a race that it notices late).
+ *   500 for the losers of a race: of requests that came before the winner's was served).
  * - Signatures are not checked, but there has to be one.
  */
 import { createHash } from 'node:crypto'
@@ -22,8 +22,14 @@ export type S3Fault =
   | 'reply-lost'
   /** Served after a while; the connection ends at once. */
   | { readonly late: number }
-  /** Half of the body, and then the end of the connection. */
+  /** No answer, and the connection stays; the same of a request that was served. */
+  | 'no-answer'
+  | 'silently-served'
+  /** Half of the body, and then the end of the connection; half of it, and then nothing. */
   | 'cut-body'
+  | 'stalled-body'
+  /** All of the object, although a range was asked for. */
+  | 'whole-body'
   /** A body that is whole by its length, and shorter or other than what was stored. */
   | 'short-body'
   | 'damaged-body'
@@ -36,6 +42,7 @@ export type S3Fault =
 
 export interface S3Seen {
   readonly index: number
+  readonly came: number
   readonly method: string
   readonly key: string
   readonly query: URLSearchParams
@@ -58,6 +65,8 @@ interface Stored {
   readonly bytes: Buffer
   readonly etag: string
   readonly time: number
+  /** By a clock that only goes forward. */
+  readonly served: number
 }
 
 interface Answered {
@@ -73,6 +82,8 @@ export interface S3Server {
   decide: S3ServerOptions['decide']
   /** Resolves when all late writes have landed. */
   settled(): Promise<void>
+  /** How many connections there are. */
+  connections(): number
   close(): Promise<void>
 }
 
@@ -103,6 +114,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     async settled() {
       while (late.size > 0) await Promise.all(late)
     },
+    connections: () => sockets.size,
     async close() {
       for (const socket of sockets) socket.destroy()
       await new Promise((resolve) => http.close(resolve))
@@ -110,6 +122,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
   }
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const came = performance.now()
     const url = new URL(request.url ?? '/', server.url)
     const [, first = '', ...rest] = url.pathname.split('/')
     const chunks: Buffer[] = []
@@ -118,11 +131,17 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     const { method = 'GET', headers } = request
     const key = decodeURIComponent(rest.join('/'))
     const conditional = headers['if-match'] !== undefined || headers['if-none-match'] !== undefined
-    const seen: S3Seen = { index: requests.length, method, key, query: url.searchParams, headers, conditional }
+    const query = url.searchParams
+    const seen: S3Seen = { index: requests.length, came, method, key, query, headers, conditional }
     requests.push(seen)
     const serve = (): Answered => (first === bucket ? answer(seen, body) : refusal(404, 'NoSuchBucket'))
     const fault = server.decide?.(seen)
+    // Long enough for requests to meet.
+    if (dialect === 'ceph' && conditional) await new Promise((resolve) => setTimeout(resolve, 5))
 
+    if (fault === 'no-answer') return
+    if (fault === 'silently-served') return void serve()
+    if (fault === 'whole-body') delete headers.range
     if (fault === 'hang-up') return void request.socket.destroy()
     if (fault === 'reply-lost') {
       serve()
@@ -158,9 +177,11 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
       other[other.length >> 1]! ^= 1
       return send(response, { ...truth, body: other })
     }
-    if (fault === 'cut-body') {
+    if (fault === 'cut-body' || fault === 'stalled-body') {
       head(response, truth, body.length)
-      response.write(body.subarray(0, body.length >> 1), () => response.socket?.destroy())
+      response.write(body.subarray(0, body.length >> 1), () => {
+        if (fault === 'cut-body') response.socket?.destroy()
+      })
       return
     }
     if (typeof fault === 'object' && 'slow' in fault) {
@@ -183,7 +204,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     if (key === '' && method === 'PUT') return { status: 200 }
     if (key === '' && method === 'GET') return list(seen, [...objects.keys()])
     if (key === '' && method === 'POST') return deleteMany ? deleteAll(body.toString()) : refusal(501, 'NotImplemented')
-    if (method === 'PUT') return put(key, body, headers)
+    if (method === 'PUT') return put(seen, body)
     if (method === 'DELETE') {
       history.push([...objects.keys()])
       objects.delete(key)
@@ -192,8 +213,9 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     return method === 'GET' ? get(key, headers.range) : refusal(405, 'MethodNotAllowed')
   }
 
-  function put(key: string, body: Buffer, headers: IncomingMessage['headers']): Answered {
+  function put({ key, headers, conditional, came }: S3Seen, body: Buffer): Answered {
     const there = objects.get(key)
+    if (dialect === 'ceph' && conditional && there && there.served > came) return refusal(500, 'UnknownError')
     if (headers['if-none-match'] === '*' && there) return refusal(412, 'PreconditionFailed')
     const wanted = headers['if-match']
     if (wanted !== undefined) {
@@ -203,7 +225,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     }
     history.push([...objects.keys()])
     const etag = etags === 'number' ? `"${String(++numbers).padStart(32, '0')}"` : `"${hash(body, 'hex')}"`
-    objects.set(key, { bytes: body, etag, time: Date.now() + (skewMs ?? 0) })
+    objects.set(key, { bytes: body, etag, time: Date.now() + (skewMs ?? 0), served: performance.now() })
     return { status: 200, headers: { etag } }
   }
 

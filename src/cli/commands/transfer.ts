@@ -10,7 +10,14 @@ import { exportZip } from '../../transfer/export.js'
 import { importZip } from '../../transfer/import.js'
 import type { TransferProgress } from '../../transfer/options.js'
 import { pull as pullStore, push as pushStore, type PushResult } from '../../transfer/push.js'
-import { storeCommand, wholeNumber, type AddCommand, type Context, type StoreOptions } from '../context.js'
+import {
+  placeOptions,
+  storeCommand,
+  wholeNumber,
+  type AddCommand,
+  type Context,
+  type StoreOptions,
+} from '../context.js'
 import { plainJson } from '../json.js'
 import { withProgress, type Progress } from '../progress.js'
 import { count, size } from '../text.js'
@@ -24,12 +31,16 @@ interface TransferOptions extends StoreOptions {
 
 interface PushOptions extends TransferOptions {
   readonly toStore?: string
+  readonly toEndpoint?: string
+  readonly toRegion?: string
   readonly tag?: string
   readonly keep?: number
 }
 
 interface PullOptions extends TransferOptions {
   readonly fromStore?: string
+  readonly fromEndpoint?: string
+  readonly fromRegion?: string
 }
 
 const AT = ['--at <version>', 'a version, a tag or a date; the newest version when left out', whenOf] as const
@@ -37,16 +48,19 @@ const FORCE = ['--force', 'also over versions that the other side does not know;
 
 export const push: AddCommand = (program, context) => {
   storeCommand(program, 'push', 'Copy a version to another place; only what is not there yet is copied.')
-    .argument('<to>', 'the folder to copy to; it is made when it does not exist')
+    .argument('<to>', 'the folder to copy to, which is made when it does not exist, or s3://bucket/prefix')
     .option('--to-store <name>', 'the name over there; the same when left out')
+    .option('--to-endpoint <url>', 'the endpoint over there; the same when left out')
+    .option('--to-region <name>', 'the region over there; the same when left out')
     .option(...AT)
     .option('--tag <name>', 'tag the version over there, as a backup')
     .option('--keep <number>', 'keep only so many of the backups that push has tagged', wholeNumber)
     .option(...FORCE)
     .action(async (where: string, to: string, options: PushOptions) => {
-      const { at, tag, keep, force } = options
-      const source = await placeOf(context, where, options.store)
-      const target = { storage: await context.open(to, { make: true }), name: options.toStore ?? source.name }
+      const { at, tag, keep, force, endpoint, region, toEndpoint = endpoint, toRegion = region } = options
+      const source = await placeOf(context, where, options)
+      const storage = await context.open(to, { make: true, endpoint: toEndpoint, region: toRegion })
+      const target = { storage, name: options.toStore ?? source.name }
       const result = await bar(context, (onProgress) =>
         pushStore(source, target, { at, tag, keep, force, onProgress, clock: context.clock }),
       )
@@ -56,14 +70,19 @@ export const push: AddCommand = (program, context) => {
 
 export const pull: AddCommand = (program, context) => {
   storeCommand(program, 'pull', 'Bring a version back from another place; a program that owns the store is fenced.')
-    .argument('<from>', 'the folder to copy from')
+    .argument('<from>', 'the folder to copy from, or s3://bucket/prefix')
     .option('--from-store <name>', 'the name over there; the same when left out')
+    .option('--from-endpoint <url>', 'the endpoint over there; the same when left out')
+    .option('--from-region <name>', 'the region over there; the same when left out')
     .option(...AT)
     .option(...FORCE)
     .action(async (where: string, from: string, options: PullOptions) => {
-      const { at, force } = options
-      const remote = await placeOf(context, from, options.fromStore ?? options.store)
-      const local = { storage: await context.open(where, { make: true }), name: options.store ?? remote.name }
+      const { at, force, endpoint, region, fromEndpoint = endpoint, fromRegion = region } = options
+      const store = options.fromStore ?? options.store
+      const there = { endpoint: fromEndpoint, region: fromRegion, ...(store === undefined ? {} : { store }) }
+      const remote = await placeOf(context, from, there)
+      const storage = await context.open(where, { make: true, ...placeOptions(options) })
+      const local = { storage, name: options.store ?? remote.name }
       const result = await bar(context, (onProgress) =>
         pullStore(local, remote, { at, force, onProgress, clock: context.clock }),
       )
@@ -77,7 +96,7 @@ export const exportStore: AddCommand = (program, context) => {
     .option(...AT)
     .option('--force', 'replace the file when it exists')
     .action(async (where: string, file: string, options: TransferOptions) => {
-      const place = await placeOf(context, where, options.store)
+      const place = await placeOf(context, where, options)
       const path = resolve(context.cwd, file)
       if (!options.force && (await stat(path).catch(() => undefined))) {
         throw invalid(`${file} exists already; choose another name, or replace it with --force.`)
@@ -105,7 +124,7 @@ export const importStore: AddCommand = (program, context) => {
     .argument('<file>', 'the archive to read')
     .option(...FORCE)
     .action(async (where: string, file: string, options: TransferOptions) => {
-      const storage = await context.open(where, { make: true })
+      const storage = await context.open(where, { make: true, ...placeOptions(options) })
       const name = options.store ?? (await onlyStore(storage, where).catch(needsName))
       const handle = await open(resolve(context.cwd, file)).catch((error: unknown) => {
         throw fileError(error, file)
@@ -122,9 +141,9 @@ export const importStore: AddCommand = (program, context) => {
     })
 }
 
-async function placeOf(context: Context, where: string, name: string | undefined) {
-  const storage = await context.open(where)
-  return { storage, name: name ?? (await onlyStore(storage, where)) }
+async function placeOf(context: Context, where: string, options: StoreOptions) {
+  const storage = await context.open(where, placeOptions(options))
+  return { storage, name: options.store ?? (await onlyStore(storage, where)) }
 }
 
 function needsName(error: unknown): never {

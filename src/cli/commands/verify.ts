@@ -1,6 +1,6 @@
 import { TidemarkError } from '../../errors.js'
 import { verify as verifyStore, type VerifyReport } from '../../tools/verify.js'
-import { storeCommand, type AddCommand, type StoreOptions } from '../context.js'
+import { placeOptions, storeCommand, type AddCommand, type StoreOptions } from '../context.js'
 import { grid, left } from '../grid.js'
 import { plainJson } from '../json.js'
 import { withProgress } from '../progress.js'
@@ -10,7 +10,7 @@ import { onlyStore } from '../where.js'
 export const verify: AddCommand = (program, context) => {
   storeCommand(program, 'verify', 'Read every byte that the versions of a store need, and say what is damaged.').action(
     async (where: string, options: StoreOptions) => {
-      const storage = await context.open(where)
+      const storage = await context.open(where, placeOptions(options))
       const name = options.store ?? (await onlyStore(storage, where))
       const report = await withProgress(context, (onProgress) => verifyStore({ storage, name }, { onProgress }))
       await context.out.line(options.json ? plainJson(report) : textOf(report))

@@ -1,0 +1,23 @@
+/// <reference lib="dom" />
+/** Other tabs and workers of the origin, reached by the browser. Where it has no such thing, everybody is alone. */
+import type { Neighbours } from '../../src/storage/contract.js'
+
+export function neighbours(database: string): Neighbours {
+  const nameOf = (path: string): string => `tidemark:${database}:${path}`
+  return {
+    channel(path, heard) {
+      if (globalThis.BroadcastChannel === undefined) return { tell() {}, close() {} }
+      const channel = new BroadcastChannel(nameOf(path))
+      channel.addEventListener('message', heard)
+      return {
+        tell: () => channel.postMessage(null),
+        close: () => channel.close(),
+      }
+    },
+    async alone(path, act) {
+      const locks = globalThis.navigator?.locks
+      if (locks === undefined) return act()
+      return locks.request(nameOf(path), { ifAvailable: true }, async (lock) => (lock ? act() : undefined))
+    },
+  }
+}

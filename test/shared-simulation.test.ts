@@ -1,0 +1,9 @@
+import { test } from 'vitest'
+import { ALL_RULES } from '../src/shard/rules.js'
+import { collectors } from './support/collectors.js'
+
+const SEEDS = 150
+
+test(`writers in shared mode, held up beyond the grace period, lose, double and delete nothing: ${SEEDS} seeds`, async () => {
+  for (let seed = 1; seed <= SEEDS; seed++) await collectors(seed, ALL_RULES, 'shared')
+}, 600_000)
