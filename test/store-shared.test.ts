@@ -280,6 +280,27 @@ describe.each(adapters)('a store in shared mode on %s', (_, make) => {
     await closeAll(a, b)
   })
 
+  test('catching up by itself, a handle still refuses to write over what changed after it was read', async () => {
+    const [a, b] = await pair({ followMs: 1 })
+    a.put('k', 1)
+    await a.commit()
+    await b.refresh()
+    await collect(b.entries())
+    const { version } = await (a.put('k', 2), a.commit())
+    await expect.poll(() => b.version).toBe(version)
+    b.put('k', 10)
+    await expect(b.commit()).rejects.toThrow(code('CONFLICT'))
+    b.discard()
+    // What it had read besides is as it was.
+    await collect(b.entries())
+    a.put('k', 3)
+    await a.commit()
+    await expect.poll(() => b.version).toBe(a.version)
+    b.put('l', 1)
+    await b.commit()
+    await closeAll(a, b)
+  })
+
   test('opening, reading and closing write nothing', async () => {
     const storage = make()
     const a = await open(storage)

@@ -16,14 +16,14 @@ import { viewOf, type View } from './reads.js'
 import { closeLog } from './recovery.js'
 import { Repairs } from './repairs.js'
 import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './requests.js'
-import { applyEntry, type AppliedEntry, type ShardState, type TailEntry } from './state.js'
+import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
 import { Upkeep } from './upkeep.js'
 
 export type ShardRequest = Omit<OpenRequest, 'fold'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly giveBack: (layers: readonly Layer[]) => void
   /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
-  readonly met: (before: ShardState, changes: readonly TailEntry[] | undefined) => void
+  readonly met: (before: ShardState, changes: readonly AppliedEntry[] | undefined) => void
 }
 
 /** Entries that are never folded for their number alone. */
@@ -253,9 +253,7 @@ export class Shard {
     }
     this.#upkeep!.met(before.manifest, state.manifest)
     if (state.carried.version !== before.carried.version) {
-      // Of what a manifest covers by now it is not known any more who changed what.
-      const isKnown = entries !== undefined && state.manifest.covers <= before.head
-      this.#met(before, isKnown ? state.tail.filter(({ n }) => n > before.head) : undefined)
+      this.#met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
     }
   }
 

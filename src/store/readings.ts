@@ -8,7 +8,7 @@ import type { MapKey } from '../bytes/keys.js'
 import type { KeyRange } from '../segment/record.js'
 import { Cell, Layer } from '../shard/layer.js'
 import type { Slot } from '../shard/slot.js'
-import type { TailEntry } from '../shard/state.js'
+import type { AppliedEntry } from '../shard/state.js'
 import { EVERYTHING, slotRange } from './range.js'
 
 /** Keys after which all of their tables counts as read. */
@@ -17,11 +17,15 @@ const MANY = 100_000
 const MARK = Cell.tombstone()
 
 export class Readings {
-  /** Keys and ranges that were read, in the shape of a layer that deletes them. */
+  /** Keys and ranges that were read since the handle last caught up, in the shape of a layer that deletes them. */
   #read = new Layer()
+  /** Those that were when it last did, and all before. */
+  #late = new Layer()
+  #older = new Layer()
   /** Those that others have changed since, and whether they have changed the offsets. */
   #stale = new Layer()
   #areOffsetsStale = false
+  /** How many keys were read since the program last caught up. */
   #keys = 0
   /** What the program has put itself, reading tells it nothing of others. */
   readonly #buffer: () => Layer
@@ -34,7 +38,9 @@ export class Readings {
     if (this.#read.find(slot, key) || this.#buffer().find(slot, key)) return
     this.#read.set(slot, '', key, MARK)
     if (++this.#keys < MANY) return
-    for (const { slot: each } of this.#read.slots.values()) this.range(each, slotRange(each, EVERYTHING))
+    this.#older.absorb(this.#read)
+    for (const { slot: each } of this.#older.slots.values()) this.range(each, slotRange(each, EVERYTHING))
+    this.#older = new Layer()
     this.#keys = 0
   }
 
@@ -43,28 +49,36 @@ export class Readings {
   }
 
   /** Others have made these changes; `undefined`: it is not known which. */
-  changed(entries: readonly TailEntry[] | undefined, areOffsets: boolean): void {
+  changed(entries: readonly AppliedEntry[] | undefined, areOffsets: boolean): void {
     this.#areOffsetsStale ||= areOffsets
-    if (entries === undefined || entries.some(({ references }) => references)) this.#stale.absorb(this.#read)
+    this.#late = this.#read
+    this.#older.absorb(this.#read)
+    this.#read = new Layer()
+    if (entries === undefined || entries.some(({ references }) => references)) this.#stale.absorb(this.#older)
     else for (const { layer } of entries) if (layer) this.#meet(layer)
   }
 
   #meet(layer: Layer): void {
     for (const { slot, points, ranges } of layer.slots.values()) {
-      for (const key of points.keys()) if (this.#read.find(slot, key)) this.#stale.set(slot, '', key, MARK)
-      for (const range of ranges) if (meets(this.#read, slot, range)) this.#stale.deleteRange(slot, '', range)
+      for (const key of points.keys()) if (this.#older.find(slot, key)) this.#stale.set(slot, '', key, MARK)
+      for (const range of ranges) if (meets(this.#older, slot, range)) this.#stale.deleteRange(slot, '', range)
     }
   }
 
-  /** Whether changes may be appended; `isLate`: others have written after they were committed and before they are appended. */
+  /**
+   * Whether changes may be appended. Not if others have changed what was read of them; and not if they were to be appended
+   * before the handle caught up just now (`isLate`) and anything of them was read since the time before.
+   */
   allow(changes: Layer, withOffsets: boolean, isLate: boolean): boolean {
     if (withOffsets && (isLate || this.#areOffsetsStale)) return false
-    return !touches(changes, this.#stale) && !(isLate && touches(changes, this.#read))
+    return !touches(changes, this.#stale) && !(isLate && touches(changes, this.#late))
   }
 
   /** The program has caught up, and knows. */
   clear(): void {
     this.#read = new Layer()
+    this.#late = new Layer()
+    this.#older = new Layer()
     this.#stale = new Layer()
     this.#areOffsetsStale = false
     this.#keys = 0

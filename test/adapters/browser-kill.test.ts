@@ -1,77 +1,10 @@
 /** Chromium, killed with all of its processes in the middle of commits to IndexedDB, on the built package. */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { createReadStream, existsSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { dirname, extname, join } from 'node:path'
-import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
-import { chromium, type Browser, type Page } from 'playwright-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { browsers } from '../support/chromium.js'
 import { temporaryFolder } from '../support/storages.js'
 
 const KILLS = 30
-const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
-
-let origin = ''
-let executable = ''
-let flags: string[] = []
-
-const server = createServer((request, response) => {
-  const { pathname } = new URL(request.url!, 'http://localhost')
-  let file = join(root, pathname)
-  if (!existsSync(file) && existsSync(`${file}.js`)) file = `${file}.js`
-  if (!file.startsWith(root) || !existsSync(file)) {
-    response.writeHead(404).end()
-    return
-  }
-  const type = extname(file) === '.html' ? 'text/html' : 'text/javascript'
-  response.writeHead(200, { 'content-type': type })
-  createReadStream(file).pipe(response)
-})
-
-beforeAll(async () => {
-  execFileSync(process.execPath, [join(root, '.ci/setup.mjs'), '--build'], { stdio: 'inherit' })
-  const printed = execFileSync(process.execPath, [join(root, '.ci/chromium.mjs')]).toString()
-  ;({ executable, flags } = JSON.parse(printed) as { executable: string; flags: string[] })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}, 180_000)
-
-afterAll(() => new Promise((resolve) => server.close(resolve)))
-
-interface Running {
-  readonly child: ChildProcess
-  readonly browser: Browser
-  readonly page: Page
-}
-
-/** In a process group of its own, so that one signal reaches the browser and all of its children at once. */
-async function start(profile: string): Promise<Running> {
-  const args = [...flags, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank']
-  const child = spawn(executable, args, { detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
-  const address = await new Promise<string>((resolve, reject) => {
-    let text = ''
-    child.stderr!.on('data', (chunk: Buffer) => {
-      text += chunk.toString()
-      const found = /DevTools listening on (ws:\S+)/.exec(text)
-      if (found) resolve(found[1]!)
-    })
-    child.on('exit', () => reject(new Error(`Chromium ended: ${text}`)))
-  })
-  const browser = await chromium.connectOverCDP(address)
-  const [context] = browser.contexts()
-  return { child, browser, page: context!.pages()[0] ?? (await context!.newPage()) }
-}
-
-async function kill({ child, browser }: Running): Promise<void> {
-  const ended = once(child, 'exit')
-  process.kill(-child.pid!, 'SIGKILL')
-  await ended
-  await browser.close().catch(() => {})
-  expect(child.signalCode).toBe('SIGKILL')
-}
+const chromium = browsers()
 
 test(`Chromium that is killed ${KILLS} times loses no commit that a page was told of, and leaves no hole`, async () => {
   let seed = 20_26
@@ -80,7 +13,7 @@ test(`Chromium that is killed ${KILLS} times loses no commit that a page was tol
   const acknowledged = new Map<number, number>()
   let last = 0
   for (let k = 0; k < KILLS; k++) {
-    const running = await start(profile)
+    const running = await chromium.start(profile)
     try {
       let opened: (() => void) | undefined
       let failed: ((error: Error) => void) | undefined
@@ -96,17 +29,17 @@ test(`Chromium that is killed ${KILLS} times loses no commit that a page was tol
         else if (i < last) failed!(new Error(`opened at ${i}, after ${last} was acknowledged`))
         else opened!()
       })
-      await running.page.goto(`${origin}/test/support/browser-page.html#commit`)
+      await running.page.goto(`${chromium.pages}/browser-page.html#commit`)
       await begun
       await new Promise((resolve) => setTimeout(resolve, random() * 300))
     } finally {
-      await kill(running)
+      await running.kill()
     }
   }
-  const running = await start(profile)
+  const running = await chromium.start(profile)
   try {
     await running.page.exposeFunction('report', () => {})
-    await running.page.goto(`${origin}/test/support/browser-page.html`)
+    await running.page.goto(`${chromium.pages}/browser-page.html`)
     await running.page.waitForFunction('globalThis.check !== undefined')
     const found = await running.page.evaluate<{
       reached: number
@@ -126,6 +59,6 @@ test(`Chromium that is killed ${KILLS} times loses no commit that a page was tol
       `${KILLS} kills of Chromium, ${reached} commits, ${acknowledged.size} of them acknowledged, none missing`,
     )
   } finally {
-    await kill(running)
+    await running.kill()
   }
 }, 180_000)

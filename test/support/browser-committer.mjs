@@ -1,5 +1,5 @@
-// A page that commits without pause and reports each version once it is acknowledged, on the built package, as a user's
-// page would be. `#commit` commits until the browser is killed; `#check` reports all that is there.
+// A page on the built package, as a user's page would be. `#commit` commits without pause until the browser is killed, and
+// reports each version once it is acknowledged; tests call the rest by their names.
 import { openStore } from 'tidemark'
 import { indexedDb } from 'tidemark/indexeddb'
 
@@ -37,5 +37,43 @@ async function check() {
   return { reached: store.offsets.i, versions, entries }
 }
 
-globalThis.check = check
+/** Opens a store that other tabs write as well. */
+async function openShared(options) {
+  const storage = indexedDb('shared')
+  const store = await openStore({ storage, name: 'shared', mode: 'shared', retain: { versions: 100_000 }, ...options })
+  globalThis.store = store
+  return store.version
+}
+
+/** Commits blindly, and answers the versions. */
+async function write(name, count) {
+  const versions = []
+  for (let i = 0; i < count; i++) {
+    store.put(`${name}${i}`, i)
+    versions.push((await store.commit()).version)
+  }
+  return versions
+}
+
+async function increment(count) {
+  for (let i = 0; i < count; i++) {
+    await store.transaction(async (tx) => tx.put('n', ((await tx.get('n')) ?? 0) + 1), { tries: 1_000 })
+  }
+}
+
+/** Resolves to the newest version once it is at least this one. */
+async function atLeast(version) {
+  while (store.version < version) await new Promise((resolve) => store.on('version', resolve))
+  return store.version
+}
+
+async function contents() {
+  const entries = []
+  for await (const entry of store.entries()) entries.push(entry)
+  const versions = []
+  for await (const { version } of store.versions()) versions.push(version)
+  return { entries, versions }
+}
+
+Object.assign(globalThis, { check, openShared, write, increment, atLeast, contents })
 if (location.hash === '#commit') commit().catch((error) => report('failed', 0, `${error.code} ${error.stack}`))
