@@ -5,6 +5,7 @@ import { Part } from '../part.js'
 export const rewriting = new Part('checkpoints', () => import('./rewrite.js'))
 /** Catching up with other writers. */
 export const following = new Part('following', () => import('./catch-up.js'))
+export const settling = new Part('files', () => import('./settle.js'))
 export const probing = new Part('creating stores', () => import('../storage/probe.js'))
 export const collecting = new Part('collection', () => import('./collecting.js'))
 export const mending = new Part('repair', () => import('./mending.js'))
