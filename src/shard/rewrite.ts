@@ -2,7 +2,8 @@
 import { throwIfAborted } from '../errors.js'
 import { ID_BYTES } from '../log/entry.js'
 import type { FoldEdit, MergeEdit } from '../manifest/edits.js'
-import { refOf, type Manifest, type Run, type SegmentRef } from '../manifest/manifest.js'
+import { refOf } from '../manifest/ref.js'
+import type { Run, SegmentRef } from '../manifest/manifest.js'
 import { segmentName } from '../manifest/names.js'
 import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../segment/cursor.js'
 import { MergeCursor, unionRanges } from '../segment/merge.js'
@@ -14,6 +15,8 @@ import type { LogContext, ShardContext } from './context.js'
 import type { Layer } from './layer.js'
 import type { Slot } from './slot.js'
 import { tailCodecs, type ShardState } from './state.js'
+
+export { pickAll, pickMerge } from './picker.js'
 
 /** Above every stored key: partitions have numbers below 4,096. */
 const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff), reverse: false }
@@ -202,9 +205,4 @@ class Kept implements Cursor {
     this.current = record
     return record === undefined || record.bytes !== undefined || !this.#oldest
   }
-}
-
-/** Segments that a manifest lists, in all its runs. */
-export function liveSegments(manifest: Manifest): SegmentRef[] {
-  return manifest.runs.flat()
 }

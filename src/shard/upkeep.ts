@@ -8,13 +8,14 @@ import type { Manifest } from '../manifest/manifest.js'
 import { damageOf } from '../segment/damage.js'
 import type { CollectPlan } from './build.js'
 import type { LogContext, ShardContext } from './context.js'
-import { pickAll, pickMerge } from './picker.js'
+import { rewriting } from './parts.js'
 import type { Repairs } from './repairs.js'
-import { foldTail, liveSegments, mergeRuns } from './rewrite.js'
 import { tailBytes, type ShardState } from './state.js'
 
 /** Part of the tail's bound at which a fold starts. */
 const FOLD_AT = 0.75
+/** Of the runs that are merged; with no more than so many there is nothing to merge (picker.ts). */
+export const FAN_IN = 8
 /** The same in shared mode, for the writer of the entry that reaches the bound; and for anyone, should that one fail. */
 const SHARED_FOLD_AT = 1.5
 /** Multiple of the bound up to which commits still go through while folds fail. */
@@ -148,7 +149,8 @@ export class Upkeep {
     if (this.#folding || this.#fold || this.#stop.signal.aborted) return
     const state = this.#state()
     const ground = this.#ground
-    const fold = (): Promise<FoldEdit> => foldTail(this.#ctx, this.#log, state, this.#stop.signal)
+    const fold = (): Promise<FoldEdit> =>
+      rewriting.use(({ foldTail }) => foldTail(this.#ctx, this.#log, state, this.#stop.signal))
     const { neighbours } = this.#ctx.storage
     this.#folding = (
       this.#ctx.isShared && neighbours && !must ? neighbours.alone(`${this.#log.path}/fold`, fold) : fold()
@@ -175,7 +177,7 @@ export class Upkeep {
     await this.#merging
     if (this.#merge === undefined) {
       this.#lastError = undefined
-      this.#startMerge(pickAll(this.#state().manifest))
+      this.#startMerge(true)
       await this.#merging
       if (this.#merge === undefined && this.#lastError !== undefined) throw this.#lastError
     }
@@ -192,16 +194,21 @@ export class Upkeep {
     this.#merge = undefined
   }
 
-  #startMerge(inputs = pickMerge(this.#state().manifest)): void {
-    if (this.#merging || this.#merge || this.#stop.signal.aborted || inputs === undefined) return
+  #startMerge(all = false): void {
+    if (this.#merging || this.#merge || this.#stop.signal.aborted) return
     const state = this.#state()
-    // What is lost stays where it is, for whoever can still read parts of it.
-    if (inputs.flat().some(({ name }) => this.#repairs.isDamaged(name))) return
+    if (!all && state.manifest.runs.length <= FAN_IN) return
     const ground = this.#ground
-    this.#merging = mergeRuns(this.#ctx, this.#log, state, inputs, this.#stop.signal)
+    this.#merging = rewriting
+      .use(({ mergeRuns, pickAll, pickMerge }) => {
+        const inputs = (all ? pickAll : pickMerge)(state.manifest)
+        // What is lost stays where it is, for whoever can still read parts of it.
+        if (inputs?.flat().some(({ name }) => this.#repairs.isDamaged(name)) !== false) return undefined
+        return mergeRuns(this.#ctx, this.#log, state, inputs, this.#stop.signal)
+      })
       .then((edit) => {
         this.#merge = edit
-        if (ground !== this.#ground || this.#isCondemned(edit)) this.#dropMerge()
+        if (ground !== this.#ground || (edit && this.#isCondemned(edit))) this.#dropMerge()
       })
       .catch(async (error: unknown) => {
         // Tried again on the repaired state.
@@ -230,8 +237,8 @@ export class Upkeep {
     else if (this.#ctx.rules.foldStart && this.#fold?.from !== after.covers) this.#dropFold()
     if (this.#merge && edits.includes(this.#merge)) this.#merge = undefined
     else if (this.#merge && applyEdit(after, this.#merge) === undefined) this.#dropMerge()
-    const old = new Set(liveSegments(before).map((s) => s.name))
-    this.#ctx.counters.segmentsReused += liveSegments(after).filter((s) => old.has(s.name)).length
+    const old = new Set(before.runs.flat().map((s) => s.name))
+    this.#ctx.counters.segmentsReused += after.runs.flat().filter((s) => old.has(s.name)).length
   }
 
   /** Stops what is running; what was uploaded and not yet named is left to collection. */

@@ -15,6 +15,7 @@ import { cuts, worldOver, type CutsOptions, type Way } from 'tidemark/testing'
 import { verify } from 'tidemark/tools'
 import { factsOf } from '../../src/shard/facts.js'
 import { manifestOfPin } from '../../src/shard/pins.js'
+import { entryOf, pinsOf } from '../../src/shard/versions.js'
 import { intercept } from '../../src/storage/intercept.js'
 import { engineOf } from '../../src/store/store.js'
 import { persist } from './history.js'
@@ -174,9 +175,9 @@ async function leftOver(storage: Storage, store: Store): Promise<string[]> {
   const { trim } = shard.state.carried
   const reached = new Set<string>()
   for (let n = trim + 1; n <= shard.state.head; n++) {
-    for (const name of factsOf(await shard.readEntry(n)).names) reached.add(name)
+    for (const name of factsOf(await entryOf(shard, n)).names) reached.add(name)
   }
-  const pins = await shard.pins()
+  const pins = await pinsOf(shard)
   for (const pin of pins) for (const { name } of manifestOfPin(pin, shard.log.path).runs.flat()) reached.add(name)
   for (const { blob } of pins) reached.add(blob)
   const blobs = (await storage.blobs.list('s/')).items.map(({ name }) => name).filter((name) => !reached.has(name))
