@@ -26,7 +26,7 @@ async function bundle(file: string): Promise<string> {
     // An import that does not resolve would otherwise fail in the worker.
     onLog: (level, log, handle) => handle(level === 'warn' ? 'error' : level, log),
   })
-  const { output } = await build.generate({ format: 'esm' })
+  const { output } = await build.generate({ format: 'esm', codeSplitting: false })
   await build.close()
   return output[0].code
 }
