@@ -207,7 +207,7 @@ export async function readOn(
   applied?: (entry: AppliedEntry) => void,
 ): Promise<ShardState> {
   let state = from
-  for (let length = ahead; ; length = READ_AHEAD) {
+  for (let length = ahead; ; length = Math.min(2 * length, READ_AHEAD)) {
     const first = state.head + 1
     const sent = moment(ctx, log)
     const answers = await Promise.all(Array.from({ length }, (_, i) => log.log.read(first + i)))

@@ -21,14 +21,14 @@ import { Repairs } from './repairs.js'
 import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './requests.js'
 import { payloadOf, type Payload } from './reset.js'
 import { foldTail } from './rewrite.js'
-import { applyEntry, type AppliedEntry, type ShardState, type TailEntry } from './state.js'
+import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
 import { Upkeep } from './upkeep.js'
 
 export type ShardRequest = Omit<OpenRequest, 'fold'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly giveBack: (layers: readonly Layer[]) => void
   /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
-  readonly met: (before: ShardState, changes: readonly TailEntry[] | undefined) => void
+  readonly met: (before: ShardState, changes: readonly AppliedEntry[] | undefined) => void
 }
 
 /** Entries that are never folded for their number alone. */
@@ -257,9 +257,7 @@ export class Shard {
     }
     this.#upkeep!.met(before.manifest, state.manifest)
     if (state.carried.version !== before.carried.version) {
-      // Of what a manifest covers by now it is not known any more who changed what.
-      const isKnown = entries !== undefined && state.manifest.covers <= before.head
-      this.#met(before, isKnown ? state.tail.filter(({ n }) => n > before.head) : undefined)
+      this.#met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
     }
   }
 

@@ -3,7 +3,7 @@ import { invalid, isTidemarkError } from '../errors.js'
 import { sameOffsets } from '../log/offsets.js'
 import type { CommitResult } from '../shard/requests.js'
 import { Layer } from '../shard/layer.js'
-import type { ShardState, TailEntry } from '../shard/state.js'
+import type { AppliedEntry, ShardState } from '../shard/state.js'
 import type { CommitParts } from './commit.js'
 import type { Engine } from './engine.js'
 import { Latencies } from './metrics.js'
@@ -43,7 +43,7 @@ export class Changes {
   }
 
   /** Others have written versions. */
-  met(before: ShardState, entries: readonly TailEntry[] | undefined): void {
+  met(before: ShardState, entries: readonly AppliedEntry[] | undefined): void {
     this.#others++
     this.changed()
     const areOffsets = !sameOffsets(before.carried.offsets, this.#engine.state.carried.offsets)

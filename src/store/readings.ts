@@ -8,7 +8,7 @@ import type { MapKey } from '../bytes/keys.js'
 import type { KeyRange } from '../segment/record.js'
 import { Cell, Layer } from '../shard/layer.js'
 import type { Slot } from '../shard/slot.js'
-import type { TailEntry } from '../shard/state.js'
+import type { AppliedEntry } from '../shard/state.js'
 import { EVERYTHING, slotRange } from './range.js'
 
 /** Keys after which all of their tables counts as read. */
@@ -49,7 +49,7 @@ export class Readings {
   }
 
   /** Others have made these changes; `undefined`: it is not known which. */
-  changed(entries: readonly TailEntry[] | undefined, areOffsets: boolean): void {
+  changed(entries: readonly AppliedEntry[] | undefined, areOffsets: boolean): void {
     this.#areOffsetsStale ||= areOffsets
     this.#late = this.#read
     this.#older.absorb(this.#read)
