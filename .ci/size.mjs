@@ -11,9 +11,9 @@ import { libraryEntries } from './entries.mjs'
 
 /** Minified and gzipped. */
 const limits = [
-  { adapter: 'tidemark/memory', name: 'memory', kib: 37 },
-  { adapter: 'tidemark/indexeddb', name: 'indexedDb', kib: 41 },
-  { adapter: 'tidemark/s3-fetch', name: 's3Fetch', kib: 43 },
+  { adapter: 'tidemark/memory', name: 'memory', kib: 43 },
+  { adapter: 'tidemark/indexeddb', name: 'indexedDb', kib: 47 },
+  { adapter: 'tidemark/s3-fetch', name: 's3Fetch', kib: 49 },
 ]
 /** What a program uses of the core beside its adapter. */
 const used = 'openStore, isTidemarkError, TidemarkError'
