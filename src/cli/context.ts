@@ -45,8 +45,7 @@ export function storeCommand(program: Command, name: string, summary: string): C
 export function writerCommand(program: Command, name: string, summary: string): Command {
   return storeCommand(program, name, summary).summary(summary).description(`${summary}
 
-The store is opened as it is written: exclusively, so that a program that owns it at this moment is fenced and has to reopen it,
-or in shared mode, as one writer more.`)
+A program that owns the store at this moment is fenced, and has to reopen it; writers in shared mode go on.`)
 }
 
 /** What of a command's options says how its place is reached. */
