@@ -1,4 +1,5 @@
 /** When to look for what nothing needs any more: now and then beside commits, and whenever somebody asks for it. */
+import { isTidemarkError } from '../errors.js'
 import { Collector, type CollectOptions, type CollectResult } from './collect.js'
 import type { LogContext, ShardContext } from './context.js'
 import type { StoredPin } from './pins.js'
@@ -130,12 +131,12 @@ export class Maintenance {
     const { counters } = this.#ctx
     const { dryRun, inTime } = options
     const before = { ...counters }
+    let isFolded = true
     // Looking is for followers, too.
     if (!dryRun) {
       host.assertWritable()
       await host.refresh()
-      await host.checkpoint()
-      if (inTime() && (await host.upkeep().mergeNow())) await host.carry()
+      isFolded = await this.#fold(inTime)
     }
     const { carried } = host.state()
     let { deleted, plan, waiting } = await this.#collect(options)
@@ -148,6 +149,8 @@ export class Maintenance {
       waiting = again.waiting
       deleted = sum(deleted, again.deleted)
     }
+    // What was deleted may have made room.
+    if (!isFolded && deleted.bytes > 0) await this.#fold(inTime)
     return {
       folds: counters.folds - before.folds,
       compactions: counters.compactions - before.compactions,
@@ -157,6 +160,23 @@ export class Maintenance {
       deleted,
     }
   }
+
+  /** Folds and compacts. Where there is no space for it a warning has said so, and collecting, which makes some, goes on. */
+  async #fold(inTime: () => boolean): Promise<boolean> {
+    const host = this.#host
+    try {
+      await host.checkpoint()
+      if (inTime() && (await host.upkeep().mergeNow())) await host.carry()
+      return true
+    } catch (error) {
+      if (!isFull(error)) throw error
+      return false
+    }
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return isTidemarkError(error) && error.code === 'QUOTA'
 }
 
 function sum(a: CollectResult['deleted'], b: CollectResult['deleted']): CollectResult['deleted'] {
