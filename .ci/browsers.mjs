@@ -53,7 +53,9 @@ function tolerateMissingCommands() {
     Object.defineProperty(transport, 'onmessage', {
       configurable: true,
       get: () => handler && tolerant,
-      set: (next) => (handler = next),
+      set(next) {
+        handler = next
+      },
     })
     return connectToTransport.call(this, transport, ...rest)
   }

@@ -29,7 +29,7 @@ export async function createFork(
 ): Promise<void> {
   const child: ShardContext = { ...ctx, store: name }
   const anchor = openAnchor(child)
-  if ((await locate(child, anchor, false)) !== undefined) throw exists(name)
+  if ((await locate(child, anchor, false)).value !== undefined) throw exists(name)
   const logId = ctx.clock.random(ID_BYTES)
   const pin = await putPin(ctx, log, present, { kind: 'fork', name: logPath(name, logId), ttlMs: 0, ...source })
   const { manifest, tail, carried } = stateOfPin(pin, log.path)

@@ -42,14 +42,14 @@ export async function openShard(ctx: ShardContext, request: OpenRequest): Promis
   for (let tries = CLAIM_TRIES; ; tries--) {
     let opened: OpenedShard | TidemarkError
     const found = await locate(ctx, anchor, request.mode !== 'follower')
-    if (found?.value) {
+    if (found.value) {
       if (request.create === true) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
       opened = await openExisting(ctx, anchor, { ...found.value, seenAt: found.time }, request)
     } else {
       request.check(undefined)
       if (request.mode === 'follower' || request.create === false) throw notFound(ctx)
       throwIfAborted(request.signal)
-      opened = (await createStore(ctx, anchor, request.config(), request.mode)) ?? overtaken(ctx)
+      opened = (await createStore(ctx, anchor, request.config(), request.mode, found.time)) ?? overtaken(ctx)
     }
     if (!(opened instanceof TidemarkError)) return opened
     if (tries === 1) throw opened
@@ -249,10 +249,13 @@ function createStore(
   anchor: Anchor,
   config: StoreConfig,
   mode: WriteMode,
+  seenAt: number | undefined,
 ): Promise<OpenedShard | undefined> {
   // A fold of nothing: it carries the configuration and no segment.
   const edits: Edit[] = [{ kind: 'fold', from: 0, covers: 0, runs: [], codecs: new Map() }]
-  return createLog(ctx, anchor, undefined, config, { kind: 'fence', mode, time: config.created, edits })
+  // The storage's time where it has one: no later entry has a lower one, so a wrong clock here would hold up all that follow.
+  const time = seenAt === undefined ? config.created : Math.floor(seenAt)
+  return createLog(ctx, anchor, undefined, config, { kind: 'fence', mode, time, edits })
 }
 
 /**

@@ -2,7 +2,7 @@
 import { Part } from '../part.js'
 
 /** Folding and merging: everything that writes segments. */
-export const rewriting = new Part('checkpoints', () => import('./rewrite.js'))
+export const rewriting = new Part('checkpoints', () => import('./folding.js'))
 /** Catching up with other writers. */
 export const following = new Part('following', () => import('./catch-up.js'))
 export const settling = new Part('files', () => import('./settle.js'))

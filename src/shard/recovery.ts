@@ -55,8 +55,8 @@ export async function closeLog(
   await log.close().catch((cause: unknown) => ctx.warn(`The log of store "${ctx.store}" could not be closed.`, cause))
 }
 
-/** The anchor's value; rebuilt when entries are there without one; `undefined` when there is no store. */
-export async function locate(ctx: ShardContext, anchor: Anchor, mayWrite: boolean): Promise<AnchorReading | undefined> {
+/** The anchor; rebuilt when entries are there without one; without a value when there is no store. */
+export async function locate(ctx: ShardContext, anchor: Anchor, mayWrite: boolean): Promise<AnchorReading> {
   for (let tries = LOCATE_TRIES; ; tries--) {
     const reading = await readAnchor(anchor, anchorName(ctx))
     if (reading.value) return reading
@@ -67,7 +67,7 @@ export async function locate(ctx: ShardContext, anchor: Anchor, mayWrite: boolea
       const value = await rebuildAnchor(ctx, anchor, own)
       if (value === undefined) {
         await assertNothingLeft(ctx)
-        return undefined
+        return reading
       }
       if (!mayWrite) return { ...reading, value }
       // Whoever comes first decides; a store that was being created at this moment goes on under the log named there.

@@ -16,8 +16,6 @@ import type { Layer } from './layer.js'
 import type { Slot } from './slot.js'
 import { tailCodecs, type ShardState } from './state.js'
 
-export { pickAll, pickMerge } from './picker.js'
-
 /** Above every stored key: partitions have numbers below 4,096. */
 const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff), reverse: false }
 

@@ -80,6 +80,8 @@ export interface S3Server {
   readonly objects: Map<string, Stored>
   readonly requests: S3Seen[]
   decide: S3ServerOptions['decide']
+  /** As in the options; may be changed while it runs. */
+  skewMs: number | undefined
   /** Resolves when all late writes have landed. */
   settled(): Promise<void>
   /** How many connections there are. */
@@ -90,7 +92,6 @@ export interface S3Server {
 export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Server> {
   const { bucket = 'bucket', dialect = 'aws', deleteMany = true, etags = 'md5' } = options
   let numbers = 0
-  const skewMs = 'skewMs' in options ? options.skewMs : 0
   const objects = new Map<string, Stored>()
   const history: string[][] = []
   const requests: S3Seen[] = []
@@ -111,6 +112,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     objects,
     requests,
     decide: options.decide,
+    skewMs: 'skewMs' in options ? options.skewMs : 0,
     async settled() {
       while (late.size > 0) await Promise.all(late)
     },
@@ -225,7 +227,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     }
     history.push([...objects.keys()])
     const etag = etags === 'number' ? `"${String(++numbers).padStart(32, '0')}"` : `"${hash(body, 'hex')}"`
-    objects.set(key, { bytes: body, etag, time: Date.now() + (skewMs ?? 0), served: performance.now() })
+    objects.set(key, { bytes: body, etag, time: Date.now() + (server.skewMs ?? 0), served: performance.now() })
     return { status: 200, headers: { etag } }
   }
 
@@ -276,6 +278,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
 
   function head(response: ServerResponse, { status, headers = {} }: Answered, length: number): void {
     response.sendDate = false
+    const { skewMs } = server
     const date = skewMs === undefined ? {} : { date: new Date(Date.now() + skewMs).toUTCString() }
     response.writeHead(status, { ...date, 'content-length': String(length), ...headers })
   }
