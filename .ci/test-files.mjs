@@ -13,6 +13,7 @@ export const sharedTests = [
 /** Tests of which `npm test` takes a part, and a deep run all (test/support/extent.ts). */
 export const partialTests = [
   'adapters/browser-kill',
+  'adapters/s3-million',
   'collect-beside',
   'collect-cuts',
   'collect-files',
