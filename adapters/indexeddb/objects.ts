@@ -24,7 +24,7 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
         once(o, async (tx) => {
           const anchor = await tx.objectStore('objects').get(guard.anchor)
           if ((anchor?.trim ?? 0) >= guard.n) return 'lost'
-          await Promise.all([tx.objectStore('objects').add(made.head), ...putParts(tx, made)])
+          await Promise.all([heard(tx.objectStore('objects').add(made.head)), ...putParts(tx, made)])
           return 'committed'
         }),
       )
@@ -51,7 +51,7 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
       read(o, async (tx) => {
         const [first, last] = o?.range === undefined ? [0, Infinity] : partsIn(o.range)
         const [head, parts] = await Promise.all([
-          tx.objectStore('objects').get(key),
+          heard(tx.objectStore('objects').get(key)),
           tx.objectStore('parts').getAll(partsOf(key, first, last)),
         ])
         if (head === undefined) return { bytes: undefined, token: undefined }
@@ -70,7 +70,7 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
       repeat(o, async (tx) => {
         const objects = tx.objectStore('objects')
         const parts = tx.objectStore('parts')
-        await Promise.all(keys.flatMap((key) => [objects.delete(key), parts.delete(partsOf(key))]))
+        await Promise.all(keys.flatMap((key) => [heard(objects.delete(key)), heard(parts.delete(partsOf(key)))]))
         return {}
       }),
     // A transaction without a write would be nothing to flush; a strict one takes along all that came before it.
@@ -94,14 +94,23 @@ function encode(clock: Clock, name: string, bytes: Uint8Array, trim = 0): Encode
 
 function putParts(tx: Writing, { head, parts }: Encoded): Promise<unknown>[] {
   const store = tx.objectStore('parts')
-  return parts.map((part, i) => store.put(part, [head.name, i]))
+  return parts.map((part, i) => heard(store.put(part, [head.name, i])))
+}
+
+/**
+ * A request whose failure nobody may be left to hear: one made after it may throw at once (when a value can't be copied for
+ * want of memory), and then nobody waits for those before it.
+ */
+function heard<T>(request: Promise<T>): Promise<T> {
+  request.catch(() => {})
+  return request
 }
 
 async function replace(tx: Writing, made: Encoded): Promise<void> {
   const { head, parts } = made
   await Promise.all([
-    tx.objectStore('objects').put(head),
-    tx.objectStore('parts').delete(partsOf(head.name, parts.length)),
+    heard(tx.objectStore('objects').put(head)),
+    heard(tx.objectStore('parts').delete(partsOf(head.name, parts.length))),
     ...putParts(tx, made),
   ])
 }

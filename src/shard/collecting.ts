@@ -1,4 +1,5 @@
 /** When to look for what nothing needs any more: now and then beside commits, and whenever somebody asks for it. */
+import { isTidemarkError } from '../errors.js'
 import { Collector, type CollectOptions, type CollectResult } from './collect.js'
 import type { LogContext, ShardContext } from './context.js'
 import type { KnownEntries } from './facts.js'
@@ -94,12 +95,12 @@ export class Collecting {
     const { counters } = this.#ctx
     const { dryRun, inTime } = options
     const before = { ...counters }
+    let isFolded = true
     // Looking is for followers, too.
     if (!dryRun) {
       host.assertWritable()
       await host.refresh()
-      await host.checkpoint()
-      if (inTime() && (await host.upkeep().mergeNow())) await host.carry()
+      isFolded = await this.#fold(inTime)
     }
     const { carried } = host.state()
     let { deleted, plan, waiting } = await this.#collect(options)
@@ -112,6 +113,8 @@ export class Collecting {
       waiting = again.waiting
       deleted = sum(deleted, again.deleted)
     }
+    // What was deleted may have made room.
+    if (!isFolded && deleted.bytes > 0) await this.#fold(inTime)
     return {
       folds: counters.folds - before.folds,
       compactions: counters.compactions - before.compactions,
@@ -119,6 +122,19 @@ export class Collecting {
       condemned: { entries: plan ? plan.trim - carried.trim : 0, segments: plan?.ids.length ?? 0 },
       waiting,
       deleted,
+    }
+  }
+
+  /** Folds and compacts. Where there is no space for it a warning has said so, and collecting, which makes some, goes on. */
+  async #fold(inTime: () => boolean): Promise<boolean> {
+    const host = this.#host
+    try {
+      await host.checkpoint()
+      if (inTime() && (await host.upkeep().mergeNow())) await host.carry()
+      return true
+    } catch (error) {
+      if (!isTidemarkError(error) || error.code !== 'QUOTA') throw error
+      return false
     }
   }
 }

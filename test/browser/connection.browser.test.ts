@@ -9,6 +9,7 @@ import {
   failOpening,
   failRequests,
   hold,
+  methodOf,
   refuseTransactions,
   send,
   text,
@@ -56,6 +57,37 @@ describe('indexedDb()', () => {
     await anew.commit()
     expect(await collect(anew.entries())).toEqual([['c', 3]])
     await anew.close()
+  })
+
+  test('what a store had read from a database that is deleted is never taken for absent', async () => {
+    const name = freshName()
+    const options = { name: 's', checkpoint: { entries: 2 }, cacheBytes: 0 }
+    const store = await openStore<string, string>({ storage: indexedDb(name), ...options })
+    const keys = Array.from({ length: 40 }, (_, i) => `key ${i}`)
+    for (const key of keys) {
+      store.put(key, 'x'.repeat(2_000))
+      if (key.endsWith('9')) await store.commit()
+    }
+    await store.checkpoint()
+    const follower = await openStore({ storage: indexedDb(name), ...options, mode: 'follower' })
+    const past = await store.snapshot()
+    await deleteDatabase(name)
+    const reads: [string, () => Promise<unknown>][] = [
+      ['get', () => store.get('key 7')],
+      ['entries', () => collect(store.entries())],
+      ['of a snapshot', () => past.get('key 8')],
+      ['of a follower', () => follower.get('key 9')],
+    ]
+    for (const [what, read] of reads) {
+      const found = await read().catch((error: unknown) => error)
+      if (found instanceof Error) expect(found).toMatchObject({ name: 'TidemarkError' })
+      else expect([what, JSON.stringify(found)]).toEqual([what, expect.stringContaining('xxx') as string])
+    }
+    store.put('late', 'x')
+    await expect(store.commit()).rejects.toThrow(code('ROLLED_BACK'))
+    await expect(follower.refresh()).rejects.toMatchObject({ name: 'TidemarkError' })
+    await Promise.all([past.close(), follower.close()])
+    await store.close()
   })
 
   test('site data that is cleared closes the connection, and the next store says ROLLED_BACK', async () => {
@@ -159,6 +191,28 @@ describe('indexedDb()', () => {
     await expect(log.append(2, text('2'), 1)).rejects.toThrow(code('STORAGE_UNAVAILABLE'))
     vi.restoreAllMocks()
     expect((await log.list(1)).numbers).toEqual([1])
+  })
+
+  test('a value that can not be copied, in the middle of a write: nothing is written, and every failure is heard', async () => {
+    const storage = indexedDb(freshName())
+    await storage.blobs.put('s/0/id/seg/a', new Uint8Array(200_000))
+    const put = methodOf(IDBObjectStore.prototype, 'put')
+    let puts = 0
+    vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore, ...args) {
+      if (this.name === 'parts' && puts++ === 2) throw new DOMException('no memory', 'DataCloneError')
+      return Reflect.apply(put, this, args) as IDBRequest<IDBValidKey>
+    })
+    await expect(storage.blobs.put('s/0/id/seg/a', new Uint8Array(300_000))).rejects.toThrow(
+      code('STORAGE_UNAVAILABLE'),
+    )
+    puts = 0
+    const append = storage.log('s/0/id').append(1, new Uint8Array(300_000), 1)
+    await expect(append).rejects.toThrow(code('STORAGE_UNAVAILABLE'))
+    vi.restoreAllMocks()
+    // Rejections that nobody hears are told in a turn of their own, and fail the run.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect((await storage.blobs.get('s/0/id/seg/a')).bytes?.length).toBe(200_000)
+    expect((await storage.log('s/0/id').list(1)).numbers).toEqual([])
   })
 
   test('an opening that another tab blocks is given up after ten seconds, and holds nobody when it comes late', async () => {

@@ -1,6 +1,6 @@
 /** An origin without space: QUOTA, nothing half written, and all that needs no space goes on. */
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { openStore } from 'tidemark'
+import { openStore, type Storage } from 'tidemark'
 import { indexedDb } from 'tidemark/indexeddb'
 import { verify } from 'tidemark/tools'
 import { code, failCompletion, failOpening, failRequests, methodOf, send, text } from './injected.js'
@@ -21,6 +21,28 @@ function noise(length: number): Uint8Array {
 /** An expectation of millions of bytes takes minutes. */
 const same = (a: Uint8Array | undefined, b: Uint8Array): boolean =>
   a?.length === b.length && a.every((byte, i) => byte === b[i])
+
+async function entriesIn(storage: Storage): Promise<number> {
+  const { paths } = await storage.logs('s/')
+  return (await storage.log(paths[0]!).list(1)).numbers.length
+}
+
+/** Lets transactions that write parts, of what is larger than a small object, end for want of space. */
+function refuseLarge(): { readonly refused: number } {
+  const seen = { refused: 0 }
+  const put = methodOf(IDBObjectStore.prototype, 'put')
+  vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore, ...args) {
+    const request = Reflect.apply(put, this, args) as IDBRequest<IDBValidKey>
+    if (this.name !== 'parts' || args[1] === undefined || (args[1] as [string, number])[1] > 0) return request
+    request.addEventListener('success', () => {
+      seen.refused++
+      Object.defineProperty(this.transaction, 'error', { value: new DOMException('', 'QuotaExceededError') })
+      this.transaction.abort()
+    })
+    return request
+  })
+  return seen
+}
 
 afterEach(async () => {
   vi.restoreAllMocks()
@@ -63,6 +85,42 @@ describe('indexedDb()', () => {
     const again = await openStore<string, Uint8Array>({ storage, name: 's', expectAtLeast: version + 1 })
     expect(same(await again.get('b'), value)).toBe(true)
     await again.close()
+    expect((await verify({ storage, name: 's' })).damages).toEqual([])
+  })
+
+  test('an origin that is full: reading and collecting go on, although nothing can be folded', async () => {
+    const storage = indexedDb(freshName())
+    const options = { name: 's', retain: { versions: 1 }, graceMs: 10, checkpoint: { entries: 4 } }
+    const store = await openStore<string, Uint8Array>({ storage, ...options })
+    const large = noise(300_000)
+    for (let i = 0; i < 8; i++) {
+      store.put('a', large)
+      await store.commit()
+    }
+    // What is larger than a small object finds no space; that finds some, as in Chromium at its limit.
+    const full = refuseLarge()
+    for (let i = 0; i < 3; i++) {
+      store.put(`small ${i}`, noise(10_000))
+      await store.commit()
+    }
+    const { version } = store
+    store.put('b', large)
+    for (let i = 0; i < 2; i++) await expect(store.commit()).rejects.toThrow(code('QUOTA'))
+    await expect(store.checkpoint()).rejects.toThrow(code('QUOTA'))
+    expect(full.refused).toBeGreaterThan(0)
+    expect(store.version).toBe(version)
+    expect(same(await store.get('a'), large)).toBe(true)
+    const before = await entriesIn(storage)
+    for (let i = 0; i < 10 && (await entriesIn(storage)) >= before; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      await store.maintain()
+    }
+    expect(await entriesIn(storage)).toBeLessThan(before)
+    vi.restoreAllMocks()
+    await store.commit()
+    expect((await store.maintain()).folds).toBe(1)
+    expect(same(await store.get('b'), large)).toBe(true)
+    await store.close()
     expect((await verify({ storage, name: 's' })).damages).toEqual([])
   })
 
