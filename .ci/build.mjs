@@ -6,7 +6,7 @@ import { chmodSync, existsSync, renameSync, rmSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { rolldown } from 'rolldown'
 import { esmExternalRequirePlugin } from 'rolldown/plugins'
-import { builtins, bundleOptions, dependencies } from './bundle.mjs'
+import { builtins, bundleOptions, codeSplitting, dependencies } from './bundle.mjs'
 import { tool } from './command.mjs'
 import { commandEntry, libraryEntries, root } from './entries.mjs'
 import { noticesPlugin } from './notices.mjs'
@@ -55,6 +55,7 @@ async function writeBundles() {
     dir: fresh,
     format: 'esm',
     sourcemap: true,
+    codeSplitting,
     entryFileNames: '[name].js',
     chunkFileNames: 'chunks/[name]-[hash].js',
   })

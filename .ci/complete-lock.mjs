@@ -1,12 +1,13 @@
 /**
  * Adds to package-lock.json the packages for other platforms that npm left out because the registry in use lacks them:
- * `npm ci` refuses a lock without them, on every platform. Run it after an `npm install` that changed the lock.
+ * `npm ci` refuses a lock without them, on every platform. Run it after an `npm install` that changed the lock; for one in
+ * another folder than the root, name that.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './entries.mjs'
 
-const file = join(root, 'package-lock.json')
+const file = join(root, process.argv[2] ?? '', 'package-lock.json')
 const lock = JSON.parse(readFileSync(file, 'utf8'))
 const added = []
 
@@ -38,6 +39,6 @@ function platform(name) {
   const os = ['android', 'darwin', 'freebsd', 'linux', 'openharmony', 'win32'].find((word) => words.includes(word))
   const cpu = ['x64', 'arm64', 'arm', 'ia32', 'ppc64', 'riscv64', 's390x'].find((word) => words.includes(word))
   if (!os || !cpu) throw new Error(`${name} does not name its platform.`)
-  const libc = { musl: 'musl', musleabihf: 'musl', gnu: 'glibc', gnueabihf: 'glibc' }[words.at(-1)]
+  const libc = { musl: 'musl', musleabihf: 'musl', gnu: 'glibc', glibc: 'glibc', gnueabihf: 'glibc' }[words.at(-1)]
   return { os: [os], cpu: [cpu], libc: libc && [libc] }
 }

@@ -10,22 +10,52 @@ export const sharedTests = [
   'store-watch',
 ].map((name) => `test/${name}.test.ts`)
 
+/** Tests of which `npm test` takes a part, and a deep run all (test/support/extent.ts). */
+export const partialTests = [
+  'adapters/browser-kill',
+  'collect-beside',
+  'collect-cuts',
+  'collect-files',
+  'cuts',
+  'cuts-files',
+  'damage',
+  'damage-files',
+  'destroy-files',
+  'memory',
+  'processes',
+  'simulation',
+  'store-model',
+  'stream-cuts',
+  'stream-files',
+  'transfer-cuts',
+].map((name) => `test/${name}.test.ts`)
+
 /** The tests that run in the browser alone lie in this folder. */
 export const isBrowserTest = (file) => file.startsWith('test/browser/')
 
-/** Each adapter by what the names of its tests, or of their files, say; one without a test fails a whole run. */
+/** Each adapter by what the names of its tests, or of their files, say. */
 const adapters = {
+  memory: /\bmemory\(|^test\/conformance\.test/,
+  nodeFs: /\bnodeFs\(|^test\/node-fs/,
   indexedDb: /\bindexedDb\(|^test\/(browser\/|adapters\/(indexeddb|browser-kill))/,
   s3: /^(?!.*s3Fetch).*\bs3\b/i,
   s3Fetch: /\bs3Fetch\b/,
   r2: /^test\/adapters\/r2/,
 }
 
-/** Counts by adapter the tests that passed, each given as its file and full name. */
+/** The suites that each adapter passes (test/support/suites.ts); their names begin the names of their tests. */
+const suites = ['conformance', 'cuts', 'recovery', 'collection']
+
+/**
+ * Counts the tests that passed, each given as its file and full name: a row for each adapter, with a cell for each suite
+ * and one for all tests of the adapter. No cell may be empty.
+ */
 export function countByAdapter(tests) {
-  const holds = (pattern, { file, name }) => pattern.test(file) || pattern.test(name)
-  return Object.entries(adapters).map(([adapter, pattern]) => ({
-    adapter,
-    count: tests.filter((test) => holds(pattern, test)).length,
-  }))
+  return Object.entries(adapters).map(([adapter, pattern]) => {
+    const own = tests.filter(({ file, name }) => pattern.test(file) || pattern.test(name))
+    const inSuite = (suite) =>
+      own.filter(({ name }) => name.startsWith(`${adapter}() `) && name.includes(` ${suite}: `))
+    const cells = suites.map((suite) => [suite, inSuite(suite).length])
+    return { adapter, counts: Object.fromEntries([...cells, ['all', own.length]]) }
+  })
 }

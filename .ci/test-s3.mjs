@@ -1,5 +1,5 @@
 /**
- * Runs conformance, cuts and recovery on the S3 storage that the environment names: TIDEMARK_S3_ENDPOINT, _BUCKET,
+ * Runs conformance, cuts, recovery and collection on the S3 storage that the environment names: TIDEMARK_S3_ENDPOINT, _BUCKET,
  * _ACCESS_KEY, _SECRET_KEY and perhaps _REGION. The bucket is made when it is missing. The last line is `N passed, N failed`.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'

@@ -1,17 +1,16 @@
 /**
- * Runs the checks and all tests, or the tests of the files named as arguments; with `--deep` the long simulations, with
- * `--adapters` the tests of the adapters for browsers, S3 and R2, and once more the tests of stores in Chromium. A case that
- * did not run counts as failed, and so does an adapter without a test. The last line is `N passed, N failed`; the checks
- * count as one.
+ * Runs the checks and all tests, or the tests of the files named as arguments; with `--adapters` those alone that run on
+ * each adapter or in Chromium, with `--deep` those that are otherwise cut short, as a whole, and the long simulations. A case that did not run counts as failed, and so
+ * does an adapter that lacks a suite. The last line is `N passed, N failed`; the checks count as one.
  *
- * TIDEMARK_DEEP_MS bounds a deep run as a whole; each of its cases finds its own share in the same variable.
+ * TIDEMARK_DEEP_MS bounds the long simulations together; each of their cases finds its own share in the same variable.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { run, tool } from './command.mjs'
 import { manifest, root } from './entries.mjs'
-import { countByAdapter, isBrowserTest, sharedTests } from './test-files.mjs'
+import { countByAdapter, isBrowserTest, partialTests, sharedTests } from './test-files.mjs'
 
 const deep = process.argv.includes('--deep')
 const adapters = process.argv.includes('--adapters')
@@ -22,13 +21,21 @@ const inBrowser = ['-c', '.ci/vitest.browser.config.mjs']
 const folder = mkdtempSync(join(tmpdir(), `${manifest.name}-test-`))
 
 let passed = 0
+let reports = 0
 const cases = []
 const failures = []
 try {
   if (mode === 'test' && only.length === 0) await check()
-  await test(onNode, wanted(testFiles().filter((file) => !isBrowserTest(file))), deep ? await shareOfTime() : {})
-  if (adapters) await test(inBrowser, wanted([...testFiles().filter(isBrowserTest), ...sharedTests]))
-  if (adapters) printAdapters()
+  if (deep)
+    await test(['-c', '.ci/vitest.config.mjs', '--mode', 'whole'], partialTests, { env: { TIDEMARK_WHOLE: '1' } })
+  // The browser waits a lot: both are done sooner side by side.
+  const browser = deep
+    ? undefined
+    : test(inBrowser, [...testFiles().filter(isBrowserTest), ...sharedTests], { later: true })
+  const nodeFiles = testFiles().filter((file) => !isBrowserTest(file))
+  await test(onNode, nodeFiles, { env: deep ? await shareOfTime() : {} })
+  await browser
+  if (!deep) printAdapters()
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
@@ -42,12 +49,14 @@ async function check() {
   else failures.push('the checks')
 }
 
-async function test(config, files, env = {}) {
+/** `later`: what it prints comes when it is over. */
+async function test(config, all, { env = {}, later = false }) {
+  const files = all.filter((file) => only.length === 0 || only.some((filter) => file.includes(filter)))
   if (files.length === 0) return
-  const report = join(folder, 'report.json')
-  rmSync(report, { force: true })
+  const report = join(folder, `report-${reports++}.json`)
   const reporters = ['--reporter', 'default', '--reporter', 'json', '--outputFile.json', report]
-  const { ok } = await tool('vitest', ['run', ...config, ...reporters, ...only], { show: true, env })
+  const { ok, output } = await tool('vitest', ['run', ...config, ...reporters, ...only], { show: !later, env })
+  if (later) process.stdout.write(output)
   const before = failures.length
   // Without a report vitest could not start, for want of a browser for instance.
   count(existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')).testResults : [], files)
@@ -72,22 +81,27 @@ function count(results, files) {
 }
 
 function printAdapters() {
-  const counts = countByAdapter(cases)
-  const shown = counts.filter(({ count }) => count > 0 || only.length === 0)
-  console.log(`\nPassed by adapter: ${shown.map(({ adapter, count }) => `${adapter} ${count}`).join(', ')}`)
+  const rows = countByAdapter(cases)
+  const shown = rows.filter(({ counts }) => only.length === 0 || counts.all > 0)
+  if (shown.length === 0) return
+  const line = (first, cells) => first.padEnd(12) + cells.map((cell) => String(cell).padStart(12)).join('')
+  console.log(`\nPassed:\n${line('', Object.keys(rows[0].counts))}`)
+  for (const { adapter, counts } of shown) console.log(line(adapter, Object.values(counts)))
   if (only.length > 0) return
-  for (const { adapter, count } of counts) if (count === 0) failures.push(`no test of the adapter ${adapter} passed`)
-}
-
-/** Those of the files that the arguments name; all without arguments. */
-function wanted(files) {
-  return files.filter((file) => only.length === 0 || only.some((filter) => file.includes(filter)))
+  for (const { adapter, counts } of rows) {
+    for (const [suite, count] of Object.entries(counts))
+      if (count === 0) failures.push(`no test of ${adapter} passed in the suite ${suite}`)
+  }
 }
 
 function testFiles() {
   const ending = deep ? '.deep.ts' : '.test.ts'
   const files = readdirSync(join(root, 'test'), { recursive: true }).map((name) => join('test', name))
-  const folders = { test: ['test'], adapters: ['test/adapters', 'test/browser'], deep: ['test/deep'] }[mode]
+  const folders = {
+    test: ['test', 'test/adapters', 'test/browser'],
+    adapters: ['test/adapters', 'test/browser'],
+    deep: ['test/deep'],
+  }[mode]
   return files.filter((file) => file.endsWith(ending) && folders.includes(dirname(file)))
 }
 

@@ -1,13 +1,15 @@
 import { defineConfig } from 'vitest/config'
 import { root, sourceAliases } from './entries.mjs'
+import { partialTests } from './test-files.mjs'
 
 const includes = {
-  test: ['test/*.test.ts'],
-  adapters: ['test/adapters/**/*.test.ts'],
+  test: ['test/*.test.ts', 'test/adapters/*.test.ts'],
+  adapters: ['test/adapters/*.test.ts'],
   deep: ['test/deep/**/*.deep.ts'],
+  whole: partialTests,
 }
 
-/** `--mode deep` runs the long simulations instead of the tests. Tests see the sources under the package's own name. */
+/** `--mode deep` runs the long simulations instead of the tests, `--mode whole` those tests that are otherwise cut short. Tests see the sources under the package's own name. */
 export default defineConfig(({ mode }) => ({
   root,
   resolve: { alias: sourceAliases },

@@ -3,6 +3,7 @@ import { openStore, systemClock, type Store } from 'tidemark'
 import { nodeFs } from 'tidemark/node-fs'
 import { describe, expect, test } from 'vitest'
 import { cli, filesOf, parseLines, storeWith, upper, type Ran } from './support/cli.js'
+import { temporaryFolder } from './support/storages.js'
 
 const NOW = 1_700_000_000_000
 let now = NOW
@@ -163,4 +164,18 @@ test('maintain says what is due and does it, and keeps what the owner keeps', as
   )
   expect(parseLines((await run('versions', folder, '--json')).out).length).toBe(3)
   expect((await run('verify', folder)).code).toBe(0)
+})
+
+test('a store that several write is changed by the command line beside them', async () => {
+  const folder = temporaryFolder()
+  const store = await openStore({ storage: nodeFs(folder), name: 's', mode: 'shared' })
+  store.put('k', 1)
+  const { version } = await store.commit()
+  store.put('k', 2)
+  await store.commit()
+  expect((await run('restore', folder, String(version))).code).toBe(0)
+  store.put('blind', 1)
+  await store.commit()
+  expect(await store.getMany(['k', 'blind'])).toEqual([1, 1])
+  await store.close()
 })

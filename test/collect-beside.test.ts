@@ -17,6 +17,7 @@ import {
   time,
   type Template,
 } from './support/collect-world.js'
+import { thinned } from './support/extent.js'
 import { persist } from './support/history.js'
 
 let template: Template
@@ -32,6 +33,7 @@ describe('a collector that is cut at every storage call', () => {
   test('with commits and folds beside it, whose uploads are under way', async () => {
     const told = await cutCollector(template, {
       ways: ['error-after'],
+      only: thinned(['error-after'], 3),
       async during(store, note) {
         for (let i = 20; i < 26; i++) {
           try {
@@ -53,6 +55,7 @@ describe('a collector that is cut at every storage call', () => {
     const made = new Set<string>()
     const told = await cutCollector(template, {
       ways: ['reply-lost'],
+      only: thinned(['reply-lost'], 3),
       async before() {
         made.clear()
         return async () => undefined
@@ -114,6 +117,7 @@ describe('a fork that is being made', () => {
     let [there, voids] = [0, 0]
     const result = await cuts({
       ways: ['never-sent', 'reply-lost'],
+      only: thinned(['never-sent', 'reply-lost']),
       makeWorld: async (decide) => {
         time.now = template.end
         const storage = await copyOf(template.storage)
@@ -149,8 +153,8 @@ describe('a fork that is being made', () => {
       },
     })
     console.log(`making a fork: ${result.points} points, ${result.runs} runs; ${there} there, ${voids} closed as void`)
-    expect(there).toBeGreaterThan(5)
-    expect(voids).toBeGreaterThan(5)
+    expect(there).toBeGreaterThan(2)
+    expect(voids).toBeGreaterThan(2)
   })
 
   /** Begins a fork, holds it up at the call, and lets another owner collect in the meantime. */

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { isTidemarkError, type Store } from 'tidemark'
 import { WAYS } from 'tidemark/testing'
+import { thinned } from './support/extent.js'
 import { contents, cutCollector, makeTemplate, objectsOf, open, type Template } from './support/collect-world.js'
 
 let template: Template
@@ -14,12 +15,13 @@ const typed = (error: unknown): undefined => {
 
 describe('a collector that is cut at every storage call in four ways', () => {
   test('loses nothing of what is kept, and what was left over goes later', async () => {
-    console.log(`the collector alone: ${await cutCollector(template, { ways: WAYS })}`)
+    console.log(`the collector alone: ${await cutCollector(template, { ways: WAYS, only: thinned(WAYS) })}`)
   })
 
   test('with a reader on a kept version in another handle: it goes on reading', async () => {
     const told = await cutCollector(template, {
       ways: ['never-sent'],
+      only: thinned(['never-sent'], 2),
       async before(storage) {
         const follower = await open(storage, { mode: 'follower', cacheBytes: 0 })
         const [oldest] = [...template.past.versions].slice(-3)

@@ -16,6 +16,7 @@ import {
   time,
   type Past,
 } from './support/collect-world.js'
+import { thinned } from './support/extent.js'
 import { hurriedClock, persist } from './support/history.js'
 import { ModelFs, type Verdict } from './support/model-fs.js'
 
@@ -55,6 +56,7 @@ test.each<[string, readonly Way[], (disk: ModelFs) => ModelFs]>([
 
     const result = await cuts({
       ways,
+      only: thinned(ways, 3),
       makeWorld,
       async scenario(storage) {
         const store = await persist(() => open(storage))

@@ -14,6 +14,7 @@ import {
   verifyHistory,
   type Acknowledged,
 } from './support/history.js'
+import { thinned } from './support/extent.js'
 import { ModelFs, type Verdict } from './support/model-fs.js'
 
 const LAST = 9
@@ -69,6 +70,7 @@ describe('a store on nodeFs() over a disk that loses what was not synced, cut at
   ])('loses nothing acknowledged by %s, shows one version whole, and goes on', async (what, ways, lose) => {
     const result = await cuts<Acknowledged>({
       ways,
+      only: thinned(ways),
       makeWorld: worldOf(lose),
       scenario: life,
       verify: (storage, acknowledged) => verifyHistory(storage, acknowledged, LAST),
@@ -88,6 +90,7 @@ describe('a store on nodeFs() over a disk that loses what was not synced, cut at
 
     let undisturbed = true
     const result = await cuts<Acknowledged>({
+      only: thinned(WAYS),
       makeWorld: worldOf(
         (disk) => disk.crash({ seed: seed++ }),
         () => template.crash({ seed: 1 }),

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'
-import { cuts, worldOver } from 'tidemark/testing'
+import { cuts, WAYS, worldOver } from 'tidemark/testing'
+import { thinned } from './support/extent.js'
 import {
   advance,
   contents,
@@ -40,6 +41,7 @@ describe('a store on memory(), cut at every storage call in four ways', () => {
     const result = await cuts<Acknowledged>({
       makeWorld: worldOver(() => memory()),
       scenario: life,
+      only: thinned(WAYS),
       verify: (storage, acknowledged) => verifyHistory(storage, acknowledged, LAST),
     })
     console.log(`cut points on memory(): ${result.points}, runs: ${result.runs}, missed: ${result.missed}`)

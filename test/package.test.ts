@@ -52,7 +52,9 @@ function runModule(code: string): string {
   return execFileSync(process.execPath, [file], { cwd: project }).toString()
 }
 
-function typecheck(code: string): string {
+/** What the compiler says of these modules. */
+function typecheck(...modules: string[]): string {
+  const files = modules.map((_, i) => (i === 0 ? 'consumer.ts' : `consumer-${i}.ts`))
   const compilerOptions = {
     target: 'es2022',
     lib: ['es2023', 'esnext.disposable', 'dom'],
@@ -63,8 +65,8 @@ function typecheck(code: string): string {
     noEmit: true,
     skipLibCheck: false,
   }
-  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts'] }))
-  writeFileSync(join(project, 'consumer.ts'), code)
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+  for (const [i, file] of files.entries()) writeFileSync(join(project, file), modules[i]!)
   try {
     return execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project]).toString()
   } catch (error) {
@@ -150,8 +152,8 @@ describe('its types', () => {
     expect(errors).toContain('consumer.ts(6,')
   })
 
-  test.each(entries)('of %s need no types but their own', (specifier) => {
-    expect(typecheck(`export * from '${specifier}'`)).toBe('')
+  test('need no types but their own, in every entry', () => {
+    expect(typecheck(...entries.map((specifier) => `export * from '${specifier}'`))).toBe('')
   })
 })
 

@@ -5,9 +5,10 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { openStore } from 'tidemark'
 import { nodeFs } from 'tidemark/node-fs'
+import { extent } from './support/extent.js'
 import { collect, temporaryFolder } from './support/storages.js'
 
-const KILLS = 200
+const KILLS = extent(200, 60)
 const LANES = 4
 const RIVALS = 3
 

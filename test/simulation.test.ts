@@ -1,7 +1,8 @@
 import { describe, test } from 'vitest'
+import { extent } from './support/extent.js'
 import { rivals } from './support/rivals.js'
 
-const SEEDS = 300
+const SEEDS = extent(300, 80)
 
 describe('writers that take a store from one another, beside a follower, with stalls, crashes and clocks an hour off', () => {
   test(`lose, double and invent nothing: ${SEEDS} seeds`, async () => {

@@ -4,7 +4,8 @@ import { systemClock } from '../src/clock.js'
 import { TidemarkError } from '../src/errors.js'
 import type { Anchor, Log, Outcome, Storage } from '../src/storage/contract.js'
 import { metered } from '../src/storage/metered.js'
-import { isProbe, probe } from '../src/storage/probe.js'
+import { isProbe } from '../src/storage/probe-name.js'
+import { probe } from '../src/storage/probe.js'
 import { faulty } from '../src/testing/index.js'
 
 type Broken = { log?: (log: Log, path: string) => Partial<Log>; anchor?: (anchor: Anchor) => Partial<Anchor> }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { openStore, systemClock, type Key, type Snapshot, type Store, type Table } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { verify } from 'tidemark/tools'
+import { extent } from './support/extent.js'
 import { Replay, Unclear } from './support/replay.js'
 import { collect } from './support/storages.js'
 import {
@@ -264,7 +265,7 @@ describe('a store', () => {
     const runs = fc.asyncProperty(fc.array(action, { maxLength: 80, size: 'max' }), tails, (actions, entries) =>
       new Life(entries, 1, () => 0).run(actions),
     )
-    await fc.assert(runs, { numRuns: 300 })
+    await fc.assert(runs, { numRuns: extent(300, 100) })
   })
 
   test('does so with several partitions too, each key where docs/format.md routes it', async () => {
@@ -272,6 +273,6 @@ describe('a store', () => {
     const runs = fc.asyncProperty(fc.array(action, { maxLength: 80, size: 'max' }), tails, (actions, entries) =>
       new Life(entries, 3, (key) => partitionOf(key, 3)).run(actions),
     )
-    await fc.assert(runs, { numRuns: 200 })
+    await fc.assert(runs, { numRuns: extent(200, 60) })
   })
 })

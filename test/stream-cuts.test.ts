@@ -2,9 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { openStore, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { consume, fromIterable, type Output } from 'tidemark/stream'
-import { cuts, worldOver } from 'tidemark/testing'
+import { cuts, WAYS, worldOver, type Way } from 'tidemark/testing'
 import { fileStorage } from '../adapters/node-fs/storage.js'
 import { probe } from '../src/storage/probe.js'
+import { thinned } from './support/extent.js'
 import { hastyClock, persist } from './support/history.js'
 import { ModelFs } from './support/model-fs.js'
 
@@ -97,7 +98,12 @@ async function life(storage: Storage, delivered: Output<number>[]): Promise<void
 
 describe('consume, cut at every storage call in four ways', () => {
   test('on memory() leaves exactly the effect of the events below the committed position, and goes on from there', async () => {
-    const result = await cuts<Output<number>>({ makeWorld: worldOver(() => memory()), scenario: life, verify })
+    const result = await cuts<Output<number>>({
+      makeWorld: worldOver(() => memory()),
+      only: thinned(WAYS),
+      scenario: life,
+      verify,
+    })
     console.log(`cut points of consume on memory(): ${result.points}, runs: ${result.runs}, missed: ${result.missed}`)
     expect(result.points).toBeGreaterThan(20)
     expect(result.missed).toBe(0)
@@ -105,8 +111,10 @@ describe('consume, cut at every storage call in four ways', () => {
 
   test('on nodeFs() over a disk that loses what was not synced does so too', async () => {
     let seed = 1
+    const ways: readonly Way[] = ['never-sent', 'reply-lost']
     const result = await cuts<Output<number>>({
-      ways: ['never-sent', 'reply-lost'],
+      ways,
+      only: thinned(ways),
       makeWorld: async (decide) => {
         const disk = new ModelFs()
         const fs = disk.process({

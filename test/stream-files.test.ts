@@ -6,6 +6,7 @@ import { openStore, type Position, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { consume, type Source, type SourceEvent } from 'tidemark/stream'
 import { csvFile, ndjsonFile } from 'tidemark/stream/node'
+import { WHOLE } from './support/extent.js'
 
 let folder: string
 let files = 0
@@ -170,11 +171,13 @@ describe('csvFile', () => {
     await expect(eventsOf(csvFile(await fileOf('a,a\n')))).rejects.toMatchObject(invalid('twice'))
   })
 
-  test('refuses a field longer than 64 MiB', async () => {
-    const path = await fileOf('a\nx\n"')
-    await truncate(path, 5 + (64 << 20) + 10)
-    await expect(eventsOf(csvFile(path))).rejects.toMatchObject(invalid('byte 4 is longer'))
-  })
+  // Reading that much takes the parser ten seconds and more.
+  if (WHOLE)
+    test('refuses a field longer than 64 MiB', async () => {
+      const path = await fileOf('a\nx\n"')
+      await truncate(path, 5 + (64 << 20) + 10)
+      await expect(eventsOf(csvFile(path))).rejects.toMatchObject(invalid('byte 4 is longer'))
+    })
 })
 
 describe.each([

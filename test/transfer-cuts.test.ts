@@ -8,6 +8,7 @@ import { cuts, worldOver, type Decide, type Point, type World } from 'tidemark/t
 import { verify } from 'tidemark/tools'
 import { backups, exportZip, importZip, push } from 'tidemark/transfer'
 import { contents, hastyClock, hurriedClock, open, persist, advance } from './support/history.js'
+import { thinned } from './support/extent.js'
 import { collect, temporaryFolder } from './support/storages.js'
 
 const source = { storage: memory(), name: 'history' }
@@ -60,6 +61,7 @@ describe('cut at every call of the target,', () => {
     const result = await cuts<number>({
       makeWorld: world(() => memory()),
       ways: ['reply-lost', 'error-before', 'error-after'],
+      only: thinned(['reply-lost', 'error-before', 'error-after']),
       async scenario(storage, notes) {
         await persist(() => first(storage))
         notes.push(0)
@@ -117,6 +119,7 @@ describe('cut at every call of the target,', () => {
     const result = await cuts<number>({
       makeWorld: world(() => memory()),
       ways: ['reply-lost', 'error-before'],
+      only: thinned(['reply-lost', 'error-before']),
       async scenario(storage, notes) {
         await load(storage)
         notes.push(0)

@@ -25,7 +25,7 @@ export const LOG_RULES: LogRules = {
   rewriteTail: true,
   freshFiles: true,
   syncBeforeName: true,
-  patienceMs: 100,
+  patienceMs: 500,
   roomBytes: 64 << 10,
   rotateBytes: 8 << 20,
 }

@@ -99,16 +99,3 @@ function varintLength(value: number): number {
   for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) n++
   return n
 }
-
-/** The parts one after another in one new array. */
-export function concat(parts: readonly Uint8Array[]): Uint8Array {
-  let length = 0
-  for (const part of parts) length += part.length
-  const all = new Uint8Array(length)
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
-}

@@ -1,6 +1,7 @@
 /** What every command is given, and what most of them share: the options that name a store, a table and keys. */
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Clock } from '../clock.js'
+import { isTidemarkError } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import type { OpenOptions } from '../store/options.js'
 import { openStore, type Store } from '../store/store.js'
@@ -44,7 +45,7 @@ export function storeCommand(program: Command, name: string, summary: string): C
 export function writerCommand(program: Command, name: string, summary: string): Command {
   return storeCommand(program, name, summary).summary(summary).description(`${summary}
 
-The store is opened exclusively: a program that owns it at this moment is fenced, and has to reopen it.`)
+A program that owns the store at this moment is fenced, and has to reopen it; writers in shared mode go on.`)
 }
 
 /** What of a command's options says how its place is reached. */
@@ -63,7 +64,7 @@ export function withStore(
   return opened(context, where, options, { mode: 'follower', ...more }, use)
 }
 
-/** Takes the store over to write. Unless told otherwise it collects nothing: how much is kept is for the owner to say. */
+/** Opens the store to write, in the mode in which it is written. Unless told otherwise it collects nothing: how much is kept is for the owner to say. */
 export function withWriter(
   context: Context,
   where: string,
@@ -71,7 +72,16 @@ export function withWriter(
   use: (store: Store) => Promise<void>,
   more: Pick<OpenOptions, 'retain' | 'graceMs'> = { retain: { versions: Number.MAX_SAFE_INTEGER } },
 ): Promise<void> {
-  return opened(context, where, options, { mode: 'exclusive', ...more }, use)
+  let isOpen = false
+  const used = (store: Store): Promise<void> => {
+    isOpen = true
+    return use(store)
+  }
+  return opened(context, where, options, { mode: 'exclusive', ...more }, used).catch((error: unknown) => {
+    // The mode is looked at before anything is taken over.
+    if (isOpen || !isTidemarkError(error) || error.code !== 'CONFLICT') throw error
+    return opened(context, where, options, { mode: 'shared', ...more }, use)
+  })
 }
 
 async function opened(

@@ -9,7 +9,6 @@ import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
 import { TidemarkError } from '../errors.js'
 import { MAX_PARTITIONS } from '../log/delta.js'
-import type { BuiltSegment } from '../segment/writer.js'
 import { checkLogPath, segmentName } from './names.js'
 
 /** A segment as manifests name it. */
@@ -55,41 +54,7 @@ export interface Manifest {
   readonly runs: readonly Run[]
 }
 
-const MAX_BOUND_BYTES = 64
 const REF_FLAG_CLIPPED = 1
-
-/** Uppermost bound that is not below `key`, in at most 64 bytes. */
-function cutUp(key: Uint8Array): Uint8Array {
-  if (key.length <= MAX_BOUND_BYTES) return key
-  const cut = key.slice(0, MAX_BOUND_BYTES)
-  for (let i = cut.length - 1; i >= 0; i--) {
-    if (cut[i]! < 0xff) {
-      cut[i]!++
-      return cut.subarray(0, i + 1)
-    }
-  }
-  return key
-}
-
-export function refOf(built: BuiltSegment, log: string, id: Uint8Array): SegmentRef {
-  return {
-    id,
-    log,
-    name: segmentName(log, id),
-    length: built.bytes.length,
-    indexLength: built.indexLength,
-    filterLength: built.filterLength,
-    rawBytes: built.rawBytes,
-    records: built.records,
-    tombstones: built.tombstones,
-    ranges: built.ranges,
-    expires: built.expires,
-    hash: built.hash,
-    lower: built.lower.slice(0, MAX_BOUND_BYTES),
-    upper: cutUp(built.upper),
-    clip: undefined,
-  }
-}
 
 export function encodeManifest(manifest: Manifest, ownLog: string): Uint8Array {
   const w = new ByteWriter(256)

@@ -8,49 +8,22 @@
  * There is no prefix compression and no offset table: deflate finds the shared prefixes, and walking a block once when
  * it is loaded both checks every length and yields the offsets that binary search wants.
  */
-import { deflateSync, inflateSync } from 'fflate'
 import { compareBytes, countInFront } from '../bytes/compare.js'
-import { crc32c } from '../bytes/crc32c.js'
+import { inflate } from '../bytes/inflate.js'
 import { ByteReader } from '../bytes/reader.js'
-import { ByteWriter } from '../bytes/writer.js'
 import { corrupt } from '../errors.js'
 import { checked } from './checked.js'
 import type { KeyedRecord } from './record.js'
 
-const PUT = 0
-const PUT_EXPIRING = 1
-const TOMBSTONE = 2
+export const PUT = 0
+export const PUT_EXPIRING = 1
+export const TOMBSTONE = 2
 
-const STORED = 0
-const DEFLATED = 1
+export const STORED = 0
+export const DEFLATED = 1
 
 /** The most that a block of a well-formed segment holds: one record more than fits, with the largest key and value. */
 const MAX_BLOCK_BYTES = (64 << 20) + (2 << 20)
-
-export function writeRecord(w: ByteWriter, record: KeyedRecord): void {
-  w.bytes(record.key)
-  if (record.bytes === undefined) {
-    w.u8(TOMBSTONE)
-    return
-  }
-  if (record.expires === 0) w.u8(PUT)
-  else {
-    w.u8(PUT_EXPIRING)
-    w.varint(record.expires)
-  }
-  w.bytes(record.bytes)
-}
-
-/** Packs records that `writeRecord` wrote. */
-export function packBlock(raw: Uint8Array, level: number): Uint8Array {
-  const deflated = level === 0 ? undefined : deflateSync(raw, { level: level as 1 })
-  const payload = deflated !== undefined && deflated.length < raw.length ? deflated : raw
-  const w = new ByteWriter(payload.length + 5)
-  w.u8(payload === raw ? STORED : DEFLATED)
-  w.raw(payload)
-  w.u32(crc32c(w.finish()))
-  return w.finish()
-}
 
 /** A loaded block: its records by number, found by binary search. */
 export class Block {
@@ -130,13 +103,9 @@ function unpackPayload(body: Uint8Array, rawLength: number, what: string): Uint8
     return payload
   }
   if (body[0] !== DEFLATED) throw corrupt(`${what} is damaged: a block with unknown compression ${body[0]}.`)
-  // One byte of room more than announced shows a block that inflates to more; nothing beyond it is ever allocated.
-  let raw: Uint8Array
   try {
-    raw = inflateSync(payload, { out: new Uint8Array(rawLength + 1) })
+    return inflate(payload, rawLength)
   } catch (cause) {
-    throw corrupt(`${what} is damaged: a block does not inflate.`, cause)
+    throw corrupt(`${what} is damaged: a block does not inflate to the length that the index says.`, cause)
   }
-  if (raw.length !== rawLength) throw corrupt(`${what} is damaged: a block has not the length that the index says.`)
-  return raw
 }

@@ -4,22 +4,6 @@
  */
 import { mix32 } from '../bytes/hash.js'
 
-export function buildBloom(hashes: readonly number[], bitsPerKey: number): Uint8Array {
-  if (bitsPerKey <= 0 || hashes.length === 0) return new Uint8Array(0)
-  const probes = Math.min(30, Math.max(1, Math.round(bitsPerKey * Math.LN2)))
-  const filter = new Uint8Array(1 + Math.max(8, Math.ceil((hashes.length * bitsPerKey) / 8)))
-  filter[0] = probes
-  const bits = (filter.length - 1) * 8
-  for (const hash of hashes) {
-    const step = mix32(hash ^ STEP) | 1
-    for (let i = 0, h = hash; i < probes; i++, h = (h + step) >>> 0) {
-      const bit = h % bits
-      filter[1 + (bit >>> 3)]! |= 1 << (bit & 7)
-    }
-  }
-  return filter
-}
-
 /** False only when no key with this hash was added. */
 export function mayContain(filter: Uint8Array, hash: number): boolean {
   if (filter.length < 2) return true
@@ -33,4 +17,4 @@ export function mayContain(filter: Uint8Array, hash: number): boolean {
   return true
 }
 
-const STEP = 0x9e3779b9 | 0
+export const STEP = 0x9e3779b9 | 0

@@ -40,8 +40,8 @@ export class SegmentCache implements SegmentParts {
   // A Map keeps insertion order: the first key is the least recently used.
   readonly #parts = new Map<string, Part>()
   readonly #loading = new Map<string, Promise<void>>()
-  /** Parts of segments that are held whole, beside the budget. */
-  readonly #held = new Map<string, Part['value']>()
+  /** Parts of segments that are held whole, beside the budget (hold.ts). */
+  readonly held = new Map<string, Part['value']>()
   #weight = 0
   hits = 0
   misses = 0
@@ -64,12 +64,10 @@ export class SegmentCache implements SegmentParts {
   }
 
   #peek(key: string): Part['value'] | undefined {
-    if (this.#held.size > 0) {
-      const held = this.#held.get(key)
-      if (held !== undefined) {
-        this.hits++
-        return held
-      }
+    const held = this.held.size > 0 ? this.held.get(key) : undefined
+    if (held !== undefined) {
+      this.hits++
+      return held
     }
     const part = this.#parts.get(key)
     if (part === undefined) {
@@ -113,32 +111,6 @@ export class SegmentCache implements SegmentParts {
     return block!
   }
 
-  /** Holds all parts of a segment, read whole and checked, until it is dropped; `pace` is asked between blocks. */
-  async adopt(place: SegmentPlace, bytes: Uint8Array, pace: () => Promise<void> | undefined): Promise<void> {
-    const what = `Segment ${place.name}`
-    const filterAt = place.length - ENVELOPE_TAIL - place.filterLength
-    const at = filterAt - place.indexLength
-    const index = indexOf(place, bytes.slice(at, filterAt), at)
-    const bits = inSegment(place, () => checked(bytes.slice(filterAt, filterAt + place.filterLength), what))
-    const blocks: Block[] = []
-    for (const { offset, length, rawLength } of index.blocks) {
-      // Copied, so that a small part does not hold all of the segment in memory.
-      blocks.push(inSegment(place, () => Block.unpack(bytes.slice(offset, offset + length), rawLength, what)))
-      await pace()
-    }
-    // All of it or nothing: what stood here in part could not be found again to be dropped.
-    for (const [number, block] of blocks.entries()) this.#held.set(`${place.name}#${number}`, block)
-    this.#held.set(`${place.name}#index`, index)
-    this.#held.set(`${place.name}#filter`, bits)
-  }
-
-  /** Lets go of a segment that is held. */
-  drop(place: SegmentPlace): void {
-    const index = this.#held.get(`${place.name}#index`) as SegmentIndex | undefined
-    const blocks = index?.blocks.map((_, number) => `${place.name}#${number}`) ?? []
-    for (const key of [...blocks, `${place.name}#index`, `${place.name}#filter`]) this.#held.delete(key)
-  }
-
   async #range(place: SegmentPlace, offset: number, length: number): Promise<Uint8Array> {
     const { bytes } = await this.#blobs.get(place.name, { range: { offset, length } })
     if (bytes === undefined) throw missingSegment(place)
@@ -172,6 +144,6 @@ export class SegmentCache implements SegmentParts {
   }
 }
 
-function indexOf(place: SegmentPlace, bytes: Uint8Array, at: number): SegmentIndex {
+export function indexOf(place: SegmentPlace, bytes: Uint8Array, at: number): SegmentIndex {
   return inSegment(place, () => decodeIndex(bytes, at, `Segment ${place.name}`))
 }

@@ -9,10 +9,8 @@
  * one another without gaps from the end of the envelope's head.
  */
 import { compareBytes, countInFront } from '../bytes/compare.js'
-import { crc32c } from '../bytes/crc32c.js'
 import { ENVELOPE_HEAD } from '../bytes/envelope.js'
 import { ByteReader } from '../bytes/reader.js'
-import { ByteWriter } from '../bytes/writer.js'
 import { checked } from './checked.js'
 import type { KeyRange } from './record.js'
 
@@ -29,24 +27,6 @@ export interface SegmentIndex {
   readonly ranges: readonly KeyRange[]
 }
 
-export function encodeIndex(index: SegmentIndex): Uint8Array {
-  const w = new ByteWriter(64 + index.blocks.length * 24)
-  w.varint(index.blocks.length)
-  for (const block of index.blocks) {
-    w.bytes(block.separator)
-    w.varint(block.length)
-    w.varint(block.rawLength)
-  }
-  w.varint(index.ranges.length)
-  for (const range of index.ranges) {
-    w.bytes(range.lower)
-    w.bytes(range.upper)
-  }
-  w.u32(crc32c(w.finish()))
-  return w.finish()
-}
-
-/** `end` is where the blocks end in the object: all of them together must fill exactly what lies before it. */
 export function decodeIndex(bytes: Uint8Array, end: number, what: string): SegmentIndex {
   const body = checked(bytes, what)
   const r = new ByteReader(body, what)
@@ -71,12 +51,4 @@ export function decodeIndex(bytes: Uint8Array, end: number, what: string): Segme
 /** The number of the only block that can hold `key`; -1 when the key lies before all of them. */
 export function blockFor(index: SegmentIndex, key: Uint8Array): number {
   return countInFront(index.blocks.length, (i) => compareBytes(index.blocks[i]!.separator, key) <= 0) - 1
-}
-
-/** The shortest byte string that is above `before` and not above `first`. */
-export function separatorBetween(before: Uint8Array | undefined, first: Uint8Array): Uint8Array {
-  if (before === undefined) return first.slice(0, 0)
-  let i = 0
-  while (i < before.length && before[i] === first[i]) i++
-  return first.slice(0, i + 1)
 }

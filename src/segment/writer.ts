@@ -3,13 +3,13 @@
  * many segments as `segmentBytes` make of it; each is handed on as soon as it is full, so that memory holds one of them.
  */
 import { compareBytes } from '../bytes/compare.js'
-import { concat, ByteWriter } from '../bytes/writer.js'
+import { ByteWriter } from '../bytes/writer.js'
+import { concat } from '../bytes/concat.js'
 import { crc32c } from '../bytes/crc32c.js'
 import { ENVELOPE_HEAD, envelopeHead } from '../bytes/envelope.js'
 import { contentHash, keyHash } from '../bytes/hash.js'
-import { packBlock, writeRecord } from './block.js'
-import { buildBloom } from './bloom.js'
-import { encodeIndex, separatorBetween, type BlockPlace } from './index.js'
+import type { BlockPlace } from './index.js'
+import { buildBloom, encodeIndex, packBlock, separatorBetween, writeRecord } from './pack.js'
 import type { Cursor } from './cursor.js'
 import type { KeyedRecord, KeyRange } from './record.js'
 

@@ -11,13 +11,14 @@ import type { Collection } from '../log/collection.js'
 import { idOfBlob, segmentName, segmentsPrefix } from '../manifest/names.js'
 import type { CollectPlan } from './build.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from './context.js'
-import { factsOf, retained, type EntryFacts } from './facts.js'
+import type { EntryFacts, KnownEntries } from './facts.js'
 import { deadForks } from './fork.js'
 import { eachEntry, readEntry } from './past.js'
-import { isOver, manifestOfPin, type StoredPin } from './pins.js'
+import { isOver, listKnownPins, manifestOfPin, type StoredPin } from './pins.js'
 import { pagesOf } from '../storage/pages.js'
 import { anchorName } from './recovery.js'
-import { segmentsOf, type AppliedEntry, type ShardState } from './state.js'
+import { retained } from './retention.js'
+import { segmentsOf, type ShardState } from './state.js'
 
 export interface CollectOptions {
   /** Nothing is condemned for fewer entries than this, unless segments go with them. */
@@ -60,34 +61,25 @@ interface Listing {
 export class Collector {
   readonly #ctx: ShardContext
   readonly #log: LogContext
-  readonly #facts = new Map<number, Facts>()
-  readonly #pins: () => Promise<StoredPin[]>
-  /** The newest entry that names each segment. */
-  readonly #namedAt = new Map<string, number>()
+  readonly #known: KnownEntries
   #forksJudged = -Infinity
   readonly #signal: AbortSignal
 
-  /** `pins` lists those of the log, and fails when it cannot read one; `signal` ends a look that is under way. */
-  constructor(ctx: ShardContext, log: LogContext, pins: () => Promise<StoredPin[]>, signal: AbortSignal) {
-    this.#pins = pins
-    this.#signal = signal
+  /** `signal` ends a look that is under way. */
+  constructor(ctx: ShardContext, log: LogContext, known: KnownEntries, signal: AbortSignal) {
     this.#ctx = ctx
     this.#log = log
-  }
-
-  /** An entry of this handle: it need not be read back. */
-  note(applied: AppliedEntry): void {
-    const { names, ...facts } = factsOf(applied)
-    this.#facts.set(facts.n, facts)
-    for (const name of names) if ((this.#namedAt.get(name) ?? 0) < facts.n) this.#namedAt.set(name, facts.n)
+    this.#known = known
+    this.#signal = signal
   }
 
   /** When the oldest of what is condemned is due; `undefined` when nothing is. */
   async dueAt({ carried }: ShardState): Promise<number | undefined> {
     const n = carried.collectedAt
     if (n === 0) return undefined
-    if (!this.#facts.has(n)) this.note(await readEntry(this.#ctx, this.#log, n))
-    const [oldest] = this.#facts.get(n)?.collection ?? []
+    const { facts } = this.#known
+    if (!facts.has(n)) this.#known.note(await readEntry(this.#ctx, this.#log, n))
+    const [oldest] = facts.get(n)?.collection ?? []
     return oldest && oldest.time + this.#ctx.graceMs
   }
 
@@ -96,7 +88,7 @@ export class Collector {
     const facts = await this.#readFacts(state)
     const listing = await this.#list()
     const now = currentTime(this.#ctx, this.#log)
-    const pending = this.#facts.get(state.carried.collectedAt)?.collection ?? []
+    const pending = this.#known.facts.get(state.carried.collectedAt)?.collection ?? []
     const { rules, graceMs } = this.#ctx
     const due = pending.filter(({ time }) => !rules.condemnFirst || time + graceMs <= now)
     const undue = pending.filter((batch) => !due.includes(batch))
@@ -116,23 +108,24 @@ export class Collector {
 
   /** Names that entries after `trim`, those that came meanwhile among them, pins or open snapshots reach. */
   #liveNames({ held }: Listing, trim: number): (name: string) => boolean {
-    return (name) => (this.#namedAt.get(name) ?? 0) > trim || held.has(name)
+    return (name) => (this.#known.namedAt.get(name) ?? 0) > trim || held.has(name)
   }
 
   async #readFacts(state: ShardState): Promise<Facts[]> {
     const { trim } = state.carried
-    for (const n of this.#facts.keys()) if (n <= trim) this.#facts.delete(n)
-    for (const [name, n] of this.#namedAt) if (n <= trim) this.#namedAt.delete(name)
+    const { facts, namedAt } = this.#known
+    for (const n of facts.keys()) if (n <= trim) facts.delete(n)
+    for (const [name, n] of namedAt) if (n <= trim) namedAt.delete(name)
     for (let n = trim + 1; n <= state.head; n++) {
-      if (this.#facts.has(n)) continue
+      if (facts.has(n)) continue
       let last = n
-      while (last < state.head && !this.#facts.has(last + 1)) last++
+      while (last < state.head && !facts.has(last + 1)) last++
       for await (const applied of eachEntry(this.#ctx, this.#log, n, last)) {
         throwIfAborted(this.#signal)
-        this.note(applied)
+        this.#known.note(applied)
       }
     }
-    return Array.from({ length: state.head - trim }, (_, i) => this.#facts.get(trim + 1 + i)!)
+    return Array.from({ length: state.head - trim }, (_, i) => facts.get(trim + 1 + i)!)
   }
 
   /** Segments first, pins last: a pin that is made meanwhile is then seen, or its maker sees the entry that condemns. */
@@ -143,7 +136,8 @@ export class Collector {
       noteTime(this.#ctx, this.#log, time)
       for (const { name, size } of items) if (idOfBlob(prefix, name)) segments.set(name, size)
     }
-    const pins = await this.#pins()
+    // One that can't be read may hold anything.
+    const pins = await listKnownPins(this.#ctx, this.#log)
     const held = new Set<string>()
     for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
     // A snapshot that nobody has read for so long was forgotten, or may expire (PROTOCOL.md, section 4).

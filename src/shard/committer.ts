@@ -15,10 +15,10 @@ import { buildEntry, setExpiry, type BuiltEntry } from './build.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from './context.js'
 import { Layer } from './layer.js'
 import { assertNotTrimmed, recoveryStart } from './open.js'
+import { rewriting } from './parts.js'
 import { Queue } from './queue.js'
 import type { CommitRequest, CommitResult, PreparedReset, ResetBuild, ResetRequest, ResetResult } from './requests.js'
 import type { Waiting } from './requests.js'
-import { writeLayers } from './rewrite.js'
 import { layerCodecs, type ShardState } from './state.js'
 import type { Upkeep } from './upkeep.js'
 
@@ -222,6 +222,7 @@ export class Committer {
     // Before anything names them, another writer's collection may have condemned them.
     if (this.#ctx.uploads.areCondemned(this.#segments)) this.#dropUploaded()
     if (this.#uploaded === undefined) {
+      const { writeLayers } = await rewriting.load()
       const run = await writeLayers(this.#ctx, this.#log, [layer], false, time, this.#upkeep.signal)
       this.#uploaded = { references: { codecs: layerCodecs(layer), runs: run.length > 0 ? [run] : [] }, count }
     }

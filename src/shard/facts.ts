@@ -1,4 +1,4 @@
-/** What collection has to know of the entries of a log, and what follows from a store's retention. */
+/** What collection has to know of the entries of a log. */
 import type { Collection } from '../log/collection.js'
 import type { Carried } from '../log/entry.js'
 import type { AppliedEntry } from './state.js'
@@ -27,20 +27,15 @@ export function factsOf({ entry, manifest, references, collection }: AppliedEntr
   }
 }
 
-/** The oldest version to keep, and up to where entries may go: what it needs stays, with one fold more for repairs. */
-export function retained(
-  facts: readonly Omit<EntryFacts, 'names'>[],
-  retain: { readonly versions: number; readonly ageMs: number },
-  now: number,
-  before: { readonly keeps: number; readonly trim: number },
-): { keeps: number; trim: number } {
-  const versions = facts.filter(({ isVersion, n }) => isVersion && n >= before.keeps)
-  const oldest = versions.at(-retain.versions)
-  if (oldest === undefined) return before
-  // Of a span of time also the version with which it began.
-  const first = versions.findLast(({ carried }) => carried!.time <= now - retain.ageMs)
-  if (retain.ageMs > 0 && first === undefined) return before
-  const kept = retain.ageMs > 0 && first!.n < oldest.n ? first! : oldest
-  const spare = facts.findLast(({ n, carried }) => n < kept.carried!.manifestAt && carried !== undefined)
-  return { keeps: Math.max(before.keeps, kept.n), trim: Math.max(before.trim, spare?.carried?.covers ?? 0) }
+/** What is known of the entries of a log without reading them again. */
+export class KnownEntries {
+  readonly facts = new Map<number, Omit<EntryFacts, 'names'>>()
+  /** The newest entry that names each segment. */
+  readonly namedAt = new Map<string, number>()
+
+  note(applied: AppliedEntry): void {
+    const { names, ...facts } = factsOf(applied)
+    this.facts.set(facts.n, facts)
+    for (const name of names) if ((this.namedAt.get(name) ?? 0) < facts.n) this.namedAt.set(name, facts.n)
+  }
 }

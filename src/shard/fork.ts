@@ -9,10 +9,11 @@ import { encodeEntry, ID_BYTES } from '../log/entry.js'
 import { checkLogPath, logIdOfPath, logPath, storeOfLog } from '../manifest/names.js'
 import { currentTime, type LogContext, type ReadContext, type ShardContext } from './context.js'
 import { factsOf } from './facts.js'
-import { bareEntry, createLog } from './open.js'
+import { createLog } from './open.js'
 import { eachEntry } from './past.js'
 import { listPins, manifestOfPin, putPin, stateOfPin, type PinRequest, type StoredPin } from './pins.js'
 import { anchorName, closeLog, isVoid, locate, openAnchor, openLog, readLog } from './recovery.js'
+import { bareEntry } from './settle.js'
 import type { ShardState } from './state.js'
 
 /**

@@ -1,17 +1,16 @@
 /** Opening a shard: creating it, taking it over, or following it. */
 import { equalBytes } from '../bytes/compare.js'
 import { TidemarkError, corrupt, invalid, throwIfAborted } from '../errors.js'
-import { sleep } from '../clock.js'
 import { encodeAnchor, raiseAnchor, readAnchor, type AnchorValue } from '../log/anchor.js'
 import { resolveAppend, type Resolution } from '../log/append.js'
-import { emptyCarried, encodeEntry, ID_BYTES, type Entry, type WriteMode } from '../log/entry.js'
+import { emptyCarried, ID_BYTES, type WriteMode } from '../log/entry.js'
 import type { Edit } from '../manifest/edits.js'
 import type { StoreConfig } from '../manifest/manifest.js'
 import { shardPath } from '../manifest/names.js'
-import { probe } from '../storage/probe.js'
 import type { Anchor } from '../storage/contract.js'
 import { buildEntry, type BuiltEntry, type EntryChange } from './build.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from './context.js'
+import { probing, settling } from './parts.js'
 import { anchorName, closeLog, endsEarly, locate, openAnchor, openLog, overtaken, readLog, readOn } from './recovery.js'
 import { mayBeTrimmed } from './rules.js'
 import { applyEntry, type ShardState } from './state.js'
@@ -111,7 +110,9 @@ export async function readHistory(
       )
     }
     if (await hasMoved(ctx, log, hint)) return endsEarly(ctx, state, hint)
-    if (!(await settleHistory(ctx, log, hint, mode, tries))) throw endsEarly(ctx, state, hint)
+    if (ctx.storage.capabilities.trim !== 'owner') throw endsEarly(ctx, state, hint)
+    if (!(await settling.use((part) => part.settleHistory(ctx, log, hint, mode, tries))))
+      throw endsEarly(ctx, state, hint)
   }
 }
 
@@ -119,47 +120,6 @@ export async function readHistory(
 async function hasMoved(ctx: ShardContext, log: LogContext, hint: AnchorValue): Promise<boolean> {
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
   return !value || !equalBytes(value.logId, hint.logId) || value.manifestAt !== hint.manifestAt
-}
-
-const SETTLE_TRIES = 5
-
-/**
- * While files change hands the newest entries may be in doubt, though they were acknowledged: the next owner settles them.
- * It comes within moments or has died on the way, and then an opener that is to own the store settles them itself: a claim
- * of a number that is long taken is lost, and leaves nothing in doubt.
- */
-async function settleHistory(
-  ctx: ShardContext,
-  log: LogContext,
-  hint: AnchorValue,
-  mode: OpenRequest['mode'],
-  tries: number,
-): Promise<boolean> {
-  if (ctx.storage.capabilities.trim !== 'owner' || tries > SETTLE_TRIES) return false
-  if (mode !== 'follower' && tries > 1) {
-    // The oldest entry of all: of a log that was cut short a later one would be free, and must not be taken.
-    const n = hint.trim + 1
-    await log.log.claim(n, encodeEntry(bareEntry(log, n, 'fence')), Math.max(n, hint.covers))
-  }
-  await sleep(ctx.clock, 20 << tries)
-  return true
-}
-
-/** An entry that was written without knowing the one before it. */
-export function bareEntry(log: LogContext, n: number, kind: 'fence' | 'void'): Entry {
-  const { logId, writerId } = log
-  const nothing = {
-    parent: undefined,
-    carried: undefined,
-    label: undefined,
-    meta: undefined,
-    delta: undefined,
-    references: undefined,
-    manifest: undefined,
-    origin: undefined,
-    collection: undefined,
-  }
-  return { n, kind, mode: 'exclusive', logId, writerId, write: log.writes++, ...nothing }
 }
 
 /** The head counts only if the trim number, read after the absent answer, is below it. */
@@ -309,7 +269,7 @@ export async function createLog(
   config: StoreConfig,
   change: EntryChange,
 ): Promise<OpenedShard | undefined> {
-  await probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed)
+  await probing.use(({ probe }) => probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed))
   const log = openLog(ctx, anchor, logId ?? ctx.clock.random(ID_BYTES))
   const nothing: ShardState = {
     logId: log.logId,

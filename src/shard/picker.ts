@@ -4,8 +4,8 @@
  * size. That stays under three times the bytes of the changes, which leveled compaction does not.
  */
 import type { Manifest, Run } from '../manifest/manifest.js'
+import { FAN_IN } from './upkeep.js'
 
-const FAN_IN = 8
 /** Runs below this are all of one size. */
 const SMALLEST = 64 << 10
 

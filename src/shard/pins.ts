@@ -47,6 +47,19 @@ export async function listPins(
   return pins.sort((a, b) => a.made - b.made)
 }
 
+const knownPins = new WeakMap<LogContext, ReadonlyMap<string, StoredPin>>()
+
+/** The same for an open log: those that were read before never change. */
+export async function listKnownPins(
+  { storage }: Pick<ShardContext, 'storage'>,
+  log: LogContext,
+  damaged?: ListPins['damaged'],
+): Promise<StoredPin[]> {
+  const pins = await listPins(storage, log.path, { known: knownPins.get(log) ?? new Map(), damaged })
+  knownPins.set(log, new Map(pins.map((pin) => [pin.blob, pin])))
+  return pins
+}
+
 async function readOrPass(blobs: Blobs, name: string, damaged: ListPins['damaged']): Promise<StoredPin | undefined> {
   try {
     return await readPin(blobs, name)

@@ -16,7 +16,7 @@ import {
 } from '../manifest/names.js'
 import type { Anchor, BlobInfo } from '../storage/contract.js'
 import { pagesOf } from '../storage/pages.js'
-import { isProbe } from '../storage/probe.js'
+import { isProbe } from '../storage/probe-name.js'
 import { moment, noteTime, type LogContext, type ReadContext, type ShardContext } from './context.js'
 import { applyEntry, parseEntry, type AppliedEntry, type ShardState } from './state.js'
 

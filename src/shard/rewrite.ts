@@ -2,7 +2,8 @@
 import { throwIfAborted } from '../errors.js'
 import { ID_BYTES } from '../log/entry.js'
 import type { FoldEdit, MergeEdit } from '../manifest/edits.js'
-import { refOf, type Manifest, type Run, type SegmentRef } from '../manifest/manifest.js'
+import { refOf } from '../manifest/ref.js'
+import type { Run, SegmentRef } from '../manifest/manifest.js'
 import { segmentName } from '../manifest/names.js'
 import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../segment/cursor.js'
 import { MergeCursor, unionRanges } from '../segment/merge.js'
@@ -202,9 +203,4 @@ class Kept implements Cursor {
     this.current = record
     return record === undefined || record.bytes !== undefined || !this.#oldest
   }
-}
-
-/** Segments that a manifest lists, in all its runs. */
-export function liveSegments(manifest: Manifest): SegmentRef[] {
-  return manifest.runs.flat()
 }

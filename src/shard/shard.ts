@@ -6,21 +6,16 @@ import { TidemarkError } from '../errors.js'
 import type { OffsetMap } from '../log/offsets.js'
 import { segmentName } from '../manifest/names.js'
 import type { BuiltEntry } from './build.js'
-import { catchUp } from './catch-up.js'
 import { Committer } from './committer.js'
 import type { LogContext, ShardContext } from './context.js'
-import { createFork } from './fork.js'
 import { Maintenance, type MaintainOptions, type MaintainResult } from './maintenance.js'
 import type { Layer } from './layer.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open.js'
-import { readEntry, stateAt } from './past.js'
-import { listPins, putPin, type ListPins, type PinRequest, type StoredPin } from './pins.js'
+import { following, rewriting } from './parts.js'
 import { viewOf, type View } from './reads.js'
 import { closeLog } from './recovery.js'
 import { Repairs } from './repairs.js'
 import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './requests.js'
-import { payloadOf, type Payload } from './reset.js'
-import { foldTail } from './rewrite.js'
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
 import { Upkeep } from './upkeep.js'
 
@@ -46,8 +41,6 @@ export class Shard {
   #refreshing: Promise<void> | undefined
   #raising: Promise<void> | undefined
   readonly #maintenance: Maintenance
-  /** Those that were read before: they never change. */
-  #pins: ReadonlyMap<string, StoredPin> = new Map()
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
     const { signal } = new AbortController()
@@ -58,7 +51,7 @@ export class Shard {
       fold: async (log, state) => {
         if (state.tail.length < ctx.checkpoint.entries) return []
         try {
-          return [await foldTail(ctx, log, state, signal)]
+          return [await rewriting.use(({ foldTail }) => foldTail(ctx, log, state, signal))]
         } catch (cause) {
           ctx.warn(`The tail of store "${ctx.store}" could not be folded at opening; it is tried again later.`, cause)
           return []
@@ -78,7 +71,6 @@ export class Shard {
       upkeep: () => this.#upkeep!,
       isPoisoned: () => this.#poisoned !== undefined,
       assertWritable: () => this.assertWritable(),
-      pins: () => this.#listPins(),
       checkpoint: () => this.checkpoint(),
       carry: () => this.#committer!.carry(),
       refresh: () => this.refresh(),
@@ -98,6 +90,10 @@ export class Shard {
 
   get state(): ShardState {
     return this.#state
+  }
+
+  get context(): ShardContext {
+    return this.#ctx
   }
 
   get log(): LogContext {
@@ -234,7 +230,7 @@ export class Shard {
   /** Of a writer at a moment at which nothing is in flight. */
   async #catchUp(): Promise<void> {
     const before = this.#state
-    const { state: read, entries } = await catchUp(this.#ctx, this.#log, before)
+    const { state: read, entries } = await following.use(({ catchUp }) => catchUp(this.#ctx, this.#log, before))
     const state = await this.repairs.prepared(read)
     if (state === before || (read === before && this.#state !== before)) return
     this.#state = state
@@ -271,64 +267,9 @@ export class Shard {
     )
   }
 
-  /** An entry of the past; throws `VERSION_EXPIRED` when it was collected. */
-  readEntry(n: number): Promise<AppliedEntry> {
-    return readEntry(this.#ctx, this.#log, n)
-  }
-
-  /** The state as entry `n` left it. */
-  async stateAt(n: number): Promise<ShardState> {
-    return this.repairs.soundest(await stateAt(this.#ctx, this.#log, n))
-  }
-
-  payloadOf(state: ShardState, signal: AbortSignal): Promise<Payload> {
-    return payloadOf(this.#ctx, this.#log, state, signal)
-  }
-
-  /** What was uploaded for a payload is left to collection, unless an entry names it. */
-  drop({ manifest }: Payload): void {
-    this.#ctx.uploads.drop(manifest.runs.flat())
-  }
-
-  /** Whether another writer's collection has condemned what was uploaded for a payload. */
-  isCondemned({ manifest }: Payload): boolean {
-    return this.#ctx.uploads.areCondemned(manifest.runs.flat())
-  }
-
-  pins(): Promise<StoredPin[]> {
-    // One that is damaged must not hide the others; what it keeps stays, as long as it is there.
-    const damaged = (error: TidemarkError): void => {
-      this.#ctx.warn(`A tag or fork of store "${this.#ctx.store}" cannot be read. ${error.message}`, error)
-    }
-    return this.#listPins(damaged)
-  }
-
-  async #listPins(damaged?: ListPins['damaged']): Promise<StoredPin[]> {
-    const pins = await listPins(this.#ctx.storage, this.#log.path, { known: this.#pins, damaged })
-    this.#pins = new Map(pins.map((pin) => [pin.blob, pin]))
-    return pins
-  }
-
   /** Aborts when nothing more is to be uploaded. */
   get signal(): AbortSignal {
     return this.#upkeep!.signal
-  }
-
-  /** Keeps a version. */
-  async pin(request: PinRequest): Promise<StoredPin> {
-    this.assertWritable()
-    return putPin(this.#ctx, this.#log, this.#state, request)
-  }
-
-  async unpin(pins: readonly StoredPin[]): Promise<void> {
-    this.assertWritable()
-    await this.#ctx.storage.blobs.delete(pins.map(({ blob }) => blob))
-  }
-
-  /** Makes a store of its own from a version. */
-  async fork(name: string, source: Pick<PinRequest, 'state' | 'from'>): Promise<void> {
-    this.assertWritable()
-    await createFork(this.#ctx, this.#log, this.#state, name, source)
   }
 
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */

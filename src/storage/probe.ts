@@ -9,21 +9,15 @@
  *   is read back decides.
  * - 67 calls when all is well, 68 with `trim: 'create'`; 48 of them in two bursts.
  */
-import { toHex } from '../bytes/hash.js'
 import type { Clock } from '../clock.js'
 import { TidemarkError } from '../errors.js'
 import type { Log, Outcome, Storage } from './contract.js'
+import { probePath } from './probe-name.js'
 
 const CREATES = 32
 const SWAPS = 16
-const NAME = /\/probe-[0-9a-f]{16}(\/|$)/
 
 const passed = new WeakSet<object>()
-
-/** Whether a path or name was made by a probe; such leftovers may be deleted whenever they are found. */
-export function isProbe(path: string): boolean {
-  return NAME.test(path)
-}
 
 /**
  * Resolves when `storage` proved safe; `path` is where it may write, `<store>/<shard>`. Once for each `adapter`: what the
@@ -32,7 +26,7 @@ export function isProbe(path: string): boolean {
  */
 export async function probe(storage: Storage, path: string, clock: Clock, adapter: object = storage): Promise<void> {
   if (passed.has(adapter)) return
-  const at = `${path}/probe-${toHex(clock.random(8))}`
+  const at = probePath(path, clock.random(8))
   const logs: Log[] = []
   const blobs: string[] = []
   const log = (): Log => {

@@ -1,24 +1,48 @@
 /** The surroundings of a shard, from the options of its store. */
+import { Part } from '../part.js'
 import { SegmentCache } from '../segment/cache.js'
 import { Uploads, type ShardContext } from '../shard/context.js'
 import type { Storage } from '../storage/contract.js'
 import { newCounters } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
-import { Residency } from './resident.js'
+import type { Readings } from './readings.js'
+import type { Residency } from './resident.js'
+import type { Freeze } from './table-spec.js'
 
 /** What a shard tells of itself. */
 export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'committed' | 'emit'>
+
+const residency = new Part('resident stores', () => import('./resident.js'))
+const sharing = new Part('shared mode', () => import('./readings.js'))
+const freezing = new Part('freeze', () => import('./freeze.js'))
+
+/** What some options need. */
+export interface Extras {
+  readonly Residency?: typeof Residency
+  readonly Readings?: typeof Readings
+  readonly deepFreeze?: Freeze
+}
+
+/** To be waited for before a handle with these options is made. */
+export async function loadExtras({ resident, mode, freeze }: ResolvedOptions): Promise<Extras> {
+  return {
+    ...(resident && (await residency.load())),
+    ...(mode === 'shared' && (await sharing.load())),
+    ...(freeze && (await freezing.load())),
+  }
+}
 
 /** `storage` is that of the options, in decorators; `cacheBytes` is that of the options unless it is given. */
 export function shardContext(
   options: ResolvedOptions,
   storage: Storage,
   events: ShardEvents,
+  { Residency: Resident }: Pick<Extras, 'Residency'> = {},
   cacheBytes = options.cacheBytes,
 ): ShardContext & { readonly resident: Residency | undefined } {
   const { clock } = options
   const cache = new SegmentCache(storage.blobs, cacheBytes)
-  const resident = options.resident ? new Residency(cache, storage.blobs, clock) : undefined
+  const resident = Resident && new Resident(cache, storage.blobs, clock)
   return {
     store: options.name,
     isShared: options.mode === 'shared',

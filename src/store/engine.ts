@@ -1,6 +1,7 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
 import { TidemarkError } from '../errors.js'
 import { shardPath } from '../manifest/names.js'
+import { Part } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../shard/requests.js'
 import { currentTime } from '../shard/context.js'
@@ -14,21 +15,23 @@ import { deadlines } from '../storage/deadlines.js'
 import { metered, type Usage } from '../storage/metered.js'
 import { Changes } from './changes.js'
 import { parseCommit, type CommitOptions } from './commit.js'
-import { shardContext } from './context.js'
+import { loadExtras, shardContext, type Extras } from './context.js'
 import { Events } from './events.js'
 import { Following } from './follow.js'
-import { readVersions, type VersionInfo, type VersionsOptions } from './history.js'
+import type { VersionInfo, VersionsOptions } from './history.js'
 import { checkIdentity } from './identity.js'
 import { collectMetrics, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
-import { checkMaintain, type MaintainOptions } from './maintain.js'
+import type { MaintainOptions } from './maintain.js'
 import { Past } from './past.js'
-import { Readings } from './readings.js'
+import type { Readings } from './readings.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
-import { Transactions } from './transaction.js'
-import { Watches } from './watch.js'
+import { Transactions } from './transactions.js'
+import { Watches } from './watches.js'
+
+const maintaining = new Part('maintenance', () => import('./maintain.js'))
 
 /** What keeps a state readable, as long as it is used now and then, until it is released. */
 export interface Hold {
@@ -55,33 +58,38 @@ export class Engine implements TablesHost {
   readonly #following: Following
 
   static async open(options: ResolvedOptions): Promise<Engine> {
-    const engine = new Engine(options)
+    const engine = new Engine(options, await loadExtras(options))
     await engine.#openShard(options.create, options.expectAtLeast)
     return engine
   }
 
-  private constructor(options: ResolvedOptions) {
+  private constructor(options: ResolvedOptions, extras: Extras) {
     this.options = options
     const { clock } = options
-    this.specs = new Specs(options.freeze)
+    this.specs = new Specs(extras.deepFreeze)
     this.events = new Events((message, cause) => this.#log(message, cause))
     const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
     this.#usage = () => storage.usage()
     this.changes = new Changes(this)
-    this.readings = options.mode === 'shared' ? new Readings(() => this.changes.buffer) : undefined
+    this.readings = extras.Readings && new extras.Readings(() => this.changes.buffer)
     this.watches = new Watches(this)
     this.transactions = new Transactions(this)
     this.past = new Past(this)
-    this.#ctx = shardContext(options, storage, {
-      warn: (message, cause) => this.report(message, cause),
-      moved: () => this.#moved(),
-      committed: () => this.#following.tell(),
-      emit: (event, detail) => {
-        // Opening may repair before anybody listens.
-        if (event === 'repaired') this.#log(detail['message'] as string, detail['cause'])
-        this.events.emit(event, detail as never)
+    this.#ctx = shardContext(
+      options,
+      storage,
+      {
+        warn: (message, cause) => this.report(message, cause),
+        moved: () => this.#moved(),
+        committed: () => this.#following.tell(),
+        emit: (event, detail) => {
+          // Opening may repair before anybody listens.
+          if (event === 'repaired') this.#log(detail['message'] as string, detail['cause'])
+          this.events.emit(event, detail as never)
+        },
       },
-    })
+      extras,
+    )
     this.#following = new Following({
       clock,
       followMs: options.followMs,
@@ -258,7 +266,7 @@ export class Engine implements TablesHost {
 
   async maintain(options: MaintainOptions): Promise<MaintainResult> {
     this.assertOpen()
-    return this.shard.maintain(checkMaintain(options, this.options.clock))
+    return maintaining.use((part) => this.shard.maintain(part.checkMaintain(options, this.options.clock)))
   }
 
   async refresh(): Promise<void> {
@@ -302,7 +310,7 @@ export class Engine implements TablesHost {
 
   versions(options: VersionsOptions): AsyncIterableIterator<VersionInfo> {
     this.assertOpen()
-    return readVersions(this.shard, () => this.now(), options)
+    return this.past.versions(options)
   }
 
   metrics(): Metrics {

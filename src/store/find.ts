@@ -6,6 +6,7 @@ import { expired } from '../shard/past.js'
 import { isOver, stateOfPin, tagNamed, unknownTag, type StoredPin } from '../shard/pins.js'
 import type { Shard } from '../shard/shard.js'
 import type { ShardState } from '../shard/state.js'
+import { entryOf, pinsOf, stateOf } from '../shard/versions.js'
 import { required } from './options.js'
 
 /** A version by its number, by a tag, or as it was at a moment. */
@@ -20,7 +21,7 @@ export interface Found {
 /** Where to look. */
 export interface FindIn {
   readonly store: string
-  readonly shard: Pick<Shard, 'state' | 'log' | 'pins' | 'readEntry' | 'stateAt'>
+  readonly shard: Shard
   readonly now: () => number
 }
 
@@ -29,7 +30,7 @@ export async function findVersion(where: FindIn, when: When): Promise<Found> {
   const { store, shard } = where
   if (typeof when === 'string') return findTag(where, when)
   const { keeps, version: newest } = shard.state.carried
-  if (when instanceof Date) return { state: await shard.stateAt(await versionAt(where, when)), from: undefined }
+  if (when instanceof Date) return { state: await stateOf(shard, await versionAt(where, when)), from: undefined }
   required('at', when, 0)
   if (newest === 0 || when === 0 || when > shard.state.head) {
     throw new TidemarkError('NOT_FOUND', `Store "${store}" has no version ${when}; its newest one is ${newest}.`)
@@ -37,7 +38,7 @@ export async function findVersion(where: FindIn, when: When): Promise<Found> {
   if (when < keeps) {
     // Of several tags one that is over must not hide the others.
     const now = where.now()
-    const pin = (await shard.pins()).find((tag) => tag.kind === 'tag' && tag.version === when && !isOver(tag, now))
+    const pin = (await pinsOf(shard)).find((tag) => tag.kind === 'tag' && tag.version === when && !isOver(tag, now))
     if (pin === undefined) throw expired(store, when)
     return { state: stateOfPin(pin, shard.log.path), from: pin }
   }
@@ -45,19 +46,19 @@ export async function findVersion(where: FindIn, when: When): Promise<Found> {
   if (version === 0) {
     throw new TidemarkError('NOT_FOUND', `Version ${when} of store "${store}" is before its first commit.`)
   }
-  return { state: await shard.stateAt(version), from: undefined }
+  return { state: await stateOf(shard, version), from: undefined }
 }
 
 async function findTag({ store, shard, now }: FindIn, name: string): Promise<Found> {
   checkTagName(name)
-  const pin = tagNamed(await shard.pins(), name, now())
+  const pin = tagNamed(await pinsOf(shard), name, now())
   if (pin === undefined) throw unknownTag(store, name)
   return { state: stateOfPin(pin, shard.log.path), from: pin }
 }
 
 /** What entry `n`, or the last one before it that knows, carries. */
 async function carriedAt(where: FindIn, n: number): Promise<Carried> {
-  const { carried } = (await where.shard.readEntry(n)).entry
+  const { carried } = (await entryOf(where.shard, n)).entry
   return carried ?? carriedAt(where, n - 1)
 }
 

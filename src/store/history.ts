@@ -5,6 +5,7 @@ import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { CodedRuns } from '../manifest/manifest.js'
 import { isOver } from '../shard/pins.js'
 import type { Shard } from '../shard/shard.js'
+import { entryOf, pinsOf } from '../shard/versions.js'
 import { whole } from './options.js'
 
 export interface VersionInfo {
@@ -50,7 +51,7 @@ export async function* readVersions(
   for (let n = options.reverse ? last : first; n >= first && n <= last && left > 0; n += step * length) {
     length = Math.min(READ_AHEAD, left)
     const numbers = Array.from({ length }, (_, i) => n + step * i).filter((m) => m >= first && m <= last)
-    const entries = await Promise.all(numbers.map((m) => shard.readEntry(m)))
+    const entries = await Promise.all(numbers.map((m) => entryOf(shard, m)))
     for (const { entry, references } of entries) {
       const info = versionOf(entry, references, tags.get(entry.n) ?? [])
       if (info && left-- > 0) yield info
@@ -69,7 +70,7 @@ function parseMeta({ n, meta }: Entry): unknown {
 
 async function tagsByVersion(shard: Shard, now: number): Promise<Map<number, string[]>> {
   const tags = new Map<number, string[]>()
-  for (const pin of await shard.pins()) {
+  for (const pin of await pinsOf(shard)) {
     if (pin.kind !== 'tag' || isOver(pin, now)) continue
     tags.set(pin.version, [...(tags.get(pin.version) ?? []), pin.name])
   }

@@ -1,7 +1,6 @@
 import type { Counters } from '../shard/context.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { ShardState } from '../shard/state.js'
-import { liveSegments } from '../shard/rewrite.js'
 import type { Requests } from '../storage/metered.js'
 
 /** Totals since the store was opened. */
@@ -61,7 +60,7 @@ export function collectMetrics(
   cache: SegmentCache,
   latencies: Latencies,
 ): Metrics {
-  const live = liveSegments(state.manifest).length
+  const live = state.manifest.runs.flat().length
   return {
     commits: counters.commits,
     bytes: counters.bytes,

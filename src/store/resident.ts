@@ -5,6 +5,7 @@
 import type { Clock } from '../clock.js'
 import type { CodedRuns, Manifest, SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
+import { dropSegment, holdSegment } from '../segment/hold.js'
 import { checkWhole } from '../segment/whole.js'
 import { segmentsOf, type ShardState } from '../shard/state.js'
 import type { Blobs } from '../storage/contract.js'
@@ -65,7 +66,7 @@ export class Residency {
   /** Takes a segment over whose bytes are known to be right. */
   async adopt(segment: SegmentRef, bytes: Uint8Array): Promise<void> {
     let sliceEnd = this.#clock.monotonic() + SLICE_MS
-    await this.#cache.adopt(segment, bytes, () => {
+    await holdSegment(this.#cache, segment, bytes, () => {
       if (this.#clock.monotonic() < sliceEnd) return undefined
       return this.#clock.pause().then(() => {
         sliceEnd = this.#clock.monotonic() + SLICE_MS
@@ -113,7 +114,7 @@ export class Residency {
     if (this.#pins > 0) return
     for (const [name, segment] of this.#loaded) {
       if (this.#listed.has(name) || this.#fresh.has(name)) continue
-      this.#cache.drop(segment)
+      dropSegment(this.#cache, segment)
       this.#loaded.delete(name)
     }
   }

@@ -1,12 +1,19 @@
 /** The tables that a handle has been asked for: what each was opened with, and the codec that it was written with. */
 import { recordedCodec, type ShardState } from '../shard/state.js'
-import { checkTableOptions, storedBytes, TableSpec, type AnyTableOptions, type RecordedCodec } from './table-spec.js'
+import {
+  checkTableOptions,
+  storedBytes,
+  TableSpec,
+  type AnyTableOptions,
+  type Freeze,
+  type RecordedCodec,
+} from './table-spec.js'
 
 export class Specs {
-  readonly #freeze: boolean
+  readonly #freeze: Freeze
   readonly #known = new Map<string, { readonly spec: TableSpec; readonly recorded: RecordedCodec }>()
 
-  constructor(freeze: boolean) {
+  constructor(freeze: Freeze) {
     this.#freeze = freeze
   }
 

@@ -13,11 +13,11 @@ import type { Metrics } from './metrics.js'
 import { resolveOptions, type OpenOptions } from './options.js'
 import type { When } from './find.js'
 import type { RestoreOptions, TagInfo, TagOptions } from './past.js'
-import { Snapshot } from './snapshot.js'
+import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables } from './tables.js'
 import type { Transaction, TransactionOptions } from './transaction.js'
-import type { WatchListener, WatchOptions } from './watch.js'
+import type { WatchListener, WatchOptions } from './watches.js'
 
 export { Partition } from './tables.js'
 
@@ -68,8 +68,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
 
   /** A stable view of what is committed now. */
   snapshot(): Promise<Snapshot<K, V>> {
-    // A wrong moment rejects, as in all calls that return promises.
-    return new Promise((resolve) => resolve(new Snapshot<K, V>(this.#engine, this.#spec)))
+    return this.#engine.past.snapshot<K, V>(this.#spec)
   }
 
   /**
@@ -100,9 +99,8 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
    * A stable view of a version that is kept: by its number, by a tag, or as it was at a moment. A number between two commits
    * stands for the one before it. `VERSION_EXPIRED` below what is kept, `NOT_FOUND` beyond the newest or before the first.
    */
-  async at(when: When): Promise<Snapshot<K, V>> {
-    const { state } = await this.#engine.past.find(when)
-    return new Snapshot<K, V>(this.#engine, this.#spec, state)
+  at(when: When): Promise<Snapshot<K, V>> {
+    return this.#engine.past.at<K, V>(this.#spec, when)
   }
 
   /**

@@ -1,6 +1,5 @@
 /** What a table is made of beside its keys: codec, schema and time to live. */
 import { jsonCodec, type Codec } from '../bytes/codec.js'
-import { deepFreeze } from './freeze.js'
 import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, show } from '../errors.js'
 
 /** The part of Standard Schema (v1) that is used here; validation must be synchronous. */
@@ -88,6 +87,8 @@ export interface RecordedCodec {
   codec: string | undefined
 }
 
+export type Freeze = ((value: unknown) => unknown) | undefined
+
 /** A table with all its options settled. */
 export class TableSpec {
   readonly codec: Codec<unknown>
@@ -100,8 +101,8 @@ export class TableSpec {
     readonly bytes: Uint8Array,
     readonly options: TableOptions<unknown>,
     recorded: RecordedCodec,
-    /** Whether values put and read are frozen. */
-    readonly freezes = false,
+    /** Freezes values put and read. */
+    readonly freeze?: Freeze,
   ) {
     this.codec = options.codec ?? jsonCodec
     this.#schema = options.schema
@@ -130,9 +131,9 @@ export class TableSpec {
       checked = result.value
     }
     if (checked === undefined) throw invalid('undefined is not a value; delete the key, or store null.')
-    if (!this.freezes) return checked
+    if (!this.freeze) return checked
     try {
-      return deepFreeze(checked)
+      return this.freeze(checked)
     } catch (cause) {
       throw invalid('freeze: the value cannot be frozen; see the cause.', cause)
     }
@@ -161,7 +162,7 @@ export class TableSpec {
     this.assertCodec()
     try {
       const value = this.codec.decode(bytes)
-      return this.freezes ? deepFreeze(value) : value
+      return this.freeze ? this.freeze(value) : value
     } catch (cause) {
       if (isTidemarkError(cause)) throw cause
       throw corrupt(`A stored value cannot be decoded by the codec "${this.codec.id}".`, cause)

@@ -137,7 +137,7 @@ interface Place {
   readonly leave: () => void
 }
 
-export class Transactions {
+export class TransactionQueue {
   readonly #engine: Engine
   /** Settles when the last one in the queue has had its turn. */
   #last: Promise<unknown> = Promise.resolve()

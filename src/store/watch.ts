@@ -3,44 +3,14 @@
  * where its entry is at hand, only the keys that it names are compared. Nothing is done while nobody watches.
  */
 import { compareBytes, equalBytes } from '../bytes/compare.js'
-import { decodeKey, type Key } from '../bytes/keys.js'
-import type { Clock } from '../clock.js'
-import { checkFields, invalid, isTidemarkError } from '../errors.js'
-import type { SegmentCache } from '../segment/cache.js'
+import { decodeKey } from '../bytes/keys.js'
+import { isTidemarkError } from '../errors.js'
 import { Comparison, liveAt, type AnyRecord } from '../shard/compare.js'
 import { Cell } from '../shard/layer.js'
-import { makeSlot, tableBytes, type Slot } from '../shard/slot.js'
+import { makeSlot, type Slot } from '../shard/slot.js'
 import type { ShardState, TailEntry } from '../shard/state.js'
-import { isEmptyRange, keyBounds, slotRange, type KeyBounds, type RangeOptions } from './range.js'
-import type { TableSpec } from './table-spec.js'
-
-export interface WatchOptions<K = Key> extends RangeOptions<K> {
-  /** Default: the default table. */
-  readonly table?: string | undefined
-}
-
-export interface WatchChange<K = Key, V = unknown> {
-  readonly key: K
-  /** Left out when there was nothing before. */
-  readonly before?: V
-  /** Left out when the key is gone. */
-  readonly after?: V
-  readonly version: number
-}
-
-export type WatchListener<K = Key, V = unknown> = (changes: readonly WatchChange<K, V>[]) => unknown
-
-/** What a watch needs of the store. */
-export interface WatchHost {
-  readonly state: ShardState
-  readonly cache: SegmentCache
-  /** The table as it is to be read in a state; looking at it settles nothing. */
-  look(name: string, bytes: Uint8Array, state: ShardState): TableSpec
-  readonly options: { readonly clock: Clock }
-  report(message: string, cause: unknown): void
-  /** After a read that failed: equal states, repaired. Throws when that was not damage, or can't be repaired. */
-  mendStates(states: readonly ShardState[], error: unknown): Promise<ShardState[]>
-}
+import { slotRange, type KeyBounds } from './range.js'
+import type { WatchChange, Watched, WatchHost, WatchListener } from './watches.js'
 
 /** One version: the states before and after it, and its entry when it is at hand. */
 type Step = { readonly before: ShardState; readonly after: ShardState; readonly entry: TailEntry | undefined }
@@ -49,47 +19,7 @@ type Step = { readonly before: ShardState; readonly after: ShardState; readonly 
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
 
-const OPTIONS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix', 'table'])
-
-export class Watches {
-  readonly #host: WatchHost
-  readonly #watches = new Set<Watch>()
-
-  constructor(host: WatchHost) {
-    this.#host = host
-  }
-
-  add(options: WatchOptions, listener: WatchListener): () => void {
-    checkFields('watch', options, OPTIONS)
-    if (typeof listener !== 'function') throw invalid('watch: a listener function is expected.')
-    const bounds = keyBounds(options)
-    const watch = new Watch(this.#host, options.table ?? '', bounds, listener)
-    if (!isEmptyRange(bounds)) this.#watches.add(watch)
-    return () => {
-      watch.stop()
-      this.#watches.delete(watch)
-    }
-  }
-
-  /** The store has come to a newer state. */
-  applied(): void {
-    if (this.#watches.size === 0) return
-    const { state } = this.#host
-    for (const watch of this.#watches) watch.push(state)
-  }
-
-  /** A table was opened: what was written with its codec may be read from now on. */
-  opened(): void {
-    for (const watch of this.#watches) watch.retry()
-  }
-
-  stop(): void {
-    for (const watch of this.#watches) watch.stop()
-    this.#watches.clear()
-  }
-}
-
-class Watch {
+export class Watch {
   readonly #host: WatchHost
   readonly #table: string
   readonly #bytes: Uint8Array
@@ -106,13 +36,13 @@ class Watch {
   #running = false
   #stopped = false
 
-  constructor(host: WatchHost, table: string, bounds: KeyBounds, listener: WatchListener) {
+  constructor(host: WatchHost, { table, bytes, bounds, listener, told }: Watched) {
     this.#host = host
     this.#table = table
-    this.#bytes = tableBytes(table)
+    this.#bytes = bytes
     this.#bounds = bounds
     this.#listener = listener
-    this.#told = host.state
+    this.#told = told
     const { partitions } = host.state.manifest.config
     this.#slots = Array.from({ length: partitions }, (_, i) => makeSlot(i, this.#bytes))
   }

@@ -37,6 +37,8 @@ export interface CutsOptions<Note> {
   readonly verify: (storage: Storage, notes: readonly Note[], cut: Cut | undefined) => Promise<unknown>
   /** Default: all four. */
   readonly ways?: readonly Way[]
+  /** Whether to cut at this call, as the undisturbed run made it, in this way. Default: at each in each of `ways`. */
+  readonly only?: ((point: Point, way: Way) => boolean) | undefined
   /** How long one run may take, in real time, before it counts as hanging. Default: 10,000. */
   readonly limitMs?: number
   readonly clock?: Clock
@@ -52,17 +54,18 @@ export interface CutsResult {
 
 /** Throws an error that names point and way at the first run that hangs, fails otherwise than typed, or does not verify. */
 export async function cuts<Note>(options: CutsOptions<Note>): Promise<CutsResult> {
-  const { ways = WAYS } = options
+  const { ways = WAYS, only = () => true } = options
   const { points } = await run(options)
   let runs = 1
   let missed = 0
-  for (let index = 0; index < points; index++) {
+  for (const point of points) {
     for (const way of ways) {
+      if (!only(point, way)) continue
       runs++
-      if (!(await run(options, index, way)).reached) missed++
+      if (!(await run(options, point.index, way)).reached) missed++
     }
   }
-  return { points, runs, missed }
+  return { points: points.length, runs, missed }
 }
 
 /** A world over any storage: `make` gives a new one for each run. */
@@ -84,14 +87,14 @@ async function run<Note>(
   { makeWorld, scenario, verify, limitMs = 10_000, clock = systemClock }: CutsOptions<Note>,
   index?: number,
   way?: Way,
-): Promise<{ points: number; reached: boolean }> {
-  let points = 0
+): Promise<{ points: readonly Point[]; reached: boolean }> {
+  const points: Point[] = []
   let cut: Cut | undefined
   let died!: () => void
   const death = new Promise<'dead'>((resolve) => (died = () => resolve('dead')))
 
   const world = await makeWorld((point) => {
-    points++
+    points.push(point)
     if (cut === undefined && way !== undefined && point.index === index) {
       cut = { point, way }
       if (deadly(way)) died()

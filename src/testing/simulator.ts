@@ -11,6 +11,7 @@
 import { systemClock, type Clock } from '../clock.js'
 import { aborted, throwIfAborted } from '../errors.js'
 import type { Outcome, Storage } from '../storage/contract.js'
+import { loadParts } from '../part.js'
 import { intercept, unknownOutcome, type Call, type Run } from '../storage/intercept.js'
 import { Random } from './random.js'
 import { Schedule } from './schedule.js'
@@ -82,6 +83,8 @@ export async function simulate<T>(
 ): Promise<Simulated<T>> {
   const { seed, delayMs = [1, 20], slow = { chance: 0.02, ms: 3000 }, stalls, maxSteps = 100_000 } = options
   const { startMs = 1_700_000_000_000, realMs = 5000 } = options
+  // Files are read in real time, which must not come into play.
+  await loadParts()
   const random = new Random(seed)
   const schedule = new Schedule<ActorState>()
   const actors: ActorState[] = []

@@ -6,7 +6,7 @@ import type { LogContext, ReadContext } from '../shard/context.js'
 import { isVoid } from '../shard/recovery.js'
 import type { BlobInfo } from '../storage/contract.js'
 import { pagesOf } from '../storage/pages.js'
-import { isProbe } from '../storage/probe.js'
+import { isProbe } from '../storage/probe-name.js'
 
 export async function logsOf({ store, storage }: ReadContext): Promise<string[]> {
   const { paths } = await storage.logs(`${shardPath(store)}/`)

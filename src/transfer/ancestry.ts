@@ -5,6 +5,7 @@ import type { SyncPoint } from '../log/entry.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import type { Shard } from '../shard/shard.js'
 import type { ShardState, TailEntry } from '../shard/state.js'
+import { entryOf, stateOf } from '../shard/versions.js'
 import type { Source } from './source.js'
 
 /**
@@ -40,7 +41,7 @@ function syncWith(source: Source, target: ShardState): SyncPoint | undefined {
 async function holds(shard: Shard, { version, hash }: SyncPoint): Promise<boolean> {
   if (version > shard.state.head) return false
   try {
-    return equalBytes((await shard.readEntry(version)).hash, hash)
+    return equalBytes((await entryOf(shard, version)).hash, hash)
   } catch (error) {
     if (isTidemarkError(error) && error.code === 'VERSION_EXPIRED') return true
     throw error
@@ -66,7 +67,7 @@ export async function partsFor(source: Source, target: ShardState | undefined): 
   if (last.version <= state.carried.covers || last.version <= source.shard.state.carried.trim) return all
   let before: ShardState
   try {
-    before = await source.shard.stateAt(last.version)
+    before = await stateOf(source.shard, last.version)
   } catch (error) {
     if (isTidemarkError(error) && error.code === 'VERSION_EXPIRED') return all
     throw error

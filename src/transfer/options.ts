@@ -37,7 +37,7 @@ export function contextOf(place: StorePlace, clock: Clock = systemClock): ShardC
   const options = resolveOptions({ ...place, clock })
   const storage = deadlines(options.storage, { timeoutMs: options.timeoutMs, clock })
   const nothing = (): void => undefined
-  return shardContext(options, storage, { warn: nothing, moved: nothing, committed: nothing, emit: nothing }, 0)
+  return shardContext(options, storage, { warn: nothing, moved: nothing, committed: nothing, emit: nothing }, {}, 0)
 }
 
 /** Opens a store as a follower does: nothing is written, and nobody is fenced. */

@@ -1,6 +1,7 @@
 /** Copies a version from store to store, wherever they are: only what the other one lacks, and all of it checked. */
 import { equalBytes } from '../bytes/compare.js'
 import { TidemarkError, invalid, throwIfAborted } from '../errors.js'
+import { stateOf } from '../shard/versions.js'
 import type { When } from '../store/find.js'
 import { flag, required } from '../store/options.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
@@ -104,7 +105,7 @@ async function run(source: Source, receiver: Receiver, options: PushOptions): Pr
     : await send(source, receiver, options.force ?? false)
   if (isSame) options.onProgress?.({ done: 0, total: 0, bytes: 0, totalBytes: 0 })
   if (tag !== undefined && !isTagged) {
-    await tagBackup(ctx, receiver.log, moved.state ?? (await seen!.stateAt(receiver.version)), tag)
+    await tagBackup(ctx, receiver.log, moved.state ?? (await stateOf(seen!, receiver.version)), tag)
   }
   if (options.keep !== undefined) await keepNewest(ctx, receiver.log, options.keep, now())
   const { copied, reused, state } = moved

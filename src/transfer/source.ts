@@ -6,6 +6,7 @@ import type { ShardContext } from '../shard/context.js'
 import { expired } from '../shard/past.js'
 import type { Shard } from '../shard/shard.js'
 import type { ShardState } from '../shard/state.js'
+import { entryOf, pinsOf } from '../shard/versions.js'
 import { findVersion, type Found, type When } from '../store/find.js'
 import type { StorePlace } from '../tools/place.js'
 import { contextOf, nowIn, openToRead, type TransferOptions } from './options.js'
@@ -54,7 +55,7 @@ export class Source {
   /** Whether the version was collected since it was found. */
   async #isGone(): Promise<boolean> {
     const { from } = this.found
-    if (from) return !(await this.shard.pins()).some(({ blob }) => blob === from.blob)
+    if (from) return !(await pinsOf(this.shard)).some(({ blob }) => blob === from.blob)
     await this.shard.refresh()
     return this.shard.state.carried.keeps > this.version
   }
@@ -67,7 +68,7 @@ export class Source {
 /** Label and meta are in the version's entry, which a tag outlives. */
 async function describe(shard: Shard, { state, from }: Found): Promise<{ label?: string; meta?: string }> {
   try {
-    const { label, meta } = (await shard.readEntry(state.carried.version)).entry
+    const { label, meta } = (await entryOf(shard, state.carried.version)).entry
     return { ...(label !== undefined && { label }), ...(meta !== undefined && { meta }) }
   } catch (error) {
     if (from && isTidemarkError(error) && error.code === 'VERSION_EXPIRED') return {}

@@ -1,9 +1,10 @@
 /** Chromium, killed with all of its processes in the middle of commits to IndexedDB, on the built package. */
 import { expect, test } from 'vitest'
 import { browsers } from '../support/chromium.js'
+import { extent } from '../support/extent.js'
 import { temporaryFolder } from '../support/storages.js'
 
-const KILLS = 30
+const KILLS = extent(30, 8)
 const chromium = browsers()
 
 test(`Chromium that is killed ${KILLS} times loses no commit that a page was told of, and leaves no hole`, async () => {

@@ -1,15 +1,15 @@
-/** The conformance suite on an R2 binding, inside real workerd. */
+/** The suites on an R2 binding, inside real workerd. */
 import type { Miniflare } from 'miniflare'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { memory } from 'tidemark/memory'
 import { r2, type R2BucketLike } from 'tidemark/r2'
-import { storageSuite } from 'tidemark/testing'
+import { allSuites } from '../support/suites.js'
 import { startWorker } from '../support/workerd.js'
 
 const names: string[] = []
-storageSuite({ test: (name) => names.push(name), create: () => memory() })
+allSuites({ test: (name) => names.push(name), make: () => memory(), share: { writes: 1, reads: 1 } })
 
-describe('a binding in workerd', () => {
+describe('r2() in workerd', () => {
   let worker!: Miniflare
   const ask = async (path: string): Promise<unknown> => (await worker.dispatchFetch(`http://worker/${path}`)).json()
 
@@ -19,7 +19,7 @@ describe('a binding in workerd', () => {
   })
   afterAll(() => worker.dispose())
 
-  test.each(names.map((name, index) => ({ name, index })))('$name', async ({ index }) => {
+  test.each(names.map((name, index) => [name, index] as const))('%s', async (_, index) => {
     expect(await ask(String(index))).toBe(null)
   })
 })

@@ -6,16 +6,7 @@ import S3rver from 's3rver'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { metered, openStore, type Storage } from 'tidemark'
 import { intercept, type Around } from '../../src/storage/intercept.js'
-import {
-  advance,
-  contents,
-  hastyClock,
-  open,
-  reached,
-  stateAfter,
-  verifyHistory,
-  type Acknowledged,
-} from '../support/history.js'
+import { hastyClock } from '../support/history.js'
 import {
   byFetch,
   bySdk,
@@ -42,42 +33,6 @@ const realAdapters: [string, () => Storage][] = [
 ]
 
 describe.each(realAdapters)('a store by %s in miniflare', (_, make) => {
-  test('commits, folds, is opened again, followed and taken over', async () => {
-    const storage = make()
-    const acknowledged: Acknowledged[] = []
-    const store = await open(storage)
-    await advance(store, 12, acknowledged)
-    await store.checkpoint()
-    await advance(store, 15, acknowledged)
-    const follower = await open(storage, { mode: 'follower' })
-    expect(reached(follower)).toBe(15)
-    expect(await contents(follower)).toEqual(stateAfter(15))
-    await follower.close()
-
-    const successor = await open(storage)
-    expect(await contents(successor)).toEqual(stateAfter(15))
-    store.put('late', 1)
-    await expect(store.commit()).rejects.toMatchObject({ code: 'FENCED' })
-    await expect(store.commit()).rejects.toMatchObject({ code: 'FENCED' })
-    await advance(successor, 18, acknowledged)
-    await store.close()
-    await successor.close()
-    expect(acknowledged.length).toBe(18)
-    await verifyHistory(storage, acknowledged, 18)
-  })
-
-  test('is there for who makes a storage anew, and an emptied bucket is told apart', async () => {
-    const storage = make()
-    const store = await open(storage)
-    await advance(store, 5, [])
-    const { version } = store
-    await store.close()
-    await expect(open(make(), { expectAtLeast: version })).rejects.toMatchObject({ code: 'ROLLED_BACK' })
-    const again = await open(storage, { expectAtLeast: version })
-    expect(reached(again)).toBe(5)
-    await again.close()
-  })
-
   test('of eight that create it at once each opens the same store', async () => {
     const storage = make()
     const opened = await Promise.allSettled(

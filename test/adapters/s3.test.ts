@@ -1,32 +1,12 @@
-/** The conformance suite on S3: on the S3 API of a local R2 in miniflare, and on our own server in its two dialects. */
+/** The conformance suite on our own S3 server, in its two dialects; suites.test.ts has the real one. */
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import type { Storage } from 'tidemark'
 import { storageSuite } from 'tidemark/testing'
-import {
-  bySdk,
-  byFetch,
-  clientFor,
-  FOR_R2,
-  placeAt,
-  s3Adapters,
-  startMiniflare,
-  type S3Place,
-} from '../support/s3-clients.js'
+import { placeAt, s3Adapters } from '../support/s3-clients.js'
 import { startS3Server, type S3Server } from '../support/s3-server.js'
 
 let storages = 0
 const fresh = (make: (prefix: string) => Storage) => (): Storage => make(`run-${storages++}`)
-
-describe('the S3 API of R2 in miniflare', () => {
-  let real!: { place: S3Place; dispose(): Promise<void> }
-  beforeAll(async () => {
-    real = await startMiniflare()
-  })
-  afterAll(() => real.dispose())
-  describe('s3', () =>
-    storageSuite({ test, create: fresh((prefix) => bySdk(real.place, prefix, clientFor(real.place, FOR_R2))) }))
-  describe('s3Fetch', () => storageSuite({ test, create: fresh((prefix) => byFetch(real.place, prefix)) }))
-})
 
 describe.each([
   ['the rules of AWS', {}, s3Adapters],

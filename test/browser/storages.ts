@@ -13,6 +13,8 @@ export function freshName(): string {
   return name
 }
 
+export { collect } from '../support/collect.js'
+
 export const adapters: readonly (readonly [name: string, make: () => Storage])[] = [
   ['indexedDb()', () => indexedDb(freshName())],
 ]
@@ -23,10 +25,4 @@ export function deleteDatabase(name: string): Promise<void> {
     request.addEventListener('success', () => resolve())
     request.addEventListener('error', () => reject(request.error!))
   })
-}
-
-export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = []
-  for await (const item of items) all.push(item)
-  return all
 }

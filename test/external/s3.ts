@@ -1,14 +1,12 @@
 /**
  * An S3 storage of any kind, named by TIDEMARK_S3_ENDPOINT, _BUCKET, _ACCESS_KEY, _SECRET_KEY and, where it matters, _REGION:
- * conformance, cuts and recovery, through both transports. Run by `npm run test:s3`; it leaves nothing in the bucket.
+ * conformance, cuts, recovery and collection, through both transports. Run by `npm run test:s3`; it leaves nothing in the bucket.
  */
 import { CreateBucketCommand, ListObjectsV2Command, type BucketLocationConstraint } from '@aws-sdk/client-s3'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, test } from 'vitest'
 import type { Storage } from 'tidemark'
-import { storageSuite } from 'tidemark/testing'
-import { advance, contents, open, reached, stateAfter, verifyHistory, type Acknowledged } from '../support/history.js'
 import { byFetch, bySdk, clientFor, FOR_R2, type S3Place } from '../support/s3-clients.js'
-import { cutShortLife } from '../support/s3-cuts.js'
+import { allSuites } from '../support/suites.js'
 
 const variable = (name: string): string => process.env[`TIDEMARK_S3_${name}`] ?? ''
 
@@ -54,28 +52,4 @@ afterAll(async () => {
   }
 }, 600_000)
 
-describe.each(adapters)('%s', (_, make) => {
-  storageSuite({ test, create: make })
-
-  test('recovery: what was acknowledged is there after a reopening and a take-over', async () => {
-    const storage = make()
-    const acknowledged: Acknowledged[] = []
-    const store = await open(storage)
-    await advance(store, 10, acknowledged)
-    const successor = await open(storage)
-    expect(reached(successor)).toBe(10)
-    expect(await contents(successor)).toEqual(stateAfter(10))
-    store.put('late', 1)
-    await expect(store.commit()).rejects.toMatchObject({ code: 'FENCED' })
-    await advance(successor, 12, acknowledged)
-    await store.close()
-    await successor.close()
-    await verifyHistory(storage, acknowledged, 12)
-  })
-
-  test('cuts: a store that is cut at every storage call loses nothing acknowledged', async () => {
-    const { points, runs, missed } = await cutShortLife(make, ['never-sent', 'reply-lost', 'error-after'])
-    console.log(`cut points: ${points}, runs: ${runs}, missed: ${missed}`)
-    expect(points).toBeGreaterThan(20)
-  })
-})
+describe.each(adapters)('%s', (_, make) => allSuites({ test, make, share: { writes: 1, reads: 4 } }))

@@ -4,19 +4,22 @@ import {
   isTidemarkError,
   openStore,
   systemClock,
+  type Answer,
   type Clock,
   type OpenOptions,
   type Storage,
   type Store,
 } from 'tidemark'
 import { memory } from 'tidemark/memory'
-import { cuts, worldOver, type Way } from 'tidemark/testing'
+import { cuts, worldOver, type CutsOptions, type Way } from 'tidemark/testing'
 import { verify } from 'tidemark/tools'
 import { factsOf } from '../../src/shard/facts.js'
 import { manifestOfPin } from '../../src/shard/pins.js'
+import { entryOf, pinsOf } from '../../src/shard/versions.js'
+import { intercept } from '../../src/storage/intercept.js'
 import { engineOf } from '../../src/store/store.js'
 import { persist } from './history.js'
-import { collect } from './storages.js'
+import { collect } from './collect.js'
 
 export const GRACE = 1000
 const START = 1_700_000_000_000
@@ -86,17 +89,36 @@ export async function makePast(storage: Storage): Promise<Past> {
 /** The same objects in another memory. */
 export async function copyOf(from: Storage): Promise<Storage> {
   const to = memory()
+  await copyTo(from, to)
+  return to
+}
+
+export async function copyTo(from: Storage, to: Storage): Promise<void> {
   for (const { name } of (await from.blobs.list('')).items) {
     await to.blobs.put(name, (await from.blobs.get(name)).bytes!)
   }
   for (const path of (await from.logs('')).paths) {
     const [source, target] = [from.log(path), to.log(path)]
-    for (const n of (await source.list(1)).numbers) await target.append(n, (await source.read(n)).bytes!, 1)
+    const { numbers } = await source.list(1)
+    for (const n of numbers) {
+      const { bytes } = await source.read(n)
+      // Files are written to by their owner only.
+      await (n === numbers[0] ? target.claim(n, bytes!, 1) : target.append(n, bytes!, 1))
+    }
+    await target.close()
     const anchor = `${path.split('/').slice(0, 2).join('/')}/anchor`
     // Nothing of it is trimmed yet.
     await to.anchor(anchor).swap(undefined, (await from.anchor(anchor).read()).bytes!, 0)
   }
-  return to
+}
+
+/** The same storage, whose clock, if it has one, says what ours does: a test does not wait for a grace period. */
+export function atOurTime(storage: Storage): Storage {
+  return intercept(storage, async (call, run) => {
+    const answer = await run(call.signal)
+    const { time: own } = (answer ?? {}) as Answer
+    return own === undefined ? answer : { ...answer, time: time.now }
+  })
 }
 
 /** As a program does that gets on with its work: what fails typed is tried again, after reopening where that is asked for. */
@@ -153,9 +175,9 @@ async function leftOver(storage: Storage, store: Store): Promise<string[]> {
   const { trim } = shard.state.carried
   const reached = new Set<string>()
   for (let n = trim + 1; n <= shard.state.head; n++) {
-    for (const name of factsOf(await shard.readEntry(n)).names) reached.add(name)
+    for (const name of factsOf(await entryOf(shard, n)).names) reached.add(name)
   }
-  const pins = await shard.pins()
+  const pins = await pinsOf(shard)
   for (const pin of pins) for (const { name } of manifestOfPin(pin, shard.log.path).runs.flat()) reached.add(name)
   for (const { blob } of pins) reached.add(blob)
   const blobs = (await storage.blobs.list('s/')).items.map(({ name }) => name).filter((name) => !reached.has(name))
@@ -208,6 +230,9 @@ export interface Beside {
   /** Looks at what `during` has left. */
   readonly after?: (store: Store, storage: Storage) => Promise<unknown>
   readonly ways: readonly Way[]
+  readonly only?: CutsOptions<never>['only']
+  /** Where it happens. Default: in memory. */
+  readonly make?: () => Storage
 }
 
 export interface Template {
@@ -223,16 +248,20 @@ export async function makeTemplate(): Promise<Template> {
 }
 
 /** Collects twice with the grace period in between, cut everywhere. */
-export async function cutCollector(template: Template, { during, before, after, ways }: Beside): Promise<string> {
+export async function cutCollector(template: Template, beside: Beside): Promise<string> {
+  const { during, before, after, ways, only, make = memory } = beside
   const { past } = template
   let clean: Objects | undefined
   let look: (() => Promise<void>) | undefined
   let cleaned = 0
   const result = await cuts<[number, Contents]>({
     ways,
+    only,
+    limitMs: 60_000,
     async makeWorld(decide) {
       time.now = template.end
-      const storage = await copyOf(template.storage)
+      const storage = atOurTime(make())
+      await copyTo(template.storage, storage)
       look = await before?.(storage)
       return worldOver(() => storage)(decide)
     },

@@ -9,7 +9,9 @@ const report = (line) => writeSync(1, `${line}\n`)
 const open = async () => {
   for (;;) {
     try {
-      return await openStore({ storage: nodeFs(folder), name: 'killed', checkpoint: { entries: 8 } })
+      // The whole history is looked at in the end.
+      const retain = { versions: 1_000_000 }
+      return await openStore({ storage: nodeFs(folder), name: 'killed', checkpoint: { entries: 8 }, retain })
     } catch (error) {
       // Rivals that open at the same moment may be told to try again.
       if (!isTidemarkError(error) || (error.code !== 'CONFLICT' && error.code !== 'UNKNOWN_OUTCOME')) throw error

@@ -1,9 +1,9 @@
-// A state of a million keys, written, merged, read and reopened by a process with a small heap: `node million.mjs <folder>`.
+// A state of many keys, a million for instance, written, merged, read and reopened by a process with a small heap: `node million.mjs <folder> <keys>`.
 import { openStore } from 'tidemark'
 import { nodeFs } from 'tidemark/node-fs'
 
-const KEYS = 1_000_000
-const PER_COMMIT = 10_000
+const KEYS = Number(process.argv[3])
+const PER_COMMIT = KEYS / 100
 const folder = process.argv[2]
 const open = () => openStore({ storage: nodeFs(folder), name: 'million', cacheBytes: 8 << 20, durability: 'relaxed' })
 

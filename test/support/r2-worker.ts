@@ -1,9 +1,9 @@
 /**
- * Runs in workerd: the conformance suite on the R2 binding, one test for each request. `GET /` answers the names of the
- * tests, `GET /<index>` runs one and answers `null` or what went wrong.
+ * Runs in workerd: the suites on the R2 binding, one test for each request. `GET /` answers the names of the tests,
+ * `GET /<index>` runs one and answers `null` or what went wrong.
  */
 import { r2, type R2BucketLike } from 'tidemark/r2'
-import { storageSuite } from 'tidemark/testing'
+import { allSuites } from './suites.js'
 
 interface Env {
   readonly BUCKET: R2BucketLike
@@ -12,9 +12,10 @@ interface Env {
 export default {
   async fetch(request: { readonly url: string }, { BUCKET }: Env): Promise<Response> {
     const tests: { name: string; run: () => Promise<void> }[] = []
-    storageSuite({
+    allSuites({
       test: (name, run) => tests.push({ name, run }),
-      create: () => r2(BUCKET, { prefix: `run-${crypto.randomUUID()}` }),
+      make: () => r2(BUCKET, { prefix: `run-${crypto.randomUUID()}` }),
+      share: { writes: 3, reads: 24 },
     })
     const index = new URL(request.url).pathname.slice(1)
     if (index === '') return Response.json(tests.map(({ name }) => name))

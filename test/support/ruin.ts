@@ -3,7 +3,7 @@ import { openStore, type Key, type OpenOptions, type Storage, type Store } from 
 import type { SegmentRef } from '../../src/manifest/manifest.js'
 import { segmentsOf } from '../../src/shard/state.js'
 import { engineOf } from '../../src/store/store.js'
-import { collect } from './storages.js'
+import { collect } from './collect.js'
 
 const OPTIONS = {
   name: 's',

@@ -6,6 +6,8 @@ import { memory } from 'tidemark/memory'
 import { nodeFs } from 'tidemark/node-fs'
 import { onTestFinished } from 'vitest'
 
+export { collect } from './collect.js'
+
 /** A folder that is removed after the test. */
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-test-'))
@@ -18,9 +20,3 @@ export const adapters: readonly (readonly [name: string, make: () => Storage])[]
   ['memory()', () => memory()],
   ['nodeFs()', () => nodeFs(temporaryFolder())],
 ]
-
-export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = []
-  for await (const item of items) all.push(item)
-  return all
-}

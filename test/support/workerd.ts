@@ -6,7 +6,10 @@ import { rolldown } from 'rolldown'
 // @ts-expect-error a script without types
 import { sourceAliases } from '../../.ci/entries.mjs'
 
-const aliases = sourceAliases as { find: RegExp; replacement: string }[]
+const aliases: { find: RegExp; replacement: string }[] = [
+  ...sourceAliases,
+  { find: /^vitest$/, replacement: fileURLToPath(new URL('worker-expect.ts', import.meta.url)) },
+]
 
 /** The module `file` of this folder as one script; `tidemark` and its entries are bundled from their sources. */
 async function bundle(file: string): Promise<string> {
@@ -23,7 +26,7 @@ async function bundle(file: string): Promise<string> {
     // An import that does not resolve would otherwise fail in the worker.
     onLog: (level, log, handle) => handle(level === 'warn' ? 'error' : level, log),
   })
-  const { output } = await build.generate({ format: 'esm' })
+  const { output } = await build.generate({ format: 'esm', codeSplitting: false })
   await build.close()
   return output[0].code
 }

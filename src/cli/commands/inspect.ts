@@ -1,6 +1,5 @@
 import { toHex } from '../../bytes/hash.js'
 import { offsetsToObject, type Offsets } from '../../log/offsets.js'
-import { liveSegments } from '../../shard/rewrite.js'
 import { tailBytes, type ShardState } from '../../shard/state.js'
 import type { TagInfo } from '../../store/past.js'
 import type { Store } from '../../store/store.js'
@@ -27,7 +26,7 @@ type Facts = ReturnType<typeof factsOf>
 /** Times are milliseconds since the epoch, as everywhere in the API. */
 function factsOf(store: Store, state: ShardState, tags: readonly TagInfo[]) {
   const { carried, manifest } = state
-  const live = liveSegments(manifest)
+  const live = manifest.runs.flat()
   const sum = (field: 'records' | 'tombstones' | 'length' | 'rawBytes'): number =>
     live.reduce((total, segment) => total + segment[field], 0)
   return {

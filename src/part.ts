@@ -1,0 +1,51 @@
+/**
+ * Parts of Tidemark that are loaded when they are first needed (docs/architecture.md, "What is loaded when"). Once a part is
+ * there nothing waits for it any more: a call then does in its own turn what it would do without parts.
+ */
+import { TidemarkError } from './errors.js'
+
+const parts = new Set<Part<unknown>>()
+
+export class Part<T> {
+  /** Once it is there. */
+  loaded: T | undefined
+  readonly #what: string
+  readonly #import: () => Promise<T>
+  #loading: Promise<T> | undefined
+
+  /** `what` names it in the error. */
+  constructor(what: string, load: () => Promise<T>) {
+    this.#what = what
+    this.#import = load
+    parts.add(this)
+  }
+
+  load(): Promise<T> {
+    this.#loading ??= this.#import().then(
+      (loaded) => (this.loaded = loaded),
+      (cause: unknown) => {
+        this.#loading = undefined
+        throw new TidemarkError(
+          'STORAGE_UNAVAILABLE',
+          `The part of Tidemark for ${this.#what} could not be loaded; try again when its files can be reached, or reload the page.`,
+          { cause },
+        )
+      },
+    )
+    return this.#loading
+  }
+
+  /** What `act` makes of it; in this very turn when it is there already. */
+  async use<R>(act: (loaded: T) => R | Promise<R>): Promise<R> {
+    return act(this.loaded ?? (await this.load()))
+  }
+}
+
+/** Loads all parts of what is in use: for tests whose own time must not pass meanwhile. */
+export async function loadParts(): Promise<void> {
+  // What is loaded may have parts of its own.
+  for (let known = 0; known < parts.size;) {
+    known = parts.size
+    await Promise.all([...parts].map((part) => part.load()))
+  }
+}

@@ -1,0 +1,11 @@
+/** The parts of a shard that are loaded when they are first needed. */
+import { Part } from '../part.js'
+
+/** Folding and merging: everything that writes segments. */
+export const rewriting = new Part('checkpoints', () => import('./folding.js'))
+/** Catching up with other writers. */
+export const following = new Part('following', () => import('./catch-up.js'))
+export const settling = new Part('files', () => import('./settle.js'))
+export const probing = new Part('creating stores', () => import('../storage/probe.js'))
+export const collecting = new Part('collection', () => import('./collecting.js'))
+export const mending = new Part('repair', () => import('./mending.js'))

@@ -1,0 +1,47 @@
+/** What is done for storages whose log changes hands, as files do; others never need it. */
+import { sleep } from '../clock.js'
+import type { AnchorValue } from '../log/anchor.js'
+import { encodeEntry, type Entry } from '../log/entry.js'
+import type { LogContext, ShardContext } from './context.js'
+import type { OpenRequest } from './open.js'
+
+const SETTLE_TRIES = 5
+
+/**
+ * While files change hands the newest entries may be in doubt, though they were acknowledged: the next owner settles them.
+ * It comes within moments or has died on the way, and then an opener that is to own the store settles them itself: a claim
+ * of a number that is long taken is lost, and leaves nothing in doubt.
+ */
+export async function settleHistory(
+  ctx: ShardContext,
+  log: LogContext,
+  hint: AnchorValue,
+  mode: OpenRequest['mode'],
+  tries: number,
+): Promise<boolean> {
+  if (tries > SETTLE_TRIES) return false
+  if (mode !== 'follower' && tries > 1) {
+    // The oldest entry of all: of a log that was cut short a later one would be free, and must not be taken.
+    const n = hint.trim + 1
+    await log.log.claim(n, encodeEntry(bareEntry(log, n, 'fence')), Math.max(n, hint.covers))
+  }
+  await sleep(ctx.clock, 20 << tries)
+  return true
+}
+
+/** An entry that was written without knowing the one before it. */
+export function bareEntry(log: LogContext, n: number, kind: 'fence' | 'void'): Entry {
+  const { logId, writerId } = log
+  const nothing = {
+    parent: undefined,
+    carried: undefined,
+    label: undefined,
+    meta: undefined,
+    delta: undefined,
+    references: undefined,
+    manifest: undefined,
+    origin: undefined,
+    collection: undefined,
+  }
+  return { n, kind, mode: 'exclusive', logId, writerId, write: log.writes++, ...nothing }
+}

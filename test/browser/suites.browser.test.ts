@@ -1,0 +1,5 @@
+import { describe, test } from 'vitest'
+import { allSuites } from '../support/suites.js'
+import { adapters } from './storages.js'
+
+describe.each(adapters)('%s', (_, make) => allSuites({ test, make, share: { writes: 2, reads: 8 } }))
