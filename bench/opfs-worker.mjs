@@ -29,7 +29,8 @@ const acts = {
     append(fence)
     return { state, tail }
   },
-  commit: ({ entry }) => append(entry),
+  // Other tabs append to the same log: create-once takes a lock, as there is nothing atomic about a file here.
+  commit: ({ entry }) => navigator.locks.request('log', () => append(entry)),
   close() {
     // In place of what a record's own marks would say.
     log.write(new Uint8Array(new Float64Array([end]).buffer), { at: 0 })
