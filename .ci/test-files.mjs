@@ -47,7 +47,7 @@ const adapters = {
 }
 
 /** The suites that each adapter passes (test/support/suites.ts); their names begin the names of their tests. */
-const suites = ['conformance', 'cuts', 'recovery', 'collection']
+const suites = ['conformance', 'cuts', 'recovery', 'collection', 'equality']
 
 /**
  * Counts the tests that passed, each given as its file and full name: a row for each adapter, with a cell for each suite

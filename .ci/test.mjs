@@ -3,6 +3,8 @@
  * each adapter or in Chromium, with `--deep` those that are otherwise cut short, as a whole, and the long simulations. A case that did not run counts as failed, and so
  * does an adapter that lacks a suite. The last line is `N passed, N failed`; the checks count as one.
  *
+ * With `--browsers` the tests of the browser run in Firefox; those that need Chromium are skipped and listed.
+ *
  * TIDEMARK_DEEP_MS bounds the long simulations together; each of their cases finds its own share in the same variable.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -14,16 +16,19 @@ import { countByAdapter, isBrowserTest, partialTests, sharedTests } from './test
 
 const deep = process.argv.includes('--deep')
 const adapters = process.argv.includes('--adapters')
-const only = process.argv.slice(2).filter((argument) => argument !== '--deep' && argument !== '--adapters')
-const mode = deep ? 'deep' : adapters ? 'adapters' : 'test'
+const browsers = process.argv.includes('--browsers')
+const only = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
+const mode = deep ? 'deep' : adapters ? 'adapters' : browsers ? 'browsers' : 'test'
 const onNode = ['-c', '.ci/vitest.config.mjs', '--mode', mode]
-const inBrowser = ['-c', '.ci/vitest.browser.config.mjs']
+const inBrowser = ['-c', '.ci/vitest.browser.config.mjs', '--mode', browsers ? 'firefox' : 'chromium']
 const folder = mkdtempSync(join(tmpdir(), `${manifest.name}-test-`))
 
 let passed = 0
 let reports = 0
 const cases = []
 const failures = []
+/** Skipped where another browser than Chromium runs; each name says why. */
+const elsewhere = []
 try {
   if (mode === 'test' && only.length === 0) await check()
   if (deep)
@@ -33,9 +38,12 @@ try {
     ? undefined
     : test(inBrowser, [...testFiles().filter(isBrowserTest), ...sharedTests], { later: true })
   const nodeFiles = testFiles().filter((file) => !isBrowserTest(file))
-  await test(onNode, nodeFiles, { env: deep ? await shareOfTime() : {} })
+  if (!browsers) await test(onNode, nodeFiles, { env: deep ? await shareOfTime() : {} })
   await browser
-  if (!deep) printAdapters()
+  if (elsewhere.length > 0)
+    console.log(`\nNot run in Firefox: ${elsewhere.length}\n${elsewhere.map((name) => `  ${name}`).join('\n')}`)
+  if (!deep && !browsers) printAdapters()
+  if (passed === 0 && failures.length === 0) failures.push('no test ran')
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
@@ -72,7 +80,8 @@ function count(results, files) {
       if (status === 'passed') {
         passed++
         cases.push({ file, name: fullName })
-      } else failures.push(`${file}: ${fullName}${status === 'failed' ? '' : ` (${status}: it has to run)`}`)
+      } else if (browsers && /\(only in Chromium: .+\)$/.test(fullName)) elsewhere.push(fullName)
+      else failures.push(`${file}: ${fullName}${status === 'failed' ? '' : ` (${status}: it has to run)`}`)
     }
     const silent = !assertionResults.some((result) => result.status === 'failed')
     if (assertionResults.length === 0 || (status === 'failed' && silent)) failures.push(`${file}: the file as a whole`)
@@ -101,6 +110,7 @@ function testFiles() {
     test: ['test', 'test/adapters', 'test/browser'],
     adapters: ['test/adapters', 'test/browser'],
     deep: ['test/deep'],
+    browsers: ['test/browser'],
   }[mode]
   return files.filter((file) => file.endsWith(ending) && folders.includes(dirname(file)))
 }

@@ -1,14 +1,15 @@
 import { playwright } from '@vitest/browser-playwright'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
-import { chromiumFlags, findChromium } from './chromium.mjs'
+import { chromiumFlags, findChromium, firefoxLaunch } from './browsers.mjs'
 import { root, sourceAliases } from './entries.mjs'
 import { sharedTests } from './test-files.mjs'
 
 /**
  * The browser's own tests, and tests of stores that run on Node too: there they get the storages that the browser has.
+ * `--mode firefox` runs them in Firefox.
  */
-export default defineConfig({
+export default defineConfig(({ mode }) => ({
   root,
   resolve: {
     alias: [
@@ -28,8 +29,12 @@ export default defineConfig({
       enabled: true,
       headless: true,
       screenshotFailures: false,
-      provider: playwright({ launchOptions: { executablePath: findChromium(), args: chromiumFlags } }),
-      instances: [{ browser: 'chromium' }],
+      provider: playwright({ launchOptions: mode === 'firefox' ? firefoxLaunch() : chromiumLaunch() }),
+      instances: [{ browser: mode === 'firefox' ? 'firefox' : 'chromium' }],
     },
   },
-})
+}))
+
+function chromiumLaunch() {
+  return { executablePath: findChromium(), args: chromiumFlags }
+}

@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { chromium } from 'playwright-core'
-import { chromiumFlags, findChromium } from '../.ci/chromium.mjs'
+import { chromiumFlags, findChromium } from '../.ci/browsers.mjs'
 import { root } from '../.ci/entries.mjs'
 
 const { values } = parseArgs({

@@ -1,10 +1,18 @@
-/** Faults that Chromium does not show on demand. Each is undone by `vi.restoreAllMocks()`. */
-import { expect, vi } from 'vitest'
-import { cdp } from 'vitest/browser'
+/** Faults that browsers do not show on demand. Each is undone by `vi.restoreAllMocks()`. */
+import { expect, test, vi } from 'vitest'
+import { cdp, server } from 'vitest/browser'
 
 export const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
 
 export const text = (string: string): Uint8Array => new TextEncoder().encode(string)
+
+export const isChromium = server.browser === 'chromium'
+
+/** A test that needs Chromium. Elsewhere it is skipped under a name that says why, which the runner counts. */
+export function inChromium(why: string, name: string, run: () => Promise<void>): void {
+  if (isChromium) test(name, run)
+  else test.skip(`${name} (only in Chromium: ${why})`)
+}
 
 /** A method as it is before it is replaced. */
 export function methodOf<T extends object, K extends keyof T>(prototype: T, name: K): T[K] {

@@ -45,7 +45,7 @@ export function browsers(): Browsers {
 
   beforeAll(async () => {
     execFileSync(process.execPath, [join(root, '.ci/setup.mjs'), '--build'], { stdio: 'inherit' })
-    const printed = execFileSync(process.execPath, [join(root, '.ci/chromium.mjs')]).toString()
+    const printed = execFileSync(process.execPath, [join(root, '.ci/browsers.mjs')]).toString()
     ;({ executable, flags } = JSON.parse(printed) as { executable: string; flags: string[] })
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')

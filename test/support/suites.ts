@@ -6,6 +6,7 @@ import type { Storage } from 'tidemark'
 import { storageSuite } from 'tidemark/testing'
 import { collectionSuite } from './suite-collection.js'
 import { cutsSuite } from './suite-cuts.js'
+import { equalitySuite } from './suite-equality.js'
 import { recoverySuite } from './suite-recovery.js'
 import type { Share } from './thin.js'
 
@@ -22,4 +23,5 @@ export function allSuites({ test, make, share }: SuiteOptions): void {
   cutsSuite({ test: (name, run) => test(`cuts: ${name}`, run), make, share })
   recoverySuite({ test: (name, run) => test(`recovery: ${name}`, run), make, share })
   collectionSuite({ test: (name, run) => test(`collection: ${name}`, run), make, share })
+  equalitySuite({ test: (name, run) => test(`equality: ${name}`, run), make, share })
 }
