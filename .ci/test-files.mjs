@@ -13,7 +13,9 @@ export const sharedTests = [
 /** Tests of which `npm test` takes a part, and a deep run all (test/support/extent.ts). */
 export const partialTests = [
   'adapters/browser-kill',
+  'adapters/browser-tabs',
   'adapters/s3-million',
+  'adapters/shared-writers',
   'collect-beside',
   'collect-cuts',
   'collect-files',
@@ -24,6 +26,7 @@ export const partialTests = [
   'destroy-files',
   'memory',
   'processes',
+  'shared-simulation',
   'simulation',
   'store-model',
   'stream-cuts',
@@ -38,7 +41,7 @@ export const isBrowserTest = (file) => file.startsWith('test/browser/')
 const adapters = {
   memory: /\bmemory\(|^test\/conformance\.test/,
   nodeFs: /\bnodeFs\(|^test\/node-fs/,
-  indexedDb: /\bindexedDb\(|^test\/(browser\/|adapters\/(indexeddb|browser-kill))/,
+  indexedDb: /\bindexedDb\(|^test\/(browser\/|adapters\/(indexeddb|browser-))/,
   s3: /^(?!.*s3Fetch).*\bs3\b/i,
   s3Fetch: /\bs3Fetch\b/,
   r2: /^test\/adapters\/r2/,

@@ -1,11 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { openStore, type Storage } from 'tidemark'
+import { openStore, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
-import { hexDump, writeExample } from './support/example.js'
+import { hexDump, writeExample, writePast } from './support/example.js'
+import { collect } from './support/storages.js'
+import { verify } from 'tidemark/tools'
 
 const here = new URL('.', import.meta.url)
-const golden = (version: number): ReadonlyMap<string, Uint8Array> =>
+const golden = (version: string): ReadonlyMap<string, Uint8Array> =>
   new Map(
     Object.entries(
       JSON.parse(readFileSync(new URL(`golden/format-${version}.json`, here), 'utf8')) as Record<string, string>,
@@ -24,17 +26,17 @@ async function load(objects: ReadonlyMap<string, Uint8Array>): Promise<Storage> 
 }
 
 describe('the format', () => {
-  test('is written as the golden files of the newest version have it, byte for byte', async () => {
+  test('is written as the golden file has it, byte for byte', async () => {
     const { objects } = await writeExample()
-    const hex = Object.fromEntries([...objects].map(([name, bytes]) => [name, hexDump(bytes).replace(/\s/g, '')]))
-    // Written once per format version: TIDEMARK_WRITE_GOLDEN=1, and never again after it has landed.
-    if (process.env['TIDEMARK_WRITE_GOLDEN'])
-      writeFileSync(new URL('golden/format-1.json', here), `${JSON.stringify(hex, null, 2)}\n`)
-    expect(objects).toEqual(golden(1))
+    if (process.env['TIDEMARK_WRITE_GOLDEN']) {
+      write('1', objects)
+      write('1-past', (await writePast()).objects)
+    }
+    expect(objects).toEqual(golden('1'))
   })
 
   test('of version 1 is readable for ever', async () => {
-    const storage = await load(golden(1))
+    const storage = await load(golden('1'))
     const store = await openStore({ storage, name: 'example', mode: 'follower', job: 'docs' })
     expect(store.version).toBe(6)
     expect(await store.get(29)).toBe('value 29')
@@ -58,6 +60,37 @@ describe('the format', () => {
     await owner.close()
   })
 
+  test('of version 1 is readable for ever with all that versions leave behind', async () => {
+    const storage = await load(golden('1-past'))
+    for (const name of ['past', 'past-fork', 'past-copy']) {
+      expect(await verify({ storage, name })).toMatchObject({ ok: true, damages: [] })
+    }
+    const store = await openStore({ storage, name: 'past', mode: 'shared' })
+    const kept = await collect(store.versions())
+    expect(kept.map(({ kind, label }) => [kind, label])).toEqual([
+      // The three that were kept when it was last collected, and the one after.
+      ['commit', undefined],
+      ['reset', 'back'],
+      ['reset', undefined],
+      ['commit', undefined],
+    ])
+    expect((await store.tags()).map(({ name }) => name)).toEqual(['second'])
+    // The eighteenth commit, with partition 1 of the twelfth.
+    expect(await collect(store.partition(0).keys())).toEqual(keysTo(18).concat(await last(store, 0)))
+    expect(await collect(store.partition(1).keys())).toEqual(keysTo(12).concat(await last(store, 1)))
+    expect(store.offsets).toEqual({ clicks: { 0: 18, 1: 12 } })
+    const second = await store.at('second')
+    expect(await collect(second.partition(0).keys())).toEqual(keysTo(12))
+    await second.close()
+    store.put('more', 1)
+    await store.commit()
+    await store.maintain()
+    await store.close()
+    const copy = await openStore({ storage, name: 'past-copy', mode: 'follower' })
+    expect(await copy.get('forked')).toBe(1n)
+    await copy.close()
+  })
+
   test('is as the worked example of docs/format.md says', async () => {
     const text = readFileSync(new URL('../docs/format.md', here), 'utf8')
     const { objects } = await writeExample()
@@ -72,7 +105,7 @@ describe('the format', () => {
       [6, 1, 'flags 1'],
     ] as const) {
       for (const kind of ['/anchor', '0000000000000005']) {
-        const objects = new Map([...golden(1)].map(([name, bytes]) => [name, bytes.slice()]))
+        const objects = new Map([...golden('1')].map(([name, bytes]) => [name, bytes.slice()]))
         const bytes = [...objects].find(([name]) => name.endsWith(kind))![1]
         bytes[at] = value
         new DataView(bytes.buffer).setUint32(12, crc32c(bytes.subarray(0, 12)), true)
@@ -85,3 +118,16 @@ describe('the format', () => {
     }
   })
 })
+
+const keysTo = (n: number): string[] => Array.from({ length: n }, (_, i) => `k${i + 1}`).toSorted()
+
+/** The key of the last commit, where the hash has put it. */
+async function last(store: Store, partition: number): Promise<string[]> {
+  return (await store.partition(partition).has('last')) ? ['last'] : []
+}
+
+/** Once for each version of the format, by TIDEMARK_WRITE_GOLDEN=1, and never again after it has landed. */
+function write(version: string, objects: ReadonlyMap<string, Uint8Array>): void {
+  const hex = Object.fromEntries([...objects].map(([name, bytes]) => [name, hexDump(bytes).replace(/\s/g, '')]))
+  writeFileSync(new URL(`golden/format-${version}.json`, here), `${JSON.stringify(hex, null, 2)}\n`)
+}

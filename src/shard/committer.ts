@@ -6,7 +6,6 @@
  * In shared mode a lost number means to catch up. What of the queue still stands on top of what others have written is
  * appended again, built anew; the rest fails with `CONFLICT`.
  */
-import { sleep, type Clock } from '../clock.js'
 import { TidemarkError, isTidemarkError } from '../errors.js'
 import { resolveAppend } from '../log/append.js'
 import type { OffsetMap } from '../log/offsets.js'
@@ -15,7 +14,7 @@ import { buildEntry, setExpiry, type BuiltEntry } from './build.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from './context.js'
 import { Layer } from './layer.js'
 import { assertNotTrimmed, recoveryStart } from './open.js'
-import { rewriting } from './parts.js'
+import { rewriting, sharing } from './parts.js'
 import { Queue } from './queue.js'
 import type { CommitRequest, CommitResult, PreparedReset, ResetBuild, ResetRequest, ResetResult } from './requests.js'
 import type { Waiting } from './requests.js'
@@ -33,10 +32,6 @@ export interface CommitterHost {
   /** Applies what others have written; throws when the right to write has ended. */
   catchUp(): Promise<void>
 }
-
-/** How often in a row a number may be lost before the commit fails, and the longest pause in between, in milliseconds. */
-const TRIES = 64
-const LONGEST_PAUSE_MS = 1_000
 
 export class Committer {
   readonly #ctx: ShardContext
@@ -278,15 +273,12 @@ export class Committer {
 
   /** Another writer was first: what stands on top of what it wrote has another turn. */
   async #lost(): Promise<void> {
-    if (++this.#losses > TRIES) {
+    try {
+      await sharing().waitToRepeat(this.#ctx, ++this.#losses)
+    } catch (error) {
       this.#losses = 0
-      throw new TidemarkError(
-        'CONFLICT',
-        `Store "${this.#ctx.store}" is being written too fast: ${TRIES} times another writer came first. The changes are kept; try again.`,
-      )
+      throw error
     }
-    // The first time at once; those who meet again and again would otherwise go on meeting.
-    if (this.#losses > 1) await sleep(this.#ctx.clock, jitter(this.#ctx.clock, this.#losses))
     const before = this.#host.state().carried.version
     await this.#host.catchUp()
     this.#queue.putBack()
@@ -296,41 +288,16 @@ export class Committer {
     this.#queue.moved()
   }
 
-  /**
-   * Fails what does not stand on top of what others have written. Of what goes back into the buffer that is all from the
-   * first one on, as it comes before what is put there next; of offsets too, as they were added up.
-   */
+  /** Fails what does not stand on top of what others have written. */
   #sift(isLate: boolean): boolean {
     if (!this.#ctx.isShared) return false
-    let isBuffer = false
-    let isOffsets = false
-    const fallen = this.#queue.takeOut(({ request }) => {
-      if (request === undefined) return false
-      const { isOwn, offsets } = request
-      if (request.stands(isLate) && !(isBuffer && !isOwn) && !(isOffsets && offsets.size > 0)) return false
-      isBuffer ||= !isOwn
-      isOffsets ||= offsets.size > 0
-      return true
-    })
+    const fallen = sharing().takeFallen(this.#queue, isLate)
     if (fallen.length === 0) return false
     this.#dropUploaded()
     this.#giveBack(fallen)
-    for (const { request, reject } of fallen) reject(this.#conflict(request!))
-    return true
-  }
-
-  #conflict({ isOwn, offsets }: CommitRequest): TidemarkError {
     const { version } = this.#host.state().carried
-    const where = `Another writer has brought store "${this.#ctx.store}" to version ${version}`
-    if (isOwn) return new TidemarkError('CONFLICT', `${where}; run the transaction again.`)
-    const why =
-      offsets.size > 0
-        ? 'a commit with offsets is not repeated on top of that'
-        : 'this commit changes keys that were read before'
-    return new TidemarkError(
-      'CONFLICT',
-      `${where}, and ${why}. Its changes are kept: read again, and commit() or discard() them.`,
-    )
+    for (const { request, reject } of fallen) reject(sharing().conflict(this.#ctx.store, version, request!))
+    return true
   }
 
   #settle(result: CommitResult): void {
@@ -360,10 +327,4 @@ export class Committer {
     this.#ended = error
     this.#host.poison(error)
   }
-}
-
-/** A random pause that grows with the number of losses. */
-function jitter(clock: Clock, losses: number): number {
-  const [low, high] = clock.random(2)
-  return (Math.min(LONGEST_PAUSE_MS, 2 ** Math.min(losses, 10)) * (low! + 256 * high!)) / 65_536
 }

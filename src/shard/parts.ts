@@ -3,9 +3,14 @@ import { Part } from '../part.js'
 
 /** Folding and merging: everything that writes segments. */
 export const rewriting = new Part('checkpoints', () => import('./folding.js'))
-/** Catching up with other writers. */
-export const following = new Part('following', () => import('./catch-up.js'))
+/** Catching up with other writers, and writing beside them. */
+export const following = new Part('following', () => import('./sharing.js'))
 export const settling = new Part('files', () => import('./settle.js'))
 export const probing = new Part('creating stores', () => import('../storage/probe.js'))
 export const collecting = new Part('collection', () => import('./collecting.js'))
 export const mending = new Part('repair', () => import('./mending.js'))
+
+/** In shared mode it is there. */
+export function sharing(): NonNullable<typeof following.loaded> {
+  return following.loaded!
+}

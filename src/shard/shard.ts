@@ -43,6 +43,7 @@ export class Shard {
   readonly #maintenance: Maintenance
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
+    if (ctx.isShared) await following.load()
     const { signal } = new AbortController()
     const opened = await openShard(ctx, {
       ...request,
@@ -230,7 +231,8 @@ export class Shard {
   /** Of a writer at a moment at which nothing is in flight. */
   async #catchUp(): Promise<void> {
     const before = this.#state
-    const { state: read, entries } = await following.use(({ catchUp }) => catchUp(this.#ctx, this.#log, before))
+    const { catchUp, assertShared } = following.loaded ?? (await following.load())
+    const { state: read, entries } = await catchUp(this.#ctx, this.#log, before)
     const state = await this.repairs.prepared(read)
     if (state === before || (read === before && this.#state !== before)) return
     this.#state = state
@@ -238,7 +240,7 @@ export class Shard {
     this.#ctx.moved()
     const { version } = state.carried
     if (version !== before.carried.version) this.#ctx.emit('version', { version })
-    if (this.#upkeep) this.#assertShared(state, entries)
+    if (this.#upkeep) assertShared(this.#ctx.store, state, entries)
   }
 
   /** Others have written beside this writer. */
@@ -255,16 +257,6 @@ export class Shard {
     if (state.carried.version !== before.carried.version) {
       this.#met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
     }
-  }
-
-  /** A fence of another mode among the entries ends the right to write. */
-  #assertShared(state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
-    const isTaken = entries?.some(({ entry }) => entry.mode !== 'shared') ?? state.carried.mode !== 'shared'
-    if (!isTaken) return
-    throw new TidemarkError(
-      'FENCED',
-      `Store "${this.#ctx.store}" was opened in exclusive mode by another writer, which ends writing it together. Call reopen() when that writer is gone.`,
-    )
   }
 
   /** Aborts when nothing more is to be uploaded. */

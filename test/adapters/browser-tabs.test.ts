@@ -2,9 +2,10 @@
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
 import { browsers } from '../support/chromium.js'
+import { extent } from '../support/extent.js'
 import { temporaryFolder } from '../support/storages.js'
 
-const COMMITS = 1_000
+const COMMITS = extent(1_000, 200)
 const chromium = browsers()
 
 interface Found {

@@ -1,10 +1,11 @@
 /** Many writers of one store on a real S3 server. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { isTidemarkError, openStore, type Store } from 'tidemark'
+import { extent } from '../support/extent.js'
 import { byFetch, startMiniflare, type S3Place } from '../support/s3-clients.js'
 
 const WRITERS = 50
-const EACH = 10
+const EACH = extent(10, 2)
 
 let real!: { place: S3Place; dispose(): Promise<void> }
 beforeAll(async () => {

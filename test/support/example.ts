@@ -1,6 +1,7 @@
 /** The worked example of docs/format.md and the golden files: a small store under a clock that always says the same. */
 import { openStore, type Clock, type Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'
+import { push } from 'tidemark/transfer'
 import { sleep, systemClock } from '../../src/clock.js'
 
 /** Time stands at `now` and ids count up, so that the same calls write the same bytes. */
@@ -46,23 +47,74 @@ export async function writeExample(): Promise<Example> {
   await store.commit()
   await store.close()
   await sleep(systemClock, 5)
-  return { storage, objects: await dump(storage) }
+  return { storage, objects: await dump(storage, ['example']) }
 }
 
-/** Every object of the store `example`. */
-async function dump(storage: Storage): Promise<ReadonlyMap<string, Uint8Array>> {
+/**
+ * What versions leave behind: writers in shared mode, a tag, a fork, a restore of everything and one of a partition, a
+ * collection that has condemned and one that has deleted, and a copy that was pushed twice. Copying draws ids of its own, so
+ * that the bytes are others each time.
+ */
+export async function writePast(): Promise<Example> {
+  const storage = memory()
+  const time = { now: 1_700_000_000_000 }
+  const clock: Clock = { ...steadyClock(), now: () => time.now, monotonic: () => time.now }
+  const settings = { storage, clock, retain: { versions: 3 }, graceMs: 1_000, deflateLevel: 0 } as const
+  const store = await openStore<string, unknown>({ ...settings, name: 'past', partitions: 2, mode: 'shared' })
+  const other = await openStore<string, unknown>({ ...settings, name: 'past', mode: 'shared' })
+  const at: number[] = []
+  for (let i = 1; i <= 20; i++) {
+    const writer = i % 2 === 0 ? other : store
+    await writer.refresh()
+    for (const partition of [0, 1]) writer.partition(partition).put(`k${i}`, i)
+    at.push((await writer.commit({ offsets: { clicks: { 0: i, 1: i } } })).version)
+    if (i === 12) await writer.tag('second')
+    if (i % 3 === 0) await writer.checkpoint()
+    time.now += 100
+  }
+  await store.refresh()
+  await store.fork('past-fork', { at: 'second' })
+  await store.restore(at[17]!, { label: 'back' })
+  await store.restore('second', { partitions: [1] })
+  await store.maintain({ minDeletes: 1 })
+  time.now += 2_000
+  await store.maintain({ minDeletes: 1 })
+  store.put('last', true)
+  await store.commit()
+  await store.close()
+  await other.close()
+  const fork = await openStore<string, unknown>({ ...settings, name: 'past-fork' })
+  const places = [
+    { storage, name: 'past-fork' },
+    { storage, name: 'past-copy' },
+  ] as const
+  await push(...places)
+  fork.put('forked', 1n)
+  await fork.commit()
+  await push(...places, { tag: 'copied' })
+  await fork.close()
+  await sleep(systemClock, 5)
+  return { storage, objects: await dump(storage, ['past', 'past-copy', 'past-fork']) }
+}
+
+/** Every object of the stores. */
+async function dump(storage: Storage, stores: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>> {
   const objects = new Map<string, Uint8Array>()
-  const { paths } = await storage.logs('example/')
+  for (const store of stores) await dumpInto(objects, storage, store)
+  return new Map([...objects].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+async function dumpInto(objects: Map<string, Uint8Array>, storage: Storage, store: string): Promise<void> {
+  const { paths } = await storage.logs(`${store}/`)
   for (const path of paths) {
     const log = storage.log(path)
     for (const n of (await log.list(1)).numbers)
       objects.set(`${path}/log/${String(n).padStart(16, '0')}`, (await log.read(n)).bytes!)
   }
-  const anchor = await storage.anchor('example/0/anchor').read()
-  if (anchor.bytes) objects.set('example/0/anchor', anchor.bytes)
-  for (const { name } of (await storage.blobs.list('example/')).items)
+  const anchor = await storage.anchor(`${store}/0/anchor`).read()
+  if (anchor.bytes) objects.set(`${store}/0/anchor`, anchor.bytes)
+  for (const { name } of (await storage.blobs.list(`${store}/`)).items)
     objects.set(name, (await storage.blobs.get(name)).bytes!)
-  return new Map([...objects].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 /** Hex in lines of sixteen bytes, as in docs/format.md. */

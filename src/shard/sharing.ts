@@ -1,0 +1,75 @@
+/** What several writers of one store need beside what one needs. It is loaded before a store is opened in shared mode. */
+import { sleep, type Clock } from '../clock.js'
+import { TidemarkError } from '../errors.js'
+import type { ShardContext } from './context.js'
+import type { Queue } from './queue.js'
+import type { CommitRequest, Waiting } from './requests.js'
+import type { AppliedEntry, ShardState } from './state.js'
+
+export { catchUp } from './catch-up.js'
+
+/** How often in a row a number may be lost before the commit fails, and the longest pause in between, in milliseconds. */
+const TRIES = 64
+const LONGEST_PAUSE_MS = 1_000
+
+/** After a number was lost, `losses` times in a row. */
+export async function waitToRepeat({ store, clock }: ShardContext, losses: number): Promise<void> {
+  if (losses > TRIES) {
+    throw new TidemarkError(
+      'CONFLICT',
+      `Store "${store}" is being written too fast: ${TRIES} times another writer came first. The changes are kept; try again.`,
+    )
+  }
+  // The first time at once; those who meet again and again would otherwise go on meeting.
+  if (losses > 1) await sleep(clock, jitter(clock, losses))
+}
+
+/** A random pause that grows with the number of losses. */
+function jitter(clock: Clock, losses: number): number {
+  const [low, high] = clock.random(2)
+  return (Math.min(LONGEST_PAUSE_MS, 2 ** Math.min(losses, 10)) * (low! + 256 * high!)) / 65_536
+}
+
+/**
+ * Takes out of the queue what does not stand on top of what others have written. Of what goes back into the buffer that is
+ * all from the first one on, as it comes before what is put there next; of offsets too, as they were added up.
+ */
+export function takeFallen(queue: Queue, isLate: boolean): readonly Waiting[] {
+  let isBuffer = false
+  let isOffsets = false
+  return queue.takeOut(({ request }) => {
+    if (request === undefined) return false
+    const { isOwn, offsets } = request
+    if (request.stands(isLate) && !(isBuffer && !isOwn) && !(isOffsets && offsets.size > 0)) return false
+    isBuffer ||= !isOwn
+    isOffsets ||= offsets.size > 0
+    return true
+  })
+}
+
+export function conflict(store: string, version: number, { isOwn, offsets }: CommitRequest): TidemarkError {
+  const where = `Another writer has brought store "${store}" to version ${version}`
+  if (isOwn) return new TidemarkError('CONFLICT', `${where}; run the transaction again.`)
+  const why =
+    offsets.size > 0
+      ? 'a commit with offsets is not repeated on top of that'
+      : 'this commit changes keys that were read before'
+  return new TidemarkError(
+    'CONFLICT',
+    `${where}, and ${why}. Its changes are kept: read again, and commit() or discard() them.`,
+  )
+}
+
+/** A fence of another mode among the entries ends the right to write. */
+export function assertShared(
+  store: string,
+  { carried }: ShardState,
+  entries: readonly AppliedEntry[] | undefined,
+): void {
+  const isTaken = entries?.some(({ entry }) => entry.mode !== 'shared') ?? carried.mode !== 'shared'
+  if (!isTaken) return
+  throw new TidemarkError(
+    'FENCED',
+    `Store "${store}" was opened in exclusive mode by another writer, which ends writing it together. Call reopen() when that writer is gone.`,
+  )
+}
