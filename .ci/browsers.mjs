@@ -42,7 +42,8 @@ export function firefoxLaunch() {
  * the screen's size, of which the tests use nothing. So what Firefox does not know counts as done.
  */
 function tolerateMissingCommands() {
-  const server = firefox._connection.toImpl(firefox)._bidiFirefox
+  const { _connection } = /** @type {any} */ (firefox)
+  const server = _connection.toImpl(firefox)._bidiFirefox
   const { connectToTransport } = server
   server.connectToTransport = function (transport, ...rest) {
     let handler = transport.onmessage

@@ -90,7 +90,7 @@ describe('a store on nodeFs() over a disk that loses what was not synced, cut at
 
     let undisturbed = true
     const result = await cuts<Acknowledged>({
-      only: thinned(WAYS),
+      only: thinned(WAYS, 2),
       makeWorld: worldOf(
         (disk) => disk.crash({ seed: seed++ }),
         () => template.crash({ seed: 1 }),

@@ -6,6 +6,7 @@ import { isTidemarkError } from '../src/errors.js'
 import type { FileSystem } from '../adapters/node-fs/file-system.js'
 import type { Log, Outcome, Storage } from '../src/storage/contract.js'
 import type { ModelFs } from './support/model-fs.js'
+import { extent } from './support/extent.js'
 import { cutEverywhere, modelClock, type CutScenario } from './support/model-fs-run.js'
 
 // Thousands of runs, on a machine that may be busy.
@@ -28,7 +29,7 @@ async function typed<T>(answer: Promise<T>): Promise<T | undefined> {
 }
 
 async function report(name: string, scenario: CutScenario<never>): Promise<void> {
-  const { points, runs } = await cutEverywhere(scenario, 2)
+  const { points, runs } = await cutEverywhere(scenario, extent(2, 1))
   console.log(`${name}: ${points} cut points, ${runs} runs`)
   expect(points).toBeGreaterThan(5)
 }

@@ -50,7 +50,7 @@ describe.each(adapters)('watch() on %s', (_, make) => {
     store.delete('a')
     const third = await store.commit()
     await store.commit({ label: 'no change' })
-    await settle()
+    await until(() => calls.length === 3)
     expect(calls).toEqual([
       [
         { key: 'a', after: 1, version: first.version },
@@ -79,7 +79,8 @@ describe.each(adapters)('watch() on %s', (_, make) => {
     for (const key of ['u2', 'u1', 'v', 1, 2, 3, 4] as const) store.put(key, key)
     store.table('t').put('x', 1)
     await store.commit()
-    await settle()
+    // The first of these to be loaded, on demand, waits for that.
+    await until(() => [table, prefix, range].every(({ calls }) => calls.length > 0))
     const keysOf = (calls: WatchChange[][]): Key[][] => calls.map((changes) => changes.map(({ key }) => key))
     expect(keysOf(table.calls)).toEqual([['x']])
     expect(keysOf(prefix.calls)).toEqual([['u1', 'u2']])

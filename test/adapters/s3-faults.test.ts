@@ -154,5 +154,5 @@ describe.each(s3Adapters)('%s', (_, make) => {
   })
 })
 
-test('a store by s3Fetch(), cut at every storage call that writes, loses nothing acknowledged', () =>
-  cutLife(() => byFetch(placeAt(server.url), `run-${runs++}`), WAYS, { writes: 1, reads: 4 }))
+test('a store by s3Fetch(), cut at its storage calls, loses nothing acknowledged', () =>
+  cutLife(() => byFetch(placeAt(server.url), `run-${runs++}`), WAYS, { writes: 2, reads: 8 }))

@@ -7,7 +7,7 @@ import { allSuites } from '../support/suites.js'
 
 describe.each(adapters)('%s', (name, make) => {
   // A file is flushed at each call; test/cuts-files.test.ts meets all of them on a model.
-  const share = name === 'memory()' ? { writes: 1, reads: 1 } : { writes: 2, reads: 8 }
+  const share = name === 'memory()' ? { writes: 1, reads: 1 } : { writes: 3, reads: 16 }
   allSuites({ test, make, share })
 })
 
@@ -22,4 +22,4 @@ const places: [string, () => Storage][] = [
   ['s3()', () => bySdk(real.place, `run-${runs++}`, clientFor(real.place, FOR_R2))],
   ['s3Fetch()', () => byFetch(real.place, `run-${runs++}`)],
 ]
-describe.each(places)('%s', (_name, make) => allSuites({ test, make, share: { writes: 3, reads: 24 } }))
+describe.each(places)('%s', (_name, make) => allSuites({ test, make, share: { writes: 5, reads: 60 } }))

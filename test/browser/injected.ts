@@ -11,7 +11,7 @@ export const isChromium = server.browser === 'chromium'
 /** A test that needs Chromium. Elsewhere it is skipped under a name that says why, which the runner counts. */
 export function inChromium(why: string, name: string, run: () => Promise<void>): void {
   if (isChromium) test(name, run)
-  else test.skip(`${name} (only in Chromium: ${why})`)
+  else test(`${name} (only in Chromium: ${why})`, ({ skip }) => skip())
 }
 
 /** A method as it is before it is replaced. */

@@ -15,7 +15,7 @@ export default {
     allSuites({
       test: (name, run) => tests.push({ name, run }),
       make: () => r2(BUCKET, { prefix: `run-${crypto.randomUUID()}` }),
-      share: { writes: 3, reads: 24 },
+      share: { writes: 5, reads: 60 },
     })
     const index = new URL(request.url).pathname.slice(1)
     if (index === '') return Response.json(tests.map(({ name }) => name))
