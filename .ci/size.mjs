@@ -11,9 +11,9 @@ import { libraryEntries } from './entries.mjs'
 
 /** Minified and gzipped. */
 const limits = [
-  { adapter: 'tidemark/memory', name: 'memory', kib: 40 },
-  { adapter: 'tidemark/indexeddb', name: 'indexedDb', kib: 44 },
-  { adapter: 'tidemark/s3-fetch', name: 's3Fetch', kib: 46 },
+  { adapter: 'tidemark/memory', name: 'memory', kib: 40.5 },
+  { adapter: 'tidemark/indexeddb', name: 'indexedDb', kib: 44.5 },
+  { adapter: 'tidemark/s3-fetch', name: 's3Fetch', kib: 46.5 },
 ]
 /** What a program uses of the core beside its adapter. */
 const used = 'openStore, isTidemarkError, TidemarkError'

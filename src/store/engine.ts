@@ -94,6 +94,8 @@ export class Engine implements TablesHost {
       clock,
       followMs: options.followMs,
       isFollowed: options.mode !== 'exclusive',
+      // A follower that was not told to follow stays where it is until refresh().
+      listens: options.mode === 'shared' || options.followMs > 0,
       path: shardPath(options.name),
       neighbours: storage.neighbours,
       look: () => this.#look(),

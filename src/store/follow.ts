@@ -8,6 +8,8 @@ export interface FollowingHost {
   readonly followMs: number
   /** Whether there is anything to follow; else it only tells. */
   readonly isFollowed: boolean
+  /** Looks when another tab tells of a version. */
+  readonly listens: boolean
   /** Tells others of this path. */
   readonly path: string
   readonly neighbours: Neighbours | undefined
@@ -32,7 +34,9 @@ export class Following {
   start(): void {
     const { neighbours, path } = this.#host
     this.#isOn = true
-    this.#channel ??= neighbours?.channel(path, () => void this.#look())
+    this.#channel ??= neighbours?.channel(path, () => {
+      if (this.#host.listens) void this.#look()
+    })
     this.#await()
   }
 
