@@ -47,7 +47,9 @@ export class Committer {
   #ended: TidemarkError | undefined
   /** The changes of the first `count` in the queue, in segments that were written for them. */
   #uploaded: { readonly references: CodedRuns; readonly count: number } | undefined
+  /** Numbers that were lost in a row; and how crowded it was lately, which is forgotten more slowly. */
   #losses = 0
+  #crowd = 0
   /** A look that has not had its turn. */
   #looking: Promise<void> | undefined
   /** Something in the queue has not been asked yet whether it stands on top of what others have written. */
@@ -293,7 +295,7 @@ export class Committer {
         { cause: resolution.cause },
       )
     } else if (this.#ctx.isShared) {
-      await this.#lost()
+      await this.#lost(clock.monotonic() - begun)
     } else {
       throw new TidemarkError(
         'FENCED',
@@ -303,9 +305,9 @@ export class Committer {
   }
 
   /** Another writer was first: what stands on top of what it wrote has another turn. */
-  async #lost(): Promise<void> {
+  async #lost(tookMs: number): Promise<void> {
     try {
-      await sharing().waitToRepeat(this.#ctx, ++this.#losses)
+      await sharing().waitToRepeat(this.#ctx, ++this.#losses, this.#crowd++, tookMs)
     } catch (error) {
       this.#losses = 0
       throw error
@@ -334,6 +336,7 @@ export class Committer {
   #settle(result: CommitResult): void {
     this.#uploaded = undefined
     this.#losses = 0
+    this.#crowd >>= 1
     for (const { resolve } of this.#queue.settle()) resolve(result)
   }
 

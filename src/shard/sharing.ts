@@ -8,26 +8,35 @@ import type { AppliedEntry, ShardState } from './state.js'
 
 export { catchUp } from './catch-up.js'
 
-/** How often in a row a number may be lost before the commit fails, and the longest pause in between, in milliseconds. */
+/** How often in a row a number may be lost before the commit fails. */
 const TRIES = 64
-const LONGEST_PAUSE_MS = 1_000
+/** The longest pause in between: in tries, and in milliseconds. */
+const LONGEST_PAUSE = 64
+const LONGEST_PAUSE_MS = 10_000
 
-/** After a number was lost, `losses` times in a row. */
-export async function waitToRepeat({ store, clock }: ShardContext, losses: number): Promise<void> {
+/** After a number was lost, `losses` times in a row, by a try that took `tookMs`. */
+export async function waitToRepeat(
+  { store, clock }: ShardContext,
+  losses: number,
+  crowd: number,
+  tookMs: number,
+): Promise<void> {
   if (losses > TRIES) {
     throw new TidemarkError(
       'CONFLICT',
       `Store "${store}" is being written too fast: ${TRIES} times another writer came first. The changes are kept; try again.`,
     )
   }
-  // The first time at once; those who meet again and again would otherwise go on meeting.
-  if (losses > 1) await sleep(clock, jitter(clock, losses))
+  // The first time at once; those who meet again and again would otherwise go on meeting. Of fifty each should try once in
+  // the time of fifty tries.
+  if (crowd > 0)
+    await sleep(clock, random(clock) * Math.min(LONGEST_PAUSE_MS, tookMs * Math.min(LONGEST_PAUSE, 2 ** crowd)))
 }
 
-/** A random pause that grows with the number of losses. */
-function jitter(clock: Clock, losses: number): number {
+/** From 0 to 1. */
+function random(clock: Clock): number {
   const [low, high] = clock.random(2)
-  return (Math.min(LONGEST_PAUSE_MS, 2 ** Math.min(losses, 10)) * (low! + 256 * high!)) / 65_536
+  return (low! + 256 * high!) / 65_536
 }
 
 /**
