@@ -17,6 +17,9 @@ export interface Session {
   readonly id: string
 }
 
+/** Ends the name of the helper database that makes Chromium begin a new journal. */
+export const JOURNAL = ' (journal)'
+
 const OPEN_MS = 10_000
 const REOPENINGS = 3
 const PAUSE_MS = 20
@@ -153,7 +156,7 @@ export class Connection {
  */
 async function renewJournal(name: string): Promise<void> {
   if (globalThis.navigator?.userAgent?.includes('Chrome/') !== true) return
-  const helper = `${name} (journal)`
+  const helper = `${name}${JOURNAL}`
   try {
     const db = await openDB(helper, 1, { blocking: (_old, _new, event) => (event.target as IDBDatabase).close() })
     db.close()

@@ -9,7 +9,7 @@ import { systemClock, type Clock } from '../../src/clock.js'
 import { checkFields, invalid, show } from '../../src/errors.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { overObjects } from '../../src/storage/objects.js'
-import { Connection } from './connection.js'
+import { Connection, JOURNAL } from './connection.js'
 import { neighbours } from './neighbours.js'
 import { idbObjects } from './objects.js'
 
@@ -29,6 +29,7 @@ const CAPABILITIES = { name: 'indexeddb', trim: 'create' } as const
 /** A storage in the IndexedDB database `name`, which is made when it is first needed; several stores may share it. */
 export function indexedDb(name: string, options: IndexedDbOptions = {}): Storage {
   if (typeof name !== 'string' || name === '') throw invalid(`indexedDb(name): a name is expected, not ${show(name)}.`)
+  if (name.endsWith(JOURNAL)) throw invalid(`indexedDb(name): names that end in "${JOURNAL}" are kept for helpers.`)
   checkFields('indexedDb(name, options)', options, OPTIONS)
   const { persist = false, clock = systemClock } = options
   if (typeof persist !== 'boolean') throw invalid(`indexedDb: persist is true or false, not ${show(persist)}.`)

@@ -18,6 +18,8 @@ export interface AppendContext {
   readonly clock: Clock
   /** How long to go on trying, in milliseconds. */
   readonly timeoutMs: number
+  /** What the storage calls lost is so although the number is empty: the create itself looks at the trim number. */
+  readonly isLostSure?: boolean
 }
 
 const FIRST_PAUSE_MS = 50
@@ -41,6 +43,11 @@ export async function resolveAppend(
       if (answer.outcome === 'committed') return { outcome: 'committed', time: answer.time }
       if (answer.outcome === 'lost') {
         const verdict = await readBack(context, entry)
+        // Taken and gone again: it was trimmed meanwhile, and may have been this very entry, sent twice by a client below.
+        if (verdict === 'absent') {
+          const isSure = context.isLostSure === true && uncertain === undefined
+          return isSure ? { outcome: 'lost' } : { outcome: 'unknown', cause: uncertain?.cause }
+        }
         if (verdict !== undefined) return verdict
         uncertain ??= { cause: undefined }
       } else {
@@ -58,15 +65,14 @@ export async function resolveAppend(
 }
 
 /** Reads what took the number; `undefined` when that could not be read now. */
-async function readBack(context: AppendContext, entry: Entry): Promise<Resolution | undefined> {
+async function readBack(context: AppendContext, entry: Entry): Promise<Resolution | 'absent' | undefined> {
   let bytes: Uint8Array | undefined
   try {
     ;({ bytes } = await context.log.read(entry.n))
   } catch {
     return undefined
   }
-  // Taken and gone again: it was trimmed meanwhile, and may have been this very entry, sent twice by a client below.
-  if (bytes === undefined) return { outcome: 'unknown', cause: undefined }
+  if (bytes === undefined) return 'absent'
   try {
     const found = decodeEntry(bytes, entry.n, entry.logId)
     return sameWrite(found, entry) ? { outcome: 'committed', time: undefined } : { outcome: 'lost' }

@@ -22,11 +22,13 @@ const TRIES = 4
 export async function catchUp(ctx: ShardContext, log: LogContext, before: ShardState): Promise<CaughtUp> {
   const entries: AppliedEntry[] = []
   // Judged below: what stands at a trimmed number may have been written late, and is no part of the history.
-  const read = await readOn(ctx, log, before, 1, (entry) => entries.push(entry)).catch((error: unknown) => ({ error }))
+  const look = { ...log }
+  const read = await readOn(ctx, look, before, 1, (entry) => entries.push(entry)).catch((error: unknown) => ({ error }))
   // Read after the absent answer: a head at or below the trim number is no head.
   const anchor = await namedAnchor(ctx, log)
   if (!ctx.rules.headRule || anchor.trim < ('error' in read ? before : read).head) {
     if ('error' in read) throw read.error
+    Object.assign(log, { free: look.free, storageTime: look.storageTime })
     return { state: read, entries }
   }
   return { state: await readAnew(ctx, log, anchor), entries: undefined }
@@ -45,9 +47,13 @@ async function namedAnchor(ctx: ShardContext, log: LogContext): Promise<AnchorVa
 async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue): Promise<ShardState> {
   let hint = anchor
   for (let tries = 0; tries < TRIES; tries++) {
-    const state = await readHistory(ctx, log, hint, 'follower')
+    const look = { ...log }
+    const state = await readHistory(ctx, look, hint, 'follower')
     const confirmed = state instanceof TidemarkError ? undefined : await confirmHead(ctx, log, state)
-    if (confirmed) return confirmed
+    if (confirmed) {
+      Object.assign(log, { free: look.free, storageTime: look.storageTime })
+      return confirmed
+    }
     hint = await namedAnchor(ctx, log)
   }
   throw overtaken(ctx)

@@ -113,9 +113,8 @@ export class Collector {
 
   async #readFacts(state: ShardState): Promise<Facts[]> {
     const { trim } = state.carried
-    const { facts, namedAt } = this.#known
-    for (const n of facts.keys()) if (n <= trim) facts.delete(n)
-    for (const [name, n] of namedAt) if (n <= trim) namedAt.delete(name)
+    const { facts } = this.#known
+    this.#known.forget(trim)
     for (let n = trim + 1; n <= state.head; n++) {
       if (facts.has(n)) continue
       let last = n

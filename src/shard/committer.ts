@@ -6,6 +6,7 @@
  * In shared mode a lost number means to catch up. What of the queue still stands on top of what others have written is
  * appended again, built anew; the rest fails with `CONFLICT`.
  */
+import { sleep } from '../clock.js'
 import { TidemarkError, isTidemarkError } from '../errors.js'
 import { resolveAppend } from '../log/append.js'
 import type { OffsetMap } from '../log/offsets.js'
@@ -27,11 +28,14 @@ export interface CommitterHost {
   advance(built: BuiltEntry): void
   /** The handle may not write any more. */
   poison(error: TidemarkError): void
-  /** Changes of commits that surely did not happen, oldest first. */
-  giveBack(layers: readonly Layer[]): void
+  /** Changes of commits that surely did not happen, oldest first, and whether offsets were among them. */
+  giveBack(layers: readonly Layer[], withOffsets: boolean): void
   /** Applies what others have written; throws when the right to write has ended. */
   catchUp(): Promise<void>
 }
+
+/** Entries in a row after which a writer in shared mode gives way for a moment. */
+const STREAK = 16
 
 export class Committer {
   readonly #ctx: ShardContext
@@ -44,6 +48,12 @@ export class Committer {
   /** The changes of the first `count` in the queue, in segments that were written for them. */
   #uploaded: { readonly references: CodedRuns; readonly count: number } | undefined
   #losses = 0
+  /** A look that has not had its turn. */
+  #looking: Promise<void> | undefined
+  /** Something in the queue has not been asked yet whether it stands on top of what others have written. */
+  #isUnsifted = false
+  /** Entries of this handle in a row, how long the last one took, and when that was. */
+  #streak = { entries: 0, ms: 0, at: 0 }
   #running: Promise<void> | undefined
   /** Settles with the newest reset on its way. */
   #resetting: Promise<void> | undefined
@@ -100,13 +110,16 @@ export class Committer {
   }
 
   /** Catches up with other writers, at its turn. */
-  async look(): Promise<void> {
-    await this.#enqueue({ isLook: true })
+  look(): Promise<void> {
+    // One that has not begun is for all.
+    this.#looking ??= this.#enqueue({ isLook: true }).then(() => undefined)
+    return this.#looking
   }
 
   #enqueue(waiting: Omit<Waiting, 'resolve' | 'reject'>): Promise<CommitResult> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ ...waiting, resolve, reject })
+      this.#isUnsifted = true
       this.#running ??= this.#run()
     })
   }
@@ -121,7 +134,7 @@ export class Committer {
     await Promise.resolve()
     for (let next = this.#queue.first; next; next = this.#queue.first) {
       let sent = false
-      if (this.#sift(false)) continue
+      if (this.#isUnsifted && this.#sift(false)) continue
       if (next.isLook) {
         await this.#look(next)
         continue
@@ -129,6 +142,7 @@ export class Committer {
       if (next.reset && !(await this.#prepareReset(next))) continue
       try {
         await this.#upkeep.admit()
+        if (this.#ctx.isShared) await this.#giveWay()
         if (this.#ended) throw this.#ended
         const built = await this.#build(this.#queue.take(this.#uploaded?.count))
         if (built === undefined) this.#settle({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
@@ -144,11 +158,23 @@ export class Committer {
     this.#running = undefined
   }
 
+  /** Who commits without a pause would for ever come before others, who have to read before each try. */
+  async #giveWay(): Promise<void> {
+    const { clock } = this.#ctx
+    const { entries, ms, at } = this.#streak
+    if (clock.monotonic() - at > ms) this.#streak.entries = 0
+    if (entries < STREAK) return
+    this.#streak.entries = 0
+    await sleep(clock, 2 * ms)
+  }
+
   async #look({ resolve, reject }: Waiting): Promise<void> {
     this.#queue.shift()
+    this.#looking = undefined
     try {
       if (this.#ended) throw this.#ended
       await this.#host.catchUp()
+      this.#isUnsifted = true
       this.#queue.moved()
       resolve({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
     } catch (error) {
@@ -238,8 +264,11 @@ export class Committer {
     const { n } = built.entry
     let requests = 0
     const from = recoveryStart({ ...this.#host.state(), manifest: built.manifest ?? this.#host.state().manifest })
-    const context = { log, clock: this.#ctx.clock, timeoutMs: this.#ctx.timeoutMs }
+    const { clock, timeoutMs } = this.#ctx
+    const isLostSure = this.#ctx.storage.capabilities.trim !== 'writer'
+    const context = { log, clock, timeoutMs, isLostSure }
     const sent = moment(this.#ctx, this.#log)
+    const begun = clock.monotonic()
     const resolution = await resolveAppend(context, built.entry, () => {
       requests++
       // Where a log has one owner, it is whoever wrote last.
@@ -250,6 +279,8 @@ export class Committer {
       // Nobody appends after an entry before it is there.
       this.#log.free = sent
       noteTime(this.#ctx, this.#log, resolution.time)
+      const now = clock.monotonic()
+      this.#streak = { entries: this.#streak.entries + 1, ms: now - begun, at: now }
       this.#host.advance(built)
       const version = built.entry.carried!.version
       const segments = this.#segments
@@ -318,7 +349,11 @@ export class Committer {
   }
 
   #giveBack(failed: readonly Waiting[]): void {
-    this.#host.giveBack(failed.flatMap(({ request }) => (request && !request.isOwn ? [request.layer] : [])))
+    const layers = failed.flatMap(({ request }) => (request && !request.isOwn ? [request.layer] : []))
+    this.#host.giveBack(
+      layers,
+      failed.some(({ request }) => request && request.offsets.size > 0),
+    )
   }
 
   /** What leaves in doubt what was written, or who may write, ends it. */

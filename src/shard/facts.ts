@@ -33,6 +33,12 @@ export class KnownEntries {
   /** The newest entry that names each segment. */
   readonly namedAt = new Map<string, number>()
 
+  /** What is not after `trim`. */
+  forget(trim: number): void {
+    for (const n of this.facts.keys()) if (n <= trim) this.facts.delete(n)
+    for (const [name, n] of this.namedAt) if (n <= trim) this.namedAt.delete(name)
+  }
+
   note(applied: AppliedEntry): void {
     const { names, ...facts } = factsOf(applied)
     this.facts.set(facts.n, facts)

@@ -65,7 +65,7 @@ export class Folding {
   async admit(isPatient: boolean): Promise<void> {
     if (this.#fold) return
     const { length } = this.#state().tail
-    this.startFold()
+    this.startFold(true)
     await this.#folding
     if (this.#fold || isPatient) return
     throw new TidemarkError(

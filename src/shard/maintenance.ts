@@ -60,6 +60,11 @@ export class Maintenance {
   }
 
   /** An entry of this handle: it need not be read back. */
+  /** Those up to the trim number are of no use any more. */
+  forget(trim: number): void {
+    this.#known.forget(trim)
+  }
+
   note(applied: AppliedEntry): void {
     this.#known.note(applied)
   }

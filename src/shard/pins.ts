@@ -176,7 +176,7 @@ export async function putPin(
 
 /** Whether no collection that came before this moment has let go of a version. */
 async function isKept(ctx: ShardContext, log: LogContext, now: ShardState, version: number): Promise<boolean> {
-  const { head, carried } = await readOn(ctx, log, now, 1, ({ collection }) => {
+  const { head, carried } = await readOn(ctx, { ...log }, now, 1, ({ collection }) => {
     for (const { ids } of collection ?? []) ctx.uploads.condemn(ids.map((id) => segmentName(log.path, id)))
   })
   if (carried.keeps > version) return false

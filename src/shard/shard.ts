@@ -21,7 +21,7 @@ import { Upkeep } from './upkeep.js'
 
 export type ShardRequest = Omit<OpenRequest, 'fold'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
-  readonly giveBack: (layers: readonly Layer[]) => void
+  readonly giveBack: (layers: readonly Layer[], withOffsets: boolean) => void
   /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
   readonly met: (before: ShardState, changes: readonly AppliedEntry[] | undefined) => void
 }
@@ -185,7 +185,7 @@ export class Shard {
     }
     // What was built before the damage was found may list it.
     if (this.repairs.isHit(this.#state)) void this.repairs.prepare().catch(() => undefined)
-    this.#upkeep!.consider(true)
+    this.#upkeep!.consider(true, built.carries.length > 0)
     if (built.carries.length > 0) this.#maintenance.consider()
   }
 
@@ -217,15 +217,15 @@ export class Shard {
     if (error.code === 'FENCED') this.#ctx.emit('fenced', { error })
   }
 
-  /** Catches up with what others have written; an owner has nothing to catch up with. */
+  /** Catches up with what others have written; an owner has nothing to catch up with. Who may not write goes on reading. */
   refresh(): Promise<void> {
-    if (this.#committer === undefined) {
+    if (this.#committer === undefined || (this.#ctx.isShared && this.#poisoned)) {
       this.#refreshing ??= this.#catchUp().finally(() => {
         this.#refreshing = undefined
       })
       return this.#refreshing
     }
-    return this.#ctx.isShared && this.#poisoned === undefined ? this.#committer.look() : Promise.resolve()
+    return this.#ctx.isShared ? this.#committer.look() : Promise.resolve()
   }
 
   /** Of a writer at a moment at which nothing is in flight. */
@@ -240,7 +240,7 @@ export class Shard {
     this.#ctx.moved()
     const { version } = state.carried
     if (version !== before.carried.version) this.#ctx.emit('version', { version })
-    if (this.#upkeep) assertShared(this.#ctx.store, state, entries)
+    if (this.#upkeep && !this.#poisoned) assertShared(this.#ctx.store, state, entries)
   }
 
   /** Others have written beside this writer. */
@@ -253,7 +253,8 @@ export class Shard {
         uploads.condemn(ids.map((id) => segmentName(this.#log.path, id)))
       }
     }
-    this.#upkeep!.met(before.manifest, state.manifest)
+    this.#maintenance.forget(state.carried.trim)
+    this.#upkeep!.met(state.manifest)
     if (state.carried.version !== before.carried.version) {
       this.#met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
     }

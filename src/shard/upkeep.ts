@@ -78,9 +78,9 @@ export class Upkeep {
   }
 
   /** Others have written: what was found or made before and no longer fits is dropped, and found or made anew. */
-  met(before: Manifest, after: Manifest): void {
+  met(after: Manifest): void {
     this.#plan = undefined
-    this.carried(before, after, [])
+    this.#folding?.carried(after, [])
     this.#folding?.dropCondemned()
   }
 
@@ -88,7 +88,7 @@ export class Upkeep {
    * Looks at the state after every entry, and starts what it calls for. Of several writers the one whose entry reaches the
    * bound folds, or else anyone some entries later; merging goes with folding.
    */
-  consider(isOwn: boolean): void {
+  consider(isOwn: boolean, hasFolded = false): void {
     const state = this.#state()
     const { entries, bytes } = this.#ctx.checkpoint
     const { length } = state.tail
@@ -97,7 +97,7 @@ export class Upkeep {
     const isMany = isShared ? length === entries || length >= entries * SHARED_FOLD_AT : length >= entries * FOLD_AT
     // As long as nothing heals what was repaired, more damage may be more than can be repaired.
     const folds = isMany || tailBytes(state) >= bytes || state.isRepaired
-    const merges = (!isShared || length < entries) && state.manifest.runs.length > FAN_IN
+    const merges = (!isShared || hasFolded) && state.manifest.runs.length > FAN_IN
     if (!folds && !merges) return
     this.#use((work) => {
       if (folds) work.startFold()

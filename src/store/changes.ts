@@ -3,7 +3,7 @@ import { invalid, isTidemarkError } from '../errors.js'
 import { sameOffsets } from '../log/offsets.js'
 import type { CommitResult } from '../shard/requests.js'
 import { Layer } from '../shard/layer.js'
-import type { AppliedEntry, ShardState } from '../shard/state.js'
+import { recordedCodec, type AppliedEntry, type ShardState } from '../shard/state.js'
 import type { CommitParts } from './commit.js'
 import type { Engine } from './engine.js'
 import { Latencies } from './metrics.js'
@@ -16,6 +16,7 @@ export class Changes {
   #generation = 0
   /** How often others have written. */
   #others = 0
+  #fallenOffsets = 0
   #newest = Promise.resolve(true)
 
   constructor(engine: Engine) {
@@ -46,8 +47,15 @@ export class Changes {
   met(before: ShardState, entries: readonly AppliedEntry[] | undefined): void {
     this.#others++
     this.changed()
-    const areOffsets = !sameOffsets(before.carried.offsets, this.#engine.state.carried.offsets)
-    this.#engine.readings?.changed(entries, areOffsets)
+    const engine = this.#engine
+    const areOffsets = !sameOffsets(before.carried.offsets, engine.state.carried.offsets)
+    engine.readings?.changed(entries, areOffsets)
+    engine.specs.recheck(engine.state)
+  }
+
+  /** How often offsets that were on their way did not come about. */
+  get fallenOffsets(): number {
+    return this.#fallenOffsets
   }
 
   assertNone(what: string): void {
@@ -71,8 +79,14 @@ export class Changes {
     encodeLayer(layer, (table) => engine.specs.of(table))
     const started = engine.monotonic()
     const others = this.#others
-    const stands = (isLate: boolean): boolean =>
-      keep ? engine.readings!.allow(layer, parts.offsets.size > 0, isLate) : others === this.#others
+    const withOffsets = parts.offsets.size > 0
+    // What is read from here on was not read for this.
+    const isRead = keep && engine.readings?.hasRead(layer) === true
+    const stands = (isLate: boolean): boolean => {
+      if (others === this.#others) return !keep || engine.readings!.allow(layer, withOffsets)
+      if (!keep || (isLate && (isRead || withOffsets))) return false
+      return engine.readings!.allow(layer, withOffsets) && isWrittenAs(engine.state, layer)
+    }
     const committing = engine.shard.commit({ layer, ...parts, stands, isOwn: !keep })
     if (!layer.empty || parts.offsets.size > 0) this.#generation++
     this.#newest = committing.then(
@@ -85,16 +99,16 @@ export class Changes {
         return result
       },
       (error: unknown) => {
-        // From here on the program knows that it has to look again.
-        if (keep && isTidemarkError(error) && error.code === 'CONFLICT') engine.readings?.clear()
+        if (keep && isTidemarkError(error) && error.code === 'CONFLICT') engine.readings?.told(layer, withOffsets)
         throw error
       },
     )
   }
 
   /** Takes back what surely did not happen, beneath what came since. */
-  giveBack(layers: readonly Layer[]): void {
+  giveBack(layers: readonly Layer[], withOffsets: boolean): void {
     this.#generation++
+    if (withOffsets) this.#fallenOffsets++
     const buffer = new Layer()
     for (const layer of layers) buffer.absorb(layer)
     buffer.absorb(this.#buffer)
@@ -112,4 +126,12 @@ export class Changes {
     this.#engine.report(`${by} dropped uncommitted changes of store "${name}"; commit() them before.`)
     this.discard()
   }
+}
+
+/** Whether the tables that a layer changes are still written with its codecs. */
+function isWrittenAs(state: ShardState, layer: Layer): boolean {
+  for (const { slot, codec } of layer.slots.values()) {
+    if ((recordedCodec(state, slot.table) ?? codec) !== codec) return false
+  }
+  return true
 }

@@ -148,7 +148,7 @@ export class Engine implements TablesHost {
         created: Math.floor(options.clock.now()),
       }),
       check: (state) => checkIdentity(options, state, expectAtLeast),
-      giveBack: (layers) => this.changes.giveBack(layers),
+      giveBack: (layers, withOffsets) => this.changes.giveBack(layers, withOffsets),
       met: (before, changes) => this.changes.met(before, changes),
     }
   }
@@ -271,8 +271,8 @@ export class Engine implements TablesHost {
 
   async refresh(): Promise<void> {
     this.assertOpen()
-    await this.#look()
-    this.readings?.clear()
+    const look = (): Promise<void> => this.#look()
+    await (this.readings ? this.readings.during(look) : look())
   }
 
   async #look(): Promise<void> {
@@ -335,6 +335,7 @@ export class Engine implements TablesHost {
     this.watches.stop()
     this.transactions.stop(this.#closedError())
     await this.shard.close()
+    this.#following.close()
     this.changes.drop('close()')
   }
 }

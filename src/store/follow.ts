@@ -38,7 +38,12 @@ export class Following {
 
   /** Others may want to look. */
   tell(): void {
-    this.#channel?.tell()
+    try {
+      this.#channel?.tell()
+    } catch (cause) {
+      // What it would tell of is durable; others find it when they look.
+      this.#host.failed(cause)
+    }
   }
 
   #await(): void {
@@ -49,7 +54,7 @@ export class Following {
   }
 
   async #look(): Promise<void> {
-    if (!this.#host.isFollowed) return
+    if (!this.#isOn || !this.#host.isFollowed) return
     if (this.#looking) {
       this.#looking.isAgain = true
       return
@@ -67,10 +72,15 @@ export class Following {
     if (this.#looking === looking) this.#looking = undefined
   }
 
+  /** Looks no more; what is still committed is told. */
   stop(): void {
     this.#isOn = false
     this.#cancel()
     this.#looking = undefined
+  }
+
+  close(): void {
+    this.stop()
     this.#channel?.close()
     this.#channel = undefined
   }

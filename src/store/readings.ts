@@ -4,29 +4,109 @@
  * (PROTOCOL.md, section 2).
  */
 import { compareBytes } from '../bytes/compare.js'
-import type { MapKey } from '../bytes/keys.js'
+import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
 import type { KeyRange } from '../segment/record.js'
 import { Cell, Layer } from '../shard/layer.js'
-import type { Slot } from '../shard/slot.js'
+import { prefixed, type Slot } from '../shard/slot.js'
 import type { AppliedEntry } from '../shard/state.js'
 import { EVERYTHING, slotRange } from './range.js'
 
-/** Keys after which all of their tables counts as read. */
+/** Keys and ranges in a set after which it stands for all of their tables. */
 const MANY = 100_000
 
 const MARK = Cell.tombstone()
 
+/** Keys and ranges, in the shape of a layer that deletes them. */
+class Marks {
+  #layer = new Layer()
+  #count = 0
+
+  key(slot: Slot, key: MapKey): void {
+    if (this.#layer.find(slot, key)) return
+    this.#layer.set(slot, '', key, MARK)
+    this.#counted()
+  }
+
+  range(slot: Slot, range: KeyRange): void {
+    this.#layer.deleteRange(slot, '', range)
+    this.#counted()
+  }
+
+  add(other: Marks): void {
+    this.#layer.absorb(other.#layer)
+    this.#count += other.#count
+    this.#counted()
+  }
+
+  /** Takes out keys, and what lies within ranges; a mark that is a range itself goes only as a whole. */
+  drop(slot: Slot, keys: Iterable<MapKey>, ranges: readonly KeyRange[]): void {
+    const marks = this.#layer.slots.get(slot.id)
+    if (marks === undefined) return
+    for (const key of keys) marks.points.delete(key)
+    for (const range of ranges) {
+      for (const key of marks.points.keys()) {
+        const at = prefixed(slot.prefix, mapKeyBytes(key))
+        if (isWithin({ lower: at, upper: at }, range)) marks.points.delete(key)
+      }
+      marks.ranges = marks.ranges.filter((other) => !isWithin(other, range))
+    }
+    marks.sorted = undefined
+    if (marks.points.size + marks.ranges.length === 0) this.#layer.slots.delete(slot.id)
+  }
+
+  #counted(): void {
+    if (++this.#count < MANY) return
+    const whole = new Layer()
+    for (const { slot } of this.#layer.slots.values()) whole.deleteRange(slot, '', slotRange(slot, EVERYTHING))
+    this.#layer = whole
+    this.#count = 0
+  }
+
+  /** Whether changes have anything in common with it. */
+  touch(changes: Layer): boolean {
+    if (this.#layer.empty) return false
+    for (const { slot, points, ranges } of changes.slots.values()) {
+      if (!this.#layer.slots.has(slot.id)) continue
+      for (const key of points.keys()) if (this.#layer.find(slot, key)) return true
+      for (const range of ranges) if (this.meets(slot, range)) return true
+    }
+    return false
+  }
+
+  has(slot: Slot, key: MapKey): boolean {
+    return this.#layer.find(slot, key) !== undefined
+  }
+
+  meets(slot: Slot, range: KeyRange): boolean {
+    return (
+      this.#layer.ranges(slot).some((other) => !isApart(other, range)) || this.#layer.sorted(slot, range).length > 0
+    )
+  }
+}
+
+/** What was read up to some moment. */
+interface Span {
+  /** Since the handle last caught up, and before. */
+  read: Marks
+  readonly older: Marks
+  /** What others have changed of it since, and whether they have changed the offsets. */
+  readonly stale: Marks
+  areOffsetsStale: boolean
+  /** Whether the program knows the offsets as they were before others change them: not while it catches up. */
+  knowsOffsets: boolean
+}
+
+const newSpan = (knowsOffsets: boolean): Span => ({
+  read: new Marks(),
+  older: new Marks(),
+  stale: new Marks(),
+  areOffsetsStale: false,
+  knowsOffsets,
+})
+
 export class Readings {
-  /** Keys and ranges that were read since the handle last caught up, in the shape of a layer that deletes them. */
-  #read = new Layer()
-  /** Those that were when it last did, and all before. */
-  #late = new Layer()
-  #older = new Layer()
-  /** Those that others have changed since, and whether they have changed the offsets. */
-  #stale = new Layer()
-  #areOffsetsStale = false
-  /** How many keys were read since the program last caught up. */
-  #keys = 0
+  /** The last one is for what is read now; those before it end with a refresh that is under way. */
+  #spans: Span[] = [newSpan(true)]
   /** What the program has put itself, reading tells it nothing of others. */
   readonly #buffer: () => Layer
 
@@ -35,69 +115,93 @@ export class Readings {
   }
 
   key(slot: Slot, key: MapKey): void {
-    if (this.#read.find(slot, key) || this.#buffer().find(slot, key)) return
-    this.#read.set(slot, '', key, MARK)
-    if (++this.#keys < MANY) return
-    this.#older.absorb(this.#read)
-    for (const { slot: each } of this.#older.slots.values()) this.range(each, slotRange(each, EVERYTHING))
-    this.#older = new Layer()
-    this.#keys = 0
+    if (this.#buffer().find(slot, key)) return
+    this.#spans.at(-1)!.read.key(slot, key)
+    // Who reads it again knows what others have made of it.
+    for (const { stale } of this.#spans) stale.drop(slot, [key], [])
   }
 
   range(slot: Slot, range: KeyRange): void {
-    this.#read.deleteRange(slot, '', range)
+    this.#spans.at(-1)!.read.range(slot, range)
+    for (const { stale } of this.#spans) stale.drop(slot, [], [range])
+  }
+
+  offsets(): void {
+    for (const span of this.#spans) {
+      span.areOffsetsStale = false
+      span.knowsOffsets = true
+    }
   }
 
   /** Others have made these changes; `undefined`: it is not known which. */
   changed(entries: readonly AppliedEntry[] | undefined, areOffsets: boolean): void {
-    this.#areOffsetsStale ||= areOffsets
-    this.#late = this.#read
-    this.#older.absorb(this.#read)
-    this.#read = new Layer()
-    if (entries === undefined || entries.some(({ references }) => references)) this.#stale.absorb(this.#older)
-    else for (const { layer } of entries) if (layer) this.#meet(layer)
-  }
-
-  #meet(layer: Layer): void {
-    for (const { slot, points, ranges } of layer.slots.values()) {
-      for (const key of points.keys()) if (this.#older.find(slot, key)) this.#stale.set(slot, '', key, MARK)
-      for (const range of ranges) if (meets(this.#older, slot, range)) this.#stale.deleteRange(slot, '', range)
+    const isKnown = entries?.every(({ references }) => references === undefined)
+    for (const span of this.#spans) {
+      span.areOffsetsStale ||= areOffsets && span.knowsOffsets
+      span.older.add(span.read)
+      span.read = new Marks()
+      if (!isKnown) span.stale.add(span.older)
+      else for (const { layer } of entries!) if (layer) markChanged(span, layer)
     }
   }
 
-  /**
-   * Whether changes may be appended. Not if others have changed what was read of them; and not if they were to be appended
-   * before the handle caught up just now (`isLate`) and anything of them was read since the time before.
-   */
-  allow(changes: Layer, withOffsets: boolean, isLate: boolean): boolean {
-    if (withOffsets && (isLate || this.#areOffsetsStale)) return false
-    return !touches(changes, this.#stale) && !(isLate && touches(changes, this.#late))
+  /** Whether anything that these change was read since the handle last caught up. */
+  hasRead(changes: Layer): boolean {
+    return this.#spans.some(({ read }) => read.touch(changes))
   }
 
-  /** The program has caught up, and knows. */
+  /** Whether others have left alone what was read of what these change. */
+  allow(changes: Layer, withOffsets: boolean): boolean {
+    return !this.#spans.some(({ stale, areOffsetsStale }) => (withOffsets && areOffsetsStale) || stale.touch(changes))
+  }
+
+  /** The program was told that others have changed these. */
+  told(changes: Layer, ofOffsets: boolean): void {
+    for (const { slot, points, ranges } of changes.slots.values()) {
+      for (const { stale } of this.#spans) stale.drop(slot, points.keys(), ranges)
+    }
+    if (ofOffsets) this.offsets()
+  }
+
+  /** While the program catches up: what it has read before does not count afterwards, what it reads meanwhile does. */
+  async during<T>(look: () => Promise<T>): Promise<T> {
+    const before = [...this.#spans]
+    const span = newSpan(false)
+    this.#spans.push(span)
+    try {
+      const result = await look()
+      this.#spans = this.#spans.filter((each) => !before.includes(each))
+      span.knowsOffsets = true
+      return result
+    } catch (error) {
+      const last = before.at(-1)!
+      last.read.add(span.read)
+      last.older.add(span.older)
+      last.stale.add(span.stale)
+      last.areOffsetsStale ||= span.areOffsetsStale
+      this.#spans = this.#spans.filter((each) => each !== span)
+      throw error
+    } finally {
+      if (this.#spans.length === 0) this.#spans.push(newSpan(true))
+    }
+  }
+
   clear(): void {
-    this.#read = new Layer()
-    this.#late = new Layer()
-    this.#older = new Layer()
-    this.#stale = new Layer()
-    this.#areOffsetsStale = false
-    this.#keys = 0
+    this.#spans = [newSpan(true)]
   }
 }
 
-function touches(changes: Layer, marks: Layer): boolean {
-  if (marks.empty) return false
-  for (const { slot, points, ranges } of changes.slots.values()) {
-    if (!marks.slots.has(slot.id)) continue
-    for (const key of points.keys()) if (marks.find(slot, key)) return true
-    for (const range of ranges) if (meets(marks, slot, range)) return true
+function markChanged({ older, stale }: Span, layer: Layer): void {
+  for (const { slot, points, ranges } of layer.slots.values()) {
+    for (const key of points.keys()) if (older.has(slot, key)) stale.key(slot, key)
+    for (const range of ranges) if (older.meets(slot, range)) stale.range(slot, range)
   }
-  return false
 }
 
-/** Whether a range has something in common with what is marked. */
-function meets(marks: Layer, slot: Slot, range: KeyRange): boolean {
-  const isApart = (other: KeyRange): boolean =>
-    compareBytes(other.upper, range.lower) <= 0 || compareBytes(range.upper, other.lower) <= 0
-  return marks.ranges(slot).some((other) => !isApart(other)) || marks.sorted(slot, range).length > 0
+function isApart(a: KeyRange, b: KeyRange): boolean {
+  return compareBytes(a.upper, b.lower) <= 0 || compareBytes(b.upper, a.lower) <= 0
+}
+
+function isWithin(a: KeyRange, b: KeyRange): boolean {
+  return compareBytes(b.lower, a.lower) <= 0 && compareBytes(a.upper, b.upper) <= 0
 }

@@ -40,6 +40,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
 
   /** Those of the newest commit, merged over sources and partitions, in the shape in which they were given. */
   get offsets(): Offsets {
+    this.#engine.readings?.offsets()
     return offsetsToObject(this.#engine.state.carried.offsets)
   }
 

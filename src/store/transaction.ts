@@ -158,6 +158,8 @@ export class TransactionQueue {
     spec: TableSpec,
     body: (tx: Transaction<K, V>) => Promise<T> | T,
     options: TransactionOptions,
+    /** How many offsets had not come about when it was called. */
+    fallenOffsets: number,
   ): Promise<T> {
     if (typeof body !== 'function') throw invalid('transaction: a function is expected.')
     checkFields('transaction', options, OPTIONS)
@@ -172,7 +174,7 @@ export class TransactionQueue {
     try {
       await place.turn(signal)
       for (let attempt = 1; ; attempt++) {
-        const done = await this.#attempt(spec, body, parts, signal, place.leave)
+        const done = await this.#attempt(spec, body, parts, fallenOffsets, signal, place.leave)
         if (done) return done.result
         if (attempt >= tries) {
           throw new TidemarkError(
@@ -218,6 +220,7 @@ export class TransactionQueue {
     spec: TableSpec,
     body: (tx: Transaction<K, V>) => Promise<T> | T,
     parts: CommitParts,
+    fallenOffsets: number,
     signal: AbortSignal | undefined,
     leave: () => void,
   ): Promise<{ readonly result: T } | undefined> {
@@ -235,6 +238,12 @@ export class TransactionQueue {
     throwIfAborted(signal)
     engine.assertWritable()
     const { layer } = host
+    if (engine.readings && parts.offsets.size > 0 && fallenOffsets !== changes.fallenOffsets) {
+      throw new TidemarkError(
+        'CONFLICT',
+        'Offsets that were to be committed before those of the transaction were not, and its own say that they were. Look at store.offsets.',
+      )
+    }
     if (layer.empty && parts.offsets.size === 0) {
       // What it saw on its way may fail after all.
       if (!host.isEarly || (await this.#until(newest, signal))) return { result }

@@ -23,6 +23,7 @@ export class Transactions {
     body: (tx: Transaction<K, V>) => Promise<T> | T,
     options: TransactionOptions,
   ): Promise<T> {
+    const { fallenOffsets } = this.#engine.changes
     let { loaded } = part
     if (loaded === undefined || this.#early > 0) {
       this.#early++
@@ -33,7 +34,7 @@ export class Transactions {
       }
     }
     this.#queue ??= new loaded.TransactionQueue(this.#engine)
-    return this.#queue.run(spec, body, options)
+    return this.#queue.run(spec, body, options, fallenOffsets)
   }
 
   /** Ends what waits, and what runs as long as it is not being committed. */
