@@ -21,8 +21,9 @@ beforeAll(() => {
 }, 120_000)
 
 /**
- * Imports files where each global that is not of the language itself tells of being read or written. What encodes
- * and decodes UTF-8 counts as of the language; a dependency looks whether there is a queueMicrotask, and calls nothing. Node's own modules are loaded before, as they look at some.
+ * Imports files where each global that is not of the language itself tells of being read or written. What encodes and
+ * decodes UTF-8 counts as of the language, and so does Buffer; a dependency looks whether there is a queueMicrotask, and
+ * calls nothing. Node's own modules are loaded before, as they look at some.
  */
 const WATCHED = `
   import { workerData } from 'node:worker_threads'
@@ -113,7 +114,9 @@ describe('importing any entry', () => {
       })
       const { output } = await build.generate({ format: 'esm' })
       await build.close()
-      const imported = output.flatMap((part) => (part.type === 'chunk' ? [...part.imports, ...part.dynamicImports] : []))
+      const imported = output.flatMap((part) =>
+        part.type === 'chunk' ? [...part.imports, ...part.dynamicImports] : [],
+      )
       expect(imported.filter((name) => name.startsWith('node:') || builtinModules.includes(name))).toEqual([])
     },
   )
