@@ -35,7 +35,7 @@ const WATCHED = `
   const files = JSON.parse(workerData ?? process.argv[1])
   const log = console.log
   const names = Object.getOwnPropertyNames(globalThis).filter((name) => !language.has(name))
-  for (const name of [...names, 'window', 'document', 'indexedDB', 'IDBKeyRange', 'localStorage', 'self', 'location', 'caches']) {
+  for (const name of new Set([...names, 'window', 'document', 'navigator', 'Worker', 'Deno', 'Bun', 'indexedDB', 'IDBKeyRange', 'localStorage', 'self', 'location', 'caches'])) {
     const own = Object.getOwnPropertyDescriptor(globalThis, name)
     if (own && !own.configurable) continue
     const value = own && 'value' in own ? own.value : undefined
