@@ -114,7 +114,7 @@ describe('consume, cut at every storage call in four ways', () => {
     const ways: readonly Way[] = ['never-sent', 'reply-lost']
     const result = await cuts<Output<number>>({
       ways,
-      only: thinned(ways),
+      only: thinned(ways, 2),
       makeWorld: async (decide) => {
         const disk = new ModelFs()
         const fs = disk.process({

@@ -7,7 +7,7 @@ import { allSuites } from '../support/suites.js'
 
 describe.each(adapters)('%s', (name, make) => {
   // A file is flushed at each call; test/cuts-files.test.ts meets all of them on a model.
-  const share = name === 'memory()' ? { writes: 1, reads: 1 } : { writes: 3, reads: 16 }
+  const share = name === 'memory()' ? { writes: 1, reads: 1 } : { writes: 4, reads: 40 }
   allSuites({ test, make, share })
 })
 
