@@ -30,7 +30,8 @@ describe.each([
   ['s3()', s3Adapters[0]![1], KINDS.slice(0, 2)],
   ['s3Fetch()', s3Adapters[1]![1], KINDS],
 ] as const)('%s', (_, make, kinds) => {
-  test.each([...kinds])('%s', async (_kind, options, backMs = 0) => {
+  // Most of their time they wait.
+  test.concurrent.each([...kinds])('%s', async (_kind, options, backMs = 0) => {
     const server = await startS3Server(options)
     const storage = make(placeAt(server.url), 'x')
     const acknowledged: Acknowledged[] = []

@@ -1,6 +1,6 @@
 /** Many writers of one store on a real S3 server. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { isTidemarkError, openStore, type Store } from 'tidemark'
+import { isTidemarkError, openStore, retrying, type Store } from 'tidemark'
 import { extent } from '../support/extent.js'
 import { byFetch, startMiniflare, type S3Place } from '../support/s3-clients.js'
 
@@ -17,7 +17,7 @@ test(`${WRITERS} writers by s3Fetch() that increment one key until each has ${EA
   const started = performance.now()
   const seen = { conflicts: 0 }
   const open = (): Promise<Store<string, number>> =>
-    openStore<string, number>({ storage: byFetch(real.place, 'many'), name: 'counter', mode: 'shared' })
+    openStore<string, number>({ storage: retrying(byFetch(real.place, 'many')), name: 'counter', mode: 'shared' })
   const first = await open()
   const stores = [first, ...(await Promise.all(Array.from({ length: WRITERS - 1 }, open)))]
   await Promise.all(
