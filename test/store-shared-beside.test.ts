@@ -220,3 +220,27 @@ describe('a table that another writer first wrote with another codec', () => {
     }
   })
 })
+
+test('a blind commit comes through beside a writer that never pauses', async () => {
+  const slow = intercept(memory(), async (call, run) => {
+    await sleep(systemClock, 2)
+    return run(call.signal)
+  })
+  const [a, b] = await pair(slow)
+  let isGoing = true
+  const busy = (async () => {
+    for (let i = 0; isGoing; i++) {
+      a.put('a', i)
+      await a.commit()
+    }
+  })()
+  try {
+    await expect.poll(() => a.version).toBeGreaterThan(5)
+    b.put('x', 1)
+    const { version } = await b.commit()
+    expect(version).toBeGreaterThan(5)
+  } finally {
+    isGoing = false
+    await busy
+  }
+})

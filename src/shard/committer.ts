@@ -36,6 +36,8 @@ export interface CommitterHost {
 
 /** Entries in a row after which a writer in shared mode gives way for a moment. */
 const STREAK = 16
+/** How long that is, in tries: time to read what was written, look at the anchor, and write. */
+const TURN = 5
 
 export class Committer {
   readonly #ctx: ShardContext
@@ -167,7 +169,7 @@ export class Committer {
     if (clock.monotonic() - at > ms) this.#streak.entries = 0
     if (entries < STREAK) return
     this.#streak.entries = 0
-    await sleep(clock, 2 * ms)
+    await sleep(clock, TURN * ms)
   }
 
   async #look({ resolve, reject }: Waiting): Promise<void> {
