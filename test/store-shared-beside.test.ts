@@ -30,9 +30,10 @@ test('a claimer of a log in files that died after its marker does not stop the o
   expect(await found(nodeFs(folder), 'k')).toBe(5)
 })
 
-test('refresh(), checkpoint() and maintain() come to an end beside a writer that never pauses', async () => {
+/** A handle beside one that commits without a pause, as long as `act` takes. */
+async function besideBusy(latencyMs: number, act: (handle: Store<string, number>) => Promise<unknown>): Promise<void> {
   const slow = intercept(memory(), async (call, run) => {
-    await sleep(systemClock, 0)
+    await sleep(systemClock, latencyMs)
     return run(call.signal)
   })
   const [a, b] = await pair(slow)
@@ -45,15 +46,28 @@ test('refresh(), checkpoint() and maintain() come to an end beside a writer that
   })()
   try {
     await expect.poll(() => a.version).toBeGreaterThan(5)
-    await b.refresh()
-    await b.checkpoint()
-    await b.maintain()
+    await act(b)
   } finally {
     isGoing = false
     await busy
   }
   expect(b.version).toBeGreaterThan(5)
+}
+
+test('refresh(), checkpoint() and maintain() come to an end beside a writer that never pauses', async () => {
+  await besideBusy(0, async (handle) => {
+    await handle.refresh()
+    await handle.checkpoint()
+    await handle.maintain()
+  })
 }, 20_000)
+
+test('a blind commit comes through beside a writer that never pauses', async () => {
+  await besideBusy(2, async (handle) => {
+    handle.put('x', 1)
+    await handle.commit()
+  })
+})
 
 test('refresh() of a handle that may not write any more catches up', async () => {
   const storage = memory()
@@ -219,28 +233,4 @@ describe('a table that another writer first wrote with another codec', () => {
       expect(await collect(table.entries())).toEqual([['x', 1]])
     }
   })
-})
-
-test('a blind commit comes through beside a writer that never pauses', async () => {
-  const slow = intercept(memory(), async (call, run) => {
-    await sleep(systemClock, 2)
-    return run(call.signal)
-  })
-  const [a, b] = await pair(slow)
-  let isGoing = true
-  const busy = (async () => {
-    for (let i = 0; isGoing; i++) {
-      a.put('a', i)
-      await a.commit()
-    }
-  })()
-  try {
-    await expect.poll(() => a.version).toBeGreaterThan(5)
-    b.put('x', 1)
-    const { version } = await b.commit()
-    expect(version).toBeGreaterThan(5)
-  } finally {
-    isGoing = false
-    await busy
-  }
 })

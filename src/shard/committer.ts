@@ -6,7 +6,6 @@
  * In shared mode a lost number means to catch up. What of the queue still stands on top of what others have written is
  * appended again, built anew; the rest fails with `CONFLICT`.
  */
-import { sleep } from '../clock.js'
 import { TidemarkError, isTidemarkError } from '../errors.js'
 import { resolveAppend } from '../log/append.js'
 import type { OffsetMap } from '../log/offsets.js'
@@ -16,6 +15,7 @@ import { currentTime, moment, noteTime, type LogContext, type ShardContext } fro
 import { Layer } from './layer.js'
 import { assertNotTrimmed, recoveryStart } from './open.js'
 import { rewriting, sharing } from './parts.js'
+import type { Contention } from './sharing.js'
 import { Queue } from './queue.js'
 import type { CommitRequest, CommitResult, PreparedReset, ResetBuild, ResetRequest, ResetResult } from './requests.js'
 import type { Waiting } from './requests.js'
@@ -34,11 +34,6 @@ export interface CommitterHost {
   catchUp(): Promise<void>
 }
 
-/** Entries in a row after which a writer in shared mode gives way for a moment. */
-const STREAK = 16
-/** How long that is, in tries: time to read what was written, look at the anchor, and write. */
-const TURN = 5
-
 export class Committer {
   readonly #ctx: ShardContext
   readonly #log: LogContext
@@ -49,15 +44,12 @@ export class Committer {
   #ended: TidemarkError | undefined
   /** The changes of the first `count` in the queue, in segments that were written for them. */
   #uploaded: { readonly references: CodedRuns; readonly count: number } | undefined
-  /** Numbers that were lost in a row; and how crowded it was lately, which is forgotten more slowly. */
-  #losses = 0
-  #crowd = 0
+  /** With other writers, in shared mode. */
+  readonly #contention: Contention | undefined
   /** A look that has not had its turn. */
   #looking: Promise<void> | undefined
   /** Something in the queue has not been asked yet whether it stands on top of what others have written. */
   #isUnsifted = false
-  /** Entries of this handle in a row, how long the last one took, and when that was. */
-  #streak = { entries: 0, ms: 0, at: 0 }
   #running: Promise<void> | undefined
   /** Settles with the newest reset on its way. */
   #resetting: Promise<void> | undefined
@@ -70,6 +62,7 @@ export class Committer {
     this.#upkeep = upkeep
     this.#host = host
     this.#queue = new Queue(() => host.state().carried.offsets)
+    this.#contention = ctx.isShared ? new (sharing().Contention)(ctx) : undefined
   }
 
   /** What is on its way. */
@@ -146,7 +139,7 @@ export class Committer {
       if (next.reset && !(await this.#prepareReset(next))) continue
       try {
         await this.#upkeep.admit()
-        if (this.#ctx.isShared) await this.#giveWay()
+        await this.#contention?.giveWay()
         if (this.#ended) throw this.#ended
         const built = await this.#build(this.#queue.take(this.#uploaded?.count))
         if (built === undefined) this.#settle({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
@@ -160,16 +153,6 @@ export class Committer {
     }
     // In the same turn in which the queue was seen empty: a commit that comes next starts anew.
     this.#running = undefined
-  }
-
-  /** Who commits without a pause would for ever come before others, who have to read before each try. */
-  async #giveWay(): Promise<void> {
-    const { clock } = this.#ctx
-    const { entries, ms, at } = this.#streak
-    if (clock.monotonic() - at > ms) this.#streak.entries = 0
-    if (entries < STREAK) return
-    this.#streak.entries = 0
-    await sleep(clock, TURN * ms)
   }
 
   async #look({ resolve, reject }: Waiting): Promise<void> {
@@ -283,8 +266,7 @@ export class Committer {
       // Nobody appends after an entry before it is there.
       this.#log.free = sent
       noteTime(this.#ctx, this.#log, resolution.time)
-      const now = clock.monotonic()
-      this.#streak = { entries: this.#streak.entries + 1, ms: now - begun, at: now }
+      this.#contention?.appended(clock.monotonic() - begun)
       this.#host.advance(built)
       const version = built.entry.carried!.version
       const segments = this.#segments
@@ -308,12 +290,7 @@ export class Committer {
 
   /** Another writer was first: what stands on top of what it wrote has another turn. */
   async #lost(tookMs: number): Promise<void> {
-    try {
-      await sharing().waitToRepeat(this.#ctx, ++this.#losses, this.#crowd++, tookMs)
-    } catch (error) {
-      this.#losses = 0
-      throw error
-    }
+    await this.#contention!.lost(tookMs)
     const before = this.#host.state().carried.version
     await this.#host.catchUp()
     this.#queue.putBack()
@@ -337,8 +314,6 @@ export class Committer {
 
   #settle(result: CommitResult): void {
     this.#uploaded = undefined
-    this.#losses = 0
-    this.#crowd >>= 1
     for (const { resolve } of this.#queue.settle()) resolve(result)
   }
 

@@ -13,24 +13,54 @@ const TRIES = 64
 /** The longest pause in between: in tries, and in milliseconds. */
 const LONGEST_PAUSE = 64
 const LONGEST_PAUSE_MS = 10_000
+/** Entries in a row after which a writer gives way, and for how many tries: to read, to look at the anchor, and to write. */
+const STREAK = 16
+const TURN = 5
 
-/** After a number was lost, `losses` times in a row, by a try that took `tookMs`. */
-export async function waitToRepeat(
-  { store, clock }: ShardContext,
-  losses: number,
-  crowd: number,
-  tookMs: number,
-): Promise<void> {
-  if (losses > TRIES) {
-    throw new TidemarkError(
-      'CONFLICT',
-      `Store "${store}" is being written too fast: ${TRIES} times another writer came first. The changes are kept; try again.`,
-    )
+/** Keeps the writers of a store out of each other's way. */
+export class Contention {
+  readonly #ctx: ShardContext
+  /** Numbers that were lost in a row; and how crowded it was lately, which is forgotten more slowly. */
+  #losses = 0
+  #crowd = 0
+  /** Entries of this handle in a row, how long the last one took, and when that was. */
+  #streak = { entries: 0, ms: 0, at: 0 }
+
+  constructor(ctx: ShardContext) {
+    this.#ctx = ctx
   }
-  // The first time at once; those who meet again and again would otherwise go on meeting. Of fifty each should try once in
-  // the time of fifty tries.
-  if (crowd > 0)
-    await sleep(clock, random(clock) * Math.min(LONGEST_PAUSE_MS, tookMs * Math.min(LONGEST_PAUSE, 2 ** crowd)))
+
+  /** Who commits without a pause would for ever come before others, who have to read before each try. */
+  async giveWay(): Promise<void> {
+    const { clock } = this.#ctx
+    const { entries, ms, at } = this.#streak
+    if (clock.monotonic() - at > ms) this.#streak.entries = 0
+    if (entries < STREAK) return
+    this.#streak.entries = 0
+    await sleep(clock, TURN * ms)
+  }
+
+  appended(tookMs: number): void {
+    this.#losses = 0
+    this.#crowd >>= 1
+    this.#streak = { entries: this.#streak.entries + 1, ms: tookMs, at: this.#ctx.clock.monotonic() }
+  }
+
+  /** Waits before the next try, or throws when there were enough. */
+  async lost(tookMs: number): Promise<void> {
+    const { store, clock } = this.#ctx
+    if (++this.#losses > TRIES) {
+      this.#losses = 0
+      throw new TidemarkError(
+        'CONFLICT',
+        `Store "${store}" is being written too fast: ${TRIES} times another writer came first. The changes are kept; try again.`,
+      )
+    }
+    // The first time at once; those who meet again and again would otherwise go on meeting. Of fifty each should try once
+    // in the time of fifty tries.
+    const pause = Math.min(LONGEST_PAUSE_MS, tookMs * Math.min(LONGEST_PAUSE, 2 ** this.#crowd))
+    if (this.#crowd++ > 0) await sleep(clock, random(clock) * pause)
+  }
 }
 
 /** From 0 to 1. */
