@@ -36,6 +36,18 @@ export const partialTests = [
   'transfer-cuts',
 ].map((name) => `test/${name}.test.ts`)
 
+/** Those that take longest, to begin with: the last one of a run should be short. */
+export const longTests = [
+  'collect-simulation',
+  'adapters/suites',
+  'node-fs-simulation',
+  'adapters/shared-writers',
+  'adapters/s3-faults',
+  'retention',
+  'store-shared',
+  'demo',
+].map((name) => `test/${name}.test.ts`)
+
 /** The tests that run in the browser alone lie in this folder. */
 export const isBrowserTest = (file) => file.startsWith('test/browser/')
 

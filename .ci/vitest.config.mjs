@@ -1,12 +1,23 @@
 import { defineConfig } from 'vitest/config'
 import { root, sourceAliases } from './entries.mjs'
-import { partialTests } from './test-files.mjs'
+import { BaseSequencer } from 'vitest/node'
+import { longTests, partialTests } from './test-files.mjs'
 
 const includes = {
   test: ['test/*.test.ts', 'test/adapters/*.test.ts'],
   adapters: ['test/adapters/*.test.ts'],
   deep: ['test/deep/**/*.deep.ts'],
   whole: partialTests,
+}
+
+class LongFirst extends BaseSequencer {
+  async sort(files) {
+    const rank = ({ moduleId }) => {
+      const place = longTests.findIndex((name) => moduleId.endsWith(`/${name}`))
+      return place < 0 ? longTests.length : place
+    }
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b))
+  }
 }
 
 /** `--mode deep` runs the long simulations instead of the tests, `--mode whole` those tests that are otherwise cut short. Tests see the sources under the package's own name. */
@@ -22,6 +33,7 @@ export default defineConfig(({ mode }) => ({
     // Importing the sources anew for each file takes longer than many of the tests.
     isolate: false,
     maxWorkers: 2,
+    sequence: { sequencer: LongFirst },
     testTimeout: mode === 'deep' ? deepTimeout() : 180_000,
     hookTimeout: 60_000,
   },
