@@ -16,6 +16,7 @@ export const partialTests = [
   'adapters/browser-tabs',
   'adapters/s3-million',
   'adapters/shared-writers',
+  'adapters/suites',
   'collect-beside',
   'collect-cuts',
   'collect-files',

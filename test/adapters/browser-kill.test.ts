@@ -4,7 +4,7 @@ import { browsers } from '../support/chromium.js'
 import { extent } from '../support/extent.js'
 import { temporaryFolder } from '../support/storages.js'
 
-const KILLS = extent(30, 8)
+const KILLS = extent(30, 5)
 const chromium = browsers()
 
 test(`Chromium that is killed ${KILLS} times loses no commit that a page was told of, and leaves no hole`, async () => {

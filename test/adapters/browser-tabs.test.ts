@@ -5,7 +5,7 @@ import { browsers } from '../support/chromium.js'
 import { extent } from '../support/extent.js'
 import { temporaryFolder } from '../support/storages.js'
 
-const COMMITS = extent(1_000, 200)
+const COMMITS = extent(1_000, 100)
 const chromium = browsers()
 
 interface Found {

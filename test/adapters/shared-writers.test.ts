@@ -5,7 +5,7 @@ import { extent } from '../support/extent.js'
 import { byFetch, startMiniflare, type S3Place } from '../support/s3-clients.js'
 
 const WRITERS = 50
-const EACH = extent(10, 2)
+const EACH = extent(10, 1)
 
 let real!: { place: S3Place; dispose(): Promise<void> }
 beforeAll(async () => {

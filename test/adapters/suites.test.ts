@@ -1,13 +1,14 @@
 /** The suites that every adapter has to pass, on those that run on Node; S3 is the S3 API of a local R2. */
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import type { Storage } from 'tidemark'
+import { extent } from '../support/extent.js'
 import { byFetch, bySdk, clientFor, FOR_R2, startMiniflare, type S3Place } from '../support/s3-clients.js'
 import { adapters } from '../support/storages.js'
 import { allSuites } from '../support/suites.js'
 
 describe.each(adapters)('%s', (name, make) => {
   // A file is flushed at each call; test/cuts-files.test.ts meets all of them on a model.
-  const share = name === 'memory()' ? { writes: 1, reads: 1 } : { writes: 4, reads: 40 }
+  const share = name === 'memory()' ? { writes: 1, reads: 1 } : { writes: extent(4, 8), reads: extent(40, 80) }
   allSuites({ test, make, share })
 })
 
@@ -22,4 +23,6 @@ const places: [string, () => Storage][] = [
   ['s3()', () => bySdk(real.place, `run-${runs++}`, clientFor(real.place, FOR_R2))],
   ['s3Fetch()', () => byFetch(real.place, `run-${runs++}`)],
 ]
-describe.each(places)('%s', (_name, make) => allSuites({ test, make, share: { writes: 5, reads: 60 } }))
+describe.each(places)('%s', (_name, make) =>
+  allSuites({ test, make, share: { writes: extent(5, 10), reads: extent(60, 120) } }),
+)
