@@ -28,10 +28,16 @@ export async function catchUp(ctx: ShardContext, log: LogContext, before: ShardS
   const anchor = await namedAnchor(ctx, log)
   if (!ctx.rules.headRule || anchor.trim < ('error' in read ? before : read).head) {
     if ('error' in read) throw read.error
-    Object.assign(log, { free: look.free, storageTime: look.storageTime })
+    takeOver(log, look)
     return { state: read, entries }
   }
   return { state: await readAnew(ctx, log, anchor), entries: undefined }
+}
+
+/** What a look has learned counts only once the head that it saw is confirmed: since when the next number is free, above all. */
+function takeOver(log: LogContext, { free, storageTime }: LogContext): void {
+  log.free = free
+  log.storageTime = storageTime
 }
 
 /** The anchor, as long as it names this log. */
@@ -51,7 +57,7 @@ async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue)
     const state = await readHistory(ctx, look, hint, 'follower')
     const confirmed = state instanceof TidemarkError ? undefined : await confirmHead(ctx, log, state)
     if (confirmed) {
-      Object.assign(log, { free: look.free, storageTime: look.storageTime })
+      takeOver(log, look)
       return confirmed
     }
     hint = await namedAnchor(ctx, log)

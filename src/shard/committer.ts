@@ -302,6 +302,7 @@ export class Committer {
 
   /** Fails what does not stand on top of what others have written. */
   #sift(isLate: boolean): boolean {
+    this.#isUnsifted = false
     if (!this.#ctx.isShared) return false
     const fallen = sharing().takeFallen(this.#queue, isLate)
     if (fallen.length === 0) return false

@@ -59,12 +59,12 @@ export class Maintenance {
     })
   }
 
-  /** An entry of this handle: it need not be read back. */
   /** Those up to the trim number are of no use any more. */
   forget(trim: number): void {
     this.#known.forget(trim)
   }
 
+  /** An entry that this handle has written or applied: it need not be read back. */
   note(applied: AppliedEntry): void {
     this.#known.note(applied)
   }
