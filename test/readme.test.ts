@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -35,4 +35,12 @@ test('the stream job of the README counts, and counts on where it left off', asy
   expect(await run(open + blocks[1]! + show, folder)).toBe('[2,1]\n')
   writeFileSync(join(folder, 'clicks.ndjson'), line('/a') + line('/b') + line('/a') + line('/b'))
   expect(await run(open + blocks[1]! + show, folder)).toBe('[2,2]\n')
+})
+
+test('every command that the README and the docs tell of is there', () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object }
+  const docs = readdirSync(join(root, 'docs')).map((name) => readFileSync(join(root, 'docs', name), 'utf8'))
+  const named = [readme, ...docs].flatMap((text) => [...text.matchAll(/npm run ([\w:]+)/g)].map(([, name]) => name!))
+  expect(named).toContain('test:browsers')
+  expect(named.filter((name) => !(name in scripts))).toEqual([])
 })
