@@ -1,6 +1,6 @@
 /** A handle that slept while others wrote, trimmed the log beyond it, or took the store over (PROTOCOL.md, section 3). */
 import { describe, expect, test } from 'vitest'
-import type { Storage, Store } from 'tidemark'
+import { systemClock, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { TidemarkError } from '../src/errors.js'
 import { intercept } from '../src/storage/intercept.js'
@@ -21,9 +21,22 @@ interface Overslept {
   readonly atPin: { act: (() => Promise<unknown>) | undefined }
 }
 
+interface Sleep {
+  readonly mode: 'shared' | 'exclusive'
+  readonly trim: 'create' | 'writer'
+  /** Whether the sleeper's own clock counts the time that it sleeps. Default: no. */
+  readonly isCounted?: boolean
+}
+
 /** A handle that has written `mine`, and another one that has written thirty versions since. */
-async function overslept(mode: 'shared' | 'exclusive', trim: 'create' | 'writer'): Promise<Overslept> {
-  const { storage: inner, pass } = clockwork(trim)
+async function overslept({ mode, trim, isCounted = false }: Sleep): Promise<Overslept> {
+  const { storage: inner, pass: passThere } = clockwork(trim)
+  let slept = 0
+  const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + slept }
+  const pass = (ms: number): void => {
+    passThere(ms)
+    if (isCounted) slept += ms
+  }
   const fail = { anchor: 0 }
   const atPin: Overslept['atPin'] = { act: undefined }
   const line = intercept(inner, async (call, run) => {
@@ -38,7 +51,7 @@ async function overslept(mode: 'shared' | 'exclusive', trim: 'create' | 'writer'
     }
     return run(call.signal)
   })
-  const asleep = await open(line, { ...SLEEPER, mode })
+  const asleep = await open(line, { ...SLEEPER, mode, clock })
   asleep.put('mine', 1)
   await asleep.commit()
   const awake = await open(inner, { ...AWAKE, mode })
@@ -52,8 +65,8 @@ async function overslept(mode: 'shared' | 'exclusive', trim: 'create' | 'writer'
 }
 
 /** The same with the log trimmed beyond the sleeper, the number after its last one and more. */
-async function trimmed(mode: 'shared' | 'exclusive', trim: 'create' | 'writer'): Promise<Overslept> {
-  const world = await overslept(mode, trim)
+async function trimmed(sleep: Sleep): Promise<Overslept> {
+  const world = await overslept(sleep)
   for (let i = 0; i < 3; i++) {
     await world.awake.maintain()
     world.pass(2 * GRACE)
@@ -65,12 +78,15 @@ async function trimmed(mode: 'shared' | 'exclusive', trim: 'create' | 'writer'):
 }
 
 describe.each([
-  ['shared', 'create', 'done'],
+  [{ mode: 'shared', trim: 'create' }, 'done'],
+  [{ mode: 'shared', trim: 'create', isCounted: true }, 'done'],
   // Only the writer could have looked at the trim number, and by then it is too late.
-  ['shared', 'writer', 'UNKNOWN_OUTCOME'],
-  ['exclusive', 'create', 'FENCED'],
-  ['exclusive', 'writer', 'UNKNOWN_OUTCOME'],
-] as const)('a handle in %s mode that slept, on a storage with trim: %s', (mode, trim, outcome) => {
+  [{ mode: 'shared', trim: 'writer' }, 'UNKNOWN_OUTCOME'],
+  [{ mode: 'shared', trim: 'writer', isCounted: true }, 'done'],
+  [{ mode: 'exclusive', trim: 'create' }, 'FENCED'],
+  [{ mode: 'exclusive', trim: 'writer' }, 'UNKNOWN_OUTCOME'],
+] as const)('a handle that slept: %o', (sleep, outcome) => {
+  const { mode } = sleep
   test.each<[string, (world: Overslept) => Promise<void>]>([
     ['without looking first', async () => undefined],
     [
@@ -95,7 +111,7 @@ describe.each([
       },
     ],
   ])('what it commits %s is there when it is acknowledged', async (_name, before) => {
-    const world = await trimmed(mode, trim)
+    const world = await trimmed(sleep)
     const { inner, asleep } = world
     await before(world)
     asleep.put('mine', 2)
@@ -104,7 +120,7 @@ describe.each([
   })
 
   test('what it commits after a tag during which the log was trimmed is there when it is acknowledged', async () => {
-    const { inner, asleep, awake, atPin } = await overslept(mode, trim)
+    const { inner, asleep, awake, atPin } = await overslept(sleep)
     atPin.act = () => awake.maintain()
     await expect(asleep.tag('x')).rejects.toThrow(code('VERSION_EXPIRED'))
     expect(atPin.act).toBeUndefined()
@@ -115,7 +131,7 @@ describe.each([
 })
 
 test('a handle whose commit after a long sleep is of unknown outcome writes on after reopen()', async () => {
-  const { inner, asleep } = await trimmed('shared', 'writer')
+  const { inner, asleep } = await trimmed({ mode: 'shared', trim: 'writer' })
   asleep.put('mine', 2)
   await expect(asleep.commit()).rejects.toThrow(code('UNKNOWN_OUTCOME'))
   await asleep.reopen()
@@ -125,8 +141,20 @@ test('a handle whose commit after a long sleep is of unknown outcome writes on a
   expect(await found(inner, 'mine')).toBe(3)
 })
 
+test('a handle that slept looks once, and then commits as before', async () => {
+  const { asleep, awake } = await overslept({ mode: 'shared', trim: 'writer', isCounted: true })
+  asleep.put('mine', 2)
+  await asleep.commit()
+  const { get } = asleep.metrics().requests
+  asleep.put('mine', 3)
+  await asleep.commit()
+  expect(asleep.metrics().requests.get).toBe(get)
+  await awake.refresh()
+  expect(await awake.get('mine')).toBe(3)
+})
+
 test('a watch of a handle that slept goes on', async () => {
-  const { asleep } = await trimmed('shared', 'create')
+  const { asleep } = await trimmed({ mode: 'shared', trim: 'create' })
   const seen: unknown[] = []
   asleep.watch({}, (changes) => void seen.push(...changes.map(({ key, after }) => [key, after])))
   await asleep.refresh()

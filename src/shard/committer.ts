@@ -114,6 +114,8 @@ export class Committer {
   }
 
   #enqueue(waiting: Omit<Waiting, 'resolve' | 'reject'>): Promise<CommitResult> {
+    // If it fails, the commit says why itself.
+    if (!waiting.isLook && this.#contention?.hasSlept(this.#log.free)) this.look().catch(() => undefined)
     return new Promise((resolve, reject) => {
       this.#queue.push({ ...waiting, resolve, reject })
       this.#isUnsifted = true

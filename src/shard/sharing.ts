@@ -4,6 +4,7 @@ import { TidemarkError } from '../errors.js'
 import type { ShardContext } from './context.js'
 import type { Queue } from './queue.js'
 import type { CommitRequest, Waiting } from './requests.js'
+import type { Moment } from './rules.js'
 import type { AppliedEntry, ShardState } from './state.js'
 
 export { catchUp } from './catch-up.js'
@@ -28,6 +29,14 @@ export class Contention {
 
   constructor(ctx: ShardContext) {
     this.#ctx = ctx
+  }
+
+  /**
+   * Whether the next number was seen free so long ago that others may have taken and trimmed it since. Where the storage does
+   * not look at the trim number when it creates an entry, that would come out only after the create.
+   */
+  hasSlept(free: Moment | undefined): boolean {
+    return free !== undefined && this.#ctx.clock.monotonic() - free.local > this.#ctx.graceMs / 2
   }
 
   /** Who commits without a pause would for ever come before others, who have to read before each try. */
