@@ -25,11 +25,11 @@ async function lifeUpTo(call: number, storage: Storage, last: number, acknowledg
   let die = (): void => {}
   const death = new Promise<void>((resolve) => (die = resolve))
   const mortal = faulty(storage, () => {
-    if (isDead || ++calls < call) return undefined
-    const fault = isDead ? 'never-sent' : call % 2 === 0 ? 'never-sent' : 'reply-lost'
+    if (isDead) return 'never-sent'
+    if (++calls < call) return undefined
     isDead = true
     die()
-    return fault
+    return call % 2 === 0 ? 'never-sent' : 'reply-lost'
   })
   await probe(memory(), 'history/0', hastyClock, mortal)
   const noted: Acknowledged[] = []
