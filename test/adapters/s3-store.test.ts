@@ -6,16 +6,7 @@ import S3rver from 's3rver'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { metered, openStore, type Storage } from 'tidemark'
 import { intercept, type Around } from '../../src/storage/intercept.js'
-import {
-  byFetch,
-  bySdk,
-  clientFor,
-  FOR_R2,
-  placeAt,
-  s3Adapters,
-  startMiniflare,
-  type S3Place,
-} from '../support/s3-clients.js'
+import { byFetch, bySdk, placeAt, s3Adapters, startMiniflare, type S3Place } from '../support/s3-clients.js'
 import { startS3Server } from '../support/s3-server.js'
 import { temporaryFolder } from '../support/storages.js'
 
@@ -27,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => real.dispose())
 
 const realAdapters: [string, () => Storage][] = [
-  ['s3()', () => bySdk(real.place, `run-${runs++}`, clientFor(real.place, FOR_R2))],
+  ['s3()', () => bySdk(real.place, `run-${runs++}`)],
   ['s3Fetch()', () => byFetch(real.place, `run-${runs++}`)],
 ]
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import type { Storage } from 'tidemark'
 import { extent } from '../support/extent.js'
-import { byFetch, bySdk, clientFor, FOR_R2, startMiniflare, type S3Place } from '../support/s3-clients.js'
+import { byFetch, bySdk, startMiniflare, type S3Place } from '../support/s3-clients.js'
 import { adapters } from '../support/storages.js'
 import { allSuites } from '../support/suites.js'
 
@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => real.dispose())
 
 const places: [string, () => Storage][] = [
-  ['s3()', () => bySdk(real.place, `run-${runs++}`, clientFor(real.place, FOR_R2))],
+  ['s3()', () => bySdk(real.place, `run-${runs++}`)],
   ['s3Fetch()', () => byFetch(real.place, `run-${runs++}`)],
 ]
 describe.each(places)('%s', (_name, make) =>

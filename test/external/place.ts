@@ -10,7 +10,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import type { Storage } from 'tidemark'
-import { clientFor, FOR_R2, type S3Place } from '../support/s3-clients.js'
+import { clientFor, type S3Place } from '../support/s3-clients.js'
 import { allSuites } from '../support/suites.js'
 
 const variable = (name: string): string => process.env[`TIDEMARK_S3_${name}`] ?? ''
@@ -25,7 +25,7 @@ const place: S3Place = {
 
 /** All suites through one transport. */
 export function suitesBy(transport: string, make: (place: S3Place, prefix: string, client: S3Client) => Storage): void {
-  const client = clientFor(place, FOR_R2)
+  const client = clientFor(place)
   const run = `tidemark-test/${crypto.randomUUID()}`
   let storages = 0
 

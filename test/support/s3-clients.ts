@@ -32,12 +32,6 @@ export function clientFor(place: S3Place, config: S3ClientConfig = {}): S3Client
   })
 }
 
-/** R2 wants no checksums of its clients. */
-export const FOR_R2: S3ClientConfig = {
-  requestChecksumCalculation: 'WHEN_REQUIRED',
-  responseChecksumValidation: 'WHEN_REQUIRED',
-}
-
 export function awsFor({ accessKeyId, secretAccessKey, region = 'auto' }: S3Place): AwsClient {
   return new AwsClient({ accessKeyId, secretAccessKey, region, service: 's3', retries: 0 })
 }
