@@ -3,6 +3,8 @@ import { expect } from 'vitest'
 import { systemClock, type Key, type Store, type WatchChange } from 'tidemark'
 import { isWithin, show, type Bounds, type Model, type Where } from './store-model.js'
 
+const PATIENCE_MS = 10_000
+
 /** Changes of keys do not tell expiries, nor partitions. */
 export class Unclear {
   readonly #keys = new Set<string>()
@@ -70,11 +72,12 @@ export class Replay {
     }
   }
 
-  /** Resolves when the map is what was committed; watches tell it some turns later, as they may have to read. */
+  /** Resolves when the map is what was committed; watches tell it later, as they may have to load what they need, and to read. */
   async expectEqual(committed: Model): Promise<void> {
     const wanted = this.#wanted(committed)
     const text = (map: Map<string, unknown>): string => JSON.stringify([...map].sort(([a], [b]) => (a < b ? -1 : 1)))
-    for (let turns = 0; turns < 200 && text(this.#clear()) !== text(wanted); turns++) await systemClock.pause()
+    const end = systemClock.monotonic() + PATIENCE_MS
+    while (text(this.#clear()) !== text(wanted) && systemClock.monotonic() < end) await systemClock.pause()
     if (this.#failure !== undefined) throw this.#failure
     expect(text(this.#clear())).toBe(text(wanted))
   }
