@@ -30,6 +30,7 @@ export default defineConfig(({ mode }) => ({
     exclude: ['test/browser/**'],
     environment: 'node',
     pool: 'forks',
+    setupFiles: ['test/support/loaded.ts'],
     // Importing the sources anew for each file takes longer than many of the tests.
     isolate: false,
     maxWorkers: 2,
