@@ -23,7 +23,9 @@ const FIELDS = new Set(['prefix'])
 /** A storage in the bucket of a binding, such as `env.BUCKET`; several stores may share it. */
 export function r2(bucket: R2BucketLike, options: R2Options = {}): Storage {
   checkFields('r2', options, FIELDS)
-  if (typeof (bucket as Partial<R2BucketLike> | undefined)?.put !== 'function') {
+  const { put, head } = (bucket ?? {}) as Partial<R2BucketLike>
+  // A KV namespace has a put as well.
+  if (typeof put !== 'function' || typeof head !== 'function') {
     throw invalid('r2: a bucket binding is expected, such as env.BUCKET; elsewhere use tidemark/s3-fetch.')
   }
   return overObjects(objectsIn(bucket, keyPrefix('r2', options.prefix)), { name: 'r2', trim: 'writer' })

@@ -2,7 +2,7 @@
  * Objects in an S3 bucket, over any transport.
  *
  * - One object is one PUT; there are no multipart uploads. Creates and swaps are PUTs with If-None-Match and If-Match.
- * - A status is not an outcome: only 2xx is `committed` and only 412 is `lost`. What was surely refused is thrown, anything
+ * - A status is not an outcome: only 2xx with an ETag is `committed` and only 412 is `lost`. What was surely refused is thrown, anything
  *   else that comes back from a conditional write, or does not come back, is `unknown`: sending it again settles it.
  * - Tokens are ETags as they came, but for the mark of a weak one, which proxies add.
  * - Nothing is kept but what this storage was found to be like: how it wants ETags, whether it deletes many at once.
@@ -12,7 +12,17 @@ import type { Answer, BlobInfo, ByteRange, CallOptions, Outcome, Storage } from 
 import { overObjects, type ObjectStore } from '../../src/storage/objects.js'
 import { bodyFault, contentMd5 } from './bodies.js'
 import { redacted } from './redact.js'
-import { describe, isAbsent, isDone, isRefused, readRefused, replyError, replyTime, unavailable } from './replies.js'
+import {
+  describe,
+  isAbsent,
+  isDone,
+  isRefused,
+  isStored,
+  readRefused,
+  replyError,
+  replyTime,
+  unavailable,
+} from './replies.js'
 import type { S3Reply, S3Request, Transport } from './transport.js'
 
 type Put = Extract<S3Request, { op: 'put' }>
@@ -51,6 +61,14 @@ export function s3Storage(transport: Transport, prefix: string): Storage {
     )
   }
 
+  /** Something between here and the storage answers in its name: a page to log in at, say. */
+  function noEtag(request: S3Request): TidemarkError {
+    return unavailable(
+      `${name} sent no ETag with ${describe(request)}, as S3 does. Check what stands between; in a browser, let the bucket's CORS rules expose the ETag header.`,
+      true,
+    )
+  }
+
   function broken(request: S3Request, error: unknown): TidemarkError {
     return unavailable(
       `${name} did not answer ${describe(request)}; check the connection to it.`,
@@ -69,7 +87,8 @@ export function s3Storage(transport: Transport, prefix: string): Storage {
       if (isTidemarkError(error)) throw error
       return { outcome: 'unknown', settle: true, cause: broken(request, error) }
     }
-    if (isDone(reply)) return { outcome: 'committed', time: replyTime(reply) }
+    if (isStored(reply)) return { outcome: 'committed', time: replyTime(reply) }
+    if (isDone(reply)) return { outcome: 'unknown', settle: true, cause: noEtag(request), time: replyTime(reply) }
     const absent = reply.status === 404 && reply.code !== 'NoSuchBucket'
     if (reply.status === 412 || (absent && request.ifMatch !== undefined)) return reply
     const error = replyError(name, request, reply)
@@ -133,11 +152,7 @@ export function s3Storage(transport: Transport, prefix: string): Storage {
     if (isAbsent(reply)) return { time, bytes: undefined, token: undefined }
     const token = reply.header('etag')?.replace(/^W\//, '')
     if (reply.status === 416 && range) return { time, bytes: new Uint8Array(0), token }
-    if (token === undefined) {
-      throw unavailable(
-        `${name} sent no ETag with ${describe(request)}. In a browser, let the bucket's CORS rules expose the ETag header.`,
-      )
-    }
+    if (token === undefined) throw noEtag(request)
     if (range === undefined) return { time, bytes: reply.body, token }
     // A server may ignore a range and send everything.
     const from = reply.status === 206 ? 0 : range.offset
@@ -239,8 +254,8 @@ export function s3Storage(transport: Transport, prefix: string): Storage {
     async put(key, bytes, options) {
       const request = putOf(key, bytes)
       const reply = await ask(request, options?.signal)
-      if (!isDone(reply)) throw replyError(name, request, reply)
-      return { time: replyTime(reply) }
+      if (isStored(reply)) return { time: replyTime(reply) }
+      throw isDone(reply) ? noEtag(request) : replyError(name, request, reply)
     },
     get,
     list,

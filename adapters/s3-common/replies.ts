@@ -13,6 +13,11 @@ export function isDone({ status }: S3Reply): boolean {
   return status >= 200 && status < 300
 }
 
+/** A put was served. S3 says so with an ETag; what answers in its place does not. */
+export function isStored(reply: S3Reply): boolean {
+  return isDone(reply) && reply.header('etag') !== undefined
+}
+
 /** The bucket is there and the object is not. A 404 that is not S3's own says nothing about objects. */
 export function isAbsent({ status, code }: S3Reply): boolean {
   return status === 404 && code === 'NoSuchKey'
@@ -118,7 +123,7 @@ const PERMISSIONS: Readonly<Record<S3Request['op'], string>> = {
 }
 
 function isRedirect(status: number): boolean {
-  return status >= 300 && status < 400
+  return status >= 300 && status < 400 && status !== 304
 }
 
 function isUnable({ status, code }: Pick<S3Reply, 'status' | 'code'>): boolean {

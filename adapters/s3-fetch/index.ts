@@ -53,10 +53,19 @@ export function s3Fetch(options: S3FetchOptions): Storage {
 /** The URL is not shown when it is refused: it might hold a secret. */
 function bucketUrl(given: unknown): string {
   const match = typeof given === 'string' ? /^https?:\/\/[^/?#@\s]+(?:\/[^?#\s]*)?$/.exec(given) : null
-  if (match === null) {
+  if (match === null || !isUrl(match[0])) {
     throw invalid(
       's3Fetch: url must be that of the bucket, with http or https and without user, query and fragment: https://host/bucket.',
     )
   }
   return match[0].replace(/\/+$/, '')
+}
+
+/** A port or an address may be none. */
+function isUrl(text: string): boolean {
+  try {
+    return Boolean(new URL(text))
+  } catch {
+    return false
+  }
 }

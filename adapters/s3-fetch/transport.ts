@@ -14,9 +14,15 @@ export function fetchTransport(fetch: SigningFetch, bucket: string): Transport {
       // A browser's own cache would answer for what has changed since.
       ...(init.method === 'GET' && hasCacheOption() ? { cache: 'no-store' } : {}),
     })
+    if (!isResponse(response)) throw new TypeError('What fetch returned is no Response.')
     return replyOf(request, response)
   }
   return { name: 's3-fetch', send }
+}
+
+function isResponse(given: Partial<FetchedResponse> | null | undefined): given is FetchedResponse {
+  const { status, headers, arrayBuffer } = given ?? {}
+  return typeof status === 'number' && typeof headers?.get === 'function' && typeof arrayBuffer === 'function'
 }
 
 type Prepared = Pick<SigningInit, 'method' | 'headers' | 'body'> & { readonly path: string }

@@ -33,6 +33,9 @@ export function s3(options: S3Options): Storage {
   if (typeof (client as Partial<S3ClientLike> | undefined)?.send !== 'function') {
     throw invalid('s3: client must be an S3Client of @aws-sdk/client-s3: new S3Client({ region }).')
   }
-  if (typeof bucket !== 'string' || bucket === '') throw invalid(`s3: bucket must be its name, not ${show(bucket)}.`)
+  // An access point is named by its ARN, which has a slash.
+  if (typeof bucket !== 'string' || !/^(?:arn:.+|[^/\s]+)$/.test(bucket)) {
+    throw invalid(`s3: bucket must be its name, not ${show(bucket)}; what keys begin with is the prefix.`)
+  }
   return s3Storage(sdkTransport(client, bucket), keyPrefix('s3', prefix))
 }

@@ -166,14 +166,15 @@ function statusOf(error: unknown): number | undefined {
 async function replyOf(request: S3Request, output: object, { raw }: Seen): Promise<S3Reply> {
   // Status 0 is what browsers make of a redirection that is not followed.
   const status = (raw?.statusCode ?? statusOf(output) ?? 200) || 307
-  const header = headerOf(raw)
+  const { Body, ETag } = output as { Body?: { transformToByteArray(): Promise<Uint8Array> }; ETag?: string }
+  const headers = headerOf(raw)
+  const header = (name: string): string | undefined => headers(name) ?? (name === 'etag' ? ETag : undefined)
   const reply = { status, header, body: new Uint8Array(0) }
   switch (request.op) {
     case 'get': {
-      const { Body, ETag } = output as { Body?: { transformToByteArray(): Promise<Uint8Array> }; ETag?: string }
       // A plain copy: in Node it is a Buffer, whose `slice` shares memory.
       const body = Body ? new Uint8Array(await Body.transformToByteArray()) : reply.body
-      return { ...reply, header: (name) => header(name) ?? (name === 'etag' ? ETag : undefined), body }
+      return { ...reply, body }
     }
     case 'list': {
       const {

@@ -76,7 +76,8 @@ describe('a binding that fails', () => {
     expect(await storage.log('a/0/id').append(1, bytes, 1)).toEqual({ outcome: 'committed', time: 5 })
   })
 
-  test.each([undefined, {}, 'bucket'])('anything but a binding is refused: %j', (bucket) => {
+  const namespace = { get: () => null, put: () => undefined, list: () => ({ keys: [] }) }
+  test.each([undefined, {}, 'bucket', namespace])('anything but a binding is refused: %j', (bucket) => {
     expect(() => r2(bucket as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })
 })

@@ -66,6 +66,8 @@ const UNKNOWN: [string, S3Fault][] = [
   ['502 of a proxy', { status: 502 }],
   ['503 SlowDown', { status: 503, code: 'SlowDown' }],
   ['504 of a proxy, and it is there', { status: 504, applied: true }],
+  ['200 of something in between', { status: 200 }],
+  ['202 of something in between', { status: 202 }],
   ['a connection that ends before', 'hang-up'],
   ['a reply that is lost', 'reply-lost'],
 ]
@@ -118,6 +120,17 @@ describe.each(s3Adapters)('%s', (name, make) => {
     }
     server.decide = undefined
     expect((await storage.log('a/0/id').read(1)).bytes).toBe(undefined)
+  })
+
+  test('a segment of which something in between says that it is stored is not', async () => {
+    for (const status of [200, 202, 204]) {
+      failOnce({ status }, 'PUT')
+      expect(await thrown(storage.blobs.put(BLOB, bytes))).toMatchObject({
+        code: 'STORAGE_UNAVAILABLE',
+        retryable: true,
+      })
+      await storage.blobs.put(BLOB, bytes)
+    }
   })
 
   test('a swap of what is gone is lost; a 404 for what is there says nothing', async () => {
@@ -296,6 +309,8 @@ test.each<[string, () => Storage]>([
   ['a prefix that begins with a slash', () => s3({ client, bucket: 'b', prefix: '/a' })],
   ['a prefix that climbs', () => s3({ client, bucket: 'b', prefix: 'a/../b' })],
   ['an option that there is not', () => s3({ client, bucket: 'b', region: 'x' } as never)],
+  ['a port that is none', () => s3Fetch({ fetch: globalThis.fetch as never, url: 'http://host:99999/bucket' })],
+  ['a bucket with a path', () => s3({ client, bucket: 'bucket/state' })],
   ['no fetch', () => s3Fetch({ fetch: undefined as never, url: 'https://host/bucket' })],
   ['a URL without a scheme', () => s3Fetch({ fetch: fetch as never, url: 'host/bucket' })],
   ['a URL with a user', () => s3Fetch({ fetch: fetch as never, url: `https://user:${SECRET}@host/bucket` })],

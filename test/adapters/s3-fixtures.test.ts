@@ -241,10 +241,43 @@ test.each([
   `aws_secret_access_key = ${SECRET}`,
   `{"accessKeyId":"AKID","secretAccessKey":"${SECRET}","sessionToken":"${SECRET}"}`,
   `AWS4-HMAC-SHA256\n20260101T000000Z\n${SECRET}`,
+  `Headers.set: "${SECRET}\n${SECRET}" is an invalid header value.`,
+  `{"request":"{\\"authorization\\":\\"${SECRET}\\"}"}`,
+  `invalid header: ['authorization', '${SECRET}']`,
+  `the header said Basic ${SECRET}`,
+  `X-Amz-Signature%3D${SECRET}`,
+  `<SecretAccessKey>${SECRET}</SecretAccessKey>`,
 ])('an error that quotes %j is passed on without the secret', (message) => {
   const cause = Object.assign(new Error(message), { $response: { headers: { authorization: SECRET } } })
   const copy = redacted(Object.assign(new Error('outer', { cause }), { request: message }))
   const said = [copy, copy.cause as Error].map((e) => `${e.message} ${e.stack} ${JSON.stringify(e)}`).join('\n')
   expect(said).toContain('outer')
   expect(said).not.toContain(SECRET)
+})
+
+test('an error that cannot be read, or that hides a secret in its name, is passed on without it', () => {
+  const unreadable = Object.defineProperty({}, 'message', {
+    get: () => {
+      throw new Error(SECRET)
+    },
+  })
+  for (const error of [unreadable, Object.assign(new Error('x'), { name: `Bearer ${SECRET}`, code: `${SECRET} ` })]) {
+    const copy = redacted(error)
+    expect([copy.name, copy.code, copy.message].join('\n')).not.toContain(SECRET)
+  }
+})
+
+test.each([
+  undefined,
+  'text',
+  {},
+  { status: 200 },
+  { status: 200, headers: { etag: '"x"' }, arrayBuffer: () => undefined },
+])('a fetch that returns %j leaves a put unknown, and a read unavailable', async (returned) => {
+  const storage = s3Fetch({ fetch: () => Promise.resolve(returned as never), url: 'https://host/bucket' })
+  expect(await storage.log('a/0/id').append(1, new Uint8Array(1), 1)).toMatchObject({
+    outcome: 'unknown',
+    settle: true,
+  })
+  await expect(storage.blobs.get('a/0/id/seg/s')).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' })
 })
