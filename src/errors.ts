@@ -108,3 +108,8 @@ export function aborted(signal: AbortSignal): TidemarkError {
 export function isDamage(error: unknown): error is TidemarkError {
   return isTidemarkError(error) && (error.code === 'CORRUPT' || error.code === 'UNSUPPORTED_FORMAT')
 }
+
+/** Whether what was asked for is kept no longer. */
+export function isExpired(error: unknown): error is TidemarkError {
+  return isTidemarkError(error) && error.code === 'VERSION_EXPIRED'
+}

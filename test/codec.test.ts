@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { jsonCodec } from '../src/bytes/codec.js'
@@ -36,6 +37,12 @@ describe('the default codec', () => {
       }),
       { numRuns: 5000 },
     )
+  })
+
+  test('keeps a Date of another realm, as frames have them', () => {
+    const foreign = runInNewContext('new Date(5)') as Date
+    expect(foreign).not.toBeInstanceOf(Date)
+    expect(roundTrip({ at: foreign })).toEqual({ at: new Date(5) })
   })
 
   test('leaves out undefined inside objects and keeps __proto__ an ordinary key', () => {

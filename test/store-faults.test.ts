@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { openStore, systemClock, type Log, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { faulty } from 'tidemark/testing'
+import { destroyStore } from 'tidemark/tools'
 import { collect } from './support/storages.js'
 
 /** What went wrong once, or nearly did: each in the smallest story that shows it. */
@@ -105,6 +106,26 @@ describe('a store', () => {
     await store.reopen()
     expect(await store.get('a')).toBe(1)
     await store.close()
+  })
+
+  test('opened with expectAtLeast does not reopen on what was made anew meanwhile', async () => {
+    const storage = memory()
+    const store = await open(storage)
+    for (let i = 0; i < 5; i++) {
+      store.put('a', i)
+      await store.commit()
+    }
+    const { version } = store
+    await store.close()
+    const kept = await open(storage, { expectAtLeast: version })
+    await destroyStore({ storage, name: 's' })
+    const other = await open(storage)
+    other.put('b', 1)
+    await other.commit()
+    await expect(kept.reopen()).rejects.toThrow(code('ROLLED_BACK'))
+    expect(await other.get('b')).toBe(1)
+    await other.close()
+    await kept.close()
   })
 
   test('closed while it reopens owns nothing afterwards', async () => {

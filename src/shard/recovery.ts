@@ -103,7 +103,7 @@ async function assertNothingLeft(ctx: ShardContext): Promise<void> {
     throw corrupt(`Store "${ctx.store}" was being destroyed; call destroyStore() again to finish that.`)
   }
   throw corrupt(
-    `Store "${ctx.store}" has lost its anchor and its log; segments such as ${left.name} are left. Restore it from a backup, or choose another name.`,
+    `Store "${ctx.store}" has lost its anchor and its log; segments such as ${left.name} are left. Restore it from a backup, choose another name, or destroyStore() it again if it was destroyed.`,
   )
 }
 

@@ -4,7 +4,7 @@
  * sections 1 and 4). These are functions from a state to an equal one; nothing is written.
  */
 import { equalBytes } from '../bytes/compare.js'
-import { corrupt, isTidemarkError } from '../errors.js'
+import { corrupt, isExpired, isTidemarkError } from '../errors.js'
 import { spliceRuns } from '../manifest/clip.js'
 import type { Manifest, Run } from '../manifest/manifest.js'
 import type { LogContext, ShardContext } from './context.js'
@@ -119,5 +119,5 @@ async function keptState(ground: Ground, n: number): Promise<ShardState> {
 
 /** Whether an attempt to repair failed for good: what is missing then will not come back. */
 export function isFinal(error: unknown): boolean {
-  return isTidemarkError(error) && (error.code === 'CORRUPT' || error.code === 'VERSION_EXPIRED')
+  return isExpired(error) || (isTidemarkError(error) && error.code === 'CORRUPT')
 }

@@ -1,5 +1,5 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
-import { TidemarkError } from '../errors.js'
+import { TidemarkError, isExpired } from '../errors.js'
 import { shardPath } from '../manifest/names.js'
 import { Part } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
@@ -209,8 +209,25 @@ export class Engine implements TablesHost {
 
   async mend(view: View, error: unknown): Promise<View> {
     if (view.state === undefined) throw error
-    const state = await this.shard.repairs.mend(view.state, error)
-    return viewOf(state, view.layers, view.cache)
+    try {
+      const state = await this.shard.repairs.mend(view.state, error)
+      return viewOf(state, view.layers, view.cache)
+    } catch (failure) {
+      if (isExpired(failure) && view.state === this.state) await this.#outdated(failure)
+      throw failure
+    }
+  }
+
+  /** What others have collected meanwhile was the newest that this handle knows: it looks, so that what is read next is there. */
+  async #outdated(cause: unknown): Promise<void> {
+    const { mode, followMs, name } = this.options
+    if (mode === 'exclusive') return
+    if (mode === 'shared' || followMs > 0) return this.refresh()
+    throw new TidemarkError(
+      'VERSION_EXPIRED',
+      `What this follower last saw of store "${name}" is no longer kept. Call refresh(), and read again.`,
+      { cause },
+    )
   }
 
   mendStates(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
@@ -299,7 +316,7 @@ export class Engine implements TablesHost {
     this.#ctx.uploads.clear()
     this.#ctx.resident?.releaseAll()
     try {
-      await this.#openShard(false, undefined)
+      await this.#openShard(false, this.options.expectAtLeast)
     } catch (error) {
       this.#ctx.resident?.releaseAll()
       // What is there goes on being read, and a follower goes on looking.

@@ -33,7 +33,10 @@ export async function findVersion(where: FindIn, when: When): Promise<Found> {
   if (when instanceof Date) return { state: await stateOf(shard, await versionAt(where, when)), from: undefined }
   required('at', when, 0)
   if (newest === 0 || when === 0 || when > shard.state.head) {
-    throw new TidemarkError('NOT_FOUND', `Store "${store}" has no version ${when}; its newest one is ${newest}.`)
+    throw new TidemarkError(
+      'NOT_FOUND',
+      `Store "${store}" has no version ${when}; its newest one is ${newest}${asKnown(shard)}.`,
+    )
   }
   if (when < keeps) {
     // Of several tags one that is over must not hide the others.
@@ -78,7 +81,12 @@ async function versionAt(where: FindIn, when: Date): Promise<number> {
   }
   const { version, versionTime } = newest === 0 ? shard.state.carried : await carriedAt(where, low)
   if (version > 0 && versionTime <= time) return version
-  throw new TidemarkError('NOT_FOUND', `Store "${store}" had no version yet at ${when.toISOString()}.`)
+  throw new TidemarkError('NOT_FOUND', `Store "${store}" had no version yet at ${when.toISOString()}${asKnown(shard)}.`)
+}
+
+/** Others may have written since. */
+function asKnown({ context }: Shard): string {
+  return context.isShared ? ', as far as this handle has looked; refresh() looks again' : ''
 }
 
 /** Like a store's name, with a letter in it: no tag reads as a version or a date. */

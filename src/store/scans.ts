@@ -1,5 +1,6 @@
 /** How an iteration begins, and where it goes on when a segment on its way turns out to be damaged. */
 import { compareBytes } from '../bytes/compare.js'
+import { isExpired } from '../errors.js'
 import type { Bounds, Cursor } from '../segment/cursor.js'
 import type { KeyedRecord } from '../segment/record.js'
 import { holdLayers, scan, type Held, type View } from '../shard/reads.js'
@@ -34,8 +35,16 @@ export class Scans {
 
   /** Goes on behind the last record, on the same state repaired. */
   async #goOn({ error, last }: Failed): Promise<Cursor> {
+    const before = this.#view!
+    let view: View
+    try {
+      view = await this.#host.mend(before, error)
+    } catch (failure) {
+      // It was collected, and the handle has looked since; but what was shown of it stands for no other state.
+      if (!isExpired(failure) || last !== undefined || this.#host.view().state === before.state) throw failure
+      return this.start(undefined)
+    }
     // Only the newest layers may be let go by now: what they held is at hand.
-    const view = await this.#host.mend(this.#view!, error)
     this.#view = view
     const bounds = this.#bounds.map((all, i) => (last ? behind(all, this.#slots[i]!, last) : all))
     const held = this.#held.map((layers, i) =>

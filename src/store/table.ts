@@ -1,7 +1,7 @@
 /** The reads and writes of one table: of the whole store, or seen through one partition. */
 import type { Readings } from './readings.js'
 import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
-import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, show } from '../errors.js'
+import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
 import { Cell, LayerRecord, type Layer } from '../shard/layer.js'
 import { makeSlot, type Slot } from '../shard/slot.js'
@@ -206,7 +206,15 @@ export class Table<K extends Key = Key, V = unknown> {
       try {
         return await lookUpLoading(view, slot, key)
       } catch (error) {
-        view = await this.#host.mend(view, error)
+        try {
+          view = await this.#host.mend(view, error)
+        } catch (failure) {
+          const present = this.#host.view()
+          if (!isExpired(failure) || present.state === view.state) throw failure
+          // It was collected, and the handle has looked since.
+          view = { ...present, layers: [] }
+          this.#host.readings?.key(slot, key)
+        }
       }
     }
   }

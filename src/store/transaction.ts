@@ -3,7 +3,7 @@
  * valid when nothing was committed between the moment from which it reads and its own place in the log; else it is run again.
  */
 import type { Key } from '../bytes/keys.js'
-import { TidemarkError, aborted, checkFields, invalid, isTidemarkError, throwIfAborted } from '../errors.js'
+import { TidemarkError, aborted, checkFields, invalid, isExpired, isTidemarkError, throwIfAborted } from '../errors.js'
 import { sameOffsets, type Offsets } from '../log/offsets.js'
 import { Layer } from '../shard/layer.js'
 import type { View } from '../shard/reads.js'
@@ -39,6 +39,7 @@ class TransactionHost implements TablesHost {
   #usedAt: number
   /** How many of its reads wait for the storage. */
   #waiting = 0
+  #isExpired = false
   #ended = false
 
   constructor(engine: Engine, signal: AbortSignal | undefined) {
@@ -108,8 +109,16 @@ class TransactionHost implements TablesHost {
     return layer.empty ? this.#under : { ...this.#under, layers: [layer, ...this.#under.layers] }
   }
 
+  /** Whether what it reads from was collected by others, and the handle has looked since. */
+  get isOutdated(): boolean {
+    return this.#isExpired && this.#engine.state !== this.#under.state
+  }
+
   async mend(view: View, error: unknown): Promise<View> {
-    const mended = await this.#engine.mend(view, error)
+    const mended = await this.#engine.mend(view, error).catch((failure: unknown) => {
+      this.#isExpired ||= isExpired(failure)
+      throw failure
+    })
     if (this.#ended || mended.state === view.state) return mended
     this.#under = { ...mended, layers: this.#under.layers }
     const before = this.#hold
@@ -234,7 +243,13 @@ export class TransactionQueue {
     const { offsets } = engine.shard
     const possible = parts.offsets.size > 0 ? engine.shard.possibleOffsets : []
     const host = new TransactionHost(engine, signal)
-    const result = await this.#call(host, new Transaction<K, V>(host, spec), body, signal)
+    let result: T
+    try {
+      result = await this.#call(host, new Transaction<K, V>(host, spec), body, signal)
+    } catch (error) {
+      if (!isExpired(error) || !host.isOutdated) throw error
+      return undefined
+    }
     throwIfAborted(signal)
     engine.assertWritable()
     const { layer } = host

@@ -5,7 +5,7 @@
  * is collected meanwhile is no damage. Nothing is written.
  */
 import { systemClock } from '../clock.js'
-import { isDamage, TidemarkError, checkFields, corrupt, isTidemarkError, throwIfAborted } from '../errors.js'
+import { isDamage, isExpired, TidemarkError, checkFields, corrupt, throwIfAborted } from '../errors.js'
 import { readAnchor, type AnchorValue } from '../log/anchor.js'
 import type { Origin } from '../log/entry.js'
 import { spansOf } from '../manifest/clip.js'
@@ -296,7 +296,7 @@ class Verifier {
       const state = await stateAt(this.#ctx, log, version)
       return state.manifest.covers >= this.#trim ? state : undefined
     } catch (error) {
-      if (isDamage(error) || (isTidemarkError(error) && error.code === 'VERSION_EXPIRED')) return undefined
+      if (isDamage(error) || isExpired(error)) return undefined
       throw error
     }
   }

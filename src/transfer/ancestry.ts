@@ -1,6 +1,6 @@
 /** How the version that is pushed and the target are related, by their sync points (PROTOCOL.md, section 6). */
 import { equalBytes } from '../bytes/compare.js'
-import { isTidemarkError } from '../errors.js'
+import { isExpired } from '../errors.js'
 import type { SyncPoint } from '../log/entry.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import type { Shard } from '../shard/shard.js'
@@ -43,7 +43,7 @@ async function holds(shard: Shard, { version, hash }: SyncPoint): Promise<boolea
   try {
     return equalBytes((await entryOf(shard, version)).hash, hash)
   } catch (error) {
-    if (isTidemarkError(error) && error.code === 'VERSION_EXPIRED') return true
+    if (isExpired(error)) return true
     throw error
   }
 }
@@ -69,7 +69,7 @@ export async function partsFor(source: Source, target: ShardState | undefined): 
   try {
     before = await stateOf(source.shard, last.version)
   } catch (error) {
-    if (isTidemarkError(error) && error.code === 'VERSION_EXPIRED') return all
+    if (isExpired(error)) return all
     throw error
   }
   const { manifest, tail } = target

@@ -1,5 +1,5 @@
 /** The version that is taken out of a store, and its segments as they are read from there. */
-import { isTidemarkError } from '../errors.js'
+import { isExpired } from '../errors.js'
 import type { SegmentRef } from '../manifest/manifest.js'
 import { checkWhole } from '../segment/whole.js'
 import type { ShardContext } from '../shard/context.js'
@@ -71,7 +71,7 @@ async function describe(shard: Shard, { state, from }: Found): Promise<{ label?:
     const { label, meta } = (await entryOf(shard, state.carried.version)).entry
     return { ...(label !== undefined && { label }), ...(meta !== undefined && { meta }) }
   } catch (error) {
-    if (from && isTidemarkError(error) && error.code === 'VERSION_EXPIRED') return {}
+    if (from && isExpired(error)) return {}
     throw error
   }
 }
