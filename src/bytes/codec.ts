@@ -101,12 +101,12 @@ function toJson(value: unknown, parents: Set<object>): unknown {
   return json
 }
 
-const TAG = Object.prototype.toString
+const tagOf = (value: object): string => Object.prototype.toString.call(value)
 
 function objectToJson(value: object, parents: Set<object>): unknown {
   if (Array.isArray(value)) return Array.from(value, (v: unknown) => (v === undefined ? null : toJson(v, parents)))
   if (value instanceof Uint8Array) return { $bytes: toBase64(value) }
-  if (value instanceof Date || TAG.call(value) === '[object Date]') {
+  if (value instanceof Date || tagOf(value) === '[object Date]') {
     // Of another realm it may be, from a frame.
     const time = Date.prototype.getTime.call(value)
     return { $date: Number.isNaN(time) ? null : time }
@@ -115,7 +115,7 @@ function objectToJson(value: object, parents: Set<object>): unknown {
   if (value instanceof Set) return { $set: Array.from(value, (v) => element(v, parents)) }
   const own = (value as { toJSON?: unknown }).toJSON
   if (typeof own === 'function') return toJson(own.call(value, ''), parents)
-  if (TAG.call(value) !== '[object Object]') {
+  if (tagOf(value) !== '[object Object]') {
     const name = (value as { constructor?: { name?: string } }).constructor?.name ?? 'object'
     throw invalid(`A ${name} cannot be stored by the default codec; convert it, or give the table a codec.`)
   }
