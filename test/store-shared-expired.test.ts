@@ -1,6 +1,9 @@
 /** Handles that read what others have collected since they last looked. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { OpenOptions, Store } from 'tidemark'
+import { memory } from 'tidemark/memory'
+import { TidemarkError } from '../src/errors.js'
+import { intercept } from '../src/storage/intercept.js'
 import { clockwork, code, open } from './support/shared.js'
 
 const GRACE = 1000
@@ -112,4 +115,35 @@ test('a follower that was not told to follow is told to refresh()', async () => 
   await expect(stale.get(key(150))).rejects.toThrow(code('VERSION_EXPIRED'))
   await stale.refresh()
   expect(await stale.get(key(150))).toBe(5)
+})
+
+test('a look that fails on its way keeps what it has read, and the next one goes on from there', async () => {
+  const inner = memory()
+  const writer = await open(inner)
+  let [reads, isFlaky] = [0, false]
+  const flaky = intercept(inner, (call, run) => {
+    if (isFlaky && call.method === 'read' && call.target === 'log' && ++reads % 20 === 0) {
+      throw new TidemarkError('STORAGE_UNAVAILABLE', 'The line is down.')
+    }
+    return run(call.signal)
+  })
+  const behind = await open(flaky)
+  for (let i = 0; i < 60; i++) {
+    writer.put('k', i)
+    await writer.commit()
+  }
+  isFlaky = true
+  let failures = 0
+  while (behind.version < writer.version) {
+    const before = behind.version
+    const failure: unknown = await behind.refresh().catch((error: unknown) => error)
+    if (failure === undefined) break
+    expect(failure).toMatchObject({ code: 'STORAGE_UNAVAILABLE' })
+    expect(++failures).toBeLessThan(20)
+    expect(behind.version).toBeGreaterThanOrEqual(before)
+  }
+  expect(failures).toBeGreaterThan(0)
+  isFlaky = false
+  await behind.refresh()
+  expect(await behind.get('k')).toBe(59)
 })

@@ -8,12 +8,14 @@ import { readAnchor, type AnchorValue } from '../log/anchor.js'
 import type { LogContext, ShardContext } from './context.js'
 import { confirmHead, readHistory } from './open.js'
 import { anchorName, overtaken, readOn } from './recovery.js'
-import type { AppliedEntry, ShardState } from './state.js'
+import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
 
 export interface CaughtUp {
   readonly state: ShardState
   /** What was applied; `undefined` when the history was read anew. */
   readonly entries: readonly AppliedEntry[] | undefined
+  /** Why it went no further: the next look goes on from there. */
+  readonly failure?: unknown
 }
 
 /** How often the history is read anew before it is trimmed again meanwhile once too often. */
@@ -23,13 +25,17 @@ export async function catchUp(ctx: ShardContext, log: LogContext, before: ShardS
   const entries: AppliedEntry[] = []
   // Judged below: what stands at a trimmed number may have been written late, and is no part of the history.
   const look = { ...log }
-  const read = await readOn(ctx, look, before, 1, (entry) => entries.push(entry)).catch((error: unknown) => ({ error }))
+  let failure: unknown
+  const state = await readOn(ctx, look, before, 1, (entry) => entries.push(entry)).catch((error: unknown) => {
+    failure = error
+    return entries.reduce(applyEntry, before)
+  })
   // Read after the absent answer: a head at or below the trim number is no head.
   const anchor = await namedAnchor(ctx, log)
-  if (!ctx.rules.headRule || anchor.trim < ('error' in read ? before : read).head) {
-    if ('error' in read) throw read.error
-    takeOver(log, look)
-    return { state: read, entries }
+  if (!ctx.rules.headRule || anchor.trim < state.head) {
+    // What follows on a part of it is not known to be free.
+    if (failure === undefined) takeOver(log, look)
+    return { state, entries, failure }
   }
   return { state: await readAnew(ctx, log, anchor), entries: undefined }
 }

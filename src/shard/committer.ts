@@ -162,9 +162,10 @@ export class Committer {
     this.#looking = undefined
     try {
       if (this.#ended) throw this.#ended
-      await this.#host.catchUp()
-      this.#isUnsifted = true
-      this.#queue.moved()
+      await this.#host.catchUp().finally(() => {
+        this.#isUnsifted = true
+        this.#queue.moved()
+      })
       resolve({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
     } catch (error) {
       reject(error)

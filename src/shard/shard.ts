@@ -11,7 +11,7 @@ import type { LogContext, ShardContext } from './context.js'
 import { Maintenance, type MaintainOptions, type MaintainResult } from './maintenance.js'
 import type { Layer } from './layer.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open.js'
-import { following, rewriting } from './parts.js'
+import { following, rewriting, sharing } from './parts.js'
 import { viewOf, type View } from './reads.js'
 import { closeLog } from './recovery.js'
 import { Repairs } from './repairs.js'
@@ -231,16 +231,20 @@ export class Shard {
   /** Of a writer at a moment at which nothing is in flight. */
   async #catchUp(): Promise<void> {
     const before = this.#state
-    const { catchUp, assertShared } = following.loaded ?? (await following.load())
-    const { state: read, entries } = await catchUp(this.#ctx, this.#log, before)
+    const { catchUp } = following.loaded ?? (await following.load())
+    const { state: read, entries, failure } = await catchUp(this.#ctx, this.#log, before)
     const state = await this.repairs.prepared(read)
-    if (state === before || (read === before && this.#state !== before)) return
+    if (state !== before && (read !== before || this.#state === before)) this.#apply(before, state, entries)
+    if (failure !== undefined) throw failure
+  }
+
+  #apply(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
     this.#state = state
     if (this.#upkeep) this.#meet(before, state, entries)
     this.#ctx.moved()
     const { version } = state.carried
     if (version !== before.carried.version) this.#ctx.emit('version', { version })
-    if (this.#upkeep && !this.#poisoned) assertShared(this.#ctx.store, state, entries)
+    if (this.#upkeep && !this.#poisoned) sharing().assertShared(this.#ctx.store, state, entries)
   }
 
   /** Others have written beside this writer. */
