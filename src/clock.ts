@@ -1,3 +1,5 @@
+import { invalid } from './errors.js'
+
 /**
  * Time, randomness and timers for everything in src. This is the one file that touches the platform's own; all other
  * code is handed a `Clock`, so that a test with a seeded one replays a failure.
@@ -42,6 +44,16 @@ export const systemClock: Clock = {
       port1.start()
       port2.postMessage(undefined)
     }),
+}
+
+/** The clock that an option gives; the platform's when it is left out. */
+export function checkClock(clock: Clock | undefined): Clock {
+  if (clock === undefined) return systemClock
+  const calls = ['now', 'monotonic', 'random', 'timer', 'pause'] as const
+  if (typeof clock !== 'object' || clock === null || calls.some((call) => typeof clock[call] !== 'function')) {
+    throw invalid(`clock: an object with ${calls.join(', ')} is expected.`)
+  }
+  return clock
 }
 
 /** Resolves after `ms`, or at once when `signal` aborts (it does not reject: callers look at the signal). */

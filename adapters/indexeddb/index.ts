@@ -5,13 +5,14 @@
  *   is flushed to the disk (strict durability), in all browsers that let a page ask for it.
  * - Nothing is opened and no global is touched before the first call.
  */
-import { systemClock, type Clock } from '../../src/clock.js'
+import { checkClock, type Clock } from '../../src/clock.js'
 import { checkFields, invalid, show } from '../../src/errors.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { overObjects } from '../../src/storage/objects.js'
 import { Connection, JOURNAL } from './connection.js'
 import { neighbours } from './neighbours.js'
 import { idbObjects } from './objects.js'
+import type { Bond, TransactOptions } from './transact.js'
 
 export interface IndexedDbOptions {
   /**
@@ -31,18 +32,48 @@ export function indexedDb(name: string, options: IndexedDbOptions = {}): Storage
   if (typeof name !== 'string' || name === '') throw invalid(`indexedDb(name): a name is expected, not ${show(name)}.`)
   if (name.endsWith(JOURNAL)) throw invalid(`indexedDb(name): names that end in "${JOURNAL}" are kept for helpers.`)
   checkFields('indexedDb(name, options)', options, OPTIONS)
-  const { persist = false, clock = systemClock } = options
+  const { persist = false } = options
+  const clock = checkClock(options.clock)
   if (typeof persist !== 'boolean') throw invalid(`indexedDb: persist is true or false, not ${show(persist)}.`)
   const connection = new Connection(name, { persist, clock })
+  const bound = (bond?: Bond, durability: TransactOptions['durability'] = 'strict'): Storage =>
+    overObjects(idbObjects(connection, { durability, bond }), CAPABILITIES)
+  /**
+   * What was begun in one database does not go on in another that came in its place: a log shares the bond of the anchor
+   * that led to it, and what is put under its path goes by that, too. Each opening has an anchor of its own. The bonds of
+   * logs are kept, also for what is still under way after `close()`: a path and an id for each log, which never recurs.
+   */
+  const bonds = new Map<string, Bond>()
+  const bondOf = (path: string): Bond | undefined => bonds.get(path) ?? bonds.get(parentOf(path))
+  const storage = bound()
   return {
-    ...overObjects(idbObjects(connection, { durability: 'strict' }), CAPABILITIES),
+    ...storage,
     neighbours: neighbours(name),
-    log(path, { durability = 'strict' } = {}) {
+    blobs: {
+      ...storage.blobs,
+      put: (blob, bytes, o) => bound(bondOf(logOf(blob))).blobs.put(blob, bytes, o),
+    },
+    anchor(path) {
       const bond = {}
-      const log = overObjects(idbObjects(connection, { durability, bond }), CAPABILITIES).log(path)
+      bonds.set(parentOf(path), bond)
+      return bound(bond).anchor(path)
+    },
+    log(path, { durability = 'strict' } = {}) {
+      const bond = bondOf(path) ?? {}
+      bonds.set(path, bond)
+      const log = bound(bond, durability).log(path)
       if (durability === 'strict') return log
       const { sync } = idbObjects(connection, { durability: 'strict', bond })
       return { ...log, sync }
     },
   }
+}
+
+/** The path of the log that a blob belongs to: `<store>/<shard>/<log id>`. */
+function logOf(blob: string): string {
+  return blob.split('/', 3).join('/')
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'))
 }

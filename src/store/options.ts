@@ -1,5 +1,5 @@
 /** The options of `openStore`: their types, defaults and checks. */
-import { systemClock, type Clock } from '../clock.js'
+import { checkClock, type Clock } from '../clock.js'
 import { jsonCodec } from '../bytes/codec.js'
 import { isWellFormed } from '../bytes/utf8.js'
 import { checkFields, invalid, show, throwIfAborted } from '../errors.js'
@@ -172,15 +172,6 @@ export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & An
     rules: ALL_RULES,
     table: checkTableOptions({ codec: given.codec ?? jsonCodec, schema: given.schema, ttlMs: given.ttlMs }),
   }
-}
-
-function checkClock(clock: Clock | undefined): Clock {
-  if (clock === undefined) return systemClock
-  const calls = ['now', 'monotonic', 'random', 'timer', 'pause'] as const
-  if (typeof clock !== 'object' || clock === null || calls.some((call) => typeof clock[call] !== 'function')) {
-    throw invalid(`clock: an object with ${calls.join(', ')} is expected.`)
-  }
-  return clock
 }
 
 export function checkSignal(signal: AbortSignal | undefined): void {

@@ -143,6 +143,8 @@ describe('indexedDb()', () => {
     for (const name of ['', 5, undefined]) expect(() => indexedDb(name as never)).toThrow(code('INVALID_ARGUMENT'))
     expect(() => indexedDb('x', { persists: true } as never)).toThrow(code('INVALID_ARGUMENT'))
     expect(() => indexedDb('x', { persist: 'yes' as never })).toThrow(code('INVALID_ARGUMENT'))
+    for (const clock of [null, {}])
+      expect(() => indexedDb('x', { clock: clock as never })).toThrow(code('INVALID_ARGUMENT'))
   })
 
   test('a store is folded, merged, reopened and whole', async () => {
