@@ -21,6 +21,7 @@ export interface Session {
 export const JOURNAL = ' (journal)'
 
 const OPEN_MS = 10_000
+const JOURNAL_MS = 1_000
 const REOPENINGS = 3
 const PAUSE_MS = 20
 
@@ -104,7 +105,7 @@ export class Connection {
     let refused: unknown
     let db: IDBPDatabase<Schema>
     try {
-      if (globalThis.indexedDB === undefined) throw missing()
+      if (!globalThis.indexedDB) throw missing()
       db = await openDB<Schema>(name, VERSION, {
         upgrade: (created, _old, _new, tx) => {
           // Opening itself fails with an AbortError, whatever became of the transaction that creates the stores.
@@ -128,7 +129,8 @@ export class Connection {
     try {
       const id = hasStores(db) ? await db.get('about', 'id') : undefined
       if (id === undefined) throw foreign(name)
-      await (this.#renewed ??= renewJournal(name))
+      // A tab that stalls, or a connection that does not give way, keeps the helper from everybody.
+      await (this.#renewed ??= Promise.race([renewJournal(name), sleep(this.clock, JOURNAL_MS)]))
       return { db, id }
     } catch (error) {
       db.close()
@@ -159,7 +161,9 @@ async function renewJournal(name: string): Promise<void> {
   const helper = `${name}${JOURNAL}`
   try {
     const db = await openDB(helper, 1, { blocking: (_old, _new, event) => (event.target as IDBDatabase).close() })
+    const isOurs = db.objectStoreNames.length === 0
     db.close()
+    if (!isOurs) return
     // Another tab that holds it is doing the same.
     await new Promise<void>((resolve, reject) => {
       deleteDB(helper, { blocked: () => resolve() }).then(resolve, reject)

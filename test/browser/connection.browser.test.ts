@@ -259,6 +259,74 @@ describe('indexedDb()', () => {
     expect(lasting.calls).toBe(4)
   })
 
+  inChromium(
+    'others have no need of the helper',
+    'a helper database that somebody holds delays an opening by a second, and stays open in nobody',
+    async () => {
+      const name = freshName()
+      const helper = `${name} (journal)`
+      const stubborn = await hold(helper)
+      // The first finds it blocked; what comes later waits behind what the first has begun.
+      for (let i = 0; i < 3; i++) {
+        const begun = performance.now()
+        expect((await indexedDb(name).logs('')).paths).toEqual([])
+        expect(performance.now() - begun).toBeLessThan(4_000)
+      }
+      stubborn.close()
+      await deleteDatabase(helper)
+      expect(await databaseNames()).not.toContain(helper)
+    },
+  )
+
+  inChromium(
+    'others have no need of the helper',
+    'a tab that stalls while it makes the helper keeps nobody from opening',
+    async () => {
+      const name = freshName()
+      const stalling = `indexedDB.open(${JSON.stringify(`${name} (journal)`)}, 1).onupgradeneeded = () => {
+        postMessage('stalled')
+        for (const begun = performance.now(); performance.now() - begun < 8_000; );
+      }`
+      const url = URL.createObjectURL(new Blob([stalling], { type: 'text/javascript' }))
+      const worker = new Worker(url)
+      try {
+        await new Promise((resolve) => worker.addEventListener('message', resolve))
+        const begun = performance.now()
+        expect((await indexedDb(name).logs('')).paths).toEqual([])
+        expect(performance.now() - begun).toBeLessThan(4_000)
+      } finally {
+        worker.terminate()
+        URL.revokeObjectURL(url)
+      }
+      await deleteDatabase(`${name} (journal)`)
+    },
+  )
+
+  inChromium(
+    'others have no need of the helper',
+    'a database of another program that has the name of the helper is left alone',
+    async () => {
+      const name = freshName()
+      const helper = `${name} (journal)`
+      const request = indexedDB.open(helper, 1)
+      request.addEventListener('upgradeneeded', () => request.result.createObjectStore('notes'))
+      await new Promise((resolve) => request.addEventListener('success', resolve))
+      request.result.close()
+      await indexedDb(name).logs('')
+      expect(await databaseNames()).toContain(helper)
+      await deleteDatabase(helper)
+      await indexedDb(name).logs('')
+      expect(await databaseNames()).not.toContain(helper)
+    },
+  )
+
+  test.each([undefined, null])('without IndexedDB (%s) the sentence says so', async (absent) => {
+    vi.spyOn(globalThis, 'indexedDB', 'get').mockReturnValue(absent as never)
+    const error = await open(freshName()).catch((e: unknown) => e)
+    expect(error).toMatchObject({ code: 'STORAGE_UNAVAILABLE', retryable: false })
+    expect(String(error)).toContain('There is no IndexedDB here')
+  })
+
   test('a database of another program is left alone', async () => {
     const name = freshName()
     ;(await hold(name)).close()
@@ -273,4 +341,8 @@ async function closeAll(name: string): Promise<void> {
     request.addEventListener('upgradeneeded', () => request.transaction!.abort())
     request.addEventListener('error', () => resolve())
   })
+}
+
+async function databaseNames(): Promise<(string | undefined)[]> {
+  return (await indexedDB.databases()).map((database) => database.name)
 }
