@@ -20,6 +20,7 @@ const key = (i: number): string => `k${String(i).padStart(4, '0')}`
 /** A writer, and a handle that has not looked since the writer replaced and collected all that it knows. */
 async function overtaken(
   options: Partial<OpenOptions>,
+  before: (stale: Store<string, number>) => Promise<unknown> = () => Promise.resolve(),
 ): Promise<{ writer: Store<string, number>; stale: Store<string, number> }> {
   const { storage, pass } = clockwork('create')
   const writer = await open(storage, SMALL)
@@ -30,6 +31,7 @@ async function overtaken(
   }
   await write(0)
   const stale = await open(storage, { ...SMALL, ...options })
+  await before(stale)
   for (let round = 1; round < 6; round++) {
     await write(round)
     pass(2 * GRACE)
@@ -57,6 +59,13 @@ describe('in shared mode a handle behind which all was collected', () => {
     expect(all).toEqual(Array.from({ length: KEYS }, () => 5))
   })
 
+  test('iterates without what was put after the first step', async () => {
+    const entries = stale.entries()
+    const first = entries.next()
+    stale.put(key(0), 99)
+    expect(await first).toMatchObject({ value: [key(0), 5] })
+  })
+
   test('counts in a transaction on top of what is there now, which it runs again', async () => {
     let runs = 0
     await stale.transaction(async (tx) => {
@@ -80,6 +89,30 @@ describe('in shared mode a handle behind which all was collected', () => {
     await expect(gone.get(key(3))).rejects.toThrow(code('VERSION_EXPIRED'))
     const present = await stale.snapshot()
     expect(await present.get(key(3))).toBe(5)
+  })
+})
+
+describe('a handle that has read one key before, and finds another one collected', () => {
+  let writer!: Store<string, number>
+  let stale!: Store<string, number>
+  beforeEach(async () => {
+    ;({ writer, stale } = await overtaken({ cacheBytes: 1 << 20 }, (early) => early.get(key(3))))
+    expect(await stale.get(key(3))).toBe(0)
+  })
+
+  test('does not write over what others have made of the first one', async () => {
+    expect(await stale.get(key(300))).toBe(5)
+    stale.put(key(3), 1)
+    await expect(stale.commit()).rejects.toThrow(code('CONFLICT'))
+    await stale.get(key(3))
+    stale.put(key(3), 6)
+    await stale.commit()
+    await writer.refresh()
+    expect(await writer.get(key(3))).toBe(6)
+  })
+
+  test('gets many keys of one version', async () => {
+    expect(await stale.getMany([key(3), key(300)])).toEqual([5, 5])
   })
 })
 

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { systemClock, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
+import { destroyStore } from 'tidemark/tools'
 import { TidemarkError } from '../src/errors.js'
 import { intercept } from '../src/storage/intercept.js'
 import { clockwork, code, found, open, outcomes } from './support/shared.js'
@@ -151,6 +152,15 @@ test('a handle that slept looks once, and then commits as before', async () => {
   expect(asleep.metrics().requests.get).toBe(get)
   await awake.refresh()
   expect(await awake.get('mine')).toBe(3)
+})
+
+test('a handle that slept while the store was destroyed commits nothing any more', async () => {
+  const { inner, asleep, awake } = await overslept({ mode: 'shared', trim: 'create', isCounted: true })
+  await awake.close()
+  await destroyStore({ storage: inner, name: 's' })
+  asleep.put('mine', 2)
+  await expect(asleep.commit()).rejects.toThrow(code('NOT_FOUND'))
+  expect((await inner.logs('')).paths).toEqual([])
 })
 
 test('a watch of a handle that slept goes on', async () => {

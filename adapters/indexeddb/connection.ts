@@ -21,7 +21,7 @@ export interface Session {
 export const JOURNAL = ' (journal)'
 
 const OPEN_MS = 10_000
-const JOURNAL_MS = 1_000
+const JOURNAL_MS = 2_000
 const REOPENINGS = 3
 const PAUSE_MS = 20
 
@@ -154,7 +154,7 @@ export class Connection {
  * Makes Chromium begin a new journal. After its sudden end (kill, crash, an Android that wants memory) the journal may end
  * in half a record; Chromium appends after it, and at the opening after that takes all of the origin's databases for damaged
  * and deletes them (https://github.com/google/leveldb/issues/1287). Deleting a database compacts it, and that ends the
- * journal: it takes a few milliseconds, and nothing is acknowledged before.
+ * journal: it takes a few milliseconds, and nothing is acknowledged before, unless it takes seconds.
  */
 async function renewJournal(name: string): Promise<void> {
   if (globalThis.navigator?.userAgent?.includes('Chrome/') !== true) return

@@ -114,8 +114,6 @@ export class Committer {
   }
 
   #enqueue(waiting: Omit<Waiting, 'resolve' | 'reject'>): Promise<CommitResult> {
-    // If it fails, the commit says why itself.
-    if (!waiting.isLook && this.#contention?.hasSlept(this.#log.free)) this.look().catch(() => undefined)
     return new Promise((resolve, reject) => {
       this.#queue.push({ ...waiting, resolve, reject })
       this.#isUnsifted = true
@@ -131,6 +129,7 @@ export class Committer {
   async #run(): Promise<void> {
     // One turn later, so that all commits of one turn of the program are there to be joined.
     await Promise.resolve()
+    let hasLooked = false
     for (let next = this.#queue.first; next; next = this.#queue.first) {
       let sent = false
       if (this.#isUnsifted && this.#sift(false)) continue
@@ -143,6 +142,12 @@ export class Committer {
         await this.#upkeep.admit()
         await this.#contention?.giveWay()
         if (this.#ended) throw this.#ended
+        if (!hasLooked && this.#contention?.hasSlept(this.#log.free)) {
+          await this.#catchUp()
+          hasLooked = true
+          continue
+        }
+        hasLooked = false
         const built = await this.#build(this.#queue.take(this.#uploaded?.count))
         if (built === undefined) this.#settle({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
         else {
@@ -162,14 +167,20 @@ export class Committer {
     this.#looking = undefined
     try {
       if (this.#ended) throw this.#ended
-      await this.#host.catchUp().finally(() => {
-        this.#isUnsifted = true
-        this.#queue.moved()
-      })
+      await this.#catchUp()
       resolve({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
     } catch (error) {
       reject(error)
       this.#end(error)
+    }
+  }
+
+  async #catchUp(): Promise<void> {
+    try {
+      await this.#host.catchUp()
+    } finally {
+      this.#isUnsifted = true
+      this.#queue.moved()
     }
   }
 

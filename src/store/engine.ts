@@ -222,7 +222,8 @@ export class Engine implements TablesHost {
   async #outdated(cause: unknown): Promise<void> {
     const { mode, followMs, name } = this.options
     if (mode === 'exclusive') return
-    if (mode === 'shared' || followMs > 0) return this.refresh()
+    // The program has not asked for it: what it read before still counts as read.
+    if (mode === 'shared' || followMs > 0) return this.#look()
     throw new TidemarkError(
       'VERSION_EXPIRED',
       `What this follower last saw of store "${name}" is no longer kept. Call refresh(), and read again.`,

@@ -28,9 +28,13 @@ export class Scans {
     const view = this.#host.view()
     this.#view = view
     // Scanning takes what the layers hold now, in all partitions in this very turn.
-    this.#slots.forEach((slot, i) => this.#host.readings?.range(slot, this.#bounds[i]!))
+    this.#noteReading()
     this.#held = this.#slots.map((slot, i) => holdLayers(view, slot, this.#bounds[i]!))
     return this.#scan(view, this.#bounds, this.#held)
+  }
+
+  #noteReading(): void {
+    this.#slots.forEach((slot, i) => this.#host.readings?.range(slot, this.#bounds[i]!))
   }
 
   /** Goes on behind the last record, on the same state repaired. */
@@ -40,9 +44,11 @@ export class Scans {
     try {
       view = await this.#host.mend(before, error)
     } catch (failure) {
+      const present = this.#host.view()
       // It was collected, and the handle has looked since; but what was shown of it stands for no other state.
-      if (!isExpired(failure) || last !== undefined || this.#host.view().state === before.state) throw failure
-      return this.start(undefined)
+      if (!isExpired(failure) || last !== undefined || present.state === before.state) throw failure
+      this.#noteReading()
+      view = { ...present, layers: before.layers }
     }
     // Only the newest layers may be let go by now: what they held is at hand.
     this.#view = view

@@ -160,7 +160,8 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /** The value, or `undefined`. It may be shared with the store: treat it as immutable. */
   async get(key: K): Promise<V | undefined> {
-    return this.#valueOf(key, await this.#find(this.#host.view(), toMapKey(key)))
+    const mapKey = toMapKey(key)
+    return this.#valueOf(key, await this.#read((view) => this.#find(view, mapKey)))
   }
 
   /** The value from memory; throws `NOT_RESIDENT` when a block would have to be loaded. */
@@ -179,15 +180,26 @@ export class Table<K extends Key = Key, V = unknown> {
   /** The values of one version, in the order of the keys. */
   async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
     if (!Array.isArray(keys)) throw invalid('getMany: an array of keys is expected.')
-    const view = this.#host.view()
     // All keys first: a read that is under way when a key is refused would fail unheard.
     const mapKeys = Array.from(keys as readonly K[], toMapKey)
-    const records = await Promise.all(mapKeys.map(async (key) => this.#find(view, key)))
+    const records = await this.#read((view) => Promise.all(mapKeys.map(async (key) => this.#find(view, key))))
     return records.map((record, i) => this.#valueOf(keys[i] as K, record))
   }
 
   async has(key: K): Promise<boolean> {
-    return this.#isLive(await this.#find(this.#host.view(), toMapKey(key)))
+    const mapKey = toMapKey(key)
+    return this.#isLive(await this.#read((view) => this.#find(view, mapKey)))
+  }
+
+  /** Reads what is there now; once more when that was collected meanwhile and the handle has looked since. */
+  #read<T>(read: (view: View) => T | Promise<T>): T | Promise<T> {
+    const view = this.#host.view()
+    const found = read(view)
+    if (!(found instanceof Promise)) return found
+    return found.catch((error: unknown) => {
+      if (!isExpired(error) || this.#host.view().state === view.state) throw error
+      return this.#read(read)
+    })
   }
 
   #find(view: View, key: MapKey): Cell | StoredRecord | undefined | Promise<Cell | StoredRecord | undefined> {
@@ -206,15 +218,7 @@ export class Table<K extends Key = Key, V = unknown> {
       try {
         return await lookUpLoading(view, slot, key)
       } catch (error) {
-        try {
-          view = await this.#host.mend(view, error)
-        } catch (failure) {
-          const present = this.#host.view()
-          if (!isExpired(failure) || present.state === view.state) throw failure
-          // It was collected, and the handle has looked since.
-          view = { ...present, layers: [] }
-          this.#host.readings?.key(slot, key)
-        }
+        view = await this.#host.mend(view, error)
       }
     }
   }
