@@ -24,5 +24,5 @@ const places: [string, () => Storage][] = [
   ['s3Fetch()', () => byFetch(real.place, `run-${runs++}`)],
 ]
 describe.each(places)('%s', (_name, make) =>
-  allSuites({ test, make, share: { writes: extent(5, 10), reads: extent(60, 120) } }),
+  allSuites({ test, make, share: { writes: extent(5, 20), reads: extent(60, 240) } }),
 )
