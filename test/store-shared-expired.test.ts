@@ -1,6 +1,6 @@
 /** Handles that read what others have collected since they last looked. */
 import { beforeEach, describe, expect, test } from 'vitest'
-import type { OpenOptions, Store } from 'tidemark'
+import type { OpenOptions, Storage, Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { TidemarkError } from '../src/errors.js'
 import { intercept } from '../src/storage/intercept.js'
@@ -17,11 +17,14 @@ const SMALL: Partial<OpenOptions> = {
 }
 const key = (i: number): string => `k${String(i).padStart(4, '0')}`
 
-/** A writer, and a handle that has not looked since the writer replaced and collected all that it knows. */
-async function overtaken(
-  options: Partial<OpenOptions>,
-  before: (stale: Store<string, number>) => Promise<unknown> = () => Promise.resolve(),
-): Promise<{ writer: Store<string, number>; stale: Store<string, number> }> {
+interface World {
+  readonly storage: Storage
+  readonly writer: Store<string, number>
+  /** The writer replaces and collects all that was there, five times. */
+  readonly overtake: () => Promise<void>
+}
+
+async function world(): Promise<World> {
   const { storage, pass } = clockwork('create')
   const writer = await open(storage, SMALL)
   const write = async (n: number): Promise<void> => {
@@ -30,13 +33,25 @@ async function overtaken(
     await writer.checkpoint()
   }
   await write(0)
+  const overtake = async (): Promise<void> => {
+    for (let round = 1; round < 6; round++) {
+      await write(round)
+      pass(2 * GRACE)
+      await writer.maintain({ minDeletes: 1 })
+    }
+  }
+  return { storage, writer, overtake }
+}
+
+/** A writer, and a handle that has not looked since the writer replaced and collected all that it knows. */
+async function overtaken(
+  options: Partial<OpenOptions>,
+  before: (stale: Store<string, number>) => Promise<unknown> = () => Promise.resolve(),
+): Promise<{ writer: Store<string, number>; stale: Store<string, number> }> {
+  const { storage, writer, overtake } = await world()
   const stale = await open(storage, { ...SMALL, ...options })
   await before(stale)
-  for (let round = 1; round < 6; round++) {
-    await write(round)
-    pass(2 * GRACE)
-    await writer.maintain({ minDeletes: 1 })
-  }
+  await overtake()
   return { writer, stale }
 }
 
@@ -117,22 +132,11 @@ describe('a handle that has read one key before, and finds another one collected
 })
 
 test('an iteration that is overtaken on its way says so, and the next one shows what is there', async () => {
-  const { storage, pass } = clockwork('create')
-  const writer = await open(storage, SMALL)
-  const write = async (n: number): Promise<void> => {
-    for (let i = 0; i < KEYS; i++) writer.put(key(i), n)
-    await writer.commit()
-    await writer.checkpoint()
-  }
-  await write(0)
+  const { storage, overtake } = await world()
   const reader = await open(storage, SMALL)
   const entries = reader.entries()
   expect(await entries.next()).toMatchObject({ value: [key(0), 0] })
-  for (let round = 1; round < 6; round++) {
-    await write(round)
-    pass(2 * GRACE)
-    await writer.maintain({ minDeletes: 1 })
-  }
+  await overtake()
   const rest = async (): Promise<number[]> => {
     const values: number[] = []
     for await (const [, value] of entries) values.push(value)
