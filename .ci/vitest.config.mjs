@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config'
 import { root, sourceAliases } from './entries.mjs'
 import { BaseSequencer } from 'vitest/node'
+import { mutationsPlugin } from './mutations.mjs'
 import { longTests, partialTests } from './test-files.mjs'
 
 const includes = {
@@ -23,6 +24,7 @@ class LongFirst extends BaseSequencer {
 /** `--mode deep` runs the long simulations instead of the tests, `--mode whole` those tests that are otherwise cut short. Tests see the sources under the package's own name. */
 export default defineConfig(({ mode }) => ({
   root,
+  plugins: [mutationsPlugin],
   resolve: { alias: sourceAliases },
   cacheDir: 'node_modules/.cache/vite',
   test: {

@@ -1,0 +1,11 @@
+/** @type {Record<string, { rule: string, edits: { file: string, find: string, replace: string }[] }>} */
+export const mutations = {
+  headRule: {
+    rule: 'R17',
+    edits: [
+      { file: 'src/shard/catch-up.ts', find: '!ctx.rules.headRule || anchor.trim < state.head', replace: 'true' },
+      { file: 'src/shard/open.ts', find: 'const isHead = !ctx.rules.headRule || value.trim < state.head', replace: 'const isHead = true' },
+      { file: 'src/shard/open.ts', find: 'if (ctx.rules.headRule && value.trim >= fence.entry.n) return undefined', replace: '' },
+    ],
+  },
+}
