@@ -27,8 +27,11 @@ export interface ShardContext {
   readonly uploads: Uploads
   /** Keeps all that is committed in memory; only in resident stores. */
   readonly resident?: Resident | undefined
-  /** States that snapshots of this handle read, and when they last did, by the monotonic clock. */
-  readonly held: Set<{ readonly state: ShardState; readonly usedAt: number }>
+  /**
+   * States that are read through this handle, and when they last were, by the monotonic clock; and up to which number at most
+   * the log may be trimmed meanwhile.
+   */
+  readonly held: Set<{ readonly state: ShardState; readonly usedAt: number; readonly trim: number }>
   readonly retain: { readonly versions: number; readonly ageMs: number }
   /** Something that the program should know and that fails no call. */
   readonly warn: (message: string, cause?: unknown) => void

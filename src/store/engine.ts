@@ -19,6 +19,7 @@ import { loadExtras, shardContext, type Extras } from './context.js'
 import { Events } from './events.js'
 import { Following } from './follow.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
+import type { Hold } from './holds.js'
 import { checkIdentity } from './identity.js'
 import { collectMetrics, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
@@ -32,13 +33,6 @@ import { Transactions } from './transactions.js'
 import { Watches } from './watches.js'
 
 const maintaining = new Part('maintenance', () => import('./maintain.js'))
-
-/** What keeps a state readable, as long as it is used now and then, until it is released. */
-export interface Hold {
-  /** Whether it was used so lately that collection has left the state alone. */
-  use(): boolean
-  release(): void
-}
 
 export class Engine implements TablesHost {
   readonly options: ResolvedOptions
@@ -167,22 +161,32 @@ export class Engine implements TablesHost {
     return this.#ctx.cache
   }
 
-  /** Keeps what a reader of the state needs, in memory where all of it is; returns what ends it. */
-  hold(state: ShardState): Hold {
-    const unpin = this.#ctx.resident?.pin()
-    const held = { state, usedAt: this.monotonic() }
-    this.#ctx.held.add(held)
+  /**
+   * Keeps what a reader of the state needs, in memory where all of it is: while it waits for a promise, else as long as it is
+   * used now and then, until it is released. `withLog`: the entries that there are now, too.
+   */
+  hold(state: ShardState, waiting?: Promise<unknown>, withLog = false): Hold {
+    const { held, resident, graceMs } = this.#ctx
+    const trim = withLog ? this.state.carried.trim : Infinity
+    const own = { state, usedAt: waiting ? Infinity : this.monotonic(), trim }
+    let isOver = false
+    const release = (): void => {
+      isOver = true
+      held.delete(own)
+      resident?.sweep()
+    }
+    held.add(own)
+    waiting?.then(release, release)
     return {
       use: () => {
         const now = this.monotonic()
-        const isFresh = held.usedAt > now - this.options.graceMs
-        held.usedAt = now
+        const isFresh = own.usedAt > now - graceMs
+        own.usedAt = now
+        // What was not used for so long was let go.
+        if (!isOver) held.add(own)
         return isFresh
       },
-      release: () => {
-        this.#ctx.held.delete(held)
-        unpin?.()
-      },
+      release,
     }
   }
 

@@ -5,17 +5,19 @@ import type { Bounds, Cursor } from '../segment/cursor.js'
 import type { KeyedRecord } from '../segment/record.js'
 import { holdLayers, scan, type Held, type View } from '../shard/reads.js'
 import { prefixed, type Slot } from '../shard/slot.js'
-import { PartitionsCursor, type Failed } from './iterate.js'
+import type { Hold } from './holds.js'
+import { PartitionsCursor, type Failed, type IterationSource } from './iterate.js'
 import { slotRange, type KeyBounds } from './range.js'
 import type { TableHost } from './table.js'
 
-export class Scans {
+export class Scans implements IterationSource {
   readonly #host: TableHost
   readonly #slots: readonly Slot[]
   readonly #bounds: readonly Bounds[]
   /** What the iteration shows, as of its first step; and what the layers held then, slot by slot. */
   #view: View | undefined
   #held: readonly Held[] = []
+  #hold: Hold | undefined
 
   constructor(host: TableHost, slots: readonly Slot[], bounds: KeyBounds, reverse: boolean) {
     this.#host = host
@@ -23,7 +25,24 @@ export class Scans {
     this.#bounds = slots.map((slot) => ({ ...slotRange(slot, bounds), reverse }))
   }
 
-  start(failed: Failed | undefined): Cursor | Promise<Cursor> {
+  /**
+   * What is read on is held. Not so from the first step on: many iterations have no other, and for a grace period after it
+   * everything is there anyway.
+   */
+  step(waiting?: Promise<unknown>): void {
+    const state = this.#view?.state
+    if (waiting === undefined) {
+      this.#host.assertOpen()
+      if (state) (this.#hold ??= this.#host.hold(state)).use()
+    } else if (state) this.#host.hold(state, waiting)
+  }
+
+  end(): void {
+    this.#hold?.release()
+    this.#hold = undefined
+  }
+
+  start(failed?: Failed): Cursor | Promise<Cursor> {
     if (failed !== undefined) return this.#goOn(failed)
     const view = this.#host.view()
     this.#view = view
@@ -50,6 +69,7 @@ export class Scans {
       this.#noteReading()
       view = { ...present, layers: before.layers }
     }
+    this.end()
     // Only the newest layers may be let go by now: what they held is at hand.
     this.#view = view
     const bounds = this.#bounds.map((all, i) => (last ? behind(all, this.#slots[i]!, last) : all))

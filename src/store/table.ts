@@ -6,6 +6,8 @@ import type { KeyedRecord, StoredRecord } from '../segment/record.js'
 import { Cell, LayerRecord, type Layer } from '../shard/layer.js'
 import { makeSlot, type Slot } from '../shard/slot.js'
 import { lookUp, lookUpLoading, Missing, type View } from '../shard/reads.js'
+import type { ShardState } from '../shard/state.js'
+import type { Hold } from './holds.js'
 import { Iteration } from './iterate.js'
 import {
   checkRange,
@@ -44,8 +46,10 @@ export interface TableHost {
   view(): View
   /** Takes note of what is read of what is committed, in handles that write together with others. */
   readonly readings?: Pick<Readings, 'key' | 'range'> | undefined
-  /** Told of each step of a read, with what it has to wait for. */
-  readonly reads?: (waiting?: Promise<unknown>) => void
+  /** Throws when nothing can be read any more. */
+  assertOpen(): void
+  /** Keeps what a reader of the state needs: while it waits for a promise, or for as long as it is used. */
+  hold(state: ShardState, waiting?: Promise<unknown>): Hold
   /** After a read that failed: the same view, repaired, to repeat it on. Throws when it was not damage, or can't be. */
   mend(view: View, error: unknown): Promise<View>
 }
@@ -209,7 +213,7 @@ export class Table<K extends Key = Key, V = unknown> {
     if (!(found instanceof Missing)) return found
     // No layer knows the key now, and what is written to one later is no business of this read.
     const loading = this.#load({ ...view, layers: [] }, slot, key)
-    this.#host.reads?.(loading)
+    this.#host.hold(view.state!, loading)
     return loading
   }
 
@@ -273,13 +277,7 @@ export class Table<K extends Key = Key, V = unknown> {
       const record = keyed instanceof LayerRecord ? keyed.cell : keyed
       return this.#isLive(record) ? map(decodeKey(keyed.key.subarray(prefixLength)) as K, record) : undefined
     }
-    return new Iteration(
-      (failed) => scans.start(failed),
-      toItem,
-      isEmptyRange(bounds) ? 0 : limit,
-      options.signal,
-      this.#host.reads,
-    )
+    return new Iteration(scans, toItem, isEmptyRange(bounds) ? 0 : limit, options.signal)
   }
 }
 

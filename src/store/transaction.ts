@@ -7,8 +7,10 @@ import { TidemarkError, aborted, checkFields, invalid, isExpired, isTidemarkErro
 import { sameOffsets, type Offsets } from '../log/offsets.js'
 import { Layer } from '../shard/layer.js'
 import type { View } from '../shard/reads.js'
+import type { ShardState } from '../shard/state.js'
 import { parseCommit, type CommitParts } from './commit.js'
-import type { Engine, Hold } from './engine.js'
+import type { Engine } from './engine.js'
+import type { Hold } from './holds.js'
 import { checkSignal, whole } from './options.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import { Tables, type TablesHost } from './tables.js'
@@ -60,16 +62,23 @@ class TransactionHost implements TablesHost {
     return this.#waiting > 0 ? 0 : this.#engine.monotonic() - this.#usedAt
   }
 
-  readonly reads = (waiting?: Promise<unknown>): void => {
-    this.#usedAt = this.#engine.monotonic()
-    this.#hold.use()
-    if (waiting === undefined) return
-    this.#waiting++
-    const ended = (): void => {
-      this.#waiting--
-      this.#usedAt = this.#engine.monotonic()
+  /** It holds its state itself. */
+  hold(state: ShardState, waiting?: Promise<unknown>): Hold {
+    if (waiting) {
+      this.#waiting++
+      const ended = (): void => {
+        this.#waiting--
+        this.#use()
+      }
+      waiting.then(ended, ended)
+      this.#engine.hold(state, waiting)
     }
-    waiting.then(ended, ended)
+    return { use: () => this.#use(), release: () => undefined }
+  }
+
+  #use(): boolean {
+    this.#usedAt = this.#engine.monotonic()
+    return this.#hold.use()
   }
 
   get partitions(): number {
@@ -88,23 +97,23 @@ class TransactionHost implements TablesHost {
     return this.#engine.now()
   }
 
-  #assertRunning(): void {
+  assertOpen(): void {
     this.#engine.assertOpen()
     if (this.#ended) {
       throw new TidemarkError('CLOSED', 'The transaction has ended: await everything inside its function.')
     }
     throwIfAborted(this.#signal)
-    this.reads()
+    this.#use()
   }
 
   writable(): Layer {
-    this.#assertRunning()
+    this.assertOpen()
     this.#engine.shard.assertWritable()
     return this.layer
   }
 
   view(): View {
-    this.#assertRunning()
+    this.assertOpen()
     const { layer } = this
     return layer.empty ? this.#under : { ...this.#under, layers: [layer, ...this.#under.layers] }
   }
@@ -128,7 +137,7 @@ class TransactionHost implements TablesHost {
   }
 
   spec(name: string, options: AnyTableOptions): TableSpec {
-    this.#assertRunning()
+    this.assertOpen()
     return this.#engine.spec(name, options)
   }
 
