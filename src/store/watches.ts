@@ -6,11 +6,14 @@ import { Part } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
 import { tableBytes } from '../shard/slot.js'
 import type { ShardState } from '../shard/state.js'
+import type { Hold } from './holds.js'
 import { isEmptyRange, keyBounds, type KeyBounds, type RangeOptions } from './range.js'
 import type { TableSpec } from './table-spec.js'
 import type { Watch } from './watch.js'
 
 export interface WatchOptions<K = Key> extends RangeOptions<K> {
+  /** Only this one; there is no range then. */
+  readonly key?: K | undefined
   /** Default: the default table. */
   readonly table?: string | undefined
 }
@@ -32,6 +35,8 @@ export interface WatchHost {
   readonly cache: SegmentCache
   /** The table as it is to be read in a state; looking at it settles nothing. */
   look(name: string, bytes: Uint8Array, state: ShardState): TableSpec
+  /** Keeps what a reader of the state needs. */
+  hold(state: ShardState, waiting?: Promise<unknown>): Hold
   readonly options: { readonly clock: Clock }
   report(message: string, cause: unknown): void
   /** After a read that failed: equal states, repaired. Throws when that was not damage, or can't be repaired. */
@@ -49,7 +54,7 @@ export interface Watched {
 }
 
 const part = new Part('watches', () => import('./watch.js'))
-const OPTIONS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix', 'table'])
+const OPTIONS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix', 'table', 'key'])
 
 export class Watches {
   readonly #host: WatchHost
@@ -63,8 +68,12 @@ export class Watches {
   add(options: WatchOptions, listener: WatchListener): () => void {
     checkFields('watch', options, OPTIONS)
     if (typeof listener !== 'function') throw invalid('watch: a listener function is expected.')
-    const bounds = keyBounds(options)
-    const { table = '' } = options
+    const { table = '', key, ...range } = options
+    const isKey = key !== undefined
+    if (isKey && Object.values(range).some((bound) => bound !== undefined)) {
+      throw invalid('watch: a key or a range is expected, not both.')
+    }
+    const bounds = keyBounds(isKey ? { gte: key, lte: key } : range)
     const watched = { table, bytes: tableBytes(table), bounds, listener, told: this.#host.state }
     if (!isEmptyRange(bounds)) {
       this.#watches.set(watched, [])
