@@ -43,7 +43,7 @@ export class Shard {
   readonly #maintenance: Maintenance
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
-    if (ctx.isShared) await following.load()
+    if (request.mode !== 'exclusive') await following.load()
     const { signal } = new AbortController()
     const opened = await openShard(ctx, {
       ...request,

@@ -4,8 +4,9 @@ import { shardPath } from '../manifest/names.js'
 import { Part } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../shard/requests.js'
-import { currentTime } from '../shard/context.js'
+import { currentTime, type Held } from '../shard/context.js'
 import type { Layer } from '../shard/layer.js'
+import { following } from '../shard/parts.js'
 import { viewOf, type View } from '../shard/reads.js'
 import type { MaintainResult } from '../shard/maintenance.js'
 import { Shard, type ShardRequest } from '../shard/shard.js'
@@ -167,13 +168,16 @@ export class Engine implements TablesHost {
    */
   hold(state: ShardState, waiting?: Promise<unknown>, withLog = false): Hold {
     const { held, resident, graceMs } = this.#ctx
+    const { mode } = this.options
     const trim = withLog ? this.state.carried.trim : Infinity
-    const own = { state, usedAt: waiting ? Infinity : this.monotonic(), trim }
+    const { shard } = this
+    const own: Held = { state, usedAt: waiting ? Infinity : this.monotonic(), trim, keptAt: shard.log.free }
     let isOver = false
     const release = (): void => {
       isOver = true
       held.delete(own)
       resident?.sweep()
+      void own.reading?.end()
     }
     held.add(own)
     waiting?.then(release, release)
@@ -184,6 +188,7 @@ export class Engine implements TablesHost {
         own.usedAt = now
         // What was not used for so long was let go.
         if (!isOver) held.add(own)
+        if (mode !== 'exclusive') following.loaded?.tellReading(this.#ctx, shard, own)
         return isFresh
       },
       release,
@@ -217,22 +222,12 @@ export class Engine implements TablesHost {
       const state = await this.shard.repairs.mend(view.state, error)
       return viewOf(state, view.layers, view.cache)
     } catch (failure) {
-      if (isExpired(failure) && view.state === this.state) await this.#outdated(failure)
+      // What others have collected meanwhile was the newest that this handle knows.
+      if (isExpired(failure) && view.state === this.state) {
+        await following.loaded?.outdated(this.options, failure, () => this.#look())
+      }
       throw failure
     }
-  }
-
-  /** What others have collected meanwhile was the newest that this handle knows: it looks, so that what is read next is there. */
-  async #outdated(cause: unknown): Promise<void> {
-    const { mode, followMs, name } = this.options
-    if (mode === 'exclusive') return
-    // The program has not asked for it: what it read before still counts as read.
-    if (mode === 'shared' || followMs > 0) return this.#look()
-    throw new TidemarkError(
-      'VERSION_EXPIRED',
-      `What this follower last saw of store "${name}" is no longer kept. Call refresh(), and read again.`,
-      { cause },
-    )
   }
 
   mendStates(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {

@@ -55,6 +55,7 @@ export interface Watched {
 
 const part = new Part('watches', () => import('./watch.js'))
 const OPTIONS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix', 'table', 'key'])
+const KEY_OPTIONS = new Set(['key', 'table'])
 
 export class Watches {
   readonly #host: WatchHost
@@ -66,14 +67,10 @@ export class Watches {
   }
 
   add(options: WatchOptions, listener: WatchListener): () => void {
-    checkFields('watch', options, OPTIONS)
     if (typeof listener !== 'function') throw invalid('watch: a listener function is expected.')
-    const { table = '', key, ...range } = options
-    const isKey = key !== undefined
-    if (isKey && Object.values(range).some((bound) => bound !== undefined)) {
-      throw invalid('watch: a key or a range is expected, not both.')
-    }
-    const bounds = keyBounds(isKey ? { gte: key, lte: key } : range)
+    checkFields('watch', options, options?.key === undefined ? OPTIONS : KEY_OPTIONS)
+    const { table = '', key } = options
+    const bounds = keyBounds(key === undefined ? options : { gte: key, lte: key })
     const watched = { table, bytes: tableBytes(table), bounds, listener, told: this.#host.state }
     if (!isEmptyRange(bounds)) {
       this.#watches.set(watched, [])
