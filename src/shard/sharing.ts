@@ -2,10 +2,10 @@
 import { sleep, type Clock } from '../clock.js'
 import { TidemarkError } from '../errors.js'
 import { Part } from '../part.js'
-import type { Held, ShardContext } from './context.js'
+import { noteTime, type Held, type ShardContext } from './context.js'
 import type { Queue } from './queue.js'
 import type { CommitRequest, Waiting } from './requests.js'
-import type { Moment } from './rules.js'
+import { mayBeTrimmed, type Moment } from './rules.js'
 import type { Shard } from './shard.js'
 import type { AppliedEntry, ShardState } from './state.js'
 
@@ -110,6 +110,23 @@ export function conflict(store: string, version: number, { isOwn, offsets }: Com
     'CONFLICT',
     `${where}, and ${why}. Its changes are kept: read again, and commit() or discard() them.`,
   )
+}
+
+/**
+ * Catches up, unless nothing was written since. That takes one request, as long as the head was seen so lately that the log
+ * can't have been trimmed beyond it; only the storage's own clock can tell that where it is not on this very machine.
+ */
+export async function confirm(shard: Pick<Shard, 'context' | 'log' | 'state' | 'refresh'>): Promise<void> {
+  const { context: ctx, log, state } = shard
+  const { free } = log
+  const { bytes, time } = await log.log.read(state.head + 1)
+  noteTime(ctx, log, time)
+  if (bytes === undefined && free !== undefined) {
+    const now = { storage: time, local: ctx.clock.monotonic() }
+    const isLocal = ctx.storage.capabilities.trim !== 'writer'
+    if (isLocal ? now.local - free.local < ctx.graceMs / 2 : !mayBeTrimmed(free, now, ctx.graceMs, ctx.rules)) return
+  }
+  await shard.refresh()
 }
 
 /** A step of what is read through an open handle: who else collects has to know of it before a grace period is over. */

@@ -93,7 +93,7 @@ export class Engine implements TablesHost {
       listens: options.mode === 'shared' || options.followMs > 0,
       path: shardPath(options.name),
       neighbours: storage.neighbours,
-      look: () => this.#look(),
+      look: () => this.catchUp(),
       failed: (cause) => this.report(`Following store "${options.name}" failed; it goes on.`, cause),
     })
   }
@@ -224,7 +224,7 @@ export class Engine implements TablesHost {
     } catch (failure) {
       // What others have collected meanwhile was the newest that this handle knows.
       if (isExpired(failure) && view.state === this.state) {
-        await following.loaded?.outdated(this.options, failure, () => this.#look())
+        await following.loaded?.outdated(this.options, failure, () => this.catchUp())
       }
       throw failure
     }
@@ -290,11 +290,13 @@ export class Engine implements TablesHost {
 
   async refresh(): Promise<void> {
     this.assertOpen()
-    const look = (): Promise<void> => this.#look()
+    const look = (): Promise<void> => this.catchUp()
     await (this.readings ? this.readings.during(look) : look())
   }
 
-  async #look(): Promise<void> {
+  /** What the program has read before still counts as read. */
+  async catchUp(): Promise<void> {
+    this.assertOpen()
     await this.shard.refresh()
     this.specs.recheck(this.state)
   }

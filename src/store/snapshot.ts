@@ -40,6 +40,10 @@ class SnapshotHost implements TablesHost {
     throw new TidemarkError('READ_ONLY', 'A snapshot only reads; write to the store itself.')
   }
 
+  catchUp(): Promise<void> {
+    return Promise.resolve()
+  }
+
   assertOpen(): void {
     this.view()
   }

@@ -13,9 +13,11 @@ import {
   checkRange,
   checkScan,
   isEmptyRange,
+  isFresh,
   keyBounds,
   slotRange,
   type RangeOptions,
+  type ReadOptions,
   type ScanOptions,
 } from './range.js'
 import { Scans } from './scans.js'
@@ -46,6 +48,8 @@ export interface TableHost {
   view(): View
   /** Takes note of what is read of what is committed, in handles that write together with others. */
   readonly readings?: Pick<Readings, 'key' | 'range'> | undefined
+  /** Catches up with others. */
+  catchUp(): Promise<void>
   /** Throws when nothing can be read any more. */
   assertOpen(): void
   /** Keeps what a reader of the state needs: while it waits for a promise, or for as long as it is used. */
@@ -163,8 +167,9 @@ export class Table<K extends Key = Key, V = unknown> {
   }
 
   /** The value, or `undefined`. It may be shared with the store: treat it as immutable. */
-  async get(key: K): Promise<V | undefined> {
+  async get(key: K, options?: ReadOptions): Promise<V | undefined> {
     const mapKey = toMapKey(key)
+    if (options) await this.#look(options)
     return this.#valueOf(key, await this.#read((view) => this.#find(view, mapKey)))
   }
 
@@ -182,17 +187,23 @@ export class Table<K extends Key = Key, V = unknown> {
   }
 
   /** The values of one version, in the order of the keys. */
-  async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
+  async getMany(keys: readonly K[], options?: ReadOptions): Promise<(V | undefined)[]> {
     if (!Array.isArray(keys)) throw invalid('getMany: an array of keys is expected.')
     // All keys first: a read that is under way when a key is refused would fail unheard.
     const mapKeys = Array.from(keys as readonly K[], toMapKey)
+    if (options) await this.#look(options)
     const records = await this.#read((view) => Promise.all(mapKeys.map(async (key) => this.#find(view, key))))
     return records.map((record, i) => this.#valueOf(keys[i] as K, record))
   }
 
-  async has(key: K): Promise<boolean> {
+  async has(key: K, options?: ReadOptions): Promise<boolean> {
     const mapKey = toMapKey(key)
+    if (options) await this.#look(options)
     return this.#isLive(await this.#read((view) => this.#find(view, mapKey)))
+  }
+
+  async #look(options: ReadOptions): Promise<void> {
+    if (isFresh(options)) await this.#host.catchUp()
   }
 
   /** Reads what is there now; once more when that was collected meanwhile and the handle has looked since. */
@@ -269,10 +280,10 @@ export class Table<K extends Key = Key, V = unknown> {
   }
 
   #iterate<T>(options: ScanOptions<K>, map: (key: K, record: Cell | StoredRecord) => T): AsyncIterableIterator<T> {
-    const { reverse, limit } = checkScan(options as ScanOptions<never>)
+    const { reverse, limit, fresh } = checkScan(options as ScanOptions<never>)
     const bounds = keyBounds(options as RangeOptions<Key>)
     const prefixLength = this.#slots[0]!.prefix.length
-    const scans = new Scans(this.#host, this.#slots, bounds, reverse)
+    const scans = new Scans(this.#host, this.#slots, bounds, reverse, fresh)
     const toItem = (keyed: KeyedRecord): T | undefined => {
       const record = keyed instanceof LayerRecord ? keyed.cell : keyed
       return this.#isLive(record) ? map(decodeKey(keyed.key.subarray(prefixLength)) as K, record) : undefined
