@@ -74,5 +74,5 @@ function sum(sizes) {
 }
 
 function inKib(bytes) {
-  return `${(bytes / 1024).toFixed(3)} KiB`
+  return `${(bytes / 1024).toFixed(1)} KiB`
 }
