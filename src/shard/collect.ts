@@ -54,8 +54,10 @@ const MAX_IDS = 4096
 interface Listing {
   readonly segments: ReadonlyMap<string, number>
   readonly pins: readonly StoredPin[]
-  /** Names that pins and open snapshots hold. */
+  /** Names that pins hold, and what is being read. */
   readonly held: ReadonlySet<string>
+  /** Entries after it are being read. */
+  readonly trim: number
 }
 
 export class Collector {
@@ -139,25 +141,34 @@ export class Collector {
     const pins = await listKnownPins(this.#ctx, this.#log)
     const held = new Set<string>()
     for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
-    // A snapshot that nobody has read for so long was forgotten, or may expire (PROTOCOL.md, section 4).
+    // What nobody has read on for so long was forgotten, or may expire (PROTOCOL.md, section 4).
     const used = this.#ctx.clock.monotonic() - this.#ctx.graceMs
-    for (const { state, usedAt } of this.#ctx.held) {
-      if (usedAt > used) for (const { name } of segmentsOf(state)) held.add(name)
+    let trim = Infinity
+    for (const reading of this.#ctx.held) {
+      if (reading.usedAt <= used) {
+        this.#ctx.held.delete(reading)
+        continue
+      }
+      for (const { name } of segmentsOf(reading.state)) held.add(name)
+      trim = Math.min(trim, reading.trim)
     }
-    return { segments, pins, held }
+    return { segments, pins, held, trim }
   }
 
   async #deleteDue(
     { carried }: ShardState,
     due: Collection,
-    { segments, pins }: Listing,
+    { segments, pins, trim: most }: Listing,
     isLive: (name: string) => boolean,
     now: number,
     { maxDeletes, inTime, dryRun }: CollectOptions,
   ): Promise<CollectResult['deleted'] & { readonly isPartial: boolean }> {
     const { storage } = this.#ctx
     const { log } = this.#log
-    const trim = due.reduce((most, batch) => Math.max(most, batch.trim), 0)
+    const trim = Math.min(
+      most,
+      due.reduce((to, batch) => Math.max(to, batch.trim), 0),
+    )
     const names = new Set(due.flatMap(({ ids }) => ids.map((id) => segmentName(this.#log.path, id))))
     const segmentsDue = [...names].filter((name) => segments.has(name) && !isLive(name))
     const gone = dryRun ? new Set() : await this.#deadForks(pins, now)
@@ -229,7 +240,8 @@ export class Collector {
     now: number,
     { minDeletes }: CollectOptions,
   ): CollectPlan | undefined {
-    const { keeps, trim } = retained(facts, this.#ctx.retain, now, state.carried)
+    const { keeps, trim: wanted } = retained(facts, this.#ctx.retain, now, state.carried)
+    const trim = Math.max(state.carried.trim, Math.min(wanted, listing.trim))
     const isLive = this.#liveNames(listing, trim)
     const listed = new Set(pending.flatMap(({ ids }) => ids.map(toHex)))
     const prefix = segmentsPrefix(this.#log.path)

@@ -3,8 +3,22 @@ import type { SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { SegmentOptions } from '../segment/writer.js'
 import type { Anchor, Log, Storage } from '../storage/contract.js'
+import type { Reading } from './reading.js'
 import type { Moment, Rules } from './rules.js'
 import type { ShardState } from './state.js'
+
+/** A state that is being read. */
+export interface Held {
+  readonly state: ShardState
+  /** When it last was, by the monotonic clock. */
+  usedAt: number
+  /** Up to which number at most the log may be trimmed meanwhile. */
+  readonly trim: number
+  /** Since when the state is known to have been kept. */
+  readonly keptAt: Moment | undefined
+  /** The pin by which others know of it. */
+  reading?: Reading | undefined
+}
 
 /** What every part of a shard works with. */
 export interface ShardContext {
@@ -27,8 +41,8 @@ export interface ShardContext {
   readonly uploads: Uploads
   /** Keeps all that is committed in memory; only in resident stores. */
   readonly resident?: Resident | undefined
-  /** States that snapshots of this handle read, and when they last did, by the monotonic clock. */
-  readonly held: Set<{ readonly state: ShardState; readonly usedAt: number }>
+  /** What is read through this handle. */
+  readonly held: Set<Held>
   readonly retain: { readonly versions: number; readonly ageMs: number }
   /** Something that the program should know and that fails no call. */
   readonly warn: (message: string, cause?: unknown) => void

@@ -1,4 +1,4 @@
-/** The pins of a log: tags, and the holds of forks. Immutable blobs, each of which keeps all that a version needs. */
+/** The pins of a log: tags, the holds of forks, and what is being read. Immutable blobs, each of which keeps all that a version needs. */
 import { equalBytes } from '../bytes/compare.js'
 import { TidemarkError, corrupt, isDamage } from '../errors.js'
 import { readAnchor } from '../log/anchor.js'
@@ -175,7 +175,7 @@ export async function putPin(
 }
 
 /** Whether no collection that came before this moment has let go of a version. */
-async function isKept(ctx: ShardContext, log: LogContext, now: ShardState, version: number): Promise<boolean> {
+export async function isKept(ctx: ShardContext, log: LogContext, now: ShardState, version: number): Promise<boolean> {
   const { head, carried } = await readOn(ctx, { ...log }, now, 1, ({ collection }) => {
     for (const { ids } of collection ?? []) ctx.uploads.condemn(ids.map((id) => segmentName(log.path, id)))
   })

@@ -39,11 +39,13 @@ export class Shard {
   #state: ShardState
   #poisoned: TidemarkError | undefined
   #refreshing: Promise<void> | undefined
+  /** A look that has not begun: it is for all. */
+  #looking: Promise<void> | undefined
   #raising: Promise<void> | undefined
   readonly #maintenance: Maintenance
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
-    if (ctx.isShared) await following.load()
+    if (request.mode !== 'exclusive') await following.load()
     const { signal } = new AbortController()
     const opened = await openShard(ctx, {
       ...request,
@@ -220,10 +222,12 @@ export class Shard {
   /** Catches up with what others have written; an owner has nothing to catch up with. Who may not write goes on reading. */
   refresh(): Promise<void> {
     if (this.#committer === undefined || (this.#ctx.isShared && this.#poisoned)) {
-      this.#refreshing ??= this.#catchUp().finally(() => {
-        this.#refreshing = undefined
+      const before = this.#refreshing?.catch(() => undefined)
+      this.#looking ??= (before ?? Promise.resolve()).then(() => {
+        this.#looking = undefined
+        return (this.#refreshing = this.#catchUp())
       })
-      return this.#refreshing
+      return this.#looking
     }
     return this.#ctx.isShared ? this.#committer.look() : Promise.resolve()
   }
@@ -280,7 +284,7 @@ export class Shard {
     await this.#upkeep?.stop()
     await this.#maintenance.stop()
     await this.#raising
-    await this.#refreshing?.catch(() => undefined)
+    await (this.#looking ?? this.#refreshing)?.catch(() => undefined)
     await closeLog(this.#ctx, this.#log)
   }
 }

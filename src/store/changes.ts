@@ -53,6 +53,10 @@ export class Changes {
     engine.specs.recheck(engine.state)
   }
 
+  get others(): number {
+    return this.#others
+  }
+
   /** How often offsets that were on their way did not come about. */
   get fallenOffsets(): number {
     return this.#fallenOffsets

@@ -42,7 +42,8 @@ export function shardContext(
 ): ShardContext & { readonly resident: Residency | undefined } {
   const { clock } = options
   const cache = new SegmentCache(storage.blobs, cacheBytes)
-  const resident = Resident && new Resident(cache, storage.blobs, clock)
+  const held: ShardContext['held'] = new Set()
+  const resident = Resident && new Resident(cache, storage.blobs, clock, held, options.graceMs)
   return {
     store: options.name,
     isShared: options.mode === 'shared',
@@ -52,7 +53,7 @@ export function shardContext(
     cache,
     uploads: new Uploads(resident),
     resident,
-    held: new Set(),
+    held,
     retain: options.retain,
     segments: options,
     checkpoint: options.checkpoint,

@@ -4,8 +4,9 @@ import { shardPath } from '../manifest/names.js'
 import { Part } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../shard/requests.js'
-import { currentTime } from '../shard/context.js'
+import { currentTime, type Held } from '../shard/context.js'
 import type { Layer } from '../shard/layer.js'
+import { following } from '../shard/parts.js'
 import { viewOf, type View } from '../shard/reads.js'
 import type { MaintainResult } from '../shard/maintenance.js'
 import { Shard, type ShardRequest } from '../shard/shard.js'
@@ -19,6 +20,7 @@ import { loadExtras, shardContext, type Extras } from './context.js'
 import { Events } from './events.js'
 import { Following } from './follow.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
+import type { Hold } from './holds.js'
 import { checkIdentity } from './identity.js'
 import { collectMetrics, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
@@ -32,13 +34,6 @@ import { Transactions } from './transactions.js'
 import { Watches } from './watches.js'
 
 const maintaining = new Part('maintenance', () => import('./maintain.js'))
-
-/** What keeps a state readable, as long as it is used now and then, until it is released. */
-export interface Hold {
-  /** Whether it was used so lately that collection has left the state alone. */
-  use(): boolean
-  release(): void
-}
 
 export class Engine implements TablesHost {
   readonly options: ResolvedOptions
@@ -98,7 +93,7 @@ export class Engine implements TablesHost {
       listens: options.mode === 'shared' || options.followMs > 0,
       path: shardPath(options.name),
       neighbours: storage.neighbours,
-      look: () => this.#look(),
+      look: () => this.catchUp(),
       failed: (cause) => this.report(`Following store "${options.name}" failed; it goes on.`, cause),
     })
   }
@@ -167,22 +162,36 @@ export class Engine implements TablesHost {
     return this.#ctx.cache
   }
 
-  /** Keeps what a reader of the state needs, in memory where all of it is; returns what ends it. */
-  hold(state: ShardState): Hold {
-    const unpin = this.#ctx.resident?.pin()
-    const held = { state, usedAt: this.monotonic() }
-    this.#ctx.held.add(held)
+  /**
+   * Keeps what a reader of the state needs, in memory where all of it is: while it waits for a promise, else as long as it is
+   * used now and then, until it is released. `withLog`: the entries that there are now, too.
+   */
+  hold(state: ShardState, waiting?: Promise<unknown>, withLog = false): Hold {
+    const { held, resident, graceMs } = this.#ctx
+    const { mode } = this.options
+    const trim = withLog ? this.state.carried.trim : Infinity
+    const { shard } = this
+    const own: Held = { state, usedAt: waiting ? Infinity : this.monotonic(), trim, keptAt: shard.log.free }
+    let isOver = false
+    const release = (): void => {
+      isOver = true
+      held.delete(own)
+      resident?.sweep()
+      void own.reading?.end()
+    }
+    held.add(own)
+    waiting?.then(release, release)
     return {
       use: () => {
         const now = this.monotonic()
-        const isFresh = held.usedAt > now - this.options.graceMs
-        held.usedAt = now
+        const isFresh = own.usedAt > now - graceMs
+        own.usedAt = now
+        // What was not used for so long was let go.
+        if (!isOver) held.add(own)
+        if (mode !== 'exclusive') following.loaded?.tellReading(this.#ctx, shard, own)
         return isFresh
       },
-      release: () => {
-        this.#ctx.held.delete(held)
-        unpin?.()
-      },
+      release,
     }
   }
 
@@ -213,22 +222,12 @@ export class Engine implements TablesHost {
       const state = await this.shard.repairs.mend(view.state, error)
       return viewOf(state, view.layers, view.cache)
     } catch (failure) {
-      if (isExpired(failure) && view.state === this.state) await this.#outdated(failure)
+      // What others have collected meanwhile was the newest that this handle knows.
+      if (isExpired(failure) && view.state === this.state) {
+        await following.loaded?.outdated(this.options, failure, () => this.catchUp())
+      }
       throw failure
     }
-  }
-
-  /** What others have collected meanwhile was the newest that this handle knows: it looks, so that what is read next is there. */
-  async #outdated(cause: unknown): Promise<void> {
-    const { mode, followMs, name } = this.options
-    if (mode === 'exclusive') return
-    // The program has not asked for it: what it read before still counts as read.
-    if (mode === 'shared' || followMs > 0) return this.#look()
-    throw new TidemarkError(
-      'VERSION_EXPIRED',
-      `What this follower last saw of store "${name}" is no longer kept. Call refresh(), and read again.`,
-      { cause },
-    )
   }
 
   mendStates(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
@@ -291,11 +290,13 @@ export class Engine implements TablesHost {
 
   async refresh(): Promise<void> {
     this.assertOpen()
-    const look = (): Promise<void> => this.#look()
+    const look = (): Promise<void> => this.catchUp()
     await (this.readings ? this.readings.during(look) : look())
   }
 
-  async #look(): Promise<void> {
+  /** What the program has read before still counts as read. */
+  async catchUp(): Promise<void> {
+    this.assertOpen()
     await this.shard.refresh()
     this.specs.recheck(this.state)
   }

@@ -32,7 +32,9 @@ const FORK = new Set(['at'])
 export async function findIn(engine: Engine, when: When): Promise<Found> {
   engine.assertOpen()
   const { shard } = engine
-  const found = await findVersion({ store: engine.options.name, shard, now: () => engine.now() }, when)
+  const finding = findVersion({ store: engine.options.name, shard, now: () => engine.now() }, when)
+  engine.hold(shard.state, finding, true)
+  const found = await finding
   // What comes from the log is sound already.
   return found.from ? { ...found, state: await shard.repairs.soundest(found.state) } : found
 }

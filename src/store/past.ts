@@ -75,9 +75,8 @@ export class Past {
   }
 
   async *versions(options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
-    const { shard } = this.#engine
     const { readVersions } = await old.load()
-    yield* readVersions(shard, () => this.#engine.now(), options)
+    yield* readVersions(this.#engine, options)
   }
 
   async restore(when: When, options: RestoreOptions): Promise<{ version: number; undo: number }> {

@@ -5,7 +5,8 @@ import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { Layer } from '../shard/layer.js'
 import { viewOf, type View } from '../shard/reads.js'
 import type { ShardState } from '../shard/state.js'
-import type { Engine, Hold } from './engine.js'
+import type { Engine } from './engine.js'
+import type { Hold } from './holds.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import { Tables, type TablesHost } from './tables.js'
 
@@ -37,6 +38,20 @@ class SnapshotHost implements TablesHost {
   writable(): Layer {
     this.view()
     throw new TidemarkError('READ_ONLY', 'A snapshot only reads; write to the store itself.')
+  }
+
+  catchUp(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  assertOpen(): void {
+    this.view()
+  }
+
+  /** It holds its state itself. */
+  hold(state: ShardState, waiting?: Promise<unknown>): Hold {
+    if (waiting) this.#engine.hold(state, waiting)
+    return { use: () => this.#hold.use(), release: () => undefined }
   }
 
   view(): View {

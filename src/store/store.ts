@@ -73,15 +73,16 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
   }
 
   /**
-   * Calls `listener` after each new version with what it changed in the range, in order and one call at a time: a promise
-   * that it returns is waited for. Returns a function that stops it.
+   * Calls `listener` after each new version with what it changed in the range, or of one key, in order and one call at a
+   * time: a promise that it returns is waited for. Returns a function that stops it. Of a table with other types:
+   * `watch<number, User>({ table: 'users', key: 7 }, …)`.
    *
    * That something expires is not told, and so a key that has expired and is then written has no `before`, and one that is
    * then deleted is not told at all. Partitions are not named: the same key in two of them is told twice. A table that was
    * written with another codec than the default one has to be opened with it; until then there are warnings, and afterwards
    * the watch goes on from where it was.
    */
-  watch<K2 extends Key = K, V2 = V>(options: WatchOptions<K2>, listener: WatchListener<K2, V2>): () => void {
+  watch<K2 extends Key = K, V2 = V>(options: WatchOptions<NoInfer<K2>>, listener: WatchListener<K2, V2>): () => void {
     this.#engine.assertOpen()
     return this.#engine.watches.add(options as WatchOptions, listener as WatchListener)
   }

@@ -310,6 +310,8 @@ class Verifier {
     const { pin, state } = read
     const pinned = this.#pinned.get(pin.version)
     if (pinned && !(await this.#findings.try(pin.blob, () => checkPinned(read, pinned)))) return
+    // What is being read is no version.
+    if (pin.kind === 'reading') return
     const there = pin.version > this.#trim ? await this.#stateAt(log, pin.version) : undefined
     if (there === undefined) return
     const pair = { one: stackOf(there), other: stackOf(state), time: pin.versionTime }
