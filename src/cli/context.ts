@@ -41,7 +41,10 @@ export function placeCommand(program: Command, name: string, summary: string): C
     .description(summary)
     .showHelpAfterError(`Run "tidemark ${name} --help" to see what it takes.`)
     .argument('<where>', 'the folder that holds the store, or s3://bucket/prefix')
-    .option('--endpoint <url>', 'for s3://: a storage other than AWS, addressed by paths')
+    .option(
+      '--endpoint <url>',
+      'for s3://: a storage other than AWS, addressed by paths; AWS_ENDPOINT_URL when left out',
+    )
     .option('--region <name>', 'for s3://: its region; that of the AWS environment or profile when left out')
     .option('--json', 'print JSON for programs')
 }

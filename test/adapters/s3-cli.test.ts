@@ -191,7 +191,7 @@ describe('an s3:// place that is of no use is an error of one sentence', () => {
     'with the endpoint %s',
     async (endpoint) => {
       const err = await refused(['inspect', 's3://bucket/a', '--endpoint', endpoint])
-      expect(err).toMatch(/INVALID_ARGUMENT: --endpoint is the URL/)
+      expect(err).toMatch(/INVALID_ARGUMENT: --endpoint \(or AWS_ENDPOINT_URL\) is the URL/)
     },
   )
 
