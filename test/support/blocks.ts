@@ -69,9 +69,16 @@ export function readersFolder(): { folder: string; path: string } {
 export async function compile(folder: string, modules: Readonly<Record<string, string>>): Promise<string> {
   for (const [name, code] of Object.entries(modules)) writeFileSync(join(folder, name), code)
   const compilerOptions = {
-    ...{ strict: true, allowJs: true, checkJs: true, skipLibCheck: true, noEmitOnError: false },
-    ...{ target: 'es2022', module: 'nodenext', lib: ['es2023', 'dom', 'esnext.disposable'], types: ['node'] },
-    ...{ rootDir: '.', outDir: 'out', newLine: 'lf' },
+    strict: true,
+    allowJs: true,
+    checkJs: true,
+    skipLibCheck: true,
+    target: 'es2022',
+    module: 'nodenext',
+    lib: ['es2023', 'dom', 'esnext.disposable'],
+    types: ['node'],
+    rootDir: '.',
+    outDir: 'out',
   }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: Object.keys(modules) }))
   const { code, output } = await run(join(root, 'node_modules/.bin/tsc'), ['-p', '.'], folder)
