@@ -42,6 +42,8 @@ export interface StoreConfig {
   readonly job: string | undefined
   /** When the store was created, milliseconds since the epoch. */
   readonly created: number
+  /** The store that it was forked from. */
+  readonly parent?: string | undefined
 }
 
 export interface Manifest {
@@ -61,8 +63,9 @@ export function encodeManifest(manifest: Manifest, ownLog: string): Uint8Array {
   w.varint(manifest.covers)
   w.varint(manifest.config.partitions)
   w.varint(manifest.config.created)
-  w.u8(manifest.config.job === undefined ? 0 : 1)
-  if (manifest.config.job !== undefined) w.string(manifest.config.job)
+  const { job, parent } = manifest.config
+  w.u8((job === undefined ? 0 : 1) | (parent === undefined ? 0 : 2))
+  for (const text of [job, parent]) if (text !== undefined) w.string(text)
   writeRuns(w, manifest, ownLog)
   return w.finish()
 }
@@ -131,10 +134,13 @@ export function decodeManifest(bytes: Uint8Array, ownLog: string, what: string):
   const partitions = r.varint()
   if (partitions < 1 || partitions > MAX_PARTITIONS) r.fail(`${partitions} partitions`)
   const created = r.varint()
-  const job = r.u8() === 0 ? undefined : r.string()
+  const flags = r.u8()
+  if (flags > 3) r.fail('unknown flags')
+  const job = flags & 1 ? r.string() : undefined
+  const parent = flags & 2 ? r.string() : undefined
   const runs = readRuns(r, ownLog, what)
   r.end()
-  return { config: { partitions, job, created }, covers, ...runs }
+  return { config: { partitions, job, created, parent }, covers, ...runs }
 }
 
 function readRuns(r: ByteReader, ownLog: string, what: string): CodedRuns {

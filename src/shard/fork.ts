@@ -35,7 +35,7 @@ export async function createFork(
   const { manifest, tail, carried } = stateOfPin(pin, log.path)
   const time = currentTime(ctx, log)
   const reset = { manifest, origin: { log: log.path, version: carried.version, partitions: [] } }
-  const config = { ...manifest.config, created: time }
+  const config = { ...manifest.config, created: time, parent: ctx.store }
   const change = { kind: 'reset', time, layer: tail[0]?.layer, offsets: carried.offsets, reset } as const
   let created
   try {

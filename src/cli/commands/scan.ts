@@ -65,7 +65,7 @@ async function printJson(
 }
 
 async function printLines(
-  { out, note }: Context,
+  { out, note, paint }: Context,
   { table, decode }: StoredTable,
   range: ScanOptions<Key>,
   options: Options,
@@ -73,7 +73,10 @@ async function printLines(
   let left = options.limit ?? LINES
   // One more, to know whether there is more.
   for await (const [key, bytes] of table.entries({ ...range, limit: left + 1 })) {
-    if (left-- > 0) await out.line(cut(options.keys ? show(key) : `${show(key)}  ${show(decode(bytes))}`, WIDTH))
-    else if (options.limit === undefined) note(`These are the first ${count(LINES)}; --limit shows more.`)
+    if (left-- > 0) {
+      const name = cut(show(key), WIDTH)
+      const line = options.keys ? name : cut(`${name}  ${show(decode(bytes))}`, WIDTH)
+      await out.line(paint('cyan', name) + line.slice(name.length))
+    } else if (options.limit === undefined) note(`These are the first ${count(LINES)}; --limit shows more.`)
   }
 }
