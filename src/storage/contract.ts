@@ -54,6 +54,11 @@ export interface Capabilities {
   readonly trim: 'create' | 'owner' | 'writer'
   /** The largest object that `put` and `append` take, in bytes. Default: no limit of its own. */
   readonly maxObjectBytes?: number
+  /**
+   * How many calls it serves well at once: files that may be open, connections. More than that wait for their turn before
+   * they are sent (`deadlines`); storages that share what is scarce share this object. Default: 64.
+   */
+  readonly callsAtOnce?: number
 }
 
 export interface LogOptions {
