@@ -9,8 +9,12 @@
  */
 import { dirname, join, relative, resolve, sep, isAbsolute } from 'node:path'
 import { TidemarkError, invalid } from '../../src/errors.js'
-import { errno, guarded, isAbsent, isTaken } from './errors.js'
+import { NOT_PERMITTED, errno, guarded, isAbsent, isTaken } from './errors.js'
 import type { FileSystem } from './file-system.js'
+import { LOG_FOLDER, split } from './names.js'
+
+/** How often a folder may be removed while those below it are made. */
+const MOST_TRIES = 10
 
 export class Root {
   readonly path: string
@@ -55,18 +59,48 @@ export class Root {
   async make(folder: string): Promise<void> {
     if (this.#durable.has(folder)) return
     await guarded('create', this.place(folder), async () => {
-      await this.#makeRoot()
-      let below = ''
-      for (const segment of folder === '' ? [] : folder.split('/')) {
-        const parent = below
-        below = below === '' ? segment : `${below}/${segment}`
-        if (this.#durable.has(below)) continue
-        await this.#makeOne(this.place(below))
-        if (!(await this.has(below))) throw new Error('it was removed at once')
-        await this.#fs.syncDirectory(this.place(parent))
-        this.#durable.add(below)
+      for (let tries = 1; ; tries++) {
+        try {
+          return await this.#makeAll(folder)
+        } catch (error) {
+          if (!isAbsent(error) || tries === MOST_TRIES) throw error
+          // A folder that is remembered was removed.
+          this.forget()
+        }
       }
     })
+  }
+
+  async #makeAll(folder: string): Promise<void> {
+    await this.#makeRoot()
+    let below = ''
+    for (const segment of folder === '' ? [] : folder.split('/')) {
+      const parent = below
+      below = below === '' ? segment : `${below}/${segment}`
+      if (this.#durable.has(below)) continue
+      await this.#makeOne(this.place(below))
+      // Who removes it at once is met by the next call, which begins again.
+      await this.has(below)
+      await this.#fs.syncDirectory(this.place(parent))
+      this.#durable.add(below)
+    }
+  }
+
+  /**
+   * Removes the folder if nothing is in it, and then those above it. What a living log keeps beside its entries stays: other
+   * processes remember that it is durable.
+   */
+  async prune(folder: string): Promise<void> {
+    for (let below = folder; below !== ''; [below] = split(below)) {
+      const [parent] = split(below)
+      try {
+        if ((await this.#fs.names(this.place(parent))).includes(LOG_FOLDER)) return
+        await this.#fs.rmdir(this.place(below))
+      } catch {
+        return
+      }
+      this.forget()
+    }
   }
 
   /** Forgets what it knows of folders: one was found missing. */
@@ -129,6 +163,6 @@ export class Root {
 export async function syncForReading(fs: FileSystem, path: string): Promise<void> {
   await fs.syncDirectory(path).catch((error: unknown) => {
     const code = errno(error)
-    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS' && code !== 'EINVAL') throw error
+    if (code !== NOT_PERMITTED && code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS' && code !== 'EINVAL') throw error
   })
 }
