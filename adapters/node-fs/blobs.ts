@@ -26,7 +26,7 @@ export function blobs(fs: FileSystem, root: Root, clock: Clock, descriptors: Des
       const path = root.place(name)
       await guarded('write', path, async () => {
         const [folder] = split(name)
-        const temporary = await writeTemporary(fs, root, clock, folder, bytes)
+        const temporary = await writeTemporary(fs, root, clock, folder, bytes, true)
         if (signal?.aborted) await discard(fs, temporary)
         throwIfAborted(signal)
         if (!(await nameOnce(fs, temporary, path))) await expectSame(fs, path, bytes)
@@ -89,9 +89,10 @@ export async function writeTemporary(
   clock: Clock,
   folder: string,
   bytes: Uint8Array,
+  isBlob = false,
 ): Promise<string> {
   for (let again = false; ; again = true) {
-    await root.make(folder)
+    await root.make(folder, isBlob)
     const path = `${root.place(folder)}/${temporaryName(clock)}`
     try {
       await writeFile(fs, path, (fd) => writeAll(fs, fd, bytes, 0))

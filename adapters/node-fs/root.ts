@@ -23,6 +23,8 @@ export class Root {
   /** Folders that lie inside the root, and of those the ones whose way up to the root is durable. */
   readonly #inside = new Set<string>()
   readonly #durable = new Set<string>()
+  /** Logs that were there once. */
+  readonly #logs = new Set<string>()
 
   constructor(fs: FileSystem, directory: string) {
     if (typeof directory !== 'string' || directory === '') throw invalid('nodeFs needs the path of a directory.')
@@ -55,13 +57,21 @@ export class Root {
     })
   }
 
-  /** Makes the folder and those above it, where they are missing, and makes all of them durable. */
-  async make(folder: string): Promise<void> {
+  /** From now on no blob makes the folder of this log anew: ids of logs are not used again. */
+  knowsLog(path: string): void {
+    this.#logs.add(path)
+  }
+
+  /**
+   * Makes the folder and those above it, where they are missing, and makes all of them durable. For a blob it throws
+   * `ROLLED_BACK` when the log that it belongs to was there and is gone: it would be left of a store that nobody can open.
+   */
+  async make(folder: string, isForBlob = false): Promise<void> {
     if (this.#durable.has(folder)) return
     await guarded('create', this.place(folder), async () => {
       for (let tries = 1; ; tries++) {
         try {
-          return await this.#makeAll(folder)
+          return await this.#makeAll(folder, isForBlob)
         } catch (error) {
           if (!isAbsent(error) || tries === MOST_TRIES) throw error
           // A folder that is remembered was removed.
@@ -71,14 +81,18 @@ export class Root {
     })
   }
 
-  async #makeAll(folder: string): Promise<void> {
+  async #makeAll(folder: string, isForBlob: boolean): Promise<void> {
     await this.#makeRoot()
     let below = ''
     for (const segment of folder === '' ? [] : folder.split('/')) {
       const parent = below
       below = below === '' ? segment : `${below}/${segment}`
       if (this.#durable.has(below)) continue
-      await this.#makeOne(this.place(below))
+      const isNew = await this.#makeOne(this.place(below))
+      if (isNew && isForBlob && this.#logs.has(below)) {
+        await this.#fs.rmdir(this.place(below)).catch(() => {})
+        throw removed(this.place(below))
+      }
       // Who removes it at once is met by the next call, which begins again.
       await this.has(below)
       await this.#fs.syncDirectory(this.place(parent))
@@ -124,10 +138,14 @@ export class Root {
     this.#durable.add('')
   }
 
-  async #makeOne(path: string): Promise<void> {
-    await this.#fs.mkdir(path).catch((error: unknown) => {
-      if (!isTaken(error)) throw error
-    })
+  async #makeOne(path: string): Promise<boolean> {
+    try {
+      await this.#fs.mkdir(path)
+      return true
+    } catch (error) {
+      if (isTaken(error)) return false
+      throw error
+    }
   }
 
   async #realRoot(): Promise<string | undefined> {
@@ -154,6 +172,13 @@ export class Root {
       `${path} is a symbolic link out of ${root}, to ${real}. Put the folder there itself, or make that place the root.`,
     )
   }
+}
+
+function removed(path: string): TidemarkError {
+  return new TidemarkError(
+    'ROLLED_BACK',
+    `The folder ${path} was removed while its store was open. Open the store again: what is there now decides.`,
+  )
 }
 
 /**
