@@ -40,11 +40,13 @@ export class LogDirectory {
   readonly fs: FileSystem
   readonly #root: Root
   readonly #clock: Clock
+  readonly #log: string
   readonly #folder: string
 
   constructor(fs: FileSystem, root: Root, clock: Clock, log: string) {
     this.fs = fs
     this.#root = root
+    this.#log = log
     this.#clock = clock
     this.#folder = `${log}/${LOG_FOLDER}`
     this.path = root.place(this.#folder)
@@ -56,6 +58,7 @@ export class LogDirectory {
 
   async list(): Promise<Listing> {
     if (!(await this.#root.has(this.#folder))) return parseNames([])
+    this.#root.knowsLog(this.#log)
     return parseNames(await this.fs.names(this.path).catch(noneIfAbsent))
   }
 

@@ -81,7 +81,9 @@ export async function destroyLog(directory: LogDirectory): Promise<void> {
   directory.forget()
   const parent = dirname(directory.path)
   await fs.syncDirectory(parent).catch(noneIfAbsent)
-  // Stays when there are blobs in it.
+  // Folders stay when there are blobs in them.
+  const below = await fs.names(parent).catch(noneIfAbsent)
+  for (const name of below) await fs.rmdir(`${parent}/${name}`).catch(() => {})
   await fs.rmdir(parent).catch(() => {})
 }
 

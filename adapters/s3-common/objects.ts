@@ -10,6 +10,7 @@
 import { TidemarkError, aborted, isTidemarkError, throwIfAborted } from '../../src/errors.js'
 import type { Answer, BlobInfo, ByteRange, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
 import { overObjects, type ObjectStore } from '../../src/storage/objects.js'
+import type { Turns } from '../../src/storage/turns.js'
 import { bodyFault, contentMd5 } from './bodies.js'
 import { redacted } from './redact.js'
 import {
@@ -33,7 +34,7 @@ const MOST_DELETES_AT_ONCE = 8
 const NO_DELETE_MANY = new Set([400, 404, 405, 411, 501])
 
 /** `prefix` ends with a slash or is empty: keys are the storage's names behind it. */
-export function s3Storage(transport: Transport, prefix: string): Storage {
+export function s3Storage(transport: Transport, prefix: string, turns: () => Turns): Storage {
   const { name } = transport
   // Ceph compares If-Match with the ETag without its quotes.
   let bareEtags = false
@@ -261,7 +262,7 @@ export function s3Storage(transport: Transport, prefix: string): Storage {
     list,
     delete: remove,
   }
-  return overObjects(objects, { name, trim: 'writer' })
+  return overObjects(objects, { name, trim: 'writer', turns })
 }
 
 /** The status that an error within the answer to a deletion of many would have had by itself. */

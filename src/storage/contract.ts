@@ -1,3 +1,5 @@
+import type { Turns } from './turns.js'
+
 /**
  * The storage contract: all that an adapter implements. The core never learns which adapter it runs on.
  *
@@ -10,7 +12,8 @@
  *   signal), `INVALID_ARGUMENT` (the adapter was set up wrongly). "Absent" is an answer, never an error.
  * - Byte arrays belong to the storage once passed in and to the caller once returned; neither side changes them later.
  * - Every method may be called while others run, also on the same name.
- * - Names and paths are parts of one or more of `a-z 0-9 . _ -` joined by `/`, no part being `.` or `..`. No log lies
+ * - Names and paths are parts of one or more of `a-z 0-9 . _ -` joined by `/`. No part ends in a dot or is a name that
+ *   Windows reserves (`con`, `nul`, `com1`, …, also with an extension). No log lies
  *   beneath another log's path; `<path>/log/` and names that end in `/anchor` are not used for blobs.
  * - `time` is the storage's own clock in milliseconds since the epoch, read while the request was served. A storage
  *   without a clock of its own (a file system, a browser) leaves it out.
@@ -27,6 +30,12 @@ export interface Storage {
   anchor(path: string): Anchor
   /** Paths of the logs under `prefix` that hold at least one entry, ascending. */
   logs(prefix: string, options?: CallOptions): Promise<Answer & { readonly paths: readonly string[] }>
+  /**
+   * Finds out whether the storage keeps what this adapter stands on, by writing under `path` what it removes again; throws
+   * `STORAGE_UNSAFE` if not. For storages of which a few calls show it, such as a local file system. Left out: creates and
+   * swaps by many writers at once show it (`probe.ts`).
+   */
+  probe?(path: string, options?: CallOptions): Promise<Answer>
   /** How handles in other tabs and workers are reached, where there is a way. Nothing that is right depends on it. */
   readonly neighbours?: Neighbours
 }
@@ -54,6 +63,11 @@ export interface Capabilities {
   readonly trim: 'create' | 'owner' | 'writer'
   /** The largest object that `put` and `append` take, in bytes. Default: no limit of its own. */
   readonly maxObjectBytes?: number
+  /**
+   * What keeps the calls under way to as many as the adapter serves well, while others wait. Storages that share what is
+   * scarce (the files that a process may open, the connections of a client) answer the same one. Default: no bound.
+   */
+  readonly turns?: () => Turns
 }
 
 export interface LogOptions {

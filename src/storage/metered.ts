@@ -2,7 +2,7 @@
  * Counts what a storage is asked for: requests, bytes and, given prices, money.
  *
  * Each call is one request, however it ends; placed under `retrying`, repetitions count too. Long lists and large deletes
- * may take the adapter several requests, of which this sees one. `sync` and `close` ask for nothing.
+ * may take the adapter several requests, of which this sees one. `sync`, `close` and `probe` count as none.
  */
 import type { Storage } from './contract.js'
 import { intercept, type Call, type Method, type Run } from './intercept.js'
@@ -46,6 +46,7 @@ const KIND: Readonly<Record<Method, keyof Requests | undefined>> = {
   destroy: 'delete',
   sync: undefined,
   close: undefined,
+  probe: undefined,
 }
 
 export function metered(storage: Storage, { prices = {} }: { readonly prices?: Prices } = {}): Metered {
