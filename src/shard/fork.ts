@@ -12,7 +12,8 @@ import { factsOf } from './facts.js'
 import { createLog } from './open.js'
 import { eachEntry } from './past.js'
 import { listPins, manifestOfPin, putPin, stateOfPin, type PinRequest, type StoredPin } from './pins.js'
-import { anchorName, closeLog, isVoid, locate, openAnchor, openLog, readLog } from './recovery.js'
+import { isVoid } from './lost-log.js'
+import { anchorName, closeLog, locate, openAnchor, openLog, readLog } from './recovery.js'
 import { bareEntry } from './settle.js'
 import type { ShardState } from './state.js'
 
@@ -29,7 +30,7 @@ export async function createFork(
 ): Promise<void> {
   const child: ShardContext = { ...ctx, store: name }
   const anchor = openAnchor(child)
-  if ((await locate(child, anchor, false)).value !== undefined) throw exists(name)
+  if ((await locate(child, anchor)).value !== undefined) throw exists(name)
   const logId = ctx.clock.random(ID_BYTES)
   const pin = await putPin(ctx, log, present, { kind: 'fork', name: logPath(name, logId), ttlMs: 0, ...source })
   const { manifest, tail, carried } = stateOfPin(pin, log.path)
