@@ -84,7 +84,7 @@ export async function readLog(ctx: ReadContext, log: LogContext, hint: AnchorVal
 }
 
 /** The error for a log that ends before the entry that its anchor names. */
-export function endsEarly(ctx: ShardContext, state: ShardState, hint: AnchorValue): TidemarkError {
+export function endsEarly(ctx: Pick<ReadContext, 'store'>, state: ShardState, hint: AnchorValue): TidemarkError {
   return corrupt(
     `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore the store from a backup.`,
   )
