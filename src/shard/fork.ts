@@ -92,10 +92,7 @@ export async function mayBeNeeded(ctx: ReadContext, parentPath: string, pin: Sto
 
 /** Whether there is anything of a log that has no entries. */
 async function isLeft({ storage }: ReadContext, path: string): Promise<boolean> {
-  const [{ paths }, { items }] = await Promise.all([
-    storage.logs(path),
-    storage.blobs.list(`${path}/`, { limit: 1 }),
-  ])
+  const [{ paths }, { items }] = await Promise.all([storage.logs(path), storage.blobs.list(`${path}/`, { limit: 1 })])
   return paths.length + items.length > 0
 }
 

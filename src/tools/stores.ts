@@ -48,7 +48,8 @@ export async function listStores(storage: Storage): Promise<StoreInfo[]> {
     const { bytes } = await storage.anchor(anchorPath(name)).read()
     const own = logs.filter((path) => path.startsWith(`${name}/`))
     const isLeft = left.some((path) => path.startsWith(`${name}/`))
-    const states = bytes === undefined ? await Promise.all(own.map((path) => stateOfLog(storage, name, path))) : ['there']
+    const states =
+      bytes === undefined ? await Promise.all(own.map((path) => stateOfLog(storage, name, path))) : ['there']
     // A fork that never came about leaves a log that was closed before it began.
     if (states.every((state) => state === 'void') && !isLeft) return undefined
     const isLost = !states.includes('there')
