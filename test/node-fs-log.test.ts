@@ -78,6 +78,7 @@ describe('format', () => {
     expect((await names()).filter((name) => !name.startsWith('temp'))).toEqual([
       'owner.0000000000000001',
       'log.0000000000000001.00000000.0000000000000001.00010203',
+      'trim.0000000000000000',
     ])
     expect(string(disk.bytes(`${FOLDER}/owner.0000000000000001`))).toBe('0000000000000000 c13a6d6a\n')
   })
@@ -359,7 +360,7 @@ describe('owners', () => {
   })
 
   test('a claim of a new log is of entry 1, an append needs a claim and leaves no gap', async () => {
-    expect((await openLog().claim(2, text('x'), 1)).outcome).toBe('lost')
+    await expect(openLog().claim(2, text('x'), 1)).rejects.toMatchObject({ code: 'CORRUPT' })
     const log = openLog()
     await expect(log.append(1, text('x'), 1)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await fill(log, 2)
@@ -373,22 +374,23 @@ describe('owners', () => {
     const log = storage.log(LOG)
     await log.claim(1, text('entry 1'), 1)
     for (let n = 2; n <= 60; n++) expect((await log.append(n, text(`entry ${n}`), n - 2)).outcome).toBe('committed')
-    expect((await names()).filter((name) => name.startsWith('log.')).length).toBeGreaterThan(2)
+    expect((await names()).filter((name) => name.startsWith('log.')).length).toBe(1)
+    expect((await names()).filter((name) => name.startsWith('past.')).length).toBeGreaterThan(2)
     expect(await entries()).toEqual(expected(60))
     expect(await entries(log)).toEqual(expected(60))
     await log.remove(Array.from({ length: 57 }, (_, i) => i + 1))
-    expect((await names()).filter((name) => name.startsWith('log.')).length).toBe(1)
+    expect((await names()).filter((name) => /^(?:log|past)\./.test(name)).length).toBe(1)
     expect((await openLog().list(1)).numbers).toEqual([58, 59, 60])
     expect((await openLog().claim(61, text('entry 61'), 58)).outcome).toBe('committed')
   })
 
-  test('many in turn leave one file and one marker when each takes over everything', async () => {
+  test('many in turn leave one file, one marker and the number up to which is trimmed when each takes over everything', async () => {
     for (let n = 1; n <= 20; n++) {
       const log = openLog()
       expect((await log.claim(n, text(`entry ${n}`), 1)).outcome).toBe('committed')
       await log.close()
     }
-    expect((await names()).length).toBe(2)
+    expect((await names()).length).toBe(3)
     expect(await entries()).toEqual(expected(20))
   })
 

@@ -3,11 +3,15 @@
  *
  *     owner.<g>                        marker: generation g of owners has begun; g grows, each is made once
  *     log.<g>.<seq>.<first>.<id>       a log file of owner g, with the entries from `first` on; complete when named
+ *     past.<g>.<seq>.<first>.<id>      the same, after a later one got its name: the history does not end in it
  *     temp.<g>.<random>                a file of owner g that is still being written
- *     trim.<n>                         entries up to n were removed
+ *     trim.<n>                         entries up to n were removed; n is 0 at first, and a log file was there
  *
  * g, `first` and n have 16 digits, seq has 8, `id` is the first 4 bytes of the file's random id in hex: a file is known by
  * its name, even if its log was destroyed and made again. The newest marker is never deleted.
+ *
+ * So a log that has lost its last file is told apart from one whose owner died before it had a file: of the former only
+ * `past` files and a `trim` are left.
  */
 import type { Clock } from '../../src/clock.js'
 import { crc32c } from '../../src/bytes/crc32c.js'
@@ -24,6 +28,8 @@ export interface LogFileName {
   readonly g: number
   readonly seq: number
   readonly first: number
+  /** A later file has been there. */
+  readonly isPast: boolean
 }
 
 export interface Listing {
@@ -130,7 +136,7 @@ export function logFileName({ id, g, seq, first }: LogFileHeader): string {
   return `log.${digits(g)}.${digits(seq, 8)}.${digits(first)}.${hex(id.subarray(0, 4))}`
 }
 
-const FILE = /^log\.(\d{16})\.(\d{8})\.(\d{16})\.[0-9a-f]{8}$/
+const FILE = /^(log|past)\.(\d{16})\.(\d{8})\.(\d{16})\.[0-9a-f]{8}$/
 const TRIM = /^trim\.(\d{16})$/
 /** Of markers, files and temporary files. */
 const GENERATION = /^(owner|log|temp)\.(\d{16})(?:\.|$)/
@@ -140,15 +146,24 @@ export function parseNames(names: readonly string[]): Listing {
   let trim = 0
   for (const name of names) {
     const file = FILE.exec(name)
-    if (file) files.push({ name, g: Number(file[1]), seq: Number(file[2]), first: Number(file[3]) })
-    else trim = Math.max(trim, Number(TRIM.exec(name)?.[1] ?? 0))
+    if (file) {
+      const [g, seq, first] = file.slice(2).map(Number) as [number, number, number]
+      files.push({ name, g, seq, first, isPast: file[1] === 'past' })
+    }
+    trim = Math.max(trim, Number(TRIM.exec(name)?.[1] ?? 0))
   }
   files.sort((a, b) => a.g - b.g || a.seq - b.seq)
   return { newest: newestOwner(names), files, trim, names }
 }
 
+/** Whether entries are there, or have been. */
 export function holdsEntries(names: readonly string[]): boolean {
-  return names.some((name) => FILE.test(name))
+  return names.some((name) => FILE.test(name) || TRIM.test(name))
+}
+
+/** What a log file is called once a later one is there. */
+export function pastName(name: string): string {
+  return name.replace(/^log/, 'past')
 }
 
 /** Markers and temporary files of owners before g: nobody needs them once g has a file. */

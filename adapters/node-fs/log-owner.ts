@@ -11,7 +11,7 @@
  *   time it takes depends on this.
  */
 import { sleep, type Clock } from '../../src/clock.js'
-import { TidemarkError, invalid } from '../../src/errors.js'
+import { TidemarkError, corrupt, invalid } from '../../src/errors.js'
 import type { Outcome } from '../../src/storage/contract.js'
 import { fileError, isAbsent } from './errors.js'
 import type { Listing, LogDirectory } from './log-directory.js'
@@ -103,7 +103,7 @@ export class LogOwner {
     if (this.#own && !this.#ended && (await this.#directory.newest()) === this.#g) return this.#append(n, bytes, from)
     await this.#end('lost')
     for (;;) {
-      const listing = await this.#begin(n)
+      const listing = await this.#begin(n, from)
       if (!listing) return LOST
       let tail: readonly LogRecord[]
       let isNext: boolean
@@ -125,17 +125,19 @@ export class LogOwner {
   }
 
   /** Makes our marker the newest; `undefined` when n is seen to be taken before that. */
-  async #begin(n: number): Promise<Listing | undefined> {
+  async #begin(n: number, from: number): Promise<Listing | undefined> {
     for (;;) {
       let listing = await this.#directory.list()
       if (this.#g !== 0 && listing.newest === this.#g) return listing
       listing = await this.#awaitFile(listing)
       await this.#view.refresh()
-      if (!this.#wasRefused && this.#view.last !== n - 1) {
+      const { last, settled } = this.#view
+      // What is below either was read from here, or is named by the anchor: a file of ours would bury it.
+      if (Math.max(n, from) > last + 1) throw this.#short(last, Math.max(n, from) - 1)
+      if (!this.#wasRefused && last !== n - 1) {
         this.#wasRefused = true
         return undefined
       }
-      const { settled } = this.#view
       const g = listing.newest + 1
       if (!(await this.#directory.mark(g, settled))) continue
       // Listed once more above: a number below the newest is free again when its marker was deleted as an old one.
@@ -266,6 +268,12 @@ export class LogOwner {
       listing = await this.#directory.list()
     }
     return listing
+  }
+
+  #short(last: number, known: number): TidemarkError {
+    return corrupt(
+      `The log ${this.#directory.path} ends with entry ${last}, and entry ${known} was there. Put the missing files back, or restore the store from a backup.`,
+    )
   }
 
   #doubtful(cause?: unknown): TidemarkError {

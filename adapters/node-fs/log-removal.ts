@@ -1,10 +1,10 @@
 /**
- * Taking away what nobody needs. Nothing here is needed for what a log holds: whoever dies on the way leaves files that
- * take room until the next time.
+ * Taking away what nobody needs, and noting what is there to stay. Nothing here is needed for what a log holds: whoever
+ * dies on the way leaves files that take room until the next time.
  */
 import { dirname } from 'node:path'
 import { isAbsent, isTaken } from './errors.js'
-import { leftovers, parseNames, trimName, type Listing, type LogDirectory } from './log-directory.js'
+import { leftovers, parseNames, pastName, trimName, type Listing, type LogDirectory } from './log-directory.js'
 import type { LogRules } from './log-rules.js'
 import { discard } from './write.js'
 
@@ -22,20 +22,28 @@ export async function recordTrim(directory: LogDirectory, n: number): Promise<vo
   await directory.sync()
 }
 
-/** Unlinks files that hold nothing any more, and what former owners and trims left lying about. */
+/**
+ * Unlinks files that hold nothing any more, and what former owners and trims left lying about. The rest says by its names
+ * what has been there: should the last file get lost, nobody takes the one before it for the end of the history.
+ */
 export async function tidy(directory: LogDirectory, rules: LogRules): Promise<void> {
   const listing = await directory.list()
   const top = listing.files.at(-1)
-  if (!top) return
+  if (!top || top.isPast) return
   const oldTrims = listing.names.filter((name) => name.startsWith('trim.') && name < trimName(listing.trim))
-  const unneeded = [...unneededFiles(listing), ...leftovers(listing.names, top.g), ...oldTrims]
-  if (unneeded.length === 0) return
+  const files = unneededFiles(listing)
+  const unneeded = [...files, ...leftovers(listing.names, top.g), ...oldTrims]
+  const passed = listing.files.filter((file) => file !== top && !file.isPast && !files.includes(file.name))
   // What replaces a file is there to stay before the file goes.
-  await directory.sync()
+  if (unneeded.length + passed.length > 0) await directory.sync()
   for (const name of unneeded) {
-    if (rules.freshFiles || !name.startsWith('log.')) await discard(directory.fs, directory.place(name))
+    if (rules.freshFiles || !files.includes(name)) await discard(directory.fs, directory.place(name))
     else await directory.fs.rename(directory.place(name), `${directory.temporary(top.g)}${SPARE}`)
   }
+  for (const { name } of passed) {
+    await directory.fs.rename(directory.place(name), directory.place(pastName(name))).catch(noneIfAbsent)
+  }
+  if (!listing.names.includes(trimName(listing.trim))) await recordTrim(directory, listing.trim)
 }
 
 /** What `freshFiles` rules out: begins a file over one that nobody needs any more. `false` when there is none. */

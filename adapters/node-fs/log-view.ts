@@ -10,6 +10,9 @@
  * An owner leaves behind only what it has found settled. So each file holds all that was settled when it got its name,
  * from its `first` on; entry n stands in the last file whose `first` is not above n, and what a stalled owner still gives
  * a name to changes no settled entry.
+ *
+ * A log that has lost files says `CORRUPT`: its last file is named as one that a later one has followed, or holds less than
+ * the newest marker says was settled. Both are judged by a second look at a folder in which nothing has changed.
  */
 import { corrupt } from '../../src/errors.js'
 import { isAbsent } from './errors.js'
@@ -91,7 +94,7 @@ export class LogView {
       const { files, newest, trim } = await this.#directory.list()
       const top = files.at(-1)
       // Of a number that was trimmed the files that would decide may be gone.
-      if (!top || top.g !== newest || top.g === g || n <= trim) return undefined
+      if (!top || top.isPast || top.g !== newest || top.g === g || n <= trim) return undefined
       await this.#directory.sync()
       // If no newer file goes back to n, it was settled, in our own.
       const place = files.findLast((file) => file.first <= n)
@@ -152,9 +155,14 @@ export class LogView {
   }
 
   async #refresh(): Promise<void> {
+    let suspect: Listing | undefined
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const listing = await this.#directory.list()
       const place = listing.files.at(-1)
+      // Nobody has changed anything since the look before, at which entries were missing.
+      if (suspect?.names.join() === listing.names.join()) throw this.#lost(place!.name)
+      suspect = place?.isPast ? listing : undefined
+      if (suspect) continue
       if (!place) {
         await this.#takeTop(undefined)
         this.#listing = listing
@@ -167,12 +175,18 @@ export class LogView {
       this.#listing = listing
       for (const name of this.#older.keys()) if (!listing.names.includes(name)) this.#older.delete(name)
       this.trimmed(listing.trim)
-      if (top.last <= this.#settled || (await this.#settle(top, listing.newest))) return
+      if (top.last <= this.#settled && listing.newest === top.header.g) return
+      const isKnown = await this.#settle(top, listing.newest)
+      if (isKnown === 'short') suspect = listing
+      else if (isKnown) return
     }
   }
 
-  /** `false` when the log has gone on to a newer owner meanwhile: what is settled is not to be looked for in `top` then. */
-  async #settle(top: LogFile, newest: number): Promise<boolean> {
+  /**
+   * `false` when the log has gone on to a newer owner meanwhile: what is settled is not to be looked for in `top` then.
+   * `short`: more was settled than is there.
+   */
+  async #settle(top: LogFile, newest: number): Promise<boolean | 'short'> {
     const { last } = top
     let settled: number
     if (newest === top.header.g) {
@@ -184,10 +198,17 @@ export class LogView {
     } else {
       const said = await this.#directory.settledBefore(newest)
       if (said === undefined) return false
-      settled = Math.min(said, last)
+      if (said > last) return 'short'
+      settled = said
     }
     this.#settled = Math.max(this.#settled, settled)
     return true
+  }
+
+  #lost(last: string | undefined): Error {
+    return corrupt(
+      `The log ${this.#directory.path} has lost its newest entries: ${last} is the last file that is left, and there was more. Put the missing files back, or restore the store from a backup.`,
+    )
   }
 
   async #takeTop(top: LogFile | undefined): Promise<void> {

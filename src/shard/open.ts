@@ -11,7 +11,18 @@ import type { Anchor } from '../storage/contract.js'
 import { buildEntry, type BuiltEntry, type EntryChange } from './build.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from './context.js'
 import { probing, settling } from './parts.js'
-import { anchorName, closeLog, endsEarly, locate, openAnchor, openLog, overtaken, readLog, readOn } from './recovery.js'
+import {
+  anchorName,
+  closeLog,
+  endsEarly,
+  locate,
+  openAnchor,
+  openLog,
+  overtaken,
+  readLog,
+  readOn,
+  type Found,
+} from './recovery.js'
 import { mayBeTrimmed } from './rules.js'
 import { applyEntry, type ShardState } from './state.js'
 
@@ -41,10 +52,11 @@ export async function openShard(ctx: ShardContext, request: OpenRequest): Promis
   // A creator that loses the race opens what the winner made, and a reader that trimming overtook begins again.
   for (let tries = CLAIM_TRIES; ; tries--) {
     let opened: OpenedShard | TidemarkError
-    const found = await locate(ctx, anchor, request.mode !== 'follower')
+    const found = await locate(ctx, anchor)
     if (found.value) {
       if (request.create === true) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
-      opened = await openExisting(ctx, anchor, { ...found.value, seenAt: found.time }, request)
+      const { time: seenAt, isRebuilt } = found
+      opened = await openExisting(ctx, anchor, { ...found.value, seenAt, isRebuilt }, request)
     } else {
       request.check(undefined)
       if (request.mode === 'follower' || request.create === false) throw notFound(ctx)
@@ -60,11 +72,13 @@ function notFound(ctx: ShardContext): TidemarkError {
   return new TidemarkError('NOT_FOUND', `There is no store "${ctx.store}" in this storage; check its name and place.`)
 }
 
+type Hint = AnchorValue & Pick<Found, 'isRebuilt'>
+
 /** An error that is returned and not thrown says why to begin again from the anchor. */
 async function openExisting(
   ctx: ShardContext,
   anchor: Anchor,
-  hint: AnchorValue & { readonly seenAt: number | undefined },
+  hint: Hint & { readonly seenAt: number | undefined },
   request: OpenRequest,
 ): Promise<OpenedShard | TidemarkError> {
   const log = openLog(ctx, anchor, hint.logId)
@@ -76,7 +90,10 @@ async function openExisting(
       // Who writes together with others takes nothing over, unless it ends another mode.
       const { mode } = request
       const isFence = mode !== 'follower' && !(mode === 'shared' && state.carried.mode === mode)
-      const claimed = isFence ? await claim(ctx, log, state, mode, request) : await confirmHead(ctx, log, state)
+      // Whoever comes first decides which log an anchor that was lost names.
+      const isNamed = !hint.isRebuilt || mode === 'follower' || (await raiseAnchor(anchor, anchorName(ctx), hint))
+      const claimed =
+        isNamed && (isFence ? await claim(ctx, log, state, mode, request) : await confirmHead(ctx, log, state))
       if (claimed) return { log, state: claimed }
     }
     await closeLog(ctx, log)
@@ -91,7 +108,7 @@ async function openExisting(
 export async function readHistory(
   ctx: ShardContext,
   log: LogContext,
-  hint: AnchorValue,
+  hint: Hint,
   mode: OpenRequest['mode'],
 ): Promise<ShardState | TidemarkError> {
   for (let tries = 1; ; tries++) {
@@ -117,9 +134,10 @@ export async function readHistory(
 }
 
 /** Whether the anchor says something else by now. */
-async function hasMoved(ctx: ShardContext, log: LogContext, hint: AnchorValue): Promise<boolean> {
+async function hasMoved(ctx: ShardContext, log: LogContext, hint: Hint): Promise<boolean> {
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
-  return !value || !equalBytes(value.logId, hint.logId) || value.manifestAt !== hint.manifestAt
+  if (!value) return !hint.isRebuilt
+  return !equalBytes(value.logId, hint.logId) || value.manifestAt !== hint.manifestAt
 }
 
 /** The head counts only if the trim number, read after the absent answer, is below it. */

@@ -128,6 +128,11 @@ class Verifier {
     if (blobs.length === 0 && this.#findings.damages.length === 0) {
       throw new TidemarkError('NOT_FOUND', `There is no store "${store}" in this storage; check its name and place.`)
     }
+    this.#lost()
+  }
+
+  #lost(): void {
+    const { store } = this.#ctx
     this.#findings.damage(shardPath(store), corrupt(`Store "${store}" has lost its log. Restore it from a backup.`))
   }
 
@@ -165,6 +170,7 @@ class Verifier {
         const { runs, config } = state.manifest
         await this.#segments.check(runs, config.partitions, path, this.#isPinned(pin))
       }
+      if (!anchor && longest.numbers.length === 0) this.#lost()
       await this.#walk(log, longest.numbers, anchor)
       for (const pin of this.#pins) await this.#pin(log, pin)
     } finally {
@@ -308,6 +314,11 @@ class Verifier {
   /** Whether it keeps the version that it says, if that can still be told. */
   async #pin(log: LogContext, read: ReadPin): Promise<void> {
     const { pin, state } = read
+    if (pin.version > this.#head) {
+      const problem = `Version ${pin.version} was there when ${pin.blob} was made, and the log ends with entry ${this.#head}. Restore the store from a backup.`
+      this.#findings.damage(entryName(log.path, this.#head + 1), corrupt(problem))
+      return
+    }
     const pinned = this.#pinned.get(pin.version)
     if (pinned && !(await this.#findings.try(pin.blob, () => checkPinned(read, pinned)))) return
     // What is being read is no version.

@@ -3,7 +3,8 @@ import { equalBytes } from '../bytes/compare.js'
 import { ID_BYTES } from '../log/entry.js'
 import { comingPath, logPath, shardPath } from '../manifest/names.js'
 import type { LogContext, ShardContext } from '../shard/context.js'
-import { closeLog, listComing, openAnchor, openLog } from '../shard/recovery.js'
+import { listComing } from '../shard/lost-log.js'
+import { closeLog, openAnchor, openLog } from '../shard/recovery.js'
 import { probe } from '../storage/probe.js'
 
 /** The log of an interrupted transfer, so that what it has copied counts, or a new one. */
