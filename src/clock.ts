@@ -80,6 +80,13 @@ export function checkClock(clock: Clock | undefined): Clock {
   return clock
 }
 
+/** Resolves with `promise`, or without it after `ms`; leaves no timer behind. */
+export function within(clock: Clock, ms: number, promise: Promise<unknown>): Promise<unknown> {
+  let cancel = (): void => undefined
+  const late = new Promise<void>((resolve) => (cancel = clock.timer(ms, resolve)))
+  return Promise.race([promise, late]).finally(cancel)
+}
+
 /** Resolves after `ms`, or at once when `signal` aborts (it does not reject: callers look at the signal). */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

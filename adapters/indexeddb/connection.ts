@@ -6,7 +6,7 @@
  * - An opening that takes too long is given up and reported; when it succeeds later it is closed, so that it holds nobody.
  */
 import { deleteDB, openDB, type IDBPDatabase } from 'idb'
-import { sleep, type Clock } from '../../src/clock.js'
+import { sleep, within, type Clock } from '../../src/clock.js'
 import { invalid, TidemarkError } from '../../src/errors.js'
 import { idbError, nameOf } from './errors.js'
 import { createStores, hasStores, VERSION, type Schema } from './schema.js'
@@ -30,7 +30,7 @@ export class Connection {
   readonly clock: Clock
   #persist: boolean
   #session: Promise<Session> | undefined
-  #renewed: Promise<void> | undefined
+  #renewed: Promise<unknown> | undefined
 
   constructor(database: string, options: { readonly persist: boolean; readonly clock: Clock }) {
     this.database = database
@@ -130,7 +130,7 @@ export class Connection {
       const id = hasStores(db) ? await db.get('about', 'id') : undefined
       if (id === undefined) throw foreign(name)
       // A tab that stalls, or a connection that does not give way, keeps the helper from everybody.
-      await (this.#renewed ??= Promise.race([renewJournal(name), sleep(this.clock, JOURNAL_MS)]))
+      await (this.#renewed ??= within(this.clock, JOURNAL_MS, renewJournal(name)))
       return { db, id }
     } catch (error) {
       db.close()

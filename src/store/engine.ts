@@ -1,4 +1,5 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
+import { tell } from '../callback.js'
 import { TidemarkError, isExpired } from '../errors.js'
 import { shardPath } from '../manifest/names.js'
 import { Part } from '../part.js'
@@ -131,11 +132,8 @@ export class Engine implements TablesHost {
   }
 
   #log(message: string, cause: unknown): void {
-    try {
-      this.options.logger?.warn?.(message, cause)
-    } catch {
-      // A logger that throws must not fail what it was told about, and there is nobody left to tell.
-    }
+    // When it fails there is nobody left to tell.
+    tell(() => this.options.logger?.warn?.(message, cause))
   }
 
   #request(create: boolean | undefined, expectAtLeast: number | undefined): ShardRequest {

@@ -158,8 +158,11 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
     return this.#engine.reopen()
   }
 
-  /** Calls `listener` on every such event; returns a function that stops it. */
-  on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => void): () => void {
+  /**
+   * Calls `listener` after every such event; returns a function that stops it. It is not waited for, and what it throws or
+   * rejects with is told to the logger.
+   */
+  on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => unknown): () => void {
     return this.#engine.events.on(event, listener)
   }
 

@@ -1,4 +1,5 @@
 /** A source of what is in memory, or comes from an iterable that gives the same from its start each time. */
+import { refusePromise } from '../callback.js'
 import { invalid } from '../errors.js'
 import { keyFunction, type KeyOf, type Source, type SourceEvent } from './source.js'
 
@@ -52,6 +53,7 @@ export function fromIterable<V>(
         if (index < start) return undefined
         if (partition !== undefined) {
           const own = partition(value, index)
+          refusePromise('partition: the function', own)
           if (!Number.isInteger(own) || own < 0 || own >= context.partitions) {
             throw invalid(
               `Source "${name}": partition() gave ${String(own)} for value ${index}; a whole number from 0 to ${context.partitions - 1} is expected.`,
