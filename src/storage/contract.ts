@@ -28,7 +28,7 @@ export interface Storage {
   /** Paths of the logs under `prefix` that hold at least one entry, ascending. */
   logs(prefix: string, options?: CallOptions): Promise<Answer & { readonly paths: readonly string[] }>
   /** How handles in other tabs and workers are reached, where there is a way. Nothing that is right depends on it. */
-  readonly neighbours?: Neighbours
+  readonly neighbours?: Neighbours | undefined
 }
 
 export interface Neighbours {
@@ -53,7 +53,7 @@ export interface Capabilities {
    */
   readonly trim: 'create' | 'owner' | 'writer'
   /** The largest object that `put` and `append` take, in bytes. Default: no limit of its own. */
-  readonly maxObjectBytes?: number
+  readonly maxObjectBytes?: number | undefined
 }
 
 export interface LogOptions {
@@ -135,7 +135,7 @@ export interface Log {
   /** Numbers that are present, ascending, at least `from`; for finding an entry when the anchor is gone. */
   list(
     from: number,
-    options?: CallOptions & { readonly limit?: number },
+    options?: CallOptions & { readonly limit?: number | undefined },
   ): Promise<Answer & { readonly numbers: readonly number[] }>
   /** Makes all that was acknowledged durable, in `relaxed` durability too. */
   sync(options?: CallOptions): Promise<Answer>

@@ -12,14 +12,14 @@ import { intercept, type Call } from './intercept.js'
 
 export interface RetryingOptions {
   /** How often a call is made at most. Default: 5. */
-  readonly tries?: number
+  readonly tries?: number | undefined
   /** The bound of the first wait; each wait is a random part of its bound. Default: 100. */
-  readonly baseMs?: number
+  readonly baseMs?: number | undefined
   /** What the bound grows to at most. Default: 10,000. */
-  readonly maxMs?: number
-  readonly clock?: Clock
+  readonly maxMs?: number | undefined
+  readonly clock?: Clock | undefined
   /** Told before each wait, for logs and counters. */
-  readonly onRetry?: (call: Call, error: unknown, waitMs: number) => unknown
+  readonly onRetry?: ((call: Call, error: unknown, waitMs: number) => unknown) | undefined
 }
 
 export function retrying(storage: Storage, options: RetryingOptions = {}): Storage {

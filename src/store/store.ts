@@ -5,6 +5,7 @@ import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { CommitResult } from '../shard/requests.js'
 import type { MaintainResult } from '../shard/maintenance.js'
 import type { CommitOptions } from './commit.js'
+import type { Disposable } from './disposable.js'
 import { Engine } from './engine.js'
 import type { StoreEvents } from './events.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
@@ -21,7 +22,7 @@ import type { WatchListener, WatchOptions } from './watches.js'
 
 export { Partition } from './tables.js'
 
-export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
+export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implements Disposable {
   readonly #engine: Engine
   readonly #spec: TableSpec
 
@@ -81,9 +82,14 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
    * written with another codec than the default one has to be opened with it; until then there are warnings, and afterwards
    * the watch goes on from where it was.
    */
-  watch<K2 extends Key = K, V2 = V>(options: WatchOptions<K2>, listener: WatchListener<K2, V2>): () => void {
+  watch<K2 extends Key = Key, V2 = unknown>(
+    options: WatchOptions<K2> & { readonly table: string },
+    listener: WatchListener<K2, V2>,
+  ): () => void
+  watch<K2 extends Key = K, V2 = V>(options: WatchOptions<K2>, listener: WatchListener<K2, V2>): () => void
+  watch(options: WatchOptions<never>, listener: WatchListener<never, never>): () => void {
     this.#engine.assertOpen()
-    return this.#engine.watches.add(options as WatchOptions, listener as WatchListener)
+    return this.#engine.watches.add(options as WatchOptions, listener as unknown as WatchListener)
   }
 
   /** Drops what is buffered. */

@@ -16,7 +16,7 @@ export interface SourceEvent<V = unknown, E = Key | undefined> {
    * What lies before `next`, in a few characters; called when `next` is committed, and kept with it. The next reading from
    * there is given it, so that the source can tell whether it is still the same.
    */
-  fingerprint?(): string
+  readonly fingerprint?: (() => string) | undefined
 }
 
 export interface ReadOptions {
