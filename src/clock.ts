@@ -24,7 +24,7 @@ export interface Clock {
  * Only references are taken here, as workerd forbids calls at this point; any of them may be missing.
  */
 const { setTimeout, clearTimeout, setImmediate, MessageChannel, performance, crypto } = globalThis
-const { TextEncoder, TextDecoder, AbortController } = globalThis
+const { TextEncoder, TextDecoder } = globalThis
 
 /** What there is no substitute for. */
 const NEEDED: Readonly<Record<string, unknown>> = {
@@ -33,7 +33,6 @@ const NEEDED: Readonly<Record<string, unknown>> = {
   'crypto.getRandomValues': crypto?.getRandomValues,
   TextEncoder,
   TextDecoder,
-  AbortController,
 }
 
 /** Whether a test runner had put it in place before the import. */
@@ -73,7 +72,7 @@ export function checkClock(clock: Clock | undefined): Clock {
     if (missing.length > 0) throw invalid(`There is no ${missing.join(', no ')} here; import a polyfill before Tidemark.`)
     return systemClock
   }
-  const calls = ['now', 'monotonic', 'random', 'timer', 'pause'] as const
+  const calls = Object.keys(systemClock) as (keyof Clock)[]
   if (typeof clock !== 'object' || clock === null || calls.some((call) => typeof clock[call] !== 'function')) {
     throw invalid(`clock: an object with ${calls.join(', ')} is expected.`)
   }
@@ -81,9 +80,9 @@ export function checkClock(clock: Clock | undefined): Clock {
 }
 
 /** Resolves with `promise`, or without it after `ms`; leaves no timer behind. */
-export function within(clock: Clock, ms: number, promise: Promise<unknown>): Promise<unknown> {
+export function within<T>(clock: Clock, ms: number, promise: Promise<T>): Promise<T | undefined> {
   let cancel = (): void => undefined
-  const late = new Promise<void>((resolve) => (cancel = clock.timer(ms, resolve)))
+  const late = new Promise<undefined>((resolve) => (cancel = clock.timer(ms, () => resolve(undefined))))
   return Promise.race([promise, late]).finally(cancel)
 }
 

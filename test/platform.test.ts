@@ -125,7 +125,7 @@ describe('a process', () => {
       store.on('version', () => {})
       await store.get(1)
       await new Promise((resolve) => setImmediate(resolve))
-      console.log(process.getActiveResourcesInfo().filter((what) => !/Pipe|TTY|FSReq|Immediate/.test(what)).join())`
+      console.log(process.getActiveResourcesInfo().filter((what) => /Timeout|Port/.test(what)).join())`
     expect(await run(imports, code)).toEqual({ code: 0, output: '\n' })
   })
 

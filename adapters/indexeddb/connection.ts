@@ -75,29 +75,17 @@ export class Connection {
     }
   }
 
-  #open(gone: () => void): Promise<Session> {
-    const name = this.database
+  async #open(gone: () => void): Promise<Session> {
+    let blocked = false
     this.#askToPersist()
-    return new Promise((resolve, reject) => {
-      let waiting = true
-      let blocked = false
-      const cancel = this.clock.timer(OPEN_MS, () => {
-        waiting = false
-        reject(tooLong(name, blocked))
-      })
-      const opening = this.#request(() => (blocked = true), gone)
-      opening.then(
-        (session) => {
-          cancel()
-          if (waiting) resolve(session)
-          else session.db.close()
-        },
-        (error: unknown) => {
-          cancel()
-          reject(error as Error)
-        },
-      )
-    })
+    const opening = this.#request(() => (blocked = true), gone)
+    const session = await within(this.clock, OPEN_MS, opening)
+    if (session !== undefined) return session
+    opening.then(
+      ({ db }) => db.close(),
+      () => {},
+    )
+    throw tooLong(this.database, blocked)
   }
 
   async #request(blocked: () => void, gone: () => void): Promise<Session> {

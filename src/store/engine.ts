@@ -18,7 +18,6 @@ import { Changes } from './changes.js'
 import { parseCommit, type CommitOptions } from './commit.js'
 import { loadExtras, shardContext, type Extras } from './context.js'
 import { Events } from './events.js'
-import { Following } from './follow.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
 import { checkIdentity } from './identity.js'
 import { collectMetrics, type Metrics } from './metrics.js'
@@ -29,6 +28,7 @@ import type { Readings } from './readings.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
+import { Telling } from './telling.js'
 import { Transactions } from './transactions.js'
 import { Watches } from './watches.js'
 
@@ -56,7 +56,7 @@ export class Engine implements TablesHost {
   #shard: Shard | undefined
   #closing: Promise<void> | undefined
   #reopening: Promise<void> | undefined
-  readonly #following: Following
+  readonly #following: Telling
 
   static async open(options: ResolvedOptions): Promise<Engine> {
     const engine = new Engine(options, await loadExtras(options))
@@ -91,10 +91,9 @@ export class Engine implements TablesHost {
       },
       extras,
     )
-    this.#following = new Following({
+    this.#following = new (extras.Following ?? Telling)({
       clock,
       followMs: options.followMs,
-      isFollowed: options.mode !== 'exclusive',
       // A follower that was not told to follow stays where it is until refresh().
       listens: options.mode === 'shared' || options.followMs > 0,
       path: shardPath(options.name),
