@@ -41,7 +41,7 @@ const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONFLICT', 'STORA
 export interface TidemarkErrorOptions {
   readonly cause?: unknown
   /** Whether the same call may succeed when repeated as it is. Default: true for `CONFLICT` and `STORAGE_UNAVAILABLE`. */
-  readonly retryable?: boolean
+  readonly retryable?: boolean | undefined
 }
 
 export class TidemarkError extends Error {

@@ -30,7 +30,7 @@ const adaptersShare = ['adapters/s3-common']
 /** The installed packages that a part of src may import; everything else in src imports none. Adapters are free. */
 const packages: Record<string, RegExp> = {
   'src/cli': /^(node:.*|commander|cli-progress|cli-table3|string-width|@aws-sdk\/client-s3)$/,
-  'src/stream/node.ts': /^(node:.*|csv-parse)$/,
+  'src/stream/node.ts': /^node:.*$/,
 }
 const corePackages = /^(fflate|@noble\/hashes\/.*)$/
 const longestFile = 400

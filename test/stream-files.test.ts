@@ -180,15 +180,15 @@ describe('csvFile', () => {
     })
 })
 
-describe.each([
+describe.each<[string, (path: string) => Source, string[]]>([
   ['ndjsonFile', ndjsonFile, ['1\n', '2\n', '3\n']],
   ['csvFile', csvFile, ['a\n1\n', '2\n', '3\n']],
-] as const)('%s', (_, make, [one, two, three]) => {
+])('%s', (_, make, [one = '', two = '', three = '']) => {
   test('goes on in a later run where an earlier one has stopped, under its name', async () => {
     const path = await fileOf(one + two.slice(0, 1))
     const store = await open()
     const seen: unknown[] = []
-    const run = (): Promise<unknown> => consume(store, make(path) as Source, ({ value }) => seen.push(value))
+    const run = (): Promise<unknown> => consume(store, make(path), ({ value }) => seen.push(value))
     await run()
     await appendFile(path, two.slice(1) + three)
     await run()
@@ -198,7 +198,7 @@ describe.each([
   })
 
   test('refuses a file that does not exist, a folder, one that shrank, and one that was replaced', async () => {
-    const read = (path: string, from?: Position): Promise<unknown> => eventsOf(make(path) as Source, from)
+    const read = (path: string, from?: Position): Promise<unknown> => eventsOf(make(path), from)
     await expect(read(join(folder, 'none'))).rejects.toMatchObject({ code: 'NOT_FOUND' })
     await expect(read(folder)).rejects.toMatchObject(invalid('folder'))
     const path = await fileOf(one + two + three)
@@ -215,7 +215,7 @@ describe.each([
     const path = await fileOf(one + two.repeat(100_000))
     const stop = new AbortController()
     const handler = (): void => stop.abort()
-    expect(await consume(await open(), make(path) as Source, handler, { signal: stop.signal })).toMatchObject({
+    expect(await consume(await open(), make(path), handler, { signal: stop.signal })).toMatchObject({
       events: 1,
     })
   })

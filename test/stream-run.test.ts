@@ -285,17 +285,6 @@ describe('an error', () => {
         return store
       },
     ],
-    [
-      'of onProgress',
-      async (source) => {
-        const store = await open({ partitions: 3 })
-        const onProgress = (): never => {
-          throw failure
-        }
-        await expect(consume(store, source, () => {}, { everyEvents: 4, onProgress })).rejects.toBe(failure)
-        return store
-      },
-    ],
   ])('%s reaches the caller as it is, with all iterators closed and the uncommitted dropped', async (_, run) => {
     const source = watched([9, 9, 9])
     const store = await run(source)

@@ -1,5 +1,6 @@
-const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+// Where they are missing, opening a store says so.
+const encoder = globalThis.TextEncoder && new TextEncoder()
+const decoder = globalThis.TextDecoder && new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** UTF-8 of a string; a lone surrogate must have been refused before (it would become U+FFFD). */
 export function utf8(text: string): Uint8Array {

@@ -37,7 +37,7 @@ export interface Storage {
    */
   probe?(path: string, options?: CallOptions): Promise<Answer>
   /** How handles in other tabs and workers are reached, where there is a way. Nothing that is right depends on it. */
-  readonly neighbours?: Neighbours
+  readonly neighbours?: Neighbours | undefined
 }
 
 export interface Neighbours {
@@ -62,12 +62,12 @@ export interface Capabilities {
    */
   readonly trim: 'create' | 'owner' | 'writer'
   /** The largest object that `put` and `append` take, in bytes. Default: no limit of its own. */
-  readonly maxObjectBytes?: number
+  readonly maxObjectBytes?: number | undefined
   /**
    * What keeps the calls under way to as many as the adapter serves well, while others wait. Storages that share what is
    * scarce (the files that a process may open, the connections of a client) answer the same one. Default: no bound.
    */
-  readonly turns?: () => Turns
+  readonly turns?: (() => Turns) | undefined
 }
 
 export interface LogOptions {
@@ -149,7 +149,7 @@ export interface Log {
   /** Numbers that are present, ascending, at least `from`; for finding an entry when the anchor is gone. */
   list(
     from: number,
-    options?: CallOptions & { readonly limit?: number },
+    options?: CallOptions & { readonly limit?: number | undefined },
   ): Promise<Answer & { readonly numbers: readonly number[] }>
   /** Makes all that was acknowledged durable, in `relaxed` durability too. */
   sync(options?: CallOptions): Promise<Answer>

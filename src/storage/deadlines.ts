@@ -15,8 +15,8 @@ import { intercept, unknownOutcome, type Call, type Run } from './intercept.js'
 
 export interface DeadlinesOptions {
   /** How long one call may take; large blobs on slow lines have to fit. Default: 30,000. */
-  readonly timeoutMs?: number
-  readonly clock?: Clock
+  readonly timeoutMs?: number | undefined
+  readonly clock?: Clock | undefined
 }
 
 export function deadlines(

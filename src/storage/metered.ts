@@ -17,7 +17,10 @@ export interface Requests {
 }
 
 /** The price of one request of each kind, in any currency, and of one byte each way. Default: 0. */
-export type Prices = Partial<Requests> & { readonly byteWritten?: number; readonly byteRead?: number }
+export type Prices = { readonly [R in keyof Requests]?: Requests[R] | undefined } & {
+  readonly byteWritten?: number | undefined
+  readonly byteRead?: number | undefined
+}
 
 export interface Usage {
   readonly requests: Requests
@@ -49,7 +52,7 @@ const KIND: Readonly<Record<Method, keyof Requests | undefined>> = {
   probe: undefined,
 }
 
-export function metered(storage: Storage, { prices = {} }: { readonly prices?: Prices } = {}): Metered {
+export function metered(storage: Storage, { prices = {} }: { readonly prices?: Prices | undefined } = {}): Metered {
   const requests = { put: 0, get: 0, list: 0, delete: 0 }
   let bytesWritten = 0
   let bytesRead = 0

@@ -6,6 +6,7 @@ import type { Storage } from '../storage/contract.js'
 import { newCounters } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
 import type { Readings } from './readings.js'
+import type { Following } from './follow.js'
 import type { Residency } from './resident.js'
 import type { Freeze } from './table-spec.js'
 
@@ -14,18 +15,22 @@ export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'committed' | 'e
 
 const residency = new Part('resident stores', () => import('./resident.js'))
 const sharing = new Part('shared mode', () => import('./readings.js'))
+const following = new Part('following', () => import('./follow.js'))
 const freezing = new Part('freeze', () => import('./freeze.js'))
 
 /** What some options need. */
 export interface Extras {
   readonly Residency?: typeof Residency
   readonly Readings?: typeof Readings
+  readonly Following?: typeof Following
   readonly deepFreeze?: Freeze
 }
 
 /** To be waited for before a handle with these options is made. */
 export async function loadExtras({ resident, mode, freeze }: ResolvedOptions): Promise<Extras> {
+  const loading = mode !== 'exclusive' && following.load()
   return {
+    ...(await loading),
     ...(resident && (await residency.load())),
     ...(mode === 'shared' && (await sharing.load())),
     ...(freeze && (await freezing.load())),

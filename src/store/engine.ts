@@ -1,4 +1,5 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
+import { tell } from '../callback.js'
 import { TidemarkError, isExpired } from '../errors.js'
 import { shardPath } from '../manifest/names.js'
 import { Part } from '../part.js'
@@ -18,7 +19,6 @@ import { Changes } from './changes.js'
 import { parseCommit, type CommitOptions } from './commit.js'
 import { loadExtras, shardContext, type Extras } from './context.js'
 import { Events } from './events.js'
-import { Following } from './follow.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
 import type { Hold } from './holds.js'
 import { checkIdentity } from './identity.js'
@@ -30,6 +30,7 @@ import type { Readings } from './readings.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
+import { Telling } from './telling.js'
 import { Transactions } from './transactions.js'
 import { Watches } from './watches.js'
 
@@ -50,7 +51,7 @@ export class Engine implements TablesHost {
   #shard: Shard | undefined
   #closing: Promise<void> | undefined
   #reopening: Promise<void> | undefined
-  readonly #following: Following
+  readonly #following: Telling
 
   static async open(options: ResolvedOptions): Promise<Engine> {
     const engine = new Engine(options, await loadExtras(options))
@@ -85,10 +86,9 @@ export class Engine implements TablesHost {
       },
       extras,
     )
-    this.#following = new Following({
+    this.#following = new (extras.Following ?? Telling)({
       clock,
       followMs: options.followMs,
-      isFollowed: options.mode !== 'exclusive',
       // A follower that was not told to follow stays where it is until refresh().
       listens: options.mode === 'shared' || options.followMs > 0,
       path: shardPath(options.name),
@@ -126,11 +126,8 @@ export class Engine implements TablesHost {
   }
 
   #log(message: string, cause: unknown): void {
-    try {
-      this.options.logger?.warn?.(message, cause)
-    } catch {
-      // A logger that throws must not fail what it was told about, and there is nobody left to tell.
-    }
+    // When it fails there is nobody left to tell.
+    tell(() => this.options.logger?.warn?.(message, cause))
   }
 
   #request(create: boolean | undefined, expectAtLeast: number | undefined): ShardRequest {

@@ -5,6 +5,7 @@ import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { Layer } from '../shard/layer.js'
 import { viewOf, type View } from '../shard/reads.js'
 import type { ShardState } from '../shard/state.js'
+import type { Disposable } from './disposable.js'
 import type { Engine } from './engine.js'
 import type { Hold } from './holds.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
@@ -83,7 +84,7 @@ class SnapshotHost implements TablesHost {
 }
 
 /** The committed state of one version; what is committed later does not show, and nothing can be written. */
-export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> {
+export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> implements Disposable {
   readonly #host: SnapshotHost
   readonly #state: ShardState['carried']
 

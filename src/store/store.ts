@@ -5,6 +5,7 @@ import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { CommitResult } from '../shard/requests.js'
 import type { MaintainResult } from '../shard/maintenance.js'
 import type { CommitOptions } from './commit.js'
+import type { Disposable } from './disposable.js'
 import { Engine } from './engine.js'
 import type { StoreEvents } from './events.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
@@ -21,7 +22,7 @@ import type { WatchListener, WatchOptions } from './watches.js'
 
 export { Partition } from './tables.js'
 
-export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
+export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implements Disposable {
   readonly #engine: Engine
   readonly #spec: TableSpec
 
@@ -82,9 +83,14 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
    * written with another codec than the default one has to be opened with it; until then there are warnings, and afterwards
    * the watch goes on from where it was.
    */
-  watch<K2 extends Key = K, V2 = V>(options: WatchOptions<NoInfer<K2>>, listener: WatchListener<K2, V2>): () => void {
+  watch<K2 extends Key = Key, V2 = unknown>(
+    options: WatchOptions<NoInfer<K2>> & { readonly table: string },
+    listener: WatchListener<K2, V2>,
+  ): () => void
+  watch<K2 extends Key = K, V2 = V>(options: WatchOptions<NoInfer<K2>>, listener: WatchListener<K2, V2>): () => void
+  watch(options: WatchOptions<never>, listener: WatchListener<never, never>): () => void {
     this.#engine.assertOpen()
-    return this.#engine.watches.add(options as WatchOptions, listener as WatchListener)
+    return this.#engine.watches.add(options as WatchOptions, listener as unknown as WatchListener)
   }
 
   /** Drops what is buffered. */
@@ -159,8 +165,11 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
     return this.#engine.reopen()
   }
 
-  /** Calls `listener` on every such event; returns a function that stops it. */
-  on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => void): () => void {
+  /**
+   * Calls `listener` after every such event; returns a function that stops it. It is not waited for, and what it throws or
+   * rejects with is told to the logger.
+   */
+  on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => unknown): () => void {
     return this.#engine.events.on(event, listener)
   }
 

@@ -1,5 +1,6 @@
 /** What a table is made of beside its keys: codec, schema and time to live. */
 import { jsonCodec, type Codec } from '../bytes/codec.js'
+import { refusePromise } from '../callback.js'
 import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, show } from '../errors.js'
 
 /** The part of Standard Schema (v1) that is used here; validation must be synchronous. */
@@ -121,11 +122,8 @@ export class TableSpec {
       } catch (cause) {
         throw invalid('schema: validation threw; see the cause.', cause)
       }
-      if (result instanceof Promise) {
-        // Nobody will wait for it.
-        result.catch(() => undefined)
-        throw invalid('schema: validation must be synchronous; use a schema without asynchronous checks.')
-      }
+      refusePromise('schema: validation', result)
+      result = result as StandardResult<unknown>
       if (typeof result !== 'object' || result === null) throw invalid('schema: validation returned nothing.')
       if (result.issues) throw invalid(`The value does not fit its schema: ${messagesOf(result.issues)}.`)
       checked = result.value
@@ -145,6 +143,7 @@ export class TableSpec {
     let bytes: unknown
     try {
       bytes = this.codec.encode(value)
+      refusePromise(`the codec "${this.codec.id}"`, bytes)
     } catch (cause) {
       const reason = (cause instanceof Error ? cause.message : show(cause)).replace(/[.\s]*$/, '')
       throw invalid(`The value of ${key} cannot be encoded: ${reason}. Delete the key or discard() to go on.`, cause)
@@ -162,6 +161,7 @@ export class TableSpec {
     this.assertCodec()
     try {
       const value = this.codec.decode(bytes)
+      if (this.codec !== jsonCodec) refusePromise(`The codec "${this.codec.id}"`, value)
       return this.freeze ? this.freeze(value) : value
     } catch (cause) {
       if (isTidemarkError(cause)) throw cause

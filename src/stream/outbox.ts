@@ -34,6 +34,8 @@ export class Outbox<O> {
   readonly #table: Table
   #nextId = 1
   #waiting: Output<O>[] = []
+  /** The numbers of the outputs that were delivered and whose deletion is not committed. */
+  #delivered: { readonly gte: number; readonly lt: number } | undefined
   #closed = false
 
   constructor(engine: Engine, sink: Sink<O> | undefined) {
@@ -45,10 +47,25 @@ export class Outbox<O> {
   /** Loads what an earlier run left undelivered; `deliver` delivers it. */
   async open(): Promise<void> {
     if (this.#sink === undefined) return
-    this.#nextId = ((await this.#table.get(NEXT_ID)) as number | undefined) ?? 1
+    await this.#count()
     for await (const [id, value] of this.#table.entries({ lt: this.#nextId })) {
       this.#waiting.push({ id: String(id), value: value as O })
     }
+  }
+
+  async #count(): Promise<void> {
+    this.#nextId = ((await this.#table.get(NEXT_ID)) as number | undefined) ?? 1
+  }
+
+  /** The buffer was dropped, and others have written: what was emitted since the last commit is emitted again. */
+  async again(): Promise<void> {
+    this.#waiting = []
+    if (this.#sink !== undefined) await this.#count()
+  }
+
+  /** Whether something was delivered that is still there. */
+  get isDirty(): boolean {
+    return this.#delivered !== undefined
   }
 
   emit(output: O): void {
@@ -66,19 +83,21 @@ export class Outbox<O> {
   /** Call it before each commit. */
   seal(): void {
     if (this.#waiting.length > 0) this.#table.put(NEXT_ID, this.#nextId)
+    if (this.#delivered !== undefined) this.#table.deleteRange(this.#delivered)
   }
 
-  /**
-   * Hands over what is committed, and buffers its deletion. True when there was something. Errors: those of the sink, as
-   * they are.
-   */
-  async deliver(version: number): Promise<boolean> {
-    if (this.#waiting.length === 0) return false
+  /** Call it after each commit. */
+  settle(): void {
+    this.#delivered = undefined
+  }
+
+  /** Hands over what is committed; the next commit deletes it. Errors: those of the sink, as they are. */
+  async deliver(version: number): Promise<void> {
+    if (this.#waiting.length === 0) return
     // What power loss could take back, and number anew, must not be seen outside.
     if (this.#engine.options.durability === 'relaxed') await this.#engine.shard.log.log.sync()
     await this.#sink!.deliver(this.#waiting, { version })
-    this.#table.deleteRange({ lt: this.#nextId })
+    this.#delivered = { gte: Number(this.#waiting[0]!.id), lt: this.#nextId }
     this.#waiting = []
-    return true
   }
 }

@@ -4,7 +4,7 @@
  * fold, reset or pin has changed a state. Segments are read once for themselves and again where states are compared. What
  * is collected meanwhile is no damage. Nothing is written.
  */
-import { systemClock } from '../clock.js'
+import { checkClock } from '../clock.js'
 import { isDamage, isExpired, TidemarkError, checkFields, corrupt, throwIfAborted } from '../errors.js'
 import { readAnchor, type AnchorValue } from '../log/anchor.js'
 import type { Origin } from '../log/entry.js'
@@ -74,7 +74,7 @@ class Verifier {
   #entries = 0
 
   constructor({ storage, name }: StorePlace, options: VerifyOptions) {
-    const clock = options.clock ?? systemClock
+    const clock = checkClock(options.clock)
     const bounded = deadlines(storage, { clock })
     this.#ctx = { store: name, storage: bounded, clock, durability: 'strict', warn: () => undefined }
     this.#findings = new Findings(options, clock)

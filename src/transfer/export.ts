@@ -10,7 +10,7 @@ import { payloadOf } from '../shard/reset.js'
 import type { When } from '../store/find.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
 import { MANIFEST, METADATA, encodeMetadata, fileOf, infoOfFile } from './archive.js'
-import { abortable, checkTransfer, type TransferOptions } from './options.js'
+import { abortable, checkTransfer, tellProgress, type TransferOptions } from './options.js'
 import { Source } from './source.js'
 import { ZipWriter } from './zip.js'
 
@@ -34,7 +34,7 @@ export function exportZip(place: StorePlace, options: ExportOptions = {}): Async
 }
 
 async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerator<Uint8Array, void> {
-  const { signal, onProgress } = options
+  const { signal } = options
   throwIfAborted(signal)
   const source = await abortable(signal, () => Source.open(place, options.at, options))
   try {
@@ -64,7 +64,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
     const files = [infoOfFile(MANIFEST, pin)]
     yield* zip.add(MANIFEST, pin, true)
     let [done, bytes] = [0, 0]
-    onProgress?.({ done, total, bytes, totalBytes })
+    tellProgress(options, { done, total, bytes, totalBytes })
     const read = (segment: SegmentRef): Promise<Uint8Array> | Uint8Array =>
       written.get(segment.name) ?? abortable(signal, () => source.read(segment))
     for (const [name, segment] of segments) {
@@ -74,7 +74,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
       // Its blocks are compressed already.
       yield* zip.add(name, content, false)
       bytes += content.length
-      onProgress?.({ done: ++done, total, bytes, totalBytes })
+      tellProgress(options, { done: ++done, total, bytes, totalBytes })
     }
     const { partitions, job } = manifest.config
     const metadata = encodeMetadata({

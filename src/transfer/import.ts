@@ -21,7 +21,7 @@ import {
   type FileInfo,
   type Metadata,
 } from './archive.js'
-import { abortable, checkTransfer, type TransferOptions } from './options.js'
+import { abortable, checkTransfer, tellProgress, type TransferOptions } from './options.js'
 import { Receiver } from './receiver.js'
 import { ZipReader, type ByteSource } from './unzip.js'
 
@@ -188,7 +188,7 @@ class Importer {
 
   #tell(): void {
     const { segments, bytes: totalBytes } = this.#plan
-    this.#options.onProgress?.({ done: this.#done, total: segments.size, bytes: this.#bytes, totalBytes })
+    tellProgress(this.#options, { done: this.#done, total: segments.size, bytes: this.#bytes, totalBytes })
   }
 
   async #finish(): Promise<ImportResult> {

@@ -7,7 +7,7 @@ import { flag, required } from '../store/options.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
 import { partsFor, relate, type Relation } from './ancestry.js'
 import { checkTag, isTagFree, keepNewest, tagBackup } from './backups.js'
-import { abortable, checkTransfer, nowIn, type TransferOptions } from './options.js'
+import { abortable, checkTransfer, nowIn, tellProgress, type TransferOptions } from './options.js'
 import { Receiver } from './receiver.js'
 import { Source } from './source.js'
 
@@ -103,7 +103,7 @@ async function run(source: Source, receiver: Receiver, options: PushOptions): Pr
   const moved = isSame
     ? { copied: 0, reused: 0, state: undefined }
     : await send(source, receiver, options.force ?? false)
-  if (isSame) options.onProgress?.({ done: 0, total: 0, bytes: 0, totalBytes: 0 })
+  if (isSame) tellProgress(options, { done: 0, total: 0, bytes: 0, totalBytes: 0 })
   if (tag !== undefined && !isTagged) {
     await tagBackup(ctx, receiver.log, moved.state ?? (await stateOf(seen!, receiver.version)), tag)
   }

@@ -26,7 +26,7 @@ import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Parts } from './ancestry.js'
 import { clearComing, prepareLog } from './coming.js'
-import { contextOf, eachOf, openToRead, type TransferOptions } from './options.js'
+import { contextOf, eachOf, openToRead, tellProgress, type TransferOptions } from './options.js'
 
 /** What is put in place of the target's state, but for its manifest. */
 export interface Incoming {
@@ -194,17 +194,17 @@ export class Receiver {
 
   /** Copies what is missing, some at a time; returns how many segments that were. */
   async copy(wanted: readonly SegmentRef[], read: (segment: SegmentRef) => Promise<Uint8Array>): Promise<number> {
-    const { onProgress, signal } = this.#options
+    const { signal } = this.#options
     await this.findUploads(this.missing(wanted))
     const missing = this.missing(wanted)
     const [total, totalBytes] = [missing.length, missing.reduce((sum, { length }) => sum + length, 0)]
     let [done, bytes] = [0, 0]
-    onProgress?.({ done, total, bytes, totalBytes })
+    tellProgress(this.#options, { done, total, bytes, totalBytes })
     await eachOf(missing, AT_ONCE, async (segment) => {
       throwIfAborted(signal)
       await this.put(segment, await read(segment))
       bytes += segment.length
-      onProgress?.({ done: ++done, total, bytes, totalBytes })
+      tellProgress(this.#options, { done: ++done, total, bytes, totalBytes })
       await this.ctx.clock.pause()
     })
     return total
