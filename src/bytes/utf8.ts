@@ -16,10 +16,7 @@ export function utf8Into(text: string, target: Uint8Array, offset: number): numb
   return encoder.encodeInto(text, offset === 0 ? target : target.subarray(offset)).written
 }
 
-const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
-
 /** False for a string with a lone surrogate, which has no UTF-8. */
-export const isWellFormed: (text: string) => boolean =
-  'isWellFormed' in String.prototype
-    ? (text) => (text as string & { isWellFormed(): boolean }).isWellFormed()
-    : (text) => !LONE_SURROGATE.test(text)
+export function isWellFormed(text: string): boolean {
+  return (text as string & { isWellFormed(): boolean }).isWellFormed()
+}

@@ -1,4 +1,5 @@
 /** What callers may say with a commit, checked. */
+import { isTooDeep } from '../bytes/codec.js'
 import { isWellFormed } from '../bytes/utf8.js'
 import { checkFields, invalid } from '../errors.js'
 import { NO_OFFSETS, parseOffsets, type Offsets } from '../log/offsets.js'
@@ -46,5 +47,6 @@ function encodeMeta(meta: unknown): string | undefined {
     throw invalid('meta: it cannot be written as JSON.', cause)
   }
   if (text === undefined) throw invalid('meta: it cannot be written as JSON.')
+  if (isTooDeep(JSON.parse(text))) throw invalid('meta: it is nested deeper than values may be.')
   return text
 }

@@ -2,6 +2,7 @@
  * Iteration over a table, all its partitions merged in key order. What is in memory is handed out without awaiting
  * anything; a promise is made only for the caller, and waited for only when a block has to be loaded.
  */
+import { isPromise } from '../bytes/kinds.js'
 import type { Cursor } from '../segment/cursor.js'
 import type { KeyedRecord } from '../segment/record.js'
 import { throwIfAborted } from '../errors.js'
@@ -57,8 +58,8 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
       this.#done = true
       return Promise.reject(error as Error)
     }
-    this.#reads?.(result instanceof Promise ? result : undefined)
-    return result instanceof Promise ? this.#queue(() => result) : Promise.resolve(result)
+    this.#reads?.(isPromise(result) ? result : undefined)
+    return isPromise(result) ? this.#queue(() => result) : Promise.resolve(result)
   }
 
   #queue<R>(run: () => R | Promise<R>): Promise<R> {
@@ -84,7 +85,7 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
     if (this.#left <= 0) return this.#end()
     if (this.#cursor === undefined) {
       const cursor = this.#start()
-      if (cursor instanceof Promise) {
+      if (isPromise(cursor)) {
         return cursor.then(
           (ready) => {
             this.#cursor = ready

@@ -1,5 +1,6 @@
 /** How an iteration begins, and where it goes on when a segment on its way turns out to be damaged. */
 import { compareBytes } from '../bytes/compare.js'
+import { isPromise } from '../bytes/kinds.js'
 import { isExpired } from '../errors.js'
 import type { Bounds, Cursor } from '../segment/cursor.js'
 import type { KeyedRecord } from '../segment/record.js'
@@ -67,7 +68,7 @@ export class Scans {
     if (cursors.length === 1) return cursors[0]!
     const prefixLength = this.#slots[0]!.prefix.length
     const { reverse } = bounds[0]!
-    return cursors.some((cursor) => cursor instanceof Promise)
+    return cursors.some((cursor) => isPromise(cursor))
       ? Promise.all(cursors.map(async (cursor) => cursor)).then(
           (all) => new PartitionsCursor(all, prefixLength, reverse),
         )

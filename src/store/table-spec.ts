@@ -1,6 +1,7 @@
 /** What a table is made of beside its keys: codec, schema and time to live. */
 import { jsonCodec, type Codec } from '../bytes/codec.js'
-import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, show } from '../errors.js'
+import { copyBytes, isBytes, isPromise } from '../bytes/kinds.js'
+import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, reasonOf, show } from '../errors.js'
 
 /** The part of Standard Schema (v1) that is used here; validation must be synchronous. */
 export interface StandardSchema<V> {
@@ -94,6 +95,7 @@ export class TableSpec {
   readonly codec: Codec<unknown>
   readonly #schema: StandardSchema<unknown> | undefined
   readonly ttlMs: number
+  readonly #isDefault: boolean
   readonly #recorded: RecordedCodec
 
   constructor(
@@ -105,6 +107,7 @@ export class TableSpec {
     readonly freeze?: Freeze,
   ) {
     this.codec = options.codec ?? jsonCodec
+    this.#isDefault = this.codec === jsonCodec
     this.#schema = options.schema
     this.#recorded = recorded
     this.ttlMs = options.ttlMs === undefined ? 0 : checkTtl(options.ttlMs)
@@ -121,9 +124,9 @@ export class TableSpec {
       } catch (cause) {
         throw invalid('schema: validation threw; see the cause.', cause)
       }
-      if (result instanceof Promise) {
+      if (isPromise(result)) {
         // Nobody will wait for it.
-        result.catch(() => undefined)
+        result.then(undefined, () => undefined)
         throw invalid('schema: validation must be synchronous; use a schema without asynchronous checks.')
       }
       if (typeof result !== 'object' || result === null) throw invalid('schema: validation returned nothing.')
@@ -145,23 +148,30 @@ export class TableSpec {
     let bytes: unknown
     try {
       bytes = this.codec.encode(value)
+      // The default one makes them anew; another may hand out the same array again and again, or the value itself.
+      if (!this.#isDefault && isBytes(bytes)) bytes = copyBytes(bytes)
     } catch (cause) {
-      const reason = (cause instanceof Error ? cause.message : show(cause)).replace(/[.\s]*$/, '')
+      const reason = reasonOf(cause).replace(/[.\s]*$/, '')
       throw invalid(`The value of ${key} cannot be encoded: ${reason}. Delete the key or discard() to go on.`, cause)
     }
-    if (!(bytes instanceof Uint8Array))
+    if (!isBytes(bytes))
       throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${key}.`)
     if (bytes.length > MAX_VALUE_BYTES) {
       throw invalid(`The value of ${key} has ${bytes.length} bytes encoded; at most ${MAX_VALUE_BYTES} are allowed.`)
     }
-    // The default one makes them anew; another may hand out the same array again and again, or the value itself.
-    return this.codec === jsonCodec ? bytes : new Uint8Array(bytes)
+    return bytes
+  }
+
+  /** Whether decoding gives just this value back, so that it may go on standing for its bytes. */
+  comesBack(value: unknown): boolean {
+    return this.#isDefault && (typeof value !== 'object' || value === null)
   }
 
   readonly decode = (bytes: Uint8Array): unknown => {
     this.assertCodec()
     try {
-      const value = this.codec.decode(bytes)
+      // The default one only looks at them; another may change them in place, keep them, or give them away.
+      const value = this.codec.decode(this.#isDefault ? bytes : copyBytes(bytes))
       return this.freeze ? this.freeze(value) : value
     } catch (cause) {
       if (isTidemarkError(cause)) throw cause

@@ -247,7 +247,7 @@ async function checkUtf8(path: string, at: number, next: number): Promise<void> 
     const { buffer } = await file.read(new Uint8Array(next - at), 0, next - at, at)
     decoder.decode(buffer)
   } catch (cause) {
-    if (cause instanceof TypeError) throw malformed(path, at, 'it is not UTF-8', cause)
+    if ((cause as Error).name === 'TypeError') throw malformed(path, at, 'it is not UTF-8', cause)
     throw cause
   } finally {
     await file.close()
