@@ -42,7 +42,7 @@ export const jsonCodec: Codec<unknown> = {
       text = fromUtf8(bytes)
       value = JSON.parse(text)
     } catch (cause) {
-      throw corrupt('A stored value is damaged: it is not the JSON that was written.', cause)
+      throw damaged(cause)
     }
     return text.includes('{"$') ? fromJson(value) : value
   },
@@ -50,65 +50,27 @@ export const jsonCodec: Codec<unknown> = {
 
 /** A value as JSON, with tags for what JSON would lose. */
 export function taggedJson(value: unknown): string {
-  const json = isPlain(value, 0) ? value : toJson(value, '', 0)
+  const json = toJson(value, '', 0)
   if (json === undefined) throw invalid('undefined is not a value; delete the key, or store null.')
   return JSON.stringify(json)
 }
 
-/** Whether what JSON gives is nested deeper than values may be. */
-export function isTooDeep(json: unknown): boolean {
-  let level = [json].filter(isObject)
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth >= MAX_DEPTH) return true
-    level = level.flatMap((holder) => Object.values(holder).filter(isObject))
-  }
-  return false
-}
-
-/** True when `JSON.stringify` alone keeps the value as it is: the quick way for nearly every value. */
-function isPlain(value: unknown, depth: number): boolean {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return true
-    case 'number':
-      return Number.isFinite(value) && !Object.is(value, -0)
-    case 'object':
-      break
-    default:
-      return false
-  }
-  if (value === null) return true
-  if (depth >= MAX_DEPTH || (value as { toJSON?: unknown }).toJSON !== undefined) return false
-  if (Array.isArray(value)) {
-    for (const element of value) if (element !== undefined && !isPlain(element, depth + 1)) return false
-    return true
-  }
-  if (Object.getPrototypeOf(value) !== Object.prototype) return false
-  for (const key in value) {
-    const field = (value as Record<string, unknown>)[key]
-    if (key.charCodeAt(0) === 0x24) return false
-    if (field !== undefined && !isPlain(field, depth + 1)) return false
-  }
-  return true
-}
-
 /** Of these JSON knows nothing, or less than is kept; what toJSON() they may have does not count. */
-const KEPT = new Set(['Uint8Array', 'Date', 'Map', 'Set'])
-const BOXED = new Set(['Number', 'String', 'Boolean', 'BigInt'])
+const KEPT = /^(Uint8Array|Date|Map|Set)$/
 
 /** `key`: under which name it stands, for its toJSON(). `undefined` for what is left out. One call for each level. */
 function toJson(given: unknown, key: string, depth: number): unknown {
   let value = given
   let kind = isObject(value) ? kindOf(value) : ''
-  if (isObject(value) && !KEPT.has(kind)) {
+  if (isObject(value) && !KEPT.test(kind)) {
     const { toJSON } = value as { toJSON?: unknown }
     if (typeof toJSON === 'function') {
       // What it gives is not asked again.
       value = toJSON.call(value, key)
       kind = kindOf(value)
     }
-    if (BOXED.has(kind)) value = (value as object).valueOf()
+    // Of a boxed primitive; others are their own.
+    if (isObject(value) && kind !== 'Object' && !KEPT.test(kind)) value = value.valueOf()
   }
   if (!isObject(value)) return primitiveToJson(value)
   if (depth >= MAX_DEPTH) throw invalid(`The value is nested more than ${MAX_DEPTH} deep, or refers to itself.`)
@@ -116,10 +78,9 @@ function toJson(given: unknown, key: string, depth: number): unknown {
   switch (kind) {
     case 'Uint8Array':
       return { $bytes: toBase64(copyBytes(value as Uint8Array)) }
-    case 'Date': {
-      const time = Number(value)
-      return { $date: Number.isNaN(time) ? null : time }
-    }
+    case 'Date':
+      // That of an invalid one is null in JSON.
+      return { $date: Number(value) }
     case 'Map':
       for (const [k, v] of value as Map<unknown, unknown>) {
         list.push([element(toJson(k, '', depth + 3)), element(toJson(v, '', depth + 3))])
@@ -128,14 +89,12 @@ function toJson(given: unknown, key: string, depth: number): unknown {
     case 'Set':
       for (const v of value as Set<unknown>) list.push(element(toJson(v, '', depth + 2)))
       return { $set: list }
-  }
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) list.push(toJson(value[i], String(i), depth + 1) ?? null)
-    return list
+    case 'Array':
+      for (const v of value as unknown[]) list.push(toJson(v, String(list.length), depth + 1) ?? null)
+      return list
   }
   if (kind !== 'Object') {
-    const name = (value as { constructor?: { name?: string } }).constructor?.name ?? 'object'
-    throw invalid(`A ${name} cannot be stored by the default codec; convert it, or give the table a codec.`)
+    throw invalid(`A ${kind || 'thing'} cannot be stored by the default codec; convert it, or give the table a codec.`)
   }
   const json: Record<string, unknown> = {}
   for (const name of Object.keys(value)) {
@@ -174,7 +133,7 @@ export function setOwn(target: object, key: string, value: unknown): void {
 function tagIn(json: object): string | undefined {
   if (Array.isArray(json)) return undefined
   const names = Object.keys(json)
-  return names.length === 1 && names[0]!.startsWith('$') ? names[0] : undefined
+  return names.length === 1 && names[0]![0] === '$' ? names[0] : undefined
 }
 
 /** Puts in place of everything tagged what it stands for, the innermost first; without recursion. */
@@ -234,7 +193,11 @@ function fromTagged(tag: string, content: unknown): unknown {
       if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content
       break
   }
-  throw corrupt(`A stored value is damaged: ${tag} does not hold what it should.`)
+  throw damaged()
+}
+
+function damaged(cause?: unknown): Error {
+  return corrupt('A stored value is damaged: it is not the JSON that was written.', cause)
 }
 
 function toBase64(bytes: Uint8Array): string {

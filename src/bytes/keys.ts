@@ -9,13 +9,13 @@
  *     string   UTF-8;   bytes   themselves
  *     array    its elements, then 0x00; strings and bytes in it have 00 written as 00 ff and end with 00
  */
-import { corrupt, invalid } from '../errors.js'
+import { invalid } from '../errors.js'
 import { afterPrefix, compareBytes } from './compare.js'
 import { concat } from './concat.js'
-import { FNV_START, fnvStep, keyHash, mix32 } from './hash.js'
+import { FNV_START, fnvStep, keyHash, mix32, toHex } from './hash.js'
 import { copyBytes, isBytes, isDate } from './kinds.js'
 import { ByteReader } from './reader.js'
-import { fromUtf8, isWellFormed, utf8 } from './utf8.js'
+import { isWellFormed, utf8 } from './utf8.js'
 import { ByteWriter } from './writer.js'
 
 export type Key = string | number | bigint | boolean | null | Date | Uint8Array | readonly Key[]
@@ -122,7 +122,7 @@ function writeKey(w: ByteWriter, key: Key, depth: number): number {
 }
 
 function writeOrdered(w: ByteWriter, tag: number, value: number): number {
-  if (Number.isNaN(value)) throw invalid('NaN and an invalid Date are no keys: they have no place in the order.')
+  if (Number.isNaN(value)) throw invalid('NaN and invalid Dates are no keys: they have no place in the order.')
   w.u8(tag)
   scratch.setFloat64(0, value === 0 ? 0 : value)
   const negative = (scratch.getUint8(0) & 0x80) !== 0
@@ -159,16 +159,10 @@ function writeEscaped(w: ByteWriter, bytes: Uint8Array): void {
 
 /** The key of bytes that were stored; `CORRUPT` when no key encodes to them. */
 export function decodeKey(bytes: Uint8Array): Key {
-  const tag = bytes[0]
-  if (tag === STRING) {
-    try {
-      return fromUtf8(bytes.subarray(1))
-    } catch (cause) {
-      throw corrupt('A stored key is damaged: it is not UTF-8.', cause)
-    }
-  }
-  if (tag === BYTES) return copyBytes(bytes.subarray(1))
   const r = new ByteReader(bytes, 'A stored key')
+  const tag = bytes[0]
+  if (tag === STRING) return r.text(bytes.subarray(1))
+  if (tag === BYTES) return copyBytes(bytes.subarray(1))
   const key = readKey(r, 0)
   r.end()
   return key
@@ -199,11 +193,7 @@ function readElement(r: ByteReader, tag: number, depth: number): Key | undefined
     case BIGINT:
       return readBigint(r)
     case STRING:
-      try {
-        return fromUtf8(readEscaped(r))
-      } catch {
-        return r.fail('text that is not UTF-8')
-      }
+      return r.text(readEscaped(r))
     case BYTES:
       return copyBytes(readEscaped(r))
     case ARRAY: {
@@ -221,14 +211,15 @@ function readElement(r: ByteReader, tag: number, depth: number): Key | undefined
 }
 
 function readNumber(r: ByteReader): number {
-  const raw = r.raw(8)
-  const negative = raw[0]! < 0x80
-  for (let i = 0; i < 8; i++) {
-    scratch.setUint8(i, negative ? raw[i]! ^ 0xff : i === 0 ? raw[i]! & 0x7f : raw[i]!)
-  }
-  const value = scratch.getFloat64(0)
+  const value = numberAt(r.raw(8), 0)
   if (Number.isNaN(value) || Object.is(value, -0)) return r.fail('a number that is no key')
   return value
+}
+
+function numberAt(bytes: Uint8Array, at: number): number {
+  const flip = bytes[at]! < 0x80 ? 0xff : 0
+  for (let i = 0; i < 8; i++) scratch.setUint8(i, bytes[at + i]! ^ (i === 0 && flip === 0 ? 0x80 : flip))
+  return scratch.getFloat64(0)
 }
 
 function readBigint(r: ByteReader): bigint {
@@ -242,10 +233,9 @@ function readBigint(r: ByteReader): bigint {
   } else if (length > LONG_BIGINT) return r.fail('a bigint in the wrong form')
   const raw = r.raw(length)
   if (length === 0) return flip === 0 ? 0n : r.fail('a negative zero')
-  let hex = '0x'
-  for (const byte of raw) hex += (byte ^ flip).toString(16).padStart(2, '0')
-  if (hex.startsWith('0x00')) return r.fail('a bigint in the wrong form')
-  return flip === 0 ? BigInt(hex) : -BigInt(hex)
+  if (raw[0] === flip) return r.fail('a bigint in the wrong form')
+  const magnitude = BigInt(`0x${toHex(raw.map((byte) => byte ^ flip))}`)
+  return flip === 0 ? magnitude : -magnitude
 }
 
 function readEscaped(r: ByteReader): Uint8Array {
@@ -319,9 +309,7 @@ export function compareMapKey(key: MapKey, bytes: Uint8Array): number {
 
 function compareNumber(key: number, bytes: Uint8Array): number {
   if (bytes[0] === NUMBER && bytes.length >= 9) {
-    const flip = bytes[1]! < 0x80 ? 0xff : 0
-    for (let i = 0; i < 8; i++) scratch.setUint8(i, bytes[i + 1]! ^ (i === 0 && flip === 0 ? 0x80 : flip))
-    const value = scratch.getFloat64(0)
+    const value = numberAt(bytes, 1)
     if (key !== value) return key < value ? -1 : key > value ? 1 : compareBytes(encodeKey(key), bytes)
     if (value !== 0) return 9 - bytes.length
   }
@@ -330,10 +318,8 @@ function compareNumber(key: number, bytes: Uint8Array): number {
 
 /** The Map key of encoded bytes that come from storage. */
 export function bytesToMapKey(bytes: Uint8Array): MapKey {
-  const tag = bytes[0]
-  if (tag === NUMBER || tag === BIGINT || tag === STRING) return decodeKey(bytes) as MapKey
-  decodeKey(bytes)
-  return mapKeyOfBytes(bytes)
+  const key = decodeKey(bytes)
+  return typeof key === 'object' || typeof key === 'boolean' ? mapKeyOfBytes(bytes) : key
 }
 
 /** The key that a Map key stands for. */

@@ -9,6 +9,7 @@ import { invalid } from '../errors.js'
  * reactive libraries have it, counts as one, unless it has its own idea of what it is in JSON; then it is nothing known.
  */
 export function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'Array'
   const kind = Object.prototype.toString.call(value).slice(8, -1)
   const real = kind === 'Map' ? Map : kind === 'Set' ? Set : undefined
   if (real && typeof (value as { toJSON?: unknown }).toJSON === 'function') {
@@ -24,17 +25,6 @@ export function kindOf(value: unknown): string {
 export const isBytes = (value: unknown): value is Uint8Array =>
   ArrayBuffer.isView(value) && kindOf(value) === 'Uint8Array'
 export const isDate = (value: unknown): value is Date => kindOf(value) === 'Date'
-export const isMap = (value: unknown): value is Map<unknown, unknown> => kindOf(value) === 'Map'
-export const isSet = (value: unknown): value is Set<unknown> => kindOf(value) === 'Set'
-
-/** An object literal, or what has no prototype: no array and no instance of a class. */
-export function isPlainObject(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  // Every realm has its own Object.prototype, and only that has none above it.
-  return prototype === null || Object.getPrototypeOf(prototype) === null
-}
-
 /** A copy of this realm's own kind that shares no memory. Throws when the buffer was transferred: its bytes are elsewhere. */
 export function copyBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   try {

@@ -11,11 +11,6 @@ export function fromUtf8(bytes: Uint8Array): string {
   return decoder.decode(bytes)
 }
 
-/** Writes UTF-8 at `offset`; the caller has made room for three bytes per UTF-16 unit. Returns the length written. */
-export function utf8Into(text: string, target: Uint8Array, offset: number): number {
-  return encoder.encodeInto(text, offset === 0 ? target : target.subarray(offset)).written
-}
-
 /** False for a string with a lone surrogate, which has no UTF-8. */
 export function isWellFormed(text: string): boolean {
   return (text as string & { isWellFormed(): boolean }).isWellFormed()

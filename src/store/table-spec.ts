@@ -66,7 +66,7 @@ export function checkTtl(ttlMs: unknown): number {
 export const storedBytes: Codec<Uint8Array> = {
   id: '(as stored)',
   encode() {
-    throw invalid('A table opened for its stored bytes takes no values.')
+    throw invalid('A table of stored bytes is read only.')
   },
   decode: (bytes) => bytes,
 }
@@ -77,10 +77,7 @@ const MAX_VALUE_BYTES = 64 << 20
 /** What a schema says is wrong, whatever it makes that of. */
 function messagesOf(issues: unknown): string {
   if (!Array.isArray(issues)) return show(issues)
-  return Array.from(issues, (issue: { message?: unknown } | null | undefined) => {
-    const message = issue?.message
-    return typeof message === 'string' ? message : show(issue)
-  }).join('; ')
+  return Array.from(issues, reasonOf).join('; ')
 }
 
 /** The codec that a table was written with, as far as is known; one object for all who opened the table. */
