@@ -58,10 +58,8 @@ export class TidemarkError extends Error {
 
 /** True for a `TidemarkError`, also one from another copy of the package; narrows its type. */
 export function isTidemarkError(e: unknown): e is TidemarkError {
-  return (
-    e instanceof TidemarkError ||
-    (e instanceof Error && e.name === 'TidemarkError' && typeof (e as { code?: unknown }).code === 'string')
-  )
+  const { name, code } = Object(e) as { readonly name?: unknown; readonly code?: unknown }
+  return name === 'TidemarkError' && typeof code === 'string'
 }
 
 /** Shorthand for the error that a wrong call gets. */
@@ -69,9 +67,16 @@ export function invalid(message: string, cause?: unknown): TidemarkError {
   return new TidemarkError('INVALID_ARGUMENT', message, { cause })
 }
 
-/** Shorthand for stored bytes that fail a check. */
+/** Shorthand for stored bytes that fail a check. A caller who has used up the stack learns nothing about them: that error stays. */
 export function corrupt(message: string, cause?: unknown): TidemarkError {
+  if (/Maximum call stack|too much recursion/.test(reasonOf(cause))) return cause as TidemarkError
   return new TidemarkError('CORRUPT', message, { cause })
+}
+
+/** What an error says of itself, or whatever was thrown in its place. */
+export function reasonOf(cause: unknown): string {
+  const { message } = Object(cause) as { readonly message?: unknown }
+  return typeof message === 'string' ? message : show(cause)
 }
 
 /** Any value for a message: short, and never an error of its own. */

@@ -2,6 +2,7 @@
  * Iteration over a table, all its partitions merged in key order. What is in memory is handed out without awaiting
  * anything; a promise is made only for the caller, and waited for only when a block has to be loaded.
  */
+import { isPromise } from '../bytes/kinds.js'
 import type { Cursor } from '../segment/cursor.js'
 import type { KeyedRecord } from '../segment/record.js'
 import { throwIfAborted } from '../errors.js'
@@ -60,7 +61,7 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
       this.#end()
       return Promise.reject(error as Error)
     }
-    return result instanceof Promise ? this.#queue(() => result) : Promise.resolve(result)
+    return isPromise(result) ? this.#queue(() => result) : Promise.resolve(result)
   }
 
   #queue<R>(run: () => R | Promise<R>): Promise<R> {
@@ -88,7 +89,7 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
     this.#source.step()
     if (this.#cursor === undefined) {
       const cursor = this.#source.start()
-      if (cursor instanceof Promise) {
+      if (isPromise(cursor)) {
         return cursor.then(
           (ready) => {
             this.#cursor = ready

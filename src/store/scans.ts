@@ -1,4 +1,5 @@
 /** How an iteration begins, and where it goes on when a segment on its way turns out to be damaged. */
+import { isPromise } from '../bytes/kinds.js'
 import { Part } from '../part.js'
 import type { Bounds, Cursor } from '../segment/cursor.js'
 import { holdLayers, scan, type Held, type View } from '../shard/reads.js'
@@ -80,7 +81,7 @@ export class Scans implements IterationSource {
     if (cursors.length === 1) return cursors[0]!
     const prefixLength = this.#slots[0]!.prefix.length
     const { reverse } = bounds[0]!
-    return cursors.some((cursor) => cursor instanceof Promise)
+    return cursors.some((cursor) => isPromise(cursor))
       ? Promise.all(cursors.map(async (cursor) => cursor)).then(
           (all) => new PartitionsCursor(all, prefixLength, reverse),
         )

@@ -1,6 +1,7 @@
 /** The reads and writes of one table: of the whole store, or seen through one partition. */
 import type { Readings } from './readings.js'
 import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
+import { isPromise } from '../bytes/kinds.js'
 import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
 import { Cell, LayerRecord, type Layer } from '../shard/layer.js'
@@ -210,8 +211,8 @@ export class Table<K extends Key = Key, V = unknown> {
   #read<T>(read: (view: View) => T | Promise<T>): T | Promise<T> {
     const view = this.#host.view()
     const found = read(view)
-    if (!(found instanceof Promise)) return found
-    return found.catch((error: unknown) => {
+    if (!isPromise(found)) return found
+    return (found as Promise<T>).catch((error: unknown) => {
       if (!isExpired(error) || this.#host.view().state === view.state) throw error
       return this.#read(read)
     })
@@ -315,7 +316,8 @@ export function encodeLayer(layer: Layer, specOf: (table: Uint8Array) => TableSp
     spec.assertCodec()
     for (const [key, cell] of points) {
       if (cell.deleted || cell.bytes !== undefined) continue
-      cell.bytes = spec.encode(cell.value(spec.decode), `key ${show(mapKeyToKey(key))}`)
+      const value = cell.value(spec.decode)
+      cell.seal(spec.encode(value, `key ${show(mapKeyToKey(key))}`), spec.comesBack(value))
     }
   }
 }
