@@ -69,7 +69,8 @@ export const systemClock: Clock = {
 export function checkClock(clock: Clock | undefined): Clock {
   if (clock === undefined) {
     const missing = Object.keys(NEEDED).filter((name) => NEEDED[name] === undefined)
-    if (missing.length > 0) throw invalid(`There is no ${missing.join(', no ')} here; import a polyfill before Tidemark.`)
+    if (missing.length > 0)
+      throw invalid(`There is no ${missing.join(', no ')} here; import a polyfill before Tidemark.`)
     return systemClock
   }
   const calls = Object.keys(systemClock) as (keyof Clock)[]

@@ -17,14 +17,7 @@ export interface StoreEvents {
   collected: { readonly deleted: number }
 }
 
-const NAMES: readonly (keyof StoreEvents)[] = [
-  'version',
-  'checkpoint',
-  'fenced',
-  'warning',
-  'repaired',
-  'collected',
-]
+const NAMES: readonly (keyof StoreEvents)[] = ['version', 'checkpoint', 'fenced', 'warning', 'repaired', 'collected']
 
 type Listener = (detail: never) => unknown
 
