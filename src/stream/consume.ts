@@ -215,7 +215,7 @@ class Run<V, O> {
     }
     if (done === undefined) return moved() as undefined
     return (async () => {
-      await done
+      await (done as Promise<unknown>)
       moved()
     })()
   }

@@ -85,7 +85,7 @@ export function csvFile<V>(path: string, options: FileOptions<V> = {}): Source<V
     path,
     options,
     async function* (file) {
-      const header = await file.header()
+      const header = file.header()
       if (header === undefined) return
       const { fields: columns } = header
       for await (const { fields, piece } of recordsOf(file)) {
