@@ -29,8 +29,8 @@ const { TextEncoder, TextDecoder } = globalThis
 /** What there is no substitute for. */
 const NEEDED: Readonly<Record<string, unknown>> = {
   setTimeout,
-  performance: performance?.now,
-  'crypto.getRandomValues': crypto?.getRandomValues,
+  performance,
+  'crypto.getRandomValues': crypto && 'getRandomValues' in crypto,
   TextEncoder,
   TextDecoder,
 }
@@ -68,8 +68,9 @@ export const systemClock: Clock = {
 /** The clock that an option gives; the platform's when it is left out. */
 export function checkClock(clock: Clock | undefined): Clock {
   if (clock === undefined) {
-    const missing = Object.keys(NEEDED).filter((name) => NEEDED[name] === undefined)
-    if (missing.length > 0) throw invalid(`There is no ${missing.join(', no ')} here; import a polyfill before Tidemark.`)
+    const missing = Object.keys(NEEDED).filter((name) => !NEEDED[name])
+    if (missing.length > 0)
+      throw invalid(`There is no ${missing.join(', no ')} here; import a polyfill before Tidemark.`)
     return systemClock
   }
   const calls = Object.keys(systemClock) as (keyof Clock)[]

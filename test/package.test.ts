@@ -17,7 +17,9 @@ const entries = Object.keys(manifest.exports)
   .map((subpath) => manifest.name + subpath.slice(1))
 
 /** The stream job of the README. */
-const streamExample = /```js\nimport \{ consume \}[\s\S]*?\n\n([\s\S]*?)```/.exec(readFileSync(join(root, 'README.md'), 'utf8'))![1]!
+const streamExample = /```js\nimport \{ consume \}[\s\S]*?\n\n([\s\S]*?)```/.exec(
+  readFileSync(join(root, 'README.md'), 'utf8'),
+)![1]!
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-package-'))
 const project = join(folder, 'project')
@@ -70,7 +72,10 @@ const modern = {
 const settings: readonly [name: string, options: object][] = [
   ['nodenext', modern],
   ['nodenext, without esnext.disposable', { ...modern, lib: ['es2022', 'dom'] }],
-  ['bundler, without esnext.disposable', { ...modern, lib: ['es2022', 'dom'], module: 'esnext', moduleResolution: 'bundler' }],
+  [
+    'bundler, without esnext.disposable',
+    { ...modern, lib: ['es2022', 'dom'], module: 'esnext', moduleResolution: 'bundler' },
+  ],
   ['bundler, not strict', { ...modern, module: 'preserve', strict: false, exactOptionalPropertyTypes: false }],
   ['a worker', { ...modern, lib: ['es2022', 'webworker'], module: 'esnext', moduleResolution: 'bundler' }],
 ]

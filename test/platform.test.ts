@@ -36,7 +36,10 @@ function run(before: string, code: string): Promise<Ended> {
     }
     ${code}`
   const file = join(folder, 'program.mjs')
-  writeFileSync(file, program.replaceAll("'fake-indexeddb/auto'", at('fake-indexeddb/auto')))
+  writeFileSync(
+    file,
+    program.replaceAll("'fake-indexeddb/auto'", JSON.stringify(import.meta.resolve('fake-indexeddb/auto'))),
+  )
   return new Promise((resolve) => {
     execFile(process.execPath, [file], { cwd: folder, timeout: LIMIT_MS }, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : (error.code as number | null), output: stdout + stderr }),

@@ -338,6 +338,19 @@ describe('an error', () => {
     await expect(consume(await open(), source, () => {})).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 
+  test.each<[string, () => unknown]>([
+    ['null', () => [null]],
+    ['undefined', () => [undefined]],
+    ['a number', () => [5]],
+    ['no result', () => ({ [Symbol.asyncIterator]: () => ({ next: async () => null }) })],
+    ['no result at once', () => ({ [Symbol.iterator]: () => ({ next: () => undefined }) })],
+  ])('of a source that gives %s as an event says so', async (_, read) => {
+    const store = await open()
+    const run = consume(store, { name: 's', partitions: 1, read: read as Source['read'] }, () => {})
+    const message = expect.stringContaining('expected') as string
+    await expect(run).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message })
+  })
+
   test('FENCED is thrown on, and the state is that of the other writer', async () => {
     const storage = memory()
     const store = await open({}, storage)

@@ -17,14 +17,7 @@ export interface StoreEvents {
   collected: { readonly deleted: number }
 }
 
-const NAMES: readonly (keyof StoreEvents)[] = [
-  'version',
-  'checkpoint',
-  'fenced',
-  'warning',
-  'repaired',
-  'collected',
-]
+const NAMES: readonly (keyof StoreEvents)[] = ['version', 'checkpoint', 'fenced', 'warning', 'repaired', 'collected']
 
 type Listener = (detail: never) => unknown
 
@@ -49,7 +42,7 @@ export class Events {
 
   emit<E extends keyof StoreEvents>(event: E, detail: StoreEvents[E]): void {
     const listeners = this.#listeners.get(event)!
-    for (const listener of [...listeners]) {
+    for (const listener of listeners) {
       // One that was stopped meanwhile is not called any more.
       const call = (): unknown => listeners.has(listener) && listener(detail as never)
       tell(call, (cause) => this.#report(`A listener of "${event}" failed.`, cause))

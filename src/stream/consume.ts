@@ -70,7 +70,13 @@ export async function consume<V, O = unknown, K extends Key = Key, S = unknown, 
   }
   // Throws when this handle may not write.
   engine.writable()
-  const run = new Run(store as unknown as Store, engine, source as Source<V>, handler as unknown as Handler<V, O>, options)
+  const run = new Run(
+    store as unknown as Store,
+    engine,
+    source as Source<V>,
+    handler as unknown as Handler<V, O>,
+    options,
+  )
   busy.add(engine)
   try {
     return await run.go()
@@ -209,7 +215,7 @@ class Run<V, O> {
     }
     if (done === undefined) return moved() as undefined
     return (async () => {
-      await done
+      await (done as Promise<unknown>)
       moved()
     })()
   }

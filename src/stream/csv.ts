@@ -31,7 +31,8 @@ export function recordEnds(malformed: (why: string) => Error): FindEnd {
         place = 'start'
         return i + 1
       }
-      if (place === 'return') throw malformed('a carriage return in it is not followed by a line feed; lines end in one')
+      if (place === 'return')
+        throw malformed('a carriage return in it is not followed by a line feed; lines end in one')
       if (byte === COMMA) place = 'start'
       else if (byte === RETURN) place = 'return'
       else if (byte === QUOTE) {

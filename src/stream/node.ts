@@ -81,19 +81,24 @@ export function csvFile<V = Record<string, string>, F extends keyof V & string =
 ): Source<V, V[F]>
 export function csvFile<V = Record<string, string>>(path: string, options?: FileOptions<V>): Source<V>
 export function csvFile<V>(path: string, options: FileOptions<V> = {}): Source<V> {
-  return fileSource(path, options, async function* (file) {
-    const header = await file.header()
-    if (header === undefined) return
-    const { fields: columns } = header
-    for await (const { fields, piece } of recordsOf(file)) {
-      if (fields.length !== columns.length) {
-        throw malformed(path, piece.at, `it has ${fields.length} columns, and the header has ${columns.length}`)
+  return fileSource(
+    path,
+    options,
+    async function* (file) {
+      const header = file.header()
+      if (header === undefined) return
+      const { fields: columns } = header
+      for await (const { fields, piece } of recordsOf(file)) {
+        if (fields.length !== columns.length) {
+          throw malformed(path, piece.at, `it has ${fields.length} columns, and the header has ${columns.length}`)
+        }
+        const value = {}
+        for (let i = 0; i < columns.length; i++) setOwn(value, columns[i]!, fields[i])
+        yield { piece, value: value as V }
       }
-      const value = {}
-      for (let i = 0; i < columns.length; i++) setOwn(value, columns[i]!, fields[i])
-      yield { piece, value: value as V }
-    }
-  }, true)
+    },
+    true,
+  )
 }
 
 interface Found<V> {
@@ -215,7 +220,9 @@ class TextFile {
     }
     const next = this.#header?.piece.next ?? 0
     if (start > 0 && start < next) {
-      throw invalid(`File "${this.path}" was changed: position ${start}, read up to before, lies within its header now.`)
+      throw invalid(
+        `File "${this.path}" was changed: position ${start}, read up to before, lies within its header now.`,
+      )
     }
     if (start >= next) this.#start = start
     else [this.#start, this.#before] = [next, await this.#bytes(Math.max(0, next - FINGERPRINT_BYTES), next)]
@@ -233,7 +240,8 @@ class TextFile {
       const twice = fields.find((name, i) => fields.indexOf(name) !== i)
       if (twice !== undefined)
         throw malformed(this.path, piece.at, `the header has the column ${JSON.stringify(twice)} twice`)
-      if (piece.bytes.includes(0)) throw malformed(this.path, piece.at, 'it has NUL bytes, as UTF-16 has; UTF-8 is expected')
+      if (piece.bytes.includes(0))
+        throw malformed(this.path, piece.at, 'it has NUL bytes, as UTF-16 has; UTF-8 is expected')
       this.#header = header
       this.headerBytes = new Uint8Array(piece.bytes)
       return
@@ -247,7 +255,7 @@ class TextFile {
   }
 
   async *#chunks(): AsyncGenerator<Uint8Array> {
-    for (let at = this.#start; ; ) {
+    for (let at = this.#start; ;) {
       // Fingerprints look back into it: each has memory of its own.
       const chunk = await this.#bytes(at, at + CHUNK_BYTES)
       if (chunk.length === 0) return

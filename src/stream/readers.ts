@@ -80,7 +80,7 @@ export class Readers {
       this.#fail(reader, cause)
       return
     }
-    if (typeof (answer as Promise<Result>).then !== 'function') {
+    if (typeof (answer as Promise<Result> | undefined)?.then !== 'function') {
       this.#arrive(reader, answer as Result)
       return
     }
