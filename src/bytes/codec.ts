@@ -98,8 +98,11 @@ function toJson(given: unknown, key: string, depth: number): unknown {
   }
   const json: Record<string, unknown> = {}
   for (const name of Object.keys(value)) {
-    const field = toJson((value as Record<string, unknown>)[name], name, depth + 1)
-    if (field !== undefined) setOwn(json, name, field)
+    const field = (value as Record<string, unknown>)[name]
+    // Whoever gives itself, or a copy, gives its toJSON() along.
+    if (name === 'toJSON' && typeof field === 'function') continue
+    const done = toJson(field, name, depth + 1)
+    if (done !== undefined) setOwn(json, name, done)
   }
   return tagIn(json) === undefined ? json : { $object: json }
 }
