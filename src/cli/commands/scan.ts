@@ -72,8 +72,10 @@ async function printLines(
 ): Promise<void> {
   let left = options.limit ?? LINES
   // One more, to know whether there is more.
-  for await (const [key, bytes] of table.entries({ ...range, limit: left + 1 })) {
-    if (left-- > 0) await out.line(cut(options.keys ? show(key) : `${show(key)}  ${show(decode(bytes))}`, WIDTH))
+  const scanned = { ...range, limit: left + 1 }
+  const line = ([key, bytes]: [Key, Uint8Array]): string => `${show(key)}  ${show(decode(bytes))}`
+  for await (const found of options.keys ? table.keys(scanned) : table.entries(scanned)) {
+    if (left-- > 0) await out.line(cut(options.keys ? show(found) : line(found as [Key, Uint8Array]), WIDTH))
     else if (options.limit === undefined) note(`These are the first ${count(LINES)}; --limit shows more.`)
   }
 }
