@@ -17,7 +17,7 @@ export interface Codec<V> {
   readonly id: string
   /** The bytes of a value. What it throws reaches the caller of `commit` as `INVALID_ARGUMENT`, with the key. */
   encode(value: V): Uint8Array
-  /** The value of bytes that `encode` made. What it throws reaches the reader as `CORRUPT`. */
+  /** The value of bytes that `encode` made, which are its own to change and keep. What it throws reaches the reader as `CORRUPT`. */
   decode(bytes: Uint8Array): V
 }
 

@@ -33,7 +33,8 @@ export class Outbox<O> {
   readonly #sink: Sink<O> | undefined
   readonly #table: Table
   #nextId = 1
-  #waiting: Output<O>[] = []
+  /** Numbers of outputs: what is delivered is what is stored, the first time as any other. */
+  #waiting: number[] = []
   #closed = false
 
   constructor(engine: Engine, sink: Sink<O> | undefined) {
@@ -46,16 +47,14 @@ export class Outbox<O> {
   async open(): Promise<void> {
     if (this.#sink === undefined) return
     this.#nextId = ((await this.#table.get(NEXT_ID)) as number | undefined) ?? 1
-    for await (const [id, value] of this.#table.entries({ lt: this.#nextId })) {
-      this.#waiting.push({ id: String(id), value: value as O })
-    }
+    for await (const id of this.#table.keys({ lt: this.#nextId })) this.#waiting.push(id as number)
   }
 
   emit(output: O): void {
     if (this.#sink === undefined) throw invalid('emit: consume() was given no sink to deliver outputs to.')
     if (this.#closed) throw invalid('emit: the run has ended; emit before the handler resolves.')
     this.#table.put(this.#nextId, output)
-    this.#waiting.push({ id: String(this.#nextId++), value: output })
+    this.#waiting.push(this.#nextId++)
   }
 
   /** Nothing may be emitted any more. */
@@ -76,7 +75,9 @@ export class Outbox<O> {
     if (this.#waiting.length === 0) return false
     // What power loss could take back, and number anew, must not be seen outside.
     if (this.#engine.options.durability === 'relaxed') await this.#engine.shard.log.log.sync()
-    await this.#sink!.deliver(this.#waiting, { version })
+    const values = await this.#table.getMany(this.#waiting)
+    const outputs = this.#waiting.map((id, i) => ({ id: String(id), value: values[i] as O }))
+    await this.#sink!.deliver(outputs, { version })
     this.#table.deleteRange({ lt: this.#nextId })
     this.#waiting = []
     return true
