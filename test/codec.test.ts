@@ -116,10 +116,20 @@ describe('the default codec', () => {
     const refused = fc.constantFrom(() => 1, Symbol('s')) as fc.Arbitrary<unknown>
     const name = fc.constantFrom('a', 'b', '1', '__proto__', '$a', 'toJSON', '$object', '\ud800')
     const { value: values } = fc.letrec((tie) => ({
-      value: fc.oneof({ depthSize: 'small' }, { arbitrary: leaf, weight: 5 }, { arbitrary: refused, weight: 1 }, tie('array'), tie('object'), tie('saying')),
+      value: fc.oneof(
+        { depthSize: 'small' },
+        { arbitrary: leaf, weight: 5 },
+        { arbitrary: refused, weight: 1 },
+        tie('array'),
+        tie('object'),
+        tie('saying'),
+      ),
       array: fc.array(fc.option(tie('value'), { nil: HOLE }), { maxLength: 4 }).map(withHoles),
       object: fc
-        .tuple(fc.array(fc.tuple(name, fc.boolean(), tie('value')), { maxLength: 4 }), fc.constantFrom(Object.prototype, null, Foo.prototype))
+        .tuple(
+          fc.array(fc.tuple(name, fc.boolean(), tie('value')), { maxLength: 4 }),
+          fc.constantFrom(Object.prototype, null, Foo.prototype),
+        )
         .map(([fields, prototype]) => {
           const object = Object.create(prototype) as object
           for (const [key, isGetter, value] of fields) {
@@ -247,7 +257,8 @@ describe('the default codec', () => {
       let value = jsonCodec.decode(new TextEncoder().encode(text))
       let depth = 0
       for (; typeof value !== 'bigint'; depth++) {
-        value = value instanceof Map ? value.get(1) : value instanceof Set ? [...value][0] : Object.values(value as object)[0]
+        value =
+          value instanceof Map ? value.get(1) : value instanceof Set ? [...value][0] : Object.values(value as object)[0]
       }
       expect(depth).toBe(100_000)
     }
@@ -255,7 +266,9 @@ describe('the default codec', () => {
 
   test('keeps bytes in whatever buffer they are, and refuses those whose buffer was transferred', () => {
     const shared = new Uint8Array(new SharedArrayBuffer(2)).fill(7)
-    const growing = new Uint8Array(new (ArrayBuffer as new (n: number, o: object) => ArrayBuffer)(2, { maxByteLength: 4 }))
+    const growing = new Uint8Array(
+      new (ArrayBuffer as new (n: number, o: object) => ArrayBuffer)(2, { maxByteLength: 4 }),
+    )
     for (const bytes of [shared, growing, Buffer.from([1, 2, 3]).subarray(1)]) {
       expect(roundTrip(bytes)).toStrictEqual(new Uint8Array(bytes))
       expect(roundTrip([bytes])).toStrictEqual([new Uint8Array(bytes)])

@@ -16,13 +16,32 @@ beforeAll(async () => {
 })
 afterAll(() => library.remove())
 
+/** What test runners hand over; all else is of the realm itself. */
+const platform = {
+  TextEncoder,
+  TextDecoder,
+  performance,
+  crypto,
+  atob,
+  btoa,
+  AbortController,
+  AbortSignal,
+  DOMException,
+  setTimeout,
+  clearTimeout,
+  setImmediate,
+  MessageChannel,
+  console,
+  process,
+  Buffer,
+}
+
 const foreign = <T>(code: string): T => runInNewContext(code) as T
 
 describe('a realm of its own beside the platform of another, as jest and jsdom have it', () => {
   test.each(['memory', 'nodeFs'])('stores, folds, reopens and reads everything on %s', async (adapter) => {
     const context = createContext({
-      ...{ TextEncoder, TextDecoder, performance, crypto, atob, btoa, AbortController, AbortSignal, DOMException },
-      ...{ setTimeout, clearTimeout, setImmediate, MessageChannel, console, process, Buffer },
+      ...platform,
       module: { exports: {} },
       require: createRequire(import.meta.url),
       folder: join(library.folder, 'state'),
@@ -105,7 +124,9 @@ describe('what comes from another realm', () => {
     const store = await openStore({ storage: memory(), name: 's', schema })
     expect(() => store.put('a', 1)).toThrow(/synchronous/)
     await store.close()
-    expect(isTidemarkError(foreign(`Object.assign(new Error('x'), { name: 'TidemarkError', code: 'FENCED' })`))).toBe(true)
+    expect(isTidemarkError(foreign(`Object.assign(new Error('x'), { name: 'TidemarkError', code: 'FENCED' })`))).toBe(
+      true,
+    )
     expect([undefined, null, 5, 'TidemarkError', new Error('x')].some(isTidemarkError)).toBe(false)
   })
 

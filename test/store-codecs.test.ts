@@ -112,41 +112,44 @@ describe('what get() gives for a committed value', () => {
     ],
   }
 
-  test.each(['memory', 'resident'])('is what its bytes stand for, at any time and in every way to read (%s)', async (kind) => {
-    now = 0
-    const store = await open(memory(), { resident: kind === 'resident', partitions: 2 })
-    const told: WatchChange[] = []
-    store.watch({}, (changes) => void told.push(...changes))
-    for (const [key, [given]] of Object.entries(put)) store.put(key, given())
-    const committing = store.commit()
-    const looks = async (): Promise<void> => {
-      for (const [key, [, stored]] of Object.entries(put)) {
-        expect(await store.get(key), key).toStrictEqual(stored)
-        expect(await store.getMany([key])).toStrictEqual([stored])
+  test.each(['memory', 'resident'])(
+    'is what its bytes stand for, at any time and in every way to read (%s)',
+    async (kind) => {
+      now = 0
+      const store = await open(memory(), { resident: kind === 'resident', partitions: 2 })
+      const told: WatchChange[] = []
+      store.watch({}, (changes) => void told.push(...changes))
+      for (const [key, [given]] of Object.entries(put)) store.put(key, given())
+      const committing = store.commit()
+      const looks = async (): Promise<void> => {
+        for (const [key, [, stored]] of Object.entries(put)) {
+          expect(await store.get(key), key).toStrictEqual(stored)
+          expect(await store.getMany([key])).toStrictEqual([stored])
+        }
+        const everything = Object.fromEntries(Object.entries(put).map(([key, [, stored]]) => [key, stored]))
+        expect(Object.fromEntries(await collect(store.entries()))).toStrictEqual(everything)
       }
-      const everything = Object.fromEntries(Object.entries(put).map(([key, [, stored]]) => [key, stored]))
-      expect(Object.fromEntries(await collect(store.entries()))).toStrictEqual(everything)
-    }
-    now++
-    // On its way, in the tail, in a segment.
-    await looks()
-    await committing
-    await looks()
-    expect(store.getSync('money')).toStrictEqual({ n: 5 })
-    const snapshot = await store.snapshot()
-    expect(await snapshot.get('money')).toStrictEqual({ n: 5 })
-    await snapshot.close()
-    expect(await store.transaction((tx) => tx.get('money'))).toStrictEqual({ n: 5 })
-    await until(() => told.length === Object.keys(put).length)
-    for (const { key, after } of told) expect(after).toStrictEqual(put[key as string]![1])
-    await store.checkpoint()
-    store.put('more', 1)
-    await store.commit()
-    store.delete('more')
-    await store.commit()
-    await looks()
-    await store.close()
-  })
+      now++
+      // On its way, in the tail, in a segment.
+      await looks()
+      await committing
+      await looks()
+      expect(store.getSync('money')).toStrictEqual({ n: 5 })
+      const snapshot = await store.snapshot()
+      expect(await snapshot.get('money')).toStrictEqual({ n: 5 })
+      await snapshot.close()
+      expect(await store.transaction((tx) => tx.get('money'))).toStrictEqual({ n: 5 })
+      await until(() => told.length === Object.keys(put).length)
+      for (const { key, after } of told) expect(after).toStrictEqual(put[key as string]![1])
+      await store.checkpoint()
+      store.put('more', 1)
+      await store.commit()
+      store.delete('more')
+      await store.commit()
+      await looks()
+      await store.close()
+    },
+  )
 
   test('is what its codec makes of the bytes, and damage at once where it can make nothing of them', async () => {
     const upper: Codec<string> = {

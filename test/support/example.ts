@@ -51,11 +51,18 @@ export async function writeExample(): Promise<Example> {
 }
 
 /** Keys of every kind, alone and in arrays, in order; one half of them in a segment. */
-export const everyKey: readonly Key[] = [
-  ...[null, false, true, -Infinity, -1.5, 0, 7, -(1n << 1000n), -1n, 0n, 1n << 64n],
-  ...[new Date(-1), new Date(1_700_000_000_000), '', 'a', 'é', new Uint8Array(0), Uint8Array.of(0, 255)],
-  ...[[], [null], [true, new Date(0)], ['a\0b', Uint8Array.of(0)], ['b', [1, [2n]]]],
+const primitives: readonly Key[] = [null, false, true, -Infinity, -1.5, 0, 7, -(1n << 1000n), -1n, 0n, 1n << 64n]
+const others: readonly Key[] = [
+  new Date(-1),
+  new Date(1_700_000_000_000),
+  '',
+  'a',
+  'é',
+  new Uint8Array(0),
+  Uint8Array.of(0, 255),
 ]
+const arrays: readonly Key[] = [[], [null], [true, new Date(0)], ['a\0b', Uint8Array.of(0)], ['b', [1, [2n]]]]
+export const everyKey: readonly Key[] = [...primitives, ...others, ...arrays]
 
 export async function writeKeys(): Promise<Example> {
   const storage = memory()
