@@ -36,15 +36,13 @@ export const jsonCodec: Codec<unknown> = {
   },
   decode(bytes) {
     if (bytes[0] === RAW) return new Uint8Array(bytes.subarray(1))
-    let text: string
-    let value: unknown
     try {
-      text = fromUtf8(bytes)
-      value = JSON.parse(text)
+      const text = fromUtf8(bytes)
+      const value: unknown = JSON.parse(text)
+      return text.includes('{"$') ? fromJson(value) : value
     } catch (cause) {
-      throw damaged(cause)
+      throw corrupt('A stored value is damaged: it is not the JSON that was written.', cause)
     }
-    return text.includes('{"$') ? fromJson(value) : value
   },
 }
 
@@ -179,8 +177,7 @@ function fromTagged(tag: string, content: unknown): unknown {
       if (typeof content === 'string' && /^-?\d+$/.test(content)) return BigInt(content)
       break
     case '$number':
-      if (content === 'NaN' || content === 'Infinity' || content === '-Infinity' || content === '-0')
-        return Number(content)
+      if (typeof content === 'string' && /^(NaN|-?Infinity|-0)$/.test(content)) return Number(content)
       break
     case '$undefined':
       return undefined
@@ -196,11 +193,7 @@ function fromTagged(tag: string, content: unknown): unknown {
       if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content
       break
   }
-  throw damaged()
-}
-
-function damaged(cause?: unknown): Error {
-  return corrupt('A stored value is damaged: it is not the JSON that was written.', cause)
+  throw new Error(`${tag} does not hold what it should.`)
 }
 
 function toBase64(bytes: Uint8Array): string {
