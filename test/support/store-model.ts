@@ -176,5 +176,5 @@ export function show(key: Key): string {
           ? `date ${key.getTime()}`
           : typeof key === 'string'
             ? `'${key}'`
-            : `${typeof key} ${key}`
+            : `${typeof key} ${String(key)}`
 }
