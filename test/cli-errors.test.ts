@@ -101,7 +101,7 @@ describe('an error', () => {
     ])
   })
 
-  test.each(['{', 'null', '{"$bytes":1}', '{"a":1}', '[true]'])('meets a key that is %s', async (json) => {
+  test.each(['{', '{"$date":null}', '{"$bytes":1}', '{"a":1}', '[{}]'])('meets a key that is %s', async (json) => {
     const folder = await folderWith('orders')
     const { code, err } = await cli(['get', folder, '--json-key', json])
     expect(code).toBe(1)

@@ -17,7 +17,7 @@ export interface Codec<V> {
   readonly id: string
   /** The bytes of a value. What it throws reaches the caller of `commit` as `INVALID_ARGUMENT`, with the key. */
   encode(value: V): Uint8Array
-  /** The value of bytes that `encode` made. What it throws reaches the reader as `CORRUPT`. */
+  /** The value of bytes that `encode` made, which are its own to change and keep. What it throws reaches the reader as `CORRUPT`. */
   decode(bytes: Uint8Array): V
 }
 
@@ -36,15 +36,13 @@ export const jsonCodec: Codec<unknown> = {
   },
   decode(bytes) {
     if (bytes[0] === RAW) return new Uint8Array(bytes.subarray(1))
-    let text: string
-    let value: unknown
     try {
-      text = fromUtf8(bytes)
-      value = JSON.parse(text)
+      const text = fromUtf8(bytes)
+      const value: unknown = JSON.parse(text)
+      return text.includes('{"$') ? fromJson(value) : value
     } catch (cause) {
-      throw damaged(cause)
+      throw corrupt('A stored value is damaged: it is not the JSON that was written.', cause)
     }
-    return text.includes('{"$') ? fromJson(value) : value
   },
 }
 
@@ -98,8 +96,11 @@ function toJson(given: unknown, key: string, depth: number): unknown {
   }
   const json: Record<string, unknown> = {}
   for (const name of Object.keys(value)) {
-    const field = toJson((value as Record<string, unknown>)[name], name, depth + 1)
-    if (field !== undefined) setOwn(json, name, field)
+    const field = (value as Record<string, unknown>)[name]
+    // Whoever gives itself, or a copy, gives its toJSON() along.
+    if (name === 'toJSON' && typeof field === 'function') continue
+    const done = toJson(field, name, depth + 1)
+    if (done !== undefined) setOwn(json, name, done)
   }
   return tagIn(json) === undefined ? json : { $object: json }
 }
@@ -176,8 +177,7 @@ function fromTagged(tag: string, content: unknown): unknown {
       if (typeof content === 'string' && /^-?\d+$/.test(content)) return BigInt(content)
       break
     case '$number':
-      if (content === 'NaN' || content === 'Infinity' || content === '-Infinity' || content === '-0')
-        return Number(content)
+      if (typeof content === 'string' && /^(NaN|-?Infinity|-0)$/.test(content)) return Number(content)
       break
     case '$undefined':
       return undefined
@@ -193,11 +193,7 @@ function fromTagged(tag: string, content: unknown): unknown {
       if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content
       break
   }
-  throw damaged()
-}
-
-function damaged(cause?: unknown): Error {
-  return corrupt('A stored value is damaged: it is not the JSON that was written.', cause)
+  throw new Error(`${tag} does not hold what it should.`)
 }
 
 function toBase64(bytes: Uint8Array): string {

@@ -5,8 +5,7 @@ export const HASH_BYTES = 16
 
 /** SHA-256 cut to its first 16 bytes: names content (segments, entries, the parent of an entry). */
 export function contentHash(bytes: Uint8Array): Uint8Array {
-  // As a view of this realm's own kind: the library knows no other.
-  return sha256(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)).slice(0, HASH_BYTES)
+  return sha256(bytes).slice(0, HASH_BYTES)
 }
 
 /**

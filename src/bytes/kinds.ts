@@ -30,7 +30,7 @@ export function copyBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(bytes)
   } catch (cause) {
-    throw invalid('The bytes are gone, as their buffer was transferred or cut; hand over a copy.', cause)
+    throw invalid('The bytes are gone: their buffer was transferred.', cause)
   }
 }
 

@@ -24,7 +24,7 @@ export function keyOfJson(text: string): Key {
     key = jsonCodec.decode(utf8(JSON.stringify(JSON.parse(text)))) as Key
   } catch (cause) {
     throw invalid(
-      `${text} is no key in JSON; write "text", 5, ["a",1], {"$bigint":"5"} or {"$bytes":"AQI="}, in quotes for the shell.`,
+      `${text} is no key in JSON; write "text", 5, null, ["a",1], {"$bigint":"5"}, {"$date":0} or {"$bytes":"AQI="}, in quotes for the shell.`,
       cause,
     )
   }

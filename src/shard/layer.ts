@@ -48,8 +48,8 @@ export class Cell {
   }
 
   /**
-   * Takes the bytes of its value. What is read from here on is what they stand for, at any time and in any handle, not the
-   * object that was put; unless that is the very same.
+   * Takes the bytes of its value. What is read from here on is what they stand for, as after a fold and in any other handle,
+   * and not the object that was put; unless that is the very same.
    */
   seal(bytes: Uint8Array, comesBack: boolean): void {
     this.bytes = bytes
@@ -57,8 +57,7 @@ export class Cell {
   }
 
   value(decode: (bytes: Uint8Array) => unknown): unknown {
-    if (this.#value === UNDECODED) this.#value = decode(this.bytes!)
-    return this.#value
+    return this.#value === UNDECODED ? decode(this.bytes!) : this.#value
   }
 }
 

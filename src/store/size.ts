@@ -63,9 +63,8 @@ function sizeOfObject(root: object): number {
       size += OBJECT
       const { byteLength } = object as { readonly byteLength?: unknown }
       if (typeof byteLength === 'number') size += byteLength
-      else if (Array.isArray(object)) for (const element of object as unknown[]) add(element)
-      else if (/^(Map|Set)$/.test(kindOf(object))) {
-        for (const element of object as Set<unknown>) add(element)
+      else if (/^(Array|Map|Set)$/.test(kindOf(object))) {
+        for (const element of object as Iterable<unknown>) add(element)
       } else {
         for (const name of Object.keys(object)) {
           size += name.length

@@ -150,8 +150,7 @@ export class TableSpec {
       const reason = reasonOf(cause).replace(/[.\s]*$/, '')
       throw invalid(`The value of ${key} cannot be encoded: ${reason}. Delete the key or discard() to go on.`, cause)
     }
-    if (!isBytes(bytes))
-      throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${key}.`)
+    if (!isBytes(bytes)) throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${key}.`)
     if (bytes.length > MAX_VALUE_BYTES) {
       throw invalid(`The value of ${key} has ${bytes.length} bytes encoded; at most ${MAX_VALUE_BYTES} are allowed.`)
     }

@@ -33,7 +33,8 @@ export class Outbox<O> {
   readonly #sink: Sink<O> | undefined
   readonly #table: Table
   #nextId = 1
-  #waiting: Output<O>[] = []
+  /** Numbers of outputs: what is delivered is what is stored, the first time as any other. */
+  #waiting: number[] = []
   /** The numbers of the outputs that were delivered and whose deletion is not committed. */
   #delivered: { readonly gte: number; readonly lt: number } | undefined
   #closed = false
@@ -48,9 +49,7 @@ export class Outbox<O> {
   async open(): Promise<void> {
     if (this.#sink === undefined) return
     await this.#count()
-    for await (const [id, value] of this.#table.entries({ lt: this.#nextId })) {
-      this.#waiting.push({ id: String(id), value: value as O })
-    }
+    for await (const id of this.#table.keys({ lt: this.#nextId })) this.#waiting.push(id as number)
   }
 
   async #count(): Promise<void> {
@@ -72,7 +71,7 @@ export class Outbox<O> {
     if (this.#sink === undefined) throw invalid('emit: consume() was given no sink to deliver outputs to.')
     if (this.#closed) throw invalid('emit: the run has ended; emit before the handler resolves.')
     this.#table.put(this.#nextId, output)
-    this.#waiting.push({ id: String(this.#nextId++), value: output })
+    this.#waiting.push(this.#nextId++)
   }
 
   /** Nothing may be emitted any more. */
@@ -96,8 +95,11 @@ export class Outbox<O> {
     if (this.#waiting.length === 0) return
     // What power loss could take back, and number anew, must not be seen outside.
     if (this.#engine.options.durability === 'relaxed') await this.#engine.shard.log.log.sync()
-    await this.#sink!.deliver(this.#waiting, { version })
-    this.#delivered = { gte: Number(this.#waiting[0]!.id), lt: this.#nextId }
+    const values = await this.#table.getMany(this.#waiting)
+    // Beside other writers, what is gone by now another run has delivered.
+    const outputs = this.#waiting.flatMap((id, i) => (values[i] === undefined ? [] : [{ id: String(id), value: values[i] as O }]))
+    if (outputs.length > 0) await this.#sink!.deliver(outputs, { version })
+    this.#delivered = { gte: this.#waiting[0]!, lt: this.#nextId }
     this.#waiting = []
   }
 }

@@ -26,7 +26,16 @@ const constant = fc.constantFrom(null, false, true)
 
 /** Keys of every type, nested arrays too, crowded around the corners. */
 export const keys: fc.Arbitrary<Key> = fc.letrec<{ key: Key; array: readonly Key[] }>((tie) => ({
-  key: fc.oneof({ depthSize: 'small', withCrossShrink: true }, constant, text, number, bigint, date, bytes, tie('array')),
+  key: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    constant,
+    text,
+    number,
+    bigint,
+    date,
+    bytes,
+    tie('array'),
+  ),
   array: fc.array(tie('key'), { maxLength: 3 }),
 })).key
 
