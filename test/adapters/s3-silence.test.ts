@@ -33,7 +33,7 @@ function once(fault: S3Fault, method: string): void {
     server.decide = undefined
     // In a turn after the one in which it is served, or half of it is sent.
     setTimeout(() => {
-      for (const pass of [...running]) pass()
+      for (const pass of running) pass()
     }, 20)
     return fault
   }
