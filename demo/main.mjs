@@ -22,13 +22,16 @@ const DIRECTORY = './.tidemark'
 /** More than there are flights; of kills it is what a list of moments can hold. */
 const MOST = 1_000_000
 
-const NEXT = `
-What to try next:
-  npx tidemark inspect ${DIRECTORY}                          what the store holds
-  npx tidemark scan ${DIRECTORY} --table airports --limit 5  some of what was counted
-  npx tidemark versions ${DIRECTORY} --reverse --limit 5     its last versions; add --at to any of these
-  npm run demo -- --again                              once more from the start, killed at other moments
-  README.md                                            thirty lines for a program of your own`
+const NEXT = [
+  '\nWhat to try next:',
+  ...[
+    [`npx tidemark inspect ${DIRECTORY}`, 'what the store holds'],
+    [`npx tidemark scan ${DIRECTORY} --table airports --limit 5`, 'some of the counts'],
+    [`npx tidemark versions ${DIRECTORY} --reverse --limit 5`, 'its last versions'],
+    ['npm run demo -- --again', 'once more, from the start'],
+    ['README.md', 'a program of your own'],
+  ].map(([command = '', what]) => `  ${command.padEnd(57)}${what}`),
+].join('\n')
 
 const { again, limit, kills, everyEvents } = readOptions()
 
