@@ -30,7 +30,7 @@ const NEXT = [
     [`npx tidemark versions ${DIRECTORY} --reverse --limit 5`, 'its last versions'],
     ['npm run demo -- --again', 'once more, from the start'],
     ['README.md', 'a program of your own'],
-  ].map(([command = '', what]) => `  ${command.padEnd(57)}${what}`),
+  ].map(([command = '', what]) => `  ${command.padEnd(58)}${what}`),
 ].join('\n')
 
 const { again, limit, kills, everyEvents } = readOptions()
