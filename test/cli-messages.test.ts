@@ -30,7 +30,10 @@ const UNREACHABLE: readonly (readonly [RegExp, string])[] = [
   [/is not in memory; use get\(\)|getSync/, 'no command calls getSync()'],
   [/transaction|^One inside another/, 'no command runs a transaction'],
   [/did not return a Uint8Array|stored bytes takes no values|opened for its/, 'codecs of programs'],
-  [/^append needs|This handle on the log|needs the path of a directory/, 'faults of callers inside Tidemark'],
+  [
+    /^append needs|This handle on the log|needs the path of a directory|^nodeFs takes/,
+    'faults of callers inside Tidemark',
+  ],
   [/uncommitted changes; commit\(\)/, 'no command changes anything before such a call'],
   [
     /client must be an S3Client|bucket must be|prefix must be|fetch must be/,

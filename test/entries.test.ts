@@ -74,7 +74,7 @@ describe('an adapter that cannot work where it is', () => {
       const use = ${use}
       const told = await Promise.resolve(await import(process.argv[1])).then(use).then(() => undefined, (error) => error)
       console.log(JSON.stringify([told?.name, told?.message]))`
-    const printed = execFileSync(process.execPath, ['--input-type=module', '-e', code, url], { timeout: 30_000 })
+    const printed = execFileSync(process.execPath, ['--input-type=module', '-e', code, url], { timeout: 170_000 })
     const [name, message] = JSON.parse(printed.toString()) as [string, string]
     expect(name).toBe('TidemarkError')
     expect(message).toContain(word)
@@ -88,7 +88,7 @@ describe('importing any entry', () => {
 
   test('touches no global, leaves nothing running, and prints nothing', () => {
     const code = `${WATCHED}; log(JSON.stringify(told))`
-    const printed = execFileSync(process.execPath, ['--input-type=module', '-e', code, urls], { timeout: 60_000 })
+    const printed = execFileSync(process.execPath, ['--input-type=module', '-e', code, urls], { timeout: 170_000 })
     expect(JSON.parse(printed.toString())).toEqual(nothing)
   })
 
@@ -98,7 +98,7 @@ describe('importing any entry', () => {
       import { Worker } from 'node:worker_threads'
       const source = new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(inWorker)}))
       new Worker(source, { workerData: process.argv[1] }).on('message', (told) => console.log(JSON.stringify(told)))`
-    const printed = execFileSync(process.execPath, ['--input-type=module', '-e', code, urls], { timeout: 60_000 })
+    const printed = execFileSync(process.execPath, ['--input-type=module', '-e', code, urls], { timeout: 170_000 })
     expect(JSON.parse(printed.toString())).toEqual(nothing)
   })
 

@@ -44,6 +44,7 @@ describe('names', () => {
       expect(() => storage.anchor(name), name).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
     }
     expect(() => nodeFs('')).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    expect(() => nodeFs('s3://bucket/x')).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })
 
   test('of logs, anchors, markers and temporary files are no blobs', async () => {

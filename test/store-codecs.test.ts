@@ -18,8 +18,7 @@ const plusOne: Codec<number> = {
   decode: (b) => Number(new TextDecoder().decode(b)) - 1,
 }
 const until = async (isDone: () => boolean): Promise<void> => {
-  for (let i = 0; i < 5000 && !isDone(); i++) await sleep(systemClock, 1)
-  expect(isDone()).toBe(true)
+  await expect.poll(isDone, { interval: 1 }).toBe(true)
 }
 
 describe('a table that another codec wrote', () => {

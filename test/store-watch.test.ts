@@ -23,7 +23,7 @@ const settle = async (): Promise<void> => {
 }
 /** Waits for what watches read from the storage. */
 const until = async (isDone: () => boolean): Promise<void> => {
-  const end = performance.now() + 10_000
+  const end = performance.now() + 60_000
   while (!isDone() && performance.now() < end) await sleep(systemClock, 1)
   await settle()
 }

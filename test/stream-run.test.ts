@@ -134,14 +134,20 @@ describe('back-pressure', () => {
 
   test('lets timers run while events come from memory without end', async () => {
     const stop = new AbortController()
-    setTimeout(() => stop.abort(), 30)
+    let seen = 0
+    // Only a timer ends it, and only once events have come in between.
+    const timer = setInterval(() => {
+      if (seen > 100) stop.abort()
+    }, 1)
     const endless: Source<number> = {
       name: 's',
       *read() {
         for (let offset = 0; ; offset++) yield { offset, value: offset }
       },
     }
-    const { events } = await consume(await open(), endless, () => {}, { signal: stop.signal, everyEvents: Infinity })
+    const count = (): void => void seen++
+    const { events } = await consume(await open(), endless, count, { signal: stop.signal, everyEvents: Infinity })
+    clearInterval(timer)
     expect(events).toBeGreaterThan(100)
   })
 })
@@ -255,8 +261,9 @@ describe('a signal', () => {
     const stop = new AbortController()
     const source = live()
     source.push(1)
-    setTimeout(() => stop.abort(), 10)
-    const result = await consume(await open(), source, () => {}, { signal: stop.signal })
+    // After the event, when the run waits for the next one.
+    const handler = (): void => void pause(10).then(() => stop.abort())
+    const result = await consume(await open(), source, handler, { signal: stop.signal })
     expect(result).toMatchObject({ events: 1, commits: 1 })
   })
 

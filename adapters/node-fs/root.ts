@@ -28,6 +28,8 @@ export class Root {
 
   constructor(fs: FileSystem, directory: string) {
     if (typeof directory !== 'string' || directory === '') throw invalid('nodeFs needs the path of a directory.')
+    if (/^[a-z][a-z0-9+.-]+:\/\//i.test(directory))
+      throw invalid('nodeFs takes the path of a directory, not an address; for s3:// there is s3() of tidemark/s3.')
     this.#fs = fs
     this.path = resolve(directory)
   }

@@ -146,7 +146,7 @@ describe('on s3://', () => {
     const program = join(root, 'dist/cli.js')
     const ran = await new Promise<[unknown, string, string]>((resolve) => {
       const args = [program, 'get', where, 'n', '--endpoint', real.place.endpoint]
-      execFile(process.execPath, args, { timeout: 30_000 }, (error, out, err) => resolve([error, out, err]))
+      execFile(process.execPath, args, { timeout: 170_000 }, (error, out, err) => resolve([error, out, err]))
     })
     expect(ran).toEqual([null, '3\n', ''])
   })

@@ -28,7 +28,7 @@ async function eventually<T>(run: () => Promise<T>): Promise<T> {
     try {
       return await run()
     } catch (error) {
-      if (tries === 20) throw error
+      if (tries === 120) throw error
       await new Promise((resolve) => setTimeout(resolve, 500))
     }
   }
@@ -138,7 +138,7 @@ describe('indexedDb()', () => {
     expect(store.version).toBe(version)
     expect(same(await store.get('a'), large)).toBe(true)
     const before = await entriesIn(storage)
-    for (let i = 0; i < 10 && (await entriesIn(storage)) >= before; i++) {
+    for (let i = 0; i < 500 && (await entriesIn(storage)) >= before; i++) {
       await new Promise((resolve) => setTimeout(resolve, 20))
       await store.maintain()
     }

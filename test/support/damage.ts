@@ -133,7 +133,7 @@ export async function survive(
 async function limited<T>(run: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout>
   const hang = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('No end within 10 s.')), 10_000)
+    timer = setTimeout(() => reject(new Error('No end within a minute.')), 60_000)
   })
   return Promise.race([run, hang]).finally(() => clearTimeout(timer))
 }
