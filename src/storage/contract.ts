@@ -67,7 +67,7 @@ export interface Capabilities {
    * What keeps the calls under way to as many as the adapter serves well, while others wait. Storages that share what is
    * scarce (the files that a process may open, the connections of a client) answer the same one. Default: no bound.
    */
-  readonly turns?: () => Turns
+  readonly turns?: (() => Turns) | undefined
 }
 
 export interface LogOptions {

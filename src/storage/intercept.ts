@@ -31,7 +31,7 @@ export interface Call {
   /** The number of the entry; the first of those removed. */
   readonly n?: number | undefined
   /** What the call would store. */
-  readonly bytes?: Uint8Array | undefined
+  readonly bytes?: Uint8Array | undefined | undefined
   /** The call answers an `Outcome`: it is not to be repeated and not to throw once it has been sent. */
   readonly conditional: boolean
   readonly signal: AbortSignal | undefined
@@ -66,7 +66,7 @@ export function intercept(storage: Storage, around: Around): Storage {
           method,
           path: path ?? ((first ?? '') as string),
           n: typeof first === 'number' ? first : undefined,
-          ...(given[1] instanceof Uint8Array && { bytes: given[1] }),
+          bytes: given[1] instanceof Uint8Array ? given[1] : undefined,
           conditional,
           signal: options?.signal,
         }
