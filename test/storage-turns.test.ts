@@ -27,7 +27,7 @@ function handClock(): { clock: Clock; fire: () => void } {
     },
   }
   const fire = (): void => {
-    for (const run of [...timers]) {
+    for (const run of Array.from(timers)) {
       timers.delete(run)
       run()
     }
@@ -90,7 +90,10 @@ test('a create, a swap and a close wait for no turn', async () => {
   const log = limited.log('s/0/id')
   const read = limited.blobs.get('a')
   const later = limited.blobs.get('b')
-  const others = [log.claim(1, new Uint8Array(1), 1), limited.anchor('s/0/anchor').swap(undefined, new Uint8Array(1), 0)]
+  const others = [
+    log.claim(1, new Uint8Array(1), 1),
+    limited.anchor('s/0/anchor').swap(undefined, new Uint8Array(1), 0),
+  ]
   const closed = log.close()
   await settle()
   expect(sent.slice(0, 4)).toEqual(['get a', 'claim s/0/id', 'swap s/0/anchor', 'close s/0/id'])

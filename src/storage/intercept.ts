@@ -31,7 +31,7 @@ export interface Call {
   /** The number of the entry; the first of those removed. */
   readonly n?: number | undefined
   /** What the call would store. */
-  readonly bytes?: Uint8Array | undefined | undefined
+  readonly bytes?: Uint8Array | undefined
   /** The call answers an `Outcome`: it is not to be repeated and not to throw once it has been sent. */
   readonly conditional: boolean
   readonly signal: AbortSignal | undefined
@@ -72,7 +72,9 @@ export function intercept(storage: Storage, around: Around): Storage {
         }
         const act = (inner as Record<string, (...given: unknown[]) => Promise<unknown>>)[method]!
         // Async, so that an adapter that throws instead of rejecting is no special case for anybody.
-        return around(call, async (signal) => act.apply(inner, Object.assign([...given], { [at]: { ...options, signal } })))
+        return around(call, async (signal) =>
+          act.apply(inner, Object.assign([...given], { [at]: { ...options, signal } })),
+        )
       }
       return [method, send]
     })
