@@ -36,6 +36,7 @@ describe('names', () => {
     const storage = nodeFs(fresh())
     const { blobs } = storage
     const bad = ['', '/a', 'a/', 'a//b', '.', '..', '../a', 'a/../b', 'a/./b', 'a\\b', 'a b', 'a@b', 'ä', 'a\0', '~']
+    bad.push('con', 'a/nul/b', 'a/AUX', 'prn.txt', 'com1/a', 'a/lpt9.b.c', 'a.', 'a./b', 'a/...')
     for (const name of bad) {
       await expect(blobs.put(name, text('x')), name).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
       await expect(blobs.get(name), name).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })

@@ -190,6 +190,7 @@ function removed(path: string): TidemarkError {
 export async function syncForReading(fs: FileSystem, path: string): Promise<void> {
   await fs.syncDirectory(path).catch((error: unknown) => {
     const code = errno(error)
-    if (code !== NOT_PERMITTED && code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS' && code !== 'EINVAL') throw error
+    if (code !== NOT_PERMITTED && code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS' && code !== 'EINVAL')
+      throw error
   })
 }

@@ -204,17 +204,17 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
       const request: S3Request = { op: 'list', prefix: prefix + within, after: from, limit, continuation }
       const reply = await askStorage(request, signal)
       if (!isDone(reply)) throw replyError(name, request, reply)
-      if (!reply.listed) throw unavailable(`${name} answered ${describe(request)} with something else than a list.`)
+      const { items: page, truncated, continuation: next } = reply.listed!
       let last = from ?? ''
-      for (const { key, size, time } of reply.listed.items) {
+      for (const { key, size, time } of page) {
         if (key <= last || !key.startsWith(request.prefix)) throw unordered(name)
         items.push({ name: key.slice(prefix.length), size, time })
         last = key
       }
-      continuation = reply.listed.truncated ? reply.listed.continuation : undefined
+      continuation = truncated ? next : undefined
       // A page without keys that says that more follow comes from servers that count what was deleted.
       if (items.length > 0 || continuation === undefined) {
-        return { time: replyTime(reply), items, more: items.length > 0 && reply.listed.truncated }
+        return { time: replyTime(reply), items, more: items.length > 0 && truncated }
       }
     }
   }

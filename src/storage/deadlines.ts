@@ -65,12 +65,11 @@ export function deadlines(
     })
   }
 
-  if (turns === undefined) return intercept(storage, send)
   const inTurn = <T>(call: Call, run: Run<T>): Promise<T> =>
     // Closing lets go of what others wait for.
-    call.conditional || call.method === 'close'
+    !turns || call.conditional || call.method === 'close'
       ? send(call, run)
       : turns.give({ clock, timeoutMs, signal: call.signal, late: () => late(call) }, run, (own) => send(call, own))
   // Deadlines around these have other turns: nobody who has one there waits for himself here.
-  return { ...intercept(storage, inTurn), capabilities: { ...capabilities, turns: turns.again } }
+  return { ...intercept(storage, inTurn), capabilities: { ...capabilities, turns: turns?.again } }
 }

@@ -66,13 +66,15 @@ export function intercept(storage: Storage, around: Around): Storage {
           method,
           path: path ?? ((first ?? '') as string),
           n: typeof first === 'number' ? first : undefined,
-          ...(given[1] instanceof Uint8Array && { bytes: given[1] }),
+          bytes: given[1] instanceof Uint8Array ? given[1] : undefined,
           conditional,
           signal: options?.signal,
         }
         const act = (inner as Record<string, (...given: unknown[]) => Promise<unknown>>)[method]!
         // Async, so that an adapter that throws instead of rejecting is no special case for anybody.
-        return around(call, async (signal) => act.apply(inner, Object.assign([...given], { [at]: { ...options, signal } })))
+        return around(call, async (signal) =>
+          act.apply(inner, Object.assign([...given], { [at]: { ...options, signal } })),
+        )
       }
       return [method, send]
     })

@@ -35,7 +35,7 @@ export interface Metered extends Storage {
   usage(): Usage
 }
 
-const KIND: Readonly<Record<Method, keyof Requests | undefined>> = {
+const KIND: { readonly [M in Method]?: keyof Requests } = {
   put: 'put',
   append: 'put',
   claim: 'put',
@@ -47,9 +47,6 @@ const KIND: Readonly<Record<Method, keyof Requests | undefined>> = {
   delete: 'delete',
   remove: 'delete',
   destroy: 'delete',
-  sync: undefined,
-  close: undefined,
-  probe: undefined,
 }
 
 export function metered(storage: Storage, { prices = {} }: { readonly prices?: Prices | undefined } = {}): Metered {

@@ -1,30 +1,24 @@
 /**
- * How many calls an adapter is asked to serve at once: files that are open, connections. The others wait here and are sent
- * in the order in which they came. `deadlines` asks, so that what waits is not taken for what is not answered.
- *
- * Who waits ends by his signal, or when nothing at all was answered for as long as one call may take.
+ * How many calls an adapter is asked to serve at once: files that are open, connections. The others wait and are sent in the
+ * order in which they came (waiting.ts, loaded when the first one has to). `deadlines` asks, so that what waits is not taken
+ * for what is not answered.
  */
-import type { Clock } from '../clock.js'
-import { aborted, throwIfAborted } from '../errors.js'
+import { Part } from '../part.js'
 import type { Run } from './intercept.js'
+import type { Patience } from './waiting.js'
 
-export interface Patience {
-  readonly clock: Clock
-  readonly timeoutMs: number
-  readonly signal: AbortSignal | undefined
-  /** What who waited in vain is told. */
-  readonly late: () => Error
-}
+const queueing = new Part('waiting', () => import('./waiting.js'))
 
 export class Turns {
-  readonly #most: number
-  #free: number
+  free: number
   /** How many calls the adapter has answered, however that was. */
-  #answers = 0
-  readonly #waiting = new Set<() => void>()
+  answers = 0
+  /** Each takes the place that is free by now. */
+  readonly waiting = new Set<() => void>()
+  readonly #most: number
 
   constructor(most: number) {
-    this.#most = this.#free = most
+    this.#most = this.free = most
   }
 
   /** As many, for other calls. */
@@ -32,36 +26,15 @@ export class Turns {
 
   /** Has `send` send the call in its turn, and ends the turn when that has an answer or gives up. */
   async give<T>(patience: Patience, run: Run<T>, send: (run: Run<T>) => Promise<T>): Promise<T> {
-    throwIfAborted(patience.signal)
-    if (this.#free > 0) this.#free--
-    else await this.#wait(patience)
+    if (this.free > 0) this.free--
+    else await queueing.use((part) => part.takeTurn(this, patience))
     try {
-      return await send((signal) => run(signal).finally(() => this.#answers++))
+      return await send((signal) => run(signal).finally(() => this.answers++))
     } finally {
       // A place goes from hand to hand, so that nobody who comes later is served before those who wait.
-      const [next] = this.#waiting
+      const [next] = this.waiting
       if (next) next()
-      else this.#free++
+      else this.free++
     }
-  }
-
-  #wait({ clock, timeoutMs, signal, late }: Patience): Promise<void> {
-    return new Promise((resolve, reject) => {
-      let cancel: () => void
-      const end = (error?: unknown): void => {
-        cancel()
-        this.#waiting.delete(end)
-        signal?.removeEventListener('abort', abort)
-        if (error === undefined) resolve()
-        else reject(error as Error)
-      }
-      const abort = (): void => end(aborted(signal!))
-      const watch = (answers: number): void => {
-        cancel = clock.timer(timeoutMs, () => (answers === this.#answers ? end(late()) : watch(this.#answers)))
-      }
-      watch(this.#answers)
-      this.#waiting.add(end)
-      signal?.addEventListener('abort', abort)
-    })
   }
 }

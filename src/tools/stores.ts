@@ -18,6 +18,7 @@ import { listPinNames, readPin } from '../shard/pins.js'
 import { closeLog, openAnchor, openLog } from '../shard/recovery.js'
 import { parseEntry } from '../shard/state.js'
 import type { Storage } from '../storage/contract.js'
+import { deadlines } from '../storage/deadlines.js'
 import { pagesOf } from '../storage/pages.js'
 import { checkPlace, checkStorage, type StorePlace } from './place.js'
 import { isVoidLog } from './reading.js'
@@ -34,8 +35,9 @@ export interface StoreInfo {
 }
 
 /** The stores by name, also what is left of one. What an interrupted creation's probe left behind is none. */
-export async function listStores(storage: Storage): Promise<StoreInfo[]> {
-  checkStorage(storage)
+export async function listStores(given: Storage): Promise<StoreInfo[]> {
+  checkStorage(given)
+  const storage = deadlines(given)
   const [{ paths }, left] = await Promise.all([storage.logs(''), storesWithBlobs(storage)])
   const logs = paths.filter(isOfStore)
   const stores = new Map<string, Set<number>>()
