@@ -31,6 +31,7 @@ const adaptersShare = ['adapters/s3-common']
 const packages: Record<string, RegExp> = {
   'src/cli': /^(node:.*|commander|cli-progress|cli-table3|string-width|@aws-sdk\/client-s3)$/,
   'src/stream/node.ts': /^node:.*$/,
+  'src/stream/csv.ts': /^csv-parse\/sync$/,
 }
 const corePackages = /^(fflate|@noble\/hashes\/.*)$/
 const longestFile = 400

@@ -1,4 +1,5 @@
 /** CSV as RFC 4180 has it, in bytes: where a record ends, and what its fields are. */
+import { parse } from 'csv-parse/sync'
 import type { FindEnd } from './pieces.js'
 
 const [QUOTE, COMMA, NEWLINE, RETURN] = [0x22, 0x2c, 0x0a, 0x0d]
@@ -47,19 +48,7 @@ export function recordEnds(malformed: (why: string) => Error): FindEnd {
 
 /** The fields of a record that was found to be well-formed, without its newline. */
 export function fieldsOf(record: string): string[] {
-  const fields: string[] = []
-  for (let from = 0; ; from++) {
-    let end = from
-    if (record[from] === '"') {
-      do end = record.indexOf('"', end + 1) + 1
-      while (record[end] === '"')
-      fields.push(record.slice(from + 1, end - 1).replaceAll('""', '"'))
-    } else {
-      end = record.indexOf(',', from)
-      if (end < 0) end = record.length
-      fields.push(record.slice(from, end))
-    }
-    if (end >= record.length) return fields
-    from = end
-  }
+  // Starting the parser takes fifty times as long as splitting.
+  if (!record.includes('"')) return record.split(',')
+  return parse(record, { relax_column_count: true, record_delimiter: ['\r\n', '\n'] })[0]!
 }
