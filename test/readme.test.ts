@@ -56,7 +56,7 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
     { has: 'storageSuite({', in: 'node --test' },
   ],
   'docs/architecture.md': [
-    { has: 'errors · clock', in: 'no program', why: 'the layers; test/architecture.test.ts has them' },
+    { has: 'errors · callback', in: 'no program', why: 'the layers; test/architecture.test.ts has them' },
   ],
 }
 
