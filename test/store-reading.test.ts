@@ -42,18 +42,26 @@ describe.each<[string, OpenOptions['mode'], Partial<OpenOptions> | undefined]>([
   ['a follower', 'exclusive', { mode: 'follower' }],
   ['another handle in shared mode', 'shared', {}],
 ])('a scan by %s', (_, mode, other) => {
-  test.each(scans)('%s, longer than the grace period, shows all that was there at first', async (_name, start, shown) => {
-    const world = await churned(mode)
-    const store = other ? await world.open(other) : world.store
-    const items = await start(store, world)
-    // Those of others pin what they read at a quarter of a grace period, and not later than at the whole.
-    expect(await read(items, nowAndThen(() => world.churn(0.4)))).toEqual(shown)
-    await world.churn(2)
-    await world.churn(2)
-    await world.churn(2)
-    // What was held is gone with it.
-    expect((await world.segments()).length).toBeLessThan(150)
-  })
+  test.each(scans)(
+    '%s, longer than the grace period, shows all that was there at first',
+    async (_name, start, shown) => {
+      const world = await churned(mode)
+      const store = other ? await world.open(other) : world.store
+      const items = await start(store, world)
+      // Those of others pin what they read at a quarter of a grace period, and not later than at the whole.
+      expect(
+        await read(
+          items,
+          nowAndThen(() => world.churn(0.4)),
+        ),
+      ).toEqual(shown)
+      await world.churn(2)
+      await world.churn(2)
+      await world.churn(2)
+      // What was held is gone with it.
+      expect((await world.segments()).length).toBeLessThan(150)
+    },
+  )
 })
 
 describe('what is read by the handle that collects is held:', () => {

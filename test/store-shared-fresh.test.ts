@@ -103,7 +103,8 @@ describe.each(['shared', 'follower'] as const)('a read with { fresh: true } in m
     let n = 0
     const write = async (): Promise<number> => {
       n++
-      for (const key of ['a', `k${n}`]) for (const to of [writer, writer.table('t'), writer.partition(1)]) to.put(key, n)
+      for (const key of ['a', `k${n}`])
+        for (const to of [writer, writer.table('t'), writer.partition(1)]) to.put(key, n)
       await writer.commit()
       return n
     }

@@ -33,7 +33,7 @@ export async function findIn(engine: Engine, when: When): Promise<Found> {
   engine.assertOpen()
   const { shard } = engine
   const finding = findVersion({ store: engine.options.name, shard, now: () => engine.now() }, when)
-  engine.hold(shard.state, finding, true)
+  engine.hold(shard.state, finding, shard.state.carried.trim)
   const found = await finding
   // What comes from the log is sound already.
   return found.from ? { ...found, state: await shard.repairs.soundest(found.state) } : found

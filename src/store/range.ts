@@ -1,7 +1,7 @@
 /** Ranges of keys as callers give them, and as bounds of bytes. */
 import { compareBytes } from '../bytes/compare.js'
 import { encodeKey, encodePrefix, type Key } from '../bytes/keys.js'
-import { checkFields, invalid, show } from '../errors.js'
+import { checkFields, invalid } from '../errors.js'
 import type { KeyRange } from '../segment/record.js'
 import { prefixed, type Slot } from '../shard/slot.js'
 import { checkSignal, flag, whole } from './options.js'

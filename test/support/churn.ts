@@ -24,7 +24,10 @@ export interface Churned {
 }
 
 /** Every key has the value `${key} 0` in both of its tables. */
-export async function churned(mode: OpenOptions['mode'] = 'exclusive', more: Partial<OpenOptions> = {}): Promise<Churned> {
+export async function churned(
+  mode: OpenOptions['mode'] = 'exclusive',
+  more: Partial<OpenOptions> = {},
+): Promise<Churned> {
   let now = START
   const clock: Clock = { ...systemClock, now: () => now, monotonic: () => now }
   const inner = memory({ clock })
@@ -72,7 +75,7 @@ export async function churned(mode: OpenOptions['mode'] = 'exclusive', more: Par
       isStalling = true
       act()
       isStalling = false
-      return reads.open
+      return () => reads.open()
     },
     pass: (ms) => void (now += ms),
     churn: async (part = 0.7) => {
