@@ -101,6 +101,38 @@ describe('what is read by the handle that collects is held:', () => {
     await expect(store.at(numbers[0]!)).rejects.toThrow(code('VERSION_EXPIRED'))
   })
 
+  test('a version that is being tagged, forked or restored', async () => {
+    const world = await churned()
+    const { pass, open } = world
+    let isBusy = false
+    const busy = intercept(world.storage, async ({ method, path }, run) => {
+      if (isBusy && method === 'put' && path.includes('/pins/')) {
+        isBusy = false
+        for (let i = 0; i < 8; i++) await again()
+      }
+      return run(undefined)
+    })
+    await world.store.close()
+    const store = await open({ storage: busy })
+    const again = async (): Promise<void> => {
+      for (let i = 0; i < KEYS; i++) store.put(i, 'new')
+      await store.commit()
+      await store.checkpoint()
+      pass(GRACE * 0.7)
+      await store.maintain({ minDeletes: 1 })
+    }
+    const { version } = store
+    isBusy = true
+    await store.tag('kept')
+    for (let i = 0; i < 3; i++) await again()
+    expect(await collect((await store.at('kept')).entries())).toEqual(all)
+    await store.restore('kept')
+    isBusy = true
+    await store.fork('copy')
+    expect(await collect((await open({ name: 'copy' })).entries())).toEqual(all)
+    expect((await store.tags()).map((tag) => tag.version)).toEqual([version])
+  })
+
   test('get() and getMany() under way', async () => {
     const { store, churn, stall } = await churned()
     let reading: Promise<unknown>[] = []
