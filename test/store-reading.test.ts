@@ -4,7 +4,10 @@ import type { OpenOptions, Store, VersionInfo } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { diff, verify } from 'tidemark/tools'
 import { exportZip, importZip, push } from 'tidemark/transfer'
+import { systemClock } from '../src/clock.js'
 import { TidemarkError } from '../src/errors.js'
+// Loaded on demand otherwise, while the time of the tests goes by.
+import '../src/shard/reading.js'
 import { intercept } from '../src/storage/intercept.js'
 import { churned, GRACE, KEYS, type Churned } from './support/churn.js'
 import { collect } from './support/collect.js'
@@ -283,6 +286,39 @@ describe('a transfer out of a store that is written and collected meanwhile', ()
     expect([found.ok, left]).toEqual([true, -1])
     expect(await verify({ storage, name: 's' }, { clock })).toMatchObject({ ok: true, version: store.version })
   })
+})
+
+test('an open snapshot of a follower that is read for long has a pin, which goes with the follower', async () => {
+  const world = await churned()
+  const follower = await world.open({ mode: 'follower' })
+  const snap = await follower.snapshot()
+  world.pass(GRACE * 0.3)
+  expect(await snap.get(1)).toBe('1 0')
+  await world.store.commit()
+  expect(await collect(snap.entries())).toEqual(all)
+  const pins = async (): Promise<number> =>
+    (await world.storage.blobs.list('s/')).items.filter(({ name }) => name.includes('/pins/')).length
+  // It is made beside the reading.
+  while ((await pins()) === 0) await systemClock.pause()
+  await follower.close()
+  expect(await pins()).toBe(0)
+})
+
+test('a resident follower for which loading takes too long loads what is there by then', async () => {
+  const world = await churned()
+  let isBusy = false
+  const busy = intercept(world.storage, async ({ method, path }, run) => {
+    if (isBusy && method === 'get' && path.includes('/seg/')) {
+      isBusy = false
+      for (let i = 0; i < 8; i++) await world.churn()
+    }
+    return run(undefined)
+  })
+  const follower = await world.open({ mode: 'follower', resident: true, storage: busy })
+  await world.churn()
+  isBusy = true
+  await follower.refresh()
+  expect([follower.version, follower.getSync(1)]).toEqual([world.store.version, '1 9'])
 })
 
 describe('what is read ends with what it is read from:', () => {

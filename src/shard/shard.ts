@@ -4,7 +4,6 @@
  */
 import { TidemarkError } from '../errors.js'
 import type { OffsetMap } from '../log/offsets.js'
-import { segmentName } from '../manifest/names.js'
 import type { BuiltEntry } from './build.js'
 import { Committer } from './committer.js'
 import type { LogContext, ShardContext } from './context.js'
@@ -236,8 +235,8 @@ export class Shard {
   async #catchUp(): Promise<void> {
     const before = this.#state
     const { catchUp } = following.loaded ?? (await following.load())
-    const { state: read, entries, failure } = await catchUp(this.#ctx, this.#log, before)
-    const state = await this.repairs.prepared(read)
+    const prepare = (state: ShardState): Promise<ShardState> => this.repairs.prepared(state)
+    const { state, read, entries, failure } = await catchUp(this.#ctx, this.#log, before, prepare)
     if (state !== before && (read !== before || this.#state === before)) this.#apply(before, state, entries)
     if (failure !== undefined) throw failure
   }
@@ -253,14 +252,7 @@ export class Shard {
 
   /** Others have written beside this writer. */
   #meet(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
-    const { uploads } = this.#ctx
-    if (entries === undefined) uploads.condemnAll()
-    for (const applied of entries ?? []) {
-      this.#maintenance.note(applied)
-      for (const { ids } of applied.collection ?? []) {
-        uploads.condemn(ids.map((id) => segmentName(this.#log.path, id)))
-      }
-    }
+    sharing().noteOthers(this.#ctx, this.#log, this.#maintenance, entries)
     this.#maintenance.forget(state.carried.trim)
     this.#upkeep!.met(state.manifest)
     if (state.carried.version !== before.carried.version) {

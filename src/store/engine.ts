@@ -354,6 +354,7 @@ export class Engine implements TablesHost {
     this.#following.stop()
     this.watches.stop()
     this.transactions.stop(this.#closedError())
+    for (const { reading } of this.#ctx.held) await reading?.end()
     await this.shard.close()
     this.#following.close()
     this.changes.drop('close()')
