@@ -221,8 +221,7 @@ export class Shard {
   /** Catches up with what others have written; an owner has nothing to catch up with. Who may not write goes on reading. */
   refresh(): Promise<void> {
     if (this.#committer === undefined || (this.#ctx.isShared && this.#poisoned)) {
-      const before = this.#refreshing?.catch(() => undefined)
-      this.#looking ??= (before ?? Promise.resolve()).then(() => {
+      this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
         this.#looking = undefined
         return (this.#refreshing = this.#catchUp())
       })

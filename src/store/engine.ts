@@ -288,7 +288,6 @@ export class Engine implements TablesHost {
   }
 
   async refresh(): Promise<void> {
-    this.assertOpen()
     const look = (): Promise<void> => this.catchUp()
     await (this.readings ? this.readings.during(look) : look())
   }
