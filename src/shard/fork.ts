@@ -24,9 +24,9 @@ import type { ShardState } from './state.js'
 export async function createFork(
   ctx: ShardContext,
   log: LogContext,
-  present: ShardState,
+  present: () => ShardState,
   name: string,
-  source: Pick<PinRequest, 'state' | 'from'>,
+  source: Pick<PinRequest, 'state' | 'from' | 'isHeld'>,
 ): Promise<void> {
   const child: ShardContext = { ...ctx, store: name }
   const anchor = openAnchor(child)

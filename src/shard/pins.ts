@@ -126,6 +126,8 @@ export interface PinRequest {
   /** What it keeps, and the pin that state was taken from, if it was. */
   readonly state: ShardState
   readonly from: StoredPin | undefined
+  /** This handle holds the state until the pin is there: its own collections are not in the way. */
+  readonly isHeld?: boolean | undefined
 }
 
 /**
@@ -135,7 +137,7 @@ export interface PinRequest {
 export async function putPin(
   ctx: ShardContext,
   log: LogContext,
-  now: ShardState,
+  present: () => ShardState,
   request: PinRequest,
 ): Promise<StoredPin> {
   const { kind, name, ttlMs, label, state, from } = request
@@ -159,7 +161,11 @@ export async function putPin(
   const { blobs } = ctx.storage
   try {
     noteTime(ctx, log, (await blobs.put(blob, encodePin(pin))).time)
-    const isThere = from ? (await readPin(blobs, from.blob)) !== undefined : await isKept(ctx, log, now, version)
+    const now = present()
+    const keeps = !ctx.isShared && request.isHeld ? now.carried.keeps : 0
+    const isThere = from
+      ? (await readPin(blobs, from.blob)) !== undefined
+      : await isKept(ctx, log, now, Math.max(version, keeps))
     const isCondemned = ctx.uploads.areCondemned(manifest.runs.flat())
     if (isThere && !isCondemned) return { ...pin, blob }
     await blobs.delete([blob])

@@ -4,7 +4,6 @@
  */
 import { TidemarkError } from '../errors.js'
 import type { OffsetMap } from '../log/offsets.js'
-import { segmentName } from '../manifest/names.js'
 import type { BuiltEntry } from './build.js'
 import { Committer } from './committer.js'
 import type { LogContext, ShardContext } from './context.js'
@@ -222,8 +221,7 @@ export class Shard {
   /** Catches up with what others have written; an owner has nothing to catch up with. Who may not write goes on reading. */
   refresh(): Promise<void> {
     if (this.#committer === undefined || (this.#ctx.isShared && this.#poisoned)) {
-      const before = this.#refreshing?.catch(() => undefined)
-      this.#looking ??= (before ?? Promise.resolve()).then(() => {
+      this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
         this.#looking = undefined
         return (this.#refreshing = this.#catchUp())
       })
@@ -236,8 +234,8 @@ export class Shard {
   async #catchUp(): Promise<void> {
     const before = this.#state
     const { catchUp } = following.loaded ?? (await following.load())
-    const { state: read, entries, failure } = await catchUp(this.#ctx, this.#log, before)
-    const state = await this.repairs.prepared(read)
+    const prepare = (state: ShardState): Promise<ShardState> => this.repairs.prepared(state)
+    const { state, read, entries, failure } = await catchUp(this.#ctx, this.#log, before, prepare)
     if (state !== before && (read !== before || this.#state === before)) this.#apply(before, state, entries)
     if (failure !== undefined) throw failure
   }
@@ -253,14 +251,7 @@ export class Shard {
 
   /** Others have written beside this writer. */
   #meet(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
-    const { uploads } = this.#ctx
-    if (entries === undefined) uploads.condemnAll()
-    for (const applied of entries ?? []) {
-      this.#maintenance.note(applied)
-      for (const { ids } of applied.collection ?? []) {
-        uploads.condemn(ids.map((id) => segmentName(this.#log.path, id)))
-      }
-    }
+    sharing().noteOthers(this.#ctx, this.#log, this.#maintenance, entries)
     this.#maintenance.forget(state.carried.trim)
     this.#upkeep!.met(state.manifest)
     if (state.carried.version !== before.carried.version) {

@@ -2,7 +2,9 @@
 import { sleep, type Clock } from '../clock.js'
 import { TidemarkError } from '../errors.js'
 import { Part } from '../part.js'
-import { noteTime, type Held, type ShardContext } from './context.js'
+import { segmentName } from '../manifest/names.js'
+import { noteTime, type Held, type LogContext, type ShardContext } from './context.js'
+import type { Maintenance } from './maintenance.js'
 import type { Queue } from './queue.js'
 import type { CommitRequest, Waiting } from './requests.js'
 import { mayBeTrimmed, type Moment } from './rules.js'
@@ -10,6 +12,20 @@ import type { Shard } from './shard.js'
 import type { AppliedEntry, ShardState } from './state.js'
 
 export { catchUp } from './catch-up.js'
+
+/** Takes note of what others have written; `undefined`: of nobody knows what. */
+export function noteOthers(
+  { uploads }: ShardContext,
+  { path }: LogContext,
+  maintenance: Pick<Maintenance, 'note'>,
+  entries: readonly AppliedEntry[] | undefined,
+): void {
+  if (entries === undefined) uploads.condemnAll()
+  for (const applied of entries ?? []) {
+    maintenance.note(applied)
+    for (const { ids } of applied.collection ?? []) uploads.condemn(ids.map((id) => segmentName(path, id)))
+  }
+}
 
 const readings = new Part('long reads', () => import('./reading.js'))
 

@@ -41,7 +41,7 @@ export function pinsOf({ context, log }: Shard): Promise<StoredPin[]> {
 /** Keeps a version. */
 export async function pinVersion(shard: Shard, request: PinRequest): Promise<StoredPin> {
   shard.assertWritable()
-  return putPin(shard.context, shard.log, shard.state, request)
+  return putPin(shard.context, shard.log, () => shard.state, request)
 }
 
 export async function unpin(shard: Shard, pins: readonly StoredPin[]): Promise<void> {
@@ -53,8 +53,8 @@ export async function unpin(shard: Shard, pins: readonly StoredPin[]): Promise<v
 export async function forkVersion(
   shard: Shard,
   name: string,
-  source: Pick<PinRequest, 'state' | 'from'>,
+  source: Pick<PinRequest, 'state' | 'from' | 'isHeld'>,
 ): Promise<void> {
   shard.assertWritable()
-  await createFork(shard.context, shard.log, shard.state, name, source)
+  await createFork(shard.context, shard.log, () => shard.state, name, source)
 }

@@ -161,12 +161,11 @@ export class Engine implements TablesHost {
 
   /**
    * Keeps what a reader of the state needs, in memory where all of it is: while it waits for a promise, else as long as it is
-   * used now and then, until it is released. `withLog`: the entries that there are now, too.
+   * used now and then, until it is released. With a number: the entries after it, too.
    */
-  hold(state: ShardState, waiting?: Promise<unknown>, withLog = false): Hold {
+  hold(state: ShardState, waiting?: Promise<unknown>, trim = Infinity): Hold {
     const { held, resident, graceMs } = this.#ctx
     const { mode } = this.options
-    const trim = withLog ? this.state.carried.trim : Infinity
     const { shard } = this
     const own: Held = { state, usedAt: waiting ? Infinity : this.monotonic(), trim, keptAt: shard.log.free }
     let isOver = false
@@ -286,7 +285,6 @@ export class Engine implements TablesHost {
   }
 
   async refresh(): Promise<void> {
-    this.assertOpen()
     const look = (): Promise<void> => this.catchUp()
     await (this.readings ? this.readings.during(look) : look())
   }
@@ -352,6 +350,7 @@ export class Engine implements TablesHost {
     this.#following.stop()
     this.watches.stop()
     this.transactions.stop(this.#closedError())
+    for (const { reading } of this.#ctx.held) await reading?.end()
     await this.shard.close()
     this.#following.close()
     this.changes.drop('close()')

@@ -37,18 +37,15 @@ const READ_AHEAD = 32
 const OPTIONS = new Set(['gte', 'lte', 'reverse', 'limit'])
 
 /** Commits and resets that are kept, oldest first unless `reverse`. */
-export async function* readVersions(
-  engine: Engine,
-  options: VersionsOptions,
-): AsyncGenerator<VersionInfo, void> {
+export async function* readVersions(engine: Engine, options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
   checkFields('versions', options, OPTIONS)
   engine.assertOpen()
   const { shard } = engine
   const { state } = shard
   // What is there now stays until it is read.
-  const hold = engine.hold(state, undefined, true)
+  const hold = engine.hold(state, undefined, state.carried.trim)
   const held = <T>(reading: Promise<T>): Promise<T> => {
-    engine.hold(state, reading, true)
+    engine.hold(state, reading, state.carried.trim)
     return reading
   }
   try {

@@ -33,7 +33,7 @@ export async function findIn(engine: Engine, when: When): Promise<Found> {
   engine.assertOpen()
   const { shard } = engine
   const finding = findVersion({ store: engine.options.name, shard, now: () => engine.now() }, when)
-  engine.hold(shard.state, finding, true)
+  engine.hold(shard.state, finding, shard.state.carried.trim)
   const found = await finding
   // What comes from the log is sound already.
   return found.from ? { ...found, state: await shard.repairs.soundest(found.state) } : found
@@ -91,13 +91,13 @@ export async function tag(engine: Engine, name: string, options: TagOptions, new
   const ttlMs = options.ttlMs === undefined ? 0 : checkTtl(options.ttlMs)
   engine.assertWritable()
   const { shard } = engine
-  const { state, from } = await findIn(engine, options.at ?? newest)
+  const found = await findIn(engine, options.at ?? newest)
   if (tagNamed(await pinsOf(shard), name, engine.now())) {
     throw invalid(
       `Store "${engine.options.name}" has a tag "${name}" already; untag() it first, or choose another name.`,
     )
   }
-  return infoOf(await pinVersion(shard, { kind: 'tag', name, ttlMs, state, from }))
+  return infoOf(await holding(engine, found, pinVersion(shard, { kind: 'tag', name, ttlMs, ...found, isHeld: true })))
 }
 
 export async function untag(engine: Engine, name: string): Promise<void> {
@@ -122,7 +122,13 @@ export async function fork(engine: Engine, name: string, options: ForkOptions, n
   checkTagName(name)
   engine.assertWritable()
   const found = await findIn(engine, options.at ?? newest)
-  await forkVersion(engine.shard, name, found)
+  await holding(engine, found, forkVersion(engine.shard, name, { ...found, isHeld: true }))
+}
+
+/** The version stays while a pin of it is being made. */
+async function holding<T>(engine: Engine, { state }: Found, making: Promise<T>): Promise<T> {
+  engine.hold(state, making)
+  return making
 }
 
 function infoOf({ name, version, versionTime, made, expires }: StoredPin): TagInfo {

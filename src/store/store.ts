@@ -59,6 +59,9 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * committed. When `body` throws, nothing of it happened. Transactions of one handle run one after another, each on top of
    * the one before; when something else is committed meanwhile, or what it saw on its way fails, `body` is run again.
    *
+   * In shared mode one that has written nothing, or whose `body` has thrown, makes sure that it read the newest version:
+   * that takes one request. If others have committed something it is run again, on top of that.
+   *
    * One must not be awaited inside another. One that is called before the first `await` of a body is refused with
    * `INVALID_ARGUMENT`, awaited or not; later in a body it may be started, and runs after this one. When `body` has neither
    * called anything on `tx` nor waited for a read of it for `timeoutMs`, it may be waiting for one in the queue behind it:
@@ -68,7 +71,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     return this.#engine.transactions.run(this.#spec, body, options)
   }
 
-  /** A stable view of what is committed now. */
+  /** A stable view of what is committed now, as far as this handle knows. What nobody reads for `graceMs` may expire. */
   snapshot(): Promise<Snapshot<K, V>> {
     return this.#engine.past.snapshot<K, V>(this.#spec)
   }
@@ -155,7 +158,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     return this.#engine.versions(options)
   }
 
-  /** Catches up with what other writers have committed. */
+  /** Catches up with what other writers have committed; `{ fresh: true }` does it for one read. */
   refresh(): Promise<void> {
     return this.#engine.refresh()
   }

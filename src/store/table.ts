@@ -203,8 +203,8 @@ export class Table<K extends Key = Key, V = unknown> {
     return this.#isLive(await this.#read((view) => this.#find(view, mapKey)))
   }
 
-  async #look(options: ReadOptions): Promise<void> {
-    if (isFresh(options)) await this.#host.catchUp()
+  #look(options: ReadOptions): Promise<void> | false {
+    return isFresh(options) && this.#host.catchUp()
   }
 
   /** Reads what is there now; once more when that was collected meanwhile and the handle has looked since. */
@@ -304,7 +304,7 @@ function checkGrowth(layer: Layer, growth: number, room: number): void {
   if (growth <= 0 || layer.size + growth <= room) return
   throw new TidemarkError(
     'QUOTA',
-    `The change takes about ${growth} bytes; ${layer.size} are buffered, and maxUncommittedBytes leaves ${Math.max(0, room)} beside the commits on their way. Nothing is lost: await commit() and go on.`,
+    `The change takes about ${growth} bytes, and maxUncommittedBytes leaves ${Math.max(0, room - layer.size)}. Nothing is lost: await commit() and go on.`,
   )
 }
 

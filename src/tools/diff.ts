@@ -69,7 +69,7 @@ export async function* differences(
 ): AsyncGenerator<DiffChange, void> {
   throwIfAborted(signal)
   const finding = Promise.all([engine.past.find(a), engine.past.find(b)])
-  engine.hold(engine.state, finding, true)
+  engine.hold(engine.state, finding, engine.state.carried.trim)
   const [{ state: before }, { state: after }] = await finding
   if (isEmptyRange(bounds)) return
   const holds = [engine.hold(before), engine.hold(after)]

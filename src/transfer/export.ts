@@ -20,7 +20,8 @@ export interface ExportOptions extends TransferOptions {
 }
 
 /**
- * A version as a ZIP archive, in pieces as they are read, one segment in memory at a time. The store is only read.
+ * A version as a ZIP archive, in pieces as they are read, one segment in memory at a time. The store is only
+ * read, but for a pin that holds the version meanwhile and ends with it, if it may be written.
  *
  *     await pipeline(Readable.from(exportZip({ storage, name: 'orders' })), createWriteStream('orders.zip'))
  *     new Response(ReadableStream.from(exportZip({ storage, name: 'orders' })))

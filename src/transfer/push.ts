@@ -42,7 +42,7 @@ const PUSH = [...PULL, 'tag', 'keep']
 
 /**
  * Makes a version of `source` the newest version of `target`, and creates that store if it does not exist. The source is
- * only read, as a follower reads it. Who has the target open for writing is fenced, as by opening it, unless it has the
+ * only read, as a follower reads it, but for a pin that holds the version meanwhile, if it may be written. Who has the target open for writing is fenced, as by opening it, unless it has the
  * version already. Every segment is checked before it is written and read back afterwards; one reset entry at the end makes
  * all of it visible at once.
  *
