@@ -49,7 +49,7 @@ export const ACTS: Readonly<Record<string, (trial: Trial) => Promise<void>>> = {
     }
     const last = reached(store)
     await store.close()
-    if (isNewest) await trial.putBack(last)
+    if (isNewest) await trial.putBack(last, true)
   },
 
   async create(trial) {

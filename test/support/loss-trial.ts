@@ -178,11 +178,16 @@ export class Trial {
     }
   }
 
-  /** What was lost is put back: everything is there, and what came since. */
-  async putBack(last: number): Promise<void> {
+  /**
+   * What was lost is put back: everything is there, and what came since. Once the store has been collected, only what has not
+   * been made anew may be: an anchor of before would lead to what is gone.
+   */
+  async putBack(last: number, isCollected = false): Promise<void> {
     const { world, given } = this
     const there = await world.dump(NAME)
-    const back = [...given.whole].filter(([name]) => given.lost.has(name) && !(isEntry(name) && there.has(name)))
+    const back = [...given.whole].filter(
+      ([name]) => given.lost.has(name) && !((isCollected || isEntry(name)) && there.has(name)),
+    )
     await world.put(new Map(back))
     for (const mode of ['follower', 'exclusive'] as const) {
       const store = await open(world.storage, { mode, create: false, force: true })
