@@ -271,8 +271,9 @@ export class LogOwner {
   }
 
   #short(last: number, known: number): TidemarkError {
+    const end = last === 0 ? 'holds no entries' : `ends with entry ${last}`
     return corrupt(
-      `The log ${this.#directory.path} ends with entry ${last}, and entry ${known} was there. Put the missing files back, or restore the store from a backup.`,
+      `The log ${this.#directory.path} ${end}, and entry ${known} was there. Put the missing files back, or restore the store from a backup.`,
     )
   }
 
