@@ -338,6 +338,57 @@ describe('followers', () => {
   })
 })
 
+describe('a log that has lost files', () => {
+  /** Nobody reads, lists or claims it, and nothing is written. */
+  async function expectLost(): Promise<void> {
+    const before = await names()
+    const lost = { code: 'CORRUPT' }
+    await expect(openLog().read(1)).rejects.toMatchObject(lost)
+    await expect(openLog().list(1)).rejects.toMatchObject(lost)
+    for (const n of [1, 9]) await expect(openLog().claim(n, text('late'), 1)).rejects.toMatchObject(lost)
+    expect(await names()).toEqual(before)
+  }
+
+  test('does not end in the file before the last one, and is whole again when that is put back', async () => {
+    await fill(openLog(), 5)
+    const successor = openLog()
+    await successor.claim(6, text('entry 6'), 5)
+    for (const n of [7, 8]) await successor.append(n, text(`entry ${n}`), 5)
+    const fs = disk.process()
+    const last = await logFile()
+    await fs.rename(last, `${FOLDER}/elsewhere`)
+    await expectLost()
+    await fs.rename(`${FOLDER}/elsewhere`, last)
+    expect(await entries()).toEqual(expected(8))
+  })
+
+  test('does not end before what the newest marker says was settled', async () => {
+    await fill(openLog(), 5)
+    const file = await logFile()
+    const bytes = disk.bytes(file)
+    decide = ({ call }) => (call === 'rename' ? 'never-sent' : undefined)
+    void storageOn(broken()).log(LOG).claim(6, text('entry 6'), 1)
+    await expect.poll(() => calls).toContain('rename')
+    disk.damage(file, (whole) => whole.fill(0, 64 + 2 * 48))
+    await expectLost()
+    disk.damage(file, () => bytes)
+    expect(await entries()).toEqual(expected(5))
+  })
+
+  test('acknowledges nothing more to an owner whose file is gone', async () => {
+    const owner = await fill(openLog(), 3)
+    await disk.process().unlink(await logFile())
+    expect(await owner.append(4, text('entry 4'), 1)).toMatchObject({ outcome: 'unknown', settle: false })
+  })
+
+  test('is listed among the logs, as it was no log that never began', async () => {
+    await fill(openLog(), 3)
+    await disk.process().unlink(await logFile())
+    expect((await storageOn(disk.process()).logs('')).paths).toEqual([LOG])
+    expect(await entries()).toEqual([])
+  })
+})
+
 describe('owners', () => {
   test('settle a number that is taken, so that the next claim is undisturbed', async () => {
     const former = await fill(openLog(), 3)

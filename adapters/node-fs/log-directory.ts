@@ -68,9 +68,15 @@ export class LogDirectory {
     return parseNames(await this.fs.names(this.path).catch(noneIfAbsent))
   }
 
-  /** The newest owner: all that an append needs to know, at the price of one call. */
+  /** The newest owner. */
   async newest(): Promise<number> {
     return newestOwner(await this.fs.names(this.path).catch(noneIfAbsent))
+  }
+
+  /** Whether g is the newest owner and its file still there: all that an append needs to know, at the price of one call. */
+  async isCurrent(g: number, file: string): Promise<boolean> {
+    const names = await this.fs.names(this.path).catch(noneIfAbsent)
+    return newestOwner(names) === g && names.includes(file)
   }
 
   async sync(): Promise<void> {

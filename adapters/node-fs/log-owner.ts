@@ -248,7 +248,7 @@ export class LogOwner {
   /** Entry n is durable in our file. Whether it is part of the history. */
   async #check(n: number): Promise<Outcome> {
     try {
-      if ((await this.#directory.newest()) === this.#g) return COMMITTED
+      if (this.#own && (await this.#directory.isCurrent(this.#g, this.#own.file.name))) return COMMITTED
       await this.#awaitFile(await this.#directory.list())
       const verdict = await this.#view.verdict(n, this.#g)
       await this.#end(verdict ? 'lost' : 'unknown')
@@ -271,8 +271,9 @@ export class LogOwner {
   }
 
   #short(last: number, known: number): TidemarkError {
+    const end = last === 0 ? 'holds no entries' : `ends with entry ${last}`
     return corrupt(
-      `The log ${this.#directory.path} ends with entry ${last}, and entry ${known} was there. Put the missing files back, or restore the store from a backup.`,
+      `The log ${this.#directory.path} ${end}, and entry ${known} was there. Put the missing files back, or restore the store from a backup.`,
     )
   }
 

@@ -28,7 +28,7 @@ export interface Storage {
   log(path: string, options?: LogOptions): Log
   /** The small object `path` that is written by compare and swap. */
   anchor(path: string): Anchor
-  /** Paths of the logs under `prefix` that hold at least one entry, ascending. */
+  /** Paths of the logs under `prefix` that hold at least one entry, or can be seen to have lost all, ascending. */
   logs(prefix: string, options?: CallOptions): Promise<Answer & { readonly paths: readonly string[] }>
   /**
    * Finds out whether the storage keeps what this adapter stands on, by writing under `path` what it removes again; throws
@@ -141,7 +141,8 @@ export interface Log {
   /**
    * Appends a fence at `n` and makes this handle the owner: afterwards no append by an older handle is acknowledged.
    * `from` is the lowest number that recovery still needs; a storage of private files copies what stands from there on.
-   * `lost` means that `n` is taken: read on and claim again at the next number.
+   * `lost` means that `n` is taken: read on and claim again at the next number. A storage that can see that the log ends
+   * before `from`, or before n - 1, throws `CORRUPT` and writes nothing: it has lost entries that the caller knows of.
    */
   claim(n: number, bytes: Uint8Array, from: number, options?: CallOptions): Promise<Outcome & Answer>
   /** The bytes of entry `n`, or `undefined` when there is none, or no longer. */

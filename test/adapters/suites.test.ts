@@ -5,7 +5,7 @@ import { WHOLE, extent } from '../support/extent.js'
 import { filesWorld } from '../support/loss-files.js'
 import { byFetch, bySdk, startMiniflare, type S3Place } from '../support/s3-clients.js'
 import { adapters } from '../support/storages.js'
-import { EVERY_LOSS, FEW_LOSSES, SOME_LOSSES } from '../support/suite-loss.js'
+import { EVERY_LOSS, FEW_LOSSES, MORE_LOSSES, SOME_LOSSES } from '../support/suite-loss.js'
 import { allSuites } from '../support/suites.js'
 
 describe.each(adapters)('%s', (name, make) => {
@@ -31,6 +31,6 @@ describe.each(places)('%s', (_name, make) =>
     test,
     make,
     share: { writes: extent(5, 20), reads: extent(60, 240) },
-    loss: WHOLE ? SOME_LOSSES : FEW_LOSSES,
+    loss: WHOLE ? MORE_LOSSES : FEW_LOSSES,
   }),
 )
