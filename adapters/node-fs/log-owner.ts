@@ -5,7 +5,12 @@
  *   other, and writes it with the fence to a file of its own. That file gets its name when it is durable.
  * - An append writes, syncs, **then** looks whether the own marker is still the newest, and only then is acknowledged. If
  *   it is not, the file of the newest owner decides: whoever made it has read ours before, or will never.
+ * - A claim whose entry is in a file with a name, while others stand in between and settle nothing, settles it by claiming
+ *   anew. So only errors leave the fate of a claim unknown. An owner that appends does not take back what it has lost:
+ *   when whoever took over has died before it had a file, the outcome is unknown.
  * - After an outcome that stays unknown the handle answers `unknown` for ever: a new one finds out by claiming.
+ * - A claim that fails before its file has a name takes its marker back, and the owner before it goes on. Nobody has counted
+ *   on that marker, as only a file that has its name decides anything.
  * - Two that claim at once would fence each other for nothing. So a claimer waits a moment for an owner that has a marker
  *   and no file yet, and is refused the first time without making a marker when it sees the number taken. Nothing but the
  *   time it takes depends on this.
@@ -13,7 +18,7 @@
 import { sleep, type Clock } from '../../src/clock.js'
 import { TidemarkError, invalid } from '../../src/errors.js'
 import type { Outcome } from '../../src/storage/contract.js'
-import { fileError, isAbsent } from './errors.js'
+import { fileError, isAbsent, isRefusal } from './errors.js'
 import type { Listing, LogDirectory } from './log-directory.js'
 import type { LogFile, LogRecord } from './log-file.js'
 import { HEADER, LARGEST_PAYLOAD } from './log-format.js'
@@ -25,6 +30,10 @@ import { serial } from './serial.js'
 
 const COMMITTED: Outcome = { outcome: 'committed' }
 const LOST: Outcome = { outcome: 'lost' }
+/** `undefined`: a file of ours has the entry, and whether it is part of the history others have not settled yet. */
+type Verdict = Outcome | undefined
+/** How often a claim begins anew because others came in between. */
+const MOST_TRIES = 100
 const unknown = (cause?: unknown): Outcome => ({ outcome: 'unknown', settle: false, cause })
 
 export class LogOwner {
@@ -41,6 +50,8 @@ export class LogOwner {
   /** Why nothing more is written: others own the log, or the effect of a write is not known. */
   #ended: 'lost' | 'unknown' | undefined
   #wasRefused = false
+  /** The generation whose marker we have made and which has no file yet; else 0. */
+  #marker = 0
 
   constructor(directory: LogDirectory, view: LogView, clock: Clock, rules: LogRules, strict: boolean) {
     this.#directory = directory
@@ -64,7 +75,7 @@ export class LogOwner {
       check()
       if (this.#ended) return this.#ended === 'lost' ? LOST : unknown()
       if (!this.#own) throw invalid('append needs a claim that has committed on this handle.')
-      return this.#append(n, bytes, from)
+      return (await this.#append(n, bytes, from, new Set())) ?? this.#doubt()
     })
   }
 
@@ -100,48 +111,72 @@ export class LogOwner {
 
   async #claim(n: number, bytes: Uint8Array, from: number): Promise<Outcome> {
     if (this.#ended === 'unknown') return unknown()
-    if (this.#own && !this.#ended && (await this.#directory.newest()) === this.#g) return this.#append(n, bytes, from)
-    await this.#end('lost')
-    for (;;) {
-      const listing = await this.#begin(n)
-      if (!listing) return LOST
-      let tail: readonly LogRecord[]
-      let isNext: boolean
+    const written = new Set<number>()
+    if (this.#own && !this.#ended && (await this.#directory.newest()) === this.#g) {
+      const outcome = await this.#append(n, bytes, from, written)
+      if (outcome) return outcome
+    }
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      await this.#end('lost')
       try {
-        const source = await this.#source(listing)
-        isNext = (source?.last ?? 0) === n - 1
-        // A file has one record at least: without the fence that is the last one of the tail.
-        tail = source ? await this.#tail(source, from, isNext ? n : source.last) : []
+        const listing = await this.#begin(n, written)
+        if (!listing) return LOST
+        const outcome = await this.#enter(n, bytes, from, listing, written)
+        if (outcome) return outcome
       } catch (error) {
-        // A newer owner has unlinked it.
+        if (this.#marker > 0) await this.#directory.withdraw(this.#marker)
+        this.#marker = 0
+        // A newer owner has unlinked what was to be read.
         if (isAbsent(error)) continue
+        if (written.size > 0) return this.#doubt(error)
         throw error
       }
-      this.#wasRefused ||= !isNext
-      if (isNext) return this.#takeOver({ g: this.#g, seq: 0 }, [...tail, { n, writer: this.#g, payload: bytes }])
-      if (tail.length > 0) await this.#settleTail(tail)
-      return LOST
     }
+    return written.size > 0 ? this.#doubt() : LOST
   }
 
   /** Makes our marker the newest; `undefined` when n is seen to be taken before that. */
-  async #begin(n: number): Promise<Listing | undefined> {
+  async #begin(n: number, written: ReadonlySet<number>): Promise<Listing | undefined> {
     for (;;) {
-      let listing = await this.#directory.list()
-      if (this.#g !== 0 && listing.newest === this.#g) return listing
-      listing = await this.#awaitFile(listing)
+      const { newest } = await this.#awaitFile()
       await this.#view.refresh()
-      if (!this.#wasRefused && this.#view.last !== n - 1) {
+      if (written.size === 0 && !this.#wasRefused && this.#view.last !== n - 1) {
         this.#wasRefused = true
         return undefined
       }
       const { settled } = this.#view
-      const g = listing.newest + 1
+      const g = newest + 1
       if (!(await this.#directory.mark(g, settled))) continue
-      // Listed once more above: a number below the newest is free again when its marker was deleted as an old one.
+      this.#marker = g
+      // A number below the newest is free again when its marker was deleted as an old one.
+      const listing = await this.#directory.list()
+      if (listing.newest !== g) continue
       this.#g = g
       this.#settledBefore = settled
+      return listing
     }
+  }
+
+  /**
+   * Writes our file, with the entry if it is the next one. A file without it, of the tail alone, settles what stood in doubt
+   * until then: the caller can read on, and the next claim is an append to it.
+   */
+  async #enter(n: number, bytes: Uint8Array, from: number, listing: Listing, written: Set<number>): Promise<Verdict> {
+    const source = await this.#source(listing)
+    const isNext = (source?.last ?? 0) === n - 1
+    // A file has one record at least: without the fence that is the last one of the tail.
+    const tail = source ? await this.#tail(source, from, isNext ? n : source.last) : []
+    this.#wasRefused ||= !isNext
+    const entry = { n, writer: this.#g, payload: bytes }
+    if (isNext) return this.#takeOver({ g: this.#g, seq: 0 }, [...tail, entry], written)
+    if (tail.length === 0) return LOST
+    const failed = await this.#name({ g: this.#g, seq: 0 }, tail)
+    // Of an entry that never was in a file with a name nothing can be found.
+    if (written.size > 0) return failed === 'unnamed' ? undefined : (failed ?? this.#verdict(n, written))
+    if (failed) return LOST
+    if ((await this.#directory.newest()) === this.#g) await this.#tidy()
+    else await this.#end('lost')
+    return LOST
   }
 
   /** The last file of the owners before us, scanned. */
@@ -160,34 +195,32 @@ export class LogOwner {
   }
 
   /** Makes `records` our file, of which the last one is new. */
-  async #takeOver(place: { g: number; seq: number }, records: readonly LogRecord[]): Promise<Outcome> {
-    const named = await this.#name(place, records)
-    if (named) return named
-    const outcome = await this.#check(records.at(-1)!.n)
-    if (outcome.outcome === 'committed') await tidy(this.#directory, this.#rules).catch(() => {})
+  async #takeOver(
+    place: { g: number; seq: number },
+    records: readonly LogRecord[],
+    written: Set<number>,
+  ): Promise<Verdict> {
+    const failed = await this.#name(place, records)
+    if (failed) return failed === 'unnamed' ? undefined : failed
+    const outcome = await this.#check(records.at(-1)!.n, written)
+    if (outcome === COMMITTED) await this.#tidy()
     return outcome
   }
 
-  /**
-   * A claim whose number was taken makes a file as well, of the tail alone: what stood in doubt until then is settled by
-   * it, so that the caller can read on, and the next claim is an append to it.
-   */
-  async #settleTail(records: readonly LogRecord[]): Promise<void> {
-    if (await this.#name({ g: this.#g, seq: 0 }, records)) return
-    if ((await this.#directory.newest()) === this.#g) await tidy(this.#directory, this.#rules).catch(() => {})
-    else await this.#end('lost')
-  }
-
-  /** Writes a file and gives it its name; an outcome if that failed. */
-  async #name(place: { g: number; seq: number }, records: readonly LogRecord[]): Promise<Outcome | undefined> {
+  /** Writes a file and gives it its name. Throws when that surely failed, and is `unnamed` when a newer owner is why. */
+  async #name(place: { g: number; seq: number }, records: readonly LogRecord[]): Promise<Outcome | 'unnamed' | undefined> {
     const own = await OwnFile.create(this.#directory, place, records, this.#rules)
+    const marker = this.#marker
+    this.#marker = 0
     try {
       await own.publish()
     } catch (cause) {
       await own.abandon()
-      // Newer owners unlink what older ones have not named yet: then nobody will ever see it.
-      await this.#end(isAbsent(cause) ? 'lost' : 'unknown')
-      return isAbsent(cause) ? LOST : unknown(fileError(cause, 'name', own.file.path))
+      const error = fileError(cause, 'name', own.file.path)
+      if (own.isNamed || !isRefusal(cause)) return this.#doubt(error)
+      if (isAbsent(cause)) return 'unnamed'
+      this.#marker = marker
+      throw error
     }
     const before = this.#own
     this.#own = own
@@ -197,11 +230,11 @@ export class LogOwner {
     return undefined
   }
 
-  async #append(n: number, bytes: Uint8Array, from: number): Promise<Outcome> {
+  async #append(n: number, bytes: Uint8Array, from: number, written: Set<number>): Promise<Verdict> {
     const own = this.#own!
     if (n <= own.last) return LOST
     if (n > own.last + 1) throw invalid(`append of ${n} would leave a gap: the last entry is ${own.last}.`)
-    if (this.#isWorthRotating(own, from)) return this.#rotate(own, n, bytes, from)
+    if (this.#isWorthRotating(own, from)) return this.#rotate(own, n, bytes, from, written)
     try {
       await own.makeRoom(bytes.length)
     } catch (error) {
@@ -211,18 +244,17 @@ export class LogOwner {
       return LOST
     }
     if (!this.#rules.checkAfterWrite) {
-      const early = await this.#check(n)
+      const early = await this.#check(n, written)
       if (early !== COMMITTED) return early
     }
     let pending: Pending
     try {
       pending = await own.write(n, this.#g, bytes, this.#strict)
     } catch (cause) {
-      await this.#end('unknown')
-      return unknown(fileError(cause, 'write', own.file.path))
+      return this.#doubt(fileError(cause, 'write', own.file.path))
     }
-    const outcome = this.#rules.checkAfterWrite ? await this.#check(n) : COMMITTED
-    if (outcome.outcome === 'committed' && !this.#ended) own.acknowledge(pending)
+    const outcome = this.#rules.checkAfterWrite ? await this.#check(n, written) : COMMITTED
+    if (outcome === COMMITTED && !this.#ended) own.acknowledge(pending)
     return outcome
   }
 
@@ -231,7 +263,7 @@ export class LogOwner {
   }
 
   /** Goes on to our next file. All that stays behind is acknowledged; it becomes durable first, in `relaxed` too. */
-  async #rotate(own: OwnFile, n: number, bytes: Uint8Array, from: number): Promise<Outcome> {
+  async #rotate(own: OwnFile, n: number, bytes: Uint8Array, from: number, written: Set<number>): Promise<Verdict> {
     try {
       await own.sync()
     } catch (error) {
@@ -240,32 +272,66 @@ export class LogOwner {
     }
     const records = await recordsOf(own.file, Math.max(own.file.first, Math.min(from, n)))
     const entry = { n, writer: this.#g, payload: bytes }
-    return this.#takeOver({ g: this.#g, seq: own.file.header.seq + 1 }, [...records, entry])
+    const place = { g: this.#g, seq: own.file.header.seq + 1 }
+    return this.#takeOver(place, [...records, entry], written)
   }
 
   /** Entry n is durable in our file. Whether it is part of the history. */
-  async #check(n: number): Promise<Outcome> {
+  async #check(n: number, written: Set<number>): Promise<Verdict> {
+    written.add(this.#g)
     try {
       if ((await this.#directory.newest()) === this.#g) return COMMITTED
-      await this.#awaitFile(await this.#directory.list())
-      const verdict = await this.#view.verdict(n, this.#g)
-      await this.#end(verdict ? 'lost' : 'unknown')
-      return verdict === undefined ? unknown() : verdict === 'lost' ? LOST : COMMITTED
+      return await this.#verdict(n, written)
     } catch (cause) {
-      await this.#end('unknown')
-      return unknown(fileError(cause, 'list', this.#directory.path))
+      return this.#doubt(fileError(cause, 'list', this.#directory.path))
     }
   }
 
-  /** While the newest owner has a marker and no file it is about to make one, or dead. */
-  async #awaitFile(listing: Listing): Promise<Listing> {
-    const end = this.#clock.monotonic() + this.#rules.patienceMs
-    for (let ms = 1; listing.newest !== (listing.files.at(-1)?.g ?? 0); ms = Math.min(2 * ms, 20)) {
-      if (this.#clock.monotonic() >= end) break
-      await sleep(this.#clock, ms)
+  /**
+   * There are markers above ours. A file decides whose marker is the newest *after* it was seen to have its name: every later
+   * owner begins with that file, or with what came of it. One that stalls, or gives up, decides nothing.
+   */
+  async #verdict(n: number, written: ReadonlySet<number>): Promise<Verdict> {
+    let before = await this.#directory.list()
+    return this.#patiently(async () => {
+      const listing = await this.#directory.list()
+      const isDecisive = before.files.at(-1)?.g === listing.newest
+      const verdict = isDecisive ? await this.#view.verdict(n, written, before) : undefined
+      before = listing
+      if (verdict && listing.newest !== this.#g) await this.#end('lost')
+      return verdict && (verdict === 'lost' ? LOST : COMMITTED)
+    })
+  }
+
+  /** While the newest owner has a marker and no file it is about to make one, or gives up, or is dead. */
+  async #awaitFile(): Promise<Listing> {
+    let listing = await this.#directory.list()
+    await this.#patiently(async () => {
+      if (listing.newest === (listing.files.at(-1)?.g ?? 0)) return true
       listing = await this.#directory.list()
-    }
+      return undefined
+    })
     return listing
+  }
+
+  /** Looks again and again, for as long as others are waited for. */
+  async #patiently<T>(look: () => Promise<T | undefined>): Promise<T | undefined> {
+    const end = this.#clock.monotonic() + this.#rules.patienceMs
+    for (let ms = 1; ; ms = Math.min(2 * ms, 20)) {
+      const found = await look()
+      if (found !== undefined || this.#clock.monotonic() >= end) return found
+      await sleep(this.#clock, ms)
+    }
+  }
+
+  async #tidy(): Promise<void> {
+    await tidy(this.#directory, this.#rules, this.#clock.now()).catch(() => {})
+  }
+
+  /** Nothing more is written: only a new handle finds out what has happened. */
+  async #doubt(cause?: unknown): Promise<Outcome> {
+    await this.#end('unknown')
+    return unknown(cause)
   }
 
   #doubtful(cause?: unknown): TidemarkError {

@@ -9,6 +9,8 @@ import type { LogRules } from './log-rules.js'
 import { discard } from './write.js'
 
 const SPARE = '.spare'
+/** A temporary file that was not written to for so long is taken for that of a process which has died. */
+const ABANDONED_MS = 600_000
 /** How often somebody may write into a folder that is being destroyed. */
 const MOST_TRIES = 10
 
@@ -22,13 +24,20 @@ export async function recordTrim(directory: LogDirectory, n: number): Promise<vo
   await directory.sync()
 }
 
-/** Unlinks files that hold nothing any more, and what former owners and trims left lying about. */
-export async function tidy(directory: LogDirectory, rules: LogRules): Promise<void> {
+/**
+ * Unlinks files that hold nothing any more, and what former owners and trims left lying about. The temporary file of a claim
+ * may be in use; that one has waited so long that its process is hardly alive, and if it is, it claims anew.
+ */
+export async function tidy(directory: LogDirectory, rules: LogRules, now: number): Promise<void> {
   const listing = await directory.list()
   const top = listing.files.at(-1)
   if (!top) return
   const oldTrims = listing.names.filter((name) => name.startsWith('trim.') && name < trimName(listing.trim))
-  const unneeded = [...unneededFiles(listing), ...leftovers(listing.names, top.g), ...oldTrims]
+  const unneeded = [...unneededFiles(listing), ...leftovers(listing.names, top.g, 'owner'), ...oldTrims]
+  for (const name of leftovers(listing.names, top.g, 'temp')) {
+    const since = await directory.fs.lstat(directory.place(name)).catch(() => undefined)
+    if (since && now - since.modifiedMs > ABANDONED_MS) unneeded.push(name)
+  }
   if (unneeded.length === 0) return
   // What replaces a file is there to stay before the file goes.
   await directory.sync()

@@ -69,7 +69,7 @@ export function openLog(
         const trim = view.hide(numbers)
         if (trim > view.trim) await recordTrim(directory, trim)
         view.trimmed(trim)
-        await tidy(directory, rules)
+        await tidy(directory, rules, clock.now())
         return {}
       }),
 

@@ -34,6 +34,7 @@ export class OwnFile {
   #room: number
   #step: number
   #growing: Promise<void> | undefined
+  #isNamed = false
   /** Up to which number everything is durable. */
   #synced: number
 
@@ -91,11 +92,16 @@ export class OwnFile {
     return new OwnFile(directory, file, fd, temporary, room, rules)
   }
 
-  /** Gives the file its name. After an error, other than ENOENT, it may have it. */
+  /** Gives the file its name. After an error it may have it, unless that was refused. */
   async publish(): Promise<void> {
     await this.#directory.fs.rename(this.#temporary, this.file.path)
+    this.#isNamed = true
     await this.#directory.sync()
     if (!this.#rules.syncBeforeName) await this.#directory.fs.fdatasync(this.#fd)
+  }
+
+  get isNamed(): boolean {
+    return this.#isNamed
   }
 
   /** The number that was acknowledged last. */
