@@ -16,7 +16,7 @@
  *   time it takes depends on this.
  */
 import { sleep, type Clock } from '../../src/clock.js'
-import { TidemarkError, invalid } from '../../src/errors.js'
+import { TidemarkError, invalid, isFull } from '../../src/errors.js'
 import type { Outcome } from '../../src/storage/contract.js'
 import { fileError, isAbsent, isRefusal } from './errors.js'
 import type { Listing, LogDirectory } from './log-directory.js'
@@ -50,6 +50,8 @@ export class LogOwner {
   /** Why nothing more is written: others own the log, or the effect of a write is not known. */
   #ended: 'lost' | 'unknown' | undefined
   #wasRefused = false
+  /** From which size on it is tried again to go on to the next file, after there was no room for one. */
+  #rotateFrom = 0
   /** The generation whose marker we have made and which has no file yet; else 0. */
   #marker = 0
 
@@ -61,21 +63,21 @@ export class LogOwner {
     this.#strict = strict
   }
 
-  claim(n: number, bytes: Uint8Array, from: number, check: () => void): Promise<Outcome> {
+  claim(n: number, bytes: Uint8Array, from: number, makesRoom: boolean, check: () => void): Promise<Outcome> {
     checkEntry(n, bytes)
     return this.#inTurn(() => {
       check()
-      return this.#claim(n, bytes, from)
+      return this.#claim(n, bytes, from, makesRoom)
     })
   }
 
-  append(n: number, bytes: Uint8Array, from: number, check: () => void): Promise<Outcome> {
+  append(n: number, bytes: Uint8Array, from: number, makesRoom: boolean, check: () => void): Promise<Outcome> {
     checkEntry(n, bytes)
     return this.#inTurn(async () => {
       check()
       if (this.#ended) return this.#ended === 'lost' ? LOST : unknown()
       if (!this.#own) throw invalid('append needs a claim that has committed on this handle.')
-      return (await this.#append(n, bytes, from, new Set())) ?? this.#doubt()
+      return (await this.#append(n, bytes, from, makesRoom, new Set())) ?? this.#doubt()
     })
   }
 
@@ -109,11 +111,11 @@ export class LogOwner {
     })
   }
 
-  async #claim(n: number, bytes: Uint8Array, from: number): Promise<Outcome> {
+  async #claim(n: number, bytes: Uint8Array, from: number, makesRoom: boolean): Promise<Outcome> {
     if (this.#ended === 'unknown') return unknown()
     const written = new Set<number>()
     if (this.#own && !this.#ended && (await this.#directory.newest()) === this.#g) {
-      const outcome = await this.#append(n, bytes, from, written)
+      const outcome = await this.#append(n, bytes, from, makesRoom, written)
       if (outcome) return outcome
     }
     for (let tries = 0; tries < MOST_TRIES; tries++) {
@@ -224,19 +226,34 @@ export class LogOwner {
     }
     const before = this.#own
     this.#own = own
+    this.#rotateFrom = 0
     this.#ended = undefined
     // Its entry is out: from here on nothing may throw.
     await before?.close().catch(() => {})
     return undefined
   }
 
-  async #append(n: number, bytes: Uint8Array, from: number, written: Set<number>): Promise<Verdict> {
+  async #append(
+    n: number,
+    bytes: Uint8Array,
+    from: number,
+    makesRoom: boolean,
+    written: Set<number>,
+  ): Promise<Verdict> {
     const own = this.#own!
     if (n <= own.last) return LOST
     if (n > own.last + 1) throw invalid(`append of ${n} would leave a gap: the last entry is ${own.last}.`)
-    if (this.#isWorthRotating(own, from)) return this.#rotate(own, n, bytes, from, written)
+    if (this.#isWorthRotating(own, from)) {
+      try {
+        return await this.#rotate(own, n, bytes, from, written)
+      } catch (error) {
+        // The entry may fit into the file as it is. The next one need not try as well.
+        if (!isFull(error)) throw error
+        this.#rotateFrom = own.file.end + this.#rules.rotateBytes / 8
+      }
+    }
     try {
-      await own.makeRoom(bytes.length)
+      await own.makeRoom(bytes.length, makesRoom)
     } catch (error) {
       // A newer owner may have unlinked the file. Nothing of the record was written.
       if ((await this.#directory.newest()) === this.#g) throw error
@@ -259,7 +276,7 @@ export class LogOwner {
   }
 
   #isWorthRotating({ file }: OwnFile, from: number): boolean {
-    return file.end > this.#rules.rotateBytes && file.offset(Math.max(from, file.first)) - HEADER > file.end / 2
+    return file.end > Math.max(this.#rules.rotateBytes, this.#rotateFrom) && file.offset(Math.max(from, file.first)) - HEADER > file.end / 2
   }
 
   /** Goes on to our next file. All that stays behind is acknowledged; it becomes durable first, in `relaxed` too. */

@@ -6,7 +6,7 @@
  * In shared mode a lost number means to catch up. What of the queue still stands on top of what others have written is
  * appended again, built anew; the rest fails with `CONFLICT`.
  */
-import { TidemarkError, isTidemarkError } from '../errors.js'
+import { TidemarkError, isFull, isTidemarkError } from '../errors.js'
 import { resolveAppend } from '../log/append.js'
 import type { OffsetMap } from '../log/offsets.js'
 import type { CodedRuns, SegmentRef } from '../manifest/manifest.js'
@@ -155,6 +155,7 @@ export class Committer {
           await this.#append(built)
         }
       } catch (error) {
+        if (isFull(error)) await this.#makeRoom(error)
         this.#fail(error, sent)
       }
     }
@@ -255,6 +256,13 @@ export class Committer {
     return this.#uploaded?.references.runs.flat() ?? []
   }
 
+  /** Nothing of what was uploaded for the entry is named. */
+  async #makeRoom(error: TidemarkError): Promise<void> {
+    this.#ctx.uploads.isTight = true
+    await this.#upkeep.dropWaiting(error)
+    await rewriting.loaded?.dropUploads(this.#ctx, this.#segments, error)
+  }
+
   #dropUploaded(): void {
     this.#ctx.uploads.drop(this.#segments)
     this.#uploaded = undefined
@@ -272,8 +280,9 @@ export class Committer {
     const begun = clock.monotonic()
     const resolution = await resolveAppend(context, built.entry, () => {
       requests++
+      const options = { makesRoom: built.entry.kind === 'collect' || built.entry.kind === 'fold' }
       // Where a log has one owner, it is whoever wrote last.
-      return this.#ctx.isShared ? log.claim(n, built.bytes, from) : log.append(n, built.bytes, from)
+      return this.#ctx.isShared ? log.claim(n, built.bytes, from, options) : log.append(n, built.bytes, from, options)
     })
     if (resolution.outcome === 'committed') {
       await assertNotTrimmed(this.#ctx, this.#log, n, resolution.time)

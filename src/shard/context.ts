@@ -73,6 +73,8 @@ export class Uploads {
   /** Those of them that another writer's collection has condemned: it could not know of them. */
   readonly #condemned = new Set<string>()
   readonly #resident: Resident | undefined
+  /** Something failed for want of room: what will not be named is deleted at once. */
+  isTight = false
 
   constructor(resident: Resident | undefined) {
     this.#resident = resident

@@ -2,18 +2,18 @@
  * Folding and merging beside commits. A job only uploads; what it has made waits as an edit until the next entry carries
  * it. One fold and one merge run at a time.
  */
-import { TidemarkError } from '../errors.js'
+import { TidemarkError, isFull } from '../errors.js'
 import { applyEdit, type Edit, type FoldEdit, type MergeEdit } from '../manifest/edits.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { damageOf } from '../segment/damage.js'
 import type { LogContext, ShardContext } from './context.js'
 import { pickAll, pickMerge } from './picker.js'
 import type { Repairs } from './repairs.js'
-import { foldTail, mergeRuns } from './rewrite.js'
+import { dropUploads, foldTail, mergeRuns } from './rewrite.js'
 import type { ShardState } from './state.js'
 import type { Upkeep } from './upkeep.js'
 
-export { foldTail, writeLayers } from './rewrite.js'
+export { dropUploads, foldTail, writeLayers } from './rewrite.js'
 
 export class Folding {
   readonly #ctx: ShardContext
@@ -68,11 +68,11 @@ export class Folding {
     this.startFold(true)
     await this.#folding
     if (this.#fold || isPatient) return
-    throw new TidemarkError(
-      'STORAGE_UNAVAILABLE',
-      `Commits of store "${this.#ctx.store}" wait: ${length} entries are not folded, because folding fails. See the cause.`,
-      { cause: this.#lastError },
-    )
+    const what = `Commits of store "${this.#ctx.store}" wait: ${length} entries are not folded, because`
+    const cause = this.#lastError
+    throw isFull(cause)
+      ? new TidemarkError('QUOTA', `${what} there is no space for that. Free some space and try again.`, { cause })
+      : new TidemarkError('STORAGE_UNAVAILABLE', `${what} folding fails. See the cause.`, { cause })
   }
 
   /** Folds all that is there now; resolves when the edit is ready, rejects with what made it fail. */
@@ -178,5 +178,12 @@ export class Folding {
   /** Resolves when nothing runs any more. */
   async idle(): Promise<void> {
     await Promise.allSettled([this.#folding, this.#merging])
+  }
+
+  /** What waits for an entry will not get one: none that was sent had it. */
+  async dropWaiting(cause: unknown): Promise<void> {
+    const waiting = [...(this.#fold?.written?.flat() ?? []), ...(this.#merge?.output ?? [])]
+    this.#fold = this.#merge = undefined
+    await dropUploads(this.#ctx, waiting, cause)
   }
 }

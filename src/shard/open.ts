@@ -1,6 +1,6 @@
 /** Opening a shard: creating it, taking it over, or following it. */
 import { equalBytes } from '../bytes/compare.js'
-import { TidemarkError, corrupt, invalid, throwIfAborted } from '../errors.js'
+import { TidemarkError, corrupt, invalid, isFull, throwIfAborted } from '../errors.js'
 import { encodeAnchor, raiseAnchor, readAnchor, type AnchorValue } from '../log/anchor.js'
 import { resolveAppend, type Resolution } from '../log/append.js'
 import { emptyCarried, ID_BYTES, type WriteMode } from '../log/entry.js'
@@ -29,6 +29,8 @@ export interface OpenRequest {
   readonly check: (state: ShardState | undefined) => void
   /** Edits that a long tail calls for, to ride on the fence. */
   readonly fold: (log: LogContext, state: ShardState) => Promise<readonly Edit[]>
+  /** The fence with these edits was not written. */
+  readonly unfold?: (edits: readonly Edit[], cause: unknown) => Promise<void>
 }
 
 export interface OpenedShard {
@@ -182,10 +184,19 @@ async function claim(
     throwIfAborted(request.signal)
     const sent = moment(ctx, log)
     // A look that fails is repeated below: it must not leave the claim alone.
-    const [resolution, looked] = await Promise.all([
-      sendClaim(ctx, log, state, fence),
-      readAnchor(log.anchor, anchorName(ctx)).catch(() => undefined),
-    ])
+    const looking = readAnchor(log.anchor, anchorName(ctx)).catch(() => undefined)
+    let resolution: Resolution
+    try {
+      resolution = await sendClaim(ctx, log, state, fence)
+    } catch (error) {
+      if (edits.length === 0) throw error
+      await request.unfold?.(edits, error)
+      if (!isFull(error)) throw error
+      // Without what was uploaded there may be room to open.
+      edits = []
+      continue
+    }
+    const looked = await looking
     switch (resolution.outcome) {
       case 'committed': {
         noteTime(ctx, log, resolution.time)

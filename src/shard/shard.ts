@@ -19,7 +19,7 @@ import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './r
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
 import { Upkeep } from './upkeep.js'
 
-export type ShardRequest = Omit<OpenRequest, 'fold'> & {
+export type ShardRequest = Omit<OpenRequest, 'fold' | 'unfold'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly giveBack: (layers: readonly Layer[], withOffsets: boolean) => void
   /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
@@ -58,6 +58,11 @@ export class Shard {
           return []
         }
       },
+      unfold: (edits, cause) =>
+        rewriting.use(({ dropUploads }) => {
+          const written = edits.flatMap((edit) => (edit.kind === 'fold' && edit.written ? edit.written.flat() : []))
+          return dropUploads(ctx, written, cause)
+        }),
     })
     return new Shard(ctx, request, opened)
   }
@@ -271,6 +276,7 @@ export class Shard {
 
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
   async close(): Promise<void> {
+    const isIntact = this.#poisoned === undefined
     // From here on nothing more is taken: what came after the queue was seen empty would be cut off.
     this.#poisoned ??= new TidemarkError(
       'CLOSED',
@@ -278,6 +284,7 @@ export class Shard {
     )
     await this.#committer?.idle()
     await this.#upkeep?.stop()
+    if (isIntact && this.#ctx.uploads.isTight) await this.#upkeep?.dropWaiting()
     await this.#maintenance.stop()
     await this.#raising
     await this.#refreshing?.catch(() => undefined)

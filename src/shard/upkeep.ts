@@ -143,9 +143,14 @@ export class Upkeep {
     counters.segmentsReused += after.runs.flat().filter((s) => old.has(s.name)).length
   }
 
-  /** Stops what is running; what was uploaded and not yet named is left to collection. */
+  /** Stops what is running; what was uploaded and not yet named is left to collection, as long as there is room. */
   async stop(): Promise<void> {
     this.#stop.abort()
     await this.#folding?.idle()
+  }
+
+  /** No entry will name what waits for one: the last one was not sent, or there will be no more. */
+  async dropWaiting(cause?: unknown): Promise<void> {
+    await this.#folding?.dropWaiting(cause)
   }
 }

@@ -61,9 +61,9 @@ export function intercept(storage: Storage, around: Around): Storage {
   function log(path: string, inner: Log): Log {
     return {
       append: (n, bytes, from, options) =>
-        send('log', 'append', { path, n, bytes }, options, (o) => inner.append(n, bytes, from, o)),
+        send('log', 'append', { path, n, bytes }, options, (o) => inner.append(n, bytes, from, { ...options, ...o })),
       claim: (n, bytes, from, options) =>
-        send('log', 'claim', { path, n, bytes }, options, (o) => inner.claim(n, bytes, from, o)),
+        send('log', 'claim', { path, n, bytes }, options, (o) => inner.claim(n, bytes, from, { ...options, ...o })),
       read: (n, options) => send('log', 'read', { path, n }, options, (o) => inner.read(n, o)),
       list: (from, options) =>
         send('log', 'list', { path, n: from }, options, (o) => inner.list(from, { ...options, ...o })),

@@ -197,6 +197,7 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
           descriptor.failures = descriptor.file.failures
         },
       ),
+    truncate: (fd, length) => step('truncate', pathOf(fd), () => of(fd).file.truncate(length)),
     stat: (fd) => step('stat', pathOf(fd), () => statOf(of(fd).file)),
     close: (fd) => step('close', pathOf(fd), () => void (of(fd) && descriptors.delete(fd))),
     lstat: (path) => step('lstat', path, () => statOf(existing(root, path))),
