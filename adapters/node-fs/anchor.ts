@@ -4,16 +4,17 @@
  * - A generation is made by linking a synced file to its name, which succeeds once. The token is the generation.
  * - Generations are never used twice: removing makes an empty one. A swap that stalled while its anchor was removed and
  *   made anew finds its number taken, or far below the newest.
- * - Making a generation, once durable, unlinks those that are more than `SPARES` below. So g may be made again, by a swap
- *   that stalled, only after one above g + SPARES was there: who makes g and then sees none has made it while it was the
- *   newest. Who sees one cannot tell, and says `unknown`. Spares also let a reader finish that has listed just before.
+ * - Making a generation, once durable, unlinks those that are more than `SPARES` below; where there is no room for it, those
+ *   that are more than `FEWEST` below the newest go first. So g may be made again, by a swap that stalled, only after one
+ *   above g + FEWEST was there: who makes g and then sees none has made it while it was the newest. Who sees one cannot tell,
+ *   and says `unknown`. Spares also let a reader finish that has listed just before.
  * - What a read returns is durable: its folder is synced if that is not known yet.
  */
 import type { Clock } from '../../src/clock.js'
-import { TidemarkError, invalid, throwIfAborted } from '../../src/errors.js'
+import { TidemarkError, invalid, isFull, throwIfAborted } from '../../src/errors.js'
 import type { Anchor, CallOptions, Outcome } from '../../src/storage/contract.js'
 import { readFile, writeTemporary } from './blobs.js'
-import { guarded, isAbsent, isRefusal } from './errors.js'
+import { fileError, guarded, isAbsent, isRefusal } from './errors.js'
 import type { FileSystem } from './file-system.js'
 import { OWN, checkName, digits, split } from './names.js'
 import { syncForReading, type Root } from './root.js'
@@ -22,6 +23,7 @@ import { discard, nameOnce } from './write.js'
 /** How often a file may vanish between listing and reading: each time somebody else has swapped twice. */
 const MOST_TRIES = 100
 const SPARES = 8
+const FEWEST = 4
 const EMPTY = new Uint8Array(0)
 
 interface State {
@@ -63,7 +65,14 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
 
   /** Makes `generation`, which nobody may have made before. Throws only when it surely made nothing. */
   async function make(generation: number, bytes: Uint8Array, signal?: AbortSignal): Promise<Outcome> {
-    const temporary = await writeTemporary(fs, root, clock, folder, bytes)
+    const write = (): Promise<string> => writeTemporary(fs, root, clock, folder, bytes)
+    const temporary = await write().catch(async (error: unknown) => {
+      const all = await generations()
+      const spare = all.filter((old) => old < all.at(-1)! - FEWEST)
+      if (spare.length === 0 || !isFull(fileError(error, 'write', place(generation)))) throw error
+      for (const old of spare) await discard(fs, place(old))
+      return write()
+    })
     if (signal?.aborted) await discard(fs, temporary)
     throwIfAborted(signal)
     try {
@@ -76,7 +85,7 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
       await fs.syncDirectory(root.place(folder))
       const all = await generations()
       const top = all.at(-1) ?? 0
-      if (top < generation || top > generation + SPARES) return { outcome: 'unknown', settle: false }
+      if (top < generation || top > generation + FEWEST) return { outcome: 'unknown', settle: false }
       durable = Math.max(durable, generation)
       for (const old of all) if (old < generation - SPARES) await discard(fs, place(old))
       return { outcome: 'committed' }

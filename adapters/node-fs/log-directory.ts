@@ -134,7 +134,7 @@ export class LogDirectory {
   }
 }
 
-function markerName(g: number): string {
+export function markerName(g: number): string {
   return `owner.${digits(g)}`
 }
 

@@ -210,7 +210,10 @@ export class LogOwner {
   }
 
   /** Writes a file and gives it its name. Throws when that surely failed, and is `unnamed` when a newer owner is why. */
-  async #name(place: { g: number; seq: number }, records: readonly LogRecord[]): Promise<Outcome | 'unnamed' | undefined> {
+  async #name(
+    place: { g: number; seq: number },
+    records: readonly LogRecord[],
+  ): Promise<Outcome | 'unnamed' | undefined> {
     const own = await OwnFile.create(this.#directory, place, records, this.#rules)
     const marker = this.#marker
     this.#marker = 0
@@ -276,7 +279,10 @@ export class LogOwner {
   }
 
   #isWorthRotating({ file }: OwnFile, from: number): boolean {
-    return file.end > Math.max(this.#rules.rotateBytes, this.#rotateFrom) && file.offset(Math.max(from, file.first)) - HEADER > file.end / 2
+    return (
+      file.end > Math.max(this.#rules.rotateBytes, this.#rotateFrom) &&
+      file.offset(Math.max(from, file.first)) - HEADER > file.end / 2
+    )
   }
 
   /** Goes on to our next file. All that stays behind is acknowledged; it becomes durable first, in `relaxed` too. */

@@ -3,8 +3,9 @@
  * take room until the next time.
  */
 import { dirname } from 'node:path'
-import { isAbsent, isTaken } from './errors.js'
-import { leftovers, parseNames, trimName, type Listing, type LogDirectory } from './log-directory.js'
+import { isFull } from '../../src/errors.js'
+import { fileError, isAbsent, isTaken } from './errors.js'
+import { leftovers, markerName, parseNames, trimName, type Listing, type LogDirectory } from './log-directory.js'
 import type { LogRules } from './log-rules.js'
 import { discard } from './write.js'
 
@@ -16,10 +17,16 @@ const MOST_TRIES = 10
 
 /** Makes it durable that entries up to n are removed. */
 export async function recordTrim(directory: LogDirectory, n: number): Promise<void> {
+  const place = directory.place(trimName(n))
   try {
-    await directory.fs.close(await directory.fs.open(directory.place(trimName(n)), 'create'))
+    await directory.fs.close(await directory.fs.open(place, 'create'))
   } catch (error) {
-    if (!isTaken(error)) throw error
+    if (!isTaken(error)) {
+      // Where there is no room for another name, the one of the trim before becomes that of this.
+      const { trim } = await directory.list()
+      if (trim === 0 || trim >= n || !isFull(fileError(error, 'write', place))) throw error
+      await directory.fs.rename(directory.place(trimName(trim)), place)
+    }
   }
   await directory.sync()
 }
@@ -72,7 +79,7 @@ function unneededFiles({ files, trim }: Listing): string[] {
 export async function destroyLog(directory: LogDirectory): Promise<void> {
   const { fs } = directory
   const before = await directory.list()
-  if (before.names.length > 0) await directory.mark(before.newest + 1, 0)
+  if (before.names.length > 0) await fence(directory, before)
   for (let tries = 1; ; tries++) {
     const { names, files } = parseNames(await fs.names(directory.path).catch(noneIfAbsent))
     const logs = files.map((file) => file.name)
@@ -92,6 +99,19 @@ export async function destroyLog(directory: LogDirectory): Promise<void> {
   await fs.syncDirectory(parent).catch(noneIfAbsent)
   // Stays when there are blobs in it.
   await fs.rmdir(parent).catch(() => {})
+}
+
+/** Ends the right of the owner to write. Without room for a marker that of the owner itself becomes a newer one. */
+async function fence(directory: LogDirectory, { newest, names }: Listing): Promise<void> {
+  try {
+    await directory.mark(newest + 1, 0)
+  } catch (error) {
+    if (!isFull(fileError(error, 'write', directory.path))) throw error
+    const marker = markerName(newest)
+    if (!names.includes(marker)) throw error
+    await directory.fs.rename(directory.place(marker), directory.place(markerName(newest + 1)))
+    await directory.sync()
+  }
 }
 
 function noneIfAbsent(error: unknown): [] {

@@ -41,10 +41,14 @@ export function openLog(
 
   return {
     append: (n, bytes, from, options) =>
-      call('append to', options, () => owner.append(n, bytes, from, options?.makesRoom === true, () => checkOpen(options?.signal))),
+      call('append to', options, () =>
+        owner.append(n, bytes, from, options?.makesRoom === true, () => checkOpen(options?.signal)),
+      ),
 
     claim: (n, bytes, from, options) =>
-      call('claim', options, () => owner.claim(n, bytes, from, options?.makesRoom === true, () => checkOpen(options?.signal))),
+      call('claim', options, () =>
+        owner.claim(n, bytes, from, options?.makesRoom === true, () => checkOpen(options?.signal)),
+      ),
 
     read: (n, options) =>
       call('read', options, async () => {

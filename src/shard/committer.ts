@@ -155,7 +155,8 @@ export class Committer {
           await this.#append(built)
         }
       } catch (error) {
-        if (isFull(error)) await this.#makeRoom(error)
+        // Nothing was written that names what was uploaded.
+        if (isFull(error)) await this.#upkeep.dropWaiting(this.#segments, error)
         this.#fail(error, sent)
       }
     }
@@ -256,13 +257,6 @@ export class Committer {
     return this.#uploaded?.references.runs.flat() ?? []
   }
 
-  /** Nothing of what was uploaded for the entry is named. */
-  async #makeRoom(error: TidemarkError): Promise<void> {
-    this.#ctx.uploads.isTight = true
-    await this.#upkeep.dropWaiting(error)
-    await rewriting.loaded?.dropUploads(this.#ctx, this.#segments, error)
-  }
-
   #dropUploaded(): void {
     this.#ctx.uploads.drop(this.#segments)
     this.#uploaded = undefined
@@ -280,7 +274,7 @@ export class Committer {
     const begun = clock.monotonic()
     const resolution = await resolveAppend(context, built.entry, () => {
       requests++
-      const options = { makesRoom: built.entry.kind === 'collect' || built.entry.kind === 'fold' }
+      const options = { makesRoom: built.entry.kind === 'collect' }
       // Where a log has one owner, it is whoever wrote last.
       return this.#ctx.isShared ? log.claim(n, built.bytes, from, options) : log.append(n, built.bytes, from, options)
     })

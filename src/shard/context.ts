@@ -42,6 +42,11 @@ export interface ShardContext {
   ) => void
 }
 
+/** Of what is done beside the program's calls. */
+export function warnLater(ctx: Pick<ShardContext, 'store' | 'warn'>, what: string, cause: unknown): void {
+  ctx.warn(`${what} of store "${ctx.store}" failed and is tried again later.`, cause)
+}
+
 /** What reading a log from outside takes. */
 export type ReadContext = Pick<ShardContext, 'store' | 'storage' | 'clock' | 'durability' | 'warn'>
 

@@ -4,16 +4,16 @@
  */
 import { TidemarkError, isFull } from '../errors.js'
 import { applyEdit, type Edit, type FoldEdit, type MergeEdit } from '../manifest/edits.js'
-import type { Manifest } from '../manifest/manifest.js'
+import type { Manifest, SegmentRef } from '../manifest/manifest.js'
 import { damageOf } from '../segment/damage.js'
 import type { LogContext, ShardContext } from './context.js'
 import { pickAll, pickMerge } from './picker.js'
 import type { Repairs } from './repairs.js'
-import { dropUploads, foldTail, mergeRuns } from './rewrite.js'
+import { foldTail, mergeRuns, writtenFor } from './rewrite.js'
 import type { ShardState } from './state.js'
 import type { Upkeep } from './upkeep.js'
 
-export { dropUploads, foldTail, writeLayers } from './rewrite.js'
+export { dropUploads, foldTail, writeLayers, writtenFor } from './rewrite.js'
 
 export class Folding {
   readonly #ctx: ShardContext
@@ -180,10 +180,10 @@ export class Folding {
     await Promise.allSettled([this.#folding, this.#merging])
   }
 
-  /** What waits for an entry will not get one: none that was sent had it. */
-  async dropWaiting(cause: unknown): Promise<void> {
-    const waiting = [...(this.#fold?.written?.flat() ?? []), ...(this.#merge?.output ?? [])]
+  /** What waits for an entry, and will not get one. */
+  takeWaiting(): readonly SegmentRef[] {
+    const waiting = writtenFor([this.#fold, this.#merge])
     this.#fold = this.#merge = undefined
-    await dropUploads(this.#ctx, waiting, cause)
+    return waiting
   }
 }

@@ -1,7 +1,7 @@
 /** Writes runs: a fold turns the tail into one, a merge turns neighbouring ones into one. Both only upload. */
 import { isFull, throwIfAborted } from '../errors.js'
 import { ID_BYTES } from '../log/entry.js'
-import type { FoldEdit, MergeEdit } from '../manifest/edits.js'
+import type { Edit, FoldEdit, MergeEdit } from '../manifest/edits.js'
 import { refOf } from '../manifest/ref.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import { segmentName } from '../manifest/names.js'
@@ -142,8 +142,13 @@ async function writeRun(
   return run
 }
 
+/** The segments that were written for edits. */
+export function writtenFor(edits: readonly (Edit | undefined)[]): readonly SegmentRef[] {
+  return edits.flatMap((edit) => (edit?.kind === 'merge' ? edit.output : (edit?.written?.flat() ?? [])))
+}
+
 /**
- * No entry that was sent names these segments, and none will. Where there is no room they would take what is freed, and so
+ * No entry that was written names these segments, and none will. Where there is no room they would take what is freed, and so
  * they are deleted at once; else collection does that.
  */
 export async function dropUploads(

@@ -7,7 +7,7 @@ import type { OffsetMap } from '../log/offsets.js'
 import { segmentName } from '../manifest/names.js'
 import type { BuiltEntry } from './build.js'
 import { Committer } from './committer.js'
-import type { LogContext, ShardContext } from './context.js'
+import { warnLater, type LogContext, type ShardContext } from './context.js'
 import { Maintenance, type MaintainOptions, type MaintainResult } from './maintenance.js'
 import type { Layer } from './layer.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open.js'
@@ -19,7 +19,7 @@ import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './r
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
 import { Upkeep } from './upkeep.js'
 
-export type ShardRequest = Omit<OpenRequest, 'fold' | 'unfold'> & {
+export type ShardRequest = Omit<OpenRequest, 'fold'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly giveBack: (layers: readonly Layer[], withOffsets: boolean) => void
   /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
@@ -54,15 +54,10 @@ export class Shard {
         try {
           return [await rewriting.use(({ foldTail }) => foldTail(ctx, log, state, signal))]
         } catch (cause) {
-          ctx.warn(`The tail of store "${ctx.store}" could not be folded at opening; it is tried again later.`, cause)
+          warnLater(ctx, 'Folding', cause)
           return []
         }
       },
-      unfold: (edits, cause) =>
-        rewriting.use(({ dropUploads }) => {
-          const written = edits.flatMap((edit) => (edit.kind === 'fold' && edit.written ? edit.written.flat() : []))
-          return dropUploads(ctx, written, cause)
-        }),
     })
     return new Shard(ctx, request, opened)
   }
@@ -129,6 +124,10 @@ export class Shard {
   view(uncommitted: readonly Layer[]): View {
     const layers = [...uncommitted.filter((layer) => !layer.empty), ...(this.#committer?.queue.layers ?? [])]
     return viewOf(this.#state, layers, this.#ctx.cache)
+  }
+
+  get isPoisoned(): boolean {
+    return this.#poisoned !== undefined
   }
 
   /** Throws what forbids writing: a lost or unknown append, or the mode. */
@@ -284,7 +283,7 @@ export class Shard {
     )
     await this.#committer?.idle()
     await this.#upkeep?.stop()
-    if (isIntact && this.#ctx.uploads.isTight) await this.#upkeep?.dropWaiting()
+    if (isIntact) await this.#upkeep?.dropWaiting([])
     await this.#maintenance.stop()
     await this.#raising
     await this.#refreshing?.catch(() => undefined)

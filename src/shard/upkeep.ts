@@ -4,9 +4,9 @@
  */
 import { isTidemarkError } from '../errors.js'
 import type { Edit } from '../manifest/edits.js'
-import type { Manifest } from '../manifest/manifest.js'
+import type { Manifest, SegmentRef } from '../manifest/manifest.js'
 import type { CollectPlan } from './build.js'
-import type { LogContext, ShardContext } from './context.js'
+import { warnLater, type LogContext, type ShardContext } from './context.js'
 import type { Folding } from './folding.js'
 import { rewriting } from './parts.js'
 import type { Repairs } from './repairs.js'
@@ -131,7 +131,7 @@ export class Upkeep {
 
   failed(what: string, error: unknown): void {
     if (this.#stop.signal.aborted || (isTidemarkError(error) && error.code === 'ABORTED')) return
-    this.#ctx.warn(`${what} of store "${this.#ctx.store}" failed and is tried again later.`, error)
+    warnLater(this.#ctx, what, error)
   }
 
   /** An entry with a manifest was committed, which carries `edits`. */
@@ -149,8 +149,9 @@ export class Upkeep {
     await this.#folding?.idle()
   }
 
-  /** No entry will name what waits for one: the last one was not sent, or there will be no more. */
-  async dropWaiting(cause?: unknown): Promise<void> {
-    await this.#folding?.dropWaiting(cause)
+  /** No entry will name these segments, nor what waits for one: the last one was not written, or there will be no more. */
+  async dropWaiting(segments: readonly SegmentRef[], cause?: unknown): Promise<void> {
+    const waiting = this.#folding?.takeWaiting() ?? []
+    await rewriting.loaded?.dropUploads(this.#ctx, [...segments, ...waiting], cause)
   }
 }

@@ -1,6 +1,6 @@
 /** The stores of a storage: finding them, and destroying one. */
 import { systemClock } from '../clock.js'
-import { isDamage, TidemarkError, checkFields, isTidemarkError } from '../errors.js'
+import { isDamage, isFull, TidemarkError, checkFields, isTidemarkError } from '../errors.js'
 import { TOMBSTONE, decodeAnchor, isTombstone } from '../log/anchor.js'
 import {
   anchorPath,
@@ -137,7 +137,13 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
   if (!isTombstone(bytes)) await assertNotForked(ctx, paths, force)
   const parents = isTombstone(bytes) ? [] : await parentsOf(ctx, paths)
   await buryAnchor(place, force)
-  const notes = await putNotes(place, [...paths, ...items.map((item) => logOfBlob(item.name))])
+  const logs = [...paths, ...items.map((item) => logOfBlob(item.name))]
+  const notes = await putNotes(place, logs).catch(async (error: unknown) => {
+    if (!isFull(error)) throw error
+    // Blobs that go first leave no less to be found: a log is not begun before it is noted.
+    await removeBlobs(storage, prefix)
+    return putNotes(place, logs)
+  })
   await removeBlobs(storage, prefix)
   // Of a log that is partly removed an adapter need not know any more that it is one; its note does.
   const noted = notes.map((note) => logPath(name, logIdOfGone(note)!))

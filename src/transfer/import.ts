@@ -59,13 +59,10 @@ export async function importZip(
   try {
     return await abortable(options.signal, async () => {
       throwIfAborted(options.signal)
-      const receiver = await Receiver.open(place, options)
-      try {
+      return Receiver.use(place, options, async (receiver) => {
         if (receiver.version > 0 && !options.force) throw hasVersions(receiver)
-        return await new Importer(zip, receiver, options).run()
-      } finally {
-        await receiver.close()
-      }
+        return new Importer(zip, receiver, options).run()
+      })
     })
   } finally {
     await zip.close()

@@ -5,7 +5,7 @@
  */
 import { equalBytes } from '../bytes/compare.js'
 import { toHex } from '../bytes/hash.js'
-import { TidemarkError, invalid, isTidemarkError, throwIfAborted } from '../errors.js'
+import { TidemarkError, invalid, isFull, isTidemarkError, throwIfAborted } from '../errors.js'
 import { ID_BYTES, type Origin, type SyncPoint } from '../log/entry.js'
 import { resolveAppend } from '../log/append.js'
 import type { OffsetMap } from '../log/offsets.js'
@@ -15,7 +15,8 @@ import { checkWhole } from '../segment/whole.js'
 import { buildEntry, type EntryChange } from '../shard/build.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from '../shard/context.js'
 import { Layer } from '../shard/layer.js'
-import { createLog, openShard, recoveryStart, refreshAnchor } from '../shard/open.js'
+import { createLog } from '../shard/create.js'
+import { openShard, recoveryStart, refreshAnchor } from '../shard/open.js'
 import { readEntry } from '../shard/past.js'
 import { closeLog } from '../shard/recovery.js'
 import { foldTail } from '../shard/rewrite.js'
@@ -54,6 +55,8 @@ export class Receiver {
   readonly seen: Shard | undefined
   /** Names of segments that were made here, of a tail. */
   readonly folded = new Set<string>()
+  /** What was uploaded and no entry names. */
+  readonly #made = new Set<string>()
   #log: LogContext | undefined
   #state: ShardState | undefined
   /** By hash, what the target has and may name. */
@@ -61,7 +64,7 @@ export class Receiver {
   /** The same of uploads that nobody names, by length: to be read before they count. */
   readonly #uploads = new Map<number, string[]>()
 
-  static async open(place: StorePlace, options: TransferOptions): Promise<Receiver> {
+  static async #open(place: StorePlace, options: TransferOptions): Promise<Receiver> {
     const counting = metered(place.storage)
     const ctx = { ...contextOf({ ...place, storage: counting }, options.clock), probed: place.storage }
     try {
@@ -69,6 +72,24 @@ export class Receiver {
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'NOT_FOUND') throw error
       return new Receiver(ctx, options, counting, undefined)
+    }
+  }
+
+  /** Runs with the receiver, and closes it. */
+  static async use<T>(
+    place: StorePlace,
+    options: TransferOptions,
+    run: (receiver: Receiver) => Promise<T>,
+  ): Promise<T> {
+    const receiver = await Receiver.#open(place, options)
+    try {
+      return await run(receiver)
+    } catch (error) {
+      // What this cannot delete the next transfer takes over, or collection removes.
+      if (isFull(error)) await receiver.#takeBack().catch(() => undefined)
+      throw error
+    } finally {
+      await receiver.close()
     }
   }
 
@@ -187,6 +208,7 @@ export class Receiver {
     const copy = { ...segment, id, log, name: segmentName(log, id) }
     throwIfAborted(signal)
     const { blobs } = this.ctx.storage
+    this.#made.add(copy.name)
     noteTime(this.ctx, this.#log!, (await blobs.put(copy.name, bytes, { signal })).time)
     checkWhole((await blobs.get(copy.name, { signal })).bytes, copy)
     this.#known.set(toHex(segment.hash), copy)
@@ -238,6 +260,7 @@ export class Receiver {
     for (const segment of fold.runs.flat()) {
       if (segment.log !== path || this.has(segment)) continue
       this.folded.add(segment.name)
+      this.#made.add(segment.name)
       checkWhole((await this.ctx.storage.blobs.get(segment.name, { signal })).bytes, segment)
       this.#known.set(toHex(segment.hash), segment)
     }
@@ -261,6 +284,7 @@ export class Receiver {
       reset: { manifest: own, origin, sync },
     }
     this.#state = this.#state ? await this.#append(this.#state, change) : await this.#create(manifest.config, change)
+    this.#made.clear()
     await clearComing(this.ctx, this.#log!.logId).catch(() => undefined)
     return this.#state
   }
@@ -301,11 +325,23 @@ export class Receiver {
     // Gone when somebody has destroyed what was there, or has finished what this was about to do.
     const { bytes } = await ctx.storage.blobs.get(comingPath(ctx.store, logId))
     if (bytes === undefined) throw this.#overtaken()
-    const created = await createLog(ctx, anchor, logId, { ...config, created: change.time }, change)
+    const begun = (): void => this.#made.clear()
+    const created = await createLog(ctx, anchor, logId, { ...config, created: change.time }, change, begun)
     if (created === undefined) throw this.#overtaken()
     await closeLog(ctx, this.#log!)
     this.#log = created.log
     return created.state
+  }
+
+  /** Deletes what was uploaded in vain, for want of room: what it takes, the target may need to go on. */
+  async #takeBack(): Promise<void> {
+    const { blobs } = this.ctx.storage
+    if (this.#made.size > 0) await blobs.delete([...this.#made])
+    if (this.#state || !this.#log) return
+    // The note of a log that is not there and has nothing.
+    const { logId, path } = this.#log
+    const [{ items }, { numbers }] = await Promise.all([blobs.list(`${path}/`, { limit: 1 }), this.#log.log.list(1)])
+    if (items.length + numbers.length === 0) await blobs.delete([comingPath(this.ctx.store, logId)])
   }
 
   /** The log that is written, or was found. */

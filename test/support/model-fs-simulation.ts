@@ -62,7 +62,14 @@ export async function simulate(
     counts[what]++
   })
   const { random } = order
-  const rules = { ...LOG_RULES, patienceMs: random.chance(0.5) ? 0 : 3, roomBytes: 256, reserveBytes: 64, rotateBytes: 600, ...switches }
+  const rules = {
+    ...LOG_RULES,
+    patienceMs: random.chance(0.5) ? 0 : 3,
+    roomBytes: 256,
+    reserveBytes: 64,
+    rotateBytes: 600,
+    ...switches,
+  }
   const failSync = random.chance(0.5) ? 0.1 : 0
   const failRoom = random.chance(0.3) ? 0.04 : 0
   const sharing = random.chance(0.5) ? 0.8 : 0
