@@ -139,7 +139,8 @@ export class Committer {
       }
       if (next.reset && !(await this.#prepareReset(next))) continue
       try {
-        await this.#upkeep.admit()
+        // What is carried makes the tail shorter, or room for that.
+        if (next.request ?? next.reset) await this.#upkeep.admit()
         await this.#contention?.giveWay()
         if (this.#ended) throw this.#ended
         if (!hasLooked && this.#contention?.hasSlept(this.#log.free)) {

@@ -75,15 +75,13 @@ export class Folding {
       : new TidemarkError('STORAGE_UNAVAILABLE', `${what} folding fails. See the cause.`, { cause })
   }
 
-  /** Folds all that is there now; resolves when the edit is ready, rejects with what made it fail. */
+  /** Folds what is there now, or less; resolves when the edit is ready, rejects with what made it fail. */
   async foldNow(): Promise<void> {
     const wanted = this.#state().head
     while (this.#state().manifest.covers < wanted) {
-      if (this.#fold && this.#fold.covers >= wanted) return
-      if (this.#folding === undefined) {
-        this.#dropFold()
-        this.startFold(true)
-      }
+      // One that covers less is carried first: what it has uploaded is not for nothing.
+      if (this.#fold) return
+      this.startFold(true)
       this.#lastError = undefined
       await this.#folding
       // No edit and no error: another one was carried meanwhile.

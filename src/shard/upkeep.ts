@@ -119,7 +119,7 @@ export class Upkeep {
     }
   }
 
-  /** Folds all that is there now; resolves when the edit is ready, rejects with what made it fail. */
+  /** Folds what is there now, or less; resolves when the edit is ready, rejects with what made it fail. */
   foldNow(): Promise<void> {
     return this.#use((work) => work.foldNow())
   }

@@ -136,7 +136,12 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
   // What was begun is finished; before that nothing may be taken from forks.
   if (!isTombstone(bytes)) await assertNotForked(ctx, paths, force)
   const parents = isTombstone(bytes) ? [] : await parentsOf(ctx, paths)
-  await buryAnchor(place, force)
+  await buryAnchor(place, force).catch(async (error: unknown) => {
+    if (!isFull(error)) throw error
+    // The entries make room for that. Without them nobody opens the store, either.
+    await destroyLogs(storage, paths)
+    await buryAnchor(place, force)
+  })
   const logs = [...paths, ...items.map((item) => logOfBlob(item.name))]
   const notes = await putNotes(place, logs).catch(async (error: unknown) => {
     if (!isFull(error)) throw error
@@ -147,7 +152,15 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
   await removeBlobs(storage, prefix)
   // Of a log that is partly removed an adapter need not know any more that it is one; its note does.
   const noted = notes.map((note) => logPath(name, logIdOfGone(note)!))
-  for (const path of new Set([...paths, ...noted])) {
+  await destroyLogs(storage, new Set([...paths, ...noted]))
+  await storage.anchor(anchorPath(name)).remove()
+  // What is left is found by the notes: they go last.
+  if (notes.length > 0) await storage.blobs.delete(notes)
+  if (parents.length > 0) await storage.blobs.delete(parents)
+}
+
+async function destroyLogs(storage: Storage, paths: Iterable<string>): Promise<void> {
+  for (const path of paths) {
     const log = storage.log(path)
     try {
       await log.destroy()
@@ -155,10 +168,6 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
       await log.close()
     }
   }
-  await storage.anchor(anchorPath(name)).remove()
-  // What is left is found by the notes: they go last.
-  if (notes.length > 0) await storage.blobs.delete(notes)
-  if (parents.length > 0) await storage.blobs.delete(parents)
 }
 
 /** Throws `CONFLICT` while there are forks that need segments of the store. */
