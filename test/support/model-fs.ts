@@ -35,8 +35,8 @@ export interface Step {
   readonly index: number
   readonly call: keyof FileSystem
   readonly path: string
-  /** What it needs room for. */
-  readonly takesRoom?: 'bytes' | 'name' | undefined
+  /** How many bytes it makes files longer by; 0 for a new name, `undefined` for what takes no room. */
+  readonly takesRoom?: number | undefined
 }
 
 export type Verdict =
@@ -173,7 +173,7 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
           return fd
         },
         undefined,
-        how === 'create' ? 'name' : undefined,
+        how === 'create' ? 0 : undefined,
       ),
     read: (fd, into, position) =>
       step('read', pathOf(fd), () => {
@@ -193,7 +193,7 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
           return part.length
         },
         undefined,
-        position + bytes.length > (descriptors.get(fd)?.file.cache.length ?? 0) ? 'bytes' : undefined,
+        growth(descriptors.get(fd), position + bytes.length),
       ),
     fdatasync: (fd) =>
       step(
@@ -227,7 +227,7 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
           writes(to, () => folder.change({ name, node }))
         },
         undefined,
-        'name',
+        0,
       ),
     rename: (from, to) =>
       step('rename', to, () => {
@@ -253,7 +253,7 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
           writes(path, () => folder.change({ name, node: new Folder() }))
         },
         undefined,
-        'name',
+        0,
       ),
     rmdir: (path) =>
       step('rmdir', path, () => {
@@ -272,6 +272,11 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
       }),
     syncDirectory: (path) => step('syncDirectory', path, () => folderAt(root, path).sync()),
   }
+}
+
+function growth(descriptor: Descriptor | undefined, end: number): number | undefined {
+  const bytes = end - (descriptor?.file.cache.length ?? 0)
+  return bytes > 0 ? bytes : undefined
 }
 
 function failure(code: string, path: string): Error {
