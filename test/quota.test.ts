@@ -48,7 +48,7 @@ function files(names: boolean): typeof objects {
 
     async function walk(path: string): Promise<string[]> {
       const entries = await beneath.entries(path).catch(() => [])
-      const below = entries.map(({ name, kind }) =>
+      const below = entries.map(async ({ name, kind }) =>
         kind === 'directory' ? walk(`${path}/${name}`) : [`${path}/${name}`],
       )
       return (await Promise.all(below)).flat().sort()

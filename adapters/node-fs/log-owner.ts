@@ -15,23 +15,37 @@
  *   and no file yet, and is refused the first time without making a marker when it sees the number taken. Nothing but the
  *   time it takes depends on this.
  */
-import { sleep, type Clock } from '../../src/clock.js'
+import type { Clock } from '../../src/clock.js'
 import { TidemarkError, invalid, isFull } from '../../src/errors.js'
 import type { Outcome } from '../../src/storage/contract.js'
 import { fileError, isAbsent, isRefusal } from './errors.js'
+import { Generation } from './generation.js'
 import type { Listing, LogDirectory } from './log-directory.js'
-import type { LogFile, LogRecord } from './log-file.js'
-import { HEADER, LARGEST_PAYLOAD } from './log-format.js'
+import { recordsOf, type LogRecord } from './log-file.js'
+import { HEADER, LARGEST_PAYLOAD, type LogFileHeader } from './log-format.js'
 import { tidy } from './log-removal.js'
 import type { LogRules } from './log-rules.js'
 import type { LogView } from './log-view.js'
 import { OwnFile, type Pending } from './own-file.js'
+import { patiently } from './patiently.js'
 import { serial } from './serial.js'
 
 const COMMITTED: Outcome = { outcome: 'committed' }
 const LOST: Outcome = { outcome: 'lost' }
+interface Asked {
+  readonly n: number
+  readonly bytes: Uint8Array
+  /** The lowest number that recovery needs. */
+  readonly from: number
+  /** May take the room that is kept for what makes room. */
+  readonly makesRoom: boolean
+}
+/** The generations in whose files, with a name, the entry stands by now: others may take it over from there. */
+type Written = Set<number>
+
 /** `undefined`: a file of ours has the entry, and whether it is part of the history others have not settled yet. */
 type Verdict = Outcome | undefined
+type Place = Pick<LogFileHeader, 'g' | 'seq'>
 /** How often a claim begins anew because others came in between. */
 const MOST_TRIES = 100
 const unknown = (cause?: unknown): Outcome => ({ outcome: 'unknown', settle: false, cause })
@@ -43,17 +57,13 @@ export class LogOwner {
   readonly #rules: LogRules
   readonly #strict: boolean
   readonly #inTurn = serial()
-  /** Our generation, 0 before the first claim, and what was settled before it. */
-  #g = 0
-  #settledBefore = 0
+  readonly #generation: Generation
   #own: OwnFile | undefined
   /** Why nothing more is written: others own the log, or the effect of a write is not known. */
   #ended: 'lost' | 'unknown' | undefined
   #wasRefused = false
   /** From which size on it is tried again to go on to the next file, after there was no room for one. */
   #rotateFrom = 0
-  /** The generation whose marker we have made and which has no file yet; else 0. */
-  #marker = 0
 
   constructor(directory: LogDirectory, view: LogView, clock: Clock, rules: LogRules, strict: boolean) {
     this.#directory = directory
@@ -61,23 +71,24 @@ export class LogOwner {
     this.#clock = clock
     this.#rules = rules
     this.#strict = strict
+    this.#generation = new Generation(directory, view, rules)
   }
 
-  claim(n: number, bytes: Uint8Array, from: number, makesRoom: boolean, check: () => void): Promise<Outcome> {
-    checkEntry(n, bytes)
+  claim(asked: Asked, check: () => void): Promise<Outcome> {
+    checkEntry(asked)
     return this.#inTurn(() => {
       check()
-      return this.#claim(n, bytes, from, makesRoom)
+      return this.#claim(asked)
     })
   }
 
-  append(n: number, bytes: Uint8Array, from: number, makesRoom: boolean, check: () => void): Promise<Outcome> {
-    checkEntry(n, bytes)
+  append(asked: Asked, check: () => void): Promise<Outcome> {
+    checkEntry(asked)
     return this.#inTurn(async () => {
       check()
       if (this.#ended) return this.#ended === 'lost' ? LOST : unknown()
       if (!this.#own) throw invalid('append needs a claim that has committed on this handle.')
-      return (await this.#append(n, bytes, from, makesRoom, new Set())) ?? this.#doubt()
+      return (await this.#append(asked, new Set())) ?? this.#doubt()
     })
   }
 
@@ -111,23 +122,22 @@ export class LogOwner {
     })
   }
 
-  async #claim(n: number, bytes: Uint8Array, from: number, makesRoom: boolean): Promise<Outcome> {
+  async #claim(asked: Asked): Promise<Outcome> {
     if (this.#ended === 'unknown') return unknown()
-    const written = new Set<number>()
-    if (this.#own && !this.#ended && (await this.#directory.newest()) === this.#g) {
-      const outcome = await this.#append(n, bytes, from, makesRoom, written)
+    const written: Written = new Set()
+    if (this.#own && !this.#ended && (await this.#directory.newest()) === this.#generation.g) {
+      const outcome = await this.#append(asked, written)
       if (outcome) return outcome
     }
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       await this.#end('lost')
       try {
-        const listing = await this.#begin(n, written)
+        const listing = await this.#begin(asked.n, written)
         if (!listing) return LOST
-        const outcome = await this.#enter(n, bytes, from, listing, written)
+        const outcome = await this.#enter(asked, listing, written)
         if (outcome) return outcome
       } catch (error) {
-        if (this.#marker > 0) await this.#directory.withdraw(this.#marker)
-        this.#marker = 0
+        await this.#generation.withdraw()
         // A newer owner has unlinked what was to be read.
         if (isAbsent(error)) continue
         if (written.size > 0) return this.#doubt(error)
@@ -138,7 +148,7 @@ export class LogOwner {
   }
 
   /** Makes our marker the newest; `undefined` when n is seen to be taken before that. */
-  async #begin(n: number, written: ReadonlySet<number>): Promise<Listing | undefined> {
+  async #begin(n: number, written: Written): Promise<Listing | undefined> {
     for (;;) {
       const { newest } = await this.#awaitFile()
       await this.#view.refresh()
@@ -146,16 +156,8 @@ export class LogOwner {
         this.#wasRefused = true
         return undefined
       }
-      const { settled } = this.#view
-      const g = newest + 1
-      if (!(await this.#directory.mark(g, settled))) continue
-      this.#marker = g
-      // A number below the newest is free again when its marker was deleted as an old one.
-      const listing = await this.#directory.list()
-      if (listing.newest !== g) continue
-      this.#g = g
-      this.#settledBefore = settled
-      return listing
+      const listing = await this.#generation.make(newest + 1)
+      if (listing) return listing
     }
   }
 
@@ -163,45 +165,26 @@ export class LogOwner {
    * Writes our file, with the entry if it is the next one. A file without it, of the tail alone, settles what stood in doubt
    * until then: the caller can read on, and the next claim is an append to it.
    */
-  async #enter(n: number, bytes: Uint8Array, from: number, listing: Listing, written: Set<number>): Promise<Verdict> {
-    const source = await this.#source(listing)
+  async #enter({ n, bytes, from }: Asked, listing: Listing, written: Written): Promise<Verdict> {
+    const source = await this.#generation.source(listing)
     const isNext = (source?.last ?? 0) === n - 1
     // A file has one record at least: without the fence that is the last one of the tail.
-    const tail = source ? await this.#tail(source, from, isNext ? n : source.last) : []
+    const tail = source ? await this.#generation.tail(source, from, isNext ? n : source.last) : []
     this.#wasRefused ||= !isNext
-    const entry = { n, writer: this.#g, payload: bytes }
-    if (isNext) return this.#takeOver({ g: this.#g, seq: 0 }, [...tail, entry], written)
+    const entry = { n, writer: this.#generation.g, payload: bytes }
+    if (isNext) return this.#takeOver({ g: this.#generation.g, seq: 0 }, [...tail, entry], written)
     if (tail.length === 0) return LOST
-    const failed = await this.#name({ g: this.#g, seq: 0 }, tail)
+    const failed = await this.#name({ g: this.#generation.g, seq: 0 }, tail)
     // Of an entry that never was in a file with a name nothing can be found.
     if (written.size > 0) return failed === 'unnamed' ? undefined : (failed ?? this.#verdict(n, written))
     if (failed) return LOST
-    if ((await this.#directory.newest()) === this.#g) await this.#tidy()
+    if ((await this.#directory.newest()) === this.#generation.g) await this.#tidy()
     else await this.#end('lost')
     return LOST
   }
 
-  /** The last file of the owners before us, scanned. */
-  async #source({ files }: Listing): Promise<LogFile | undefined> {
-    const place = files.findLast((file) => file.g < this.#g)
-    return place && this.#view.now(place)
-  }
-
-  /**
-   * What to take over of a file, beginning not after `latest`. Only what is settled and durable may be left behind; and
-   * after a failed sync of its owner the page cache lies, so that the records themselves have to say that they are.
-   */
-  async #tail(source: LogFile, from: number, latest: number): Promise<readonly LogRecord[]> {
-    const begin = this.#rules.rewriteTail ? Math.min(from, this.#settledBefore + 1, source.proven + 1, latest) : latest
-    return recordsOf(source, Math.max(source.first, begin))
-  }
-
   /** Makes `records` our file, of which the last one is new. */
-  async #takeOver(
-    place: { g: number; seq: number },
-    records: readonly LogRecord[],
-    written: Set<number>,
-  ): Promise<Verdict> {
+  async #takeOver(place: Place, records: readonly LogRecord[], written: Written): Promise<Verdict> {
     const failed = await this.#name(place, records)
     if (failed) return failed === 'unnamed' ? undefined : failed
     const outcome = await this.#check(records.at(-1)!.n, written)
@@ -210,21 +193,17 @@ export class LogOwner {
   }
 
   /** Writes a file and gives it its name. Throws when that surely failed, and is `unnamed` when a newer owner is why. */
-  async #name(
-    place: { g: number; seq: number },
-    records: readonly LogRecord[],
-  ): Promise<Outcome | 'unnamed' | undefined> {
+  async #name(place: Place, records: readonly LogRecord[]): Promise<Outcome | 'unnamed' | undefined> {
     const own = await OwnFile.create(this.#directory, place, records, this.#rules)
-    const marker = this.#marker
-    this.#marker = 0
     try {
       await own.publish()
+      this.#generation.named()
     } catch (cause) {
       await own.abandon()
+      if (own.isNamed || !isRefusal(cause)) this.#generation.named()
       const error = fileError(cause, 'name', own.file.path)
       if (own.isNamed || !isRefusal(cause)) return this.#doubt(error)
       if (isAbsent(cause)) return 'unnamed'
-      this.#marker = marker
       throw error
     }
     const before = this.#own
@@ -236,19 +215,14 @@ export class LogOwner {
     return undefined
   }
 
-  async #append(
-    n: number,
-    bytes: Uint8Array,
-    from: number,
-    makesRoom: boolean,
-    written: Set<number>,
-  ): Promise<Verdict> {
+  async #append(asked: Asked, written: Written): Promise<Verdict> {
+    const { n, bytes, makesRoom } = asked
     const own = this.#own!
     if (n <= own.last) return LOST
     if (n > own.last + 1) throw invalid(`append of ${n} would leave a gap: the last entry is ${own.last}.`)
-    if (this.#isWorthRotating(own, from)) {
+    if (this.#isWorthRotating(own, asked.from)) {
       try {
-        return await this.#rotate(own, n, bytes, from, written)
+        return await this.#rotate(own, asked, written)
       } catch (error) {
         // The entry may fit into the file as it is. The next one need not try as well.
         if (!isFull(error)) throw error
@@ -259,7 +233,7 @@ export class LogOwner {
       await own.makeRoom(bytes.length, makesRoom)
     } catch (error) {
       // A newer owner may have unlinked the file. Nothing of the record was written.
-      if ((await this.#directory.newest()) === this.#g) throw error
+      if ((await this.#directory.newest()) === this.#generation.g) throw error
       await this.#end('lost')
       return LOST
     }
@@ -269,7 +243,7 @@ export class LogOwner {
     }
     let pending: Pending
     try {
-      pending = await own.write(n, this.#g, bytes, this.#strict)
+      pending = await own.write(n, this.#generation.g, bytes, this.#strict)
     } catch (cause) {
       return this.#doubt(fileError(cause, 'write', own.file.path))
     }
@@ -286,7 +260,7 @@ export class LogOwner {
   }
 
   /** Goes on to our next file. All that stays behind is acknowledged; it becomes durable first, in `relaxed` too. */
-  async #rotate(own: OwnFile, n: number, bytes: Uint8Array, from: number, written: Set<number>): Promise<Verdict> {
+  async #rotate(own: OwnFile, { n, bytes, from }: Asked, written: Written): Promise<Verdict> {
     try {
       await own.sync()
     } catch (error) {
@@ -294,16 +268,16 @@ export class LogOwner {
       throw error
     }
     const records = await recordsOf(own.file, Math.max(own.file.first, Math.min(from, n)))
-    const entry = { n, writer: this.#g, payload: bytes }
-    const place = { g: this.#g, seq: own.file.header.seq + 1 }
+    const entry = { n, writer: this.#generation.g, payload: bytes }
+    const place = { g: this.#generation.g, seq: own.file.header.seq + 1 }
     return this.#takeOver(place, [...records, entry], written)
   }
 
   /** Entry n is durable in our file. Whether it is part of the history. */
-  async #check(n: number, written: Set<number>): Promise<Verdict> {
-    written.add(this.#g)
+  async #check(n: number, written: Written): Promise<Verdict> {
+    written.add(this.#generation.g)
     try {
-      if ((await this.#directory.newest()) === this.#g) return COMMITTED
+      if ((await this.#directory.newest()) === this.#generation.g) return COMMITTED
       return await this.#verdict(n, written)
     } catch (cause) {
       return this.#doubt(fileError(cause, 'list', this.#directory.path))
@@ -314,14 +288,14 @@ export class LogOwner {
    * There are markers above ours. A file decides whose marker is the newest *after* it was seen to have its name: every later
    * owner begins with that file, or with what came of it. One that stalls, or gives up, decides nothing.
    */
-  async #verdict(n: number, written: ReadonlySet<number>): Promise<Verdict> {
+  async #verdict(n: number, written: Written): Promise<Verdict> {
     let before = await this.#directory.list()
-    return this.#patiently(async () => {
+    return patiently(this.#clock, this.#rules.patienceMs, async () => {
       const listing = await this.#directory.list()
       const isDecisive = before.files.at(-1)?.g === listing.newest
       const verdict = isDecisive ? await this.#view.verdict(n, written, before) : undefined
       before = listing
-      if (verdict && listing.newest !== this.#g) await this.#end('lost')
+      if (verdict && listing.newest !== this.#generation.g) await this.#end('lost')
       return verdict && (verdict === 'lost' ? LOST : COMMITTED)
     })
   }
@@ -329,22 +303,12 @@ export class LogOwner {
   /** While the newest owner has a marker and no file it is about to make one, or gives up, or is dead. */
   async #awaitFile(): Promise<Listing> {
     let listing = await this.#directory.list()
-    await this.#patiently(async () => {
+    await patiently(this.#clock, this.#rules.patienceMs, async () => {
       if (listing.newest === (listing.files.at(-1)?.g ?? 0)) return true
       listing = await this.#directory.list()
       return undefined
     })
     return listing
-  }
-
-  /** Looks again and again, for as long as others are waited for. */
-  async #patiently<T>(look: () => Promise<T | undefined>): Promise<T | undefined> {
-    const end = this.#clock.monotonic() + this.#rules.patienceMs
-    for (let ms = 1; ; ms = Math.min(2 * ms, 20)) {
-      const found = await look()
-      if (found !== undefined || this.#clock.monotonic() >= end) return found
-      await sleep(this.#clock, ms)
-    }
   }
 
   async #tidy(): Promise<void> {
@@ -370,13 +334,7 @@ export class LogOwner {
   }
 }
 
-async function recordsOf(file: LogFile, from: number): Promise<LogRecord[]> {
-  const records: LogRecord[] = []
-  for (let n = from; n <= file.last; n++) records.push((await file.read(n))!)
-  return records
-}
-
-function checkEntry(n: number, bytes: Uint8Array): void {
+function checkEntry({ n, bytes }: Asked): void {
   if (!Number.isSafeInteger(n) || n < 1) throw invalid(`${n} is not the number of an entry.`)
   if (bytes.length > LARGEST_PAYLOAD) throw invalid(`An entry of ${bytes.length} bytes is too large for a log file.`)
 }

@@ -42,12 +42,12 @@ export function openLog(
   return {
     append: (n, bytes, from, options) =>
       call('append to', options, () =>
-        owner.append(n, bytes, from, options?.makesRoom === true, () => checkOpen(options?.signal)),
+        owner.append({ n, bytes, from, makesRoom: options?.makesRoom === true }, () => checkOpen(options?.signal)),
       ),
 
     claim: (n, bytes, from, options) =>
       call('claim', options, () =>
-        owner.claim(n, bytes, from, options?.makesRoom === true, () => checkOpen(options?.signal)),
+        owner.claim({ n, bytes, from, makesRoom: options?.makesRoom === true }, () => checkOpen(options?.signal)),
       ),
 
     read: (n, options) =>

@@ -78,7 +78,7 @@ const STEPS: readonly Step[] = [
       const old = await world.store.at(at)
       const state = new Map<string, unknown>()
       for await (const [key, value] of old.entries()) state.set(key as string, value)
-      old.close()
+      await old.close()
       world.versions.push((await world.store.restore(at)).version)
       world.expected.clear()
       for (const [key, value] of state) world.expected.set(key, value)
@@ -152,7 +152,7 @@ async function expectNothingLeft(ground: Ground, before: ReadonlySet<string>, wh
 async function expectIntact(store: Store, { expected }: World, what: string): Promise<void> {
   const found = new Map<string, unknown>()
   for await (const [key, value] of store.entries()) found.set(key as string, value)
-  expect(found, `after ${what}`).toEqual(new Map([...expected].sort()))
+  expect(found, `after ${what}`).toEqual(new Map([...expected].sort(([a], [b]) => (a < b ? -1 : 1))))
 }
 
 /**
