@@ -17,16 +17,14 @@ import { currentTime, noteTime, type LogContext, type ShardContext } from '../sh
 import { Layer } from '../shard/layer.js'
 import { createLog } from '../shard/create.js'
 import { openShard, recoveryStart, refreshAnchor } from '../shard/open.js'
-import { readEntry } from '../shard/past.js'
 import { closeLog } from '../shard/recovery.js'
 import { foldTail } from '../shard/rewrite.js'
 import type { Shard } from '../shard/shard.js'
 import { segmentsOf, applyEntry, layerCodecs, tailBytes, tailCodecs, type ShardState } from '../shard/state.js'
-import { pagesOf } from '../storage/pages.js'
 import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Parts } from './ancestry.js'
-import { clearComing, prepareLog } from './coming.js'
+import { clearComing, listUploads, prepareLog, takeBack } from './coming.js'
 import { contextOf, eachOf, openToRead, type TransferOptions } from './options.js'
 
 /** What is put in place of the target's state, but for its manifest. */
@@ -57,12 +55,12 @@ export class Receiver {
   readonly folded = new Set<string>()
   /** What was uploaded and no entry names. */
   readonly #made = new Set<string>()
+  /** The log that is yet to be created was noted by this. */
+  #isNoted = false
   #log: LogContext | undefined
   #state: ShardState | undefined
   /** By hash, what the target has and may name. */
   readonly #known = new Map<string, SegmentRef>()
-  /** The same of uploads that nobody names, by length: to be read before they count. */
-  readonly #uploads = new Map<number, string[]>()
 
   static async #open(place: StorePlace, options: TransferOptions): Promise<Receiver> {
     const counting = metered(place.storage)
@@ -86,7 +84,8 @@ export class Receiver {
       return await run(receiver)
     } catch (error) {
       // What this cannot delete the next transfer takes over, or collection removes.
-      if (isFull(error)) await receiver.#takeBack().catch(() => undefined)
+      if (isFull(error))
+        await takeBack(receiver.ctx, receiver.#log, receiver.#made, receiver.#isNoted).catch(() => undefined)
       throw error
     } finally {
       await receiver.close()
@@ -134,7 +133,9 @@ export class Receiver {
     const { signal } = this.#options
     throwIfAborted(signal)
     if (seen === undefined) {
-      this.#log = await prepareLog(ctx)
+      const { log, isNew } = await prepareLog(ctx)
+      this.#log = log
+      this.#isNoted = isNew
       return
     }
     const opened = await openShard(ctx, {
@@ -173,9 +174,9 @@ export class Receiver {
   /** Looks for uploads of interrupted transfers that could be among `missing`, and takes over those that are. */
   async findUploads(missing: readonly SegmentRef[]): Promise<void> {
     if (missing.length === 0) return
-    await this.#listUploads()
+    const uploads = await listUploads(this.ctx, this.#log!, this.#state, this.#options.signal)
     await eachOf(missing, AT_ONCE, async (segment) => {
-      for (const name of this.#uploads.get(segment.length) ?? []) {
+      for (const name of uploads.get(segment.length) ?? []) {
         const { bytes } = await this.ctx.storage.blobs.get(name, { signal: this.#options.signal })
         if (!isWhole(bytes, { ...segment, name })) continue
         const id = idOfBlob(segmentsPrefix(this.#log!.path), name)!
@@ -183,21 +184,6 @@ export class Receiver {
         return
       }
     })
-  }
-
-  /** Segments that are there, but for those that a collection has condemned: they may be deleted at any time. */
-  async #listUploads(): Promise<void> {
-    const { path } = this.#log!
-    const at = this.#state?.carried.collectedAt ?? 0
-    const collection = at > 0 ? (await readEntry(this.ctx, this.#log!, at)).collection : undefined
-    const condemned = new Set(collection?.flatMap(({ ids }) => ids.map((id) => segmentName(path, id))))
-    const prefix = segmentsPrefix(path)
-    for await (const { items } of pagesOf(this.ctx.storage.blobs, prefix, { signal: this.#options.signal })) {
-      for (const { name, size } of items) {
-        if (!idOfBlob(prefix, name) || condemned.has(name)) continue
-        this.#uploads.set(size, [...(this.#uploads.get(size) ?? []), name])
-      }
-    }
   }
 
   /** Stores a segment under a new id, and reads it back. The bytes were checked against `segment`. */
@@ -285,6 +271,7 @@ export class Receiver {
     }
     this.#state = this.#state ? await this.#append(this.#state, change) : await this.#create(manifest.config, change)
     this.#made.clear()
+    this.#isNoted = false
     await clearComing(this.ctx, this.#log!.logId).catch(() => undefined)
     return this.#state
   }
@@ -325,23 +312,15 @@ export class Receiver {
     // Gone when somebody has destroyed what was there, or has finished what this was about to do.
     const { bytes } = await ctx.storage.blobs.get(comingPath(ctx.store, logId))
     if (bytes === undefined) throw this.#overtaken()
-    const begun = (): void => this.#made.clear()
+    const begun = (): void => {
+      this.#made.clear()
+      this.#isNoted = false
+    }
     const created = await createLog(ctx, anchor, logId, { ...config, created: change.time }, change, begun)
     if (created === undefined) throw this.#overtaken()
     await closeLog(ctx, this.#log!)
     this.#log = created.log
     return created.state
-  }
-
-  /** Deletes what was uploaded in vain, for want of room: what it takes, the target may need to go on. */
-  async #takeBack(): Promise<void> {
-    const { blobs } = this.ctx.storage
-    if (this.#made.size > 0) await blobs.delete([...this.#made])
-    if (this.#state || !this.#log) return
-    // The note of a log that is not there and has nothing.
-    const { logId, path } = this.#log
-    const [{ items }, { numbers }] = await Promise.all([blobs.list(`${path}/`, { limit: 1 }), this.#log.log.list(1)])
-    if (items.length + numbers.length === 0) await blobs.delete([comingPath(this.ctx.store, logId)])
   }
 
   /** The log that is written, or was found. */
