@@ -8,6 +8,7 @@ import { LOG_RULES, type LogRules } from '../../adapters/node-fs/log-rules.js'
 import { fileStorage } from '../../adapters/node-fs/storage.js'
 import { isTidemarkError } from '../../src/errors.js'
 import type { Log, Outcome } from '../../src/storage/contract.js'
+import { Random } from '../../src/testing/random.js'
 import { ModelFs, type ModelProcess } from './model-fs.js'
 import { Interleaving, modelClock, type Disturbance } from './model-fs-run.js'
 
@@ -71,8 +72,10 @@ export async function simulate(
     ...switches,
   }
   const failSync = random.chance(0.5) ? 0.1 : 0
-  const failRoom = random.chance(0.3) ? 0.04 : 0
-  const sharing = random.chance(0.5) ? 0.8 : 0
+  // Of their own luck, so that the other seeds tell what they told before.
+  const luck = new Random(seed + 1_000_000_000)
+  const failRoom = luck.chance(0.3) ? 0.04 : 0
+  const sharing = luck.chance(0.5) ? 0.8 : 0
   const killing = random.chance(0.5) ? 0.006 : 0
   const powerEnds = random.chance(0.5) ? random.below(MOST_STEPS_BEFORE_POWER_LOSS) : Infinity
   const told = new Told()
@@ -86,7 +89,7 @@ export async function simulate(
     const fs = disk.process({
       async onStep({ call, path }) {
         await order.next(name, `${call} ${kindOf(path)}`)
-        if (NEEDS_ROOM.has(call) && random.chance(failRoom)) {
+        if (failRoom > 0 && NEEDS_ROOM.has(call) && luck.chance(failRoom)) {
           told.refused++
           return { before: 'ENOSPC' }
         }
@@ -95,7 +98,7 @@ export async function simulate(
     })
     living.set(name, fs)
     const storage = fileStorage(fs, '/disk', modelClock(seed * 100 + started), rules)
-    const isSharing = random.chance(sharing)
+    const isSharing = luck.chance(sharing)
     const program = kind === 'follower' ? follow() : isSharing ? share(name) : claimant(name)
     // A process that was killed never ends: it is not in the list any more.
     program.then(
