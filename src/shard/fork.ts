@@ -42,7 +42,8 @@ export async function createFork(
   try {
     created = await createLog(child, anchor, logId, config, change, () => (isBegun = true))
   } catch (error) {
-    if (!isBegun) await ctx.storage.blobs.delete([pin.blob])
+    // What no storage should throw is not sure to have changed nothing.
+    if (!isBegun && isTidemarkError(error)) await ctx.storage.blobs.delete([pin.blob])
     throw error
   }
   if (created === undefined) {
