@@ -114,6 +114,11 @@ export function isDamage(error: unknown): error is TidemarkError {
   return isTidemarkError(error) && (error.code === 'CORRUPT' || error.code === 'UNSUPPORTED_FORMAT')
 }
 
+/** Whether all that was wrong is that there is no room. */
+export function isFull(error: unknown): error is TidemarkError {
+  return isTidemarkError(error) && error.code === 'QUOTA'
+}
+
 /** Whether what was asked for is kept no longer. */
 export function isExpired(error: unknown): error is TidemarkError {
   return isTidemarkError(error) && error.code === 'VERSION_EXPIRED'

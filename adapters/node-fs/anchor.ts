@@ -5,17 +5,18 @@
  * - Numbers never go back: removing makes an empty generation, which stays until another one is made. A file system gives a
  *   free name to whoever comes, so a swap that stalled while its anchor was removed could otherwise land in the one that was
  *   made anew. All that is left of a store that was destroyed is this one empty file.
- * - Making a generation, once durable, unlinks those that are more than `SPARES` below, and an empty one unlinks all below.
- *   So g may be made again, by a swap that stalled, only after one above g + SPARES or an empty one above g was there, and the
- *   newest always stays. Who makes g and then sees neither, and no gap, has made it while it was the newest. Who sees one
- *   cannot tell, and says `unknown`. Spares also let a reader finish that has listed just before.
+ * - Making a generation, once durable, unlinks those that are more than `SPARES` below, and an empty one unlinks all below;
+ *   where there is no room for it, those that are more than `FEWEST` below the newest go first. So g may be made again, by a
+ *   swap that stalled, only after one above g + FEWEST or an empty one above g was there, and the newest always stays. Who
+ *   makes g and then sees neither, and no gap, has made it while it was the newest. Who sees one cannot tell, and says
+ *   `unknown`. Spares also let a reader finish that has listed just before.
  * - What a read returns is durable: its folder is synced if that is not known yet.
  */
 import type { Clock } from '../../src/clock.js'
-import { TidemarkError, invalid, throwIfAborted } from '../../src/errors.js'
+import { TidemarkError, invalid, isFull, throwIfAborted } from '../../src/errors.js'
 import type { Anchor, CallOptions, Outcome } from '../../src/storage/contract.js'
 import { readFile, writeTemporary } from './blobs.js'
-import { guarded, isAbsent, isRefusal } from './errors.js'
+import { fileError, guarded, isAbsent, isRefusal } from './errors.js'
 import type { FileSystem } from './file-system.js'
 import { OWN, checkName, digits, split } from './names.js'
 import { syncForReading, type Root } from './root.js'
@@ -24,6 +25,7 @@ import { discard, nameOnce } from './write.js'
 /** How often a file may vanish between listing and reading: each time somebody else has swapped twice. */
 const MOST_TRIES = 100
 const SPARES = 8
+const FEWEST = 4
 const EMPTY = new Uint8Array(0)
 
 interface State {
@@ -67,7 +69,7 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
   async function wasNewest(generation: number, all: readonly number[]): Promise<boolean> {
     const above = all.filter((other) => other > generation)
     const top = all.at(-1) ?? 0
-    if (top < generation || top > generation + SPARES || above.length !== top - generation) return false
+    if (top < generation || top > generation + FEWEST || above.length !== top - generation) return false
     for (const other of above) if (!(await readFile(fs, place(other)))?.length) return false
     return true
   }
@@ -78,7 +80,14 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
 
   /** Makes `generation`, which nobody may have made before. Throws only when it surely made nothing. */
   async function make(generation: number, bytes: Uint8Array, signal?: AbortSignal): Promise<Outcome> {
-    const temporary = await writeTemporary(fs, root, clock, folder, bytes)
+    const write = (): Promise<string> => writeTemporary(fs, root, clock, folder, bytes)
+    const temporary = await write().catch(async (error: unknown) => {
+      const all = await generations()
+      const spare = all.filter((old) => old < all.at(-1)! - FEWEST)
+      if (spare.length === 0 || !isFull(fileError(error, 'write', place(generation)))) throw error
+      for (const old of spare) await discard(fs, place(old))
+      return write()
+    })
     if (signal?.aborted) await discard(fs, temporary)
     throwIfAborted(signal)
     try {

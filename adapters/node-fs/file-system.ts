@@ -33,6 +33,8 @@ export interface FileSystem {
   /** May write less than all; resolves to how many bytes. */
   write(fd: number, bytes: Uint8Array, position: number): Promise<number>
   fdatasync(fd: number): Promise<void>
+  /** Gives back what lies beyond `length`. */
+  truncate(fd: number, length: number): Promise<void>
   stat(fd: number): Promise<FileStat>
   close(fd: number): Promise<void>
   /** Of the name itself: a symbolic link is `other`. */
@@ -67,6 +69,7 @@ const plain: FileSystem = {
   read: (fd, into, position) => call((done) => fs.read(fd, into, 0, into.length, position, done)),
   write: (fd, bytes, position) => call((done) => fs.write(fd, bytes, 0, bytes.length, position, done)),
   fdatasync: (fd) => call((done) => fs.fdatasync(fd, done)),
+  truncate: (fd, length) => call((done) => fs.ftruncate(fd, length, done)),
   stat: async (fd) => statOf(await call<fs.Stats>((done) => fs.fstat(fd, done))),
   close: (fd) => call((done) => fs.close(fd, done)),
   lstat: async (path) => statOf(await call<fs.Stats>((done) => fs.lstat(path, done))),

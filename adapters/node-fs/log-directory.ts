@@ -8,20 +8,22 @@
  *     trim.<n>                         entries up to n were removed; n is 0 at first, and a log file was there
  *
  * g, `first` and n have 16 digits, seq has 8, `id` is the first 4 bytes of the file's random id in hex: a file is known by
- * its name, even if its log was destroyed and made again. The newest marker is never deleted.
+ * its name, even if its log was destroyed and made again. The newest marker is never deleted, but by its own maker when that
+ * gives up before it has a file.
  *
  * So a log that has lost its last file is told apart from one whose owner died before it had a file: of the former only
  * `past` files and a `trim` are left.
  */
 import type { Clock } from '../../src/clock.js'
 import { crc32c } from '../../src/bytes/crc32c.js'
+import type { TidemarkError } from '../../src/errors.js'
 import { readFile } from './blobs.js'
 import { isAbsent } from './errors.js'
 import type { FileSystem } from './file-system.js'
 import type { LogFileHeader } from './log-format.js'
 import { LOG_FOLDER, digits, hex } from './names.js'
 import { syncForReading, type Root } from './root.js'
-import { nameOnce, writeAll, writeFile } from './write.js'
+import { discard, nameOnce, writeAll, writeFile } from './write.js'
 
 export interface LogFileName {
   readonly name: string
@@ -101,9 +103,26 @@ export class LogDirectory {
         this.#root.forget()
       }
     }
-    const made = await nameOnce(this.fs, temporary, this.place(markerName(g)))
-    if (made) await this.sync()
-    return made
+    try {
+      if (!(await nameOnce(this.fs, temporary, this.place(markerName(g))))) return false
+    } catch (error) {
+      // The temporary file was taken away: a newer owner took it for that of a claim that has ended.
+      if (isAbsent((error as TidemarkError).cause)) return false
+      throw error
+    }
+    try {
+      await this.sync()
+    } catch (error) {
+      await this.withdraw(g)
+      throw error
+    }
+    return true
+  }
+
+  /** Takes back a marker that was made by us and whose owner has no file: it will never have one. */
+  async withdraw(g: number): Promise<void> {
+    await discard(this.fs, this.place(markerName(g)))
+    await this.sync().catch(() => {})
   }
 
   /** What marker g says was settled before it; 0, which is always true, if it is damaged; `undefined` if it is gone. */
@@ -130,7 +149,7 @@ export class LogDirectory {
   }
 }
 
-function markerName(g: number): string {
+export function markerName(g: number): string {
   return `owner.${digits(g)}`
 }
 
@@ -144,8 +163,8 @@ export function logFileName({ id, g, seq, first }: LogFileHeader): string {
 
 const FILE = /^(log|past)\.(\d{16})\.(\d{8})\.(\d{16})\.[0-9a-f]{8}$/
 const TRIM = /^trim\.(\d{16})$/
-/** Of markers, files and temporary files. */
-const GENERATION = /^(owner|log|temp)\.(\d{16})(?:\.|$)/
+/** Of markers and temporary files. */
+const GENERATION = /^(owner|temp)\.(\d{16})(?:\.|$)/
 
 export function parseNames(names: readonly string[]): Listing {
   const files: LogFileName[] = []
@@ -172,11 +191,11 @@ export function pastName(name: string): string {
   return name.replace(/^log/, 'past')
 }
 
-/** Markers and temporary files of owners before g: nobody needs them once g has a file. */
-export function leftovers(names: readonly string[], g: number): string[] {
+/** Markers, or temporary files, of owners before g: nobody needs them once g has a file. */
+export function leftovers(names: readonly string[], g: number, kind: 'owner' | 'temp'): string[] {
   return names.filter((name) => {
     const match = GENERATION.exec(name)
-    return match !== null && match[1] !== 'log' && Number(match[2]) < g
+    return match?.[1] === kind && Number(match[2]) < g
   })
 }
 

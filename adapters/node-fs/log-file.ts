@@ -273,3 +273,10 @@ class Window {
     return this.#bytes
   }
 }
+
+/** The records from `from` on. */
+export async function recordsOf(file: LogFile, from: number): Promise<LogRecord[]> {
+  const records: LogRecord[] = []
+  for (let n = from; n <= file.last; n++) records.push((await file.read(n))!)
+  return records
+}

@@ -86,24 +86,29 @@ export class LogView {
   }
 
   /**
-   * What became of entry n, which owner g wrote to its own file before it met a newer marker: the file of the newest owner
-   * decides, `undefined` while there is none. What is decided here stays, as that file's name is durable first.
+   * What became of entry n, which stands in files of the generations `written`, by a listing whose last file decides it. This
+   * stays so, as that file's name is durable first. `undefined` when the entry was trimmed, or trimming is under way.
    */
-  async verdict(n: number, g: number): Promise<'committed' | 'lost' | undefined> {
-    return this.#retrying(async () => {
-      const { files, newest, trim } = await this.#directory.list()
-      const top = files.at(-1)
-      // Of a number that was trimmed the files that would decide may be gone.
-      if (!top || top.isPast || top.g !== newest || top.g === g || n <= trim) return undefined
-      await this.#directory.sync()
-      // If no newer file goes back to n, it was settled, in our own.
-      const place = files.findLast((file) => file.first <= n)
-      if (!place) return undefined
+  async verdict(
+    n: number,
+    written: ReadonlySet<number>,
+    { files, trim }: Listing,
+  ): Promise<'committed' | 'lost' | undefined> {
+    // Of a number that was trimmed the files that would decide may be gone.
+    if (n <= trim || files.at(-1)?.isPast) return undefined
+    await this.#directory.sync()
+    // If no newer file goes back to n, it was settled, in one of those before.
+    const place = files.findLast((file) => file.first <= n)
+    if (!place) return undefined
+    try {
       const file = await this.now(place)
       const record = await file.read(n)
-      if (!record && place !== top) return undefined
-      return record?.writer === g ? 'committed' : 'lost'
-    })
+      if (!record && place !== files.at(-1)) return undefined
+      return record && written.has(record.writer) ? 'committed' : 'lost'
+    } catch (error) {
+      if (isAbsent(error)) return undefined
+      throw error
+    }
   }
 
   /** The file with all that is in it by now. */

@@ -5,7 +5,7 @@
  * of the list; whoever reads, or was making a pin, has had the grace period.
  */
 import { toHex } from '../bytes/hash.js'
-import { TidemarkError, throwIfAborted } from '../errors.js'
+import { TidemarkError, isFull, throwIfAborted } from '../errors.js'
 import { raiseAnchor } from '../log/anchor.js'
 import type { Collection } from '../log/collection.js'
 import { idOfBlob, segmentName, segmentsPrefix } from '../manifest/names.js'
@@ -173,7 +173,7 @@ export class Collector {
     const segmentsDue = [...names].filter((name) => segments.has(name) && !isLive(name))
     const gone = dryRun ? new Set() : await this.#deadForks(pins, now)
     const over = pins.filter((pin) => isOver(pin, now) || gone.has(pin.blob)).map(({ blob }) => blob)
-    const numbers = trim === 0 ? [] : (await log.list(1)).numbers.filter((n) => n <= trim)
+    let numbers = trim === 0 ? [] : (await log.list(1)).numbers.filter((n) => n <= trim)
     const blobs = [...over, ...segmentsDue]
     const deleted = { entries: 0, segments: 0, pins: 0, bytes: 0 }
     if (blobs.length + numbers.length === 0) return { ...deleted, isPartial: false }
@@ -182,7 +182,8 @@ export class Collector {
       return { entries: numbers.length, segments: segmentsDue.length, pins: over.length, bytes, isPartial: false }
     }
     if (this.#ctx.durability === 'relaxed') await log.sync()
-    if (numbers.length > 0) await this.#raiseTrim(trim, carried)
+    // Where there is no room even for that, segments go first, which no version that is kept needs, and entries when there is.
+    let isRaised = numbers.length === 0 || (await this.#raiseTrim(trim, carried))
     let left = maxDeletes
     for (let i = 0; i < blobs.length && left > 0 && inTime(); i += PAGE) {
       const page = blobs.slice(i, i + Math.min(PAGE, left))
@@ -197,6 +198,8 @@ export class Collector {
         }
       }
     }
+    isRaised ||= blobs.length > 0 && (await this.#raiseTrim(trim, carried))
+    if (!isRaised) numbers = []
     for (let i = 0; i < numbers.length && left > 0 && inTime(); i += PAGE) {
       const page = numbers.slice(i, i + Math.min(PAGE, left))
       await log.remove(page)
@@ -221,11 +224,16 @@ export class Collector {
    * Nothing is removed before the anchor is known to say so. Its hint goes along: whoever made the newest manifest may never
    * have got to write it there, and openers must not begin at entries that are about to go.
    */
-  async #raiseTrim(trim: number, { manifestAt, covers, time }: ShardState['carried']): Promise<void> {
+  async #raiseTrim(trim: number, { manifestAt, covers, time }: ShardState['carried']): Promise<boolean> {
     const { logId, anchor } = this.#log
     const wanted = { logId, trim, manifestAt, covers, time }
-    const known = await raiseAnchor(anchor, anchorName(this.#ctx), wanted)
-    if (known && known.trim >= trim) return
+    try {
+      const known = await raiseAnchor(anchor, anchorName(this.#ctx), wanted)
+      if (known && known.trim >= trim) return true
+    } catch (error) {
+      if (!isFull(error)) throw error
+      return false
+    }
     throw new TidemarkError(
       'STORAGE_UNAVAILABLE',
       `The anchor of store "${this.#ctx.store}" could not be raised; nothing was collected, and it is tried again later.`,

@@ -56,6 +56,11 @@ export interface ShardContext {
   ) => void
 }
 
+/** Of what is done beside the program's calls. */
+export function warnLater(ctx: Pick<ShardContext, 'store' | 'warn'>, what: string, cause: unknown): void {
+  ctx.warn(`${what} of store "${ctx.store}" failed and is tried again later.`, cause)
+}
+
 /** What reading a log from outside takes. */
 export type ReadContext = Pick<ShardContext, 'store' | 'storage' | 'clock' | 'durability' | 'warn'>
 
@@ -87,6 +92,8 @@ export class Uploads {
   /** Those of them that another writer's collection has condemned: it could not know of them. */
   readonly #condemned = new Set<string>()
   readonly #resident: Resident | undefined
+  /** Something failed for want of room: what will not be named is deleted at once. */
+  isTight = false
 
   constructor(resident: Resident | undefined) {
     this.#resident = resident

@@ -9,7 +9,7 @@ import { encodeEntry, ID_BYTES } from '../log/entry.js'
 import { checkLogPath, logIdOfPath, logPath, storeOfLog } from '../manifest/names.js'
 import { currentTime, type LogContext, type ReadContext, type ShardContext } from './context.js'
 import { factsOf } from './facts.js'
-import { createLog } from './open.js'
+import { createLog } from './create.js'
 import { eachEntry } from './past.js'
 import { listPins, manifestOfPin, putPin, stateOfPin, type PinRequest, type StoredPin } from './pins.js'
 import { isVoid } from './lost-log.js'
@@ -39,11 +39,12 @@ export async function createFork(
   const config = { ...manifest.config, created: time, parent: ctx.store }
   const change = { kind: 'reset', time, layer: tail[0]?.layer, offsets: carried.offsets, reset } as const
   let created
+  let isBegun = false
   try {
-    created = await createLog(child, anchor, logId, config, change)
+    created = await createLog(child, anchor, logId, config, change, () => (isBegun = true))
   } catch (error) {
-    const isSure = isTidemarkError(error) && error.code !== 'UNKNOWN_OUTCOME' && !error.retryable
-    if (isSure) await ctx.storage.blobs.delete([pin.blob])
+    // What no storage should throw is not sure to have changed nothing.
+    if (!isBegun && isTidemarkError(error)) await ctx.storage.blobs.delete([pin.blob])
     throw error
   }
   if (created === undefined) {

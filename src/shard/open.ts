@@ -1,16 +1,15 @@
 /** Opening a shard: creating it, taking it over, or following it. */
 import { equalBytes } from '../bytes/compare.js'
-import { TidemarkError, corrupt, invalid, throwIfAborted } from '../errors.js'
-import { encodeAnchor, raiseAnchor, readAnchor, type AnchorValue } from '../log/anchor.js'
+import { TidemarkError, corrupt, invalid, isFull, throwIfAborted } from '../errors.js'
+import { raiseAnchor, readAnchor, type AnchorValue } from '../log/anchor.js'
 import { resolveAppend, type Resolution } from '../log/append.js'
-import { emptyCarried, ID_BYTES, type WriteMode } from '../log/entry.js'
+import type { WriteMode } from '../log/entry.js'
 import type { Edit } from '../manifest/edits.js'
 import type { StoreConfig } from '../manifest/manifest.js'
-import { shardPath } from '../manifest/names.js'
 import type { Anchor } from '../storage/contract.js'
-import { buildEntry, type BuiltEntry, type EntryChange } from './build.js'
+import { buildEntry, type BuiltEntry } from './build.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from './context.js'
-import { probing, settling } from './parts.js'
+import { creating, rewriting, settling } from './parts.js'
 import {
   anchorName,
   closeLog,
@@ -26,7 +25,7 @@ import {
 import { mayBeTrimmed } from './rules.js'
 import { applyEntry, type ShardState } from './state.js'
 
-const CLAIM_TRIES = 8
+export const CLAIM_TRIES = 8
 
 export interface OpenRequest {
   readonly mode: WriteMode | 'follower'
@@ -61,7 +60,10 @@ export async function openShard(ctx: ShardContext, request: OpenRequest): Promis
       request.check(undefined)
       if (request.mode === 'follower' || request.create === false) throw notFound(ctx)
       throwIfAborted(request.signal)
-      opened = (await createStore(ctx, anchor, request.config(), request.mode, found.time)) ?? overtaken(ctx)
+      const { mode } = request
+      opened =
+        (await creating.use((part) => part.createStore(ctx, anchor, request.config(), mode, found.time))) ??
+        overtaken(ctx)
     }
     if (!(opened instanceof TidemarkError)) return opened
     if (tries === 1) throw opened
@@ -200,10 +202,20 @@ async function claim(
     throwIfAborted(request.signal)
     const sent = moment(ctx, log)
     // A look that fails is repeated below: it must not leave the claim alone.
-    const [resolution, looked] = await Promise.all([
-      sendClaim(ctx, log, state, fence),
-      readAnchor(log.anchor, anchorName(ctx)).catch(() => undefined),
-    ])
+    const looking = readAnchor(log.anchor, anchorName(ctx)).catch(() => undefined)
+    let resolution: Resolution
+    try {
+      resolution = await sendClaim(ctx, log, state, fence)
+    } catch (error) {
+      if (edits.length === 0) throw error
+      const part = rewriting.loaded!
+      await part.dropUploads(ctx, part.writtenFor(edits), error)
+      if (!isFull(error)) throw error
+      // Without what was uploaded there may be room to open.
+      edits = []
+      continue
+    }
+    const looked = await looking
     switch (resolution.outcome) {
       case 'committed': {
         noteTime(ctx, log, resolution.time)
@@ -239,7 +251,12 @@ async function claim(
 // A hint that leaves more than this many entries to read is worth a swap.
 const READ_AGAIN_AT = 16
 
-function sendClaim(ctx: ShardContext, log: LogContext, state: ShardState, fence: BuiltEntry): Promise<Resolution> {
+export function sendClaim(
+  ctx: ShardContext,
+  log: LogContext,
+  state: ShardState,
+  fence: BuiltEntry,
+): Promise<Resolution> {
   const context = { log: log.log, clock: ctx.clock, timeoutMs: ctx.timeoutMs }
   const from = recoveryStart(state)
   return resolveAppend(context, fence.entry, () => log.log.claim(fence.entry.n, fence.bytes, from))
@@ -259,84 +276,5 @@ export async function refreshAnchor(ctx: ShardContext, log: LogContext, state: S
     await raiseAnchor(log.anchor, anchorName(ctx), { logId: log.logId, trim, manifestAt, covers, time })
   } catch (cause) {
     ctx.warn(`The anchor of store "${ctx.store}" could not be refreshed; the next open reads more entries.`, cause)
-  }
-}
-
-function createStore(
-  ctx: ShardContext,
-  anchor: Anchor,
-  config: StoreConfig,
-  mode: WriteMode,
-  seenAt: number | undefined,
-): Promise<OpenedShard | undefined> {
-  // A fold of nothing: it carries the configuration and no segment.
-  const edits: Edit[] = [{ kind: 'fold', from: 0, covers: 0, runs: [], codecs: new Map() }]
-  // The storage's time where it has one: no later entry has a lower one, so a wrong clock here would hold up all that follow.
-  const time = seenAt === undefined ? config.created : Math.floor(seenAt)
-  return createLog(ctx, anchor, undefined, config, { kind: 'fence', mode, time, edits })
-}
-
-/**
- * Entry 1, then the anchor that names its log: a crash between the two leaves a log from which the anchor is rebuilt.
- * `undefined` when another creator was quicker.
- */
-export async function createLog(
-  ctx: ShardContext,
-  anchor: Anchor,
-  logId: Uint8Array | undefined,
-  config: StoreConfig,
-  change: EntryChange,
-): Promise<OpenedShard | undefined> {
-  await probing.use(({ probe }) => probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed))
-  const log = openLog(ctx, anchor, logId ?? ctx.clock.random(ID_BYTES))
-  const nothing: ShardState = {
-    logId: log.logId,
-    head: 0,
-    headHash: undefined,
-    carried: emptyCarried('exclusive'),
-    manifest: { config, covers: 0, codecs: new Map(), runs: [] },
-    tail: [],
-  }
-  try {
-    const first = buildEntry(log, nothing, change)
-    const made = await sendClaim(ctx, log, nothing, first)
-    if (made.outcome !== 'committed') {
-      throw new TidemarkError(
-        'UNKNOWN_OUTCOME',
-        `It is not known whether store "${ctx.store}" was created; open it again.`,
-        {
-          cause: made.outcome === 'unknown' ? made.cause : undefined,
-          retryable: true,
-        },
-      )
-    }
-    noteTime(ctx, log, made.time)
-    // Nobody knows of the log before the anchor names it.
-    log.free = moment(ctx, log)
-    const state = applyEntry(nothing, first)
-    const { trim, manifestAt, covers, time } = state.carried
-    const value = { logId: log.logId, trim, manifestAt, covers, time }
-    // A swap of unknown outcome may still land, and then it is our own that is found, or that is in the way of the next.
-    for (let tries = CLAIM_TRIES; tries > 0; tries--) {
-      const swapped = await anchor.swap(undefined, encodeAnchor(value), trim)
-      if (swapped.outcome === 'committed') return { log, state }
-      const there = await readAnchor(anchor, anchorName(ctx))
-      if (there.value === undefined) continue
-      if (equalBytes(there.value.logId, log.logId)) return { log, state }
-      // Another creator's log is named: nobody will ever look at this one.
-      await log.log.destroy()
-      await closeLog(ctx, log)
-      return undefined
-    }
-    throw new TidemarkError(
-      'UNKNOWN_OUTCOME',
-      `It is not known whether store "${ctx.store}" was created; open it again.`,
-      {
-        retryable: true,
-      },
-    )
-  } catch (error) {
-    await closeLog(ctx, log)
-    throw error
   }
 }

@@ -1,6 +1,6 @@
 /** The pins of a log: tags, the holds of forks, and what is being read. Immutable blobs, each of which keeps all that a version needs. */
 import { equalBytes } from '../bytes/compare.js'
-import { TidemarkError, corrupt, isDamage } from '../errors.js'
+import { TidemarkError, corrupt, isDamage, isFull } from '../errors.js'
 import { readAnchor } from '../log/anchor.js'
 import { decodeDelta, encodeDelta } from '../log/delta.js'
 import { emptyCarried, ID_BYTES } from '../log/entry.js'
@@ -14,6 +14,7 @@ import { layerOfDelta, layerToDelta } from './layer.js'
 import { expired } from './past.js'
 import { anchorName, readOn } from './recovery.js'
 import { payloadOf } from './reset.js'
+import { dropUploads } from './rewrite.js'
 import type { ShardState } from './state.js'
 
 /** A pin, and the name of its blob. */
@@ -159,6 +160,7 @@ export async function putPin(
   }
   const blob = pinName(log.path, ctx.clock.random(ID_BYTES))
   const { blobs } = ctx.storage
+  const uploaded = manifest.runs.flat().filter(({ name }) => ctx.uploads.has(name))
   try {
     noteTime(ctx, log, (await blobs.put(blob, encodePin(pin))).time)
     const now = present()
@@ -174,9 +176,12 @@ export async function putPin(
       'CONFLICT',
       `Another writer collected in store "${ctx.store}" while version ${version} was being kept; try again.`,
     )
+  } catch (error) {
+    if (isFull(error)) await dropUploads(ctx, uploaded, error)
+    throw error
   } finally {
     // What was uploaded for it is reached through it by now, or by nothing.
-    ctx.uploads.drop(manifest.runs.flat())
+    ctx.uploads.drop(uploaded)
   }
 }
 

@@ -6,7 +6,7 @@ import { TidemarkError } from '../errors.js'
 import type { OffsetMap } from '../log/offsets.js'
 import type { BuiltEntry } from './build.js'
 import { Committer } from './committer.js'
-import type { LogContext, ShardContext } from './context.js'
+import { warnLater, type LogContext, type ShardContext } from './context.js'
 import { Maintenance, type MaintainOptions, type MaintainResult } from './maintenance.js'
 import type { Layer } from './layer.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open.js'
@@ -55,7 +55,7 @@ export class Shard {
         try {
           return [await rewriting.use(({ foldTail }) => foldTail(ctx, log, state, signal))]
         } catch (cause) {
-          ctx.warn(`The tail of store "${ctx.store}" could not be folded at opening; it is tried again later.`, cause)
+          warnLater(ctx, 'Folding', cause)
           return []
         }
       },
@@ -125,6 +125,10 @@ export class Shard {
   view(uncommitted: readonly Layer[]): View {
     const layers = [...uncommitted.filter((layer) => !layer.empty), ...(this.#committer?.queue.layers ?? [])]
     return viewOf(this.#state, layers, this.#ctx.cache)
+  }
+
+  get isPoisoned(): boolean {
+    return this.#poisoned !== undefined
   }
 
   /** Throws what forbids writing: a lost or unknown append, or the mode. */
@@ -266,6 +270,7 @@ export class Shard {
 
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
   async close(): Promise<void> {
+    const isIntact = this.#poisoned === undefined
     // From here on nothing more is taken: what came after the queue was seen empty would be cut off.
     this.#poisoned ??= new TidemarkError(
       'CLOSED',
@@ -273,6 +278,7 @@ export class Shard {
     )
     await this.#committer?.idle()
     await this.#upkeep?.stop()
+    if (isIntact) await this.#upkeep?.dropWaiting([])
     await this.#maintenance.stop()
     await this.#raising
     await (this.#looking ?? this.#refreshing)?.catch(() => undefined)

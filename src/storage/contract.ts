@@ -86,6 +86,11 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+export interface AppendOptions extends CallOptions {
+  /** By the entry space comes free: it may take the room that a storage keeps back for that, where it does. */
+  readonly makesRoom?: boolean | undefined
+}
+
 /** Part of a blob. It is an error of the caller to ask beyond the end: the answer then is shorter. */
 export interface ByteRange {
   readonly offset: number
@@ -137,14 +142,14 @@ export interface Log {
    * committed. A handle on a storage with `trim: 'owner'` appends only after `claim` has committed on it. `from` is the
    * lowest number that recovery will need once `n` is committed, as in `claim`; it only ever tells what may be left behind.
    */
-  append(n: number, bytes: Uint8Array, from: number, options?: CallOptions): Promise<Outcome & Answer>
+  append(n: number, bytes: Uint8Array, from: number, options?: AppendOptions): Promise<Outcome & Answer>
   /**
    * Appends a fence at `n` and makes this handle the owner: afterwards no append by an older handle is acknowledged.
    * `from` is the lowest number that recovery still needs; a storage of private files copies what stands from there on.
    * `lost` means that `n` is taken: read on and claim again at the next number. A storage that can see that the log ends
    * before `from`, or before n - 1, throws `CORRUPT` and writes nothing: it has lost entries that the caller knows of.
    */
-  claim(n: number, bytes: Uint8Array, from: number, options?: CallOptions): Promise<Outcome & Answer>
+  claim(n: number, bytes: Uint8Array, from: number, options?: AppendOptions): Promise<Outcome & Answer>
   /** The bytes of entry `n`, or `undefined` when there is none, or no longer. */
   read(n: number, options?: CallOptions): Promise<Answer & { readonly bytes: Uint8Array | undefined }>
   /** Numbers that are present, ascending, at least `from`; for finding an entry when the anchor is gone. */

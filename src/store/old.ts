@@ -52,7 +52,7 @@ export async function prepareRestore(
   engine: Engine,
   when: When,
   options: RestoreOptions,
-  cleanUp: (() => void)[],
+  cleanUp: (() => unknown)[],
 ): Promise<PreparedReset> {
   const chosen = checkPartitions(options.partitions, engine.partitions)
   const given = options.offsets === undefined ? NO_OFFSETS : parseOffsets(options.offsets)
@@ -74,7 +74,7 @@ export async function prepareRestore(
       // What was held for too long may have been condemned and deleted by now.
       if (present.carried.keeps > version && !hold.use()) throw expired(engine.options.name, version)
       if (isPayloadCondemned(shard, theirs)) {
-        dropPayload(shard, theirs)
+        await dropPayload(shard, theirs)
         theirs = await payloadIn(shard, state, signal)
       }
       if (partitions.length === 0) return { reset: { manifest: theirs.manifest, origin }, layer: theirs.layer }

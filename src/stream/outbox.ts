@@ -97,7 +97,9 @@ export class Outbox<O> {
     if (this.#engine.options.durability === 'relaxed') await this.#engine.shard.log.log.sync()
     const values = await this.#table.getMany(this.#waiting)
     // Beside other writers, what is gone by now another run has delivered.
-    const outputs = this.#waiting.flatMap((id, i) => (values[i] === undefined ? [] : [{ id: String(id), value: values[i] as O }]))
+    const outputs = this.#waiting.flatMap((id, i) =>
+      values[i] === undefined ? [] : [{ id: String(id), value: values[i] as O }],
+    )
     if (outputs.length > 0) await this.#sink!.deliver(outputs, { version })
     this.#delivered = { gte: this.#waiting[0]!, lt: this.#nextId }
     this.#waiting = []

@@ -1,6 +1,6 @@
 /** The stores of a storage: finding them, and destroying one. */
 import { systemClock } from '../clock.js'
-import { isDamage, TidemarkError, checkFields, isTidemarkError } from '../errors.js'
+import { isDamage, isFull, TidemarkError, checkFields, isTidemarkError } from '../errors.js'
 import { TOMBSTONE, decodeAnchor, isTombstone } from '../log/anchor.js'
 import {
   anchorPath,
@@ -158,12 +158,30 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
   // What was begun is finished; before that nothing may be taken from forks.
   if (!isTombstone(bytes)) await assertNotForked(ctx, paths, force)
   const parents = isTombstone(bytes) ? [] : await parentsOf(ctx, paths)
-  await buryAnchor(place, force)
-  const notes = await putNotes(place, paths)
+  await buryAnchor(place, force).catch(async (error: unknown) => {
+    if (!isFull(error)) throw error
+    // The entries make room for that. Without them nobody opens the store, either.
+    await destroyLogs(storage, paths)
+    await buryAnchor(place, force)
+  })
+  const notes = await putNotes(place, paths).catch(async (error: unknown) => {
+    if (!isFull(error)) throw error
+    // Blobs that go first leave no less to be found: a log is not begun before it is noted.
+    await removeBlobs(storage, prefix)
+    return putNotes(place, paths)
+  })
   await removeBlobs(storage, prefix)
   // Of a log that is partly removed an adapter need not know any more that it is one; its note does.
   const noted = notes.map((note) => logPath(name, logIdOfGone(note)!))
-  for (const path of new Set([...paths, ...noted])) {
+  await destroyLogs(storage, new Set([...paths, ...noted]))
+  await storage.anchor(anchorPath(name)).remove()
+  // What is left is found by the notes: they go last.
+  if (notes.length > 0) await storage.blobs.delete(notes)
+  if (parents.length > 0) await storage.blobs.delete(parents)
+}
+
+async function destroyLogs(storage: Storage, paths: Iterable<string>): Promise<void> {
+  for (const path of paths) {
     const log = storage.log(path)
     try {
       await log.destroy()
@@ -171,10 +189,6 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
       await log.close()
     }
   }
-  await storage.anchor(anchorPath(name)).remove()
-  // What is left is found by the notes: they go last.
-  if (notes.length > 0) await storage.blobs.delete(notes)
-  if (parents.length > 0) await storage.blobs.delete(parents)
 }
 
 /** Throws `CONFLICT` while there are forks that need segments of the store. */

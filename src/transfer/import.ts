@@ -66,13 +66,10 @@ export async function importZip(
     return await abortable(options.signal, async () => {
       throwIfAborted(options.signal)
       const plan = await readPlan(zip)
-      const receiver = await Receiver.open({ storage, name: name ?? nameIn(plan) }, options)
-      try {
+      return Receiver.use({ storage, name: name ?? nameIn(plan) }, options, async (receiver) => {
         if (receiver.version > 0 && !options.force) throw hasVersions(receiver)
-        return await new Importer(zip, receiver, options, plan).run()
-      } finally {
-        await receiver.close()
-      }
+        return new Importer(zip, receiver, options, plan).run()
+      })
     })
   } finally {
     await zip.close()

@@ -74,12 +74,7 @@ async function transfer(what: string, from: StorePlace, to: StorePlace, options:
     throwIfAborted(options.signal)
     const source = await Source.open(from, options.at, options)
     try {
-      const receiver = await Receiver.open(to, options)
-      try {
-        return await run(source, receiver, options)
-      } finally {
-        await receiver.close()
-      }
+      return await Receiver.use(to, options, (receiver) => run(source, receiver, options))
     } finally {
       await source.close()
     }
