@@ -33,12 +33,12 @@ async function use(storage: Storage, name = 's'): Promise<void> {
 }
 
 describe('a new store on a local file system', () => {
-  test('takes eleven syncs, none of them for the probe, which leaves nothing behind', async () => {
+  test('takes twelve syncs, none of them for the probe, which leaves nothing behind', async () => {
     const steps: Step[] = []
     const fs = new ModelFs().process({ onStep: (step) => void steps.push(step) })
     await openStore({ storage: onModel(fs), name: 's' })
     // Five folders and the names in two of them, a marker, a log file, an anchor.
-    expect(steps.filter(({ call }) => /sync/i.test(call)).length).toBe(11)
+    expect(steps.filter(({ call }) => /sync/i.test(call)).length).toBe(12)
     expect(steps.length).toBeLessThan(100)
     const [log, anchor, ...more] = await fs.names('/disk/s/0')
     expect([log, anchor, more]).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/), 'anchor@0000000000000001', []])

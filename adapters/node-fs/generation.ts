@@ -27,8 +27,8 @@ export class Generation {
 
   /** Begins generation g, and lists the log after that; `undefined` when somebody else was first. */
   async make(g: number): Promise<Listing | undefined> {
-    const { settled } = this.#view
-    if (!(await this.#directory.mark(g, settled))) return undefined
+    const { settled, proven } = this.#view
+    if (!(await this.#directory.mark(g, { settled, proven }))) return undefined
     this.#marker = g
     const listing = await this.#directory.list()
     // A number below the newest is free again when its marker was deleted as an old one.

@@ -43,6 +43,16 @@ export interface Listing {
   readonly names: readonly string[]
 }
 
+/** What an owner finds when it begins, up to which numbers. */
+export interface Before {
+  /** What every later owner will take over. */
+  readonly settled: number
+  /** What of it later records say was durable: it can't be missing unless it was lost. */
+  readonly proven: number
+}
+
+export const NOTHING: Before = { settled: 0, proven: 0 }
+
 export class LogDirectory {
   readonly path: string
   readonly fs: FileSystem
@@ -89,8 +99,8 @@ export class LogDirectory {
    * Begins generation g; `false` when somebody else has. The marker says how far the history was settled before it, so
    * that readers know that much while its owner has no file yet, or died before it had one.
    */
-  async mark(g: number, settled: number): Promise<boolean> {
-    const text = encodeMarker(settled)
+  async mark(g: number, before: Before): Promise<boolean> {
+    const text = encodeMarker(before)
     const temporary = this.temporary(g)
     for (let again = false; ; again = true) {
       await this.#root.make(this.#folder)
@@ -125,8 +135,8 @@ export class LogDirectory {
     await this.sync().catch(() => {})
   }
 
-  /** What marker g says was settled before it; 0, which is always true, if it is damaged; `undefined` if it is gone. */
-  async settledBefore(g: number): Promise<number | undefined> {
+  /** What marker g says was there before it; nothing, which is always true, if it is damaged; `undefined` if it is gone. */
+  async before(g: number): Promise<Before | undefined> {
     const bytes = await readFile(this.fs, this.place(markerName(g)))
     return bytes && decodeMarker(bytes)
   }
@@ -209,16 +219,17 @@ function newestOwner(names: readonly string[]): number {
   return Number(newest)
 }
 
-function encodeMarker(settled: number): Uint8Array {
-  const text = digits(settled)
+function encodeMarker({ settled, proven }: Before): Uint8Array {
+  const text = `${digits(settled)} ${digits(proven)}`
   const checksum = crc32c(new TextEncoder().encode(text)).toString(16).padStart(8, '0')
-  return new TextEncoder().encode(`${text} ${checksum}\n`)
+  return new TextEncoder().encode(`${text} ${checksum}
+`)
 }
 
-function decodeMarker(bytes: Uint8Array): number {
+function decodeMarker(bytes: Uint8Array): Before {
   const text = new TextDecoder().decode(bytes)
-  const settled = Number(text.slice(0, 16))
-  return text === new TextDecoder().decode(encodeMarker(settled)) ? settled : 0
+  const before = { settled: Number(text.slice(0, 16)), proven: Number(text.slice(17, 33)) }
+  return text === new TextDecoder().decode(encodeMarker(before)) ? before : NOTHING
 }
 
 function noneIfAbsent(error: unknown): readonly string[] {

@@ -6,6 +6,7 @@ import { dirname } from 'node:path'
 import { isFull } from '../../src/errors.js'
 import { fileError, isAbsent, isTaken } from './errors.js'
 import {
+  NOTHING,
   leftovers,
   markerName,
   parseNames,
@@ -120,7 +121,7 @@ export async function destroyLog(directory: LogDirectory): Promise<void> {
 /** Ends the right of the owner to write. Without room for a marker that of the owner itself becomes a newer one. */
 async function fence(directory: LogDirectory, { newest, names }: Listing): Promise<void> {
   try {
-    await directory.mark(newest + 1, 0)
+    await directory.mark(newest + 1, NOTHING)
   } catch (error) {
     if (!isFull(fileError(error, 'write', directory.path))) throw error
     const marker = markerName(newest)

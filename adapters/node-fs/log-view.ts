@@ -12,11 +12,11 @@
  * a name to changes no settled entry.
  *
  * A log that has lost files says `CORRUPT`: its last file is named as one that a later one has followed, or holds less than
- * the newest marker says was settled. Both are judged by a second look at a folder in which nothing has changed.
+ * the newest marker says was durable. Both are judged by a second look, at a folder in which nothing has changed.
  */
 import { corrupt } from '../../src/errors.js'
 import { isAbsent } from './errors.js'
-import type { Listing, LogDirectory, LogFileName } from './log-directory.js'
+import type { Before, Listing, LogDirectory, LogFileName } from './log-directory.js'
 import { LogFile, type LogRecord } from './log-file.js'
 
 /** How often a file may vanish between listing and reading. */
@@ -43,6 +43,11 @@ export class LogView {
   /** All entries up to this number are settled. */
   get settled(): number {
     return this.#settled
+  }
+
+  /** Of these, what later records say was durable. */
+  get proven(): number {
+    return Math.min(this.#settled, this.#top?.proven ?? 0)
   }
 
   /** The last entry in the top file, settled or not; 0 when there is no file. */
@@ -160,54 +165,53 @@ export class LogView {
   }
 
   async #refresh(): Promise<void> {
-    let suspect: Listing | undefined
+    /** More was durable than was there, at a look at these names. */
+    let missing: { readonly names: string; readonly proven: number } | undefined
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const listing = await this.#directory.list()
       const place = listing.files.at(-1)
-      // Nobody has changed anything since the look before, at which entries were missing.
-      if (suspect?.names.join() === listing.names.join()) throw this.#lost(place!.name)
-      suspect = place?.isPast ? listing : undefined
-      if (suspect) continue
+      const names = listing.names.join()
+      // A marker that is taken back and made anew has its old name: what it says is held against a later look at the file.
+      const wanted = missing?.names === names ? missing.proven : 0
+      missing = undefined
       if (!place) {
         await this.#takeTop(undefined)
         this.#listing = listing
         this.#settled = 0
         return
       }
+      if (place.isPast) {
+        if (wanted > 0) throw this.#lost(place.name)
+        missing = { names, proven: Infinity }
+        continue
+      }
       if (this.#top?.name !== place.name) await this.#takeTop(await LogFile.open(this.#directory, place, true))
       const top = this.#top!
       await top.scan()
+      if (wanted > top.last) throw this.#lost(place.name)
       this.#listing = listing
       for (const name of this.#older.keys()) if (!listing.names.includes(name)) this.#older.delete(name)
       this.trimmed(listing.trim)
       if (top.last <= this.#settled && listing.newest === top.header.g) return
-      const isKnown = await this.#settle(top, listing.newest)
-      if (isKnown === 'short') suspect = listing
-      else if (isKnown) return
+      const known = await this.#settle(top, listing.newest)
+      if (known === undefined) continue
+      if (known.proven <= top.last) {
+        this.#settled = Math.max(this.#settled, Math.min(known.settled, top.last))
+        return
+      }
+      missing = { names, proven: known.proven }
     }
   }
 
-  /**
-   * `false` when the log has gone on to a newer owner meanwhile: what is settled is not to be looked for in `top` then.
-   * `short`: more was settled than is there.
-   */
-  async #settle(top: LogFile, newest: number): Promise<boolean | 'short'> {
-    const { last } = top
-    let settled: number
-    if (newest === top.header.g) {
-      settled = (await top.sync()) ? last : top.proven
-      if (this.#named !== top.name) await this.#directory.syncForReading()
-      this.#named = top.name
-      const now = await this.#directory.list()
-      if (now.newest !== newest || !now.names.includes(top.name)) return false
-    } else {
-      const said = await this.#directory.settledBefore(newest)
-      if (said === undefined) return false
-      if (said > last) return 'short'
-      settled = said
-    }
-    this.#settled = Math.max(this.#settled, settled)
-    return true
+  /** `undefined` when the log has gone on to a newer owner meanwhile: what is settled is not to be looked for in `top` then. */
+  async #settle(top: LogFile, newest: number): Promise<Before | undefined> {
+    if (newest !== top.header.g) return this.#directory.before(newest)
+    const { last, proven } = top
+    const settled = (await top.sync()) ? last : proven
+    if (this.#named !== top.name) await this.#directory.syncForReading()
+    this.#named = top.name
+    const now = await this.#directory.list()
+    return now.newest === newest && now.names.includes(top.name) ? { settled, proven } : undefined
   }
 
   #lost(last: string | undefined): Error {
