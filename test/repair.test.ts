@@ -278,6 +278,23 @@ describe('repair', () => {
     await again.close()
   })
 
+  test('a fold that a repair has dropped refuses no commit, however long the log is that has to be folded', async () => {
+    const storage = memory()
+    const few = { checkpoint: { entries: 4, bytes: 1 << 20 } }
+    const filled = await openRuin(storage, few)
+    for (let i = 1; i <= 30; i++) await step(filled, i)
+    await filled.close()
+    const { items } = await storage.blobs.list('s/')
+    await storage.blobs.delete(items.map(({ name }) => name).filter((name) => name.includes('/seg/')))
+    const store = await openRuin(storage, few)
+    store.put('after', 1)
+    // Whether or not it finds its way around everything at once: it begins to repair while a fold is under way.
+    await contentOf(store).catch((error: unknown) => expect(error).toMatchObject({ code: 'CORRUPT' }))
+    await store.commit()
+    expect(await store.get('after')).toBe(1)
+    await store.close()
+  })
+
   test('a commit, a fold and a follower that go on meanwhile lose nothing', async () => {
     const storage = memory()
     await fill(storage)
