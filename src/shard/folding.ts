@@ -65,8 +65,12 @@ export class Folding {
   async admit(isPatient: boolean): Promise<void> {
     if (this.#fold) return
     const { length } = this.#state().tail
-    this.startFold(true)
-    await this.#folding
+    this.#lastError = undefined
+    // One that began before a repair is dropped without an error; the one after it counts.
+    for (let tries = 2; tries > 0 && !this.#fold && this.#lastError === undefined; tries--) {
+      this.startFold(true)
+      await this.#folding
+    }
     if (this.#fold || isPatient) return
     const what = `Commits of store "${this.#ctx.store}" wait: ${length} entries are not folded, because`
     const cause = this.#lastError

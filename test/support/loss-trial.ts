@@ -139,6 +139,8 @@ export class Trial {
       return await run()
     } catch (error) {
       if (!isTidemarkError(error)) throw error
+      // Without its segments a store cannot be folded, and then it takes no more commits.
+      if (mayWrite && isTidemarkError(error.cause) && error.cause.code === 'CORRUPT') return undefined
       const isGone = error.code === 'NOT_FOUND' || error.code === 'INVALID_ARGUMENT'
       if (error.code !== 'CORRUPT' && !(isGone && this.isNothingLeft)) throw error
       this.#tally[error.code] = (this.#tally[error.code] ?? 0) + 1
