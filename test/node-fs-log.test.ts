@@ -80,7 +80,7 @@ describe('format', () => {
       'log.0000000000000001.00000000.0000000000000001.00010203',
       'trim.0000000000000000',
     ])
-    expect(string(disk.bytes(`${FOLDER}/owner.0000000000000001`))).toBe('0000000000000000 c13a6d6a\n')
+    expect(string(disk.bytes(`${FOLDER}/owner.0000000000000001`))).toBe('0000000000000000 0000000000000000 b6dee490\n')
   })
 
   test('has the envelope that every object has', () => {

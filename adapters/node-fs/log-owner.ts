@@ -6,7 +6,7 @@
  * - An append writes, syncs, **then** looks whether the own marker is still the newest, and only then is acknowledged. If
  *   it is not, the file of the newest owner decides: whoever made it has read ours before, or will never.
  * - A claim whose entry is in a file with a name, while others stand in between and settle nothing, settles it by claiming
- *   anew. So only errors leave the fate of a claim unknown. An owner that appends does not take back what it has lost:
+ *   anew. So only errors, or that its number was trimmed meanwhile, leave the fate of a claim unknown. An owner that appends does not take back what it has lost:
  *   when whoever took over has died before it had a file, the outcome is unknown.
  * - After an outcome that stays unknown the handle answers `unknown` for ever: a new one finds out by claiming.
  * - A claim that fails before its file has a name takes its marker back, and the owner before it goes on. Nobody has counted
@@ -295,6 +295,8 @@ export class LogOwner {
     let before = await this.#directory.list()
     return patiently(this.#clock, this.#rules.patienceMs, async () => {
       const listing = await this.#directory.list()
+      // The files that would decide may be gone.
+      if (n <= listing.trim) return this.#doubt()
       const isDecisive = before.files.at(-1)?.g === listing.newest
       const verdict = isDecisive ? await this.#view.verdict(n, written, before) : undefined
       before = listing

@@ -92,15 +92,14 @@ export class LogView {
 
   /**
    * What became of entry n, which stands in files of the generations `written`, by a listing whose last file decides it. This
-   * stays so, as that file's name is durable first. `undefined` when the entry was trimmed, or trimming is under way.
+   * stays so, as that file's name is durable first. `undefined` when trimming is under way.
    */
   async verdict(
     n: number,
     written: ReadonlySet<number>,
-    { files, trim }: Listing,
+    { files }: Listing,
   ): Promise<'committed' | 'lost' | undefined> {
-    // Of a number that was trimmed the files that would decide may be gone.
-    if (n <= trim || files.at(-1)?.isPast) return undefined
+    if (files.at(-1)?.isPast) return undefined
     await this.#directory.sync()
     // If no newer file goes back to n, it was settled, in one of those before.
     const place = files.findLast((file) => file.first <= n)
