@@ -84,12 +84,16 @@ describe('an adapter that cannot work where it is', () => {
 
 describe('importing any entry', () => {
   const urls = JSON.stringify(entries.map(([, file]) => pathToFileURL(file).href))
-  const nothing = Object.fromEntries(entries.map(([, file]) => [pathToFileURL(file).href, []]))
+  /** Fake timers that come after the import must not be taken for the platform's own. */
+  const timers = ['setTimeout', 'clearTimeout', 'setImmediate', 'MessageChannel', 'performance', 'crypto']
+  const expected = Object.fromEntries(
+    entries.map(([subpath, file]) => [pathToFileURL(file).href, subpath === '.' ? timers : []]),
+  )
 
-  test('touches no global, leaves nothing running, and prints nothing', () => {
+  test('looks up the timers of the platform, touches no other global, leaves nothing running, and prints nothing', () => {
     const code = `${WATCHED}; log(JSON.stringify(told))`
     const printed = execFileSync(process.execPath, ['--input-type=module', '-e', code, urls], { timeout: 170_000 })
-    expect(JSON.parse(printed.toString())).toEqual(nothing)
+    expect(JSON.parse(printed.toString())).toEqual(expected)
   })
 
   test('does so in a worker', () => {
@@ -99,7 +103,7 @@ describe('importing any entry', () => {
       const source = new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(inWorker)}))
       new Worker(source, { workerData: process.argv[1] }).on('message', (told) => console.log(JSON.stringify(told)))`
     const printed = execFileSync(process.execPath, ['--input-type=module', '-e', code, urls], { timeout: 170_000 })
-    expect(JSON.parse(printed.toString())).toEqual(nothing)
+    expect(JSON.parse(printed.toString())).toEqual(expected)
   })
 
   test.each(entries.filter(([subpath]) => !onlyForNode.includes(subpath)))(

@@ -16,8 +16,8 @@ const entries = Object.keys(manifest.exports)
   .filter((subpath) => typeof manifest.exports[subpath] === 'object')
   .map((subpath) => manifest.name + subpath.slice(1))
 
-/** The stream job of the README. */
-const streamExample = /```js\nimport \{ consume \}[\s\S]*?\n\n([\s\S]*?)```/.exec(
+/** The stream job of the README, a program as it stands. */
+const streamExample = /```ts\n(import [^`]*'tidemark\/stream'[\s\S]*?)```/.exec(
   readFileSync(join(root, 'README.md'), 'utf8'),
 )![1]!
 
@@ -152,7 +152,6 @@ const streams = `
   import { csvFile, ndjsonFile } from 'tidemark/stream/node'
 
   const store = await openStore<string, number>({ storage: memory(), name: 'clicks' })
-  ${streamExample}
   interface Click { page: string; at?: number }
   const clicks = ndjsonFile('./clicks', { key: (click: Click) => click.page })
   await consume(store, clicks, ({ key, value }, state) => state.put(key, value.page.length))
@@ -207,7 +206,7 @@ describe('its types', () => {
 
   test.each(settings)('need no types but their own, and know keys and values: %s', (_, options) => {
     const everything = entries.map((specifier) => `export * from '${specifier}'`)
-    expect(typecheckWith(options, ...everything, streams, watches)).toBe('')
+    expect(typecheckWith(options, ...everything, streams, streamExample, watches)).toBe('')
   })
 
   test('refuse what nothing is known of', () => {

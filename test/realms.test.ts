@@ -122,7 +122,7 @@ describe('what comes from another realm', () => {
       `({ '~standard': { version: 1, vendor: 'x', validate: () => Promise.reject(new Error('late')) } })`,
     )
     const store = await openStore({ storage: memory(), name: 's', schema })
-    expect(() => store.put('a', 1)).toThrow(/synchronous/)
+    expect(() => store.put('a', 1)).toThrow(/answer at once/)
     await store.close()
     expect(isTidemarkError(foreign(`Object.assign(new Error('x'), { name: 'TidemarkError', code: 'FENCED' })`))).toBe(
       true,
