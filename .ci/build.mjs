@@ -15,19 +15,21 @@ const started = new Date()
 const entries = [...libraryEntries, commandEntry]
 const dist = join(root, 'dist')
 const fresh = join(root, `.dist-${process.pid}`)
+const former = join(root, `.dist-${process.pid}-former`)
 
 try {
   requireSources()
   await writeDeclarations()
   await writeBundles()
   date()
-  rmSync(dist, { recursive: true, force: true })
+  // Removing takes its time, in which a program that runs on dist would find half of it.
+  if (existsSync(dist)) renameSync(dist, former)
   renameSync(fresh, dist)
 } catch (error) {
   console.error(`The build failed: ${error.message}`)
   process.exitCode = 1
 } finally {
-  rmSync(fresh, { recursive: true, force: true })
+  for (const folder of [fresh, former]) rmSync(folder, { recursive: true, force: true })
 }
 
 function requireSources() {

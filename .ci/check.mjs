@@ -47,6 +47,7 @@ async function work() {
   for (let next = waiting.shift(); next; next = waiting.shift()) {
     const [name, check] = next
     const started = performance.now()
+    console.log(`       ${name} …`)
     const { ok, output } = await check()
     console.log(`${ok ? 'ok    ' : 'FAILED'} ${name} (${((performance.now() - started) / 1000).toFixed(1)} s)`)
     if (!ok) failed.push(name)

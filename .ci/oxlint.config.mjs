@@ -6,7 +6,10 @@ const clockOnly = 'Time, randomness and timers come from the Clock that the code
 const noNode =
   'What is shared runs in browsers and edge functions: Node belongs to its own adapter and the command line.'
 
-const timers = restricted(['setTimeout', 'setInterval', 'setImmediate'], clockOnly)
+const timers = restricted(
+  ['setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'requestIdleCallback', 'MessageChannel'],
+  clockOnly,
+)
 const timeAndChance = restricted(['performance', 'crypto'], clockOnly)
 const nodeGlobals = restricted(['process', 'Buffer'], noNode)
 
@@ -49,20 +52,24 @@ export default {
     },
     {
       files: files('src/testing/**'),
-      rules: { 'no-restricted-globals': ['error', ...timeAndChance, ...nodeGlobals] },
+      rules: { 'no-restricted-globals': ['error', ...timers, ...timeAndChance, ...nodeGlobals] },
     },
     {
       files: files('src/stream/node.ts', 'adapters/node-fs/**'),
       rules: { 'no-restricted-globals': ['error', ...timers, ...timeAndChance], 'no-restricted-imports': 'off' },
     },
     {
-      files: files('src/clock.ts', 'src/cli/**'),
+      files: files('src/cli/**'),
       rules: {
         'no-console': 'off',
-        'no-restricted-globals': 'off',
+        'no-restricted-globals': ['error', ...timers, ...timeAndChance],
         'no-restricted-properties': 'off',
         'no-restricted-imports': 'off',
       },
+    },
+    {
+      files: files('src/clock.ts'),
+      rules: { 'no-restricted-globals': 'off', 'no-restricted-properties': 'off' },
     },
   ],
 }

@@ -1,14 +1,23 @@
 /**
  * Makes a checkout ready: installs what package-lock.json lists when node_modules differs from it and, with `--build`,
  * builds dist when it is missing or older than its sources. Uses nothing but Node, as it runs before anything is installed.
+ *
+ * Whoever runs a command wants to see what that does: all that is said here is one line, for what takes long. What npm and the
+ * build have to say is shown when they fail.
  */
 import { spawnSync } from 'node:child_process'
 import { readFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { commandEntry, libraryEntries, root } from './entries.mjs'
 
-if (!isInstalled()) run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund'], process.platform === 'win32')
-if (process.argv.includes('--build') && !isBuilt()) run(process.execPath, [join(root, '.ci/build.mjs')])
+if (!isInstalled()) {
+  say('Installing the packages of package-lock.json, which takes about a minute …')
+  run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund'], process.platform === 'win32')
+}
+if (process.argv.includes('--build') && !isBuilt()) {
+  say('Building dist …')
+  run(process.execPath, [join(root, '.ci/build.mjs')])
+}
 
 /** Compares package by package: npm's own record in node_modules has the same shape, without other platforms' packages. */
 function isInstalled() {
@@ -50,8 +59,15 @@ function modified(path, whenMissing) {
   return stat ? stat.mtimeMs : whenMissing
 }
 
+/** On stderr: what a command prints is its own. */
+function say(text) {
+  process.stderr.write(`${text}\n`)
+}
+
 function run(command, args, shell = false) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: 'inherit', shell })
+  const { status, error, output } = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 1 << 30, shell })
   if (error) throw error
-  if (status !== 0) process.exit(status ?? 1)
+  if (status === 0) return
+  for (const text of output) if (text) process.stderr.write(text)
+  process.exit(status ?? 1)
 }

@@ -63,7 +63,7 @@ const adapters = {
 }
 
 /** The suites that each adapter passes (test/support/suites.ts); their names begin the names of their tests. */
-const suites = ['conformance', 'cuts', 'recovery', 'collection', 'equality']
+const suites = ['conformance', 'cuts', 'recovery', 'collection', 'equality', 'loss']
 
 /**
  * Counts the tests that passed, each given as its file and full name: a row for each adapter, with a cell for each suite

@@ -63,6 +63,7 @@ async function test(config, all, { env = {}, later = false }) {
   if (files.length === 0) return
   const report = join(folder, `report-${reports++}.json`)
   const reporters = ['--reporter', 'default', '--reporter', 'json', '--outputFile.json', report]
+  if (!later) reporters.push('--reporter', '.ci/progress.mjs')
   const { ok, output } = await tool('vitest', ['run', ...config, ...reporters, ...only], { show: !later, env })
   if (later) process.stdout.write(output)
   const before = failures.length

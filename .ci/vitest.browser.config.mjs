@@ -25,6 +25,8 @@ export default defineConfig(({ mode }) => ({
     fileParallelism: false,
     testTimeout: 180_000,
     hookTimeout: 60_000,
+    // What comes in its own time comes late on a busy machine; a second, the default, decides nothing.
+    expect: { poll: { timeout: 60_000 } },
     browser: {
       enabled: true,
       headless: true,

@@ -39,6 +39,8 @@ export default defineConfig(({ mode }) => ({
     sequence: { sequencer: LongFirst },
     testTimeout: mode === 'deep' ? deepTimeout() : 180_000,
     hookTimeout: 60_000,
+    // What comes in its own time comes late on a busy machine; a second, the default, decides nothing.
+    expect: { poll: { timeout: 60_000 } },
   },
 }))
 

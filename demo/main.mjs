@@ -22,6 +22,17 @@ const DIRECTORY = './.tidemark'
 /** More than there are flights; of kills it is what a list of moments can hold. */
 const MOST = 1_000_000
 
+const NEXT = [
+  '\nWhat to try next:',
+  ...[
+    [`npx tidemark inspect ${DIRECTORY}`, 'what the store holds'],
+    [`npx tidemark scan ${DIRECTORY} --table airports --limit 5`, 'some of the counts'],
+    [`npx tidemark versions ${DIRECTORY} --reverse --limit 5`, 'its last versions'],
+    ['npm run demo -- --again', 'once more, from the start'],
+    ['README.md', 'a program of your own'],
+  ].map(([command = '', what]) => `  ${command.padEnd(58)}${what}`),
+].join('\n')
+
 const { again, limit, kills, everyEvents } = readOptions()
 
 const interrupted = new AbortController()
@@ -43,7 +54,7 @@ async function main() {
   const found = await look(inputs)
   if (found.counted >= total) {
     console.log(`All ${n(found.counted)} flights are counted already: version ${found.version} in ${DIRECTORY}.`)
-    console.log(`To start over: npm run demo -- --again   (or rm -rf ${DIRECTORY})`)
+    console.log(NEXT)
     return
   }
 
@@ -73,7 +84,10 @@ async function main() {
     console.log(`DIFFERENT from a count that was never killed: ${different.length} of ${n(values)} values:`)
     for (const place of different.slice(0, 10)) console.log(`  ${place}`)
     process.exitCode = 1
-  } else console.log(`Compared with a count that was never killed: all ${n(values)} values are equal.`)
+    return
+  }
+  console.log(`Compared with a count that was never killed: all ${n(values)} values are equal.`)
+  console.log(NEXT)
 }
 
 /** Ends the program with one sentence when the command line is wrong, before anything is removed or made. */

@@ -19,7 +19,26 @@ export interface Clock {
   pause(): Promise<void>
 }
 
-/** The platform's clock. */
+/**
+ * The platform's own, as they were when Tidemark was imported: test runners put others in their place that never fire.
+ * Only references are taken here, as workerd forbids calls at this point; any of them may be missing.
+ */
+const { setTimeout, clearTimeout, setImmediate, MessageChannel, performance, crypto } = globalThis
+const { TextEncoder, TextDecoder } = globalThis
+
+/** What there is no substitute for. */
+const NEEDED: Readonly<Record<string, unknown>> = {
+  setTimeout,
+  performance,
+  'crypto.getRandomValues': crypto && 'getRandomValues' in crypto,
+  TextEncoder,
+  TextDecoder,
+}
+
+/** Whether a test runner had put it in place before the import. */
+const isFake = (timer: object): boolean => 'clock' in timer
+
+/** The platform's clock. The time of day is looked up each time, so that tests may set it. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
@@ -29,31 +48,43 @@ export const systemClock: Clock = {
     if (options?.background && typeof id === 'object') (id as { unref?: () => void }).unref?.()
     return () => clearTimeout(id as Parameters<typeof clearTimeout>[0])
   },
-  // A message port is not clamped to 4 ms as nested timeouts are in browsers.
   pause: () =>
     new Promise((resolve) => {
-      if (typeof setImmediate === 'function') {
-        setImmediate(resolve)
-        return
-      }
-      const { port1, port2 } = new MessageChannel()
-      port1.addEventListener('message', () => {
-        port1.close()
-        resolve()
-      })
-      port1.start()
-      port2.postMessage(undefined)
+      if (setImmediate && !isFake(setImmediate)) setImmediate(resolve)
+      else if (MessageChannel) {
+        // A message port is not clamped to 4 ms as nested timeouts are in browsers.
+        const { port1, port2 } = new MessageChannel()
+        port1.addEventListener('message', () => {
+          port1.close()
+          resolve()
+        })
+        port1.start()
+        port2.postMessage(undefined)
+      } else if (isFake(setTimeout)) resolve()
+      else setTimeout(resolve, 0)
     }),
 }
 
 /** The clock that an option gives; the platform's when it is left out. */
 export function checkClock(clock: Clock | undefined): Clock {
-  if (clock === undefined) return systemClock
-  const calls = ['now', 'monotonic', 'random', 'timer', 'pause'] as const
+  if (clock === undefined) {
+    const missing = Object.keys(NEEDED).filter((name) => !NEEDED[name])
+    if (missing.length > 0)
+      throw invalid(`There is no ${missing.join(', no ')} here; import a polyfill before Tidemark.`)
+    return systemClock
+  }
+  const calls = Object.keys(systemClock) as (keyof Clock)[]
   if (typeof clock !== 'object' || clock === null || calls.some((call) => typeof clock[call] !== 'function')) {
     throw invalid(`clock: an object with ${calls.join(', ')} is expected.`)
   }
   return clock
+}
+
+/** Resolves with `promise`, or without it after `ms`; leaves no timer behind. */
+export function within<T>(clock: Clock, ms: number, promise: Promise<T>): Promise<T | undefined> {
+  let cancel = (): void => undefined
+  const late = new Promise<undefined>((resolve) => (cancel = clock.timer(ms, () => resolve(undefined))))
+  return Promise.race([promise, late]).finally(cancel)
 }
 
 /** Resolves after `ms`, or at once when `signal` aborts (it does not reject: callers look at the signal). */

@@ -41,7 +41,7 @@ const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONFLICT', 'STORA
 export interface TidemarkErrorOptions {
   readonly cause?: unknown
   /** Whether the same call may succeed when repeated as it is. Default: true for `CONFLICT` and `STORAGE_UNAVAILABLE`. */
-  readonly retryable?: boolean
+  readonly retryable?: boolean | undefined
 }
 
 export class TidemarkError extends Error {
@@ -58,10 +58,8 @@ export class TidemarkError extends Error {
 
 /** True for a `TidemarkError`, also one from another copy of the package; narrows its type. */
 export function isTidemarkError(e: unknown): e is TidemarkError {
-  return (
-    e instanceof TidemarkError ||
-    (e instanceof Error && e.name === 'TidemarkError' && typeof (e as { code?: unknown }).code === 'string')
-  )
+  const { name, code } = Object(e) as { readonly name?: unknown; readonly code?: unknown }
+  return name === 'TidemarkError' && typeof code === 'string'
 }
 
 /** Shorthand for the error that a wrong call gets. */
@@ -69,9 +67,16 @@ export function invalid(message: string, cause?: unknown): TidemarkError {
   return new TidemarkError('INVALID_ARGUMENT', message, { cause })
 }
 
-/** Shorthand for stored bytes that fail a check. */
+/** Shorthand for stored bytes that fail a check. A caller who has used up the stack learns nothing about them: that error stays. */
 export function corrupt(message: string, cause?: unknown): TidemarkError {
+  if (/Maximum call stack|too much recursion/.test(reasonOf(cause))) return cause as TidemarkError
   return new TidemarkError('CORRUPT', message, { cause })
+}
+
+/** What an error says of itself, or whatever was thrown in its place. */
+export function reasonOf(cause: unknown): string {
+  const { message } = Object(cause) as { readonly message?: unknown }
+  return typeof message === 'string' ? message : show(cause)
 }
 
 /** Any value for a message: short, and never an error of its own. */
@@ -107,6 +112,11 @@ export function aborted(signal: AbortSignal): TidemarkError {
 /** Whether bytes are to blame: damaged, or written by a newer release. */
 export function isDamage(error: unknown): error is TidemarkError {
   return isTidemarkError(error) && (error.code === 'CORRUPT' || error.code === 'UNSUPPORTED_FORMAT')
+}
+
+/** Whether all that was wrong is that there is no room. */
+export function isFull(error: unknown): error is TidemarkError {
+  return isTidemarkError(error) && error.code === 'QUOTA'
 }
 
 /** Whether what was asked for is kept no longer. */

@@ -9,7 +9,7 @@ export type { WatchChange, WatchListener, WatchOptions } from './store/watches.j
 export type { Logger, OpenOptions } from './store/options.js'
 export type { BatchChange, PutOptions, Table } from './store/table.js'
 export type { StandardSchema, TableOptions } from './store/table-spec.js'
-export type { RangeOptions, ScanOptions } from './store/range.js'
+export type { RangeOptions, ReadOptions, ScanOptions } from './store/range.js'
 export type { StoreEvents } from './store/events.js'
 export type { VersionInfo, VersionsOptions } from './store/history.js'
 export type { When } from './store/find.js'

@@ -9,7 +9,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /** Each may import those in its own row and in the rows above it. */
 const layers = [
-  ['src/errors.ts', 'src/clock.ts', 'src/part.ts'],
+  ['src/errors.ts', 'src/callback.ts', 'src/clock.ts', 'src/part.ts'],
   ['src/bytes'],
   ['src/storage'],
   ['src/segment'],
@@ -29,8 +29,9 @@ const adaptersShare = ['adapters/s3-common']
 
 /** The installed packages that a part of src may import; everything else in src imports none. Adapters are free. */
 const packages: Record<string, RegExp> = {
-  'src/cli': /^(node:.*|commander|cli-progress|cli-table3|@aws-sdk\/client-s3)$/,
-  'src/stream/node.ts': /^(node:.*|csv-parse)$/,
+  'src/cli': /^(node:.*|commander|cli-progress|cli-table3|string-width|@aws-sdk\/client-s3)$/,
+  'src/stream/node.ts': /^node:.*$/,
+  'src/stream/csv.ts': /^csv-parse\/sync$/,
 }
 const corePackages = /^(fflate|@noble\/hashes\/.*)$/
 const longestFile = 400

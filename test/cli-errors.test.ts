@@ -24,13 +24,11 @@ describe('the place of a store', () => {
     expect((await cli(['get', folder, 'k'])).out).toBe('"orders"\n')
   })
 
-  test('needs a name when there are several', async () => {
+  test('is that of the oldest store when there are several, and it is said that there are others', async () => {
     const folder = await folderWith('orders', 'a-b', 'a')
     const { code, out, err } = await cli(['get', folder, 'k'])
-    expect([code, out]).toEqual([1, ''])
-    expect(err).toBe(
-      `tidemark: INVALID_ARGUMENT: There are 3 stores in ${folder}: a, a-b, orders. Choose one with --store.\n`,
-    )
+    expect([code, out]).toEqual([0, '"orders"\n'])
+    expect(err).toBe('tidemark: This is about "orders", the oldest of 3 stores; --store names another one.\n')
     for (const name of ['orders', 'a-b', 'a']) {
       expect((await cli(['get', folder, 'k', '--store', name])).out).toBe(`"${name}"\n`)
     }
@@ -67,7 +65,7 @@ describe('the place of a store', () => {
     const { code, out, err } = await cli(['inspect', 'https://ada:secret@host/state'])
     expect([code, out]).toEqual([1, ''])
     expect(err).toBe(
-      'tidemark: INVALID_ARGUMENT: Nothing is read from https:// addresses; give the path of a folder, or s3://bucket/prefix.\n',
+      'tidemark: INVALID_ARGUMENT: What begins with "https:" is read as an address, and there are none but s3://bucket/prefix; a folder of such a name is given as ./https:…\n',
     )
   })
 
@@ -103,7 +101,7 @@ describe('an error', () => {
     ])
   })
 
-  test.each(['{', 'null', '{"$bytes":1}', '{"a":1}', '[true]'])('meets a key that is %s', async (json) => {
+  test.each(['{', '{"$date":null}', '{"$bytes":1}', '{"a":1}', '[{}]'])('meets a key that is %s', async (json) => {
     const folder = await folderWith('orders')
     const { code, err } = await cli(['get', folder, '--json-key', json])
     expect(code).toBe(1)
@@ -112,7 +110,7 @@ describe('an error', () => {
 
   test('meets a partition that does not exist', async () => {
     const { err } = await cli(['get', await folderWith('orders'), 'k', '--partition', '1'])
-    expect(err).toBe('tidemark: INVALID_ARGUMENT: partition: a whole number from 0 to 0 is expected, not 1.\n')
+    expect(err).toBe('tidemark: INVALID_ARGUMENT: --partition: a whole number from 0 to 0 is expected, not 1.\n')
   })
 
   test('after some lines comes after these lines', async () => {
@@ -174,10 +172,11 @@ describe('wrong usage', () => {
     )
   })
 
-  test('without a command shows help on stderr', async () => {
+  test('is not what nothing at all is: help', async () => {
     const { code, out, err } = await cli([])
-    expect([code, out]).toEqual([1, ''])
-    expect(err).toMatch(/^Usage: tidemark/)
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toMatch(/^Usage: tidemark/)
+    expect(out).toBe((await cli(['--help'])).out)
   })
 
   test('is an object with --json', async () => {
@@ -201,7 +200,9 @@ describe('tidemark', () => {
     const { code, out } = await cli(['--help'])
     expect(code).toBe(0)
     expect(out).toMatch(/^Usage: tidemark/)
-    for (const command of 'inspect versions verify get scan diff restore tag untag fork maintain'.split(' ')) {
+    for (const command of 'stores inspect versions verify get scan diff put delete restore tag untag fork push pull backups export import maintain destroy'.split(
+      ' ',
+    )) {
       expect(out).toContain(`\n  ${command}`)
       expect((await cli([command, '--help'])).out).toMatch(new RegExp(`^Usage: tidemark ${command} .*<where>`))
     }

@@ -1,6 +1,10 @@
 /** `get`: values and keys of every kind, tables, partitions and codecs. */
+import fc from 'fast-check'
 import type { Codec } from 'tidemark'
 import { describe, expect, test } from 'vitest'
+import { encodeKey } from '../src/bytes/keys.js'
+import { keyOfJson, taggedJson } from '../src/cli/json.js'
+import { keys } from './support/arbitraries.js'
 import { cli, parseLines, storeWith, upper } from './support/cli.js'
 
 describe('get', () => {
@@ -122,4 +126,16 @@ describe('get', () => {
     expect((await cli(['get', folder, 'k', '--json'])).out).toBe('{"$bytes":"QURB"}\n')
     expect((await cli(['get', folder, 'k', '--table', 'json'])).out).toBe('"Ada"\n')
   })
+})
+
+test('each key is found by the JSON that shows it', () => {
+  fc.assert(
+    fc.property(keys, (key) => {
+      expect(encodeKey(keyOfJson(taggedJson(key)))).toEqual(encodeKey(key))
+    }),
+    { numRuns: 1000 },
+  )
+  for (const text of ['{"$date":null}', '[undefined]', '{}', '['.repeat(200_000)]) {
+    expect(() => keyOfJson(text)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  }
 })

@@ -33,6 +33,7 @@ describe('inspect', () => {
         'log id      <id>',
         '',
         'holds                   count  bytes',
+        'keys                        3',
         'segments                    1   ## B',
         'runs of segments            1',
         'records in them             2   ## B',
@@ -40,14 +41,14 @@ describe('inspect', () => {
         'entries in the tail         2   ## B',
         '',
         'source  partition  read next from',
-        'clicks                          8',
-        'views           0               x',
-        'views          12               9',
+        'clicks             8',
+        'views           0  x',
+        'views          12  9',
         '',
-        'table      codec',
-        '(default)  json',
-        'names      upper',
-        'users      json',
+        'table      codec  keys',
+        '(default)  json      1',
+        'names      upper     1',
+        'users      json      1',
         '',
       ].join('\n'),
     )
@@ -68,6 +69,7 @@ describe('inspect', () => {
         offsets: { clicks: 8, views: { 0: 'x', 12: { $bigint: '9' } } },
         logId: expect.stringMatching(/^[0-9a-f]{32}$/) as string,
         created: 1_700_000_000_000,
+        keys: { count: 3, exact: true },
         segments: {
           count: 1,
           records: 2,
@@ -78,9 +80,9 @@ describe('inspect', () => {
         runs: 1,
         tail: { entries: 2, bytes: expect.any(Number) as number },
         tables: [
-          { name: '', codec: 'json' },
-          { name: 'names', codec: 'upper' },
-          { name: 'users', codec: 'json' },
+          { name: '', codec: 'json', keys: 1 },
+          { name: 'names', codec: 'upper', keys: 1 },
+          { name: 'users', codec: 'json', keys: 1 },
         ],
         tags: [],
       },
@@ -104,9 +106,9 @@ describe('versions', () => {
     expect(code).toBe(0)
     expect(out.replace(/\d+ B/g, '### B').replace(/ +### B/g, '  ### B')).toBe(
       [
-        'version  time                      kind    bytes  folded  label   tags  offsets',
-        '      2  2023-11-14T22:13:20.000Z  commit  ### B                        clicks 7, views 0:x 12:9',
-        '      4  2023-11-14T22:13:20.000Z  commit  ### B          hourly        clicks 8, views 0:x 12:9',
+        'version  time                      kind    bytes  label   offsets',
+        '      2  2023-11-14T22:13:20.000Z  commit  ### B          clicks 7, views 0:x 1…',
+        '      4  2023-11-14T22:13:20.000Z  commit  ### B  hourly  clicks 8, views 0:x 1…',
         '',
       ].join('\n'),
     )

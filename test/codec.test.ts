@@ -5,6 +5,40 @@ import { jsonCodec } from '../src/bytes/codec.js'
 
 const roundTrip = (value: unknown): unknown => jsonCodec.decode(jsonCodec.encode(value))
 
+class Foo {}
+
+const HOLE = Symbol('hole')
+
+function withHoles(elements: unknown[]): unknown[] {
+  const array: unknown[] = []
+  array.length = elements.length
+  for (const [i, element] of elements.entries()) if (element !== HOLE) array[i] = element
+  return array
+}
+
+/** What a random value has in it that JSON and the codec see differently: `refused`, or a `box` at its top. */
+function kindsOf(value: unknown): Set<string> {
+  const kinds = new Set<string>()
+  if (value instanceof Number || value instanceof String || value instanceof Boolean) kinds.add('box')
+  const pending = [value]
+  for (const next of pending) {
+    if (typeof next === 'function' || typeof next === 'symbol') kinds.add('refused')
+    if (typeof next !== 'object' || next === null) continue
+    const { toJSON } = next as { toJSON?: unknown }
+    if (typeof toJSON === 'function' && !(next instanceof Date)) {
+      const said: unknown = toJSON.call(next, '')
+      if (said !== next) {
+        pending.push(said)
+        continue
+      }
+    }
+    for (const [name, field] of Object.entries(next) as [string, unknown][]) {
+      if (name !== 'toJSON' || typeof field !== 'function') pending.push(field)
+    }
+  }
+  return kinds
+}
+
 describe('the default codec', () => {
   test('keeps all that it promises to keep', () => {
     const special = fc.oneof(
@@ -39,10 +73,110 @@ describe('the default codec', () => {
     )
   })
 
-  test('keeps a Date of another realm, as frames have them', () => {
-    const foreign = runInNewContext('new Date(5)') as Date
-    expect(foreign).not.toBeInstanceOf(Date)
-    expect(roundTrip({ at: foreign })).toEqual({ at: new Date(5) })
+  test('keeps what it keeps of another realm too, as frames have it, and gives it back of this one', () => {
+    for (const [code, own] of [
+      ['new Date(5)', new Date(5)],
+      ['new Map([[1, new Map([[2, 3]])]])', new Map([[1, new Map([[2, 3]])]])],
+      ['new Set([1, new Set()])', new Set([1, new Set()])],
+      ['new Uint8Array([1, 2])', Uint8Array.of(1, 2)],
+      ['[1, { a: [undefined] }]', [1, { a: [null] }]],
+      ['new (class extends Map {})([[1, 2]])', new Map([[1, 2]])],
+      ['Object(5)', 5],
+    ] as const) {
+      const foreign: unknown = runInNewContext(code)
+      expect(roundTrip(foreign)).toStrictEqual(own)
+      expect(roundTrip({ in: foreign })).toStrictEqual({ in: own })
+    }
+  })
+
+  test('takes what stands for a Map or a Set for one, unless it says itself what it is in JSON', () => {
+    const map = new Map([['a', 1]])
+    // As reactive libraries wrap them.
+    const wrapped = new Proxy(map, {
+      get: (target, name) => {
+        const found: unknown = Reflect.get(target, name, target)
+        return typeof found === 'function' ? (found.bind(target) as unknown) : found
+      },
+    })
+    expect(roundTrip({ wrapped })).toStrictEqual({ wrapped: map })
+    const saying = { [Symbol.toStringTag]: 'Map', toJSON: () => [['a', 1]] }
+    expect(roundTrip({ saying })).toStrictEqual({ saying: [['a', 1]] })
+    const patched = Object.assign(new Map([['a', 1]]), { toJSON: () => 'lost' })
+    expect(roundTrip({ patched })).toStrictEqual({ patched: map })
+    for (const nothing of ['Map', 'Set', 'Uint8Array', 'Promise']) {
+      expect(() => jsonCodec.encode({ [Symbol.toStringTag]: nothing })).toThrow()
+    }
+  })
+
+  test('says what JSON.stringify says, of toJSON(), getters, boxed primitives, holes and all that is left out', () => {
+    const leaf = fc.oneof(
+      fc.constantFrom(undefined, null, true, -0, Number.NaN, Infinity, 5, '', 'a', '\ud800'),
+      fc.constantFrom(new Date(5), new Date(Number.NaN), Object(5), Object('x'), Object(false), Object(Number.NaN)),
+    ) as fc.Arbitrary<unknown>
+    const refused = fc.constantFrom(() => 1, Symbol('s')) as fc.Arbitrary<unknown>
+    const name = fc.constantFrom('a', 'b', '1', '__proto__', '$a', 'toJSON', '$object', '\ud800')
+    const { value: values } = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { depthSize: 'small' },
+        { arbitrary: leaf, weight: 5 },
+        { arbitrary: refused, weight: 1 },
+        tie('array'),
+        tie('object'),
+        tie('saying'),
+      ),
+      array: fc.array(fc.option(tie('value'), { nil: HOLE }), { maxLength: 4 }).map(withHoles),
+      object: fc
+        .tuple(
+          fc.array(fc.tuple(name, fc.boolean(), tie('value')), { maxLength: 4 }),
+          fc.constantFrom(Object.prototype, null, Foo.prototype),
+        )
+        .map(([fields, prototype]) => {
+          const object = Object.create(prototype) as object
+          for (const [key, isGetter, value] of fields) {
+            if (key === 'toJSON' && typeof value === 'function') continue
+            const field = isGetter ? { get: () => value } : { value }
+            Object.defineProperty(object, key, { ...field, enumerable: true, configurable: true })
+          }
+          return object
+        }),
+      // A Date that toJSON() gives is a Date here, and nothing at all in JSON.
+      saying: fc.tuple(tie('value'), fc.boolean()).map(([value, tells]) => ({
+        toJSON(key: string) {
+          if (tells) return `under ${key}`
+          return value instanceof Date || kindsOf(value).has('box') ? this : value
+        },
+        own: 1,
+      })),
+    }))
+    let kept = 0
+    fc.assert(
+      fc.property(values, (value) => {
+        let bytes: Uint8Array
+        const kinds = kindsOf(value)
+        try {
+          bytes = jsonCodec.encode(value)
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' })
+          expect(kinds.has('refused') || JSON.stringify(value) === undefined).toBe(true)
+          return
+        }
+        kept++
+        expect(JSON.stringify(jsonCodec.decode(bytes))).toBe(JSON.stringify(value))
+      }),
+      { numRuns: 5000 },
+    )
+    expect(kept).toBeGreaterThan(2000)
+  })
+
+  test('reads each getter once: one that changes its mind is stored as it was', () => {
+    let reads = 0
+    const value = {
+      get a() {
+        return reads++ === 0 ? 1 : Number.NaN
+      },
+    }
+    expect(roundTrip(value)).toStrictEqual({ a: 1 })
+    expect(reads).toBe(1)
   })
 
   test('leaves out undefined inside objects and keeps __proto__ an ordinary key', () => {
@@ -81,6 +215,77 @@ describe('the default codec', () => {
   test('a value that appears twice without a cycle is kept twice', () => {
     const shared = { x: 1n }
     expect(roundTrip([shared, { a: shared, b: shared }])).toStrictEqual([shared, { a: shared, b: shared }])
+  })
+
+  test('has one limit to depth, which whatever reads it bears: what is deeper, or has no end, is refused', () => {
+    for (const [per, wrap] of [
+      [1, (inner: unknown) => ({ a: inner })],
+      [1, (inner: unknown) => [inner]],
+      [1, (inner: unknown) => ({ $a: inner, toJSON: () => ({ $a: inner }) })],
+      [2, (inner: unknown) => new Set([inner])],
+      [3, (inner: unknown) => new Map([[1, inner]])],
+      [3, (inner: unknown) => new Map([[inner, 1]])],
+    ] as const) {
+      const nested = (depth: number): unknown => {
+        let value: unknown = 5n
+        for (let i = 0; i < depth; i++) value = wrap(value)
+        return value
+      }
+      const limit = Math.ceil(500 / per)
+      const bytes = jsonCodec.encode(nested(limit))
+      expect(jsonCodec.encode(jsonCodec.decode(bytes))).toEqual(bytes)
+      for (const depth of [limit + 1, 20_000]) {
+        expect(() => jsonCodec.encode(nested(depth))).toThrow(
+          expect.objectContaining({ code: 'INVALID_ARGUMENT', message: expect.stringContaining('500 deep') as string }),
+        )
+      }
+    }
+    const wide: Record<string, unknown> = {}
+    for (const name of ['a', 'b', 'c']) wide[name] = [wide, wide]
+    expect(() => jsonCodec.encode(wide)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  })
+
+  test('reads without recursion: what is nested 100,000 deep is read as well as anything', () => {
+    for (const [open, close] of [
+      ['{"a":', '}'],
+      ['[', ']'],
+      ['{"$set":[', ']}'],
+      ['{"$map":[[1,', ']]}'],
+      ['{"$object":{"$a":', '}}'],
+    ] as const) {
+      const text = `${open.repeat(100_000)}{"$bigint":"5"}${close.repeat(100_000)}`
+      let value = jsonCodec.decode(new TextEncoder().encode(text))
+      let depth = 0
+      for (; typeof value !== 'bigint'; depth++) {
+        value =
+          value instanceof Map ? value.get(1) : value instanceof Set ? [...value][0] : Object.values(value as object)[0]
+      }
+      expect(depth).toBe(100_000)
+    }
+  })
+
+  test('keeps bytes in whatever buffer they are, and refuses those whose buffer was transferred', () => {
+    const shared = new Uint8Array(new SharedArrayBuffer(2)).fill(7)
+    const growing = new Uint8Array(
+      new (ArrayBuffer as new (n: number, o: object) => ArrayBuffer)(2, { maxByteLength: 4 }),
+    )
+    for (const bytes of [shared, growing, Buffer.from([1, 2, 3]).subarray(1)]) {
+      expect(roundTrip(bytes)).toStrictEqual(new Uint8Array(bytes))
+      expect(roundTrip([bytes])).toStrictEqual([new Uint8Array(bytes)])
+    }
+    const gone = new Uint8Array(2)
+    structuredClone(gone, { transfer: [gone.buffer] })
+    for (const value of [gone, { in: gone }]) {
+      expect(() => jsonCodec.encode(value)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    }
+  })
+
+  test('gives bytes memory of their own, whatever they are read from', () => {
+    const stored = Buffer.from(jsonCodec.encode(Uint8Array.of(1, 2)))
+    const value = jsonCodec.decode(stored) as Uint8Array
+    stored.fill(0)
+    expect(value).toStrictEqual(Uint8Array.of(1, 2))
+    expect(value.buffer.byteLength).toBe(2)
   })
 
   test('bytes that it did not write are CORRUPT', () => {

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openStore } from 'tidemark'
 import { nodeFs } from 'tidemark/node-fs'
+import { cli } from './support/cli.js'
 
 const main = fileURLToPath(new URL('../demo/main.mjs', import.meta.url))
 const FEWER = ['--flights', '6000', '--kills', '3', '--every', '200']
@@ -53,6 +54,17 @@ describe('the demo', () => {
     const second = await demo(FEWER)
     expect(second).toMatchObject({ code: 0, output: expect.stringContaining('12,000 flights are counted already') })
     expect(second.output).toContain('npm run demo -- --again')
+    // What both end with can be done: each command line of it runs on what is there.
+    for (const ended of [output, second.output]) {
+      const lines = ended.slice(ended.indexOf('What to try next:')).trimEnd().split('\n').slice(1)
+      expect(lines).toHaveLength(5)
+      for (const line of lines.filter((text) => text.includes('npx tidemark'))) {
+        const args = /npx tidemark (.*?)(?: {2}|$)/.exec(line)![1]!.split(' ')
+        const { code, out, err } = await cli(args, { cwd: folder })
+        expect([line, code, err]).toEqual([line, 0, ''])
+        expect(out.split('\n').length).toBeGreaterThan(3)
+      }
+    }
     const again = await demo([...FEWER, '--again', '--kills', '0'])
     expect(again).toMatchObject({ code: 0, output: expect.stringContaining('all') })
     expect(again.output).not.toContain('killed in flight')

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { openStore, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
-import { hexDump, writeExample, writePast } from './support/example.js'
+import { everyKey, hexDump, writeExample, writeKeys, writePast } from './support/example.js'
 import { collect } from './support/storages.js'
 import { verify } from 'tidemark/tools'
 
@@ -31,8 +31,10 @@ describe('the format', () => {
     if (process.env['TIDEMARK_WRITE_GOLDEN']) {
       write('1', objects)
       write('1-past', (await writePast()).objects)
+      write('1-keys', (await writeKeys()).objects)
     }
     expect(objects).toEqual(golden('1'))
+    expect((await writeKeys()).objects).toEqual(golden('1-keys'))
   })
 
   test('of version 1 is readable for ever', async () => {
@@ -58,6 +60,15 @@ describe('the format', () => {
     owner.put('c', 3)
     expect((await owner.commit()).version).toBe(8)
     await owner.close()
+  })
+
+  test('of version 1 is readable for ever with keys of every kind, in their order', async () => {
+    const storage = await load(golden('1-keys'))
+    expect(await verify({ storage, name: 'keys' })).toMatchObject({ ok: true, damages: [] })
+    const store = await openStore({ storage, name: 'keys', mode: 'follower' })
+    expect(await collect(store.entries())).toStrictEqual(everyKey.map((key, i) => [key, i]))
+    for (const [i, key] of everyKey.entries()) expect(await store.get(key)).toBe(i)
+    await store.close()
   })
 
   test('of version 1 is readable for ever with all that versions leave behind', async () => {

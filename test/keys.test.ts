@@ -64,7 +64,10 @@ describe('keys as bytes', () => {
       .chain(([prefix, key]) => fc.tuple(fc.constant(prefix), fc.constantFrom(key, [...prefix, key], [...prefix])))
     fc.assert(
       fc.property(fc.oneof(extended, fc.tuple(keys, keys)), ([prefix, key]) => {
-        if (typeof prefix === 'number' || typeof prefix === 'bigint') return
+        if (!(typeof prefix === 'string' || prefix instanceof Uint8Array || Array.isArray(prefix))) {
+          expect(() => encodePrefix(prefix)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+          return
+        }
         const { lower, upper } = encodePrefix(prefix)
         const bytes = encodeKey(key)
         const within = compareBytes(bytes, lower) >= 0 && (upper === undefined || compareBytes(bytes, upper) < 0)
@@ -103,10 +106,13 @@ describe('keys as bytes', () => {
     const bad: unknown[] = [
       Number.NaN,
       undefined,
-      null,
-      true,
       {},
-      new Date(),
+      new Date(Number.NaN),
+      [new Date(Number.NaN)],
+      Object(1),
+      new Map(),
+      { [Symbol.toStringTag]: 'Date' },
+      { [Symbol.toStringTag]: 'Uint8Array' },
       Symbol('s'),
       () => 1,
       '\ud800',
@@ -127,6 +133,53 @@ describe('keys as bytes', () => {
         expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
       )
       expect(() => toMapKey(key as Key)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    }
+  })
+
+  test('sort null < false < true < number < bigint < Date < string < Uint8Array < array, alone and within arrays', () => {
+    const ordered: Key[] = [
+      null,
+      false,
+      true,
+      -Infinity,
+      Infinity,
+      -(1n << 2000n),
+      1n << 2000n,
+      new Date(-8.64e15),
+      new Date(8.64e15),
+      '',
+      '\u{10ffff}',
+      new Uint8Array(0),
+      Uint8Array.of(255),
+      [],
+      [null],
+    ]
+    for (const wrap of [(key: Key) => key, (key: Key) => [key], (key: Key) => ['a', key, 1]]) {
+      const encoded = ordered.map((key) => encodeKey(wrap(key)))
+      for (let i = 1; i < encoded.length; i++) expect(compareBytes(encoded[i - 1]!, encoded[i]!)).toBeLessThan(0)
+      expect(encoded.map(decodeKey)).toStrictEqual(ordered.map(wrap))
+      // Null and what follows it sort behind the end of an array that ends there.
+      expect(compareBytes(encodeKey(['a']), encodeKey(['a', null]))).toBeLessThan(0)
+    }
+  })
+
+  test('of bytes share no memory with what they were made of', () => {
+    const stored = Buffer.from(encodeKey([Uint8Array.of(1, 2)]))
+    const alone = Buffer.from(encodeKey(Uint8Array.of(1, 2)))
+    const [[inner], outer] = [decodeKey(stored) as [Uint8Array], decodeKey(alone) as Uint8Array]
+    stored.fill(0)
+    alone.fill(0)
+    for (const bytes of [inner, outer]) {
+      expect(bytes).toStrictEqual(Uint8Array.of(1, 2))
+      expect(bytes.buffer.byteLength).toBe(2)
+    }
+  })
+
+  test('of bytes whose buffer was transferred are refused: they are not empty, they are gone', () => {
+    const gone = new Uint8Array(2)
+    structuredClone(gone, { transfer: [gone.buffer] })
+    for (const key of [gone, ['a', gone]]) {
+      expect(() => toMapKey(key)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
     }
   })
 

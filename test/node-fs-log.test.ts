@@ -78,8 +78,9 @@ describe('format', () => {
     expect((await names()).filter((name) => !name.startsWith('temp'))).toEqual([
       'owner.0000000000000001',
       'log.0000000000000001.00000000.0000000000000001.00010203',
+      'trim.0000000000000000',
     ])
-    expect(string(disk.bytes(`${FOLDER}/owner.0000000000000001`))).toBe('0000000000000000 c13a6d6a\n')
+    expect(string(disk.bytes(`${FOLDER}/owner.0000000000000001`))).toBe('0000000000000000 0000000000000000 b6dee490\n')
   })
 
   test('has the envelope that every object has', () => {
@@ -337,6 +338,57 @@ describe('followers', () => {
   })
 })
 
+describe('a log that has lost files', () => {
+  /** Nobody reads, lists or claims it, and nothing is written. */
+  async function expectLost(): Promise<void> {
+    const before = await names()
+    const lost = { code: 'CORRUPT' }
+    await expect(openLog().read(1)).rejects.toMatchObject(lost)
+    await expect(openLog().list(1)).rejects.toMatchObject(lost)
+    for (const n of [1, 9]) await expect(openLog().claim(n, text('late'), 1)).rejects.toMatchObject(lost)
+    expect(await names()).toEqual(before)
+  }
+
+  test('does not end in the file before the last one, and is whole again when that is put back', async () => {
+    await fill(openLog(), 5)
+    const successor = openLog()
+    await successor.claim(6, text('entry 6'), 5)
+    for (const n of [7, 8]) await successor.append(n, text(`entry ${n}`), 5)
+    const fs = disk.process()
+    const last = await logFile()
+    await fs.rename(last, `${FOLDER}/elsewhere`)
+    await expectLost()
+    await fs.rename(`${FOLDER}/elsewhere`, last)
+    expect(await entries()).toEqual(expected(8))
+  })
+
+  test('does not end before what the newest marker says was settled', async () => {
+    await fill(openLog(), 5)
+    const file = await logFile()
+    const bytes = disk.bytes(file)
+    decide = ({ call }) => (call === 'rename' ? 'never-sent' : undefined)
+    void storageOn(broken()).log(LOG).claim(6, text('entry 6'), 1)
+    await expect.poll(() => calls).toContain('rename')
+    disk.damage(file, (whole) => whole.fill(0, 64 + 2 * 48))
+    await expectLost()
+    disk.damage(file, () => bytes)
+    expect(await entries()).toEqual(expected(5))
+  })
+
+  test('acknowledges nothing more to an owner whose file is gone', async () => {
+    const owner = await fill(openLog(), 3)
+    await disk.process().unlink(await logFile())
+    expect(await owner.append(4, text('entry 4'), 1)).toMatchObject({ outcome: 'unknown', settle: false })
+  })
+
+  test('is listed among the logs, as it was no log that never began', async () => {
+    await fill(openLog(), 3)
+    await disk.process().unlink(await logFile())
+    expect((await storageOn(disk.process()).logs('')).paths).toEqual([LOG])
+    expect(await entries()).toEqual([])
+  })
+})
+
 describe('owners', () => {
   test('settle a number that is taken, so that the next claim is undisturbed', async () => {
     const former = await fill(openLog(), 3)
@@ -359,7 +411,7 @@ describe('owners', () => {
   })
 
   test('a claim of a new log is of entry 1, an append needs a claim and leaves no gap', async () => {
-    expect((await openLog().claim(2, text('x'), 1)).outcome).toBe('lost')
+    await expect(openLog().claim(2, text('x'), 1)).rejects.toMatchObject({ code: 'CORRUPT' })
     const log = openLog()
     await expect(log.append(1, text('x'), 1)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await fill(log, 2)
@@ -373,22 +425,23 @@ describe('owners', () => {
     const log = storage.log(LOG)
     await log.claim(1, text('entry 1'), 1)
     for (let n = 2; n <= 60; n++) expect((await log.append(n, text(`entry ${n}`), n - 2)).outcome).toBe('committed')
-    expect((await names()).filter((name) => name.startsWith('log.')).length).toBeGreaterThan(2)
+    expect((await names()).filter((name) => name.startsWith('log.')).length).toBe(1)
+    expect((await names()).filter((name) => name.startsWith('past.')).length).toBeGreaterThan(2)
     expect(await entries()).toEqual(expected(60))
     expect(await entries(log)).toEqual(expected(60))
     await log.remove(Array.from({ length: 57 }, (_, i) => i + 1))
-    expect((await names()).filter((name) => name.startsWith('log.')).length).toBe(1)
+    expect((await names()).filter((name) => /^(?:log|past)\./.test(name)).length).toBe(1)
     expect((await openLog().list(1)).numbers).toEqual([58, 59, 60])
     expect((await openLog().claim(61, text('entry 61'), 58)).outcome).toBe('committed')
   })
 
-  test('many in turn leave one file and one marker when each takes over everything', async () => {
+  test('many in turn leave one file, one marker and the number up to which is trimmed when each takes over everything', async () => {
     for (let n = 1; n <= 20; n++) {
       const log = openLog()
       expect((await log.claim(n, text(`entry ${n}`), 1)).outcome).toBe('committed')
       await log.close()
     }
-    expect((await names()).length).toBe(2)
+    expect((await names()).length).toBe(3)
     expect(await entries()).toEqual(expected(20))
   })
 

@@ -13,7 +13,7 @@ const SEEDS_TO_FIND = 3_000
 const OFTEN = 20_000
 
 test(`${SEEDS} seeds: what anybody was told is so`, async () => {
-  const sum = { committed: 0, lost: 0, unknown: 0, seen: 0, steps: 0 }
+  const sum = { committed: 0, lost: 0, unknown: 0, shared: 0, refused: 0, seen: 0, steps: 0 }
   const steps: Steps = new Map()
   for (let seed = 1; seed <= SEEDS; seed++) {
     const told = await simulate(seed, {}, steps).catch((error: unknown) => {
@@ -27,6 +27,8 @@ test(`${SEEDS} seeds: what anybody was told is so`, async () => {
   expect(sum.committed).toBeGreaterThan(SEEDS)
   expect(sum.lost).toBeGreaterThan(SEEDS / 10)
   expect(sum.unknown).toBeGreaterThan(SEEDS / 100)
+  expect(sum.shared).toBeGreaterThan(SEEDS / 2)
+  expect(sum.refused).toBeGreaterThan(SEEDS / 10)
   expect(sum.seen).toBeGreaterThan(SEEDS / 10)
   const untouched = [...steps].filter(([, counts]) => counts.taken > OFTEN && Object.values(counts).includes(0))
   expect(untouched).toEqual([])

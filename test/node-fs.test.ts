@@ -36,6 +36,7 @@ describe('names', () => {
     const storage = nodeFs(fresh())
     const { blobs } = storage
     const bad = ['', '/a', 'a/', 'a//b', '.', '..', '../a', 'a/../b', 'a/./b', 'a\\b', 'a b', 'a@b', 'ä', 'a\0', '~']
+    bad.push('con', 'a/nul/b', 'a/AUX', 'prn.txt', 'com1/a', 'a/lpt9.b.c', 'a.', 'a./b', 'a/...')
     for (const name of bad) {
       await expect(blobs.put(name, text('x')), name).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
       await expect(blobs.get(name), name).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
@@ -44,6 +45,7 @@ describe('names', () => {
       expect(() => storage.anchor(name), name).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
     }
     expect(() => nodeFs('')).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    expect(() => nodeFs('s3://bucket/x')).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })
 
   test('of logs, anchors, markers and temporary files are no blobs', async () => {

@@ -16,6 +16,11 @@ const entries = Object.keys(manifest.exports)
   .filter((subpath) => typeof manifest.exports[subpath] === 'object')
   .map((subpath) => manifest.name + subpath.slice(1))
 
+/** The stream job of the README, a program as it stands. */
+const streamExample = /```ts\n(import [^`]*'tidemark\/stream'[\s\S]*?)```/.exec(
+  readFileSync(join(root, 'README.md'), 'utf8'),
+)![1]!
+
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-package-'))
 const project = join(folder, 'project')
 const installed = join(project, 'node_modules', manifest.name)
@@ -52,19 +57,36 @@ function runModule(code: string): string {
   return execFileSync(process.execPath, [file], { cwd: project }).toString()
 }
 
+const modern = {
+  target: 'es2022',
+  lib: ['es2023', 'esnext.disposable', 'dom'],
+  types: [] as string[],
+  module: 'nodenext',
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noEmit: true,
+  skipLibCheck: false,
+}
+/** What people compile with: the oldest library that we ask for, and the two ways of finding modules. */
+const settings: readonly [name: string, options: object][] = [
+  ['nodenext', modern],
+  ['nodenext, without esnext.disposable', { ...modern, lib: ['es2022', 'dom'] }],
+  [
+    'bundler, without esnext.disposable',
+    { ...modern, lib: ['es2022', 'dom'], module: 'esnext', moduleResolution: 'bundler' },
+  ],
+  ['bundler, not strict', { ...modern, module: 'preserve', strict: false, exactOptionalPropertyTypes: false }],
+  ['a worker', { ...modern, lib: ['es2022', 'webworker'], module: 'esnext', moduleResolution: 'bundler' }],
+]
+
 /** What the compiler says of these modules. */
 function typecheck(...modules: string[]): string {
+  return typecheckWith(modern, ...modules)
+}
+
+function typecheckWith(compilerOptions: object, ...modules: string[]): string {
   const files = modules.map((_, i) => (i === 0 ? 'consumer.ts' : `consumer-${i}.ts`))
-  const compilerOptions = {
-    target: 'es2022',
-    lib: ['es2023', 'esnext.disposable', 'dom'],
-    types: [],
-    module: 'nodenext',
-    strict: true,
-    exactOptionalPropertyTypes: true,
-    noEmit: true,
-    skipLibCheck: false,
-  }
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
   for (const [i, file] of files.entries()) writeFileSync(join(project, file), modules[i]!)
   try {
@@ -122,6 +144,36 @@ describe('the packed package', () => {
   })
 })
 
+/** A program with streams, which are typed by their sources and the store. */
+const streams = `
+  import { openStore } from 'tidemark'
+  import { memory } from 'tidemark/memory'
+  import { consume, fromIterable } from 'tidemark/stream'
+  import { csvFile, ndjsonFile } from 'tidemark/stream/node'
+
+  const store = await openStore<string, number>({ storage: memory(), name: 'clicks' })
+  interface Click { page: string; at?: number }
+  const clicks = ndjsonFile('./clicks', { key: (click: Click) => click.page })
+  await consume(store, clicks, ({ key, value }, state) => state.put(key, value.page.length))
+  const rows = csvFile('./rows', { key: 'id' })
+  await consume(store, rows, ({ key, value }, state) => state.put(key, Number(value['n'])))
+  const listed = fromIterable('list', [{ id: 'a', n: 1 }], { key: 'id' })
+  await consume(store, listed, ({ key, value }, state) => state.put(key, value.n))
+`
+
+/** One with watches and listeners. */
+const watches = `
+  import { openStore, type WatchChange } from 'tidemark'
+  import { memory } from 'tidemark/memory'
+
+  const store = await openStore<string, number>({ storage: memory(), name: 'orders' })
+  store.watch({ prefix: 'a' }, ([change]) => change!.after!.toFixed())
+  store.watch<string, Date>({ table: 'users' }, ([change]) => change!.after!.getTime())
+  store.watch({ table: 'users' }, (changes: readonly WatchChange<string, Date>[]) => changes[0]!.after!.getTime())
+  store.on('version', async ({ version }) => version.toFixed())
+  await store.close()
+`
+
 describe('its types', () => {
   test('accept a program that follows the documentation', () => {
     const errors = typecheck(`
@@ -152,8 +204,40 @@ describe('its types', () => {
     expect(errors).toContain('consumer.ts(6,')
   })
 
-  test('need no types but their own, in every entry', () => {
-    expect(typecheck(...entries.map((specifier) => `export * from '${specifier}'`))).toBe('')
+  test.each(settings)('need no types but their own, and know keys and values: %s', (_, options) => {
+    const everything = entries.map((specifier) => `export * from '${specifier}'`)
+    expect(typecheckWith(options, ...everything, streams, streamExample, watches)).toBe('')
+  })
+
+  test('refuse what nothing is known of', () => {
+    const errors = typecheck(`
+      import { openStore } from 'tidemark'
+      import { memory } from 'tidemark/memory'
+      import { consume, fromIterable } from 'tidemark/stream'
+
+      const store = await openStore<string, number>({ storage: memory(), name: 'orders' })
+      await consume(store, fromIterable('list', [1]), ({ key }, state) => state.put(key, 1))
+      store.watch({ table: 'users' }, ([change]) => change!.after!.toFixed())`)
+    expect(errors.match(/consumer\.ts\(\d+/g)).toEqual(['consumer.ts(7', 'consumer.ts(8'])
+  })
+
+  test('take options that may be undefined', () => {
+    const errors = typecheck(`
+      import { deadlines, metered, openStore, retrying, type Clock } from 'tidemark'
+      import { memory } from 'tidemark/memory'
+      import { consume, fromIterable } from 'tidemark/stream'
+
+      const given: { clock?: Clock; ms?: number; text?: string; limit?: number; progress?: () => Promise<void> } = {}
+      const { clock, ms, text, limit, progress } = given
+      const storage = metered(retrying(deadlines(memory({ clock }), { clock, timeoutMs: ms }), { tries: ms, clock }), {
+        prices: { put: ms, byteRead: ms },
+      })
+      const store = await openStore({ storage, name: 'a', ttlMs: ms, job: text, clock, retain: { versions: ms } })
+      for await (const key of store.keys({ prefix: text, limit })) void key
+      await store.commit({ label: text, offsets: undefined })
+      await consume(store, fromIterable('s', [1], { key: undefined }), () => {}, { everyMs: ms, onProgress: progress })
+    `)
+    expect(errors).toBe('')
   })
 })
 

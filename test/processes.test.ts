@@ -11,6 +11,8 @@ import { collect, temporaryFolder } from './support/storages.js'
 const KILLS = extent(200, 40)
 const LANES = 4
 const RIVALS = 3
+const TOGETHER = 6
+const ROUNDS = extent(8, 1)
 
 const script = fileURLToPath(new URL('support/committer.mjs', import.meta.url))
 
@@ -107,5 +109,56 @@ describe('processes on one folder', () => {
     console.log(`${acknowledged.size} commits of ${RIVALS} rivals, ${told.length} times fenced`)
     expect(told.length).toBeGreaterThan(RIVALS)
     await store.close()
+  }, 60_000)
+
+  test("that write together are told of each commit whether it is there, and stand in nobody's way but by CONFLICT", async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const folder = temporaryFolder()
+      let added = 0
+      const told: string[] = []
+      const running: Promise<string>[] = []
+      const join = (): void => {
+        const { ended } = start(folder, 'shared', '', (line) => {
+          if (line === 'added') added++
+          else if (line.startsWith('opened')) opened()
+          else told.push(line)
+        })
+        running.push(ended)
+      }
+      // Half of them come when the others are in the midst of it.
+      let waiting = TOGETHER / 2
+      const opened = (): void => {
+        if (waiting-- > 0) join()
+      }
+      for (let i = 0; i < TOGETHER / 2; i++) join()
+      for (let i = 0; i < running.length; i++) expect(await running[i]).toBe('')
+      expect(running.length).toBe(TOGETHER)
+      expect(told.filter((line) => !line.startsWith('CONFLICT'))).toEqual([])
+      const store = await openStore({ storage: nodeFs(folder), name: 'killed', mode: 'follower' })
+      expect(await store.get('n')).toBe(added)
+      await store.close()
+    }
+  }, 120_000)
+
+  test('that write together are not harmed by those that are killed among them', async () => {
+    const folder = temporaryFolder()
+    const told: string[] = []
+    const victims: Promise<string>[] = []
+    const kill = (): void => {
+      const { child, ended } = start(folder, 'shared', '', (line) => {
+        if (line === 'added') child.kill('SIGKILL')
+      })
+      victims.push(ended)
+    }
+    const running = Array.from({ length: RIVALS }, () =>
+      start(folder, 'shared', '', (line) => {
+        if (line.startsWith('opened')) kill()
+        else if (line !== 'added') told.push(line)
+      }),
+    )
+    for (const { ended } of running) expect(await ended).toBe('')
+    await Promise.all(victims)
+    expect(victims.length).toBe(RIVALS)
+    expect(told.filter((line) => !line.startsWith('CONFLICT'))).toEqual([])
   }, 60_000)
 })

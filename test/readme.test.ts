@@ -1,46 +1,165 @@
-import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+/** Every code block of README, CHANGELOG and docs runs and compiles as it stands, in the order in which it stands. */
+import { readFileSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { browsers } from './support/chromium.js'
+import { blocksOf, compile, pages, readersFolder, root, run, type Block, type Ended } from './support/blocks.js'
+import { startS3Server, type S3Server } from './support/s3-server.js'
 import { temporaryFolder } from './support/storages.js'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-const readme = readFileSync(join(root, 'README.md'), 'utf8')
-const blocks = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map(([, code]) => code!)
+/** How a block is run, by words that no other block of its page has. */
+type Plan =
+  /** Its types are checked, and Node runs it; `as` gives it a name for those after it. */
+  | {
+      readonly has: string
+      readonly in: 'node'
+      readonly as?: string
+      readonly prints?: RegExp
+      readonly again?: RegExp
+    }
+  /** A module of tests. */
+  | { readonly has: string; readonly in: 'node --test' }
+  | { readonly has: string; readonly in: 'a page' }
+  | { readonly has: string; readonly in: 'a shell'; readonly prints?: RegExp }
+  /** Nothing to run. */
+  | { readonly has: string; readonly in: 'no program'; readonly why: string }
 
-/** Runs code as a user's module would be run, with the built package. */
-async function run(code: string, cwd: string): Promise<string> {
-  const resolved = code.replace(/from '(tidemark[^']*)'/g, (_, name: string) => `from '${import.meta.resolve(name)}'`)
-  writeFileSync(join(cwd, 'example.mjs'), resolved)
-  const { stdout } = await promisify(execFile)(process.execPath, ['example.mjs'], { cwd })
-  return stdout
+const plans: Readonly<Record<string, readonly Plan[]>> = {
+  'README.md': [
+    { has: 'npm install tidemark', in: 'a shell' },
+    {
+      has: "name: 'orders', partitions: 4",
+      in: 'node',
+      prints: /version 2 is durable\n\{ total: 12 \}\n[^]*name: 'Ada'[^]*\n3 \{ clicks: 1042 \}/,
+    },
+    { has: '>> clicks.ndjson', in: 'a shell' },
+    { has: 'consume(store, clicks', in: 'node', prints: /^2 1\n$/, again: /^2 1\n$/ },
+    {
+      has: 'npm run demo',
+      in: 'no program',
+      why: 'these are the scripts of a clone; that they are there is tested below',
+    },
+    { has: "indexedDb('my-app')", in: 'a page' },
+    { has: 'importZip(createReadStream', in: 'node', prints: /name: 'monday'/ },
+    {
+      has: 'npx tidemark inspect ./state\n',
+      in: 'a shell',
+      prints: /"total": 12[^]*"ada"[^]*what-if[^]*tuesday[^]*is gone\.\n$/,
+    },
+    { has: 's3://my-bucket', in: 'a shell', prints: /store +orders/ },
+  ],
+  'docs/adapters.md': [
+    { has: 'new S3Client', in: 'node' },
+    { has: 'new AwsClient', in: 'node' },
+    { has: '<store>/<shard>/anchor', in: 'no program', why: 'names of objects' },
+    { has: 'export function mine', in: 'node', as: 'mine.ts' },
+    { has: 'storageSuite({', in: 'node --test' },
+  ],
+  'docs/architecture.md': [
+    { has: 'errors · callback', in: 'no program', why: 'the layers; test/architecture.test.ts has them' },
+  ],
 }
 
-test('the thirty lines of the README do what they say', async () => {
-  const output = await run(blocks[0]!, temporaryFolder())
-  expect(output).toContain('version 2 is durable')
-  expect(output).toContain('{ total: 12 }')
-  expect(output).toContain("name: 'Ada'")
-  expect(output).toContain('3 { clicks: 1042 }')
-})
+/** Layouts of bytes, and bytes in hex: test/format.test.ts and test/node-fs-log.test.ts hold them against the code. */
+const LAYOUTS = { page: 'docs/format.md', languages: ['indented', ''] }
 
-test('the stream job of the README counts, and counts on where it left off', async () => {
-  const folder = temporaryFolder()
-  const open = `import { openStore } from 'tidemark'\nimport { nodeFs } from 'tidemark/node-fs'\nconst store = await openStore({ storage: nodeFs('./state'), name: 'clicks' })\n`
-  const show = `console.log(JSON.stringify([await store.get('/a'), await store.get('/b')]))\nawait store.close()\n`
-  const line = (page: string): string => `${JSON.stringify({ page })}\n`
-  writeFileSync(join(folder, 'clicks.ndjson'), line('/a') + line('/b') + line('/a'))
-  expect(await run(open + blocks[1]! + show, folder)).toBe('[2,1]\n')
-  writeFileSync(join(folder, 'clicks.ndjson'), line('/a') + line('/b') + line('/a') + line('/b'))
-  expect(await run(open + blocks[1]! + show, folder)).toBe('[2,2]\n')
+test('every block is named here, with how it is run', () => {
+  const unnamed = pages.flatMap(blocksOf).filter(({ page, language, code }) => {
+    if (page === LAYOUTS.page && LAYOUTS.languages.includes(language)) return false
+    return (plans[page] ?? []).filter(({ has }) => code.includes(has)).length !== 1
+  })
+  expect(unnamed).toEqual([])
+  for (const [page, named] of Object.entries(plans)) {
+    const blocks = blocksOf(page)
+    expect([page, named.map(({ has }) => blocks.findIndex(({ code }) => code.includes(has)))]).toEqual([
+      page,
+      blocks.map((_, i) => i),
+    ])
+  }
 })
 
 test('every command that the README and the docs tell of is there', () => {
   const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object }
-  const docs = readdirSync(join(root, 'docs')).map((name) => readFileSync(join(root, 'docs', name), 'utf8'))
-  const named = [readme, ...docs].flatMap((text) => [...text.matchAll(/npm run ([\w:]+)/g)].map(([, name]) => name!))
+  const texts = pages.map((page) => readFileSync(join(root, page), 'utf8'))
+  const named = texts.flatMap((text) =>
+    [...text.matchAll(/npm (?:run ([\w:]+)|test\b)/g)].map(([, name = 'test']) => name),
+  )
   expect(named).toContain('test:browsers')
+  expect(named).toContain('demo')
   expect(named.filter((name) => !(name in scripts))).toEqual([])
+})
+
+describe('the blocks run in their order, on what those before them have left:', () => {
+  const chromium = browsers()
+  let server!: S3Server
+  beforeAll(async () => {
+    server = await startS3Server({ bucket: 'my-bucket' })
+  })
+  afterAll(() => server.close())
+
+  test.each(Object.keys(plans))('%s', async (page) => {
+    const { folder, path } = readersFolder()
+    const env = {
+      PATH: path,
+      AWS_ENDPOINT_URL: server.url,
+      AWS_ACCESS_KEY_ID: 'AKIDTIDEMARK',
+      AWS_SECRET_ACCESS_KEY: 'sEcReT-kEy-0123456789',
+      NO_COLOR: '1',
+    }
+    try {
+      const blocks = blocksOf(page)
+      const modules = blocks.flatMap((block, i) =>
+        /^[jt]s$/.test(block.language) ? [[sourceOf(block, i), block.code]] : [],
+      )
+      if (modules.length > 0)
+        expect(await compile(folder, Object.fromEntries(modules) as Record<string, string>)).toBe('')
+      for (const [i, block] of blocks.entries()) await runBlock(block, i)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+
+    async function runBlock(block: Block, i: number): Promise<void> {
+      const plan = plans[page]![i]!
+      const file = join('out', sourceOf(block, i).replace(/\.ts$/, '.js'))
+      const node = (...more: string[]): Promise<Ended> => run(process.execPath, [...more, file], folder, env)
+      const ended = (wanted: RegExp | undefined, { code, output }: Ended): void => {
+        expect([`${page}:${block.line}`, code, output]).toEqual([`${page}:${block.line}`, 0, output])
+        if (wanted) expect(output).toMatch(wanted)
+      }
+      if (plan.in === 'node') {
+        ended(plan.prints, await node())
+        if (plan.again) ended(plan.again, await node())
+      } else if (plan.in === 'node --test') {
+        ended(/# fail 0/, await node('--test', '--test-reporter', 'tap'))
+      } else if (plan.in === 'a shell') {
+        const code = block.code.replaceAll('https://s3.example.org', server.url)
+        ended(plan.prints, await run('bash', ['-euo', 'pipefail', '-c', code], folder, env))
+      } else if (plan.in === 'a page') {
+        await inPage(readFileSync(join(folder, file), 'utf8'))
+      }
+    }
+
+    function sourceOf({ language }: Block, i: number): string {
+      const plan = plans[page]![i]!
+      return plan.in === 'node' && plan.as ? plan.as : `block-${i}.${language}`
+    }
+  })
+
+  /** Twice, and the second time on what the first one left: the count that it keeps is 2. */
+  async function inPage(code: string): Promise<void> {
+    const running = await chromium.start(temporaryFolder())
+    try {
+      await running.page.goto(`${chromium.pages}/browser-page.html`)
+      const show = `export const count = await notes.get('count'); await notes.close()`
+      const imported = `import(URL.createObjectURL(new Blob([${JSON.stringify(code + show)}], { type: 'text/javascript' })))`
+      expect(await running.page.evaluate(`${imported}.then(({ count }) => count)`)).toBe(1)
+      expect(await running.page.evaluate(`${imported}.then(({ count }) => count)`)).toBe(2)
+    } finally {
+      await running.kill()
+    }
+  }
+})
+
+test('the docs that the package carries are those that are tested', () => {
+  expect(readdirSync(join(root, 'docs')).filter((name) => !name.endsWith('.md'))).toEqual([])
 })

@@ -278,6 +278,24 @@ describe('repair', () => {
     await again.close()
   })
 
+  test('a fold that a repair has dropped refuses no commit, however long the log is that has to be folded', async () => {
+    const storage = memory()
+    const few = { checkpoint: { entries: 4, bytes: 1 << 20 } }
+    const filled = await openRuin(storage, few)
+    for (let i = 1; i <= 30; i++) await step(filled, i)
+    await filled.close()
+    const { items } = await storage.blobs.list('s/')
+    await storage.blobs.delete(items.map(({ name }) => name).filter((name) => name.includes('/seg/')))
+    const store = await openRuin(storage, few)
+    store.put('after', 1)
+    // Whether or not a read finds its way around everything at once: each begins a repair while a fold is under way.
+    for (let reads = 3; reads > 0; reads--)
+      await contentOf(store).catch((error: unknown) => expect(error).toMatchObject({ code: 'CORRUPT' }))
+    await store.commit()
+    expect(await store.get('after')).toBe(1)
+    await store.close()
+  })
+
   test('a commit, a fold and a follower that go on meanwhile lose nothing', async () => {
     const storage = memory()
     await fill(storage)

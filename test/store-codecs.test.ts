@@ -18,8 +18,7 @@ const plusOne: Codec<number> = {
   decode: (b) => Number(new TextDecoder().decode(b)) - 1,
 }
 const until = async (isDone: () => boolean): Promise<void> => {
-  for (let i = 0; i < 5000 && !isDone(); i++) await sleep(systemClock, 1)
-  expect(isDone()).toBe(true)
+  await expect.poll(isDone, { interval: 1 }).toBe(true)
 }
 
 describe('a table that another codec wrote', () => {
@@ -82,6 +81,173 @@ test('a codec may hand out one array again and again, or the value itself', asyn
   ])
   expect(new TextDecoder().decode(await again.table('bytes', { codec: same }).get('a'))).toBe('abc')
   await again.close()
+})
+
+describe('what get() gives for a committed value', () => {
+  class Money {
+    constructor(readonly n: number) {}
+  }
+  const shared = { x: 1 }
+  let now = 0
+  const put: Record<string, [given: () => unknown, stored: unknown]> = {
+    text: [() => 'text', 'text'],
+    number: [() => -0, -0],
+    bigint: [() => 5n, 5n],
+    nothing: [() => null, null],
+    money: [() => new Money(5), { n: 5 }],
+    plain: [() => ({ a: [1, { b: undefined }], c: shared, d: shared }), { a: [1, {}], c: { x: 1 }, d: { x: 1 } }],
+    bytes: [() => Buffer.from([1, 2]), Uint8Array.of(1, 2)],
+    boxed: [() => Object(5), 5],
+    // eslint-disable-next-line no-sparse-arrays
+    holes: [() => [1, , 2], [1, null, 2]],
+    saying: [() => ({ toJSON: () => ({ said: 1 }) }), { said: 1 }],
+    getter: [
+      () => ({
+        get a() {
+          return now
+        },
+      }),
+      { a: 0 },
+    ],
+  }
+
+  test.each(['memory', 'resident'])(
+    'is what its bytes stand for, at any time and in every way to read (%s)',
+    async (kind) => {
+      now = 0
+      const store = await open(memory(), { resident: kind === 'resident', partitions: 2 })
+      const told: WatchChange[] = []
+      store.watch({}, (changes) => void told.push(...changes))
+      for (const [key, [given]] of Object.entries(put)) store.put(key, given())
+      const committing = store.commit()
+      const looks = async (): Promise<void> => {
+        for (const [key, [, stored]] of Object.entries(put)) {
+          expect(await store.get(key), key).toStrictEqual(stored)
+          expect(await store.getMany([key])).toStrictEqual([stored])
+        }
+        const everything = Object.fromEntries(Object.entries(put).map(([key, [, stored]]) => [key, stored]))
+        expect(Object.fromEntries(await collect(store.entries()))).toStrictEqual(everything)
+      }
+      now++
+      // On its way, in the tail, in a segment.
+      await looks()
+      await committing
+      await looks()
+      expect(store.getSync('money')).toStrictEqual({ n: 5 })
+      const snapshot = await store.snapshot()
+      expect(await snapshot.get('money')).toStrictEqual({ n: 5 })
+      await snapshot.close()
+      expect(await store.transaction((tx) => tx.get('money'))).toStrictEqual({ n: 5 })
+      await until(() => told.length === Object.keys(put).length)
+      for (const { key, after } of told) expect(after).toStrictEqual(put[key as string]![1])
+      await store.checkpoint()
+      store.put('more', 1)
+      await store.commit()
+      store.delete('more')
+      await store.commit()
+      await looks()
+      await store.close()
+    },
+  )
+
+  test('is what its codec makes of the bytes, and damage at once where it can make nothing of them', async () => {
+    const upper: Codec<string> = {
+      id: 'upper',
+      encode: (text) => new TextEncoder().encode(text.toUpperCase()),
+      decode: (bytes) => {
+        if (bytes.length === 0) throw new Error('nothing there')
+        return new TextDecoder().decode(bytes)
+      },
+    }
+    const store = await openStore<string, string>({ storage: memory(), name: 's', codec: upper })
+    store.put('a', 'text')
+    store.put('b', '')
+    expect(await store.get('a')).toBe('text')
+    await store.commit()
+    expect(await store.get('a')).toBe('TEXT')
+    await expect(store.get('b')).rejects.toThrow(code('CORRUPT'))
+    await store.close()
+  })
+})
+
+describe('a codec that works in place, keeps its bytes or gives them away', () => {
+  const bytesOf: Codec<Uint8Array> = { id: 'bytes', encode: (value) => value, decode: (bytes) => bytes }
+  const inPlace: Codec<number[]> = {
+    id: 'in-place',
+    encode: (value) => Uint8Array.from(value),
+    decode: (bytes) => [...bytes.reverse()],
+  }
+
+  test.each(['tail', 'segment', 'resident'])('changes nothing for the next read (%s)', async (where) => {
+    const storage = memory()
+    const store = await open(storage, { resident: where === 'resident' })
+    const first = store.table<number, number[]>('in-place', { codec: inPlace })
+    const second = store.table<number, Uint8Array>('bytes', { codec: bytesOf })
+    for (let i = 0; i < 20; i++) {
+      first.put(i, [i, 1, 2])
+      second.put(i, Uint8Array.of(i, 1, 2))
+    }
+    await store.commit()
+    if (where !== 'tail') await store.checkpoint()
+    await store.close()
+    const again = await open(storage, { resident: where === 'resident' })
+    const reversed = again.table<number, number[]>('in-place', { codec: inPlace })
+    const kept = again.table<number, Uint8Array>('bytes', { codec: bytesOf })
+    for (let round = 0; round < 2; round++) expect(await reversed.get(7)).toEqual([2, 1, 7])
+    const mine = (await kept.get(7))!
+    expect(mine.buffer.byteLength).toBe(3)
+    structuredClone(mine, { transfer: [mine.buffer] })
+    expect(await kept.get(8)).toEqual(Uint8Array.of(8, 1, 2))
+    const all = await collect(kept.values({ gt: 7 }))
+    for (const bytes of all) bytes.fill(0)
+    expect(await collect(reversed.values({ gte: 18 }))).toEqual([
+      [2, 1, 18],
+      [2, 1, 19],
+    ])
+    const snapshot = await again.snapshot()
+    const shown = snapshot.table<number, Uint8Array>('bytes', { codec: bytesOf })
+    expect(await collect(shown.values({ gte: 19 }))).toEqual([Uint8Array.of(19, 1, 2)])
+    await snapshot.close()
+    await again.close()
+  })
+})
+
+test('keys() and has() decode no value, wherever it is', async () => {
+  let decoded = 0
+  const counting: Codec<unknown> = {
+    id: 'counting',
+    encode: (value) => new TextEncoder().encode(JSON.stringify(value)),
+    decode: (bytes) => {
+      decoded++
+      return JSON.parse(new TextDecoder().decode(bytes))
+    },
+  }
+  const storage = memory()
+  const store = await openStore<number, unknown>({ storage, name: 's', partitions: 2, codec: counting })
+  for (let i = 0; i < 10; i++) store.put(i, { i })
+  await store.commit()
+  await store.checkpoint()
+  for (let i = 10; i < 15; i++) store.put(i, { i })
+  await store.commit()
+  store.put(15, 1)
+  const snapshot = await store.snapshot()
+  for (const [place, count] of [
+    [store, 16],
+    [snapshot, 15],
+  ] as const) {
+    expect((await collect(place.keys())).length).toBe(count)
+    expect((await collect(place.keys({ reverse: true, limit: 3 }))).length).toBe(3)
+    expect(await place.has(3)).toBe(true)
+    expect(await place.has(12)).toBe(true)
+  }
+  await store.transaction(async (tx) => {
+    expect((await collect(tx.keys({ gte: 5 }))).length).toBe(10)
+  })
+  expect(decoded).toBe(0)
+  await store.get(3)
+  expect(decoded).toBe(1)
+  await snapshot.close()
+  await store.close()
 })
 
 describe('a watch', () => {

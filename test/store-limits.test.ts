@@ -108,6 +108,18 @@ test('what is queued or in flight counts until it is committed', async () => {
   await store.close()
 })
 
+test('meta is nested no deeper than values may be, so that it can be read and printed everywhere', async () => {
+  const store = await open(memory())
+  const nested = (depth: number): unknown => JSON.parse('['.repeat(depth) + ']'.repeat(depth))
+  store.put('a', 1)
+  for (const meta of [nested(501), { f: nested(10_000) }, () => 1, 5n]) {
+    await expect(store.commit({ meta })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  }
+  await store.commit({ meta: nested(500) })
+  for await (const { meta } of store.versions()) expect(JSON.stringify(meta).length).toBe(1000)
+  await store.close()
+})
+
 describe('the estimated size of a change', () => {
   const cyclic: Record<string, unknown> = { name: 'x'.repeat(50_000) }
   cyclic['self'] = cyclic

@@ -236,7 +236,7 @@ describe.each(adapters)('a transaction on %s', (_, make) => {
   })
 
   test('awaited inside another fails typed instead of waiting for ever, and the outer one can end', async () => {
-    const store = await open(make(), { timeoutMs: 500 })
+    const store = await open(make(), { timeoutMs: 2_000 })
     await store.transaction(async (tx) => {
       tx.put('outer', 1)
       await systemClock.pause()
@@ -247,15 +247,15 @@ describe.each(adapters)('a transaction on %s', (_, make) => {
   })
 
   test('waits for an honest slow one, however long that takes', async () => {
-    const store = await open(make(), { timeoutMs: 500 })
+    const store = await open(make(), { timeoutMs: 2_000 })
     for (let i = 0; i < 9; i++) store.put(i, i)
     await store.commit()
     const slow = store.transaction(async (tx) => {
-      for await (const key of tx.keys()) if (key !== -1) await sleep(systemClock, 100)
+      for await (const key of tx.keys()) if (key !== -1) await sleep(systemClock, 200)
       for (let i = 0; i < 3; i++) {
-        await sleep(systemClock, 100)
+        await sleep(systemClock, 200)
         await tx.get(i)
-        await sleep(systemClock, 100)
+        await sleep(systemClock, 200)
         tx.put('slow', i)
       }
     })

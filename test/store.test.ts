@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { isTidemarkError, openStore, TidemarkError, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { faulty } from 'tidemark/testing'
+import { push } from 'tidemark/transfer'
 import { partitionOf } from '../src/store/table.js'
 import { adapters, collect } from './support/storages.js'
 
@@ -318,6 +319,24 @@ describe.each(adapters)('a store on %s', (_, make) => {
     await seen
     expect(await follower.get('a')).toBe(1)
     await Promise.all([writer.close(), follower.close()])
+  })
+
+  test('a name that Windows reserves, or with a dot at its end, is none of a store, a tag or a fork', async () => {
+    const storage = make()
+    const store = await open(storage)
+    await store.commit()
+    for (const name of ['con', 'nul', 'aux', 'prn', 'com1', 'lpt9', 'con.txt', 'nul.', 'orders.', '...']) {
+      const refused = { code: 'INVALID_ARGUMENT', message: expect.stringContaining(name) }
+      await expect(openStore({ storage, name })).rejects.toMatchObject(refused)
+      await expect(openStore({ storage, name, mode: 'follower' })).rejects.toMatchObject(refused)
+      await expect(store.tag(name)).rejects.toMatchObject(refused)
+      await expect(store.fork(name)).rejects.toMatchObject(refused)
+      await expect(push({ storage, name: 's' }, { storage, name })).rejects.toMatchObject(refused)
+    }
+    for (const name of ['console', 'com', 'com10', 'lpt0', 'null', 'a.con', '.con', '-']) {
+      await (await openStore({ storage, name })).close()
+    }
+    await store.close()
   })
 
   test('create, job, name, mode, expectAtLeast and unknown options are held to', async () => {

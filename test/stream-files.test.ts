@@ -1,6 +1,7 @@
-import { appendFile, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, mkdtemp, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openStore, type Position, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
@@ -180,15 +181,74 @@ describe('csvFile', () => {
     })
 })
 
-describe.each([
+describe('a record that is half written', () => {
+  // A carriage return is there and its line feed is not, within quotes and at the ends of records.
+  test('waits at each of its bytes, line ends of two bytes included', async () => {
+    await growAtEveryByte('id,note\r\n1,"two\r\nlines"\r\n2,"say ""hi"""\r\n3,\r\n', (path) => csvFile(path))
+    await growAtEveryByte('{"a":1}\r\n{"a":\r2}\r\n', (path) => ndjsonFile(path))
+  })
+})
+
+describe('a file that is none of lines in UTF-8', () => {
+  const utf16 = Buffer.from('\ufeffid\n1\n', 'utf16le')
+  test.each<[string, Uint8Array | string, RegExp]>([
+    ['in UTF-16', utf16, /in UTF-16; convert/],
+    ['in UTF-16, the other way round', Buffer.from(utf16).swap16(), /in UTF-16; convert/],
+    ['compressed', gzipSync('id\n1\n'), /compressed \(gzip\); unpack/],
+    ['compressed, without any newline in it', Uint8Array.of(0x1f, 0x8b, 8, 0), /compressed \(gzip\); unpack/],
+    ['an archive', 'PK\x03\x04', /ZIP archive; unpack/],
+  ])('is refused: %s', async (_, content, message) => {
+    const path = await fileOf(content)
+    await expect(eventsOf(ndjsonFile(path))).rejects.toMatchObject(invalid(message))
+    await expect(eventsOf(csvFile(path))).rejects.toMatchObject(invalid(message))
+  })
+
+  test('is refused in UTF-16 without a byte order mark', async () => {
+    const path = await fileOf(utf16.subarray(2))
+    await expect(eventsOf(ndjsonFile(path))).rejects.toMatchObject(invalid('not JSON'))
+    await expect(eventsOf(csvFile(path))).rejects.toMatchObject(invalid('NUL bytes'))
+  })
+
+  test('is refused when its lines end in a carriage return alone', async () => {
+    await expect(eventsOf(ndjsonFile(await fileOf('1\r2\r')))).rejects.toMatchObject(invalid('carriage return alone'))
+    const csv = eventsOf(csvFile(await fileOf('id,n\r1,2\r')))
+    await expect(csv).rejects.toMatchObject(invalid('byte 0 is malformed: a carriage return'))
+  })
+})
+
+test('a byte order mark is in no name of a column, and what looks like one further on stays', async () => {
+  const path = await fileOf('\ufeff"a",b\r\n1,2\r\n')
+  const store = await open()
+  const seen: unknown[] = []
+  const run = (): Promise<unknown> => consume(store, csvFile(path, { name: 's' }), ({ value }) => seen.push(value))
+  await run()
+  await appendFile(path, '\ufeff3,4\r\n')
+  await run()
+  expect(seen).toEqual([
+    { a: '1', b: '2' },
+    { a: '\ufeff3', b: '4' },
+  ])
+})
+
+test('a CSV file whose header has changed is refused, far behind it too', async () => {
+  const rows = '1,2\n'.repeat(1000)
+  const path = await fileOf(`a,b\n${rows}`)
+  const store = await open()
+  const run = (): Promise<unknown> => consume(store, csvFile(path, { name: 's' }), () => {})
+  await run()
+  await writeFile(path, `b,a\n${rows}3,4\n`)
+  await expect(run()).rejects.toMatchObject(invalid('replaced'))
+})
+
+describe.each<[string, (path: string) => Source, string[]]>([
   ['ndjsonFile', ndjsonFile, ['1\n', '2\n', '3\n']],
   ['csvFile', csvFile, ['a\n1\n', '2\n', '3\n']],
-] as const)('%s', (_, make, [one, two, three]) => {
+])('%s', (_, make, [one = '', two = '', three = '']) => {
   test('goes on in a later run where an earlier one has stopped, under its name', async () => {
     const path = await fileOf(one + two.slice(0, 1))
     const store = await open()
     const seen: unknown[] = []
-    const run = (): Promise<unknown> => consume(store, make(path) as Source, ({ value }) => seen.push(value))
+    const run = (): Promise<unknown> => consume(store, make(path), ({ value }) => seen.push(value))
     await run()
     await appendFile(path, two.slice(1) + three)
     await run()
@@ -198,7 +258,7 @@ describe.each([
   })
 
   test('refuses a file that does not exist, a folder, one that shrank, and one that was replaced', async () => {
-    const read = (path: string, from?: Position): Promise<unknown> => eventsOf(make(path) as Source, from)
+    const read = (path: string, from?: Position): Promise<unknown> => eventsOf(make(path), from)
     await expect(read(join(folder, 'none'))).rejects.toMatchObject({ code: 'NOT_FOUND' })
     await expect(read(folder)).rejects.toMatchObject(invalid('folder'))
     const path = await fileOf(one + two + three)
@@ -211,11 +271,62 @@ describe.each([
     await expect(read(path, 'text')).rejects.toMatchObject(invalid('byte positions'))
   })
 
+  test.each<[string, (lines: string[]) => string[]]>([
+    ['longer', ([first = '', ...rest]) => [first, ...rest.map((line) => line.replace('7', '8')), '9\n']],
+    ['as long', ([first = '', ...rest]) => [first, ...rest.map((line) => line.replace('7', '8'))]],
+    ['changed in its last line alone', (lines) => [...lines.slice(0, -1), '8\n']],
+  ])('refuses a file that took the place of the one read before: %s', async (_, replace) => {
+    const lines = [one, ...Array.from({ length: 500 }, () => '7\n')]
+    const path = await fileOf(lines.join(''))
+    const store = await open()
+    let handled = 0
+    const run = (name: string): Promise<unknown> => consume(store, { ...make(path), name }, () => void handled++)
+    await run('s')
+    const { offsets } = store
+    await writeFile(path, replace(lines).join(''))
+    await expect(run('s')).rejects.toMatchObject(invalid('is not what was read'))
+    expect(store.offsets).toEqual(offsets)
+    expect(handled).toBe(501)
+    // As the error says.
+    await run('t')
+    expect(handled).toBeGreaterThan(1000)
+    // What was read before is there again, and more.
+    await writeFile(path, `${lines.join('')}9\n`)
+    expect(await run('s')).toMatchObject({ events: 1 })
+  })
+
+  test('goes on where the program itself has committed a position', async () => {
+    const path = await fileOf(one + two)
+    const store = await open()
+    const offsets = { s: { 0: one.length } }
+    await store.commit({ offsets })
+    const run = (): Promise<unknown> => consume(store, { ...make(path), name: 's' }, () => {})
+    expect(await run()).toMatchObject({ events: 1 })
+    // Back by hand: the fingerprint that is kept is of another position.
+    await store.commit({ offsets, force: true })
+    expect(await run()).toMatchObject({ events: 1 })
+  })
+
+  test('is not misled by a file that takes its place while it is read', async () => {
+    const path = await fileOf(one + two.repeat(50_000))
+    const store = await open()
+    let handled = 0
+    const run = (): Promise<unknown> =>
+      consume(store, { ...make(path), name: 's' }, async () => {
+        if (handled++ !== 3) return
+        await rename(path, `${path}.1`)
+        await writeFile(path, one + three.repeat(60_000))
+      })
+    await run()
+    expect(handled).toBe(50_001)
+    await expect(run()).rejects.toMatchObject(invalid('replaced'))
+  })
+
   test('ends soon after its signal', async () => {
     const path = await fileOf(one + two.repeat(100_000))
     const stop = new AbortController()
     const handler = (): void => stop.abort()
-    expect(await consume(await open(), make(path) as Source, handler, { signal: stop.signal })).toMatchObject({
+    expect(await consume(await open(), make(path), handler, { signal: stop.signal })).toMatchObject({
       events: 1,
     })
   })

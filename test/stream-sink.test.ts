@@ -179,6 +179,30 @@ describe('outputs', () => {
   })
 })
 
+test('what a sink gets is what is stored, when it is delivered for the first time as after a crash', async () => {
+  class Money {
+    constructor(readonly n: number) {}
+  }
+  const storage = memory()
+  const emitted = fromIterable('s', [1])
+  const handler: Handler<number, unknown> = (_, __, emit) => emit(new Money(5))
+  const outputs: Output<unknown>[] = []
+  for (const fails of [true, false]) {
+    const store = await open(storage)
+    const sink: Sink<unknown> = {
+      deliver(given) {
+        outputs.push(...given)
+        if (fails) throw new Error('no delivery')
+      },
+    }
+    const running = consume(store, emitted, handler, { sink })
+    await (fails ? expect(running).rejects.toThrow('no delivery') : running)
+    await store.close()
+  }
+  const output = { id: '1', value: { n: 5 } }
+  expect(outputs).toStrictEqual([output, output])
+})
+
 describe('emit', () => {
   test('without a sink is refused', async () => {
     const emitting = consume(await open(memory()), fromIterable('s', [1]), (_, __, emit) => emit('x'))

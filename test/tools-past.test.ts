@@ -6,7 +6,8 @@ import { destroyStore, listStores, verify, type VerifyReport } from 'tidemark/to
 import { decodeEntry, encodeEntry } from '../src/log/entry.js'
 import { decodePin, encodePin, type Pin } from '../src/log/pin.js'
 import { encodeDelta } from '../src/log/delta.js'
-import { objectsOf, storageOf } from './support/damage.js'
+import { storageOf } from './support/damage.js'
+import { objectsOf } from './support/loss-worlds.js'
 import { adapters, collect } from './support/storages.js'
 
 const TINY = { checkpoint: { entries: 4, bytes: 2000 }, segmentBytes: 400, blockBytes: 80 }

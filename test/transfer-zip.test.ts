@@ -114,7 +114,7 @@ describe('an exported version', () => {
     expect(readFileSync(file)).toHaveLength(zip.length)
   })
 
-  test('is only read: nothing is written at the source, whatever its tail', async () => {
+  test('is only read: nothing is written at the source but the pin that holds it, whatever its tail', async () => {
     const storage = memory()
     const store = await filled(storage, 17)
     const written: string[] = []
@@ -124,7 +124,9 @@ describe('an exported version', () => {
     })
     await bytesOf(exportZip({ storage: watched, name: 's' }))
     await push({ storage: watched, name: 's' }, { storage: memory(), name: 't' })
-    expect(written).toEqual([])
+    const pin = /^(put|delete) s\/0\/[0-9a-f]{32}\/pins\/[0-9a-f]{32}$/
+    expect(written.map((call) => pin.exec(call)?.[1])).toEqual(['put', 'delete', 'put', 'delete'])
+    expect((await storage.blobs.list('s/')).items.filter(({ name }) => name.includes('/pins/'))).toEqual([])
     store.put('a', 1)
     await store.commit()
     await store.close()

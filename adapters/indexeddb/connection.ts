@@ -6,7 +6,7 @@
  * - An opening that takes too long is given up and reported; when it succeeds later it is closed, so that it holds nobody.
  */
 import { deleteDB, openDB, type IDBPDatabase } from 'idb'
-import { sleep, type Clock } from '../../src/clock.js'
+import { sleep, within, type Clock } from '../../src/clock.js'
 import { invalid, TidemarkError } from '../../src/errors.js'
 import { idbError, nameOf } from './errors.js'
 import { createStores, hasStores, VERSION, type Schema } from './schema.js'
@@ -30,7 +30,7 @@ export class Connection {
   readonly clock: Clock
   #persist: boolean
   #session: Promise<Session> | undefined
-  #renewed: Promise<void> | undefined
+  #renewed: Promise<unknown> | undefined
 
   constructor(database: string, options: { readonly persist: boolean; readonly clock: Clock }) {
     this.database = database
@@ -75,29 +75,17 @@ export class Connection {
     }
   }
 
-  #open(gone: () => void): Promise<Session> {
-    const name = this.database
+  async #open(gone: () => void): Promise<Session> {
+    let blocked = false
     this.#askToPersist()
-    return new Promise((resolve, reject) => {
-      let waiting = true
-      let blocked = false
-      const cancel = this.clock.timer(OPEN_MS, () => {
-        waiting = false
-        reject(tooLong(name, blocked))
-      })
-      const opening = this.#request(() => (blocked = true), gone)
-      opening.then(
-        (session) => {
-          cancel()
-          if (waiting) resolve(session)
-          else session.db.close()
-        },
-        (error: unknown) => {
-          cancel()
-          reject(error as Error)
-        },
-      )
-    })
+    const opening = this.#request(() => (blocked = true), gone)
+    const session = await within(this.clock, OPEN_MS, opening)
+    if (session !== undefined) return session
+    opening.then(
+      ({ db }) => db.close(),
+      () => {},
+    )
+    throw tooLong(this.database, blocked)
   }
 
   async #request(blocked: () => void, gone: () => void): Promise<Session> {
@@ -130,7 +118,7 @@ export class Connection {
       const id = hasStores(db) ? await db.get('about', 'id') : undefined
       if (id === undefined) throw foreign(name)
       // A tab that stalls, or a connection that does not give way, keeps the helper from everybody.
-      await (this.#renewed ??= Promise.race([renewJournal(name), sleep(this.clock, JOURNAL_MS)]))
+      await (this.#renewed ??= within(this.clock, JOURNAL_MS, renewJournal(name)))
       return { db, id }
     } catch (error) {
       db.close()

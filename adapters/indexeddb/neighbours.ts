@@ -9,6 +9,8 @@ export function neighbours(database: string): Neighbours {
       if (globalThis.BroadcastChannel === undefined) return { tell() {}, close() {} }
       const channel = new BroadcastChannel(nameOf(path))
       channel.addEventListener('message', heard)
+      // In Node it would keep a process alive that has nothing else to do.
+      ;(channel as { unref?: () => void }).unref?.()
       return {
         tell: () => channel.postMessage(null),
         close: () => channel.close(),

@@ -2,18 +2,21 @@
  * The anchor: compare and swap over numbered files `<path>@<generation>`, of which the highest counts.
  *
  * - A generation is made by linking a synced file to its name, which succeeds once. The token is the generation.
- * - Generations are never used twice: removing makes an empty one. A swap that stalled while its anchor was removed and
- *   made anew finds its number taken, or far below the newest.
- * - Making a generation, once durable, unlinks those that are more than `SPARES` below. So g may be made again, by a swap
- *   that stalled, only after one above g + SPARES was there: who makes g and then sees none has made it while it was the
- *   newest. Who sees one cannot tell, and says `unknown`. Spares also let a reader finish that has listed just before.
+ * - Numbers never go back: removing makes an empty generation, which stays until another one is made. A file system gives a
+ *   free name to whoever comes, so a swap that stalled while its anchor was removed could otherwise land in the one that was
+ *   made anew. All that is left of a store that was destroyed is this one empty file.
+ * - Making a generation, once durable, unlinks those that are more than `SPARES` below, and an empty one unlinks all below;
+ *   where there is no room for it, those that are more than `FEWEST` below the newest go first. So g may be made again, by a
+ *   swap that stalled, only after one above g + FEWEST or an empty one above g was there, and the newest always stays. Who
+ *   makes g and then sees neither, and no gap, has made it while it was the newest. Who sees one cannot tell, and says
+ *   `unknown`. Spares also let a reader finish that has listed just before.
  * - What a read returns is durable: its folder is synced if that is not known yet.
  */
 import type { Clock } from '../../src/clock.js'
-import { TidemarkError, invalid, throwIfAborted } from '../../src/errors.js'
+import { TidemarkError, invalid, isFull, throwIfAborted } from '../../src/errors.js'
 import type { Anchor, CallOptions, Outcome } from '../../src/storage/contract.js'
 import { readFile, writeTemporary } from './blobs.js'
-import { guarded, isAbsent, isRefusal } from './errors.js'
+import { fileError, guarded, isAbsent, isRefusal } from './errors.js'
 import type { FileSystem } from './file-system.js'
 import { OWN, checkName, digits, split } from './names.js'
 import { syncForReading, type Root } from './root.js'
@@ -22,6 +25,7 @@ import { discard, nameOnce } from './write.js'
 /** How often a file may vanish between listing and reading: each time somebody else has swapped twice. */
 const MOST_TRIES = 100
 const SPARES = 8
+const FEWEST = 4
 const EMPTY = new Uint8Array(0)
 
 interface State {
@@ -61,9 +65,29 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
     )
   }
 
+  /** Whether `generation`, which stands among `all`, was made while there was none above it. */
+  async function wasNewest(generation: number, all: readonly number[]): Promise<boolean> {
+    const above = all.filter((other) => other > generation)
+    const top = all.at(-1) ?? 0
+    if (top < generation || top > generation + FEWEST || above.length !== top - generation) return false
+    for (const other of above) if (!(await readFile(fs, place(other)))?.length) return false
+    return true
+  }
+
+  async function unlinkBelow(generation: number, all: readonly number[]): Promise<void> {
+    for (const old of all) if (old < generation) await discard(fs, place(old))
+  }
+
   /** Makes `generation`, which nobody may have made before. Throws only when it surely made nothing. */
   async function make(generation: number, bytes: Uint8Array, signal?: AbortSignal): Promise<Outcome> {
-    const temporary = await writeTemporary(fs, root, clock, folder, bytes)
+    const write = (): Promise<string> => writeTemporary(fs, root, clock, folder, bytes)
+    const temporary = await write().catch(async (error: unknown) => {
+      const all = await generations()
+      const spare = all.filter((old) => old < all.at(-1)! - FEWEST)
+      if (spare.length === 0 || !isFull(fileError(error, 'write', place(generation)))) throw error
+      for (const old of spare) await discard(fs, place(old))
+      return write()
+    })
     if (signal?.aborted) await discard(fs, temporary)
     throwIfAborted(signal)
     try {
@@ -75,10 +99,9 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
     try {
       await fs.syncDirectory(root.place(folder))
       const all = await generations()
-      const top = all.at(-1) ?? 0
-      if (top < generation || top > generation + SPARES) return { outcome: 'unknown', settle: false }
+      if (!(await wasNewest(generation, all))) return { outcome: 'unknown', settle: false }
       durable = Math.max(durable, generation)
-      for (const old of all) if (old < generation - SPARES) await discard(fs, place(old))
+      await unlinkBelow(bytes.length === 0 ? generation : generation - SPARES, all)
       return { outcome: 'committed' }
     } catch (cause) {
       return { outcome: 'unknown', settle: false, cause }
@@ -111,7 +134,8 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
       await guarded('remove', root.place(path), async () => {
         for (;;) {
           const { generation, bytes } = await newest()
-          if (bytes === undefined) return
+          // One who died on the way may have left what is below.
+          if (bytes === undefined) return unlinkBelow(generation, await generations())
           const answer = await make(generation + 1, EMPTY)
           if (answer.outcome === 'unknown') throw answer.cause ?? new Error('it was swapped meanwhile')
         }

@@ -8,6 +8,7 @@
 import type { Clock } from '../../src/clock.js'
 import { invalid, throwIfAborted } from '../../src/errors.js'
 import type { Blobs, ByteRange } from '../../src/storage/contract.js'
+import { openFile, type Descriptors, type OpenBlob } from './descriptors.js'
 import { errno, guarded, isAbsent } from './errors.js'
 import type { FileSystem } from './file-system.js'
 import { checkName, split, temporaryName } from './names.js'
@@ -17,7 +18,7 @@ import { discard, nameOnce, readUpTo, writeAll, writeFile } from './write.js'
 
 const PAGE = 1000
 
-export function blobs(fs: FileSystem, root: Root, clock: Clock): Blobs {
+export function blobs(fs: FileSystem, root: Root, clock: Clock, descriptors: Descriptors): Blobs {
   return {
     async put(name, bytes, { signal } = {}) {
       checkName('The blob', name)
@@ -25,10 +26,11 @@ export function blobs(fs: FileSystem, root: Root, clock: Clock): Blobs {
       const path = root.place(name)
       await guarded('write', path, async () => {
         const [folder] = split(name)
-        const temporary = await writeTemporary(fs, root, clock, folder, bytes)
+        const temporary = await writeTemporary(fs, root, clock, folder, bytes, true)
         if (signal?.aborted) await discard(fs, temporary)
         throwIfAborted(signal)
         if (!(await nameOnce(fs, temporary, path))) await expectSame(fs, path, bytes)
+        descriptors.forget(path)
         await fs.syncDirectory(root.place(folder))
       })
       return {}
@@ -40,7 +42,14 @@ export function blobs(fs: FileSystem, root: Root, clock: Clock): Blobs {
       throwIfAborted(signal)
       if (!(await root.has(split(name)[0]))) return { bytes: undefined }
       const path = root.place(name)
-      return { bytes: await guarded('read', path, () => readFile(fs, path, range)) }
+      const read = async ({ fd, size }: OpenBlob): Promise<Uint8Array> => {
+        throwIfAborted(signal)
+        const offset = Math.min(range?.offset ?? 0, size)
+        return readUpTo(fs, fd, offset, Math.min(range?.length ?? size, size - offset))
+      }
+      // Of a blob that is read whole nobody else reads parts.
+      const bytes = guarded('read', path, () => (range ? descriptors.share(path, read) : descriptors.use(path, read)))
+      return { bytes: await bytes }
     },
 
     async list(prefix, { after, limit = PAGE, signal } = {}) {
@@ -57,11 +66,13 @@ export function blobs(fs: FileSystem, root: Root, clock: Clock): Blobs {
         if (!(await root.has(folder))) continue
         const path = root.place(name)
         await guarded('delete', path, () => unlinkIfThere(fs, path))
+        descriptors.forget(path)
         folders.add(folder)
       }
       for (const folder of folders) {
         const path = root.place(folder)
         await guarded('sync', path, () => fs.syncDirectory(path))
+        await root.prune(folder)
       }
       return {}
     },
@@ -78,9 +89,10 @@ export async function writeTemporary(
   clock: Clock,
   folder: string,
   bytes: Uint8Array,
+  isBlob = false,
 ): Promise<string> {
   for (let again = false; ; again = true) {
-    await root.make(folder)
+    await root.make(folder, isBlob)
     const path = `${root.place(folder)}/${temporaryName(clock)}`
     try {
       await writeFile(fs, path, (fd) => writeAll(fs, fd, bytes, 0))
@@ -92,21 +104,13 @@ export async function writeTemporary(
   }
 }
 
-export async function readFile(fs: FileSystem, path: string, range?: ByteRange): Promise<Uint8Array | undefined> {
-  let fd: number
+export async function readFile(fs: FileSystem, path: string): Promise<Uint8Array | undefined> {
+  const file = await openFile(fs, path)
+  if (!file) return undefined
   try {
-    fd = await fs.open(path, 'read')
-  } catch (error) {
-    if (isAbsent(error) || errno(error) === 'ENOTDIR' || errno(error) === 'EISDIR') return undefined
-    throw error
-  }
-  try {
-    const { kind, size } = await fs.stat(fd)
-    if (kind !== 'file') return undefined
-    const offset = Math.min(range?.offset ?? 0, size)
-    return await readUpTo(fs, fd, offset, Math.min(range?.length ?? size, size - offset))
+    return await readUpTo(fs, file.fd, 0, file.size)
   } finally {
-    await fs.close(fd)
+    await fs.close(file.fd)
   }
 }
 

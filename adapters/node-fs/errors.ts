@@ -1,6 +1,9 @@
 /** Makes a `TidemarkError`, which says what the caller can do next, of an error of the file system. */
 import { TidemarkError, isTidemarkError } from '../../src/errors.js'
 
+/** The code of what Node's permission model refuses. */
+export const NOT_PERMITTED = 'ERR_ACCESS_DENIED'
+
 /** The code of an error of the file system: `ENOENT`, …; `undefined` for any other error. */
 export function errno(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null | undefined)?.code
@@ -29,6 +32,13 @@ export function fileError(error: unknown, doing: string, path: string): Tidemark
       })
     case 'EROFS':
       return unavailable(`${what}: the file system is mounted read-only. Mount it for writing, or open as a follower.`)
+    case NOT_PERMITTED: {
+      const { permission = '' } = error as { permission?: string }
+      const flag = permission === 'FileSystemRead' ? '--allow-fs-read' : '--allow-fs-write'
+      return unavailable(
+        `${what}: Node's permission model refuses it (${permission}), and will whenever it is tried. Start Node with ${flag} for this folder, or without --permission.`,
+      )
+    }
     case 'EACCES':
     case 'EPERM':
       return unavailable(
@@ -79,7 +89,7 @@ export function isRefusal(error: unknown): boolean {
 }
 
 const REFUSALS = new Set(
-  'ENOSPC EDQUOT EROFS EACCES EPERM EMFILE ENFILE ENOENT EEXIST ENOTDIR EISDIR ENOTSUP EOPNOTSUPP ENOSYS EXDEV'.split(
+  'ERR_ACCESS_DENIED ENOSPC EDQUOT EROFS EACCES EPERM EMFILE ENFILE ENOENT EEXIST ENOTDIR EISDIR ENOTSUP EOPNOTSUPP ENOSYS EXDEV'.split(
     ' ',
   ),
 )

@@ -21,5 +21,5 @@ export interface NodeFsOptions {
 
 /** A storage in `directory`, which is made when something is first written; several stores may share it. */
 export function nodeFs(directory: string, options: NodeFsOptions = {}): Storage {
-  return fileStorage(options.fs ?? nodeFileSystem, directory, options.clock ?? systemClock)
+  return fileStorage(options.fs ?? nodeFileSystem(), directory, options.clock ?? systemClock)
 }

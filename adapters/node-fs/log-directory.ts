@@ -3,27 +3,35 @@
  *
  *     owner.<g>                        marker: generation g of owners has begun; g grows, each is made once
  *     log.<g>.<seq>.<first>.<id>       a log file of owner g, with the entries from `first` on; complete when named
+ *     past.<g>.<seq>.<first>.<id>      the same, after a later one got its name: the history does not end in it
  *     temp.<g>.<random>                a file of owner g that is still being written
- *     trim.<n>                         entries up to n were removed
+ *     trim.<n>                         entries up to n were removed; n is 0 at first, and a log file was there
  *
  * g, `first` and n have 16 digits, seq has 8, `id` is the first 4 bytes of the file's random id in hex: a file is known by
- * its name, even if its log was destroyed and made again. The newest marker is never deleted.
+ * its name, even if its log was destroyed and made again. The newest marker is never deleted, but by its own maker when that
+ * gives up before it has a file.
+ *
+ * So a log that has lost its last file is told apart from one whose owner died before it had a file: of the former only
+ * `past` files and a `trim` are left.
  */
 import type { Clock } from '../../src/clock.js'
 import { crc32c } from '../../src/bytes/crc32c.js'
+import type { TidemarkError } from '../../src/errors.js'
 import { readFile } from './blobs.js'
 import { isAbsent } from './errors.js'
 import type { FileSystem } from './file-system.js'
 import type { LogFileHeader } from './log-format.js'
 import { LOG_FOLDER, digits, hex } from './names.js'
 import { syncForReading, type Root } from './root.js'
-import { nameOnce, writeAll, writeFile } from './write.js'
+import { discard, nameOnce, writeAll, writeFile } from './write.js'
 
 export interface LogFileName {
   readonly name: string
   readonly g: number
   readonly seq: number
   readonly first: number
+  /** A later file has been there. */
+  readonly isPast: boolean
 }
 
 export interface Listing {
@@ -35,16 +43,28 @@ export interface Listing {
   readonly names: readonly string[]
 }
 
+/** What an owner finds when it begins, up to which numbers. */
+export interface Before {
+  /** What every later owner will take over. */
+  readonly settled: number
+  /** What of it later records say was durable: it can't be missing unless it was lost. */
+  readonly proven: number
+}
+
+export const NOTHING: Before = { settled: 0, proven: 0 }
+
 export class LogDirectory {
   readonly path: string
   readonly fs: FileSystem
   readonly #root: Root
   readonly #clock: Clock
+  readonly #log: string
   readonly #folder: string
 
   constructor(fs: FileSystem, root: Root, clock: Clock, log: string) {
     this.fs = fs
     this.#root = root
+    this.#log = log
     this.#clock = clock
     this.#folder = `${log}/${LOG_FOLDER}`
     this.path = root.place(this.#folder)
@@ -56,12 +76,19 @@ export class LogDirectory {
 
   async list(): Promise<Listing> {
     if (!(await this.#root.has(this.#folder))) return parseNames([])
+    this.#root.knowsLog(this.#log)
     return parseNames(await this.fs.names(this.path).catch(noneIfAbsent))
   }
 
-  /** The newest owner: all that an append needs to know, at the price of one call. */
+  /** The newest owner. */
   async newest(): Promise<number> {
     return newestOwner(await this.fs.names(this.path).catch(noneIfAbsent))
+  }
+
+  /** Whether g is the newest owner and its file still there: all that an append needs to know, at the price of one call. */
+  async isCurrent(g: number, file: string): Promise<boolean> {
+    const names = await this.fs.names(this.path).catch(noneIfAbsent)
+    return newestOwner(names) === g && names.includes(file)
   }
 
   async sync(): Promise<void> {
@@ -72,8 +99,8 @@ export class LogDirectory {
    * Begins generation g; `false` when somebody else has. The marker says how far the history was settled before it, so
    * that readers know that much while its owner has no file yet, or died before it had one.
    */
-  async mark(g: number, settled: number): Promise<boolean> {
-    const text = encodeMarker(settled)
+  async mark(g: number, before: Before): Promise<boolean> {
+    const text = encodeMarker(before)
     const temporary = this.temporary(g)
     for (let again = false; ; again = true) {
       await this.#root.make(this.#folder)
@@ -86,13 +113,30 @@ export class LogDirectory {
         this.#root.forget()
       }
     }
-    const made = await nameOnce(this.fs, temporary, this.place(markerName(g)))
-    if (made) await this.sync()
-    return made
+    try {
+      if (!(await nameOnce(this.fs, temporary, this.place(markerName(g))))) return false
+    } catch (error) {
+      // The temporary file was taken away: a newer owner took it for that of a claim that has ended.
+      if (isAbsent((error as TidemarkError).cause)) return false
+      throw error
+    }
+    try {
+      await this.sync()
+    } catch (error) {
+      await this.withdraw(g)
+      throw error
+    }
+    return true
   }
 
-  /** What marker g says was settled before it; 0, which is always true, if it is damaged; `undefined` if it is gone. */
-  async settledBefore(g: number): Promise<number | undefined> {
+  /** Takes back a marker that was made by us and whose owner has no file: it will never have one. */
+  async withdraw(g: number): Promise<void> {
+    await discard(this.fs, this.place(markerName(g)))
+    await this.sync().catch(() => {})
+  }
+
+  /** What marker g says was there before it; nothing, which is always true, if it is damaged; `undefined` if it is gone. */
+  async before(g: number): Promise<Before | undefined> {
     const bytes = await readFile(this.fs, this.place(markerName(g)))
     return bytes && decodeMarker(bytes)
   }
@@ -115,7 +159,7 @@ export class LogDirectory {
   }
 }
 
-function markerName(g: number): string {
+export function markerName(g: number): string {
   return `owner.${digits(g)}`
 }
 
@@ -127,32 +171,41 @@ export function logFileName({ id, g, seq, first }: LogFileHeader): string {
   return `log.${digits(g)}.${digits(seq, 8)}.${digits(first)}.${hex(id.subarray(0, 4))}`
 }
 
-const FILE = /^log\.(\d{16})\.(\d{8})\.(\d{16})\.[0-9a-f]{8}$/
+const FILE = /^(log|past)\.(\d{16})\.(\d{8})\.(\d{16})\.[0-9a-f]{8}$/
 const TRIM = /^trim\.(\d{16})$/
-/** Of markers, files and temporary files. */
-const GENERATION = /^(owner|log|temp)\.(\d{16})(?:\.|$)/
+/** Of markers and temporary files. */
+const GENERATION = /^(owner|temp)\.(\d{16})(?:\.|$)/
 
 export function parseNames(names: readonly string[]): Listing {
   const files: LogFileName[] = []
   let trim = 0
   for (const name of names) {
     const file = FILE.exec(name)
-    if (file) files.push({ name, g: Number(file[1]), seq: Number(file[2]), first: Number(file[3]) })
-    else trim = Math.max(trim, Number(TRIM.exec(name)?.[1] ?? 0))
+    if (file) {
+      const [g, seq, first] = file.slice(2).map(Number) as [number, number, number]
+      files.push({ name, g, seq, first, isPast: file[1] === 'past' })
+    }
+    trim = Math.max(trim, Number(TRIM.exec(name)?.[1] ?? 0))
   }
   files.sort((a, b) => a.g - b.g || a.seq - b.seq)
   return { newest: newestOwner(names), files, trim, names }
 }
 
+/** Whether entries are there, or have been. */
 export function holdsEntries(names: readonly string[]): boolean {
-  return names.some((name) => FILE.test(name))
+  return names.some((name) => FILE.test(name) || TRIM.test(name))
 }
 
-/** Markers and temporary files of owners before g: nobody needs them once g has a file. */
-export function leftovers(names: readonly string[], g: number): string[] {
+/** What a log file is called once a later one is there. */
+export function pastName(name: string): string {
+  return name.replace(/^log/, 'past')
+}
+
+/** Markers, or temporary files, of owners before g: nobody needs them once g has a file. */
+export function leftovers(names: readonly string[], g: number, kind: 'owner' | 'temp'): string[] {
   return names.filter((name) => {
     const match = GENERATION.exec(name)
-    return match !== null && match[1] !== 'log' && Number(match[2]) < g
+    return match?.[1] === kind && Number(match[2]) < g
   })
 }
 
@@ -166,16 +219,17 @@ function newestOwner(names: readonly string[]): number {
   return Number(newest)
 }
 
-function encodeMarker(settled: number): Uint8Array {
-  const text = digits(settled)
+function encodeMarker({ settled, proven }: Before): Uint8Array {
+  const text = `${digits(settled)} ${digits(proven)}`
   const checksum = crc32c(new TextEncoder().encode(text)).toString(16).padStart(8, '0')
-  return new TextEncoder().encode(`${text} ${checksum}\n`)
+  return new TextEncoder().encode(`${text} ${checksum}
+`)
 }
 
-function decodeMarker(bytes: Uint8Array): number {
+function decodeMarker(bytes: Uint8Array): Before {
   const text = new TextDecoder().decode(bytes)
-  const settled = Number(text.slice(0, 16))
-  return text === new TextDecoder().decode(encodeMarker(settled)) ? settled : 0
+  const before = { settled: Number(text.slice(0, 16)), proven: Number(text.slice(17, 33)) }
+  return text === new TextDecoder().decode(encodeMarker(before)) ? before : NOTHING
 }
 
 function noneIfAbsent(error: unknown): readonly string[] {

@@ -9,7 +9,7 @@
 import { corrupt } from '../../src/errors.js'
 import { errno } from './errors.js'
 import type { FileSystem } from './file-system.js'
-import { logFileName, type LogDirectory, type LogFileName } from './log-directory.js'
+import { logFileName, pastName, type LogDirectory, type LogFileName } from './log-directory.js'
 import {
   HEADER,
   RECORD_HEAD,
@@ -53,8 +53,8 @@ export class LogFile {
   #descriptor: Descriptor | undefined
 
   /** `fd`, if given, is kept open until `close` and then closed. */
-  constructor(directory: LogDirectory, header: LogFileHeader, fd?: number) {
-    this.name = logFileName(header)
+  constructor(directory: LogDirectory, header: LogFileHeader, fd?: number, name = logFileName(header)) {
+    this.name = name
     this.path = directory.place(this.name)
     this.header = header
     this.seeds = seedsOf(header)
@@ -70,9 +70,9 @@ export class LogFile {
     let file: LogFile | undefined
     try {
       const header = decodeHeader(await readUpTo(directory.fs, fd, 0, HEADER), path)
-      if (logFileName(header) !== name)
+      if (pastName(logFileName(header)) !== pastName(name))
         throw corrupt(`The log file ${path} is damaged: its header belongs to another name.`)
-      file = new LogFile(directory, header, keep ? fd : undefined)
+      file = new LogFile(directory, header, keep ? fd : undefined, name)
       return file
     } finally {
       if (!keep || !file) await directory.fs.close(fd)
@@ -272,4 +272,11 @@ class Window {
     this.#start = position
     return this.#bytes
   }
+}
+
+/** The records from `from` on. */
+export async function recordsOf(file: LogFile, from: number): Promise<LogRecord[]> {
+  const records: LogRecord[] = []
+  for (let n = from; n <= file.last; n++) records.push((await file.read(n))!)
+  return records
 }

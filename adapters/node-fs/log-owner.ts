@@ -5,26 +5,49 @@
  *   other, and writes it with the fence to a file of its own. That file gets its name when it is durable.
  * - An append writes, syncs, **then** looks whether the own marker is still the newest, and only then is acknowledged. If
  *   it is not, the file of the newest owner decides: whoever made it has read ours before, or will never.
+ * - A claim whose entry is in a file with a name, while others stand in between and settle nothing, settles it by claiming
+ *   anew. So only errors, or that its number was trimmed meanwhile, leave the fate of a claim unknown. An owner that appends does not take back what it has lost:
+ *   when whoever took over has died before it had a file, the outcome is unknown.
  * - After an outcome that stays unknown the handle answers `unknown` for ever: a new one finds out by claiming.
+ * - A claim that fails before its file has a name takes its marker back, and the owner before it goes on. Nobody has counted
+ *   on that marker, as only a file that has its name decides anything.
  * - Two that claim at once would fence each other for nothing. So a claimer waits a moment for an owner that has a marker
  *   and no file yet, and is refused the first time without making a marker when it sees the number taken. Nothing but the
  *   time it takes depends on this.
  */
-import { sleep, type Clock } from '../../src/clock.js'
-import { TidemarkError, invalid } from '../../src/errors.js'
+import type { Clock } from '../../src/clock.js'
+import { TidemarkError, corrupt, invalid, isFull } from '../../src/errors.js'
 import type { Outcome } from '../../src/storage/contract.js'
-import { fileError, isAbsent } from './errors.js'
+import { fileError, isAbsent, isRefusal } from './errors.js'
+import { Generation } from './generation.js'
 import type { Listing, LogDirectory } from './log-directory.js'
-import type { LogFile, LogRecord } from './log-file.js'
-import { HEADER, LARGEST_PAYLOAD } from './log-format.js'
+import { recordsOf, type LogRecord } from './log-file.js'
+import { HEADER, LARGEST_PAYLOAD, type LogFileHeader } from './log-format.js'
 import { tidy } from './log-removal.js'
 import type { LogRules } from './log-rules.js'
 import type { LogView } from './log-view.js'
 import { OwnFile, type Pending } from './own-file.js'
+import { patiently } from './patiently.js'
 import { serial } from './serial.js'
 
 const COMMITTED: Outcome = { outcome: 'committed' }
 const LOST: Outcome = { outcome: 'lost' }
+interface Asked {
+  readonly n: number
+  readonly bytes: Uint8Array
+  /** The lowest number that recovery needs. */
+  readonly from: number
+  /** May take the room that is kept for what makes room. */
+  readonly makesRoom: boolean
+}
+/** The generations in whose files, with a name, the entry stands by now: others may take it over from there. */
+type Written = Set<number>
+
+/** `undefined`: a file of ours has the entry, and whether it is part of the history others have not settled yet. */
+type Verdict = Outcome | undefined
+type Place = Pick<LogFileHeader, 'g' | 'seq'>
+/** How often a claim begins anew because others came in between. */
+const MOST_TRIES = 100
 const unknown = (cause?: unknown): Outcome => ({ outcome: 'unknown', settle: false, cause })
 
 export class LogOwner {
@@ -34,13 +57,13 @@ export class LogOwner {
   readonly #rules: LogRules
   readonly #strict: boolean
   readonly #inTurn = serial()
-  /** Our generation, 0 before the first claim, and what was settled before it. */
-  #g = 0
-  #settledBefore = 0
+  readonly #generation: Generation
   #own: OwnFile | undefined
   /** Why nothing more is written: others own the log, or the effect of a write is not known. */
   #ended: 'lost' | 'unknown' | undefined
   #wasRefused = false
+  /** From which size on it is tried again to go on to the next file, after there was no room for one. */
+  #rotateFrom = 0
 
   constructor(directory: LogDirectory, view: LogView, clock: Clock, rules: LogRules, strict: boolean) {
     this.#directory = directory
@@ -48,23 +71,24 @@ export class LogOwner {
     this.#clock = clock
     this.#rules = rules
     this.#strict = strict
+    this.#generation = new Generation(directory, view, rules)
   }
 
-  claim(n: number, bytes: Uint8Array, from: number, check: () => void): Promise<Outcome> {
-    checkEntry(n, bytes)
+  claim(asked: Asked, check: () => void): Promise<Outcome> {
+    checkEntry(asked)
     return this.#inTurn(() => {
       check()
-      return this.#claim(n, bytes, from)
+      return this.#claim(asked)
     })
   }
 
-  append(n: number, bytes: Uint8Array, from: number, check: () => void): Promise<Outcome> {
-    checkEntry(n, bytes)
+  append(asked: Asked, check: () => void): Promise<Outcome> {
+    checkEntry(asked)
     return this.#inTurn(async () => {
       check()
       if (this.#ended) return this.#ended === 'lost' ? LOST : unknown()
       if (!this.#own) throw invalid('append needs a claim that has committed on this handle.')
-      return this.#append(n, bytes, from)
+      return (await this.#append(asked, new Set())) ?? this.#doubt()
     })
   }
 
@@ -98,140 +122,148 @@ export class LogOwner {
     })
   }
 
-  async #claim(n: number, bytes: Uint8Array, from: number): Promise<Outcome> {
+  async #claim(asked: Asked): Promise<Outcome> {
     if (this.#ended === 'unknown') return unknown()
-    if (this.#own && !this.#ended && (await this.#directory.newest()) === this.#g) return this.#append(n, bytes, from)
-    await this.#end('lost')
-    for (;;) {
-      const listing = await this.#begin(n)
-      if (!listing) return LOST
-      let tail: readonly LogRecord[]
-      let isNext: boolean
+    const written: Written = new Set()
+    if (this.#own && !this.#ended && (await this.#directory.newest()) === this.#generation.g) {
+      const outcome = await this.#append(asked, written)
+      if (outcome) return outcome
+    }
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      await this.#end('lost')
       try {
-        const source = await this.#source(listing)
-        isNext = (source?.last ?? 0) === n - 1
-        // A file has one record at least: without the fence that is the last one of the tail.
-        tail = source ? await this.#tail(source, from, isNext ? n : source.last) : []
+        const listing = await this.#begin(asked, written)
+        if (!listing) return LOST
+        const outcome = await this.#enter(asked, listing, written)
+        if (outcome) return outcome
       } catch (error) {
-        // A newer owner has unlinked it.
+        await this.#generation.withdraw()
+        // A newer owner has unlinked what was to be read.
         if (isAbsent(error)) continue
+        if (written.size > 0) return this.#doubt(error)
         throw error
       }
-      this.#wasRefused ||= !isNext
-      if (isNext) return this.#takeOver({ g: this.#g, seq: 0 }, [...tail, { n, writer: this.#g, payload: bytes }])
-      if (tail.length > 0) await this.#settleTail(tail)
-      return LOST
     }
+    return written.size > 0 ? this.#doubt() : LOST
   }
 
   /** Makes our marker the newest; `undefined` when n is seen to be taken before that. */
-  async #begin(n: number): Promise<Listing | undefined> {
+  async #begin({ n, from }: Asked, written: Written): Promise<Listing | undefined> {
     for (;;) {
-      let listing = await this.#directory.list()
-      if (this.#g !== 0 && listing.newest === this.#g) return listing
-      listing = await this.#awaitFile(listing)
+      const { newest } = await this.#awaitFile()
       await this.#view.refresh()
-      if (!this.#wasRefused && this.#view.last !== n - 1) {
+      const { last } = this.#view
+      // What is below either was read from here, or is named by the anchor: a file of ours would bury it.
+      if (Math.max(n, from) > last + 1) throw this.#short(last, Math.max(n, from) - 1)
+      if (written.size === 0 && !this.#wasRefused && last !== n - 1) {
         this.#wasRefused = true
         return undefined
       }
-      const { settled } = this.#view
-      const g = listing.newest + 1
-      if (!(await this.#directory.mark(g, settled))) continue
-      // Listed once more above: a number below the newest is free again when its marker was deleted as an old one.
-      this.#g = g
-      this.#settledBefore = settled
+      const listing = await this.#generation.make(newest + 1)
+      if (listing) return listing
     }
   }
 
-  /** The last file of the owners before us, scanned. */
-  async #source({ files }: Listing): Promise<LogFile | undefined> {
-    const place = files.findLast((file) => file.g < this.#g)
-    return place && this.#view.now(place)
-  }
-
   /**
-   * What to take over of a file, beginning not after `latest`. Only what is settled and durable may be left behind; and
-   * after a failed sync of its owner the page cache lies, so that the records themselves have to say that they are.
+   * Writes our file, with the entry if it is the next one. A file without it, of the tail alone, settles what stood in doubt
+   * until then: the caller can read on, and the next claim is an append to it.
    */
-  async #tail(source: LogFile, from: number, latest: number): Promise<readonly LogRecord[]> {
-    const begin = this.#rules.rewriteTail ? Math.min(from, this.#settledBefore + 1, source.proven + 1, latest) : latest
-    return recordsOf(source, Math.max(source.first, begin))
+  async #enter({ n, bytes, from }: Asked, listing: Listing, written: Written): Promise<Verdict> {
+    const source = await this.#generation.source(listing)
+    const isNext = (source?.last ?? 0) === n - 1
+    // A file has one record at least: without the fence that is the last one of the tail.
+    const tail = source ? await this.#generation.tail(source, from, isNext ? n : source.last) : []
+    this.#wasRefused ||= !isNext
+    const entry = { n, writer: this.#generation.g, payload: bytes }
+    if (isNext) return this.#takeOver({ g: this.#generation.g, seq: 0 }, [...tail, entry], written)
+    if (tail.length === 0) return LOST
+    const failed = await this.#name({ g: this.#generation.g, seq: 0 }, tail)
+    // Of an entry that never was in a file with a name nothing can be found.
+    if (written.size > 0) return failed === 'unnamed' ? undefined : (failed ?? this.#verdict(n, written))
+    if (failed) return LOST
+    if ((await this.#directory.newest()) === this.#generation.g) await this.#tidy()
+    else await this.#end('lost')
+    return LOST
   }
 
   /** Makes `records` our file, of which the last one is new. */
-  async #takeOver(place: { g: number; seq: number }, records: readonly LogRecord[]): Promise<Outcome> {
-    const named = await this.#name(place, records)
-    if (named) return named
-    const outcome = await this.#check(records.at(-1)!.n)
-    if (outcome.outcome === 'committed') await tidy(this.#directory, this.#rules).catch(() => {})
+  async #takeOver(place: Place, records: readonly LogRecord[], written: Written): Promise<Verdict> {
+    const failed = await this.#name(place, records)
+    if (failed) return failed === 'unnamed' ? undefined : failed
+    const outcome = await this.#check(records.at(-1)!.n, written)
+    if (outcome === COMMITTED) await this.#tidy()
     return outcome
   }
 
-  /**
-   * A claim whose number was taken makes a file as well, of the tail alone: what stood in doubt until then is settled by
-   * it, so that the caller can read on, and the next claim is an append to it.
-   */
-  async #settleTail(records: readonly LogRecord[]): Promise<void> {
-    if (await this.#name({ g: this.#g, seq: 0 }, records)) return
-    if ((await this.#directory.newest()) === this.#g) await tidy(this.#directory, this.#rules).catch(() => {})
-    else await this.#end('lost')
-  }
-
-  /** Writes a file and gives it its name; an outcome if that failed. */
-  async #name(place: { g: number; seq: number }, records: readonly LogRecord[]): Promise<Outcome | undefined> {
+  /** Writes a file and gives it its name. Throws when that surely failed, and is `unnamed` when a newer owner is why. */
+  async #name(place: Place, records: readonly LogRecord[]): Promise<Outcome | 'unnamed' | undefined> {
     const own = await OwnFile.create(this.#directory, place, records, this.#rules)
     try {
       await own.publish()
+      this.#generation.named()
     } catch (cause) {
       await own.abandon()
-      // Newer owners unlink what older ones have not named yet: then nobody will ever see it.
-      await this.#end(isAbsent(cause) ? 'lost' : 'unknown')
-      return isAbsent(cause) ? LOST : unknown(fileError(cause, 'name', own.file.path))
+      if (own.isNamed || !isRefusal(cause)) this.#generation.named()
+      const error = fileError(cause, 'name', own.file.path)
+      if (own.isNamed || !isRefusal(cause)) return this.#doubt(error)
+      if (isAbsent(cause)) return 'unnamed'
+      throw error
     }
     const before = this.#own
     this.#own = own
+    this.#rotateFrom = 0
     this.#ended = undefined
     // Its entry is out: from here on nothing may throw.
     await before?.close().catch(() => {})
     return undefined
   }
 
-  async #append(n: number, bytes: Uint8Array, from: number): Promise<Outcome> {
+  async #append(asked: Asked, written: Written): Promise<Verdict> {
+    const { n, bytes, makesRoom } = asked
     const own = this.#own!
     if (n <= own.last) return LOST
     if (n > own.last + 1) throw invalid(`append of ${n} would leave a gap: the last entry is ${own.last}.`)
-    if (this.#isWorthRotating(own, from)) return this.#rotate(own, n, bytes, from)
+    if (this.#isWorthRotating(own, asked.from)) {
+      try {
+        return await this.#rotate(own, asked, written)
+      } catch (error) {
+        // The entry may fit into the file as it is. The next one need not try as well.
+        if (!isFull(error)) throw error
+        this.#rotateFrom = own.file.end + this.#rules.rotateBytes / 8
+      }
+    }
     try {
-      await own.makeRoom(bytes.length)
+      await own.makeRoom(bytes.length, makesRoom)
     } catch (error) {
       // A newer owner may have unlinked the file. Nothing of the record was written.
-      if ((await this.#directory.newest()) === this.#g) throw error
+      if ((await this.#directory.newest()) === this.#generation.g) throw error
       await this.#end('lost')
       return LOST
     }
     if (!this.#rules.checkAfterWrite) {
-      const early = await this.#check(n)
+      const early = await this.#check(n, written)
       if (early !== COMMITTED) return early
     }
     let pending: Pending
     try {
-      pending = await own.write(n, this.#g, bytes, this.#strict)
+      pending = await own.write(n, this.#generation.g, bytes, this.#strict)
     } catch (cause) {
-      await this.#end('unknown')
-      return unknown(fileError(cause, 'write', own.file.path))
+      return this.#doubt(fileError(cause, 'write', own.file.path))
     }
-    const outcome = this.#rules.checkAfterWrite ? await this.#check(n) : COMMITTED
-    if (outcome.outcome === 'committed' && !this.#ended) own.acknowledge(pending)
+    const outcome = this.#rules.checkAfterWrite ? await this.#check(n, written) : COMMITTED
+    if (outcome === COMMITTED && !this.#ended) own.acknowledge(pending)
     return outcome
   }
 
   #isWorthRotating({ file }: OwnFile, from: number): boolean {
-    return file.end > this.#rules.rotateBytes && file.offset(Math.max(from, file.first)) - HEADER > file.end / 2
+    return (
+      file.end > Math.max(this.#rules.rotateBytes, this.#rotateFrom) &&
+      file.offset(Math.max(from, file.first)) - HEADER > file.end / 2
+    )
   }
 
   /** Goes on to our next file. All that stays behind is acknowledged; it becomes durable first, in `relaxed` too. */
-  async #rotate(own: OwnFile, n: number, bytes: Uint8Array, from: number): Promise<Outcome> {
+  async #rotate(own: OwnFile, { n, bytes, from }: Asked, written: Written): Promise<Verdict> {
     try {
       await own.sync()
     } catch (error) {
@@ -239,33 +271,66 @@ export class LogOwner {
       throw error
     }
     const records = await recordsOf(own.file, Math.max(own.file.first, Math.min(from, n)))
-    const entry = { n, writer: this.#g, payload: bytes }
-    return this.#takeOver({ g: this.#g, seq: own.file.header.seq + 1 }, [...records, entry])
+    const entry = { n, writer: this.#generation.g, payload: bytes }
+    const place = { g: this.#generation.g, seq: own.file.header.seq + 1 }
+    return this.#takeOver(place, [...records, entry], written)
   }
 
   /** Entry n is durable in our file. Whether it is part of the history. */
-  async #check(n: number): Promise<Outcome> {
+  async #check(n: number, written: Written): Promise<Verdict> {
+    written.add(this.#generation.g)
     try {
-      if ((await this.#directory.newest()) === this.#g) return COMMITTED
-      await this.#awaitFile(await this.#directory.list())
-      const verdict = await this.#view.verdict(n, this.#g)
-      await this.#end(verdict ? 'lost' : 'unknown')
-      return verdict === undefined ? unknown() : verdict === 'lost' ? LOST : COMMITTED
+      if (this.#own && (await this.#directory.isCurrent(this.#generation.g, this.#own.file.name))) return COMMITTED
+      return await this.#verdict(n, written)
     } catch (cause) {
-      await this.#end('unknown')
-      return unknown(fileError(cause, 'list', this.#directory.path))
+      return this.#doubt(fileError(cause, 'list', this.#directory.path))
     }
   }
 
-  /** While the newest owner has a marker and no file it is about to make one, or dead. */
-  async #awaitFile(listing: Listing): Promise<Listing> {
-    const end = this.#clock.monotonic() + this.#rules.patienceMs
-    for (let ms = 1; listing.newest !== (listing.files.at(-1)?.g ?? 0); ms = Math.min(2 * ms, 20)) {
-      if (this.#clock.monotonic() >= end) break
-      await sleep(this.#clock, ms)
+  /**
+   * There are markers above ours. A file decides whose marker is the newest *after* it was seen to have its name: every later
+   * owner begins with that file, or with what came of it. One that stalls, or gives up, decides nothing.
+   */
+  async #verdict(n: number, written: Written): Promise<Verdict> {
+    let before = await this.#directory.list()
+    return patiently(this.#clock, this.#rules.patienceMs, async () => {
+      const listing = await this.#directory.list()
+      // The files that would decide may be gone.
+      if (n <= listing.trim) return this.#doubt()
+      const isDecisive = before.files.at(-1)?.g === listing.newest
+      const verdict = isDecisive ? await this.#view.verdict(n, written, before) : undefined
+      before = listing
+      if (verdict && listing.newest !== this.#generation.g) await this.#end('lost')
+      return verdict && (verdict === 'lost' ? LOST : COMMITTED)
+    })
+  }
+
+  /** While the newest owner has a marker and no file it is about to make one, or gives up, or is dead. */
+  async #awaitFile(): Promise<Listing> {
+    let listing = await this.#directory.list()
+    await patiently(this.#clock, this.#rules.patienceMs, async () => {
+      if (listing.newest === (listing.files.at(-1)?.g ?? 0)) return true
       listing = await this.#directory.list()
-    }
+      return undefined
+    })
     return listing
+  }
+
+  #short(last: number, known: number): TidemarkError {
+    const end = last === 0 ? 'holds no entries' : `ends with entry ${last}`
+    return corrupt(
+      `The log ${this.#directory.path} ${end}, and entry ${known} was there. Put the missing files back, or restore the store from a backup.`,
+    )
+  }
+
+  async #tidy(): Promise<void> {
+    await tidy(this.#directory, this.#rules, this.#clock.now()).catch(() => {})
+  }
+
+  /** Nothing more is written: only a new handle finds out what has happened. */
+  async #doubt(cause?: unknown): Promise<Outcome> {
+    await this.#end('unknown')
+    return unknown(cause)
   }
 
   #doubtful(cause?: unknown): TidemarkError {
@@ -281,13 +346,7 @@ export class LogOwner {
   }
 }
 
-async function recordsOf(file: LogFile, from: number): Promise<LogRecord[]> {
-  const records: LogRecord[] = []
-  for (let n = from; n <= file.last; n++) records.push((await file.read(n))!)
-  return records
-}
-
-function checkEntry(n: number, bytes: Uint8Array): void {
+function checkEntry({ n, bytes }: Asked): void {
   if (!Number.isSafeInteger(n) || n < 1) throw invalid(`${n} is not the number of an entry.`)
   if (bytes.length > LARGEST_PAYLOAD) throw invalid(`An entry of ${bytes.length} bytes is too large for a log file.`)
 }

@@ -1,41 +1,72 @@
 /**
- * Taking away what nobody needs. Nothing here is needed for what a log holds: whoever dies on the way leaves files that
- * take room until the next time.
+ * Taking away what nobody needs, and noting what is there to stay. Nothing here is needed for what a log holds: whoever
+ * dies on the way leaves files that take room until the next time.
  */
 import { dirname } from 'node:path'
-import { isAbsent, isTaken } from './errors.js'
-import { leftovers, parseNames, trimName, type Listing, type LogDirectory } from './log-directory.js'
+import { isFull } from '../../src/errors.js'
+import { fileError, isAbsent, isTaken } from './errors.js'
+import {
+  NOTHING,
+  leftovers,
+  markerName,
+  parseNames,
+  pastName,
+  trimName,
+  type Listing,
+  type LogDirectory,
+} from './log-directory.js'
 import type { LogRules } from './log-rules.js'
 import { discard } from './write.js'
 
 const SPARE = '.spare'
+/** A temporary file that was not written to for so long is taken for that of a process which has died. */
+const ABANDONED_MS = 600_000
 /** How often somebody may write into a folder that is being destroyed. */
 const MOST_TRIES = 10
 
 /** Makes it durable that entries up to n are removed. */
 export async function recordTrim(directory: LogDirectory, n: number): Promise<void> {
+  const place = directory.place(trimName(n))
   try {
-    await directory.fs.close(await directory.fs.open(directory.place(trimName(n)), 'create'))
+    await directory.fs.close(await directory.fs.open(place, 'create'))
   } catch (error) {
-    if (!isTaken(error)) throw error
+    if (!isTaken(error)) {
+      // Where there is no room for another name, the one of the trim before becomes that of this.
+      const { trim, names } = await directory.list()
+      if (!names.includes(trimName(trim)) || trim >= n || !isFull(fileError(error, 'write', place))) throw error
+      await directory.fs.rename(directory.place(trimName(trim)), place)
+    }
   }
   await directory.sync()
 }
 
-/** Unlinks files that hold nothing any more, and what former owners and trims left lying about. */
-export async function tidy(directory: LogDirectory, rules: LogRules): Promise<void> {
+/**
+ * Unlinks files that hold nothing any more, and what former owners and trims left lying about. The temporary file of a claim
+ * may be in use; that one has waited so long that its process is hardly alive, and if it is, it claims anew. The rest says by
+ * its names what has been there: should the last file get lost, nobody takes the one before it for the end of the history.
+ */
+export async function tidy(directory: LogDirectory, rules: LogRules, now: number): Promise<void> {
   const listing = await directory.list()
   const top = listing.files.at(-1)
-  if (!top) return
+  if (!top || top.isPast) return
   const oldTrims = listing.names.filter((name) => name.startsWith('trim.') && name < trimName(listing.trim))
-  const unneeded = [...unneededFiles(listing), ...leftovers(listing.names, top.g), ...oldTrims]
-  if (unneeded.length === 0) return
+  const files = unneededFiles(listing)
+  const unneeded = [...files, ...leftovers(listing.names, top.g, 'owner'), ...oldTrims]
+  for (const name of leftovers(listing.names, top.g, 'temp')) {
+    const since = await directory.fs.lstat(directory.place(name)).catch(() => undefined)
+    if (since && now - since.modifiedMs > ABANDONED_MS) unneeded.push(name)
+  }
+  const passed = listing.files.filter((file) => file !== top && !file.isPast && !files.includes(file.name))
   // What replaces a file is there to stay before the file goes.
-  await directory.sync()
+  if (unneeded.length + passed.length > 0) await directory.sync()
   for (const name of unneeded) {
-    if (rules.freshFiles || !name.startsWith('log.')) await discard(directory.fs, directory.place(name))
+    if (rules.freshFiles || !files.includes(name)) await discard(directory.fs, directory.place(name))
     else await directory.fs.rename(directory.place(name), `${directory.temporary(top.g)}${SPARE}`)
   }
+  for (const { name } of passed) {
+    await directory.fs.rename(directory.place(name), directory.place(pastName(name))).catch(noneIfAbsent)
+  }
+  if (!listing.names.includes(trimName(listing.trim))) await recordTrim(directory, listing.trim)
 }
 
 /** What `freshFiles` rules out: begins a file over one that nobody needs any more. `false` when there is none. */
@@ -63,7 +94,7 @@ function unneededFiles({ files, trim }: Listing): string[] {
 export async function destroyLog(directory: LogDirectory): Promise<void> {
   const { fs } = directory
   const before = await directory.list()
-  if (before.names.length > 0) await directory.mark(before.newest + 1, 0)
+  if (before.names.length > 0) await fence(directory, before)
   for (let tries = 1; ; tries++) {
     const { names, files } = parseNames(await fs.names(directory.path).catch(noneIfAbsent))
     const logs = files.map((file) => file.name)
@@ -81,8 +112,23 @@ export async function destroyLog(directory: LogDirectory): Promise<void> {
   directory.forget()
   const parent = dirname(directory.path)
   await fs.syncDirectory(parent).catch(noneIfAbsent)
-  // Stays when there are blobs in it.
+  // Folders stay when there are blobs in them.
+  const below = await fs.names(parent).catch(noneIfAbsent)
+  for (const name of below) await fs.rmdir(`${parent}/${name}`).catch(() => {})
   await fs.rmdir(parent).catch(() => {})
+}
+
+/** Ends the right of the owner to write. Without room for a marker that of the owner itself becomes a newer one. */
+async function fence(directory: LogDirectory, { newest, names }: Listing): Promise<void> {
+  try {
+    await directory.mark(newest + 1, NOTHING)
+  } catch (error) {
+    if (!isFull(fileError(error, 'write', directory.path))) throw error
+    const marker = markerName(newest)
+    if (!names.includes(marker)) throw error
+    await directory.fs.rename(directory.place(marker), directory.place(markerName(newest + 1)))
+    await directory.sync()
+  }
 }
 
 function noneIfAbsent(error: unknown): [] {

@@ -16,6 +16,8 @@ export interface LogRules {
   readonly patienceMs: number
   /** The room that a new file begins with, and the first step by which it grows. */
   readonly roomBytes: number
+  /** Room that is kept for entries by which space comes free. */
+  readonly reserveBytes: number
   /** From which size on an owner goes on to its next file, if that leaves half of this one behind. */
   readonly rotateBytes: number
 }
@@ -27,5 +29,6 @@ export const LOG_RULES: LogRules = {
   syncBeforeName: true,
   patienceMs: 500,
   roomBytes: 64 << 10,
+  reserveBytes: 4 << 10,
   rotateBytes: 8 << 20,
 }

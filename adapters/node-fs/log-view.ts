@@ -10,10 +10,13 @@
  * An owner leaves behind only what it has found settled. So each file holds all that was settled when it got its name,
  * from its `first` on; entry n stands in the last file whose `first` is not above n, and what a stalled owner still gives
  * a name to changes no settled entry.
+ *
+ * A log that has lost files says `CORRUPT`: its last file is named as one that a later one has followed, or holds less than
+ * the newest marker says was durable. Both are judged by a second look, at a folder in which nothing has changed.
  */
 import { corrupt } from '../../src/errors.js'
 import { isAbsent } from './errors.js'
-import type { Listing, LogDirectory, LogFileName } from './log-directory.js'
+import type { Before, Listing, LogDirectory, LogFileName } from './log-directory.js'
 import { LogFile, type LogRecord } from './log-file.js'
 
 /** How often a file may vanish between listing and reading. */
@@ -40,6 +43,11 @@ export class LogView {
   /** All entries up to this number are settled. */
   get settled(): number {
     return this.#settled
+  }
+
+  /** Of these, what later records say was durable. */
+  get proven(): number {
+    return Math.min(this.#settled, this.#top?.proven ?? 0)
   }
 
   /** The last entry in the top file, settled or not; 0 when there is no file. */
@@ -83,24 +91,28 @@ export class LogView {
   }
 
   /**
-   * What became of entry n, which owner g wrote to its own file before it met a newer marker: the file of the newest owner
-   * decides, `undefined` while there is none. What is decided here stays, as that file's name is durable first.
+   * What became of entry n, which stands in files of the generations `written`, by a listing whose last file decides it. This
+   * stays so, as that file's name is durable first. `undefined` when trimming is under way.
    */
-  async verdict(n: number, g: number): Promise<'committed' | 'lost' | undefined> {
-    return this.#retrying(async () => {
-      const { files, newest, trim } = await this.#directory.list()
-      const top = files.at(-1)
-      // Of a number that was trimmed the files that would decide may be gone.
-      if (!top || top.g !== newest || top.g === g || n <= trim) return undefined
-      await this.#directory.sync()
-      // If no newer file goes back to n, it was settled, in our own.
-      const place = files.findLast((file) => file.first <= n)
-      if (!place) return undefined
+  async verdict(
+    n: number,
+    written: ReadonlySet<number>,
+    { files }: Listing,
+  ): Promise<'committed' | 'lost' | undefined> {
+    if (files.at(-1)?.isPast) return undefined
+    await this.#directory.sync()
+    // If no newer file goes back to n, it was settled, in one of those before.
+    const place = files.findLast((file) => file.first <= n)
+    if (!place) return undefined
+    try {
       const file = await this.now(place)
       const record = await file.read(n)
-      if (!record && place !== top) return undefined
-      return record?.writer === g ? 'committed' : 'lost'
-    })
+      if (!record && place !== files.at(-1)) return undefined
+      return record && written.has(record.writer) ? 'committed' : 'lost'
+    } catch (error) {
+      if (isAbsent(error)) return undefined
+      throw error
+    }
   }
 
   /** The file with all that is in it by now. */
@@ -152,42 +164,59 @@ export class LogView {
   }
 
   async #refresh(): Promise<void> {
+    /** More was durable than was there, at a look at these names. */
+    let missing: { readonly names: string; readonly proven: number } | undefined
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const listing = await this.#directory.list()
       const place = listing.files.at(-1)
+      const names = listing.names.join()
+      // A marker that is taken back and made anew has its old name: what it says is held against a later look at the file.
+      const wanted = missing?.names === names ? missing.proven : 0
+      missing = undefined
       if (!place) {
         await this.#takeTop(undefined)
         this.#listing = listing
         this.#settled = 0
         return
       }
+      if (place.isPast) {
+        if (wanted > 0) throw this.#lost(place.name)
+        missing = { names, proven: Infinity }
+        continue
+      }
       if (this.#top?.name !== place.name) await this.#takeTop(await LogFile.open(this.#directory, place, true))
       const top = this.#top!
       await top.scan()
+      if (wanted > top.last) throw this.#lost(place.name)
       this.#listing = listing
       for (const name of this.#older.keys()) if (!listing.names.includes(name)) this.#older.delete(name)
       this.trimmed(listing.trim)
-      if (top.last <= this.#settled || (await this.#settle(top, listing.newest))) return
+      if (top.last <= this.#settled && listing.newest === top.header.g) return
+      const known = await this.#settle(top, listing.newest)
+      if (known === undefined) continue
+      if (known.proven <= top.last) {
+        this.#settled = Math.max(this.#settled, Math.min(known.settled, top.last))
+        return
+      }
+      missing = { names, proven: known.proven }
     }
   }
 
-  /** `false` when the log has gone on to a newer owner meanwhile: what is settled is not to be looked for in `top` then. */
-  async #settle(top: LogFile, newest: number): Promise<boolean> {
-    const { last } = top
-    let settled: number
-    if (newest === top.header.g) {
-      settled = (await top.sync()) ? last : top.proven
-      if (this.#named !== top.name) await this.#directory.syncForReading()
-      this.#named = top.name
-      const now = await this.#directory.list()
-      if (now.newest !== newest || !now.names.includes(top.name)) return false
-    } else {
-      const said = await this.#directory.settledBefore(newest)
-      if (said === undefined) return false
-      settled = Math.min(said, last)
-    }
-    this.#settled = Math.max(this.#settled, settled)
-    return true
+  /** `undefined` when the log has gone on to a newer owner meanwhile: what is settled is not to be looked for in `top` then. */
+  async #settle(top: LogFile, newest: number): Promise<Before | undefined> {
+    if (newest !== top.header.g) return this.#directory.before(newest)
+    const { last, proven } = top
+    const settled = (await top.sync()) ? last : proven
+    if (this.#named !== top.name) await this.#directory.syncForReading()
+    this.#named = top.name
+    const now = await this.#directory.list()
+    return now.newest === newest && now.names.includes(top.name) ? { settled, proven } : undefined
+  }
+
+  #lost(last: string | undefined): Error {
+    return corrupt(
+      `The log ${this.#directory.path} has lost its newest entries: ${last} is the last file that is left, and there was more. Put the missing files back, or restore the store from a backup.`,
+    )
   }
 
   async #takeTop(top: LogFile | undefined): Promise<void> {

@@ -41,10 +41,14 @@ export function openLog(
 
   return {
     append: (n, bytes, from, options) =>
-      call('append to', options, () => owner.append(n, bytes, from, () => checkOpen(options?.signal))),
+      call('append to', options, () =>
+        owner.append({ n, bytes, from, makesRoom: options?.makesRoom === true }, () => checkOpen(options?.signal)),
+      ),
 
     claim: (n, bytes, from, options) =>
-      call('claim', options, () => owner.claim(n, bytes, from, () => checkOpen(options?.signal))),
+      call('claim', options, () =>
+        owner.claim({ n, bytes, from, makesRoom: options?.makesRoom === true }, () => checkOpen(options?.signal)),
+      ),
 
     read: (n, options) =>
       call('read', options, async () => {
@@ -69,7 +73,7 @@ export function openLog(
         const trim = view.hide(numbers)
         if (trim > view.trim) await recordTrim(directory, trim)
         view.trimmed(trim)
-        await tidy(directory, rules)
+        await tidy(directory, rules, clock.now())
         return {}
       }),
 

@@ -17,13 +17,14 @@ export const LOG_FOLDER = '@log'
 
 const PATH = /^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/
 const SEGMENT = /^[A-Za-z0-9._-]+$/
-const DOTS = /(?:^|\/)\.\.?(?:\/|$)/
+/** Windows drops a dot at the end, and takes some names for devices whatever follows a dot in them. */
+const REFUSED = /\.(?:\/|$)|(?:^|\/)(?:con|nul|aux|prn|(?:com|lpt)[1-9])(?:[./]|$)/i
 
-/** Refuses a name that is not a path of `/`-separated segments `[A-Za-z0-9._-]+`, none of them `.` or `..`. */
+/** Refuses a name that is not a path of `/`-separated segments `[A-Za-z0-9._-]+` that are files on all systems. */
 export function checkName(what: string, name: string): void {
-  if (typeof name !== 'string' || !PATH.test(name) || DOTS.test(name)) {
+  if (typeof name !== 'string' || !PATH.test(name) || REFUSED.test(name)) {
     throw invalid(
-      `${what} ${JSON.stringify(name)} is not a name: segments of A-Z, a-z, 0-9, '.', '_' and '-', separated by '/', none '.' or '..'.`,
+      `${what} ${JSON.stringify(name)} is not a name: segments of A-Z, a-z, 0-9, '.', '_' and '-', separated by '/', no dot at the end of one, and none that Windows reserves (con, nul, com1).`,
     )
   }
 }

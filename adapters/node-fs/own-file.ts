@@ -9,6 +9,7 @@
  * - An error of a record's own write or sync is the end of the file: what is on the disk is not known, and the page cache
  *   may say otherwise. Whoever meets it stops using the file.
  */
+import { isFull } from '../../src/errors.js'
 import { fileError } from './errors.js'
 import type { LogDirectory } from './log-directory.js'
 import { LogFile, type LogRecord } from './log-file.js'
@@ -34,6 +35,7 @@ export class OwnFile {
   #room: number
   #step: number
   #growing: Promise<void> | undefined
+  #isNamed = false
   /** Up to which number everything is durable. */
   #synced: number
 
@@ -62,11 +64,30 @@ export class OwnFile {
     records: readonly LogRecord[],
     rules: LogRules,
   ): Promise<OwnFile> {
+    const size = records.reduce((sum, { payload }) => sum + roomFor(payload.length), HEADER)
+    const room = Math.ceil(size / rules.roomBytes + 0.5) * rules.roomBytes
+    // A disk that is nearly full has to have room for the records; what is made ahead of need is as much as there is.
+    for (const less of [room, size + rules.reserveBytes]) {
+      try {
+        return await OwnFile.#create(directory, place, records, rules, size, less)
+      } catch (error) {
+        if (!isFull(error)) throw error
+      }
+    }
+    return OwnFile.#create(directory, place, records, rules, size, size)
+  }
+
+  static async #create(
+    directory: LogDirectory,
+    place: Pick<LogFileHeader, 'g' | 'seq'>,
+    records: readonly LogRecord[],
+    rules: LogRules,
+    size: number,
+    room: number,
+  ): Promise<OwnFile> {
     const { fs } = directory
     const [first, last] = [records[0]!.n, records.at(-1)!.n]
     const header: LogFileHeader = { id: directory.newId(), ...place, first }
-    const size = records.reduce((sum, { payload }) => sum + roomFor(payload.length), HEADER)
-    const room = Math.ceil(size / rules.roomBytes + 0.5) * rules.roomBytes
     const temporary = directory.temporary(place.g)
     const isSpare = !rules.freshFiles && (await takeSpare(directory, temporary))
     const fd = await fs.open(temporary, isSpare ? 'update' : 'create')
@@ -91,11 +112,16 @@ export class OwnFile {
     return new OwnFile(directory, file, fd, temporary, room, rules)
   }
 
-  /** Gives the file its name. After an error, other than ENOENT, it may have it. */
+  /** Gives the file its name. After an error it may have it, unless that was refused. */
   async publish(): Promise<void> {
     await this.#directory.fs.rename(this.#temporary, this.file.path)
+    this.#isNamed = true
     await this.#directory.sync()
     if (!this.#rules.syncBeforeName) await this.#directory.fs.fdatasync(this.#fd)
+  }
+
+  get isNamed(): boolean {
+    return this.#isNamed
   }
 
   /** The number that was acknowledged last. */
@@ -104,9 +130,10 @@ export class OwnFile {
   }
 
   /** Makes room for the record of a payload. What it throws has written nothing. */
-  async makeRoom(payload: number): Promise<void> {
-    const need = this.file.end + roomFor(payload)
-    while (this.#room < need) await (this.#growing ?? this.#grow(need))
+  async makeRoom(payload: number, mayUseReserve: boolean): Promise<void> {
+    const need = this.file.end + roomFor(payload) + (mayUseReserve ? 0 : this.#rules.reserveBytes)
+    await this.#growing?.catch(() => {})
+    if (this.#room < need) await this.#grow(need)
   }
 
   /** Writes the record after the last one. Its outcome is open until `acknowledge`. */
@@ -124,7 +151,8 @@ export class OwnFile {
   acknowledge(pending: Pending): void {
     this.file.add(pending)
     if (pending.durable) this.#synced = this.file.last
-    if (this.#room - this.file.end < this.#step / 2 && !this.#growing) {
+    const ahead = Math.max(this.#step / 2, this.#rules.reserveBytes)
+    if (this.#room - this.file.end < ahead && !this.#growing) {
       // An append that needs the room tries again, and tells what keeps it from growing.
       this.#grow(this.#room + 1).catch(() => {})
     }
@@ -149,9 +177,20 @@ export class OwnFile {
   }
 
   #grow(need: number): Promise<void> {
-    const room = Math.ceil(need / this.#step) * this.#step
-    this.#growing = this.#extend(room).finally(() => (this.#growing = undefined))
+    this.#growing = this.#growBy(need).finally(() => (this.#growing = undefined))
     return this.#growing
+  }
+
+  /** By a whole step, or where there is no room for that by what is needed. */
+  async #growBy(need: number): Promise<void> {
+    try {
+      await this.#extend(Math.ceil(need / this.#step) * this.#step)
+      this.#step = Math.min(this.#step * 2, LARGEST_STEP)
+    } catch (error) {
+      this.#step = this.#rules.roomBytes
+      if (!isFull(error)) throw error
+      await this.#extend(need)
+    }
   }
 
   async #extend(room: number): Promise<void> {
@@ -161,13 +200,15 @@ export class OwnFile {
       try {
         await writeZeros(this.#directory, fd, this.#room, room)
         await fs.fdatasync(fd)
+      } catch (error) {
+        // What was made of it others may need more.
+        await fs.truncate(fd, this.#room).catch(() => {})
+        throw error
       } finally {
         await fs.close(fd)
       }
       this.#room = room
-      this.#step = Math.min(this.#step * 2, LARGEST_STEP)
     } catch (error) {
-      this.#step = this.#rules.roomBytes
       throw fileError(error, 'extend', this.file.path)
     }
   }

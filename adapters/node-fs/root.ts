@@ -9,8 +9,12 @@
  */
 import { dirname, join, relative, resolve, sep, isAbsolute } from 'node:path'
 import { TidemarkError, invalid } from '../../src/errors.js'
-import { errno, guarded, isAbsent, isTaken } from './errors.js'
+import { NOT_PERMITTED, errno, guarded, isAbsent, isTaken } from './errors.js'
 import type { FileSystem } from './file-system.js'
+import { LOG_FOLDER, split } from './names.js'
+
+/** How often a folder may be removed while those below it are made. */
+const MOST_TRIES = 10
 
 export class Root {
   readonly path: string
@@ -19,9 +23,13 @@ export class Root {
   /** Folders that lie inside the root, and of those the ones whose way up to the root is durable. */
   readonly #inside = new Set<string>()
   readonly #durable = new Set<string>()
+  /** Logs that were there once. */
+  readonly #logs = new Set<string>()
 
   constructor(fs: FileSystem, directory: string) {
     if (typeof directory !== 'string' || directory === '') throw invalid('nodeFs needs the path of a directory.')
+    if (/^[a-z][a-z0-9+.-]+:\/\//i.test(directory))
+      throw invalid('nodeFs takes the path of a directory, not an address; for s3:// there is s3() of tidemark/s3.')
     this.#fs = fs
     this.path = resolve(directory)
   }
@@ -51,22 +59,64 @@ export class Root {
     })
   }
 
-  /** Makes the folder and those above it, where they are missing, and makes all of them durable. */
-  async make(folder: string): Promise<void> {
+  /** From now on no blob makes the folder of this log anew: ids of logs are not used again. */
+  knowsLog(path: string): void {
+    this.#logs.add(path)
+  }
+
+  /**
+   * Makes the folder and those above it, where they are missing, and makes all of them durable. For a blob it throws
+   * `ROLLED_BACK` when the log that it belongs to was there and is gone: it would be left of a store that nobody can open.
+   */
+  async make(folder: string, isForBlob = false): Promise<void> {
     if (this.#durable.has(folder)) return
     await guarded('create', this.place(folder), async () => {
-      await this.#makeRoot()
-      let below = ''
-      for (const segment of folder === '' ? [] : folder.split('/')) {
-        const parent = below
-        below = below === '' ? segment : `${below}/${segment}`
-        if (this.#durable.has(below)) continue
-        await this.#makeOne(this.place(below))
-        if (!(await this.has(below))) throw new Error('it was removed at once')
-        await this.#fs.syncDirectory(this.place(parent))
-        this.#durable.add(below)
+      for (let tries = 1; ; tries++) {
+        try {
+          return await this.#makeAll(folder, isForBlob)
+        } catch (error) {
+          if (!isAbsent(error) || tries === MOST_TRIES) throw error
+          // A folder that is remembered was removed.
+          this.forget()
+        }
       }
     })
+  }
+
+  async #makeAll(folder: string, isForBlob: boolean): Promise<void> {
+    await this.#makeRoot()
+    let below = ''
+    for (const segment of folder === '' ? [] : folder.split('/')) {
+      const parent = below
+      below = below === '' ? segment : `${below}/${segment}`
+      if (this.#durable.has(below)) continue
+      const isNew = await this.#makeOne(this.place(below))
+      if (isNew && isForBlob && this.#logs.has(below)) {
+        await this.#fs.rmdir(this.place(below)).catch(() => {})
+        throw removed(this.place(below))
+      }
+      // Who removes it at once is met by the next call, which begins again.
+      await this.has(below)
+      await this.#fs.syncDirectory(this.place(parent))
+      this.#durable.add(below)
+    }
+  }
+
+  /**
+   * Removes the folder if nothing is in it, and then those above it. What a living log keeps beside its entries stays: other
+   * processes remember that it is durable.
+   */
+  async prune(folder: string): Promise<void> {
+    for (let below = folder; below !== ''; [below] = split(below)) {
+      const [parent] = split(below)
+      try {
+        if ((await this.#fs.names(this.place(parent))).includes(LOG_FOLDER)) return
+        await this.#fs.rmdir(this.place(below))
+      } catch {
+        return
+      }
+      this.forget()
+    }
   }
 
   /** Forgets what it knows of folders: one was found missing. */
@@ -90,10 +140,14 @@ export class Root {
     this.#durable.add('')
   }
 
-  async #makeOne(path: string): Promise<void> {
-    await this.#fs.mkdir(path).catch((error: unknown) => {
-      if (!isTaken(error)) throw error
-    })
+  async #makeOne(path: string): Promise<boolean> {
+    try {
+      await this.#fs.mkdir(path)
+      return true
+    } catch (error) {
+      if (isTaken(error)) return false
+      throw error
+    }
   }
 
   async #realRoot(): Promise<string | undefined> {
@@ -122,6 +176,13 @@ export class Root {
   }
 }
 
+function removed(path: string): TidemarkError {
+  return new TidemarkError(
+    'ROLLED_BACK',
+    `The folder ${path} was removed while its store was open. Open the store again: what is there now decides.`,
+  )
+}
+
 /**
  * Makes durable what was found in a folder, so that a power loss cannot take back what was read there. Where this process
  * may not do that it cannot be helped, and on a read-only file system there is nothing to be made durable.
@@ -129,6 +190,7 @@ export class Root {
 export async function syncForReading(fs: FileSystem, path: string): Promise<void> {
   await fs.syncDirectory(path).catch((error: unknown) => {
     const code = errno(error)
-    if (code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS' && code !== 'EINVAL') throw error
+    if (code !== NOT_PERMITTED && code !== 'EACCES' && code !== 'EPERM' && code !== 'EROFS' && code !== 'EINVAL')
+      throw error
   })
 }

@@ -3,22 +3,29 @@ import { throwIfAborted } from '../../src/errors.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { anchor } from './anchor.js'
 import { blobs } from './blobs.js'
+import { descriptorsOf } from './descriptors.js'
 import { guarded } from './errors.js'
 import type { FileSystem } from './file-system.js'
 import { openLog } from './log.js'
 import { holdsEntries } from './log-directory.js'
 import { LOG_RULES, type LogRules } from './log-rules.js'
+import { probe } from './probe.js'
 import { Root } from './root.js'
 import { listLogs } from './walk.js'
 
 /** The storage behind `nodeFs`; tests give it rules of their own. */
 export function fileStorage(fs: FileSystem, directory: string, clock: Clock, rules: LogRules = LOG_RULES): Storage {
   const root = new Root(fs, directory)
+  const descriptors = descriptorsOf(fs)
   return {
-    capabilities: { name: 'node-fs', trim: 'owner' },
-    blobs: blobs(fs, root, clock),
+    capabilities: { name: 'node-fs', trim: 'owner', turns: () => descriptors.turns },
+    blobs: blobs(fs, root, clock, descriptors),
     log: (path, options) => openLog(fs, root, clock, rules, path, options),
     anchor: (path) => anchor(fs, root, clock, path),
+    async probe(path) {
+      await guarded('probe', root.place(path), () => probe(fs, root, clock, path))
+      return {}
+    },
     async logs(prefix, { signal } = {}) {
       throwIfAborted(signal)
       return guarded('list', root.path, async () => ({ paths: await listLogs(fs, root, prefix, holdsEntries, signal) }))

@@ -9,6 +9,7 @@ import { TidemarkError, aborted, checkFields, invalid, isTidemarkError, throwIfA
 import type { Answer, BlobInfo, ByteRange, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
 import { overObjects, type ObjectStore } from '../../src/storage/objects.js'
 import { keyPrefix } from '../s3-common/prefix.js'
+import { ownTurns } from '../s3-common/turns.js'
 import type { R2BucketLike, R2ObjectLike } from './binding.js'
 
 export type { R2BucketLike, R2BodyLike, R2Condition, R2ListLike, R2ObjectLike } from './binding.js'
@@ -28,7 +29,11 @@ export function r2(bucket: R2BucketLike, options: R2Options = {}): Storage {
   if (typeof put !== 'function' || typeof head !== 'function') {
     throw invalid('r2: a bucket binding is expected, such as env.BUCKET; elsewhere use tidemark/s3-fetch.')
   }
-  return overObjects(objectsIn(bucket, keyPrefix('r2', options.prefix)), { name: 'r2', trim: 'writer' })
+  return overObjects(objectsIn(bucket, keyPrefix('r2', options.prefix)), {
+    name: 'r2',
+    trim: 'writer',
+    turns: ownTurns,
+  })
 }
 
 function objectsIn(bucket: R2BucketLike, prefix: string): ObjectStore {

@@ -10,6 +10,7 @@
 import { TidemarkError, aborted, isTidemarkError, throwIfAborted } from '../../src/errors.js'
 import type { Answer, BlobInfo, ByteRange, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
 import { overObjects, type ObjectStore } from '../../src/storage/objects.js'
+import type { Turns } from '../../src/storage/turns.js'
 import { bodyFault, contentMd5 } from './bodies.js'
 import { redacted } from './redact.js'
 import {
@@ -33,7 +34,7 @@ const MOST_DELETES_AT_ONCE = 8
 const NO_DELETE_MANY = new Set([400, 404, 405, 411, 501])
 
 /** `prefix` ends with a slash or is empty: keys are the storage's names behind it. */
-export function s3Storage(transport: Transport, prefix: string): Storage {
+export function s3Storage(transport: Transport, prefix: string, turns: () => Turns): Storage {
   const { name } = transport
   // Ceph compares If-Match with the ETag without its quotes.
   let bareEtags = false
@@ -203,17 +204,17 @@ export function s3Storage(transport: Transport, prefix: string): Storage {
       const request: S3Request = { op: 'list', prefix: prefix + within, after: from, limit, continuation }
       const reply = await askStorage(request, signal)
       if (!isDone(reply)) throw replyError(name, request, reply)
-      if (!reply.listed) throw unavailable(`${name} answered ${describe(request)} with something else than a list.`)
+      const { items: page, truncated, continuation: next } = reply.listed!
       let last = from ?? ''
-      for (const { key, size, time } of reply.listed.items) {
+      for (const { key, size, time } of page) {
         if (key <= last || !key.startsWith(request.prefix)) throw unordered(name)
         items.push({ name: key.slice(prefix.length), size, time })
         last = key
       }
-      continuation = reply.listed.truncated ? reply.listed.continuation : undefined
+      continuation = truncated ? next : undefined
       // A page without keys that says that more follow comes from servers that count what was deleted.
       if (items.length > 0 || continuation === undefined) {
-        return { time: replyTime(reply), items, more: items.length > 0 && reply.listed.truncated }
+        return { time: replyTime(reply), items, more: items.length > 0 && truncated }
       }
     }
   }
@@ -261,7 +262,7 @@ export function s3Storage(transport: Transport, prefix: string): Storage {
     list,
     delete: remove,
   }
-  return overObjects(objects, { name, trim: 'writer' })
+  return overObjects(objects, { name, trim: 'writer', turns })
 }
 
 /** The status that an error within the answer to a deletion of many would have had by itself. */

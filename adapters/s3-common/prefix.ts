@@ -13,4 +13,4 @@ export function keyPrefix(what: string, prefix: unknown): string {
 
 const LONGEST = 400
 /** Neither `.` nor `..` as a name: clients and proxies resolve them. ASCII, so that S3 and JavaScript sort alike. */
-const LEGAL = /^(?!\.{1,2}\/)(?!.*\/\.{1,2}(?:\/|$))(?!\.{1,2}$)[!-.0-~]+(?:\/[!-.0-~]+)*\/?$/
+const LEGAL = /^(?!(?:.*\/)?\.{1,2}(?:\/|$))[!-.0-~]+(?:\/[!-.0-~]+)*\/?$/

@@ -55,8 +55,6 @@ export function replyError(name: string, request: S3Request, reply: S3Reply): Ti
     case 'ExpiredToken':
     case 'TokenRefreshRequired':
       return unavailable(`${what}: the credentials have expired. Renew them.`, true)
-    case 'EntityTooLarge':
-      return invalid(`${what}: it is larger than this storage takes. Use smaller segments.`)
     case 'BadDigest':
     case 'IncompleteBody':
     case 'XAmzContentSHA256Mismatch':
@@ -69,7 +67,8 @@ export function replyError(name: string, request: S3Request, reply: S3Reply): Ti
   if (status === 401 || status === 403) {
     return unavailable(`${what}: the key lacks a permission. It needs ${PERMISSIONS[request.op]}.`)
   }
-  if (status === 413) return invalid(`${what}: it is larger than this storage takes. Use smaller segments.`)
+  if (status === 413 || code === 'EntityTooLarge')
+    return invalid(`${what}: it is larger than this storage takes. Use smaller segments.`)
   if (status === 404 && !isAbsent(reply)) {
     return unavailable(
       `${what}. That is not what S3 says of an absent object. Check the endpoint, and try again.`,

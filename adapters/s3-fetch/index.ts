@@ -9,6 +9,7 @@ import { checkFields, invalid } from '../../src/errors.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { s3Storage } from '../s3-common/objects.js'
 import { keyPrefix } from '../s3-common/prefix.js'
+import { sharedTurns } from '../s3-common/turns.js'
 import { fetchTransport } from './transport.js'
 
 /** The part of `fetch` that is used. It is expected to sign the request and to send it once. */
@@ -38,6 +39,8 @@ export interface S3FetchOptions {
   readonly prefix?: string | undefined
 }
 
+/** A browser has six connections to a host of S3, and more to one that speaks HTTP/2. */
+const AT_ONCE = 16
 const FIELDS = new Set(['fetch', 'url', 'prefix'])
 
 /** A storage in a bucket, which has to exist; several stores may share it. */
@@ -47,7 +50,7 @@ export function s3Fetch(options: S3FetchOptions): Storage {
   if (typeof fetch !== 'function') {
     throw invalid('s3Fetch: fetch must be a function that signs requests: (url, init) => aws.fetch(url, init).')
   }
-  return s3Storage(fetchTransport(fetch, bucketUrl(url)), keyPrefix('s3Fetch', prefix))
+  return s3Storage(fetchTransport(fetch, bucketUrl(url)), keyPrefix('s3Fetch', prefix), sharedTurns(AT_ONCE))
 }
 
 /** The URL is not shown when it is refused: it might hold a secret. */

@@ -7,8 +7,10 @@
  */
 import { checkFields, invalid, show } from '../../src/errors.js'
 import type { Storage } from '../../src/storage/contract.js'
+import type { Turns } from '../../src/storage/turns.js'
 import { s3Storage } from '../s3-common/objects.js'
 import { keyPrefix } from '../s3-common/prefix.js'
+import { sharedTurns } from '../s3-common/turns.js'
 import { sdkTransport } from './transport.js'
 
 /** What is used of the `S3Client` of `@aws-sdk/client-s3`. */
@@ -24,6 +26,9 @@ export interface S3Options {
   readonly prefix?: string | undefined
 }
 
+/** A client of the SDK has 50 connections unless it is told otherwise; commits wait for no turn. */
+const AT_ONCE = 40
+const turnsOf = new WeakMap<S3ClientLike, () => Turns>()
 const FIELDS = new Set(['client', 'bucket', 'prefix'])
 
 /** A storage in a bucket, which has to exist; several stores may share it. */
@@ -37,5 +42,7 @@ export function s3(options: S3Options): Storage {
   if (typeof bucket !== 'string' || !/^(?:arn:.+|[^/\s]+)$/.test(bucket)) {
     throw invalid(`s3: bucket must be its name, not ${show(bucket)}; what keys begin with is the prefix.`)
   }
-  return s3Storage(sdkTransport(client, bucket), keyPrefix('s3', prefix))
+  let turns = turnsOf.get(client)
+  if (turns === undefined) turnsOf.set(client, (turns = sharedTurns(AT_ONCE)))
+  return s3Storage(sdkTransport(client, bucket), keyPrefix('s3', prefix), turns)
 }

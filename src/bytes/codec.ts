@@ -7,7 +7,9 @@
  *
  * A value that is itself a Uint8Array is one byte 0x00 and the bytes: JSON never begins with 0x00.
  */
-import { TidemarkError, corrupt, invalid } from '../errors.js'
+import { corrupt, invalid } from '../errors.js'
+import { concat } from './concat.js'
+import { copyBytes, isBytes, kindOf } from './kinds.js'
 import { fromUtf8, utf8 } from './utf8.js'
 
 export interface Codec<V> {
@@ -15,119 +17,111 @@ export interface Codec<V> {
   readonly id: string
   /** The bytes of a value. What it throws reaches the caller of `commit` as `INVALID_ARGUMENT`, with the key. */
   encode(value: V): Uint8Array
-  /** The value of bytes that `encode` made. What it throws reaches the reader as `CORRUPT`. */
+  /** The value of bytes that `encode` made, which are its own to change and keep. What it throws reaches the reader as `CORRUPT`. */
   decode(bytes: Uint8Array): V
 }
 
 const RAW = 0x00
+/**
+ * How deep a value's JSON may be nested, about: far below what the smallest stack of a platform bears, so that whatever is
+ * acknowledged can be stored again everywhere. Reading it takes no stack, whatever its depth.
+ */
+const MAX_DEPTH = 500
 
 export const jsonCodec: Codec<unknown> = {
   id: 'json',
   encode(value) {
-    if (value instanceof Uint8Array) {
-      const bytes = new Uint8Array(value.length + 1)
-      bytes[0] = RAW
-      bytes.set(value, 1)
-      return bytes
-    }
-    if (value === undefined) throw invalid('undefined is not a value; delete the key, or store null.')
-    return utf8(JSON.stringify(isPlain(value, 0) ? value : toJson(value, new Set())))
+    if (isBytes(value)) return concat([Uint8Array.of(RAW), copyBytes(value)])
+    return utf8(taggedJson(value))
   },
   decode(bytes) {
-    if (bytes[0] === RAW) return bytes.slice(1)
+    if (bytes[0] === RAW) return new Uint8Array(bytes.subarray(1))
     try {
       const text = fromUtf8(bytes)
       const value: unknown = JSON.parse(text)
       return text.includes('{"$') ? fromJson(value) : value
     } catch (cause) {
-      if (cause instanceof TidemarkError) throw cause
       throw corrupt('A stored value is damaged: it is not the JSON that was written.', cause)
     }
   },
 }
 
-// Deeper values go the slow way, which finds cycles.
-const PLAIN_DEPTH = 32
-
-/** True when `JSON.stringify` alone keeps the value as it is: the quick way for nearly every value. */
-function isPlain(value: unknown, depth: number): boolean {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return true
-    case 'number':
-      return Number.isFinite(value) && !Object.is(value, -0)
-    case 'object':
-      break
-    default:
-      return false
-  }
-  if (value === null) return true
-  if (depth > PLAIN_DEPTH) return false
-  if (Array.isArray(value)) {
-    for (const element of value) if (element !== undefined && !isPlain(element, depth + 1)) return false
-    return true
-  }
-  if (Object.getPrototypeOf(value) !== Object.prototype) return false
-  for (const key in value) {
-    const field = (value as Record<string, unknown>)[key]
-    if (key.charCodeAt(0) === 0x24 || key === 'toJSON') return false
-    if (field !== undefined && !isPlain(field, depth + 1)) return false
-  }
-  return true
+/** A value as JSON, with tags for what JSON would lose. */
+export function taggedJson(value: unknown): string {
+  const json = toJson(value, '', 0)
+  if (json === undefined) throw invalid('undefined is not a value; delete the key, or store null.')
+  return JSON.stringify(json)
 }
 
-function toJson(value: unknown, parents: Set<object>): unknown {
+/** Of these JSON knows nothing, or less than is kept; what toJSON() they may have does not count. */
+const KEPT = /^(Uint8Array|Date|Map|Set)$/
+
+/** `key`: under which name it stands, for its toJSON(). `undefined` for what is left out. One call for each level. */
+function toJson(given: unknown, key: string, depth: number): unknown {
+  let value = given
+  let kind = isObject(value) ? kindOf(value) : ''
+  if (isObject(value) && !KEPT.test(kind)) {
+    const { toJSON } = value as { toJSON?: unknown }
+    if (typeof toJSON === 'function') {
+      // What it gives is not asked again.
+      value = toJSON.call(value, key)
+      kind = kindOf(value)
+    }
+    // Of a boxed primitive; others are their own.
+    if (isObject(value) && kind !== 'Object' && !KEPT.test(kind)) value = value.valueOf()
+  }
+  if (!isObject(value)) return primitiveToJson(value)
+  if (depth >= MAX_DEPTH) throw invalid(`The value is nested more than ${MAX_DEPTH} deep, or refers to itself.`)
+  const list: unknown[] = []
+  switch (kind) {
+    case 'Uint8Array':
+      return { $bytes: toBase64(copyBytes(value as Uint8Array)) }
+    case 'Date':
+      // That of an invalid one is null in JSON.
+      return { $date: Number(value) }
+    case 'Map':
+      for (const [k, v] of value as Map<unknown, unknown>) {
+        list.push([element(toJson(k, '', depth + 3)), element(toJson(v, '', depth + 3))])
+      }
+      return { $map: list }
+    case 'Set':
+      for (const v of value as Set<unknown>) list.push(element(toJson(v, '', depth + 2)))
+      return { $set: list }
+    case 'Array':
+      for (const v of value as unknown[]) list.push(toJson(v, String(list.length), depth + 1) ?? null)
+      return list
+  }
+  if (kind !== 'Object') {
+    throw invalid(`A ${kind || 'thing'} cannot be stored by the default codec; convert it, or give the table a codec.`)
+  }
+  const json: Record<string, unknown> = {}
+  for (const name of Object.keys(value)) {
+    const field = (value as Record<string, unknown>)[name]
+    // Whoever gives itself, or a copy, gives its toJSON() along.
+    if (name === 'toJSON' && typeof field === 'function') continue
+    const done = toJson(field, name, depth + 1)
+    if (done !== undefined) setOwn(json, name, done)
+  }
+  return tagIn(json) === undefined ? json : { $object: json }
+}
+
+function primitiveToJson(value: unknown): unknown {
   switch (typeof value) {
-    case 'string':
-    case 'boolean':
-      return value
     case 'number':
       if (Number.isFinite(value) && !Object.is(value, -0)) return value
       return { $number: Object.is(value, -0) ? '-0' : String(value) }
     case 'bigint':
       return { $bigint: value.toString() }
-    case 'object':
-      break
-    default:
+    case 'function':
+    case 'symbol':
       throw invalid(`A ${typeof value} cannot be stored.`)
+    default:
+      return value
   }
-  if (value === null) return null
-  if (parents.has(value)) throw invalid('The value refers to itself; a cycle cannot be stored.')
-  if (parents.size > 10_000) throw invalid('The value is nested more than 10,000 deep.')
-  parents.add(value)
-  const json = objectToJson(value, parents)
-  parents.delete(value)
-  return json
 }
 
-const tagOf = (value: object): string => Object.prototype.toString.call(value)
-
-function objectToJson(value: object, parents: Set<object>): unknown {
-  if (Array.isArray(value)) return Array.from(value, (v: unknown) => (v === undefined ? null : toJson(v, parents)))
-  if (value instanceof Uint8Array) return { $bytes: toBase64(value) }
-  if (value instanceof Date || tagOf(value) === '[object Date]') {
-    // Of another realm it may be, from a frame.
-    const time = Date.prototype.getTime.call(value)
-    return { $date: Number.isNaN(time) ? null : time }
-  }
-  if (value instanceof Map) return { $map: Array.from(value, ([k, v]) => [element(k, parents), element(v, parents)]) }
-  if (value instanceof Set) return { $set: Array.from(value, (v) => element(v, parents)) }
-  const own = (value as { toJSON?: unknown }).toJSON
-  if (typeof own === 'function') return toJson(own.call(value, ''), parents)
-  if (tagOf(value) !== '[object Object]') {
-    const name = (value as { constructor?: { name?: string } }).constructor?.name ?? 'object'
-    throw invalid(`A ${name} cannot be stored by the default codec; convert it, or give the table a codec.`)
-  }
-  const json: Record<string, unknown> = {}
-  const keys = Object.keys(value).filter((key) => (value as Record<string, unknown>)[key] !== undefined)
-  for (const key of keys) setOwn(json, key, toJson((value as Record<string, unknown>)[key], parents))
-  return keys.length === 1 && keys[0]!.startsWith('$') ? { $object: json } : json
-}
-
-function element(value: unknown, parents: Set<object>): unknown {
-  return value === undefined ? { $undefined: true } : toJson(value, parents)
-}
+/** Of a collection, in which what is left out has a place nonetheless. */
+const element = (json: unknown): unknown => (json === undefined ? { $undefined: true } : json)
 
 /** Sets an own property whatever its name: `__proto__` is a key like any other. */
 export function setOwn(target: object, key: string, value: unknown): void {
@@ -136,20 +130,40 @@ export function setOwn(target: object, key: string, value: unknown): void {
   } else (target as Record<string, unknown>)[key] = value
 }
 
-function fromJson(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  if (Array.isArray(value)) return value.map(fromJson)
-  const keys = Object.keys(value)
-  if (keys.length === 1 && keys[0]!.startsWith('$')) {
-    return fromTagged(keys[0]!, (value as Record<string, unknown>)[keys[0]!])
-  }
-  return fromFields(value)
+/** The only name in it, if it begins with `$`. */
+function tagIn(json: object): string | undefined {
+  if (Array.isArray(json)) return undefined
+  const names = Object.keys(json)
+  return names.length === 1 && names[0]![0] === '$' ? names[0] : undefined
 }
 
-function fromFields(value: object): object {
-  for (const key of Object.keys(value)) setOwn(value, key, fromJson((value as Record<string, unknown>)[key]))
-  return value
+/** Puts in place of everything tagged what it stands for, the innermost first; without recursion. */
+function fromJson(json: unknown): unknown {
+  const root = [json]
+  const holders: object[] = [root]
+  const tagged: [holder: object, name: string, tag: string, value: object][] = []
+  // What these hold only looks like a tag.
+  const quotes = new Set<object>()
+  // Grows while it is walked: whatever holds something stands before it.
+  for (const holder of holders) {
+    const isQuote = quotes.has(holder)
+    for (const name of Array.isArray(holder) ? holder.keys() : Object.keys(holder)) {
+      const value = (holder as Record<string, unknown>)[name]
+      if (!isObject(value)) continue
+      holders.push(value)
+      const tag = isQuote ? undefined : tagIn(value)
+      if (tag === undefined) continue
+      tagged.push([holder, name as string, tag, value])
+      if (tag === '$object') quotes.add(value)
+    }
+  }
+  for (const [holder, name, tag, value] of tagged.reverse()) {
+    setOwn(holder, name, fromTagged(tag, (value as Record<string, unknown>)[tag]))
+  }
+  return root[0]
 }
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
 
 function fromTagged(tag: string, content: unknown): unknown {
   switch (tag) {
@@ -163,29 +177,28 @@ function fromTagged(tag: string, content: unknown): unknown {
       if (typeof content === 'string' && /^-?\d+$/.test(content)) return BigInt(content)
       break
     case '$number':
-      if (content === 'NaN' || content === 'Infinity' || content === '-Infinity' || content === '-0')
-        return Number(content)
+      if (typeof content === 'string' && /^(NaN|-?Infinity|-0)$/.test(content)) return Number(content)
       break
     case '$undefined':
       return undefined
     case '$set':
-      if (Array.isArray(content)) return new Set(content.map(fromJson))
+      if (Array.isArray(content)) return new Set(content)
       break
     case '$map':
       if (Array.isArray(content) && content.every((pair) => Array.isArray(pair) && pair.length === 2)) {
-        return new Map((content as [unknown, unknown][]).map(([k, v]) => [fromJson(k), fromJson(v)]))
+        return new Map(content as [unknown, unknown][])
       }
       break
     case '$object':
-      if (typeof content === 'object' && content !== null && !Array.isArray(content)) return fromFields(content)
+      if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content
       break
   }
-  throw corrupt(`A stored value is damaged: ${tag} does not hold what it should.`)
+  throw new Error(`${tag} does not hold what it should.`)
 }
 
 function toBase64(bytes: Uint8Array): string {
   let binary = ''
-  for (let i = 0; i < bytes.length; i += 8192) binary += String.fromCharCode(...bytes.subarray(i, i + 8192))
+  for (let i = 0; i < bytes.length; i += 1024) binary += String.fromCharCode(...bytes.subarray(i, i + 1024))
   return btoa(binary)
 }
 

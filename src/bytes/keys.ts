@@ -1,29 +1,36 @@
 /**
- * Keys as bytes whose unsigned order is the order of the keys: number < bigint < string < bytes < array (docs/format.md,
- * "Keys"; after the tuple layer of FoundationDB). One tag byte, then
+ * Keys as bytes whose unsigned order is the order of the keys: null < false < true < number < bigint < Date < string < bytes <
+ * array (docs/format.md, "Keys"; after the tuple layer of FoundationDB). One tag byte, which is all of null, false and true, then
  *
  *     number   8 bytes, IEEE 754 big-endian; sign bit set for positives, all bits flipped for negatives
  *     bigint   one byte 0x80 + length of the magnitude (from 120 on: 0xf8 and four bytes of length), the magnitude,
  *              big-endian; for negatives all of it flipped
+ *     Date     its milliseconds since 1970, as a number
  *     string   UTF-8;   bytes   themselves
  *     array    its elements, then 0x00; strings and bytes in it have 00 written as 00 ff and end with 00
  */
-import { corrupt, invalid } from '../errors.js'
+import { invalid } from '../errors.js'
 import { afterPrefix, compareBytes } from './compare.js'
-import { FNV_START, fnvStep, keyHash, mix32 } from './hash.js'
+import { concat } from './concat.js'
+import { FNV_START, fnvStep, keyHash, mix32, toHex } from './hash.js'
+import { copyBytes, isBytes, isDate } from './kinds.js'
 import { ByteReader } from './reader.js'
-import { fromUtf8, isWellFormed, utf8 } from './utf8.js'
+import { isWellFormed, utf8 } from './utf8.js'
 import { ByteWriter } from './writer.js'
 
-export type Key = string | number | bigint | Uint8Array | readonly Key[]
+export type Key = string | number | bigint | boolean | null | Date | Uint8Array | readonly Key[]
 
 /** The largest payload of a key: UTF-8 of a string, length of bytes, the sum over the elements of an array. */
 const MAX_KEY_BYTES = 65_536
 /** How deep arrays may be nested in a key. */
 const MAX_KEY_DEPTH = 128
 
+const NULL = 0x04
+const FALSE = 0x08
+const TRUE = 0x09
 const NUMBER = 0x10
 const BIGINT = 0x20
+const DATE = 0x28
 const STRING = 0x30
 const BYTES = 0x40
 const ARRAY = 0x50
@@ -52,14 +59,13 @@ export function encodeKey(key: Key): Uint8Array {
 
 /** The bytes between which lie just the keys that `prefix` is a prefix of: of a string, of bytes, or of an array. */
 export function encodePrefix(prefix: Key): { readonly lower: Uint8Array; readonly upper: Uint8Array | undefined } {
-  if (typeof prefix === 'number' || typeof prefix === 'bigint') {
-    throw invalid('A prefix is a string, a Uint8Array or an array; for numbers give gte and lt.')
-  }
   const bytes = encodeKey(prefix)
-  if (!Array.isArray(prefix)) return { lower: bytes, upper: afterPrefix(bytes) }
+  if (bytes[0]! < STRING)
+    throw invalid('A prefix is a string, a Uint8Array or an array; for other keys give gte and lt.')
+  if (bytes[0] !== ARRAY) return { lower: bytes, upper: afterPrefix(bytes) }
   // After the elements comes another one or the end, never ff: that would make the 00 before it part of a longer string.
   const elements = bytes.subarray(0, bytes.length - 1)
-  return { lower: elements, upper: Uint8Array.of(...elements, ESCAPE) }
+  return { lower: elements, upper: concat([elements, Uint8Array.of(ESCAPE)]) }
 }
 
 function tooLong(length: number): Error {
@@ -74,10 +80,7 @@ function checkString(text: string): void {
 function writeKey(w: ByteWriter, key: Key, depth: number): number {
   switch (typeof key) {
     case 'number':
-      if (Number.isNaN(key)) throw invalid('NaN is not a key: it has no place in the order.')
-      w.u8(NUMBER)
-      writeNumber(w, key)
-      return 8
+      return writeOrdered(w, NUMBER, key)
     case 'bigint':
       w.u8(BIGINT)
       return writeBigint(w, key)
@@ -88,15 +91,24 @@ function writeKey(w: ByteWriter, key: Key, depth: number): number {
       writeEscaped(w, bytes)
       return bytes.length
     }
+    case 'boolean':
+      w.u8(key ? TRUE : FALSE)
+      return 0
   }
-  if (key instanceof Uint8Array) {
+  if (key === null) {
+    w.u8(NULL)
+    return 0
+  }
+  if (isBytes(key)) {
+    const bytes = copyBytes(key)
     w.u8(BYTES)
-    if (depth === 0) w.raw(key)
-    else writeEscaped(w, key)
-    return key.length
+    if (depth === 0) w.raw(bytes)
+    else writeEscaped(w, bytes)
+    return bytes.length
   }
+  if (isDate(key)) return writeOrdered(w, DATE, Number(key))
   if (!Array.isArray(key)) {
-    throw invalid(`A key is a string, number, bigint, Uint8Array or an array of these, not ${describe(key)}.`)
+    throw invalid(`A key is a string, number, bigint, boolean, null, Date, Uint8Array or an array, not ${typeof key}.`)
   }
   if (depth >= MAX_KEY_DEPTH) throw invalid(`The key's arrays are nested more than ${MAX_KEY_DEPTH} deep.`)
   w.u8(ARRAY)
@@ -110,17 +122,16 @@ function writeKey(w: ByteWriter, key: Key, depth: number): number {
   return Math.max(0, payload - elements.length)
 }
 
-function describe(value: unknown): string {
-  return value === null ? 'null' : typeof value
-}
-
-function writeNumber(w: ByteWriter, value: number): void {
+function writeOrdered(w: ByteWriter, tag: number, value: number): number {
+  if (Number.isNaN(value)) throw invalid('NaN and invalid Dates are no keys: they have no place in the order.')
+  w.u8(tag)
   scratch.setFloat64(0, value === 0 ? 0 : value)
   const negative = (scratch.getUint8(0) & 0x80) !== 0
   for (let i = 0; i < 8; i++) {
     const byte = scratch.getUint8(i)
     w.u8(negative ? byte ^ 0xff : i === 0 ? byte | 0x80 : byte)
   }
+  return 8
 }
 
 function writeBigint(w: ByteWriter, value: bigint): number {
@@ -149,16 +160,10 @@ function writeEscaped(w: ByteWriter, bytes: Uint8Array): void {
 
 /** The key of bytes that were stored; `CORRUPT` when no key encodes to them. */
 export function decodeKey(bytes: Uint8Array): Key {
-  const tag = bytes[0]
-  if (tag === STRING) {
-    try {
-      return fromUtf8(bytes.subarray(1))
-    } catch (cause) {
-      throw corrupt('A stored key is damaged: it is not UTF-8.', cause)
-    }
-  }
-  if (tag === BYTES) return bytes.slice(1)
   const r = new ByteReader(bytes, 'A stored key')
+  const tag = bytes[0]
+  if (tag === STRING) return r.text(bytes.subarray(1))
+  if (tag === BYTES) return copyBytes(bytes.subarray(1))
   const key = readKey(r, 0)
   r.end()
   return key
@@ -174,18 +179,24 @@ function readElement(r: ByteReader, tag: number, depth: number): Key | undefined
   switch (tag) {
     case END:
       return undefined
+    case NULL:
+      return null
+    case FALSE:
+    case TRUE:
+      return tag === TRUE
     case NUMBER:
       return readNumber(r)
+    case DATE: {
+      const time = readNumber(r)
+      const date = new Date(time)
+      return date.getTime() === time ? date : r.fail('a time that is no date')
+    }
     case BIGINT:
       return readBigint(r)
     case STRING:
-      try {
-        return fromUtf8(readEscaped(r))
-      } catch {
-        return r.fail('text that is not UTF-8')
-      }
+      return r.text(readEscaped(r))
     case BYTES:
-      return readEscaped(r)
+      return copyBytes(readEscaped(r))
     case ARRAY: {
       if (depth >= MAX_KEY_DEPTH) return r.fail('arrays nested too deep')
       const elements: Key[] = []
@@ -201,14 +212,15 @@ function readElement(r: ByteReader, tag: number, depth: number): Key | undefined
 }
 
 function readNumber(r: ByteReader): number {
-  const raw = r.raw(8)
-  const negative = raw[0]! < 0x80
-  for (let i = 0; i < 8; i++) {
-    scratch.setUint8(i, negative ? raw[i]! ^ 0xff : i === 0 ? raw[i]! & 0x7f : raw[i]!)
-  }
-  const value = scratch.getFloat64(0)
+  const value = numberAt(r.raw(8), 0)
   if (Number.isNaN(value) || Object.is(value, -0)) return r.fail('a number that is no key')
   return value
+}
+
+function numberAt(bytes: Uint8Array, at: number): number {
+  const flip = bytes[at]! < 0x80 ? 0xff : 0
+  for (let i = 0; i < 8; i++) scratch.setUint8(i, bytes[at + i]! ^ (i === 0 && flip === 0 ? 0x80 : flip))
+  return scratch.getFloat64(0)
 }
 
 function readBigint(r: ByteReader): bigint {
@@ -222,10 +234,9 @@ function readBigint(r: ByteReader): bigint {
   } else if (length > LONG_BIGINT) return r.fail('a bigint in the wrong form')
   const raw = r.raw(length)
   if (length === 0) return flip === 0 ? 0n : r.fail('a negative zero')
-  let hex = '0x'
-  for (const byte of raw) hex += (byte ^ flip).toString(16).padStart(2, '0')
-  if (hex.startsWith('0x00')) return r.fail('a bigint in the wrong form')
-  return flip === 0 ? BigInt(hex) : -BigInt(hex)
+  if (raw[0] === flip) return r.fail('a bigint in the wrong form')
+  const magnitude = BigInt(`0x${toHex(raw.map((byte) => byte ^ flip))}`)
+  return flip === 0 ? magnitude : -magnitude
 }
 
 function readEscaped(r: ByteReader): Uint8Array {
@@ -268,7 +279,7 @@ const MANY_BITS = 1n << 1024n
 
 function mapKeyOfBytes(bytes: Uint8Array): string {
   let text = ENCODED
-  for (let i = 0; i < bytes.length; i += 8192) text += String.fromCharCode(...bytes.subarray(i, i + 8192))
+  for (let i = 0; i < bytes.length; i += 1024) text += String.fromCharCode(...bytes.subarray(i, i + 1024))
   return text
 }
 
@@ -299,9 +310,7 @@ export function compareMapKey(key: MapKey, bytes: Uint8Array): number {
 
 function compareNumber(key: number, bytes: Uint8Array): number {
   if (bytes[0] === NUMBER && bytes.length >= 9) {
-    const flip = bytes[1]! < 0x80 ? 0xff : 0
-    for (let i = 0; i < 8; i++) scratch.setUint8(i, bytes[i + 1]! ^ (i === 0 && flip === 0 ? 0x80 : flip))
-    const value = scratch.getFloat64(0)
+    const value = numberAt(bytes, 1)
     if (key !== value) return key < value ? -1 : key > value ? 1 : compareBytes(encodeKey(key), bytes)
     if (value !== 0) return 9 - bytes.length
   }
@@ -310,10 +319,8 @@ function compareNumber(key: number, bytes: Uint8Array): number {
 
 /** The Map key of encoded bytes that come from storage. */
 export function bytesToMapKey(bytes: Uint8Array): MapKey {
-  const tag = bytes[0]
-  if (tag === NUMBER || tag === BIGINT || tag === STRING) return decodeKey(bytes) as MapKey
-  decodeKey(bytes)
-  return mapKeyOfBytes(bytes)
+  const key = decodeKey(bytes)
+  return typeof key === 'object' || typeof key === 'boolean' ? mapKeyOfBytes(bytes) : key
 }
 
 /** The key that a Map key stands for. */

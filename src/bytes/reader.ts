@@ -23,8 +23,8 @@ export class ByteReader {
     return this.#at
   }
 
-  fail(problem: string): never {
-    throw corrupt(`${this.#what} is damaged: ${problem} at byte ${this.#at} of ${this.#bytes.length}.`)
+  fail(problem: string, cause?: unknown): never {
+    throw corrupt(`${this.#what} is damaged: ${problem} at byte ${this.#at} of ${this.#bytes.length}.`, cause)
   }
 
   #take(n: number): number {
@@ -85,11 +85,15 @@ export class ByteReader {
   }
 
   string(): string {
-    const bytes = this.bytes()
+    return this.text(this.bytes())
+  }
+
+  /** Of bytes that were read. */
+  text(bytes: Uint8Array): string {
     try {
       return fromUtf8(bytes)
-    } catch {
-      return this.fail('text that is not UTF-8')
+    } catch (cause) {
+      return this.fail('text that is not UTF-8', cause)
     }
   }
 

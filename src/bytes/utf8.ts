@@ -1,5 +1,6 @@
-const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+// Where they are missing, opening a store says so.
+const encoder = globalThis.TextEncoder && new TextEncoder()
+const decoder = globalThis.TextDecoder && new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** UTF-8 of a string; a lone surrogate must have been refused before (it would become U+FFFD). */
 export function utf8(text: string): Uint8Array {
@@ -11,15 +12,7 @@ export function fromUtf8(bytes: Uint8Array): string {
   return decoder.decode(bytes)
 }
 
-/** Writes UTF-8 at `offset`; the caller has made room for three bytes per UTF-16 unit. Returns the length written. */
-export function utf8Into(text: string, target: Uint8Array, offset: number): number {
-  return encoder.encodeInto(text, offset === 0 ? target : target.subarray(offset)).written
-}
-
-const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
-
 /** False for a string with a lone surrogate, which has no UTF-8. */
-export const isWellFormed: (text: string) => boolean =
-  'isWellFormed' in String.prototype
-    ? (text) => (text as string & { isWellFormed(): boolean }).isWellFormed()
-    : (text) => !LONE_SURROGATE.test(text)
+export function isWellFormed(text: string): boolean {
+  return (text as string & { isWellFormed(): boolean }).isWellFormed()
+}

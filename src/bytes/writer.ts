@@ -1,4 +1,4 @@
-import { utf8Into } from './utf8.js'
+import { utf8 } from './utf8.js'
 
 /** Appends fields to a growing buffer. Integers are little-endian; a varint is unsigned LEB128 of at most 2^53 - 1. */
 export class ByteWriter {
@@ -83,19 +83,6 @@ export class ByteWriter {
 
   /** A varint length, then UTF-8. */
   string(text: string): void {
-    // The length in front is only known afterwards: write the text behind the widest length it can have, then close up.
-    const widest = varintLength(text.length * 3)
-    const start = this.#room(widest + text.length * 3)
-    const written = utf8Into(text, this.#bytes, start + widest)
-    this.#length = start
-    this.varint(written)
-    if (this.#length < start + widest) this.#bytes.copyWithin(this.#length, start + widest, start + widest + written)
-    this.#length += written
+    this.bytes(utf8(text))
   }
-}
-
-function varintLength(value: number): number {
-  let n = 1
-  for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 128)) n++
-  return n
 }

@@ -28,7 +28,12 @@ const USUAL_REGION = 'us-east-1'
 /** The bucket has to be there, and is asked once, so that whatever is wrong with the access is said at the beginning. */
 export async function inBucket(address: string, { endpoint, region, clock }: BucketOptions): Promise<Storage> {
   const { bucket, prefix } = placeIn(address)
-  const client = await connect(checkedEndpoint(endpoint), region)
+  const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env
+  // As the SDK does, but by paths: few storages of one's own answer to a name for each bucket.
+  const client = await connect(
+    checkedEndpoint(endpoint ?? (AWS_ENDPOINT_URL_S3 || AWS_ENDPOINT_URL || undefined)),
+    region,
+  )
   const storage = s3({ client, bucket, prefix })
   await ask(storage, clock)
   return retrying(deadlines(storage, { timeoutMs: ANSWER_MS, clock }), { tries: TRIES, clock })
@@ -65,7 +70,7 @@ function checkedEndpoint(endpoint: string | undefined): string | undefined {
   if (endpoint === undefined) return undefined
   if (!/^https?:\/\/[^/?#@\s]+(?:\/[^?#\s]*)?$/i.test(endpoint) || !URL.canParse(endpoint)) {
     throw invalid(
-      '--endpoint is the URL of an S3 storage, with http or https and without bucket, user, query and fragment: https://host.',
+      '--endpoint (or AWS_ENDPOINT_URL) is the URL of an S3 storage, with http or https and without bucket, user, query and fragment: https://host.',
     )
   }
   return endpoint

@@ -1,4 +1,5 @@
 /** What every command is given, and what most of them share: the options that name a store, a table and keys. */
+import type { Readable, Writable } from 'node:stream'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Clock } from '../clock.js'
 import { isTidemarkError } from '../errors.js'
@@ -7,10 +8,15 @@ import type { OpenOptions } from '../store/options.js'
 import { openStore, type Store } from '../store/store.js'
 import { storedBytes } from '../store/table-spec.js'
 import type { Output } from './output.js'
-import { onlyStore, type PlaceOptions } from './where.js'
+import { chooseStore, type StoreLine } from './choose.js'
+import type { Page } from './grid.js'
+import type { PlaceOptions } from './where.js'
 
-export interface Context {
+/** Also a page: tables are as wide as stdout, and coloured where that is a terminal. */
+export interface Context extends Page {
   readonly out: Output
+  readonly stdin: Readable & { readonly isTTY?: boolean }
+  readonly stdout: Writable & { readonly isTTY?: boolean }
   /** Says something beside the output, to people and with --json alike. */
   readonly note: (message: string) => void
   readonly open: (where: string, options?: PlaceOptions) => Promise<Storage> | Storage
@@ -28,17 +34,27 @@ export interface StoreOptions extends Pick<PlaceOptions, 'endpoint' | 'region'> 
   readonly json?: true
 }
 
-/** A command whose first argument is the place of a store. */
-export function storeCommand(program: Command, name: string, summary: string): Command {
+/** A command whose first argument is a place. */
+export function placeCommand(program: Command, name: string, summary: string): Command {
   return program
     .command(name)
     .description(summary)
     .showHelpAfterError(`Run "tidemark ${name} --help" to see what it takes.`)
     .argument('<where>', 'the folder that holds the store, or s3://bucket/prefix')
-    .option('--store <name>', 'which store, when there are several')
-    .option('--endpoint <url>', 'for s3://: a storage other than AWS, addressed by paths')
+    .option(
+      '--endpoint <url>',
+      'for s3://: a storage other than AWS, addressed by paths; AWS_ENDPOINT_URL when left out',
+    )
     .option('--region <name>', 'for s3://: its region; that of the AWS environment or profile when left out')
     .option('--json', 'print JSON for programs')
+}
+
+/** A command whose first argument is the place of a store. */
+export function storeCommand(program: Command, name: string, summary: string): Command {
+  return placeCommand(program, name, summary).option(
+    '--store <name>',
+    'which store, when there are several; the oldest that is no fork when left out',
+  )
 }
 
 /** A command that writes. */
@@ -58,7 +74,7 @@ export function withStore(
   context: Context,
   where: string,
   options: StoreOptions,
-  use: (store: Store) => Promise<void>,
+  use: (store: Store, stores: readonly StoreLine[]) => Promise<void>,
   more: Pick<OpenOptions, 'retain' | 'graceMs'> = {},
 ): Promise<void> {
   return opened(context, where, options, { mode: 'follower', ...more }, use)
@@ -89,18 +105,45 @@ async function opened(
   where: string,
   options: StoreOptions,
   more: Pick<OpenOptions, 'mode' | 'retain' | 'graceMs'>,
-  use: (store: Store) => Promise<void>,
+  use: (store: Store, stores: readonly StoreLine[]) => Promise<void>,
 ): Promise<void> {
   const storage = await context.open(where, placeOptions(options))
-  const name = options.store ?? (await onlyStore(storage, where))
+  const { name, stores } = await nameIn(context, storage, where, options)
   const logger = { warn: (message: string) => context.note(message) }
   const { clock } = context
   const store = await openStore({ storage, name, create: false, codec: storedBytes, logger, clock, ...more })
   try {
-    await use(store)
+    await use(store, stores)
   } finally {
     await store.close()
   }
+}
+
+/** The store that is meant. Beside others that are no forks of it that is said, as somebody may have meant one of these. */
+async function nameIn(
+  context: Context,
+  storage: Storage,
+  where: string,
+  options: StoreOptions,
+): Promise<{ name: string; stores: readonly StoreLine[] }> {
+  if (options.store !== undefined) return { name: options.store, stores: [] }
+  const chosen = await chooseStore(storage, where, context.clock)
+  if (chosen.stores.filter(({ parent }) => parent === null).length > 1) {
+    context.note(
+      `This is about "${chosen.name}", the oldest of ${chosen.stores.length} stores; --store names another one.`,
+    )
+  }
+  return chosen
+}
+
+/** A place with the store in it that is meant. */
+export async function placeOf(
+  context: Context,
+  where: string,
+  options: StoreOptions,
+): Promise<{ storage: Storage; name: string }> {
+  const storage = await context.open(where, placeOptions(options))
+  return { storage, name: (await nameIn(context, storage, where, options)).name }
 }
 
 /** The parser of an option that takes a whole number. */

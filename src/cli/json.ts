@@ -1,14 +1,13 @@
 /** JSON for programs, always on one line, and harmless on a terminal too. */
-import { jsonCodec } from '../bytes/codec.js'
-import { fromUtf8, utf8 } from '../bytes/utf8.js'
+import { jsonCodec, taggedJson as encodeTagged } from '../bytes/codec.js'
+import { utf8 } from '../bytes/utf8.js'
 import { encodeKey, type Key } from '../bytes/keys.js'
 import { invalid } from '../errors.js'
 import { harmless } from './text.js'
 
 /** A key or value with the tags of the default codec: `{"$bigint":"5"}`, `{"$bytes":"AQI="}`, `{"$date":0}` … */
 export function taggedJson(value: unknown): string {
-  // As an element, as bytes that are the whole value have a form of their own.
-  return harmless(fromUtf8(jsonCodec.encode([value])).slice(1, -1))
+  return harmless(encodeTagged(value))
 }
 
 /** A record of our own; only bigints need a tag. */
@@ -25,7 +24,7 @@ export function keyOfJson(text: string): Key {
     key = jsonCodec.decode(utf8(JSON.stringify(JSON.parse(text)))) as Key
   } catch (cause) {
     throw invalid(
-      `${text} is no key in JSON; write "text", 5, ["a",1], {"$bigint":"5"} or {"$bytes":"AQI="}, in quotes for the shell.`,
+      `${text} is no key in JSON; write "text", 5, null, ["a",1], {"$bigint":"5"}, {"$date":0} or {"$bytes":"AQI="}, in quotes for the shell.`,
       cause,
     )
   }

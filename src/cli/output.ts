@@ -32,11 +32,16 @@ export class Output {
       this.#stream.write(text, resolve)
     })
     if (!error) return
-    if (GONE.has(error.code ?? '')) throw new ReaderGone()
+    if (isGone(error)) throw new ReaderGone()
     throw new TidemarkError('STORAGE_UNAVAILABLE', `The output could not be written: ${error.message}.`, {
       cause: error,
     })
   }
+}
+
+/** Whether a write failed because nobody reads any more. */
+export function isGone(error: NodeJS.ErrnoException): boolean {
+  return GONE.has(error.code ?? '')
 }
 
 const GONE = new Set(['EPIPE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END'])

@@ -1,6 +1,6 @@
 /** The command line: arguments in, an exit code out. Everything it touches is handed to it, so that tests can. */
 import { createRequire } from 'node:module'
-import type { Writable } from 'node:stream'
+import type { Readable, Writable } from 'node:stream'
 import { Command, CommanderError } from 'commander'
 import { systemClock, type Clock } from '../clock.js'
 import { isTidemarkError } from '../errors.js'
@@ -8,18 +8,25 @@ import type { Storage } from '../storage/contract.js'
 import { commands } from './commands/index.js'
 import type { Context } from './context.js'
 import { plainJson } from './json.js'
+import { inFlags } from './messages.js'
 import { Output, ReaderGone } from './output.js'
+import { paintOn } from './paint.js'
 import { harmless } from './text.js'
 import { storageAt } from './where.js'
 
 export interface World {
-  readonly stdout: Writable & { readonly columns?: number }
+  /** Default: that of the process. */
+  readonly stdin?: (Readable & { readonly isTTY?: boolean }) | undefined
+  readonly stdout: Writable & { readonly columns?: number; readonly isTTY?: boolean }
   readonly stderr: Writable & { readonly isTTY?: boolean }
   readonly cwd: string
   /** The storage of a `<where>`. Default: the folder of that path, or the bucket of an s3:// address. */
   readonly open?: ((where: string) => Storage) | undefined
   readonly clock?: Clock | undefined
 }
+
+/** Of what is no terminal, or does not say how wide it is. */
+const WIDTH = 80
 
 /** Runs one command. Resolves with 0, or with 1 when it failed and stderr says why; it never rejects. */
 export async function run(argv: readonly string[], world: World): Promise<number> {
@@ -28,9 +35,20 @@ export async function run(argv: readonly string[], world: World): Promise<number
   const json = options.includes('--json')
   const report = reporter(world.stderr, json)
   const terminal = world.stderr.isTTY && !json ? world.stderr : undefined
-  const { cwd, clock = systemClock } = world
+  const { stdin = process.stdin, stdout, cwd, clock = systemClock } = world
   const open: Context['open'] = world.open ?? ((where, options) => storageAt(where, { ...options, cwd, clock }))
-  const context: Context = { out, note: report.note, open, cwd, terminal, clock }
+  const page = { width: stdout.columns || WIDTH, paint: paintOn(stdout) }
+  const context: Context = {
+    out,
+    note: (message) => report.note(message),
+    open,
+    stdin,
+    stdout,
+    cwd,
+    terminal,
+    clock,
+    ...page,
+  }
   try {
     const failure = await parse(argv, world, context)
     await out.flush()
@@ -68,10 +86,15 @@ async function parse(argv: readonly string[], world: World, context: Context): P
       writeOut: (text) => (help += text),
       writeErr: (text) => (hint += text),
       outputError: (text) => (message += text),
-      getOutHelpWidth: () => world.stdout.columns ?? 100,
-      getErrHelpWidth: () => world.stdout.columns ?? 100,
+      getOutHelpWidth: () => context.width,
+      getErrHelpWidth: () => context.width,
     })
   for (const add of commands) add(program, context)
+  // Who only wants to see what there is has made no mistake.
+  if (argv.length === 0) {
+    await context.out.line(program.helpInformation().trimEnd())
+    return undefined
+  }
   try {
     await program.parseAsync(argv, { from: 'user' })
   } catch (error) {
@@ -91,9 +114,12 @@ function reporter(stderr: Writable, json: boolean) {
   const error = (code: string, message: string): void =>
     print(json ? plainJson({ error: { code, message } }) : `tidemark: ${code}: ${harmless(message)}`)
   return {
-    note: (message: string): void => print(json ? plainJson({ note: message }) : `tidemark: ${harmless(message)}`),
+    note(message: string): void {
+      const text = inFlags(message)
+      print(json ? plainJson({ note: text }) : `tidemark: ${harmless(text)}`)
+    },
     failure(cause: unknown): void {
-      if (isTidemarkError(cause)) error(cause.code, cause.message)
+      if (isTidemarkError(cause)) error(cause.code, inFlags(cause.message))
       // A fault of tidemark itself: whoever reports it needs the place.
       else error('INTERNAL', cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))
     },

@@ -12,6 +12,7 @@ import { engineOf, type Store } from '../store/store.js'
 import type { Table } from '../store/table.js'
 import { storedBytes } from '../store/table-spec.js'
 import { wholeNumber } from './context.js'
+import { keyOfJson } from './json.js'
 import type { AtOption } from './when.js'
 
 export interface TableOptions {
@@ -23,6 +24,27 @@ export function tableOptions(command: Command): Command {
   return command
     .option('--table <name>', 'which table; the default one when left out')
     .option('--partition <number>', 'look in this partition only', wholeNumber)
+}
+
+export interface KeyOptions {
+  readonly jsonKey?: string
+}
+
+export function keyOption(command: Command): Command {
+  return command
+    .argument('[key]', 'the key, when it is a string')
+    .option('--json-key <key>', 'the key as JSON: 5, ["a",1], {"$bigint":"5"}, {"$bytes":"AQI="}')
+}
+
+/** The one key that was given, as text or as JSON. */
+export function keyOf(command: Command, text: string | undefined, { jsonKey }: KeyOptions): Key {
+  if ((text === undefined) === (jsonKey === undefined)) command.error('error: give one key, as text or with --json-key')
+  return jsonKey === undefined ? text! : keyOfJson(jsonKey)
+}
+
+export function placeOfKey(store: string, { table, partition }: TableOptions): string {
+  const inTable = table ? `table "${table}" of ` : ''
+  return `${partition === undefined ? '' : `partition ${partition} of `}${inTable}store "${store}"`
 }
 
 export interface StoredTable {

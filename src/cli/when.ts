@@ -33,6 +33,12 @@ export function whenOf(text: string): When {
 
 const MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
+/** In the largest unit that it is a whole number of. */
+export function span(ms: number): string {
+  const [unit, size] = Object.entries(MS).findLast(([, each]) => ms % each === 0)!
+  return `${ms / size} ${unit}`
+}
+
 /** `500ms`, `30s`, `15m`, `12h`, `7d`; milliseconds. */
 export function spanOf(text: string): number {
   const [, digits, unit] = /^(\d{1,12})(ms|s|m|h|d)$/.exec(text) ?? []

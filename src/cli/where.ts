@@ -1,11 +1,10 @@
-/** Finding the storage that a person names, and the store in it. */
+/** Finding the storage that a person names. */
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { nodeFs } from '../../adapters/node-fs/index.js'
 import type { Clock } from '../clock.js'
 import { TidemarkError, invalid } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
-import { listStores } from '../tools/stores.js'
 import { inBucket } from './bucket.js'
 
 export interface PlaceOptions {
@@ -23,11 +22,35 @@ interface Surroundings {
 
 /** The storage at a path or an s3:// address. Nothing is made by looking. */
 export async function storageAt(where: string, options: PlaceOptions & Surroundings): Promise<Storage> {
-  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(where)?.[1]?.toLowerCase()
-  if (scheme === undefined) return inFolder(where, options)
-  if (scheme === 's3') return inBucket(where, options)
-  // Not the address itself: it may hold a password.
-  throw invalid(`Nothing is read from ${scheme}:// addresses; give the path of a folder, or s3://bucket/prefix.`)
+  if (/^s3:\/\//i.test(where)) return inBucket(where, options)
+  const scheme = schemeOf(where)
+  if (scheme !== undefined) throw noFolder(scheme)
+  if (where === '')
+    throw invalid('An empty path names no folder; give the folder that holds the store, "." for this one.')
+  return inFolder(where, options)
+}
+
+/** What an address begins with; `undefined` for a path. On Windows a single letter is a drive. */
+export function schemeOf(text: string, platform: NodeJS.Platform = process.platform): string | undefined {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase()
+  return scheme?.length === 1 && platform === 'win32' ? undefined : scheme
+}
+
+/** The address is not repeated: it may hold a password. */
+function noFolder(scheme: string): TidemarkError {
+  if (scheme === 's3') return invalid('An S3 address begins with s3:// and the name of the bucket: s3://bucket/prefix.')
+  return invalid(
+    `What begins with "${scheme}:" is read as an address, and there are none but s3://bucket/prefix; a folder of such a name is given as ./${scheme}:…`,
+  )
+}
+
+/** The path of a file that a person names. */
+export function pathOfFile(file: string, cwd: string): string {
+  const scheme = schemeOf(file)
+  if (scheme === undefined) return resolve(cwd, file)
+  throw invalid(
+    `An archive is a file, and what begins with "${scheme}:" is read as an address. Write the archive to - and send it on from there, or give the path of a file.`,
+  )
 }
 
 /** The folder has to be there unless it may be made. */
@@ -41,16 +64,4 @@ async function inFolder(where: string, { cwd, make }: PlaceOptions & Surrounding
     throw new TidemarkError('NOT_FOUND', `There is no folder ${where}; check the path.`)
   }
   return nodeFs(folder)
-}
-
-/** The name of the one store in a storage. What is left of another does not count beside it. */
-export async function onlyStore(storage: Storage, where: string): Promise<string> {
-  const stores = await listStores(storage)
-  const whole = stores.filter(({ incomplete }) => !incomplete)
-  const names = (whole.length > 0 ? whole : stores).map(({ name }) => name)
-  if (names.length > 1) {
-    throw invalid(`There are ${names.length} stores in ${where}: ${names.join(', ')}. Choose one with --store.`)
-  }
-  if (names.length === 0) throw new TidemarkError('NOT_FOUND', `There is no store in ${where}; check the path.`)
-  return names[0]!
 }

@@ -6,6 +6,7 @@ import { decodeKey, encodeKey } from '../bytes/keys.js'
 import type { ByteReader } from '../bytes/reader.js'
 import type { ByteWriter } from '../bytes/writer.js'
 import { setOwn } from '../bytes/codec.js'
+import { kindOf } from '../bytes/kinds.js'
 import { isWellFormed } from '../bytes/utf8.js'
 import { invalid } from '../errors.js'
 
@@ -22,13 +23,13 @@ export const NO_OFFSETS: OffsetMap = new Map()
 /** Checks what a caller gave. */
 export function parseOffsets(given: Offsets): OffsetMap {
   const parsed = new Map<string, Map<number | undefined, Position>>()
-  if (!isPlain(given)) throw invalid('offsets: an object { source: position } is expected.')
+  if (kindOf(given) !== 'Object') throw invalid('offsets: an object { source: position } is expected.')
   for (const source of Object.keys(given)) {
     if (!isWellFormed(source)) throw invalid('offsets: the name of a source has a lone surrogate.')
     const at = given[source]!
     const positions = new Map<number | undefined, Position>()
     if (isPosition(at)) positions.set(undefined, at)
-    else if (isPlain(at)) {
+    else if (kindOf(at) === 'Object') {
       for (const partition of Object.keys(at)) {
         const position = at[partition]!
         if (!/^(0|[1-9]\d{0,8})$/.test(partition) || !isPosition(position)) throw badPosition(source)
@@ -38,12 +39,6 @@ export function parseOffsets(given: Offsets): OffsetMap {
     parsed.set(source, positions)
   }
   return parsed
-}
-
-function isPlain(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
 }
 
 function badPosition(source: string): Error {

@@ -1,6 +1,7 @@
 /**
  * A pin keeps a version for as long as the blob is there: a tag, or the hold of a fork on the store that it came from. It
- * has all that a reset to that version would have, and so needs no entry of the log (docs/format.md, "Pins").
+ * has all that a reset to that version would have, and so needs no entry of the log (docs/format.md, "Pins"). That of a
+ * reading keeps only the segments.
  */
 import { seal, unseal } from '../bytes/envelope.js'
 import { HASH_BYTES } from '../bytes/hash.js'
@@ -8,12 +9,12 @@ import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
 import { readOffsets, writeOffsets, type OffsetMap } from './offsets.js'
 
-const KINDS = ['tag', 'fork'] as const
+const KINDS = ['tag', 'fork', 'reading'] as const
 export type PinKind = (typeof KINDS)[number]
 
 export interface Pin {
   readonly kind: PinKind
-  /** Of the tag; of a fork the path of its log. */
+  /** Of the tag; of a fork the path of its log; of a reading `reading`. */
   readonly name: string
   /** When the pin was made and when it ends, by the storage's clock; 0: never. */
   readonly made: number

@@ -42,6 +42,8 @@ export interface StoreConfig {
   readonly job: string | undefined
   /** When the store was created, milliseconds since the epoch. */
   readonly created: number
+  /** The store that it was forked from. */
+  readonly parent?: string | undefined
 }
 
 export interface Manifest {
@@ -55,14 +57,27 @@ export interface Manifest {
 }
 
 const REF_FLAG_CLIPPED = 1
+/** The numbers of a segment, in the order in which they stand there. */
+const SIZES = [
+  'length',
+  'indexLength',
+  'filterLength',
+  'rawBytes',
+  'records',
+  'tombstones',
+  'ranges',
+  'expires',
+] as const
+type SizeField = (typeof SIZES)[number]
 
 export function encodeManifest(manifest: Manifest, ownLog: string): Uint8Array {
   const w = new ByteWriter(256)
   w.varint(manifest.covers)
   w.varint(manifest.config.partitions)
   w.varint(manifest.config.created)
-  w.u8(manifest.config.job === undefined ? 0 : 1)
-  if (manifest.config.job !== undefined) w.string(manifest.config.job)
+  const { job, parent } = manifest.config
+  w.u8((job === undefined ? 0 : 1) | (parent === undefined ? 0 : 2))
+  for (const text of [job, parent]) if (text !== undefined) w.string(text)
   writeRuns(w, manifest, ownLog)
   return w.finish()
 }
@@ -103,18 +118,7 @@ function writeRun(w: ByteWriter, run: Run, foreign: readonly string[]): void {
     w.raw(s.id)
     w.varint(foreign.indexOf(s.log) + 1)
     w.u8(s.clip ? REF_FLAG_CLIPPED : 0)
-    for (const n of [
-      s.length,
-      s.indexLength,
-      s.filterLength,
-      s.rawBytes,
-      s.records,
-      s.tombstones,
-      s.ranges,
-      s.expires,
-    ]) {
-      w.varint(n)
-    }
+    for (const field of SIZES) w.varint(s[field])
     w.raw(s.hash)
     w.bytes(s.lower)
     w.bytes(s.upper)
@@ -131,10 +135,13 @@ export function decodeManifest(bytes: Uint8Array, ownLog: string, what: string):
   const partitions = r.varint()
   if (partitions < 1 || partitions > MAX_PARTITIONS) r.fail(`${partitions} partitions`)
   const created = r.varint()
-  const job = r.u8() === 0 ? undefined : r.string()
+  const flags = r.u8()
+  if (flags > 3) r.fail('unknown flags')
+  const job = flags & 1 ? r.string() : undefined
+  const parent = flags & 2 ? r.string() : undefined
   const runs = readRuns(r, ownLog, what)
   r.end()
-  return { config: { partitions, job, created }, covers, ...runs }
+  return { config: { partitions, job, created, parent }, covers, ...runs }
 }
 
 function readRuns(r: ByteReader, ownLog: string, what: string): CodedRuns {
@@ -162,17 +169,18 @@ function readRun(r: ByteReader, logs: readonly string[], what: string): Run {
         `${what} lists a segment with flags ${flags}, which this release does not read. Open it with a newer release of tidemark.`,
       )
     }
-    const [length, indexLength, filterLength, rawBytes] = [r.varint(), r.varint(), r.varint(), r.varint()]
-    const [records, tombstones, ranges, expires] = [r.varint(), r.varint(), r.varint(), r.varint()]
+    const sizes = Object.fromEntries(SIZES.map((field) => [field, r.varint()])) as Record<SizeField, number>
     const hash = r.raw(HASH_BYTES)
     const lower = r.bytes()
     const upper = r.bytes()
     const clip = flags & REF_FLAG_CLIPPED ? ([r.varint(), r.varint()] as const) : undefined
     if (clip && (clip[0] > clip[1] || clip[1] >= MAX_PARTITIONS)) r.fail('a clip of impossible partitions')
-    if (indexLength + filterLength + ENVELOPE_HEAD + ENVELOPE_TAIL > length || compareBytes(lower, upper) > 0)
+    if (
+      sizes.indexLength + sizes.filterLength + ENVELOPE_HEAD + ENVELOPE_TAIL > sizes.length ||
+      compareBytes(lower, upper) > 0
+    )
       r.fail('a segment of impossible shape')
     const name = segmentName(log, id)
-    const sizes = { length, indexLength, filterLength, rawBytes, records, tombstones, ranges, expires }
     run.push({ id, log, name, ...sizes, hash, lower, upper, clip })
   }
   if (run.length === 0) r.fail('an empty run')

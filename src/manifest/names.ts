@@ -2,15 +2,18 @@
 import { toHex } from '../bytes/hash.js'
 import { corrupt, invalid, show } from '../errors.js'
 
-const STORE_NAME = /^[a-z0-9._-]{1,64}$/
+/** What Windows reserves, with or without an extension, and a dot at the end are none: state moves between storages. */
+const STORE_NAME = /^(?!(?:con|nul|aux|prn|(?:com|lpt)[1-9])(?:\.|$))[a-z0-9._-]{0,63}[a-z0-9_-]$/
 
 /** A store has one shard for now; the format has places for more. */
 const SHARD = 0
 
 /** Throws `INVALID_ARGUMENT` unless `name` can be a store's. */
 export function checkStoreName(name: unknown): asserts name is string {
-  if (typeof name !== 'string' || !STORE_NAME.test(name) || name === '.' || name === '..') {
-    throw invalid(`name: ${show(name)} is no store name; use 1 to 64 characters of a-z, 0-9, ".", "_" and "-".`)
+  if (typeof name !== 'string' || !STORE_NAME.test(name)) {
+    throw invalid(
+      `name: ${show(name)} is no store name; use 1 to 64 characters of a-z, 0-9, ".", "_" and "-", no dot at the end, and nothing that Windows reserves (con, nul).`,
+    )
   }
 }
 
@@ -96,10 +99,8 @@ export function logIdOfComing(name: string): Uint8Array | undefined {
 
 /** Log paths in manifests come from storage: one that could lead elsewhere is refused. */
 export function checkLogPath(path: string): string {
-  const parts = path.split('/')
-  const fine =
-    parts.length === 3 && STORE_NAME.test(parts[0]!) && /^\d{1,6}$/.test(parts[1]!) && /^[0-9a-f]{32}$/.test(parts[2]!)
-  if (!fine || parts[0] === '.' || parts[0] === '..')
+  const store = /^([^/]+)\/\d{1,6}\/[0-9a-f]{32}$/.exec(path)?.[1]
+  if (store === undefined || !STORE_NAME.test(store))
     throw corrupt('A manifest names a log path that no store can have.')
   return path
 }

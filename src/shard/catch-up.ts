@@ -3,7 +3,7 @@
  * anew where so much was trimmed meanwhile that nothing follows on what is known here.
  */
 import { equalBytes } from '../bytes/compare.js'
-import { TidemarkError } from '../errors.js'
+import { TidemarkError, isExpired } from '../errors.js'
 import { readAnchor, type AnchorValue } from '../log/anchor.js'
 import type { LogContext, ShardContext } from './context.js'
 import { confirmHead, readHistory } from './open.js'
@@ -11,6 +11,8 @@ import { anchorName, overtaken, readOn } from './recovery.js'
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
 
 export interface CaughtUp {
+  /** As it was read, and as it is to be used. */
+  readonly read: ShardState
   readonly state: ShardState
   /** What was applied; `undefined` when the history was read anew. */
   readonly entries: readonly AppliedEntry[] | undefined
@@ -21,7 +23,24 @@ export interface CaughtUp {
 /** How often the history is read anew before it is trimmed again meanwhile once too often. */
 const TRIES = 4
 
-export async function catchUp(ctx: ShardContext, log: LogContext, before: ShardState): Promise<CaughtUp> {
+/** `prepare` makes a state ready to be used; what is collected while it does so is followed by something newer. */
+export async function catchUp(
+  ctx: ShardContext,
+  log: LogContext,
+  before: ShardState,
+  prepare: (state: ShardState) => Promise<ShardState>,
+): Promise<CaughtUp> {
+  for (let tries = 1; ; tries++) {
+    const found = await readNewest(ctx, log, before)
+    try {
+      return { ...found, state: await prepare(found.read) }
+    } catch (error) {
+      if (!isExpired(error) || tries === TRIES) throw error
+    }
+  }
+}
+
+async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState): Promise<Omit<CaughtUp, 'state'>> {
   const entries: AppliedEntry[] = []
   // Judged below: what stands at a trimmed number may have been written late, and is no part of the history.
   const look = { ...log }
@@ -35,9 +54,9 @@ export async function catchUp(ctx: ShardContext, log: LogContext, before: ShardS
   if (!ctx.rules.headRule || anchor.trim < state.head) {
     // What follows on a part of it is not known to be free.
     if (failure === undefined) takeOver(log, look)
-    return { state, entries, failure }
+    return { read: state, entries, failure }
   }
-  return { state: await readAnew(ctx, log, anchor), entries: undefined }
+  return { read: await readAnew(ctx, log, anchor), entries: undefined }
 }
 
 /** What a look has learned counts only once the head that it saw is confirmed: since when the next number is free, above all. */

@@ -5,7 +5,7 @@
  * of the list; whoever reads, or was making a pin, has had the grace period.
  */
 import { toHex } from '../bytes/hash.js'
-import { TidemarkError, throwIfAborted } from '../errors.js'
+import { TidemarkError, isFull, throwIfAborted } from '../errors.js'
 import { raiseAnchor } from '../log/anchor.js'
 import type { Collection } from '../log/collection.js'
 import { idOfBlob, segmentName, segmentsPrefix } from '../manifest/names.js'
@@ -54,8 +54,10 @@ const MAX_IDS = 4096
 interface Listing {
   readonly segments: ReadonlyMap<string, number>
   readonly pins: readonly StoredPin[]
-  /** Names that pins and open snapshots hold. */
+  /** Names that pins hold, and what is being read. */
   readonly held: ReadonlySet<string>
+  /** Entries after it are being read. */
+  readonly trim: number
 }
 
 export class Collector {
@@ -139,30 +141,39 @@ export class Collector {
     const pins = await listKnownPins(this.#ctx, this.#log)
     const held = new Set<string>()
     for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
-    // A snapshot that nobody has read for so long was forgotten, or may expire (PROTOCOL.md, section 4).
+    // What nobody has read on for so long was forgotten, or may expire (PROTOCOL.md, section 4).
     const used = this.#ctx.clock.monotonic() - this.#ctx.graceMs
-    for (const { state, usedAt } of this.#ctx.held) {
-      if (usedAt > used) for (const { name } of segmentsOf(state)) held.add(name)
+    let trim = Infinity
+    for (const reading of this.#ctx.held) {
+      if (reading.usedAt <= used) {
+        this.#ctx.held.delete(reading)
+        continue
+      }
+      for (const { name } of segmentsOf(reading.state)) held.add(name)
+      trim = Math.min(trim, reading.trim)
     }
-    return { segments, pins, held }
+    return { segments, pins, held, trim }
   }
 
   async #deleteDue(
     { carried }: ShardState,
     due: Collection,
-    { segments, pins }: Listing,
+    { segments, pins, trim: most }: Listing,
     isLive: (name: string) => boolean,
     now: number,
     { maxDeletes, inTime, dryRun }: CollectOptions,
   ): Promise<CollectResult['deleted'] & { readonly isPartial: boolean }> {
     const { storage } = this.#ctx
     const { log } = this.#log
-    const trim = due.reduce((most, batch) => Math.max(most, batch.trim), 0)
+    const trim = Math.min(
+      most,
+      due.reduce((to, batch) => Math.max(to, batch.trim), 0),
+    )
     const names = new Set(due.flatMap(({ ids }) => ids.map((id) => segmentName(this.#log.path, id))))
     const segmentsDue = [...names].filter((name) => segments.has(name) && !isLive(name))
     const gone = dryRun ? new Set() : await this.#deadForks(pins, now)
     const over = pins.filter((pin) => isOver(pin, now) || gone.has(pin.blob)).map(({ blob }) => blob)
-    const numbers = trim === 0 ? [] : (await log.list(1)).numbers.filter((n) => n <= trim)
+    let numbers = trim === 0 ? [] : (await log.list(1)).numbers.filter((n) => n <= trim)
     const blobs = [...over, ...segmentsDue]
     const deleted = { entries: 0, segments: 0, pins: 0, bytes: 0 }
     if (blobs.length + numbers.length === 0) return { ...deleted, isPartial: false }
@@ -171,7 +182,8 @@ export class Collector {
       return { entries: numbers.length, segments: segmentsDue.length, pins: over.length, bytes, isPartial: false }
     }
     if (this.#ctx.durability === 'relaxed') await log.sync()
-    if (numbers.length > 0) await this.#raiseTrim(trim, carried)
+    // Where there is no room even for that, segments go first, which no version that is kept needs, and entries when there is.
+    let isRaised = numbers.length === 0 || (await this.#raiseTrim(trim, carried))
     let left = maxDeletes
     for (let i = 0; i < blobs.length && left > 0 && inTime(); i += PAGE) {
       const page = blobs.slice(i, i + Math.min(PAGE, left))
@@ -186,6 +198,8 @@ export class Collector {
         }
       }
     }
+    isRaised ||= blobs.length > 0 && (await this.#raiseTrim(trim, carried))
+    if (!isRaised) numbers = []
     for (let i = 0; i < numbers.length && left > 0 && inTime(); i += PAGE) {
       const page = numbers.slice(i, i + Math.min(PAGE, left))
       await log.remove(page)
@@ -210,11 +224,16 @@ export class Collector {
    * Nothing is removed before the anchor is known to say so. Its hint goes along: whoever made the newest manifest may never
    * have got to write it there, and openers must not begin at entries that are about to go.
    */
-  async #raiseTrim(trim: number, { manifestAt, covers, time }: ShardState['carried']): Promise<void> {
+  async #raiseTrim(trim: number, { manifestAt, covers, time }: ShardState['carried']): Promise<boolean> {
     const { logId, anchor } = this.#log
     const wanted = { logId, trim, manifestAt, covers, time }
-    const known = await raiseAnchor(anchor, anchorName(this.#ctx), wanted)
-    if (known && known.trim >= trim) return
+    try {
+      const known = await raiseAnchor(anchor, anchorName(this.#ctx), wanted)
+      if (known && known.trim >= trim) return true
+    } catch (error) {
+      if (!isFull(error)) throw error
+      return false
+    }
     throw new TidemarkError(
       'STORAGE_UNAVAILABLE',
       `The anchor of store "${this.#ctx.store}" could not be raised; nothing was collected, and it is tried again later.`,
@@ -229,7 +248,8 @@ export class Collector {
     now: number,
     { minDeletes }: CollectOptions,
   ): CollectPlan | undefined {
-    const { keeps, trim } = retained(facts, this.#ctx.retain, now, state.carried)
+    const { keeps, trim: wanted } = retained(facts, this.#ctx.retain, now, state.carried)
+    const trim = Math.max(state.carried.trim, Math.min(wanted, listing.trim))
     const isLive = this.#liveNames(listing, trim)
     const listed = new Set(pending.flatMap(({ ids }) => ids.map(toHex)))
     const prefix = segmentsPrefix(this.#log.path)

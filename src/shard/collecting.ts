@@ -1,7 +1,7 @@
 /** When to look for what nothing needs any more: now and then beside commits, and whenever somebody asks for it. */
 import { isTidemarkError } from '../errors.js'
 import { Collector, type CollectOptions, type CollectResult } from './collect.js'
-import type { LogContext, ShardContext } from './context.js'
+import { warnLater, type LogContext, type ShardContext } from './context.js'
 import type { KnownEntries } from './facts.js'
 import { COLLECT_EVERY, type MaintainResult, type MaintenanceHost } from './maintenance.js'
 import type { ShardState } from './state.js'
@@ -42,7 +42,7 @@ export class Collecting {
     const options = { minDeletes: COLLECT_EVERY, maxDeletes: COLLECT_AT_ONCE, inTime: () => true, dryRun: false }
     this.#collect(options).catch((cause: unknown) => {
       if (this.#host.isPoisoned() || this.#stop.signal.aborted) return
-      this.#ctx.warn(`Collecting in store "${this.#ctx.store}" failed and is tried again later.`, cause)
+      warnLater(this.#ctx, 'Collection', cause)
     })
   }
 

@@ -6,7 +6,7 @@
  * In shared mode a lost number means to catch up. What of the queue still stands on top of what others have written is
  * appended again, built anew; the rest fails with `CONFLICT`.
  */
-import { TidemarkError, isTidemarkError } from '../errors.js'
+import { TidemarkError, isFull, isTidemarkError } from '../errors.js'
 import { resolveAppend } from '../log/append.js'
 import type { OffsetMap } from '../log/offsets.js'
 import type { CodedRuns, SegmentRef } from '../manifest/manifest.js'
@@ -139,7 +139,8 @@ export class Committer {
       }
       if (next.reset && !(await this.#prepareReset(next))) continue
       try {
-        await this.#upkeep.admit()
+        // What is carried makes the tail shorter, or room for that.
+        if (next.request ?? next.reset) await this.#upkeep.admit()
         await this.#contention?.giveWay()
         if (this.#ended) throw this.#ended
         if (!hasLooked && this.#contention?.hasSlept(this.#log.free)) {
@@ -155,6 +156,8 @@ export class Committer {
           await this.#append(built)
         }
       } catch (error) {
+        // Nothing was written that names what was uploaded.
+        if (isFull(error)) await this.#upkeep.dropWaiting(this.#segments, error)
         this.#fail(error, sent)
       }
     }
@@ -272,8 +275,9 @@ export class Committer {
     const begun = clock.monotonic()
     const resolution = await resolveAppend(context, built.entry, () => {
       requests++
+      const options = { makesRoom: built.entry.kind === 'collect' }
       // Where a log has one owner, it is whoever wrote last.
-      return this.#ctx.isShared ? log.claim(n, built.bytes, from) : log.append(n, built.bytes, from)
+      return this.#ctx.isShared ? log.claim(n, built.bytes, from, options) : log.append(n, built.bytes, from, options)
     })
     if (resolution.outcome === 'committed') {
       await assertNotTrimmed(this.#ctx, this.#log, n, resolution.time)

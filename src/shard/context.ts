@@ -3,8 +3,22 @@ import type { SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { SegmentOptions } from '../segment/writer.js'
 import type { Anchor, Log, Storage } from '../storage/contract.js'
+import type { Reading } from './reading.js'
 import type { Moment, Rules } from './rules.js'
 import type { ShardState } from './state.js'
+
+/** A state that is being read. */
+export interface Held {
+  readonly state: ShardState
+  /** When it last was, by the monotonic clock. */
+  usedAt: number
+  /** Up to which number at most the log may be trimmed meanwhile. */
+  readonly trim: number
+  /** Since when the state is known to have been kept. */
+  readonly keptAt: Moment | undefined
+  /** The pin by which others know of it. */
+  reading?: Reading | undefined
+}
 
 /** What every part of a shard works with. */
 export interface ShardContext {
@@ -27,8 +41,8 @@ export interface ShardContext {
   readonly uploads: Uploads
   /** Keeps all that is committed in memory; only in resident stores. */
   readonly resident?: Resident | undefined
-  /** States that snapshots of this handle read, and when they last did, by the monotonic clock. */
-  readonly held: Set<{ readonly state: ShardState; readonly usedAt: number }>
+  /** What is read through this handle. */
+  readonly held: Set<Held>
   readonly retain: { readonly versions: number; readonly ageMs: number }
   /** Something that the program should know and that fails no call. */
   readonly warn: (message: string, cause?: unknown) => void
@@ -40,6 +54,11 @@ export interface ShardContext {
     event: 'fenced' | 'checkpoint' | 'version' | 'collected' | 'repaired',
     detail: Readonly<Record<string, unknown>>,
   ) => void
+}
+
+/** Of what is done beside the program's calls. */
+export function warnLater(ctx: Pick<ShardContext, 'store' | 'warn'>, what: string, cause: unknown): void {
+  ctx.warn(`${what} of store "${ctx.store}" failed and is tried again later.`, cause)
 }
 
 /** What reading a log from outside takes. */
@@ -73,6 +92,8 @@ export class Uploads {
   /** Those of them that another writer's collection has condemned: it could not know of them. */
   readonly #condemned = new Set<string>()
   readonly #resident: Resident | undefined
+  /** Something failed for want of room: what will not be named is deleted at once. */
+  isTight = false
 
   constructor(resident: Resident | undefined) {
     this.#resident = resident

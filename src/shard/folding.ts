@@ -2,18 +2,18 @@
  * Folding and merging beside commits. A job only uploads; what it has made waits as an edit until the next entry carries
  * it. One fold and one merge run at a time.
  */
-import { TidemarkError } from '../errors.js'
+import { TidemarkError, isFull } from '../errors.js'
 import { applyEdit, type Edit, type FoldEdit, type MergeEdit } from '../manifest/edits.js'
-import type { Manifest } from '../manifest/manifest.js'
+import type { Manifest, SegmentRef } from '../manifest/manifest.js'
 import { damageOf } from '../segment/damage.js'
 import type { LogContext, ShardContext } from './context.js'
 import { pickAll, pickMerge } from './picker.js'
 import type { Repairs } from './repairs.js'
-import { foldTail, mergeRuns } from './rewrite.js'
+import { foldTail, mergeRuns, writtenFor } from './rewrite.js'
 import type { ShardState } from './state.js'
 import type { Upkeep } from './upkeep.js'
 
-export { foldTail, writeLayers } from './rewrite.js'
+export { dropUploads, foldTail, writeLayers, writtenFor } from './rewrite.js'
 
 export class Folding {
   readonly #ctx: ShardContext
@@ -65,25 +65,27 @@ export class Folding {
   async admit(isPatient: boolean): Promise<void> {
     if (this.#fold) return
     const { length } = this.#state().tail
-    this.startFold(true)
-    await this.#folding
+    this.#lastError = undefined
+    // One that began before a repair is dropped without an error; the one after it counts.
+    for (let tries = 2; tries > 0 && !this.#fold && this.#lastError === undefined; tries--) {
+      this.startFold(true)
+      await this.#folding
+    }
     if (this.#fold || isPatient) return
-    throw new TidemarkError(
-      'STORAGE_UNAVAILABLE',
-      `Commits of store "${this.#ctx.store}" wait: ${length} entries are not folded, because folding fails. See the cause.`,
-      { cause: this.#lastError },
-    )
+    const what = `Commits of store "${this.#ctx.store}" wait: ${length} entries are not folded, because`
+    const cause = this.#lastError
+    throw isFull(cause)
+      ? new TidemarkError('QUOTA', `${what} there is no space for that. Free some space and try again.`, { cause })
+      : new TidemarkError('STORAGE_UNAVAILABLE', `${what} folding fails. See the cause.`, { cause })
   }
 
-  /** Folds all that is there now; resolves when the edit is ready, rejects with what made it fail. */
+  /** Folds what is there now, or less; resolves when the edit is ready, rejects with what made it fail. */
   async foldNow(): Promise<void> {
     const wanted = this.#state().head
     while (this.#state().manifest.covers < wanted) {
-      if (this.#fold && this.#fold.covers >= wanted) return
-      if (this.#folding === undefined) {
-        this.#dropFold()
-        this.startFold(true)
-      }
+      // One that covers less is carried first: what it has uploaded is not for nothing.
+      if (this.#fold) return
+      this.startFold(true)
       this.#lastError = undefined
       await this.#folding
       // No edit and no error: another one was carried meanwhile.
@@ -178,5 +180,12 @@ export class Folding {
   /** Resolves when nothing runs any more. */
   async idle(): Promise<void> {
     await Promise.allSettled([this.#folding, this.#merging])
+  }
+
+  /** What waits for an entry, and will not get one. */
+  takeWaiting(): readonly SegmentRef[] {
+    const waiting = writtenFor([this.#fold, this.#merge])
+    this.#fold = this.#merge = undefined
+    return waiting
   }
 }

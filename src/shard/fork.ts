@@ -9,10 +9,11 @@ import { encodeEntry, ID_BYTES } from '../log/entry.js'
 import { checkLogPath, logIdOfPath, logPath, storeOfLog } from '../manifest/names.js'
 import { currentTime, type LogContext, type ReadContext, type ShardContext } from './context.js'
 import { factsOf } from './facts.js'
-import { createLog } from './open.js'
+import { createLog } from './create.js'
 import { eachEntry } from './past.js'
 import { listPins, manifestOfPin, putPin, stateOfPin, type PinRequest, type StoredPin } from './pins.js'
-import { anchorName, closeLog, isVoid, locate, openAnchor, openLog, readLog } from './recovery.js'
+import { isVoid } from './lost-log.js'
+import { anchorName, closeLog, endsEarly, locate, openAnchor, openLog, readLog } from './recovery.js'
 import { bareEntry } from './settle.js'
 import type { ShardState } from './state.js'
 
@@ -23,26 +24,27 @@ import type { ShardState } from './state.js'
 export async function createFork(
   ctx: ShardContext,
   log: LogContext,
-  present: ShardState,
+  present: () => ShardState,
   name: string,
-  source: Pick<PinRequest, 'state' | 'from'>,
+  source: Pick<PinRequest, 'state' | 'from' | 'isHeld'>,
 ): Promise<void> {
   const child: ShardContext = { ...ctx, store: name }
   const anchor = openAnchor(child)
-  if ((await locate(child, anchor, false)).value !== undefined) throw exists(name)
+  if ((await locate(child, anchor)).value !== undefined) throw exists(name)
   const logId = ctx.clock.random(ID_BYTES)
   const pin = await putPin(ctx, log, present, { kind: 'fork', name: logPath(name, logId), ttlMs: 0, ...source })
   const { manifest, tail, carried } = stateOfPin(pin, log.path)
   const time = currentTime(ctx, log)
   const reset = { manifest, origin: { log: log.path, version: carried.version, partitions: [] } }
-  const config = { ...manifest.config, created: time }
+  const config = { ...manifest.config, created: time, parent: ctx.store }
   const change = { kind: 'reset', time, layer: tail[0]?.layer, offsets: carried.offsets, reset } as const
   let created
+  let isBegun = false
   try {
-    created = await createLog(child, anchor, logId, config, change)
+    created = await createLog(child, anchor, logId, config, change, () => (isBegun = true))
   } catch (error) {
-    const isSure = isTidemarkError(error) && error.code !== 'UNKNOWN_OUTCOME' && !error.retryable
-    if (isSure) await ctx.storage.blobs.delete([pin.blob])
+    // What no storage should throw is not sure to have changed nothing.
+    if (!isBegun && isTidemarkError(error)) await ctx.storage.blobs.delete([pin.blob])
     throw error
   }
   if (created === undefined) {
@@ -89,6 +91,12 @@ export async function mayBeNeeded(ctx: ReadContext, parentPath: string, pin: Sto
   }
 }
 
+/** Whether there is anything of a log that has no entries. */
+async function isLeft({ storage }: ReadContext, path: string): Promise<boolean> {
+  const [{ paths }, { items }] = await Promise.all([storage.logs(path), storage.blobs.list(`${path}/`, { limit: 1 })])
+  return paths.length + items.length > 0
+}
+
 /** Whether the fork whose log is at `path` is there and names anything of what is held; what is not there yet can't come any more. */
 async function isNeeded(ctx: ReadContext, held: ReadonlySet<string>, path: string): Promise<boolean> {
   const child: ReadContext = { ...ctx, store: storeOfLog(path) }
@@ -102,7 +110,9 @@ async function isNeeded(ctx: ReadContext, held: ReadonlySet<string>, path: strin
   const log = openLog(child, anchor, logId)
   try {
     if (value && equalBytes(value.logId, logId)) {
-      const { head, carried } = await readLog(child, log, value)
+      const state = await readLog(child, log, value)
+      const { head, carried } = state
+      if (head < value.manifestAt) throw endsEarly(child, state, value)
       for await (const entry of eachEntry(child, log, carried.trim + 1, head)) {
         if (factsOf(entry).names.some((segment) => held.has(segment))) return true
       }
@@ -113,8 +123,10 @@ async function isNeeded(ctx: ReadContext, held: ReadonlySet<string>, path: strin
           .some((segment) => held.has(segment.name)),
       )
     }
-    const { bytes } = await log.log.read(1)
-    if (bytes !== undefined) return !(await isVoid(log.log))
+    const { numbers } = await log.log.list(1, { limit: 1 })
+    if (numbers.length > 0) return numbers[0] !== 1 || !(await isVoid(log.log))
+    // What has lost its log and its anchor may be put back.
+    if (value === undefined && (await isLeft(ctx, path))) return true
     // Who was about to create it has given up or stalled: from here on it can't any more.
     const { outcome } = await log.log.claim(1, encodeEntry(bareEntry(log, 1, 'void')), 1)
     return outcome !== 'committed'

@@ -47,9 +47,17 @@ export class Cell {
     return new Cell(true, undefined, undefined, 0)
   }
 
+  /**
+   * Takes the bytes of its value. What is read from here on is what they stand for, as after a fold and in any other handle,
+   * and not the object that was put; unless that is the very same.
+   */
+  seal(bytes: Uint8Array, comesBack: boolean): void {
+    this.bytes = bytes
+    if (!comesBack) this.#value = UNDECODED
+  }
+
   value(decode: (bytes: Uint8Array) => unknown): unknown {
-    if (this.#value === UNDECODED) this.#value = decode(this.bytes!)
-    return this.#value
+    return this.#value === UNDECODED ? decode(this.bytes!) : this.#value
   }
 }
 

@@ -1,7 +1,7 @@
 /** The error for damage that nothing is left to repair from: what is lost, and which versions still open. */
 import { toHex } from '../bytes/hash.js'
 import { decodeKey } from '../bytes/keys.js'
-import { corrupt, show, type TidemarkError } from '../errors.js'
+import { corrupt, reasonOf, show, type TidemarkError } from '../errors.js'
 import type { SegmentRef } from '../manifest/manifest.js'
 import { readEntries } from './past.js'
 import type { Ground } from './repair.js'
@@ -30,7 +30,7 @@ export async function lostError(
     const one = opens.length === 1 && !opens[0]!.includes(' to ')
     others = ` ${opens.join(', ')} ${one ? 'does' : 'do'} not need it and can be opened with at() or put back with restore().`
   }
-  const why = cause instanceof Error ? ` ${cause.message}` : ''
+  const why = cause === undefined ? '' : ` ${reasonOf(cause)}`
   return corrupt(
     `Store "${ground.ctx.store}" cannot be repaired. ${lost.join(' ')}${why}${others} All other keys can be read as before; restore what is lost from a backup.`,
     cause,

@@ -1,7 +1,7 @@
 /** Collection as an open shard sees it: what it is told of, and when it comes into play (collecting.ts). */
 import type { CollectOptions, CollectResult } from './collect.js'
 import type { Collecting } from './collecting.js'
-import type { LogContext, ShardContext } from './context.js'
+import { warnLater, type LogContext, type ShardContext } from './context.js'
 import { KnownEntries } from './facts.js'
 import { collecting } from './parts.js'
 import type { AppliedEntry, ShardState } from './state.js'
@@ -77,7 +77,7 @@ export class Maintenance {
     this.#use((work) => {
       if (!this.#stopped) work.consider()
     }).catch((cause: unknown) => {
-      this.#ctx.warn(`Collecting in store "${this.#ctx.store}" failed and is tried again later.`, cause)
+      warnLater(this.#ctx, 'Collection', cause)
     })
   }
 

@@ -1,21 +1,31 @@
 /** Opening a shard: creating it, taking it over, or following it. */
 import { equalBytes } from '../bytes/compare.js'
-import { TidemarkError, corrupt, invalid, throwIfAborted } from '../errors.js'
-import { encodeAnchor, raiseAnchor, readAnchor, type AnchorValue } from '../log/anchor.js'
+import { TidemarkError, corrupt, invalid, isFull, throwIfAborted } from '../errors.js'
+import { raiseAnchor, readAnchor, type AnchorValue } from '../log/anchor.js'
 import { resolveAppend, type Resolution } from '../log/append.js'
-import { emptyCarried, ID_BYTES, type WriteMode } from '../log/entry.js'
+import type { WriteMode } from '../log/entry.js'
 import type { Edit } from '../manifest/edits.js'
 import type { StoreConfig } from '../manifest/manifest.js'
-import { shardPath } from '../manifest/names.js'
 import type { Anchor } from '../storage/contract.js'
-import { buildEntry, type BuiltEntry, type EntryChange } from './build.js'
+import { buildEntry, type BuiltEntry } from './build.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from './context.js'
-import { probing, settling } from './parts.js'
-import { anchorName, closeLog, endsEarly, locate, openAnchor, openLog, overtaken, readLog, readOn } from './recovery.js'
+import { creating, rewriting, settling } from './parts.js'
+import {
+  anchorName,
+  closeLog,
+  endsEarly,
+  locate,
+  openAnchor,
+  openLog,
+  overtaken,
+  readLog,
+  readOn,
+  type Found,
+} from './recovery.js'
 import { mayBeTrimmed } from './rules.js'
 import { applyEntry, type ShardState } from './state.js'
 
-const CLAIM_TRIES = 8
+export const CLAIM_TRIES = 8
 
 export interface OpenRequest {
   readonly mode: WriteMode | 'follower'
@@ -41,15 +51,19 @@ export async function openShard(ctx: ShardContext, request: OpenRequest): Promis
   // A creator that loses the race opens what the winner made, and a reader that trimming overtook begins again.
   for (let tries = CLAIM_TRIES; ; tries--) {
     let opened: OpenedShard | TidemarkError
-    const found = await locate(ctx, anchor, request.mode !== 'follower')
+    const found = await locate(ctx, anchor)
     if (found.value) {
       if (request.create === true) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
-      opened = await openExisting(ctx, anchor, { ...found.value, seenAt: found.time }, request)
+      const { time: seenAt, isRebuilt } = found
+      opened = await openExisting(ctx, anchor, { ...found.value, seenAt, isRebuilt }, request)
     } else {
       request.check(undefined)
       if (request.mode === 'follower' || request.create === false) throw notFound(ctx)
       throwIfAborted(request.signal)
-      opened = (await createStore(ctx, anchor, request.config(), request.mode, found.time)) ?? overtaken(ctx)
+      const { mode } = request
+      opened =
+        (await creating.use((part) => part.createStore(ctx, anchor, request.config(), mode, found.time))) ??
+        overtaken(ctx)
     }
     if (!(opened instanceof TidemarkError)) return opened
     if (tries === 1) throw opened
@@ -60,11 +74,13 @@ function notFound(ctx: ShardContext): TidemarkError {
   return new TidemarkError('NOT_FOUND', `There is no store "${ctx.store}" in this storage; check its name and place.`)
 }
 
+type Hint = AnchorValue & Pick<Found, 'isRebuilt'>
+
 /** An error that is returned and not thrown says why to begin again from the anchor. */
 async function openExisting(
   ctx: ShardContext,
   anchor: Anchor,
-  hint: AnchorValue & { readonly seenAt: number | undefined },
+  hint: Hint & { readonly seenAt: number | undefined },
   request: OpenRequest,
 ): Promise<OpenedShard | TidemarkError> {
   const log = openLog(ctx, anchor, hint.logId)
@@ -76,7 +92,10 @@ async function openExisting(
       // Who writes together with others takes nothing over, unless it ends another mode.
       const { mode } = request
       const isFence = mode !== 'follower' && !(mode === 'shared' && state.carried.mode === mode)
-      const claimed = isFence ? await claim(ctx, log, state, mode, request) : await confirmHead(ctx, log, state)
+      // Whoever comes first decides which log an anchor that was lost names.
+      const isNamed = !hint.isRebuilt || mode === 'follower' || (await raiseAnchor(anchor, anchorName(ctx), hint))
+      const claimed =
+        isNamed && (isFence ? await claim(ctx, log, state, mode, request) : await confirmHead(ctx, log, state))
       if (claimed) return { log, state: claimed }
     }
     await closeLog(ctx, log)
@@ -91,7 +110,7 @@ async function openExisting(
 export async function readHistory(
   ctx: ShardContext,
   log: LogContext,
-  hint: AnchorValue,
+  hint: Hint,
   mode: OpenRequest['mode'],
 ): Promise<ShardState | TidemarkError> {
   for (let tries = 1; ; tries++) {
@@ -117,9 +136,10 @@ export async function readHistory(
 }
 
 /** Whether the anchor says something else by now. */
-async function hasMoved(ctx: ShardContext, log: LogContext, hint: AnchorValue): Promise<boolean> {
+async function hasMoved(ctx: ShardContext, log: LogContext, hint: Hint): Promise<boolean> {
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
-  return !value || !equalBytes(value.logId, hint.logId) || value.manifestAt !== hint.manifestAt
+  if (!value) return !hint.isRebuilt
+  return !equalBytes(value.logId, hint.logId) || value.manifestAt !== hint.manifestAt
 }
 
 /** The head counts only if the trim number, read after the absent answer, is below it. */
@@ -182,10 +202,20 @@ async function claim(
     throwIfAborted(request.signal)
     const sent = moment(ctx, log)
     // A look that fails is repeated below: it must not leave the claim alone.
-    const [resolution, looked] = await Promise.all([
-      sendClaim(ctx, log, state, fence),
-      readAnchor(log.anchor, anchorName(ctx)).catch(() => undefined),
-    ])
+    const looking = readAnchor(log.anchor, anchorName(ctx)).catch(() => undefined)
+    let resolution: Resolution
+    try {
+      resolution = await sendClaim(ctx, log, state, fence)
+    } catch (error) {
+      if (edits.length === 0) throw error
+      const part = rewriting.loaded!
+      await part.dropUploads(ctx, part.writtenFor(edits), error)
+      if (!isFull(error)) throw error
+      // Without what was uploaded there may be room to open.
+      edits = []
+      continue
+    }
+    const looked = await looking
     switch (resolution.outcome) {
       case 'committed': {
         noteTime(ctx, log, resolution.time)
@@ -221,7 +251,12 @@ async function claim(
 // A hint that leaves more than this many entries to read is worth a swap.
 const READ_AGAIN_AT = 16
 
-function sendClaim(ctx: ShardContext, log: LogContext, state: ShardState, fence: BuiltEntry): Promise<Resolution> {
+export function sendClaim(
+  ctx: ShardContext,
+  log: LogContext,
+  state: ShardState,
+  fence: BuiltEntry,
+): Promise<Resolution> {
   const context = { log: log.log, clock: ctx.clock, timeoutMs: ctx.timeoutMs }
   const from = recoveryStart(state)
   return resolveAppend(context, fence.entry, () => log.log.claim(fence.entry.n, fence.bytes, from))
@@ -241,84 +276,5 @@ export async function refreshAnchor(ctx: ShardContext, log: LogContext, state: S
     await raiseAnchor(log.anchor, anchorName(ctx), { logId: log.logId, trim, manifestAt, covers, time })
   } catch (cause) {
     ctx.warn(`The anchor of store "${ctx.store}" could not be refreshed; the next open reads more entries.`, cause)
-  }
-}
-
-function createStore(
-  ctx: ShardContext,
-  anchor: Anchor,
-  config: StoreConfig,
-  mode: WriteMode,
-  seenAt: number | undefined,
-): Promise<OpenedShard | undefined> {
-  // A fold of nothing: it carries the configuration and no segment.
-  const edits: Edit[] = [{ kind: 'fold', from: 0, covers: 0, runs: [], codecs: new Map() }]
-  // The storage's time where it has one: no later entry has a lower one, so a wrong clock here would hold up all that follow.
-  const time = seenAt === undefined ? config.created : Math.floor(seenAt)
-  return createLog(ctx, anchor, undefined, config, { kind: 'fence', mode, time, edits })
-}
-
-/**
- * Entry 1, then the anchor that names its log: a crash between the two leaves a log from which the anchor is rebuilt.
- * `undefined` when another creator was quicker.
- */
-export async function createLog(
-  ctx: ShardContext,
-  anchor: Anchor,
-  logId: Uint8Array | undefined,
-  config: StoreConfig,
-  change: EntryChange,
-): Promise<OpenedShard | undefined> {
-  await probing.use(({ probe }) => probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed))
-  const log = openLog(ctx, anchor, logId ?? ctx.clock.random(ID_BYTES))
-  const nothing: ShardState = {
-    logId: log.logId,
-    head: 0,
-    headHash: undefined,
-    carried: emptyCarried('exclusive'),
-    manifest: { config, covers: 0, codecs: new Map(), runs: [] },
-    tail: [],
-  }
-  try {
-    const first = buildEntry(log, nothing, change)
-    const made = await sendClaim(ctx, log, nothing, first)
-    if (made.outcome !== 'committed') {
-      throw new TidemarkError(
-        'UNKNOWN_OUTCOME',
-        `It is not known whether store "${ctx.store}" was created; open it again.`,
-        {
-          cause: made.outcome === 'unknown' ? made.cause : undefined,
-          retryable: true,
-        },
-      )
-    }
-    noteTime(ctx, log, made.time)
-    // Nobody knows of the log before the anchor names it.
-    log.free = moment(ctx, log)
-    const state = applyEntry(nothing, first)
-    const { trim, manifestAt, covers, time } = state.carried
-    const value = { logId: log.logId, trim, manifestAt, covers, time }
-    // A swap of unknown outcome may still land, and then it is our own that is found, or that is in the way of the next.
-    for (let tries = CLAIM_TRIES; tries > 0; tries--) {
-      const swapped = await anchor.swap(undefined, encodeAnchor(value), trim)
-      if (swapped.outcome === 'committed') return { log, state }
-      const there = await readAnchor(anchor, anchorName(ctx))
-      if (there.value === undefined) continue
-      if (equalBytes(there.value.logId, log.logId)) return { log, state }
-      // Another creator's log is named: nobody will ever look at this one.
-      await log.log.destroy()
-      await closeLog(ctx, log)
-      return undefined
-    }
-    throw new TidemarkError(
-      'UNKNOWN_OUTCOME',
-      `It is not known whether store "${ctx.store}" was created; open it again.`,
-      {
-        retryable: true,
-      },
-    )
-  } catch (error) {
-    await closeLog(ctx, log)
-    throw error
   }
 }

@@ -6,7 +6,9 @@ export const rewriting = new Part('checkpoints', () => import('./folding.js'))
 /** Catching up with other writers, and writing beside them. */
 export const following = new Part('following', () => import('./sharing.js'))
 export const settling = new Part('files', () => import('./settle.js'))
-export const probing = new Part('creating stores', () => import('../storage/probe.js'))
+/** What may be lost of a log. */
+export const losing = new Part('finding lost entries', () => import('./lost-log.js'))
+export const creating = new Part('creating stores', () => import('./create.js'))
 export const collecting = new Part('collection', () => import('./collecting.js'))
 export const mending = new Part('repair', () => import('./mending.js'))
 

@@ -1,6 +1,6 @@
-/** The pins of a log: tags, and the holds of forks. Immutable blobs, each of which keeps all that a version needs. */
+/** The pins of a log: tags, the holds of forks, and what is being read. Immutable blobs, each of which keeps all that a version needs. */
 import { equalBytes } from '../bytes/compare.js'
-import { TidemarkError, corrupt, isDamage } from '../errors.js'
+import { TidemarkError, corrupt, isDamage, isFull } from '../errors.js'
 import { readAnchor } from '../log/anchor.js'
 import { decodeDelta, encodeDelta } from '../log/delta.js'
 import { emptyCarried, ID_BYTES } from '../log/entry.js'
@@ -14,6 +14,7 @@ import { layerOfDelta, layerToDelta } from './layer.js'
 import { expired } from './past.js'
 import { anchorName, readOn } from './recovery.js'
 import { payloadOf } from './reset.js'
+import { dropUploads } from './rewrite.js'
 import type { ShardState } from './state.js'
 
 /** A pin, and the name of its blob. */
@@ -126,6 +127,8 @@ export interface PinRequest {
   /** What it keeps, and the pin that state was taken from, if it was. */
   readonly state: ShardState
   readonly from: StoredPin | undefined
+  /** This handle holds the state until the pin is there: its own collections are not in the way. */
+  readonly isHeld?: boolean | undefined
 }
 
 /**
@@ -135,7 +138,7 @@ export interface PinRequest {
 export async function putPin(
   ctx: ShardContext,
   log: LogContext,
-  now: ShardState,
+  present: () => ShardState,
   request: PinRequest,
 ): Promise<StoredPin> {
   const { kind, name, ttlMs, label, state, from } = request
@@ -157,9 +160,14 @@ export async function putPin(
   }
   const blob = pinName(log.path, ctx.clock.random(ID_BYTES))
   const { blobs } = ctx.storage
+  const uploaded = manifest.runs.flat().filter(({ name }) => ctx.uploads.has(name))
   try {
     noteTime(ctx, log, (await blobs.put(blob, encodePin(pin))).time)
-    const isThere = from ? (await readPin(blobs, from.blob)) !== undefined : await isKept(ctx, log, now, version)
+    const now = present()
+    const keeps = !ctx.isShared && request.isHeld ? now.carried.keeps : 0
+    const isThere = from
+      ? (await readPin(blobs, from.blob)) !== undefined
+      : await isKept(ctx, log, now, Math.max(version, keeps))
     const isCondemned = ctx.uploads.areCondemned(manifest.runs.flat())
     if (isThere && !isCondemned) return { ...pin, blob }
     await blobs.delete([blob])
@@ -168,14 +176,17 @@ export async function putPin(
       'CONFLICT',
       `Another writer collected in store "${ctx.store}" while version ${version} was being kept; try again.`,
     )
+  } catch (error) {
+    if (isFull(error)) await dropUploads(ctx, uploaded, error)
+    throw error
   } finally {
     // What was uploaded for it is reached through it by now, or by nothing.
-    ctx.uploads.drop(manifest.runs.flat())
+    ctx.uploads.drop(uploaded)
   }
 }
 
 /** Whether no collection that came before this moment has let go of a version. */
-async function isKept(ctx: ShardContext, log: LogContext, now: ShardState, version: number): Promise<boolean> {
+export async function isKept(ctx: ShardContext, log: LogContext, now: ShardState, version: number): Promise<boolean> {
   const { head, carried } = await readOn(ctx, { ...log }, now, 1, ({ collection }) => {
     for (const { ids } of collection ?? []) ctx.uploads.condemn(ids.map((id) => segmentName(log.path, id)))
   })

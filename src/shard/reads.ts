@@ -5,6 +5,7 @@
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { keyHash } from '../bytes/hash.js'
 import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
+import { isPromise } from '../bytes/kinds.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import { mayContain } from '../segment/bloom.js'
 import type { Block } from '../segment/block.js'
@@ -160,7 +161,7 @@ export function scan(
   const over = held.map(({ records, ranges }) => ({ cursor: new ArrayCursor(records, bounds.reverse), ranges }))
   const made = [...over, ...view.sources.map((source) => sourceOf(source, view.cache, slot, bounds))]
   const sources = made.filter((source) => source !== undefined)
-  return sources.some((source) => source instanceof Promise)
+  return sources.some((source) => isPromise(source))
     ? Promise.all(sources.map(async (source) => source)).then((ready) => new MergeCursor(ready, bounds.reverse))
     : new MergeCursor(sources as MergeSource[], bounds.reverse)
 }
@@ -179,5 +180,5 @@ function sourceOf(
   const run = source.filter((segment) => counts(segment, slot.partition))
   const cursor = new RunCursor(cache, run, bounds)
   const ranges = runRanges(cache, run, bounds)
-  return ranges instanceof Promise ? ranges.then((known) => ({ cursor, ranges: known })) : { cursor, ranges }
+  return isPromise(ranges) ? ranges.then((known) => ({ cursor, ranges: known })) : { cursor, ranges }
 }

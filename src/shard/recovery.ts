@@ -1,23 +1,14 @@
 /**
  * Finding a store again: the anchor says where to begin, the entries after it are read until one is absent, and the fence
- * of a writer settles what the head was. Nothing is listed unless the anchor is gone (PROTOCOL.md, section 3).
+ * of a writer settles what the head was. What seems to be lost is looked into before anything is written (lost-log.ts).
  */
 import { TidemarkError, corrupt } from '../errors.js'
-import { raiseAnchor, readAnchor, type AnchorReading, type AnchorValue } from '../log/anchor.js'
-import { decodeEntry, emptyCarried, ID_BYTES } from '../log/entry.js'
-import {
-  anchorPath,
-  comingPrefix,
-  gonePrefix,
-  logIdOfComing,
-  logIdOfPath,
-  logPath,
-  shardPath,
-} from '../manifest/names.js'
-import type { Anchor, BlobInfo } from '../storage/contract.js'
-import { pagesOf } from '../storage/pages.js'
-import { isProbe } from '../storage/probe-name.js'
+import { readAnchor, type AnchorReading, type AnchorValue } from '../log/anchor.js'
+import { emptyCarried, ID_BYTES } from '../log/entry.js'
+import { anchorPath, logPath } from '../manifest/names.js'
+import type { Anchor } from '../storage/contract.js'
 import { moment, noteTime, type LogContext, type ReadContext, type ShardContext } from './context.js'
+import { losing } from './parts.js'
 import { applyEntry, parseEntry, type AppliedEntry, type ShardState } from './state.js'
 
 const READ_AHEAD = 16
@@ -45,8 +36,6 @@ export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): Lo
   }
 }
 
-const LOCATE_TRIES = 4
-
 /** Lets go of a log. That this fails takes nothing back and must not hide what happened before. */
 export async function closeLog(
   ctx: Pick<ReadContext, 'store' | 'warn'>,
@@ -55,117 +44,16 @@ export async function closeLog(
   await log.close().catch((cause: unknown) => ctx.warn(`The log of store "${ctx.store}" could not be closed.`, cause))
 }
 
-/** The anchor; rebuilt when entries are there without one; without a value when there is no store. */
-export async function locate(ctx: ShardContext, anchor: Anchor, mayWrite: boolean): Promise<AnchorReading> {
-  for (let tries = LOCATE_TRIES; ; tries--) {
-    const reading = await readAnchor(anchor, anchorName(ctx))
-    if (reading.value) return reading
-    const { paths } = await ctx.storage.logs(`${shardPath(ctx.store)}/`)
-    // What an interrupted probe left behind is no store.
-    const own = paths.filter((path) => logIdOfPath(ctx.store, path) !== undefined)
-    try {
-      const value = await rebuildAnchor(ctx, anchor, own)
-      if (value === undefined) {
-        await assertNothingLeft(ctx)
-        return reading
-      }
-      if (!mayWrite) return { ...reading, value }
-      // Whoever comes first decides; a store that was being created at this moment goes on under the log named there.
-      await raiseAnchor(anchor, anchorName(ctx), value)
-      return await readAnchor(anchor, anchorName(ctx))
-    } catch (error) {
-      // Creators that race clear away what nobody has named, or have just begun: then the anchor is there by now.
-      if (tries === 1) throw error
-    }
-  }
+/** Where a store is found. */
+export type Found = AnchorReading & {
+  /** The anchor is gone: this is what it has to say, and nobody has written that. */
+  readonly isRebuilt?: boolean | undefined
 }
 
-/** Ids of the logs that pushes were, or are, about to create. */
-export async function listComing({ storage, store }: ShardContext): Promise<Uint8Array[]> {
-  const { items } = await storage.blobs.list(comingPrefix(store))
-  return items.flatMap(({ name }) => logIdOfComing(name) ?? [])
-}
-
-/** Segments without a log are what is left of a store: making a new one there would bury it. */
-async function assertNothingLeft(ctx: ShardContext): Promise<void> {
-  const { blobs } = ctx.storage
-  // What an interrupted push uploaded before it could create the store is no store, either.
-  const coming = (await listComing(ctx)).map((logId) => `${logPath(ctx.store, logId)}/`)
-  const isKnown = (name: string): boolean =>
-    isProbe(name) || logIdOfComing(name) !== undefined || coming.some((prefix) => name.startsWith(prefix))
-  let left: BlobInfo | undefined
-  for await (const { items } of pagesOf(blobs, `${shardPath(ctx.store)}/`)) {
-    left = items.find(({ name }) => !isKnown(name))
-    if (left) break
-  }
-  if (left === undefined) return
-  if (left.name.startsWith(gonePrefix(ctx.store))) {
-    throw corrupt(`Store "${ctx.store}" was being destroyed; call destroyStore() again to finish that.`)
-  }
-  throw corrupt(
-    `Store "${ctx.store}" has lost its anchor and its log; segments such as ${left.name} are left. Restore it from a backup, choose another name, or destroyStore() it again if it was destroyed.`,
-  )
-}
-
-/**
- * From the newest header of what is there; `undefined` when no store is. Several logs are left only by creators that never
- * got to name one.
- */
-async function rebuildAnchor(
-  ctx: ShardContext,
-  anchor: Anchor,
-  paths: readonly string[],
-): Promise<AnchorValue | undefined> {
-  if (paths.length === 0) return undefined
-  let best: { value: AnchorValue; head: number } | undefined
-  let voids = 0
-  for (const path of paths) {
-    const logId = logIdOfPath(ctx.store, path)!
-    const { log } = openLog(ctx, anchor, logId)
-    try {
-      const { numbers } = await log.list(1)
-      const head = numbers.at(-1)
-      if (head === undefined || (best && best.head >= head)) continue
-      if (head === 1 && (await isVoid(log))) {
-        voids++
-        continue
-      }
-      const value = await anchorFromHeaders(log, logId, path, numbers)
-      best = { value, head }
-    } finally {
-      await closeLog(ctx, { log })
-    }
-  }
-  if (best === undefined) {
-    if (voids === paths.length) return undefined
-    throw corrupt(`The anchor of store "${ctx.store}" is missing, and no entry is left to rebuild it from.`)
-  }
-  ctx.warn(`The anchor of store "${ctx.store}" was missing and is rebuilt from entry ${best.head}.`)
-  return best.value
-}
-
-/** Whether the log is that of a fork that never came about: collection has closed it (PROTOCOL.md, section 4). */
-export async function isVoid(log: LogContext['log']): Promise<boolean> {
-  const { bytes } = await log.read(1)
-  return bytes !== undefined && decodeEntry(bytes, 1, undefined).kind === 'void'
-}
-
-async function anchorFromHeaders(
-  log: LogContext['log'],
-  logId: Uint8Array,
-  path: string,
-  numbers: readonly number[],
-): Promise<AnchorValue> {
-  for (let i = numbers.length - 1; i >= 0; i--) {
-    const n = numbers[i]!
-    const { bytes } = await log.read(n)
-    const carried = bytes && parseEntry(bytes, n, logId, path).entry.carried
-    // Only a fence that was written blindly has none; the entry before it does.
-    if (!carried) continue
-    const { trim, manifestAt, covers, time } = carried
-    return { logId, trim, manifestAt, covers, time }
-  }
-  throw corrupt(`The anchor is missing, and no entry in ${path} says where the newest manifest is.`)
+/** The anchor, or what the entries say of it when there is none; without a value when there is no store. */
+export async function locate(ctx: ReadContext, anchor: Anchor): Promise<Found> {
+  const found = await readAnchor(anchor, anchorName(ctx))
+  return found.value ? found : losing.use(({ locateAnew }) => locateAnew(ctx, anchor))
 }
 
 /**
@@ -173,7 +61,7 @@ async function anchorFromHeaders(
  * the one that the anchor names, the state is short: its head is below `hint.manifestAt`.
  */
 export async function readLog(ctx: ReadContext, log: LogContext, hint: AnchorValue): Promise<ShardState> {
-  return readOn(ctx, log, {
+  let state: ShardState = {
     logId: log.logId,
     head: hint.covers,
     headHash: undefined,
@@ -185,11 +73,18 @@ export async function readLog(ctx: ReadContext, log: LogContext, hint: AnchorVal
       runs: [],
     },
     tail: [],
-  })
+  }
+  for (;;) {
+    const { head } = state
+    state = await readOn(ctx, log, state)
+    // How far was looked beyond the end. One entry that is lost, or two, must show as a hole and not as the end.
+    const beyond = READ_AHEAD - 1 - ((state.head - head) % READ_AHEAD)
+    if (beyond >= 2 || (await losing.use((part) => part.isEnd(ctx, log, state.head)))) return state
+  }
 }
 
 /** The error for a log that ends before the entry that its anchor names. */
-export function endsEarly(ctx: ShardContext, state: ShardState, hint: AnchorValue): TidemarkError {
+export function endsEarly(ctx: Pick<ReadContext, 'store'>, state: ShardState, hint: AnchorValue): TidemarkError {
   return corrupt(
     `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore the store from a backup.`,
   )
@@ -215,7 +110,9 @@ export async function readOn(
       noteTime(ctx, log, time)
       if (bytes === undefined) {
         log.free = sent
-        return state
+        const later = answers.slice(i).some((answer) => answer.bytes)
+        if (!later || (await losing.use((part) => part.isTrimmed(ctx, log, first + i)))) return state
+        break
       }
       const entry = parseEntry(bytes, first + i, log.logId, log.path)
       state = applyEntry(state, entry)

@@ -1,7 +1,7 @@
 /** Writes runs: a fold turns the tail into one, a merge turns neighbouring ones into one. Both only upload. */
-import { throwIfAborted } from '../errors.js'
+import { isFull, throwIfAborted } from '../errors.js'
 import { ID_BYTES } from '../log/entry.js'
-import type { FoldEdit, MergeEdit } from '../manifest/edits.js'
+import type { Edit, FoldEdit, MergeEdit } from '../manifest/edits.js'
 import { refOf } from '../manifest/ref.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import { segmentName } from '../manifest/names.js'
@@ -57,7 +57,7 @@ export async function foldTail(
     }
     await write()
   } catch (error) {
-    ctx.uploads.drop(written.flat())
+    await dropUploads(ctx, written.flat(), error)
     throw error
   }
   const codecs = new Map(state.tail.flatMap((entry) => [...tailCodecs(entry)]))
@@ -136,10 +136,31 @@ async function writeRun(
   try {
     await writeSegments(records, ranges, ctx.segments, upload, pace)
   } catch (error) {
-    ctx.uploads.drop([...run, { name }])
+    await dropUploads(ctx, [...run, { name }], error)
     throw error
   }
   return run
+}
+
+/** The segments that were written for edits. */
+export function writtenFor(edits: readonly (Edit | undefined)[]): readonly SegmentRef[] {
+  return edits.flatMap((edit) => (edit?.kind === 'merge' ? edit.output : (edit?.written?.flat() ?? [])))
+}
+
+/**
+ * No entry that was written names these segments, and none will. Where there is no room they would take what is freed, and so
+ * they are deleted at once; else collection does that.
+ */
+export async function dropUploads(
+  { uploads, storage }: ShardContext,
+  segments: readonly Pick<SegmentRef, 'name'>[],
+  cause: unknown,
+): Promise<void> {
+  uploads.drop(segments)
+  uploads.isTight ||= isFull(cause)
+  const names = segments.map(({ name }) => name).filter((name) => name !== '')
+  // What this cannot delete collection does.
+  if (uploads.isTight && names.length > 0) await storage.blobs.delete(names).catch(() => undefined)
 }
 
 /** All slots of some layers, one after another in the order of their prefixes. */

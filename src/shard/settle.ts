@@ -21,9 +21,10 @@ export async function settleHistory(
 ): Promise<boolean> {
   if (tries > SETTLE_TRIES) return false
   if (mode !== 'follower' && tries > 1) {
-    // The oldest entry of all: of a log that was cut short a later one would be free, and must not be taken.
+    // The oldest entry of all, so that nothing is taken over; a log that ends before the entry that the anchor names has
+    // lost it, and is refused before anything is written.
     const n = hint.trim + 1
-    await log.log.claim(n, encodeEntry(bareEntry(log, n, 'fence')), Math.max(n, hint.covers))
+    await log.log.claim(n, encodeEntry(bareEntry(log, n, 'fence')), hint.manifestAt + 1)
   }
   await sleep(ctx.clock, 20 << tries)
   return true

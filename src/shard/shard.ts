@@ -4,10 +4,9 @@
  */
 import { TidemarkError } from '../errors.js'
 import type { OffsetMap } from '../log/offsets.js'
-import { segmentName } from '../manifest/names.js'
 import type { BuiltEntry } from './build.js'
 import { Committer } from './committer.js'
-import type { LogContext, ShardContext } from './context.js'
+import { warnLater, type LogContext, type ShardContext } from './context.js'
 import { Maintenance, type MaintainOptions, type MaintainResult } from './maintenance.js'
 import type { Layer } from './layer.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open.js'
@@ -39,11 +38,13 @@ export class Shard {
   #state: ShardState
   #poisoned: TidemarkError | undefined
   #refreshing: Promise<void> | undefined
+  /** A look that has not begun: it is for all. */
+  #looking: Promise<void> | undefined
   #raising: Promise<void> | undefined
   readonly #maintenance: Maintenance
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
-    if (ctx.isShared) await following.load()
+    if (request.mode !== 'exclusive') await following.load()
     const { signal } = new AbortController()
     const opened = await openShard(ctx, {
       ...request,
@@ -54,7 +55,7 @@ export class Shard {
         try {
           return [await rewriting.use(({ foldTail }) => foldTail(ctx, log, state, signal))]
         } catch (cause) {
-          ctx.warn(`The tail of store "${ctx.store}" could not be folded at opening; it is tried again later.`, cause)
+          warnLater(ctx, 'Folding', cause)
           return []
         }
       },
@@ -124,6 +125,10 @@ export class Shard {
   view(uncommitted: readonly Layer[]): View {
     const layers = [...uncommitted.filter((layer) => !layer.empty), ...(this.#committer?.queue.layers ?? [])]
     return viewOf(this.#state, layers, this.#ctx.cache)
+  }
+
+  get isPoisoned(): boolean {
+    return this.#poisoned !== undefined
   }
 
   /** Throws what forbids writing: a lost or unknown append, or the mode. */
@@ -220,10 +225,11 @@ export class Shard {
   /** Catches up with what others have written; an owner has nothing to catch up with. Who may not write goes on reading. */
   refresh(): Promise<void> {
     if (this.#committer === undefined || (this.#ctx.isShared && this.#poisoned)) {
-      this.#refreshing ??= this.#catchUp().finally(() => {
-        this.#refreshing = undefined
+      this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
+        this.#looking = undefined
+        return (this.#refreshing = this.#catchUp())
       })
-      return this.#refreshing
+      return this.#looking
     }
     return this.#ctx.isShared ? this.#committer.look() : Promise.resolve()
   }
@@ -232,8 +238,8 @@ export class Shard {
   async #catchUp(): Promise<void> {
     const before = this.#state
     const { catchUp } = following.loaded ?? (await following.load())
-    const { state: read, entries, failure } = await catchUp(this.#ctx, this.#log, before)
-    const state = await this.repairs.prepared(read)
+    const prepare = (state: ShardState): Promise<ShardState> => this.repairs.prepared(state)
+    const { state, read, entries, failure } = await catchUp(this.#ctx, this.#log, before, prepare)
     if (state !== before && (read !== before || this.#state === before)) this.#apply(before, state, entries)
     if (failure !== undefined) throw failure
   }
@@ -249,14 +255,7 @@ export class Shard {
 
   /** Others have written beside this writer. */
   #meet(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
-    const { uploads } = this.#ctx
-    if (entries === undefined) uploads.condemnAll()
-    for (const applied of entries ?? []) {
-      this.#maintenance.note(applied)
-      for (const { ids } of applied.collection ?? []) {
-        uploads.condemn(ids.map((id) => segmentName(this.#log.path, id)))
-      }
-    }
+    sharing().noteOthers(this.#ctx, this.#log, this.#maintenance, entries)
     this.#maintenance.forget(state.carried.trim)
     this.#upkeep!.met(state.manifest)
     if (state.carried.version !== before.carried.version) {
@@ -271,6 +270,7 @@ export class Shard {
 
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
   async close(): Promise<void> {
+    const isIntact = this.#poisoned === undefined
     // From here on nothing more is taken: what came after the queue was seen empty would be cut off.
     this.#poisoned ??= new TidemarkError(
       'CLOSED',
@@ -278,9 +278,10 @@ export class Shard {
     )
     await this.#committer?.idle()
     await this.#upkeep?.stop()
+    if (isIntact) await this.#upkeep?.dropWaiting([])
     await this.#maintenance.stop()
     await this.#raising
-    await this.#refreshing?.catch(() => undefined)
+    await (this.#looking ?? this.#refreshing)?.catch(() => undefined)
     await closeLog(this.#ctx, this.#log)
   }
 }

@@ -4,9 +4,9 @@
  */
 import { isTidemarkError } from '../errors.js'
 import type { Edit } from '../manifest/edits.js'
-import type { Manifest } from '../manifest/manifest.js'
+import type { Manifest, SegmentRef } from '../manifest/manifest.js'
 import type { CollectPlan } from './build.js'
-import type { LogContext, ShardContext } from './context.js'
+import { warnLater, type LogContext, type ShardContext } from './context.js'
 import type { Folding } from './folding.js'
 import { rewriting } from './parts.js'
 import type { Repairs } from './repairs.js'
@@ -119,7 +119,7 @@ export class Upkeep {
     }
   }
 
-  /** Folds all that is there now; resolves when the edit is ready, rejects with what made it fail. */
+  /** Folds what is there now, or less; resolves when the edit is ready, rejects with what made it fail. */
   foldNow(): Promise<void> {
     return this.#use((work) => work.foldNow())
   }
@@ -131,7 +131,7 @@ export class Upkeep {
 
   failed(what: string, error: unknown): void {
     if (this.#stop.signal.aborted || (isTidemarkError(error) && error.code === 'ABORTED')) return
-    this.#ctx.warn(`${what} of store "${this.#ctx.store}" failed and is tried again later.`, error)
+    warnLater(this.#ctx, what, error)
   }
 
   /** An entry with a manifest was committed, which carries `edits`. */
@@ -143,9 +143,15 @@ export class Upkeep {
     counters.segmentsReused += after.runs.flat().filter((s) => old.has(s.name)).length
   }
 
-  /** Stops what is running; what was uploaded and not yet named is left to collection. */
+  /** Stops what is running; what was uploaded and not yet named is left to collection, as long as there is room. */
   async stop(): Promise<void> {
     this.#stop.abort()
     await this.#folding?.idle()
+  }
+
+  /** No entry will name these segments, nor what waits for one: the last one was not written, or there will be no more. */
+  async dropWaiting(segments: readonly SegmentRef[], cause?: unknown): Promise<void> {
+    const waiting = this.#folding?.takeWaiting() ?? []
+    await rewriting.loaded?.dropUploads(this.#ctx, [...segments, ...waiting], cause)
   }
 }

@@ -4,6 +4,7 @@ import { createFork } from './fork.js'
 import { readEntry, stateAt } from './past.js'
 import { listKnownPins, putPin, type PinRequest, type StoredPin } from './pins.js'
 import { payloadOf, type Payload } from './reset.js'
+import { dropUploads } from './rewrite.js'
 import type { Shard } from './shard.js'
 import type { AppliedEntry, ShardState } from './state.js'
 
@@ -21,9 +22,12 @@ export function payloadIn({ context, log }: Shard, state: ShardState, signal: Ab
   return payloadOf(context, log, state, signal)
 }
 
-/** What was uploaded for a payload is left to collection, unless an entry names it. */
-export function dropPayload({ context }: Shard, { manifest }: Payload): void {
-  context.uploads.drop(manifest.runs.flat())
+/** What was uploaded for a payload and no entry names is left to collection, or deleted where there is no room for it. */
+export async function dropPayload({ context, isPoisoned }: Shard, { manifest }: Payload): Promise<void> {
+  const left = manifest.runs.flat().filter(({ name }) => context.uploads.has(name))
+  // An entry of which nothing is known may name it.
+  if (isPoisoned) context.uploads.drop(left)
+  else await dropUploads(context, left, undefined)
 }
 
 /** Whether another writer's collection has condemned what was uploaded for a payload. */
@@ -41,7 +45,7 @@ export function pinsOf({ context, log }: Shard): Promise<StoredPin[]> {
 /** Keeps a version. */
 export async function pinVersion(shard: Shard, request: PinRequest): Promise<StoredPin> {
   shard.assertWritable()
-  return putPin(shard.context, shard.log, shard.state, request)
+  return putPin(shard.context, shard.log, () => shard.state, request)
 }
 
 export async function unpin(shard: Shard, pins: readonly StoredPin[]): Promise<void> {
@@ -53,8 +57,8 @@ export async function unpin(shard: Shard, pins: readonly StoredPin[]): Promise<v
 export async function forkVersion(
   shard: Shard,
   name: string,
-  source: Pick<PinRequest, 'state' | 'from'>,
+  source: Pick<PinRequest, 'state' | 'from' | 'isHeld'>,
 ): Promise<void> {
   shard.assertWritable()
-  await createFork(shard.context, shard.log, shard.state, name, source)
+  await createFork(shard.context, shard.log, () => shard.state, name, source)
 }

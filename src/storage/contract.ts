@@ -1,3 +1,5 @@
+import type { Turns } from './turns.js'
+
 /**
  * The storage contract: all that an adapter implements. The core never learns which adapter it runs on.
  *
@@ -10,7 +12,8 @@
  *   signal), `INVALID_ARGUMENT` (the adapter was set up wrongly). "Absent" is an answer, never an error.
  * - Byte arrays belong to the storage once passed in and to the caller once returned; neither side changes them later.
  * - Every method may be called while others run, also on the same name.
- * - Names and paths are parts of one or more of `a-z 0-9 . _ -` joined by `/`, no part being `.` or `..`. No log lies
+ * - Names and paths are parts of one or more of `a-z 0-9 . _ -` joined by `/`. No part ends in a dot or is a name that
+ *   Windows reserves (`con`, `nul`, `com1`, …, also with an extension). No log lies
  *   beneath another log's path; `<path>/log/` and names that end in `/anchor` are not used for blobs.
  * - `time` is the storage's own clock in milliseconds since the epoch, read while the request was served. A storage
  *   without a clock of its own (a file system, a browser) leaves it out.
@@ -25,10 +28,16 @@ export interface Storage {
   log(path: string, options?: LogOptions): Log
   /** The small object `path` that is written by compare and swap. */
   anchor(path: string): Anchor
-  /** Paths of the logs under `prefix` that hold at least one entry, ascending. */
+  /** Paths of the logs under `prefix` that hold at least one entry, or can be seen to have lost all, ascending. */
   logs(prefix: string, options?: CallOptions): Promise<Answer & { readonly paths: readonly string[] }>
+  /**
+   * Finds out whether the storage keeps what this adapter stands on, by writing under `path` what it removes again; throws
+   * `STORAGE_UNSAFE` if not. For storages of which a few calls show it, such as a local file system. Left out: creates and
+   * swaps by many writers at once show it (`probe.ts`).
+   */
+  probe?(path: string, options?: CallOptions): Promise<Answer>
   /** How handles in other tabs and workers are reached, where there is a way. Nothing that is right depends on it. */
-  readonly neighbours?: Neighbours
+  readonly neighbours?: Neighbours | undefined
 }
 
 export interface Neighbours {
@@ -53,7 +62,12 @@ export interface Capabilities {
    */
   readonly trim: 'create' | 'owner' | 'writer'
   /** The largest object that `put` and `append` take, in bytes. Default: no limit of its own. */
-  readonly maxObjectBytes?: number
+  readonly maxObjectBytes?: number | undefined
+  /**
+   * What keeps the calls under way to as many as the adapter serves well, while others wait. Storages that share what is
+   * scarce (the files that a process may open, the connections of a client) answer the same one. Default: no bound.
+   */
+  readonly turns?: (() => Turns) | undefined
 }
 
 export interface LogOptions {
@@ -70,6 +84,11 @@ export interface Answer {
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
+}
+
+export interface AppendOptions extends CallOptions {
+  /** By the entry space comes free: it may take the room that a storage keeps back for that, where it does. */
+  readonly makesRoom?: boolean | undefined
 }
 
 /** Part of a blob. It is an error of the caller to ask beyond the end: the answer then is shorter. */
@@ -123,19 +142,20 @@ export interface Log {
    * committed. A handle on a storage with `trim: 'owner'` appends only after `claim` has committed on it. `from` is the
    * lowest number that recovery will need once `n` is committed, as in `claim`; it only ever tells what may be left behind.
    */
-  append(n: number, bytes: Uint8Array, from: number, options?: CallOptions): Promise<Outcome & Answer>
+  append(n: number, bytes: Uint8Array, from: number, options?: AppendOptions): Promise<Outcome & Answer>
   /**
    * Appends a fence at `n` and makes this handle the owner: afterwards no append by an older handle is acknowledged.
    * `from` is the lowest number that recovery still needs; a storage of private files copies what stands from there on.
-   * `lost` means that `n` is taken: read on and claim again at the next number.
+   * `lost` means that `n` is taken: read on and claim again at the next number. A storage that can see that the log ends
+   * before `from`, or before n - 1, throws `CORRUPT` and writes nothing: it has lost entries that the caller knows of.
    */
-  claim(n: number, bytes: Uint8Array, from: number, options?: CallOptions): Promise<Outcome & Answer>
+  claim(n: number, bytes: Uint8Array, from: number, options?: AppendOptions): Promise<Outcome & Answer>
   /** The bytes of entry `n`, or `undefined` when there is none, or no longer. */
   read(n: number, options?: CallOptions): Promise<Answer & { readonly bytes: Uint8Array | undefined }>
   /** Numbers that are present, ascending, at least `from`; for finding an entry when the anchor is gone. */
   list(
     from: number,
-    options?: CallOptions & { readonly limit?: number },
+    options?: CallOptions & { readonly limit?: number | undefined },
   ): Promise<Answer & { readonly numbers: readonly number[] }>
   /** Makes all that was acknowledged durable, in `relaxed` durability too. */
   sync(options?: CallOptions): Promise<Answer>

@@ -5,6 +5,8 @@
  *   where only a new handle can (`trim: 'owner'`).
  * - Any other call ends as `STORAGE_UNAVAILABLE`; it changed nothing, or repeats harmlessly.
  * - The adapter's signal is aborted afterwards; what it answers then is dropped, errors too.
+ * - The time of a call begins when it is sent. Where the adapter serves only so many at once (`capabilities.turns`), all but
+ *   creates and swaps wait for their turn: of those a log has one on its way, and no commit waits behind reads.
  */
 import { systemClock, type Clock } from '../clock.js'
 import { TidemarkError } from '../errors.js'
@@ -13,17 +15,25 @@ import { intercept, unknownOutcome, type Call, type Run } from './intercept.js'
 
 export interface DeadlinesOptions {
   /** How long one call may take; large blobs on slow lines have to fit. Default: 30,000. */
-  readonly timeoutMs?: number
-  readonly clock?: Clock
+  readonly timeoutMs?: number | undefined
+  readonly clock?: Clock | undefined
 }
 
 export function deadlines(
   storage: Storage,
   { timeoutMs = 30_000, clock = systemClock }: DeadlinesOptions = {},
 ): Storage {
-  const { name, trim } = storage.capabilities
+  const { capabilities } = storage
+  const { name, trim } = capabilities
+  const turns = capabilities.turns?.()
 
-  return intercept(storage, <T>(call: Call, run: Run<T>): Promise<T> => {
+  const late = ({ method, path }: Call): TidemarkError =>
+    new TidemarkError(
+      'STORAGE_UNAVAILABLE',
+      `${name} did not answer ${method} of ${path} within ${timeoutMs} ms; check the connection to it.`,
+    )
+
+  const send = <T>(call: Call, run: Run<T>): Promise<T> => {
     const { signal } = call
     return new Promise<T>((resolve, reject) => {
       const controller = new AbortController()
@@ -34,10 +44,7 @@ export function deadlines(
       }
       const cancel = clock.timer(timeoutMs, () => {
         ended()
-        const error = new TidemarkError(
-          'STORAGE_UNAVAILABLE',
-          `${name} did not answer ${call.method} of ${call.path} within ${timeoutMs} ms; check the connection to it.`,
-        )
+        const error = late(call)
         if (call.conditional) resolve(unknownOutcome<T>(trim !== 'owner', error))
         else reject(error)
         controller.abort(error)
@@ -56,5 +63,13 @@ export function deadlines(
         },
       )
     })
-  })
+  }
+
+  const inTurn = <T>(call: Call, run: Run<T>): Promise<T> =>
+    // Closing lets go of what others wait for.
+    !turns || call.conditional || call.method === 'close'
+      ? send(call, run)
+      : turns.give({ clock, timeoutMs, signal: call.signal, late: () => late(call) }, run, (own) => send(call, own))
+  // Deadlines around these have other turns: nobody who has one there waits for himself here.
+  return { ...intercept(storage, inTurn), capabilities: { ...capabilities, turns: turns?.again } }
 }

@@ -2,7 +2,7 @@
  * One place through which all calls of a storage go, for decorators: each is a function around a call, not a list of
  * methods. Handles stay handles: `log` and `anchor` are wrapped per call, and nothing is shared between them.
  */
-import type { Anchor, CallOptions, Log, Outcome, Storage } from './contract.js'
+import type { CallOptions, Outcome, Storage } from './contract.js'
 
 export type Target = 'blobs' | 'log' | 'anchor' | 'storage'
 
@@ -20,6 +20,7 @@ export type Method =
   | 'close'
   | 'swap'
   | 'logs'
+  | 'probe'
 
 /** One call of a storage, told to decorators. */
 export interface Call {
@@ -41,65 +42,52 @@ export type Around = <T>(call: Call, run: Run<T>) => Promise<T>
 
 export type Run<T> = (signal: AbortSignal | undefined) => Promise<T>
 
+/** Where the options stand among what each method is given. */
+const AT = {
+  blobs: { put: 2, get: 1, list: 1, delete: 1 },
+  log: { append: 3, claim: 3, read: 1, list: 1, sync: 0, remove: 1, destroy: 0, close: 0 },
+  anchor: { read: 0, swap: 3, remove: 0 },
+  storage: { logs: 1, probe: 1 },
+} as const
+
 /** The same storage, with `around` around every call. */
 export function intercept(storage: Storage, around: Around): Storage {
-  const { blobs } = storage
-
-  function send<T>(
-    target: Target,
-    method: Method,
-    details: { path: string; n?: number | undefined; bytes?: Uint8Array },
-    options: CallOptions | undefined,
-    run: (options: CallOptions) => Promise<T>,
-  ): Promise<T> {
-    const conditional = method === 'append' || method === 'claim' || method === 'swap'
-    const call: Call = { target, method, ...details, conditional, signal: options?.signal }
-    // Async, so that an adapter that throws instead of rejecting is no special case for anybody.
-    return around(call, async (signal) => run({ signal }))
-  }
-
-  function log(path: string, inner: Log): Log {
-    return {
-      append: (n, bytes, from, options) =>
-        send('log', 'append', { path, n, bytes }, options, (o) => inner.append(n, bytes, from, o)),
-      claim: (n, bytes, from, options) =>
-        send('log', 'claim', { path, n, bytes }, options, (o) => inner.claim(n, bytes, from, o)),
-      read: (n, options) => send('log', 'read', { path, n }, options, (o) => inner.read(n, o)),
-      list: (from, options) =>
-        send('log', 'list', { path, n: from }, options, (o) => inner.list(from, { ...options, ...o })),
-      sync: (options) => send('log', 'sync', { path }, options, (o) => inner.sync(o)),
-      remove: (numbers, options) =>
-        send('log', 'remove', { path, n: numbers[0] }, options, (o) => inner.remove(numbers, o)),
-      destroy: (options) => send('log', 'destroy', { path }, options, (o) => inner.destroy(o)),
-      close: () => send('log', 'close', { path }, undefined, () => inner.close()),
-    }
-  }
-
-  function anchor(path: string, inner: Anchor): Anchor {
-    return {
-      read: (options) => send('anchor', 'read', { path }, options, (o) => inner.read(o)),
-      swap: (token, bytes, trim, options) =>
-        send('anchor', 'swap', { path, bytes }, options, (o) => inner.swap(token, bytes, trim, o)),
-      remove: (options) => send('anchor', 'remove', { path }, options, (o) => inner.remove(o)),
-    }
+  /** `inner` with all of its methods replaced; what has no `path` of its own is told it with each call. */
+  function wrap<T extends object>(target: Target, inner: T, path?: string): T {
+    const known = Object.entries(AT[target]).filter(([name]) => name in inner)
+    const methods = known.map(([name, at]) => {
+      const method = name as Method
+      const conditional = method === 'append' || method === 'claim' || method === 'swap'
+      const send = (...given: unknown[]): Promise<unknown> => {
+        const options = given[at] as CallOptions | undefined
+        const first = Array.isArray(given[0]) ? (given[0][0] as unknown) : given[0]
+        const call: Call = {
+          target,
+          method,
+          path: path ?? ((first ?? '') as string),
+          n: typeof first === 'number' ? first : undefined,
+          bytes: given[1] instanceof Uint8Array ? given[1] : undefined,
+          conditional,
+          signal: options?.signal,
+        }
+        const act = (inner as Record<string, (...given: unknown[]) => Promise<unknown>>)[method]!
+        // Async, so that an adapter that throws instead of rejecting is no special case for anybody.
+        return around(call, async (signal) =>
+          act.apply(inner, Object.assign([...given], { [at]: { ...options, signal } })),
+        )
+      }
+      return [method, send]
+    })
+    return Object.fromEntries(methods) as T
   }
 
   return {
+    ...wrap('storage', storage),
     capabilities: storage.capabilities,
     ...(storage.neighbours && { neighbours: storage.neighbours }),
-    blobs: {
-      put: (name, bytes, options) =>
-        send('blobs', 'put', { path: name, bytes }, options, (o) => blobs.put(name, bytes, o)),
-      get: (name, options) =>
-        send('blobs', 'get', { path: name }, options, (o) => blobs.get(name, { ...options, ...o })),
-      list: (prefix, options) =>
-        send('blobs', 'list', { path: prefix }, options, (o) => blobs.list(prefix, { ...options, ...o })),
-      delete: (names, options) =>
-        send('blobs', 'delete', { path: names[0] ?? '' }, options, (o) => blobs.delete(names, o)),
-    },
-    log: (path, options) => log(path, storage.log(path, options)),
-    anchor: (path) => anchor(path, storage.anchor(path)),
-    logs: (prefix, options) => send('storage', 'logs', { path: prefix }, options, (o) => storage.logs(prefix, o)),
+    blobs: wrap('blobs', storage.blobs),
+    log: (path, options) => wrap('log', storage.log(path, options), path),
+    anchor: (path) => wrap('anchor', storage.anchor(path), path),
   }
 }
 

@@ -2,7 +2,7 @@
  * Counts what a storage is asked for: requests, bytes and, given prices, money.
  *
  * Each call is one request, however it ends; placed under `retrying`, repetitions count too. Long lists and large deletes
- * may take the adapter several requests, of which this sees one. `sync` and `close` ask for nothing.
+ * may take the adapter several requests, of which this sees one. `sync`, `close` and `probe` count as none.
  */
 import type { Storage } from './contract.js'
 import { intercept, type Call, type Method, type Run } from './intercept.js'
@@ -17,7 +17,10 @@ export interface Requests {
 }
 
 /** The price of one request of each kind, in any currency, and of one byte each way. Default: 0. */
-export type Prices = Partial<Requests> & { readonly byteWritten?: number; readonly byteRead?: number }
+export type Prices = { readonly [R in keyof Requests]?: Requests[R] | undefined } & {
+  readonly byteWritten?: number | undefined
+  readonly byteRead?: number | undefined
+}
 
 export interface Usage {
   readonly requests: Requests
@@ -32,7 +35,7 @@ export interface Metered extends Storage {
   usage(): Usage
 }
 
-const KIND: Readonly<Record<Method, keyof Requests | undefined>> = {
+const KIND: { readonly [M in Method]?: keyof Requests } = {
   put: 'put',
   append: 'put',
   claim: 'put',
@@ -44,11 +47,9 @@ const KIND: Readonly<Record<Method, keyof Requests | undefined>> = {
   delete: 'delete',
   remove: 'delete',
   destroy: 'delete',
-  sync: undefined,
-  close: undefined,
 }
 
-export function metered(storage: Storage, { prices = {} }: { readonly prices?: Prices } = {}): Metered {
+export function metered(storage: Storage, { prices = {} }: { readonly prices?: Prices | undefined } = {}): Metered {
   const requests = { put: 0, get: 0, list: 0, delete: 0 }
   let bytesWritten = 0
   let bytesRead = 0

@@ -4,6 +4,7 @@
  * Only what a storage threw as retryable is repeated: by the contract it changed nothing or repeats harmlessly. A create
  * or swap that answered `unknown` is an answer, and what to do about it is the business of the log protocol.
  */
+import { tell } from '../callback.js'
 import { systemClock, sleep, type Clock } from '../clock.js'
 import { isTidemarkError, throwIfAborted } from '../errors.js'
 import type { Storage } from './contract.js'
@@ -11,14 +12,14 @@ import { intercept, type Call } from './intercept.js'
 
 export interface RetryingOptions {
   /** How often a call is made at most. Default: 5. */
-  readonly tries?: number
+  readonly tries?: number | undefined
   /** The bound of the first wait; each wait is a random part of its bound. Default: 100. */
-  readonly baseMs?: number
+  readonly baseMs?: number | undefined
   /** What the bound grows to at most. Default: 10,000. */
-  readonly maxMs?: number
-  readonly clock?: Clock
+  readonly maxMs?: number | undefined
+  readonly clock?: Clock | undefined
   /** Told before each wait, for logs and counters. */
-  readonly onRetry?: (call: Call, error: unknown, waitMs: number) => void
+  readonly onRetry?: ((call: Call, error: unknown, waitMs: number) => unknown) | undefined
 }
 
 export function retrying(storage: Storage, options: RetryingOptions = {}): Storage {
@@ -31,7 +32,7 @@ export function retrying(storage: Storage, options: RetryingOptions = {}): Stora
       } catch (error) {
         if (attempt >= tries || !isTidemarkError(error) || !error.retryable) throw error
         const waitMs = Math.min(maxMs, baseMs * 2 ** (attempt - 1)) * fraction(clock)
-        onRetry?.(call, error, waitMs)
+        tell(() => onRetry?.(call, error, waitMs))
         await sleep(clock, waitMs, call.signal)
         throwIfAborted(call.signal)
       }

@@ -1,9 +1,8 @@
 /** What a program has changed and not committed yet, and what becomes of what it commits. */
 import { invalid, isTidemarkError } from '../errors.js'
-import { sameOffsets } from '../log/offsets.js'
 import type { CommitResult } from '../shard/requests.js'
 import { Layer } from '../shard/layer.js'
-import { recordedCodec, type AppliedEntry, type ShardState } from '../shard/state.js'
+import type { AppliedEntry, ShardState } from '../shard/state.js'
 import type { CommitParts } from './commit.js'
 import type { Engine } from './engine.js'
 import { Latencies } from './metrics.js'
@@ -47,10 +46,13 @@ export class Changes {
   met(before: ShardState, entries: readonly AppliedEntry[] | undefined): void {
     this.#others++
     this.changed()
-    const engine = this.#engine
-    const areOffsets = !sameOffsets(before.carried.offsets, engine.state.carried.offsets)
-    engine.readings?.changed(entries, areOffsets)
-    engine.specs.recheck(engine.state)
+    const { readings, specs, state } = this.#engine
+    readings!.met(before, state, entries)
+    specs.recheck(state)
+  }
+
+  get others(): number {
+    return this.#others
   }
 
   /** How often offsets that were on their way did not come about. */
@@ -85,7 +87,7 @@ export class Changes {
     const stands = (isLate: boolean): boolean => {
       if (others === this.#others) return !keep || engine.readings!.allow(layer, withOffsets)
       if (!keep || (isLate && (isRead || withOffsets))) return false
-      return engine.readings!.allow(layer, withOffsets) && isWrittenAs(engine.state, layer)
+      return engine.readings!.allow(layer, withOffsets, engine.state)
     }
     const committing = engine.shard.commit({ layer, ...parts, stands, isOwn: !keep })
     if (!layer.empty || parts.offsets.size > 0) this.#generation++
@@ -126,12 +128,4 @@ export class Changes {
     this.#engine.report(`${by} dropped uncommitted changes of store "${name}"; commit() them before.`)
     this.discard()
   }
-}
-
-/** Whether the tables that a layer changes are still written with its codecs. */
-function isWrittenAs(state: ShardState, layer: Layer): boolean {
-  for (const { slot, codec } of layer.slots.values()) {
-    if ((recordedCodec(state, slot.table) ?? codec) !== codec) return false
-  }
-  return true
 }

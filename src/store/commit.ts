@@ -1,6 +1,7 @@
 /** What callers may say with a commit, checked. */
+import { taggedJson } from '../bytes/codec.js'
 import { isWellFormed } from '../bytes/utf8.js'
-import { checkFields, invalid } from '../errors.js'
+import { checkFields, invalid, reasonOf } from '../errors.js'
 import { NO_OFFSETS, parseOffsets, type Offsets } from '../log/offsets.js'
 import type { CommitRequest } from '../shard/requests.js'
 
@@ -39,12 +40,12 @@ function checkLabel(label: unknown): string | undefined {
 
 function encodeMeta(meta: unknown): string | undefined {
   if (meta === undefined) return undefined
-  let text: string | undefined
   try {
-    text = JSON.stringify(meta)
+    const text = JSON.stringify(meta)
+    // What is nothing in JSON, or nested deeper than values may be, is refused.
+    taggedJson(JSON.parse(text))
+    return text
   } catch (cause) {
-    throw invalid('meta: it cannot be written as JSON.', cause)
+    throw invalid(`meta: it cannot be written as JSON: ${reasonOf(cause)}`, cause)
   }
-  if (text === undefined) throw invalid('meta: it cannot be written as JSON.')
-  return text
 }

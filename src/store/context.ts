@@ -6,6 +6,7 @@ import type { Storage } from '../storage/contract.js'
 import { newCounters } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
 import type { Readings } from './readings.js'
+import type { Following } from './follow.js'
 import type { Residency } from './resident.js'
 import type { Freeze } from './table-spec.js'
 
@@ -14,18 +15,22 @@ export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'committed' | 'e
 
 const residency = new Part('resident stores', () => import('./resident.js'))
 const sharing = new Part('shared mode', () => import('./readings.js'))
+const following = new Part('following', () => import('./follow.js'))
 const freezing = new Part('freeze', () => import('./freeze.js'))
 
 /** What some options need. */
 export interface Extras {
   readonly Residency?: typeof Residency
   readonly Readings?: typeof Readings
+  readonly Following?: typeof Following
   readonly deepFreeze?: Freeze
 }
 
 /** To be waited for before a handle with these options is made. */
 export async function loadExtras({ resident, mode, freeze }: ResolvedOptions): Promise<Extras> {
+  const loading = mode !== 'exclusive' && following.load()
   return {
+    ...(await loading),
     ...(resident && (await residency.load())),
     ...(mode === 'shared' && (await sharing.load())),
     ...(freeze && (await freezing.load())),
@@ -42,7 +47,8 @@ export function shardContext(
 ): ShardContext & { readonly resident: Residency | undefined } {
   const { clock } = options
   const cache = new SegmentCache(storage.blobs, cacheBytes)
-  const resident = Resident && new Resident(cache, storage.blobs, clock)
+  const held: ShardContext['held'] = new Set()
+  const resident = Resident && new Resident(cache, storage.blobs, clock, held, options.graceMs)
   return {
     store: options.name,
     isShared: options.mode === 'shared',
@@ -52,7 +58,7 @@ export function shardContext(
     cache,
     uploads: new Uploads(resident),
     resident,
-    held: new Set(),
+    held,
     retain: options.retain,
     segments: options,
     checkpoint: options.checkpoint,

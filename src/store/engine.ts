@@ -1,11 +1,13 @@
 /** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
+import { tell } from '../callback.js'
 import { TidemarkError, isExpired } from '../errors.js'
 import { shardPath } from '../manifest/names.js'
 import { Part } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../shard/requests.js'
-import { currentTime } from '../shard/context.js'
+import { currentTime, type Held } from '../shard/context.js'
 import type { Layer } from '../shard/layer.js'
+import { following } from '../shard/parts.js'
 import { viewOf, type View } from '../shard/reads.js'
 import type { MaintainResult } from '../shard/maintenance.js'
 import { Shard, type ShardRequest } from '../shard/shard.js'
@@ -17,8 +19,8 @@ import { Changes } from './changes.js'
 import { parseCommit, type CommitOptions } from './commit.js'
 import { loadExtras, shardContext, type Extras } from './context.js'
 import { Events } from './events.js'
-import { Following } from './follow.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
+import type { Hold } from './holds.js'
 import { checkIdentity } from './identity.js'
 import { collectMetrics, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
@@ -28,17 +30,11 @@ import type { Readings } from './readings.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
+import { Telling } from './telling.js'
 import { Transactions } from './transactions.js'
 import { Watches } from './watches.js'
 
 const maintaining = new Part('maintenance', () => import('./maintain.js'))
-
-/** What keeps a state readable, as long as it is used now and then, until it is released. */
-export interface Hold {
-  /** Whether it was used so lately that collection has left the state alone. */
-  use(): boolean
-  release(): void
-}
 
 export class Engine implements TablesHost {
   readonly options: ResolvedOptions
@@ -55,7 +51,7 @@ export class Engine implements TablesHost {
   #shard: Shard | undefined
   #closing: Promise<void> | undefined
   #reopening: Promise<void> | undefined
-  readonly #following: Following
+  readonly #following: Telling
 
   static async open(options: ResolvedOptions): Promise<Engine> {
     const engine = new Engine(options, await loadExtras(options))
@@ -90,15 +86,14 @@ export class Engine implements TablesHost {
       },
       extras,
     )
-    this.#following = new Following({
+    this.#following = new (extras.Following ?? Telling)({
       clock,
       followMs: options.followMs,
-      isFollowed: options.mode !== 'exclusive',
       // A follower that was not told to follow stays where it is until refresh().
       listens: options.mode === 'shared' || options.followMs > 0,
       path: shardPath(options.name),
       neighbours: storage.neighbours,
-      look: () => this.#look(),
+      look: () => this.catchUp(),
       failed: (cause) => this.report(`Following store "${options.name}" failed; it goes on.`, cause),
     })
   }
@@ -131,11 +126,8 @@ export class Engine implements TablesHost {
   }
 
   #log(message: string, cause: unknown): void {
-    try {
-      this.options.logger?.warn?.(message, cause)
-    } catch {
-      // A logger that throws must not fail what it was told about, and there is nobody left to tell.
-    }
+    // When it fails there is nobody left to tell.
+    tell(() => this.options.logger?.warn?.(message, cause))
   }
 
   #request(create: boolean | undefined, expectAtLeast: number | undefined): ShardRequest {
@@ -167,22 +159,35 @@ export class Engine implements TablesHost {
     return this.#ctx.cache
   }
 
-  /** Keeps what a reader of the state needs, in memory where all of it is; returns what ends it. */
-  hold(state: ShardState): Hold {
-    const unpin = this.#ctx.resident?.pin()
-    const held = { state, usedAt: this.monotonic() }
-    this.#ctx.held.add(held)
+  /**
+   * Keeps what a reader of the state needs, in memory where all of it is: while it waits for a promise, else as long as it is
+   * used now and then, until it is released. With a number: the entries after it, too.
+   */
+  hold(state: ShardState, waiting?: Promise<unknown>, trim = Infinity): Hold {
+    const { held, resident, graceMs } = this.#ctx
+    const { mode } = this.options
+    const { shard } = this
+    const own: Held = { state, usedAt: waiting ? Infinity : this.monotonic(), trim, keptAt: shard.log.free }
+    let isOver = false
+    const release = (): void => {
+      isOver = true
+      held.delete(own)
+      resident?.sweep()
+      void own.reading?.end()
+    }
+    held.add(own)
+    waiting?.then(release, release)
     return {
       use: () => {
         const now = this.monotonic()
-        const isFresh = held.usedAt > now - this.options.graceMs
-        held.usedAt = now
+        const isFresh = own.usedAt > now - graceMs
+        own.usedAt = now
+        // What was not used for so long was let go.
+        if (!isOver) held.add(own)
+        if (mode !== 'exclusive') following.loaded?.tellReading(this.#ctx, shard, own)
         return isFresh
       },
-      release: () => {
-        this.#ctx.held.delete(held)
-        unpin?.()
-      },
+      release,
     }
   }
 
@@ -213,22 +218,12 @@ export class Engine implements TablesHost {
       const state = await this.shard.repairs.mend(view.state, error)
       return viewOf(state, view.layers, view.cache)
     } catch (failure) {
-      if (isExpired(failure) && view.state === this.state) await this.#outdated(failure)
+      // What others have collected meanwhile was the newest that this handle knows.
+      if (isExpired(failure) && view.state === this.state) {
+        await following.loaded?.outdated(this.options, failure, () => this.catchUp())
+      }
       throw failure
     }
-  }
-
-  /** What others have collected meanwhile was the newest that this handle knows: it looks, so that what is read next is there. */
-  async #outdated(cause: unknown): Promise<void> {
-    const { mode, followMs, name } = this.options
-    if (mode === 'exclusive') return
-    // The program has not asked for it: what it read before still counts as read.
-    if (mode === 'shared' || followMs > 0) return this.#look()
-    throw new TidemarkError(
-      'VERSION_EXPIRED',
-      `What this follower last saw of store "${name}" is no longer kept. Call refresh(), and read again.`,
-      { cause },
-    )
   }
 
   mendStates(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
@@ -290,12 +285,13 @@ export class Engine implements TablesHost {
   }
 
   async refresh(): Promise<void> {
-    this.assertOpen()
-    const look = (): Promise<void> => this.#look()
+    const look = (): Promise<void> => this.catchUp()
     await (this.readings ? this.readings.during(look) : look())
   }
 
-  async #look(): Promise<void> {
+  /** What the program has read before still counts as read. */
+  async catchUp(): Promise<void> {
+    this.assertOpen()
     await this.shard.refresh()
     this.specs.recheck(this.state)
   }
@@ -354,6 +350,7 @@ export class Engine implements TablesHost {
     this.#following.stop()
     this.watches.stop()
     this.transactions.stop(this.#closedError())
+    for (const { reading } of this.#ctx.held) await reading?.end()
     await this.shard.close()
     this.#following.close()
     this.changes.drop('close()')

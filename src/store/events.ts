@@ -1,4 +1,5 @@
-/** A small emitter. A listener that throws hurts nobody: the store goes on, and the logger is told. */
+/** A small emitter. A listener that fails hurts nobody: the store goes on, and the logger is told. */
+import { tell } from '../callback.js'
 import { invalid, type TidemarkError } from '../errors.js'
 
 export interface StoreEvents {
@@ -16,19 +17,12 @@ export interface StoreEvents {
   collected: { readonly deleted: number }
 }
 
-const NAMES: ReadonlySet<string> = new Set<keyof StoreEvents>([
-  'version',
-  'checkpoint',
-  'fenced',
-  'warning',
-  'repaired',
-  'collected',
-])
+const NAMES: readonly (keyof StoreEvents)[] = ['version', 'checkpoint', 'fenced', 'warning', 'repaired', 'collected']
 
-type Listener = (detail: never) => void
+type Listener = (detail: never) => unknown
 
 export class Events {
-  readonly #listeners = new Map<string, Set<Listener>>()
+  readonly #listeners = new Map<string, Set<Listener>>(NAMES.map((name) => [name, new Set()]))
   readonly #report: (message: string, cause: unknown) => void
 
   constructor(report: (message: string, cause: unknown) => void) {
@@ -36,11 +30,10 @@ export class Events {
   }
 
   /** Returns a function that stops it. */
-  on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => void): () => void {
-    if (!NAMES.has(event)) throw invalid(`on: there is no event "${String(event)}".`)
+  on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => unknown): () => void {
+    const listeners = this.#listeners.get(event)
+    if (listeners === undefined) throw invalid(`on: there is no event "${String(event)}".`)
     if (typeof listener !== 'function') throw invalid('on: a listener function is expected.')
-    let listeners = this.#listeners.get(event)
-    if (listeners === undefined) this.#listeners.set(event, (listeners = new Set()))
     // The same function may listen twice, and each is stopped by itself.
     const own: Listener = (detail) => listener(detail)
     listeners.add(own)
@@ -48,12 +41,11 @@ export class Events {
   }
 
   emit<E extends keyof StoreEvents>(event: E, detail: StoreEvents[E]): void {
-    for (const listener of this.#listeners.get(event) ?? []) {
-      try {
-        listener(detail as never)
-      } catch (cause) {
-        this.#report(`A listener of "${event}" threw.`, cause)
-      }
+    const listeners = this.#listeners.get(event)!
+    for (const listener of listeners) {
+      // One that was stopped meanwhile is not called any more.
+      const call = (): unknown => listeners.has(listener) && listener(detail as never)
+      tell(call, (cause) => this.#report(`A listener of "${event}" failed.`, cause))
     }
   }
 }

@@ -1,4 +1,5 @@
 /** Finding a kept version by its number, by a tag, or as it was at a moment. */
+import { isDate } from '../bytes/kinds.js'
 import { invalid, show, TidemarkError } from '../errors.js'
 import type { Carried } from '../log/entry.js'
 import { checkStoreName } from '../manifest/names.js'
@@ -30,7 +31,7 @@ export async function findVersion(where: FindIn, when: When): Promise<Found> {
   const { store, shard } = where
   if (typeof when === 'string') return findTag(where, when)
   const { keeps, version: newest } = shard.state.carried
-  if (when instanceof Date) return { state: await stateOf(shard, await versionAt(where, when)), from: undefined }
+  if (isDate(when)) return { state: await stateOf(shard, await versionAt(where, when)), from: undefined }
   required('at', when, 0)
   if (newest === 0 || when === 0 || when > shard.state.head) {
     throw new TidemarkError(

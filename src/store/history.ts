@@ -5,7 +5,9 @@ import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { CodedRuns } from '../manifest/manifest.js'
 import { isOver } from '../shard/pins.js'
 import type { Shard } from '../shard/shard.js'
+import type { ShardState } from '../shard/state.js'
 import { entryOf, pinsOf } from '../shard/versions.js'
+import type { Engine } from './engine.js'
 import { whole } from './options.js'
 
 export interface VersionInfo {
@@ -35,14 +37,35 @@ const READ_AHEAD = 32
 const OPTIONS = new Set(['gte', 'lte', 'reverse', 'limit'])
 
 /** Commits and resets that are kept, oldest first unless `reverse`. */
-export async function* readVersions(
-  shard: Shard,
-  now: () => number,
-  options: VersionsOptions = {},
-): AsyncGenerator<VersionInfo, void> {
+export async function* readVersions(engine: Engine, options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
   checkFields('versions', options, OPTIONS)
+  engine.assertOpen()
+  const { shard } = engine
   const { state } = shard
-  const tags = await tagsByVersion(shard, now())
+  // What is there now stays until it is read.
+  const hold = engine.hold(state, undefined, state.carried.trim)
+  const held = <T>(reading: Promise<T>): Promise<T> => {
+    engine.hold(state, reading, state.carried.trim)
+    return reading
+  }
+  try {
+    for await (const info of versionsIn(shard, state, options, await held(tagsByVersion(shard, engine.now())), held)) {
+      hold.use()
+      yield info
+      engine.assertOpen()
+    }
+  } finally {
+    hold.release()
+  }
+}
+
+async function* versionsIn(
+  shard: Shard,
+  state: ShardState,
+  options: VersionsOptions,
+  tags: ReadonlyMap<number, readonly string[]>,
+  held: <T>(reading: Promise<T>) => Promise<T>,
+): AsyncGenerator<VersionInfo, void> {
   const first = Math.max(state.carried.trim + 1, state.carried.keeps, whole('gte', options.gte, 1, 0))
   const last = Math.min(state.carried.version, whole('lte', options.lte, state.carried.version, 0))
   let left = whole('limit', options.limit, Number.MAX_SAFE_INTEGER, 0)
@@ -51,7 +74,7 @@ export async function* readVersions(
   for (let n = options.reverse ? last : first; n >= first && n <= last && left > 0; n += step * length) {
     length = Math.min(READ_AHEAD, left)
     const numbers = Array.from({ length }, (_, i) => n + step * i).filter((m) => m >= first && m <= last)
-    const entries = await Promise.all(numbers.map((m) => entryOf(shard, m)))
+    const entries = await held(Promise.all(numbers.map((m) => entryOf(shard, m))))
     for (const { entry, references } of entries) {
       const info = versionOf(entry, references, tags.get(entry.n) ?? [])
       if (info && left-- > 0) yield info

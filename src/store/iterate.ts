@@ -2,6 +2,7 @@
  * Iteration over a table, all its partitions merged in key order. What is in memory is handed out without awaiting
  * anything; a promise is made only for the caller, and waited for only when a block has to be loaded.
  */
+import { isPromise } from '../bytes/kinds.js'
 import type { Cursor } from '../segment/cursor.js'
 import type { KeyedRecord } from '../segment/record.js'
 import { throwIfAborted } from '../errors.js'
@@ -12,15 +13,21 @@ export interface Failed {
   readonly last: KeyedRecord | undefined
 }
 
-/** After a failure: goes on behind the last record; throws the error when that is not possible. */
-export type IterationStart = (failed?: Failed) => Cursor | Promise<Cursor>
+/** Where an iteration comes from. */
+export interface IterationSource {
+  /** After a failure: goes on behind the last record; throws the error when that is not possible. */
+  start(failed?: Failed): Cursor | Promise<Cursor>
+  /** A step begins; throws when there is nothing to be read any more. With a promise: one waits for it. */
+  step(waiting?: Promise<unknown>): void
+  /** There will be no more steps. */
+  end(): void
+}
 
 export class Iteration<T> implements AsyncIterableIterator<T> {
-  readonly #start: IterationStart
+  readonly #source: IterationSource
   /** `undefined` passes over a record. */
   readonly #map: (record: KeyedRecord) => T | undefined
   readonly #signal: AbortSignal | undefined
-  readonly #reads: ((waiting?: Promise<unknown>) => void) | undefined
   #cursor: Cursor | undefined
   /** What the last step was at. */
   #last: KeyedRecord | undefined
@@ -30,18 +37,15 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
   #waiting: Promise<unknown> | undefined
 
   constructor(
-    start: IterationStart,
+    source: IterationSource,
     map: (record: KeyedRecord) => T | undefined,
     limit: number,
     signal: AbortSignal | undefined,
-    /** Told of each step, with what it waits for. */
-    reads?: (waiting?: Promise<unknown>) => void,
   ) {
-    this.#start = start
+    this.#source = source
     this.#map = map
     this.#left = limit
     this.#signal = signal
-    this.#reads = reads
   }
 
   [Symbol.asyncIterator](): this {
@@ -54,19 +58,19 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
     try {
       result = this.#step()
     } catch (error) {
-      this.#done = true
+      this.#end()
       return Promise.reject(error as Error)
     }
-    this.#reads?.(result instanceof Promise ? result : undefined)
-    return result instanceof Promise ? this.#queue(() => result) : Promise.resolve(result)
+    return isPromise(result) ? this.#queue(() => result) : Promise.resolve(result)
   }
 
   #queue<R>(run: () => R | Promise<R>): Promise<R> {
     const turn = (this.#waiting ?? Promise.resolve()).then(run)
+    this.#source.step(turn)
     const settled: Promise<void> = turn.then(
       () => this.#release(settled),
       () => {
-        this.#done = true
+        this.#end()
         this.#release(settled)
       },
     )
@@ -82,9 +86,10 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
     if (this.#done) return { done: true, value: undefined }
     throwIfAborted(this.#signal)
     if (this.#left <= 0) return this.#end()
+    this.#source.step()
     if (this.#cursor === undefined) {
-      const cursor = this.#start()
-      if (cursor instanceof Promise) {
+      const cursor = this.#source.start()
+      if (isPromise(cursor)) {
         return cursor.then(
           (ready) => {
             this.#cursor = ready
@@ -110,7 +115,7 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
   }
 
   async #goOn(error: unknown): Promise<IteratorResult<T, undefined>> {
-    this.#cursor = await this.#start({ error, last: this.#last })
+    this.#cursor = await this.#source.start({ error, last: this.#last })
     return this.#step()
   }
 
@@ -127,6 +132,7 @@ export class Iteration<T> implements AsyncIterableIterator<T> {
   #end(): IteratorResult<T, undefined> {
     this.#done = true
     this.#cursor = undefined
+    this.#source.end()
     return { done: true, value: undefined }
   }
 

@@ -60,16 +60,11 @@ export function collectMetrics(
   cache: SegmentCache,
   latencies: Latencies,
 ): Metrics {
-  const live = state.manifest.runs.flat().length
+  const { segmentsWritten: written, segmentsReused: reused, ...totals } = counters
   return {
-    commits: counters.commits,
-    bytes: counters.bytes,
+    ...totals,
     requests,
-    segments: { written: counters.segmentsWritten, reused: counters.segmentsReused, live },
-    folds: counters.folds,
-    compactions: counters.compactions,
-    collected: counters.collected,
-    repaired: counters.repaired,
+    segments: { written, reused, live: state.manifest.runs.flat().length },
     tail: state.tail.length,
     cache: { hits: cache.hits, misses: cache.misses },
     latencyMs: { commit: { p50: latencies.quantile(0.5), p99: latencies.quantile(0.99) } },

@@ -32,7 +32,9 @@ const FORK = new Set(['at'])
 export async function findIn(engine: Engine, when: When): Promise<Found> {
   engine.assertOpen()
   const { shard } = engine
-  const found = await findVersion({ store: engine.options.name, shard, now: () => engine.now() }, when)
+  const finding = findVersion({ store: engine.options.name, shard, now: () => engine.now() }, when)
+  engine.hold(shard.state, finding, shard.state.carried.trim)
+  const found = await finding
   // What comes from the log is sound already.
   return found.from ? { ...found, state: await shard.repairs.soundest(found.state) } : found
 }
@@ -50,7 +52,7 @@ export async function prepareRestore(
   engine: Engine,
   when: When,
   options: RestoreOptions,
-  cleanUp: (() => void)[],
+  cleanUp: (() => unknown)[],
 ): Promise<PreparedReset> {
   const chosen = checkPartitions(options.partitions, engine.partitions)
   const given = options.offsets === undefined ? NO_OFFSETS : parseOffsets(options.offsets)
@@ -72,7 +74,7 @@ export async function prepareRestore(
       // What was held for too long may have been condemned and deleted by now.
       if (present.carried.keeps > version && !hold.use()) throw expired(engine.options.name, version)
       if (isPayloadCondemned(shard, theirs)) {
-        dropPayload(shard, theirs)
+        await dropPayload(shard, theirs)
         theirs = await payloadIn(shard, state, signal)
       }
       if (partitions.length === 0) return { reset: { manifest: theirs.manifest, origin }, layer: theirs.layer }
@@ -89,13 +91,13 @@ export async function tag(engine: Engine, name: string, options: TagOptions, new
   const ttlMs = options.ttlMs === undefined ? 0 : checkTtl(options.ttlMs)
   engine.assertWritable()
   const { shard } = engine
-  const { state, from } = await findIn(engine, options.at ?? newest)
+  const found = await findIn(engine, options.at ?? newest)
   if (tagNamed(await pinsOf(shard), name, engine.now())) {
     throw invalid(
       `Store "${engine.options.name}" has a tag "${name}" already; untag() it first, or choose another name.`,
     )
   }
-  return infoOf(await pinVersion(shard, { kind: 'tag', name, ttlMs, state, from }))
+  return infoOf(await holding(engine, found, pinVersion(shard, { kind: 'tag', name, ttlMs, ...found, isHeld: true })))
 }
 
 export async function untag(engine: Engine, name: string): Promise<void> {
@@ -120,7 +122,13 @@ export async function fork(engine: Engine, name: string, options: ForkOptions, n
   checkTagName(name)
   engine.assertWritable()
   const found = await findIn(engine, options.at ?? newest)
-  await forkVersion(engine.shard, name, found)
+  await holding(engine, found, forkVersion(engine.shard, name, { ...found, isHeld: true }))
+}
+
+/** The version stays while a pin of it is being made. */
+async function holding<T>(engine: Engine, { state }: Found, making: Promise<T>): Promise<T> {
+  engine.hold(state, making)
+  return making
 }
 
 function infoOf({ name, version, versionTime, made, expires }: StoredPin): TagInfo {

@@ -11,7 +11,7 @@ import type { Storage } from '../storage/contract.js'
 import { checkTableOptions, type AnyTableOptions, type TableOptions } from './table-spec.js'
 
 export interface Logger {
-  warn?(message: string, cause?: unknown): void
+  warn?(message: string, cause?: unknown): unknown
 }
 
 export type Mode = WriteMode | 'follower'

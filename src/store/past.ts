@@ -75,9 +75,8 @@ export class Past {
   }
 
   async *versions(options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
-    const { shard } = this.#engine
     const { readVersions } = await old.load()
-    yield* readVersions(shard, () => this.#engine.now(), options)
+    yield* readVersions(this.#engine, options)
   }
 
   async restore(when: When, options: RestoreOptions): Promise<{ version: number; undo: number }> {
@@ -86,7 +85,7 @@ export class Past {
     engine.assertWritable()
     const { label, meta } = parseCommit({ label: options.label, meta: options.meta })
     engine.changes.assertNone('restore')
-    const cleanUp: (() => void)[] = []
+    const cleanUp: (() => unknown)[] = []
     // Its place is before what is committed from here on, however long it takes to find the version.
     const prepared = old.use((part) => part.prepareRestore(engine, when, options, cleanUp))
     const resetting = engine.shard.reset({ label, meta, prepared })
@@ -95,7 +94,7 @@ export class Past {
       const { version, undo } = await resetting
       return { version, undo }
     } finally {
-      for (const act of cleanUp) act()
+      for (const act of cleanUp) await act()
     }
   }
 

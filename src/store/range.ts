@@ -1,10 +1,10 @@
 /** Ranges of keys as callers give them, and as bounds of bytes. */
 import { compareBytes } from '../bytes/compare.js'
 import { encodeKey, encodePrefix, type Key } from '../bytes/keys.js'
-import { checkFields, invalid, show } from '../errors.js'
+import { checkFields, invalid } from '../errors.js'
 import type { KeyRange } from '../segment/record.js'
 import { prefixed, type Slot } from '../shard/slot.js'
-import { checkSignal, whole } from './options.js'
+import { checkSignal, flag, whole } from './options.js'
 
 export interface RangeOptions<K> {
   readonly gt?: K | undefined
@@ -15,12 +15,20 @@ export interface RangeOptions<K> {
   readonly prefix?: Key | undefined
 }
 
-export interface ScanOptions<K> extends RangeOptions<K> {
+export interface ScanOptions<K> extends RangeOptions<K>, ReadOptions {
   /** From the last key to the first. */
   readonly reverse?: boolean | undefined
   /** At most so many. */
   readonly limit?: number | undefined
   readonly signal?: AbortSignal | undefined
+}
+
+export interface ReadOptions {
+  /**
+   * Looks first for what others have committed, at the cost of a request or two; a handle that owns its store knows it
+   * anyway. In a snapshot and in a transaction it changes nothing. Default: what the handle knows is shown.
+   */
+  readonly fresh?: boolean | undefined
 }
 
 /** Bounds of key bytes without a slot's prefix; `upper` undefined: no bound above. */
@@ -72,15 +80,21 @@ export function isEmptyRange({ lower, upper }: KeyBounds): boolean {
 }
 
 const RANGE_KEYS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix'])
-const SCAN_KEYS = new Set([...RANGE_KEYS, 'reverse', 'limit', 'signal'])
+const SCAN_KEYS = new Set([...RANGE_KEYS, 'reverse', 'limit', 'signal', 'fresh'])
+const READ_KEYS = new Set(['fresh'])
 
-export function checkScan(options: ScanOptions<never>): { reverse: boolean; limit: number } {
-  checkFields('range', options, SCAN_KEYS)
-  const { reverse = false, signal } = options
-  if (typeof reverse !== 'boolean') throw invalid(`reverse: true or false is expected, not ${show(reverse)}.`)
-  checkSignal(signal)
+/** Whether a read is to look first. */
+export function isFresh(options: ReadOptions, known: ReadonlySet<string> = READ_KEYS): boolean {
+  checkFields('read', options, known)
+  return flag('fresh', options.fresh) ?? false
+}
+
+export function checkScan(options: ScanOptions<never>): { reverse: boolean; limit: number; fresh: boolean } {
+  const fresh = isFresh(options, SCAN_KEYS)
+  checkSignal(options.signal)
   return {
-    reverse,
+    fresh,
+    reverse: flag('reverse', options.reverse) ?? false,
     limit: whole('limit', options.limit === Infinity ? undefined : options.limit, Number.MAX_SAFE_INTEGER, 0),
   }
 }

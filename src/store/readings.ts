@@ -5,10 +5,11 @@
  */
 import { compareBytes } from '../bytes/compare.js'
 import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
+import { sameOffsets } from '../log/offsets.js'
 import type { KeyRange } from '../segment/record.js'
 import { Cell, Layer } from '../shard/layer.js'
 import { prefixed, type Slot } from '../shard/slot.js'
-import type { AppliedEntry } from '../shard/state.js'
+import { recordedCodec, type AppliedEntry, type ShardState } from '../shard/state.js'
 import { EVERYTHING, slotRange } from './range.js'
 
 /** Keys and ranges in a set after which it stands for all of their tables. */
@@ -133,6 +134,11 @@ export class Readings {
     }
   }
 
+  /** Others have written versions, and led from the one state to the other. */
+  met(before: ShardState, after: ShardState, entries: readonly AppliedEntry[] | undefined): void {
+    this.changed(entries, !sameOffsets(before.carried.offsets, after.carried.offsets))
+  }
+
   /** Others have made these changes; `undefined`: it is not known which. */
   changed(entries: readonly AppliedEntry[] | undefined, areOffsets: boolean): void {
     const isKnown = entries?.every(({ references }) => references === undefined)
@@ -150,8 +156,9 @@ export class Readings {
     return this.#spans.some(({ read }) => read.touch(changes))
   }
 
-  /** Whether others have left alone what was read of what these change. */
-  allow(changes: Layer, withOffsets: boolean): boolean {
+  /** Whether others have left alone what was read of what these change; and in `state`, its codecs. */
+  allow(changes: Layer, withOffsets: boolean, state?: ShardState): boolean {
+    if (state && !isWrittenAs(state, changes)) return false
     return !this.#spans.some(({ stale, areOffsetsStale }) => (withOffsets && areOffsetsStale) || stale.touch(changes))
   }
 
@@ -204,4 +211,12 @@ function isApart(a: KeyRange, b: KeyRange): boolean {
 
 function isWithin(a: KeyRange, b: KeyRange): boolean {
   return compareBytes(b.lower, a.lower) <= 0 && compareBytes(a.upper, b.upper) <= 0
+}
+
+/** Whether the tables that a layer changes are still written with its codecs. */
+function isWrittenAs(state: ShardState, layer: Layer): boolean {
+  for (const { slot, codec } of layer.slots.values()) {
+    if ((recordedCodec(state, slot.table) ?? codec) !== codec) return false
+  }
+  return true
 }

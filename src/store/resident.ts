@@ -7,6 +7,7 @@ import type { CodedRuns, Manifest, SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
 import { dropSegment, holdSegment } from '../segment/hold.js'
 import { checkWhole } from '../segment/whole.js'
+import type { ShardContext } from '../shard/context.js'
 import { segmentsOf, type ShardState } from '../shard/state.js'
 import type { Blobs } from '../storage/contract.js'
 
@@ -26,12 +27,15 @@ export class Residency {
   #listed: ReadonlyMap<string, SegmentRef> = new Map()
   #manifest: Manifest | undefined
   #references: readonly CodedRuns[] = []
-  #pins = 0
+  readonly #held: ShardContext['held']
+  readonly #graceMs: number
 
-  constructor(cache: SegmentCache, blobs: Blobs, clock: Clock) {
+  constructor(cache: SegmentCache, blobs: Blobs, clock: Clock, held: ShardContext['held'], graceMs: number) {
     this.#cache = cache
     this.#blobs = blobs
     this.#clock = clock
+    this.#held = held
+    this.#graceMs = graceMs
   }
 
   /** Loads what the state needs; it may be used when this resolves. */
@@ -79,13 +83,13 @@ export class Residency {
   /** Segments that were written for a state that will not come: those that no state in use lists are let go. */
   release(segments: Iterable<{ readonly name: string }>): void {
     for (const { name } of segments) this.#fresh.delete(name)
-    this.#sweep()
+    this.sweep()
   }
 
   /** Nothing is being written any more: what no state in use lists is let go. */
   releaseAll(): void {
     this.#fresh.clear()
-    this.#sweep()
+    this.sweep()
   }
 
   /** The state is in use: lets go of what it does not need. */
@@ -98,20 +102,13 @@ export class Residency {
     this.#references = references
     this.#listed = byName(segmentsOf(state))
     for (const name of this.#listed.keys()) this.#fresh.delete(name)
-    this.#sweep()
+    this.sweep()
   }
 
-  /** Keeps what is loaded for readers of the present state, until the function that it returns is called. */
-  pin(): () => void {
-    this.#pins++
-    return () => {
-      this.#pins--
-      this.#sweep()
-    }
-  }
-
-  #sweep(): void {
-    if (this.#pins > 0) return
+  /** Lets go of what no state in use lists, unless somebody reads. */
+  sweep(): void {
+    const used = this.#clock.monotonic() - this.#graceMs
+    for (const { usedAt } of this.#held) if (usedAt > used) return
     for (const [name, segment] of this.#loaded) {
       if (this.#listed.has(name) || this.#fresh.has(name)) continue
       dropSegment(this.#cache, segment)

@@ -3,6 +3,7 @@
  * large is met within a factor of two, and small values cost next to nothing to look at.
  */
 import type { MapKey } from '../bytes/keys.js'
+import { kindOf } from '../bytes/kinds.js'
 
 /** What a change takes beside its key and value: places in Maps, the cell. */
 const CHANGE = 64
@@ -60,14 +61,10 @@ function sizeOfObject(root: object): number {
         known.add(object)
       }
       size += OBJECT
-      if (ArrayBuffer.isView(object) || object instanceof ArrayBuffer) size += object.byteLength
-      else if (Array.isArray(object)) for (const element of object as unknown[]) add(element)
-      else if (object instanceof Set) for (const element of object) add(element)
-      else if (object instanceof Map) {
-        for (const [key, element] of object) {
-          add(key)
-          add(element)
-        }
+      const { byteLength } = object as { readonly byteLength?: unknown }
+      if (typeof byteLength === 'number') size += byteLength
+      else if (/^(Array|Map|Set)$/.test(kindOf(object))) {
+        for (const element of object as Iterable<unknown>) add(element)
       } else {
         for (const name of Object.keys(object)) {
           size += name.length

@@ -5,7 +5,9 @@ import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { Layer } from '../shard/layer.js'
 import { viewOf, type View } from '../shard/reads.js'
 import type { ShardState } from '../shard/state.js'
-import type { Engine, Hold } from './engine.js'
+import type { Disposable } from './disposable.js'
+import type { Engine } from './engine.js'
+import type { Hold } from './holds.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import { Tables, type TablesHost } from './tables.js'
 
@@ -39,6 +41,20 @@ class SnapshotHost implements TablesHost {
     throw new TidemarkError('READ_ONLY', 'A snapshot only reads; write to the store itself.')
   }
 
+  catchUp(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  assertOpen(): void {
+    this.view()
+  }
+
+  /** It holds its state itself. */
+  hold(state: ShardState, waiting?: Promise<unknown>): Hold {
+    if (waiting) this.#engine.hold(state, waiting)
+    return { use: () => this.#hold.use(), release: () => undefined }
+  }
+
   view(): View {
     this.#engine.assertOpen()
     if (this.#view === undefined) throw new TidemarkError('CLOSED', 'The snapshot is closed; take another one.')
@@ -68,7 +84,7 @@ class SnapshotHost implements TablesHost {
 }
 
 /** The committed state of one version; what is committed later does not show, and nothing can be written. */
-export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> {
+export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> implements Disposable {
   readonly #host: SnapshotHost
   readonly #state: ShardState['carried']
 

@@ -5,6 +5,7 @@ import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { CommitResult } from '../shard/requests.js'
 import type { MaintainResult } from '../shard/maintenance.js'
 import type { CommitOptions } from './commit.js'
+import type { Disposable } from './disposable.js'
 import { Engine } from './engine.js'
 import type { StoreEvents } from './events.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
@@ -21,7 +22,7 @@ import type { WatchListener, WatchOptions } from './watches.js'
 
 export { Partition } from './tables.js'
 
-export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
+export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implements Disposable {
   readonly #engine: Engine
   readonly #spec: TableSpec
 
@@ -58,6 +59,9 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
    * committed. When `body` throws, nothing of it happened. Transactions of one handle run one after another, each on top of
    * the one before; when something else is committed meanwhile, or what it saw on its way fails, `body` is run again.
    *
+   * In shared mode one that has written nothing, or whose `body` has thrown, makes sure that it read the newest version:
+   * that takes one request. If others have committed something it is run again, on top of that.
+   *
    * One must not be awaited inside another. One that is called before the first `await` of a body is refused with
    * `INVALID_ARGUMENT`, awaited or not; later in a body it may be started, and runs after this one. When `body` has neither
    * called anything on `tx` nor waited for a read of it for `timeoutMs`, it may be waiting for one in the queue behind it:
@@ -67,23 +71,29 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
     return this.#engine.transactions.run(this.#spec, body, options)
   }
 
-  /** A stable view of what is committed now. */
+  /** A stable view of what is committed now, as far as this handle knows. What nobody reads for `graceMs` may expire. */
   snapshot(): Promise<Snapshot<K, V>> {
     return this.#engine.past.snapshot<K, V>(this.#spec)
   }
 
   /**
-   * Calls `listener` after each new version with what it changed in the range, in order and one call at a time: a promise
-   * that it returns is waited for. Returns a function that stops it.
+   * Calls `listener` after each new version with what it changed in the range, or of one key, in order and one call at a
+   * time: a promise that it returns is waited for. Returns a function that stops it. Of a table with other types:
+   * `watch<number, User>({ table: 'users', key: 7 }, …)`.
    *
    * That something expires is not told, and so a key that has expired and is then written has no `before`, and one that is
    * then deleted is not told at all. Partitions are not named: the same key in two of them is told twice. A table that was
    * written with another codec than the default one has to be opened with it; until then there are warnings, and afterwards
    * the watch goes on from where it was.
    */
-  watch<K2 extends Key = K, V2 = V>(options: WatchOptions<K2>, listener: WatchListener<K2, V2>): () => void {
+  watch<K2 extends Key = Key, V2 = unknown>(
+    options: WatchOptions<NoInfer<K2>> & { readonly table: string },
+    listener: WatchListener<K2, V2>,
+  ): () => void
+  watch<K2 extends Key = K, V2 = V>(options: WatchOptions<NoInfer<K2>>, listener: WatchListener<K2, V2>): () => void
+  watch(options: WatchOptions<never>, listener: WatchListener<never, never>): () => void {
     this.#engine.assertOpen()
-    return this.#engine.watches.add(options as WatchOptions, listener as WatchListener)
+    return this.#engine.watches.add(options as WatchOptions, listener as unknown as WatchListener)
   }
 
   /** Drops what is buffered. */
@@ -148,7 +158,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
     return this.#engine.versions(options)
   }
 
-  /** Catches up with what other writers have committed. */
+  /** Catches up with what other writers have committed; `{ fresh: true }` does it for one read. */
   refresh(): Promise<void> {
     return this.#engine.refresh()
   }
@@ -158,8 +168,11 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> {
     return this.#engine.reopen()
   }
 
-  /** Calls `listener` on every such event; returns a function that stops it. */
-  on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => void): () => void {
+  /**
+   * Calls `listener` after every such event; returns a function that stops it. It is not waited for, and what it throws or
+   * rejects with is told to the logger.
+   */
+  on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => unknown): () => void {
     return this.#engine.events.on(event, listener)
   }
 

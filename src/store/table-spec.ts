@@ -1,6 +1,8 @@
 /** What a table is made of beside its keys: codec, schema and time to live. */
 import { jsonCodec, type Codec } from '../bytes/codec.js'
-import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, show } from '../errors.js'
+import { copyBytes, isBytes } from '../bytes/kinds.js'
+import { refusePromise } from '../callback.js'
+import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, reasonOf, show } from '../errors.js'
 
 /** The part of Standard Schema (v1) that is used here; validation must be synchronous. */
 export interface StandardSchema<V> {
@@ -65,7 +67,7 @@ export function checkTtl(ttlMs: unknown): number {
 export const storedBytes: Codec<Uint8Array> = {
   id: '(as stored)',
   encode() {
-    throw invalid('A table opened for its stored bytes takes no values.')
+    throw invalid('A table of stored bytes is read only.')
   },
   decode: (bytes) => bytes,
 }
@@ -76,10 +78,7 @@ const MAX_VALUE_BYTES = 64 << 20
 /** What a schema says is wrong, whatever it makes that of. */
 function messagesOf(issues: unknown): string {
   if (!Array.isArray(issues)) return show(issues)
-  return Array.from(issues, (issue: { message?: unknown } | null | undefined) => {
-    const message = issue?.message
-    return typeof message === 'string' ? message : show(issue)
-  }).join('; ')
+  return Array.from(issues, reasonOf).join('; ')
 }
 
 /** The codec that a table was written with, as far as is known; one object for all who opened the table. */
@@ -94,6 +93,7 @@ export class TableSpec {
   readonly codec: Codec<unknown>
   readonly #schema: StandardSchema<unknown> | undefined
   readonly ttlMs: number
+  readonly #isDefault: boolean
   readonly #recorded: RecordedCodec
 
   constructor(
@@ -105,6 +105,7 @@ export class TableSpec {
     readonly freeze?: Freeze,
   ) {
     this.codec = options.codec ?? jsonCodec
+    this.#isDefault = this.codec === jsonCodec
     this.#schema = options.schema
     this.#recorded = recorded
     this.ttlMs = options.ttlMs === undefined ? 0 : checkTtl(options.ttlMs)
@@ -121,11 +122,8 @@ export class TableSpec {
       } catch (cause) {
         throw invalid('schema: validation threw; see the cause.', cause)
       }
-      if (result instanceof Promise) {
-        // Nobody will wait for it.
-        result.catch(() => undefined)
-        throw invalid('schema: validation must be synchronous; use a schema without asynchronous checks.')
-      }
+      refusePromise('schema: validation', result)
+      result = result as StandardResult<unknown>
       if (typeof result !== 'object' || result === null) throw invalid('schema: validation returned nothing.')
       if (result.issues) throw invalid(`The value does not fit its schema: ${messagesOf(result.issues)}.`)
       checked = result.value
@@ -145,23 +143,31 @@ export class TableSpec {
     let bytes: unknown
     try {
       bytes = this.codec.encode(value)
+      refusePromise(`the codec "${this.codec.id}"`, bytes)
+      // The default one makes them anew; another may hand out the same array again and again, or the value itself.
+      if (!this.#isDefault && isBytes(bytes)) bytes = copyBytes(bytes)
     } catch (cause) {
-      const reason = (cause instanceof Error ? cause.message : show(cause)).replace(/[.\s]*$/, '')
+      const reason = reasonOf(cause).replace(/[.\s]*$/, '')
       throw invalid(`The value of ${key} cannot be encoded: ${reason}. Delete the key or discard() to go on.`, cause)
     }
-    if (!(bytes instanceof Uint8Array))
-      throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${key}.`)
+    if (!isBytes(bytes)) throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${key}.`)
     if (bytes.length > MAX_VALUE_BYTES) {
       throw invalid(`The value of ${key} has ${bytes.length} bytes encoded; at most ${MAX_VALUE_BYTES} are allowed.`)
     }
-    // The default one makes them anew; another may hand out the same array again and again, or the value itself.
-    return this.codec === jsonCodec ? bytes : new Uint8Array(bytes)
+    return bytes
+  }
+
+  /** Whether decoding gives just this value back, so that it may go on standing for its bytes. */
+  comesBack(value: unknown): boolean {
+    return this.#isDefault && (typeof value !== 'object' || value === null)
   }
 
   readonly decode = (bytes: Uint8Array): unknown => {
     this.assertCodec()
     try {
-      const value = this.codec.decode(bytes)
+      // The default one only looks at them; another may change them in place, keep them, or give them away.
+      const value = this.codec.decode(this.#isDefault ? bytes : copyBytes(bytes))
+      if (!this.#isDefault) refusePromise(`The codec "${this.codec.id}"`, value)
       return this.freeze ? this.freeze(value) : value
     } catch (cause) {
       if (isTidemarkError(cause)) throw cause

@@ -1,19 +1,24 @@
 /** The reads and writes of one table: of the whole store, or seen through one partition. */
 import type { Readings } from './readings.js'
 import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
+import { isPromise } from '../bytes/kinds.js'
 import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
 import { Cell, LayerRecord, type Layer } from '../shard/layer.js'
 import { makeSlot, type Slot } from '../shard/slot.js'
 import { lookUp, lookUpLoading, Missing, type View } from '../shard/reads.js'
+import type { ShardState } from '../shard/state.js'
+import type { Hold } from './holds.js'
 import { Iteration } from './iterate.js'
 import {
   checkRange,
   checkScan,
   isEmptyRange,
+  isFresh,
   keyBounds,
   slotRange,
   type RangeOptions,
+  type ReadOptions,
   type ScanOptions,
 } from './range.js'
 import { Scans } from './scans.js'
@@ -44,8 +49,12 @@ export interface TableHost {
   view(): View
   /** Takes note of what is read of what is committed, in handles that write together with others. */
   readonly readings?: Pick<Readings, 'key' | 'range'> | undefined
-  /** Told of each step of a read, with what it has to wait for. */
-  readonly reads?: (waiting?: Promise<unknown>) => void
+  /** Catches up with others. */
+  catchUp(): Promise<void>
+  /** Throws when nothing can be read any more. */
+  assertOpen(): void
+  /** Keeps what a reader of the state needs: while it waits for a promise, or for as long as it is used. */
+  hold(state: ShardState, waiting?: Promise<unknown>): Hold
   /** After a read that failed: the same view, repaired, to repeat it on. Throws when it was not damage, or can't be. */
   mend(view: View, error: unknown): Promise<View>
 }
@@ -159,8 +168,9 @@ export class Table<K extends Key = Key, V = unknown> {
   }
 
   /** The value, or `undefined`. It may be shared with the store: treat it as immutable. */
-  async get(key: K): Promise<V | undefined> {
+  async get(key: K, options?: ReadOptions): Promise<V | undefined> {
     const mapKey = toMapKey(key)
+    if (options) await this.#look(options)
     return this.#valueOf(key, await this.#read((view) => this.#find(view, mapKey)))
   }
 
@@ -178,25 +188,31 @@ export class Table<K extends Key = Key, V = unknown> {
   }
 
   /** The values of one version, in the order of the keys. */
-  async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
+  async getMany(keys: readonly K[], options?: ReadOptions): Promise<(V | undefined)[]> {
     if (!Array.isArray(keys)) throw invalid('getMany: an array of keys is expected.')
     // All keys first: a read that is under way when a key is refused would fail unheard.
     const mapKeys = Array.from(keys as readonly K[], toMapKey)
+    if (options) await this.#look(options)
     const records = await this.#read((view) => Promise.all(mapKeys.map(async (key) => this.#find(view, key))))
     return records.map((record, i) => this.#valueOf(keys[i] as K, record))
   }
 
-  async has(key: K): Promise<boolean> {
+  async has(key: K, options?: ReadOptions): Promise<boolean> {
     const mapKey = toMapKey(key)
+    if (options) await this.#look(options)
     return this.#isLive(await this.#read((view) => this.#find(view, mapKey)))
+  }
+
+  #look(options: ReadOptions): Promise<void> | false {
+    return isFresh(options) && this.#host.catchUp()
   }
 
   /** Reads what is there now; once more when that was collected meanwhile and the handle has looked since. */
   #read<T>(read: (view: View) => T | Promise<T>): T | Promise<T> {
     const view = this.#host.view()
     const found = read(view)
-    if (!(found instanceof Promise)) return found
-    return found.catch((error: unknown) => {
+    if (!isPromise(found)) return found
+    return (found as Promise<T>).catch((error: unknown) => {
       if (!isExpired(error) || this.#host.view().state === view.state) throw error
       return this.#read(read)
     })
@@ -209,7 +225,7 @@ export class Table<K extends Key = Key, V = unknown> {
     if (!(found instanceof Missing)) return found
     // No layer knows the key now, and what is written to one later is no business of this read.
     const loading = this.#load({ ...view, layers: [] }, slot, key)
-    this.#host.reads?.(loading)
+    this.#host.hold(view.state!, loading)
     return loading
   }
 
@@ -265,21 +281,15 @@ export class Table<K extends Key = Key, V = unknown> {
   }
 
   #iterate<T>(options: ScanOptions<K>, map: (key: K, record: Cell | StoredRecord) => T): AsyncIterableIterator<T> {
-    const { reverse, limit } = checkScan(options as ScanOptions<never>)
+    const { reverse, limit, fresh } = checkScan(options as ScanOptions<never>)
     const bounds = keyBounds(options as RangeOptions<Key>)
     const prefixLength = this.#slots[0]!.prefix.length
-    const scans = new Scans(this.#host, this.#slots, bounds, reverse)
+    const scans = new Scans(this.#host, this.#slots, bounds, reverse, fresh)
     const toItem = (keyed: KeyedRecord): T | undefined => {
       const record = keyed instanceof LayerRecord ? keyed.cell : keyed
       return this.#isLive(record) ? map(decodeKey(keyed.key.subarray(prefixLength)) as K, record) : undefined
     }
-    return new Iteration(
-      (failed) => scans.start(failed),
-      toItem,
-      isEmptyRange(bounds) ? 0 : limit,
-      options.signal,
-      this.#host.reads,
-    )
+    return new Iteration(scans, toItem, isEmptyRange(bounds) ? 0 : limit, options.signal)
   }
 }
 
@@ -294,7 +304,7 @@ function checkGrowth(layer: Layer, growth: number, room: number): void {
   if (growth <= 0 || layer.size + growth <= room) return
   throw new TidemarkError(
     'QUOTA',
-    `The change takes about ${growth} bytes; ${layer.size} are buffered, and maxUncommittedBytes leaves ${Math.max(0, room)} beside the commits on their way. Nothing is lost: await commit() and go on.`,
+    `The change takes about ${growth} bytes, and maxUncommittedBytes leaves ${Math.max(0, room - layer.size)}. Nothing is lost: await commit() and go on.`,
   )
 }
 
@@ -306,7 +316,8 @@ export function encodeLayer(layer: Layer, specOf: (table: Uint8Array) => TableSp
     spec.assertCodec()
     for (const [key, cell] of points) {
       if (cell.deleted || cell.bytes !== undefined) continue
-      cell.bytes = spec.encode(cell.value(spec.decode), `key ${show(mapKeyToKey(key))}`)
+      const value = cell.value(spec.decode)
+      cell.seal(spec.encode(value, `key ${show(mapKeyToKey(key))}`), spec.comesBack(value))
     }
   }
 }

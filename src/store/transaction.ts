@@ -5,13 +5,13 @@
 import type { Key } from '../bytes/keys.js'
 import { TidemarkError, aborted, checkFields, invalid, isExpired, isTidemarkError, throwIfAborted } from '../errors.js'
 import { sameOffsets, type Offsets } from '../log/offsets.js'
-import { Layer } from '../shard/layer.js'
-import type { View } from '../shard/reads.js'
+import { sharing } from '../shard/parts.js'
 import { parseCommit, type CommitParts } from './commit.js'
-import type { Engine, Hold } from './engine.js'
+import type { Engine } from './engine.js'
 import { checkSignal, whole } from './options.js'
-import type { AnyTableOptions, TableSpec } from './table-spec.js'
-import { Tables, type TablesHost } from './tables.js'
+import type { TableSpec } from './table-spec.js'
+import { Tables } from './tables.js'
+import { TransactionHost } from './transaction-host.js'
 
 export interface TransactionOptions {
   /** Where each source is to be read from next; committed in the same entry as the changes. */
@@ -28,114 +28,18 @@ const NESTED = 'One inside another would wait for itself; use the `tx` that is t
 /** The reads and writes of a store inside a transaction. */
 export class Transaction<K extends Key = Key, V = unknown> extends Tables<K, V> {}
 
-/** @internal */
-class TransactionHost implements TablesHost {
-  readonly layer = new Layer()
-  readonly #engine: Engine
-  readonly #signal: AbortSignal | undefined
-  /** What was committed or on its way when it began. */
-  #under: View
-  #hold: Hold
-  #usedAt: number
-  /** How many of its reads wait for the storage. */
-  #waiting = 0
-  #isExpired = false
-  #ended = false
-
-  constructor(engine: Engine, signal: AbortSignal | undefined) {
-    this.#engine = engine
-    this.#signal = signal
-    this.#under = engine.shard.view([])
-    this.#hold = engine.hold(engine.state)
-    this.#usedAt = engine.monotonic()
-  }
-
-  /** Whether what it reads may still turn out not to have been committed. */
-  get isEarly(): boolean {
-    return this.#under.layers.length > 0
-  }
-
-  /** For how long its function has neither called anything on it nor waited for what it called. */
-  get quietMs(): number {
-    return this.#waiting > 0 ? 0 : this.#engine.monotonic() - this.#usedAt
-  }
-
-  readonly reads = (waiting?: Promise<unknown>): void => {
-    this.#usedAt = this.#engine.monotonic()
-    this.#hold.use()
-    if (waiting === undefined) return
-    this.#waiting++
-    const ended = (): void => {
-      this.#waiting--
-      this.#usedAt = this.#engine.monotonic()
-    }
-    waiting.then(ended, ended)
-  }
-
-  get partitions(): number {
-    return this.#engine.partitions
-  }
-
-  get room(): number {
-    return this.#engine.room
-  }
-
-  monotonic(): number {
-    return this.#engine.monotonic()
-  }
-
-  now(): number {
-    return this.#engine.now()
-  }
-
-  #assertRunning(): void {
-    this.#engine.assertOpen()
-    if (this.#ended) {
-      throw new TidemarkError('CLOSED', 'The transaction has ended: await everything inside its function.')
-    }
-    throwIfAborted(this.#signal)
-    this.reads()
-  }
-
-  writable(): Layer {
-    this.#assertRunning()
-    this.#engine.shard.assertWritable()
-    return this.layer
-  }
-
-  view(): View {
-    this.#assertRunning()
-    const { layer } = this
-    return layer.empty ? this.#under : { ...this.#under, layers: [layer, ...this.#under.layers] }
-  }
-
-  /** Whether what it reads from was collected by others, and the handle has looked since. */
-  get isOutdated(): boolean {
-    return this.#isExpired && this.#engine.state !== this.#under.state
-  }
-
-  async mend(view: View, error: unknown): Promise<View> {
-    const mended = await this.#engine.mend(view, error).catch((failure: unknown) => {
-      this.#isExpired ||= isExpired(failure)
-      throw failure
-    })
-    if (this.#ended || mended.state === view.state) return mended
-    this.#under = { ...mended, layers: this.#under.layers }
-    const before = this.#hold
-    this.#hold = this.#engine.hold(mended.state!)
-    before.release()
-    return mended
-  }
-
-  spec(name: string, options: AnyTableOptions): TableSpec {
-    this.#assertRunning()
-    return this.#engine.spec(name, options)
-  }
-
-  end(): void {
-    this.#ended = true
-    this.#hold.release()
-  }
+/** What is run until it counts. */
+interface Call<K extends Key, V, T> {
+  readonly spec: TableSpec
+  readonly body: (tx: Transaction<K, V>) => Promise<T> | T
+  readonly parts: CommitParts
+  /** How many offsets had not come about when it was called. */
+  readonly fallenOffsets: number
+  readonly signal: AbortSignal | undefined
+  /** What is read is known to have been the newest at some moment since it was called. */
+  isFresh: boolean
+  /** It is not run again. */
+  isLast: boolean
 }
 
 /** In the queue of transactions. */
@@ -179,13 +83,16 @@ export class TransactionQueue {
     throwIfAborted(signal)
     this.#engine.assertWritable()
     if (this.#calling) throw invalid(`transaction: ${NESTED}`)
+    const isFresh = this.#engine.options.mode !== 'shared'
+    const call: Call<K, V, T> = { spec, body, parts, fallenOffsets, signal, isFresh, isLast: false }
     let place = this.#queue()
     try {
       await place.turn(signal)
       for (let attempt = 1; ; attempt++) {
-        const done = await this.#attempt(spec, body, parts, fallenOffsets, signal, place.leave)
+        call.isLast = attempt >= tries
+        const done = await this.#attempt(call, place.leave)
         if (done) return done.result
-        if (attempt >= tries) {
+        if (call.isLast) {
           throw new TidemarkError(
             'CONFLICT',
             `The transaction was run ${attempt} times, and each time something else was committed, or failed, meanwhile.`,
@@ -226,20 +133,17 @@ export class TransactionQueue {
 
   /** Runs it once; `undefined` when it has to be run again. */
   async #attempt<K extends Key, V, T>(
-    spec: TableSpec,
-    body: (tx: Transaction<K, V>) => Promise<T> | T,
-    parts: CommitParts,
-    fallenOffsets: number,
-    signal: AbortSignal | undefined,
+    call: Call<K, V, T>,
     leave: () => void,
   ): Promise<{ readonly result: T } | undefined> {
+    const { spec, body, parts, fallenOffsets, signal } = call
     const engine = this.#engine
     const { changes, shard } = engine
     // No view shows a reset that is on its way, and what is read now would be committed on top of it.
     for (let { resetting } = shard; resetting; { resetting } = engine.shard) await this.#until(resetting, signal)
     throwIfAborted(signal)
     engine.assertWritable()
-    const { generation, newest } = changes
+    const { generation, newest, others } = changes
     const { offsets } = engine.shard
     const possible = parts.offsets.size > 0 ? engine.shard.possibleOffsets : []
     const host = new TransactionHost(engine, signal)
@@ -247,7 +151,10 @@ export class TransactionQueue {
     try {
       result = await this.#call(host, new Transaction<K, V>(host, spec), body, signal)
     } catch (error) {
-      if (!isExpired(error) || !host.isOutdated) throw error
+      if (isExpired(error) && host.isOutdated) return undefined
+      // Others may have changed by now what made it fail; that this can't be told is no other failure.
+      const isSame = call.isLast || (await this.#confirm(call, others).catch(() => true))
+      if (isSame) throw error
       return undefined
     }
     throwIfAborted(signal)
@@ -261,7 +168,9 @@ export class TransactionQueue {
     }
     if (layer.empty && parts.offsets.size === 0) {
       // What it saw on its way may fail after all.
-      if (!host.isEarly || (await this.#until(newest, signal))) return { result }
+      if (!call.isFresh) leave()
+      const isSame = await this.#confirm(call, others)
+      if (isSame && (!host.isEarly || (await this.#until(newest, signal)))) return { result }
     } else if (generation === changes.generation) {
       const committing = changes.commit(layer, parts, false)
       // The next one may begin: it sees this one on its way.
@@ -282,6 +191,18 @@ export class TransactionQueue {
       )
     }
     return undefined
+  }
+
+  /**
+   * Whether nobody else has written since; the handle has looked by then, so that what runs again reads what was the newest
+   * after it was called.
+   */
+  async #confirm(call: Pick<Call<Key, unknown, unknown>, 'isFresh' | 'signal'>, others: number): Promise<boolean> {
+    if (call.isFresh) return true
+    const { shard, changes } = this.#engine
+    await this.#until(sharing().confirm(shard), call.signal)
+    call.isFresh = true
+    return changes.others === others
   }
 
   async #call<K extends Key, V, T>(

@@ -4,12 +4,13 @@
  */
 import { compareBytes, equalBytes } from '../bytes/compare.js'
 import { decodeKey } from '../bytes/keys.js'
-import { isTidemarkError } from '../errors.js'
+import { isExpired, isTidemarkError } from '../errors.js'
 import { Comparison, liveAt, type AnyRecord } from '../shard/compare.js'
 import { Cell } from '../shard/layer.js'
 import { makeSlot, type Slot } from '../shard/slot.js'
 import type { ShardState, TailEntry } from '../shard/state.js'
 import { slotRange, type KeyBounds } from './range.js'
+import type { Hold } from './holds.js'
 import type { WatchChange, Watched, WatchHost, WatchListener } from './watches.js'
 
 /** One version: the states before and after it, and its entry when it is at hand. */
@@ -29,6 +30,8 @@ export class Watch {
   /** Everything up to it has been told. */
   #told: ShardState
   #queue: ShardState[] = []
+  /** Of what has been told, and of the queue: empty while nothing is left to be told. */
+  #holds: Hold[] = []
   #pause = FIRST_PAUSE_MS
   #cancel: () => void = () => undefined
   /** What could not be read for want of its codec. */
@@ -50,8 +53,18 @@ export class Watch {
   push(state: ShardState): void {
     this.#cancel()
     this.#refused = undefined
+    if (this.#holds.length === 0) this.#hold(this.#told)
+    this.#hold(state)
     this.#queue.push(state)
     if (!this.#running) void this.#run()
+  }
+
+  #hold(state: ShardState): void {
+    this.#holds.push(this.#host.hold(state))
+  }
+
+  #release(count = this.#holds.length): void {
+    for (const hold of this.#holds.splice(0, count)) hold.release()
   }
 
   /** Reads at once what was refused for its codec. */
@@ -64,6 +77,7 @@ export class Watch {
     this.#refused = undefined
     this.#cancel()
     this.#queue = []
+    this.#release()
   }
 
   async #run(): Promise<void> {
@@ -73,24 +87,43 @@ export class Watch {
     for (let state = this.#queue.shift(); state !== undefined; state = this.#queue.shift()) {
       try {
         for (const step of stepsBetween(this.#told, state)) {
+          for (const hold of this.#holds) hold.use()
           const changes = await this.#changes(step)
           if (this.#stopped) return
           this.#told = step.after
           if (changes.length > 0) await this.#tell(changes)
         }
-        this.#told = state
-        this.#pause = FIRST_PAUSE_MS
+        this.#reached(state)
       } catch (cause) {
+        if (this.#stopped) return
+        if (isExpired(cause)) {
+          this.#host.report(
+            `What changed before version ${state.carried.version} is no longer kept, and was not told: a watch was too slow, or away for too long. It goes on from there.`,
+            cause,
+          )
+          this.#reached(state)
+          continue
+        }
         this.#host.report(
           `What version ${state.carried.version} changed could not be read; a watch tries again later.`,
           cause,
         )
-        if (this.#stopped || this.#queue.length > 0) continue
+        // What it changed is told with the next one.
+        const hold = this.#host.hold(this.#told)
+        this.#release(2)
+        this.#holds.unshift(hold)
+        if (this.#queue.length > 0) continue
         if (isTidemarkError(cause) && cause.code === 'INVALID_ARGUMENT') this.#refused = state
         this.#again(state)
       }
     }
     this.#running = false
+  }
+
+  #reached(state: ShardState): void {
+    this.#told = state
+    this.#pause = FIRST_PAUSE_MS
+    this.#release(this.#queue.length === 0 ? undefined : 1)
   }
 
   /** Reads once more what could not be read, unless a newer state does. */
@@ -116,7 +149,10 @@ export class Watch {
   async #changes(step: Step): Promise<WatchChange[]> {
     for (let [before, after] = [step.before, step.after]; ;) {
       try {
-        return await this.#compare({ before, after, entry: step.entry })
+        const comparing = this.#compare({ before, after, entry: step.entry })
+        this.#host.hold(before, comparing)
+        this.#host.hold(after, comparing)
+        return await comparing
       } catch (error) {
         ;[before, after] = (await this.#host.mendStates([before, after], error)) as [ShardState, ShardState]
       }

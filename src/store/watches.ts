@@ -6,11 +6,14 @@ import { Part } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
 import { tableBytes } from '../shard/slot.js'
 import type { ShardState } from '../shard/state.js'
+import type { Hold } from './holds.js'
 import { isEmptyRange, keyBounds, type KeyBounds, type RangeOptions } from './range.js'
 import type { TableSpec } from './table-spec.js'
 import type { Watch } from './watch.js'
 
 export interface WatchOptions<K = Key> extends RangeOptions<K> {
+  /** Only this one; there is no range then. */
+  readonly key?: K | undefined
   /** Default: the default table. */
   readonly table?: string | undefined
 }
@@ -32,6 +35,8 @@ export interface WatchHost {
   readonly cache: SegmentCache
   /** The table as it is to be read in a state; looking at it settles nothing. */
   look(name: string, bytes: Uint8Array, state: ShardState): TableSpec
+  /** Keeps what a reader of the state needs. */
+  hold(state: ShardState, waiting?: Promise<unknown>): Hold
   readonly options: { readonly clock: Clock }
   report(message: string, cause: unknown): void
   /** After a read that failed: equal states, repaired. Throws when that was not damage, or can't be repaired. */
@@ -49,7 +54,8 @@ export interface Watched {
 }
 
 const part = new Part('watches', () => import('./watch.js'))
-const OPTIONS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix', 'table'])
+const OPTIONS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix', 'table', 'key'])
+const KEY_OPTIONS = new Set(['key', 'table'])
 
 export class Watches {
   readonly #host: WatchHost
@@ -61,10 +67,10 @@ export class Watches {
   }
 
   add(options: WatchOptions, listener: WatchListener): () => void {
-    checkFields('watch', options, OPTIONS)
     if (typeof listener !== 'function') throw invalid('watch: a listener function is expected.')
-    const bounds = keyBounds(options)
-    const { table = '' } = options
+    checkFields('watch', options, options?.key === undefined ? OPTIONS : KEY_OPTIONS)
+    const { table = '', key } = options
+    const bounds = keyBounds(key === undefined ? options : { gte: key, lte: key })
     const watched = { table, bytes: tableBytes(table), bounds, listener, told: this.#host.state }
     if (!isEmptyRange(bounds)) {
       this.#watches.set(watched, [])

@@ -7,60 +7,30 @@
  * - Whatever ends the run by an error drops what is uncommitted, so that state never runs ahead of offsets.
  * - Nothing here waits for long without letting the program run: time is looked at every few events.
  */
-import { invalid } from '../errors.js'
+import { invalid, isTidemarkError } from '../errors.js'
 import type { Key } from '../bytes/keys.js'
-import type { Offsets } from '../log/offsets.js'
 import type { Engine } from '../store/engine.js'
 import { whole } from '../store/options.js'
-import { engineOf, type Partition, type Store } from '../store/store.js'
-import { Outbox, type Sink } from './outbox.js'
+import { engineOf, type Store } from '../store/store.js'
+import { Fingerprints } from './fingerprints.js'
+import type { ConsumeOptions, ConsumeResult, Handler } from './options.js'
+import { Outbox } from './outbox.js'
 import { Positions } from './positions.js'
 import { Readers } from './readers.js'
-import type { Source, SourceEvent } from './source.js'
+import type { HandledEvent, Source, SourceEvent } from './source.js'
 import { States } from './states.js'
-
-/**
- * Works an event off: reads and changes `state`, and may `emit` outputs. The next event comes when it has returned or
- * resolved. It must not commit or discard by itself.
- */
-export type Handler<V = unknown, O = unknown, K extends Key = Key, S = unknown> = (
-  event: SourceEvent<V>,
-  state: Partition<K, S>,
-  emit: (output: O) => void,
-) => unknown
-
-export interface ConsumeOptions<O = unknown> {
-  /** How long an event may stay uncommitted, in milliseconds; Infinity: for any time. Default: 1,000. */
-  readonly everyMs?: number | undefined
-  /** How many events are committed together at most; Infinity: any number. Default: 10,000. */
-  readonly everyEvents?: number | undefined
-  /** Where outputs go. Without it `emit` throws. */
-  readonly sink?: Sink<O> | undefined
-  /** Ends the run: the event in hand is finished and committed, and `consume` resolves. */
-  readonly signal?: AbortSignal | undefined
-  /** Called after each commit, and waited for; what it throws ends the run. */
-  readonly onProgress?: ((progress: Progress) => void | Promise<void>) | undefined
-}
-
-export interface ConsumeResult {
-  /** Events handled in this run; those that were skipped do not count. */
-  readonly events: number
-  /** Commits made by this run. */
-  readonly commits: number
-  /** The version of the store. */
-  readonly version: number
-}
-
-export interface Progress extends ConsumeResult {
-  /** The store's: those of all its sources. */
-  readonly offsets: Offsets
-}
 
 /** How long the loop may keep the thread from other tasks of the program, in milliseconds, and how often it looks. */
 const TURN_MS = 10
 const LOOK_EVENTS = 16
 /** Longer waits than timers take are no waits that anybody sees the end of: 24 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** How often in a row a commit is tried at most. */
+const TRIES = 16
+
+type Handled<V> = HandledEvent<V, Key | undefined>
+type Batch<V> = (readonly [partition: number, event: SourceEvent<V>])[]
 
 /** Stores that a run is under way on. */
 const busy = new WeakSet<Engine>()
@@ -81,14 +51,14 @@ const busy = new WeakSet<Engine>()
  * Errors end the run, and what is uncommitted is dropped: those of the source, the handler and the sink come as they are;
  * `INVALID_ARGUMENT` (an option, an offset, a second run on this store); those of `store.commit`, such as `FENCED`.
  */
-export async function consume<V, O = unknown, K extends Key = Key, S = unknown>(
+export async function consume<V, O = unknown, K extends Key = Key, S = unknown, E = Key | undefined>(
   store: Store<K, S>,
-  source: Source<V>,
-  handler: Handler<V, O, K, S>,
+  source: Source<V, E>,
+  handler: Handler<V, O, K, S, E>,
   options: ConsumeOptions<O> = {},
 ): Promise<ConsumeResult> {
   const engine = engineOf(store)
-  checkSource(source)
+  checkSource(source as Source)
   if (typeof handler !== 'function') throw invalid('consume: a handler function is expected.')
   if (options.sink !== undefined && typeof options.sink.deliver !== 'function') {
     throw invalid('sink: an object with a function deliver() is expected.')
@@ -100,7 +70,13 @@ export async function consume<V, O = unknown, K extends Key = Key, S = unknown>(
   }
   // Throws when this handle may not write.
   engine.writable()
-  const run = new Run(store as unknown as Store, engine, source, handler as Handler<V, O>, options)
+  const run = new Run(
+    store as unknown as Store,
+    engine,
+    source as Source<V>,
+    handler as unknown as Handler<V, O>,
+    options,
+  )
   busy.add(engine)
   try {
     return await run.go()
@@ -128,6 +104,12 @@ class Run<V, O> {
   readonly #positions: Positions
   readonly #readers: Readers
   readonly #states: States
+  readonly #fingerprints: Fingerprints
+  readonly #isShared: boolean
+  readonly #outbox: Outbox<O>
+  readonly #emit = (output: O): void => this.#outbox.emit(output)
+  /** What was read since the last commit, to be handled again when others have written before it. */
+  #batch: Batch<V> | undefined
   #events = 0
   #commits = 0
   #uncommitted = 0
@@ -150,12 +132,18 @@ class Run<V, O> {
     this.#positions = new Positions(source.name, this.#partitions, engine.state.carried.offsets)
     this.#states = new States(engine, this.#partitions)
     this.#readers = new Readers(engine.options.clock)
+    this.#fingerprints = new Fingerprints(engine, source.name)
+    this.#outbox = new Outbox(engine, options.sink)
+    this.#isShared = engine.options.mode === 'shared'
+    if (this.#isShared) this.#batch = []
     this.#turnStart = engine.monotonic()
   }
 
   async go(): Promise<ConsumeResult> {
-    const { signal, sink } = this.#options
-    const outbox = new Outbox(this.#engine, sink)
+    const { signal } = this.#options
+    const outbox = this.#outbox
+    // It could not be told apart from what is dropped to be done again.
+    if (this.#isShared && !this.#engine.writable().empty) await this.#store.commit()
     const stop = new AbortController()
     const onAbort = (): void => {
       stop.abort(signal!.reason)
@@ -164,11 +152,12 @@ class Run<V, O> {
     if (signal?.aborted) onAbort()
     else signal?.addEventListener('abort', onAbort, { once: true })
     try {
+      await this.#fingerprints.open()
       await outbox.open()
       await outbox.deliver(this.#store.version)
       if (!stop.signal.aborted) this.#startReading(stop.signal)
-      await this.#loop(outbox, stop.signal)
-      await this.#finish(outbox)
+      await this.#loop(stop.signal)
+      await this.#finish()
     } catch (error) {
       this.#cancelTimer()
       this.#discard()
@@ -187,14 +176,14 @@ class Run<V, O> {
   #startReading(signal: AbortSignal): void {
     const partitions = this.#partitions
     for (let i = 0; i < partitions; i++) {
-      this.#readers.add(i, this.#source.read(i, this.#positions.from(i), { signal, partitions }))
+      const from = this.#positions.from(i)
+      const fingerprint = this.#fingerprints.at(i, from)
+      this.#readers.add(i, this.#source.read(i, from, { signal, partitions, fingerprint }))
     }
   }
 
-  async #loop(outbox: Outbox<O>, signal: AbortSignal): Promise<void> {
+  async #loop(signal: AbortSignal): Promise<void> {
     const readers = this.#readers
-    const handler = this.#handler
-    const emit = (output: O): void => outbox.emit(output)
     while (!signal.aborted) {
       const reader = readers.take()
       if (reader === undefined) {
@@ -203,19 +192,32 @@ class Run<V, O> {
       } else {
         const { partition } = reader
         const event = reader.event as SourceEvent<V>
-        const next = this.#positions.after(partition, event)
-        if (next !== undefined) {
-          const done = handler(event, this.#states.of(partition, event.key), emit)
-          if (done !== undefined) await (done as Promise<unknown>)
-          this.#positions.move(partition, next)
-          this.#events++
-          if (this.#uncommitted++ === 0) this.#startTimer()
-        }
+        const handling = this.#handle(partition, event)
+        if (handling !== undefined) await handling
+        this.#batch?.push([partition, event])
         readers.ask(reader)
         if (++this.#looks >= LOOK_EVENTS) await this.#look()
       }
-      if (this.#uncommitted >= this.#everyEvents || this.#due) await this.#commit(outbox)
+      if (this.#uncommitted >= this.#everyEvents || this.#due) await this.#commit()
     }
+  }
+
+  /** `undefined` when nothing has to be waited for. */
+  #handle(partition: number, event: SourceEvent<V>): Promise<void> | undefined {
+    const next = this.#positions.after(partition, event)
+    if (next === undefined) return undefined
+    const done = this.#handler(event as Handled<V>, this.#states.of(partition, event.key), this.#emit)
+    const moved = (): void => {
+      this.#positions.move(partition, next)
+      this.#fingerprints.move(partition, next, event)
+      this.#events++
+      if (this.#uncommitted++ === 0) this.#startTimer()
+    }
+    if (done === undefined) return moved() as undefined
+    return (async () => {
+      await (done as Promise<unknown>)
+      moved()
+    })()
   }
 
   /** Lets other tasks run when this one has run for long; timers and signals come through then. */
@@ -232,26 +234,79 @@ class Run<V, O> {
       this.#due = true
       this.#readers.wake()
     }
-    this.#cancelTimer = this.#engine.options.clock.timer(this.#everyMs, onTime, { background: true })
+    // A process does not end before what it has handled is committed.
+    this.#cancelTimer = this.#engine.options.clock.timer(this.#everyMs, onTime)
   }
 
-  async #commit(outbox: Outbox<O>): Promise<boolean> {
-    this.#cancelTimer()
-    this.#due = false
-    outbox.seal()
-    const { version } = await this.#store.commit({ offsets: this.#positions.take() })
+  /**
+   * Commits what was handled. Where others write as well, it may have to be handled again on top of what they wrote: in
+   * smaller and smaller parts, so that in the end one is done before they come again.
+   */
+  async #commit(): Promise<void> {
+    const outbox = this.#outbox
+    let left = this.#batch ?? []
+    let part = left.length
+    if (this.#batch !== undefined) this.#batch = []
+    for (let tries = 1; ;) {
+      this.#cancelTimer()
+      this.#due = false
+      if (this.#isDirty) {
+        outbox.seal()
+        this.#fingerprints.seal()
+        try {
+          await this.#store.commit({ offsets: this.#positions.take() })
+        } catch (error) {
+          if (!this.#isShared || !isConflict(error) || tries++ === TRIES || !(await this.#catchUp())) throw error
+          part = Math.ceil(part / 2)
+          await this.#handleAll(left.slice(0, part))
+          continue
+        }
+        this.#uncommitted = 0
+        this.#positions.settle()
+        outbox.settle()
+        this.#commits++
+        await outbox.deliver(this.#store.version)
+        await this.#tell()
+      }
+      left = left.slice(part)
+      if (left.length === 0) return
+      tries = 1
+      await this.#handleAll(left.slice(0, part))
+    }
+  }
+
+  get #isDirty(): boolean {
+    return this.#uncommitted > 0 || this.#outbox.isDirty || !this.#engine.writable().empty
+  }
+
+  async #handleAll(batch: Batch<V>): Promise<void> {
+    for (const [partition, event] of batch) await this.#handle(partition, event)
+  }
+
+  /** To what others have written; false when this source was read on by them to where that cannot be told. */
+  async #catchUp(): Promise<boolean> {
+    this.#engine.discard()
+    this.#events -= this.#uncommitted
     this.#uncommitted = 0
-    this.#commits++
-    const delivered = await outbox.deliver(version)
-    await this.#options.onProgress?.({ ...this.#result(), offsets: this.#store.offsets })
-    return delivered
+    await this.#engine.refresh()
+    await this.#outbox.again()
+    return this.#positions.follow(this.#engine.state.carried.offsets)
+  }
+
+  /** Its promise is waited for, so that events do not overtake what shows them. */
+  async #tell(): Promise<void> {
+    try {
+      await this.#options.onProgress?.({ ...this.#result(), offsets: this.#store.offsets })
+    } catch (cause) {
+      this.#engine.report('The function onProgress of consume() failed.', cause)
+    }
   }
 
   /** Commits what is left, and the deletion of what was delivered: the next run is not to deliver it again. */
-  async #finish(outbox: Outbox<O>): Promise<void> {
+  async #finish(): Promise<void> {
     this.#cancelTimer()
-    const isDirty = this.#uncommitted > 0 || !this.#engine.writable().empty
-    if (isDirty && (await this.#commit(outbox))) await this.#commit(outbox)
+    if (this.#isDirty) await this.#commit()
+    if (this.#outbox.isDirty) await this.#commit()
   }
 
   #discard(): void {
@@ -270,4 +325,8 @@ class Run<V, O> {
 /** A whole number of at least `min`, or Infinity for none. */
 function limit(name: string, given: number | undefined, fallback: number, min: number): number {
   return given === Infinity ? given : whole(name, given, fallback, min)
+}
+
+function isConflict(error: unknown): boolean {
+  return isTidemarkError(error) && error.code === 'CONFLICT'
 }

@@ -1,7 +1,7 @@
 /** Streams into state: `consume` and what it takes. */
 export { consume } from './consume.js'
-export type { ConsumeOptions, ConsumeResult, Handler, Progress } from './consume.js'
+export type { ConsumeOptions, ConsumeResult, Handler, Progress } from './options.js'
 export { fromIterable } from './iterable.js'
 export type { IterableOptions } from './iterable.js'
 export type { Output, Sink } from './outbox.js'
-export type { KeyOf, ReadOptions, Source, SourceEvent } from './source.js'
+export type { HandledEvent, KeyOf, ReadOptions, Source, SourceEvent } from './source.js'

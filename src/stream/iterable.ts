@@ -1,5 +1,7 @@
 /** A source of what is in memory, or comes from an iterable that gives the same from its start each time. */
+import { refusePromise } from '../callback.js'
 import { invalid } from '../errors.js'
+import type { Key } from '../bytes/keys.js'
 import { keyFunction, type KeyOf, type Source, type SourceEvent } from './source.js'
 
 export interface IterableOptions<V> {
@@ -18,6 +20,21 @@ export interface IterableOptions<V> {
  * give more: arrays, or objects with `[Symbol.iterator]` or `[Symbol.asyncIterator]`. With several partitions each one
  * iterates on its own and picks its values; an iterator, which can be used once only, is then refused.
  */
+export function fromIterable<V, K extends Key | undefined = Key>(
+  name: string,
+  iterable: Iterable<V> | AsyncIterable<V>,
+  options: IterableOptions<V> & { readonly key: (value: V) => K },
+): Source<V, K>
+export function fromIterable<V, F extends keyof V & string = keyof V & string>(
+  name: string,
+  iterable: Iterable<V> | AsyncIterable<V>,
+  options: IterableOptions<V> & { readonly key: F },
+): Source<V, V[F]>
+export function fromIterable<V>(
+  name: string,
+  iterable: Iterable<V> | AsyncIterable<V>,
+  options?: IterableOptions<V>,
+): Source<V>
 export function fromIterable<V>(
   name: string,
   iterable: Iterable<V> | AsyncIterable<V>,
@@ -52,6 +69,7 @@ export function fromIterable<V>(
         if (index < start) return undefined
         if (partition !== undefined) {
           const own = partition(value, index)
+          refusePromise('partition: the function', own)
           if (!Number.isInteger(own) || own < 0 || own >= context.partitions) {
             throw invalid(
               `Source "${name}": partition() gave ${String(own)} for value ${index}; a whole number from 0 to ${context.partitions - 1} is expected.`,

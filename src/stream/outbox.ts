@@ -33,7 +33,10 @@ export class Outbox<O> {
   readonly #sink: Sink<O> | undefined
   readonly #table: Table
   #nextId = 1
-  #waiting: Output<O>[] = []
+  /** Numbers of outputs: what is delivered is what is stored, the first time as any other. */
+  #waiting: number[] = []
+  /** The numbers of the outputs that were delivered and whose deletion is not committed. */
+  #delivered: { readonly gte: number; readonly lt: number } | undefined
   #closed = false
 
   constructor(engine: Engine, sink: Sink<O> | undefined) {
@@ -45,17 +48,30 @@ export class Outbox<O> {
   /** Loads what an earlier run left undelivered; `deliver` delivers it. */
   async open(): Promise<void> {
     if (this.#sink === undefined) return
+    await this.#count()
+    for await (const id of this.#table.keys({ lt: this.#nextId })) this.#waiting.push(id as number)
+  }
+
+  async #count(): Promise<void> {
     this.#nextId = ((await this.#table.get(NEXT_ID)) as number | undefined) ?? 1
-    for await (const [id, value] of this.#table.entries({ lt: this.#nextId })) {
-      this.#waiting.push({ id: String(id), value: value as O })
-    }
+  }
+
+  /** The buffer was dropped, and others have written: what was emitted since the last commit is emitted again. */
+  async again(): Promise<void> {
+    this.#waiting = []
+    if (this.#sink !== undefined) await this.#count()
+  }
+
+  /** Whether something was delivered that is still there. */
+  get isDirty(): boolean {
+    return this.#delivered !== undefined
   }
 
   emit(output: O): void {
     if (this.#sink === undefined) throw invalid('emit: consume() was given no sink to deliver outputs to.')
     if (this.#closed) throw invalid('emit: the run has ended; emit before the handler resolves.')
     this.#table.put(this.#nextId, output)
-    this.#waiting.push({ id: String(this.#nextId++), value: output })
+    this.#waiting.push(this.#nextId++)
   }
 
   /** Nothing may be emitted any more. */
@@ -66,19 +82,26 @@ export class Outbox<O> {
   /** Call it before each commit. */
   seal(): void {
     if (this.#waiting.length > 0) this.#table.put(NEXT_ID, this.#nextId)
+    if (this.#delivered !== undefined) this.#table.deleteRange(this.#delivered)
   }
 
-  /**
-   * Hands over what is committed, and buffers its deletion. True when there was something. Errors: those of the sink, as
-   * they are.
-   */
-  async deliver(version: number): Promise<boolean> {
-    if (this.#waiting.length === 0) return false
+  /** Call it after each commit. */
+  settle(): void {
+    this.#delivered = undefined
+  }
+
+  /** Hands over what is committed; the next commit deletes it. Errors: those of the sink, as they are. */
+  async deliver(version: number): Promise<void> {
+    if (this.#waiting.length === 0) return
     // What power loss could take back, and number anew, must not be seen outside.
     if (this.#engine.options.durability === 'relaxed') await this.#engine.shard.log.log.sync()
-    await this.#sink!.deliver(this.#waiting, { version })
-    this.#table.deleteRange({ lt: this.#nextId })
+    const values = await this.#table.getMany(this.#waiting)
+    // Beside other writers, what is gone by now another run has delivered.
+    const outputs = this.#waiting.flatMap((id, i) =>
+      values[i] === undefined ? [] : [{ id: String(id), value: values[i] as O }],
+    )
+    if (outputs.length > 0) await this.#sink!.deliver(outputs, { version })
+    this.#delivered = { gte: this.#waiting[0]!, lt: this.#nextId }
     this.#waiting = []
-    return true
   }
 }

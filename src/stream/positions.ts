@@ -11,6 +11,8 @@ export class Positions {
   /** The store holds one position for this source, not one per partition, and goes on doing so. */
   readonly #single: boolean
   readonly #next: (Position | undefined)[]
+  /** As of the newest commit that this run knows of. */
+  readonly #committed: (Position | undefined)[]
   readonly #moved = new Set<number>()
 
   constructor(source: string, partitions: number, committed: OffsetMap) {
@@ -23,6 +25,28 @@ export class Positions {
       )
     }
     this.#next = Array.from({ length: partitions }, (_, i) => known?.get(this.#single ? undefined : i))
+    this.#committed = [...this.#next]
+  }
+
+  /**
+   * Others have written, and what was handled since the last commit is handled again. False when they have moved this
+   * source to where what is at hand does not go on: back, or to a string, which has no order.
+   */
+  follow(committed: OffsetMap): boolean {
+    const known = committed.get(this.#source)
+    this.#moved.clear()
+    for (const [i, before] of this.#committed.entries()) {
+      const now = known?.get(this.#single ? undefined : i)
+      if (now !== before && (now === undefined || (before !== undefined && !isBelow(before, now)))) return false
+      if (now !== before && typeof now === 'string') return false
+      this.#next[i] = this.#committed[i] = now
+    }
+    return true
+  }
+
+  /** What `take` gave is committed. */
+  settle(): void {
+    for (const [i, next] of this.#next.entries()) this.#committed[i] = next
   }
 
   /** Where to read from; `undefined` at first. */

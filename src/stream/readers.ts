@@ -3,8 +3,9 @@
  * result waiting here; the next one is asked for only when that one has been worked off. Results are taken in the order
  * in which they came, so that a busy partition does not hold up the others, and the order within a partition is kept.
  */
-import type { Clock } from '../clock.js'
-import { invalid } from '../errors.js'
+import { refusePromise } from '../callback.js'
+import { within, type Clock } from '../clock.js'
+import { invalid, show } from '../errors.js'
 import type { SourceEvent } from './source.js'
 
 /** How long a source may take to close while it still owes an answer, in milliseconds. */
@@ -24,6 +25,7 @@ class Reader {
     readonly partition: number,
     iterable: AsyncIterable<SourceEvent> | Iterable<SourceEvent>,
   ) {
+    refusePromise('source.read', iterable)
     const made =
       (iterable as AsyncIterable<SourceEvent>)?.[Symbol.asyncIterator]?.() ??
       (iterable as Iterable<SourceEvent>)?.[Symbol.iterator]?.()
@@ -78,7 +80,7 @@ export class Readers {
       this.#fail(reader, cause)
       return
     }
-    if (typeof (answer as Promise<Result>).then !== 'function') {
+    if (typeof (answer as Promise<Result> | undefined)?.then !== 'function') {
       this.#arrive(reader, answer as Result)
       return
     }
@@ -91,8 +93,17 @@ export class Readers {
 
   #arrive(reader: Reader, result: Result): void {
     reader.asking = false
+    if (typeof result !== 'object' || result === null) {
+      this.#fail(reader, invalid(`source: an iterator gave ${show(result)}; { done, value } is expected.`))
+      return
+    }
     if (result.done) reader.done = true
-    else reader.event = result.value
+    else if (typeof result.value === 'object' && result.value !== null) reader.event = result.value
+    else {
+      const given = `partition ${reader.partition} gave ${show(result.value)} as an event`
+      // It has not ended, and is closed.
+      reader.error = { cause: invalid(`source: ${given}; an object { offset, value } is expected.`) }
+    }
     this.#ready.push(reader)
     this.wake()
   }
@@ -127,14 +138,6 @@ export class Readers {
       readers.map(async ({ iterator }) => iterator.return?.())
     const late = closing(asking)
     for (const promise of late) promise.catch(() => undefined)
-    await Promise.all([...closing(idle), this.#within(CLOSE_MS, Promise.allSettled(late), late.length)])
-  }
-
-  async #within(ms: number, promise: Promise<unknown>, count: number): Promise<void> {
-    if (count === 0) return
-    let cancel = (): void => undefined
-    const timeout = new Promise<void>((resolve) => (cancel = this.#clock.timer(ms, resolve)))
-    await Promise.race([promise, timeout])
-    cancel()
+    await Promise.all([...closing(idle), late.length > 0 && within(this.#clock, CLOSE_MS, Promise.allSettled(late))])
   }
 }

@@ -1,16 +1,22 @@
 /** What a source is: partitions of events, each in an order of its own, that can be read again from a position. */
 import type { Key } from '../bytes/keys.js'
+import { refusePromise } from '../callback.js'
 import { invalid } from '../errors.js'
 import type { Position } from '../log/offsets.js'
 
-export interface SourceEvent<V = unknown> {
+export interface SourceEvent<V = unknown, E = Key | undefined> {
   /** Where the event stands in its partition. Events below the position to read from next are skipped. */
   readonly offset: Position
   /** Where to read on after it. Default: `offset` + 1; a string offset has no default. */
   readonly next?: Position | undefined
   /** Decides the partition of the store where the source's own does not. */
-  readonly key?: Key | undefined
+  readonly key?: E
   readonly value: V
+  /**
+   * What lies before `next`, in a few characters; called when `next` is committed, and kept with it. The next reading from
+   * there is given it, so that the source can tell whether it is still the same.
+   */
+  readonly fingerprint?: (() => string) | undefined
 }
 
 export interface ReadOptions {
@@ -18,9 +24,15 @@ export interface ReadOptions {
   readonly signal: AbortSignal
   /** How many partitions are read in all: the source's own number, else the store's. */
   readonly partitions: number
+  /** What `fingerprint()` of the event before `from` said. */
+  readonly fingerprint?: string | undefined
 }
 
-export interface Source<V = unknown> {
+/** As handlers get it: with the key that the source gives its events. */
+export type HandledEvent<V = unknown, E = Key | undefined> = SourceEvent<V, E> & { readonly key: E }
+
+/** `E` is the type of its keys. */
+export interface Source<V = unknown, E = Key | undefined> {
   /** The name under which its offsets are committed: the same in each run. */
   readonly name: string
   /** Default: as many as the store has. */
@@ -30,7 +42,7 @@ export interface Source<V = unknown> {
     partition: number,
     from: Position | undefined,
     options: ReadOptions,
-  ): AsyncIterable<SourceEvent<V>> | Iterable<SourceEvent<V>>
+  ): AsyncIterable<SourceEvent<V, E>> | Iterable<SourceEvent<V, E>>
 }
 
 /** The key of a value: one of its fields, or what a function makes of it. */
@@ -38,7 +50,14 @@ export type KeyOf<V> = string | ((value: V) => Key | undefined)
 
 /** `undefined` when no key was asked for. */
 export function keyFunction<V>(key: KeyOf<V> | undefined): ((value: V) => Key | undefined) | undefined {
-  if (key === undefined || typeof key === 'function') return key
+  if (key === undefined) return undefined
+  if (typeof key === 'function') {
+    return (value) => {
+      const made = key(value)
+      refusePromise('key: the function', made)
+      return made
+    }
+  }
   if (typeof key !== 'string') throw invalid('key: the name of a field or a function is expected.')
   return (value) => (value as Readonly<Record<string, Key | undefined>> | null | undefined)?.[key]
 }

@@ -36,12 +36,12 @@ export interface CutsOptions<Note> {
   /** Throws when the storage does not hold what it must after these notes. */
   readonly verify: (storage: Storage, notes: readonly Note[], cut: Cut | undefined) => Promise<unknown>
   /** Default: all four. */
-  readonly ways?: readonly Way[]
+  readonly ways?: readonly Way[] | undefined
   /** Whether to cut at this call, as the undisturbed run made it, in this way. Default: at each in each of `ways`. */
   readonly only?: ((point: Point, way: Way) => boolean) | undefined
   /** How long one run may take, in real time, before it counts as hanging. Default: 10,000. */
-  readonly limitMs?: number
-  readonly clock?: Clock
+  readonly limitMs?: number | undefined
+  readonly clock?: Clock | undefined
 }
 
 export interface CutsResult {

@@ -19,17 +19,17 @@ import { Schedule } from './schedule.js'
 export interface SimulateOptions {
   readonly seed: number
   /** How long one way of a storage call takes, from and to. Default: 1 to 20. */
-  readonly delayMs?: readonly [number, number]
+  readonly delayMs?: readonly [number, number] | undefined
   /** Some ways take much longer: how probable that is, and how long at most. Default: 0.02, 3,000. */
-  readonly slow?: { readonly chance: number; readonly ms: number }
+  readonly slow?: { readonly chance: number; readonly ms: number } | undefined
   /** Actors are held up before a step: how probable that is, how long at most, and what their clock does. Default: never. */
-  readonly stalls?: { readonly chance: number; readonly ms: number; readonly clock?: 'runs' | 'stops' }
+  readonly stalls?: { readonly chance: number; readonly ms: number; readonly clock?: 'runs' | 'stops' } | undefined
   /** Default: 100,000. */
-  readonly maxSteps?: number
+  readonly maxSteps?: number | undefined
   /** Virtual time at the start, in milliseconds since the epoch. */
-  readonly startMs?: number
+  readonly startMs?: number | undefined
   /** How long, in real time, the storage beneath may take for one call. Default: 5,000. */
-  readonly realMs?: number
+  readonly realMs?: number | undefined
 }
 
 /** A program of its own: with its own clock, and calls that a stall delays and a crash abandons. */
@@ -49,7 +49,7 @@ export interface Simulation extends Actor {
   readonly seed: number
   readonly random: Random
   /** Starts a program beside the others. `skewMs` is how far its clock is off. */
-  actor(name: string, run: (me: Actor) => Promise<unknown>, options?: { readonly skewMs?: number }): Actor
+  actor(name: string, run: (me: Actor) => Promise<unknown>, options?: { readonly skewMs?: number | undefined }): Actor
   /** Holds up the actor; what it has sent goes on. With `stops`, its clock does not tick meanwhile, as in suspend. */
   stall(actor: Actor, ms: number, clock?: 'runs' | 'stops'): void
   /** Ends the actor where it stands: what it has sent is applied or not, nothing is answered. */

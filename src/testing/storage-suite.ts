@@ -20,10 +20,10 @@ export interface StorageSuiteOptions {
   /** A fresh, empty storage for each test. */
   readonly create: () => Storage | Promise<Storage>
   /** Clears up after each test, also one that failed. */
-  readonly destroy?: (storage: Storage) => unknown
+  readonly destroy?: ((storage: Storage) => unknown) | undefined
   /** How long one test may take before it counts as hanging. Default: 60,000. */
-  readonly limitMs?: number
-  readonly clock?: Clock
+  readonly limitMs?: number | undefined
+  readonly clock?: Clock | undefined
 }
 
 /** A promise of the contract and the calls that show whether it is kept. The suite closes the logs that were opened. */

@@ -68,13 +68,18 @@ export async function* differences(
   }: { readonly signal?: AbortSignal | undefined; readonly partitions?: readonly number[] | undefined },
 ): AsyncGenerator<DiffChange, void> {
   throwIfAborted(signal)
-  const [{ state: before }, { state: after }] = [await engine.past.find(a), await engine.past.find(b)]
+  const finding = Promise.all([engine.past.find(a), engine.past.find(b)])
+  engine.hold(engine.state, finding, engine.state.carried.trim)
+  const [{ state: before }, { state: after }] = await finding
   if (isEmptyRange(bounds)) return
   const holds = [engine.hold(before), engine.hold(after)]
-  const pace = async (): Promise<void> => {
+  const step = (): void => {
     throwIfAborted(signal)
     engine.assertOpen()
     for (const hold of holds) hold.use()
+  }
+  const pace = async (): Promise<void> => {
+    step()
     // What is in memory is compared without waiting; timers and the caller's other work get their turn.
     await engine.options.clock.pause()
     throwIfAborted(signal)
@@ -91,7 +96,7 @@ export async function* differences(
     await Promise.all(streams.map((stream) => stream.fill()))
     const queue = new StreamQueue(streams)
     for (let first = queue.first; first !== undefined; first = queue.first) {
-      throwIfAborted(signal)
+      step()
       const change = changeOf(first.current!, first.slot, times, spec)
       if (first.step()) await first.fill()
       queue.settle()

@@ -1,4 +1,5 @@
 /** What a check of a store has read so far, and the damage that it met. */
+import { tell } from '../callback.js'
 import type { Clock } from '../clock.js'
 import { isDamage, throwIfAborted, type ErrorCode, type TidemarkError } from '../errors.js'
 
@@ -17,7 +18,8 @@ export interface VerifyProgress {
 }
 
 export interface VerifyOptions {
-  readonly onProgress?: ((progress: VerifyProgress) => void) | undefined
+  /** Not waited for; what it throws is dropped. */
+  readonly onProgress?: ((progress: VerifyProgress) => unknown) | undefined
   readonly signal?: AbortSignal | undefined
   readonly clock?: Clock | undefined
 }
@@ -48,7 +50,8 @@ export class Findings {
     this.bytes += bytes.length
     this.objects++
     const of = Math.max(this.of, this.objects)
-    this.#options.onProgress?.({ objects: this.objects, bytes: this.bytes, of })
+    const progress = { objects: this.objects, bytes: this.bytes, of }
+    tell(() => this.#options.onProgress?.(progress))
   }
 
   async pause(): Promise<void> {

@@ -1,6 +1,6 @@
 /** The stores of a storage: finding them, and destroying one. */
 import { systemClock } from '../clock.js'
-import { isDamage, TidemarkError, checkFields, isTidemarkError } from '../errors.js'
+import { isDamage, isFull, TidemarkError, checkFields, isTidemarkError } from '../errors.js'
 import { TOMBSTONE, decodeAnchor, isTombstone } from '../log/anchor.js'
 import {
   anchorPath,
@@ -18,6 +18,7 @@ import { listPinNames, readPin } from '../shard/pins.js'
 import { closeLog, openAnchor, openLog } from '../shard/recovery.js'
 import { parseEntry } from '../shard/state.js'
 import type { Storage } from '../storage/contract.js'
+import { deadlines } from '../storage/deadlines.js'
 import { pagesOf } from '../storage/pages.js'
 import { checkPlace, checkStorage, type StorePlace } from './place.js'
 import { isVoidLog } from './reading.js'
@@ -34,8 +35,9 @@ export interface StoreInfo {
 }
 
 /** The stores by name, also what is left of one. What an interrupted creation's probe left behind is none. */
-export async function listStores(storage: Storage): Promise<StoreInfo[]> {
-  checkStorage(storage)
+export async function listStores(given: Storage): Promise<StoreInfo[]> {
+  checkStorage(given)
+  const storage = deadlines(given)
   const [{ paths }, left] = await Promise.all([storage.logs(''), storesWithBlobs(storage)])
   const logs = paths.filter(isOfStore)
   const stores = new Map<string, Set<number>>()
@@ -48,9 +50,11 @@ export async function listStores(storage: Storage): Promise<StoreInfo[]> {
     const { bytes } = await storage.anchor(anchorPath(name)).read()
     const own = logs.filter((path) => path.startsWith(`${name}/`))
     const isLeft = left.some((path) => path.startsWith(`${name}/`))
+    const states =
+      bytes === undefined ? await Promise.all(own.map((path) => stateOfLog(storage, name, path))) : ['there']
     // A fork that never came about leaves a log that was closed before it began.
-    const isLost = bytes === undefined && (await areVoid(storage, name, own))
-    if (isLost && !isLeft) return undefined
+    if (states.every((state) => state === 'void') && !isLeft) return undefined
+    const isLost = !states.includes('there')
     const incomplete = isLost || own.length === 0 || isTombstone(bytes)
     return { name, shards: [...shards].sort((a, b) => a - b), ...(incomplete && { incomplete }) }
   })
@@ -58,18 +62,16 @@ export async function listStores(storage: Storage): Promise<StoreInfo[]> {
   return found.sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-async function areVoid(storage: Storage, store: string, paths: readonly string[]): Promise<boolean> {
-  for (const path of paths) {
-    if (logIdOfPath(store, path) === undefined) return false
-    const log = storage.log(path)
-    try {
-      const { numbers } = await log.list(1)
-      if (!(await isVoidLog({ log }, numbers))) return false
-    } finally {
-      await log.close()
-    }
+async function stateOfLog(storage: Storage, store: string, path: string): Promise<'there' | 'void' | 'lost'> {
+  if (logIdOfPath(store, path) === undefined) return 'there'
+  const log = storage.log(path)
+  try {
+    const { numbers } = (await log.list(1).catch(nothingIfDamaged)) ?? { numbers: [] }
+    if (numbers.length === 0) return 'lost'
+    return (await isVoidLog({ log }, numbers)) ? 'void' : 'there'
+  } finally {
+    await log.close()
   }
-  return true
 }
 
 /** Enough to get past what is no store's; a store's own blobs are stepped over. */
@@ -89,6 +91,24 @@ async function storesWithBlobs({ blobs }: Storage): Promise<string[]> {
       after = `${name.slice(0, name.indexOf('/'))}0`
     }
     if (!more) return found
+  }
+}
+
+/** What the names of the blobs under a prefix begin with. */
+async function logsWithBlobs({ blobs }: Storage, prefix: string): Promise<string[]> {
+  const found = new Set<string>()
+  for await (const { items } of pagesOf(blobs, prefix)) for (const { name } of items) found.add(logOfBlob(name))
+  return [...found]
+}
+
+/** The log that the anchor names, if it names one. */
+function logOfAnchor(name: string, bytes: Uint8Array | undefined): string[] {
+  if (bytes === undefined || isTombstone(bytes)) return []
+  try {
+    return [logPath(name, decodeAnchor(bytes, name).logId)]
+  } catch (error) {
+    if (!isTidemarkError(error)) throw error
+    return []
   }
 }
 
@@ -127,8 +147,10 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
   const { storage, name } = place
   const prefix = `${name}/`
   const { bytes } = await storage.anchor(anchorPath(name)).read()
-  const [{ paths }, { items }] = await Promise.all([storage.logs(prefix), storage.blobs.list(prefix, { limit: 1 })])
-  if (bytes === undefined && paths.length === 0 && items.length === 0) {
+  const [logs, left] = await Promise.all([storage.logs(prefix), logsWithBlobs(storage, prefix)])
+  // Of a log that is lost there may be more than is listed, and pins of forks that need its segments.
+  const paths = [...new Set([...logs.paths, ...left.filter(isOfStore), ...logOfAnchor(name, bytes)])]
+  if (bytes === undefined && paths.length === 0 && left.length === 0) {
     throw new TidemarkError('NOT_FOUND', `There is no store "${name}" in this storage; check its name and place.`)
   }
   const force = options.force ?? false
@@ -136,12 +158,30 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
   // What was begun is finished; before that nothing may be taken from forks.
   if (!isTombstone(bytes)) await assertNotForked(ctx, paths, force)
   const parents = isTombstone(bytes) ? [] : await parentsOf(ctx, paths)
-  await buryAnchor(place, force)
-  const notes = await putNotes(place, [...paths, ...items.map((item) => logOfBlob(item.name))])
+  await buryAnchor(place, force).catch(async (error: unknown) => {
+    if (!isFull(error)) throw error
+    // The entries make room for that. Without them nobody opens the store, either.
+    await destroyLogs(storage, paths)
+    await buryAnchor(place, force)
+  })
+  const notes = await putNotes(place, paths).catch(async (error: unknown) => {
+    if (!isFull(error)) throw error
+    // Blobs that go first leave no less to be found: a log is not begun before it is noted.
+    await removeBlobs(storage, prefix)
+    return putNotes(place, paths)
+  })
   await removeBlobs(storage, prefix)
   // Of a log that is partly removed an adapter need not know any more that it is one; its note does.
   const noted = notes.map((note) => logPath(name, logIdOfGone(note)!))
-  for (const path of new Set([...paths, ...noted])) {
+  await destroyLogs(storage, new Set([...paths, ...noted]))
+  await storage.anchor(anchorPath(name)).remove()
+  // What is left is found by the notes: they go last.
+  if (notes.length > 0) await storage.blobs.delete(notes)
+  if (parents.length > 0) await storage.blobs.delete(parents)
+}
+
+async function destroyLogs(storage: Storage, paths: Iterable<string>): Promise<void> {
+  for (const path of paths) {
     const log = storage.log(path)
     try {
       await log.destroy()
@@ -149,10 +189,6 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
       await log.close()
     }
   }
-  await storage.anchor(anchorPath(name)).remove()
-  // What is left is found by the notes: they go last.
-  if (notes.length > 0) await storage.blobs.delete(notes)
-  if (parents.length > 0) await storage.blobs.delete(parents)
 }
 
 /** Throws `CONFLICT` while there are forks that need segments of the store. */
@@ -190,7 +226,7 @@ async function parentsOf(ctx: ReadContext, paths: readonly string[]): Promise<st
     const log = openLog(ctx, openAnchor(ctx), logId)
     try {
       const others = new Set<string>()
-      const { numbers } = await log.log.list(1)
+      const { numbers } = (await log.log.list(1).catch(nothingIfDamaged)) ?? { numbers: [] }
       for (let i = 0; i < numbers.length; i += READ_AT_ONCE) {
         const named = await Promise.all(numbers.slice(i, i + READ_AT_ONCE).map((n) => otherLogs(log, n)))
         for (const other of named.flat()) if (other !== path) others.add(other)
@@ -210,8 +246,8 @@ async function parentsOf(ctx: ReadContext, paths: readonly string[]): Promise<st
 
 /** The logs of other stores that an entry names; none when it is damaged. */
 async function otherLogs({ log, logId, path }: LogContext, n: number): Promise<string[]> {
-  const { bytes } = await log.read(n)
   try {
+    const { bytes } = await log.read(n)
     if (bytes === undefined) return []
     const { entry, manifest } = parseEntry(bytes, n, logId, path)
     const named = (manifest?.runs ?? []).flat().map((ref) => ref.log)

@@ -4,7 +4,7 @@
  * fold, reset or pin has changed a state. Segments are read once for themselves and again where states are compared. What
  * is collected meanwhile is no damage. Nothing is written.
  */
-import { systemClock } from '../clock.js'
+import { checkClock } from '../clock.js'
 import { isDamage, isExpired, TidemarkError, checkFields, corrupt, throwIfAborted } from '../errors.js'
 import { readAnchor, type AnchorValue } from '../log/anchor.js'
 import type { Origin } from '../log/entry.js'
@@ -74,7 +74,7 @@ class Verifier {
   #entries = 0
 
   constructor({ storage, name }: StorePlace, options: VerifyOptions) {
-    const clock = options.clock ?? systemClock
+    const clock = checkClock(options.clock)
     const bounded = deadlines(storage, { clock })
     this.#ctx = { store: name, storage: bounded, clock, durability: 'strict', warn: () => undefined }
     this.#findings = new Findings(options, clock)
@@ -128,6 +128,11 @@ class Verifier {
     if (blobs.length === 0 && this.#findings.damages.length === 0) {
       throw new TidemarkError('NOT_FOUND', `There is no store "${store}" in this storage; check its name and place.`)
     }
+    this.#lost()
+  }
+
+  #lost(): void {
+    const { store } = this.#ctx
     this.#findings.damage(shardPath(store), corrupt(`Store "${store}" has lost its log. Restore it from a backup.`))
   }
 
@@ -165,6 +170,7 @@ class Verifier {
         const { runs, config } = state.manifest
         await this.#segments.check(runs, config.partitions, path, this.#isPinned(pin))
       }
+      if (!anchor && longest.numbers.length === 0) this.#lost()
       await this.#walk(log, longest.numbers, anchor)
       for (const pin of this.#pins) await this.#pin(log, pin)
     } finally {
@@ -308,8 +314,15 @@ class Verifier {
   /** Whether it keeps the version that it says, if that can still be told. */
   async #pin(log: LogContext, read: ReadPin): Promise<void> {
     const { pin, state } = read
+    if (pin.version > this.#head) {
+      const problem = `Version ${pin.version} was there when ${pin.blob} was made, and the log ends with entry ${this.#head}. Restore the store from a backup.`
+      this.#findings.damage(entryName(log.path, this.#head + 1), corrupt(problem))
+      return
+    }
     const pinned = this.#pinned.get(pin.version)
     if (pinned && !(await this.#findings.try(pin.blob, () => checkPinned(read, pinned)))) return
+    // What is being read is no version.
+    if (pin.kind === 'reading') return
     const there = pin.version > this.#trim ? await this.#stateAt(log, pin.version) : undefined
     if (there === undefined) return
     const pair = { one: stackOf(there), other: stackOf(state), time: pin.versionTime }

@@ -94,5 +94,5 @@ export function checkTag(tag: unknown): asserts tag is string | undefined {
 }
 
 export async function tagBackup(ctx: ShardContext, log: LogContext, state: ShardState, name: string): Promise<void> {
-  await putPin(ctx, log, state, { kind: 'tag', name, ttlMs: 0, label: MADE_BY, state, from: undefined })
+  await putPin(ctx, log, () => state, { kind: 'tag', name, ttlMs: 0, label: MADE_BY, state, from: undefined })
 }

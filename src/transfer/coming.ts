@@ -1,18 +1,59 @@
 /** Logs of stores that are yet to be created: segments are copied before the first entry makes a store of them. */
 import { equalBytes } from '../bytes/compare.js'
 import { ID_BYTES } from '../log/entry.js'
-import { comingPath, logPath, shardPath } from '../manifest/names.js'
+import { comingPath, idOfBlob, logPath, segmentName, segmentsPrefix, shardPath } from '../manifest/names.js'
 import type { LogContext, ShardContext } from '../shard/context.js'
-import { closeLog, listComing, openAnchor, openLog } from '../shard/recovery.js'
+import { listComing } from '../shard/lost-log.js'
+import { readEntry } from '../shard/past.js'
+import { closeLog, openAnchor, openLog } from '../shard/recovery.js'
+import type { ShardState } from '../shard/state.js'
+import { pagesOf } from '../storage/pages.js'
 import { probe } from '../storage/probe.js'
 
-/** The log of an interrupted transfer, so that what it has copied counts, or a new one. */
-export async function prepareLog(ctx: ShardContext): Promise<LogContext> {
+/** The log of an interrupted transfer, so that what it has copied counts, or a new one, which is noted. */
+export async function prepareLog(ctx: ShardContext): Promise<{ log: LogContext; isNew: boolean }> {
   await probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed)
   const [left] = await listComing(ctx)
   const logId = left ?? ctx.clock.random(ID_BYTES)
   if (left === undefined) await ctx.storage.blobs.put(comingPath(ctx.store, logId), new Uint8Array(0))
-  return openLog(ctx, openAnchor(ctx), logId)
+  return { log: openLog(ctx, openAnchor(ctx), logId), isNew: left === undefined }
+}
+
+/** By length, the segments that are there, but for those that a collection has condemned: they may be deleted at any time. */
+export async function listUploads(
+  ctx: ShardContext,
+  log: LogContext,
+  state: ShardState | undefined,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<number, readonly string[]>> {
+  const at = state?.carried.collectedAt ?? 0
+  const collection = at > 0 ? (await readEntry(ctx, log, at)).collection : undefined
+  const condemned = new Set(collection?.flatMap(({ ids }) => ids.map((id) => segmentName(log.path, id))))
+  const prefix = segmentsPrefix(log.path)
+  const uploads = new Map<number, string[]>()
+  for await (const { items } of pagesOf(ctx.storage.blobs, prefix, { signal })) {
+    for (const { name, size } of items) {
+      if (!idOfBlob(prefix, name) || condemned.has(name)) continue
+      uploads.set(size, [...(uploads.get(size) ?? []), name])
+    }
+  }
+  return uploads
+}
+
+/**
+ * Deletes what was uploaded in vain, for want of room: what it takes, the target may need to go on. With `isNoted` the note of
+ * the log as well, of which there is nothing then.
+ */
+export async function takeBack(
+  { storage: { blobs }, store }: ShardContext,
+  log: LogContext | undefined,
+  made: ReadonlySet<string>,
+  isNoted: boolean,
+): Promise<void> {
+  if (made.size > 0) await blobs.delete([...made])
+  if (!log || !isNoted) return
+  const { items } = await blobs.list(`${log.path}/`, { limit: 1 })
+  if (items.length === 0) await blobs.delete([comingPath(store, log.logId)])
 }
 
 /** Removes what transfers that were to create this store have left: the store has a log, another will never be named. */

@@ -10,7 +10,7 @@ import { payloadOf } from '../shard/reset.js'
 import type { When } from '../store/find.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
 import { MANIFEST, METADATA, encodeMetadata, fileOf, infoOfFile } from './archive.js'
-import { abortable, checkTransfer, type TransferOptions } from './options.js'
+import { abortable, checkTransfer, tellProgress, type TransferOptions } from './options.js'
 import { Source } from './source.js'
 import { ZipWriter } from './zip.js'
 
@@ -20,7 +20,8 @@ export interface ExportOptions extends TransferOptions {
 }
 
 /**
- * A version as a ZIP archive, in pieces as they are read, one segment in memory at a time. The store is only read.
+ * A version as a ZIP archive, in pieces as they are read, one segment in memory at a time. The store is only
+ * read, but for a pin that holds the version meanwhile and ends with it, if it may be written.
  *
  *     await pipeline(Readable.from(exportZip({ storage, name: 'orders' })), createWriteStream('orders.zip'))
  *     new Response(ReadableStream.from(exportZip({ storage, name: 'orders' })))
@@ -34,7 +35,7 @@ export function exportZip(place: StorePlace, options: ExportOptions = {}): Async
 }
 
 async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerator<Uint8Array, void> {
-  const { signal, onProgress } = options
+  const { signal } = options
   throwIfAborted(signal)
   const source = await abortable(signal, () => Source.open(place, options.at, options))
   try {
@@ -64,7 +65,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
     const files = [infoOfFile(MANIFEST, pin)]
     yield* zip.add(MANIFEST, pin, true)
     let [done, bytes] = [0, 0]
-    onProgress?.({ done, total, bytes, totalBytes })
+    tellProgress(options, { done, total, bytes, totalBytes })
     const read = (segment: SegmentRef): Promise<Uint8Array> | Uint8Array =>
       written.get(segment.name) ?? abortable(signal, () => source.read(segment))
     for (const [name, segment] of segments) {
@@ -74,7 +75,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
       // Its blocks are compressed already.
       yield* zip.add(name, content, false)
       bytes += content.length
-      onProgress?.({ done: ++done, total, bytes, totalBytes })
+      tellProgress(options, { done: ++done, total, bytes, totalBytes })
     }
     const { partitions, job } = manifest.config
     const metadata = encodeMetadata({

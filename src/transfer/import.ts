@@ -3,7 +3,7 @@ import { TidemarkError, corrupt, throwIfAborted } from '../errors.js'
 import { decodeDelta } from '../log/delta.js'
 import { decodePin, type Pin } from '../log/pin.js'
 import { decodeManifest, type Manifest, type SegmentRef } from '../manifest/manifest.js'
-import { logIdOfPath, storeOfLog } from '../manifest/names.js'
+import { checkStoreName, logIdOfPath, storeOfLog } from '../manifest/names.js'
 import { checkWhole } from '../segment/whole.js'
 import { layerOfDelta } from '../shard/layer.js'
 import { flag } from '../store/options.js'
@@ -21,7 +21,7 @@ import {
   type FileInfo,
   type Metadata,
 } from './archive.js'
-import { abortable, checkTransfer, type TransferOptions } from './options.js'
+import { abortable, checkTransfer, tellProgress, type TransferOptions } from './options.js'
 import { Receiver } from './receiver.js'
 import { ZipReader, type ByteSource } from './unzip.js'
 
@@ -30,7 +30,12 @@ export interface ImportOptions extends TransferOptions {
   readonly force?: boolean | undefined
 }
 
+/** Where a version is to go: without a name, to a store of the name that it has in the archive. */
+export type ImportPlace = Omit<StorePlace, 'name'> & { readonly name?: string | undefined }
+
 export interface ImportResult {
+  /** Of the store. */
+  readonly name: string
   /** In the store. */
   readonly version: number
   /** In the store that it was exported from. */
@@ -49,23 +54,22 @@ export interface ImportResult {
  */
 export async function importZip(
   source: ByteSource,
-  place: StorePlace,
+  place: ImportPlace,
   options: ImportOptions = {},
 ): Promise<ImportResult> {
-  checkPlace('importZip', place)
+  const { storage, name } = place ?? {}
+  checkPlace('importZip', name === undefined ? { ...place, name: 'any' } : (place as StorePlace))
   checkTransfer('importZip', options, ['force'])
   flag('force', options.force)
   const zip = new ZipReader(source)
   try {
     return await abortable(options.signal, async () => {
       throwIfAborted(options.signal)
-      const receiver = await Receiver.open(place, options)
-      try {
+      const plan = await readPlan(zip)
+      return Receiver.use({ storage, name: name ?? nameIn(plan) }, options, async (receiver) => {
         if (receiver.version > 0 && !options.force) throw hasVersions(receiver)
-        return await new Importer(zip, receiver, options).run()
-      } finally {
-        await receiver.close()
-      }
+        return new Importer(zip, receiver, options, plan).run()
+      })
     })
   } finally {
     await zip.close()
@@ -87,34 +91,62 @@ interface Plan {
   readonly manifest: Manifest
   readonly segments: ReadonlyMap<string, SegmentRef>
   readonly bytes: number
+  readonly file: FileInfo
 }
 
 /** Ids and logs of the archive's segments count for nothing: each gets new ones. */
 const ANY_LOG = `import/0/${'0'.repeat(32)}`
 
+/** The manifest, with which exports begin. */
+async function readPlan(zip: ZipReader): Promise<Plan> {
+  const entry = await zip.next()
+  if (entry?.name !== MANIFEST) throw corrupt(`The archive does not begin with ${MANIFEST}, as exports do.`)
+  const bytes = await zip.content(entry, MAX_MANIFEST)
+  const what = 'The manifest of the archive'
+  const pin = decodePin(bytes, what)
+  const manifest = decodeManifest(pin.manifest, ANY_LOG, what)
+  const refs = manifest.runs.flat()
+  if (refs.some(({ length }) => length > MAX_SEGMENT)) throw corrupt(`${what} lists a segment of impossible size.`)
+  const segments = new Map(refs.map((segment) => [fileOf(segment), segment]))
+  const size = [...segments.values()].reduce((sum, { length }) => sum + length, 0)
+  return { pin, manifest, segments, bytes: size, file: infoOfFile(MANIFEST, bytes) }
+}
+
+/** The name of the store that was exported. */
+function nameIn({ pin: { name } }: Plan): string {
+  try {
+    checkStoreName(name)
+    return name
+  } catch (cause) {
+    throw corrupt('The manifest of the archive names no store.', cause)
+  }
+}
+
 class Importer {
   readonly #zip: ZipReader
   readonly #receiver: Receiver
   readonly #options: ImportOptions
-  readonly #files: FileInfo[] = []
-  #plan: Plan | undefined
+  readonly #plan: Plan
+  readonly #files: FileInfo[]
   #metadata: Metadata | undefined
   #done = 0
   #bytes = 0
   #copied = 0
 
-  constructor(zip: ZipReader, receiver: Receiver, options: ImportOptions) {
+  constructor(zip: ZipReader, receiver: Receiver, options: ImportOptions, plan: Plan) {
     this.#zip = zip
     this.#receiver = receiver
     this.#options = options
+    this.#plan = plan
+    this.#files = [plan.file]
   }
 
   async run(): Promise<ImportResult> {
+    await this.#begin()
     for (let entry = await this.#zip.next(); entry; entry = await this.#zip.next()) {
       throwIfAborted(this.#options.signal)
       const { name } = entry
       if (name === METADATA) this.#metadata = decodeMetadata(await this.#zip.content(entry, MAX_METADATA))
-      else if (name === MANIFEST) await this.#begin(await this.#zip.content(entry, MAX_MANIFEST))
       else {
         const segment = this.#segment(name)
         const bytes = await this.#zip.content(entry, segment.length)
@@ -126,21 +158,13 @@ class Importer {
 
   /** The segment of this name: any other name, such as one that leads elsewhere, is none of an export. */
   #segment(name: string): SegmentRef {
-    if (this.#plan === undefined) throw corrupt(`The archive does not begin with ${MANIFEST}, as exports do.`)
     const segment = this.#plan.segments.get(name)
     if (segment === undefined) throw corrupt(`The archive holds ${JSON.stringify(name)}, which no export would.`)
     return segment
   }
 
-  async #begin(bytes: Uint8Array): Promise<void> {
-    const what = 'The manifest of the archive'
-    const pin = decodePin(bytes, what)
-    const manifest = decodeManifest(pin.manifest, ANY_LOG, what)
-    const refs = manifest.runs.flat()
-    const segments = new Map(refs.map((segment) => [fileOf(segment), segment]))
-    if (refs.some(({ length }) => length > MAX_SEGMENT)) throw corrupt(`${what} lists a segment of impossible size.`)
-    this.#plan = { pin, manifest, segments, bytes: [...segments.values()].reduce((sum, { length }) => sum + length, 0) }
-    this.#files.push(infoOfFile(MANIFEST, bytes))
+  async #begin(): Promise<void> {
+    const { manifest, segments } = this.#plan
     this.#receiver.checkConfig(manifest.config)
     await this.#receiver.begin(this.#options.force ?? false)
     await this.#receiver.findUploads(this.#receiver.missing([...segments.values()]))
@@ -160,15 +184,13 @@ class Importer {
   }
 
   #tell(): void {
-    const { segments, bytes: totalBytes } = this.#plan!
-    this.#options.onProgress?.({ done: this.#done, total: segments.size, bytes: this.#bytes, totalBytes })
+    const { segments, bytes: totalBytes } = this.#plan
+    tellProgress(this.#options, { done: this.#done, total: segments.size, bytes: this.#bytes, totalBytes })
   }
 
   async #finish(): Promise<ImportResult> {
     const [plan, metadata, receiver] = [this.#plan, this.#metadata, this.#receiver]
-    if (plan === undefined || metadata === undefined) {
-      throw corrupt(`The archive lacks ${plan === undefined ? MANIFEST : METADATA}.`)
-    }
+    if (metadata === undefined) throw corrupt(`The archive lacks ${METADATA}.`)
     checkFiles(metadata, this.#files)
     if (this.#done !== plan.segments.size) throw corrupt('The archive lacks segments that its manifest lists.')
     const { pin, manifest } = plan
@@ -187,6 +209,7 @@ class Importer {
       },
     )
     const [copied, reused] = [this.#copied, plan.segments.size - this.#copied]
-    return { version: carried.version, from: version, copied, reused, bytes: receiver.bytes }
+    const { store: name } = receiver.ctx
+    return { name, version: carried.version, from: version, copied, reused, bytes: receiver.bytes }
   }
 }

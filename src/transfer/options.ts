@@ -1,5 +1,6 @@
 /** What all transfers may be told, and what they work with. */
-import { systemClock, type Clock } from '../clock.js'
+import { tell } from '../callback.js'
+import type { Clock } from '../clock.js'
 import { aborted, checkFields, invalid, isTidemarkError } from '../errors.js'
 import { currentTime, type ShardContext } from '../shard/context.js'
 import { Shard } from '../shard/shard.js'
@@ -17,7 +18,8 @@ export interface TransferProgress {
 }
 
 export interface TransferOptions {
-  readonly onProgress?: ((progress: TransferProgress) => void) | undefined
+  /** Not waited for; what it throws is dropped. */
+  readonly onProgress?: ((progress: TransferProgress) => unknown) | undefined
   readonly signal?: AbortSignal | undefined
   readonly clock?: Clock | undefined
 }
@@ -32,9 +34,15 @@ export function checkTransfer(what: string, options: TransferOptions, more: read
   }
 }
 
+/** Tells how far a transfer has come. */
+export function tellProgress({ onProgress }: TransferOptions, progress: TransferProgress): void {
+  tell(() => onProgress?.(progress))
+}
+
 /** A context for a store that is not opened for a program: nothing is kept in memory, nothing is told. */
-export function contextOf(place: StorePlace, clock: Clock = systemClock): ShardContext {
-  const options = resolveOptions({ ...place, clock })
+export function contextOf(place: StorePlace, given: Clock | undefined): ShardContext {
+  const options = resolveOptions({ ...place, clock: given })
+  const { clock } = options
   const storage = deadlines(options.storage, { timeoutMs: options.timeoutMs, clock })
   const nothing = (): void => undefined
   return shardContext(options, storage, { warn: nothing, moved: nothing, committed: nothing, emit: nothing }, {}, 0)

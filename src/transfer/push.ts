@@ -7,7 +7,7 @@ import { flag, required } from '../store/options.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
 import { partsFor, relate, type Relation } from './ancestry.js'
 import { checkTag, isTagFree, keepNewest, tagBackup } from './backups.js'
-import { abortable, checkTransfer, nowIn, type TransferOptions } from './options.js'
+import { abortable, checkTransfer, nowIn, tellProgress, type TransferOptions } from './options.js'
 import { Receiver } from './receiver.js'
 import { Source } from './source.js'
 
@@ -42,7 +42,7 @@ const PUSH = [...PULL, 'tag', 'keep']
 
 /**
  * Makes a version of `source` the newest version of `target`, and creates that store if it does not exist. The source is
- * only read, as a follower reads it. Who has the target open for writing is fenced, as by opening it, unless it has the
+ * only read, as a follower reads it, but for a pin that holds the version meanwhile, if it may be written. Who has the target open for writing is fenced, as by opening it, unless it has the
  * version already. Every segment is checked before it is written and read back afterwards; one reset entry at the end makes
  * all of it visible at once.
  *
@@ -74,12 +74,7 @@ async function transfer(what: string, from: StorePlace, to: StorePlace, options:
     throwIfAborted(options.signal)
     const source = await Source.open(from, options.at, options)
     try {
-      const receiver = await Receiver.open(to, options)
-      try {
-        return await run(source, receiver, options)
-      } finally {
-        await receiver.close()
-      }
+      return await Receiver.use(to, options, (receiver) => run(source, receiver, options))
     } finally {
       await source.close()
     }
@@ -103,7 +98,7 @@ async function run(source: Source, receiver: Receiver, options: PushOptions): Pr
   const moved = isSame
     ? { copied: 0, reused: 0, state: undefined }
     : await send(source, receiver, options.force ?? false)
-  if (isSame) options.onProgress?.({ done: 0, total: 0, bytes: 0, totalBytes: 0 })
+  if (isSame) tellProgress(options, { done: 0, total: 0, bytes: 0, totalBytes: 0 })
   if (tag !== undefined && !isTagged) {
     await tagBackup(ctx, receiver.log, moved.state ?? (await stateOf(seen!, receiver.version)), tag)
   }

@@ -5,7 +5,7 @@
  */
 import { equalBytes } from '../bytes/compare.js'
 import { toHex } from '../bytes/hash.js'
-import { TidemarkError, invalid, isTidemarkError, throwIfAborted } from '../errors.js'
+import { TidemarkError, invalid, isFull, isTidemarkError, throwIfAborted } from '../errors.js'
 import { ID_BYTES, type Origin, type SyncPoint } from '../log/entry.js'
 import { resolveAppend } from '../log/append.js'
 import type { OffsetMap } from '../log/offsets.js'
@@ -15,18 +15,17 @@ import { checkWhole } from '../segment/whole.js'
 import { buildEntry, type EntryChange } from '../shard/build.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from '../shard/context.js'
 import { Layer } from '../shard/layer.js'
-import { createLog, openShard, recoveryStart, refreshAnchor } from '../shard/open.js'
-import { readEntry } from '../shard/past.js'
+import { createLog } from '../shard/create.js'
+import { openShard, recoveryStart, refreshAnchor } from '../shard/open.js'
 import { closeLog } from '../shard/recovery.js'
 import { foldTail } from '../shard/rewrite.js'
 import type { Shard } from '../shard/shard.js'
 import { segmentsOf, applyEntry, layerCodecs, tailBytes, tailCodecs, type ShardState } from '../shard/state.js'
-import { pagesOf } from '../storage/pages.js'
 import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Parts } from './ancestry.js'
-import { clearComing, prepareLog } from './coming.js'
-import { contextOf, eachOf, openToRead, type TransferOptions } from './options.js'
+import { clearComing, listUploads, prepareLog, takeBack } from './coming.js'
+import { contextOf, eachOf, openToRead, tellProgress, type TransferOptions } from './options.js'
 
 /** What is put in place of the target's state, but for its manifest. */
 export interface Incoming {
@@ -54,14 +53,16 @@ export class Receiver {
   readonly seen: Shard | undefined
   /** Names of segments that were made here, of a tail. */
   readonly folded = new Set<string>()
+  /** What was uploaded and no entry names. */
+  readonly #made = new Set<string>()
+  /** The log that is yet to be created was noted by this. */
+  #isNoted = false
   #log: LogContext | undefined
   #state: ShardState | undefined
   /** By hash, what the target has and may name. */
   readonly #known = new Map<string, SegmentRef>()
-  /** The same of uploads that nobody names, by length: to be read before they count. */
-  readonly #uploads = new Map<number, string[]>()
 
-  static async open(place: StorePlace, options: TransferOptions): Promise<Receiver> {
+  static async #open(place: StorePlace, options: TransferOptions): Promise<Receiver> {
     const counting = metered(place.storage)
     const ctx = { ...contextOf({ ...place, storage: counting }, options.clock), probed: place.storage }
     try {
@@ -69,6 +70,25 @@ export class Receiver {
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'NOT_FOUND') throw error
       return new Receiver(ctx, options, counting, undefined)
+    }
+  }
+
+  /** Runs with the receiver, and closes it. */
+  static async use<T>(
+    place: StorePlace,
+    options: TransferOptions,
+    run: (receiver: Receiver) => Promise<T>,
+  ): Promise<T> {
+    const receiver = await Receiver.#open(place, options)
+    try {
+      return await run(receiver)
+    } catch (error) {
+      // What this cannot delete the next transfer takes over, or collection removes.
+      if (isFull(error))
+        await takeBack(receiver.ctx, receiver.#log, receiver.#made, receiver.#isNoted).catch(() => undefined)
+      throw error
+    } finally {
+      await receiver.close()
     }
   }
 
@@ -113,7 +133,9 @@ export class Receiver {
     const { signal } = this.#options
     throwIfAborted(signal)
     if (seen === undefined) {
-      this.#log = await prepareLog(ctx)
+      const { log, isNew } = await prepareLog(ctx)
+      this.#log = log
+      this.#isNoted = isNew
       return
     }
     const opened = await openShard(ctx, {
@@ -152,9 +174,9 @@ export class Receiver {
   /** Looks for uploads of interrupted transfers that could be among `missing`, and takes over those that are. */
   async findUploads(missing: readonly SegmentRef[]): Promise<void> {
     if (missing.length === 0) return
-    await this.#listUploads()
+    const uploads = await listUploads(this.ctx, this.#log!, this.#state, this.#options.signal)
     await eachOf(missing, AT_ONCE, async (segment) => {
-      for (const name of this.#uploads.get(segment.length) ?? []) {
+      for (const name of uploads.get(segment.length) ?? []) {
         const { bytes } = await this.ctx.storage.blobs.get(name, { signal: this.#options.signal })
         if (!isWhole(bytes, { ...segment, name })) continue
         const id = idOfBlob(segmentsPrefix(this.#log!.path), name)!
@@ -162,21 +184,6 @@ export class Receiver {
         return
       }
     })
-  }
-
-  /** Segments that are there, but for those that a collection has condemned: they may be deleted at any time. */
-  async #listUploads(): Promise<void> {
-    const { path } = this.#log!
-    const at = this.#state?.carried.collectedAt ?? 0
-    const collection = at > 0 ? (await readEntry(this.ctx, this.#log!, at)).collection : undefined
-    const condemned = new Set(collection?.flatMap(({ ids }) => ids.map((id) => segmentName(path, id))))
-    const prefix = segmentsPrefix(path)
-    for await (const { items } of pagesOf(this.ctx.storage.blobs, prefix, { signal: this.#options.signal })) {
-      for (const { name, size } of items) {
-        if (!idOfBlob(prefix, name) || condemned.has(name)) continue
-        this.#uploads.set(size, [...(this.#uploads.get(size) ?? []), name])
-      }
-    }
   }
 
   /** Stores a segment under a new id, and reads it back. The bytes were checked against `segment`. */
@@ -187,6 +194,7 @@ export class Receiver {
     const copy = { ...segment, id, log, name: segmentName(log, id) }
     throwIfAborted(signal)
     const { blobs } = this.ctx.storage
+    this.#made.add(copy.name)
     noteTime(this.ctx, this.#log!, (await blobs.put(copy.name, bytes, { signal })).time)
     checkWhole((await blobs.get(copy.name, { signal })).bytes, copy)
     this.#known.set(toHex(segment.hash), copy)
@@ -194,17 +202,17 @@ export class Receiver {
 
   /** Copies what is missing, some at a time; returns how many segments that were. */
   async copy(wanted: readonly SegmentRef[], read: (segment: SegmentRef) => Promise<Uint8Array>): Promise<number> {
-    const { onProgress, signal } = this.#options
+    const { signal } = this.#options
     await this.findUploads(this.missing(wanted))
     const missing = this.missing(wanted)
     const [total, totalBytes] = [missing.length, missing.reduce((sum, { length }) => sum + length, 0)]
     let [done, bytes] = [0, 0]
-    onProgress?.({ done, total, bytes, totalBytes })
+    tellProgress(this.#options, { done, total, bytes, totalBytes })
     await eachOf(missing, AT_ONCE, async (segment) => {
       throwIfAborted(signal)
       await this.put(segment, await read(segment))
       bytes += segment.length
-      onProgress?.({ done: ++done, total, bytes, totalBytes })
+      tellProgress(this.#options, { done: ++done, total, bytes, totalBytes })
       await this.ctx.clock.pause()
     })
     return total
@@ -238,6 +246,7 @@ export class Receiver {
     for (const segment of fold.runs.flat()) {
       if (segment.log !== path || this.has(segment)) continue
       this.folded.add(segment.name)
+      this.#made.add(segment.name)
       checkWhole((await this.ctx.storage.blobs.get(segment.name, { signal })).bytes, segment)
       this.#known.set(toHex(segment.hash), segment)
     }
@@ -261,6 +270,8 @@ export class Receiver {
       reset: { manifest: own, origin, sync },
     }
     this.#state = this.#state ? await this.#append(this.#state, change) : await this.#create(manifest.config, change)
+    this.#made.clear()
+    this.#isNoted = false
     await clearComing(this.ctx, this.#log!.logId).catch(() => undefined)
     return this.#state
   }
@@ -301,7 +312,11 @@ export class Receiver {
     // Gone when somebody has destroyed what was there, or has finished what this was about to do.
     const { bytes } = await ctx.storage.blobs.get(comingPath(ctx.store, logId))
     if (bytes === undefined) throw this.#overtaken()
-    const created = await createLog(ctx, anchor, logId, { ...config, created: change.time }, change)
+    const begun = (): void => {
+      this.#made.clear()
+      this.#isNoted = false
+    }
+    const created = await createLog(ctx, anchor, logId, { ...config, created: change.time }, change, begun)
     if (created === undefined) throw this.#overtaken()
     await closeLog(ctx, this.#log!)
     this.#log = created.log

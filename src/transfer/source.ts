@@ -4,6 +4,7 @@ import type { SegmentRef } from '../manifest/manifest.js'
 import { checkWhole } from '../segment/whole.js'
 import type { ShardContext } from '../shard/context.js'
 import { expired } from '../shard/past.js'
+import { Reading } from '../shard/reading.js'
 import type { Shard } from '../shard/shard.js'
 import type { ShardState } from '../shard/state.js'
 import { entryOf, pinsOf } from '../shard/versions.js'
@@ -11,7 +12,12 @@ import { findVersion, type Found, type When } from '../store/find.js'
 import type { StorePlace } from '../tools/place.js'
 import { contextOf, nowIn, openToRead, type TransferOptions } from './options.js'
 
+/** How often the newest version may have been collected before it could be pinned. */
+const TRIES = 8
+
 export class Source {
+  readonly #reading: Reading
+
   private constructor(
     readonly ctx: ShardContext,
     readonly shard: Shard,
@@ -20,16 +26,31 @@ export class Source {
     /** JSON text. */
     readonly meta: string | undefined,
     readonly signal: AbortSignal | undefined,
-  ) {}
+    reading: Reading,
+  ) {
+    this.#reading = reading
+  }
 
   static async open(place: StorePlace, at: When | undefined, { signal, clock }: TransferOptions): Promise<Source> {
     const ctx = contextOf(place, clock)
     const shard = await openToRead(ctx, signal)
     try {
       const where = { store: ctx.store, shard, now: () => nowIn(ctx, shard) }
-      const found = await findVersion(where, at ?? shard.state.carried.version)
-      const { label, meta } = await describe(shard, found)
-      return new Source(ctx, shard, found, label, meta, signal)
+      for (let tries = TRIES; ; tries--) {
+        let failure: unknown
+        try {
+          const found = await findVersion(where, at ?? shard.state.carried.version)
+          const { label, meta } = await describe(shard, found)
+          const reading = new Reading(ctx, shard.log, found.state, found.from)
+          if (await reading.begin(shard.state)) return new Source(ctx, shard, found, label, meta, signal, reading)
+          failure = expired(ctx.store, found.state.carried.version)
+        } catch (error) {
+          failure = error
+        }
+        // The newest version may be another one by now.
+        if (!isExpired(failure) || at !== undefined || tries === 1) throw failure
+        await shard.refresh()
+      }
     } catch (error) {
       await shard.close()
       throw error
@@ -46,6 +67,7 @@ export class Source {
 
   /** The bytes of a segment, checked against the manifest. */
   async read(segment: SegmentRef): Promise<Uint8Array> {
+    await this.#reading.use()
     const { bytes } = await this.ctx.storage.blobs.get(segment.name, { signal: this.signal })
     if (bytes === undefined && (await this.#isGone())) throw expired(this.ctx.store, this.version)
     checkWhole(bytes, segment)
@@ -60,8 +82,9 @@ export class Source {
     return this.shard.state.carried.keeps > this.version
   }
 
-  close(): Promise<void> {
-    return this.shard.close()
+  async close(): Promise<void> {
+    await this.#reading.end()
+    await this.shard.close()
   }
 }
 

@@ -3,6 +3,7 @@
  * allows, what is inflated is counted while it grows, and the directory at the end has to say the same as what came before.
  */
 import { Inflate } from 'fflate'
+import { isBytes } from '../bytes/kinds.js'
 import { fromUtf8 } from '../bytes/utf8.js'
 import { TidemarkError, corrupt, invalid, isTidemarkError } from '../errors.js'
 import { CENTRAL, DEFLATED, ELSEWHERE, END, END64, LOCAL, LOCATOR64, STORED, crc32, type ZipEntry } from './zip.js'
@@ -25,7 +26,7 @@ class Bytes {
     while (this.#chunk.length === 0) {
       const { value, done } = await this.#from.next()
       if (done) return new Uint8Array(0)
-      if (!(value instanceof Uint8Array)) throw invalid('importZip: a source of Uint8Arrays is expected.')
+      if (!isBytes(value)) throw invalid('importZip: a source of Uint8Arrays is expected.')
       this.#chunk = value
     }
     const taken = this.#chunk.subarray(0, length)
@@ -68,7 +69,7 @@ function joined(chunks: readonly Uint8Array[], length: number): Uint8Array {
 }
 
 function iterate(source: ByteSource): AsyncIterator<Uint8Array> {
-  if (source instanceof Uint8Array) return one(source)
+  if (isBytes(source)) return one(source)
   if (typeof (source as AsyncIterable<Uint8Array>)?.[Symbol.asyncIterator] === 'function') {
     return (source as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]()
   }

@@ -3,11 +3,12 @@ import type { Miniflare } from 'miniflare'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { memory } from 'tidemark/memory'
 import { r2, type R2BucketLike } from 'tidemark/r2'
+import { FEW_LOSSES } from '../support/suite-loss.js'
 import { allSuites } from '../support/suites.js'
 import { startWorker } from '../support/workerd.js'
 
 const names: string[] = []
-allSuites({ test: (name) => names.push(name), make: () => memory(), share: { writes: 1, reads: 1 } })
+allSuites({ test: (name) => names.push(name), make: () => memory(), share: { writes: 1, reads: 1 }, loss: FEW_LOSSES })
 
 describe('r2() in workerd', () => {
   let worker!: Miniflare

@@ -77,10 +77,17 @@ describe('on s3://', () => {
     expect((await onS3(['untag', where, 'second'])).code).toBe(0)
     expect((await onS3(['fork', where, 'what-if', '--at', 'three'])).code).toBe(0)
     expect(await valueIn(where, '--store', 'what-if')).toBe('3')
-    expect((await onS3(['get', where, 'n'])).err).toMatch(/There are 2 stores in s3:.*--store/)
+    expect(await onS3(['get', where, 'n'])).toEqual({ code: 0, out: '1\n', err: '' })
+    expect((await onS3(['stores', where])).out).toMatch(/\norders .*\nwhat-if .* orders\n$/)
+    expect((await onS3(['put', where, 'n', '7'])).code).toBe(0)
+    expect(await valueIn(where)).toBe('7')
+    expect((await onS3(['delete', where, 'n'])).code).toBe(0)
+    expect((await onS3(['backups', where])).out).toMatch(/^backup .*\nthree /)
     expect((await onS3(['maintain', where, '--store', 'orders'])).code).toBe(0)
     expect((await onS3(['maintain', where, '--store', 'orders', '--dry-run'])).out).toContain('A dry run')
     expect((await onS3(['verify', where, '--store', 'orders'])).code).toBe(0)
+    expect((await onS3(['destroy', where, '--store', 'what-if', '--yes'])).code).toBe(0)
+    expect((await onS3(['get', where, 'n', '--store', 'what-if'])).err).toMatch(/NOT_FOUND/)
   })
 
   test('versions are copied out of it, into it and within it', async () => {
@@ -101,7 +108,7 @@ describe('on s3://', () => {
     const zip = join(files, 'orders.zip')
     expect((await onS3(['export', where, zip])).code).toBe(0)
     const fourth = `s3://${real.place.bucket}/run-${runs++}`
-    expect((await onS3(['import', fourth, zip, '--store', 'orders'])).code).toBe(0)
+    expect((await onS3(['import', fourth, zip])).code).toBe(0)
     expect(await valueIn(fourth)).toBe('3')
   })
 
@@ -139,7 +146,7 @@ describe('on s3://', () => {
     const program = join(root, 'dist/cli.js')
     const ran = await new Promise<[unknown, string, string]>((resolve) => {
       const args = [program, 'get', where, 'n', '--endpoint', real.place.endpoint]
-      execFile(process.execPath, args, { timeout: 30_000 }, (error, out, err) => resolve([error, out, err]))
+      execFile(process.execPath, args, { timeout: 170_000 }, (error, out, err) => resolve([error, out, err]))
     })
     expect(ran).toEqual([null, '3\n', ''])
   })
@@ -184,7 +191,7 @@ describe('an s3:// place that is of no use is an error of one sentence', () => {
     'with the endpoint %s',
     async (endpoint) => {
       const err = await refused(['inspect', 's3://bucket/a', '--endpoint', endpoint])
-      expect(err).toMatch(/INVALID_ARGUMENT: --endpoint is the URL/)
+      expect(err).toMatch(/INVALID_ARGUMENT: --endpoint \(or AWS_ENDPOINT_URL\) is the URL/)
     },
   )
 
@@ -212,9 +219,9 @@ describe('an s3:// place that is of no use is an error of one sentence', () => {
   })
 
   test('in a bucket that does not exist, also to write to', async () => {
-    for (const command of [['inspect'], ['import', '--store', 'x']]) {
+    for (const command of [['inspect'], ['import', '--store', 'x'], ['import'], ['stores'], ['put', '--store', 'x']]) {
       const [name = '', ...more] = command
-      const file = name === 'import' ? [join(temporaryFolder(), 'x.zip')] : []
+      const file = name === 'import' ? [join(temporaryFolder(), 'x.zip')] : name === 'put' ? ['k', '1'] : []
       const args = [name, 's3://nowhere/a', ...file, ...more, '--endpoint', server.url]
       expect(await refused(args)).toMatch(/INVALID_ARGUMENT: .*NoSuchBucket.*Create the bucket/)
     }

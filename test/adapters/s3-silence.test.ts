@@ -1,13 +1,21 @@
 /** A storage that says nothing: time-outs leave conditional writes unknown, everything else fails, and no connection stays. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { deadlines, openStore, type Storage } from 'tidemark'
+import { deadlines, openStore, systemClock, type Clock, type Storage } from 'tidemark'
 import { hastyClock } from '../support/history.js'
 import { placeAt, s3Adapters } from '../support/s3-clients.js'
 import { startS3Server, type S3Fault, type S3Server } from '../support/s3-server.js'
 
 const bytes = new TextEncoder().encode('the bytes')
 const BLOB = 'a/0/id/seg/s'
-const timeoutMs = 150
+/** The deadlines that run. They pass when the server has what it is not going to answer, however long that takes to come. */
+const running = new Set<() => void>()
+const clock: Clock = {
+  ...systemClock,
+  timer(_, run) {
+    running.add(run)
+    return () => void running.delete(run)
+  },
+}
 let server!: S3Server
 let runs = 0
 
@@ -23,18 +31,21 @@ function once(fault: S3Fault, method: string): void {
   server.decide = (seen) => {
     if (seen.method !== method) return undefined
     server.decide = undefined
+    // In a turn after the one in which it is served, or half of it is sent.
+    setTimeout(() => {
+      for (const pass of running) pass()
+    }, 20)
     return fault
   }
 }
 
 /** Resolves when a connection that was waited on in vain has been let go of. */
 async function letGo(before: number): Promise<void> {
-  for (let i = 0; i < 100 && server.connections() > before; i++) await new Promise((resolve) => setTimeout(resolve, 20))
-  expect(server.connections()).toBeLessThanOrEqual(before)
+  await expect.poll(() => server.connections()).toBeLessThanOrEqual(before)
 }
 
 describe.each(s3Adapters)('%s', (_, make) => {
-  const fresh = (): Storage => deadlines(make(placeAt(server.url), `run-${runs++}`), { timeoutMs })
+  const fresh = (): Storage => deadlines(make(placeAt(server.url), `run-${runs++}`), { clock })
 
   test.each<S3Fault & string>(['no-answer', 'silently-served'])(
     'a create or swap without an answer is unknown, is sent once, and settled by sending it again (%s)',
@@ -85,13 +96,17 @@ describe.each(s3Adapters)('%s', (_, make) => {
     ])
       await expect(call()).rejects.toMatchObject({ code: 'ABORTED' })
     expect(server.requests.length).toBe(sent)
-    server.decide = () => 'no-answer'
     const controller = new AbortController()
+    let seen = 0
+    server.decide = () => {
+      // Both are there, and wait for an answer.
+      if (++seen === 2) setTimeout(() => controller.abort())
+      return 'no-answer'
+    }
     const calls = [
       storage.log('a/0/id').append(1, bytes, 1, { signal: controller.signal }),
       storage.blobs.get(BLOB, { signal: controller.signal }).catch((error: unknown) => error),
     ]
-    setTimeout(() => controller.abort(), 50)
     const [written, read] = await Promise.all(calls)
     expect(written).toMatchObject({ outcome: 'unknown', settle: true })
     expect(read).toMatchObject({ code: 'ABORTED' })

@@ -11,6 +11,7 @@ import {
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import type { Storage } from 'tidemark'
 import { clientFor, type S3Place } from '../support/s3-clients.js'
+import { MORE_LOSSES } from '../support/suite-loss.js'
 import { allSuites } from '../support/suites.js'
 
 const variable = (name: string): string => process.env[`TIDEMARK_S3_${name}`] ?? ''
@@ -38,6 +39,7 @@ export function suitesBy(transport: string, make: (place: S3Place, prefix: strin
       test: (name, promise) => (name.startsWith('collection') ? test.sequential : test)(name, promise),
       make: () => make(place, `${run}/${storages++}`, client),
       share: { writes: 1, reads: 4 },
+      loss: MORE_LOSSES,
     })
   })
 }

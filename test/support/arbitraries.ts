@@ -18,18 +18,31 @@ const bytes = fc.oneof(
   fc.constantFrom(new Uint8Array(0), Uint8Array.of(0), Uint8Array.of(0, 255), Uint8Array.of(255)),
   fc.uint8Array({ maxLength: 5 }),
 )
+const date = fc.oneof(
+  fc.constantFrom(new Date(0), new Date(1), new Date(-1), new Date(8.64e15), new Date(-8.64e15)),
+  fc.date({ noInvalidDate: true }),
+)
+const constant = fc.constantFrom(null, false, true)
 
 /** Keys of every type, nested arrays too, crowded around the corners. */
 export const keys: fc.Arbitrary<Key> = fc.letrec<{ key: Key; array: readonly Key[] }>((tie) => ({
-  key: fc.oneof({ depthSize: 'small', withCrossShrink: true }, text, number, bigint, bytes, tie('array')),
+  key: fc.oneof(
+    { depthSize: 'small', withCrossShrink: true },
+    constant,
+    text,
+    number,
+    bigint,
+    date,
+    bytes,
+    tie('array'),
+  ),
   array: fc.array(tie('key'), { maxLength: 3 }),
 })).key
 
 /** The order of keys as API.md words it, written without bytes. */
 export function compareKeys(a: Key, b: Key): number {
-  const rank = (k: Key): number =>
-    typeof k === 'number' ? 0 : typeof k === 'bigint' ? 1 : typeof k === 'string' ? 2 : k instanceof Uint8Array ? 3 : 4
   if (rank(a) !== rank(b)) return rank(a) - rank(b)
+  if (a === null || typeof a === 'boolean') return 0
   if (typeof a === 'number' || typeof a === 'bigint') return a < (b as number) ? -1 : a > (b as number) ? 1 : 0
   if (typeof a === 'string')
     return compareLists(
@@ -38,7 +51,15 @@ export function compareKeys(a: Key, b: Key): number {
       (x, y) => x - y,
     )
   if (a instanceof Uint8Array) return compareLists([...a], [...(b as Uint8Array)], (x, y) => x - y)
+  if (a instanceof Date) return a.getTime() - (b as Date).getTime()
   return compareLists(a as readonly Key[], b as readonly Key[], compareKeys)
+}
+
+function rank(key: Key): number {
+  if (key === null) return 0
+  if (typeof key === 'boolean') return key ? 2 : 1
+  if (typeof key !== 'object') return { number: 3, bigint: 4, string: 6 }[typeof key as 'number' | 'bigint' | 'string']
+  return key instanceof Date ? 5 : key instanceof Uint8Array ? 7 : 8
 }
 
 function compareLists<T>(a: readonly T[], b: readonly T[], compare: (a: T, b: T) => number): number {

@@ -2,7 +2,7 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
+import { Readable, Writable } from 'node:stream'
 import { openStore, type Codec, type OpenOptions, type Store } from 'tidemark'
 import { nodeFs } from 'tidemark/node-fs'
 import { onTestFinished } from 'vitest'
@@ -19,7 +19,7 @@ export interface Ran {
 export async function cli(args: readonly string[], world: Partial<World> = {}): Promise<Ran> {
   const stdout = new Printed()
   const stderr = new Printed()
-  const code = await run(args, { stdout, stderr, cwd: tmpdir(), ...world })
+  const code = await run(args, { stdin: Readable.from([]), stdout, stderr, cwd: tmpdir(), ...world })
   return { code, out: stdout.text, err: stderr.text }
 }
 

@@ -5,13 +5,16 @@ import { isTidemarkError, openStore } from 'tidemark'
 import { nodeFs } from 'tidemark/node-fs'
 
 const [folder, mode, id = ''] = process.argv.slice(2)
+/** Of a process that writes together with others. */
+const INCREMENTS = 40
 const report = (line) => writeSync(1, `${line}\n`)
 const open = async () => {
   for (;;) {
     try {
       // The whole history is looked at in the end.
       const retain = { versions: 1_000_000 }
-      return await openStore({ storage: nodeFs(folder), name: 'killed', checkpoint: { entries: 8 }, retain })
+      const options = { storage: nodeFs(folder), name: 'killed', checkpoint: { entries: 8 }, retain }
+      return await openStore({ ...options, mode: mode === 'shared' ? 'shared' : 'exclusive' })
     } catch (error) {
       // Rivals that open at the same moment may be told to try again.
       if (!isTidemarkError(error) || (error.code !== 'CONFLICT' && error.code !== 'UNKNOWN_OUTCOME')) throw error
@@ -30,6 +33,16 @@ if (mode === 'alone') {
     const { version } = await store.commit({ offsets: { i } })
     report(`committed ${i} ${version}`)
   }
+} else if (mode === 'shared') {
+  for (let i = 0; i < INCREMENTS; i++) {
+    try {
+      await store.transaction(async (tx) => tx.put('n', ((await tx.get('n')) ?? 0) + 1))
+      report('added')
+    } catch (error) {
+      report(`${error.code} ${error.message}`)
+    }
+  }
+  await store.close()
 } else {
   // Rivals: each commits until another one takes the store over, rests a little, and takes it back.
   let i = 0

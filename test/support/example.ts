@@ -1,5 +1,5 @@
 /** The worked example of docs/format.md and the golden files: a small store under a clock that always says the same. */
-import { openStore, type Clock, type Storage } from 'tidemark'
+import { openStore, type Clock, type Key, type Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { push } from 'tidemark/transfer'
 import { sleep, systemClock } from '../../src/clock.js'
@@ -48,6 +48,32 @@ export async function writeExample(): Promise<Example> {
   await store.close()
   await sleep(systemClock, 5)
   return { storage, objects: await dump(storage, ['example']) }
+}
+
+/** Keys of every kind, alone and in arrays, in order; one half of them in a segment. */
+const primitives: readonly Key[] = [null, false, true, -Infinity, -1.5, 0, 7, -(1n << 1000n), -1n, 0n, 1n << 64n]
+const others: readonly Key[] = [
+  new Date(-1),
+  new Date(1_700_000_000_000),
+  '',
+  'a',
+  'é',
+  new Uint8Array(0),
+  Uint8Array.of(0, 255),
+]
+const arrays: readonly Key[] = [[], [null], [true, new Date(0)], ['a\0b', Uint8Array.of(0)], ['b', [1, [2n]]]]
+export const everyKey: readonly Key[] = [...primitives, ...others, ...arrays]
+
+export async function writeKeys(): Promise<Example> {
+  const storage = memory()
+  const store = await openStore({ storage, name: 'keys', partitions: 2, clock: steadyClock() })
+  for (const [i, key] of everyKey.entries()) if (i % 2 === 0) store.put(key, i)
+  await store.commit()
+  await store.checkpoint()
+  for (const [i, key] of everyKey.entries()) if (i % 2 === 1) store.put(key, i)
+  await store.commit()
+  await store.close()
+  return { storage, objects: await dump(storage, ['keys']) }
 }
 
 /**

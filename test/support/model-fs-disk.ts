@@ -24,6 +24,11 @@ export class File {
     this.#writes.push({ at, bytes: bytes.slice() })
   }
 
+  /** Cuts the end off. A power loss may bring it back, as nothing here counts on its being gone. */
+  truncate(length: number): void {
+    this.cache = this.cache.slice(0, length)
+  }
+
   /** How many syncs have failed: each descriptor is told once. */
   failures = 0
 

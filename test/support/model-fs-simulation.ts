@@ -1,12 +1,14 @@
 /**
  * One log of the node-fs adapter under two or three claimants and a follower, in an order that follows from a seed: each call of
- * the file system waits for its turn, processes are held up, killed and started again, syncs fail, and the power may go.
+ * the file system waits for its turn, processes are held up, killed and started again, syncs fail, there may be no room, and the
+ * power may go. Some claimants share the log: each of their entries is a claim, and none may be left in doubt on a healthy disk.
  * Then a last owner claims, and everything that anybody was told is compared with the history that it finds.
  */
 import { LOG_RULES, type LogRules } from '../../adapters/node-fs/log-rules.js'
 import { fileStorage } from '../../adapters/node-fs/storage.js'
 import { isTidemarkError } from '../../src/errors.js'
 import type { Log, Outcome } from '../../src/storage/contract.js'
+import { Random } from '../../src/testing/random.js'
 import { ModelFs, type ModelProcess } from './model-fs.js'
 import { Interleaving, modelClock, type Disturbance } from './model-fs-run.js'
 
@@ -16,6 +18,8 @@ const LIMIT = 20_000
 const MOST_STEPS_BEFORE_POWER_LOSS = 500
 /** How many turns a follower waits at most when there is nothing new. */
 const LONGEST_PAUSE = 40
+/** What a file system without room may refuse. */
+const NEEDS_ROOM: ReadonlySet<string> = new Set(['open', 'write', 'link', 'rename', 'mkdir'])
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 const string = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
 
@@ -23,6 +27,10 @@ export interface Simulated {
   readonly committed: number
   readonly lost: number
   readonly unknown: number
+  /** Entries of claimants that share the log. */
+  readonly shared: number
+  /** Calls that there was no room for. */
+  readonly refused: number
   readonly seen: number
   readonly steps: number
 }
@@ -38,6 +46,8 @@ class Told {
   /** Entries up to here may have been removed. */
   trim = 0
   unknown = 0
+  shared = 0
+  refused = 0
   sent = 0
 }
 
@@ -53,8 +63,19 @@ export async function simulate(
     counts[what]++
   })
   const { random } = order
-  const rules = { ...LOG_RULES, patienceMs: random.chance(0.5) ? 0 : 3, roomBytes: 256, rotateBytes: 600, ...switches }
+  const rules = {
+    ...LOG_RULES,
+    patienceMs: random.chance(0.5) ? 0 : 3,
+    roomBytes: 256,
+    reserveBytes: 64,
+    rotateBytes: 600,
+    ...switches,
+  }
   const failSync = random.chance(0.5) ? 0.1 : 0
+  // Of their own luck, so that the other seeds tell what they told before.
+  const luck = new Random(seed + 1_000_000_000)
+  const failRoom = luck.chance(0.3) ? 0.04 : 0
+  const sharing = luck.chance(0.5) ? 0.8 : 0
   const killing = random.chance(0.5) ? 0.006 : 0
   const powerEnds = random.chance(0.5) ? random.below(MOST_STEPS_BEFORE_POWER_LOSS) : Infinity
   const told = new Told()
@@ -68,12 +89,17 @@ export async function simulate(
     const fs = disk.process({
       async onStep({ call, path }) {
         await order.next(name, `${call} ${kindOf(path)}`)
+        if (failRoom > 0 && NEEDS_ROOM.has(call) && luck.chance(failRoom)) {
+          told.refused++
+          return { before: 'ENOSPC' }
+        }
         return call === 'fdatasync' && path.includes('/log.') && random.chance(failSync) ? { before: 'EIO' } : undefined
       },
     })
     living.set(name, fs)
     const storage = fileStorage(fs, '/disk', modelClock(seed * 100 + started), rules)
-    const program = kind === 'claimant' ? claimant(name) : follow()
+    const isSharing = luck.chance(sharing)
+    const program = kind === 'follower' ? follow() : isSharing ? share(name) : claimant(name)
     // A process that was killed never ends: it is not in the list any more.
     program.then(
       () => living.delete(name),
@@ -96,6 +122,23 @@ export async function simulate(
         }
         await typed(log.close())
       }
+    }
+
+    async function share(who: string): Promise<void> {
+      const log = storage.log(LOG)
+      for (let entries = 1 + random.below(6); entries > 0; entries--) {
+        const head = (await typed(log.list(1)))?.numbers.at(-1) ?? 0
+        const from = Math.max(1, head + 1 - random.below(4))
+        const outcome = await send(who, head + 1, (bytes) => log.claim(head + 1, bytes, from))
+        if (outcome === 'committed') told.shared++
+        // An entry is never left in doubt by what others do, or by one of them that dies, unless they have removed it since.
+        const isRemoved = head + 1 <= told.trim
+        if (failSync + failRoom === 0 && !isRemoved && (outcome === 'unknown' || outcome === 'failed')) {
+          throw new Error(`a claim on a healthy disk: ${outcome}`)
+        }
+        if (outcome === 'unknown') break
+      }
+      await typed(log.close())
     }
 
     async function open(log: Log, who: string): Promise<number> {
@@ -185,8 +228,16 @@ export async function simulate(
   // The power may go at the end as well: all that was told was told to the world.
   if (random.chance(0.75)) disk = disk.crash({ seed: seed + 1 })
   await compare(disk, rules, told, failSync > 0)
-  const { committed, lost, unknown, seen } = told
-  return { committed: committed.size, lost: lost.size, unknown, seen: seen.size, steps: order.steps }
+  const { committed, lost, unknown, shared, refused, seen } = told
+  return {
+    committed: committed.size,
+    lost: lost.size,
+    unknown,
+    shared,
+    refused,
+    seen: seen.size,
+    steps: order.steps,
+  }
 }
 
 /** `lies`: syncs have failed, so that a page cache showed followers what a power loss then took back (docs/format.md). */

@@ -35,6 +35,8 @@ export interface Step {
   readonly index: number
   readonly call: keyof FileSystem
   readonly path: string
+  /** How many bytes it makes files longer by; 0 for a new name, `undefined` for what takes no room. */
+  readonly takesRoom?: number | undefined
 }
 
 export type Verdict =
@@ -115,9 +117,10 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
     path: string,
     act: (atMost: number) => T,
     failed?: () => void,
+    takesRoom?: Step['takesRoom'],
   ): Promise<T> {
     if (!alive) return never
-    const verdict = await onStep?.({ index: steps++, call, path })
+    const verdict = await onStep?.({ index: steps++, call, path, takesRoom })
     if (!alive || verdict === 'never-sent') return never
     if (typeof verdict === 'object' && 'before' in verdict) {
       failed?.()
@@ -152,20 +155,26 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
       return descriptors.size
     },
     open: (path, how) =>
-      step('open', path, () => {
-        let file = find(root, path)
-        if (how === 'create') {
-          if (file) throw failure('EEXIST', path)
-          const [folder, name] = place(root, path)
-          writes(path, () => folder.change({ name, node: (file = new File()) }))
-        }
-        if (!file) throw failure('ENOENT', path)
-        if (!(file instanceof File)) throw failure('EISDIR', path)
-        if (how === 'update') writes(path, () => {})
-        const fd = nextFd++
-        descriptors.set(fd, { path, file, writable: how !== 'read', failures: file.failures })
-        return fd
-      }),
+      step(
+        'open',
+        path,
+        () => {
+          let file = find(root, path)
+          if (how === 'create') {
+            if (file) throw failure('EEXIST', path)
+            const [folder, name] = place(root, path)
+            writes(path, () => folder.change({ name, node: (file = new File()) }))
+          }
+          if (!file) throw failure('ENOENT', path)
+          if (!(file instanceof File)) throw failure('EISDIR', path)
+          if (how === 'update') writes(path, () => {})
+          const fd = nextFd++
+          descriptors.set(fd, { path, file, writable: how !== 'read', failures: file.failures })
+          return fd
+        },
+        undefined,
+        how === 'create' ? 0 : undefined,
+      ),
     read: (fd, into, position) =>
       step('read', pathOf(fd), () => {
         const part = of(fd).file.cache.subarray(position, position + into.length)
@@ -173,13 +182,19 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
         return part.length
       }),
     write: (fd, bytes, position) =>
-      step('write', pathOf(fd), (atMost) => {
-        const { file, writable, path } = of(fd)
-        if (!writable) throw failure('EBADF', path)
-        const part = bytes.subarray(0, atMost)
-        file.write(position, part)
-        return part.length
-      }),
+      step(
+        'write',
+        pathOf(fd),
+        (atMost) => {
+          const { file, writable, path } = of(fd)
+          if (!writable) throw failure('EBADF', path)
+          const part = bytes.subarray(0, atMost)
+          file.write(position, part)
+          return part.length
+        },
+        undefined,
+        growth(descriptors.get(fd), position + bytes.length),
+      ),
     fdatasync: (fd) =>
       step(
         'fdatasync',
@@ -197,16 +212,23 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
           descriptor.failures = descriptor.file.failures
         },
       ),
+    truncate: (fd, length) => step('truncate', pathOf(fd), () => of(fd).file.truncate(length)),
     stat: (fd) => step('stat', pathOf(fd), () => statOf(of(fd).file)),
     close: (fd) => step('close', pathOf(fd), () => void (of(fd) && descriptors.delete(fd))),
     lstat: (path) => step('lstat', path, () => statOf(existing(root, path))),
     link: (from, to) =>
-      step('link', to, () => {
-        const node = existing(root, from)
-        const [folder, name] = place(root, to)
-        if (folder.names.has(name)) throw failure('EEXIST', to)
-        writes(to, () => folder.change({ name, node }))
-      }),
+      step(
+        'link',
+        to,
+        () => {
+          const node = existing(root, from)
+          const [folder, name] = place(root, to)
+          if (folder.names.has(name)) throw failure('EEXIST', to)
+          writes(to, () => folder.change({ name, node }))
+        },
+        undefined,
+        0,
+      ),
     rename: (from, to) =>
       step('rename', to, () => {
         const node = existing(root, from)
@@ -222,11 +244,17 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
         writes(path, () => folder.change({ name, node: undefined }))
       }),
     mkdir: (path) =>
-      step('mkdir', path, () => {
-        if (find(root, path)) throw failure('EEXIST', path)
-        const [folder, name] = place(root, path)
-        writes(path, () => folder.change({ name, node: new Folder() }))
-      }),
+      step(
+        'mkdir',
+        path,
+        () => {
+          if (find(root, path)) throw failure('EEXIST', path)
+          const [folder, name] = place(root, path)
+          writes(path, () => folder.change({ name, node: new Folder() }))
+        },
+        undefined,
+        0,
+      ),
     rmdir: (path) =>
       step('rmdir', path, () => {
         const node = folderAt(root, path)
@@ -244,6 +272,11 @@ function modelProcess(root: Folder, { onStep, readOnly = false }: ProcessOptions
       }),
     syncDirectory: (path) => step('syncDirectory', path, () => folderAt(root, path).sync()),
   }
+}
+
+function growth(descriptor: Descriptor | undefined, end: number): number | undefined {
+  const bytes = end - (descriptor?.file.cache.length ?? 0)
+  return bytes > 0 ? bytes : undefined
 }
 
 function failure(code: string, path: string): Error {

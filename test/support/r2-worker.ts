@@ -3,6 +3,7 @@
  * `GET /<index>` runs one and answers `null` or what went wrong.
  */
 import { r2, type R2BucketLike } from 'tidemark/r2'
+import { FEW_LOSSES } from './suite-loss.js'
 import { allSuites } from './suites.js'
 
 interface Env {
@@ -16,6 +17,7 @@ export default {
       test: (name, run) => tests.push({ name, run }),
       make: () => r2(BUCKET, { prefix: `run-${crypto.randomUUID()}` }),
       share: { writes: 5, reads: 60 },
+      loss: FEW_LOSSES,
     })
     const index = new URL(request.url).pathname.slice(1)
     if (index === '') return Response.json(tests.map(({ name }) => name))

@@ -172,7 +172,9 @@ export function show(key: Key): string {
       ? `bytes ${[...key].join()}`
       : Array.isArray(key)
         ? `[${(key as Key[]).map(show).join('|')}]`
-        : typeof key === 'number'
-          ? `number ${key}`
-          : `'${String(key)}'`
+        : key instanceof Date
+          ? `date ${key.getTime()}`
+          : typeof key === 'string'
+            ? `'${key}'`
+            : `${typeof key} ${String(key)}`
 }

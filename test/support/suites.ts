@@ -7,6 +7,8 @@ import { storageSuite } from 'tidemark/testing'
 import { collectionSuite } from './suite-collection.js'
 import { cutsSuite } from './suite-cuts.js'
 import { equalitySuite } from './suite-equality.js'
+import { lossSuite, type LossShare } from './suite-loss.js'
+import type { LossWorld } from './loss-worlds.js'
 import { recoverySuite } from './suite-recovery.js'
 import type { Share } from './thin.js'
 
@@ -16,12 +18,19 @@ export interface SuiteOptions {
   readonly make: () => Storage
   /** What of the cut points is run. */
   readonly share: Share
+  /** What of the losses is tried. */
+  readonly loss: LossShare
+  /** Where single objects, or files, can be lost. Default: on what `make` makes, as objects. */
+  readonly world?: (() => LossWorld) | undefined
 }
 
-export function allSuites({ test, make, share }: SuiteOptions): void {
+export function allSuites(options: SuiteOptions): void {
+  const { test, make } = options
   storageSuite({ test: (name, run) => test(`conformance: ${name}`, run), create: make })
-  cutsSuite({ test: (name, run) => test(`cuts: ${name}`, run), make, share })
-  recoverySuite({ test: (name, run) => test(`recovery: ${name}`, run), make, share })
-  collectionSuite({ test: (name, run) => test(`collection: ${name}`, run), make, share })
-  equalitySuite({ test: (name, run) => test(`equality: ${name}`, run), make, share })
+  const named = (kind: string): SuiteOptions => ({ ...options, test: (name, run) => test(`${kind}: ${name}`, run) })
+  cutsSuite(named('cuts'))
+  recoverySuite(named('recovery'))
+  collectionSuite(named('collection'))
+  equalitySuite(named('equality'))
+  lossSuite(named('loss'))
 }

@@ -3,7 +3,7 @@ import { storedBytes } from '../../store/table-spec.js'
 import type { When } from '../../store/find.js'
 import { engineOf } from '../../store/store.js'
 import { diff as differences, type DiffChange } from '../../tools/diff.js'
-import { storeCommand, wholeNumber, withStore, type AddCommand, type StoreOptions } from '../context.js'
+import { storeCommand, wholeNumber, withStore, type AddCommand, type Context, type StoreOptions } from '../context.js'
 import { keyOfJson, taggedJson } from '../json.js'
 import { decoderOf, show as stateAt, type StoredTable } from '../stored-table.js'
 import { count, cut, show } from '../text.js'
@@ -44,7 +44,7 @@ export const diff: AddCommand = (program, context) => {
             if (limit === undefined) context.note(`These are the first ${count(LINES)}; --limit shows more.`)
             break
           }
-          await context.out.line(json ? jsonOf(change, decode) : cut(textOf(change, decode), WIDTH))
+          await context.out.line(json ? jsonOf(change, decode) : lineOf(context, cut(textOf(change, decode), WIDTH)))
         }
       })
     })
@@ -55,6 +55,12 @@ function jsonOf({ key, before, after }: Change, decode: StoredTable['decode']): 
     bytes === undefined ? [] : [`"${name}":${taggedJson(decode(bytes))}`],
   )
   return `{${[`"key":${taggedJson(key)}`, ...fields].join(',')}}`
+}
+
+const SIGNS = { '+': 'green', '-': 'red', '~': 'yellow' } as const
+
+function lineOf({ paint }: Context, text: string): string {
+  return paint(SIGNS[text[0] as keyof typeof SIGNS], text[0]!) + text.slice(1)
 }
 
 /** `+ key  new`, `- key  old`, `~ key  old -> new`. */

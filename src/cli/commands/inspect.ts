@@ -1,45 +1,73 @@
 import { toHex } from '../../bytes/hash.js'
 import { offsetsToObject, type Offsets } from '../../log/offsets.js'
-import { tailBytes, type ShardState } from '../../shard/state.js'
+import { segmentsOf, tailBytes, type ShardState } from '../../shard/state.js'
 import type { TagInfo } from '../../store/past.js'
 import type { Store } from '../../store/store.js'
-import { storeCommand, withStore, type AddCommand, type StoreOptions } from '../context.js'
-import { grid, left, right } from '../grid.js'
+import { storedBytes } from '../../store/table-spec.js'
+import { countKeys, estimateKeys, isCheap, type KeyCount } from '../count.js'
+import { storeCommand, withStore, type AddCommand, type Context, type StoreOptions } from '../context.js'
+import { facts as factList, grid, left, right, whole, type Column } from '../grid.js'
 import { plainJson } from '../json.js'
-import { show, tablesOf } from '../stored-table.js'
+import { show, tablesOf, type Shown } from '../stored-table.js'
 import { count, harmless, size, time } from '../text.js'
 import { atOption, type AtOption } from '../when.js'
+import { storesTable } from './stores.js'
 
 export const inspect: AddCommand = (program, context) => {
   const command = storeCommand(program, 'inspect', 'Say what a store is and what it consists of.')
   atOption(command).action(async (where: string, options: StoreOptions & AtOption) => {
-    await withStore(context, where, options, async (store) => {
-      const { state } = await show(store, options.at)
-      const facts = factsOf(store, state, await store.tags())
-      await context.out.line(options.json ? plainJson(facts) : textOf(facts))
+    await withStore(context, where, options, async (store, stores) => {
+      const shown = await show(store, options.at)
+      const facts = factsOf(store, shown.state, await store.tags(), await keysOf(shown))
+      if (options.json) return context.out.line(plainJson(stores.length > 0 ? { ...facts, stores } : facts))
+      await context.out.line(textOf(context, facts))
+      if (stores.length > 0) {
+        await context.out.line(`\n${storesTable(context, stores)}`)
+      }
     })
   })
+}
+
+interface Keys extends KeyCount {
+  /** Of each table, where they were counted. */
+  readonly tables: ReadonlyMap<string, number>
+}
+
+async function keysOf({ place, state }: Shown): Promise<Keys> {
+  const tables = new Map<string, number>()
+  if (!isCheap(state)) return { ...estimateKeys(state), tables }
+  let keys = 0
+  for (const { name } of tablesOf(state)) {
+    const counted = await countKeys(place.table(name, { codec: storedBytes }))
+    tables.set(name, counted)
+    keys += counted
+  }
+  return { keys, isExact: true, tables }
 }
 
 type Facts = ReturnType<typeof factsOf>
 
 /** Times are milliseconds since the epoch, as everywhere in the API. */
-function factsOf(store: Store, state: ShardState, tags: readonly TagInfo[]) {
+function factsOf(store: Store, state: ShardState, tags: readonly TagInfo[], keys: Keys) {
   const { carried, manifest } = state
-  const live = manifest.runs.flat()
+  const { config } = manifest
+  // Those of large commits, too, which no fold has listed yet.
+  const live = segmentsOf(state)
   const sum = (field: 'records' | 'tombstones' | 'length' | 'rawBytes'): number =>
     live.reduce((total, segment) => total + segment[field], 0)
   return {
     name: store.name,
-    job: manifest.config.job ?? null,
-    partitions: manifest.config.partitions,
+    job: config.job ?? null,
+    ...(config.parent !== undefined && { parent: config.parent }),
+    partitions: config.partitions,
     version: carried.version,
     versionTime: carried.version === 0 ? null : carried.versionTime,
     head: state.head,
     mode: carried.mode,
     offsets: offsetsToObject(carried.offsets),
     logId: toHex(state.logId),
-    created: manifest.config.created,
+    created: config.created,
+    keys: { count: keys.keys, exact: keys.isExact },
     segments: {
       count: live.length,
       /** Tombstones among them. */
@@ -49,17 +77,21 @@ function factsOf(store: Store, state: ShardState, tags: readonly TagInfo[]) {
       /** Before compression. */
       rawBytes: sum('rawBytes'),
     },
-    runs: manifest.runs.length,
+    runs: manifest.runs.length + state.tail.reduce((runs, { references }) => runs + (references?.runs.length ?? 0), 0),
     tail: { entries: state.tail.length, bytes: tailBytes(state) },
-    tables: tablesOf(state),
+    tables: tablesOf(state).map((table) => {
+      const counted = keys.tables.get(table.name)
+      return counted === undefined ? table : { ...table, keys: counted }
+    }),
     tags,
   }
 }
 
-function textOf(facts: Facts): string {
-  const { segments, tail, tables, tags } = facts
-  const identity = [
+function textOf(context: Context, facts: Facts): string {
+  const { segments, tail, tables, tags, keys } = facts
+  const identity: [string, string][] = [
     ['store', facts.name],
+    ...(facts.parent === undefined ? [] : [['fork of', facts.parent] satisfies [string, string]]),
     ['job', facts.job ?? '(none)'],
     ['partitions', String(facts.partitions)],
     [
@@ -72,19 +104,36 @@ function textOf(facts: Facts): string {
     ['log id', facts.logId],
   ]
   const contents = [
+    ['keys', `${keys.exact ? '' : 'about '}${count(keys.count)}`, ''],
     ['segments', count(segments.count), size(segments.bytes)],
     ['runs of segments', count(facts.runs), ''],
     ['records in them', count(segments.records), size(segments.rawBytes)],
     ['tombstones among these', count(segments.tombstones), ''],
     ['entries in the tail', count(tail.entries), size(tail.bytes)],
   ]
-  const codecs = tables.map(({ name, codec }) => [name === '' ? '(default)' : name, codec])
+  const tableRows = tables.map(({ name, codec, ...table }) => [
+    name === '' ? '(default)' : name,
+    codec,
+    'keys' in table ? count(table.keys) : '',
+  ])
+  const section = (columns: readonly Column[], rows: string[][]): string =>
+    rows.length === 0
+      ? ''
+      : grid(
+          context,
+          columns,
+          rows.map((row) => row.map(harmless)),
+        )
   return [
-    identity.map(([name, value]) => `${name!.padEnd(12)}${harmless(value!)}`).join('\n'),
-    grid([left('holds'), right('count'), right('bytes')], contents),
-    section([left('source'), right('partition'), right('read next from')], offsetRows(facts.offsets)),
-    section([left('table'), left('codec')], codecs),
-    section([left('tag'), right('version'), left('time'), left('ends')], tags.map(rowOfTag)),
+    factList(
+      context,
+      identity.map(([name, value]) => [name, harmless(value)]),
+      12,
+    ),
+    grid(context, [left('holds'), right('count'), right('bytes')], contents),
+    section([left('source'), right('partition'), left('read next from')], offsetRows(facts.offsets)),
+    section([left('table'), left('codec'), right('keys')], tableRows),
+    section([left('tag'), right('version'), whole('time'), whole('ends')], tags.map(rowOfTag)),
   ]
     .filter((part) => part !== '')
     .join('\n\n')
@@ -92,15 +141,6 @@ function textOf(facts: Facts): string {
 
 function rowOfTag({ name, version, time: at, expires }: TagInfo): string[] {
   return [name, String(version), time(at), expires === undefined ? '' : time(expires)]
-}
-
-function section(columns: Parameters<typeof grid>[0], rows: string[][]): string {
-  return rows.length === 0
-    ? ''
-    : grid(
-        columns,
-        rows.map((row) => row.map(harmless)),
-      )
 }
 
 function offsetRows(offsets: Offsets): string[][] {

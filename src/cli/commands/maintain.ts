@@ -1,8 +1,17 @@
 import type { MaintainResult } from '../../shard/maintenance.js'
-import { wholeNumber, withWriter, writerCommand, withStore, type AddCommand, type StoreOptions } from '../context.js'
+import {
+  wholeNumber,
+  withStore,
+  withWriter,
+  writerCommand,
+  type AddCommand,
+  type Context,
+  type StoreOptions,
+} from '../context.js'
+import { facts } from '../grid.js'
 import { plainJson } from '../json.js'
 import { count, size } from '../text.js'
-import { spanOf } from '../when.js'
+import { span, spanOf } from '../when.js'
 
 interface Options extends StoreOptions {
   readonly dryRun?: true
@@ -33,23 +42,29 @@ export const maintain: AddCommand = (program, context) => {
         options,
         async (store) => {
           const result = await store.maintain({ dryRun, budgetMs, maxDeletes, minDeletes })
-          await context.out.line(json ? plainJson(result) : textOf(result, dryRun))
+          await context.out.line(json ? plainJson(result) : textOf(context, result, options))
         },
         more,
       )
     })
 }
 
-function textOf({ folds, compactions, keeps, condemned, waiting, deleted }: MaintainResult, dryRun: boolean): string {
+function textOf(
+  context: Context,
+  { folds, compactions, keeps, condemned, waiting, deleted }: MaintainResult,
+  { dryRun, grace }: Options,
+): string {
   const what = (entries: number, segments: number): string => `${count(entries)} entries, ${count(segments)} segments`
   const pins = deleted.pins > 0 ? `, ${count(deleted.pins)} pins` : ''
-  const rows = [
-    ...(dryRun ? [] : [['folded', `${count(folds)} times, compacted ${count(compactions)} times`]]),
+  const rows: [string, string][] = [
+    ...(dryRun
+      ? []
+      : [['folded', `${count(folds)} times, compacted ${count(compactions)} times`] satisfies [string, string]]),
     ['kept', keeps === 0 ? 'all versions' : `from version ${keeps} on`],
     ['deleted', `${what(deleted.entries, deleted.segments)}${pins}, ${size(deleted.bytes)}`],
-    ['condemned', `${what(condemned.entries, condemned.segments)}, to be deleted by a later call`],
+    ['condemned', `${what(condemned.entries, condemned.segments)}, to be deleted by a call in ${span(grace)} or later`],
     ['waiting', `${count(waiting)} segments that were condemned before`],
   ]
-  const text = rows.map(([name, value]) => `${name!.padEnd(11)}${value}`).join('\n')
+  const text = facts(context, rows, 11)
   return dryRun ? `A dry run: nothing was done.\n${text}` : text
 }

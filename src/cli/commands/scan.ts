@@ -65,15 +65,28 @@ async function printJson(
 }
 
 async function printLines(
-  { out, note }: Context,
+  { out, note, paint }: Context,
   { table, decode }: StoredTable,
   range: ScanOptions<Key>,
   options: Options,
 ): Promise<void> {
   let left = options.limit ?? LINES
   // One more, to know whether there is more.
-  for await (const [key, bytes] of table.entries({ ...range, limit: left + 1 })) {
-    if (left-- > 0) await out.line(cut(options.keys ? show(key) : `${show(key)}  ${show(decode(bytes))}`, WIDTH))
+  const scanned = { ...range, limit: left + 1 }
+  const line = (key: Key, value: string): string => {
+    const name = cut(show(key), WIDTH)
+    return paint('cyan', name) + cut(name + value, WIDTH).slice(name.length)
+  }
+  // Values that nobody wants to see are not read.
+  const lines = options.keys
+    ? mapped(table.keys(scanned), (key) => line(key, ''))
+    : mapped(table.entries(scanned), ([key, bytes]) => line(key, `  ${show(decode(bytes))}`))
+  for await (const text of lines) {
+    if (left-- > 0) await out.line(text)
     else if (options.limit === undefined) note(`These are the first ${count(LINES)}; --limit shows more.`)
   }
+}
+
+async function* mapped<T>(items: AsyncIterable<T>, text: (item: T) => string): AsyncGenerator<string, void> {
+  for await (const item of items) yield text(item)
 }

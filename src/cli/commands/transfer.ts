@@ -1,16 +1,9 @@
-/** Copies, backups and archives. */
-import { createWriteStream } from 'node:fs'
-import { open, rename, rm, stat } from 'node:fs/promises'
-import { resolve } from 'node:path'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { TidemarkError, invalid } from '../../errors.js'
+/** Copies of versions from place to place. */
 import type { When } from '../../store/find.js'
-import { exportZip } from '../../transfer/export.js'
-import { importZip } from '../../transfer/import.js'
 import type { TransferProgress } from '../../transfer/options.js'
 import { pull as pullStore, push as pushStore, type PushResult } from '../../transfer/push.js'
 import {
+  placeOf,
   placeOptions,
   storeCommand,
   wholeNumber,
@@ -22,9 +15,8 @@ import { plainJson } from '../json.js'
 import { withProgress, type Progress } from '../progress.js'
 import { count, size } from '../text.js'
 import { whenOf } from '../when.js'
-import { onlyStore } from '../where.js'
 
-interface TransferOptions extends StoreOptions {
+export interface TransferOptions extends StoreOptions {
   readonly at?: When
   readonly force?: true
 }
@@ -43,8 +35,11 @@ interface PullOptions extends TransferOptions {
   readonly fromRegion?: string
 }
 
-const AT = ['--at <version>', 'a version, a tag or a date; the newest version when left out', whenOf] as const
-const FORCE = ['--force', 'also over versions that the other side does not know; they stay in the history'] as const
+export const AT = ['--at <version>', 'a version, a tag or a date; the newest version when left out', whenOf] as const
+export const FORCE = [
+  '--force',
+  'also over versions that the other side does not know; they stay in the history',
+] as const
 
 export const push: AddCommand = (program, context) => {
   storeCommand(program, 'push', 'Copy a version to another place; only what is not there yet is copied.')
@@ -90,80 +85,7 @@ export const pull: AddCommand = (program, context) => {
     })
 }
 
-export const exportStore: AddCommand = (program, context) => {
-  storeCommand(program, 'export', 'Write a version into a zip archive.')
-    .argument('<file>', 'the archive to write')
-    .option(...AT)
-    .option('--force', 'replace the file when it exists')
-    .action(async (where: string, file: string, options: TransferOptions) => {
-      const place = await placeOf(context, where, options)
-      const path = resolve(context.cwd, file)
-      if (!options.force && (await stat(path).catch(() => undefined))) {
-        throw invalid(`${file} exists already; choose another name, or replace it with --force.`)
-      }
-      // Under another name until all of it is there.
-      const partial = `${path}.partial`
-      try {
-        await bar(context, (onProgress) => {
-          const zip = exportZip(place, { at: options.at, onProgress, clock: context.clock })
-          return pipeline(Readable.from(zip), createWriteStream(partial))
-        })
-        await rename(partial, path)
-      } catch (error) {
-        await rm(partial, { force: true })
-        throw fileError(error, file)
-      }
-      const { size: bytes } = await stat(path)
-      const text = `${file} holds store "${place.name}", ${size(bytes)}.`
-      await context.out.line(options.json ? plainJson({ store: place.name, file, bytes }) : text)
-    })
-}
-
-export const importStore: AddCommand = (program, context) => {
-  storeCommand(program, 'import', 'Make the version of a zip archive the newest version of a store.')
-    .argument('<file>', 'the archive to read')
-    .option(...FORCE)
-    .action(async (where: string, file: string, options: TransferOptions) => {
-      const storage = await context.open(where, { make: true, ...placeOptions(options) })
-      const name = options.store ?? (await onlyStore(storage, where).catch(needsName))
-      const handle = await open(resolve(context.cwd, file)).catch((error: unknown) => {
-        throw fileError(error, file)
-      })
-      const { force } = options
-      try {
-        const result = await bar(context, (onProgress) =>
-          importZip(handle.createReadStream(), { storage, name }, { force, onProgress, clock: context.clock }),
-        )
-        await context.out.line(options.json ? plainJson(result) : textOf(result, where))
-      } finally {
-        await handle.close()
-      }
-    })
-}
-
-async function placeOf(context: Context, where: string, options: StoreOptions) {
-  const storage = await context.open(where, placeOptions(options))
-  return { storage, name: options.store ?? (await onlyStore(storage, where)) }
-}
-
-function needsName(error: unknown): never {
-  if (error instanceof TidemarkError && error.code === 'NOT_FOUND') {
-    throw invalid('There is no store yet; say with --store what it is to be called.')
-  }
-  throw error
-}
-
-/** What the file system says of the archive itself. */
-function fileError(error: unknown, file: string): unknown {
-  const { code } = error as { code?: unknown }
-  if (error instanceof TidemarkError || typeof code !== 'string') return error
-  if (code === 'ENOENT') return new TidemarkError('NOT_FOUND', `There is no ${file}; check the path.`, { cause: error })
-  return new TidemarkError('STORAGE_UNAVAILABLE', `${file} cannot be used: ${(error as Error).message}.`, {
-    cause: error,
-  })
-}
-
-function bar<T>(
+export function bar<T>(
   context: Context,
   act: (onProgress: ((p: TransferProgress) => void) | undefined) => Promise<T>,
 ): Promise<T> {

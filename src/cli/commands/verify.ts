@@ -1,19 +1,19 @@
 import { TidemarkError } from '../../errors.js'
 import { verify as verifyStore, type VerifyReport } from '../../tools/verify.js'
-import { placeOptions, storeCommand, type AddCommand, type StoreOptions } from '../context.js'
-import { grid, left } from '../grid.js'
+import { placeOf, storeCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
+import { facts as factList, wrap } from '../grid.js'
 import { plainJson } from '../json.js'
 import { withProgress } from '../progress.js'
+import { inFlags } from '../messages.js'
 import { count, harmless, size } from '../text.js'
-import { onlyStore } from '../where.js'
 
 export const verify: AddCommand = (program, context) => {
   storeCommand(program, 'verify', 'Read every byte that the versions of a store need, and say what is damaged.').action(
     async (where: string, options: StoreOptions) => {
-      const storage = await context.open(where, placeOptions(options))
-      const name = options.store ?? (await onlyStore(storage, where))
-      const report = await withProgress(context, (onProgress) => verifyStore({ storage, name }, { onProgress }))
-      await context.out.line(options.json ? plainJson(report) : textOf(report))
+      const place = await placeOf(context, where, options)
+      const { name } = place
+      const report = await withProgress(context, (onProgress) => verifyStore(place, { onProgress }))
+      await context.out.line(options.json ? plainJson(report) : textOf(context, report))
       if (report.ok) return
       const { length } = report.damages
       throw new TidemarkError(
@@ -24,9 +24,10 @@ export const verify: AddCommand = (program, context) => {
   )
 }
 
-function textOf(report: VerifyReport): string {
+function textOf(context: Context, report: VerifyReport): string {
   const { name, version, head, oldest, tags, forks, entries, segments, bytes, orphans, damages } = report
-  const facts = [
+  const { paint, width } = context
+  const pairs: [string, string][] = [
     ['store', name],
     ['version', `${version}, the newest entry is ${head}`],
     ['kept', oldest === 0 ? 'no version' : `from version ${oldest} on`],
@@ -39,8 +40,21 @@ function textOf(report: VerifyReport): string {
     ],
     ['damage', damages.length === 0 ? 'none' : String(damages.length)],
   ]
-  const text = facts.map(([what, value]) => `${what!.padEnd(9)}${harmless(value!)}`).join('\n')
-  if (damages.length === 0) return text
-  const rows = damages.map(({ object, code, message }) => [object, code, message].map(harmless))
-  return `${text}\n\n${grid([left('object'), left('code'), left('what is wrong')], rows)}`
+  const text = factList(
+    context,
+    pairs.map(([what, value]) => [what, harmless(value)]),
+    9,
+  )
+  // The path stays whole, to be copied.
+  const each = damages.map(({ object, code, message }) =>
+    [
+      harmless(object),
+      ...wrap(harmless(`${code}: ${inFlags(message)}`), width - 2).map((line) => `  ${paint('red', line)}`),
+    ].join('\n'),
+  )
+  return [text, ...(orphans.count === 0 ? [] : [wrap(ORPHANS, width).join('\n')]), ...each].join('\n\n')
 }
+
+const ORPHANS =
+  'Orphans are no damage, and nobody has to see to them: `tidemark maintain` does, and so does a program that goes on committing. ' +
+  'What an upload left behind is condemned at the next look and deleted at the first one after a grace period (an hour, unless the program says otherwise).'

@@ -1,12 +1,14 @@
 import type { Offsets } from '../../log/offsets.js'
 import type { VersionInfo, VersionsOptions } from '../../store/history.js'
 import { storeCommand, wholeNumber, withStore, type AddCommand, type StoreOptions } from '../context.js'
-import { grid, left, right } from '../grid.js'
+import { grid, left, right, whole } from '../grid.js'
 import { plainJson } from '../json.js'
 import { cut, harmless, size, time } from '../text.js'
 
 type Options = StoreOptions & VersionsOptions
 
+/** What is shown of a label, tags or offsets, however wide the terminal is. */
+const LONGEST = 200
 /** Rows that share their widths; the names of the columns stand above each lot. */
 const PAGE = 200
 
@@ -23,11 +25,11 @@ export const versions: AddCommand = (program, context) => {
         for await (const info of store.versions({ gte, lte, reverse, limit })) {
           if (options.json) await context.out.line(jsonOf(info))
           else if (page.push(rowOf(info)) === PAGE) {
-            await context.out.line(grid(COLUMNS, page))
+            await context.out.line(grid(context, COLUMNS, page))
             page = []
           }
         }
-        if (page.length > 0) await context.out.line(grid(COLUMNS, page))
+        if (page.length > 0) await context.out.line(grid(context, COLUMNS, page))
       })
     })
 }
@@ -39,17 +41,17 @@ function jsonOf(info: VersionInfo): string {
 
 const COLUMNS = [
   right('version'),
-  left('time'),
-  left('kind'),
+  whole('time'),
+  whole('kind'),
   right('bytes'),
-  left('folded'),
+  whole('folded'),
   left('label'),
   left('tags'),
   left('offsets'),
 ]
 
 function rowOf({ version, time: at, kind, bytes, folded, label, tags, offsets }: VersionInfo): string[] {
-  const text = [label ?? '', tags.join(' '), offsetsText(offsets)].map((field) => cut(harmless(field), 60))
+  const text = [label ?? '', tags.join(' '), offsetsText(offsets)].map((field) => cut(harmless(field), LONGEST))
   return [String(version), time(at), kind, size(bytes), folded ? 'yes' : '', ...text]
 }
 

@@ -1,0 +1,106 @@
+/** Single keys: put and delete. */
+import { text as textOfStream } from 'node:stream/consumers'
+import { jsonCodec, type Codec } from '../../bytes/codec.js'
+import type { Key } from '../../bytes/keys.js'
+import { utf8 } from '../../bytes/utf8.js'
+import { TidemarkError, invalid } from '../../errors.js'
+import { tableBytes } from '../../shard/slot.js'
+import { recordedCodec } from '../../shard/state.js'
+import { engineOf, type Store } from '../../store/store.js'
+import { storedBytes } from '../../store/table-spec.js'
+import type { Table } from '../../store/table.js'
+import { withWriter, writerCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
+import { plainJson } from '../json.js'
+import { keyOption, keyOf, placeOfKey, tableOptions, type KeyOptions, type TableOptions } from '../stored-table.js'
+import { show } from '../text.js'
+import { spanOf } from '../when.js'
+
+interface PutOptions extends StoreOptions, TableOptions, KeyOptions {
+  readonly text?: true
+  readonly ttl?: number
+}
+
+export const put: AddCommand = (program, context) => {
+  const command = writerCommand(program, 'put', 'Write the value of a key, as a version of its own.')
+  keyOption(tableOptions(command))
+    .argument(
+      '[value]',
+      'the value as JSON, in quotes for the shell: 5, \'"text"\', \'{"total":12}\'; - reads it from stdin',
+    )
+    .option('--text', 'the value is not JSON but a string, as it stands')
+    .option('--ttl <time>', 'how long it lives: 30s, 15m, 12h, 7d; for ever when left out', spanOf)
+    .action(async (where: string, first: string | undefined, second: string | undefined, options: PutOptions) => {
+      // With --json-key the value is the only thing that is left to say.
+      const [text, given] = options.jsonKey !== undefined && second === undefined ? [undefined, first] : [first, second]
+      const key = keyOf(command, text, options)
+      if (given === undefined) command.error('error: give the value, as JSON or with --text')
+      if (options.ttl === 0) throw invalid('--ttl: a span of time above 0 is expected.')
+      const value = valueOf(given === '-' ? await textOfStream(context.stdin) : given!, options)
+      await write(context, where, options, 'Written', (table) => {
+        table.put(key, value, options.ttl === undefined ? {} : { ttlMs: options.ttl })
+      })
+    })
+}
+
+export const remove: AddCommand = (program, context) => {
+  const command = writerCommand(program, 'delete', 'Delete a key, as a version of its own.')
+  keyOption(tableOptions(command)).action(
+    async (where: string, text: string | undefined, options: StoreOptions & TableOptions & KeyOptions) => {
+      const key = keyOf(command, text, options)
+      await write(context, where, options, 'Deleted', async (table, store) => {
+        if (!(await table.has(key))) {
+          const place = placeOfKey(store.name, options)
+          throw new TidemarkError('NOT_FOUND', `There is no key ${show(key)} in ${place}; nothing was deleted.`)
+        }
+        table.delete(key)
+      })
+    },
+  )
+}
+
+/** What the default codec makes of JSON: its tags count, such as {"$date":0}. */
+function valueOf(text: string, { text: isText }: PutOptions): unknown {
+  if (isText) return text
+  let json: string
+  try {
+    json = JSON.stringify(JSON.parse(text))
+  } catch (cause) {
+    throw invalid(
+      `The value is not JSON. Write text as '"text"', in quotes for the shell too, or give it as it stands with --text.`,
+      cause,
+    )
+  }
+  try {
+    return jsonCodec.decode(utf8(json))
+  } catch (cause) {
+    throw invalid(
+      'The value has a tag that there is not: a single field whose name begins with $ is one, such as {"$date":0}. {"$object":{…}} keeps such an object as it stands.',
+      cause,
+    )
+  }
+}
+
+async function write(
+  context: Context,
+  where: string,
+  options: StoreOptions & TableOptions,
+  done: 'Written' | 'Deleted',
+  change: (table: Table<Key, unknown>, store: Store) => void | Promise<void>,
+): Promise<void> {
+  const { table: name = '', partition, json } = options
+  await withWriter(context, where, options, async (store) => {
+    const codec = writingCodec(recordedCodec(engineOf(store).state, tableBytes(name)), done === 'Written')
+    const part = partition === undefined ? store : store.partition(partition)
+    await change(part.table<Key, unknown>(name, { codec }), store)
+    const { version } = await store.commit()
+    const text = `${done} as version ${version} of store "${store.name}".`
+    await context.out.line(json ? plainJson({ store: store.name, version }) : text)
+  })
+}
+
+/** A table of another codec can only lose keys here; its codec stays as it is. */
+function writingCodec(id: string | undefined, isPut: boolean): Codec<unknown> {
+  if (id === undefined || id === jsonCodec.id) return jsonCodec
+  if (isPut) throw invalid(`The table has the codec "${id}", and only a program that has this codec can write values.`)
+  return { ...storedBytes, id }
+}

@@ -1,0 +1,18 @@
+/** Colours, for a person at a terminal who has not said no to them. */
+import { styleText } from 'node:util'
+
+export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
+export type Paint = (style: Style, text: string) => string
+
+interface Target {
+  readonly isTTY?: boolean
+}
+
+/**
+ * NO_COLOR (no-color.org) counts unless it is empty. It is looked at here, as older versions of Node do not look at it in
+ * `styleText`; newer ones would judge by the process's own stdout.
+ */
+export function paintOn(target: Target, env: NodeJS.ProcessEnv = process.env): Paint {
+  if (!target.isTTY || env.NO_COLOR || env.TERM === 'dumb') return (_, text) => text
+  return (style, text) => (text === '' ? '' : styleText(style, text, { validateStream: false }))
+}

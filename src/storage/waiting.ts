@@ -1,0 +1,43 @@
+/** Waiting for a turn. It ends by a signal, or when nothing at all was answered for as long as one call may take. */
+import type { Clock } from '../clock.js'
+import { aborted, throwIfAborted } from '../errors.js'
+import type { Turns } from './turns.js'
+
+export interface Patience {
+  readonly clock: Clock
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | undefined
+  /** What who waited in vain is told. */
+  readonly late: () => Error
+}
+
+/** Resolves when a place was taken. */
+export function takeTurn(turns: Turns, { clock, timeoutMs, signal, late }: Patience): Promise<void> {
+  throwIfAborted(signal)
+  return new Promise((resolve, reject) => {
+    // One became free while this part was loaded.
+    if (turns.free > 0) {
+      turns.free--
+      resolve()
+      return
+    }
+    let cancel: () => void
+    const end = (settle: () => void): void => {
+      cancel()
+      turns.waiting.delete(begin)
+      signal?.removeEventListener('abort', abort)
+      settle()
+    }
+    const begin = (): void => end(resolve)
+    const abort = (): void => end(() => reject(aborted(signal!)))
+    const watch = (answers: number): void => {
+      cancel = clock.timer(timeoutMs, () => {
+        if (answers === turns.answers) end(() => reject(late()))
+        else watch(turns.answers)
+      })
+    }
+    watch(turns.answers)
+    turns.waiting.add(begin)
+    signal?.addEventListener('abort', abort)
+  })
+}

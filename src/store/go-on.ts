@@ -1,0 +1,59 @@
+/** Where an iteration goes on when what it reads turned out to be damaged, or was collected. */
+import { compareBytes } from '../bytes/compare.js'
+import { isExpired } from '../errors.js'
+import type { Bounds } from '../segment/cursor.js'
+import type { KeyedRecord } from '../segment/record.js'
+import type { Held, View } from '../shard/reads.js'
+import { prefixed, type Slot } from '../shard/slot.js'
+import type { Failed } from './iterate.js'
+import type { TableHost } from './table.js'
+
+/** The state to go on with: repaired, or for what has shown nothing yet the present one, which is noted in the very turn. */
+export async function viewAfter(
+  host: TableHost,
+  before: View,
+  { error, last }: Failed,
+  note: () => void,
+): Promise<View> {
+  try {
+    return await host.mend(before, error)
+  } catch (failure) {
+    const present = host.view()
+    // It was collected, and the handle has looked since; but what was shown of it stands for no other state.
+    if (!isExpired(failure) || last !== undefined || present.state === before.state) throw failure
+    note()
+    return { ...present, layers: before.layers }
+  }
+}
+
+/** What is left behind the last record, slot by slot. */
+export function rest(
+  slots: readonly Slot[],
+  all: readonly Bounds[],
+  held: readonly Held[],
+  last: KeyedRecord | undefined,
+): { readonly bounds: readonly Bounds[]; readonly held: readonly Held[] } {
+  const bounds = all.map((each, i) => (last ? behind(each, slots[i]!, last) : each))
+  return {
+    bounds,
+    held: held.map((layers, i) =>
+      layers.map(({ records, ranges }) => ({
+        records: records.filter(({ key }) => isWithin(key, bounds[i]!)),
+        ranges,
+      })),
+    ),
+  }
+}
+
+/** The bounds of what comes after a record, which may be of another partition. */
+function behind(bounds: Bounds, { prefix }: Slot, { key }: KeyedRecord): Bounds {
+  const at = prefixed(prefix, key.subarray(prefix.length))
+  if (bounds.reverse) return { ...bounds, upper: compareBytes(at, bounds.upper) < 0 ? at : bounds.upper }
+  // The least key above it.
+  const next = prefixed(at, new Uint8Array(1))
+  return { ...bounds, lower: compareBytes(next, bounds.lower) > 0 ? next : bounds.lower }
+}
+
+function isWithin(key: Uint8Array, { lower, upper }: Bounds): boolean {
+  return compareBytes(lower, key) <= 0 && compareBytes(key, upper) < 0
+}

@@ -1,0 +1,48 @@
+/**
+ * What sources want to see again where they are read on: kept in the store, in the commit that says up to where they were
+ * read. One that belongs to another position (offsets can be committed by hand, and put back) counts for nothing.
+ */
+import { internalTable } from '../shard/slot.js'
+import type { Position } from '../log/offsets.js'
+import type { Engine } from '../store/engine.js'
+import { Table } from '../store/table.js'
+import type { SourceEvent } from './source.js'
+
+type Kept = readonly [next: Position, fingerprint: string]
+
+export class Fingerprints {
+  readonly #source: string
+  readonly #table: Table
+  readonly #known = new Map<number, Kept>()
+  /** The last event of each partition since the last commit, if it has a fingerprint. */
+  readonly #newest = new Map<number, readonly [next: Position, event: SourceEvent]>()
+
+  constructor(engine: Engine, source: string) {
+    this.#source = source
+    this.#table = new Table(engine, engine.specFor('sources', internalTable('sources'), {}), 0)
+  }
+
+  async open(): Promise<void> {
+    for await (const [key, kept] of this.#table.entries({ prefix: [this.#source] })) {
+      this.#known.set((key as [string, number])[1], kept as Kept)
+    }
+  }
+
+  at(partition: number, position: Position | undefined): string | undefined {
+    const [next, fingerprint] = this.#known.get(partition) ?? []
+    return position !== undefined && next === position ? fingerprint : undefined
+  }
+
+  /** The event was handled. */
+  move(partition: number, next: Position, event: SourceEvent): void {
+    if (event.fingerprint) this.#newest.set(partition, [next, event])
+  }
+
+  /** Call it before each commit. */
+  seal(): void {
+    for (const [partition, [next, event]] of this.#newest) {
+      this.#table.put([this.#source, partition], [next, event.fingerprint!()])
+    }
+    this.#newest.clear()
+  }
+}
