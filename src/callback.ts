@@ -1,4 +1,5 @@
 /** How functions of the program are called, which may throw, or return a promise that nobody waits for and that rejects. */
+import { isPromise } from './bytes/kinds.js'
 import { invalid } from './errors.js'
 
 /**
@@ -11,7 +12,7 @@ export function tell(call: () => unknown, failed: (cause: unknown) => void = () 
 
 /** Refuses the promise of one that has to answer at once, and hears it, as nobody else will. */
 export function refusePromise(what: string, answer: unknown): void {
-  if (typeof (answer as PromiseLike<unknown> | null | undefined)?.then !== 'function') return
+  if (!isPromise(answer)) return
   Promise.resolve(answer).catch(() => undefined)
   throw invalid(`${what} returned a promise; it has to answer at once.`)
 }
