@@ -1,5 +1,4 @@
 /** How functions of the program are called, which may throw, or return a promise that nobody waits for and that rejects. */
-import { isPromise } from './bytes/kinds.js'
 import { invalid } from './errors.js'
 
 /**
@@ -8,6 +7,11 @@ import { invalid } from './errors.js'
  */
 export function tell(call: () => unknown, failed: (cause: unknown) => void = () => undefined): void {
   Promise.resolve().then(call).catch(failed)
+}
+
+/** Whatever can be waited for: programs put promises of their own in place of the platform's. */
+export function isPromise<T>(value: T | PromiseLike<unknown>): value is Extract<T, PromiseLike<unknown>> {
+  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function'
 }
 
 /** Refuses the promise of one that has to answer at once, and hears it, as nobody else will. */

@@ -33,8 +33,3 @@ export function copyBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     throw invalid('The bytes are gone: their buffer was transferred.', cause)
   }
 }
-
-/** Whatever can be waited for: programs put promises of their own in place of the platform's. */
-export function isPromise<T>(value: T | PromiseLike<unknown>): value is Extract<T, PromiseLike<unknown>> {
-  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function'
-}

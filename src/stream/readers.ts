@@ -3,7 +3,7 @@
  * result waiting here; the next one is asked for only when that one has been worked off. Results are taken in the order
  * in which they came, so that a busy partition does not hold up the others, and the order within a partition is kept.
  */
-import { isPromise } from '../bytes/kinds.js'
+import { isPromise } from '../callback.js'
 import { refusePromise } from '../callback.js'
 import { within, type Clock } from '../clock.js'
 import { invalid, show } from '../errors.js'
