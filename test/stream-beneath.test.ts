@@ -36,3 +36,41 @@ test.each(cases)('a store that is $what during a run, in $mode mode', async ({ w
   for (const value of values) expect(await store.get(`v${value}`)).toBe(1)
   expect(store.offsets).toEqual({ s: { 0: 9 } })
 })
+
+test.each(['exclusive', 'shared'] as const)(
+  'what the program commits meanwhile takes no half of a batch along, in %s mode',
+  async (mode) => {
+    const store = await openStore<string, number>({ storage: memory(), name: 'beneath', mode })
+    let fails = true
+    const handler: Handler<number, unknown, string, number> = async ({ value }, state) => {
+      state.put('all', ((await state.get('all')) ?? 0) + 1)
+      if (value !== 5 || !fails) return
+      fails = false
+      store.put('beside', 1)
+      await store.commit()
+      throw new Error('on the way')
+    }
+    const run = (): Promise<unknown> => consume(store, fromIterable('s', values), handler)
+    await expect(run()).rejects.toThrow('on the way')
+    expect(await store.getMany(['beside', 'all'])).toEqual([1, undefined])
+    await run()
+    expect(await store.get('all')).toBe(9)
+  },
+)
+
+test('in exclusive mode what the program has put is seen by handlers, and goes with the next commit', async () => {
+  const storage = memory()
+  const store = await openStore<string, number>({ storage, name: 'beneath' })
+  store.put('before', 1)
+  const seen: (number | undefined)[] = []
+  const handler: Handler<number, unknown, string, number> = async ({ value }, state) => {
+    seen.push(...(await state.getMany(['before', 'beside'])))
+    store.put('beside', value)
+    state.put('before', value + 2)
+  }
+  await consume(store, fromIterable('s', [7, 8]), handler)
+  expect(seen).toEqual([1, undefined, 9, 7])
+  await store.close()
+  const again = await openStore<string, number>({ storage, name: 'beneath' })
+  expect(await again.getMany(['before', 'beside'])).toEqual([10, 8])
+})

@@ -1,6 +1,7 @@
 /**
- * What a run reads and changes beside other writers: a buffer of its own over what is committed or on its way, as a
- * transaction has. It can be dropped and made again, and what the program itself has buffered is neither read nor committed.
+ * What a run reads and changes: a buffer of its own, so that nobody else commits half of a batch. Where one handle owns the
+ * store, what the program has buffered lies beneath it and goes with each commit. Beside other writers it is like that of a
+ * transaction, to be dropped and made again: what the program has buffered is neither read nor committed.
  */
 import { TidemarkError } from '../errors.js'
 import { Layer } from '../shard/layer.js'
@@ -13,17 +14,20 @@ import type { TableHost } from '../store/table.js'
 
 export class OwnBuffer implements TableHost {
   readonly #engine: Engine
+  readonly #isShared: boolean
   #layer = new Layer()
-  /** How often others had written when it was begun: it stands only while they do not. */
+  /** How often others had written when it was begun: beside them it stands only while they do not. */
   #others: number
 
   constructor(engine: Engine) {
     this.#engine = engine
+    this.#isShared = engine.options.mode === 'shared'
     this.#others = engine.changes.others
   }
 
-  /** Drops what is in it; from here on it stands on what is known now. */
+  /** Drops what is in it, and what goes with it; from here on it stands on what is known now. */
   discard(): void {
+    if (!this.#isShared) this.#engine.discard()
     this.#layer = new Layer()
     this.#others = this.#engine.changes.others
   }
@@ -33,10 +37,20 @@ export class OwnBuffer implements TableHost {
     const { changes } = this.#engine
     const layer = this.writable()
     this.#layer = new Layer()
+    if (!this.#isShared) {
+      const parts = parseCommit(options)
+      if (changes.buffer.empty) return void (await changes.commit(layer, parts, true))
+      changes.buffer.absorb(layer)
+      return void (await changes.commitBuffer(parts))
+    }
     if (changes.others !== this.#others) {
       throw new TidemarkError('CONFLICT', `Others have written to store "${this.#engine.options.name}" meanwhile.`)
     }
     await changes.commit(layer, parseCommit(options), false)
+  }
+
+  get isEmpty(): boolean {
+    return this.#layer.empty && (this.#isShared || this.#engine.changes.buffer.empty)
   }
 
   writable(): Layer {
@@ -46,7 +60,7 @@ export class OwnBuffer implements TableHost {
 
   view(): View {
     this.#engine.assertOpen()
-    return this.#engine.shard.view([this.#layer])
+    return this.#engine.shard.view(this.#isShared ? [this.#layer] : [this.#layer, this.#engine.changes.buffer])
   }
 
   get partitions(): number {
@@ -54,7 +68,7 @@ export class OwnBuffer implements TableHost {
   }
 
   get room(): number {
-    return this.#engine.room
+    return this.#engine.room - (this.#isShared ? 0 : this.#engine.changes.buffer.size)
   }
 
   monotonic(): number {

@@ -49,9 +49,10 @@ const busy = new WeakSet<Engine>()
  * partition 0. Commits are made by time or by count, whichever comes first, and at the end. What the caller had put
  * before and not committed goes with the first commit. One store handle takes one `consume` at a time.
  *
- * In shared mode a run has a buffer of its own, as a transaction has. When others have written, what was handled since the
- * last commit is dropped and handled again, on top of that. What the caller had put before is committed first; what it puts
- * on the store meanwhile, not on `state`, is neither seen by `state` nor committed by the run.
+ * A run has a buffer of its own: what else commits on this handle takes nothing of it along. In shared mode it is like that
+ * of a transaction. When others have written, what was handled since the last commit is dropped and handled again, on top of
+ * that. What the caller had put before is committed first; what it puts on the store meanwhile, not on `state`, is neither
+ * seen by `state` nor committed by the run.
  *
  * Errors end the run, and what is uncommitted is dropped: those of the source, the handler and the sink come as they are;
  * `INVALID_ARGUMENT` (an option, an offset, a second run on this store); `CONFLICT` when the program calls `reopen()` or
@@ -71,7 +72,7 @@ export async function consume<V, O = unknown, K extends Key = Key, S = unknown, 
   }
   if (busy.has(engine)) {
     throw invalid(
-      `Store "${store.name}" is being consumed into already, and two runs would commit each other's half-done work; wait for the first, or open another store.`,
+      `Store "${store.name}" is being consumed into already, and two runs on one handle would overwrite each other's work; wait for the first, or open another store.`,
     )
   }
   // Throws when this handle may not write.
@@ -106,8 +107,7 @@ class Run<V, O> {
   readonly #readers: Readers
   readonly #states: States
   readonly #fingerprints: Fingerprints
-  /** Beside other writers: what was handled since the last commit, to be dropped and handled again. */
-  readonly #own: OwnBuffer | undefined
+  readonly #buffer: OwnBuffer
   readonly #outbox: Outbox<O>
   readonly #emit = (output: O): void => this.#outbox.emit(output)
   /** What was read since the last commit, to be handled again when others have written before it. */
@@ -133,22 +133,19 @@ class Run<V, O> {
     this.#everyEvents = this.#everyMs === 0 ? 1 : limit('everyEvents', options.everyEvents, 10_000, 1)
     this.#partitions = whole('source.partitions', source.partitions, store.partitions, 1, 999_999_999)
     this.#positions = new Positions(source.name, this.#partitions, engine.state.carried.offsets)
-    if (engine.options.mode === 'shared') {
-      this.#own = new OwnBuffer(engine)
-      this.#batch = []
-    }
-    const host = this.#own ?? engine
-    this.#states = new States(engine, host, this.#partitions)
+    if (engine.options.mode === 'shared') this.#batch = []
+    this.#buffer = new OwnBuffer(engine)
+    this.#states = new States(engine, this.#buffer, this.#partitions)
     this.#readers = new Readers(engine.options.clock)
-    this.#fingerprints = new Fingerprints(engine, host, source.name)
-    this.#outbox = new Outbox(engine, host, options.sink)
+    this.#fingerprints = new Fingerprints(engine, this.#buffer, source.name)
+    this.#outbox = new Outbox(engine, this.#buffer, options.sink)
     this.#turnStart = engine.monotonic()
   }
 
   async go(): Promise<ConsumeResult> {
     const { signal } = this.#options
     const outbox = this.#outbox
-    if (this.#own && !this.#engine.writable().empty) await this.#store.commit()
+    if (this.#batch && !this.#engine.writable().empty) await this.#store.commit()
     const stop = new AbortController()
     const onAbort = (): void => {
       stop.abort(signal!.reason)
@@ -260,9 +257,9 @@ class Run<V, O> {
         this.#fingerprints.seal()
         try {
           this.#assertStands()
-          await (this.#own ?? this.#store).commit({ offsets: this.#positions.take() })
+          await this.#buffer.commit({ offsets: this.#positions.take() })
         } catch (error) {
-          if (!this.#own || !isConflict(error) || tries++ === TRIES || !(await this.#catchUp())) throw error
+          if (!this.#batch || !isConflict(error) || tries++ === TRIES || !(await this.#catchUp())) throw error
           part = Math.ceil(part / 2)
           await this.#handleAll(left.slice(0, part))
           continue
@@ -292,7 +289,7 @@ class Run<V, O> {
   }
 
   get #isDirty(): boolean {
-    return this.#uncommitted > 0 || this.#outbox.isDirty || !(this.#own ?? this.#engine).writable().empty
+    return this.#uncommitted > 0 || this.#outbox.isDirty || !this.#buffer.isEmpty
   }
 
   async #handleAll(batch: Batch<V>): Promise<void> {
@@ -332,8 +329,7 @@ class Run<V, O> {
 
   #discard(): void {
     try {
-      const buffer = this.#own ?? this.#engine
-      buffer.discard()
+      this.#buffer.discard()
     } catch {
       // The store was closed meanwhile, which dropped it.
     }
