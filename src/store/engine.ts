@@ -297,6 +297,7 @@ export class Engine implements TablesHost {
       throw error
     }
     this.readings?.clear()
+    this.changes.reopened()
     this.specs.recheck(this.state)
   }
 
