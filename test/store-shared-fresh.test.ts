@@ -170,3 +170,16 @@ test('a fresh read of one key makes no lost update of others', async () => {
   b.put('x', x + 1)
   await expect(b.commit()).rejects.toThrow(code('CONFLICT'))
 })
+
+test('a transaction that only reads runs again when the store was opened again meanwhile', async () => {
+  const [a, b] = await pair(memory())
+  b.put('x', 1)
+  await b.commit()
+  let runs = 0
+  const seen = await a.transaction(async (tx) => {
+    const x = await tx.get('x')
+    if (runs++ === 0) await a.reopen()
+    return x
+  })
+  expect([seen, runs]).toEqual([1, 2])
+})

@@ -118,3 +118,74 @@ test('what was put before the run is kept, whatever others do', async () => {
   await other.refresh()
   expect(await other.getMany(['before', 'last', 'all'])).toEqual([1, 2, 1])
 })
+
+test('what the program puts on the same handle meanwhile stays its own', async () => {
+  const storage = memory()
+  const [mine, other] = [await open(storage), await open(storage)]
+  mine.put('before', 1)
+  let calls = 0
+  const handler: typeof count = async (event, state, emit) => {
+    if (calls++ === 1) {
+      mine.put('beside', 2)
+      await add(other, 'all')
+    }
+    await count(event, state, emit)
+  }
+  await consume(mine, fromIterable('s', range(5)), handler, { sink: { deliver: () => undefined } })
+  expect(calls).toBeGreaterThan(5)
+  expect(await mine.getMany(['before', 'beside', 'all'])).toEqual([1, 2, 6])
+  await mine.commit()
+  await other.refresh()
+  expect(await other.getMany(['before', 'beside', 'all'])).toEqual([1, 2, 6])
+})
+
+test('what the program has read on the same handle counts as read, whatever the run catches up with', async () => {
+  const storage = memory()
+  const [mine, other] = [await open(storage), await open(storage)]
+  let calls = 0
+  const handler: Handler<number, unknown, string, number> = async ({ value }, state) => {
+    if (calls++ === 1) {
+      mine.put('beside', ((await mine.get('beside')) ?? 0) + 1)
+      await add(other, 'beside')
+    }
+    state.put('last', value)
+  }
+  await consume(mine, fromIterable('s', range(3)), handler)
+  expect(calls).toBeGreaterThan(3)
+  await expect(mine.commit()).rejects.toMatchObject({ code: 'CONFLICT' })
+})
+
+test('a commit on the same handle takes no half of a batch along', async () => {
+  const storage = memory()
+  const [mine, other] = [await open(storage), await open(storage)]
+  let calls = 0
+  const handler: typeof count = async (event, state, emit) => {
+    await count(event, state, emit)
+    if (++calls !== 3) return
+    mine.put('beside', 2)
+    await mine.commit()
+    await add(other, 'all')
+  }
+  await consume(mine, fromIterable('s', range(5)), handler, { sink: { deliver: () => undefined } })
+  await other.refresh()
+  expect(await other.getMany(['beside', 'all'])).toEqual([2, 6])
+  for (const i of range(5)) expect(await other.get(`v${i}`)).toBe(1)
+})
+
+test('events that another run has taken have no effect twice, though the program knows its offsets', async () => {
+  const storage = memory()
+  const [mine, other] = [await open(storage), await open(storage)]
+  const sink = { deliver: (): void => undefined }
+  const handler: typeof count = async (event, state, emit) => {
+    if (event.value === 3) {
+      await consume(other, fromIterable('s', range(5)), count, { sink })
+      await mine.refresh()
+      expect(mine.offsets).toEqual({ s: { 0: 5 } })
+    }
+    await count(event, state, emit)
+  }
+  await consume(mine, fromIterable('s', range(8)), handler, { sink })
+  await other.refresh()
+  expect(await other.get('all')).toBe(8)
+  for (const i of range(8)) expect(await other.get(`v${i}`)).toBe(1)
+})

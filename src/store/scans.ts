@@ -1,5 +1,5 @@
 /** How an iteration begins, and where it goes on when a segment on its way turns out to be damaged. */
-import { isPromise } from '../bytes/kinds.js'
+import { isPromise } from '../callback.js'
 import { Part } from '../part.js'
 import type { Bounds, Cursor } from '../segment/cursor.js'
 import { holdLayers, scan, type Held, type View } from '../shard/reads.js'
