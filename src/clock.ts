@@ -33,6 +33,7 @@ const NEEDED: Readonly<Record<string, unknown>> = {
   'crypto.getRandomValues': crypto && 'getRandomValues' in crypto,
   TextEncoder,
   TextDecoder,
+  'String.prototype.isWellFormed': 'isWellFormed' in String.prototype,
 }
 
 /** Whether a test runner had put it in place before the import. */

@@ -189,3 +189,39 @@ test('events that another run has taken have no effect twice, though the program
   expect(await other.get('all')).toBe(8)
   for (const i of range(8)) expect(await other.get(`v${i}`)).toBe(1)
 })
+
+test('a transaction of the same handle beside a batch is not overwritten by it', async () => {
+  const store = await open(memory())
+  let isAdded = false
+  await consume(store, fromIterable('s', range(3)), async (_, state) => {
+    const before = (await state.get('all')) ?? 0
+    if (!isAdded) {
+      isAdded = true
+      await store.transaction(async (tx) => tx.put('all', ((await tx.get('all')) ?? 0) + 10))
+    }
+    state.put('all', before + 1)
+  })
+  expect(await store.get('all')).toBe(13)
+})
+
+test('a batch sees one state of the store, whatever others commit while it is handled', async () => {
+  const storage = memory()
+  const [mine, other] = [await open(storage), await open(storage)]
+  const both = async (n: number): Promise<void> => {
+    await other.transaction((tx) => {
+      tx.put('x', n)
+      tx.put('y', n)
+    })
+  }
+  await both(0)
+  let calls = 0
+  const result = await consume(mine, fromIterable('s', range(20)), async (_, state) => {
+    const x = await state.get('x')
+    if (calls++ < 10) {
+      await both(calls)
+      await mine.refresh()
+    }
+    if ((await state.get('y')) !== x) throw new Error('torn')
+  })
+  expect(result.events).toBe(20)
+})

@@ -1,7 +1,8 @@
 /**
  * What a run reads and changes: a buffer of its own, so that nobody else commits half of a batch. Where one handle owns the
- * store, what the program has buffered lies beneath it and goes with each commit. Beside other writers it is like that of a
- * transaction, to be dropped and made again: what the program has buffered is neither read nor committed.
+ * store, what the program has buffered lies beneath it and goes with each commit. Beside other writers a batch is like a
+ * transaction: it reads one state from its beginning to its end, and is dropped and made again when anything else was
+ * committed meanwhile; what the program has buffered is neither read nor committed.
  */
 import { TidemarkError } from '../errors.js'
 import { Layer } from '../shard/layer.js'
@@ -11,56 +12,77 @@ import { parseCommit, type CommitOptions } from '../store/commit.js'
 import type { Engine } from '../store/engine.js'
 import type { Hold } from '../store/holds.js'
 import type { TableHost } from '../store/table.js'
+import { TransactionHost } from '../store/transaction-host.js'
 
 export class OwnBuffer implements TableHost {
   readonly #engine: Engine
-  readonly #isShared: boolean
   #layer = new Layer()
-  /** How often others had written when it was begun: beside them it stands only while they do not. */
-  #others: number
+  /** Beside other writers: what the batch reads and changes, and what it stands on. */
+  #batch: { readonly host: TransactionHost; readonly generation: number } | undefined
 
   constructor(engine: Engine) {
     this.#engine = engine
-    this.#isShared = engine.options.mode === 'shared'
-    this.#others = engine.changes.others
+    this.#begin()
   }
 
-  /** Drops what is in it, and what goes with it; from here on it stands on what is known now. */
+  /** From here on it stands on what is known now. */
+  #begin(): void {
+    const { options, changes } = this.#engine
+    this.#batch?.host.end()
+    if (options.mode !== 'shared') this.#layer = new Layer()
+    else this.#batch = { host: new TransactionHost(this.#engine, undefined), generation: changes.generation }
+  }
+
+  /** Drops what is in it, and what goes with it. */
   discard(): void {
-    if (!this.#isShared) this.#engine.discard()
-    this.#layer = new Layer()
-    this.#others = this.#engine.changes.others
+    if (!this.#batch) this.#engine.discard()
+    this.#begin()
   }
 
-  /** Commits what is in it, which is gone then, whatever happens. Whatever others have written meanwhile is a `CONFLICT`. */
+  /** The run is over: nothing of it is read any more. */
+  end(): void {
+    this.#batch?.host.end()
+  }
+
+  /** Commits what is in it, which is gone then, whatever happens. Whatever was committed meanwhile is a `CONFLICT`. */
   async commit(options: CommitOptions): Promise<void> {
     const { changes } = this.#engine
     const layer = this.writable()
+    const parts = parseCommit(options)
+    if (this.#batch) {
+      const isOvertaken = this.isOvertaken
+      try {
+        if (isOvertaken) throw overtaken(this.#engine)
+        await changes.commit(layer, parts, false)
+      } finally {
+        this.#begin()
+      }
+      return
+    }
     this.#layer = new Layer()
-    if (!this.#isShared) {
-      const parts = parseCommit(options)
-      if (changes.buffer.empty) return void (await changes.commit(layer, parts, true))
-      changes.buffer.absorb(layer)
-      return void (await changes.commitBuffer(parts))
-    }
-    if (changes.others !== this.#others) {
-      throw new TidemarkError('CONFLICT', `Others have written to store "${this.#engine.options.name}" meanwhile.`)
-    }
-    await changes.commit(layer, parseCommit(options), false)
+    if (changes.buffer.empty) return void (await changes.commit(layer, parts, true))
+    changes.buffer.absorb(layer)
+    await changes.commitBuffer(parts)
+  }
+
+  /** Whether something else was committed since it began, beside other writers. */
+  get isOvertaken(): boolean {
+    return this.#batch !== undefined && this.#batch.generation !== this.#engine.changes.generation
   }
 
   get isEmpty(): boolean {
-    return this.#layer.empty && (this.#isShared || this.#engine.changes.buffer.empty)
+    return this.#batch ? this.#batch.host.layer.empty : this.#layer.empty && this.#engine.changes.buffer.empty
   }
 
   writable(): Layer {
     this.#engine.assertWritable()
-    return this.#layer
+    return this.#batch ? this.#batch.host.writable() : this.#layer
   }
 
   view(): View {
+    if (this.#batch) return this.#batch.host.view()
     this.#engine.assertOpen()
-    return this.#engine.shard.view(this.#isShared ? [this.#layer] : [this.#layer, this.#engine.changes.buffer])
+    return this.#engine.shard.view([this.#layer, this.#engine.changes.buffer])
   }
 
   get partitions(): number {
@@ -68,7 +90,7 @@ export class OwnBuffer implements TableHost {
   }
 
   get room(): number {
-    return this.#engine.room - (this.#isShared ? 0 : this.#engine.changes.buffer.size)
+    return this.#engine.room - (this.#batch ? 0 : this.#engine.changes.buffer.size)
   }
 
   monotonic(): number {
@@ -80,18 +102,22 @@ export class OwnBuffer implements TableHost {
   }
 
   catchUp(): Promise<void> {
-    return this.#engine.catchUp()
+    return this.#batch ? this.#batch.host.catchUp() : this.#engine.catchUp()
   }
 
   assertOpen(): void {
-    this.#engine.assertOpen()
+    ;(this.#batch?.host ?? this.#engine).assertOpen()
   }
 
   hold(state: ShardState, waiting?: Promise<unknown>): Hold {
-    return this.#engine.hold(state, waiting)
+    return (this.#batch?.host ?? this.#engine).hold(state, waiting)
   }
 
   mend(view: View, error: unknown): Promise<View> {
-    return this.#engine.mend(view, error)
+    return (this.#batch?.host ?? this.#engine).mend(view, error)
   }
+}
+
+function overtaken({ options }: Engine): TidemarkError {
+  return new TidemarkError('CONFLICT', `Something else was committed to store "${options.name}" meanwhile.`)
 }

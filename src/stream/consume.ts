@@ -168,6 +168,7 @@ class Run<V, O> {
       throw error
     } finally {
       outbox.close()
+      this.#buffer.end()
       signal?.removeEventListener('abort', onAbort)
     }
     stop.abort()
