@@ -95,7 +95,10 @@ async function openExisting(
       // Whoever comes first decides which log an anchor that was lost names.
       const isNamed = !hint.isRebuilt || mode === 'follower' || (await raiseAnchor(anchor, anchorName(ctx), hint))
       const claimed =
-        isNamed && (isFence ? await claim(ctx, log, state, mode, request) : await confirmHead(ctx, log, state))
+        isNamed &&
+        (isFence
+          ? await claim(ctx, log, state, mode, request)
+          : await confirmHead(ctx, log, state, hint.isRebuilt))
       if (claimed) return { log, state: claimed }
     }
     await closeLog(ctx, log)
@@ -147,10 +150,11 @@ export async function confirmHead(
   ctx: ShardContext,
   log: LogContext,
   state: ShardState,
+  isRebuilt = false,
 ): Promise<ShardState | undefined> {
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
-  // An anchor that is gone was rebuilt, and trims nothing.
-  if (value === undefined) return state
+  // One that was gone before trims nothing; else the store was destroyed meanwhile.
+  if (value === undefined) return isRebuilt ? state : undefined
   const isHead = !ctx.rules.headRule || value.trim < state.head
   return equalBytes(value.logId, log.logId) && isHead ? state : undefined
 }
