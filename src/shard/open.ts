@@ -243,10 +243,14 @@ async function claim(
           `It is not known whether store "${ctx.store}" was taken over; open it again.`,
           { cause: resolution.cause, retryable: true },
         )
-      case 'lost':
+      case 'lost': {
+        const { head } = state
         state = await readOn(ctx, log, state)
+        // Taken, and nothing is there: it was trimmed meanwhile, or the next claim settles it.
+        if (state.head === head && !(await confirmHead(ctx, log, state))) return undefined
         request.check(state)
-        if (edits.length > 0) edits = await request.fold(log, state)
+        if (edits.length > 0 && state.head > head) edits = await request.fold(log, state)
+      }
     }
   }
   throw new TidemarkError('CONFLICT', `Store "${ctx.store}" was being written too fast to take it over; try again.`)
@@ -261,7 +265,9 @@ export function sendClaim(
   state: ShardState,
   fence: BuiltEntry,
 ): Promise<Resolution> {
-  const context = { log: log.log, clock: ctx.clock, timeoutMs: ctx.timeoutMs }
+  // On files the number may be taken by what nobody can read yet: the next claim settles that.
+  const isLostSure = ctx.storage.capabilities.trim !== 'writer'
+  const context = { log: log.log, clock: ctx.clock, timeoutMs: ctx.timeoutMs, isLostSure }
   const from = recoveryStart(state)
   return resolveAppend(context, fence.entry, () => log.log.claim(fence.entry.n, fence.bytes, from))
 }
