@@ -170,9 +170,9 @@ export class OwnFile {
     await this.file.close()
   }
 
-  /** Closes a file that did not get its name. */
+  /** Closes a file that did not get its name, as far as that is known. Never throws: why it got none is what counts. */
   async abandon(): Promise<void> {
-    await this.close()
+    await this.close().catch(() => {})
     await discard(this.#directory.fs, this.#temporary)
   }
 
