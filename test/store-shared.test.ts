@@ -406,18 +406,21 @@ test('a handle that slept while the log was trimmed beyond it goes on with what 
   await awake.close()
 })
 
-test.each(['shared', 'follower'] as const)('a store that is destroyed while it is opened is not opened: %s', async (mode) => {
-  const base = memory()
-  const first = await open(base)
-  first.put('a', 1)
-  await first.commit()
-  await first.close()
-  let reads = 0
-  const storage = intercept(base, async ({ target, method }, run) => {
-    // The second look at the anchor confirms what was read.
-    if (target === 'anchor' && method === 'read' && ++reads === 2) await destroyStore({ storage: base, name: 's' })
-    return run(undefined)
-  })
-  await expect(open(storage, { mode, create: false })).rejects.toThrow(code('NOT_FOUND'))
-  expect((await base.logs('')).paths).toEqual([])
-})
+test.each(['shared', 'follower'] as const)(
+  'a store that is destroyed while it is opened is not opened: %s',
+  async (mode) => {
+    const base = memory()
+    const first = await open(base)
+    first.put('a', 1)
+    await first.commit()
+    await first.close()
+    let reads = 0
+    const storage = intercept(base, async ({ target, method }, run) => {
+      // The second look at the anchor confirms what was read.
+      if (target === 'anchor' && method === 'read' && ++reads === 2) await destroyStore({ storage: base, name: 's' })
+      return run(undefined)
+    })
+    await expect(open(storage, { mode, create: false })).rejects.toThrow(code('NOT_FOUND'))
+    expect((await base.logs('')).paths).toEqual([])
+  },
+)

@@ -96,9 +96,7 @@ async function openExisting(
       const isNamed = !hint.isRebuilt || mode === 'follower' || (await raiseAnchor(anchor, anchorName(ctx), hint))
       const claimed =
         isNamed &&
-        (isFence
-          ? await claim(ctx, log, state, mode, request)
-          : await confirmHead(ctx, log, state, hint.isRebuilt))
+        (isFence ? await claim(ctx, log, state, mode, request) : await confirmHead(ctx, log, state, hint.isRebuilt))
       if (claimed) return { log, state: claimed }
     }
     await closeLog(ctx, log)
