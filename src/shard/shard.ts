@@ -273,7 +273,7 @@ export class Shard {
     // From here on nothing more is taken: what came after the queue was seen empty would be cut off.
     const closed = (this.#poisoned ??= new TidemarkError(
       'CLOSED',
-      `Store "${this.#ctx.store}" was closed, or failed to reopen; open it again.`,
+      `Store "${this.#ctx.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`,
     ))
     await this.#committer?.idle()
     await this.#upkeep?.stop()

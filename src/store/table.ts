@@ -273,7 +273,7 @@ export class Table<K extends Key = Key, V = unknown> {
     return this.#iterate(options, (key, record) => [key, this.#decode(key, record)])
   }
 
-  /** The keys alone, as `entries` has them; no value is decoded. */
+  /** The keys alone, as `entries` has them. No value is decoded or copied; blocks hold keys and values, and are read whole. */
   keys(options: ScanOptions<K> = {}): AsyncIterableIterator<K> {
     return this.#iterate(options, (key) => key)
   }

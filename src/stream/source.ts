@@ -60,7 +60,12 @@ export function keyFunction<V>(key: KeyOf<V> | undefined): ((value: V) => Key | 
   if (key === undefined) return undefined
   if (typeof key === 'function') {
     return (value) => {
-      const made = key(value)
+      let made: Key | undefined
+      try {
+        made = key(value)
+      } catch (cause) {
+        throw invalid('key: the function threw for a value; see the cause.', cause)
+      }
       refusePromise('key: the function', made)
       return made
     }
