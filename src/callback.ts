@@ -9,9 +9,14 @@ export function tell(call: () => unknown, failed: (cause: unknown) => void = () 
   Promise.resolve().then(call).catch(failed)
 }
 
+/** Whatever can be waited for: programs put promises of their own in place of the platform's. */
+export function isPromise<T>(value: T | PromiseLike<unknown>): value is Extract<T, PromiseLike<unknown>> {
+  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function'
+}
+
 /** Refuses the promise of one that has to answer at once, and hears it, as nobody else will. */
 export function refusePromise(what: string, answer: unknown): void {
-  if (typeof (answer as PromiseLike<unknown> | null | undefined)?.then !== 'function') return
+  if (!isPromise(answer)) return
   Promise.resolve(answer).catch(() => undefined)
   throw invalid(`${what} returned a promise; it has to answer at once.`)
 }

@@ -19,6 +19,7 @@ const OF_THE_API =
 
 /** What nobody at a command line can meet, and why. */
 const UNREACHABLE: readonly (readonly [RegExp, string])[] = [
+  [/writes nothing more until it is open again/, 'a command closes its store once, at its end, and reopens none'],
   [
     /^(?:storage|signal|onProgress|schema|codec|batch|meta|job|freeze|on|watch|reverse|transaction|getMany|importZip|at|diff): /,
     'the command line gives what it has checked, or never calls it',

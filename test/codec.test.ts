@@ -103,7 +103,7 @@ describe('the default codec', () => {
     expect(roundTrip({ saying })).toStrictEqual({ saying: [['a', 1]] })
     const patched = Object.assign(new Map([['a', 1]]), { toJSON: () => 'lost' })
     expect(roundTrip({ patched })).toStrictEqual({ patched: map })
-    for (const nothing of ['Map', 'Set', 'Uint8Array', 'Promise']) {
+    for (const nothing of ['Map', 'Set', 'Uint8Array', 'Date', 'Promise']) {
       expect(() => jsonCodec.encode({ [Symbol.toStringTag]: nothing })).toThrow()
     }
   })

@@ -47,6 +47,10 @@ async function fill(log: Log, to: number, from = 1): Promise<Log> {
   return log
 }
 
+async function fill3(log: Log): Promise<void> {
+  for (const n of [3, 4, 5]) expect((await log.append(n, text(`entry ${n}`), 1)).outcome).toBe('committed')
+}
+
 async function entries(log = openLog()): Promise<(string | undefined)[]> {
   const { numbers } = await log.list(1)
   return Promise.all(numbers.map(async (n) => string((await log.read(n)).bytes)))
@@ -224,6 +228,40 @@ describe('errors of the file system', () => {
     expect((await entries())[3]).toBe('a small one')
   })
 
+  test.each([0, 1, 8, 39, 45, 46, 47])(
+    'no room for the write of a record, after %i bytes of it: QUOTA, nothing is left, and the handle stays usable',
+    async (atMost) => {
+      const log = await fill(storageOn(broken()).log(LOG), 2)
+      let writes = 0
+      decide = (step) => {
+        if (step.call !== 'write') return undefined
+        // Taking back what was written of it needs no room.
+        return ++writes === 1 && atMost > 0 ? { atMost } : writes > 2 ? undefined : { before: 'ENOSPC' }
+      }
+      if (atMost === 0) writes = 1
+      await expect(log.append(3, text('entry'), 1)).rejects.toMatchObject({ code: 'QUOTA' })
+      decide = () => undefined
+      disk = disk.kill()
+      expect(await entries()).toEqual(expected(2))
+    },
+  )
+
+  test('what did not fit is written in its place when there is room', async () => {
+    const log = await fill(storageOn(broken()).log(LOG), 2)
+    decide = (step) => (step.call === 'write' ? { before: 'EDQUOT' } : undefined)
+    for (let i = 0; i < 3; i++) await expect(log.append(3, text('late'), 1)).rejects.toMatchObject({ code: 'QUOTA' })
+    decide = () => undefined
+    await fill3(log)
+    expect(await entries()).toEqual(expected(5))
+  })
+
+  test('where it cannot be taken back, who knows', async () => {
+    const log = await fill(storageOn(broken()).log(LOG), 2)
+    let writes = 0
+    decide = (step) => (step.call !== 'write' ? undefined : ++writes === 1 ? { atMost: 20 } : { before: 'ENOSPC' })
+    expect((await log.append(3, text('entry 3'), 1)).outcome).toBe('unknown')
+  })
+
   test('writes that take less than they were given are continued', async () => {
     decide = (step) => (step.call === 'write' ? { atMost: 7 } : undefined)
     const log = fileStorage(broken(), '/disk', modelClock(++seed), { ...rules, roomBytes: 128 }).log(LOG)
@@ -385,7 +423,7 @@ describe('a log that has lost files', () => {
     await fill(openLog(), 3)
     await disk.process().unlink(await logFile())
     expect((await storageOn(disk.process()).logs('')).paths).toEqual([LOG])
-    expect(await entries()).toEqual([])
+    await expectLost()
   })
 })
 

@@ -71,10 +71,11 @@ describe('where timers are faked', () => {
   })
 
   test.each([
-    ['', 'with a MessageChannel'],
-    ['delete globalThis.MessageChannel', 'without one'],
-  ])('before the import nothing hangs that need not wait: %s %s', async (more) => {
-    const before = `${fake('{ clock: {} }')}\n${more}`
+    ['{ clock: {} }', '', 'that say so, with a MessageChannel'],
+    ['{ clock: {} }', 'delete globalThis.MessageChannel', 'that say so, without one'],
+    ['{}', '', 'that do not, with a MessageChannel'],
+  ])('before the import nothing hangs that need not wait: %s %s %s', async (mark, more) => {
+    const before = `${fake(mark)}\n${more}`
     expect(await run(before, everything('memory()'))).toEqual({ code: 0, output: 'done true\n' })
   })
 
@@ -100,6 +101,28 @@ describe('where something is missing', () => {
       expect(await run(before, everything('memory()'))).toEqual({ code: 0, output: 'done true\n' })
     },
   )
+
+  test('that has none and is used later, opening says so', async () => {
+    const code = `await openStore({ storage: memory(), name: 'a' }).catch(({ code, message }) => console.log(code, message))`
+    const { output } = await run('delete globalThis.AbortController\ndelete globalThis.btoa', code)
+    expect(output).toMatch('INVALID_ARGUMENT There is no AbortController, no btoa here; ')
+  })
+
+  test('nobody notices ports that cannot be made, or deliver nothing', async () => {
+    for (const made of [
+      'throw new Error("no ports")',
+      'this.port1 = this.port2 = new EventTarget(); Object.assign(this.port1, { start() {}, postMessage() {}, close() {} })',
+    ]) {
+      const before = `globalThis.MessageChannel = class { constructor() { ${made} } }`
+      expect(await run(before, everything('memory()'))).toEqual({ code: 0, output: 'done true\n' })
+      if (made.startsWith('throw')) {
+        expect(await run(`${before}\ndelete globalThis.setImmediate`, everything('memory()'))).toEqual({
+          code: 0,
+          output: 'done true\n',
+        })
+      }
+    }
+  })
 
   test.each([
     ['performance', 'performance'],

@@ -7,6 +7,7 @@ import { destroyStore, listStores } from 'tidemark/tools'
 import { fileStorage } from '../adapters/node-fs/storage.js'
 import { probe } from '../src/storage/probe.js'
 import { extent } from './support/extent.js'
+import { live as segmentsOf } from './support/ruin.js'
 import { live, noise, type Ground } from './support/quota-life.js'
 import { hastyClock, hurriedClock } from './support/history.js'
 import { ModelFs, type ModelProcess } from './support/model-fs.js'
@@ -55,6 +56,45 @@ function files(names: boolean): typeof objects {
     }
   }
 }
+
+test('closing deletes nothing that an entry of which nothing is known may name', async () => {
+  const beneath = memory()
+  let isFull = false
+  let isCut = false
+  const storage = faulty(beneath, ({ method }) => {
+    if (method === 'put' && isFull) return 'quota'
+    return method === 'append' && isCut ? 'reply-lost' : undefined
+  })
+  const store = await openStore({ name: 'life', storage, checkpoint: { entries: 4 }, timeoutMs: 200 })
+  isFull = true
+  const step = async (key: string): Promise<void> => {
+    store.put(key, 1)
+    await store.commit()
+  }
+  for (const key of ['a', 'b', 'c']) await step(key)
+  await expect(store.checkpoint()).rejects.toMatchObject({ code: 'QUOTA' })
+  isFull = false
+  for (const key of ['d', 'e', 'f']) await step(key)
+  // The second fold waits for an entry to carry it.
+  await expect.poll(async () => (await beneath.blobs.list('life/')).items.length).toBe(2)
+  await new Promise((resolve) => setTimeout(resolve))
+  isCut = true
+  const last = step('g')
+  const closing = store.close()
+  await expect(last).rejects.toMatchObject({ code: 'UNKNOWN_OUTCOME' })
+  await closing
+  const again = await openStore({ name: 'life', storage: beneath, mode: 'follower' })
+  const repaired: unknown[] = []
+  again.on('repaired', (event) => repaired.push(event))
+  expect(await again.get('g')).toBe(1)
+  expect(await again.get('a')).toBe(1)
+  expect(await again.get('e')).toBe(1)
+  const names = segmentsOf(again).map(({ name }) => name)
+  expect(names).toHaveLength(2)
+  expect((await beneath.blobs.list('life/')).items.map(({ name }) => name).sort()).toEqual(names.sort())
+  expect(repaired).toEqual([])
+  await again.close()
+})
 
 test.each<[string, (isFull: () => boolean) => Pick<Ground, 'storage' | 'beneath' | 'litter'>]>([
   ['any storage', objects],

@@ -7,8 +7,11 @@ import { exportZip, importZip, push } from 'tidemark/transfer'
 import { systemClock } from '../src/clock.js'
 import { TidemarkError } from '../src/errors.js'
 // Loaded on demand otherwise, while the time of the tests goes by.
-import '../src/shard/reading.js'
+import { Reading } from '../src/shard/reading.js'
+import { isOver } from '../src/shard/pins.js'
+import { pinsOf } from '../src/shard/versions.js'
 import { intercept } from '../src/storage/intercept.js'
+import { engineOf } from '../src/store/store.js'
 import { churned, GRACE, KEYS, type Churned } from './support/churn.js'
 import { collect } from './support/collect.js'
 import { code } from './support/shared.js'
@@ -286,6 +289,28 @@ describe('a transfer out of a store that is written and collected meanwhile', ()
     expect([found.ok, left]).toEqual([true, -1])
     expect(await verify({ storage, name: 's' }, { clock })).toMatchObject({ ok: true, version: store.version })
   })
+})
+
+test('a pin that the storage refused to make anew is made before the one before it has ended', async () => {
+  const { store, storage, pass, clock } = await churned()
+  const { shard } = engineOf(store)
+  let isRefused = false
+  const failing = intercept(storage, ({ method }, run) =>
+    method === 'put' && isRefused
+      ? Promise.reject(new TidemarkError('STORAGE_UNAVAILABLE', 'Not now.'))
+      : run(undefined),
+  )
+  const reading = new Reading({ ...shard.context, storage: failing }, shard.log, shard.state)
+  expect(await reading.begin(shard.state)).toBe(true)
+  for (let step = 0; step < 80; step++) {
+    isRefused = step % 10 === 5
+    const pins = await pinsOf(shard)
+    expect(pins.some((pin) => !isOver(pin, clock.now()))).toBe(true)
+    await reading.use()
+    pass(GRACE / 10)
+  }
+  await reading.end()
+  expect(await pinsOf(shard)).toEqual([])
 })
 
 test('an open snapshot of a follower that is read for long has a pin, which goes with the follower', async () => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { Storage, Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { nodeFs } from 'tidemark/node-fs'
+import { TidemarkError } from '../src/errors.js'
 import { intercept } from '../src/storage/intercept.js'
 import { code, gate, open, pair, tabs } from './support/shared.js'
 import { collect, temporaryFolder } from './support/storages.js'
@@ -169,4 +170,50 @@ test('a fresh read of one key makes no lost update of others', async () => {
   expect(await b.get('y', { fresh: true })).toBe(1)
   b.put('x', x + 1)
   await expect(b.commit()).rejects.toThrow(code('CONFLICT'))
+})
+
+test('a transaction that only reads runs again when the store was opened again meanwhile', async () => {
+  const [a, b] = await pair(memory())
+  b.put('x', 1)
+  await b.commit()
+  let runs = 0
+  const seen = await a.transaction(async (tx) => {
+    const x = await tx.get('x')
+    if (runs++ === 0) await a.reopen()
+    return x
+  })
+  expect([seen, runs]).toEqual([1, 2])
+})
+
+test('a look is not taken along by a commit that fails in front of it, nor the looks after it', async () => {
+  const storage = memory()
+  let isFull = false
+  const way = gate()
+  const tight = intercept(storage, async ({ method }, run) => {
+    if (method === 'append' || method === 'claim') {
+      await way.passed
+      if (isFull) throw new TidemarkError('QUOTA', 'Full.')
+    }
+    return run(undefined)
+  })
+  const a = await open(storage)
+  const b = await open(tight)
+  a.put('x', 1)
+  await a.commit()
+  isFull = true
+  way.shut()
+  b.put('y', 1)
+  const refused = expect(b.commit()).rejects.toThrow(code('QUOTA'))
+  await new Promise((resolve) => setTimeout(resolve))
+  const looking = b.refresh()
+  way.open()
+  await refused
+  await looking
+  expect(await b.get('x')).toBe(1)
+  isFull = false
+  a.put('x', 2)
+  await a.commit()
+  expect(await b.get('x', { fresh: true })).toBe(2)
+  await b.commit()
+  expect(await b.get('y')).toBe(1)
 })

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { openStore, systemClock, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
-import { verify } from 'tidemark/tools'
+import { destroyStore, verify } from 'tidemark/tools'
 import { sleep } from '../src/clock.js'
 import { intercept } from '../src/storage/intercept.js'
+import { open } from './support/shared.js'
 import { adapters, collect } from './support/storages.js'
 
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
@@ -404,3 +405,22 @@ test('a handle that slept while the log was trimmed beyond it goes on with what 
   await asleep.close()
   await awake.close()
 })
+
+test.each(['shared', 'follower'] as const)(
+  'a store that is destroyed while it is opened is not opened: %s',
+  async (mode) => {
+    const base = memory()
+    const first = await open(base)
+    first.put('a', 1)
+    await first.commit()
+    await first.close()
+    let reads = 0
+    const storage = intercept(base, async ({ target, method }, run) => {
+      // The second look at the anchor confirms what was read.
+      if (target === 'anchor' && method === 'read' && ++reads === 2) await destroyStore({ storage: base, name: 's' })
+      return run(undefined)
+    })
+    await expect(open(storage, { mode, create: false })).rejects.toThrow(code('NOT_FOUND'))
+    expect((await base.logs('')).paths).toEqual([])
+  },
+)

@@ -118,3 +118,110 @@ test('what was put before the run is kept, whatever others do', async () => {
   await other.refresh()
   expect(await other.getMany(['before', 'last', 'all'])).toEqual([1, 2, 1])
 })
+
+test('what the program puts on the same handle meanwhile stays its own', async () => {
+  const storage = memory()
+  const [mine, other] = [await open(storage), await open(storage)]
+  mine.put('before', 1)
+  let calls = 0
+  const handler: typeof count = async (event, state, emit) => {
+    if (calls++ === 1) {
+      mine.put('beside', 2)
+      await add(other, 'all')
+    }
+    await count(event, state, emit)
+  }
+  await consume(mine, fromIterable('s', range(5)), handler, { sink: { deliver: () => undefined } })
+  expect(calls).toBeGreaterThan(5)
+  expect(await mine.getMany(['before', 'beside', 'all'])).toEqual([1, 2, 6])
+  await mine.commit()
+  await other.refresh()
+  expect(await other.getMany(['before', 'beside', 'all'])).toEqual([1, 2, 6])
+})
+
+test('what the program has read on the same handle counts as read, whatever the run catches up with', async () => {
+  const storage = memory()
+  const [mine, other] = [await open(storage), await open(storage)]
+  let calls = 0
+  const handler: Handler<number, unknown, string, number> = async ({ value }, state) => {
+    if (calls++ === 1) {
+      mine.put('beside', ((await mine.get('beside')) ?? 0) + 1)
+      await add(other, 'beside')
+    }
+    state.put('last', value)
+  }
+  await consume(mine, fromIterable('s', range(3)), handler)
+  expect(calls).toBeGreaterThan(3)
+  await expect(mine.commit()).rejects.toMatchObject({ code: 'CONFLICT' })
+})
+
+test('a commit on the same handle takes no half of a batch along', async () => {
+  const storage = memory()
+  const [mine, other] = [await open(storage), await open(storage)]
+  let calls = 0
+  const handler: typeof count = async (event, state, emit) => {
+    await count(event, state, emit)
+    if (++calls !== 3) return
+    mine.put('beside', 2)
+    await mine.commit()
+    await add(other, 'all')
+  }
+  await consume(mine, fromIterable('s', range(5)), handler, { sink: { deliver: () => undefined } })
+  await other.refresh()
+  expect(await other.getMany(['beside', 'all'])).toEqual([2, 6])
+  for (const i of range(5)) expect(await other.get(`v${i}`)).toBe(1)
+})
+
+test('events that another run has taken have no effect twice, though the program knows its offsets', async () => {
+  const storage = memory()
+  const [mine, other] = [await open(storage), await open(storage)]
+  const sink = { deliver: (): void => undefined }
+  const handler: typeof count = async (event, state, emit) => {
+    if (event.value === 3) {
+      await consume(other, fromIterable('s', range(5)), count, { sink })
+      await mine.refresh()
+      expect(mine.offsets).toEqual({ s: { 0: 5 } })
+    }
+    await count(event, state, emit)
+  }
+  await consume(mine, fromIterable('s', range(8)), handler, { sink })
+  await other.refresh()
+  expect(await other.get('all')).toBe(8)
+  for (const i of range(8)) expect(await other.get(`v${i}`)).toBe(1)
+})
+
+test('a transaction of the same handle beside a batch is not overwritten by it', async () => {
+  const store = await open(memory())
+  let isAdded = false
+  await consume(store, fromIterable('s', range(3)), async (_, state) => {
+    const before = (await state.get('all')) ?? 0
+    if (!isAdded) {
+      isAdded = true
+      await store.transaction(async (tx) => tx.put('all', ((await tx.get('all')) ?? 0) + 10))
+    }
+    state.put('all', before + 1)
+  })
+  expect(await store.get('all')).toBe(13)
+})
+
+test('a batch sees one state of the store, whatever others commit while it is handled', async () => {
+  const storage = memory()
+  const [mine, other] = [await open(storage), await open(storage)]
+  const both = async (n: number): Promise<void> => {
+    await other.transaction((tx) => {
+      tx.put('x', n)
+      tx.put('y', n)
+    })
+  }
+  await both(0)
+  let calls = 0
+  const result = await consume(mine, fromIterable('s', range(20)), async (_, state) => {
+    const x = await state.get('x')
+    if (calls++ < 10) {
+      await both(calls)
+      await mine.refresh()
+    }
+    if ((await state.get('y')) !== x) throw new Error('torn')
+  })
+  expect(result.events).toBe(20)
+})

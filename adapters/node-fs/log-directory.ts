@@ -40,6 +40,8 @@ export interface Listing {
   /** In the order of (g, seq): the last one is where the history ends. */
   readonly files: readonly LogFileName[]
   readonly trim: number
+  /** A log file was there, as a `trim` says. */
+  readonly hadFiles: boolean
   readonly names: readonly string[]
 }
 
@@ -178,17 +180,17 @@ const GENERATION = /^(owner|temp)\.(\d{16})(?:\.|$)/
 
 export function parseNames(names: readonly string[]): Listing {
   const files: LogFileName[] = []
-  let trim = 0
+  let trim = -1
   for (const name of names) {
     const file = FILE.exec(name)
     if (file) {
       const [g, seq, first] = file.slice(2).map(Number) as [number, number, number]
       files.push({ name, g, seq, first, isPast: file[1] === 'past' })
     }
-    trim = Math.max(trim, Number(TRIM.exec(name)?.[1] ?? 0))
+    trim = Math.max(trim, Number(TRIM.exec(name)?.[1] ?? -1))
   }
   files.sort((a, b) => a.g - b.g || a.seq - b.seq)
-  return { newest: newestOwner(names), files, trim, names }
+  return { newest: newestOwner(names), files, trim: Math.max(trim, 0), hadFiles: trim >= 0, names }
 }
 
 /** Whether entries are there, or have been. */

@@ -16,7 +16,7 @@
  *   time it takes depends on this.
  */
 import type { Clock } from '../../src/clock.js'
-import { TidemarkError, corrupt, invalid, isFull } from '../../src/errors.js'
+import { TidemarkError, corrupt, invalid, isFull, isTidemarkError } from '../../src/errors.js'
 import type { Outcome } from '../../src/storage/contract.js'
 import { fileError, isAbsent, isRefusal } from './errors.js'
 import { Generation } from './generation.js'
@@ -232,23 +232,20 @@ export class LogOwner {
         this.#rotateFrom = own.file.end + this.#rules.rotateBytes / 8
       }
     }
-    try {
-      await own.makeRoom(bytes.length, makesRoom)
-    } catch (error) {
-      // A newer owner may have unlinked the file. Nothing of the record was written.
-      if ((await this.#directory.newest()) === this.#generation.g) throw error
-      await this.#end('lost')
-      return LOST
-    }
-    if (!this.#rules.checkAfterWrite) {
-      const early = await this.#check(n, written)
-      if (early !== COMMITTED) return early
-    }
     let pending: Pending
     try {
+      await own.makeRoom(bytes.length, makesRoom)
+      if (!this.#rules.checkAfterWrite) {
+        const early = await this.#check(n, written)
+        if (early !== COMMITTED) return early
+      }
       pending = await own.write(n, this.#generation.g, bytes, this.#strict)
     } catch (cause) {
-      return this.#doubt(fileError(cause, 'write', own.file.path))
+      if (!isTidemarkError(cause)) return this.#doubt(fileError(cause, 'write', own.file.path))
+      // Nothing of the record is there. A newer owner may have unlinked the file.
+      if ((await this.#directory.newest()) === this.#generation.g) throw cause
+      await this.#end('lost')
+      return LOST
     }
     const outcome = this.#rules.checkAfterWrite ? await this.#check(n, written) : COMMITTED
     if (outcome === COMMITTED && !this.#ended) own.acknowledge(pending)

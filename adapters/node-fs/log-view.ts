@@ -11,8 +11,8 @@
  * from its `first` on; entry n stands in the last file whose `first` is not above n, and what a stalled owner still gives
  * a name to changes no settled entry.
  *
- * A log that has lost files says `CORRUPT`: its last file is named as one that a later one has followed, or holds less than
- * the newest marker says was durable. Both are judged by a second look, at a folder in which nothing has changed.
+ * A log that has lost files says `CORRUPT`: its last file is named as one that a later one has followed, or is gone while a
+ * `trim` says that it was there, or holds less than the newest marker says was durable. All are judged by a second look, at a folder in which nothing has changed.
  */
 import { corrupt } from '../../src/errors.js'
 import { isAbsent } from './errors.js'
@@ -173,16 +173,16 @@ export class LogView {
       // A marker that is taken back and made anew has its old name: what it says is held against a later look at the file.
       const wanted = missing?.names === names ? missing.proven : 0
       missing = undefined
+      if (place ? place.isPast : listing.hadFiles) {
+        if (wanted > 0) throw this.#lost(place?.name)
+        missing = { names, proven: Infinity }
+        continue
+      }
       if (!place) {
         await this.#takeTop(undefined)
         this.#listing = listing
         this.#settled = 0
         return
-      }
-      if (place.isPast) {
-        if (wanted > 0) throw this.#lost(place.name)
-        missing = { names, proven: Infinity }
-        continue
       }
       if (this.#top?.name !== place.name) await this.#takeTop(await LogFile.open(this.#directory, place, true))
       const top = this.#top!
@@ -214,8 +214,9 @@ export class LogView {
   }
 
   #lost(last: string | undefined): Error {
+    const left = last === undefined ? 'no file is left' : `${last} is the last file that is left`
     return corrupt(
-      `The log ${this.#directory.path} has lost its newest entries: ${last} is the last file that is left, and there was more. Put the missing files back, or restore the store from a backup.`,
+      `The log ${this.#directory.path} has lost its newest entries: ${left}, and there was more. Put the missing files back, or restore the store from a backup.`,
     )
   }
 

@@ -57,7 +57,10 @@ export function openLog(
       }),
 
     list: (from, options) =>
-      call('list', options, async () => ({ numbers: await view.list(from, options?.limit ?? Infinity) })),
+      call('list', options, async () => {
+        const numbers = await view.list(from, options?.limit ?? Infinity)
+        return { numbers, inDoubt: view.last > view.settled ? view.last : undefined }
+      }),
 
     sync: (options) =>
       call('sync', options, async () => {

@@ -7,16 +7,17 @@
  *   room is made ahead of need, in the background, through a descriptor of its own: an error of a sync is told once to
  *   each open descriptor, and that of the records must not miss its own.
  * - An error of a record's own write or sync is the end of the file: what is on the disk is not known, and the page cache
- *   may say otherwise. Whoever meets it stops using the file.
+ *   may say otherwise. Whoever meets it stops using the file. Only a write that found no room is known: its record is not
+ *   whole, and what there is of it is taken back.
  */
 import { isFull } from '../../src/errors.js'
 import { fileError } from './errors.js'
 import type { LogDirectory } from './log-directory.js'
 import { LogFile, type LogRecord } from './log-file.js'
-import { HEADER, encodeHeader, encodeRecord, roomFor, type LogFileHeader } from './log-format.js'
+import { HEADER, RECORD_HEAD, encodeHeader, encodeRecord, roomFor, type LogFileHeader } from './log-format.js'
 import { takeSpare } from './log-removal.js'
 import type { LogRules } from './log-rules.js'
-import { discard, writeAll } from './write.js'
+import { discard, readUpTo, writeAll } from './write.js'
 
 /** The steps by which a file grows double up to this. */
 const LARGEST_STEP = 4 << 20
@@ -136,16 +137,38 @@ export class OwnFile {
     if (this.#room < need) await this.#grow(need)
   }
 
-  /** Writes the record after the last one. Its outcome is open until `acknowledge`. */
+  /**
+   * Writes the record after the last one. Its outcome is open until `acknowledge`. A `TidemarkError` is that there was no room
+   * for it, and nothing of it is left; after any other error it may be there.
+   */
   async write(n: number, writer: number, payload: Uint8Array, sync: boolean): Promise<Pending> {
     const length = roomFor(payload.length)
     const bytes = length <= SCRATCH ? this.#scratch.subarray(0, length) : new Uint8Array(length)
     const synced = this.#synced
     const fields = { before: this.file.checksum, n, synced, writer }
     const checksum = encodeRecord(bytes, this.file.seeds.id, fields, payload)
-    await writeAll(this.#directory.fs, this.#fd, bytes, this.file.end)
+    await this.#put(bytes)
     if (sync) await this.#directory.fs.fdatasync(this.#fd)
     return { payload: payload.length, checksum, synced, durable: sync }
+  }
+
+  /** On file systems that copy on write, overwriting the room that was made takes some, too. */
+  async #put(bytes: Uint8Array): Promise<void> {
+    const { fs } = this.#directory
+    const { end, path } = this.file
+    try {
+      await writeAll(fs, this.#fd, bytes, end)
+    } catch (cause) {
+      const error = fileError(cause, 'write', path)
+      if (!isFull(error)) throw cause
+      // What was written before there was no more room begins no record any more. If that fails, who knows what is there.
+      const head = await readUpTo(fs, this.#fd, end, RECORD_HEAD)
+      if (head.some((byte) => byte !== 0)) {
+        await writeAll(fs, this.#fd, new Uint8Array(RECORD_HEAD), end)
+        await fs.fdatasync(this.#fd)
+      }
+      throw error
+    }
   }
 
   acknowledge(pending: Pending): void {
@@ -170,9 +193,9 @@ export class OwnFile {
     await this.file.close()
   }
 
-  /** Closes a file that did not get its name. */
+  /** Closes a file that did not get its name, as far as that is known. Never throws: why it got none is what counts. */
   async abandon(): Promise<void> {
-    await this.close()
+    await this.close().catch(() => {})
     await discard(this.#directory.fs, this.#temporary)
   }
 

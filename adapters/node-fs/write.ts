@@ -1,4 +1,5 @@
 /** Writing whole files, and parts of them, when a single call may write less than it was given. */
+import { Buffer } from 'node:buffer'
 import { isTaken, linkError } from './errors.js'
 import type { FileSystem } from './file-system.js'
 

@@ -9,7 +9,7 @@
  */
 import { corrupt, invalid } from '../errors.js'
 import { concat } from './concat.js'
-import { copyBytes, isBytes, kindOf } from './kinds.js'
+import { copyBytes, isBytes, kindOf, timeOf } from './kinds.js'
 import { fromUtf8, utf8 } from './utf8.js'
 
 export interface Codec<V> {
@@ -78,7 +78,7 @@ function toJson(given: unknown, key: string, depth: number): unknown {
       return { $bytes: toBase64(copyBytes(value as Uint8Array)) }
     case 'Date':
       // That of an invalid one is null in JSON.
-      return { $date: Number(value) }
+      return { $date: timeOf(value) }
     case 'Map':
       for (const [k, v] of value as Map<unknown, unknown>) {
         list.push([element(toJson(k, '', depth + 3)), element(toJson(v, '', depth + 3))])

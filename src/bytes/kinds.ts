@@ -25,6 +25,8 @@ export function kindOf(value: unknown): string {
 export const isBytes = (value: unknown): value is Uint8Array =>
   ArrayBuffer.isView(value) && kindOf(value) === 'Uint8Array'
 export const isDate = (value: unknown): value is Date => kindOf(value) === 'Date'
+/** Throws for what only says that it is a Date. */
+export const timeOf = (date: unknown): number => Date.prototype.getTime.call(date)
 /** A copy of this realm's own kind that shares no memory. Throws when the buffer was transferred: its bytes are elsewhere. */
 export function copyBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   try {
@@ -32,9 +34,4 @@ export function copyBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   } catch (cause) {
     throw invalid('The bytes are gone: their buffer was transferred.', cause)
   }
-}
-
-/** Whatever can be waited for: programs put promises of their own in place of the platform's. */
-export function isPromise<T>(value: T | PromiseLike<unknown>): value is Extract<T, PromiseLike<unknown>> {
-  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function'
 }

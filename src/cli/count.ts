@@ -1,6 +1,10 @@
-/** How many keys a state has: counted where that is cheap, else what its segments say of themselves. */
-import type { Key } from '../bytes/keys.js'
-import type { SegmentRef } from '../manifest/manifest.js'
+/** How many keys a state has: counted where that is cheap, else estimated. */
+import { bytesToMapKey, type Key } from '../bytes/keys.js'
+import type { Run, SegmentRef } from '../manifest/manifest.js'
+import type { SegmentCache } from '../segment/cache.js'
+import { Layer } from '../shard/layer.js'
+import { counts, lookUpLoading, viewOf, type View } from '../shard/reads.js'
+import { makeSlot } from '../shard/slot.js'
 import { segmentsOf, tailBytes, type ShardState } from '../shard/state.js'
 import type { Table } from '../store/table.js'
 
@@ -26,21 +30,65 @@ export async function countKeys(table: Pick<Table<Key, Uint8Array>, 'keys'>): Pr
   return count
 }
 
+/** How many segments and blocks of a run are looked into for an estimate, and records of each block. */
+const SAMPLED_SEGMENTS = 8
+const SAMPLED_BLOCKS = 32
+const SAMPLED_RECORDS = 8
+
 /**
- * From what the segments and the tail say of themselves. A key that was written again stands in several runs and is counted
- * for each; merging sees to it that this is at most about once too often.
+ * Exact where one run says it all; else from a few blocks of each run: the part of their records that is the newest of its key,
+ * by which the records of the run count.
  */
-export function estimateKeys({ manifest, tail }: ShardState): KeyCount {
-  const [oldest = [], ...newer] = [...manifest.runs, ...tail.flatMap(({ references }) => references?.runs ?? [])]
-  const all = [oldest, ...newer].flat()
-  // What a tombstone deletes stands in an older run.
-  const stored = sum(oldest, 'records') - sum(oldest, 'tombstones')
-  const above = sum(newer.flat(), 'records') - 2 * sum(newer.flat(), 'tombstones')
+export async function estimateKeys(state: ShardState, cache: SegmentCache, now: number): Promise<KeyCount> {
+  const { manifest, tail } = state
+  const runs = [...manifest.runs, ...tail.flatMap(({ references }) => references?.runs ?? [])]
   const { puts, deletes, isPlain } = tailKeys(tail)
-  const isOne = all.length === 0 ? deletes === 0 : newer.length === 0 && puts + deletes === 0
   // The numbers of a piece are those of the whole segment; what has expired or lies beneath a range delete is still there.
-  const isWhole = all.every(({ clip, ranges, expires }) => !clip && ranges === 0 && expires === 0)
-  return { keys: Math.max(0, stored + above + puts - deletes), isExact: isOne && isWhole && isPlain }
+  const isWhole = runs.flat().every(({ clip, ranges, expires }) => !clip && ranges === 0 && expires === 0)
+  if (isWhole && isPlain && runs.length + puts + deletes === 0) return { keys: 0, isExact: true }
+  if (isWhole && isPlain && runs.length === 0 && deletes === 0) return { keys: puts, isExact: true }
+  if (isWhole && runs.length === 1 && puts + deletes === 0) {
+    return { keys: sum(runs[0]!, 'records') - sum(runs[0]!, 'tombstones'), isExact: true }
+  }
+  const view = viewOf(state, [], cache)
+  let keys = puts
+  for (const [i, source] of view.sources.entries()) {
+    if (source instanceof Layer) continue
+    const newer = { ...view, sources: view.sources.slice(0, i) }
+    keys += sum(source, 'records') * (await newestPart(cache, source, newer, now))
+  }
+  return { keys: Math.round(keys), isExact: false }
+}
+
+/** The part of a run's records that hold a value which nothing newer hides. */
+async function newestPart(cache: SegmentCache, run: Run, newer: View, now: number): Promise<number> {
+  let [seen, newest] = [0, 0]
+  const segments = spread(run, SAMPLED_SEGMENTS)
+  for (const segment of segments) {
+    const index = cache.index(segment) ?? (await cache.loadIndex(segment, false))
+    for (const number of spread([...index.blocks.keys()], SAMPLED_BLOCKS / segments.length)) {
+      const block = await cache.loadBlock(segment, index, number)
+      for (const at of spread(
+        Array.from({ length: block.length }, (_, i) => i),
+        SAMPLED_RECORDS,
+      )) {
+        const { key, bytes, expires } = block.record(at)
+        const slot = makeSlot((key[0]! << 8) | key[1]!, key.slice(3, 3 + key[2]!))
+        seen++
+        if (bytes === undefined || (expires > 0 && expires <= now) || !counts(segment, slot.partition)) continue
+        const found = await lookUpLoading(newer, slot, bytesToMapKey(key.slice(slot.prefix.length)))
+        if (found === undefined) newest++
+      }
+    }
+  }
+  return seen === 0 ? 0 : newest / seen
+}
+
+/** At most so many of them, evenly. */
+function spread<T>(all: readonly T[], most: number): T[] {
+  const length = Math.min(Math.ceil(most), all.length)
+  const step = all.length / length
+  return Array.from({ length }, (_, i) => all[Math.floor((i + 0.5) * step)]!)
 }
 
 /** The keys that the tail changes in memory, each by its newest change; plain ones neither expire nor lie in deleted ranges. */

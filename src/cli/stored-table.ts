@@ -23,7 +23,7 @@ export interface TableOptions {
 export function tableOptions(command: Command): Command {
   return command
     .option('--table <name>', 'which table; the default one when left out')
-    .option('--partition <number>', 'look in this partition only', wholeNumber)
+    .option('--partition <number>', 'this partition only', wholeNumber)
 }
 
 export interface KeyOptions {

@@ -340,7 +340,8 @@ export class Committer {
     const unknown = isTidemarkError(error) && error.code === 'UNKNOWN_OUTCOME'
     // What may have been written must not be offered for writing again.
     const written = new Set(sent && unknown ? this.#queue.inFlight : [])
-    const failed = this.#queue.takeOut()
+    // A look has its turn in any case: it is for all who wait for it, and fails for reasons of its own.
+    const failed = this.#queue.takeOut(({ isLook }) => isLook !== true)
     this.#dropUploaded()
     this.#giveBack(failed.filter((waiting) => !written.has(waiting)))
     this.#end(error)
@@ -357,7 +358,7 @@ export class Committer {
 
   /** What leaves in doubt what was written, or who may write, ends it. */
   #end(error: unknown): void {
-    if (!isTidemarkError(error) || (error.code !== 'UNKNOWN_OUTCOME' && error.code !== 'FENCED')) return
+    if (this.#ended || !isTidemarkError(error) || (error.code !== 'UNKNOWN_OUTCOME' && error.code !== 'FENCED')) return
     this.#ended = error
     this.#host.poison(error)
   }

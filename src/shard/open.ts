@@ -95,7 +95,8 @@ async function openExisting(
       // Whoever comes first decides which log an anchor that was lost names.
       const isNamed = !hint.isRebuilt || mode === 'follower' || (await raiseAnchor(anchor, anchorName(ctx), hint))
       const claimed =
-        isNamed && (isFence ? await claim(ctx, log, state, mode, request) : await confirmHead(ctx, log, state))
+        isNamed &&
+        (isFence ? await claim(ctx, log, state, mode, request) : await confirmHead(ctx, log, state, hint.isRebuilt))
       if (claimed) return { log, state: claimed }
     }
     await closeLog(ctx, log)
@@ -147,10 +148,11 @@ export async function confirmHead(
   ctx: ShardContext,
   log: LogContext,
   state: ShardState,
+  isRebuilt = false,
 ): Promise<ShardState | undefined> {
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
-  // An anchor that is gone was rebuilt, and trims nothing.
-  if (value === undefined) return state
+  // One that was gone before trims nothing; else the store was destroyed meanwhile.
+  if (value === undefined) return isRebuilt ? state : undefined
   const isHead = !ctx.rules.headRule || value.trim < state.head
   return equalBytes(value.logId, log.logId) && isHead ? state : undefined
 }
@@ -239,10 +241,14 @@ async function claim(
           `It is not known whether store "${ctx.store}" was taken over; open it again.`,
           { cause: resolution.cause, retryable: true },
         )
-      case 'lost':
+      case 'lost': {
+        const { head } = state
         state = await readOn(ctx, log, state)
+        // Taken, and nothing is there: it was trimmed meanwhile, or the next claim settles it.
+        if (state.head === head && !(await confirmHead(ctx, log, state))) return undefined
         request.check(state)
-        if (edits.length > 0) edits = await request.fold(log, state)
+        if (edits.length > 0 && state.head > head) edits = await request.fold(log, state)
+      }
     }
   }
   throw new TidemarkError('CONFLICT', `Store "${ctx.store}" was being written too fast to take it over; try again.`)
@@ -257,7 +263,9 @@ export function sendClaim(
   state: ShardState,
   fence: BuiltEntry,
 ): Promise<Resolution> {
-  const context = { log: log.log, clock: ctx.clock, timeoutMs: ctx.timeoutMs }
+  // On files the number may be taken by what nobody can read yet: the next claim settles that.
+  const isLostSure = ctx.storage.capabilities.trim !== 'writer'
+  const context = { log: log.log, clock: ctx.clock, timeoutMs: ctx.timeoutMs, isLostSure }
   const from = recoveryStart(state)
   return resolveAppend(context, fence.entry, () => log.log.claim(fence.entry.n, fence.bytes, from))
 }

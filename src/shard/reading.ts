@@ -68,6 +68,8 @@ export class Reading {
     try {
       noteTime(this.#ctx, this.#log, (await storage.blobs.put(blob, this.#encode())).time)
     } catch {
+      // Early enough that the one before has not ended by then.
+      this.#madeAt = now - graceMs / 4
       return
     }
     const old = this.#blob

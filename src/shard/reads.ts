@@ -5,7 +5,7 @@
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { keyHash } from '../bytes/hash.js'
 import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
-import { isPromise } from '../bytes/kinds.js'
+import { isPromise } from '../callback.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import { mayContain } from '../segment/bloom.js'
 import type { Block } from '../segment/block.js'

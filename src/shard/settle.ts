@@ -1,5 +1,6 @@
 /** What is done for storages whose log changes hands, as files do; others never need it. */
 import { sleep } from '../clock.js'
+import { TidemarkError } from '../errors.js'
 import type { AnchorValue } from '../log/anchor.js'
 import { encodeEntry, type Entry } from '../log/entry.js'
 import type { LogContext, ShardContext } from './context.js'
@@ -19,7 +20,15 @@ export async function settleHistory(
   mode: OpenRequest['mode'],
   tries: number,
 ): Promise<boolean> {
-  if (tries > SETTLE_TRIES) return false
+  if (tries > SETTLE_TRIES) {
+    const { inDoubt = 0 } = await log.log.list(hint.manifestAt, { limit: 1 })
+    if (inDoubt < hint.manifestAt) return false
+    throw new TidemarkError(
+      'STORAGE_UNAVAILABLE',
+      `Store "${ctx.store}" is being taken over, or who did so has died on the way. Try again, or open it for writing once, which settles its newest entries.`,
+      { retryable: true },
+    )
+  }
   if (mode !== 'follower' && tries > 1) {
     // The oldest entry of all, so that nothing is taken over; a log that ends before the entry that the anchor names has
     // lost it, and is refused before anything is written.

@@ -270,15 +270,15 @@ export class Shard {
 
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
   async close(): Promise<void> {
-    const isIntact = this.#poisoned === undefined
     // From here on nothing more is taken: what came after the queue was seen empty would be cut off.
-    this.#poisoned ??= new TidemarkError(
+    const closed = (this.#poisoned ??= new TidemarkError(
       'CLOSED',
-      `Store "${this.#ctx.store}" was closed, or failed to reopen; open it again.`,
-    )
+      `Store "${this.#ctx.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`,
+    ))
     await this.#committer?.idle()
     await this.#upkeep?.stop()
-    if (isIntact) await this.#upkeep?.dropWaiting([])
+    // An entry of which nothing is known, perhaps the last one that was on its way, may name what waited for one.
+    if (this.#poisoned === closed && closed.code === 'CLOSED') await this.#upkeep?.dropWaiting([])
     await this.#maintenance.stop()
     await this.#raising
     await (this.#looking ?? this.#refreshing)?.catch(() => undefined)

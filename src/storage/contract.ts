@@ -152,11 +152,14 @@ export interface Log {
   claim(n: number, bytes: Uint8Array, from: number, options?: AppendOptions): Promise<Outcome & Answer>
   /** The bytes of entry `n`, or `undefined` when there is none, or no longer. */
   read(n: number, options?: CallOptions): Promise<Answer & { readonly bytes: Uint8Array | undefined }>
-  /** Numbers that are present, ascending, at least `from`; for finding an entry when the anchor is gone. */
+  /**
+   * Numbers that are present, ascending, at least `from`; for finding an entry when the anchor is gone. `inDoubt`: entries up
+   * to this number stand there as well, and who takes the log over next settles whether they are part of it.
+   */
   list(
     from: number,
     options?: CallOptions & { readonly limit?: number | undefined },
-  ): Promise<Answer & { readonly numbers: readonly number[] }>
+  ): Promise<Answer & { readonly numbers: readonly number[]; readonly inDoubt?: number | undefined }>
   /** Makes all that was acknowledged durable, in `relaxed` durability too. */
   sync(options?: CallOptions): Promise<Answer>
   /** Removes entries; one that is absent counts as removed. Only numbers that the anchor says are trimmed. */

@@ -42,6 +42,12 @@ export class Changes {
     this.#generation++
   }
 
+  /** The store was opened again, and others may have written in between. */
+  reopened(): void {
+    this.#others++
+    this.changed()
+  }
+
   /** Others have written versions. */
   met(before: ShardState, entries: readonly AppliedEntry[] | undefined): void {
     this.#others++

@@ -5,7 +5,7 @@ import { shardPath } from '../manifest/names.js'
 import { Part } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../shard/requests.js'
-import { currentTime, type Held } from '../shard/context.js'
+import { currentTime } from '../shard/context.js'
 import type { Layer } from '../shard/layer.js'
 import { following } from '../shard/parts.js'
 import { viewOf, type View } from '../shard/reads.js'
@@ -20,7 +20,7 @@ import { parseCommit, type CommitOptions } from './commit.js'
 import { loadExtras, shardContext, type Extras } from './context.js'
 import { Events } from './events.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
-import type { Hold } from './holds.js'
+import { holdIn, type Hold } from './holds.js'
 import { checkIdentity } from './identity.js'
 import { collectMetrics, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
@@ -164,31 +164,7 @@ export class Engine implements TablesHost {
    * used now and then, until it is released. With a number: the entries after it, too.
    */
   hold(state: ShardState, waiting?: Promise<unknown>, trim = Infinity): Hold {
-    const { held, resident, graceMs } = this.#ctx
-    const { mode } = this.options
-    const { shard } = this
-    const own: Held = { state, usedAt: waiting ? Infinity : this.monotonic(), trim, keptAt: shard.log.free }
-    let isOver = false
-    const release = (): void => {
-      isOver = true
-      held.delete(own)
-      resident?.sweep()
-      void own.reading?.end()
-    }
-    held.add(own)
-    waiting?.then(release, release)
-    return {
-      use: () => {
-        const now = this.monotonic()
-        const isFresh = own.usedAt > now - graceMs
-        own.usedAt = now
-        // What was not used for so long was let go.
-        if (!isOver) held.add(own)
-        if (mode !== 'exclusive') following.loaded?.tellReading(this.#ctx, shard, own)
-        return isFresh
-      },
-      release,
-    }
+    return holdIn(this.#ctx, this.shard, this.options.mode, state, waiting, trim)
   }
 
   get room(): number {
@@ -321,6 +297,7 @@ export class Engine implements TablesHost {
       throw error
     }
     this.readings?.clear()
+    this.changes.reopened()
     this.specs.recheck(this.state)
   }
 

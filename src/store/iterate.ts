@@ -2,7 +2,7 @@
  * Iteration over a table, all its partitions merged in key order. What is in memory is handed out without awaiting
  * anything; a promise is made only for the caller, and waited for only when a block has to be loaded.
  */
-import { isPromise } from '../bytes/kinds.js'
+import { isPromise } from '../callback.js'
 import type { Cursor } from '../segment/cursor.js'
 import type { KeyedRecord } from '../segment/record.js'
 import { throwIfAborted } from '../errors.js'

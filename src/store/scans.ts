@@ -1,5 +1,5 @@
 /** How an iteration begins, and where it goes on when a segment on its way turns out to be damaged. */
-import { isPromise } from '../bytes/kinds.js'
+import { isPromise } from '../callback.js'
 import { Part } from '../part.js'
 import type { Bounds, Cursor } from '../segment/cursor.js'
 import { holdLayers, scan, type Held, type View } from '../shard/reads.js'
@@ -64,16 +64,22 @@ export class Scans implements IterationSource {
     this.#slots.forEach((slot, i) => this.#host.readings?.range(slot, this.#bounds[i]!))
   }
 
-  /** Goes on behind the last record. */
+  /** Goes on behind the last record. A scan may meet the next damage before it begins: it loads range deletes for that. */
   async #goOn(failed: Failed): Promise<Cursor> {
     const { viewAfter, rest } = await goingOn.load()
-    const before = this.#view!
-    const view = await viewAfter(this.#host, before, failed, () => this.#noteReading())
-    this.end()
-    // Only the newest layers may be let go by now: what they held is at hand.
-    this.#view = view
-    const { bounds, held } = rest(this.#slots, this.#bounds, this.#held, failed.last)
-    return this.#scan(view, bounds, held)
+    const { last } = failed
+    for (let { error } = failed; ;) {
+      const view = await viewAfter(this.#host, this.#view!, { error, last }, () => this.#noteReading())
+      this.end()
+      // Only the newest layers may be let go by now: what they held is at hand.
+      this.#view = view
+      const { bounds, held } = rest(this.#slots, this.#bounds, this.#held, last)
+      try {
+        return await this.#scan(view, bounds, held)
+      } catch (next) {
+        error = next
+      }
+    }
   }
 
   #scan(view: View, bounds: readonly Bounds[], held: readonly Held[]): Cursor | Promise<Cursor> {

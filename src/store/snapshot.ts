@@ -97,6 +97,7 @@ export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> imp
     this.#state = state.carried
   }
 
+  /** The version that it shows. */
   get version(): number {
     return this.#state.version
   }
@@ -106,6 +107,7 @@ export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> imp
     return this.#state.versionTime
   }
 
+  /** Those of its version. */
   get offsets(): Offsets {
     return offsetsToObject(this.#state.offsets)
   }
@@ -116,6 +118,7 @@ export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> imp
     return Promise.resolve()
   }
 
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }

@@ -45,6 +45,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     return offsetsToObject(this.#engine.state.carried.offsets)
   }
 
+  /** As it was opened. */
   get name(): string {
     return this.#engine.options.name
   }
@@ -128,11 +129,12 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     return this.#engine.past.tag(name, options)
   }
 
+  /** Removes a tag: its version is kept no longer than `retain` says. */
   untag(name: string): Promise<void> {
     return this.#engine.past.untag(name)
   }
 
-  /** Oldest first. */
+  /** The tags that have not ended, oldest first. */
   tags(): Promise<TagInfo[]> {
     return this.#engine.past.tags()
   }
@@ -176,6 +178,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     return this.#engine.events.on(event, listener)
   }
 
+  /** What this handle has done since it was opened: commits, requests, folds and the like. */
   metrics(): Metrics {
     return this.#engine.metrics()
   }
@@ -185,6 +188,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     return this.#engine.close()
   }
 
+  /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#engine.close()
   }

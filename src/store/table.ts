@@ -1,7 +1,7 @@
 /** The reads and writes of one table: of the whole store, or seen through one partition. */
 import type { Readings } from './readings.js'
 import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
-import { isPromise } from '../bytes/kinds.js'
+import { isPromise } from '../callback.js'
 import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
 import { Cell, LayerRecord, type Layer } from '../shard/layer.js'
@@ -197,6 +197,7 @@ export class Table<K extends Key = Key, V = unknown> {
     return records.map((record, i) => this.#valueOf(keys[i] as K, record))
   }
 
+  /** Whether the key is there. */
   async has(key: K, options?: ReadOptions): Promise<boolean> {
     const mapKey = toMapKey(key)
     if (options) await this.#look(options)
@@ -272,10 +273,12 @@ export class Table<K extends Key = Key, V = unknown> {
     return this.#iterate(options, (key, record) => [key, this.#decode(key, record)])
   }
 
+  /** The keys alone, as `entries` has them. No value is decoded or copied; blocks hold keys and values, and are read whole. */
   keys(options: ScanOptions<K> = {}): AsyncIterableIterator<K> {
     return this.#iterate(options, (key) => key)
   }
 
+  /** The values alone, in the order of their keys. */
   values(options: ScanOptions<K> = {}): AsyncIterableIterator<V> {
     return this.#iterate(options, (key, record) => this.#decode(key, record))
   }

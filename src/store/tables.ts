@@ -41,6 +41,7 @@ export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
     this.#spec = spec
   }
 
+  /** How many there are; fixed when the store was created. */
   get partitions(): number {
     return this.#host.partitions
   }

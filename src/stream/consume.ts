@@ -7,17 +7,18 @@
  * - Whatever ends the run by an error drops what is uncommitted, so that state never runs ahead of offsets.
  * - Nothing here waits for long without letting the program run: time is looked at every few events.
  */
-import { invalid, isTidemarkError } from '../errors.js'
+import { TidemarkError, invalid, isTidemarkError } from '../errors.js'
 import type { Key } from '../bytes/keys.js'
 import type { Engine } from '../store/engine.js'
 import { whole } from '../store/options.js'
 import { engineOf, type Store } from '../store/store.js'
+import { OwnBuffer } from './buffer.js'
 import { Fingerprints } from './fingerprints.js'
-import type { ConsumeOptions, ConsumeResult, Handler } from './options.js'
+import { limit, type ConsumeOptions, type ConsumeResult, type Handler } from './options.js'
 import { Outbox } from './outbox.js'
 import { Positions } from './positions.js'
 import { Readers } from './readers.js'
-import type { HandledEvent, Source, SourceEvent } from './source.js'
+import { checkSource, type HandledEvent, type Source, type SourceEvent } from './source.js'
 import { States } from './states.js'
 
 /** How long the loop may keep the thread from other tasks of the program, in milliseconds, and how often it looks. */
@@ -48,8 +49,14 @@ const busy = new WeakSet<Engine>()
  * partition 0. Commits are made by time or by count, whichever comes first, and at the end. What the caller had put
  * before and not committed goes with the first commit. One store handle takes one `consume` at a time.
  *
+ * A run has a buffer of its own: what else commits on this handle takes nothing of it along. In shared mode it is like that
+ * of a transaction. When others have written, what was handled since the last commit is dropped and handled again, on top of
+ * that. What the caller had put before is committed first; what it puts on the store meanwhile, not on `state`, is neither
+ * seen by `state` nor committed by the run.
+ *
  * Errors end the run, and what is uncommitted is dropped: those of the source, the handler and the sink come as they are;
- * `INVALID_ARGUMENT` (an option, an offset, a second run on this store); those of `store.commit`, such as `FENCED`.
+ * `INVALID_ARGUMENT` (an option, an offset, a second run on this store); `CONFLICT` when the program calls `reopen()` or
+ * changes the offsets of the source meanwhile; those of `store.commit`, such as `FENCED`.
  */
 export async function consume<V, O = unknown, K extends Key = Key, S = unknown, E = Key | undefined>(
   store: Store<K, S>,
@@ -65,7 +72,7 @@ export async function consume<V, O = unknown, K extends Key = Key, S = unknown, 
   }
   if (busy.has(engine)) {
     throw invalid(
-      `Store "${store.name}" is being consumed into already, and two runs would commit each other's half-done work; wait for the first, or open another store.`,
+      `Store "${store.name}" is being consumed into already, and two runs on one handle would overwrite each other's work; wait for the first, or open another store.`,
     )
   }
   // Throws when this handle may not write.
@@ -85,16 +92,11 @@ export async function consume<V, O = unknown, K extends Key = Key, S = unknown, 
   }
 }
 
-function checkSource(source: Source): void {
-  if (typeof source !== 'object' || source === null || typeof source.name !== 'string' || source.name === '') {
-    throw invalid('source: an object { name, partitions, read } is expected, its name a string that is not empty.')
-  }
-  if (typeof source.read !== 'function') throw invalid(`Source "${source.name}" has no function read().`)
-}
-
 class Run<V, O> {
   readonly #store: Store
   readonly #engine: Engine
+  /** As it was when what is uncommitted was begun: `reopen()` drops that. */
+  #shard: Engine['shard']
   readonly #source: Source<V>
   readonly #handler: Handler<V, O>
   readonly #options: ConsumeOptions<O>
@@ -105,7 +107,7 @@ class Run<V, O> {
   readonly #readers: Readers
   readonly #states: States
   readonly #fingerprints: Fingerprints
-  readonly #isShared: boolean
+  readonly #buffer: OwnBuffer
   readonly #outbox: Outbox<O>
   readonly #emit = (output: O): void => this.#outbox.emit(output)
   /** What was read since the last commit, to be handled again when others have written before it. */
@@ -122,6 +124,7 @@ class Run<V, O> {
   constructor(store: Store, engine: Engine, source: Source<V>, handler: Handler<V, O>, options: ConsumeOptions<O>) {
     this.#store = store
     this.#engine = engine
+    this.#shard = engine.shard
     this.#source = source
     this.#handler = handler
     this.#options = options
@@ -130,20 +133,19 @@ class Run<V, O> {
     this.#everyEvents = this.#everyMs === 0 ? 1 : limit('everyEvents', options.everyEvents, 10_000, 1)
     this.#partitions = whole('source.partitions', source.partitions, store.partitions, 1, 999_999_999)
     this.#positions = new Positions(source.name, this.#partitions, engine.state.carried.offsets)
-    this.#states = new States(engine, this.#partitions)
+    if (engine.options.mode === 'shared') this.#batch = []
+    this.#buffer = new OwnBuffer(engine)
+    this.#states = new States(engine, this.#buffer, this.#partitions)
     this.#readers = new Readers(engine.options.clock)
-    this.#fingerprints = new Fingerprints(engine, source.name)
-    this.#outbox = new Outbox(engine, options.sink)
-    this.#isShared = engine.options.mode === 'shared'
-    if (this.#isShared) this.#batch = []
+    this.#fingerprints = new Fingerprints(engine, this.#buffer, source.name)
+    this.#outbox = new Outbox(engine, this.#buffer, options.sink)
     this.#turnStart = engine.monotonic()
   }
 
   async go(): Promise<ConsumeResult> {
     const { signal } = this.#options
     const outbox = this.#outbox
-    // It could not be told apart from what is dropped to be done again.
-    if (this.#isShared && !this.#engine.writable().empty) await this.#store.commit()
+    if (this.#batch && !this.#engine.writable().empty) await this.#store.commit()
     const stop = new AbortController()
     const onAbort = (): void => {
       stop.abort(signal!.reason)
@@ -166,6 +168,7 @@ class Run<V, O> {
       throw error
     } finally {
       outbox.close()
+      this.#buffer.end()
       signal?.removeEventListener('abort', onAbort)
     }
     stop.abort()
@@ -254,9 +257,10 @@ class Run<V, O> {
         outbox.seal()
         this.#fingerprints.seal()
         try {
-          await this.#store.commit({ offsets: this.#positions.take() })
+          this.#assertStands()
+          await this.#buffer.commit({ offsets: this.#positions.take() })
         } catch (error) {
-          if (!this.#isShared || !isConflict(error) || tries++ === TRIES || !(await this.#catchUp())) throw error
+          if (!this.#batch || !isConflict(error) || tries++ === TRIES || !(await this.#catchUp())) throw error
           part = Math.ceil(part / 2)
           await this.#handleAll(left.slice(0, part))
           continue
@@ -275,20 +279,35 @@ class Run<V, O> {
     }
   }
 
+  /** What was handled is no longer there, or on top of something else, once the program has changed the store beneath. */
+  #assertStands(): void {
+    const { shard, state, options } = this.#engine
+    if (shard === this.#shard && this.#positions.match(state.carried.offsets)) return
+    throw new TidemarkError(
+      'CONFLICT',
+      `Store "${options.name}" was opened again, or its offsets of this source were changed, while consume() was running; call it again to go on from there.`,
+    )
+  }
+
   get #isDirty(): boolean {
-    return this.#uncommitted > 0 || this.#outbox.isDirty || !this.#engine.writable().empty
+    return this.#uncommitted > 0 || this.#outbox.isDirty || !this.#buffer.isEmpty
   }
 
   async #handleAll(batch: Batch<V>): Promise<void> {
-    for (const [partition, event] of batch) await this.#handle(partition, event)
+    for (const [partition, event] of batch) {
+      await this.#handle(partition, event)
+      if (++this.#looks >= LOOK_EVENTS) await this.#look()
+    }
   }
 
   /** To what others have written; false when this source was read on by them to where that cannot be told. */
   async #catchUp(): Promise<boolean> {
-    this.#engine.discard()
     this.#events -= this.#uncommitted
     this.#uncommitted = 0
-    await this.#engine.refresh()
+    // What the program has read by itself still counts as read.
+    await this.#engine.catchUp()
+    this.#discard()
+    this.#shard = this.#engine.shard
     await this.#outbox.again()
     return this.#positions.follow(this.#engine.state.carried.offsets)
   }
@@ -311,7 +330,7 @@ class Run<V, O> {
 
   #discard(): void {
     try {
-      this.#engine.discard()
+      this.#buffer.discard()
     } catch {
       // The store was closed meanwhile, which dropped it.
     }
@@ -320,11 +339,6 @@ class Run<V, O> {
   #result(): ConsumeResult {
     return { events: this.#events, commits: this.#commits, version: this.#store.version }
   }
-}
-
-/** A whole number of at least `min`, or Infinity for none. */
-function limit(name: string, given: number | undefined, fallback: number, min: number): number {
-  return given === Infinity ? given : whole(name, given, fallback, min)
 }
 
 function isConflict(error: unknown): boolean {

@@ -1,6 +1,7 @@
 /** What `consume` is given, and what it says. */
 import type { Key } from '../bytes/keys.js'
 import type { Offsets } from '../log/offsets.js'
+import { whole } from '../store/options.js'
 import type { Partition } from '../store/tables.js'
 import type { Sink } from './outbox.js'
 import type { HandledEvent } from './source.js'
@@ -40,4 +41,9 @@ export interface ConsumeResult {
 export interface Progress extends ConsumeResult {
   /** The store's: those of all its sources. */
   readonly offsets: Offsets
+}
+
+/** A whole number of at least `min`, or Infinity for none. */
+export function limit(name: string, given: number | undefined, fallback: number, min: number): number {
+  return given === Infinity ? given : whole(name, given, fallback, min)
 }

@@ -9,7 +9,7 @@
 import { invalid } from '../errors.js'
 import { internalTable } from '../shard/slot.js'
 import type { Engine } from '../store/engine.js'
-import { Table } from '../store/table.js'
+import { Table, type TableHost } from '../store/table.js'
 
 export interface Output<O = unknown> {
   /** The same whenever this output is delivered again: a number that counts up over the life of the store, as text. */
@@ -39,10 +39,10 @@ export class Outbox<O> {
   #delivered: { readonly gte: number; readonly lt: number } | undefined
   #closed = false
 
-  constructor(engine: Engine, sink: Sink<O> | undefined) {
+  constructor(engine: Engine, host: TableHost, sink: Sink<O> | undefined) {
     this.#engine = engine
     this.#sink = sink
-    this.#table = new Table(engine, engine.specFor('outbox', internalTable('outbox'), {}), 0)
+    this.#table = new Table(host, engine.specFor('outbox', internalTable('outbox'), {}), 0)
   }
 
   /** Loads what an earlier run left undelivered; `deliver` delivers it. */

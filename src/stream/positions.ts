@@ -44,6 +44,12 @@ export class Positions {
     return true
   }
 
+  /** Whether what the store says now is what this run goes on from. */
+  match(committed: OffsetMap): boolean {
+    const known = committed.get(this.#source)
+    return this.#committed.every((position, i) => known?.get(this.#single ? undefined : i) === position)
+  }
+
   /** What `take` gave is committed. */
   settle(): void {
     for (const [i, next] of this.#next.entries()) this.#committed[i] = next

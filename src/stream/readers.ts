@@ -3,6 +3,7 @@
  * result waiting here; the next one is asked for only when that one has been worked off. Results are taken in the order
  * in which they came, so that a busy partition does not hold up the others, and the order within a partition is kept.
  */
+import { isPromise } from '../callback.js'
 import { refusePromise } from '../callback.js'
 import { within, type Clock } from '../clock.js'
 import { invalid, show } from '../errors.js'
@@ -80,12 +81,12 @@ export class Readers {
       this.#fail(reader, cause)
       return
     }
-    if (typeof (answer as Promise<Result> | undefined)?.then !== 'function') {
-      this.#arrive(reader, answer as Result)
+    if (!isPromise(answer)) {
+      this.#arrive(reader, answer)
       return
     }
     reader.asking = true
-    ;(answer as Promise<Result>).then(
+    answer.then(
       (result) => this.#arrive(reader, result),
       (cause: unknown) => this.#fail(reader, cause),
     )

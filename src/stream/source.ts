@@ -45,6 +45,13 @@ export interface Source<V = unknown, E = Key | undefined> {
   ): AsyncIterable<SourceEvent<V, E>> | Iterable<SourceEvent<V, E>>
 }
 
+export function checkSource(source: Source): void {
+  if (typeof source !== 'object' || source === null || typeof source.name !== 'string' || source.name === '') {
+    throw invalid('source: an object { name, partitions, read } is expected, its name a string that is not empty.')
+  }
+  if (typeof source.read !== 'function') throw invalid(`Source "${source.name}" has no function read().`)
+}
+
 /** The key of a value: one of its fields, or what a function makes of it. */
 export type KeyOf<V> = string | ((value: V) => Key | undefined)
 
@@ -53,7 +60,12 @@ export function keyFunction<V>(key: KeyOf<V> | undefined): ((value: V) => Key | 
   if (key === undefined) return undefined
   if (typeof key === 'function') {
     return (value) => {
-      const made = key(value)
+      let made: Key | undefined
+      try {
+        made = key(value)
+      } catch (cause) {
+        throw invalid('key: the function threw for a value; see the cause.', cause)
+      }
       refusePromise('key: the function', made)
       return made
     }

@@ -2,36 +2,39 @@
 import type { Key } from '../bytes/keys.js'
 import type { Engine } from '../store/engine.js'
 import { Partition } from '../store/store.js'
-import { partitionOf, Table } from '../store/table.js'
+import { partitionOf, Table, type TableHost } from '../store/table.js'
 import type { TableOptions } from '../store/table-spec.js'
 
 export class States {
   readonly #engine: Engine
+  readonly #host: TableHost
   /** The source has as many partitions as the store: each goes to its own. */
   readonly #aligned: boolean
   readonly #states: (Partition | undefined)[] = []
 
-  constructor(engine: Engine, sourcePartitions: number) {
+  /** `host`: what is read and changed. */
+  constructor(engine: Engine, host: TableHost, sourcePartitions: number) {
     this.#engine = engine
+    this.#host = host
     this.#aligned = sourcePartitions === engine.partitions
   }
 
   of(sourcePartition: number, key: Key | undefined): Partition {
     let number = sourcePartition
     if (!this.#aligned) number = key === undefined ? 0 : partitionOf(key, this.#engine.partitions)
-    return (this.#states[number] ??= openState(this.#engine, number))
+    return (this.#states[number] ??= openState(this.#engine, this.#host, number))
   }
 }
 
 /** As `store.partition(number)`, and made for handlers that call `table(name)` at every event: each is made once. */
-function openState(engine: Engine, number: number): Partition {
+function openState(engine: Engine, host: TableHost, number: number): Partition {
   const tables = new Map<string, Table>()
   const open = (name: string, options: TableOptions): Table => {
     const known = tables.get(name)
     if (known !== undefined && Object.keys(options).length === 0) return known
-    const table = new Table(engine, engine.spec(name, options), number)
+    const table = new Table(host, engine.spec(name, options), number)
     tables.set(name, table)
     return table
   }
-  return new Partition(engine, engine.spec('', {}), number, open as Partition['table'])
+  return new Partition(host, engine.spec('', {}), number, open as Partition['table'])
 }

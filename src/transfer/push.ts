@@ -86,7 +86,7 @@ async function run(source: Source, receiver: Receiver, options: PushOptions): Pr
   const { tag } = options
   const { config } = source.state.manifest
   if (seen && equalBytes(seen.log.logId, source.shard.log.logId)) {
-    throw invalid(`Stores "${source.ctx.store}" and "${ctx.store}" are one and the same.`)
+    throw invalid(`Store "${ctx.store}" cannot be copied into itself: both places are one and the same.`)
   }
   receiver.checkConfig(config)
   const relation: Relation = seen ? await relate(source, seen) : 'forward'

@@ -3,6 +3,8 @@ import { createWriteStream } from 'node:fs'
 import { open, rename, rm, stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { toHex } from '../../bytes/hash.js'
+import { systemClock } from '../../clock.js'
 import { TidemarkError, invalid } from '../../errors.js'
 import { exportZip } from '../../transfer/export.js'
 import { importZip, type ImportResult } from '../../transfer/import.js'
@@ -51,7 +53,8 @@ async function toStdout({ stdout }: Context, zip: AsyncIterable<Uint8Array>): Pr
 
 async function toFile(zip: AsyncIterable<Uint8Array>, path: string, file: string): Promise<number> {
   // Under another name until all of it is there.
-  const partial = `${path}.partial`
+  // A name that nobody else has: of another export, or of a file that somebody keeps.
+  const partial = `${path}.${toHex(systemClock.random(8))}.partial`
   try {
     await pipeline(Readable.from(zip), createWriteStream(partial))
     await rename(partial, path)
