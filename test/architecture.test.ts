@@ -15,7 +15,7 @@ const layers = [
   ['src/segment'],
   ['src/log'],
   ['src/manifest'],
-  ['src/shard'],
+  ['src/engine'],
   ['src/store'],
   ['src/index.ts'],
   ['src/stream', 'src/transfer', 'src/tools'],

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { openStore, systemClock, type Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'
-import { ALL_RULES, type Rules } from '../src/shard/rules.js'
+import { ALL_RULES, type Rules } from '../src/engine/rules.js'
 import { collectors } from './support/collectors.js'
 import { intercept } from '../src/storage/intercept.js'
 

@@ -3,9 +3,9 @@ export const mutations = {
   headRule: {
     rule: 'R17',
     edits: [
-      { file: 'src/shard/catch-up.ts', find: '!ctx.rules.headRule || anchor.trim < state.head', replace: 'true' },
-      { file: 'src/shard/open.ts', find: 'const isHead = !ctx.rules.headRule || value.trim < state.head', replace: 'const isHead = true' },
-      { file: 'src/shard/open.ts', find: 'if (ctx.rules.headRule && value.trim >= fence.entry.n) return undefined', replace: '' },
+      { file: 'src/engine/open/catch-up.ts', find: '!ctx.rules.headRule || anchor.trim < state.head', replace: 'true' },
+      { file: 'src/engine/open/open.ts', find: 'const isHead = !ctx.rules.headRule || value.trim < state.head', replace: 'const isHead = true' },
+      { file: 'src/engine/open/open.ts', find: 'if (ctx.rules.headRule && value.trim >= fence.entry.n) return undefined', replace: '' },
     ],
   },
 }

@@ -1,6 +1,6 @@
 /** The node-fs adapter, cut at every call of the file system, in every way: what was promised before holds afterwards. */
 import { expect, test, vi } from 'vitest'
-import { LOG_RULES, type LogRules } from '../adapters/node-fs/log-rules.js'
+import { LOG_RULES, type LogRules } from '../adapters/node-fs/log/rules.js'
 import { fileStorage } from '../adapters/node-fs/storage.js'
 import { isTidemarkError } from '../src/errors.js'
 import type { FileSystem } from '../adapters/node-fs/file-system.js'

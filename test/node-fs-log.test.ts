@@ -1,8 +1,8 @@
 /** The log of the node-fs adapter: bytes, damage, errors of the file system, followers, removal. */
 import { readFileSync } from 'node:fs'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { decodeHeader, encodeHeader } from '../adapters/node-fs/log-format.js'
-import { LOG_RULES } from '../adapters/node-fs/log-rules.js'
+import { decodeHeader, encodeHeader } from '../adapters/node-fs/log/format.js'
+import { LOG_RULES } from '../adapters/node-fs/log/rules.js'
 import { fileStorage } from '../adapters/node-fs/storage.js'
 import { crc32c } from '../src/bytes/crc32c.js'
 import { seal } from '../src/bytes/envelope.js'

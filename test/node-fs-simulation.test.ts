@@ -3,7 +3,7 @@
  * stalls, ends of processes and power losses before every kind of step. TIDEMARK_SEEDS sets how many.
  */
 import { expect, test } from 'vitest'
-import type { LogRules } from '../adapters/node-fs/log-rules.js'
+import type { LogRules } from '../adapters/node-fs/log/rules.js'
 import { simulate, type Steps } from './support/model-fs-simulation.js'
 
 const SEEDS = Number(process.env['TIDEMARK_SEEDS'] ?? 5_000)

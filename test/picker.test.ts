@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { applyEdit, type Edit } from '../src/manifest/edits.js'
 import type { Manifest, Run, SegmentRef } from '../src/manifest/manifest.js'
-import { pickMerge } from '../src/shard/picker.js'
+import { pickMerge } from '../src/engine/compaction/picker.js'
 
 let names = 0
 function run(length: number): Run {

@@ -1,5 +1,5 @@
 import { test } from 'vitest'
-import { ALL_RULES } from '../src/shard/rules.js'
+import { ALL_RULES } from '../src/engine/rules.js'
 import { collectors } from './support/collectors.js'
 import { extent } from './support/extent.js'
 

@@ -2,10 +2,10 @@
 import { bytesToMapKey, type Key } from '../bytes/keys.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
-import { Layer } from '../shard/layer.js'
-import { counts, lookUpLoading, viewOf, type View } from '../shard/reads.js'
-import { makeSlot } from '../shard/slot.js'
-import { segmentsOf, tailBytes, type ShardState } from '../shard/state.js'
+import { Layer } from '../engine/memtable.js'
+import { counts, lookUpLoading, viewOf, type View } from '../engine/read.js'
+import { makeSlot } from '../engine/slot.js'
+import { segmentsOf, tailBytes, type ShardState } from '../engine/state.js'
 import type { Table } from '../store/table.js'
 
 export interface KeyCount {

@@ -1,10 +1,10 @@
 /** What a program has changed and not committed yet, and what becomes of what it commits. */
 import { invalid, isTidemarkError } from '../errors.js'
-import type { CommitResult } from '../shard/requests.js'
-import { Layer } from '../shard/layer.js'
-import type { AppliedEntry, ShardState } from '../shard/state.js'
+import type { CommitResult } from '../engine/write/requests.js'
+import { Layer } from '../engine/memtable.js'
+import type { AppliedEntry, ShardState } from '../engine/state.js'
 import type { CommitParts } from './commit.js'
-import type { Engine } from './engine.js'
+import type { Engine } from './handle.js'
 import { Latencies } from './metrics.js'
 import { encodeLayer } from './table.js'
 

@@ -3,7 +3,7 @@ import { taggedJson } from '../bytes/codec.js'
 import { isWellFormed } from '../bytes/utf8.js'
 import { checkFields, invalid, reasonOf } from '../errors.js'
 import { NO_OFFSETS, parseOffsets, type Offsets } from '../log/offsets.js'
-import type { CommitRequest } from '../shard/requests.js'
+import type { CommitRequest } from '../engine/write/requests.js'
 
 export interface CommitOptions {
   /** Where each source is to be read from next; committed in the same entry as the changes. */

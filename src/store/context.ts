@@ -1,11 +1,11 @@
 /** The surroundings of a shard, from the options of its store. */
 import { Part } from '../part.js'
 import { SegmentCache } from '../segment/cache.js'
-import { Uploads, type ShardContext } from '../shard/context.js'
+import { Uploads, type ShardContext } from '../engine/context.js'
 import type { Storage } from '../storage/contract.js'
 import { newCounters } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
-import type { Readings } from './readings.js'
+import type { Readings } from './read-set.js'
 import type { Following } from './follow.js'
 import type { Residency } from './resident.js'
 import type { Freeze } from './table-spec.js'
@@ -14,7 +14,7 @@ import type { Freeze } from './table-spec.js'
 export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'committed' | 'emit'>
 
 const residency = new Part('resident stores', () => import('./resident.js'))
-const sharing = new Part('shared mode', () => import('./readings.js'))
+const sharing = new Part('shared mode', () => import('./read-set.js'))
 const following = new Part('following', () => import('./follow.js'))
 const freezing = new Part('freeze', () => import('./freeze.js'))
 

@@ -3,9 +3,9 @@ import { compareBytes } from '../bytes/compare.js'
 import { isExpired } from '../errors.js'
 import type { Bounds } from '../segment/cursor.js'
 import type { KeyedRecord } from '../segment/record.js'
-import type { Held, View } from '../shard/reads.js'
-import { prefixed, type Slot } from '../shard/slot.js'
-import type { Failed } from './iterate.js'
+import type { Held, View } from '../engine/read.js'
+import { prefixed, type Slot } from '../engine/slot.js'
+import type { Failed } from './iteration.js'
 import type { TableHost } from './table.js'
 
 /** The state to go on with: repaired, or for what has shown nothing yet the present one, which is noted in the very turn. */

@@ -1,8 +1,8 @@
 /** What keeps a state readable for as long as somebody reads it. */
-import type { Held } from '../shard/context.js'
-import { following } from '../shard/parts.js'
-import type { Shard } from '../shard/shard.js'
-import type { ShardState } from '../shard/state.js'
+import type { Held } from '../engine/context.js'
+import { following } from '../engine/parts.js'
+import type { Shard } from '../engine/shard.js'
+import type { ShardState } from '../engine/state.js'
 import type { shardContext } from './context.js'
 import type { Mode } from './options.js'
 

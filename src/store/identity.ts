@@ -1,6 +1,6 @@
 /** Whether what storage holds is the store that was asked for. */
 import { TidemarkError, invalid } from '../errors.js'
-import { recordedCodec, type ShardState } from '../shard/state.js'
+import { recordedCodec, type ShardState } from '../engine/state.js'
 import type { ResolvedOptions } from './options.js'
 import { TableSpec } from './table-spec.js'
 

@@ -1,7 +1,7 @@
 /** What callers may say with `maintain`, checked. */
 import type { Clock } from '../clock.js'
 import { checkFields } from '../errors.js'
-import type { CollectOptions } from '../shard/collect.js'
+import type { CollectOptions } from '../engine/gc/collector.js'
 import { flag, whole } from './options.js'
 
 export interface MaintainOptions {

@@ -1,6 +1,6 @@
-import type { Counters } from '../shard/context.js'
+import type { Counters } from '../engine/context.js'
 import type { SegmentCache } from '../segment/cache.js'
-import type { ShardState } from '../shard/state.js'
+import type { ShardState } from '../engine/state.js'
 import type { Requests } from '../storage/metered.js'
 
 /** Totals since the store was opened. */

@@ -2,10 +2,10 @@
 import type { Key } from '../bytes/keys.js'
 import { checkFields, invalid } from '../errors.js'
 import { NO_OFFSETS, parseOffsets } from '../log/offsets.js'
-import type { PreparedReset } from '../shard/requests.js'
-import { expired } from '../shard/past.js'
-import { isOver, tagNamed, unknownTag, type StoredPin } from '../shard/pins.js'
-import { splice, spliceOffsets } from '../shard/reset.js'
+import type { PreparedReset } from '../engine/write/requests.js'
+import { expired } from '../engine/history/past.js'
+import { isOver, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
+import { splice, spliceOffsets } from '../engine/history/reset.js'
 import {
   dropPayload,
   forkVersion,
@@ -14,8 +14,8 @@ import {
   pinsOf,
   pinVersion,
   unpin,
-} from '../shard/versions.js'
-import type { Engine } from './engine.js'
+} from '../engine/history/versions.js'
+import type { Engine } from './handle.js'
 import { checkTagName, findVersion, type Found, type When } from './find.js'
 import { required } from './options.js'
 import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './past.js'

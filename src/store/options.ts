@@ -6,7 +6,7 @@ import { checkFields, invalid, show, throwIfAborted } from '../errors.js'
 import { checkStoreName } from '../manifest/names.js'
 import { MAX_PARTITIONS } from '../log/delta.js'
 import type { WriteMode } from '../log/entry.js'
-import { ALL_RULES, type Rules } from '../shard/rules.js'
+import { ALL_RULES, type Rules } from '../engine/rules.js'
 import type { Storage } from '../storage/contract.js'
 import { checkTableOptions, type AnyTableOptions, type TableOptions } from './table-spec.js'
 

@@ -3,7 +3,7 @@ import { compareBytes } from '../bytes/compare.js'
 import { encodeKey, encodePrefix, type Key } from '../bytes/keys.js'
 import { checkFields, invalid } from '../errors.js'
 import type { KeyRange } from '../segment/record.js'
-import { prefixed, type Slot } from '../shard/slot.js'
+import { prefixed, type Slot } from '../engine/slot.js'
 import { checkSignal, flag, whole } from './options.js'
 
 export interface RangeOptions<K> {

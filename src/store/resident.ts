@@ -7,8 +7,8 @@ import type { CodedRuns, Manifest, SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
 import { dropSegment, holdSegment } from '../segment/hold.js'
 import { checkWhole } from '../segment/whole.js'
-import type { ShardContext } from '../shard/context.js'
-import { segmentsOf, type ShardState } from '../shard/state.js'
+import type { ShardContext } from '../engine/context.js'
+import { segmentsOf, type ShardState } from '../engine/state.js'
 import type { Blobs } from '../storage/contract.js'
 
 /** How many segments are read at once. */

@@ -1,5 +1,5 @@
 /** The tables that a handle has been asked for: what each was opened with, and the codec that it was written with. */
-import { recordedCodec, type ShardState } from '../shard/state.js'
+import { recordedCodec, type ShardState } from '../engine/state.js'
 import {
   checkTableOptions,
   storedBytes,

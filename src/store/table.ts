@@ -1,15 +1,15 @@
 /** The reads and writes of one table: of the whole store, or seen through one partition. */
-import type { Readings } from './readings.js'
+import type { Readings } from './read-set.js'
 import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
 import { isPromise } from '../callback.js'
 import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
-import { Cell, LayerRecord, type Layer } from '../shard/layer.js'
-import { makeSlot, type Slot } from '../shard/slot.js'
-import { lookUp, lookUpLoading, Missing, type View } from '../shard/reads.js'
-import type { ShardState } from '../shard/state.js'
+import { Cell, LayerRecord, type Layer } from '../engine/memtable.js'
+import { makeSlot, type Slot } from '../engine/slot.js'
+import { lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
+import type { ShardState } from '../engine/state.js'
 import type { Hold } from './holds.js'
-import { Iteration } from './iterate.js'
+import { Iteration } from './iteration.js'
 import {
   checkRange,
   checkScan,
@@ -21,7 +21,7 @@ import {
   type ReadOptions,
   type ScanOptions,
 } from './range.js'
-import { Scans } from './scans.js'
+import { Scans } from './scan.js'
 import { sizeOfChange } from './size.js'
 import { checkTtl, type TableSpec } from './table-spec.js'
 

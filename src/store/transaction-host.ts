@@ -1,9 +1,9 @@
 /** What a transaction reads and writes while its function runs. */
 import { TidemarkError, isExpired, throwIfAborted } from '../errors.js'
-import { Layer } from '../shard/layer.js'
-import type { View } from '../shard/reads.js'
-import type { ShardState } from '../shard/state.js'
-import type { Engine } from './engine.js'
+import { Layer } from '../engine/memtable.js'
+import type { View } from '../engine/read.js'
+import type { ShardState } from '../engine/state.js'
+import type { Engine } from './handle.js'
 import type { Hold } from './holds.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'

@@ -2,7 +2,7 @@
 import type { Key } from '../bytes/keys.js'
 import type { TidemarkError } from '../errors.js'
 import { Part } from '../part.js'
-import type { Engine } from './engine.js'
+import type { Engine } from './handle.js'
 import type { TableSpec } from './table-spec.js'
 import type { Transaction, TransactionOptions, TransactionQueue } from './transaction.js'
 

@@ -5,11 +5,11 @@
  * committed meanwhile; what the program has buffered is neither read nor committed.
  */
 import { TidemarkError } from '../errors.js'
-import { Layer } from '../shard/layer.js'
-import type { View } from '../shard/reads.js'
-import type { ShardState } from '../shard/state.js'
+import { Layer } from '../engine/memtable.js'
+import type { View } from '../engine/read.js'
+import type { ShardState } from '../engine/state.js'
 import { parseCommit, type CommitOptions } from '../store/commit.js'
-import type { Engine } from '../store/engine.js'
+import type { Engine } from '../store/handle.js'
 import type { Hold } from '../store/holds.js'
 import type { TableHost } from '../store/table.js'
 import { TransactionHost } from '../store/transaction-host.js'

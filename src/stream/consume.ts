@@ -9,7 +9,7 @@
  */
 import { TidemarkError, invalid, isTidemarkError } from '../errors.js'
 import type { Key } from '../bytes/keys.js'
-import type { Engine } from '../store/engine.js'
+import type { Engine } from '../store/handle.js'
 import { whole } from '../store/options.js'
 import { engineOf, type Store } from '../store/store.js'
 import { OwnBuffer } from './buffer.js'

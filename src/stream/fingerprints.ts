@@ -2,9 +2,9 @@
  * What sources want to see again where they are read on: kept in the store, in the commit that says up to where they were
  * read. One that belongs to another position (offsets can be committed by hand, and put back) counts for nothing.
  */
-import { internalTable } from '../shard/slot.js'
+import { internalTable } from '../engine/slot.js'
 import type { Position } from '../log/offsets.js'
-import type { Engine } from '../store/engine.js'
+import type { Engine } from '../store/handle.js'
 import { Table, type TableHost } from '../store/table.js'
 import type { SourceEvent } from './source.js'
 

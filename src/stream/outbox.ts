@@ -7,8 +7,8 @@
  * - Delivered outputs are deleted by the next commit: until then a crash has them delivered again.
  */
 import { invalid } from '../errors.js'
-import { internalTable } from '../shard/slot.js'
-import type { Engine } from '../store/engine.js'
+import { internalTable } from '../engine/slot.js'
+import type { Engine } from '../store/handle.js'
 import { Table, type TableHost } from '../store/table.js'
 
 export interface Output<O = unknown> {

@@ -1,6 +1,6 @@
 /** The store as handlers see it: through one partition each, chosen by the source's partition or by the event's key. */
 import type { Key } from '../bytes/keys.js'
-import type { Engine } from '../store/engine.js'
+import type { Engine } from '../store/handle.js'
 import { Partition } from '../store/store.js'
 import { partitionOf, Table, type TableHost } from '../store/table.js'
 import type { TableOptions } from '../store/table-spec.js'

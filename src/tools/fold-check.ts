@@ -11,9 +11,9 @@ import { ArrayCursor, RunCursor, runRanges } from '../segment/cursor.js'
 import { MergeCursor, isCovered, unionRanges, type MergeSource } from '../segment/merge.js'
 import type { KeyRange, KeyedRecord } from '../segment/record.js'
 import { WholeSegments } from '../segment/whole.js'
-import { intersection } from '../shard/compare.js'
-import type { Layer } from '../shard/layer.js'
-import type { ShardState } from '../shard/state.js'
+import { intersection } from '../engine/history/diff.js'
+import type { Layer } from '../engine/memtable.js'
+import type { ShardState } from '../engine/state.js'
 import type { Blobs } from '../storage/contract.js'
 
 /** What one entry changed, by value or by reference. */

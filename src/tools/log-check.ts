@@ -8,8 +8,8 @@ import { emptyCarried, type Carried } from '../log/entry.js'
 import { writeOffsets, type OffsetMap } from '../log/offsets.js'
 import type { Collection } from '../log/collection.js'
 import type { Manifest } from '../manifest/manifest.js'
-import type { Layer } from '../shard/layer.js'
-import type { AppliedEntry } from '../shard/state.js'
+import type { Layer } from '../engine/memtable.js'
+import type { AppliedEntry } from '../engine/state.js'
 import type { Change, Pair } from './fold-check.js'
 
 /** What is known after the entries that were read; `undefined` where damage has hidden it. */

@@ -2,7 +2,7 @@
 import { equalBytes } from '../bytes/compare.js'
 import { corrupt } from '../errors.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
-import { manifestOfPin } from '../shard/pins.js'
+import { manifestOfPin } from '../engine/history/pins.js'
 import type { Storage } from '../storage/contract.js'
 import type { Findings, StillNeeded } from './findings.js'
 import type { PinShelf } from './pin-check.js'

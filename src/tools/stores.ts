@@ -12,11 +12,11 @@ import {
   logPath,
   storeOfLog,
 } from '../manifest/names.js'
-import type { LogContext, ReadContext } from '../shard/context.js'
-import { mayBeNeeded } from '../shard/fork.js'
-import { listPinNames, readPin } from '../shard/pins.js'
-import { closeLog, openAnchor, openLog } from '../shard/recovery.js'
-import { parseEntry } from '../shard/state.js'
+import type { LogContext, ReadContext } from '../engine/context.js'
+import { mayBeNeeded } from '../engine/history/fork.js'
+import { listPinNames, readPin } from '../engine/history/pins.js'
+import { closeLog, openAnchor, openLog } from '../engine/open/recovery.js'
+import { parseEntry } from '../engine/state.js'
 import type { Storage } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'
 import { pagesOf } from '../storage/pages.js'

@@ -3,9 +3,9 @@ import { equalBytes } from '../bytes/compare.js'
 import { isExpired } from '../errors.js'
 import type { SyncPoint } from '../log/entry.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
-import type { Shard } from '../shard/shard.js'
-import type { ShardState, TailEntry } from '../shard/state.js'
-import { entryOf, stateOf } from '../shard/versions.js'
+import type { Shard } from '../engine/shard.js'
+import type { ShardState, TailEntry } from '../engine/state.js'
+import { entryOf, stateOf } from '../engine/history/versions.js'
 import type { Source } from './source.js'
 
 /**

@@ -1,9 +1,9 @@
 /** Backups: versions at a target that `push` has tagged, so that the store's retention keeps them. */
 import type { Clock } from '../clock.js'
 import { invalid } from '../errors.js'
-import type { LogContext, ShardContext } from '../shard/context.js'
-import { isOver, listPins, putPin, tagNamed, type StoredPin } from '../shard/pins.js'
-import type { ShardState } from '../shard/state.js'
+import type { LogContext, ShardContext } from '../engine/context.js'
+import { isOver, listPins, putPin, tagNamed, type StoredPin } from '../engine/history/pins.js'
+import type { ShardState } from '../engine/state.js'
 import { checkTagName } from '../store/find.js'
 import { required } from '../store/options.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'

@@ -5,7 +5,7 @@ import { decodePin, type Pin } from '../log/pin.js'
 import { decodeManifest, type Manifest, type SegmentRef } from '../manifest/manifest.js'
 import { checkStoreName, logIdOfPath, storeOfLog } from '../manifest/names.js'
 import { checkWhole } from '../segment/whole.js'
-import { layerOfDelta } from '../shard/layer.js'
+import { layerOfDelta } from '../engine/memtable.js'
 import { flag } from '../store/options.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
 import {

@@ -4,7 +4,7 @@
  * power may go. Some claimants share the log: each of their entries is a claim, and none may be left in doubt on a healthy disk.
  * Then a last owner claims, and everything that anybody was told is compared with the history that it finds.
  */
-import { LOG_RULES, type LogRules } from '../../adapters/node-fs/log-rules.js'
+import { LOG_RULES, type LogRules } from '../../adapters/node-fs/log/rules.js'
 import { fileStorage } from '../../adapters/node-fs/storage.js'
 import { isTidemarkError } from '../../src/errors.js'
 import type { Log, Outcome } from '../../src/storage/contract.js'

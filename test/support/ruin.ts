@@ -1,7 +1,7 @@
 /** Stores with a history of folds and merges, and what can happen to the segments of them. */
 import { openStore, type Key, type OpenOptions, type Storage, type Store } from 'tidemark'
 import type { SegmentRef } from '../../src/manifest/manifest.js'
-import { segmentsOf } from '../../src/shard/state.js'
+import { segmentsOf } from '../../src/engine/state.js'
 import { engineOf } from '../../src/store/store.js'
 import { collect } from './collect.js'
 

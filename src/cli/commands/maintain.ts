@@ -1,4 +1,4 @@
-import type { MaintainResult } from '../../shard/maintenance.js'
+import type { MaintainResult } from '../../engine/gc/maintenance.js'
 import {
   wholeNumber,
   withStore,

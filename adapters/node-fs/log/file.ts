@@ -1,0 +1,282 @@
+/**
+ * One log file as its readers know it: an index of its records, filled by scanning on from where it ended before.
+ *
+ * - Only intact records are indexed, in an unbroken chain of numbers and checksums.
+ * - Where the chain ends, the rest of the file is the torn end of a crash, or being written just now, unless a record of
+ *   this file says that the missing one was durable: then the file is damaged, and no record after that place counts.
+ * - Lengths are checked against the size of the file before memory is taken for them.
+ */
+import { corrupt } from '../../../src/errors.js'
+import { errno } from '../errors.js'
+import type { FileSystem } from '../file-system.js'
+import { logFileName, pastName, type LogDirectory, type LogFileName } from './directory.js'
+import {
+  HEADER,
+  RECORD_HEAD,
+  decodeHeader,
+  isIntact,
+  recordHead,
+  roomFor,
+  seedsOf,
+  type LogFileHeader,
+  type Seeds,
+} from './format.js'
+import { readUpTo } from '../write.js'
+
+/** At first the file is read in pieces of this size; later there is little that is new. */
+const FIRST_CHUNK = 256 << 10
+const NEXT_CHUNK = 8 << 10
+
+const CANNOT_SYNC = new Set(['EBADF', 'EPERM', 'EACCES', 'EINVAL', 'EROFS', 'ENOTSUP'])
+
+export interface LogRecord {
+  readonly n: number
+  /** The generation that first wrote the entry. */
+  readonly writer: number
+  readonly payload: Uint8Array
+}
+
+export class LogFile {
+  readonly name: string
+  readonly path: string
+  readonly header: LogFileHeader
+  readonly seeds: Seeds
+  readonly #fs: FileSystem
+  readonly #offsets: number[] = []
+  #end = HEADER
+  #checksum: number
+  /** The highest number that a record of this file says was durable. */
+  #claimed = 0
+  /** Where the rest of the file was searched for records that claim the missing one. */
+  #searchedAt = 0
+  #syncFailed = false
+  #descriptor: Descriptor | undefined
+
+  /** `fd`, if given, is kept open until `close` and then closed. */
+  constructor(directory: LogDirectory, header: LogFileHeader, fd?: number, name = logFileName(header)) {
+    this.name = name
+    this.path = directory.place(this.name)
+    this.header = header
+    this.seeds = seedsOf(header)
+    this.#fs = directory.fs
+    this.#checksum = this.seeds.first
+    this.#descriptor = fd === undefined ? undefined : new Descriptor(this.#fs, fd)
+  }
+
+  /** Reads and checks the header. With `keep` the file stays open. */
+  static async open(directory: LogDirectory, { name }: LogFileName, keep: boolean): Promise<LogFile> {
+    const path = directory.place(name)
+    const fd = await directory.fs.open(path, 'read')
+    let file: LogFile | undefined
+    try {
+      const header = decodeHeader(await readUpTo(directory.fs, fd, 0, HEADER), path)
+      if (pastName(logFileName(header)) !== pastName(name))
+        throw corrupt(`The log file ${path} is damaged: its header belongs to another name.`)
+      file = new LogFile(directory, header, keep ? fd : undefined, name)
+      return file
+    } finally {
+      if (!keep || !file) await directory.fs.close(fd)
+    }
+  }
+
+  get first(): number {
+    return this.header.first
+  }
+
+  /** The number of the last record that is intact; `first - 1` when there is none. */
+  get last(): number {
+    return this.header.first + this.#offsets.length - 1
+  }
+
+  /** Where the next record begins, and the checksum that it continues. */
+  get end(): number {
+    return this.#end
+  }
+  get checksum(): number {
+    return this.#checksum
+  }
+
+  /** Up to which number the records themselves show that they are durable. */
+  get proven(): number {
+    return Math.min(this.#claimed, this.last)
+  }
+
+  /** Where record n begins. */
+  offset(n: number): number {
+    return this.#offsets[n - this.header.first] ?? this.#end
+  }
+
+  /** Takes up a record that stands at `end`: found by a scan, or written by the owner. */
+  add({ payload, checksum, synced }: { payload: number; checksum: number; synced: number }): void {
+    this.#offsets.push(this.#end)
+    this.#end += roomFor(payload)
+    this.#checksum = checksum
+    this.#claimed = Math.max(this.#claimed, synced)
+  }
+
+  /** Finds the records that were written since the last scan. One at a time. `CORRUPT` when a durable one is damaged. */
+  async scan(): Promise<void> {
+    await this.#use(async (fd) => {
+      const isFirst = this.#searchedAt === 0
+      for (let suspect = 0; ; suspect = this.#end) {
+        const stop = await this.#scanChain(fd, isFirst ? FIRST_CHUNK : NEXT_CHUNK)
+        const search = isFirst || (stop === 'invalid' && this.#searchedAt !== this.#end)
+        // A file has its name only when the tail that it begins with is durable, so one record is the least.
+        const whole = this.#offsets.length > 0 && this.#claimed <= this.last
+        if (whole && !(search && (await this.#isClaimedAhead(fd)))) break
+        // Nothing new there at a second look: before, the owner may have gone on between reading and searching.
+        if (this.#end === suspect) throw this.#corrupt(this.last + 1)
+      }
+      this.#searchedAt = this.#end
+    })
+  }
+
+  /** The record with number n, checked; `undefined` when the index has none. */
+  async read(n: number): Promise<LogRecord | undefined> {
+    if (n < this.first || n > this.last) return undefined
+    const offset = this.offset(n)
+    const length = this.offset(n + 1) - offset
+    return this.#use(async (fd) => {
+      for (let again = false; ; again = true) {
+        const bytes = await readUpTo(this.#fs, fd, offset, length)
+        const head = recordHead(bytes)
+        if (head?.n === n && isIntact(bytes, head, this.seeds.id)) {
+          return { n, writer: head.writer, payload: bytes.subarray(RECORD_HEAD, head.size) }
+        }
+        if (again) throw this.#corrupt(n)
+      }
+    })
+  }
+
+  /** Makes durable what was written; `false` where that cannot be done through a descriptor that is for reading only. */
+  async sync(): Promise<boolean> {
+    // After a failed sync the next one succeeds and has written nothing: what failed counts as clean then.
+    if (this.#syncFailed) return false
+    return this.#use(async (fd) => {
+      try {
+        await this.#fs.fdatasync(fd)
+        return true
+      } catch (error) {
+        this.#syncFailed = true
+        if (CANNOT_SYNC.has(errno(error) ?? '')) return false
+        throw error
+      }
+    })
+  }
+
+  /** Lets go of the descriptor; the index stays, and later reads open the file again. */
+  async close(): Promise<void> {
+    const descriptor = this.#descriptor
+    this.#descriptor = undefined
+    await descriptor?.drop()
+  }
+
+  async #scanChain(fd: number, chunk: number): Promise<'end' | 'invalid'> {
+    const window = new Window(this.#fs, fd, chunk)
+    for (;;) {
+      let bytes = await window.at(this.#end, RECORD_HEAD)
+      if (bytes.length < 8 || (bytes[4]! | bytes[5]! | bytes[6]! | bytes[7]!) === 0) return 'end'
+      const head = recordHead(bytes)
+      if (!head || head.n !== this.last + 1 || head.before !== this.#checksum) return 'invalid'
+      if (head.size > bytes.length) {
+        const { size } = await this.#fs.stat(fd)
+        if (this.#end + head.size > size) return 'invalid'
+        bytes = await window.at(this.#end, head.size)
+      }
+      if (!isIntact(bytes, head, this.seeds.id)) return 'invalid'
+      this.add({ payload: head.size - RECORD_HEAD, checksum: head.checksum, synced: head.synced })
+    }
+  }
+
+  /** Whether an intact record after the end of the chain says that the one missing there was durable. */
+  async #isClaimedAhead(fd: number): Promise<boolean> {
+    const missing = this.last + 1
+    const { size } = await this.#fs.stat(fd)
+    for (let at = this.#end + 8; at + RECORD_HEAD <= size;) {
+      const bytes = await readUpTo(this.#fs, fd, at, FIRST_CHUNK)
+      const ends = bytes.length - RECORD_HEAD
+      if (ends < 0) return false
+      // Most of it is zeros. The size of a record, which is its second word, is not.
+      const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2)
+      for (let i = 0; i <= ends; i += 8) {
+        if (words[(i >>> 2) + 1] === 0) continue
+        const head = recordHead(bytes, i)
+        if (!head || head.n <= missing || head.synced < missing || at + i + head.size > size) continue
+        const record = await readUpTo(this.#fs, fd, at + i, head.size)
+        if (isIntact(record, head, this.seeds.id)) return true
+      }
+      at += ends - (ends % 8) + 8
+    }
+    return false
+  }
+
+  #corrupt(n: number): Error {
+    return corrupt(`The log file ${this.path} is damaged at entry ${n}. Restore the file, or the store, from a copy.`)
+  }
+
+  async #use<T>(act: (fd: number) => Promise<T>): Promise<T> {
+    if (this.#descriptor) return this.#descriptor.use(act)
+    const fd = await this.#fs.open(this.path, 'read')
+    try {
+      return await act(fd)
+    } finally {
+      await this.#fs.close(fd)
+    }
+  }
+}
+
+/** A descriptor that is closed only when nobody uses it any more: its number may be another file's right after. */
+class Descriptor {
+  readonly #fs: FileSystem
+  readonly #fd: number
+  #users = 1
+
+  constructor(fs: FileSystem, fd: number) {
+    this.#fs = fs
+    this.#fd = fd
+  }
+
+  async use<T>(act: (fd: number) => Promise<T>): Promise<T> {
+    this.#users++
+    try {
+      return await act(this.#fd)
+    } finally {
+      await this.drop()
+    }
+  }
+
+  async drop(): Promise<void> {
+    if (--this.#users === 0) await this.#fs.close(this.#fd)
+  }
+}
+
+/** Reads a file from front to back in pieces of at least `chunk` bytes. */
+class Window {
+  readonly #fs: FileSystem
+  readonly #fd: number
+  readonly #chunk: number
+  #bytes: Uint8Array = new Uint8Array(0)
+  #start = 0
+
+  constructor(fs: FileSystem, fd: number, chunk: number) {
+    this.#fs = fs
+    this.#fd = fd
+    this.#chunk = chunk
+  }
+
+  /** What is at `position`: at least `length` bytes, fewer only at the end of the file. */
+  async at(position: number, length: number): Promise<Uint8Array> {
+    const from = position - this.#start
+    if (from >= 0 && from + length <= this.#bytes.length) return this.#bytes.subarray(from)
+    this.#bytes = await readUpTo(this.#fs, this.#fd, position, Math.max(length, this.#chunk))
+    this.#start = position
+    return this.#bytes
+  }
+}
+
+/** The records from `from` on. */
+export async function recordsOf(file: LogFile, from: number): Promise<LogRecord[]> {
+  const records: LogRecord[] = []
+  for (let n = from; n <= file.last; n++) records.push((await file.read(n))!)
+  return records
+}

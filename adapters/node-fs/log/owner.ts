@@ -1,0 +1,349 @@
+/**
+ * Writing to a log: PROTOCOL.md, section 5.
+ *
+ * - A claim makes the marker of a new generation, takes over the tail from the last file of those before it and from no
+ *   other, and writes it with the fence to a file of its own. That file gets its name when it is durable.
+ * - An append writes, syncs, **then** looks whether the own marker is still the newest, and only then is acknowledged. If
+ *   it is not, the file of the newest owner decides: whoever made it has read ours before, or will never.
+ * - A claim whose entry is in a file with a name, while others stand in between and settle nothing, settles it by claiming
+ *   anew. So only errors, or that its number was trimmed meanwhile, leave the fate of a claim unknown. An owner that appends does not take back what it has lost:
+ *   when whoever took over has died before it had a file, the outcome is unknown.
+ * - After an outcome that stays unknown the handle answers `unknown` for ever: a new one finds out by claiming.
+ * - A claim that fails before its file has a name takes its marker back, and the owner before it goes on. Nobody has counted
+ *   on that marker, as only a file that has its name decides anything.
+ * - Two that claim at once would fence each other for nothing. So a claimer waits a moment for an owner that has a marker
+ *   and no file yet, and is refused the first time without making a marker when it sees the number taken. Nothing but the
+ *   time it takes depends on this.
+ */
+import type { Clock } from '../../../src/clock.js'
+import { TidemarkError, corrupt, invalid, isFull, isTidemarkError } from '../../../src/errors.js'
+import type { Outcome } from '../../../src/storage/contract.js'
+import { fileError, isAbsent, isRefusal } from '../errors.js'
+import { Generation } from './generation.js'
+import type { Listing, LogDirectory } from './directory.js'
+import { recordsOf, type LogRecord } from './file.js'
+import { HEADER, LARGEST_PAYLOAD, type LogFileHeader } from './format.js'
+import { tidy } from './cleanup.js'
+import type { LogRules } from './rules.js'
+import type { LogView } from './view.js'
+import { OwnFile, type Pending } from './writer.js'
+import { patiently } from './patiently.js'
+import { serial } from '../serial.js'
+
+const COMMITTED: Outcome = { outcome: 'committed' }
+const LOST: Outcome = { outcome: 'lost' }
+interface Asked {
+  readonly n: number
+  readonly bytes: Uint8Array
+  /** The lowest number that recovery needs. */
+  readonly from: number
+  /** May take the room that is kept for what makes room. */
+  readonly makesRoom: boolean
+}
+/** The generations in whose files, with a name, the entry stands by now: others may take it over from there. */
+type Written = Set<number>
+
+/** `undefined`: a file of ours has the entry, and whether it is part of the history others have not settled yet. */
+type Verdict = Outcome | undefined
+type Place = Pick<LogFileHeader, 'g' | 'seq'>
+/** How often a claim begins anew because others came in between. */
+const MOST_TRIES = 100
+const unknown = (cause?: unknown): Outcome => ({ outcome: 'unknown', settle: false, cause })
+
+export class LogOwner {
+  readonly #directory: LogDirectory
+  readonly #view: LogView
+  readonly #clock: Clock
+  readonly #rules: LogRules
+  readonly #strict: boolean
+  readonly #inTurn = serial()
+  readonly #generation: Generation
+  #own: OwnFile | undefined
+  /** Why nothing more is written: others own the log, or the effect of a write is not known. */
+  #ended: 'lost' | 'unknown' | undefined
+  #wasRefused = false
+  /** From which size on it is tried again to go on to the next file, after there was no room for one. */
+  #rotateFrom = 0
+
+  constructor(directory: LogDirectory, view: LogView, clock: Clock, rules: LogRules, strict: boolean) {
+    this.#directory = directory
+    this.#view = view
+    this.#clock = clock
+    this.#rules = rules
+    this.#strict = strict
+    this.#generation = new Generation(directory, view, rules)
+  }
+
+  claim(asked: Asked, check: () => void): Promise<Outcome> {
+    checkEntry(asked)
+    return this.#inTurn(() => {
+      check()
+      return this.#claim(asked)
+    })
+  }
+
+  append(asked: Asked, check: () => void): Promise<Outcome> {
+    checkEntry(asked)
+    return this.#inTurn(async () => {
+      check()
+      if (this.#ended) return this.#ended === 'lost' ? LOST : unknown()
+      if (!this.#own) throw invalid('append needs a claim that has committed on this handle.')
+      return (await this.#append(asked, new Set())) ?? this.#doubt()
+    })
+  }
+
+  /** An entry that this handle was told is committed, if it stands in its current file. */
+  async read(n: number): Promise<Uint8Array | undefined> {
+    return (await this.#own?.file.read(n))?.payload
+  }
+
+  /** After an error it never resolves again: what was not written counts as clean, and another sync would succeed. */
+  sync(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#ended === 'unknown') throw this.#doubtful()
+      if (!this.#own) return this.#view.sync()
+      try {
+        await this.#own.sync()
+      } catch (error) {
+        await this.#end('unknown')
+        throw this.#doubtful(error)
+      }
+    })
+  }
+
+  /** The log was destroyed by this handle. */
+  release(): Promise<void> {
+    return this.#inTurn(() => this.#end('lost'))
+  }
+
+  close(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#own?.close()
+    })
+  }
+
+  async #claim(asked: Asked): Promise<Outcome> {
+    if (this.#ended === 'unknown') return unknown()
+    const written: Written = new Set()
+    if (this.#own && !this.#ended && (await this.#directory.newest()) === this.#generation.g) {
+      const outcome = await this.#append(asked, written)
+      if (outcome) return outcome
+    }
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      await this.#end('lost')
+      try {
+        const listing = await this.#begin(asked, written)
+        if (!listing) return LOST
+        const outcome = await this.#enter(asked, listing, written)
+        if (outcome) return outcome
+      } catch (error) {
+        await this.#generation.withdraw()
+        // A newer owner has unlinked what was to be read.
+        if (isAbsent(error)) continue
+        if (written.size > 0) return this.#doubt(error)
+        throw error
+      }
+    }
+    return written.size > 0 ? this.#doubt() : LOST
+  }
+
+  /** Makes our marker the newest; `undefined` when n is seen to be taken before that. */
+  async #begin({ n, from }: Asked, written: Written): Promise<Listing | undefined> {
+    for (;;) {
+      const { newest } = await this.#awaitFile()
+      await this.#view.refresh()
+      const { last } = this.#view
+      // What is below either was read from here, or is named by the anchor: a file of ours would bury it.
+      if (Math.max(n, from) > last + 1) throw this.#short(last, Math.max(n, from) - 1)
+      if (written.size === 0 && !this.#wasRefused && last !== n - 1) {
+        this.#wasRefused = true
+        return undefined
+      }
+      const listing = await this.#generation.make(newest + 1)
+      if (listing) return listing
+    }
+  }
+
+  /**
+   * Writes our file, with the entry if it is the next one. A file without it, of the tail alone, settles what stood in doubt
+   * until then: the caller can read on, and the next claim is an append to it.
+   */
+  async #enter({ n, bytes, from }: Asked, listing: Listing, written: Written): Promise<Verdict> {
+    const source = await this.#generation.source(listing)
+    const isNext = (source?.last ?? 0) === n - 1
+    // A file has one record at least: without the fence that is the last one of the tail.
+    const tail = source ? await this.#generation.tail(source, from, isNext ? n : source.last) : []
+    this.#wasRefused ||= !isNext
+    const entry = { n, writer: this.#generation.g, payload: bytes }
+    if (isNext) return this.#takeOver({ g: this.#generation.g, seq: 0 }, [...tail, entry], written)
+    if (tail.length === 0) return LOST
+    const failed = await this.#name({ g: this.#generation.g, seq: 0 }, tail)
+    // Of an entry that never was in a file with a name nothing can be found.
+    if (written.size > 0) return failed === 'unnamed' ? undefined : (failed ?? this.#verdict(n, written))
+    if (failed) return LOST
+    if ((await this.#directory.newest()) === this.#generation.g) await this.#tidy()
+    else await this.#end('lost')
+    return LOST
+  }
+
+  /** Makes `records` our file, of which the last one is new. */
+  async #takeOver(place: Place, records: readonly LogRecord[], written: Written): Promise<Verdict> {
+    const failed = await this.#name(place, records)
+    if (failed) return failed === 'unnamed' ? undefined : failed
+    const outcome = await this.#check(records.at(-1)!.n, written)
+    if (outcome === COMMITTED) await this.#tidy()
+    return outcome
+  }
+
+  /** Writes a file and gives it its name. Throws when that surely failed, and is `unnamed` when a newer owner is why. */
+  async #name(place: Place, records: readonly LogRecord[]): Promise<Outcome | 'unnamed' | undefined> {
+    const own = await OwnFile.create(this.#directory, place, records, this.#rules)
+    try {
+      await own.publish()
+      this.#generation.named()
+    } catch (cause) {
+      await own.abandon()
+      if (own.isNamed || !isRefusal(cause)) this.#generation.named()
+      const error = fileError(cause, 'name', own.file.path)
+      if (own.isNamed || !isRefusal(cause)) return this.#doubt(error)
+      if (isAbsent(cause)) return 'unnamed'
+      throw error
+    }
+    const before = this.#own
+    this.#own = own
+    this.#rotateFrom = 0
+    this.#ended = undefined
+    // Its entry is out: from here on nothing may throw.
+    await before?.close().catch(() => {})
+    return undefined
+  }
+
+  async #append(asked: Asked, written: Written): Promise<Verdict> {
+    const { n, bytes, makesRoom } = asked
+    const own = this.#own!
+    if (n <= own.last) return LOST
+    if (n > own.last + 1) throw invalid(`append of ${n} would leave a gap: the last entry is ${own.last}.`)
+    if (this.#isWorthRotating(own, asked.from)) {
+      try {
+        return await this.#rotate(own, asked, written)
+      } catch (error) {
+        // The entry may fit into the file as it is. The next one need not try as well.
+        if (!isFull(error)) throw error
+        this.#rotateFrom = own.file.end + this.#rules.rotateBytes / 8
+      }
+    }
+    let pending: Pending
+    try {
+      await own.makeRoom(bytes.length, makesRoom)
+      if (!this.#rules.checkAfterWrite) {
+        const early = await this.#check(n, written)
+        if (early !== COMMITTED) return early
+      }
+      pending = await own.write(n, this.#generation.g, bytes, this.#strict)
+    } catch (cause) {
+      if (!isTidemarkError(cause)) return this.#doubt(fileError(cause, 'write', own.file.path))
+      // Nothing of the record is there. A newer owner may have unlinked the file.
+      if ((await this.#directory.newest()) === this.#generation.g) throw cause
+      await this.#end('lost')
+      return LOST
+    }
+    const outcome = this.#rules.checkAfterWrite ? await this.#check(n, written) : COMMITTED
+    if (outcome === COMMITTED && !this.#ended) own.acknowledge(pending)
+    return outcome
+  }
+
+  #isWorthRotating({ file }: OwnFile, from: number): boolean {
+    return (
+      file.end > Math.max(this.#rules.rotateBytes, this.#rotateFrom) &&
+      file.offset(Math.max(from, file.first)) - HEADER > file.end / 2
+    )
+  }
+
+  /** Goes on to our next file. All that stays behind is acknowledged; it becomes durable first, in `relaxed` too. */
+  async #rotate(own: OwnFile, { n, bytes, from }: Asked, written: Written): Promise<Verdict> {
+    try {
+      await own.sync()
+    } catch (error) {
+      await this.#end('unknown')
+      throw error
+    }
+    const records = await recordsOf(own.file, Math.max(own.file.first, Math.min(from, n)))
+    const entry = { n, writer: this.#generation.g, payload: bytes }
+    const place = { g: this.#generation.g, seq: own.file.header.seq + 1 }
+    return this.#takeOver(place, [...records, entry], written)
+  }
+
+  /** Entry n is durable in our file. Whether it is part of the history. */
+  async #check(n: number, written: Written): Promise<Verdict> {
+    written.add(this.#generation.g)
+    try {
+      if (this.#own && (await this.#directory.isCurrent(this.#generation.g, this.#own.file.name))) return COMMITTED
+      return await this.#verdict(n, written)
+    } catch (cause) {
+      return this.#doubt(fileError(cause, 'list', this.#directory.path))
+    }
+  }
+
+  /**
+   * There are markers above ours. A file decides whose marker is the newest *after* it was seen to have its name: every later
+   * owner begins with that file, or with what came of it. One that stalls, or gives up, decides nothing.
+   */
+  async #verdict(n: number, written: Written): Promise<Verdict> {
+    let before = await this.#directory.list()
+    return patiently(this.#clock, this.#rules.patienceMs, async () => {
+      const listing = await this.#directory.list()
+      // The files that would decide may be gone.
+      if (n <= listing.trim) return this.#doubt()
+      const isDecisive = before.files.at(-1)?.g === listing.newest
+      const verdict = isDecisive ? await this.#view.verdict(n, written, before) : undefined
+      before = listing
+      if (verdict && listing.newest !== this.#generation.g) await this.#end('lost')
+      return verdict && (verdict === 'lost' ? LOST : COMMITTED)
+    })
+  }
+
+  /** While the newest owner has a marker and no file it is about to make one, or gives up, or is dead. */
+  async #awaitFile(): Promise<Listing> {
+    let listing = await this.#directory.list()
+    await patiently(this.#clock, this.#rules.patienceMs, async () => {
+      if (listing.newest === (listing.files.at(-1)?.g ?? 0)) return true
+      listing = await this.#directory.list()
+      return undefined
+    })
+    return listing
+  }
+
+  #short(last: number, known: number): TidemarkError {
+    const end = last === 0 ? 'holds no entries' : `ends with entry ${last}`
+    return corrupt(
+      `The log ${this.#directory.path} ${end}, and entry ${known} was there. Put the missing files back, or restore the store from a backup.`,
+    )
+  }
+
+  async #tidy(): Promise<void> {
+    await tidy(this.#directory, this.#rules, this.#clock.now()).catch(() => {})
+  }
+
+  /** Nothing more is written: only a new handle finds out what has happened. */
+  async #doubt(cause?: unknown): Promise<Outcome> {
+    await this.#end('unknown')
+    return unknown(cause)
+  }
+
+  #doubtful(cause?: unknown): TidemarkError {
+    const message = `A write or sync of the log ${this.#directory.path} failed, so that what was appended last may not be durable. Open it again to see what is there.`
+    return new TidemarkError('STORAGE_UNAVAILABLE', message, { cause, retryable: false })
+  }
+
+  async #end(why: 'lost' | 'unknown'): Promise<void> {
+    const own = this.#own
+    this.#own = undefined
+    this.#ended = why
+    await own?.close().catch(() => {})
+  }
+}
+
+function checkEntry({ n, bytes }: Asked): void {
+  if (!Number.isSafeInteger(n) || n < 1) throw invalid(`${n} is not the number of an entry.`)
+  if (bytes.length > LARGEST_PAYLOAD) throw invalid(`An entry of ${bytes.length} bytes is too large for a log file.`)
+}

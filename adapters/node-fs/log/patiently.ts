@@ -1,0 +1,15 @@
+import { sleep, type Clock } from '../../../src/clock.js'
+
+/** Looks until there is an answer, again and again for so long, and longer each time in between. */
+export async function patiently<T>(
+  clock: Clock,
+  ms: number,
+  look: () => Promise<T | undefined>,
+): Promise<T | undefined> {
+  const end = clock.monotonic() + ms
+  for (let pause = 1; ; pause = Math.min(2 * pause, 20)) {
+    const found = await look()
+    if (found !== undefined || clock.monotonic() >= end) return found
+    await sleep(clock, pause)
+  }
+}

@@ -1,0 +1,253 @@
+/**
+ * The log file that an owner writes.
+ *
+ * - It begins with a tail of the history, written under a temporary name and synced; then it gets its name. From there on
+ *   records are appended one at a time, and only after the one before was acknowledged.
+ * - Records are written over zeros that are durable already, so that syncing one does not have to write where it is. The
+ *   room is made ahead of need, in the background, through a descriptor of its own: an error of a sync is told once to
+ *   each open descriptor, and that of the records must not miss its own.
+ * - An error of a record's own write or sync is the end of the file: what is on the disk is not known, and the page cache
+ *   may say otherwise. Whoever meets it stops using the file. Only a write that found no room is known: its record is not
+ *   whole, and what there is of it is taken back.
+ */
+import { isFull } from '../../../src/errors.js'
+import { fileError } from '../errors.js'
+import type { LogDirectory } from './directory.js'
+import { LogFile, type LogRecord } from './file.js'
+import { HEADER, RECORD_HEAD, encodeHeader, encodeRecord, roomFor, type LogFileHeader } from './format.js'
+import { takeSpare } from './cleanup.js'
+import type { LogRules } from './rules.js'
+import { discard, readUpTo, writeAll } from '../write.js'
+
+/** The steps by which a file grows double up to this. */
+const LARGEST_STEP = 4 << 20
+const ZEROS = new Uint8Array(256 << 10)
+/** Records up to this size are built in a buffer that is kept. */
+const SCRATCH = 64 << 10
+
+export class OwnFile {
+  readonly file: LogFile
+  readonly #directory: LogDirectory
+  readonly #fd: number
+  readonly #temporary: string
+  readonly #rules: LogRules
+  readonly #scratch = new Uint8Array(SCRATCH)
+  /** Up to where the file is made of durable bytes. */
+  #room: number
+  #step: number
+  #growing: Promise<void> | undefined
+  #isNamed = false
+  /** Up to which number everything is durable. */
+  #synced: number
+
+  private constructor(
+    directory: LogDirectory,
+    file: LogFile,
+    fd: number,
+    temporary: string,
+    room: number,
+    rules: LogRules,
+  ) {
+    this.#directory = directory
+    this.file = file
+    this.#fd = fd
+    this.#temporary = temporary
+    this.#room = room
+    this.#rules = rules
+    this.#step = rules.roomBytes
+    this.#synced = file.last
+  }
+
+  /** Writes a file with `records` and syncs it; nobody sees it before `publish`. Throws when that cannot be done. */
+  static async create(
+    directory: LogDirectory,
+    place: Pick<LogFileHeader, 'g' | 'seq'>,
+    records: readonly LogRecord[],
+    rules: LogRules,
+  ): Promise<OwnFile> {
+    const size = records.reduce((sum, { payload }) => sum + roomFor(payload.length), HEADER)
+    const room = Math.ceil(size / rules.roomBytes + 0.5) * rules.roomBytes
+    // A disk that is nearly full has to have room for the records; what is made ahead of need is as much as there is.
+    for (const less of [room, size + rules.reserveBytes]) {
+      try {
+        return await OwnFile.#create(directory, place, records, rules, size, less)
+      } catch (error) {
+        if (!isFull(error)) throw error
+      }
+    }
+    return OwnFile.#create(directory, place, records, rules, size, size)
+  }
+
+  static async #create(
+    directory: LogDirectory,
+    place: Pick<LogFileHeader, 'g' | 'seq'>,
+    records: readonly LogRecord[],
+    rules: LogRules,
+    size: number,
+    room: number,
+  ): Promise<OwnFile> {
+    const { fs } = directory
+    const [first, last] = [records[0]!.n, records.at(-1)!.n]
+    const header: LogFileHeader = { id: directory.newId(), ...place, first }
+    const temporary = directory.temporary(place.g)
+    const isSpare = !rules.freshFiles && (await takeSpare(directory, temporary))
+    const fd = await fs.open(temporary, isSpare ? 'update' : 'create')
+    // From here on `file` owns the descriptor.
+    const file = new LogFile(directory, header, fd)
+    try {
+      const bytes = new Uint8Array(size)
+      bytes.set(encodeHeader(header))
+      for (const { n, writer, payload } of records) {
+        const fields = { before: file.checksum, n, synced: last, writer }
+        const checksum = encodeRecord(bytes.subarray(file.end), file.seeds.id, fields, payload)
+        file.add({ payload: payload.length, checksum, synced: last })
+      }
+      await writeAll(fs, fd, bytes, 0)
+      await writeZeros(directory, fd, size, room)
+      if (rules.syncBeforeName) await fs.fdatasync(fd)
+    } catch (error) {
+      await file.close().catch(() => {})
+      await discard(fs, temporary)
+      throw fileError(error, 'write', temporary)
+    }
+    return new OwnFile(directory, file, fd, temporary, room, rules)
+  }
+
+  /** Gives the file its name. After an error it may have it, unless that was refused. */
+  async publish(): Promise<void> {
+    await this.#directory.fs.rename(this.#temporary, this.file.path)
+    this.#isNamed = true
+    await this.#directory.sync()
+    if (!this.#rules.syncBeforeName) await this.#directory.fs.fdatasync(this.#fd)
+  }
+
+  get isNamed(): boolean {
+    return this.#isNamed
+  }
+
+  /** The number that was acknowledged last. */
+  get last(): number {
+    return this.file.last
+  }
+
+  /** Makes room for the record of a payload. What it throws has written nothing. */
+  async makeRoom(payload: number, mayUseReserve: boolean): Promise<void> {
+    const need = this.file.end + roomFor(payload) + (mayUseReserve ? 0 : this.#rules.reserveBytes)
+    await this.#growing?.catch(() => {})
+    if (this.#room < need) await this.#grow(need)
+  }
+
+  /**
+   * Writes the record after the last one. Its outcome is open until `acknowledge`. A `TidemarkError` is that there was no room
+   * for it, and nothing of it is left; after any other error it may be there.
+   */
+  async write(n: number, writer: number, payload: Uint8Array, sync: boolean): Promise<Pending> {
+    const length = roomFor(payload.length)
+    const bytes = length <= SCRATCH ? this.#scratch.subarray(0, length) : new Uint8Array(length)
+    const synced = this.#synced
+    const fields = { before: this.file.checksum, n, synced, writer }
+    const checksum = encodeRecord(bytes, this.file.seeds.id, fields, payload)
+    await this.#put(bytes)
+    if (sync) await this.#directory.fs.fdatasync(this.#fd)
+    return { payload: payload.length, checksum, synced, durable: sync }
+  }
+
+  /** On file systems that copy on write, overwriting the room that was made takes some, too. */
+  async #put(bytes: Uint8Array): Promise<void> {
+    const { fs } = this.#directory
+    const { end, path } = this.file
+    try {
+      await writeAll(fs, this.#fd, bytes, end)
+    } catch (cause) {
+      const error = fileError(cause, 'write', path)
+      if (!isFull(error)) throw cause
+      // What was written before there was no more room begins no record any more. If that fails, who knows what is there.
+      const head = await readUpTo(fs, this.#fd, end, RECORD_HEAD)
+      if (head.some((byte) => byte !== 0)) {
+        await writeAll(fs, this.#fd, new Uint8Array(RECORD_HEAD), end)
+        await fs.fdatasync(this.#fd)
+      }
+      throw error
+    }
+  }
+
+  acknowledge(pending: Pending): void {
+    this.file.add(pending)
+    if (pending.durable) this.#synced = this.file.last
+    const ahead = Math.max(this.#step / 2, this.#rules.reserveBytes)
+    if (this.#room - this.file.end < ahead && !this.#growing) {
+      // An append that needs the room tries again, and tells what keeps it from growing.
+      this.#grow(this.#room + 1).catch(() => {})
+    }
+  }
+
+  async sync(): Promise<void> {
+    const { last } = this.file
+    if (this.#synced === last) return
+    await this.#directory.fs.fdatasync(this.#fd)
+    this.#synced = last
+  }
+
+  async close(): Promise<void> {
+    await this.#growing?.catch(() => {})
+    await this.file.close()
+  }
+
+  /** Closes a file that did not get its name, as far as that is known. Never throws: why it got none is what counts. */
+  async abandon(): Promise<void> {
+    await this.close().catch(() => {})
+    await discard(this.#directory.fs, this.#temporary)
+  }
+
+  #grow(need: number): Promise<void> {
+    this.#growing = this.#growBy(need).finally(() => (this.#growing = undefined))
+    return this.#growing
+  }
+
+  /** By a whole step, or where there is no room for that by what is needed. */
+  async #growBy(need: number): Promise<void> {
+    try {
+      await this.#extend(Math.ceil(need / this.#step) * this.#step)
+      this.#step = Math.min(this.#step * 2, LARGEST_STEP)
+    } catch (error) {
+      this.#step = this.#rules.roomBytes
+      if (!isFull(error)) throw error
+      await this.#extend(need)
+    }
+  }
+
+  async #extend(room: number): Promise<void> {
+    const { fs } = this.#directory
+    try {
+      const fd = await fs.open(this.file.path, 'update')
+      try {
+        await writeZeros(this.#directory, fd, this.#room, room)
+        await fs.fdatasync(fd)
+      } catch (error) {
+        // What was made of it others may need more.
+        await fs.truncate(fd, this.#room).catch(() => {})
+        throw error
+      } finally {
+        await fs.close(fd)
+      }
+      this.#room = room
+    } catch (error) {
+      throw fileError(error, 'extend', this.file.path)
+    }
+  }
+}
+
+/** A record that is written and not yet acknowledged. */
+export interface Pending {
+  /** Its length. */
+  readonly payload: number
+  readonly checksum: number
+  readonly synced: number
+  readonly durable: boolean
+}
+
+async function writeZeros({ fs }: LogDirectory, fd: number, from: number, to: number): Promise<void> {
+  for (let at = from; at < to; at += ZEROS.length) {
+    await writeAll(fs, fd, ZEROS.subarray(0, Math.min(ZEROS.length, to - at)), at)
+  }
+}

@@ -1,0 +1,227 @@
+/** Writes runs: a fold turns the tail into one, a merge turns neighbouring ones into one. Both only upload. */
+import { isFull, throwIfAborted } from '../../errors.js'
+import { ID_BYTES } from '../../log/entry.js'
+import type { Edit, FoldEdit, MergeEdit } from '../../manifest/edits.js'
+import { refOf } from '../../manifest/ref.js'
+import type { Run, SegmentRef } from '../../manifest/manifest.js'
+import { segmentName } from '../../manifest/names.js'
+import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../../segment/cursor.js'
+import { MergeCursor, unionRanges } from '../../segment/merge.js'
+import type { KeyedRecord, KeyRange } from '../../segment/record.js'
+import { WholeSegments } from '../../segment/whole.js'
+import { writeSegments, type BuiltSegment } from '../../segment/writer.js'
+import { compareBytes } from '../../bytes/compare.js'
+import type { LogContext, ShardContext } from '../context.js'
+import type { Layer } from '../memtable.js'
+import type { Slot } from '../slot.js'
+import { tailCodecs, type ShardState } from '../state.js'
+
+/** Above every stored key: partitions have numbers below 4,096. */
+const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff), reverse: false }
+
+/** How long to work, and on how many blocks, before other tasks get their turn. */
+const SLICE_MS = 8
+const SLICE_BLOCKS = 64
+
+/**
+ * The tail of `state` as runs: one for all its layers, or several around deltas by reference, which are listed as they are.
+ * Entries without changes need no segment.
+ */
+export async function foldTail(
+  ctx: ShardContext,
+  log: LogContext,
+  state: ShardState,
+  signal: AbortSignal,
+): Promise<FoldEdit> {
+  // The commit that brought the tail to its bound is acknowledged first.
+  await ctx.clock.pause()
+  const runs: Run[] = []
+  const written: Run[] = []
+  let layers: Layer[] = []
+  const write = async (): Promise<void> => {
+    if (layers.length === 0) return
+    const oldest = state.manifest.runs.length + runs.length === 0
+    const run = await writeLayers(ctx, log, layers.reverse(), oldest, state.carried.versionTime, signal)
+    if (run.length > 0) {
+      runs.push(run)
+      written.push(run)
+    }
+    layers = []
+  }
+  try {
+    for (const { layer, references } of state.tail) {
+      if (layer) layers.push(layer)
+      if (references === undefined) continue
+      await write()
+      runs.push(...references.runs)
+    }
+    await write()
+  } catch (error) {
+    await dropUploads(ctx, written.flat(), error)
+    throw error
+  }
+  const codecs = new Map(state.tail.flatMap((entry) => [...tailCodecs(entry)]))
+  return { kind: 'fold', from: state.manifest.covers, covers: state.head, runs, written, codecs }
+}
+
+/** Layers, newest first, as a run. `oldest`: nothing older lies beneath it. `time`: what has expired by then is deleted. */
+export async function writeLayers(
+  ctx: ShardContext,
+  log: LogContext,
+  layers: readonly Layer[],
+  oldest: boolean,
+  time: number,
+  signal: AbortSignal,
+): Promise<Run> {
+  const slots = new Map(
+    layers.flatMap((layer) => Array.from(layer.slots.values(), ({ slot }) => [slot.id, slot] as const)),
+  )
+  const sorted = [...slots.values()].sort((a, b) => compareBytes(a.prefix, b.prefix))
+  const records = new Kept(new SlotsCursor(layers, sorted), oldest, time)
+  // Over nothing there is nothing that a range could still hide.
+  const ranges = oldest ? [] : unionRanges(layers.flatMap((layer) => sorted.flatMap((slot) => layer.ranges(slot))))
+  return writeRun(ctx, log, records, ranges, signal)
+}
+
+/** The merge of neighbouring runs, oldest first. */
+export async function mergeRuns(
+  ctx: ShardContext,
+  log: LogContext,
+  state: ShardState,
+  inputs: readonly Run[],
+  signal: AbortSignal,
+): Promise<MergeEdit> {
+  const newestFirst = [...inputs].reverse()
+  const ranges = await Promise.all(newestFirst.map(async (run) => runRanges(ctx.cache, run, EVERYTHING)))
+  const sources = newestFirst.map((run, i) => ({
+    cursor: new RunCursor(new WholeSegments(ctx.storage.blobs), run, EVERYTHING),
+    ranges: ranges[i]!,
+  }))
+  const oldest = inputs[0] === state.manifest.runs[0]
+  const records = new Kept(new MergeCursor(sources), oldest, state.carried.versionTime)
+  const output = await writeRun(ctx, log, records, oldest ? [] : unionRanges(ranges.flat()), signal)
+  return { kind: 'merge', inputs, output, bottom: oldest }
+}
+
+async function writeRun(
+  ctx: ShardContext,
+  log: LogContext,
+  records: Cursor,
+  ranges: readonly KeyRange[],
+  signal: AbortSignal,
+): Promise<Run> {
+  const run: SegmentRef[] = []
+  let sliceEnd = ctx.clock.monotonic() + SLICE_MS
+  let blocks = 0
+  const pace = (): Promise<void> | undefined => {
+    throwIfAborted(signal)
+    if (++blocks < SLICE_BLOCKS && ctx.clock.monotonic() < sliceEnd) return undefined
+    return ctx.clock.pause().then(() => {
+      sliceEnd = ctx.clock.monotonic() + SLICE_MS
+      blocks = 0
+    })
+  }
+  let name = ''
+  const upload = async (built: BuiltSegment): Promise<void> => {
+    throwIfAborted(signal)
+    const id = ctx.clock.random(ID_BYTES)
+    name = segmentName(log.path, id)
+    ctx.uploads.begin(name)
+    await ctx.storage.blobs.put(name, built.bytes, { signal })
+    ctx.counters.segmentsWritten++
+    const segment = refOf(built, log.path, id)
+    await ctx.uploads.done(segment, built.bytes)
+    run.push(segment)
+  }
+  try {
+    await writeSegments(records, ranges, ctx.segments, upload, pace)
+  } catch (error) {
+    await dropUploads(ctx, [...run, { name }], error)
+    throw error
+  }
+  return run
+}
+
+/** The segments that were written for edits. */
+export function writtenFor(edits: readonly (Edit | undefined)[]): readonly SegmentRef[] {
+  return edits.flatMap((edit) => (edit?.kind === 'merge' ? edit.output : (edit?.written?.flat() ?? [])))
+}
+
+/**
+ * No entry that was written names these segments, and none will. Where there is no room they would take what is freed, and so
+ * they are deleted at once; else collection does that.
+ */
+export async function dropUploads(
+  { uploads, storage }: ShardContext,
+  segments: readonly Pick<SegmentRef, 'name'>[],
+  cause: unknown,
+): Promise<void> {
+  uploads.drop(segments)
+  uploads.isTight ||= isFull(cause)
+  const names = segments.map(({ name }) => name).filter((name) => name !== '')
+  // What this cannot delete collection does.
+  if (uploads.isTight && names.length > 0) await storage.blobs.delete(names).catch(() => undefined)
+}
+
+/** All slots of some layers, one after another in the order of their prefixes. */
+class SlotsCursor implements Cursor {
+  readonly #layers: readonly Layer[]
+  readonly #slots: readonly Slot[]
+  #at = -1
+  #cursor: MergeCursor | undefined
+
+  constructor(layers: readonly Layer[], slots: readonly Slot[]) {
+    this.#layers = layers
+    this.#slots = slots
+  }
+
+  get current(): KeyedRecord | undefined {
+    return this.#cursor?.current
+  }
+
+  next(): undefined {
+    for (;;) {
+      void this.#cursor?.next()
+      if (this.#cursor?.current !== undefined || this.#at >= this.#slots.length) return
+      const slot = this.#slots[++this.#at]
+      this.#cursor =
+        slot &&
+        new MergeCursor(
+          this.#layers.map((l) => ({ cursor: new ArrayCursor(l.sorted(slot, EVERYTHING)), ranges: l.ranges(slot) })),
+        )
+    }
+  }
+}
+
+/**
+ * What is left to keep: a put that had expired by the time of the covered version is no more than a tombstone, and a
+ * tombstone over the oldest data is nothing. Anywhere else it still hides something older.
+ */
+class Kept implements Cursor {
+  readonly #from: Cursor
+  readonly #oldest: boolean
+  readonly #time: number
+  current: KeyedRecord | undefined
+
+  constructor(from: Cursor, oldest: boolean, time: number) {
+    this.#from = from
+    this.#oldest = oldest
+    this.#time = time
+  }
+
+  next(): Promise<void> | undefined {
+    for (;;) {
+      const loading = this.#from.next()
+      if (loading) return loading.then(() => (this.#settle() ? undefined : this.next()))
+      if (this.#settle()) return undefined
+    }
+  }
+
+  #settle(): boolean {
+    let record = this.#from.current
+    if (record && record.expires > 0 && record.expires <= this.#time)
+      record = { key: record.key, bytes: undefined, expires: 0 }
+    this.current = record
+    return record === undefined || record.bytes !== undefined || !this.#oldest
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Folding and merging as an open shard sees them: when they are due, and what of them the next entry carries (folding.ts).
+ * The tail is held by letting commits wait for a fold that is under way.
+ */
+import { isTidemarkError } from '../../errors.js'
+import type { Edit } from '../../manifest/edits.js'
+import type { Manifest, SegmentRef } from '../../manifest/manifest.js'
+import type { CollectPlan } from '../entry-builder.js'
+import { warnLater, type LogContext, type ShardContext } from '../context.js'
+import type { Folding } from './compactor.js'
+import { rewriting } from '../parts.js'
+import type { Repairs } from '../repair/detector.js'
+import { tailBytes, type ShardState } from '../state.js'
+
+/** Part of the tail's bound at which a fold starts. */
+const FOLD_AT = 0.75
+/** Of the runs that are merged; with no more than so many there is nothing to merge (picker.ts). */
+export const FAN_IN = 8
+/** The same in shared mode, for the writer of the entry that reaches the bound; and for anyone, should that one fail. */
+const SHARED_FOLD_AT = 1.5
+/** Multiple of the bound up to which commits still go through while folds fail. */
+const PATIENCE = 4
+
+export class Upkeep {
+  readonly #ctx: ShardContext
+  readonly #log: LogContext
+  readonly #state: () => ShardState
+  readonly #repairs: Repairs
+  readonly #stop = new AbortController()
+  #folding: Folding | undefined
+  /** What the next entry is to condemn, and the entry after which that was found. */
+  #plan: { readonly collect: CollectPlan; readonly resetAt: number | undefined } | undefined
+
+  constructor(ctx: ShardContext, log: LogContext, state: () => ShardState, repairs: Repairs) {
+    this.#ctx = ctx
+    this.#log = log
+    this.#state = state
+    this.#repairs = repairs
+  }
+
+  #use<T>(act: (work: Folding) => T | Promise<T>): Promise<T> {
+    return rewriting.use((loaded) => {
+      this.#folding ??= new loaded.Folding(this.#ctx, this.#log, this.#state, this.#repairs, this)
+      return act(this.#folding)
+    })
+  }
+
+  /** Aborts when nothing more is to be uploaded. */
+  get signal(): AbortSignal {
+    return this.#stop.signal
+  }
+
+  /** What the next entry may carry. */
+  get edits(): readonly Edit[] {
+    return this.#folding?.edits ?? []
+  }
+
+  /** What the next entry is to condemn. A reset in between may need some of it again. */
+  get collection(): CollectPlan | undefined {
+    return this.#plan?.resetAt === this.#state().resetAt ? this.#plan?.collect : undefined
+  }
+
+  /** `resetAt` is that of the state in which it was found. */
+  condemn(collect: CollectPlan, resetAt: number | undefined): void {
+    this.#plan = { collect, resetAt }
+  }
+
+  /** An entry condemned what was waiting. */
+  condemned(): void {
+    this.#plan = undefined
+  }
+
+  /** The state was repaired: what was made for the one before it fits no longer, even where it looks as if it did. */
+  restart(): void {
+    this.#folding?.restart()
+    this.#plan = undefined
+    this.consider(true)
+  }
+
+  /** Others have written: what was found or made before and no longer fits is dropped, and found or made anew. */
+  met(after: Manifest): void {
+    this.#plan = undefined
+    this.#folding?.carried(after, [])
+    this.#folding?.dropCondemned()
+  }
+
+  /**
+   * Looks at the state after every entry, and starts what it calls for. Of several writers the one whose entry reaches the
+   * bound folds, or else anyone some entries later; merging goes with folding.
+   */
+  consider(isOwn: boolean, hasFolded = false): void {
+    const state = this.#state()
+    const { entries, bytes } = this.#ctx.checkpoint
+    const { length } = state.tail
+    const { isShared } = this.#ctx
+    if (isShared && !isOwn) return
+    const isMany = isShared ? length === entries || length >= entries * SHARED_FOLD_AT : length >= entries * FOLD_AT
+    // As long as nothing heals what was repaired, more damage may be more than can be repaired.
+    const folds = isMany || tailBytes(state) >= bytes || state.isRepaired
+    const merges = (!isShared || hasFolded) && state.manifest.runs.length > FAN_IN
+    if (!folds && !merges) return
+    this.#use((work) => {
+      if (folds) work.startFold()
+      if (merges) work.startMerge()
+    }).catch((error: unknown) => this.failed('Folding', error))
+  }
+
+  /** Resolves when another entry may be appended; rejects when folds have failed for too long. */
+  async admit(): Promise<void> {
+    const state = this.#state()
+    const { entries, bytes } = this.#ctx.checkpoint
+    const bound = this.#ctx.isShared ? entries * SHARED_FOLD_AT : entries
+    const over = Math.max(state.tail.length / bound, tailBytes(state) / (bytes * PATIENCE))
+    if (over < 1) return
+    try {
+      await this.#use((work) => work.admit(over < PATIENCE))
+    } catch (error) {
+      if (over >= PATIENCE) throw error
+    }
+  }
+
+  /** Folds what is there now, or less; resolves when the edit is ready, rejects with what made it fail. */
+  foldNow(): Promise<void> {
+    return this.#use((work) => work.foldNow())
+  }
+
+  /** Merges all that is there where that is worth it; resolves with whether there is an edit to carry. */
+  mergeNow(): Promise<boolean> {
+    return this.#use((work) => work.mergeNow())
+  }
+
+  failed(what: string, error: unknown): void {
+    if (this.#stop.signal.aborted || (isTidemarkError(error) && error.code === 'ABORTED')) return
+    warnLater(this.#ctx, what, error)
+  }
+
+  /** An entry with a manifest was committed, which carries `edits`. */
+  carried(before: Manifest, after: Manifest, edits: readonly Edit[]): void {
+    const { counters } = this.#ctx
+    for (const { kind } of edits) counters[kind === 'fold' ? 'folds' : 'compactions']++
+    this.#folding?.carried(after, edits)
+    const old = new Set(before.runs.flat().map((s) => s.name))
+    counters.segmentsReused += after.runs.flat().filter((s) => old.has(s.name)).length
+  }
+
+  /** Stops what is running; what was uploaded and not yet named is left to collection, as long as there is room. */
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#folding?.idle()
+  }
+
+  /** No entry will name these segments, nor what waits for one: the last one was not written, or there will be no more. */
+  async dropWaiting(segments: readonly SegmentRef[], cause?: unknown): Promise<void> {
+    const waiting = this.#folding?.takeWaiting() ?? []
+    await rewriting.loaded?.dropUploads(this.#ctx, [...segments, ...waiting], cause)
+  }
+}

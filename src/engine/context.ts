@@ -1,0 +1,182 @@
+import type { Clock } from '../clock.js'
+import type { SegmentRef } from '../manifest/manifest.js'
+import type { SegmentCache } from '../segment/cache.js'
+import type { SegmentOptions } from '../segment/writer.js'
+import type { Anchor, Log, Storage } from '../storage/contract.js'
+import type { Reading } from './history/reading-pin.js'
+import type { Moment, Rules } from './rules.js'
+import type { ShardState } from './state.js'
+
+/** A state that is being read. */
+export interface Held {
+  readonly state: ShardState
+  /** When it last was, by the monotonic clock. */
+  usedAt: number
+  /** Up to which number at most the log may be trimmed meanwhile. */
+  readonly trim: number
+  /** Since when the state is known to have been kept. */
+  readonly keptAt: Moment | undefined
+  /** The pin by which others know of it. */
+  reading?: Reading | undefined
+}
+
+/** What every part of a shard works with. */
+export interface ShardContext {
+  readonly store: string
+  /** Others write as well: a lost number means to catch up. */
+  readonly isShared: boolean
+  readonly storage: Storage
+  /** The storage as the caller gave it: what a probe remembers. */
+  readonly probed: Storage
+  readonly clock: Clock
+  readonly cache: SegmentCache
+  readonly segments: SegmentOptions
+  readonly checkpoint: { readonly entries: number; readonly bytes: number }
+  readonly durability: 'strict' | 'relaxed'
+  readonly timeoutMs: number
+  readonly graceMs: number
+  readonly rules: Rules
+  readonly counters: Counters
+  /** Segments that this handle has uploaded and no entry names yet. */
+  readonly uploads: Uploads
+  /** Keeps all that is committed in memory; only in resident stores. */
+  readonly resident?: Resident | undefined
+  /** What is read through this handle. */
+  readonly held: Set<Held>
+  readonly retain: { readonly versions: number; readonly ageMs: number }
+  /** Something that the program should know and that fails no call. */
+  readonly warn: (message: string, cause?: unknown) => void
+  /** The state is another one. */
+  readonly moved: () => void
+  /** This handle has made a version. */
+  readonly committed: () => void
+  readonly emit: (
+    event: 'fenced' | 'checkpoint' | 'version' | 'collected' | 'repaired',
+    detail: Readonly<Record<string, unknown>>,
+  ) => void
+}
+
+/** Of what is done beside the program's calls. */
+export function warnLater(ctx: Pick<ShardContext, 'store' | 'warn'>, what: string, cause: unknown): void {
+  ctx.warn(`${what} of store "${ctx.store}" failed and is tried again later.`, cause)
+}
+
+/** What reading a log from outside takes. */
+export type ReadContext = Pick<ShardContext, 'store' | 'storage' | 'clock' | 'durability' | 'warn'>
+
+export interface Resident {
+  /** Loads all that a state needs, before it is used. */
+  prepare(state: ShardState): Promise<void>
+  /** Takes over a segment that this handle has written. */
+  adopt(segment: SegmentRef, bytes: Uint8Array): Promise<void>
+  /** Lets go of segments that were adopted for a state that will not come. */
+  release(segments: Iterable<{ readonly name: string }>): void
+}
+
+/** Running totals for `metrics()`. */
+export interface Counters {
+  commits: number
+  bytes: number
+  folds: number
+  compactions: number
+  segmentsWritten: number
+  segmentsReused: number
+  /** Segments and entries that were deleted. */
+  collected: number
+  repaired: number
+}
+
+/** What is uploaded for an entry to come: collection leaves it alone until the entry is there, or will not come. */
+export class Uploads {
+  readonly #names = new Set<string>()
+  /** Those of them that another writer's collection has condemned: it could not know of them. */
+  readonly #condemned = new Set<string>()
+  readonly #resident: Resident | undefined
+  /** Something failed for want of room: what will not be named is deleted at once. */
+  isTight = false
+
+  constructor(resident: Resident | undefined) {
+    this.#resident = resident
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name)
+  }
+
+  condemn(names: Iterable<string>): void {
+    for (const name of names) if (this.#names.has(name)) this.#condemned.add(name)
+  }
+
+  /** All that is there may have been. */
+  condemnAll(): void {
+    this.condemn(this.#names)
+  }
+
+  /** Whether an entry must not name them any more. */
+  areCondemned(segments: Iterable<{ readonly name: string }>): boolean {
+    if (this.#condemned.size > 0) for (const { name } of segments) if (this.#condemned.has(name)) return true
+    return false
+  }
+
+  /** Before the request is sent. */
+  begin(name: string): void {
+    this.#names.add(name)
+  }
+
+  async done(segment: SegmentRef, bytes: Uint8Array): Promise<void> {
+    await this.#resident?.adopt(segment, bytes)
+  }
+
+  /** Those of a handle that began anew: nothing of before will be named. */
+  clear(): void {
+    this.#names.clear()
+    this.#condemned.clear()
+  }
+
+  /** An entry names them. */
+  named(segments: Iterable<SegmentRef>): void {
+    for (const { name } of segments) this.#names.delete(name)
+  }
+
+  /** No entry will name them. */
+  drop(segments: Iterable<{ readonly name: string }>): void {
+    for (const { name } of segments) {
+      this.#names.delete(name)
+      this.#condemned.delete(name)
+    }
+    this.#resident?.release(segments)
+  }
+}
+
+/** The log that a shard lives in, and this handle's name in it. */
+export interface LogContext {
+  readonly logId: Uint8Array
+  readonly path: string
+  readonly log: Log
+  readonly anchor: Anchor
+  readonly writerId: Uint8Array
+  /** How many entries this handle has built: the second half of write ids. */
+  writes: number
+  /** The storage's newest time, and when it came by the local monotonic clock; `undefined` where it has none. */
+  storageTime: { readonly time: number; readonly at: number } | undefined
+  /** Since when the number after the head is known to be free. */
+  free: Moment | undefined
+}
+
+/** Now: for what is about to be sent. */
+export function moment(ctx: Pick<ShardContext, 'clock'>, log: LogContext): Moment {
+  return { storage: log.storageTime?.time, local: ctx.clock.monotonic() }
+}
+
+/** Takes note of the time in an answer. */
+export function noteTime(ctx: Pick<ShardContext, 'clock'>, log: LogContext, time: number | undefined): void {
+  if (time === undefined || !Number.isFinite(time)) return
+  log.storageTime = { time: Math.floor(time), at: ctx.clock.monotonic() }
+}
+
+/** Now, by the storage's clock as far as it is known, else by the local one; whole milliseconds. */
+export function currentTime(ctx: ShardContext, log: LogContext): number {
+  const known = log.storageTime
+  const now = known ? known.time + (ctx.clock.monotonic() - known.at) : ctx.clock.now()
+  return Math.max(0, Math.floor(now))
+}

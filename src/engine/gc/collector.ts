@@ -1,0 +1,268 @@
+/**
+ * Collection: which versions are kept, what nothing kept needs any more, and its removal in two steps (PROTOCOL.md,
+ * section 4). An entry condemns: it says which versions are gone and lists the segments that go with them; a grace period
+ * later, by the storage's clock, what it listed is deleted. Whoever appends after that entry has seen it and names nothing
+ * of the list; whoever reads, or was making a pin, has had the grace period.
+ */
+import { toHex } from '../../bytes/hash.js'
+import { TidemarkError, isFull, throwIfAborted } from '../../errors.js'
+import { raiseAnchor } from '../../log/anchor.js'
+import type { Collection } from '../../log/collection.js'
+import { idOfBlob, segmentName, segmentsPrefix } from '../../manifest/names.js'
+import type { CollectPlan } from '../entry-builder.js'
+import { currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
+import type { EntryFacts, KnownEntries } from './entry-index.js'
+import { deadForks } from '../history/fork.js'
+import { eachEntry, readEntry } from '../history/past.js'
+import { isOver, listKnownPins, manifestOfPin, type StoredPin } from '../history/pins.js'
+import { pagesOf } from '../../storage/pages.js'
+import { anchorName } from '../open/recovery.js'
+import { retained } from './retention.js'
+import { segmentsOf, type ShardState } from '../state.js'
+
+export interface CollectOptions {
+  /** Nothing is condemned for fewer entries than this, unless segments go with them. */
+  readonly minDeletes: number
+  /** The most objects that are deleted now. */
+  readonly maxDeletes: number
+  /** Whether to go on. */
+  readonly inTime: () => boolean
+  /** Only looks: nothing is written, nothing deleted. */
+  readonly dryRun: boolean
+}
+
+export interface CollectResult {
+  /** What was deleted. */
+  readonly deleted: {
+    readonly entries: number
+    readonly segments: number
+    readonly pins: number
+    readonly bytes: number
+  }
+  /** What is to be condemned by the next entry; `undefined` when nothing is. */
+  readonly plan: CollectPlan | undefined
+  /** How many entries and segments were condemned before and still wait. */
+  readonly waiting: number
+}
+
+type Facts = Omit<EntryFacts, 'names'>
+
+/** The most ids that one entry lists: 16 bytes each. */
+const MAX_IDS = 4096
+
+/** The store's own view of what is there. */
+interface Listing {
+  readonly segments: ReadonlyMap<string, number>
+  readonly pins: readonly StoredPin[]
+  /** Names that pins hold, and what is being read. */
+  readonly held: ReadonlySet<string>
+  /** Entries after it are being read. */
+  readonly trim: number
+}
+
+export class Collector {
+  readonly #ctx: ShardContext
+  readonly #log: LogContext
+  readonly #known: KnownEntries
+  #forksJudged = -Infinity
+  readonly #signal: AbortSignal
+
+  /** `signal` ends a look that is under way. */
+  constructor(ctx: ShardContext, log: LogContext, known: KnownEntries, signal: AbortSignal) {
+    this.#ctx = ctx
+    this.#log = log
+    this.#known = known
+    this.#signal = signal
+  }
+
+  /** When the oldest of what is condemned is due; `undefined` when nothing is. */
+  async dueAt({ carried }: ShardState): Promise<number | undefined> {
+    const n = carried.collectedAt
+    if (n === 0) return undefined
+    const { facts } = this.#known
+    if (!facts.has(n)) this.#known.note(await readEntry(this.#ctx, this.#log, n))
+    const [oldest] = facts.get(n)?.collection ?? []
+    return oldest && oldest.time + this.#ctx.graceMs
+  }
+
+  /** Deletes what is due and looks for what is to be condemned next. */
+  async run(state: ShardState, options: CollectOptions): Promise<CollectResult> {
+    const facts = await this.#readFacts(state)
+    const listing = await this.#list()
+    const now = currentTime(this.#ctx, this.#log)
+    const pending = this.#known.facts.get(state.carried.collectedAt)?.collection ?? []
+    const { rules, graceMs } = this.#ctx
+    const due = pending.filter(({ time }) => !rules.condemnFirst || time + graceMs <= now)
+    const undue = pending.filter((batch) => !due.includes(batch))
+    const isLive = this.#liveNames(listing, state.carried.trim)
+    const { isPartial, ...deleted } = await this.#deleteDue(state, due, listing, isLive, now, options)
+    const waiting = undue.reduce((sum, { ids }) => sum + ids.length, 0)
+    // What was repaired stands on entries that the next fold makes dispensable, and on the spare one no longer.
+    if (isPartial || state.isRepaired) return { deleted, plan: undefined, waiting }
+    // With what was appended meanwhile: it may name what was still an upload when it was listed.
+    const plan = this.#plan(state, facts, listing, undue, now, options)
+    if (plan && !rules.collectEntry) {
+      await this.#ctx.storage.blobs.delete(plan.ids.map((id) => segmentName(this.#log.path, id)))
+      return { deleted, plan: undefined, waiting }
+    }
+    return { deleted, plan, waiting }
+  }
+
+  /** Names that entries after `trim`, those that came meanwhile among them, pins or open snapshots reach. */
+  #liveNames({ held }: Listing, trim: number): (name: string) => boolean {
+    return (name) => (this.#known.namedAt.get(name) ?? 0) > trim || held.has(name)
+  }
+
+  async #readFacts(state: ShardState): Promise<Facts[]> {
+    const { trim } = state.carried
+    const { facts } = this.#known
+    this.#known.forget(trim)
+    for (let n = trim + 1; n <= state.head; n++) {
+      if (facts.has(n)) continue
+      let last = n
+      while (last < state.head && !facts.has(last + 1)) last++
+      for await (const applied of eachEntry(this.#ctx, this.#log, n, last)) {
+        throwIfAborted(this.#signal)
+        this.#known.note(applied)
+      }
+    }
+    return Array.from({ length: state.head - trim }, (_, i) => facts.get(trim + 1 + i)!)
+  }
+
+  /** Segments first, pins last: a pin that is made meanwhile is then seen, or its maker sees the entry that condemns. */
+  async #list(): Promise<Listing> {
+    const segments = new Map<string, number>()
+    const prefix = segmentsPrefix(this.#log.path)
+    for await (const { items, time } of pagesOf(this.#ctx.storage.blobs, prefix)) {
+      noteTime(this.#ctx, this.#log, time)
+      for (const { name, size } of items) if (idOfBlob(prefix, name)) segments.set(name, size)
+    }
+    // One that can't be read may hold anything.
+    const pins = await listKnownPins(this.#ctx, this.#log)
+    const held = new Set<string>()
+    for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
+    // What nobody has read on for so long was forgotten, or may expire (PROTOCOL.md, section 4).
+    const used = this.#ctx.clock.monotonic() - this.#ctx.graceMs
+    let trim = Infinity
+    for (const reading of this.#ctx.held) {
+      if (reading.usedAt <= used) {
+        this.#ctx.held.delete(reading)
+        continue
+      }
+      for (const { name } of segmentsOf(reading.state)) held.add(name)
+      trim = Math.min(trim, reading.trim)
+    }
+    return { segments, pins, held, trim }
+  }
+
+  async #deleteDue(
+    { carried }: ShardState,
+    due: Collection,
+    { segments, pins, trim: most }: Listing,
+    isLive: (name: string) => boolean,
+    now: number,
+    { maxDeletes, inTime, dryRun }: CollectOptions,
+  ): Promise<CollectResult['deleted'] & { readonly isPartial: boolean }> {
+    const { storage } = this.#ctx
+    const { log } = this.#log
+    const trim = Math.min(
+      most,
+      due.reduce((to, batch) => Math.max(to, batch.trim), 0),
+    )
+    const names = new Set(due.flatMap(({ ids }) => ids.map((id) => segmentName(this.#log.path, id))))
+    const segmentsDue = [...names].filter((name) => segments.has(name) && !isLive(name))
+    const gone = dryRun ? new Set() : await this.#deadForks(pins, now)
+    const over = pins.filter((pin) => isOver(pin, now) || gone.has(pin.blob)).map(({ blob }) => blob)
+    let numbers = trim === 0 ? [] : (await log.list(1)).numbers.filter((n) => n <= trim)
+    const blobs = [...over, ...segmentsDue]
+    const deleted = { entries: 0, segments: 0, pins: 0, bytes: 0 }
+    if (blobs.length + numbers.length === 0) return { ...deleted, isPartial: false }
+    if (dryRun) {
+      const bytes = segmentsDue.reduce((sum, name) => sum + segments.get(name)!, 0)
+      return { entries: numbers.length, segments: segmentsDue.length, pins: over.length, bytes, isPartial: false }
+    }
+    if (this.#ctx.durability === 'relaxed') await log.sync()
+    // Where there is no room even for that, segments go first, which no version that is kept needs, and entries when there is.
+    let isRaised = numbers.length === 0 || (await this.#raiseTrim(trim, carried))
+    let left = maxDeletes
+    for (let i = 0; i < blobs.length && left > 0 && inTime(); i += PAGE) {
+      const page = blobs.slice(i, i + Math.min(PAGE, left))
+      noteTime(this.#ctx, this.#log, (await storage.blobs.delete(page)).time)
+      left -= page.length
+      for (const name of page) {
+        const size = segments.get(name)
+        if (size === undefined) deleted.pins++
+        else {
+          deleted.segments++
+          deleted.bytes += size
+        }
+      }
+    }
+    isRaised ||= blobs.length > 0 && (await this.#raiseTrim(trim, carried))
+    if (!isRaised) numbers = []
+    for (let i = 0; i < numbers.length && left > 0 && inTime(); i += PAGE) {
+      const page = numbers.slice(i, i + Math.min(PAGE, left))
+      await log.remove(page)
+      left -= page.length
+      deleted.entries += page.length
+    }
+    const count = deleted.entries + deleted.segments + deleted.pins
+    this.#ctx.counters.collected += count
+    if (count > 0) this.#ctx.emit('collected', { deleted: count })
+    return { ...deleted, isPartial: count < blobs.length + numbers.length }
+  }
+
+  /** Judged once in a grace period: it takes reading their logs. */
+  async #deadForks(pins: readonly StoredPin[], now: number): Promise<ReadonlySet<string>> {
+    if (now - this.#forksJudged < this.#ctx.graceMs) return new Set()
+    const dead = await deadForks(this.#ctx, this.#log, pins, now)
+    this.#forksJudged = now
+    return dead
+  }
+
+  /**
+   * Nothing is removed before the anchor is known to say so. Its hint goes along: whoever made the newest manifest may never
+   * have got to write it there, and openers must not begin at entries that are about to go.
+   */
+  async #raiseTrim(trim: number, { manifestAt, covers, time }: ShardState['carried']): Promise<boolean> {
+    const { logId, anchor } = this.#log
+    const wanted = { logId, trim, manifestAt, covers, time }
+    try {
+      const known = await raiseAnchor(anchor, anchorName(this.#ctx), wanted)
+      if (known && known.trim >= trim) return true
+    } catch (error) {
+      if (!isFull(error)) throw error
+      return false
+    }
+    throw new TidemarkError(
+      'STORAGE_UNAVAILABLE',
+      `The anchor of store "${this.#ctx.store}" could not be raised; nothing was collected, and it is tried again later.`,
+    )
+  }
+
+  #plan(
+    state: ShardState,
+    facts: readonly Facts[],
+    listing: Listing,
+    pending: Collection,
+    now: number,
+    { minDeletes }: CollectOptions,
+  ): CollectPlan | undefined {
+    const { keeps, trim: wanted } = retained(facts, this.#ctx.retain, now, state.carried)
+    const trim = Math.max(state.carried.trim, Math.min(wanted, listing.trim))
+    const isLive = this.#liveNames(listing, trim)
+    const listed = new Set(pending.flatMap(({ ids }) => ids.map(toHex)))
+    const prefix = segmentsPrefix(this.#log.path)
+    const ids: Uint8Array[] = []
+    for (const name of listing.segments.keys()) {
+      if (listed.size + ids.length >= MAX_IDS) break
+      if (isLive(name) || this.#ctx.uploads.has(name)) continue
+      const id = idOfBlob(prefix, name)!
+      if (!listed.has(toHex(id))) ids.push(id)
+    }
+    if (ids.length === 0 && trim - state.carried.trim < Math.max(1, minDeletes)) return undefined
+    return { keeps, trim, pending, ids }
+  }
+}
+
+const PAGE = 1000

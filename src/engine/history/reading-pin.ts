@@ -1,0 +1,114 @@
+/**
+ * Keeps what is read of a log that others collect: a pin that ends by itself a grace period after it was made, and is made
+ * anew for as long as the reading goes on. It keeps segments and is no version: nothing is folded for it (docs/format.md).
+ */
+import { ID_BYTES } from '../../log/entry.js'
+import { encodePin } from '../../log/pin.js'
+import { encodeManifest } from '../../manifest/manifest.js'
+import { pinName } from '../../manifest/names.js'
+import { currentTime, moment, noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
+import { isKept, readPin, type StoredPin } from './pins.js'
+import type { Moment } from '../rules.js'
+import type { Shard } from '../shard.js'
+import { segmentsOf, type ShardState } from '../state.js'
+
+/** Where others collect: a step of what is read through an open handle. */
+export async function keep(ctx: ShardContext, shard: Pick<Shard, 'log' | 'state'>, own: Held): Promise<void> {
+  if (own.reading) return own.reading.use()
+  own.reading = new Reading(ctx, shard.log, own.state)
+  const isKept = await own.reading.begin(shard.state, own.keptAt)
+  // The last step was while it began.
+  if (isKept && !ctx.held.has(own)) await own.reading.end()
+}
+
+export class Reading {
+  readonly #ctx: ShardContext
+  readonly #log: LogContext
+  readonly #state: ShardState
+  /** The pin that the state was taken from, if it was. */
+  readonly #from: StoredPin | undefined
+  #blob: string | undefined
+  /** By the local clock. */
+  #madeAt = -Infinity
+  #isOver = false
+
+  constructor(ctx: ShardContext, log: LogContext, state: ShardState, from?: StoredPin) {
+    this.#ctx = ctx
+    this.#log = log
+    this.#state = state
+    this.#from = from
+  }
+
+  /**
+   * Resolves with whether what is to be read was still there when the pin was; `present` is the newest state known. A reader
+   * that may not write reads on without, and finds out later what was collected.
+   */
+  async begin(present: ShardState, keptAt?: Moment): Promise<boolean> {
+    const isThere = segmentsOf(this.#state).length === 0 || (await this.#isThere(present, keptAt))
+    if (!isThere) await this.end()
+    return isThere
+  }
+
+  async #isThere(present: ShardState, keptAt: Moment | undefined): Promise<boolean> {
+    await this.use()
+    const { storage, graceMs } = this.#ctx
+    // Whatever condemned it meanwhile deletes it only later, and looks for pins before.
+    if (keptAt && elapsed(keptAt, moment(this.#ctx, this.#log)) < graceMs) return true
+    if (this.#from) return (await readPin(storage.blobs, this.#from.blob)) !== undefined
+    return isKept(this.#ctx, this.#log, present, this.#state.carried.version)
+  }
+
+  /** A step of the reading. */
+  async use(): Promise<void> {
+    const { clock, graceMs, storage } = this.#ctx
+    const now = clock.monotonic()
+    if (this.#isOver || now - this.#madeAt < graceMs / 2) return
+    this.#madeAt = now
+    const blob = pinName(this.#log.path, clock.random(ID_BYTES))
+    try {
+      noteTime(this.#ctx, this.#log, (await storage.blobs.put(blob, this.#encode())).time)
+    } catch {
+      // Early enough that the one before has not ended by then.
+      this.#madeAt = now - graceMs / 4
+      return
+    }
+    const old = this.#blob
+    this.#blob = blob
+    await this.#remove(this.#isOver ? blob : old)
+  }
+
+  #encode(): Uint8Array {
+    const { manifest, tail, carried, headHash } = this.#state
+    const { version, versionTime, offsets } = carried
+    const made = currentTime(this.#ctx, this.#log)
+    const runs = [...manifest.runs, ...tail.flatMap(({ references }) => references?.runs ?? [])]
+    return encodePin({
+      kind: 'reading',
+      name: 'reading',
+      made,
+      expires: made + Math.ceil(this.#ctx.graceMs),
+      version,
+      versionTime,
+      hash: headHash!,
+      label: undefined,
+      offsets,
+      manifest: encodeManifest({ ...manifest, runs, covers: version - 1 }, this.#log.path),
+      delta: undefined,
+    })
+  }
+
+  async #remove(blob: string | undefined): Promise<void> {
+    // One that stays ends by itself.
+    if (blob !== undefined) await this.#ctx.storage.blobs.delete([blob]).catch(() => undefined)
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true
+    await this.#remove(this.#blob)
+  }
+}
+
+function elapsed(from: Moment, to: Moment): number {
+  const local = to.local - from.local
+  return from.storage === undefined || to.storage === undefined ? local : Math.max(local, to.storage - from.storage)
+}

@@ -1,0 +1,90 @@
+/** What puts an old state in place of the present one: the manifest it stands on, and one layer for the changes after that. */
+import { invalid } from '../../errors.js'
+import { mergeOffsets, type OffsetMap, type Position } from '../../log/offsets.js'
+import { applyEdit } from '../../manifest/edits.js'
+import { spliceRuns } from '../../manifest/clip.js'
+import type { Manifest } from '../../manifest/manifest.js'
+import type { LogContext, ShardContext } from '../context.js'
+import { Layer } from '../memtable.js'
+import { foldTail } from '../compaction/run-writer.js'
+import { layerCodecs, type ShardState } from '../state.js'
+
+/** A state without a log: everything that a reset, a pin or a backup needs. */
+export interface Payload {
+  readonly manifest: Manifest
+  /** Changes after the manifest; `undefined` when there are none. */
+  readonly layer: Layer | undefined
+}
+
+/**
+ * The payload of a state. Nothing is uploaded unless there is a delta by reference among its tail: what lies beneath and
+ * above that can't be one layer.
+ */
+export async function payloadOf(
+  ctx: ShardContext,
+  log: LogContext,
+  state: ShardState,
+  signal: AbortSignal,
+): Promise<Payload> {
+  if (state.tail.some(({ references }) => references)) {
+    const edit = await foldTail(ctx, log, state, signal)
+    return { manifest: applyEdit(state.manifest, edit)!, layer: undefined }
+  }
+  const layer = new Layer()
+  for (const entry of state.tail) if (entry.layer) layer.absorb(entry.layer)
+  const codecs = new Map([...state.manifest.codecs, ...layerCodecs(layer)])
+  return { manifest: { ...state.manifest, codecs }, layer: layer.empty ? undefined : layer }
+}
+
+/** The chosen partitions of `theirs`, all others of `mine`. */
+export function splice(mine: Payload, theirs: Payload, chosen: ReadonlySet<number>): Payload {
+  const layer = new Layer()
+  for (const [from, isChosen] of [
+    [mine.layer, false],
+    [theirs.layer, true],
+  ] as const) {
+    if (from) layer.absorb(from, ({ partition }) => chosen.has(partition) === isChosen)
+  }
+  const { config } = mine.manifest
+  const runs = spliceRuns(mine.manifest.runs, theirs.manifest.runs, chosen, config.partitions)
+  const codecs = new Map([...theirs.manifest.codecs, ...mine.manifest.codecs])
+  return { manifest: { ...mine.manifest, runs, codecs }, layer: layer.empty ? undefined : layer }
+}
+
+/**
+ * The offsets after some partitions went back: their positions go back, too. A source with one position for all of them has
+ * none that fits, unless it did not move: then the caller has to say where it stands.
+ */
+export function spliceOffsets(
+  mine: OffsetMap,
+  theirs: OffsetMap,
+  chosen: ReadonlySet<number> | 'all',
+  given: OffsetMap,
+): OffsetMap {
+  if (chosen === 'all') return mergeOffsets(theirs, given, true)
+  const merged = new Map<string, ReadonlyMap<number | undefined, Position>>()
+  for (const source of new Set([...mine.keys(), ...theirs.keys()])) {
+    const [before, after] = [theirs.get(source), mine.get(source)]
+    if (before?.has(undefined) || after?.has(undefined)) {
+      const isSame = before?.get(undefined) === after?.get(undefined)
+      if (!isSame && !given.has(source)) {
+        throw invalid(
+          `restore: source "${source}" has one position for all partitions; say in \`offsets\` from where it is to be read.`,
+        )
+      }
+      if (after) merged.set(source, after)
+      continue
+    }
+    const positions = new Map<number | undefined, Position>()
+    for (const [from, isChosen] of [
+      [after, false],
+      [before, true],
+    ] as const) {
+      for (const [partition, position] of from ?? []) {
+        if (chosen.has(partition!) === isChosen) positions.set(partition, position)
+      }
+    }
+    if (positions.size > 0) merged.set(source, new Map([...positions].sort(([a], [b]) => a! - b!)))
+  }
+  return mergeOffsets(merged, given, true)
+}

@@ -1,0 +1,57 @@
+/** What is done for storages whose log changes hands, as files do; others never need it. */
+import { sleep } from '../../clock.js'
+import { TidemarkError } from '../../errors.js'
+import type { AnchorValue } from '../../log/anchor.js'
+import { encodeEntry, type Entry } from '../../log/entry.js'
+import type { LogContext, ShardContext } from '../context.js'
+import type { OpenRequest } from './open.js'
+
+const SETTLE_TRIES = 5
+
+/**
+ * While files change hands the newest entries may be in doubt, though they were acknowledged: the next owner settles them.
+ * It comes within moments or has died on the way, and then an opener that is to own the store settles them itself: a claim
+ * of a number that is long taken is lost, and leaves nothing in doubt.
+ */
+export async function settleHistory(
+  ctx: ShardContext,
+  log: LogContext,
+  hint: AnchorValue,
+  mode: OpenRequest['mode'],
+  tries: number,
+): Promise<boolean> {
+  if (tries > SETTLE_TRIES) {
+    const { inDoubt = 0 } = await log.log.list(hint.manifestAt, { limit: 1 })
+    if (inDoubt < hint.manifestAt) return false
+    throw new TidemarkError(
+      'STORAGE_UNAVAILABLE',
+      `Store "${ctx.store}" is being taken over, or who did so has died on the way. Try again, or open it for writing once, which settles its newest entries.`,
+      { retryable: true },
+    )
+  }
+  if (mode !== 'follower' && tries > 1) {
+    // The oldest entry of all, so that nothing is taken over; a log that ends before the entry that the anchor names has
+    // lost it, and is refused before anything is written.
+    const n = hint.trim + 1
+    await log.log.claim(n, encodeEntry(bareEntry(log, n, 'fence')), hint.manifestAt + 1)
+  }
+  await sleep(ctx.clock, 20 << tries)
+  return true
+}
+
+/** An entry that was written without knowing the one before it. */
+export function bareEntry(log: LogContext, n: number, kind: 'fence' | 'void'): Entry {
+  const { logId, writerId } = log
+  const nothing = {
+    parent: undefined,
+    carried: undefined,
+    label: undefined,
+    meta: undefined,
+    delta: undefined,
+    references: undefined,
+    manifest: undefined,
+    origin: undefined,
+    collection: undefined,
+  }
+  return { n, kind, mode: 'exclusive', logId, writerId, write: log.writes++, ...nothing }
+}

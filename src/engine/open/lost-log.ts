@@ -1,0 +1,137 @@
+/**
+ * What may be lost of a log: its anchor, entries, all of it. Nothing is written here, so that what is put back finds
+ * everything as it was.
+ */
+import { corrupt } from '../../errors.js'
+import { readAnchor, type AnchorValue } from '../../log/anchor.js'
+import { decodeEntry } from '../../log/entry.js'
+import { comingPrefix, gonePrefix, logIdOfComing, logIdOfPath, logPath, shardPath } from '../../manifest/names.js'
+import type { Anchor, BlobInfo } from '../../storage/contract.js'
+import { pagesOf } from '../../storage/pages.js'
+import { isProbe } from '../../storage/probe-name.js'
+import type { LogContext, ReadContext } from '../context.js'
+import { anchorName, closeLog, openLog, type Found } from './recovery.js'
+import { parseEntry } from '../state.js'
+
+const TRIES = 4
+
+/** Looks for a store without an anchor. */
+export async function locateAnew(ctx: ReadContext, anchor: Anchor): Promise<Found> {
+  for (let tries = TRIES; ; tries--) {
+    const reading = await readAnchor(anchor, anchorName(ctx))
+    if (reading.value) return reading
+    const { paths } = await ctx.storage.logs(`${shardPath(ctx.store)}/`)
+    try {
+      // What an interrupted probe left behind is no store.
+      const own = paths.filter((path) => logIdOfPath(ctx.store, path) !== undefined)
+      const value = await anchorOf(ctx, anchor, own)
+      if (value) return { ...reading, value, isRebuilt: true }
+      await assertNothingLeft(ctx)
+      return reading
+    } catch (error) {
+      // Creators that race clear away what nobody has named, or have just begun: then the anchor is there by now.
+      if (tries === 1) throw error
+    }
+  }
+}
+
+/** Ids of the logs that pushes were, or are, about to create. */
+export async function listComing({ storage, store }: ReadContext): Promise<Uint8Array[]> {
+  const { items } = await storage.blobs.list(comingPrefix(store))
+  return items.flatMap(({ name }) => logIdOfComing(name) ?? [])
+}
+
+/** Segments without a log are what is left of a store: making a new one there would bury it. */
+async function assertNothingLeft(ctx: ReadContext): Promise<void> {
+  const { blobs } = ctx.storage
+  // What an interrupted push uploaded before it could create the store is no store, either.
+  const coming = (await listComing(ctx)).map((logId) => `${logPath(ctx.store, logId)}/`)
+  const isKnown = (name: string): boolean =>
+    isProbe(name) || logIdOfComing(name) !== undefined || coming.some((prefix) => name.startsWith(prefix))
+  let left: BlobInfo | undefined
+  for await (const { items } of pagesOf(blobs, `${shardPath(ctx.store)}/`)) {
+    left = items.find(({ name }) => !isKnown(name))
+    if (left) break
+  }
+  if (left === undefined) return
+  if (left.name.startsWith(gonePrefix(ctx.store))) {
+    throw corrupt(`Store "${ctx.store}" was being destroyed; call destroyStore() again to finish that.`)
+  }
+  throw corrupt(
+    `Store "${ctx.store}" has lost its anchor and its log; segments such as ${left.name} are left. Restore it from a backup, choose another name, or destroyStore() it again if it was destroyed.`,
+  )
+}
+
+/**
+ * What the newest header of what is there says; `undefined` when there is no store. Several logs are left only by creators
+ * that never got to name one.
+ */
+async function anchorOf(ctx: ReadContext, anchor: Anchor, paths: readonly string[]): Promise<AnchorValue | undefined> {
+  let best: { value: AnchorValue; head: number } | undefined
+  for (const path of paths) {
+    const logId = logIdOfPath(ctx.store, path)!
+    const { log } = openLog(ctx, anchor, logId)
+    try {
+      const { numbers } = await log.list(1)
+      const head = numbers.at(-1)
+      // One of several would do, were it not that this may have been the one that was named.
+      if (head === undefined) {
+        throw corrupt(`The anchor of store "${ctx.store}" is missing, and the entries of its log ${path} are, too.`)
+      }
+      if ((best && best.head >= head) || (head === 1 && (await isVoid(log)))) continue
+      best = { value: await anchorFromHeaders(log, logId, path, numbers), head }
+    } finally {
+      await closeLog(ctx, { log })
+    }
+  }
+  if (best) ctx.warn(`The anchor of store "${ctx.store}" was missing and is rebuilt from entry ${best.head}.`)
+  return best?.value
+}
+
+/** Whether the log is that of a fork that never came about: collection has closed it (PROTOCOL.md, section 4). */
+export async function isVoid(log: LogContext['log']): Promise<boolean> {
+  const { bytes } = await log.read(1)
+  return bytes !== undefined && decodeEntry(bytes, 1, undefined).kind === 'void'
+}
+
+async function anchorFromHeaders(
+  log: LogContext['log'],
+  logId: Uint8Array,
+  path: string,
+  numbers: readonly number[],
+): Promise<AnchorValue> {
+  for (const n of numbers.toReversed()) {
+    const { bytes } = await log.read(n)
+    const carried = bytes && parseEntry(bytes, n, logId, path).entry.carried
+    // Only a fence that was written blindly has none; the entry before it does.
+    if (!carried) continue
+    const { trim, manifestAt, covers, time } = carried
+    const needed = numbers.filter((m) => m > covers)
+    const missing = needed.findIndex((m, i) => m !== covers + 1 + i)
+    if (missing < 0) return { logId, trim, manifestAt, covers, time }
+    throw corrupt(
+      `The anchor is missing, and so is entry ${covers + 1 + missing} of ${path}. Restore the store from a backup.`,
+    )
+  }
+  throw corrupt(`The anchor is missing, and no entry in ${path} says where the newest manifest is.`)
+}
+
+/** Whether the log ends with entry `head`: nothing comes behind the one that is absent. */
+export async function isEnd(ctx: ReadContext, log: LogContext, head: number): Promise<boolean> {
+  const { numbers } = await log.log.list(head + 2, { limit: 1 })
+  return numbers.length === 0 || isTrimmed(ctx, log, head + 1)
+}
+
+/**
+ * Entry `n` was absent, and later ones are there. `false` when it is there by now; `true` when it is trimmed, which the
+ * caller finds out for itself. Otherwise the log has lost it: what comes behind it is part of the history.
+ */
+export async function isTrimmed(ctx: ReadContext, log: LogContext, n: number): Promise<boolean> {
+  const { bytes } = await log.log.read(n)
+  if (bytes !== undefined) return false
+  const { value } = await readAnchor(log.anchor, anchorName(ctx))
+  if (value && value.trim >= n) return true
+  throw corrupt(
+    `Entry ${n} of store "${ctx.store}" is missing, and later ones are there. Put it back, or restore the store from a backup.`,
+  )
+}

@@ -1,0 +1,184 @@
+/**
+ * Reads of one state under some uncommitted layers: for one key, and in key order. Both ask the layers first, newest
+ * first, then the runs; both are plain code as long as what they need is in memory.
+ */
+import { compareBytes, countInFront } from '../bytes/compare.js'
+import { keyHash } from '../bytes/hash.js'
+import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
+import { isPromise } from '../callback.js'
+import type { Run, SegmentRef } from '../manifest/manifest.js'
+import { mayContain } from '../segment/bloom.js'
+import type { Block } from '../segment/block.js'
+import type { SegmentCache } from '../segment/cache.js'
+import { ArrayCursor, RunCursor, runRanges, type Bounds, type Cursor } from '../segment/cursor.js'
+import { blockFor, type SegmentIndex } from '../segment/index.js'
+import { isCovered, MergeCursor, type MergeSource } from '../segment/merge.js'
+import type { KeyRange, StoredRecord } from '../segment/record.js'
+import { Layer, type Cell, type LayerRecord } from './memtable.js'
+import { prefixed, type Slot } from './slot.js'
+import type { ShardState } from './state.js'
+
+/** What is read: uncommitted layers over a state, newest first. All but the layers is immutable. */
+export interface View {
+  readonly layers: readonly Layer[]
+  /** Of the tail and the manifest: what an entry changed, or a run of segments; newest first. */
+  readonly sources: readonly (Layer | Run)[]
+  readonly cache: SegmentCache
+  /** What the sources are of, where that is a whole state: by it a read that meets damage is repaired. */
+  readonly state?: ShardState | undefined
+}
+
+const sourcesOf = new WeakMap<ShardState, readonly (Layer | Run)[]>()
+
+export function viewOf(state: ShardState, layers: readonly Layer[], cache: SegmentCache): View {
+  let sources = sourcesOf.get(state)
+  if (sources === undefined) {
+    const oldestFirst: (Layer | Run)[] = [...state.manifest.runs]
+    for (const { layer, references } of state.tail) {
+      if (layer) oldestFirst.push(layer)
+      if (references) oldestFirst.push(...references.runs)
+    }
+    sources = oldestFirst.reverse()
+    sourcesOf.set(state, sources)
+  }
+  return { layers, sources, cache, state }
+}
+
+/** A read that cannot go on before something is loaded; the same look-up is repeated with `loaded` afterwards. */
+export class Missing {
+  constructor(readonly load: (loaded: Loaded) => Promise<void>) {}
+}
+
+/** What a look-up has loaded: it finds it here even if the cache has let go of it meanwhile. */
+class Loaded {
+  readonly indexes = new Map<string, SegmentIndex>()
+  readonly filters = new Map<string, Uint8Array>()
+  readonly blocks = new Map<string, Block>()
+}
+
+/** The newest record of a key, perhaps a tombstone; `undefined` when there is none. */
+export function lookUp(
+  view: View,
+  slot: Slot,
+  key: MapKey,
+  loaded?: Loaded,
+): Cell | StoredRecord | undefined | Missing {
+  for (const layer of view.layers) {
+    const cell = layer.find(slot, key)
+    if (cell !== undefined) return cell
+  }
+  let stored: Uint8Array | undefined
+  let hash: number | undefined
+  for (const source of view.sources) {
+    if (source instanceof Layer) {
+      const cell = source.find(slot, key)
+      if (cell !== undefined) return cell
+      continue
+    }
+    stored ??= prefixed(slot.prefix, mapKeyBytes(key))
+    for (let at = firstSegment(source, stored); at < source.length; at++) {
+      const segment = source[at]!
+      if (compareBytes(segment.lower, stored) > 0) break
+      if (!counts(segment, slot.partition)) continue
+      // Where nothing older follows, nearly every key that is asked for is there, and a filter would be read for nothing.
+      const filtered = source !== view.sources.at(-1) && segment.ranges === 0
+      const found = findIn(view.cache, segment, stored, filtered, () => (hash ??= keyHash(stored!)), loaded)
+      if (found !== undefined) return found
+    }
+  }
+  return undefined
+}
+
+/** Looks a key up until all that it needs is loaded. */
+export async function lookUpLoading(view: View, slot: Slot, key: MapKey): Promise<Cell | StoredRecord | undefined> {
+  const loaded = new Loaded()
+  for (;;) {
+    const found = lookUp(view, slot, key, loaded)
+    if (!(found instanceof Missing)) return found
+    await found.load(loaded)
+  }
+}
+
+/** Whether a segment says anything about a partition. */
+export function counts(segment: SegmentRef, partition: number): boolean {
+  return segment.clip === undefined || (partition >= segment.clip[0] && partition <= segment.clip[1])
+}
+
+/** The first segment whose upper bound is not below the key. */
+function firstSegment(run: Run, key: Uint8Array): number {
+  return countInFront(run.length, (i) => compareBytes(run[i]!.upper, key) < 0)
+}
+
+const TOMBSTONE: StoredRecord = { bytes: undefined, expires: 0 }
+
+function findIn(
+  cache: SegmentCache,
+  segment: SegmentRef,
+  key: Uint8Array,
+  filtered: boolean,
+  hash: () => number,
+  loaded: Loaded | undefined,
+): StoredRecord | undefined | Missing {
+  const { name } = segment
+  const filter = filtered ? (loaded?.filters.get(name) ?? cache.filter(segment)) : undefined
+  if (filter && !mayContain(filter, hash())) return undefined
+  const index = loaded?.indexes.get(name) ?? cache.index(segment)
+  if (index === undefined || (filtered && filter === undefined)) {
+    return new Missing(async (into) => {
+      into.indexes.set(name, await cache.loadIndex(segment, filtered))
+      if (filtered) into.filters.set(name, cache.filter(segment) ?? new Uint8Array(0))
+    })
+  }
+  const number = blockFor(index, key)
+  if (number >= 0) {
+    const id = `${name}#${number}`
+    const block = loaded?.blocks.get(id) ?? cache.block(segment, number)
+    if (block === undefined) {
+      return new Missing(async (into) => void into.blocks.set(id, await cache.loadBlock(segment, index, number)))
+    }
+    const record = block.find(key)
+    if (record) return record
+  }
+  return isCovered(index.ranges, key) ? TOMBSTONE : undefined
+}
+
+/** What layers hold of a slot now, newest first; later changes of them do not show. */
+export type Held = readonly { readonly records: readonly LayerRecord[]; readonly ranges: readonly KeyRange[] }[]
+
+export function holdLayers({ layers }: View, slot: Slot, bounds: Bounds): Held {
+  return layers
+    .filter((layer) => layer.slots.has(slot.id))
+    .map((layer) => ({ records: layer.sorted(slot, bounds), ranges: layer.ranges(slot) }))
+}
+
+/** Walks all records of a slot within the bounds, newest of each key, tombstones included. */
+export function scan(
+  view: View,
+  slot: Slot,
+  bounds: Bounds,
+  held: Held = holdLayers(view, slot, bounds),
+): Cursor | Promise<Cursor> {
+  const over = held.map(({ records, ranges }) => ({ cursor: new ArrayCursor(records, bounds.reverse), ranges }))
+  const made = [...over, ...view.sources.map((source) => sourceOf(source, view.cache, slot, bounds))]
+  const sources = made.filter((source) => source !== undefined)
+  return sources.some((source) => isPromise(source))
+    ? Promise.all(sources.map(async (source) => source)).then((ready) => new MergeCursor(ready, bounds.reverse))
+    : new MergeCursor(sources as MergeSource[], bounds.reverse)
+}
+
+/** One source of a scan; a promise only when the range deletes of a run have to be loaded. */
+function sourceOf(
+  source: Layer | Run,
+  cache: SegmentCache,
+  slot: Slot,
+  bounds: Bounds,
+): MergeSource | undefined | Promise<MergeSource> {
+  if (source instanceof Layer) {
+    if (!source.slots.has(slot.id)) return undefined
+    return { cursor: new ArrayCursor(source.sorted(slot, bounds), bounds.reverse), ranges: source.ranges(slot) }
+  }
+  const run = source.filter((segment) => counts(segment, slot.partition))
+  const cursor = new RunCursor(cache, run, bounds)
+  const ranges = runRanges(cache, run, bounds)
+  return isPromise(ranges) ? ranges.then((known) => ({ cursor, ranges: known })) : { cursor, ranges }
+}

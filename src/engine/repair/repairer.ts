@@ -1,0 +1,278 @@
+/**
+ * What a handle knows of damage: which segments not to use any more, and the states that were repaired around them. All who
+ * meet the same damage share one repair, and the present state is put in place for everybody.
+ */
+import { equalBytes } from '../../bytes/compare.js'
+import { TidemarkError, isTidemarkError } from '../../errors.js'
+import { readAnchor } from '../../log/anchor.js'
+import { damageOf, type Damage } from '../../segment/damage.js'
+import { checkWhole } from '../../segment/whole.js'
+import type { LogContext, ShardContext } from '../context.js'
+import { lostError } from './loss-report.js'
+import { expired } from '../history/past.js'
+import { listPins } from '../history/pins.js'
+import { anchorName, readOn } from '../open/recovery.js'
+import { isFinal, repairedState, type Ground } from './rebuild.js'
+import type { RepairsHost } from './detector.js'
+import { segmentsOf, type ShardState } from '../state.js'
+
+/** How often a segment may read wrong in part and right as a whole, before the error is passed on. */
+const MISREADS = 3
+
+export class Mending {
+  readonly #ctx: ShardContext
+  readonly #log: LogContext
+  readonly #host: RepairsHost
+  /** By name: what the first read of it said. */
+  readonly #damaged = new Map<string, TidemarkError>()
+  /** By name and the manifest under which it is read: that nothing is left to repair it from. */
+  readonly #lost = new Map<string, TidemarkError>()
+  readonly #misreads = new Map<string, number>()
+  readonly #checks = new Map<string, Promise<void>>()
+  /** Damage that was told of. */
+  readonly #told = new Set<string>()
+  readonly #repaired = new WeakMap<ShardState, Promise<ShardState>>()
+  #preparing: Promise<void> | undefined
+
+  constructor(ctx: ShardContext, log: LogContext, host: RepairsHost) {
+    this.#ctx = ctx
+    this.#log = log
+    this.#host = host
+  }
+
+  isDamaged(name: string): boolean {
+    return this.#damaged.has(name)
+  }
+
+  /** Whether the state stands on something that is known to be damaged, and not known to be lost. */
+  isHit(state: ShardState): boolean {
+    return this.#hits(state).length > 0
+  }
+
+  #hits(state: ShardState): string[] {
+    if (this.#damaged.size === 0) return []
+    const names = new Set(segmentsOf(state).map(({ name }) => name))
+    return [...names].filter((name) => this.#damaged.has(name) && !this.#lost.has(lossOf(state, name)))
+  }
+
+  /** The state itself as long as nothing that it lists is known to be damaged, else an equal one. */
+  async sound(state: ShardState): Promise<ShardState> {
+    let sound = state
+    // What is rebuilt may meet more of what was found meanwhile.
+    while (this.isHit(sound)) {
+      let running = this.#repaired.get(sound)
+      if (running === undefined) {
+        running = this.#repair(sound)
+        this.#repaired.set(sound, running)
+      }
+      sound = await running
+    }
+    return sound
+  }
+
+  /** The same, or the state as it is where it can't be repaired: what it can still read it shall read. */
+  async soundest(state: ShardState): Promise<ShardState> {
+    return this.sound(state).catch((error: unknown) => {
+      if (isFinal(error)) return state
+      throw error
+    })
+  }
+
+  async #repair(state: ShardState): Promise<ShardState> {
+    const { head, carried } = this.#host.state()
+    const trim = Math.max(carried.trim, state.carried.trim)
+    const ground: Ground = { ctx: this.#ctx, log: this.#log, damaged: this.#damaged, trim }
+    const has = (name: string): boolean => this.#damaged.has(name) && !this.#lost.has(lossOf(state, name))
+    let isDone = false
+    try {
+      for (;;) {
+        const repaired = await repairedState({ ...ground, damaged: { has } }, state)
+        if (!(await this.#findMore(state, repaired))) continue
+        this.#tell(state, repaired)
+        isDone = true
+        return repaired
+      }
+    } catch (error) {
+      if (!isFinal(error)) throw error
+      const hits = this.#hits(state)
+      const lost = await this.#lostOf(ground, state, hits)
+      const final = await lostError(ground, state, Math.max(head, state.head), this.#damaged, lost, error)
+      for (const name of lost) this.#lost.set(lossOf(state, name), final)
+      throw final
+    } finally {
+      // What failed did not fail for good: what is lost is passed over the next time, and the storage may answer then.
+      if (!isDone) this.#repaired.delete(state)
+    }
+  }
+
+  /** Those that cannot be repaired even alone; all of them, when they stand in each other's way. */
+  async #lostOf(ground: Ground, state: ShardState, names: readonly string[]): Promise<readonly string[]> {
+    if (names.length < 2) return names
+    const lost: string[] = []
+    for (const name of names) {
+      // What the state does not list must be sound in any case.
+      const has = (other: string): boolean =>
+        other === name || (this.#damaged.has(other) && !names.includes(other) && !this.#lost.has(lossOf(state, other)))
+      try {
+        await repairedState({ ...ground, damaged: { has } }, state)
+      } catch (error) {
+        if (!isFinal(error)) throw error
+        lost.push(name)
+      }
+    }
+    return lost.length > 0 ? lost : names
+  }
+
+  /**
+   * Reads all that the repaired state lists and the other did not, and resolves with whether it is sound: the next fold gives
+   * up what it replaces, and that may be the only good copy of something else.
+   */
+  async #findMore(before: ShardState, after: ShardState): Promise<boolean> {
+    const known = new Set(segmentsOf(before).map(({ name }) => name))
+    let isSound = true
+    for (const segment of segmentsOf(after)) {
+      if (known.has(segment.name)) continue
+      known.add(segment.name)
+      const { bytes } = await this.#ctx.storage.blobs.get(segment.name)
+      try {
+        checkWhole(bytes, segment)
+      } catch (error) {
+        if (damageOf(error) === undefined) throw error
+        this.#damaged.set(segment.name, error as TidemarkError)
+        isSound = false
+      }
+    }
+    return isSound
+  }
+
+  #tell(before: ShardState, after: ShardState): void {
+    const names = new Set(segmentsOf(before).map(({ name }) => name))
+    const found = [...this.#damaged].filter(([name]) => names.has(name) && !this.#told.has(name))
+    if (found.length === 0) return
+    for (const [name] of found) this.#told.add(name)
+    this.#ctx.counters.repaired += found.length
+    const { version } = after.carried
+    const what = found.map(([, { message }]) => message).join(' ')
+    const healed = version === this.#host.state().carried.version ? ' The next fold writes it anew.' : ''
+    this.#ctx.emit('repaired', {
+      message: `${what} Version ${version} of store "${this.#ctx.store}" is read from an older fold and the log instead; nothing is lost.${healed}`,
+      cause: found[0]![1],
+    })
+  }
+
+  /**
+   * After a read of `state` that failed: an equal state to repeat it on. Throws the error when it is not about damage, and
+   * what is lost when nothing is left to repair from.
+   */
+  async mend(state: ShardState, error: unknown): Promise<ShardState> {
+    const damage = damageOf(error)
+    if (damage === undefined) throw error
+    const isKnown = this.#damaged.has(damage.place.name)
+    if (damage.isMissing && !isKnown) await this.#lookAgain(state)
+    await this.#check(damage, error as TidemarkError)
+    const sound = await this.sound(state)
+    // A state that does not list what its reader has met cannot help.
+    if (sound === state && this.#damaged.has(damage.place.name)) {
+      throw this.#lost.get(lossOf(state, damage.place.name)) ?? error
+    }
+    // For the present state the two are one repair. What others come to know of it is told to those who read it.
+    if (this.isHit(this.#host.state())) await this.prepare().catch(() => undefined)
+    return sound
+  }
+
+  /** Of a read of several states: it is enough that one of them is another afterwards. */
+  async mendAll(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
+    const mended = await Promise.allSettled(states.map((state) => this.mend(state, error)))
+    const failed = mended.filter((result) => result.status === 'rejected')
+    if (failed.length === states.length) throw failed.at(-1)!.reason
+    return mended.map((result, i) => (result.status === 'fulfilled' ? result.value : states[i]!))
+  }
+
+  /** Puts a state in place of the present one that lists nothing damaged, and loads it where all is kept in memory. */
+  prepare(): Promise<void> {
+    this.#preparing ??= this.#prepare().finally(() => {
+      this.#preparing = undefined
+    })
+    return this.#preparing
+  }
+
+  async #prepare(): Promise<void> {
+    for (;;) {
+      const before = this.#host.state()
+      const sound = await this.prepared(before)
+      if (sound === before) return
+      const now = this.#host.state()
+      // Entries that came meanwhile follow on the repaired state as they did on the other.
+      if (now.manifest !== before.manifest) continue
+      const tail = [...sound.tail, ...now.tail.filter(({ n }) => n > before.head)]
+      this.#host.replace({ ...now, manifest: sound.manifest, tail, isRepaired: true })
+      const kept = new Set(segmentsOf(sound).map(({ name }) => name))
+      this.#ctx.resident?.release(segmentsOf(before).filter(({ name }) => !kept.has(name)))
+      return
+    }
+  }
+
+  /** The state to use in place of this one, loaded where all is kept in memory. */
+  async prepared(state: ShardState): Promise<ShardState> {
+    for (;;) {
+      const sound = await this.sound(state)
+      try {
+        await this.#ctx.resident?.prepare(sound)
+        if (!this.isHit(sound)) return sound
+      } catch (error) {
+        const damage = damageOf(error)
+        if (damage === undefined) throw error
+        const { name } = damage.place
+        if (damage.isMissing && !this.#damaged.has(name)) await this.#lookAgain(sound)
+        await this.#check(damage, error as TidemarkError)
+        const lost = this.#lost.get(lossOf(sound, name))
+        if (lost) throw lost
+      }
+    }
+  }
+
+  /** Reads the whole segment once more: what was damaged on its way only is no reason to give it up. */
+  #check({ place }: Damage, error: TidemarkError): Promise<void> {
+    const { name } = place
+    if (this.#damaged.has(name)) return Promise.resolve()
+    let running = this.#checks.get(name)
+    if (running === undefined) {
+      running = this.#readAgain(name, place, error).finally(() => this.#checks.delete(name))
+      this.#checks.set(name, running)
+    }
+    return running
+  }
+
+  async #readAgain(name: string, place: Damage['place'], error: TidemarkError): Promise<void> {
+    const { bytes } = await this.#ctx.storage.blobs.get(name)
+    try {
+      checkWhole(bytes, place)
+    } catch (whole) {
+      if (!isTidemarkError(whole) || whole.code !== 'CORRUPT') throw whole
+      this.#damaged.set(name, error)
+      return
+    }
+    const misreads = (this.#misreads.get(name) ?? 0) + 1
+    this.#misreads.set(name, misreads)
+    if (misreads >= MISREADS) throw error
+  }
+
+  /** What is missing may have been collected: that is judged by the anchor and the head as they are now. */
+  async #lookAgain(state: ShardState): Promise<void> {
+    const [ctx, log] = [this.#ctx, this.#log]
+    const { value } = await readAnchor(log.anchor, anchorName(ctx))
+    if (value === undefined || !equalBytes(value.logId, log.logId)) {
+      throw new TidemarkError('NOT_FOUND', `Store "${ctx.store}" was destroyed; call reopen() to look again.`)
+    }
+    const { version, manifestAt } = state.carried
+    const present = this.#host.state()
+    const newest = value.trim >= present.head ? undefined : await readOn(ctx, log, present, 1)
+    if (newest !== undefined && version >= newest.carried.keeps) return
+    const isPinned = manifestAt === 0 && (await listPins(ctx.storage, log.path)).some((pin) => pin.version === version)
+    if (!isPinned) throw expired(ctx.store, version)
+  }
+}
+
+function lossOf({ carried }: ShardState, name: string): string {
+  return `${carried.manifestAt} ${name}`
+}

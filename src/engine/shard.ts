@@ -1,0 +1,287 @@
+/**
+ * A shard: one log and its owner's view of it. It ties the parts together and holds the one thing that changes, the state;
+ * how entries are built, appended, folded, found and read is in the files beside this one.
+ */
+import { TidemarkError } from '../errors.js'
+import type { OffsetMap } from '../log/offsets.js'
+import type { BuiltEntry } from './entry-builder.js'
+import { Committer } from './write/committer.js'
+import { warnLater, type LogContext, type ShardContext } from './context.js'
+import { Maintenance, type MaintainOptions, type MaintainResult } from './gc/maintenance.js'
+import type { Layer } from './memtable.js'
+import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open/open.js'
+import { following, rewriting, sharing } from './parts.js'
+import { viewOf, type View } from './read.js'
+import { closeLog } from './open/recovery.js'
+import { Repairs } from './repair/detector.js'
+import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './write/requests.js'
+import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
+import { Upkeep } from './compaction/scheduler.js'
+
+export type ShardRequest = Omit<OpenRequest, 'fold'> & {
+  /** Takes back the changes of commits that surely did not happen, oldest first. */
+  readonly giveBack: (layers: readonly Layer[], withOffsets: boolean) => void
+  /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
+  readonly met: (before: ShardState, changes: readonly AppliedEntry[] | undefined) => void
+}
+
+/** Entries that are never folded for their number alone. */
+const FEW = 4
+
+export class Shard {
+  readonly #ctx: ShardContext
+  readonly #log: LogContext
+  readonly #upkeep: Upkeep | undefined
+  readonly #committer: Committer | undefined
+  readonly #met: ShardRequest['met']
+  readonly repairs: Repairs
+  #state: ShardState
+  #poisoned: TidemarkError | undefined
+  #refreshing: Promise<void> | undefined
+  /** A look that has not begun: it is for all. */
+  #looking: Promise<void> | undefined
+  #raising: Promise<void> | undefined
+  readonly #maintenance: Maintenance
+
+  static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
+    if (request.mode !== 'exclusive') await following.load()
+    const { signal } = new AbortController()
+    const opened = await openShard(ctx, {
+      ...request,
+      // A tail that was never folded, by a program that crashes or closes soon after opening, must not grow for ever.
+      // It is no condition for opening either: without space, say, a store can still be read.
+      fold: async (log, state) => {
+        if (state.tail.length < ctx.checkpoint.entries) return []
+        try {
+          return [await rewriting.use(({ foldTail }) => foldTail(ctx, log, state, signal))]
+        } catch (cause) {
+          warnLater(ctx, 'Folding', cause)
+          return []
+        }
+      },
+    })
+    return new Shard(ctx, request, opened)
+  }
+
+  private constructor(ctx: ShardContext, request: ShardRequest, { log, state }: OpenedShard) {
+    this.#ctx = ctx
+    this.#log = log
+    this.#met = request.met
+    this.#state = state
+    this.#maintenance = new Maintenance(ctx, log, {
+      state: () => this.#state,
+      upkeep: () => this.#upkeep!,
+      isPoisoned: () => this.#poisoned !== undefined,
+      assertWritable: () => this.assertWritable(),
+      checkpoint: () => this.checkpoint(),
+      carry: () => this.#committer!.carry(),
+      refresh: () => this.refresh(),
+    })
+    this.repairs = new Repairs(ctx, log, { state: () => this.#state, replace: (equal) => this.#replace(equal) })
+    if (request.mode === 'follower') return
+    this.#upkeep = new Upkeep(ctx, log, () => this.#state, this.repairs)
+    this.#committer = new Committer(ctx, log, this.#upkeep, {
+      state: () => this.#state,
+      advance: (built) => this.#advance(built),
+      poison: (error) => this.#poison(error),
+      giveBack: request.giveBack,
+      catchUp: () => this.#catchUp(),
+    })
+    this.#upkeep.consider(false)
+  }
+
+  get state(): ShardState {
+    return this.#state
+  }
+
+  get context(): ShardContext {
+    return this.#ctx
+  }
+
+  get log(): LogContext {
+    return this.#log
+  }
+
+  /** Memory of the changes on their way, about. */
+  get waitingBytes(): number {
+    return this.#committer?.queue.bytes ?? 0
+  }
+
+  /** With all that is on its way; the same map as long as nothing has changed them. */
+  get offsets(): OffsetMap {
+    return this.#committer?.queue.offsets ?? this.#state.carried.offsets
+  }
+
+  /** What they may turn out to be when something on its way fails. */
+  get possibleOffsets(): readonly OffsetMap[] {
+    return this.#committer?.queue.possibleOffsets ?? []
+  }
+
+  get resetting(): Promise<void> | undefined {
+    return this.#committer?.resetting
+  }
+
+  /** What stands over the committed runs, the caller's own layers first. */
+  view(uncommitted: readonly Layer[]): View {
+    const layers = [...uncommitted.filter((layer) => !layer.empty), ...(this.#committer?.queue.layers ?? [])]
+    return viewOf(this.#state, layers, this.#ctx.cache)
+  }
+
+  get isPoisoned(): boolean {
+    return this.#poisoned !== undefined
+  }
+
+  /** Throws what forbids writing: a lost or unknown append, or the mode. */
+  assertWritable(): void {
+    if (this.#poisoned) throw this.#poisoned
+    if (this.#committer === undefined) {
+      throw new TidemarkError('READ_ONLY', `Store "${this.#ctx.store}" was opened as a follower; it only reads.`)
+    }
+  }
+
+  commit(request: CommitRequest): Promise<CommitResult> {
+    this.assertWritable()
+    return this.#committer!.commit(request)
+  }
+
+  /** Folds what is committed now and appends the entry that carries it, unless a commit does. */
+  async checkpoint(): Promise<void> {
+    this.assertWritable()
+    // Entries without changes are worth an entry of their own only when there are many of them: more than such an entry and
+    // its neighbours leave behind, or an idle store would be folded again and again.
+    const { tail, isRepaired } = this.#state
+    const isIdle = tail.every(({ layer, references }) => layer === undefined && references === undefined)
+    if (!isRepaired && isIdle && tail.length < Math.max(this.#ctx.checkpoint.entries, FEW)) return
+    const wanted = this.#state.head
+    while (this.#state.manifest.covers < wanted) {
+      // What came of commits meanwhile forbids it as it forbids theirs, and says more than that the fold was stopped.
+      await this.#upkeep!.foldNow().finally(() => this.assertWritable())
+      await this.#committer!.carry()
+    }
+    await this.#raising
+  }
+
+  /** By an equal state that stands on other segments. */
+  #replace(equal: ShardState): void {
+    this.#state = equal
+    this.#upkeep?.restart()
+    this.#ctx.moved()
+  }
+
+  #advance(built: BuiltEntry): void {
+    const before = this.#state
+    this.#state = applyEntry(before, built)
+    const { counters } = this.#ctx
+    counters.bytes += built.bytes.length
+    this.#maintenance.note(built)
+    this.#ctx.uploads.named([...(built.manifest?.runs.flat() ?? []), ...(built.references?.runs.flat() ?? [])])
+    if (built.collection) this.#upkeep!.condemned()
+    if (built.entry.kind === 'commit') counters.commits++
+    if (built.manifest) {
+      this.#upkeep!.carried(before.manifest, built.manifest, built.carries)
+    }
+    if (built.manifest || built.collection) this.#raise()
+    this.#ctx.moved()
+    const { version } = this.#state.carried
+    if (built.carries.length > 0) this.#ctx.emit('checkpoint', { version, covers: built.manifest!.covers })
+    if (version !== before.carried.version) {
+      this.#ctx.committed()
+      this.#ctx.emit('version', { version })
+    }
+    // What was built before the damage was found may list it.
+    if (this.repairs.isHit(this.#state)) void this.repairs.prepare().catch(() => undefined)
+    this.#upkeep!.consider(true, built.carries.length > 0)
+    if (built.carries.length > 0) this.#maintenance.consider()
+  }
+
+  /** Folds, compacts and collects now. */
+  async maintain(options: MaintainOptions): Promise<MaintainResult> {
+    const result = await this.#maintenance.maintain(options)
+    await this.#raising
+    return result
+  }
+
+  /** Puts another state in place of the present one. */
+  reset(request: ResetRequest): Promise<ResetResult> {
+    this.assertWritable()
+    return this.#committer!.reset(request)
+  }
+
+  /** Refreshes the anchor beside everything else; one swap at a time, and the last one sees the newest state. */
+  #raise(): void {
+    const state = this.#state
+    this.#raising = (this.#raising ?? Promise.resolve()).then(async () => {
+      if (this.#state.carried.manifestAt === state.carried.manifestAt) await refreshAnchor(this.#ctx, this.#log, state)
+    })
+  }
+
+  #poison(error: TidemarkError): void {
+    this.#poisoned = error
+    // What it would still upload nothing could name.
+    void this.#upkeep!.stop()
+    if (error.code === 'FENCED') this.#ctx.emit('fenced', { error })
+  }
+
+  /** Catches up with what others have written; an owner has nothing to catch up with. Who may not write goes on reading. */
+  refresh(): Promise<void> {
+    if (this.#committer === undefined || (this.#ctx.isShared && this.#poisoned)) {
+      this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
+        this.#looking = undefined
+        return (this.#refreshing = this.#catchUp())
+      })
+      return this.#looking
+    }
+    return this.#ctx.isShared ? this.#committer.look() : Promise.resolve()
+  }
+
+  /** Of a writer at a moment at which nothing is in flight. */
+  async #catchUp(): Promise<void> {
+    const before = this.#state
+    const { catchUp } = following.loaded ?? (await following.load())
+    const prepare = (state: ShardState): Promise<ShardState> => this.repairs.prepared(state)
+    const { state, read, entries, failure } = await catchUp(this.#ctx, this.#log, before, prepare)
+    if (state !== before && (read !== before || this.#state === before)) this.#apply(before, state, entries)
+    if (failure !== undefined) throw failure
+  }
+
+  #apply(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
+    this.#state = state
+    if (this.#upkeep) this.#meet(before, state, entries)
+    this.#ctx.moved()
+    const { version } = state.carried
+    if (version !== before.carried.version) this.#ctx.emit('version', { version })
+    if (this.#upkeep && !this.#poisoned) sharing().assertShared(this.#ctx.store, state, entries)
+  }
+
+  /** Others have written beside this writer. */
+  #meet(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
+    sharing().noteOthers(this.#ctx, this.#log, this.#maintenance, entries)
+    this.#maintenance.forget(state.carried.trim)
+    this.#upkeep!.met(state.manifest)
+    if (state.carried.version !== before.carried.version) {
+      this.#met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
+    }
+  }
+
+  /** Aborts when nothing more is to be uploaded. */
+  get signal(): AbortSignal {
+    return this.#upkeep!.signal
+  }
+
+  /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
+  async close(): Promise<void> {
+    // From here on nothing more is taken: what came after the queue was seen empty would be cut off.
+    const closed = (this.#poisoned ??= new TidemarkError(
+      'CLOSED',
+      `Store "${this.#ctx.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`,
+    ))
+    await this.#committer?.idle()
+    await this.#upkeep?.stop()
+    // An entry of which nothing is known, perhaps the last one that was on its way, may name what waited for one.
+    if (this.#poisoned === closed && closed.code === 'CLOSED') await this.#upkeep?.dropWaiting([])
+    await this.#maintenance.stop()
+    await this.#raising
+    await (this.#looking ?? this.#refreshing)?.catch(() => undefined)
+    await closeLog(this.#ctx, this.#log)
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * The state of a shard is an immutable value, and an entry takes it to the next one:
+ *
+ *     state(V)  =  the newest manifest in an entry <= V, which covers up to C,  +  the deltas of entries C+1 … V
+ *
+ * Recovery, following and committing all go through `applyEntry`, and a snapshot is a state that somebody keeps.
+ */
+import { equalBytes } from '../bytes/compare.js'
+import { contentHash } from '../bytes/hash.js'
+import { corrupt } from '../errors.js'
+import { decodeCollection, type Collection } from '../log/collection.js'
+import { decodeDelta } from '../log/delta.js'
+import { decodeEntry, type Carried, type Entry } from '../log/entry.js'
+import {
+  type SegmentRef,
+  decodeManifest,
+  decodeReferences,
+  toBinary,
+  type CodedRuns,
+  type Manifest,
+} from '../manifest/manifest.js'
+import { layerOfDelta, type Layer } from './memtable.js'
+
+export interface TailEntry {
+  readonly n: number
+  /** Of its header. */
+  readonly time: number
+  /** What it changed, in memory … */
+  readonly layer: Layer | undefined
+  /** … or in segments. */
+  readonly references: CodedRuns | undefined
+  /** Bytes of its delta. */
+  readonly bytes: number
+}
+
+export interface ShardState {
+  /** Of the log that it came from: a store that was destroyed and made anew has another. */
+  readonly logId: Uint8Array
+  /** The newest entry. */
+  readonly head: number
+  /** Its content hash; `undefined` while recovery has not read an entry yet. */
+  readonly headHash: Uint8Array | undefined
+  readonly carried: Carried
+  readonly manifest: Manifest
+  /** Entries that the manifest does not cover, ascending without gaps. */
+  readonly tail: readonly TailEntry[]
+  /** The newest entry among those applied that put another state in place of the one before it. */
+  readonly resetAt?: number | undefined
+  /** It was repaired: its manifest is older than the one that the log names, until the next fold. */
+  readonly isRepaired?: boolean | undefined
+}
+
+/** An entry that was read or is about to be written, with what is known of it already. */
+export interface AppliedEntry {
+  readonly entry: Entry
+  readonly hash: Uint8Array
+  readonly layer: Layer | undefined
+  readonly references: CodedRuns | undefined
+  readonly manifest: Manifest | undefined
+  readonly collection: Collection | undefined
+}
+
+/** Reads an entry's bytes: header, delta and manifest, each checked. */
+export function parseEntry(bytes: Uint8Array, n: number, logId: Uint8Array, ownLog: string): AppliedEntry {
+  const entry = decodeEntry(bytes, n, logId)
+  const manifest = entry.manifest && decodeManifest(entry.manifest, ownLog, `The manifest in entry ${n}`)
+  if (manifest && manifest.covers >= n) throw corrupt(`Entry ${n} is damaged: its manifest covers ${manifest.covers}.`)
+  const layer = entry.delta && layerOfDelta(decodeDelta(entry.delta, `The delta of entry ${n}`))
+  const references = entry.references && decodeReferences(entry.references, ownLog, `The delta of entry ${n}`)
+  const collection = entry.collection && decodeCollection(entry.collection, `The collection of entry ${n}`)
+  return { entry, hash: contentHash(bytes), layer, references, manifest, collection }
+}
+
+export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState {
+  const { entry, hash, layer, references } = applied
+  if (entry.n !== state.head + 1) throw corrupt(`Entry ${state.head + 1} is missing: the log goes on with ${entry.n}.`)
+  if (entry.parent && state.headHash && !equalBytes(entry.parent, state.headHash)) {
+    throw corrupt(`Entry ${entry.n} does not follow entry ${state.head}: the hash of its parent does not match.`)
+  }
+  const carried = entry.carried ?? { ...state.carried, mode: entry.mode }
+  const manifest = applied.manifest ?? state.manifest
+  const kept = applied.manifest ? state.tail.filter(({ n }) => n > applied.manifest!.covers) : state.tail
+  const tail = [...kept, { n: entry.n, time: carried.time, layer, references, bytes: entry.delta?.length ?? 0 }]
+  const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
+  const isRepaired = applied.manifest ? undefined : state.isRepaired
+  return { logId: state.logId, head: entry.n, headHash: hash, carried, manifest, tail, resetAt, isRepaired }
+}
+
+/** All segments that a state reads. */
+export function segmentsOf({ manifest, tail }: Pick<ShardState, 'manifest' | 'tail'>): SegmentRef[] {
+  return [...manifest.runs.flat(), ...tail.flatMap(({ references }) => references?.runs.flat() ?? [])]
+}
+
+export function tailBytes(state: ShardState): number {
+  return state.tail.reduce((sum, { bytes }) => sum + bytes, 0)
+}
+
+/** Codec id of a table as recorded: by the newest entry of the tail that has it, else by the manifest. */
+export function recordedCodec(state: ShardState, table: Uint8Array): string | undefined {
+  const name = toBinary(table)
+  for (let i = state.tail.length - 1; i >= 0; i--) {
+    const codec = tailCodecs(state.tail[i]!).get(name)
+    if (codec !== undefined) return codec
+  }
+  return state.manifest.codecs.get(name)
+}
+
+const NONE: ReadonlyMap<string, string> = new Map()
+
+/** Codec ids by table, of what an entry changed. */
+export function tailCodecs({ layer, references }: TailEntry): ReadonlyMap<string, string> {
+  if (references) return references.codecs
+  return layer ? layerCodecs(layer) : NONE
+}
+
+export function layerCodecs(layer: Layer): ReadonlyMap<string, string> {
+  return new Map(Array.from(layer.slots.values(), ({ slot, codec }) => [toBinary(slot.table), codec]))
+}

@@ -1,0 +1,222 @@
+/**
+ * What a handle in shared mode has read, and what of that others have changed since. A commit outside a transaction may be
+ * appended on top of others' versions only when it is blind: when it changes nothing that was read before them
+ * (PROTOCOL.md, section 2).
+ */
+import { compareBytes } from '../bytes/compare.js'
+import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
+import { sameOffsets } from '../log/offsets.js'
+import type { KeyRange } from '../segment/record.js'
+import { Cell, Layer } from '../engine/memtable.js'
+import { prefixed, type Slot } from '../engine/slot.js'
+import { recordedCodec, type AppliedEntry, type ShardState } from '../engine/state.js'
+import { EVERYTHING, slotRange } from './range.js'
+
+/** Keys and ranges in a set after which it stands for all of their tables. */
+const MANY = 100_000
+
+const MARK = Cell.tombstone()
+
+/** Keys and ranges, in the shape of a layer that deletes them. */
+class Marks {
+  #layer = new Layer()
+  #count = 0
+
+  key(slot: Slot, key: MapKey): void {
+    if (this.#layer.find(slot, key)) return
+    this.#layer.set(slot, '', key, MARK)
+    this.#counted()
+  }
+
+  range(slot: Slot, range: KeyRange): void {
+    this.#layer.deleteRange(slot, '', range)
+    this.#counted()
+  }
+
+  add(other: Marks): void {
+    this.#layer.absorb(other.#layer)
+    this.#count += other.#count
+    this.#counted()
+  }
+
+  /** Takes out keys, and what lies within ranges; a mark that is a range itself goes only as a whole. */
+  drop(slot: Slot, keys: Iterable<MapKey>, ranges: readonly KeyRange[]): void {
+    const marks = this.#layer.slots.get(slot.id)
+    if (marks === undefined) return
+    for (const key of keys) marks.points.delete(key)
+    for (const range of ranges) {
+      for (const key of marks.points.keys()) {
+        const at = prefixed(slot.prefix, mapKeyBytes(key))
+        if (isWithin({ lower: at, upper: at }, range)) marks.points.delete(key)
+      }
+      marks.ranges = marks.ranges.filter((other) => !isWithin(other, range))
+    }
+    marks.sorted = undefined
+    if (marks.points.size + marks.ranges.length === 0) this.#layer.slots.delete(slot.id)
+  }
+
+  #counted(): void {
+    if (++this.#count < MANY) return
+    const whole = new Layer()
+    for (const { slot } of this.#layer.slots.values()) whole.deleteRange(slot, '', slotRange(slot, EVERYTHING))
+    this.#layer = whole
+    this.#count = 0
+  }
+
+  /** Whether changes have anything in common with it. */
+  touch(changes: Layer): boolean {
+    if (this.#layer.empty) return false
+    for (const { slot, points, ranges } of changes.slots.values()) {
+      if (!this.#layer.slots.has(slot.id)) continue
+      for (const key of points.keys()) if (this.#layer.find(slot, key)) return true
+      for (const range of ranges) if (this.meets(slot, range)) return true
+    }
+    return false
+  }
+
+  has(slot: Slot, key: MapKey): boolean {
+    return this.#layer.find(slot, key) !== undefined
+  }
+
+  meets(slot: Slot, range: KeyRange): boolean {
+    return (
+      this.#layer.ranges(slot).some((other) => !isApart(other, range)) || this.#layer.sorted(slot, range).length > 0
+    )
+  }
+}
+
+/** What was read up to some moment. */
+interface Span {
+  /** Since the handle last caught up, and before. */
+  read: Marks
+  readonly older: Marks
+  /** What others have changed of it since, and whether they have changed the offsets. */
+  readonly stale: Marks
+  areOffsetsStale: boolean
+  /** Whether the program knows the offsets as they were before others change them: not while it catches up. */
+  knowsOffsets: boolean
+}
+
+const newSpan = (knowsOffsets: boolean): Span => ({
+  read: new Marks(),
+  older: new Marks(),
+  stale: new Marks(),
+  areOffsetsStale: false,
+  knowsOffsets,
+})
+
+export class Readings {
+  /** The last one is for what is read now; those before it end with a refresh that is under way. */
+  #spans: Span[] = [newSpan(true)]
+  /** What the program has put itself, reading tells it nothing of others. */
+  readonly #buffer: () => Layer
+
+  constructor(buffer: () => Layer) {
+    this.#buffer = buffer
+  }
+
+  key(slot: Slot, key: MapKey): void {
+    if (this.#buffer().find(slot, key)) return
+    this.#spans.at(-1)!.read.key(slot, key)
+    // Who reads it again knows what others have made of it.
+    for (const { stale } of this.#spans) stale.drop(slot, [key], [])
+  }
+
+  range(slot: Slot, range: KeyRange): void {
+    this.#spans.at(-1)!.read.range(slot, range)
+    for (const { stale } of this.#spans) stale.drop(slot, [], [range])
+  }
+
+  offsets(): void {
+    for (const span of this.#spans) {
+      span.areOffsetsStale = false
+      span.knowsOffsets = true
+    }
+  }
+
+  /** Others have written versions, and led from the one state to the other. */
+  met(before: ShardState, after: ShardState, entries: readonly AppliedEntry[] | undefined): void {
+    this.changed(entries, !sameOffsets(before.carried.offsets, after.carried.offsets))
+  }
+
+  /** Others have made these changes; `undefined`: it is not known which. */
+  changed(entries: readonly AppliedEntry[] | undefined, areOffsets: boolean): void {
+    const isKnown = entries?.every(({ references }) => references === undefined)
+    for (const span of this.#spans) {
+      span.areOffsetsStale ||= areOffsets && span.knowsOffsets
+      span.older.add(span.read)
+      span.read = new Marks()
+      if (!isKnown) span.stale.add(span.older)
+      else for (const { layer } of entries!) if (layer) markChanged(span, layer)
+    }
+  }
+
+  /** Whether anything that these change was read since the handle last caught up. */
+  hasRead(changes: Layer): boolean {
+    return this.#spans.some(({ read }) => read.touch(changes))
+  }
+
+  /** Whether others have left alone what was read of what these change; and in `state`, its codecs. */
+  allow(changes: Layer, withOffsets: boolean, state?: ShardState): boolean {
+    if (state && !isWrittenAs(state, changes)) return false
+    return !this.#spans.some(({ stale, areOffsetsStale }) => (withOffsets && areOffsetsStale) || stale.touch(changes))
+  }
+
+  /** The program was told that others have changed these. */
+  told(changes: Layer, ofOffsets: boolean): void {
+    for (const { slot, points, ranges } of changes.slots.values()) {
+      for (const { stale } of this.#spans) stale.drop(slot, points.keys(), ranges)
+    }
+    if (ofOffsets) this.offsets()
+  }
+
+  /** While the program catches up: what it has read before does not count afterwards, what it reads meanwhile does. */
+  async during<T>(look: () => Promise<T>): Promise<T> {
+    const before = [...this.#spans]
+    const span = newSpan(false)
+    this.#spans.push(span)
+    try {
+      const result = await look()
+      this.#spans = this.#spans.filter((each) => !before.includes(each))
+      span.knowsOffsets = true
+      return result
+    } catch (error) {
+      const last = before.at(-1)!
+      last.read.add(span.read)
+      last.older.add(span.older)
+      last.stale.add(span.stale)
+      last.areOffsetsStale ||= span.areOffsetsStale
+      this.#spans = this.#spans.filter((each) => each !== span)
+      throw error
+    } finally {
+      if (this.#spans.length === 0) this.#spans.push(newSpan(true))
+    }
+  }
+
+  clear(): void {
+    this.#spans = [newSpan(true)]
+  }
+}
+
+function markChanged({ older, stale }: Span, layer: Layer): void {
+  for (const { slot, points, ranges } of layer.slots.values()) {
+    for (const key of points.keys()) if (older.has(slot, key)) stale.key(slot, key)
+    for (const range of ranges) if (older.meets(slot, range)) stale.range(slot, range)
+  }
+}
+
+function isApart(a: KeyRange, b: KeyRange): boolean {
+  return compareBytes(a.upper, b.lower) <= 0 || compareBytes(b.upper, a.lower) <= 0
+}
+
+function isWithin(a: KeyRange, b: KeyRange): boolean {
+  return compareBytes(b.lower, a.lower) <= 0 && compareBytes(a.upper, b.upper) <= 0
+}
+
+/** Whether the tables that a layer changes are still written with its codecs. */
+function isWrittenAs(state: ShardState, layer: Layer): boolean {
+  for (const { slot, codec } of layer.slots.values()) {
+    if ((recordedCodec(state, slot.table) ?? codec) !== codec) return false
+  }
+  return true
+}
