@@ -34,7 +34,8 @@ export const mutationsPlugin = {
     for (const { file: of, find, replace } of mutation.edits) {
       if (join(root, of) !== file) continue
       const parts = code.split(find)
-      if (parts.length !== 2) throw new Error(`Mutation "${name}": its text is ${parts.length - 1} times in ${of}, not once.`)
+      if (parts.length !== 2)
+        throw new Error(`Mutation "${name}": its text is ${parts.length - 1} times in ${of}, not once.`)
       code = parts.join(replace)
     }
     return code

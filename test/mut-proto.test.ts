@@ -7,7 +7,12 @@ test('finds', async () => {
   const { collectors } = await load('headRule')
   let found
   for (let seed = 200; seed < 2200; seed++) {
-    try { await collectors(seed) } catch (error) { found = [seed, String(error).slice(0,100)]; break }
+    try {
+      await collectors(seed)
+    } catch (error) {
+      found = [seed, String(error).slice(0, 100)]
+      break
+    }
   }
   console.log(found)
   expect(found).toBeDefined()

@@ -4,8 +4,16 @@ export const mutations = {
     rule: 'R17',
     edits: [
       { file: 'src/engine/open/catch-up.ts', find: '!ctx.rules.headRule || anchor.trim < state.head', replace: 'true' },
-      { file: 'src/engine/open/open.ts', find: 'const isHead = !ctx.rules.headRule || value.trim < state.head', replace: 'const isHead = true' },
-      { file: 'src/engine/open/open.ts', find: 'if (ctx.rules.headRule && value.trim >= fence.entry.n) return undefined', replace: '' },
+      {
+        file: 'src/engine/open/open.ts',
+        find: 'const isHead = !ctx.rules.headRule || value.trim < state.head',
+        replace: 'const isHead = true',
+      },
+      {
+        file: 'src/engine/open/open.ts',
+        find: 'if (ctx.rules.headRule && value.trim >= fence.entry.n) return undefined',
+        replace: '',
+      },
     ],
   },
 }

@@ -19,7 +19,7 @@ function manifestOf(runs: readonly Run[]): Manifest {
 const sizes = fc.double({ min: 1, max: 30, noNaN: true }).map((x) => Math.floor(2 ** x))
 
 describe('the picker', () => {
-  test('picks neighbours, at least eight above the base, or everything when those have reached its size: 1,000 manifests', () => {
+  test('picks peers, at least eight above the base, or everything when those have reached its size: 1,000 manifests', () => {
     fc.assert(
       fc.property(fc.array(sizes, { maxLength: 60 }), (lengths) => {
         const manifest = manifestOf(lengths.map(run))

@@ -2,9 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { openStore, type Codec, type OpenOptions, type Storage, type Store, type WatchChange } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { sleep, systemClock } from '../src/clock.js'
-import { Cell, Layer } from '../src/engine/memtable.js'
+import { Point, Memtable } from '../src/engine/memtable.js'
 import { makeSlot, tableBytes } from '../src/engine/slot.js'
-import { encodeLayer } from '../src/store/table.js'
+import { encodeMemtable } from '../src/store/table.js'
 import { TableSpec } from '../src/store/table-spec.js'
 import { collect } from './support/storages.js'
 
@@ -44,12 +44,12 @@ describe('a table that another codec wrote', () => {
     const slot = makeSlot(0, tableBytes('users'))
     const spec = new TableSpec('users', slot.table, {}, { codec: 'plus-one' })
     for (const change of [
-      (layer: Layer) => layer.set(slot, 'json', 'a', Cell.tombstone()),
-      (layer: Layer) => layer.deleteRange(slot, 'json', { lower: slot.prefix, upper: Uint8Array.of(255) }),
+      (memtable: Memtable) => memtable.set(slot, 'json', 'a', Point.tombstone()),
+      (memtable: Memtable) => memtable.deleteRange(slot, 'json', { lower: slot.prefix, upper: Uint8Array.of(255) }),
     ]) {
-      const layer = new Layer()
-      change(layer)
-      expect(() => encodeLayer(layer, () => spec)).toThrow(wrong)
+      const memtable = new Memtable()
+      change(memtable)
+      expect(() => encodeMemtable(memtable, () => spec)).toThrow(wrong)
     }
   })
 })

@@ -5,7 +5,7 @@ import { memory } from 'tidemark/memory'
 import { compareBytes, equalBytes } from '../src/bytes/compare.js'
 import { compareMapKey, encodeKey, mapKeyBytes, toMapKey } from '../src/bytes/keys.js'
 import { isCovered, unionRanges } from '../src/segment/merge.js'
-import { Cell, Layer, layerOfDelta } from '../src/engine/memtable.js'
+import { Point, Memtable, memtableOfDelta } from '../src/engine/memtable.js'
 import { makeSlot, prefixed } from '../src/engine/slot.js'
 import { keys } from './support/arbitraries.js'
 import { collect } from './support/storages.js'
@@ -71,7 +71,7 @@ test('many ranges are united, and read from a delta, in one go', async () => {
     const some = rangesOf(n)
     unionRanges(some)
     const changes = some.map(({ lower, upper }) => ({ type: 'range' as const, key: lower, upper }))
-    layerOfDelta([{ partition: 0, table: new Uint8Array(0), codec: 'json', changes }])
+    memtableOfDelta([{ partition: 0, table: new Uint8Array(0), codec: 'json', changes }])
   })
 })
 
@@ -112,7 +112,7 @@ test('a union of ranges covers what the ranges cover, sorted and apart', () => {
   )
 })
 
-test('a layer knows its size, its order and its keys, however it came about, and leaves alone what readers keep', () => {
+test('a memtable knows its size, its order and its keys, however it came about, and leaves alone what readers keep', () => {
   const slot = makeSlot(1, new Uint8Array(0))
   const all = { lower: slot.prefix, upper: prefixed(slot.prefix, Uint8Array.of(255)) }
   const stored = (r: { lower: Uint8Array; upper: Uint8Array }): typeof r => ({
@@ -125,14 +125,14 @@ test('a layer knows its size, its order and its keys, however it came about, and
     fc.record({ do: fc.constant('read' as const) }),
     fc.record({ do: fc.constant('absorb' as const), keys: fc.array(some), ranges: fc.array(range, { maxLength: 4 }) }),
   )
-  const put = (layer: Layer, key: Key): void => {
-    const cell = Cell.put(1)
-    cell.size = 7
-    layer.set(slot, 'json', toMapKey(key), cell)
+  const put = (memtable: Memtable, key: Key): void => {
+    const point = Point.put(1)
+    point.size = 7
+    memtable.set(slot, 'json', toMapKey(key), point)
   }
   fc.assert(
     fc.property(fc.array(action, { maxLength: 60, size: 'max' }), (actions) => {
-      const layer = new Layer()
+      const memtable = new Memtable()
       let model: Key[] = []
       const drop = (r: { lower: Uint8Array; upper: Uint8Array }): void => {
         model = model.filter((k) => !isCovered([r], encodeKey(k)))
@@ -140,27 +140,27 @@ test('a layer knows its size, its order and its keys, however it came about, and
       const kept: (readonly [now: readonly unknown[], then: readonly unknown[]])[] = []
       for (const a of actions) {
         if (a.do === 'put') {
-          put(layer, a.key)
+          put(memtable, a.key)
           model = [...model.filter((k) => k !== a.key), a.key]
         } else if (a.do === 'range') {
-          layer.deleteRange(slot, 'json', stored(a.range))
+          memtable.deleteRange(slot, 'json', stored(a.range))
           drop(a.range)
         } else if (a.do === 'absorb') {
-          const newer = new Layer()
+          const newer = new Memtable()
           for (const r of a.ranges) newer.deleteRange(slot, 'json', stored(r))
           for (const key of a.keys) put(newer, key)
-          layer.absorb(newer)
+          memtable.absorb(newer)
           for (const r of a.ranges) drop(r)
           model = [...model.filter((k) => !a.keys.includes(k as never)), ...new Set(a.keys)]
         } else {
-          for (const list of [layer.ranges(slot), layer.sorted(slot, all)]) kept.push([list, [...list]])
+          for (const list of [memtable.ranges(slot), memtable.sorted(slot, all)]) kept.push([list, [...list]])
         }
       }
       const sorted = model.map(encodeKey).sort(compareBytes)
-      expect(layer.sorted(slot, all).map(({ key }) => key.slice(slot.prefix.length))).toEqual(sorted)
-      const ranges = layer.ranges(slot)
+      expect(memtable.sorted(slot, all).map(({ key }) => key.slice(slot.prefix.length))).toEqual(sorted)
+      const ranges = memtable.ranges(slot)
       const rangeBytes = ranges.reduce((sum, { lower, upper }) => sum + 64 + lower.length + upper.length, 0)
-      expect(layer.size).toBe(7 * model.length + rangeBytes)
+      expect(memtable.size).toBe(7 * model.length + rangeBytes)
       expect(ranges).toEqual(unionRanges(ranges))
       for (const [now, then] of kept) expect(now).toEqual(then)
     }),

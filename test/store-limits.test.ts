@@ -3,7 +3,7 @@ import { openStore, type Codec, type OpenOptions, type Storage, type Store } fro
 import { memory } from 'tidemark/memory'
 import { faulty } from 'tidemark/testing'
 import { sizeOfChange } from '../src/store/size.js'
-import { engineOf } from '../src/store/store.js'
+import { handleOf } from '../src/store/store.js'
 import { adapters, collect } from './support/storages.js'
 
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
@@ -276,7 +276,7 @@ describe.each(adapters)('a resident store on %s', (_, make) => {
     await store.checkpoint()
     const snap = await store.snapshot()
     const before = new Map(await collect(snap.entries()))
-    const { cache, state } = engineOf(store)
+    const { cache, state } = handleOf(store)
     const segments = state.manifest.runs.flat()
     const inMemory = (): number => segments.filter((segment) => cache.index(segment) !== undefined).length
     expect(inMemory()).toBe(segments.length)
@@ -290,7 +290,7 @@ describe.each(adapters)('a resident store on %s', (_, make) => {
     expect(other.getSync(1)).toEqual(await store.get(1))
     await other.close()
     const live = new Set(
-      engineOf(store)
+      handleOf(store)
         .state.manifest.runs.flat()
         .map(({ name }) => name),
     )
@@ -342,7 +342,7 @@ test('a resident store lets go of what was uploaded and never listed, however of
   isFull = false
   await store.commit()
   await store.checkpoint()
-  const { cache, state } = engineOf(store)
+  const { cache, state } = handleOf(store)
   const held = [...cache.held.keys()].filter((key) => key.endsWith('#index'))
   expect(held).toHaveLength(state.manifest.runs.flat().length)
   for (let i = 0; i < 10; i++) expect(store.getSync(i)).toBe('x'.repeat(500))
@@ -357,7 +357,7 @@ describe('a resident store keeps a large commit that no manifest lists yet in me
     const store = await open(storage, options)
     store.put('large', 'x'.repeat(5000))
     await store.commit()
-    expect(engineOf(store).state.tail.some(({ references }) => references)).toBe(true)
+    expect(handleOf(store).state.tail.some(({ references }) => references)).toBe(true)
     return { store, fail: (method) => (failing = method) }
   }
 
@@ -400,9 +400,9 @@ test('a resident follower that could not load all of a state keeps nothing of it
   for (let i = 0; i < 100; i++) writer.put(i, `value ${i}`)
   await writer.commit()
   await writer.checkpoint()
-  const segments = engineOf(writer).state.manifest.runs.flat()
+  const segments = handleOf(writer).state.manifest.runs.flat()
   expect(segments.length).toBeGreaterThan(5)
-  const { cache } = engineOf(follower)
+  const { cache } = handleOf(follower)
   const held = (): number => segments.filter((segment) => cache.index(segment) !== undefined).length
   gets = 3
   await expect(follower.refresh()).rejects.toThrow(code('STORAGE_UNAVAILABLE'))

@@ -11,7 +11,7 @@ import { Reading } from '../src/engine/history/reading-pin.js'
 import { isOver } from '../src/engine/history/pins.js'
 import { pinsOf } from '../src/engine/history/versions.js'
 import { intercept } from '../src/storage/intercept.js'
-import { engineOf } from '../src/store/store.js'
+import { handleOf } from '../src/store/store.js'
 import { churned, GRACE, KEYS, type Churned } from './support/churn.js'
 import { collect } from './support/collect.js'
 import { code } from './support/shared.js'
@@ -293,7 +293,7 @@ describe('a transfer out of a store that is written and collected meanwhile', ()
 
 test('a pin that the storage refused to make anew is made before the one before it has ended', async () => {
   const { store, storage, pass, clock } = await churned()
-  const { shard } = engineOf(store)
+  const { shard } = handleOf(store)
   let isRefused = false
   const failing = intercept(storage, ({ method }, run) =>
     method === 'put' && isRefused

@@ -7,7 +7,7 @@ import { memory } from 'tidemark/memory'
 import { nodeFs } from 'tidemark/node-fs'
 import { verify } from 'tidemark/tools'
 import { sleep } from '../src/clock.js'
-import { KnownEntries } from '../src/engine/gc/entry-index.js'
+import { EntryIndex } from '../src/engine/gc/entry-index.js'
 import { intercept, unknownOutcome } from '../src/storage/intercept.js'
 import { code, found, open, outcomes, pair, tabs } from './support/shared.js'
 import { collect, temporaryFolder } from './support/storages.js'
@@ -94,7 +94,7 @@ test('calls of refresh() at once share a look', async () => {
 })
 
 test('what a handle knows of entries is bounded, whoever folds and collects', async () => {
-  const noted = vi.spyOn(KnownEntries.prototype, 'note')
+  const noted = vi.spyOn(EntryIndex.prototype, 'note')
   onTestFinished(() => noted.mockRestore())
   const [a, b] = await pair(memory(), { retain: { versions: 2 }, graceMs: 1, checkpoint: { entries: 4 } })
   for (let i = 0; i < 500; i++) {
@@ -103,7 +103,7 @@ test('what a handle knows of entries is bounded, whoever folds and collects', as
     if (i % 50 === 49) await a.maintain()
     if (i % 10 === 9) await b.refresh()
   }
-  const known = new Set(noted.mock.contexts as KnownEntries[])
+  const known = new Set(noted.mock.contexts as EntryIndex[])
   expect(known.size).toBe(2)
   for (const { facts } of known) expect(facts.size).toBeLessThan(150)
 })
@@ -162,8 +162,8 @@ describe('between tabs', () => {
 
   test('a lock that another tab never gives back does not end writing', async () => {
     const storage = tabs(memory())
-    const neighbours = { ...storage.neighbours!, alone: () => Promise.resolve(undefined) }
-    const a = await open({ ...storage, neighbours })
+    const peers = { ...storage.peers!, alone: () => Promise.resolve(undefined) }
+    const a = await open({ ...storage, peers })
     for (let i = 0; i < 100; i++) {
       a.put(`k${i}`, i)
       await a.commit()
@@ -175,13 +175,13 @@ describe('between tabs', () => {
   test('a channel that throws when told fails no commit that happened', async () => {
     const cause = new Error('InvalidStateError')
     const storage = tabs(memory())
-    const channel = (): ReturnType<NonNullable<Storage['neighbours']>['channel']> => ({
+    const channel = (): ReturnType<NonNullable<Storage['peers']>['channel']> => ({
       tell() {
         throw cause
       },
       close() {},
     })
-    const a = await open({ ...storage, neighbours: { ...storage.neighbours!, channel } })
+    const a = await open({ ...storage, peers: { ...storage.peers!, channel } })
     const warnings: unknown[] = []
     a.on('warning', (warning) => warnings.push(warning.cause))
     a.put('k', 1)

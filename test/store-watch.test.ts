@@ -163,7 +163,7 @@ describe.each(adapters)('watch() on %s', (_, make) => {
     store.put('a', 0)
     await store.commit()
     // It hears of nothing by itself, as the handles of one browser do.
-    const { neighbours: _, ...silent } = storage
+    const { peers: _, ...silent } = storage
     const follower = await open(silent, { mode: 'follower' })
     const { calls } = record(follower)
     const versions: number[] = []

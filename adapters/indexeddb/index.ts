@@ -10,7 +10,7 @@ import { checkFields, invalid, show } from '../../src/errors.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { overObjects } from '../../src/storage/objects.js'
 import { Connection, JOURNAL } from './connection.js'
-import { neighbours } from './neighbours.js'
+import { peers } from './peers.js'
 import { idbObjects } from './objects.js'
 import type { Bond, TransactOptions } from './transact.js'
 
@@ -48,7 +48,7 @@ export function indexedDb(name: string, options: IndexedDbOptions = {}): Storage
   const storage = bound()
   return {
     ...storage,
-    neighbours: neighbours(name),
+    peers: peers(name),
     blobs: {
       ...storage.blobs,
       put: (blob, bytes, o) => bound(bondOf(logOf(blob))).blobs.put(blob, bytes, o),

@@ -1,6 +1,6 @@
 /**
  * Keys as bytes whose unsigned order is the order of the keys: null < false < true < number < bigint < Date < string < bytes <
- * array (docs/format.md, "Keys"; after the tuple layer of FoundationDB). One tag byte, which is all of null, false and true, then
+ * array (docs/format.md, "Keys"; after the tuple memtable of FoundationDB). One tag byte, which is all of null, false and true, then
  *
  *     number   8 bytes, IEEE 754 big-endian; sign bit set for positives, all bits flipped for negatives
  *     bigint   one byte 0x80 + length of the magnitude (from 120 on: 0xf8 and four bytes of length), the magnitude,

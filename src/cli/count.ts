@@ -2,7 +2,7 @@
 import { bytesToMapKey, type Key } from '../bytes/keys.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
-import { Layer } from '../engine/memtable.js'
+import { Memtable } from '../engine/memtable.js'
 import { counts, lookUpLoading, viewOf, type View } from '../engine/read.js'
 import { makeSlot } from '../engine/slot.js'
 import { segmentsOf, tailBytes, type ShardState } from '../engine/state.js'
@@ -53,7 +53,7 @@ export async function estimateKeys(state: ShardState, cache: SegmentCache, now: 
   const view = viewOf(state, [], cache)
   let keys = puts
   for (const [i, source] of view.sources.entries()) {
-    if (source instanceof Layer) continue
+    if (source instanceof Memtable) continue
     const newer = { ...view, sources: view.sources.slice(0, i) }
     keys += sum(source, 'records') * (await newestPart(cache, source, newer, now))
   }
@@ -95,14 +95,14 @@ function spread<T>(all: readonly T[], most: number): T[] {
 function tailKeys(tail: ShardState['tail']): { puts: number; deletes: number; isPlain: boolean } {
   const slots = new Map<string, Map<unknown, boolean>>()
   let isPlain = true
-  for (const { layer } of tail) {
-    for (const [id, { points, ranges }] of layer?.slots ?? []) {
+  for (const { memtable } of tail) {
+    for (const [id, { points, ranges }] of memtable?.slots ?? []) {
       if (ranges.length > 0) isPlain = false
       const slot = slots.get(id) ?? new Map<unknown, boolean>()
       slots.set(id, slot)
-      for (const [key, cell] of points) {
-        if (cell.expires > 0) isPlain = false
-        slot.set(key, cell.bytes !== undefined)
+      for (const [key, point] of points) {
+        if (point.expires > 0) isPlain = false
+        slot.set(key, point.bytes !== undefined)
       }
     }
   }

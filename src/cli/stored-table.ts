@@ -8,7 +8,7 @@ import { tableBytes } from '../engine/slot.js'
 import { recordedCodec, type ShardState } from '../engine/state.js'
 import type { When } from '../store/find.js'
 import { Snapshot } from '../store/snapshot.js'
-import { engineOf, type Store } from '../store/store.js'
+import { handleOf, type Store } from '../store/store.js'
 import type { Table } from '../store/table.js'
 import { storedBytes } from '../store/table-spec.js'
 import { wholeNumber } from './context.js'
@@ -60,10 +60,10 @@ export interface Shown {
 }
 
 export async function show(store: Store, at: When | undefined): Promise<Shown> {
-  const engine = engineOf(store)
-  if (at === undefined) return { place: store, state: engine.state }
-  const { state } = await engine.past.find(at)
-  return { place: new Snapshot(engine, engine.spec('', {}), state), state }
+  const handle = handleOf(store)
+  if (at === undefined) return { place: store, state: handle.state }
+  const { state } = await handle.past.find(at)
+  return { place: new Snapshot(handle, handle.spec('', {}), state), state }
 }
 
 export async function openTable(
@@ -92,8 +92,8 @@ export function decoderOf(store: string, name: string, states: readonly ShardSta
 /** Names and codec ids of the tables that users have made, by name; the default table's name is empty. */
 export function tablesOf(state: ShardState): { readonly name: string; readonly codec: string }[] {
   const tables = new Set(state.manifest.codecs.keys())
-  for (const { layer } of state.tail) {
-    for (const { slot } of layer?.slots.values() ?? []) tables.add(toBinary(slot.table))
+  for (const { memtable } of state.tail) {
+    for (const { slot } of memtable?.slots.values() ?? []) tables.add(toBinary(slot.table))
   }
   return [...tables]
     .map(fromBinary)

@@ -15,22 +15,22 @@ import type { OffsetMap } from '../log/offsets.js'
 import { applyEdit, type Edit } from '../manifest/edits.js'
 import { encodeManifest, encodeReferences, type CodedRuns, type Manifest } from '../manifest/manifest.js'
 import type { LogContext } from './context.js'
-import { layerToDelta, type Layer } from './memtable.js'
+import { memtableToDelta, type Memtable } from './memtable.js'
 import type { AppliedEntry, ShardState } from './state.js'
 
 export interface EntryChange {
   readonly kind: EntryKind
   readonly mode?: WriteMode
   readonly time: number
-  readonly layer?: Layer | undefined
-  /** The changes in segments, instead of a layer. */
+  readonly memtable?: Memtable | undefined
+  /** The changes in segments, instead of a memtable. */
   readonly references?: CodedRuns | undefined
   readonly offsets?: OffsetMap | undefined
   readonly label?: string | undefined
   readonly meta?: string | undefined
   /** Those that no longer fit are left out. */
   readonly edits?: readonly Edit[]
-  /** Another state in place of the one before; `layer` holds what changed after its manifest. */
+  /** Another state in place of the one before; `memtable` holds what changed after its manifest. */
   readonly reset?: Reset | undefined
   readonly collect?: CollectPlan | undefined
 }
@@ -106,7 +106,7 @@ export function buildEntry(log: LogContext, state: ShardState, change: EntryChan
     carried,
     label: change.label,
     meta: change.meta,
-    delta: change.layer && !change.layer.empty ? encodeDelta(layerToDelta(change.layer)) : undefined,
+    delta: change.memtable && !change.memtable.empty ? encodeDelta(memtableToDelta(change.memtable)) : undefined,
     references: change.references && encodeReferences(change.references, log.path),
     manifest: isNew ? encodeManifest(manifest, log.path) : undefined,
     origin: reset?.origin,
@@ -117,7 +117,7 @@ export function buildEntry(log: LogContext, state: ShardState, change: EntryChan
     entry,
     bytes,
     hash: contentHash(bytes),
-    layer: entry.delta && change.layer,
+    memtable: entry.delta && change.memtable,
     references: change.references,
     manifest: isNew ? manifest : undefined,
     collection,
@@ -126,11 +126,11 @@ export function buildEntry(log: LogContext, state: ShardState, change: EntryChan
 }
 
 /** A time to live counts from the put; it becomes a time when the entry is first built, so that repeating changes nothing. */
-export function setExpiry(layer: Layer, time: number, monotonic: number): void {
-  for (const { points } of layer.slots.values()) {
-    for (const cell of points.values()) {
-      if (cell.ttl > 0 && cell.expires === 0)
-        cell.expires = Math.max(1, Math.ceil(time + cell.ttl - (monotonic - cell.putAt)))
+export function setExpiry(memtable: Memtable, time: number, monotonic: number): void {
+  for (const { points } of memtable.slots.values()) {
+    for (const point of points.values()) {
+      if (point.ttl > 0 && point.expires === 0)
+        point.expires = Math.max(1, Math.ceil(time + point.ttl - (monotonic - point.putAt)))
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A layer holds changes in memory: what is uncommitted, or what one entry of the tail changed. Points are in a Map per
- * slot, range deletes beside them; within a layer points win over its range deletes. A layer is written only while it is
+ * A memtable holds changes in memory: what is uncommitted, or what one entry of the tail changed. Points are in a Map per
+ * slot, range deletes beside them; within a memtable points win over its range deletes. A memtable is written only while it is
  * the buffer; from then on it is never changed, so that every reader may keep it.
  */
 import { compareBytes, countInFront } from '../bytes/compare.js'
@@ -12,8 +12,8 @@ import { makeSlot, prefixed, type Slot } from './slot.js'
 
 const UNDECODED = Symbol('undecoded')
 
-/** The newest thing that a layer says about a key. */
-export class Cell {
+/** The newest thing that a memtable says about a key. */
+export class Point {
   deleted: boolean
   expires: number
   /**
@@ -35,16 +35,16 @@ export class Cell {
     this.expires = expires
   }
 
-  static put(value: unknown): Cell {
-    return new Cell(false, value, undefined, 0)
+  static put(value: unknown): Point {
+    return new Point(false, value, undefined, 0)
   }
 
-  static stored(bytes: Uint8Array, expires: number): Cell {
-    return new Cell(false, UNDECODED, bytes, expires)
+  static stored(bytes: Uint8Array, expires: number): Point {
+    return new Point(false, UNDECODED, bytes, expires)
   }
 
-  static tombstone(): Cell {
-    return new Cell(true, undefined, undefined, 0)
+  static tombstone(): Point {
+    return new Point(true, undefined, undefined, 0)
   }
 
   /**
@@ -61,32 +61,32 @@ export class Cell {
   }
 }
 
-/** A record of a layer, as cursors hand it on. It looks into its cell each time: a commit gives cells their bytes. */
-export class LayerRecord implements KeyedRecord {
+/** A record of a memtable, as cursors hand it on. It looks into its point each time: a commit gives points their bytes. */
+export class MemtableRecord implements KeyedRecord {
   constructor(
     readonly key: Uint8Array,
-    readonly cell: Cell,
+    readonly point: Point,
   ) {}
 
   get bytes(): Uint8Array | undefined {
-    return this.cell.bytes
+    return this.point.bytes
   }
 
   get expires(): number {
-    return this.cell.expires
+    return this.point.expires
   }
 }
 
 export interface SlotChanges {
   readonly slot: Slot
   readonly codec: string
-  readonly points: Map<MapKey, Cell>
+  readonly points: Map<MapKey, Point>
   /** With the slot's prefix; sorted and apart. */
   ranges: KeyRange[]
   /** Readers keep the array of ranges: the next change makes another one. */
   isShared: boolean
   /** The records in key order, until a key is set. */
-  sorted: readonly LayerRecord[] | undefined
+  sorted: readonly MemtableRecord[] | undefined
   /** How often all points were looked through since then. */
   looks: number
 }
@@ -95,50 +95,50 @@ export interface SlotChanges {
 export interface RangePlan {
   readonly slot: Slot
   readonly range: KeyRange
-  /** By how much the layer's size grows; what the range covers goes. */
+  /** By how much the memtable's size grows; what the range covers goes. */
   readonly growth: number
   readonly place: RangePlace
   readonly covered: readonly MapKey[]
   /** The records that are left in order, where they are known. */
-  readonly sorted: readonly LayerRecord[] | undefined
+  readonly sorted: readonly MemtableRecord[] | undefined
 }
 
 /** Looks through all points after which sorting them is cheaper than looking again. */
 const LOOKS = 16
 
-const DELETED = Cell.tombstone()
+const DELETED = Point.tombstone()
 
-export class Layer {
+export class Memtable {
   readonly slots = new Map<string, SlotChanges>()
-  /** The sum of the sizes of its cells and range deletes. */
+  /** The sum of the sizes of its points and range deletes. */
   size = 0
 
   get empty(): boolean {
     return this.slots.size === 0
   }
 
-  /** About how many bytes its changes take as a delta; of cells that have their bytes. */
+  /** About how many bytes its changes take as a delta; of points that have their bytes. */
   get bytes(): number {
     let bytes = 0
     for (const { points, ranges } of this.slots.values()) {
-      for (const [key, cell] of points)
-        bytes += 8 + (typeof key === 'string' ? key.length : 8) + (cell.bytes?.length ?? 0)
+      for (const [key, point] of points)
+        bytes += 8 + (typeof key === 'string' ? key.length : 8) + (point.bytes?.length ?? 0)
       for (const { lower, upper } of ranges) bytes += lower.length + upper.length
     }
     return bytes
   }
 
-  set(slot: Slot, codec: string, key: MapKey, cell: Cell): void {
+  set(slot: Slot, codec: string, key: MapKey, point: Point): void {
     const changes = this.#open(slot, codec)
-    this.size += cell.size - (changes.points.get(key)?.size ?? 0)
-    changes.points.set(key, cell)
+    this.size += point.size - (changes.points.get(key)?.size ?? 0)
+    changes.points.set(key, point)
     changes.sorted = undefined
     changes.looks = 0
   }
 
-  /** By how much the size grows when the cell is set. */
-  growth(slot: Slot, key: MapKey, cell: Cell): number {
-    return cell.size - (this.slots.get(slot.id)?.points.get(key)?.size ?? 0)
+  /** By how much the size grows when the point is set. */
+  growth(slot: Slot, key: MapKey, point: Point): number {
+    return point.size - (this.slots.get(slot.id)?.points.get(key)?.size ?? 0)
   }
 
   deleteRange(slot: Slot, codec: string, range: KeyRange): void {
@@ -218,12 +218,12 @@ export class Layer {
     return changes
   }
 
-  /** What this layer says about a key: a cell (perhaps a tombstone), or `undefined` when it is silent. */
-  find(slot: Slot, key: MapKey): Cell | undefined {
+  /** What this memtable says about a key: a point (perhaps a tombstone), or `undefined` when it is silent. */
+  find(slot: Slot, key: MapKey): Point | undefined {
     const changes = this.slots.get(slot.id)
     if (changes === undefined) return undefined
-    const cell = changes.points.get(key)
-    if (cell !== undefined || changes.ranges.length === 0) return cell
+    const point = changes.points.get(key)
+    if (point !== undefined || changes.ranges.length === 0) return point
     return isCovered(changes.ranges, prefixed(slot.prefix, mapKeyBytes(key))) ? DELETED : undefined
   }
 
@@ -236,26 +236,26 @@ export class Layer {
   }
 
   /** The records of a slot within the bounds as they stand now, in key order; the array may be kept. */
-  sorted(slot: Slot, bounds: KeyRange): readonly LayerRecord[] {
+  sorted(slot: Slot, bounds: KeyRange): readonly MemtableRecord[] {
     const changes = this.slots.get(slot.id)
     if (changes === undefined) return []
     if (changes.sorted) return within(changes.sorted, bounds)
-    const records: LayerRecord[] = []
-    for (const [mapKey, cell] of changes.points) {
+    const records: MemtableRecord[] = []
+    for (const [mapKey, point] of changes.points) {
       const key = prefixed(slot.prefix, mapKeyBytes(mapKey))
-      if (isWithin(key, bounds)) records.push(new LayerRecord(key, cell))
+      if (isWithin(key, bounds)) records.push(new MemtableRecord(key, point))
     }
     records.sort((a, b) => compareBytes(a.key, b.key))
     if (records.length === changes.points.size) changes.sorted = records
     return records
   }
 
-  /** Lays a newer layer over this one, or the slots of it that count. */
-  absorb(newer: Layer, counts?: (slot: Slot) => boolean): void {
+  /** Lays a newer memtable over this one, or the slots of it that count. */
+  absorb(newer: Memtable, counts?: (slot: Slot) => boolean): void {
     for (const { slot, codec, points, ranges } of newer.slots.values()) {
       if (counts && !counts(slot)) continue
       this.deleteRanges(slot, codec, ranges)
-      for (const [key, cell] of points) this.set(slot, codec, key, cell)
+      for (const [key, point] of points) this.set(slot, codec, key, point)
     }
   }
 }
@@ -285,38 +285,38 @@ function isWithin(key: Uint8Array, { lower, upper }: KeyRange): boolean {
 }
 
 /** The part of sorted records that lies within the bounds. */
-function within(records: readonly LayerRecord[], bounds: KeyRange): readonly LayerRecord[] {
+function within(records: readonly MemtableRecord[], bounds: KeyRange): readonly MemtableRecord[] {
   const [from, to] = boundsIn(records, bounds)
   return from === 0 && to === records.length ? records : records.slice(from, to)
 }
 
-function boundsIn(records: readonly LayerRecord[], { lower, upper }: KeyRange): [from: number, to: number] {
+function boundsIn(records: readonly MemtableRecord[], { lower, upper }: KeyRange): [from: number, to: number] {
   return [
     countInFront(records.length, (i) => compareBytes(records[i]!.key, lower) < 0),
     countInFront(records.length, (i) => compareBytes(records[i]!.key, upper) < 0),
   ]
 }
 
-/** The changes of a layer as a delta; every cell must have its bytes. */
-export function layerToDelta(layer: Layer): DeltaGroup[] {
-  return Array.from(layer.slots.values(), ({ slot, codec, points, ranges }) => {
+/** The changes of a memtable as a delta; every point must have its bytes. */
+export function memtableToDelta(memtable: Memtable): DeltaGroup[] {
+  return Array.from(memtable.slots.values(), ({ slot, codec, points, ranges }) => {
     const changes: Change[] = ranges.map(({ lower, upper }) => ({
       type: 'range',
       key: lower.subarray(slot.prefix.length),
       upper: upper.subarray(slot.prefix.length),
     }))
-    for (const [mapKey, cell] of points) {
+    for (const [mapKey, point] of points) {
       const key = mapKeyBytes(mapKey)
       changes.push(
-        cell.deleted ? { type: 'delete', key } : { type: 'put', key, value: cell.bytes!, expires: cell.expires },
+        point.deleted ? { type: 'delete', key } : { type: 'put', key, value: point.bytes!, expires: point.expires },
       )
     }
     return { partition: slot.partition, table: slot.table, codec, changes }
   })
 }
 
-export function layerOfDelta(groups: readonly DeltaGroup[]): Layer {
-  const layer = new Layer()
+export function memtableOfDelta(groups: readonly DeltaGroup[]): Memtable {
+  const memtable = new Memtable()
   for (const { partition, table, codec, changes } of groups) {
     const slot = makeSlot(partition, table)
     // Points win over the ranges of their delta, wherever in it they stand.
@@ -325,12 +325,12 @@ export function layerOfDelta(groups: readonly DeltaGroup[]): Layer {
         ? [{ lower: prefixed(slot.prefix, change.key), upper: prefixed(slot.prefix, change.upper) }]
         : [],
     )
-    layer.deleteRanges(slot, codec, ranges)
+    memtable.deleteRanges(slot, codec, ranges)
     for (const change of changes) {
       if (change.type === 'range') continue
-      const cell = change.type === 'put' ? Cell.stored(change.value, change.expires) : Cell.tombstone()
-      layer.set(slot, codec, bytesToMapKey(change.key), cell)
+      const point = change.type === 'put' ? Point.stored(change.value, change.expires) : Point.tombstone()
+      memtable.set(slot, codec, bytesToMapKey(change.key), point)
     }
   }
-  return layer
+  return memtable
 }

@@ -1,5 +1,5 @@
 /**
- * Reads of one state under some uncommitted layers: for one key, and in key order. Both ask the layers first, newest
+ * Reads of one state under some uncommitted memtables: for one key, and in key order. Both ask the memtables first, newest
  * first, then the runs; both are plain code as long as what they need is in memory.
  */
 import { compareBytes, countInFront } from '../bytes/compare.js'
@@ -14,34 +14,34 @@ import { ArrayCursor, RunCursor, runRanges, type Bounds, type Cursor } from '../
 import { blockFor, type SegmentIndex } from '../segment/index.js'
 import { isCovered, MergeCursor, type MergeSource } from '../segment/merge.js'
 import type { KeyRange, StoredRecord } from '../segment/record.js'
-import { Layer, type Cell, type LayerRecord } from './memtable.js'
+import { Memtable, type Point, type MemtableRecord } from './memtable.js'
 import { prefixed, type Slot } from './slot.js'
 import type { ShardState } from './state.js'
 
-/** What is read: uncommitted layers over a state, newest first. All but the layers is immutable. */
+/** What is read: uncommitted memtables over a state, newest first. All but the memtables is immutable. */
 export interface View {
-  readonly layers: readonly Layer[]
+  readonly memtables: readonly Memtable[]
   /** Of the tail and the manifest: what an entry changed, or a run of segments; newest first. */
-  readonly sources: readonly (Layer | Run)[]
+  readonly sources: readonly (Memtable | Run)[]
   readonly cache: SegmentCache
   /** What the sources are of, where that is a whole state: by it a read that meets damage is repaired. */
   readonly state?: ShardState | undefined
 }
 
-const sourcesOf = new WeakMap<ShardState, readonly (Layer | Run)[]>()
+const sourcesOf = new WeakMap<ShardState, readonly (Memtable | Run)[]>()
 
-export function viewOf(state: ShardState, layers: readonly Layer[], cache: SegmentCache): View {
+export function viewOf(state: ShardState, memtables: readonly Memtable[], cache: SegmentCache): View {
   let sources = sourcesOf.get(state)
   if (sources === undefined) {
-    const oldestFirst: (Layer | Run)[] = [...state.manifest.runs]
-    for (const { layer, references } of state.tail) {
-      if (layer) oldestFirst.push(layer)
+    const oldestFirst: (Memtable | Run)[] = [...state.manifest.runs]
+    for (const { memtable, references } of state.tail) {
+      if (memtable) oldestFirst.push(memtable)
       if (references) oldestFirst.push(...references.runs)
     }
     sources = oldestFirst.reverse()
     sourcesOf.set(state, sources)
   }
-  return { layers, sources, cache, state }
+  return { memtables, sources, cache, state }
 }
 
 /** A read that cannot go on before something is loaded; the same look-up is repeated with `loaded` afterwards. */
@@ -62,17 +62,17 @@ export function lookUp(
   slot: Slot,
   key: MapKey,
   loaded?: Loaded,
-): Cell | StoredRecord | undefined | Missing {
-  for (const layer of view.layers) {
-    const cell = layer.find(slot, key)
-    if (cell !== undefined) return cell
+): Point | StoredRecord | undefined | Missing {
+  for (const memtable of view.memtables) {
+    const point = memtable.find(slot, key)
+    if (point !== undefined) return point
   }
   let stored: Uint8Array | undefined
   let hash: number | undefined
   for (const source of view.sources) {
-    if (source instanceof Layer) {
-      const cell = source.find(slot, key)
-      if (cell !== undefined) return cell
+    if (source instanceof Memtable) {
+      const point = source.find(slot, key)
+      if (point !== undefined) return point
       continue
     }
     stored ??= prefixed(slot.prefix, mapKeyBytes(key))
@@ -90,7 +90,7 @@ export function lookUp(
 }
 
 /** Looks a key up until all that it needs is loaded. */
-export async function lookUpLoading(view: View, slot: Slot, key: MapKey): Promise<Cell | StoredRecord | undefined> {
+export async function lookUpLoading(view: View, slot: Slot, key: MapKey): Promise<Point | StoredRecord | undefined> {
   const loaded = new Loaded()
   for (;;) {
     const found = lookUp(view, slot, key, loaded)
@@ -142,13 +142,13 @@ function findIn(
   return isCovered(index.ranges, key) ? TOMBSTONE : undefined
 }
 
-/** What layers hold of a slot now, newest first; later changes of them do not show. */
-export type Held = readonly { readonly records: readonly LayerRecord[]; readonly ranges: readonly KeyRange[] }[]
+/** What memtables hold of a slot now, newest first; later changes of them do not show. */
+export type Held = readonly { readonly records: readonly MemtableRecord[]; readonly ranges: readonly KeyRange[] }[]
 
-export function holdLayers({ layers }: View, slot: Slot, bounds: Bounds): Held {
-  return layers
-    .filter((layer) => layer.slots.has(slot.id))
-    .map((layer) => ({ records: layer.sorted(slot, bounds), ranges: layer.ranges(slot) }))
+export function holdMemtables({ memtables }: View, slot: Slot, bounds: Bounds): Held {
+  return memtables
+    .filter((memtable) => memtable.slots.has(slot.id))
+    .map((memtable) => ({ records: memtable.sorted(slot, bounds), ranges: memtable.ranges(slot) }))
 }
 
 /** Walks all records of a slot within the bounds, newest of each key, tombstones included. */
@@ -156,7 +156,7 @@ export function scan(
   view: View,
   slot: Slot,
   bounds: Bounds,
-  held: Held = holdLayers(view, slot, bounds),
+  held: Held = holdMemtables(view, slot, bounds),
 ): Cursor | Promise<Cursor> {
   const over = held.map(({ records, ranges }) => ({ cursor: new ArrayCursor(records, bounds.reverse), ranges }))
   const made = [...over, ...view.sources.map((source) => sourceOf(source, view.cache, slot, bounds))]
@@ -168,12 +168,12 @@ export function scan(
 
 /** One source of a scan; a promise only when the range deletes of a run have to be loaded. */
 function sourceOf(
-  source: Layer | Run,
+  source: Memtable | Run,
   cache: SegmentCache,
   slot: Slot,
   bounds: Bounds,
 ): MergeSource | undefined | Promise<MergeSource> {
-  if (source instanceof Layer) {
+  if (source instanceof Memtable) {
     if (!source.slots.has(slot.id)) return undefined
     return { cursor: new ArrayCursor(source.sorted(slot, bounds), bounds.reverse), ranges: source.ranges(slot) }
   }

@@ -8,19 +8,19 @@ import type { BuiltEntry } from './entry-builder.js'
 import { Committer } from './write/committer.js'
 import { warnLater, type LogContext, type ShardContext } from './context.js'
 import { Maintenance, type MaintainOptions, type MaintainResult } from './gc/maintenance.js'
-import type { Layer } from './memtable.js'
+import type { Memtable } from './memtable.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open/open.js'
 import { following, rewriting, sharing } from './parts.js'
 import { viewOf, type View } from './read.js'
 import { closeLog } from './open/recovery.js'
-import { Repairs } from './repair/detector.js'
+import { DamageDetector } from './repair/detector.js'
 import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './write/requests.js'
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
-import { Upkeep } from './compaction/scheduler.js'
+import { CompactionScheduler } from './compaction/scheduler.js'
 
 export type ShardRequest = Omit<OpenRequest, 'fold'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
-  readonly giveBack: (layers: readonly Layer[], withOffsets: boolean) => void
+  readonly rollback: (memtables: readonly Memtable[], withOffsets: boolean) => void
   /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
   readonly met: (before: ShardState, changes: readonly AppliedEntry[] | undefined) => void
 }
@@ -31,10 +31,10 @@ const FEW = 4
 export class Shard {
   readonly #ctx: ShardContext
   readonly #log: LogContext
-  readonly #upkeep: Upkeep | undefined
+  readonly #compaction: CompactionScheduler | undefined
   readonly #committer: Committer | undefined
   readonly #met: ShardRequest['met']
-  readonly repairs: Repairs
+  readonly repairs: DamageDetector
   #state: ShardState
   #poisoned: TidemarkError | undefined
   #refreshing: Promise<void> | undefined
@@ -70,24 +70,24 @@ export class Shard {
     this.#state = state
     this.#maintenance = new Maintenance(ctx, log, {
       state: () => this.#state,
-      upkeep: () => this.#upkeep!,
+      compaction: () => this.#compaction!,
       isPoisoned: () => this.#poisoned !== undefined,
       assertWritable: () => this.assertWritable(),
       checkpoint: () => this.checkpoint(),
       carry: () => this.#committer!.carry(),
       refresh: () => this.refresh(),
     })
-    this.repairs = new Repairs(ctx, log, { state: () => this.#state, replace: (equal) => this.#replace(equal) })
+    this.repairs = new DamageDetector(ctx, log, { state: () => this.#state, replace: (equal) => this.#replace(equal) })
     if (request.mode === 'follower') return
-    this.#upkeep = new Upkeep(ctx, log, () => this.#state, this.repairs)
-    this.#committer = new Committer(ctx, log, this.#upkeep, {
+    this.#compaction = new CompactionScheduler(ctx, log, () => this.#state, this.repairs)
+    this.#committer = new Committer(ctx, log, this.#compaction, {
       state: () => this.#state,
       advance: (built) => this.#advance(built),
       poison: (error) => this.#poison(error),
-      giveBack: request.giveBack,
+      rollback: request.rollback,
       catchUp: () => this.#catchUp(),
     })
-    this.#upkeep.consider(false)
+    this.#compaction.consider(false)
   }
 
   get state(): ShardState {
@@ -121,10 +121,13 @@ export class Shard {
     return this.#committer?.resetting
   }
 
-  /** What stands over the committed runs, the caller's own layers first. */
-  view(uncommitted: readonly Layer[]): View {
-    const layers = [...uncommitted.filter((layer) => !layer.empty), ...(this.#committer?.queue.layers ?? [])]
-    return viewOf(this.#state, layers, this.#ctx.cache)
+  /** What stands over the committed runs, the caller's own memtables first. */
+  view(uncommitted: readonly Memtable[]): View {
+    const memtables = [
+      ...uncommitted.filter((memtable) => !memtable.empty),
+      ...(this.#committer?.queue.memtables ?? []),
+    ]
+    return viewOf(this.#state, memtables, this.#ctx.cache)
   }
 
   get isPoisoned(): boolean {
@@ -148,14 +151,14 @@ export class Shard {
   async checkpoint(): Promise<void> {
     this.assertWritable()
     // Entries without changes are worth an entry of their own only when there are many of them: more than such an entry and
-    // its neighbours leave behind, or an idle store would be folded again and again.
+    // its peers leave behind, or an idle store would be folded again and again.
     const { tail, isRepaired } = this.#state
-    const isIdle = tail.every(({ layer, references }) => layer === undefined && references === undefined)
+    const isIdle = tail.every(({ memtable, references }) => memtable === undefined && references === undefined)
     if (!isRepaired && isIdle && tail.length < Math.max(this.#ctx.checkpoint.entries, FEW)) return
     const wanted = this.#state.head
     while (this.#state.manifest.covers < wanted) {
       // What came of commits meanwhile forbids it as it forbids theirs, and says more than that the fold was stopped.
-      await this.#upkeep!.foldNow().finally(() => this.assertWritable())
+      await this.#compaction!.foldNow().finally(() => this.assertWritable())
       await this.#committer!.carry()
     }
     await this.#raising
@@ -164,7 +167,7 @@ export class Shard {
   /** By an equal state that stands on other segments. */
   #replace(equal: ShardState): void {
     this.#state = equal
-    this.#upkeep?.restart()
+    this.#compaction?.restart()
     this.#ctx.moved()
   }
 
@@ -175,10 +178,10 @@ export class Shard {
     counters.bytes += built.bytes.length
     this.#maintenance.note(built)
     this.#ctx.uploads.named([...(built.manifest?.runs.flat() ?? []), ...(built.references?.runs.flat() ?? [])])
-    if (built.collection) this.#upkeep!.condemned()
+    if (built.collection) this.#compaction!.condemned()
     if (built.entry.kind === 'commit') counters.commits++
     if (built.manifest) {
-      this.#upkeep!.carried(before.manifest, built.manifest, built.carries)
+      this.#compaction!.carried(before.manifest, built.manifest, built.carries)
     }
     if (built.manifest || built.collection) this.#raise()
     this.#ctx.moved()
@@ -190,7 +193,7 @@ export class Shard {
     }
     // What was built before the damage was found may list it.
     if (this.repairs.isHit(this.#state)) void this.repairs.prepare().catch(() => undefined)
-    this.#upkeep!.consider(true, built.carries.length > 0)
+    this.#compaction!.consider(true, built.carries.length > 0)
     if (built.carries.length > 0) this.#maintenance.consider()
   }
 
@@ -218,7 +221,7 @@ export class Shard {
   #poison(error: TidemarkError): void {
     this.#poisoned = error
     // What it would still upload nothing could name.
-    void this.#upkeep!.stop()
+    void this.#compaction!.stop()
     if (error.code === 'FENCED') this.#ctx.emit('fenced', { error })
   }
 
@@ -246,18 +249,18 @@ export class Shard {
 
   #apply(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
     this.#state = state
-    if (this.#upkeep) this.#meet(before, state, entries)
+    if (this.#compaction) this.#meet(before, state, entries)
     this.#ctx.moved()
     const { version } = state.carried
     if (version !== before.carried.version) this.#ctx.emit('version', { version })
-    if (this.#upkeep && !this.#poisoned) sharing().assertShared(this.#ctx.store, state, entries)
+    if (this.#compaction && !this.#poisoned) sharing().assertShared(this.#ctx.store, state, entries)
   }
 
   /** Others have written beside this writer. */
   #meet(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
     sharing().noteOthers(this.#ctx, this.#log, this.#maintenance, entries)
     this.#maintenance.forget(state.carried.trim)
-    this.#upkeep!.met(state.manifest)
+    this.#compaction!.met(state.manifest)
     if (state.carried.version !== before.carried.version) {
       this.#met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
     }
@@ -265,7 +268,7 @@ export class Shard {
 
   /** Aborts when nothing more is to be uploaded. */
   get signal(): AbortSignal {
-    return this.#upkeep!.signal
+    return this.#compaction!.signal
   }
 
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
@@ -276,9 +279,9 @@ export class Shard {
       `Store "${this.#ctx.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`,
     ))
     await this.#committer?.idle()
-    await this.#upkeep?.stop()
+    await this.#compaction?.stop()
     // An entry of which nothing is known, perhaps the last one that was on its way, may name what waited for one.
-    if (this.#poisoned === closed && closed.code === 'CLOSED') await this.#upkeep?.dropWaiting([])
+    if (this.#poisoned === closed && closed.code === 'CLOSED') await this.#compaction?.dropWaiting([])
     await this.#maintenance.stop()
     await this.#raising
     await (this.#looking ?? this.#refreshing)?.catch(() => undefined)

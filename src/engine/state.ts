@@ -19,14 +19,14 @@ import {
   type CodedRuns,
   type Manifest,
 } from '../manifest/manifest.js'
-import { layerOfDelta, type Layer } from './memtable.js'
+import { memtableOfDelta, type Memtable } from './memtable.js'
 
 export interface TailEntry {
   readonly n: number
   /** Of its header. */
   readonly time: number
   /** What it changed, in memory … */
-  readonly layer: Layer | undefined
+  readonly memtable: Memtable | undefined
   /** … or in segments. */
   readonly references: CodedRuns | undefined
   /** Bytes of its delta. */
@@ -54,7 +54,7 @@ export interface ShardState {
 export interface AppliedEntry {
   readonly entry: Entry
   readonly hash: Uint8Array
-  readonly layer: Layer | undefined
+  readonly memtable: Memtable | undefined
   readonly references: CodedRuns | undefined
   readonly manifest: Manifest | undefined
   readonly collection: Collection | undefined
@@ -65,14 +65,14 @@ export function parseEntry(bytes: Uint8Array, n: number, logId: Uint8Array, ownL
   const entry = decodeEntry(bytes, n, logId)
   const manifest = entry.manifest && decodeManifest(entry.manifest, ownLog, `The manifest in entry ${n}`)
   if (manifest && manifest.covers >= n) throw corrupt(`Entry ${n} is damaged: its manifest covers ${manifest.covers}.`)
-  const layer = entry.delta && layerOfDelta(decodeDelta(entry.delta, `The delta of entry ${n}`))
+  const memtable = entry.delta && memtableOfDelta(decodeDelta(entry.delta, `The delta of entry ${n}`))
   const references = entry.references && decodeReferences(entry.references, ownLog, `The delta of entry ${n}`)
   const collection = entry.collection && decodeCollection(entry.collection, `The collection of entry ${n}`)
-  return { entry, hash: contentHash(bytes), layer, references, manifest, collection }
+  return { entry, hash: contentHash(bytes), memtable, references, manifest, collection }
 }
 
 export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState {
-  const { entry, hash, layer, references } = applied
+  const { entry, hash, memtable, references } = applied
   if (entry.n !== state.head + 1) throw corrupt(`Entry ${state.head + 1} is missing: the log goes on with ${entry.n}.`)
   if (entry.parent && state.headHash && !equalBytes(entry.parent, state.headHash)) {
     throw corrupt(`Entry ${entry.n} does not follow entry ${state.head}: the hash of its parent does not match.`)
@@ -80,7 +80,7 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const carried = entry.carried ?? { ...state.carried, mode: entry.mode }
   const manifest = applied.manifest ?? state.manifest
   const kept = applied.manifest ? state.tail.filter(({ n }) => n > applied.manifest!.covers) : state.tail
-  const tail = [...kept, { n: entry.n, time: carried.time, layer, references, bytes: entry.delta?.length ?? 0 }]
+  const tail = [...kept, { n: entry.n, time: carried.time, memtable, references, bytes: entry.delta?.length ?? 0 }]
   const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
   const isRepaired = applied.manifest ? undefined : state.isRepaired
   return { logId: state.logId, head: entry.n, headHash: hash, carried, manifest, tail, resetAt, isRepaired }
@@ -108,11 +108,11 @@ export function recordedCodec(state: ShardState, table: Uint8Array): string | un
 const NONE: ReadonlyMap<string, string> = new Map()
 
 /** Codec ids by table, of what an entry changed. */
-export function tailCodecs({ layer, references }: TailEntry): ReadonlyMap<string, string> {
+export function tailCodecs({ memtable, references }: TailEntry): ReadonlyMap<string, string> {
   if (references) return references.codecs
-  return layer ? layerCodecs(layer) : NONE
+  return memtable ? memtableCodecs(memtable) : NONE
 }
 
-export function layerCodecs(layer: Layer): ReadonlyMap<string, string> {
-  return new Map(Array.from(layer.slots.values(), ({ slot, codec }) => [toBinary(slot.table), codec]))
+export function memtableCodecs(memtable: Memtable): ReadonlyMap<string, string> {
+  return new Map(Array.from(memtable.slots.values(), ({ slot, codec }) => [toBinary(slot.table), codec]))
 }

@@ -37,10 +37,10 @@ export interface Storage {
    */
   probe?(path: string, options?: CallOptions): Promise<Answer>
   /** How handles in other tabs and workers are reached, where there is a way. Nothing that is right depends on it. */
-  readonly neighbours?: Neighbours | undefined
+  readonly peers?: Peers | undefined
 }
 
-export interface Neighbours {
+export interface Peers {
   /** `heard` is called after another handle has called `tell` on the same path. */
   channel(path: string, heard: () => void): Channel
   /** Does it unless another handle is doing its own under the same path at this moment; then `undefined`. */

@@ -84,7 +84,7 @@ export function intercept(storage: Storage, around: Around): Storage {
   return {
     ...wrap('storage', storage),
     capabilities: storage.capabilities,
-    ...(storage.neighbours && { neighbours: storage.neighbours }),
+    ...(storage.peers && { peers: storage.peers }),
     blobs: wrap('blobs', storage.blobs),
     log: (path, options) => wrap('log', storage.log(path, options), path),
     anchor: (path) => wrap('anchor', storage.anchor(path), path),

@@ -1,29 +1,29 @@
 /** What a program has changed and not committed yet, and what becomes of what it commits. */
 import { invalid, isTidemarkError } from '../errors.js'
 import type { CommitResult } from '../engine/write/requests.js'
-import { Layer } from '../engine/memtable.js'
+import { Memtable } from '../engine/memtable.js'
 import type { AppliedEntry, ShardState } from '../engine/state.js'
 import type { CommitParts } from './commit.js'
-import type { Engine } from './handle.js'
+import type { StoreHandle } from './handle.js'
 import { Latencies } from './metrics.js'
-import { encodeLayer } from './table.js'
+import { encodeMemtable } from './table.js'
 
 export class Changes {
-  readonly #engine: Engine
+  readonly #handle: StoreHandle
   readonly latencies = new Latencies()
-  #buffer = new Layer()
+  #buffer = new Memtable()
   #generation = 0
   /** How often others have written. */
   #others = 0
   #fallenOffsets = 0
   #newest = Promise.resolve(true)
 
-  constructor(engine: Engine) {
-    this.#engine = engine
+  constructor(handle: StoreHandle) {
+    this.#handle = handle
   }
 
-  /** The layer that takes changes. */
-  get buffer(): Layer {
+  /** The memtable that takes changes. */
+  get buffer(): Memtable {
     return this.#buffer
   }
 
@@ -52,8 +52,8 @@ export class Changes {
   met(before: ShardState, entries: readonly AppliedEntry[] | undefined): void {
     this.#others++
     this.changed()
-    const { readings, specs, state } = this.#engine
-    readings!.met(before, state, entries)
+    const { readSet, specs, state } = this.#handle
+    readSet!.met(before, state, entries)
     specs.recheck(state)
   }
 
@@ -68,70 +68,70 @@ export class Changes {
 
   assertNone(what: string): void {
     if (this.#buffer.empty) return
-    const { name } = this.#engine.options
+    const { name } = this.#handle.options
     throw invalid(`${what}: store "${name}" has uncommitted changes; commit() or discard() them first.`)
   }
 
   commitBuffer(parts: CommitParts): Promise<CommitResult> {
     const committing = this.commit(this.#buffer, parts, true)
-    this.#buffer = new Layer()
+    this.#buffer = new Memtable()
     return committing
   }
 
   /**
-   * Throws in this very turn and takes nothing, or takes the layer. What surely did not happen of a layer to `keep` goes back
+   * Throws in this very turn and takes nothing, or takes the memtable. What surely did not happen of a memtable to `keep` goes back
    * into the buffer. Others that came first are in the way of a transaction always, of what is kept where it has read of it.
    */
-  commit(layer: Layer, parts: CommitParts, keep: boolean): Promise<CommitResult> {
-    const engine = this.#engine
-    encodeLayer(layer, (table) => engine.specs.of(table))
-    const started = engine.monotonic()
+  commit(memtable: Memtable, parts: CommitParts, keep: boolean): Promise<CommitResult> {
+    const handle = this.#handle
+    encodeMemtable(memtable, (table) => handle.specs.of(table))
+    const started = handle.monotonic()
     const others = this.#others
     const withOffsets = parts.offsets.size > 0
     // What is read from here on was not read for this.
-    const isRead = keep && engine.readings?.hasRead(layer) === true
+    const isRead = keep && handle.readSet?.hasRead(memtable) === true
     const stands = (isLate: boolean): boolean => {
-      if (others === this.#others) return !keep || engine.readings!.allow(layer, withOffsets)
+      if (others === this.#others) return !keep || handle.readSet!.allow(memtable, withOffsets)
       if (!keep || (isLate && (isRead || withOffsets))) return false
-      return engine.readings!.allow(layer, withOffsets, engine.state)
+      return handle.readSet!.allow(memtable, withOffsets, handle.state)
     }
-    const committing = engine.shard.commit({ layer, ...parts, stands, isOwn: !keep })
-    if (!layer.empty || parts.offsets.size > 0) this.#generation++
+    const committing = handle.shard.commit({ memtable, ...parts, stands, isOwn: !keep })
+    if (!memtable.empty || parts.offsets.size > 0) this.#generation++
     this.#newest = committing.then(
       () => true,
       () => false,
     )
     return committing.then(
       (result) => {
-        this.latencies.add(engine.monotonic() - started)
+        this.latencies.add(handle.monotonic() - started)
         return result
       },
       (error: unknown) => {
-        if (keep && isTidemarkError(error) && error.code === 'CONFLICT') engine.readings?.told(layer, withOffsets)
+        if (keep && isTidemarkError(error) && error.code === 'CONFLICT') handle.readSet?.told(memtable, withOffsets)
         throw error
       },
     )
   }
 
   /** Takes back what surely did not happen, beneath what came since. */
-  giveBack(layers: readonly Layer[], withOffsets: boolean): void {
+  rollback(memtables: readonly Memtable[], withOffsets: boolean): void {
     this.#generation++
     if (withOffsets) this.#fallenOffsets++
-    const buffer = new Layer()
-    for (const layer of layers) buffer.absorb(layer)
+    const buffer = new Memtable()
+    for (const memtable of memtables) buffer.absorb(memtable)
     buffer.absorb(this.#buffer)
     this.#buffer = buffer
   }
 
   discard(): void {
-    this.#buffer = new Layer()
+    this.#buffer = new Memtable()
   }
 
   /** Drops what is buffered, and says so. */
   drop(by: string): void {
     if (this.#buffer.empty) return
-    const { name } = this.#engine.options
-    this.#engine.report(`${by} dropped uncommitted changes of store "${name}"; commit() them before.`)
+    const { name } = this.#handle.options
+    this.#handle.report(`${by} dropped uncommitted changes of store "${name}"; commit() them before.`)
     this.discard()
   }
 }

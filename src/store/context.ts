@@ -5,7 +5,7 @@ import { Uploads, type ShardContext } from '../engine/context.js'
 import type { Storage } from '../storage/contract.js'
 import { newCounters } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
-import type { Readings } from './read-set.js'
+import type { ReadSet } from './read-set.js'
 import type { Following } from './follow.js'
 import type { Residency } from './resident.js'
 import type { Freeze } from './table-spec.js'
@@ -21,7 +21,7 @@ const freezing = new Part('freeze', () => import('./freeze.js'))
 /** What some options need. */
 export interface Extras {
   readonly Residency?: typeof Residency
-  readonly Readings?: typeof Readings
+  readonly ReadSet?: typeof ReadSet
   readonly Following?: typeof Following
   readonly deepFreeze?: Freeze
 }

@@ -22,7 +22,7 @@ export async function viewAfter(
     // It was collected, and the handle has looked since; but what was shown of it stands for no other state.
     if (!isExpired(failure) || last !== undefined || present.state === before.state) throw failure
     note()
-    return { ...present, layers: before.layers }
+    return { ...present, memtables: before.memtables }
   }
 }
 
@@ -36,8 +36,8 @@ export function rest(
   const bounds = all.map((each, i) => (last ? behind(each, slots[i]!, last) : each))
   return {
     bounds,
-    held: held.map((layers, i) =>
-      layers.map(({ records, ranges }) => ({
+    held: held.map((memtables, i) =>
+      memtables.map(({ records, ranges }) => ({
         records: records.filter(({ key }) => isWithin(key, bounds[i]!)),
         ranges,
       })),

@@ -1,4 +1,4 @@
-/** The engine behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
+/** The handle behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
 import { tell } from '../callback.js'
 import { TidemarkError, isExpired } from '../errors.js'
 import { shardPath } from '../manifest/names.js'
@@ -6,7 +6,7 @@ import { Part } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../engine/write/requests.js'
 import { currentTime } from '../engine/context.js'
-import type { Layer } from '../engine/memtable.js'
+import type { Memtable } from '../engine/memtable.js'
 import { following } from '../engine/parts.js'
 import { viewOf, type View } from '../engine/read.js'
 import type { MaintainResult } from '../engine/gc/maintenance.js'
@@ -26,7 +26,7 @@ import { collectMetrics, type Metrics } from './metrics.js'
 import type { ResolvedOptions } from './options.js'
 import type { MaintainOptions } from './maintain.js'
 import { Past } from './past.js'
-import type { Readings } from './read-set.js'
+import type { ReadSet } from './read-set.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
@@ -36,7 +36,7 @@ import { Watches } from './watches.js'
 
 const maintaining = new Part('maintenance', () => import('./maintain.js'))
 
-export class Engine implements TablesHost {
+export class StoreHandle implements TablesHost {
   readonly options: ResolvedOptions
   readonly events: Events
   readonly #ctx: ReturnType<typeof shardContext>
@@ -44,7 +44,7 @@ export class Engine implements TablesHost {
   readonly specs: Specs
   readonly changes: Changes
   /** Of a handle that writes together with others. */
-  readonly readings: Readings | undefined
+  readonly readSet: ReadSet | undefined
   readonly watches: Watches
   readonly transactions: Transactions
   readonly past: Past
@@ -53,10 +53,10 @@ export class Engine implements TablesHost {
   #reopening: Promise<void> | undefined
   readonly #following: Telling
 
-  static async open(options: ResolvedOptions): Promise<Engine> {
-    const engine = new Engine(options, await loadExtras(options))
-    await engine.#openShard(options.create, options.expectAtLeast)
-    return engine
+  static async open(options: ResolvedOptions): Promise<StoreHandle> {
+    const handle = new StoreHandle(options, await loadExtras(options))
+    await handle.#openShard(options.create, options.expectAtLeast)
+    return handle
   }
 
   private constructor(options: ResolvedOptions, extras: Extras) {
@@ -67,7 +67,7 @@ export class Engine implements TablesHost {
     const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
     this.#usage = () => storage.usage()
     this.changes = new Changes(this)
-    this.readings = extras.Readings && new extras.Readings(() => this.changes.buffer)
+    this.readSet = extras.ReadSet && new extras.ReadSet(() => this.changes.buffer)
     this.watches = new Watches(this)
     this.transactions = new Transactions(this)
     this.past = new Past(this)
@@ -92,7 +92,7 @@ export class Engine implements TablesHost {
       // A follower that was not told to follow stays where it is until refresh().
       listens: options.mode === 'shared' || options.followMs > 0,
       path: shardPath(options.name),
-      neighbours: storage.neighbours,
+      peers: storage.peers,
       look: () => this.catchUp(),
       failed: (cause) => this.report(`Following store "${options.name}" failed; it goes on.`, cause),
     })
@@ -142,7 +142,7 @@ export class Engine implements TablesHost {
         created: Math.floor(options.clock.now()),
       }),
       check: (state) => checkIdentity(options, state, expectAtLeast),
-      giveBack: (layers, withOffsets) => this.changes.giveBack(layers, withOffsets),
+      rollback: (memtables, withOffsets) => this.changes.rollback(memtables, withOffsets),
       met: (before, changes) => this.changes.met(before, changes),
     }
   }
@@ -167,7 +167,7 @@ export class Engine implements TablesHost {
     return holdIn(this.#ctx, this.shard, this.options.mode, state, waiting, trim)
   }
 
-  get room(): number {
+  get budget(): number {
     return this.options.maxUncommittedBytes - this.shard.waitingBytes
   }
 
@@ -192,7 +192,7 @@ export class Engine implements TablesHost {
     if (view.state === undefined) throw error
     try {
       const state = await this.shard.repairs.mend(view.state, error)
-      return viewOf(state, view.layers, view.cache)
+      return viewOf(state, view.memtables, view.cache)
     } catch (failure) {
       // What others have collected meanwhile was the newest that this handle knows.
       if (isExpired(failure) && view.state === this.state) {
@@ -206,7 +206,7 @@ export class Engine implements TablesHost {
     return this.shard.repairs.mendAll(states, error)
   }
 
-  writable(): Layer {
+  writable(): Memtable {
     this.assertWritable()
     return this.changes.buffer
   }
@@ -262,7 +262,7 @@ export class Engine implements TablesHost {
 
   async refresh(): Promise<void> {
     const look = (): Promise<void> => this.catchUp()
-    await (this.readings ? this.readings.during(look) : look())
+    await (this.readSet ? this.readSet.during(look) : look())
   }
 
   /** What the program has read before still counts as read. */
@@ -296,7 +296,7 @@ export class Engine implements TablesHost {
       this.#following.start()
       throw error
     }
-    this.readings?.clear()
+    this.readSet?.clear()
     this.changes.reopened()
     this.specs.recheck(this.state)
   }

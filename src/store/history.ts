@@ -7,7 +7,7 @@ import { isOver } from '../engine/history/pins.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState } from '../engine/state.js'
 import { entryOf, pinsOf } from '../engine/history/versions.js'
-import type { Engine } from './handle.js'
+import type { StoreHandle } from './handle.js'
 import { whole } from './options.js'
 
 export interface VersionInfo {
@@ -37,22 +37,22 @@ const READ_AHEAD = 32
 const OPTIONS = new Set(['gte', 'lte', 'reverse', 'limit'])
 
 /** Commits and resets that are kept, oldest first unless `reverse`. */
-export async function* readVersions(engine: Engine, options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
+export async function* readVersions(handle: StoreHandle, options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
   checkFields('versions', options, OPTIONS)
-  engine.assertOpen()
-  const { shard } = engine
+  handle.assertOpen()
+  const { shard } = handle
   const { state } = shard
   // What is there now stays until it is read.
-  const hold = engine.hold(state, undefined, state.carried.trim)
+  const hold = handle.hold(state, undefined, state.carried.trim)
   const held = <T>(reading: Promise<T>): Promise<T> => {
-    engine.hold(state, reading, state.carried.trim)
+    handle.hold(state, reading, state.carried.trim)
     return reading
   }
   try {
-    for await (const info of versionsIn(shard, state, options, await held(tagsByVersion(shard, engine.now())), held)) {
+    for await (const info of versionsIn(shard, state, options, await held(tagsByVersion(shard, handle.now())), held)) {
       hold.use()
       yield info
-      engine.assertOpen()
+      handle.assertOpen()
     }
   } finally {
     hold.release()

@@ -12,7 +12,7 @@ export interface Hold {
   release(): void
 }
 
-/** See `Engine.hold`. */
+/** See `StoreHandle.hold`. */
 export function holdIn(
   ctx: ReturnType<typeof shardContext>,
   shard: Shard,

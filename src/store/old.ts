@@ -15,7 +15,7 @@ import {
   pinVersion,
   unpin,
 } from '../engine/history/versions.js'
-import type { Engine } from './handle.js'
+import type { StoreHandle } from './handle.js'
 import { checkTagName, findVersion, type Found, type When } from './find.js'
 import { required } from './options.js'
 import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './past.js'
@@ -29,105 +29,105 @@ const TAG = new Set(['at', 'ttlMs'])
 const FORK = new Set(['at'])
 
 /** The state of a version that is kept. */
-export async function findIn(engine: Engine, when: When): Promise<Found> {
-  engine.assertOpen()
-  const { shard } = engine
-  const finding = findVersion({ store: engine.options.name, shard, now: () => engine.now() }, when)
-  engine.hold(shard.state, finding, shard.state.carried.trim)
+export async function findIn(handle: StoreHandle, when: When): Promise<Found> {
+  handle.assertOpen()
+  const { shard } = handle
+  const finding = findVersion({ store: handle.options.name, shard, now: () => handle.now() }, when)
+  handle.hold(shard.state, finding, shard.state.carried.trim)
   const found = await finding
   // What comes from the log is sound already.
   return found.from ? { ...found, state: await shard.repairs.soundest(found.state) } : found
 }
 
 export async function openVersion<K extends Key, V>(
-  engine: Engine,
+  handle: StoreHandle,
   spec: TableSpec,
   when: When,
 ): Promise<Snapshot<K, V>> {
-  const { state } = await findIn(engine, when)
-  return new Snapshot<K, V>(engine, spec, state)
+  const { state } = await findIn(handle, when)
+  return new Snapshot<K, V>(handle, spec, state)
 }
 
 export async function prepareRestore(
-  engine: Engine,
+  handle: StoreHandle,
   when: When,
   options: RestoreOptions,
   cleanUp: (() => unknown)[],
 ): Promise<PreparedReset> {
-  const chosen = checkPartitions(options.partitions, engine.partitions)
+  const chosen = checkPartitions(options.partitions, handle.partitions)
   const given = options.offsets === undefined ? NO_OFFSETS : parseOffsets(options.offsets)
-  const { shard } = engine
-  const { state } = await findIn(engine, when)
-  engine.assertWritable()
+  const { shard } = handle
+  const { state } = await findIn(handle, when)
+  handle.assertWritable()
   // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
-  const hold = engine.hold(state)
+  const hold = handle.hold(state)
   cleanUp.push(() => hold.release())
   let theirs = await payloadIn(shard, state, shard.signal)
   // What was uploaded for it is named in the end, or never will be.
   cleanUp.push(() => dropPayload(shard, theirs))
   const { version, offsets } = state.carried
-  const partitions = chosen.size === engine.partitions ? [] : [...chosen].sort((a, b) => a - b)
+  const partitions = chosen.size === handle.partitions ? [] : [...chosen].sort((a, b) => a - b)
   const origin = { log: shard.log.path, version, partitions }
   return {
     offsets: (before) => spliceOffsets(before, offsets, partitions.length === 0 ? 'all' : chosen, given),
     build: async (present, signal) => {
       // What was held for too long may have been condemned and deleted by now.
-      if (present.carried.keeps > version && !hold.use()) throw expired(engine.options.name, version)
+      if (present.carried.keeps > version && !hold.use()) throw expired(handle.options.name, version)
       if (isPayloadCondemned(shard, theirs)) {
         await dropPayload(shard, theirs)
         theirs = await payloadIn(shard, state, signal)
       }
-      if (partitions.length === 0) return { reset: { manifest: theirs.manifest, origin }, layer: theirs.layer }
-      const { manifest, layer } = splice(await payloadIn(shard, present, signal), theirs, chosen)
-      return { reset: { manifest, origin }, layer }
+      if (partitions.length === 0) return { reset: { manifest: theirs.manifest, origin }, memtable: theirs.memtable }
+      const { manifest, memtable } = splice(await payloadIn(shard, present, signal), theirs, chosen)
+      return { reset: { manifest, origin }, memtable }
     },
   }
 }
 
 /** `newest` is the version that is tagged unless the options say another. */
-export async function tag(engine: Engine, name: string, options: TagOptions, newest: number): Promise<TagInfo> {
+export async function tag(handle: StoreHandle, name: string, options: TagOptions, newest: number): Promise<TagInfo> {
   checkFields('tag', options, TAG)
   checkTagName(name)
   const ttlMs = options.ttlMs === undefined ? 0 : checkTtl(options.ttlMs)
-  engine.assertWritable()
-  const { shard } = engine
-  const found = await findIn(engine, options.at ?? newest)
-  if (tagNamed(await pinsOf(shard), name, engine.now())) {
+  handle.assertWritable()
+  const { shard } = handle
+  const found = await findIn(handle, options.at ?? newest)
+  if (tagNamed(await pinsOf(shard), name, handle.now())) {
     throw invalid(
-      `Store "${engine.options.name}" has a tag "${name}" already; untag() it first, or choose another name.`,
+      `Store "${handle.options.name}" has a tag "${name}" already; untag() it first, or choose another name.`,
     )
   }
-  return infoOf(await holding(engine, found, pinVersion(shard, { kind: 'tag', name, ttlMs, ...found, isHeld: true })))
+  return infoOf(await holding(handle, found, pinVersion(shard, { kind: 'tag', name, ttlMs, ...found, isHeld: true })))
 }
 
-export async function untag(engine: Engine, name: string): Promise<void> {
+export async function untag(handle: StoreHandle, name: string): Promise<void> {
   checkTagName(name)
-  engine.assertWritable()
-  const { shard } = engine
+  handle.assertWritable()
+  const { shard } = handle
   const pins = (await pinsOf(shard)).filter((pin) => pin.kind === 'tag' && pin.name === name)
-  if (!pins.some((pin) => !isOver(pin, engine.now()))) throw unknownTag(engine.options.name, name)
+  if (!pins.some((pin) => !isOver(pin, handle.now()))) throw unknownTag(handle.options.name, name)
   await unpin(shard, pins)
 }
 
 /** Oldest first; of two with one name only the newer. */
-export async function tags(engine: Engine): Promise<TagInfo[]> {
-  engine.assertOpen()
-  const pins = (await pinsOf(engine.shard)).filter((pin) => pin.kind === 'tag' && !isOver(pin, engine.now()))
+export async function tags(handle: StoreHandle): Promise<TagInfo[]> {
+  handle.assertOpen()
+  const pins = (await pinsOf(handle.shard)).filter((pin) => pin.kind === 'tag' && !isOver(pin, handle.now()))
   const newest = new Map(pins.map((pin) => [pin.name, pin]))
   return pins.filter((pin) => newest.get(pin.name) === pin).map(infoOf)
 }
 
-export async function fork(engine: Engine, name: string, options: ForkOptions, newest: number): Promise<void> {
+export async function fork(handle: StoreHandle, name: string, options: ForkOptions, newest: number): Promise<void> {
   checkFields('fork', options, FORK)
   checkTagName(name)
-  engine.assertWritable()
-  const found = await findIn(engine, options.at ?? newest)
-  await holding(engine, found, forkVersion(engine.shard, name, { ...found, isHeld: true }))
+  handle.assertWritable()
+  const found = await findIn(handle, options.at ?? newest)
+  await holding(handle, found, forkVersion(handle.shard, name, { ...found, isHeld: true }))
 }
 
 /** The version stays while a pin of it is being made. */
-async function holding<T>(engine: Engine, { state }: Found, making: Promise<T>): Promise<T> {
-  engine.hold(state, making)
+async function holding<T>(handle: StoreHandle, { state }: Found, making: Promise<T>): Promise<T> {
+  handle.hold(state, making)
   return making
 }
 

@@ -4,7 +4,7 @@ import { checkFields } from '../errors.js'
 import type { Offsets } from '../log/offsets.js'
 import { Part } from '../part.js'
 import { parseCommit } from './commit.js'
-import type { Engine } from './handle.js'
+import type { StoreHandle } from './handle.js'
 import type { Found, When } from './find.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
 import type { Snapshot } from './snapshot.js'
@@ -47,49 +47,49 @@ const old = new Part('old versions', () => import('./old.js'))
 const RESTORE = new Set(['partitions', 'offsets', 'label', 'meta'])
 
 export class Past {
-  readonly #engine: Engine
+  readonly #handle: StoreHandle
 
-  constructor(engine: Engine) {
-    this.#engine = engine
+  constructor(handle: StoreHandle) {
+    this.#handle = handle
   }
 
   async snapshot<K extends Key, V>(spec: TableSpec): Promise<Snapshot<K, V>> {
-    const engine = this.#engine
-    engine.assertOpen()
-    const { state } = engine
-    const hold = engine.hold(state)
+    const handle = this.#handle
+    handle.assertOpen()
+    const { state } = handle
+    const hold = handle.hold(state)
     try {
-      return await old.use(({ Snapshot: Made }) => new Made<K, V>(engine, spec, state))
+      return await old.use(({ Snapshot: Made }) => new Made<K, V>(handle, spec, state))
     } finally {
       hold.release()
     }
   }
 
   at<K extends Key, V>(spec: TableSpec, when: When): Promise<Snapshot<K, V>> {
-    return old.use((part) => part.openVersion<K, V>(this.#engine, spec, when))
+    return old.use((part) => part.openVersion<K, V>(this.#handle, spec, when))
   }
 
   /** The state of a version that is kept. */
   find(when: When): Promise<Found> {
-    return old.use((part) => part.findIn(this.#engine, when))
+    return old.use((part) => part.findIn(this.#handle, when))
   }
 
   async *versions(options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
     const { readVersions } = await old.load()
-    yield* readVersions(this.#engine, options)
+    yield* readVersions(this.#handle, options)
   }
 
   async restore(when: When, options: RestoreOptions): Promise<{ version: number; undo: number }> {
     checkFields('restore', options, RESTORE)
-    const engine = this.#engine
-    engine.assertWritable()
+    const handle = this.#handle
+    handle.assertWritable()
     const { label, meta } = parseCommit({ label: options.label, meta: options.meta })
-    engine.changes.assertNone('restore')
+    handle.changes.assertNone('restore')
     const cleanUp: (() => unknown)[] = []
     // Its place is before what is committed from here on, however long it takes to find the version.
-    const prepared = old.use((part) => part.prepareRestore(engine, when, options, cleanUp))
-    const resetting = engine.shard.reset({ label, meta, prepared })
-    engine.changes.changed()
+    const prepared = old.use((part) => part.prepareRestore(handle, when, options, cleanUp))
+    const resetting = handle.shard.reset({ label, meta, prepared })
+    handle.changes.changed()
     try {
       const { version, undo } = await resetting
       return { version, undo }
@@ -99,20 +99,20 @@ export class Past {
   }
 
   tag(name: string, options: TagOptions): Promise<TagInfo> {
-    const { version } = this.#engine.state.carried
-    return old.use((part) => part.tag(this.#engine, name, options, version))
+    const { version } = this.#handle.state.carried
+    return old.use((part) => part.tag(this.#handle, name, options, version))
   }
 
   untag(name: string): Promise<void> {
-    return old.use((part) => part.untag(this.#engine, name))
+    return old.use((part) => part.untag(this.#handle, name))
   }
 
   tags(): Promise<TagInfo[]> {
-    return old.use((part) => part.tags(this.#engine))
+    return old.use((part) => part.tags(this.#handle))
   }
 
   fork(name: string, options: ForkOptions): Promise<void> {
-    const { version } = this.#engine.state.carried
-    return old.use((part) => part.fork(this.#engine, name, options, version))
+    const { version } = this.#handle.state.carried
+    return old.use((part) => part.fork(this.#handle, name, options, version))
   }
 }

@@ -7,7 +7,7 @@ import { compareBytes } from '../bytes/compare.js'
 import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
 import { sameOffsets } from '../log/offsets.js'
 import type { KeyRange } from '../segment/record.js'
-import { Cell, Layer } from '../engine/memtable.js'
+import { Point, Memtable } from '../engine/memtable.js'
 import { prefixed, type Slot } from '../engine/slot.js'
 import { recordedCodec, type AppliedEntry, type ShardState } from '../engine/state.js'
 import { EVERYTHING, slotRange } from './range.js'
@@ -15,33 +15,33 @@ import { EVERYTHING, slotRange } from './range.js'
 /** Keys and ranges in a set after which it stands for all of their tables. */
 const MANY = 100_000
 
-const MARK = Cell.tombstone()
+const MARK = Point.tombstone()
 
-/** Keys and ranges, in the shape of a layer that deletes them. */
-class Marks {
-  #layer = new Layer()
+/** Keys and ranges, in the shape of a memtable that deletes them. */
+class KeySet {
+  #memtable = new Memtable()
   #count = 0
 
   key(slot: Slot, key: MapKey): void {
-    if (this.#layer.find(slot, key)) return
-    this.#layer.set(slot, '', key, MARK)
+    if (this.#memtable.find(slot, key)) return
+    this.#memtable.set(slot, '', key, MARK)
     this.#counted()
   }
 
   range(slot: Slot, range: KeyRange): void {
-    this.#layer.deleteRange(slot, '', range)
+    this.#memtable.deleteRange(slot, '', range)
     this.#counted()
   }
 
-  add(other: Marks): void {
-    this.#layer.absorb(other.#layer)
+  add(other: KeySet): void {
+    this.#memtable.absorb(other.#memtable)
     this.#count += other.#count
     this.#counted()
   }
 
   /** Takes out keys, and what lies within ranges; a mark that is a range itself goes only as a whole. */
   drop(slot: Slot, keys: Iterable<MapKey>, ranges: readonly KeyRange[]): void {
-    const marks = this.#layer.slots.get(slot.id)
+    const marks = this.#memtable.slots.get(slot.id)
     if (marks === undefined) return
     for (const key of keys) marks.points.delete(key)
     for (const range of ranges) {
@@ -52,35 +52,36 @@ class Marks {
       marks.ranges = marks.ranges.filter((other) => !isWithin(other, range))
     }
     marks.sorted = undefined
-    if (marks.points.size + marks.ranges.length === 0) this.#layer.slots.delete(slot.id)
+    if (marks.points.size + marks.ranges.length === 0) this.#memtable.slots.delete(slot.id)
   }
 
   #counted(): void {
     if (++this.#count < MANY) return
-    const whole = new Layer()
-    for (const { slot } of this.#layer.slots.values()) whole.deleteRange(slot, '', slotRange(slot, EVERYTHING))
-    this.#layer = whole
+    const whole = new Memtable()
+    for (const { slot } of this.#memtable.slots.values()) whole.deleteRange(slot, '', slotRange(slot, EVERYTHING))
+    this.#memtable = whole
     this.#count = 0
   }
 
   /** Whether changes have anything in common with it. */
-  touch(changes: Layer): boolean {
-    if (this.#layer.empty) return false
+  touch(changes: Memtable): boolean {
+    if (this.#memtable.empty) return false
     for (const { slot, points, ranges } of changes.slots.values()) {
-      if (!this.#layer.slots.has(slot.id)) continue
-      for (const key of points.keys()) if (this.#layer.find(slot, key)) return true
+      if (!this.#memtable.slots.has(slot.id)) continue
+      for (const key of points.keys()) if (this.#memtable.find(slot, key)) return true
       for (const range of ranges) if (this.meets(slot, range)) return true
     }
     return false
   }
 
   has(slot: Slot, key: MapKey): boolean {
-    return this.#layer.find(slot, key) !== undefined
+    return this.#memtable.find(slot, key) !== undefined
   }
 
   meets(slot: Slot, range: KeyRange): boolean {
     return (
-      this.#layer.ranges(slot).some((other) => !isApart(other, range)) || this.#layer.sorted(slot, range).length > 0
+      this.#memtable.ranges(slot).some((other) => !isApart(other, range)) ||
+      this.#memtable.sorted(slot, range).length > 0
     )
   }
 }
@@ -88,30 +89,30 @@ class Marks {
 /** What was read up to some moment. */
 interface Span {
   /** Since the handle last caught up, and before. */
-  read: Marks
-  readonly older: Marks
+  read: KeySet
+  readonly older: KeySet
   /** What others have changed of it since, and whether they have changed the offsets. */
-  readonly stale: Marks
+  readonly stale: KeySet
   areOffsetsStale: boolean
   /** Whether the program knows the offsets as they were before others change them: not while it catches up. */
   knowsOffsets: boolean
 }
 
 const newSpan = (knowsOffsets: boolean): Span => ({
-  read: new Marks(),
-  older: new Marks(),
-  stale: new Marks(),
+  read: new KeySet(),
+  older: new KeySet(),
+  stale: new KeySet(),
   areOffsetsStale: false,
   knowsOffsets,
 })
 
-export class Readings {
+export class ReadSet {
   /** The last one is for what is read now; those before it end with a refresh that is under way. */
   #spans: Span[] = [newSpan(true)]
   /** What the program has put itself, reading tells it nothing of others. */
-  readonly #buffer: () => Layer
+  readonly #buffer: () => Memtable
 
-  constructor(buffer: () => Layer) {
+  constructor(buffer: () => Memtable) {
     this.#buffer = buffer
   }
 
@@ -145,25 +146,25 @@ export class Readings {
     for (const span of this.#spans) {
       span.areOffsetsStale ||= areOffsets && span.knowsOffsets
       span.older.add(span.read)
-      span.read = new Marks()
+      span.read = new KeySet()
       if (!isKnown) span.stale.add(span.older)
-      else for (const { layer } of entries!) if (layer) markChanged(span, layer)
+      else for (const { memtable } of entries!) if (memtable) markChanged(span, memtable)
     }
   }
 
   /** Whether anything that these change was read since the handle last caught up. */
-  hasRead(changes: Layer): boolean {
+  hasRead(changes: Memtable): boolean {
     return this.#spans.some(({ read }) => read.touch(changes))
   }
 
   /** Whether others have left alone what was read of what these change; and in `state`, its codecs. */
-  allow(changes: Layer, withOffsets: boolean, state?: ShardState): boolean {
+  allow(changes: Memtable, withOffsets: boolean, state?: ShardState): boolean {
     if (state && !isWrittenAs(state, changes)) return false
     return !this.#spans.some(({ stale, areOffsetsStale }) => (withOffsets && areOffsetsStale) || stale.touch(changes))
   }
 
   /** The program was told that others have changed these. */
-  told(changes: Layer, ofOffsets: boolean): void {
+  told(changes: Memtable, ofOffsets: boolean): void {
     for (const { slot, points, ranges } of changes.slots.values()) {
       for (const { stale } of this.#spans) stale.drop(slot, points.keys(), ranges)
     }
@@ -198,8 +199,8 @@ export class Readings {
   }
 }
 
-function markChanged({ older, stale }: Span, layer: Layer): void {
-  for (const { slot, points, ranges } of layer.slots.values()) {
+function markChanged({ older, stale }: Span, memtable: Memtable): void {
+  for (const { slot, points, ranges } of memtable.slots.values()) {
     for (const key of points.keys()) if (older.has(slot, key)) stale.key(slot, key)
     for (const range of ranges) if (older.meets(slot, range)) stale.range(slot, range)
   }
@@ -213,9 +214,9 @@ function isWithin(a: KeyRange, b: KeyRange): boolean {
   return compareBytes(b.lower, a.lower) <= 0 && compareBytes(a.upper, b.upper) <= 0
 }
 
-/** Whether the tables that a layer changes are still written with its codecs. */
-function isWrittenAs(state: ShardState, layer: Layer): boolean {
-  for (const { slot, codec } of layer.slots.values()) {
+/** Whether the tables that a memtable changes are still written with its codecs. */
+function isWrittenAs(state: ShardState, memtable: Memtable): boolean {
+  for (const { slot, codec } of memtable.slots.values()) {
     if ((recordedCodec(state, slot.table) ?? codec) !== codec) return false
   }
   return true

@@ -2,7 +2,7 @@
 import { isPromise } from '../callback.js'
 import { Part } from '../part.js'
 import type { Bounds, Cursor } from '../segment/cursor.js'
-import { holdLayers, scan, type Held, type View } from '../engine/read.js'
+import { holdMemtables, scan, type Held, type View } from '../engine/read.js'
 import type { Slot } from '../engine/slot.js'
 import type { Hold } from './holds.js'
 import { PartitionsCursor, type Failed, type IterationSource } from './iteration.js'
@@ -15,7 +15,7 @@ export class Scans implements IterationSource {
   readonly #host: TableHost
   readonly #slots: readonly Slot[]
   readonly #bounds: readonly Bounds[]
-  /** What the iteration shows, as of its first step; and what the layers held then, slot by slot. */
+  /** What the iteration shows, as of its first step; and what the memtables held then, slot by slot. */
   #view: View | undefined
   #held: readonly Held[] = []
   #hold: Hold | undefined
@@ -54,14 +54,14 @@ export class Scans implements IterationSource {
     }
     const view = this.#host.view()
     this.#view = view
-    // Scanning takes what the layers hold now, in all partitions in this very turn.
+    // Scanning takes what the memtables hold now, in all partitions in this very turn.
     this.#noteReading()
-    this.#held = this.#slots.map((slot, i) => holdLayers(view, slot, this.#bounds[i]!))
+    this.#held = this.#slots.map((slot, i) => holdMemtables(view, slot, this.#bounds[i]!))
     return this.#scan(view, this.#bounds, this.#held)
   }
 
   #noteReading(): void {
-    this.#slots.forEach((slot, i) => this.#host.readings?.range(slot, this.#bounds[i]!))
+    this.#slots.forEach((slot, i) => this.#host.readSet?.range(slot, this.#bounds[i]!))
   }
 
   /** Goes on behind the last record. A scan may meet the next damage before it begins: it loads range deletes for that. */
@@ -71,7 +71,7 @@ export class Scans implements IterationSource {
     for (let { error } = failed; ;) {
       const view = await viewAfter(this.#host, this.#view!, { error, last }, () => this.#noteReading())
       this.end()
-      // Only the newest layers may be let go by now: what they held is at hand.
+      // Only the newest memtables may be let go by now: what they held is at hand.
       this.#view = view
       const { bounds, held } = rest(this.#slots, this.#bounds, this.#held, last)
       try {

@@ -5,7 +5,7 @@
 import type { MapKey } from '../bytes/keys.js'
 import { kindOf } from '../bytes/kinds.js'
 
-/** What a change takes beside its key and value: places in Maps, the cell. */
+/** What a change takes beside its key and value: places in Maps, the point. */
 const CHANGE = 64
 const LEAF = 8
 const OBJECT = 32

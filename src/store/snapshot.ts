@@ -2,41 +2,41 @@
 import type { Key } from '../bytes/keys.js'
 import { TidemarkError } from '../errors.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
-import type { Layer } from '../engine/memtable.js'
+import type { Memtable } from '../engine/memtable.js'
 import { viewOf, type View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
 import type { Disposable } from './disposable.js'
-import type { Engine } from './handle.js'
+import type { StoreHandle } from './handle.js'
 import type { Hold } from './holds.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import { Tables, type TablesHost } from './tables.js'
 
 /** @internal The host of tables that show one state. */
 class SnapshotHost implements TablesHost {
-  readonly room = 0
+  readonly budget = 0
   readonly partitions: number
-  readonly #engine: Engine
+  readonly #handle: StoreHandle
   readonly #time: number
   #hold: Hold
   #view: View | undefined
 
-  constructor(engine: Engine, state: ShardState) {
-    this.#engine = engine
+  constructor(handle: StoreHandle, state: ShardState) {
+    this.#handle = handle
     this.partitions = state.manifest.config.partitions
     this.#time = state.carried.versionTime
-    this.#view = viewOf(state, [], engine.cache)
-    this.#hold = engine.hold(state)
+    this.#view = viewOf(state, [], handle.cache)
+    this.#hold = handle.hold(state)
   }
 
   monotonic(): number {
-    return this.#engine.monotonic()
+    return this.#handle.monotonic()
   }
 
   now(): number {
     return this.#time
   }
 
-  writable(): Layer {
+  writable(): Memtable {
     this.view()
     throw new TidemarkError('READ_ONLY', 'A snapshot only reads; write to the store itself.')
   }
@@ -51,30 +51,30 @@ class SnapshotHost implements TablesHost {
 
   /** It holds its state itself. */
   hold(state: ShardState, waiting?: Promise<unknown>): Hold {
-    if (waiting) this.#engine.hold(state, waiting)
+    if (waiting) this.#handle.hold(state, waiting)
     return { use: () => this.#hold.use(), release: () => undefined }
   }
 
   view(): View {
-    this.#engine.assertOpen()
+    this.#handle.assertOpen()
     if (this.#view === undefined) throw new TidemarkError('CLOSED', 'The snapshot is closed; take another one.')
     this.#hold.use()
     return this.#view
   }
 
   async mend(view: View, error: unknown): Promise<View> {
-    const mended = await this.#engine.mend(view, error)
+    const mended = await this.#handle.mend(view, error)
     if (this.#view === undefined || mended.state === view.state) return mended
-    this.#view = { ...mended, layers: [] }
+    this.#view = { ...mended, memtables: [] }
     const before = this.#hold
-    this.#hold = this.#engine.hold(mended.state!)
+    this.#hold = this.#handle.hold(mended.state!)
     before.release()
     return mended
   }
 
   spec(name: string, options: AnyTableOptions): TableSpec {
     this.view()
-    return this.#engine.spec(name, options)
+    return this.#handle.spec(name, options)
   }
 
   close(): void {
@@ -89,9 +89,9 @@ export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> imp
   readonly #state: ShardState['carried']
 
   /** @internal */
-  constructor(engine: Engine, spec: TableSpec, state: ShardState = engine.state) {
-    engine.assertOpen()
-    const host = new SnapshotHost(engine, state)
+  constructor(handle: StoreHandle, spec: TableSpec, state: ShardState = handle.state) {
+    handle.assertOpen()
+    const host = new SnapshotHost(handle, state)
     super(host, spec)
     this.#host = host
     this.#state = state.carried

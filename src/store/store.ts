@@ -6,7 +6,7 @@ import type { CommitResult } from '../engine/write/requests.js'
 import type { MaintainResult } from '../engine/gc/maintenance.js'
 import type { CommitOptions } from './commit.js'
 import type { Disposable } from './disposable.js'
-import { Engine } from './handle.js'
+import { StoreHandle } from './handle.js'
 import type { StoreEvents } from './events.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
 import type { MaintainOptions } from './maintain.js'
@@ -23,36 +23,36 @@ import type { WatchListener, WatchOptions } from './watches.js'
 export { Partition } from './tables.js'
 
 export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implements Disposable {
-  readonly #engine: Engine
+  readonly #handle: StoreHandle
   readonly #spec: TableSpec
 
   /** @internal */
-  constructor(engine: Engine, spec: TableSpec) {
-    super(engine, spec)
-    this.#engine = engine
+  constructor(handle: StoreHandle, spec: TableSpec) {
+    super(handle, spec)
+    this.#handle = handle
     this.#spec = spec
-    engines.set(this, engine)
+    engines.set(this, handle)
   }
 
   /** The newest known version: a commit or a reset; 0 in a new store. */
   get version(): number {
-    return this.#engine.state.carried.version
+    return this.#handle.state.carried.version
   }
 
   /** Those of the newest commit, merged over sources and partitions, in the shape in which they were given. */
   get offsets(): Offsets {
-    this.#engine.readings?.offsets()
-    return offsetsToObject(this.#engine.state.carried.offsets)
+    this.#handle.readSet?.offsets()
+    return offsetsToObject(this.#handle.state.carried.offsets)
   }
 
   /** As it was opened. */
   get name(): string {
-    return this.#engine.options.name
+    return this.#handle.options.name
   }
 
   /** Makes what is buffered durable, all or nothing, as the next version; without changes it still makes one. */
   commit(options: CommitOptions = {}): Promise<CommitResult> {
-    return this.#engine.commit(options)
+    return this.#handle.commit(options)
   }
 
   /**
@@ -69,12 +69,12 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * these then fail with `CONFLICT`. So fetch what takes longer before the transaction.
    */
   transaction<T>(body: (tx: Transaction<K, V>) => Promise<T> | T, options: TransactionOptions = {}): Promise<T> {
-    return this.#engine.transactions.run(this.#spec, body, options)
+    return this.#handle.transactions.run(this.#spec, body, options)
   }
 
   /** A stable view of what is committed now, as far as this handle knows. What nobody reads for `graceMs` may expire. */
   snapshot(): Promise<Snapshot<K, V>> {
-    return this.#engine.past.snapshot<K, V>(this.#spec)
+    return this.#handle.past.snapshot<K, V>(this.#spec)
   }
 
   /**
@@ -93,18 +93,18 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   ): () => void
   watch<K2 extends Key = K, V2 = V>(options: WatchOptions<NoInfer<K2>>, listener: WatchListener<K2, V2>): () => void
   watch(options: WatchOptions<never>, listener: WatchListener<never, never>): () => void {
-    this.#engine.assertOpen()
-    return this.#engine.watches.add(options as WatchOptions, listener as unknown as WatchListener)
+    this.#handle.assertOpen()
+    return this.#handle.watches.add(options as WatchOptions, listener as unknown as WatchListener)
   }
 
   /** Drops what is buffered. */
   discard(): void {
-    this.#engine.discard()
+    this.#handle.discard()
   }
 
   /** Folds the log's tail into segments now; otherwise it happens by itself. */
   checkpoint(): Promise<void> {
-    return this.#engine.checkpoint()
+    return this.#handle.checkpoint()
   }
 
   /**
@@ -112,7 +112,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * stands for the one before it. `VERSION_EXPIRED` below what is kept, `NOT_FOUND` beyond the newest or before the first.
    */
   at(when: When): Promise<Snapshot<K, V>> {
-    return this.#engine.past.at<K, V>(this.#spec, when)
+    return this.#handle.past.at<K, V>(this.#spec, when)
   }
 
   /**
@@ -121,22 +121,22 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * for all of them then needs `offsets`.
    */
   restore(when: When, options: RestoreOptions = {}): Promise<{ version: number; undo: number }> {
-    return this.#engine.past.restore(when, options)
+    return this.#handle.past.restore(when, options)
   }
 
   /** Keeps a version, whatever `retain` says, until `untag` or the end of its `ttlMs`; by default the newest one. */
   tag(name: string, options: TagOptions = {}): Promise<TagInfo> {
-    return this.#engine.past.tag(name, options)
+    return this.#handle.past.tag(name, options)
   }
 
   /** Removes a tag: its version is kept no longer than `retain` says. */
   untag(name: string): Promise<void> {
-    return this.#engine.past.untag(name)
+    return this.#handle.past.untag(name)
   }
 
   /** The tags that have not ended, oldest first. */
   tags(): Promise<TagInfo[]> {
-    return this.#engine.past.tags()
+    return this.#handle.past.tags()
   }
 
   /**
@@ -144,7 +144,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * as long as the fork needs them.
    */
   fork(name: string, options: { readonly at?: When | undefined } = {}): Promise<void> {
-    return this.#engine.past.fork(name, options)
+    return this.#handle.past.fork(name, options)
   }
 
   /**
@@ -152,22 +152,22 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * call and deleted by one that comes `graceMs` later.
    */
   maintain(options: MaintainOptions = {}): Promise<MaintainResult> {
-    return this.#engine.maintain(options)
+    return this.#handle.maintain(options)
   }
 
   /** Commits and resets that are kept, with what is known of them, oldest first. */
   versions(options: VersionsOptions = {}): AsyncIterableIterator<VersionInfo> {
-    return this.#engine.versions(options)
+    return this.#handle.versions(options)
   }
 
   /** Catches up with what other writers have committed; `{ fresh: true }` does it for one read. */
   refresh(): Promise<void> {
-    return this.#engine.refresh()
+    return this.#handle.refresh()
   }
 
   /** Opens the store again in place: after `FENCED` and unknown outcomes. What is uncommitted is dropped with a warning. */
   reopen(): Promise<void> {
-    return this.#engine.reopen()
+    return this.#handle.reopen()
   }
 
   /**
@@ -175,32 +175,32 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * rejects with is told to the logger.
    */
   on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => unknown): () => void {
-    return this.#engine.events.on(event, listener)
+    return this.#handle.events.on(event, listener)
   }
 
   /** What this handle has done since it was opened: commits, requests, folds and the like. */
   metrics(): Metrics {
-    return this.#engine.metrics()
+    return this.#handle.metrics()
   }
 
   /** Waits for commits under way and lets go; what is uncommitted is dropped with a warning. Idempotent. */
   close(): Promise<void> {
-    return this.#engine.close()
+    return this.#handle.close()
   }
 
   /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#engine.close()
+    return this.#handle.close()
   }
 }
 
-const engines = new WeakMap<object, Engine>()
+const engines = new WeakMap<object, StoreHandle>()
 
-/** The engine of a store, for the parts of Tidemark that work on it from outside. */
-export function engineOf(store: unknown): Engine {
-  const engine = engines.get(store as object)
-  if (engine === undefined) throw invalid('A store is expected, as openStore() returns it.')
-  return engine
+/** The handle of a store, for the parts of Tidemark that work on it from outside. */
+export function handleOf(store: unknown): StoreHandle {
+  const handle = engines.get(store as object)
+  if (handle === undefined) throw invalid('A store is expected, as openStore() returns it.')
+  return handle
 }
 
 /**
@@ -213,12 +213,12 @@ export function engineOf(store: unknown): Engine {
  */
 export async function openStore<K extends Key = Key, V = unknown>(given: OpenOptions<V>): Promise<Store<K, V>> {
   const options = resolveOptions(given)
-  const opening = Engine.open(options)
-  const engine = given.signal ? await unlessAborted(opening, given.signal) : await opening
-  return new Store<K, V>(engine, engine.spec('', options.table))
+  const opening = StoreHandle.open(options)
+  const handle = given.signal ? await unlessAborted(opening, given.signal) : await opening
+  return new Store<K, V>(handle, handle.spec('', options.table))
 }
 
-async function unlessAborted(opening: Promise<Engine>, signal: AbortSignal): Promise<Engine> {
+async function unlessAborted(opening: Promise<StoreHandle>, signal: AbortSignal): Promise<StoreHandle> {
   let stop = (): void => undefined
   const abort = new Promise<never>((_, reject) => {
     stop = () => reject(aborted(signal))
@@ -228,7 +228,7 @@ async function unlessAborted(opening: Promise<Engine>, signal: AbortSignal): Pro
     return await Promise.race([opening, abort])
   } catch (error) {
     // What was opened after all is let go again.
-    if (signal.aborted) opening.then((engine) => engine.close()).catch(() => undefined)
+    if (signal.aborted) opening.then((handle) => handle.close()).catch(() => undefined)
     throw error
   } finally {
     signal.removeEventListener('abort', stop)

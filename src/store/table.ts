@@ -1,10 +1,10 @@
 /** The reads and writes of one table: of the whole store, or seen through one partition. */
-import type { Readings } from './read-set.js'
+import type { ReadSet } from './read-set.js'
 import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
 import { isPromise } from '../callback.js'
 import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
-import { Cell, LayerRecord, type Layer } from '../engine/memtable.js'
+import { Point, MemtableRecord, type Memtable } from '../engine/memtable.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import { lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
@@ -37,18 +37,18 @@ export type BatchChange<K, V> =
 /** What a table needs of the store that it belongs to. */
 export interface TableHost {
   readonly partitions: number
-  /** How large the layer that takes changes may be: what `maxUncommittedBytes` leaves beside the commits on their way. */
-  readonly room: number
+  /** How large the memtable that takes changes may be: what `maxUncommittedBytes` leaves beside the commits on their way. */
+  readonly budget: number
   /** Milliseconds that never step back. */
   monotonic(): number
   /** The time by which live reads judge expiry. */
   now(): number
-  /** The layer that takes changes; throws when this handle may not write. */
-  writable(): Layer
+  /** The memtable that takes changes; throws when this handle may not write. */
+  writable(): Memtable
   /** What is to be read now; throws when the handle is closed. */
   view(): View
   /** Takes note of what is read of what is committed, in handles that write together with others. */
-  readonly readings?: Pick<Readings, 'key' | 'range'> | undefined
+  readonly readSet?: Pick<ReadSet, 'key' | 'range'> | undefined
   /** Catches up with others. */
   catchUp(): Promise<void>
   /** Throws when nothing can be read any more. */
@@ -87,37 +87,37 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /** Buffers a value; it belongs to the store from here on and must not be changed any more. */
   put(key: K, value: V, options: PutOptions = NO_OPTIONS): void {
-    const layer = this.#host.writable()
+    const memtable = this.#host.writable()
     if (options !== NO_OPTIONS) checkFields('put', options, PUT_OPTIONS)
     const mapKey = toMapKey(key)
-    this.#set(layer, mapKey, this.#cell(mapKey, value, options.ttlMs))
+    this.#set(memtable, mapKey, this.#point(mapKey, value, options.ttlMs))
   }
 
-  #cell(key: MapKey, value: V, ttlMs: number | undefined): Cell {
+  #point(key: MapKey, value: V, ttlMs: number | undefined): Point {
     const checked = this.#spec.checkValue(value)
-    const cell = Cell.put(checked)
-    cell.size = sizeOfChange(key, checked)
+    const point = Point.put(checked)
+    point.size = sizeOfChange(key, checked)
     const ttl = ttlMs === undefined ? this.#spec.ttlMs : checkTtl(ttlMs)
     if (ttl > 0) {
-      cell.ttl = ttl
-      cell.putAt = this.#host.monotonic()
+      point.ttl = ttl
+      point.putAt = this.#host.monotonic()
     }
-    return cell
+    return point
   }
 
   /** Buffers the removal of a key; one that does not exist is fine. */
   delete(key: K): void {
-    const layer = this.#host.writable()
+    const memtable = this.#host.writable()
     this.#spec.assertCodec()
     const mapKey = toMapKey(key)
-    this.#set(layer, mapKey, tombstone(mapKey))
+    this.#set(memtable, mapKey, tombstone(mapKey))
   }
 
-  #set(layer: Layer, key: MapKey, cell: Cell): void {
+  #set(memtable: Memtable, key: MapKey, point: Point): void {
     const slot = this.#slotOf(key)
-    const { room } = this.#host
-    if (layer.size + cell.size > room) checkGrowth(layer, layer.growth(slot, key, cell), room)
-    layer.set(slot, this.#spec.codec.id, key, cell)
+    const { budget } = this.#host
+    if (memtable.size + point.size > budget) checkGrowth(memtable, memtable.growth(slot, key, point), budget)
+    memtable.set(slot, this.#spec.codec.id, key, point)
   }
 
   /** Buffers the removal of all keys in a range; at least one bound is needed. One record, whatever it covers. */
@@ -132,19 +132,19 @@ export class Table<K extends Key = Key, V = unknown> {
   }
 
   #deleteBounds(range: RangeOptions<K>): void {
-    const layer = this.#host.writable()
+    const memtable = this.#host.writable()
     this.#spec.assertCodec()
     const bounds = keyBounds(range as RangeOptions<Key>)
     if (isEmptyRange(bounds)) return
-    const plans = this.#slots.map((slot) => layer.planRange(slot, slotRange(slot, bounds)))
+    const plans = this.#slots.map((slot) => memtable.planRange(slot, slotRange(slot, bounds)))
     const growth = plans.reduce((sum, plan) => sum + plan.growth, 0)
-    checkGrowth(layer, growth, this.#host.room)
-    for (const plan of plans) layer.deletePlanned(this.#spec.codec.id, plan)
+    checkGrowth(memtable, growth, this.#host.budget)
+    for (const plan of plans) memtable.deletePlanned(this.#spec.codec.id, plan)
   }
 
   /** Buffers several changes, all or none of them. */
   batch(changes: readonly BatchChange<K, V>[]): void {
-    const layer = this.#host.writable()
+    const memtable = this.#host.writable()
     if (!Array.isArray(changes)) throw invalid('batch: an array of { type, key, value } is expected.')
     this.#spec.assertCodec()
     // `from` passes over no hole.
@@ -154,17 +154,17 @@ export class Table<K extends Key = Key, V = unknown> {
         throw invalid(`batch: type is "put" or "del", not ${show((change as { type: unknown }).type)}.`)
       }
       const key = toMapKey(change.key)
-      return { key, cell: change.type === 'put' ? this.#cell(key, change.value, change.ttlMs) : tombstone(key) }
+      return { key, point: change.type === 'put' ? this.#point(key, change.value, change.ttlMs) : tombstone(key) }
     })
-    const { room } = this.#host
-    if (checked.reduce((sum, { cell }) => sum + cell.size, layer.size) > room) {
+    const { budget } = this.#host
+    if (checked.reduce((sum, { point }) => sum + point.size, memtable.size) > budget) {
       // Of changes of one key the last one counts.
-      const last = new Map(checked.map(({ key, cell }) => [key, cell]))
+      const last = new Map(checked.map(({ key, point }) => [key, point]))
       let growth = 0
-      for (const [key, cell] of last) growth += layer.growth(this.#slotOf(key), key, cell)
-      checkGrowth(layer, growth, room)
+      for (const [key, point] of last) growth += memtable.growth(this.#slotOf(key), key, point)
+      checkGrowth(memtable, growth, budget)
     }
-    for (const { key, cell } of checked) layer.set(this.#slotOf(key), this.#spec.codec.id, key, cell)
+    for (const { key, point } of checked) memtable.set(this.#slotOf(key), this.#spec.codec.id, key, point)
   }
 
   /** The value, or `undefined`. It may be shared with the store: treat it as immutable. */
@@ -179,7 +179,7 @@ export class Table<K extends Key = Key, V = unknown> {
     const view = this.#host.view()
     const mapKey = toMapKey(key)
     const slot = this.#slotOf(mapKey)
-    this.#host.readings?.key(slot, mapKey)
+    this.#host.readSet?.key(slot, mapKey)
     const found = lookUp(view, slot, mapKey)
     if (found instanceof Missing) {
       throw new TidemarkError('NOT_RESIDENT', `The value of key ${show(key)} is not in memory; use get().`)
@@ -219,18 +219,18 @@ export class Table<K extends Key = Key, V = unknown> {
     })
   }
 
-  #find(view: View, key: MapKey): Cell | StoredRecord | undefined | Promise<Cell | StoredRecord | undefined> {
+  #find(view: View, key: MapKey): Point | StoredRecord | undefined | Promise<Point | StoredRecord | undefined> {
     const slot = this.#slotOf(key)
-    this.#host.readings?.key(slot, key)
+    this.#host.readSet?.key(slot, key)
     const found = lookUp(view, slot, key)
     if (!(found instanceof Missing)) return found
-    // No layer knows the key now, and what is written to one later is no business of this read.
-    const loading = this.#load({ ...view, layers: [] }, slot, key)
+    // No memtable knows the key now, and what is written to one later is no business of this read.
+    const loading = this.#load({ ...view, memtables: [] }, slot, key)
     this.#host.hold(view.state!, loading)
     return loading
   }
 
-  async #load(under: View, slot: Slot, key: MapKey): Promise<Cell | StoredRecord | undefined> {
+  async #load(under: View, slot: Slot, key: MapKey): Promise<Point | StoredRecord | undefined> {
     for (let view = under; ;) {
       try {
         return await lookUpLoading(view, slot, key)
@@ -240,9 +240,9 @@ export class Table<K extends Key = Key, V = unknown> {
     }
   }
 
-  #isLive(record: Cell | StoredRecord | undefined): record is Cell | StoredRecord {
+  #isLive(record: Point | StoredRecord | undefined): record is Point | StoredRecord {
     if (record === undefined) return false
-    if (!(record instanceof Cell)) {
+    if (!(record instanceof Point)) {
       if (record.bytes === undefined) return false
     } else {
       if (record.deleted) return false
@@ -252,15 +252,15 @@ export class Table<K extends Key = Key, V = unknown> {
     return record.expires === 0 || record.expires > this.#host.now()
   }
 
-  #valueOf(key: unknown, record: Cell | StoredRecord | undefined): V | undefined {
+  #valueOf(key: unknown, record: Point | StoredRecord | undefined): V | undefined {
     return this.#isLive(record) ? this.#decode(key, record) : undefined
   }
 
   /** Of a record that is live. */
-  #decode(key: unknown, record: Cell | StoredRecord): V {
+  #decode(key: unknown, record: Point | StoredRecord): V {
     const { decode, name } = this.#spec
     try {
-      return (record instanceof Cell ? record.value(decode) : decode(record.bytes!)) as V
+      return (record instanceof Point ? record.value(decode) : decode(record.bytes!)) as V
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'CORRUPT') throw error
       const where = name === '' ? '' : ` in table ${show(name)}`
@@ -283,44 +283,44 @@ export class Table<K extends Key = Key, V = unknown> {
     return this.#iterate(options, (key, record) => this.#decode(key, record))
   }
 
-  #iterate<T>(options: ScanOptions<K>, map: (key: K, record: Cell | StoredRecord) => T): AsyncIterableIterator<T> {
+  #iterate<T>(options: ScanOptions<K>, map: (key: K, record: Point | StoredRecord) => T): AsyncIterableIterator<T> {
     const { reverse, limit, fresh } = checkScan(options as ScanOptions<never>)
     const bounds = keyBounds(options as RangeOptions<Key>)
     const prefixLength = this.#slots[0]!.prefix.length
     const scans = new Scans(this.#host, this.#slots, bounds, reverse, fresh)
     const toItem = (keyed: KeyedRecord): T | undefined => {
-      const record = keyed instanceof LayerRecord ? keyed.cell : keyed
+      const record = keyed instanceof MemtableRecord ? keyed.point : keyed
       return this.#isLive(record) ? map(decodeKey(keyed.key.subarray(prefixLength)) as K, record) : undefined
     }
     return new Iteration(scans, toItem, isEmptyRange(bounds) ? 0 : limit, options.signal)
   }
 }
 
-function tombstone(key: MapKey): Cell {
-  const cell = Cell.tombstone()
-  cell.size = sizeOfChange(key)
-  return cell
+function tombstone(key: MapKey): Point {
+  const point = Point.tombstone()
+  point.size = sizeOfChange(key)
+  return point
 }
 
-/** What makes the layer no larger always goes through. */
-function checkGrowth(layer: Layer, growth: number, room: number): void {
-  if (growth <= 0 || layer.size + growth <= room) return
+/** What makes the memtable no larger always goes through. */
+function checkGrowth(memtable: Memtable, growth: number, budget: number): void {
+  if (growth <= 0 || memtable.size + growth <= budget) return
   throw new TidemarkError(
     'QUOTA',
-    `The change takes about ${growth} bytes, and maxUncommittedBytes leaves ${Math.max(0, room - layer.size)}. Nothing is lost: await commit() and go on.`,
+    `The change takes about ${growth} bytes, and maxUncommittedBytes leaves ${Math.max(0, budget - memtable.size)}. Nothing is lost: await commit() and go on.`,
   )
 }
 
-/** Gives every put of a layer its bytes. Throws before anything is changed for the worse: what is encoded stays so. */
-export function encodeLayer(layer: Layer, specOf: (table: Uint8Array) => TableSpec): void {
-  for (const { slot, points } of layer.slots.values()) {
+/** Gives every put of a memtable its bytes. Throws before anything is changed for the worse: what is encoded stays so. */
+export function encodeMemtable(memtable: Memtable, specOf: (table: Uint8Array) => TableSpec): void {
+  for (const { slot, points } of memtable.slots.values()) {
     const spec = specOf(slot.table)
     // Deletes too: an entry records the codec of each table that it changes.
     spec.assertCodec()
-    for (const [key, cell] of points) {
-      if (cell.deleted || cell.bytes !== undefined) continue
-      const value = cell.value(spec.decode)
-      cell.seal(spec.encode(value, `key ${show(mapKeyToKey(key))}`), spec.comesBack(value))
+    for (const [key, point] of points) {
+      if (point.deleted || point.bytes !== undefined) continue
+      const value = point.value(spec.decode)
+      point.seal(spec.encode(value, `key ${show(mapKeyToKey(key))}`), spec.comesBack(value))
     }
   }
 }

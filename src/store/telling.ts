@@ -1,7 +1,7 @@
 /** Tells other handles of what this one commits, where the storage has a way to them. */
 import { tell } from '../callback.js'
 import type { Clock } from '../clock.js'
-import type { Channel, Neighbours } from '../storage/contract.js'
+import type { Channel, Peers } from '../storage/contract.js'
 
 export interface TellingHost {
   readonly clock: Clock
@@ -11,7 +11,7 @@ export interface TellingHost {
   readonly listens: boolean
   /** Tells others of this path. */
   readonly path: string
-  readonly neighbours: Neighbours | undefined
+  readonly peers: Peers | undefined
   /** Catches up. */
   look(): Promise<void>
   readonly failed: (cause: unknown) => void
@@ -27,8 +27,8 @@ export class Telling {
   }
 
   start(): void {
-    const { neighbours, path } = this.host
-    this.#channel ??= neighbours?.channel(path, () => this.heard())
+    const { peers, path } = this.host
+    this.#channel ??= peers?.channel(path, () => this.heard())
   }
 
   /** Others may want to look. */

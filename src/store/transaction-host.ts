@@ -1,16 +1,16 @@
 /** What a transaction reads and writes while its function runs. */
 import { TidemarkError, isExpired, throwIfAborted } from '../errors.js'
-import { Layer } from '../engine/memtable.js'
+import { Memtable } from '../engine/memtable.js'
 import type { View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
-import type { Engine } from './handle.js'
+import type { StoreHandle } from './handle.js'
 import type { Hold } from './holds.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
 
 export class TransactionHost implements TablesHost {
-  readonly layer = new Layer()
-  readonly #engine: Engine
+  readonly memtable = new Memtable()
+  readonly #handle: StoreHandle
   readonly #signal: AbortSignal | undefined
   /** What was committed or on its way when it began. */
   #under: View
@@ -21,22 +21,22 @@ export class TransactionHost implements TablesHost {
   #isExpired = false
   #ended = false
 
-  constructor(engine: Engine, signal: AbortSignal | undefined) {
-    this.#engine = engine
+  constructor(handle: StoreHandle, signal: AbortSignal | undefined) {
+    this.#handle = handle
     this.#signal = signal
-    this.#under = engine.shard.view([])
-    this.#hold = engine.hold(engine.state)
-    this.#usedAt = engine.monotonic()
+    this.#under = handle.shard.view([])
+    this.#hold = handle.hold(handle.state)
+    this.#usedAt = handle.monotonic()
   }
 
   /** Whether what it reads may still turn out not to have been committed. */
   get isEarly(): boolean {
-    return this.#under.layers.length > 0
+    return this.#under.memtables.length > 0
   }
 
   /** For how long its function has neither called anything on it nor waited for what it called. */
   get quietMs(): number {
-    return this.#waiting > 0 ? 0 : this.#engine.monotonic() - this.#usedAt
+    return this.#waiting > 0 ? 0 : this.#handle.monotonic() - this.#usedAt
   }
 
   /** It holds its state itself. */
@@ -48,30 +48,30 @@ export class TransactionHost implements TablesHost {
         this.#use()
       }
       waiting.then(ended, ended)
-      this.#engine.hold(state, waiting)
+      this.#handle.hold(state, waiting)
     }
     return { use: () => this.#use(), release: () => undefined }
   }
 
   #use(): boolean {
-    this.#usedAt = this.#engine.monotonic()
+    this.#usedAt = this.#handle.monotonic()
     return this.#hold.use()
   }
 
   get partitions(): number {
-    return this.#engine.partitions
+    return this.#handle.partitions
   }
 
-  get room(): number {
-    return this.#engine.room
+  get budget(): number {
+    return this.#handle.budget
   }
 
   monotonic(): number {
-    return this.#engine.monotonic()
+    return this.#handle.monotonic()
   }
 
   now(): number {
-    return this.#engine.now()
+    return this.#handle.now()
   }
 
   /** What it reads is confirmed at its end. */
@@ -80,7 +80,7 @@ export class TransactionHost implements TablesHost {
   }
 
   assertOpen(): void {
-    this.#engine.assertOpen()
+    this.#handle.assertOpen()
     if (this.#ended) {
       throw new TidemarkError('CLOSED', 'The transaction has ended: await everything inside its function.')
     }
@@ -88,39 +88,39 @@ export class TransactionHost implements TablesHost {
     this.#use()
   }
 
-  writable(): Layer {
+  writable(): Memtable {
     this.assertOpen()
-    this.#engine.shard.assertWritable()
-    return this.layer
+    this.#handle.shard.assertWritable()
+    return this.memtable
   }
 
   view(): View {
     this.assertOpen()
-    const { layer } = this
-    return layer.empty ? this.#under : { ...this.#under, layers: [layer, ...this.#under.layers] }
+    const { memtable } = this
+    return memtable.empty ? this.#under : { ...this.#under, memtables: [memtable, ...this.#under.memtables] }
   }
 
   /** Whether what it reads from was collected by others, and the handle has looked since. */
   get isOutdated(): boolean {
-    return this.#isExpired && this.#engine.state !== this.#under.state
+    return this.#isExpired && this.#handle.state !== this.#under.state
   }
 
   async mend(view: View, error: unknown): Promise<View> {
-    const mended = await this.#engine.mend(view, error).catch((failure: unknown) => {
+    const mended = await this.#handle.mend(view, error).catch((failure: unknown) => {
       this.#isExpired ||= isExpired(failure)
       throw failure
     })
     if (this.#ended || mended.state === view.state) return mended
-    this.#under = { ...mended, layers: this.#under.layers }
+    this.#under = { ...mended, memtables: this.#under.memtables }
     const before = this.#hold
-    this.#hold = this.#engine.hold(mended.state!)
+    this.#hold = this.#handle.hold(mended.state!)
     before.release()
     return mended
   }
 
   spec(name: string, options: AnyTableOptions): TableSpec {
     this.assertOpen()
-    return this.#engine.spec(name, options)
+    return this.#handle.spec(name, options)
   }
 
   end(): void {

@@ -7,7 +7,7 @@ import { TidemarkError, aborted, checkFields, invalid, isExpired, isTidemarkErro
 import { sameOffsets, type Offsets } from '../log/offsets.js'
 import { sharing } from '../engine/parts.js'
 import { parseCommit, type CommitParts } from './commit.js'
-import type { Engine } from './handle.js'
+import type { StoreHandle } from './handle.js'
 import { checkSignal, whole } from './options.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables } from './tables.js'
@@ -51,7 +51,7 @@ interface Place {
 }
 
 export class TransactionQueue {
-  readonly #engine: Engine
+  readonly #handle: StoreHandle
   /** Settles when the last one in the queue has had its turn. */
   #last: Promise<unknown> = Promise.resolve()
   /** How many are in the queue, with the one whose turn it is. */
@@ -63,8 +63,8 @@ export class TransactionQueue {
   /** Ends each wait with an error. */
   readonly #waits = new Set<(error: unknown) => void>()
 
-  constructor(engine: Engine) {
-    this.#engine = engine
+  constructor(handle: StoreHandle) {
+    this.#handle = handle
   }
 
   async run<K extends Key, V, T>(
@@ -81,9 +81,9 @@ export class TransactionQueue {
     const parts = parseCommit({ offsets: options.offsets })
     const tries = whole('tries', options.tries, 16, 1)
     throwIfAborted(signal)
-    this.#engine.assertWritable()
+    this.#handle.assertWritable()
     if (this.#calling) throw invalid(`transaction: ${NESTED}`)
-    const isFresh = this.#engine.options.mode !== 'shared'
+    const isFresh = this.#handle.options.mode !== 'shared'
     const call: Call<K, V, T> = { spec, body, parts, fallenOffsets, signal, isFresh, isLast: false }
     let place = this.#queue()
     try {
@@ -118,7 +118,7 @@ export class TransactionQueue {
     this.#last = before.then(() => new Promise<void>((resolve) => (left = resolve)))
     return {
       turn: async (signal) => {
-        if (!isFirst) await this.#until(before, signal, this.#engine.options.timeoutMs)
+        if (!isFirst) await this.#until(before, signal, this.#handle.options.timeoutMs)
       },
       isLeft: () => !isIn,
       leave: () => {
@@ -137,16 +137,16 @@ export class TransactionQueue {
     leave: () => void,
   ): Promise<{ readonly result: T } | undefined> {
     const { spec, body, parts, fallenOffsets, signal } = call
-    const engine = this.#engine
-    const { changes, shard } = engine
+    const handle = this.#handle
+    const { changes, shard } = handle
     // No view shows a reset that is on its way, and what is read now would be committed on top of it.
-    for (let { resetting } = shard; resetting; { resetting } = engine.shard) await this.#until(resetting, signal)
+    for (let { resetting } = shard; resetting; { resetting } = handle.shard) await this.#until(resetting, signal)
     throwIfAborted(signal)
-    engine.assertWritable()
+    handle.assertWritable()
     const { generation, newest, others } = changes
-    const { offsets } = engine.shard
-    const possible = parts.offsets.size > 0 ? engine.shard.possibleOffsets : []
-    const host = new TransactionHost(engine, signal)
+    const { offsets } = handle.shard
+    const possible = parts.offsets.size > 0 ? handle.shard.possibleOffsets : []
+    const host = new TransactionHost(handle, signal)
     let result: T
     try {
       result = await this.#call(host, new Transaction<K, V>(host, spec), body, signal)
@@ -158,21 +158,21 @@ export class TransactionQueue {
       return undefined
     }
     throwIfAborted(signal)
-    engine.assertWritable()
-    const { layer } = host
-    if (engine.readings && parts.offsets.size > 0 && fallenOffsets !== changes.fallenOffsets) {
+    handle.assertWritable()
+    const { memtable } = host
+    if (handle.readSet && parts.offsets.size > 0 && fallenOffsets !== changes.fallenOffsets) {
       throw new TidemarkError(
         'CONFLICT',
         'Offsets that were to be committed before those of the transaction were not, and its own say that they were. Look at store.offsets.',
       )
     }
-    if (layer.empty && parts.offsets.size === 0) {
+    if (memtable.empty && parts.offsets.size === 0) {
       // What it saw on its way may fail after all.
       if (!call.isFresh) leave()
       const isSame = await this.#confirm(call, others)
       if (isSame && (!host.isEarly || (await this.#until(newest, signal)))) return { result }
     } else if (generation === changes.generation) {
-      const committing = changes.commit(layer, parts, false)
+      const committing = changes.commit(memtable, parts, false)
       // The next one may begin: it sees this one on its way.
       leave()
       try {
@@ -182,7 +182,7 @@ export class TransactionQueue {
         if (!isTidemarkError(error) || error.code !== 'CONFLICT') throw error
       }
     }
-    const now = engine.shard.offsets
+    const now = handle.shard.offsets
     // Where something on its way has failed, they are as they were before it: that is nobody else's doing.
     if (parts.offsets.size > 0 && now !== offsets && !possible.some((one) => sameOffsets(one, now))) {
       throw new TidemarkError(
@@ -199,7 +199,7 @@ export class TransactionQueue {
    */
   async #confirm(call: Pick<Call<Key, unknown, unknown>, 'isFresh' | 'signal'>, others: number): Promise<boolean> {
     if (call.isFresh) return true
-    const { shard, changes } = this.#engine
+    const { shard, changes } = this.#handle
     await this.#until(sharing().confirm(shard), call.signal)
     call.isFresh = true
     return changes.others === others
@@ -237,7 +237,7 @@ export class TransactionQueue {
    * has been quiet for so long: it may be waiting for the very one that waits here.
    */
   #until<T>(promise: Promise<T>, signal: AbortSignal | undefined, patienceMs?: number): Promise<T> {
-    const { clock } = this.#engine.options
+    const { clock } = this.#handle.options
     let done = (): void => undefined
     const ended = new Promise<never>((_, reject) => {
       let cancel = (): void => undefined

@@ -2,20 +2,20 @@
 import type { Key } from '../bytes/keys.js'
 import type { TidemarkError } from '../errors.js'
 import { Part } from '../part.js'
-import type { Engine } from './handle.js'
+import type { StoreHandle } from './handle.js'
 import type { TableSpec } from './table-spec.js'
 import type { Transaction, TransactionOptions, TransactionQueue } from './transaction.js'
 
 const part = new Part('transactions', () => import('./transaction.js'))
 
 export class Transactions {
-  readonly #engine: Engine
+  readonly #handle: StoreHandle
   #queue: TransactionQueue | undefined
   /** How many were called before there was a queue: what is called meanwhile comes after them. */
   #early = 0
 
-  constructor(engine: Engine) {
-    this.#engine = engine
+  constructor(handle: StoreHandle) {
+    this.#handle = handle
   }
 
   async run<K extends Key, V, T>(
@@ -23,7 +23,7 @@ export class Transactions {
     body: (tx: Transaction<K, V>) => Promise<T> | T,
     options: TransactionOptions,
   ): Promise<T> {
-    const { fallenOffsets } = this.#engine.changes
+    const { fallenOffsets } = this.#handle.changes
     let { loaded } = part
     if (loaded === undefined || this.#early > 0) {
       this.#early++
@@ -33,7 +33,7 @@ export class Transactions {
         this.#early--
       }
     }
-    this.#queue ??= new loaded.TransactionQueue(this.#engine)
+    this.#queue ??= new loaded.TransactionQueue(this.#handle)
     return this.#queue.run(spec, body, options, fallenOffsets)
   }
 

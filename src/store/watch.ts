@@ -6,7 +6,7 @@ import { compareBytes, equalBytes } from '../bytes/compare.js'
 import { decodeKey } from '../bytes/keys.js'
 import { isExpired, isTidemarkError } from '../errors.js'
 import { Comparison, liveAt, type AnyRecord } from '../engine/history/diff.js'
-import { Cell } from '../engine/memtable.js'
+import { Point } from '../engine/memtable.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import type { ShardState, TailEntry } from '../engine/state.js'
 import { slotRange, type KeyBounds } from './range.js'
@@ -186,7 +186,7 @@ function changeOf(
 ): WatchChange | undefined {
   if (before === undefined && after === undefined) return undefined
   if (before?.bytes && after?.bytes && equalBytes(before.bytes, after.bytes)) return undefined
-  const value = (record: AnyRecord): unknown => (record instanceof Cell ? record.value(decode) : decode(record.bytes!))
+  const value = (record: AnyRecord): unknown => (record instanceof Point ? record.value(decode) : decode(record.bytes!))
   return {
     key: decodeKey(key),
     ...(before && { before: value(before) }),
@@ -201,7 +201,7 @@ function stepsBetween(from: ShardState, to: ShardState): Step[] {
   if (from.carried.version === to.carried.version && !isOther) return []
   const isWhole = !isOther && to.manifest.covers <= from.head && (to.resetAt ?? 0) <= from.head
   if (!isWhole) return [{ before: from, after: to, entry: undefined }]
-  const changing = to.tail.filter(({ n, layer, references }) => n > from.head && (layer ?? references))
+  const changing = to.tail.filter(({ n, memtable, references }) => n > from.head && (memtable ?? references))
   const steps: Step[] = []
   let before = from
   for (const [i, entry] of changing.entries()) {

@@ -5,37 +5,37 @@
  * committed meanwhile; what the program has buffered is neither read nor committed.
  */
 import { TidemarkError } from '../errors.js'
-import { Layer } from '../engine/memtable.js'
+import { Memtable } from '../engine/memtable.js'
 import type { View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
 import { parseCommit, type CommitOptions } from '../store/commit.js'
-import type { Engine } from '../store/handle.js'
+import type { StoreHandle } from '../store/handle.js'
 import type { Hold } from '../store/holds.js'
 import type { TableHost } from '../store/table.js'
 import { TransactionHost } from '../store/transaction-host.js'
 
 export class OwnBuffer implements TableHost {
-  readonly #engine: Engine
-  #layer = new Layer()
+  readonly #handle: StoreHandle
+  #memtable = new Memtable()
   /** Beside other writers: what the batch reads and changes, and what it stands on. */
   #batch: { readonly host: TransactionHost; readonly generation: number } | undefined
 
-  constructor(engine: Engine) {
-    this.#engine = engine
+  constructor(handle: StoreHandle) {
+    this.#handle = handle
     this.#begin()
   }
 
   /** From here on it stands on what is known now. */
   #begin(): void {
-    const { options, changes } = this.#engine
+    const { options, changes } = this.#handle
     this.#batch?.host.end()
-    if (options.mode !== 'shared') this.#layer = new Layer()
-    else this.#batch = { host: new TransactionHost(this.#engine, undefined), generation: changes.generation }
+    if (options.mode !== 'shared') this.#memtable = new Memtable()
+    else this.#batch = { host: new TransactionHost(this.#handle, undefined), generation: changes.generation }
   }
 
   /** Drops what is in it, and what goes with it. */
   discard(): void {
-    if (!this.#batch) this.#engine.discard()
+    if (!this.#batch) this.#handle.discard()
     this.#begin()
   }
 
@@ -46,78 +46,78 @@ export class OwnBuffer implements TableHost {
 
   /** Commits what is in it, which is gone then, whatever happens. Whatever was committed meanwhile is a `CONFLICT`. */
   async commit(options: CommitOptions): Promise<void> {
-    const { changes } = this.#engine
-    const layer = this.writable()
+    const { changes } = this.#handle
+    const memtable = this.writable()
     const parts = parseCommit(options)
     if (this.#batch) {
       const isOvertaken = this.isOvertaken
       try {
-        if (isOvertaken) throw overtaken(this.#engine)
-        await changes.commit(layer, parts, false)
+        if (isOvertaken) throw overtaken(this.#handle)
+        await changes.commit(memtable, parts, false)
       } finally {
         this.#begin()
       }
       return
     }
-    this.#layer = new Layer()
-    if (changes.buffer.empty) return void (await changes.commit(layer, parts, true))
-    changes.buffer.absorb(layer)
+    this.#memtable = new Memtable()
+    if (changes.buffer.empty) return void (await changes.commit(memtable, parts, true))
+    changes.buffer.absorb(memtable)
     await changes.commitBuffer(parts)
   }
 
   /** Whether something else was committed since it began, beside other writers. */
   get isOvertaken(): boolean {
-    return this.#batch !== undefined && this.#batch.generation !== this.#engine.changes.generation
+    return this.#batch !== undefined && this.#batch.generation !== this.#handle.changes.generation
   }
 
   get isEmpty(): boolean {
-    return this.#batch ? this.#batch.host.layer.empty : this.#layer.empty && this.#engine.changes.buffer.empty
+    return this.#batch ? this.#batch.host.memtable.empty : this.#memtable.empty && this.#handle.changes.buffer.empty
   }
 
-  writable(): Layer {
-    this.#engine.assertWritable()
-    return this.#batch ? this.#batch.host.writable() : this.#layer
+  writable(): Memtable {
+    this.#handle.assertWritable()
+    return this.#batch ? this.#batch.host.writable() : this.#memtable
   }
 
   view(): View {
     if (this.#batch) return this.#batch.host.view()
-    this.#engine.assertOpen()
-    return this.#engine.shard.view([this.#layer, this.#engine.changes.buffer])
+    this.#handle.assertOpen()
+    return this.#handle.shard.view([this.#memtable, this.#handle.changes.buffer])
   }
 
   get partitions(): number {
-    return this.#engine.partitions
+    return this.#handle.partitions
   }
 
-  get room(): number {
-    return this.#engine.room - (this.#batch ? 0 : this.#engine.changes.buffer.size)
+  get budget(): number {
+    return this.#handle.budget - (this.#batch ? 0 : this.#handle.changes.buffer.size)
   }
 
   monotonic(): number {
-    return this.#engine.monotonic()
+    return this.#handle.monotonic()
   }
 
   now(): number {
-    return this.#engine.now()
+    return this.#handle.now()
   }
 
   catchUp(): Promise<void> {
-    return this.#batch ? this.#batch.host.catchUp() : this.#engine.catchUp()
+    return this.#batch ? this.#batch.host.catchUp() : this.#handle.catchUp()
   }
 
   assertOpen(): void {
-    ;(this.#batch?.host ?? this.#engine).assertOpen()
+    ;(this.#batch?.host ?? this.#handle).assertOpen()
   }
 
   hold(state: ShardState, waiting?: Promise<unknown>): Hold {
-    return (this.#batch?.host ?? this.#engine).hold(state, waiting)
+    return (this.#batch?.host ?? this.#handle).hold(state, waiting)
   }
 
   mend(view: View, error: unknown): Promise<View> {
-    return (this.#batch?.host ?? this.#engine).mend(view, error)
+    return (this.#batch?.host ?? this.#handle).mend(view, error)
   }
 }
 
-function overtaken({ options }: Engine): TidemarkError {
+function overtaken({ options }: StoreHandle): TidemarkError {
   return new TidemarkError('CONFLICT', `Something else was committed to store "${options.name}" meanwhile.`)
 }

@@ -9,9 +9,9 @@
  */
 import { TidemarkError, invalid, isTidemarkError } from '../errors.js'
 import type { Key } from '../bytes/keys.js'
-import type { Engine } from '../store/handle.js'
+import type { StoreHandle } from '../store/handle.js'
 import { whole } from '../store/options.js'
-import { engineOf, type Store } from '../store/store.js'
+import { handleOf, type Store } from '../store/store.js'
 import { OwnBuffer } from './buffer.js'
 import { Fingerprints } from './fingerprints.js'
 import { limit, type ConsumeOptions, type ConsumeResult, type Handler } from './options.js'
@@ -34,7 +34,7 @@ type Handled<V> = HandledEvent<V, Key | undefined>
 type Batch<V> = (readonly [partition: number, event: SourceEvent<V>])[]
 
 /** Stores that a run is under way on. */
-const busy = new WeakSet<Engine>()
+const busy = new WeakSet<StoreHandle>()
 
 /**
  * Takes the events of `source` into `store` until the source ends or `signal` aborts; every event once, whatever crashes
@@ -64,39 +64,39 @@ export async function consume<V, O = unknown, K extends Key = Key, S = unknown, 
   handler: Handler<V, O, K, S, E>,
   options: ConsumeOptions<O> = {},
 ): Promise<ConsumeResult> {
-  const engine = engineOf(store)
+  const handle = handleOf(store)
   checkSource(source as Source)
   if (typeof handler !== 'function') throw invalid('consume: a handler function is expected.')
   if (options.sink !== undefined && typeof options.sink.deliver !== 'function') {
     throw invalid('sink: an object with a function deliver() is expected.')
   }
-  if (busy.has(engine)) {
+  if (busy.has(handle)) {
     throw invalid(
       `Store "${store.name}" is being consumed into already, and two runs on one handle would overwrite each other's work; wait for the first, or open another store.`,
     )
   }
   // Throws when this handle may not write.
-  engine.writable()
+  handle.writable()
   const run = new Run(
     store as unknown as Store,
-    engine,
+    handle,
     source as Source<V>,
     handler as unknown as Handler<V, O>,
     options,
   )
-  busy.add(engine)
+  busy.add(handle)
   try {
     return await run.go()
   } finally {
-    busy.delete(engine)
+    busy.delete(handle)
   }
 }
 
 class Run<V, O> {
   readonly #store: Store
-  readonly #engine: Engine
+  readonly #handle: StoreHandle
   /** As it was when what is uncommitted was begun: `reopen()` drops that. */
-  #shard: Engine['shard']
+  #shard: StoreHandle['shard']
   readonly #source: Source<V>
   readonly #handler: Handler<V, O>
   readonly #options: ConsumeOptions<O>
@@ -121,10 +121,16 @@ class Run<V, O> {
   #looks = 0
   #turnStart: number
 
-  constructor(store: Store, engine: Engine, source: Source<V>, handler: Handler<V, O>, options: ConsumeOptions<O>) {
+  constructor(
+    store: Store,
+    handle: StoreHandle,
+    source: Source<V>,
+    handler: Handler<V, O>,
+    options: ConsumeOptions<O>,
+  ) {
     this.#store = store
-    this.#engine = engine
-    this.#shard = engine.shard
+    this.#handle = handle
+    this.#shard = handle.shard
     this.#source = source
     this.#handler = handler
     this.#options = options
@@ -132,20 +138,20 @@ class Run<V, O> {
     // Without any time to wait, each event is due at once.
     this.#everyEvents = this.#everyMs === 0 ? 1 : limit('everyEvents', options.everyEvents, 10_000, 1)
     this.#partitions = whole('source.partitions', source.partitions, store.partitions, 1, 999_999_999)
-    this.#positions = new Positions(source.name, this.#partitions, engine.state.carried.offsets)
-    if (engine.options.mode === 'shared') this.#batch = []
-    this.#buffer = new OwnBuffer(engine)
-    this.#states = new States(engine, this.#buffer, this.#partitions)
-    this.#readers = new Readers(engine.options.clock)
-    this.#fingerprints = new Fingerprints(engine, this.#buffer, source.name)
-    this.#outbox = new Outbox(engine, this.#buffer, options.sink)
-    this.#turnStart = engine.monotonic()
+    this.#positions = new Positions(source.name, this.#partitions, handle.state.carried.offsets)
+    if (handle.options.mode === 'shared') this.#batch = []
+    this.#buffer = new OwnBuffer(handle)
+    this.#states = new States(handle, this.#buffer, this.#partitions)
+    this.#readers = new Readers(handle.options.clock)
+    this.#fingerprints = new Fingerprints(handle, this.#buffer, source.name)
+    this.#outbox = new Outbox(handle, this.#buffer, options.sink)
+    this.#turnStart = handle.monotonic()
   }
 
   async go(): Promise<ConsumeResult> {
     const { signal } = this.#options
     const outbox = this.#outbox
-    if (this.#batch && !this.#engine.writable().empty) await this.#store.commit()
+    if (this.#batch && !this.#handle.writable().empty) await this.#store.commit()
     const stop = new AbortController()
     const onAbort = (): void => {
       stop.abort(signal!.reason)
@@ -195,7 +201,7 @@ class Run<V, O> {
       } else {
         const { partition } = reader
         const event = reader.event as SourceEvent<V>
-        const handling = this.#handle(partition, event)
+        const handling = this.#handleEvent(partition, event)
         if (handling !== undefined) await handling
         this.#batch?.push([partition, event])
         readers.ask(reader)
@@ -206,7 +212,7 @@ class Run<V, O> {
   }
 
   /** `undefined` when nothing has to be waited for. */
-  #handle(partition: number, event: SourceEvent<V>): Promise<void> | undefined {
+  #handleEvent(partition: number, event: SourceEvent<V>): Promise<void> | undefined {
     const next = this.#positions.after(partition, event)
     if (next === undefined) return undefined
     const done = this.#handler(event as Handled<V>, this.#states.of(partition, event.key), this.#emit)
@@ -226,9 +232,9 @@ class Run<V, O> {
   /** Lets other tasks run when this one has run for long; timers and signals come through then. */
   async #look(): Promise<void> {
     this.#looks = 0
-    if (this.#engine.monotonic() - this.#turnStart < TURN_MS) return
-    await this.#engine.options.clock.pause()
-    this.#turnStart = this.#engine.monotonic()
+    if (this.#handle.monotonic() - this.#turnStart < TURN_MS) return
+    await this.#handle.options.clock.pause()
+    this.#turnStart = this.#handle.monotonic()
   }
 
   #startTimer(): void {
@@ -238,7 +244,7 @@ class Run<V, O> {
       this.#readers.wake()
     }
     // A process does not end before what it has handled is committed.
-    this.#cancelTimer = this.#engine.options.clock.timer(this.#everyMs, onTime)
+    this.#cancelTimer = this.#handle.options.clock.timer(this.#everyMs, onTime)
   }
 
   /**
@@ -262,7 +268,7 @@ class Run<V, O> {
         } catch (error) {
           if (!this.#batch || !isConflict(error) || tries++ === TRIES || !(await this.#catchUp())) throw error
           part = Math.ceil(part / 2)
-          await this.#handleAll(left.slice(0, part))
+          await this.#handleEvents(left.slice(0, part))
           continue
         }
         this.#uncommitted = 0
@@ -275,13 +281,13 @@ class Run<V, O> {
       left = left.slice(part)
       if (left.length === 0) return
       tries = 1
-      await this.#handleAll(left.slice(0, part))
+      await this.#handleEvents(left.slice(0, part))
     }
   }
 
   /** What was handled is no longer there, or on top of something else, once the program has changed the store beneath. */
   #assertStands(): void {
-    const { shard, state, options } = this.#engine
+    const { shard, state, options } = this.#handle
     if (shard === this.#shard && this.#positions.match(state.carried.offsets)) return
     throw new TidemarkError(
       'CONFLICT',
@@ -293,9 +299,9 @@ class Run<V, O> {
     return this.#uncommitted > 0 || this.#outbox.isDirty || !this.#buffer.isEmpty
   }
 
-  async #handleAll(batch: Batch<V>): Promise<void> {
+  async #handleEvents(batch: Batch<V>): Promise<void> {
     for (const [partition, event] of batch) {
-      await this.#handle(partition, event)
+      await this.#handleEvent(partition, event)
       if (++this.#looks >= LOOK_EVENTS) await this.#look()
     }
   }
@@ -305,11 +311,11 @@ class Run<V, O> {
     this.#events -= this.#uncommitted
     this.#uncommitted = 0
     // What the program has read by itself still counts as read.
-    await this.#engine.catchUp()
+    await this.#handle.catchUp()
     this.#discard()
-    this.#shard = this.#engine.shard
+    this.#shard = this.#handle.shard
     await this.#outbox.again()
-    return this.#positions.follow(this.#engine.state.carried.offsets)
+    return this.#positions.follow(this.#handle.state.carried.offsets)
   }
 
   /** Its promise is waited for, so that events do not overtake what shows them. */
@@ -317,7 +323,7 @@ class Run<V, O> {
     try {
       await this.#options.onProgress?.({ ...this.#result(), offsets: this.#store.offsets })
     } catch (cause) {
-      this.#engine.report('The function onProgress of consume() failed.', cause)
+      this.#handle.report('The function onProgress of consume() failed.', cause)
     }
   }
 

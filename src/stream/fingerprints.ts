@@ -4,7 +4,7 @@
  */
 import { internalTable } from '../engine/slot.js'
 import type { Position } from '../log/offsets.js'
-import type { Engine } from '../store/handle.js'
+import type { StoreHandle } from '../store/handle.js'
 import { Table, type TableHost } from '../store/table.js'
 import type { SourceEvent } from './source.js'
 
@@ -17,9 +17,9 @@ export class Fingerprints {
   /** The last event of each partition since the last commit, if it has a fingerprint. */
   readonly #newest = new Map<number, readonly [next: Position, event: SourceEvent]>()
 
-  constructor(engine: Engine, host: TableHost, source: string) {
+  constructor(handle: StoreHandle, host: TableHost, source: string) {
     this.#source = source
-    this.#table = new Table(host, engine.specFor('sources', internalTable('sources'), {}), 0)
+    this.#table = new Table(host, handle.specFor('sources', internalTable('sources'), {}), 0)
   }
 
   async open(): Promise<void> {

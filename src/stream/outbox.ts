@@ -8,7 +8,7 @@
  */
 import { invalid } from '../errors.js'
 import { internalTable } from '../engine/slot.js'
-import type { Engine } from '../store/handle.js'
+import type { StoreHandle } from '../store/handle.js'
 import { Table, type TableHost } from '../store/table.js'
 
 export interface Output<O = unknown> {
@@ -29,7 +29,7 @@ export interface Sink<O = unknown> {
 const NEXT_ID = 'next'
 
 export class Outbox<O> {
-  readonly #engine: Engine
+  readonly #handle: StoreHandle
   readonly #sink: Sink<O> | undefined
   readonly #table: Table
   #nextId = 1
@@ -39,10 +39,10 @@ export class Outbox<O> {
   #delivered: { readonly gte: number; readonly lt: number } | undefined
   #closed = false
 
-  constructor(engine: Engine, host: TableHost, sink: Sink<O> | undefined) {
-    this.#engine = engine
+  constructor(handle: StoreHandle, host: TableHost, sink: Sink<O> | undefined) {
+    this.#handle = handle
     this.#sink = sink
-    this.#table = new Table(host, engine.specFor('outbox', internalTable('outbox'), {}), 0)
+    this.#table = new Table(host, handle.specFor('outbox', internalTable('outbox'), {}), 0)
   }
 
   /** Loads what an earlier run left undelivered; `deliver` delivers it. */
@@ -94,7 +94,7 @@ export class Outbox<O> {
   async deliver(version: number): Promise<void> {
     if (this.#waiting.length === 0) return
     // What power loss could take back, and number anew, must not be seen outside.
-    if (this.#engine.options.durability === 'relaxed') await this.#engine.shard.log.log.sync()
+    if (this.#handle.options.durability === 'relaxed') await this.#handle.shard.log.log.sync()
     const values = await this.#table.getMany(this.#waiting)
     // Beside other writers, what is gone by now another run has delivered.
     const outputs = this.#waiting.flatMap((id, i) =>

@@ -1,40 +1,40 @@
 /** The store as handlers see it: through one partition each, chosen by the source's partition or by the event's key. */
 import type { Key } from '../bytes/keys.js'
-import type { Engine } from '../store/handle.js'
+import type { StoreHandle } from '../store/handle.js'
 import { Partition } from '../store/store.js'
 import { partitionOf, Table, type TableHost } from '../store/table.js'
 import type { TableOptions } from '../store/table-spec.js'
 
 export class States {
-  readonly #engine: Engine
+  readonly #handle: StoreHandle
   readonly #host: TableHost
   /** The source has as many partitions as the store: each goes to its own. */
   readonly #aligned: boolean
   readonly #states: (Partition | undefined)[] = []
 
   /** `host`: what is read and changed. */
-  constructor(engine: Engine, host: TableHost, sourcePartitions: number) {
-    this.#engine = engine
+  constructor(handle: StoreHandle, host: TableHost, sourcePartitions: number) {
+    this.#handle = handle
     this.#host = host
-    this.#aligned = sourcePartitions === engine.partitions
+    this.#aligned = sourcePartitions === handle.partitions
   }
 
   of(sourcePartition: number, key: Key | undefined): Partition {
     let number = sourcePartition
-    if (!this.#aligned) number = key === undefined ? 0 : partitionOf(key, this.#engine.partitions)
-    return (this.#states[number] ??= openState(this.#engine, this.#host, number))
+    if (!this.#aligned) number = key === undefined ? 0 : partitionOf(key, this.#handle.partitions)
+    return (this.#states[number] ??= openState(this.#handle, this.#host, number))
   }
 }
 
 /** As `store.partition(number)`, and made for handlers that call `table(name)` at every event: each is made once. */
-function openState(engine: Engine, host: TableHost, number: number): Partition {
+function openState(handle: StoreHandle, host: TableHost, number: number): Partition {
   const tables = new Map<string, Table>()
   const open = (name: string, options: TableOptions): Table => {
     const known = tables.get(name)
     if (known !== undefined && Object.keys(options).length === 0) return known
-    const table = new Table(host, engine.spec(name, options), number)
+    const table = new Table(host, handle.spec(name, options), number)
     tables.set(name, table)
     return table
   }
-  return new Partition(host, engine.spec('', {}), number, open as Partition['table'])
+  return new Partition(host, handle.spec('', {}), number, open as Partition['table'])
 }

@@ -3,13 +3,13 @@ import { compareBytes } from '../bytes/compare.js'
 import { decodeKey, type Key } from '../bytes/keys.js'
 import { checkFields, invalid, throwIfAborted } from '../errors.js'
 import { Comparison, liveAt, type AnyRecord, type Difference } from '../engine/history/diff.js'
-import { Cell } from '../engine/memtable.js'
+import { Point } from '../engine/memtable.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
-import type { Engine } from '../store/handle.js'
+import type { StoreHandle } from '../store/handle.js'
 import { checkSignal } from '../store/options.js'
 import type { When } from '../store/find.js'
 import { isEmptyRange, keyBounds, slotRange, type KeyBounds } from '../store/range.js'
-import { engineOf, type Store } from '../store/store.js'
+import { handleOf, type Store } from '../store/store.js'
 import type { TableSpec } from '../store/table-spec.js'
 
 export interface DiffOptions {
@@ -41,15 +41,15 @@ export function diff<K extends Key = Key, V = unknown>(
   b: When,
   options: DiffOptions = {},
 ): AsyncGenerator<DiffChange<K, V>, void> {
-  const engine = engineOf(store)
+  const handle = handleOf(store)
   checkFields('diff', options, OPTIONS)
   checkSignal(options.signal)
   for (const [name, when] of Object.entries({ a, b })) {
     if (when === undefined) throw invalid(`diff: ${name} is missing; a version, a tag or a Date is expected.`)
   }
   const bounds = keyBounds({ prefix: options.prefix })
-  const spec = engine.spec(options.table ?? '', {})
-  return differences(engine, [a, b], spec, bounds, { signal: options.signal }) as AsyncGenerator<DiffChange<K, V>, void>
+  const spec = handle.spec(options.table ?? '', {})
+  return differences(handle, [a, b], spec, bounds, { signal: options.signal }) as AsyncGenerator<DiffChange<K, V>, void>
 }
 
 /** The most keys that are kept over all partitions, and the most and fewest in one. */
@@ -58,7 +58,7 @@ const [MOST, FEWEST] = [64, 4]
 
 /** `diff`, of some partitions if they are named. */
 export async function* differences(
-  engine: Engine,
+  handle: StoreHandle,
   [a, b]: readonly [When, When],
   spec: TableSpec,
   bounds: KeyBounds,
@@ -68,25 +68,25 @@ export async function* differences(
   }: { readonly signal?: AbortSignal | undefined; readonly partitions?: readonly number[] | undefined },
 ): AsyncGenerator<DiffChange, void> {
   throwIfAborted(signal)
-  const finding = Promise.all([engine.past.find(a), engine.past.find(b)])
-  engine.hold(engine.state, finding, engine.state.carried.trim)
+  const finding = Promise.all([handle.past.find(a), handle.past.find(b)])
+  handle.hold(handle.state, finding, handle.state.carried.trim)
   const [{ state: before }, { state: after }] = await finding
   if (isEmptyRange(bounds)) return
-  const holds = [engine.hold(before), engine.hold(after)]
+  const holds = [handle.hold(before), handle.hold(after)]
   const step = (): void => {
     throwIfAborted(signal)
-    engine.assertOpen()
+    handle.assertOpen()
     for (const hold of holds) hold.use()
   }
   const pace = async (): Promise<void> => {
     step()
     // What is in memory is compared without waiting; timers and the caller's other work get their turn.
-    await engine.options.clock.pause()
+    await handle.options.clock.pause()
     throwIfAborted(signal)
   }
   const count = before.manifest.config.partitions
   const batch = Math.max(FEWEST, Math.min(MOST, Math.floor(KEPT / count)))
-  const comparison = new Comparison(before, after, engine.cache, { expiring: true, batch })
+  const comparison = new Comparison(before, after, handle.cache, { expiring: true, batch })
   const times = [before.carried.versionTime, after.carried.versionTime] as const
   const streams = (partitions ?? Array.from({ length: count }, (_, i) => i)).map((i) => {
     const slot = makeSlot(i, spec.bytes)
@@ -190,7 +190,7 @@ function changeOf(
   const [was, is] = [liveAt(before, times[0]), liveAt(after, times[1])]
   if (was === undefined && is === undefined) return undefined
   if (was?.bytes && is?.bytes && compareBytes(was.bytes, is.bytes) === 0) return undefined
-  const value = (record: AnyRecord): unknown => (record instanceof Cell ? record.value(decode) : decode(record.bytes!))
+  const value = (record: AnyRecord): unknown => (record instanceof Point ? record.value(decode) : decode(record.bytes!))
   return {
     key: decodeKey(key.subarray(slot.prefix.length)),
     ...(was && { before: value(was) }),

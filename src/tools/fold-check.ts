@@ -12,13 +12,13 @@ import { MergeCursor, isCovered, unionRanges, type MergeSource } from '../segmen
 import type { KeyRange, KeyedRecord } from '../segment/record.js'
 import { WholeSegments } from '../segment/whole.js'
 import { intersection } from '../engine/history/diff.js'
-import type { Layer } from '../engine/memtable.js'
+import type { Memtable } from '../engine/memtable.js'
 import type { ShardState } from '../engine/state.js'
 import type { Blobs } from '../storage/contract.js'
 
 /** What one entry changed, by value or by reference. */
 export interface Change {
-  readonly layer: Layer | undefined
+  readonly memtable: Memtable | undefined
   readonly runs: readonly Run[]
 }
 
@@ -43,7 +43,7 @@ const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 
 export function stackOf({ manifest, tail }: Pick<ShardState, 'manifest' | 'tail'>): Stack {
   return {
     runs: manifest.runs,
-    changes: tail.map(({ layer, references }) => ({ layer, runs: references?.runs ?? [] })),
+    changes: tail.map(({ memtable, references }) => ({ memtable, runs: references?.runs ?? [] })),
   }
 }
 
@@ -62,10 +62,10 @@ export async function checkSame(blobs: Blobs, pair: Pair, problem: (key: string)
   const side = async ({ runs, changes }: Stack): Promise<Side> => {
     const sources: MergeSource[] = []
     for (const run of runs.slice(base)) sources.unshift(await runSource(blobs, run, bounds))
-    for (const { layer, runs: references } of changes) {
+    for (const { memtable, runs: references } of changes) {
       // An entry has its changes in one of the two ways.
       for (const run of references) sources.unshift(await runSource(blobs, run, bounds))
-      if (layer) sources.unshift(layerSource(layer, bounds))
+      if (memtable) sources.unshift(memtableSource(memtable, bounds))
     }
     return new Side(sources, base === 0, time)
   }
@@ -89,10 +89,10 @@ async function runSource(blobs: Blobs, run: Run, bounds: KeyRange): Promise<Merg
   return { cursor: new RunCursor(parts, run, { ...bounds, reverse: false }), ranges }
 }
 
-function layerSource(layer: Layer, bounds: KeyRange): MergeSource {
-  const slots = [...layer.slots.values()].map(({ slot }) => slot).sort((a, b) => compareBytes(a.prefix, b.prefix))
-  const ranges = slots.flatMap((slot) => layer.ranges(slot)).flatMap((range) => intersection(range, bounds) ?? [])
-  return { cursor: new ArrayCursor(slots.flatMap((slot) => layer.sorted(slot, bounds))), ranges }
+function memtableSource(memtable: Memtable, bounds: KeyRange): MergeSource {
+  const slots = [...memtable.slots.values()].map(({ slot }) => slot).sort((a, b) => compareBytes(a.prefix, b.prefix))
+  const ranges = slots.flatMap((slot) => memtable.ranges(slot)).flatMap((range) => intersection(range, bounds) ?? [])
+  return { cursor: new ArrayCursor(slots.flatMap((slot) => memtable.sorted(slot, bounds))), ranges }
 }
 
 /** What a side says of a key: a put, that it is deleted, or nothing. */

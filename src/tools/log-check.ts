@@ -8,7 +8,7 @@ import { emptyCarried, type Carried } from '../log/entry.js'
 import { writeOffsets, type OffsetMap } from '../log/offsets.js'
 import type { Collection } from '../log/collection.js'
 import type { Manifest } from '../manifest/manifest.js'
-import type { Layer } from '../engine/memtable.js'
+import type { Memtable } from '../engine/memtable.js'
 import type { AppliedEntry } from '../engine/state.js'
 import type { Change, Pair } from './fold-check.js'
 
@@ -38,7 +38,7 @@ export function unknownAfter(n: number): Known {
 }
 
 /** Throws `CORRUPT` unless the entry follows from the one before. */
-export function checkEntry({ entry, layer, manifest, collection }: AppliedEntry, before: Known): void {
+export function checkEntry({ entry, memtable, manifest, collection }: AppliedEntry, before: Known): void {
   const { n, carried, parent, meta } = entry
   const fail = (problem: string): never => {
     throw corrupt(`Entry ${n} is damaged: ${problem}.`)
@@ -57,12 +57,12 @@ export function checkEntry({ entry, layer, manifest, collection }: AppliedEntry,
   const config = (manifest ?? before.manifest)?.config
   if (manifest && before.manifest && !sameConfig(manifest.config, before.manifest.config))
     fail('its manifest has another configuration than the one before')
-  if (layer && config) checkLayer(layer, config.partitions, fail)
+  if (memtable && config) checkMemtable(memtable, config.partitions, fail)
   if (meta !== undefined && !isJson(meta)) fail('its meta is not JSON')
 }
 
-export function checkLayer(layer: Layer, partitions: number, fail: (problem: string) => never): void {
-  for (const { slot, points } of layer.slots.values()) {
+export function checkMemtable(memtable: Memtable, partitions: number, fail: (problem: string) => never): void {
+  for (const { slot, points } of memtable.slots.values()) {
     if (slot.partition >= partitions) fail(`a change in partition ${slot.partition}, which there is not`)
     for (const key of points.keys()) decodeKey(mapKeyBytes(key))
   }
@@ -147,9 +147,9 @@ export function foldOf({ entry, manifest }: AppliedEntry, before: Known): Pair |
   return { one, other, time: (entry.carried ?? before.carried)!.time }
 }
 
-export function knownAfter({ entry, hash, layer, references, manifest }: AppliedEntry, before: Known): Known {
+export function knownAfter({ entry, hash, memtable, references, manifest }: AppliedEntry, before: Known): Known {
   const carried = entry.carried ?? (before.carried && { ...before.carried, mode: entry.mode })
   const kept = manifest ? before.tail.filter(({ n }) => n > manifest.covers) : before.tail
-  const tail = [...kept, { n: entry.n, layer, runs: references?.runs ?? [] }]
+  const tail = [...kept, { n: entry.n, memtable, runs: references?.runs ?? [] }]
   return { hash, carried, manifest: manifest ?? before.manifest, tail, since: before.since }
 }

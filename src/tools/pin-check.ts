@@ -7,7 +7,7 @@ import { isOver, listPinNames, readPin, stateOfPin, type StoredPin } from '../en
 import type { AppliedEntry, ShardState } from '../engine/state.js'
 import type { Storage } from '../storage/contract.js'
 import type { Findings } from './findings.js'
-import { checkLayer, offsetBytes } from './log-check.js'
+import { checkMemtable, offsetBytes } from './log-check.js'
 
 export interface ReadPin {
   readonly pin: StoredPin
@@ -87,7 +87,7 @@ function checkPin({ kind, name, blob, made, expires, version }: StoredPin, state
   if (expires > 0 && expires <= made) fail('it ends before it begins')
   if (version < 1 || state.manifest.covers !== version - 1) fail('its manifest is not that of its version')
   const { partitions } = state.manifest.config
-  for (const { layer } of state.tail) if (layer) checkLayer(layer, partitions, fail)
+  for (const { memtable } of state.tail) if (memtable) checkMemtable(memtable, partitions, fail)
 }
 
 /** Throws `CORRUPT` unless the pin fits the entry of its version. */

@@ -13,7 +13,7 @@ import { decodeIndex, type SegmentIndex } from '../segment/index.js'
 import type { KeyedRecord, KeyRange } from '../segment/record.js'
 import { checkWhole } from '../segment/whole.js'
 
-/** What the neighbours in a run are held against, of what is not clipped off; `undefined` where it says nothing. */
+/** What the peers in a run are held against, of what is not clipped off; `undefined` where it says nothing. */
 export interface Extent {
   readonly first: Uint8Array | undefined
   readonly last: Uint8Array | undefined

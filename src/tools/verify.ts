@@ -260,14 +260,14 @@ class Verifier {
   /** A reset is the state of the version that it names, in the partitions that it names; else that of the one before. */
   async #reset(
     log: LogContext,
-    { entry, layer }: AppliedEntry,
+    { entry, memtable }: AppliedEntry,
     manifest: Manifest,
     origin: Origin,
     before: Known,
   ): Promise<void> {
     const { n, carried } = entry
     const name = entryName(log.path, n)
-    const made: Stack = { runs: manifest.runs, changes: [{ layer, runs: [] }] }
+    const made: Stack = { runs: manifest.runs, changes: [{ memtable, runs: [] }] }
     const whence = await this.#origin(log, name, origin)
     const isKnown = before.manifest && before.manifest.covers >= before.since
     const mine = isKnown ? { runs: before.manifest.runs, changes: before.tail } : undefined

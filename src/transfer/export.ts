@@ -5,7 +5,7 @@ import { offsetsToObject } from '../log/offsets.js'
 import { encodePin } from '../log/pin.js'
 import { encodeManifest, type SegmentRef } from '../manifest/manifest.js'
 import type { ShardContext } from '../engine/context.js'
-import { layerToDelta } from '../engine/memtable.js'
+import { memtableToDelta } from '../engine/memtable.js'
 import { payloadOf } from '../engine/history/reset.js'
 import type { When } from '../store/find.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
@@ -43,9 +43,9 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
     const { log } = source.shard
     const written = new Map<string, Uint8Array>()
     const aside = asideOf(ctx, written)
-    const { manifest, layer } = await payloadOf(aside, log, state, signal ?? new AbortController().signal)
+    const { manifest, memtable } = await payloadOf(aside, log, state, signal ?? new AbortController().signal)
     const { version, versionTime, offsets } = state.carried
-    const delta = layer && encodeDelta(layerToDelta(layer))
+    const delta = memtable && encodeDelta(memtableToDelta(memtable))
     const pin = encodePin({
       kind: 'tag',
       name: ctx.store,

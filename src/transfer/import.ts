@@ -5,7 +5,7 @@ import { decodePin, type Pin } from '../log/pin.js'
 import { decodeManifest, type Manifest, type SegmentRef } from '../manifest/manifest.js'
 import { checkStoreName, logIdOfPath, storeOfLog } from '../manifest/names.js'
 import { checkWhole } from '../segment/whole.js'
-import { layerOfDelta } from '../engine/memtable.js'
+import { memtableOfDelta } from '../engine/memtable.js'
 import { flag } from '../store/options.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
 import {
@@ -197,9 +197,9 @@ class Importer {
     const { log, version, meta } = metadata
     const logId = logIdOfPath(storeOfLog(log), log)
     if (version !== pin.version || logId === undefined) throw corrupt(`${METADATA} of the archive is damaged.`)
-    const layer = pin.delta && layerOfDelta(decodeDelta(pin.delta, 'The changes in the archive'))
+    const memtable = pin.delta && memtableOfDelta(decodeDelta(pin.delta, 'The changes in the archive'))
     const { carried } = await receiver.commit(
-      { manifest, layer },
+      { manifest, memtable },
       {
         offsets: pin.offsets,
         label: pin.label,

@@ -56,7 +56,7 @@ export function openToRead(ctx: ShardContext, signal: AbortSignal | undefined): 
     create: false,
     config: () => ({ partitions: 1, job: undefined, created: 0 }),
     check: () => undefined,
-    giveBack: () => undefined,
+    rollback: () => undefined,
     met: () => undefined,
   })
 }

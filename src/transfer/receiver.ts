@@ -14,13 +14,13 @@ import { comingPath, idOfBlob, segmentName, segmentsPrefix } from '../manifest/n
 import { checkWhole } from '../segment/whole.js'
 import { buildEntry, type EntryChange } from '../engine/entry-builder.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from '../engine/context.js'
-import { Layer } from '../engine/memtable.js'
+import { Memtable } from '../engine/memtable.js'
 import { createLog } from '../engine/open/create.js'
 import { openShard, recoveryStart, refreshAnchor } from '../engine/open/open.js'
 import { closeLog } from '../engine/open/recovery.js'
 import { foldTail } from '../engine/compaction/run-writer.js'
 import type { Shard } from '../engine/shard.js'
-import { segmentsOf, applyEntry, layerCodecs, tailBytes, tailCodecs, type ShardState } from '../engine/state.js'
+import { segmentsOf, applyEntry, memtableCodecs, tailBytes, tailCodecs, type ShardState } from '../engine/state.js'
 import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Parts } from './ancestry.js'
@@ -38,7 +38,7 @@ export interface Incoming {
 
 export interface Content {
   readonly manifest: Manifest
-  readonly layer: Layer | undefined
+  readonly memtable: Memtable | undefined
 }
 
 /** Changes of a tail up to this many bytes stay in the entry; a segment of them would be larger. */
@@ -225,7 +225,7 @@ export class Receiver {
   }
 
   /**
-   * The parts as one manifest and one layer. What has to be folded for that is written here, never where it comes from; the
+   * The parts as one manifest and one memtable. What has to be folded for that is written here, never where it comes from; the
    * manifest may still name segments that are to be copied.
    */
   async combine({ runs, tail }: Parts, from: ShardState): Promise<Content> {
@@ -234,9 +234,9 @@ export class Receiver {
       for (const [table, codec] of tailCodecs(entry)) codecs.set(table, codec)
     const state: ShardState = { ...from, manifest: { ...from.manifest, codecs, runs }, tail }
     if (tail.some(({ references }) => references) || tailBytes(state) > SMALL_TAIL) return this.#fold(state)
-    const layer = new Layer()
-    for (const entry of tail) if (entry.layer) layer.absorb(entry.layer)
-    return { manifest: state.manifest, layer: layer.empty ? undefined : layer }
+    const memtable = new Memtable()
+    for (const entry of tail) if (entry.memtable) memtable.absorb(entry.memtable)
+    return { manifest: state.manifest, memtable: memtable.empty ? undefined : memtable }
   }
 
   async #fold(state: ShardState): Promise<Content> {
@@ -250,20 +250,20 @@ export class Receiver {
       checkWhole((await this.ctx.storage.blobs.get(segment.name, { signal })).bytes, segment)
       this.#known.set(toHex(segment.hash), segment)
     }
-    return { manifest: { ...state.manifest, runs: [...state.manifest.runs, ...fold.runs] }, layer: undefined }
+    return { manifest: { ...state.manifest, runs: [...state.manifest.runs, ...fold.runs] }, memtable: undefined }
   }
 
   /** Appends the reset: from here on the version is there. Returns its state. */
-  async commit({ manifest, layer }: Content, incoming: Incoming): Promise<ShardState> {
+  async commit({ manifest, memtable }: Content, incoming: Incoming): Promise<ShardState> {
     const { offsets, label, meta, origin, sync } = incoming
     throwIfAborted(this.#options.signal)
-    const codecs = new Map([...manifest.codecs, ...(layer ? layerCodecs(layer) : [])])
+    const codecs = new Map([...manifest.codecs, ...(memtable ? memtableCodecs(memtable) : [])])
     const own = { ...manifest, codecs, runs: manifest.runs.map((run) => this.#own(run)) }
     const time = currentTime(this.ctx, this.#log!)
     const change: EntryChange = {
       kind: 'reset',
       time,
-      layer,
+      memtable,
       offsets,
       label,
       meta,

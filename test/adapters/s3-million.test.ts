@@ -1,7 +1,7 @@
 /** What reading one key costs when a large state is opened cold on S3. */
 import { expect, test } from 'vitest'
 import { metered, openStore, type Storage } from 'tidemark'
-import { engineOf } from '../../src/store/store.js'
+import { handleOf } from '../../src/store/store.js'
 import { extent } from '../support/extent.js'
 import { byFetch, placeAt } from '../support/s3-clients.js'
 import { startS3Server } from '../support/s3-server.js'
@@ -22,8 +22,8 @@ test(`one key of a fully compacted store of ${KEYS} keys is read cold by at most
   }
   await writer.checkpoint()
   for (let round = 0; round < 5; round++) await writer.maintain()
-  const { manifest, tail } = engineOf(writer).state
-  const changes = tail.filter(({ layer, references }) => layer ?? references)
+  const { manifest, tail } = handleOf(writer).state
+  const changes = tail.filter(({ memtable, references }) => memtable ?? references)
   expect([manifest.runs.length, changes.length]).toEqual([1, 0])
   const segments = manifest.runs[0]!.length
   await writer.close()

@@ -17,7 +17,7 @@ import { factsOf } from '../../src/engine/gc/entry-index.js'
 import { manifestOfPin } from '../../src/engine/history/pins.js'
 import { entryOf, pinsOf } from '../../src/engine/history/versions.js'
 import { intercept } from '../../src/storage/intercept.js'
-import { engineOf } from '../../src/store/store.js'
+import { handleOf } from '../../src/store/store.js'
 import { persist } from './history.js'
 import { collect } from './collect.js'
 
@@ -171,7 +171,7 @@ export async function expectSound(storage: Storage, name = 's'): Promise<void> {
 
 /** Segments that no entry, tag or fork reaches, and entries that are trimmed: there must be none in the end. */
 async function leftOver(storage: Storage, store: Store): Promise<string[]> {
-  const { shard } = engineOf(store)
+  const { shard } = handleOf(store)
   const { trim } = shard.state.carried
   const reached = new Set<string>()
   for (let n = trim + 1; n <= shard.state.head; n++) {

@@ -5,7 +5,7 @@ import type { Actor, Simulation } from 'tidemark/testing'
 import { sleep, type Clock } from '../../src/clock.js'
 import type { Rules } from '../../src/engine/rules.js'
 import { intercept, type Call, type Run } from '../../src/storage/intercept.js'
-import { Engine } from '../../src/store/handle.js'
+import { StoreHandle } from '../../src/store/handle.js'
 import { resolveOptions } from '../../src/store/options.js'
 import { Store } from '../../src/store/store.js'
 import { collect } from './storages.js'
@@ -122,8 +122,8 @@ export async function openWith(
     bloomBits: 0,
     deflateLevel: 0,
   })
-  const engine = await Engine.open({ ...options, rules })
-  return new Store<string>(engine, engine.spec('', options.table))
+  const handle = await StoreHandle.open({ ...options, rules })
+  return new Store<string>(handle, handle.spec('', options.table))
 }
 
 export async function read(from: Pick<Store<string>, 'entries'>): Promise<Contents> {

@@ -2,7 +2,7 @@
 import { openStore, type Key, type OpenOptions, type Storage, type Store } from 'tidemark'
 import type { SegmentRef } from '../../src/manifest/manifest.js'
 import { segmentsOf } from '../../src/engine/state.js'
-import { engineOf } from '../../src/store/store.js'
+import { handleOf } from '../../src/store/store.js'
 import { collect } from './collect.js'
 
 const OPTIONS = {
@@ -55,7 +55,7 @@ export async function steps(store: Store, first: number, last: number, every: nu
 
 /** The segments that the present state of the store reads. */
 export function live(store: Store): SegmentRef[] {
-  return [...new Map(segmentsOf(engineOf(store).state).map((ref) => [ref.name, ref])).values()]
+  return [...new Map(segmentsOf(handleOf(store).state).map((ref) => [ref.name, ref])).values()]
 }
 
 /** Each way in which a segment can be damaged; `undefined`: it is gone. */

@@ -48,7 +48,7 @@ export function tabs(storage: Storage): Storage {
   const listeners = new Set<() => void>()
   return {
     ...storage,
-    neighbours: {
+    peers: {
       channel: (_path, heard) => {
         listeners.add(heard)
         return {

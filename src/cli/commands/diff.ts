@@ -1,7 +1,7 @@
 import type { Key } from '../../bytes/keys.js'
 import { storedBytes } from '../../store/table-spec.js'
 import type { When } from '../../store/find.js'
-import { engineOf } from '../../store/store.js'
+import { handleOf } from '../../store/store.js'
 import { diff as differences, type DiffChange } from '../../tools/diff.js'
 import { storeCommand, wholeNumber, withStore, type AddCommand, type Context, type StoreOptions } from '../context.js'
 import { keyOfJson, taggedJson } from '../json.js'
@@ -37,7 +37,7 @@ export const diff: AddCommand = (program, context) => {
         const states = [(await stateAt(store, a)).state, (await stateAt(store, b)).state]
         const decode = decoderOf(store.name, table, states)
         // Opened so here, the table is compared by its stored bytes.
-        engineOf(store).spec(table, { codec: storedBytes })
+        handleOf(store).spec(table, { codec: storedBytes })
         let left = limit ?? (json ? Infinity : LINES)
         for await (const change of differences(store, a, b, { table, prefix }) as AsyncIterable<Change>) {
           if (left-- <= 0) {

@@ -2,8 +2,8 @@ import { toHex } from '../../bytes/hash.js'
 import { offsetsToObject, type Offsets } from '../../log/offsets.js'
 import { segmentsOf, tailBytes, type ShardState } from '../../engine/state.js'
 import type { TagInfo } from '../../store/past.js'
-import type { Engine } from '../../store/handle.js'
-import { engineOf, type Store } from '../../store/store.js'
+import type { StoreHandle } from '../../store/handle.js'
+import { handleOf, type Store } from '../../store/store.js'
 import { storedBytes } from '../../store/table-spec.js'
 import { countKeys, estimateKeys, isCheap, type KeyCount } from '../count.js'
 import { storeCommand, withStore, type AddCommand, type Context, type StoreOptions } from '../context.js'
@@ -19,7 +19,7 @@ export const inspect: AddCommand = (program, context) => {
   atOption(command).action(async (where: string, options: StoreOptions & AtOption) => {
     await withStore(context, where, options, async (store, stores) => {
       const shown = await show(store, options.at)
-      const facts = factsOf(store, shown.state, await store.tags(), await keysOf(engineOf(store), shown))
+      const facts = factsOf(store, shown.state, await store.tags(), await keysOf(handleOf(store), shown))
       if (options.json) return context.out.line(plainJson(stores.length > 0 ? { ...facts, stores } : facts))
       await context.out.line(textOf(context, facts))
       if (stores.length > 0) {
@@ -34,9 +34,9 @@ interface Keys extends KeyCount {
   readonly tables: ReadonlyMap<string, number>
 }
 
-async function keysOf(engine: Engine, { place, state }: Shown): Promise<Keys> {
+async function keysOf(handle: StoreHandle, { place, state }: Shown): Promise<Keys> {
   const tables = new Map<string, number>()
-  if (!isCheap(state)) return { ...(await estimateKeys(state, engine.cache, engine.now())), tables }
+  if (!isCheap(state)) return { ...(await estimateKeys(state, handle.cache, handle.now())), tables }
   let keys = 0
   for (const { name } of tablesOf(state)) {
     const counted = await countKeys(place.table(name, { codec: storedBytes }))

@@ -1,7 +1,7 @@
 import { invalid } from '../../errors.js'
 import type { Offsets } from '../../log/offsets.js'
 import type { When } from '../../store/find.js'
-import { engineOf, type Store } from '../../store/store.js'
+import { handleOf, type Store } from '../../store/store.js'
 import { storedBytes } from '../../store/table-spec.js'
 import { differences } from '../../tools/diff.js'
 import { wholeNumber, withStore, withWriter, writerCommand, type AddCommand, type StoreOptions } from '../context.js'
@@ -62,15 +62,15 @@ function offsetsOf(text: string): Offsets {
 
 /** How many keys of all tables would become something else. */
 async function countChanges(store: Store, when: When, partitions: readonly number[] | undefined): Promise<number> {
-  const engine = engineOf(store)
+  const handle = handleOf(store)
   for (const number of partitions ?? []) store.partition(number)
-  const states = [engine.state, (await show(store, when)).state]
+  const states = [handle.state, (await show(store, when)).state]
   const names = new Set(states.flatMap((state) => tablesOf(state).map(({ name }) => name)))
   let keys = 0
   for (const name of names) {
-    const spec = engine.spec(name, { codec: storedBytes })
+    const spec = handle.spec(name, { codec: storedBytes })
     const changes = differences(
-      engine,
+      handle,
       [store.version, when],
       spec,
       { lower: new Uint8Array(0), upper: undefined },

@@ -6,7 +6,7 @@ import { utf8 } from '../../bytes/utf8.js'
 import { TidemarkError, invalid } from '../../errors.js'
 import { tableBytes } from '../../engine/slot.js'
 import { recordedCodec } from '../../engine/state.js'
-import { engineOf, type Store } from '../../store/store.js'
+import { handleOf, type Store } from '../../store/store.js'
 import { storedBytes } from '../../store/table-spec.js'
 import type { Table } from '../../store/table.js'
 import { withWriter, writerCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
@@ -89,7 +89,7 @@ async function write(
 ): Promise<void> {
   const { table: name = '', partition, json } = options
   await withWriter(context, where, options, async (store) => {
-    const codec = writingCodec(recordedCodec(engineOf(store).state, tableBytes(name)), done === 'Written')
+    const codec = writingCodec(recordedCodec(handleOf(store).state, tableBytes(name)), done === 'Written')
     const part = partition === undefined ? store : store.partition(partition)
     await change(part.table<Key, unknown>(name, { codec }), store)
     const { version } = await store.commit()

@@ -1,5 +1,5 @@
 /**
- * Folding and merging beside commits. A job only uploads; what it has made waits as an edit until the next entry carries
+ * Compactor and merging beside commits. A job only uploads; what it has made waits as an edit until the next entry carries
  * it. One fold and one merge run at a time.
  */
 import { TidemarkError, isFull } from '../../errors.js'
@@ -8,19 +8,19 @@ import type { Manifest, SegmentRef } from '../../manifest/manifest.js'
 import { damageOf } from '../../segment/damage.js'
 import type { LogContext, ShardContext } from '../context.js'
 import { pickAll, pickMerge } from './picker.js'
-import type { Repairs } from '../repair/detector.js'
+import type { DamageDetector } from '../repair/detector.js'
 import { foldTail, mergeRuns, writtenFor } from './run-writer.js'
 import type { ShardState } from '../state.js'
-import type { Upkeep } from './scheduler.js'
+import type { CompactionScheduler } from './scheduler.js'
 
-export { dropUploads, foldTail, writeLayers, writtenFor } from './run-writer.js'
+export { dropUploads, foldTail, writeMemtables, writtenFor } from './run-writer.js'
 
-export class Folding {
+export class Compactor {
   readonly #ctx: ShardContext
   readonly #log: LogContext
   readonly #state: () => ShardState
-  readonly #repairs: Repairs
-  readonly #upkeep: Upkeep
+  readonly #repairs: DamageDetector
+  readonly #compaction: CompactionScheduler
   #folding: Promise<void> | undefined
   #merging: Promise<void> | undefined
   #fold: FoldEdit | undefined
@@ -30,12 +30,18 @@ export class Folding {
   /** Counts repairs: what a job began on before one is dropped. */
   #ground = 0
 
-  constructor(ctx: ShardContext, log: LogContext, state: () => ShardState, repairs: Repairs, upkeep: Upkeep) {
+  constructor(
+    ctx: ShardContext,
+    log: LogContext,
+    state: () => ShardState,
+    repairs: DamageDetector,
+    compaction: CompactionScheduler,
+  ) {
     this.#ctx = ctx
     this.#log = log
     this.#state = state
     this.#repairs = repairs
-    this.#upkeep = upkeep
+    this.#compaction = compaction
   }
 
   /** What the next entry may carry. */
@@ -90,20 +96,18 @@ export class Folding {
       await this.#folding
       // No edit and no error: another one was carried meanwhile.
       if (this.#fold === undefined && this.#lastError !== undefined) throw this.#lastError
-      if (this.#upkeep.signal.aborted) return
+      if (this.#compaction.signal.aborted) return
     }
   }
 
   /** Beside other tabs only one folds at a time, unless it `must` be done. */
   startFold(must = false): void {
-    if (this.#folding || this.#fold || this.#upkeep.signal.aborted) return
+    if (this.#folding || this.#fold || this.#compaction.signal.aborted) return
     const state = this.#state()
     const ground = this.#ground
-    const fold = (): Promise<FoldEdit> => foldTail(this.#ctx, this.#log, state, this.#upkeep.signal)
-    const { neighbours } = this.#ctx.storage
-    this.#folding = (
-      this.#ctx.isShared && neighbours && !must ? neighbours.alone(`${this.#log.path}/fold`, fold) : fold()
-    )
+    const fold = (): Promise<FoldEdit> => foldTail(this.#ctx, this.#log, state, this.#compaction.signal)
+    const { peers } = this.#ctx.storage
+    this.#folding = (this.#ctx.isShared && peers && !must ? peers.alone(`${this.#log.path}/fold`, fold) : fold())
       .then((edit) => {
         if (edit === undefined) return
         // Another one may have been carried since this one began.
@@ -113,11 +117,11 @@ export class Folding {
       })
       .catch((error: unknown) => {
         this.#lastError = error
-        this.#upkeep.failed('Folding', error)
+        this.#compaction.failed('Compactor', error)
       })
       .finally(() => {
         this.#folding = undefined
-        if (ground !== this.#ground) this.#upkeep.consider(true)
+        if (ground !== this.#ground) this.#compaction.consider(true)
       })
   }
 
@@ -144,12 +148,12 @@ export class Folding {
   }
 
   startMerge(inputs = pickMerge(this.#state().manifest)): void {
-    if (this.#merging || this.#merge || this.#upkeep.signal.aborted || inputs === undefined) return
+    if (this.#merging || this.#merge || this.#compaction.signal.aborted || inputs === undefined) return
     const state = this.#state()
     // What is lost stays where it is, for whoever can still read parts of it.
     if (inputs.flat().some(({ name }) => this.#repairs.isDamaged(name))) return
     const ground = this.#ground
-    this.#merging = mergeRuns(this.#ctx, this.#log, state, inputs, this.#upkeep.signal)
+    this.#merging = mergeRuns(this.#ctx, this.#log, state, inputs, this.#compaction.signal)
       .then((edit) => {
         this.#merge = edit
         if (ground !== this.#ground || this.#isCondemned(edit)) this.#dropMerge()
@@ -161,7 +165,7 @@ export class Folding {
       })
       .catch((error: unknown) => {
         this.#lastError = error
-        this.#upkeep.failed('Compaction', error)
+        this.#compaction.failed('Compaction', error)
       })
       .finally(() => {
         this.#merging = undefined

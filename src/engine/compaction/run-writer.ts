@@ -12,7 +12,7 @@ import { WholeSegments } from '../../segment/whole.js'
 import { writeSegments, type BuiltSegment } from '../../segment/writer.js'
 import { compareBytes } from '../../bytes/compare.js'
 import type { LogContext, ShardContext } from '../context.js'
-import type { Layer } from '../memtable.js'
+import type { Memtable } from '../memtable.js'
 import type { Slot } from '../slot.js'
 import { tailCodecs, type ShardState } from '../state.js'
 
@@ -24,7 +24,7 @@ const SLICE_MS = 8
 const SLICE_BLOCKS = 64
 
 /**
- * The tail of `state` as runs: one for all its layers, or several around deltas by reference, which are listed as they are.
+ * The tail of `state` as runs: one for all its memtables, or several around deltas by reference, which are listed as they are.
  * Entries without changes need no segment.
  */
 export async function foldTail(
@@ -37,20 +37,20 @@ export async function foldTail(
   await ctx.clock.pause()
   const runs: Run[] = []
   const written: Run[] = []
-  let layers: Layer[] = []
+  let memtables: Memtable[] = []
   const write = async (): Promise<void> => {
-    if (layers.length === 0) return
+    if (memtables.length === 0) return
     const oldest = state.manifest.runs.length + runs.length === 0
-    const run = await writeLayers(ctx, log, layers.reverse(), oldest, state.carried.versionTime, signal)
+    const run = await writeMemtables(ctx, log, memtables.reverse(), oldest, state.carried.versionTime, signal)
     if (run.length > 0) {
       runs.push(run)
       written.push(run)
     }
-    layers = []
+    memtables = []
   }
   try {
-    for (const { layer, references } of state.tail) {
-      if (layer) layers.push(layer)
+    for (const { memtable, references } of state.tail) {
+      if (memtable) memtables.push(memtable)
       if (references === undefined) continue
       await write()
       runs.push(...references.runs)
@@ -64,22 +64,24 @@ export async function foldTail(
   return { kind: 'fold', from: state.manifest.covers, covers: state.head, runs, written, codecs }
 }
 
-/** Layers, newest first, as a run. `oldest`: nothing older lies beneath it. `time`: what has expired by then is deleted. */
-export async function writeLayers(
+/** Memtables, newest first, as a run. `oldest`: nothing older lies beneath it. `time`: what has expired by then is deleted. */
+export async function writeMemtables(
   ctx: ShardContext,
   log: LogContext,
-  layers: readonly Layer[],
+  memtables: readonly Memtable[],
   oldest: boolean,
   time: number,
   signal: AbortSignal,
 ): Promise<Run> {
   const slots = new Map(
-    layers.flatMap((layer) => Array.from(layer.slots.values(), ({ slot }) => [slot.id, slot] as const)),
+    memtables.flatMap((memtable) => Array.from(memtable.slots.values(), ({ slot }) => [slot.id, slot] as const)),
   )
   const sorted = [...slots.values()].sort((a, b) => compareBytes(a.prefix, b.prefix))
-  const records = new Kept(new SlotsCursor(layers, sorted), oldest, time)
+  const records = new Kept(new SlotsCursor(memtables, sorted), oldest, time)
   // Over nothing there is nothing that a range could still hide.
-  const ranges = oldest ? [] : unionRanges(layers.flatMap((layer) => sorted.flatMap((slot) => layer.ranges(slot))))
+  const ranges = oldest
+    ? []
+    : unionRanges(memtables.flatMap((memtable) => sorted.flatMap((slot) => memtable.ranges(slot))))
   return writeRun(ctx, log, records, ranges, signal)
 }
 
@@ -163,15 +165,15 @@ export async function dropUploads(
   if (uploads.isTight && names.length > 0) await storage.blobs.delete(names).catch(() => undefined)
 }
 
-/** All slots of some layers, one after another in the order of their prefixes. */
+/** All slots of some memtables, one after another in the order of their prefixes. */
 class SlotsCursor implements Cursor {
-  readonly #layers: readonly Layer[]
+  readonly #memtables: readonly Memtable[]
   readonly #slots: readonly Slot[]
   #at = -1
   #cursor: MergeCursor | undefined
 
-  constructor(layers: readonly Layer[], slots: readonly Slot[]) {
-    this.#layers = layers
+  constructor(memtables: readonly Memtable[], slots: readonly Slot[]) {
+    this.#memtables = memtables
     this.#slots = slots
   }
 
@@ -187,7 +189,7 @@ class SlotsCursor implements Cursor {
       this.#cursor =
         slot &&
         new MergeCursor(
-          this.#layers.map((l) => ({ cursor: new ArrayCursor(l.sorted(slot, EVERYTHING)), ranges: l.ranges(slot) })),
+          this.#memtables.map((l) => ({ cursor: new ArrayCursor(l.sorted(slot, EVERYTHING)), ranges: l.ranges(slot) })),
         )
     }
   }

@@ -1,5 +1,5 @@
 /**
- * Folding and merging as an open shard sees them: when they are due, and what of them the next entry carries (folding.ts).
+ * Compactor and merging as an open shard sees them: when they are due, and what of them the next entry carries (folding.ts).
  * The tail is held by letting commits wait for a fold that is under way.
  */
 import { isTidemarkError } from '../../errors.js'
@@ -7,9 +7,9 @@ import type { Edit } from '../../manifest/edits.js'
 import type { Manifest, SegmentRef } from '../../manifest/manifest.js'
 import type { CollectPlan } from '../entry-builder.js'
 import { warnLater, type LogContext, type ShardContext } from '../context.js'
-import type { Folding } from './compactor.js'
+import type { Compactor } from './compactor.js'
 import { rewriting } from '../parts.js'
-import type { Repairs } from '../repair/detector.js'
+import type { DamageDetector } from '../repair/detector.js'
 import { tailBytes, type ShardState } from '../state.js'
 
 /** Part of the tail's bound at which a fold starts. */
@@ -21,27 +21,27 @@ const SHARED_FOLD_AT = 1.5
 /** Multiple of the bound up to which commits still go through while folds fail. */
 const PATIENCE = 4
 
-export class Upkeep {
+export class CompactionScheduler {
   readonly #ctx: ShardContext
   readonly #log: LogContext
   readonly #state: () => ShardState
-  readonly #repairs: Repairs
+  readonly #repairs: DamageDetector
   readonly #stop = new AbortController()
-  #folding: Folding | undefined
+  #compactor: Compactor | undefined
   /** What the next entry is to condemn, and the entry after which that was found. */
   #plan: { readonly collect: CollectPlan; readonly resetAt: number | undefined } | undefined
 
-  constructor(ctx: ShardContext, log: LogContext, state: () => ShardState, repairs: Repairs) {
+  constructor(ctx: ShardContext, log: LogContext, state: () => ShardState, repairs: DamageDetector) {
     this.#ctx = ctx
     this.#log = log
     this.#state = state
     this.#repairs = repairs
   }
 
-  #use<T>(act: (work: Folding) => T | Promise<T>): Promise<T> {
+  #use<T>(act: (work: Compactor) => T | Promise<T>): Promise<T> {
     return rewriting.use((loaded) => {
-      this.#folding ??= new loaded.Folding(this.#ctx, this.#log, this.#state, this.#repairs, this)
-      return act(this.#folding)
+      this.#compactor ??= new loaded.Compactor(this.#ctx, this.#log, this.#state, this.#repairs, this)
+      return act(this.#compactor)
     })
   }
 
@@ -52,7 +52,7 @@ export class Upkeep {
 
   /** What the next entry may carry. */
   get edits(): readonly Edit[] {
-    return this.#folding?.edits ?? []
+    return this.#compactor?.edits ?? []
   }
 
   /** What the next entry is to condemn. A reset in between may need some of it again. */
@@ -72,7 +72,7 @@ export class Upkeep {
 
   /** The state was repaired: what was made for the one before it fits no longer, even where it looks as if it did. */
   restart(): void {
-    this.#folding?.restart()
+    this.#compactor?.restart()
     this.#plan = undefined
     this.consider(true)
   }
@@ -80,8 +80,8 @@ export class Upkeep {
   /** Others have written: what was found or made before and no longer fits is dropped, and found or made anew. */
   met(after: Manifest): void {
     this.#plan = undefined
-    this.#folding?.carried(after, [])
-    this.#folding?.dropCondemned()
+    this.#compactor?.carried(after, [])
+    this.#compactor?.dropCondemned()
   }
 
   /**
@@ -102,7 +102,7 @@ export class Upkeep {
     this.#use((work) => {
       if (folds) work.startFold()
       if (merges) work.startMerge()
-    }).catch((error: unknown) => this.failed('Folding', error))
+    }).catch((error: unknown) => this.failed('Compactor', error))
   }
 
   /** Resolves when another entry may be appended; rejects when folds have failed for too long. */
@@ -138,7 +138,7 @@ export class Upkeep {
   carried(before: Manifest, after: Manifest, edits: readonly Edit[]): void {
     const { counters } = this.#ctx
     for (const { kind } of edits) counters[kind === 'fold' ? 'folds' : 'compactions']++
-    this.#folding?.carried(after, edits)
+    this.#compactor?.carried(after, edits)
     const old = new Set(before.runs.flat().map((s) => s.name))
     counters.segmentsReused += after.runs.flat().filter((s) => old.has(s.name)).length
   }
@@ -146,12 +146,12 @@ export class Upkeep {
   /** Stops what is running; what was uploaded and not yet named is left to collection, as long as there is room. */
   async stop(): Promise<void> {
     this.#stop.abort()
-    await this.#folding?.idle()
+    await this.#compactor?.idle()
   }
 
   /** No entry will name these segments, nor what waits for one: the last one was not written, or there will be no more. */
   async dropWaiting(segments: readonly SegmentRef[], cause?: unknown): Promise<void> {
-    const waiting = this.#folding?.takeWaiting() ?? []
+    const waiting = this.#compactor?.takeWaiting() ?? []
     await rewriting.loaded?.dropUploads(this.#ctx, [...segments, ...waiting], cause)
   }
 }

@@ -11,7 +11,7 @@ import type { Collection } from '../../log/collection.js'
 import { idOfBlob, segmentName, segmentsPrefix } from '../../manifest/names.js'
 import type { CollectPlan } from '../entry-builder.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
-import type { EntryFacts, KnownEntries } from './entry-index.js'
+import type { EntryFacts, EntryIndex } from './entry-index.js'
 import { deadForks } from '../history/fork.js'
 import { eachEntry, readEntry } from '../history/past.js'
 import { isOver, listKnownPins, manifestOfPin, type StoredPin } from '../history/pins.js'
@@ -63,12 +63,12 @@ interface Listing {
 export class Collector {
   readonly #ctx: ShardContext
   readonly #log: LogContext
-  readonly #known: KnownEntries
+  readonly #known: EntryIndex
   #forksJudged = -Infinity
   readonly #signal: AbortSignal
 
   /** `signal` ends a look that is under way. */
-  constructor(ctx: ShardContext, log: LogContext, known: KnownEntries, signal: AbortSignal) {
+  constructor(ctx: ShardContext, log: LogContext, known: EntryIndex, signal: AbortSignal) {
     this.#ctx = ctx
     this.#log = log
     this.#known = known

@@ -28,7 +28,7 @@ export function factsOf({ entry, manifest, references, collection }: AppliedEntr
 }
 
 /** What is known of the entries of a log without reading them again. */
-export class KnownEntries {
+export class EntryIndex {
   readonly facts = new Map<number, Omit<EntryFacts, 'names'>>()
   /** The newest entry that names each segment. */
   readonly namedAt = new Map<string, number>()

@@ -2,10 +2,10 @@
 import type { CollectOptions, CollectResult } from './collector.js'
 import type { Collecting } from './scheduler.js'
 import { warnLater, type LogContext, type ShardContext } from '../context.js'
-import { KnownEntries } from './entry-index.js'
+import { EntryIndex } from './entry-index.js'
 import { collecting } from '../parts.js'
 import type { AppliedEntry, ShardState } from '../state.js'
-import type { Upkeep } from '../compaction/scheduler.js'
+import type { CompactionScheduler } from '../compaction/scheduler.js'
 
 /** Entries after which it is looked for what to collect. */
 export const COLLECT_EVERY = 64
@@ -28,7 +28,7 @@ export interface MaintainResult {
 export interface MaintenanceHost {
   state(): ShardState
   /** Of a handle that may write. */
-  upkeep(): Upkeep
+  compaction(): CompactionScheduler
   isPoisoned(): boolean
   assertWritable(): void
   checkpoint(): Promise<void>
@@ -42,7 +42,7 @@ export class Maintenance {
   readonly #ctx: ShardContext
   readonly #log: LogContext
   readonly #host: MaintenanceHost
-  readonly #known = new KnownEntries()
+  readonly #known = new EntryIndex()
   #collecting: Collecting | undefined
   #stopped = false
 

@@ -2,7 +2,7 @@
 import { isTidemarkError } from '../../errors.js'
 import { Collector, type CollectOptions, type CollectResult } from './collector.js'
 import { warnLater, type LogContext, type ShardContext } from '../context.js'
-import type { KnownEntries } from './entry-index.js'
+import type { EntryIndex } from './entry-index.js'
 import { COLLECT_EVERY, type MaintainResult, type MaintenanceHost } from './maintenance.js'
 import type { ShardState } from '../state.js'
 
@@ -23,7 +23,7 @@ export class Collecting {
   /** When the oldest of what a collection has condemned is due. */
   #due: { readonly collectedAt: number; readonly time: number | undefined } | undefined
 
-  constructor(ctx: ShardContext, log: LogContext, known: KnownEntries, host: MaintenanceHost) {
+  constructor(ctx: ShardContext, log: LogContext, known: EntryIndex, host: MaintenanceHost) {
     this.#ctx = ctx
     this.#host = host
     this.#collector = new Collector(ctx, log, known, this.#stop.signal)
@@ -68,7 +68,7 @@ export class Collecting {
       const state = host.state()
       if (!options.dryRun) this.#lookedAt = state.head
       const result = await this.#collector.run(state, options)
-      if (result.plan && !options.dryRun) host.upkeep().condemn(result.plan, state.resetAt)
+      if (result.plan && !options.dryRun) host.compaction().condemn(result.plan, state.resetAt)
       return result
     })
     const running = run.finally(() => {
@@ -130,7 +130,7 @@ export class Collecting {
     const host = this.#host
     try {
       await host.checkpoint()
-      if (inTime() && (await host.upkeep().mergeNow())) await host.carry()
+      if (inTime() && (await host.compaction().mergeNow())) await host.carry()
       return true
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'QUOTA') throw error

@@ -10,12 +10,12 @@ import type { SegmentCache } from '../../segment/cache.js'
 import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../../segment/cursor.js'
 import { isCovered, MergeCursor, unionRanges } from '../../segment/merge.js'
 import type { KeyedRecord, KeyRange, StoredRecord } from '../../segment/record.js'
-import { Layer, LayerRecord, type Cell } from '../memtable.js'
+import { Memtable, MemtableRecord, type Point } from '../memtable.js'
 import { counts, lookUpLoading, scan, viewOf, type View } from '../read.js'
 import type { Slot } from '../slot.js'
 import { segmentsOf, type ShardState, type TailEntry } from '../state.js'
 
-export type AnyRecord = Cell | StoredRecord
+export type AnyRecord = Point | StoredRecord
 
 /** A key that may differ, and the newest records of it: a tombstone, or `undefined`, when it is not there. */
 export interface Difference {
@@ -35,7 +35,7 @@ export interface CompareOptions {
 }
 
 type Views = readonly [before: View, after: View]
-type Source = Layer | Run
+type Source = Memtable | Run
 
 const BATCH = 64
 /** Keys walked side by side before other work gets a chance, whether or not they differ. */
@@ -104,7 +104,7 @@ export class Comparison {
     return this.#apart.flatMap((sources, i) => {
       const other = this.#sides?.[1 - i]
       return sources.flatMap((source): Source[] => {
-        if (source instanceof Layer) return source.slots.has(slot.id) ? [source] : []
+        if (source instanceof Memtable) return source.slots.has(slot.id) ? [source] : []
         const run = source.filter(
           // Clipped in other ways it may still say the same in this partition.
           (segment) =>
@@ -121,10 +121,10 @@ export class Comparison {
     if (span === undefined) return []
     const { sources, cache } = this.#views[0]
     return sources.flatMap((source) => {
-      if (source instanceof Layer && !source.slots.has(slot.id)) return []
+      if (source instanceof Memtable && !source.slots.has(slot.id)) return []
       const isDue = ({ expires }: { readonly expires: number }): boolean => expires > 0 && expires <= span[1]
-      const part = source instanceof Layer ? source : source.filter((s) => isDue(s) && isWithin(s, slot, bounds))
-      if (!(part instanceof Layer) && part.length === 0) return []
+      const part = source instanceof Memtable ? source : source.filter((s) => isDue(s) && isWithin(s, slot, bounds))
+      if (!(part instanceof Memtable) && part.length === 0) return []
       return [new Expiring(cursorOver(part, cache, slot, bounds), span)]
     })
   }
@@ -188,8 +188,8 @@ function sideOf(state: ShardState): Side {
   return refs
 }
 
-function sourcesOf({ layer, references }: TailEntry): Source[] {
-  return [...(layer ? [layer] : []), ...(references?.runs ?? [])]
+function sourcesOf({ memtable, references }: TailEntry): Source[] {
+  return [...(memtable ? [memtable] : []), ...(references?.runs ?? [])]
 }
 
 /** What `one` stands on and `other` does not. */
@@ -197,14 +197,14 @@ function apart(one: ShardState, other: ShardState, segments: Side): Source[] {
   const isOther = !equalBytes(one.logId, other.logId)
   const entries = new Map(isOther ? [] : other.tail.map((entry) => [entry.n, entry]))
   const sources: Source[] = []
-  for (const { n, layer, references, bytes } of one.tail) {
+  for (const { n, memtable, references, bytes } of one.tail) {
     // Behind a pin's number stands all that is not in its manifest.
-    if (layer && entries.get(n)?.bytes !== bytes) sources.push(layer)
+    if (memtable && entries.get(n)?.bytes !== bytes) sources.push(memtable)
     if (references) sources.push(...references.runs)
   }
   if (one.manifest !== other.manifest) sources.push(...one.manifest.runs)
   return sources.flatMap((source): Source[] => {
-    if (source instanceof Layer) return [source]
+    if (source instanceof Memtable) return [source]
     const run = source.filter((ref) => !segments.get(ref.name)?.some((same) => sameClip(ref, same)))
     return run.length > 0 ? [run] : []
   })
@@ -223,19 +223,19 @@ function isWithin(segment: SegmentRef, slot: Slot, { lower, upper }: KeyRange): 
 function weight(sources: readonly Source[], slot: Slot, bounds: KeyRange): number {
   let records = 0
   for (const source of sources) {
-    if (source instanceof Layer) records += source.slots.get(slot.id)?.points.size ?? 0
+    if (source instanceof Memtable) records += source.slots.get(slot.id)?.points.size ?? 0
     else for (const segment of source) if (isWithin(segment, slot, bounds)) records += segment.records
   }
   return records
 }
 
 async function rangesIn(source: Source, cache: SegmentCache, slot: Slot, bounds: KeyRange): Promise<KeyRange[]> {
-  const ranges = source instanceof Layer ? source.ranges(slot) : await runRanges(cache, source, bounds)
+  const ranges = source instanceof Memtable ? source.ranges(slot) : await runRanges(cache, source, bounds)
   return ranges.flatMap((range) => intersection(range, bounds) ?? [])
 }
 
 function cursorOver(source: Source, cache: SegmentCache, slot: Slot, bounds: KeyRange): Cursor {
-  if (source instanceof Layer) return new ArrayCursor(source.sorted(slot, bounds))
+  if (source instanceof Memtable) return new ArrayCursor(source.sorted(slot, bounds))
   return new RunCursor(cache, source, { ...bounds, reverse: false })
 }
 
@@ -268,7 +268,7 @@ class Expiring implements Cursor {
 }
 
 function recordOf(keyed: KeyedRecord | undefined): AnyRecord | undefined {
-  return keyed instanceof LayerRecord ? keyed.cell : keyed
+  return keyed instanceof MemtableRecord ? keyed.point : keyed
 }
 
 /** `undefined` for what is deleted, or had expired by `time`. */

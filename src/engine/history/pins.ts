@@ -10,7 +10,7 @@ import { idOfBlob, logIdOfPath, pinName, pinsPrefix, segmentName, storeOfLog } f
 import type { Blobs, Storage } from '../../storage/contract.js'
 import { pagesOf } from '../../storage/pages.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
-import { layerOfDelta, layerToDelta } from '../memtable.js'
+import { memtableOfDelta, memtableToDelta } from '../memtable.js'
 import { expired } from './past.js'
 import { anchorName, readOn } from '../open/recovery.js'
 import { payloadOf } from './reset.js'
@@ -99,7 +99,7 @@ export function manifestOfPin(pin: StoredPin, logPath: string): Manifest {
 export function stateOfPin(pin: StoredPin, logPath: string): ShardState {
   const { version, versionTime, offsets, delta } = pin
   const manifest = manifestOfPin(pin, logPath)
-  const layer = delta && layerOfDelta(decodeDelta(delta, `The delta in pin ${pin.blob}`))
+  const memtable = delta && memtableOfDelta(decodeDelta(delta, `The delta in pin ${pin.blob}`))
   const logId = logIdOfPath(storeOfLog(logPath), logPath)
   if (logId === undefined) throw corrupt(`${logPath} is no path of a log.`)
   return {
@@ -115,7 +115,7 @@ export function stateOfPin(pin: StoredPin, logPath: string): ShardState {
       covers: manifest.covers,
     },
     manifest,
-    tail: layer ? [{ n: version, time: versionTime, layer, references: undefined, bytes: delta.length }] : [],
+    tail: memtable ? [{ n: version, time: versionTime, memtable, references: undefined, bytes: delta.length }] : [],
   }
 }
 
@@ -142,7 +142,7 @@ export async function putPin(
   request: PinRequest,
 ): Promise<StoredPin> {
   const { kind, name, ttlMs, label, state, from } = request
-  const { manifest, layer } = await payloadOf(ctx, log, state, new AbortController().signal)
+  const { manifest, memtable } = await payloadOf(ctx, log, state, new AbortController().signal)
   const { version, versionTime, offsets } = state.carried
   const made = currentTime(ctx, log)
   const pin: Pin = {
@@ -156,7 +156,7 @@ export async function putPin(
     label,
     offsets,
     manifest: encodeManifest({ ...manifest, covers: version - 1 }, log.path),
-    delta: layer && encodeDelta(layerToDelta(layer)),
+    delta: memtable && encodeDelta(memtableToDelta(memtable)),
   }
   const blob = pinName(log.path, ctx.clock.random(ID_BYTES))
   const { blobs } = ctx.storage

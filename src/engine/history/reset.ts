@@ -1,24 +1,24 @@
-/** What puts an old state in place of the present one: the manifest it stands on, and one layer for the changes after that. */
+/** What puts an old state in place of the present one: the manifest it stands on, and one memtable for the changes after that. */
 import { invalid } from '../../errors.js'
 import { mergeOffsets, type OffsetMap, type Position } from '../../log/offsets.js'
 import { applyEdit } from '../../manifest/edits.js'
 import { spliceRuns } from '../../manifest/clip.js'
 import type { Manifest } from '../../manifest/manifest.js'
 import type { LogContext, ShardContext } from '../context.js'
-import { Layer } from '../memtable.js'
+import { Memtable } from '../memtable.js'
 import { foldTail } from '../compaction/run-writer.js'
-import { layerCodecs, type ShardState } from '../state.js'
+import { memtableCodecs, type ShardState } from '../state.js'
 
 /** A state without a log: everything that a reset, a pin or a backup needs. */
 export interface Payload {
   readonly manifest: Manifest
   /** Changes after the manifest; `undefined` when there are none. */
-  readonly layer: Layer | undefined
+  readonly memtable: Memtable | undefined
 }
 
 /**
  * The payload of a state. Nothing is uploaded unless there is a delta by reference among its tail: what lies beneath and
- * above that can't be one layer.
+ * above that can't be one memtable.
  */
 export async function payloadOf(
   ctx: ShardContext,
@@ -28,27 +28,27 @@ export async function payloadOf(
 ): Promise<Payload> {
   if (state.tail.some(({ references }) => references)) {
     const edit = await foldTail(ctx, log, state, signal)
-    return { manifest: applyEdit(state.manifest, edit)!, layer: undefined }
+    return { manifest: applyEdit(state.manifest, edit)!, memtable: undefined }
   }
-  const layer = new Layer()
-  for (const entry of state.tail) if (entry.layer) layer.absorb(entry.layer)
-  const codecs = new Map([...state.manifest.codecs, ...layerCodecs(layer)])
-  return { manifest: { ...state.manifest, codecs }, layer: layer.empty ? undefined : layer }
+  const memtable = new Memtable()
+  for (const entry of state.tail) if (entry.memtable) memtable.absorb(entry.memtable)
+  const codecs = new Map([...state.manifest.codecs, ...memtableCodecs(memtable)])
+  return { manifest: { ...state.manifest, codecs }, memtable: memtable.empty ? undefined : memtable }
 }
 
 /** The chosen partitions of `theirs`, all others of `mine`. */
 export function splice(mine: Payload, theirs: Payload, chosen: ReadonlySet<number>): Payload {
-  const layer = new Layer()
+  const memtable = new Memtable()
   for (const [from, isChosen] of [
-    [mine.layer, false],
-    [theirs.layer, true],
+    [mine.memtable, false],
+    [theirs.memtable, true],
   ] as const) {
-    if (from) layer.absorb(from, ({ partition }) => chosen.has(partition) === isChosen)
+    if (from) memtable.absorb(from, ({ partition }) => chosen.has(partition) === isChosen)
   }
   const { config } = mine.manifest
   const runs = spliceRuns(mine.manifest.runs, theirs.manifest.runs, chosen, config.partitions)
   const codecs = new Map([...theirs.manifest.codecs, ...mine.manifest.codecs])
-  return { manifest: { ...mine.manifest, runs, codecs }, layer: layer.empty ? undefined : layer }
+  return { manifest: { ...mine.manifest, runs, codecs }, memtable: memtable.empty ? undefined : memtable }
 }
 
 /**

@@ -1,44 +1,44 @@
 /** Repair as an open shard sees it: nothing of it is needed before something damaged was read (mending.ts). */
 import { damageOf } from '../../segment/damage.js'
 import type { LogContext, ShardContext } from '../context.js'
-import type { Mending } from './repairer.js'
+import type { Repairer } from './repairer.js'
 import { mending } from '../parts.js'
 import type { ShardState } from '../state.js'
 
-export interface RepairsHost {
+export interface DamageHost {
   state(): ShardState
   /** Puts an equal state in place of the present one. */
   replace(state: ShardState): void
 }
 
-export class Repairs {
+export class DamageDetector {
   readonly #ctx: ShardContext
   readonly #log: LogContext
-  readonly #host: RepairsHost
-  #mending: Mending | undefined
+  readonly #host: DamageHost
+  #repairer: Repairer | undefined
 
-  constructor(ctx: ShardContext, log: LogContext, host: RepairsHost) {
+  constructor(ctx: ShardContext, log: LogContext, host: DamageHost) {
     this.#ctx = ctx
     this.#log = log
     this.#host = host
   }
 
-  #use<T>(act: (work: Mending) => Promise<T>): Promise<T> {
-    return mending.use((part) => act((this.#mending ??= new part.Mending(this.#ctx, this.#log, this.#host))))
+  #use<T>(act: (work: Repairer) => Promise<T>): Promise<T> {
+    return mending.use((part) => act((this.#repairer ??= new part.Repairer(this.#ctx, this.#log, this.#host))))
   }
 
   isDamaged(name: string): boolean {
-    return this.#mending?.isDamaged(name) === true
+    return this.#repairer?.isDamaged(name) === true
   }
 
   /** Whether the state stands on something that is known to be damaged, and not known to be lost. */
   isHit(state: ShardState): boolean {
-    return this.#mending?.isHit(state) === true
+    return this.#repairer?.isHit(state) === true
   }
 
   /** An equal state that lists nothing damaged, or the state as it is where it can't be repaired. */
   async soundest(state: ShardState): Promise<ShardState> {
-    return this.#mending ? this.#mending.soundest(state) : state
+    return this.#repairer ? this.#repairer.soundest(state) : state
   }
 
   /**
@@ -59,13 +59,13 @@ export class Repairs {
   /** Puts a state in place of the present one that lists nothing damaged, and loads it where all is kept in memory. */
   async prepare(): Promise<void> {
     const state = this.#host.state()
-    if (this.#mending === undefined && (await this.prepared(state)) === state) return
+    if (this.#repairer === undefined && (await this.prepared(state)) === state) return
     await this.#use((work) => work.prepare())
   }
 
   /** The state to use in place of this one, loaded where all is kept in memory. */
   async prepared(state: ShardState): Promise<ShardState> {
-    if (this.#mending === undefined) {
+    if (this.#repairer === undefined) {
       try {
         await this.#ctx.resident?.prepare(state)
         if (!this.isHit(state)) return state

@@ -12,7 +12,7 @@ const LOOK_BACK = 1024
 const NAMED = 3
 
 /** `found` is what the first read of each damaged segment said, `names` those that are lost. */
-export async function lostError(
+export async function lossReport(
   ground: Ground,
   state: ShardState,
   head: number,

@@ -8,7 +8,7 @@ import { corrupt, isExpired, isTidemarkError } from '../../errors.js'
 import { spliceRuns } from '../../manifest/clip.js'
 import type { Manifest, Run } from '../../manifest/manifest.js'
 import type { LogContext, ShardContext } from '../context.js'
-import { Layer } from '../memtable.js'
+import { Memtable } from '../memtable.js'
 import { readEntries, readEntry, stateAt } from '../history/past.js'
 import { segmentsOf, type AppliedEntry, type ShardState, type TailEntry } from '../state.js'
 
@@ -46,8 +46,8 @@ export async function repairedState(ground: Ground, state: ShardState): Promise<
   return repaired
 }
 
-function tailEntryOf({ entry, layer, references }: AppliedEntry): TailEntry {
-  return { n: entry.n, time: entry.carried?.time ?? 0, layer, references, bytes: entry.delta?.length ?? 0 }
+function tailEntryOf({ entry, memtable, references }: AppliedEntry): TailEntry {
+  return { n: entry.n, time: entry.carried?.time ?? 0, memtable, references, bytes: entry.delta?.length ?? 0 }
 }
 
 /** The newest manifest, in entry `n` or before it, that lists nothing damaged; the entries after it begin with `from`. */
@@ -89,15 +89,15 @@ async function resetParts(ground: Ground, { entry }: AppliedEntry, manifest: Man
   const chosen = new Set(origin.partitions)
   const { partitions } = manifest.config
   const only = (tail: ShardState['tail'], isChosen: boolean): TailEntry[] =>
-    tail.map(({ layer, references, ...part }) => {
+    tail.map(({ memtable, references, ...part }) => {
       const clip = (runs: readonly Run[]): Run[] =>
         isChosen ? spliceRuns([], runs, chosen, partitions) : spliceRuns(runs, [], chosen, partitions)
-      const own = new Layer()
-      if (layer) own.absorb(layer, ({ partition }) => chosen.has(partition) === isChosen)
+      const own = new Memtable()
+      if (memtable) own.absorb(memtable, ({ partition }) => chosen.has(partition) === isChosen)
       return {
         ...part,
         n,
-        layer: own.empty ? undefined : own,
+        memtable: own.empty ? undefined : own,
         references: references && { ...references, runs: clip(references.runs) },
       }
     })

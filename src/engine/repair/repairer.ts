@@ -8,21 +8,21 @@ import { readAnchor } from '../../log/anchor.js'
 import { damageOf, type Damage } from '../../segment/damage.js'
 import { checkWhole } from '../../segment/whole.js'
 import type { LogContext, ShardContext } from '../context.js'
-import { lostError } from './loss-report.js'
+import { lossReport } from './loss-report.js'
 import { expired } from '../history/past.js'
 import { listPins } from '../history/pins.js'
 import { anchorName, readOn } from '../open/recovery.js'
 import { isFinal, repairedState, type Ground } from './rebuild.js'
-import type { RepairsHost } from './detector.js'
+import type { DamageHost } from './detector.js'
 import { segmentsOf, type ShardState } from '../state.js'
 
 /** How often a segment may read wrong in part and right as a whole, before the error is passed on. */
 const MISREADS = 3
 
-export class Mending {
+export class Repairer {
   readonly #ctx: ShardContext
   readonly #log: LogContext
-  readonly #host: RepairsHost
+  readonly #host: DamageHost
   /** By name: what the first read of it said. */
   readonly #damaged = new Map<string, TidemarkError>()
   /** By name and the manifest under which it is read: that nothing is left to repair it from. */
@@ -34,7 +34,7 @@ export class Mending {
   readonly #repaired = new WeakMap<ShardState, Promise<ShardState>>()
   #preparing: Promise<void> | undefined
 
-  constructor(ctx: ShardContext, log: LogContext, host: RepairsHost) {
+  constructor(ctx: ShardContext, log: LogContext, host: DamageHost) {
     this.#ctx = ctx
     this.#log = log
     this.#host = host
@@ -96,7 +96,7 @@ export class Mending {
       if (!isFinal(error)) throw error
       const hits = this.#hits(state)
       const lost = await this.#lostOf(ground, state, hits)
-      const final = await lostError(ground, state, Math.max(head, state.head), this.#damaged, lost, error)
+      const final = await lossReport(ground, state, Math.max(head, state.head), this.#damaged, lost, error)
       for (const name of lost) this.#lost.set(lossOf(state, name), final)
       throw final
     } finally {

@@ -1,9 +1,9 @@
 /**
  * What is asked of the log and not settled yet, in order: what is in flight, and what waits behind it. It knows what is
- * about to be read and committed: the layers on their way, and the offsets with all of them.
+ * about to be read and committed: the memtables on their way, and the offsets with all of them.
  */
 import { mergeOffsets, type OffsetMap } from '../../log/offsets.js'
-import type { Layer } from '../memtable.js'
+import type { Memtable } from '../memtable.js'
 import type { CommitRequest, Waiting } from './requests.js'
 
 export class Queue {
@@ -12,10 +12,10 @@ export class Queue {
   #waiting: Waiting[] = []
   #inFlight: Waiting[] = []
   /** Of both, oldest first, and the sum of their sizes. */
-  #onTheWay: Layer[] = []
+  #onTheWay: Memtable[] = []
   #bytes = 0
   /** The same newest first, until it changes. */
-  #layers: readonly Layer[] | undefined
+  #memtables: readonly Memtable[] | undefined
   #offsets: OffsetMap
 
   constructor(committed: () => OffsetMap) {
@@ -32,10 +32,10 @@ export class Queue {
     return this.#inFlight
   }
 
-  /** Layers on their way, newest first: what was put stays readable. */
-  get layers(): readonly Layer[] {
-    this.#layers ??= [...this.#onTheWay].reverse()
-    return this.#layers
+  /** Memtables on their way, newest first: what was put stays readable. */
+  get memtables(): readonly Memtable[] {
+    this.#memtables ??= [...this.#onTheWay].reverse()
+    return this.#memtables
   }
 
   /** Memory of the changes on their way, about. */
@@ -69,11 +69,11 @@ export class Queue {
   }
 
   push(waiting: Waiting): void {
-    const layer = waiting.request?.layer
-    if (layer && !layer.empty) {
-      this.#onTheWay.push(layer)
-      this.#bytes += layer.size
-      this.#layers = undefined
+    const memtable = waiting.request?.memtable
+    if (memtable && !memtable.empty) {
+      this.#onTheWay.push(memtable)
+      this.#bytes += memtable.size
+      this.#memtables = undefined
     }
     this.#waiting.push(waiting)
   }
@@ -99,9 +99,9 @@ export class Queue {
   settle(): readonly Waiting[] {
     const done = this.#inFlight
     this.#inFlight = []
-    const layers = done.filter(({ request }) => request && !request.layer.empty)
-    for (const { size } of this.#onTheWay.splice(0, layers.length)) this.#bytes -= size
-    this.#layers = undefined
+    const memtables = done.filter(({ request }) => request && !request.memtable.empty)
+    for (const { size } of this.#onTheWay.splice(0, memtables.length)) this.#bytes -= size
+    this.#memtables = undefined
     if (done.some(isUncertain) && !this.#isUncertain()) this.#offsets = this.#committed()
     return done
   }
@@ -118,9 +118,11 @@ export class Queue {
     const fallen = new Set(this.#waiting.filter(falls))
     if (fallen.size === 0) return []
     this.#waiting = this.#waiting.filter((waiting) => !fallen.has(waiting))
-    this.#onTheWay = this.#waiting.flatMap(({ request }) => (request && !request.layer.empty ? [request.layer] : []))
+    this.#onTheWay = this.#waiting.flatMap(({ request }) =>
+      request && !request.memtable.empty ? [request.memtable] : [],
+    )
     this.#bytes = this.#onTheWay.reduce((sum, { size }) => sum + size, 0)
-    this.#layers = undefined
+    this.#memtables = undefined
     this.moved()
     return [...fallen]
   }

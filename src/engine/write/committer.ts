@@ -12,15 +12,15 @@ import type { OffsetMap } from '../../log/offsets.js'
 import type { CodedRuns, SegmentRef } from '../../manifest/manifest.js'
 import { buildEntry, setExpiry, type BuiltEntry } from '../entry-builder.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from '../context.js'
-import { Layer } from '../memtable.js'
+import { Memtable } from '../memtable.js'
 import { assertNotTrimmed, recoveryStart } from '../open/open.js'
 import { rewriting, sharing } from '../parts.js'
 import type { Contention } from './contention.js'
 import { Queue } from './commit-queue.js'
 import type { CommitRequest, CommitResult, PreparedReset, ResetBuild, ResetRequest, ResetResult } from './requests.js'
 import type { Waiting } from './requests.js'
-import { layerCodecs, type ShardState } from '../state.js'
-import type { Upkeep } from '../compaction/scheduler.js'
+import { memtableCodecs, type ShardState } from '../state.js'
+import type { CompactionScheduler } from '../compaction/scheduler.js'
 
 export interface CommitterHost {
   state(): ShardState
@@ -29,7 +29,7 @@ export interface CommitterHost {
   /** The handle may not write any more. */
   poison(error: TidemarkError): void
   /** Changes of commits that surely did not happen, oldest first, and whether offsets were among them. */
-  giveBack(layers: readonly Layer[], withOffsets: boolean): void
+  rollback(memtables: readonly Memtable[], withOffsets: boolean): void
   /** Applies what others have written; throws when the right to write has ended. */
   catchUp(): Promise<void>
 }
@@ -37,7 +37,7 @@ export interface CommitterHost {
 export class Committer {
   readonly #ctx: ShardContext
   readonly #log: LogContext
-  readonly #upkeep: Upkeep
+  readonly #compaction: CompactionScheduler
   readonly #host: CommitterHost
   readonly #queue: Queue
   /** Why nothing more is appended. */
@@ -56,17 +56,17 @@ export class Committer {
   /** Of the reset whose turn it is. */
   #ready: (ResetBuild & { readonly offsets: OffsetMap }) | undefined
 
-  constructor(ctx: ShardContext, log: LogContext, upkeep: Upkeep, host: CommitterHost) {
+  constructor(ctx: ShardContext, log: LogContext, compaction: CompactionScheduler, host: CommitterHost) {
     this.#ctx = ctx
     this.#log = log
-    this.#upkeep = upkeep
+    this.#compaction = compaction
     this.#host = host
     this.#queue = new Queue(() => host.state().carried.offsets)
     this.#contention = ctx.isShared ? new (sharing().Contention)(ctx) : undefined
   }
 
   /** What is on its way. */
-  get queue(): Pick<Queue, 'layers' | 'bytes' | 'offsets' | 'possibleOffsets'> {
+  get queue(): Pick<Queue, 'memtables' | 'bytes' | 'offsets' | 'possibleOffsets'> {
     return this.#queue
   }
 
@@ -75,7 +75,7 @@ export class Committer {
     return this.#resetting
   }
 
-  /** Throws, and takes nothing, when the offsets go back; from then on the committer owns the layer. */
+  /** Throws, and takes nothing, when the offsets go back; from then on the committer owns the memtable. */
   commit(request: CommitRequest): Promise<CommitResult> {
     return this.#enqueue({ request, offsets: this.#queue.offsetsAfter(request) })
   }
@@ -140,7 +140,7 @@ export class Committer {
       if (next.reset && !(await this.#prepareReset(next))) continue
       try {
         // What is carried makes the tail shorter, or room for that.
-        if (next.request ?? next.reset) await this.#upkeep.admit()
+        if (next.request ?? next.reset) await this.#compaction.admit()
         await this.#contention?.giveWay()
         if (this.#ended) throw this.#ended
         if (!hasLooked && this.#contention?.hasSlept(this.#log.free)) {
@@ -157,7 +157,7 @@ export class Committer {
         }
       } catch (error) {
         // Nothing was written that names what was uploaded.
-        if (isFull(error)) await this.#upkeep.dropWaiting(this.#segments, error)
+        if (isFull(error)) await this.#compaction.dropWaiting(this.#segments, error)
         this.#fail(error, sent)
       }
     }
@@ -193,7 +193,7 @@ export class Committer {
     try {
       const state = this.#host.state()
       const { offsets, build } = await reset!.prepared
-      this.#ready = { ...(await build(state, this.#upkeep.signal)), offsets: offsets(state.carried.offsets) }
+      this.#ready = { ...(await build(state, this.#compaction.signal)), offsets: offsets(state.carried.offsets) }
       return true
     } catch (error) {
       this.#queue.shift()
@@ -205,36 +205,36 @@ export class Committer {
   async #build(batch: readonly Waiting[]): Promise<BuiltEntry | undefined> {
     const { request, reset, offsets: known } = batch[0]!
     if (reset) return this.#buildReset(reset)
-    if (request === undefined) return this.#buildUpkeep()
+    if (request === undefined) return this.#buildMaintenance()
     const offsets = typeof known === 'function' ? known(this.#host.state().carried.offsets) : known
-    let { layer } = request
+    let { memtable } = request
     if (batch.length > 1) {
-      layer = new Layer()
-      for (const waiting of batch) layer.absorb(waiting.request!.layer)
+      memtable = new Memtable()
+      for (const waiting of batch) memtable.absorb(waiting.request!.memtable)
     }
     const time = this.#time()
-    setExpiry(layer, time, this.#ctx.clock.monotonic())
-    const isLarge = layer.bytes > this.#ctx.checkpoint.bytes
-    const changes = isLarge ? { references: await this.#upload(layer, time, batch.length) } : { layer }
+    setExpiry(memtable, time, this.#ctx.clock.monotonic())
+    const isLarge = memtable.bytes > this.#ctx.checkpoint.bytes
+    const changes = isLarge ? { references: await this.#upload(memtable, time, batch.length) } : { memtable }
     const { label, meta } = request
-    const { edits } = this.#upkeep
-    const collect = this.#upkeep.collection
+    const { edits } = this.#compaction
+    const collect = this.#compaction.collection
     const change = { time, ...changes, offsets, label, meta, edits, collect }
     return buildEntry(this.#log, this.#host.state(), { kind: 'commit', ...change })
   }
 
   /** An entry for what is ready, if anything still fits. */
-  #buildUpkeep(): BuiltEntry | undefined {
-    const { edits, collection: collect } = this.#upkeep
+  #buildMaintenance(): BuiltEntry | undefined {
+    const { edits, collection: collect } = this.#compaction
     const kind = collect ? 'collect' : 'fold'
     const built = buildEntry(this.#log, this.#host.state(), { kind, time: this.#time(), edits, collect })
     return built.carries.length > 0 || collect ? built : undefined
   }
 
   #buildReset({ label, meta }: ResetRequest): BuiltEntry {
-    const { reset, layer, offsets } = this.#ready!
+    const { reset, memtable, offsets } = this.#ready!
     this.#ready = undefined
-    const change = { time: this.#time(), layer, offsets, label, meta, reset }
+    const change = { time: this.#time(), memtable, offsets, label, meta, reset }
     return buildEntry(this.#log, this.#host.state(), { kind: 'reset', ...change })
   }
 
@@ -243,13 +243,13 @@ export class Committer {
   }
 
   /** Changes that alone would call for a fold go into segments at once, and a later one lists them as they are. */
-  async #upload(layer: Layer, time: number, count: number): Promise<CodedRuns> {
+  async #upload(memtable: Memtable, time: number, count: number): Promise<CodedRuns> {
     // Before anything names them, another writer's collection may have condemned them.
     if (this.#ctx.uploads.areCondemned(this.#segments)) this.#dropUploaded()
     if (this.#uploaded === undefined) {
-      const { writeLayers } = await rewriting.load()
-      const run = await writeLayers(this.#ctx, this.#log, [layer], false, time, this.#upkeep.signal)
-      this.#uploaded = { references: { codecs: layerCodecs(layer), runs: run.length > 0 ? [run] : [] }, count }
+      const { writeMemtables } = await rewriting.load()
+      const run = await writeMemtables(this.#ctx, this.#log, [memtable], false, time, this.#compaction.signal)
+      this.#uploaded = { references: { codecs: memtableCodecs(memtable), runs: run.length > 0 ? [run] : [] }, count }
     }
     return this.#uploaded.references
   }
@@ -325,7 +325,7 @@ export class Committer {
     const fallen = sharing().takeFallen(this.#queue, isLate)
     if (fallen.length === 0) return false
     this.#dropUploaded()
-    this.#giveBack(fallen)
+    this.#rollback(fallen)
     const { version } = this.#host.state().carried
     for (const { request, reject } of fallen) reject(sharing().conflict(this.#ctx.store, version, request!))
     return true
@@ -343,15 +343,15 @@ export class Committer {
     // A look has its turn in any case: it is for all who wait for it, and fails for reasons of its own.
     const failed = this.#queue.takeOut(({ isLook }) => isLook !== true)
     this.#dropUploaded()
-    this.#giveBack(failed.filter((waiting) => !written.has(waiting)))
+    this.#rollback(failed.filter((waiting) => !written.has(waiting)))
     this.#end(error)
     for (const { reject } of failed) reject(error)
   }
 
-  #giveBack(failed: readonly Waiting[]): void {
-    const layers = failed.flatMap(({ request }) => (request && !request.isOwn ? [request.layer] : []))
-    this.#host.giveBack(
-      layers,
+  #rollback(failed: readonly Waiting[]): void {
+    const memtables = failed.flatMap(({ request }) => (request && !request.isOwn ? [request.memtable] : []))
+    this.#host.rollback(
+      memtables,
       failed.some(({ request }) => request && request.offsets.size > 0),
     )
   }

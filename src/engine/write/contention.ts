@@ -27,7 +27,7 @@ export function noteOthers(
   }
 }
 
-const readings = new Part('long reads', () => import('../history/reading-pin.js'))
+const readSet = new Part('long reads', () => import('../history/reading-pin.js'))
 
 /** How often in a row a number may be lost before the commit fails. */
 const TRIES = 64
@@ -150,7 +150,7 @@ export function tellReading(ctx: ShardContext, shard: Pick<Shard, 'log' | 'state
   const { clock, graceMs } = ctx
   if (own.reading === undefined && clock.monotonic() - (own.keptAt?.local ?? 0) < graceMs / 4) return
   // Whoever may not write pins reads on without, and finds out later what was collected.
-  readings.use((part) => part.keep(ctx, shard, own)).catch(() => undefined)
+  readSet.use((part) => part.keep(ctx, shard, own)).catch(() => undefined)
 }
 
 /** What was read is collected, and was the newest that the handle knows: it looks, so that what is read next is there. */

@@ -1,12 +1,12 @@
 /** What is asked of the committer, and what it answers. */
 import type { OffsetMap } from '../../log/offsets.js'
 import type { Reset } from '../entry-builder.js'
-import type { Layer } from '../memtable.js'
+import type { Memtable } from '../memtable.js'
 import type { ShardState } from '../state.js'
 
 export interface CommitRequest {
-  /** Sealed: every cell has its bytes. */
-  readonly layer: Layer
+  /** Sealed: every point has its bytes. */
+  readonly memtable: Memtable
   readonly offsets: OffsetMap
   readonly force: boolean
   readonly label: string | undefined
@@ -44,7 +44,7 @@ export interface PreparedReset {
 
 export interface ResetBuild {
   readonly reset: Reset
-  readonly layer: Layer | undefined
+  readonly memtable: Memtable | undefined
 }
 
 export interface ResetResult extends CommitResult {

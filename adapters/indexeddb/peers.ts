@@ -1,8 +1,8 @@
 /// <reference lib="dom" />
 /** Other tabs and workers of the origin, reached by the browser. Where it has no such thing, everybody is alone. */
-import type { Neighbours } from '../../src/storage/contract.js'
+import type { Peers } from '../../src/storage/contract.js'
 
-export function neighbours(database: string): Neighbours {
+export function peers(database: string): Peers {
   const nameOf = (path: string): string => `tidemark:${database}:${path}`
   return {
     channel(path, heard) {
