@@ -7,6 +7,7 @@ import { seal, unseal } from '../bytes/envelope.js'
 import { HASH_BYTES } from '../bytes/hash.js'
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
+import { unsupported } from '../errors.js'
 import { readOffsets, writeOffsets, type OffsetMap } from './offsets.js'
 
 const KINDS = ['tag', 'fork', 'reading'] as const
@@ -46,7 +47,9 @@ export function encodePin(pin: Pin): Uint8Array {
 
 export function decodePin(bytes: Uint8Array, what: string): Pin {
   const r = new ByteReader(unseal('pin', bytes, what), what)
-  const kind = KINDS[r.u8()] ?? r.fail('an unknown kind')
+  const kindCode = r.u8()
+  const kind = KINDS[kindCode]
+  if (!kind) throw unsupported(`${what} is of kind ${kindCode}`)
   const name = r.string()
   const [made, expires, version, versionTime] = [r.varint(), r.varint(), r.varint(), r.varint()]
   const hash = r.raw(HASH_BYTES)
