@@ -26,7 +26,7 @@ const RESERVED_KINDS = ['code version']
 const RESERVED_PARTS = ['seal', 'shard', 'turn', 'spans']
 const MODES: readonly WriteMode[] = ['exclusive', 'shared']
 
-/** What every header repeats from the entry before it, changed by what its own entry does. */
+/** Every header repeats these from the entry before it, changed by what its own entry does. */
 export interface Carried {
   readonly mode: WriteMode
   /** Milliseconds since the epoch; never below that of the entry before. */
@@ -67,7 +67,7 @@ export interface Origin {
 export interface Entry {
   readonly n: number
   readonly kind: EntryKind
-  /** Of the log; an entry copied into another log is not taken for its own. */
+  /** The log's id: an entry copied into another log is not taken for its own. */
   readonly logId: Uint8Array
   /** Random per opened handle; with `write` it names this append and no other: the write id. */
   readonly writerId: Uint8Array
@@ -85,9 +85,9 @@ export interface Entry {
   readonly references: Uint8Array | undefined
   /** The complete list of segments (manifest/manifest.ts). */
   readonly manifest: Uint8Array | undefined
-  /** Of a reset. */
+  /** Only a reset has one. */
   readonly origin: Origin | undefined
-  /** What is condemned, in an entry that collects (log/collection.ts). */
+  /** The segments that an entry condemns when it collects (log/collection.ts). */
   readonly collection: Uint8Array | undefined
 }
 
@@ -242,7 +242,7 @@ export function sameWrite(a: Entry, b: Entry): boolean {
   return a.write === b.write && equalBytes(a.writerId, b.writerId)
 }
 
-/** What a log without entries carries. */
+/** The header before entry 1. */
 export function emptyCarried(mode: WriteMode): Carried {
   return {
     mode,

@@ -15,7 +15,7 @@ export type PinKind = (typeof KINDS)[number]
 
 export interface Pin {
   readonly kind: PinKind
-  /** Of the tag; of a fork the path of its log; of a reading `reading`. */
+  /** The name of the tag, the path of the fork's log, or `reading`. */
   readonly name: string
   /** When the pin was made and when it ends, by the storage's clock; 0: never. */
   readonly made: number
@@ -27,7 +27,7 @@ export interface Pin {
   readonly label: string | undefined
   readonly offsets: OffsetMap
   readonly manifest: Uint8Array
-  /** What changed after the manifest. */
+  /** The changes after the manifest. */
   readonly delta: Uint8Array | undefined
 }
 

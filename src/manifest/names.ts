@@ -2,7 +2,7 @@
 import { toHex } from '../bytes/hash.js'
 import { corrupt, invalid, show, unsupported } from '../errors.js'
 
-/** What Windows reserves, with or without an extension, and a dot at the end are none: state moves between storages. */
+/** Names that Windows reserves, and a dot at the end, are refused on every storage, because state moves between them. */
 const STORE_NAME = /^(?!(?:con|nul|aux|prn|(?:com|lpt)[1-9])(?:\.|$))[a-z0-9._-]{0,63}[a-z0-9_-]$/
 
 /** A store has one shard for now; the format has places for more. */

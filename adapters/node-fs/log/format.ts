@@ -45,7 +45,7 @@ export interface RecordHead {
   readonly writer: number
 }
 
-/** What the checksums of a file start from: that of its id, and for the first record that of its header's body. */
+/** The checksums of a file start from these: that of its id, and for the first record that of its header's body. */
 export interface Seeds {
   readonly id: number
   readonly first: number
