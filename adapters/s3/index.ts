@@ -13,7 +13,7 @@ import { keyPrefix } from '../s3-common/prefix.js'
 import { sharedTurns } from '../s3-common/turns.js'
 import { sdkTransport } from './transport.js'
 
-/** What is used of the `S3Client` of `@aws-sdk/client-s3`. */
+/** The part of the `S3Client` of `@aws-sdk/client-s3` that is used here. */
 export interface S3ClientLike {
   send(command: never, options?: never): Promise<unknown>
 }
@@ -22,7 +22,7 @@ export interface S3Options {
   /** An `S3Client`; one without any options of its own will do. */
   readonly client: S3ClientLike
   readonly bucket: string
-  /** What keys begin with, so that a bucket can hold other things too. Default: nothing. */
+  /** All keys begin with it, so that a bucket can hold other things too. Default: nothing. */
   readonly prefix?: string | undefined
 }
 

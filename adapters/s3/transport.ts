@@ -15,7 +15,7 @@ import type { S3ClientLike } from './index.js'
 type Sdk = typeof import('@aws-sdk/client-s3')
 type Raw = { readonly statusCode: number; readonly headers: Readonly<Record<string, string>> }
 
-/** What the middleware saw of one call. */
+/** All that the middleware saw of one call. */
 interface Seen {
   sent: boolean
   raw?: Raw
