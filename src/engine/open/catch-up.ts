@@ -5,10 +5,9 @@
 import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, isExpired } from '../../errors.js'
 import { readAnchor, type AnchorValue } from '../../log/anchor.js'
-import type { LogContext, ShardContext } from '../context.js'
-import { confirmHead, readHistory } from './open.js'
-import { anchorName, overtaken, readOn } from './recovery.js'
+import { anchorName, type LogContext, type ShardContext } from '../context.js'
 import { applyEntry, type AppliedEntry, type ShardState } from '../state.js'
+import { confirmHead, overtaken, readHistory, readOn } from './recovery.js'
 
 export interface CaughtUp {
   /** As it was read, and as it is to be used. */
@@ -79,8 +78,8 @@ async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue)
   let hint = anchor
   for (let tries = 0; tries < TRIES; tries++) {
     const look = { ...log }
-    const state = await readHistory(ctx, look, hint, 'follower')
-    const confirmed = state instanceof TidemarkError ? undefined : await confirmHead(ctx, log, state)
+    const state = await readHistory(ctx, look, hint, false)
+    const confirmed = state && (await confirmHead(ctx, log, state))
     if (confirmed) {
       takeOver(log, look)
       return confirmed
