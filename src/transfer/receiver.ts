@@ -4,7 +4,7 @@
  * are right, and collection removes the others.
  */
 import { equalBytes } from '../bytes/compare.js'
-import { toHex } from '../bytes/hash.js'
+import { toHex } from '../bytes/hex.js'
 import { TidemarkError, invalid, isFull, isTidemarkError, throwIfAborted } from '../errors.js'
 import { ID_BYTES, type Origin, type SyncPoint } from '../log/entry.js'
 import { landed, resolveAppend } from '../log/append.js'
