@@ -47,16 +47,20 @@ export class Shard {
     const { signal } = new AbortController()
     const opened = await openShard(ctx, {
       ...request,
-      // A tail that was never folded, by a program that crashes or closes soon after opening, must not grow for ever.
-      // It is no condition for opening either: without space, say, a store can still be read.
-      fold: async (log, state) => {
-        if (state.tail.length < ctx.checkpoint.entries) return []
-        try {
-          return [await rewriting.use(({ foldTail }) => foldTail(ctx, log, state, signal))]
-        } catch (cause) {
-          warnLater(ctx, 'Folding', cause)
-          return []
-        }
+      fold: {
+        // A tail that was never folded, by a program that crashes or closes soon after opening, must not grow for ever.
+        // It is no condition for opening either: without space, say, a store can still be read.
+        write: async (log, state) => {
+          if (state.tail.length < ctx.checkpoint.entries) return []
+          try {
+            return [await rewriting.use(({ foldTail }) => foldTail(ctx, log, state, signal))]
+          } catch (cause) {
+            warnLater(ctx, 'Folding', cause)
+            return []
+          }
+        },
+        drop: (edits, error) =>
+          rewriting.use(({ dropUploads, writtenFor }) => dropUploads(ctx, writtenFor(edits), error)),
       },
     })
     return new Shard(ctx, request, opened)

@@ -159,8 +159,6 @@ export class Receiver {
           })
         }
       },
-      // The reset covers the tail.
-      fold: () => Promise.resolve([]),
     })
     this.#log = opened.log
     this.#state = opened.state
