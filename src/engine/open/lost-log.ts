@@ -1,5 +1,5 @@
 /**
- * What may be lost of a log: its anchor, entries, all of it. Nothing is written here, so that what is put back finds
+ * Looks into what may be lost of a store: its anchor, entries, the whole log. Nothing is written here, so that what is put back finds
  * everything as it was.
  */
 import { corrupt } from '../../errors.js'
