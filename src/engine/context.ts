@@ -1,4 +1,6 @@
 import type { Clock } from '../clock.js'
+import { ID_BYTES } from '../log/entry.js'
+import { anchorPath, logPath } from '../manifest/names.js'
 import type { SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { SegmentOptions } from '../segment/writer.js'
@@ -161,6 +163,30 @@ export interface LogContext {
   storageTime: { readonly time: number; readonly at: number } | undefined
   /** Since when the number after the head is known to be free. */
   free: Moment | undefined
+}
+
+export function openAnchor(ctx: Pick<ReadContext, 'storage' | 'store'>): Anchor {
+  return ctx.storage.anchor(anchorPath(ctx.store))
+}
+
+/** The anchor in messages. */
+export function anchorName(ctx: Pick<ReadContext, 'store'>): string {
+  return `The anchor of store "${ctx.store}"`
+}
+
+export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): LogContext {
+  const path = logPath(ctx.store, logId)
+  const log = ctx.storage.log(path, { durability: ctx.durability })
+  const writerId = ctx.clock.random(ID_BYTES)
+  return { logId, path, log, anchor, writerId, writes: 0, storageTime: undefined, free: undefined }
+}
+
+/** Lets go of a log. A failure takes nothing back and must not hide what happened before, so it is only a warning. */
+export async function closeLog(
+  ctx: Pick<ReadContext, 'store' | 'warn'>,
+  { log }: Pick<LogContext, 'log'>,
+): Promise<void> {
+  await log.close().catch((cause: unknown) => ctx.warn(`The log of store "${ctx.store}" could not be closed.`, cause))
 }
 
 /** Now: for what is about to be sent. */

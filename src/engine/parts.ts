@@ -5,10 +5,6 @@ import { Part } from '../part.js'
 export const rewriting = new Part('checkpoints', () => import('./compaction/compactor.js'))
 /** Catching up with other writers, and writing beside them. */
 export const following = new Part('following', () => import('./write/contention.js'))
-export const settling = new Part('files', () => import('./open/handover.js'))
-/** What may be lost of a log. */
-export const losing = new Part('finding lost entries', () => import('./open/lost-log.js'))
-export const creating = new Part('creating stores', () => import('./open/create.js'))
 export const collecting = new Part('collection', () => import('./gc/scheduler.js'))
 export const mending = new Part('repair', () => import('./repair/repairer.js'))
 

@@ -6,13 +6,12 @@ import { TidemarkError } from '../errors.js'
 import type { OffsetMap } from '../log/offsets.js'
 import type { BuiltEntry } from './entry-builder.js'
 import { Committer } from './write/committer.js'
-import { warnLater, type LogContext, type ShardContext } from './context.js'
+import { closeLog, warnLater, type LogContext, type ShardContext } from './context.js'
 import { Maintenance, type MaintainOptions, type MaintainResult } from './gc/maintenance.js'
 import type { Memtable } from './memtable.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open/open.js'
 import { following, rewriting, sharing } from './parts.js'
 import { viewOf, type View } from './read.js'
-import { closeLog } from './open/recovery.js'
 import { DamageDetector } from './repair/detector.js'
 import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './write/requests.js'
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
@@ -48,16 +47,20 @@ export class Shard {
     const { signal } = new AbortController()
     const opened = await openShard(ctx, {
       ...request,
-      // A tail that was never folded, by a program that crashes or closes soon after opening, must not grow for ever.
-      // It is no condition for opening either: without space, say, a store can still be read.
-      fold: async (log, state) => {
-        if (state.tail.length < ctx.checkpoint.entries) return []
-        try {
-          return [await rewriting.use(({ foldTail }) => foldTail(ctx, log, state, signal))]
-        } catch (cause) {
-          warnLater(ctx, 'Folding', cause)
-          return []
-        }
+      fold: {
+        // A tail that was never folded, by a program that crashes or closes soon after opening, must not grow for ever.
+        // It is no condition for opening either: without space, say, a store can still be read.
+        write: async (log, state) => {
+          if (state.tail.length < ctx.checkpoint.entries) return []
+          try {
+            return [await rewriting.use(({ foldTail }) => foldTail(ctx, log, state, signal))]
+          } catch (cause) {
+            warnLater(ctx, 'Folding', cause)
+            return []
+          }
+        },
+        drop: (edits, error) =>
+          rewriting.use(({ dropUploads, writtenFor }) => dropUploads(ctx, writtenFor(edits), error)),
       },
     })
     return new Shard(ctx, request, opened)

@@ -1,5 +1,5 @@
 /** The names of everything in a storage: built and parsed here only (docs/format.md, "Names"). */
-import { toHex } from '../bytes/hash.js'
+import { fromHex, toHex } from '../bytes/hex.js'
 import { corrupt, invalid, show, unsupported } from '../errors.js'
 
 /** Names that Windows reserves, and a dot at the end, are refused on every storage, because state moves between them. */
@@ -107,8 +107,4 @@ export function checkLogPath(path: string): string {
     throw corrupt('A manifest names a log path that no store can have.')
   if (shard!.length > 6) throw unsupported(`A manifest names the shard ${shard} of store "${store}"`)
   return path
-}
-
-function fromHex(hex: string): Uint8Array {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(i * 2, i * 2 + 2), 16))
 }

@@ -4,19 +4,18 @@
  * later, by the storage's clock, what it listed is deleted. Whoever appends after that entry has seen it and names nothing
  * of the list; whoever reads, or was making a pin, has had the grace period.
  */
-import { toHex } from '../../bytes/hash.js'
+import { toHex } from '../../bytes/hex.js'
 import { TidemarkError, isFull, throwIfAborted } from '../../errors.js'
 import { raiseAnchor } from '../../log/anchor.js'
 import type { Collection } from '../../log/collection.js'
 import { idOfBlob, segmentName, segmentsPrefix } from '../../manifest/names.js'
 import type { CollectPlan } from '../entry-builder.js'
-import { currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
+import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
 import type { EntryFacts, EntryIndex } from './entry-index.js'
 import { deadForks } from '../history/fork.js'
 import { eachEntry, readEntry } from '../history/past.js'
 import { isOver, listKnownPins, manifestOfPin, type StoredPin } from '../history/pins.js'
 import { pagesOf } from '../../storage/pages.js'
-import { anchorName } from '../open/recovery.js'
 import { retained } from './retention.js'
 import { segmentsOf, type ShardState } from '../state.js'
 

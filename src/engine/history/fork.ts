@@ -7,13 +7,22 @@ import { invalid, isTidemarkError, type ErrorCode, type TidemarkError } from '..
 import { decodeAnchor, isTombstone } from '../../log/anchor.js'
 import { encodeEntry, ID_BYTES } from '../../log/entry.js'
 import { checkLogPath, logIdOfPath, logPath, storeOfLog } from '../../manifest/names.js'
-import { currentTime, type LogContext, type ReadContext, type ShardContext } from '../context.js'
+import {
+  anchorName,
+  closeLog,
+  currentTime,
+  openAnchor,
+  openLog,
+  type LogContext,
+  type ReadContext,
+  type ShardContext,
+} from '../context.js'
 import { factsOf } from '../gc/entry-index.js'
 import { createLog } from '../open/create.js'
 import { eachEntry } from './past.js'
 import { listPins, manifestOfPin, putPin, stateOfPin, type PinRequest, type StoredPin } from './pins.js'
 import { isVoid } from '../open/lost-log.js'
-import { anchorName, closeLog, endsEarly, locate, openAnchor, openLog, readLog } from '../open/recovery.js'
+import { endsEarly, findStore, readLog } from '../open/recovery.js'
 import { bareEntry } from '../open/handover.js'
 import type { ShardState } from '../state.js'
 
@@ -30,7 +39,7 @@ export async function createFork(
 ): Promise<void> {
   const child: ShardContext = { ...ctx, store: name }
   const anchor = openAnchor(child)
-  if ((await locate(child, anchor)).value !== undefined) throw exists(name)
+  if ((await findStore(child, anchor)).value !== undefined) throw exists(name)
   const logId = ctx.clock.random(ID_BYTES)
   const pin = await putPin(ctx, log, present, { kind: 'fork', name: logPath(name, logId), ttlMs: 0, ...source })
   const { manifest, tail, carried } = stateOfPin(pin, log.path)

@@ -5,14 +5,14 @@
 import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, isExpired } from '../../errors.js'
 import { readAnchor, type AnchorValue } from '../../log/anchor.js'
-import type { LogContext, ShardContext } from '../context.js'
-import { confirmHead, readHistory } from './open.js'
-import { anchorName, overtaken, readOn } from './recovery.js'
+import { anchorName, type LogContext, type ShardContext } from '../context.js'
 import { applyEntry, type AppliedEntry, type ShardState } from '../state.js'
+import { confirmHead, overtaken, readHistory, readOn } from './recovery.js'
 
 export interface CaughtUp {
-  /** As it was read, and as it is to be used. */
+  /** The state as it was read … */
   readonly read: ShardState
+  /** … and the one that `prepare` made of it. */
   readonly state: ShardState
   /** What was applied; `undefined` when the history was read anew. */
   readonly entries: readonly AppliedEntry[] | undefined
@@ -23,7 +23,10 @@ export interface CaughtUp {
 /** How often the history is read anew before it is trimmed again meanwhile once too often. */
 const TRIES = 4
 
-/** `prepare` makes a state ready to be used; what is collected while it does so is followed by something newer. */
+/**
+ * Reads what others have written, and makes it ready to be used by `prepare`. What `prepare` needs may be collected meanwhile:
+ * then there is something newer, and that is read.
+ */
 export async function catchUp(
   ctx: ShardContext,
   log: LogContext,
@@ -79,8 +82,8 @@ async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue)
   let hint = anchor
   for (let tries = 0; tries < TRIES; tries++) {
     const look = { ...log }
-    const state = await readHistory(ctx, look, hint, 'follower')
-    const confirmed = state instanceof TidemarkError ? undefined : await confirmHead(ctx, log, state)
+    const state = await readHistory(ctx, look, hint, false)
+    const confirmed = state && (await confirmHead(ctx, log, state))
     if (confirmed) {
       takeOver(log, look)
       return confirmed

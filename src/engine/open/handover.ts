@@ -1,10 +1,9 @@
-/** What is done for storages whose log changes hands, as files do; others never need it. */
+/** Settles entries in doubt, on storages whose log changes hands as files do. Others never load this. */
 import { sleep } from '../../clock.js'
 import { TidemarkError } from '../../errors.js'
 import type { AnchorValue } from '../../log/anchor.js'
 import { encodeEntry, type Entry } from '../../log/entry.js'
 import type { LogContext, ShardContext } from '../context.js'
-import type { OpenRequest } from './open.js'
 
 const SETTLE_TRIES = 5
 
@@ -17,7 +16,7 @@ export async function settleHistory(
   ctx: ShardContext,
   log: LogContext,
   hint: AnchorValue,
-  mode: OpenRequest['mode'],
+  isWriter: boolean,
   tries: number,
 ): Promise<boolean> {
   if (tries > SETTLE_TRIES) {
@@ -29,7 +28,7 @@ export async function settleHistory(
       { retryable: true },
     )
   }
-  if (mode !== 'follower' && tries > 1) {
+  if (isWriter && tries > 1) {
     // The oldest entry of all, so that nothing is taken over; a log that ends before the entry that the anchor names has
     // lost it, and is refused before anything is written.
     const n = hint.trim + 1

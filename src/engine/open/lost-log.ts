@@ -1,22 +1,29 @@
 /**
- * What may be lost of a log: its anchor, entries, all of it. Nothing is written here, so that what is put back finds
+ * Looks into what may be lost of a store: its anchor, entries, the whole log. Nothing is written here, so that what is put back finds
  * everything as it was.
  */
 import { corrupt } from '../../errors.js'
-import { readAnchor, type AnchorValue } from '../../log/anchor.js'
+import { anchorAfter, readAnchor, type AnchorReading, type AnchorValue } from '../../log/anchor.js'
 import { decodeEntry } from '../../log/entry.js'
 import { comingPrefix, gonePrefix, logIdOfComing, logIdOfPath, logPath, shardPath } from '../../manifest/names.js'
 import type { Anchor, BlobInfo } from '../../storage/contract.js'
 import { pagesOf } from '../../storage/pages.js'
 import { isProbe } from '../../storage/probe-name.js'
-import type { LogContext, ReadContext } from '../context.js'
-import { anchorName, closeLog, openLog, type Found } from './recovery.js'
+import { anchorName, closeLog, openLog, type LogContext, type ReadContext } from '../context.js'
 import { parseEntry } from '../state.js'
 
 const TRIES = 4
 
+/** Where the history is read from: the anchor's hint. */
+export type Hint = AnchorValue & {
+  /** The anchor is gone: this is what it has to say, and nobody has written that. */
+  readonly isRebuilt?: boolean
+}
+
+export type Found = AnchorReading & { readonly value: Hint | undefined }
+
 /** Looks for a store without an anchor. */
-export async function locateAnew(ctx: ReadContext, anchor: Anchor): Promise<Found> {
+export async function findWithoutAnchor(ctx: ReadContext, anchor: Anchor): Promise<Found> {
   for (let tries = TRIES; ; tries--) {
     const reading = await readAnchor(anchor, anchorName(ctx))
     if (reading.value) return reading
@@ -24,8 +31,8 @@ export async function locateAnew(ctx: ReadContext, anchor: Anchor): Promise<Foun
     try {
       // What an interrupted probe left behind is no store.
       const own = paths.filter((path) => logIdOfPath(ctx.store, path) !== undefined)
-      const value = await anchorOf(ctx, anchor, own)
-      if (value) return { ...reading, value, isRebuilt: true }
+      const value = await anchorFromLogs(ctx, anchor, own)
+      if (value) return { ...reading, value: { ...value, isRebuilt: true } }
       await assertNothingLeft(ctx)
       return reading
     } catch (error) {
@@ -66,7 +73,11 @@ async function assertNothingLeft(ctx: ReadContext): Promise<void> {
  * What the newest header of what is there says; `undefined` when there is no store. Several logs are left only by creators
  * that never got to name one.
  */
-async function anchorOf(ctx: ReadContext, anchor: Anchor, paths: readonly string[]): Promise<AnchorValue | undefined> {
+async function anchorFromLogs(
+  ctx: ReadContext,
+  anchor: Anchor,
+  paths: readonly string[],
+): Promise<AnchorValue | undefined> {
   let best: { value: AnchorValue; head: number } | undefined
   for (const path of paths) {
     const logId = logIdOfPath(ctx.store, path)!
@@ -105,10 +116,10 @@ async function anchorFromHeaders(
     const carried = bytes && parseEntry(bytes, n, logId, path).entry.carried
     // Only a fence that was written blindly has none; the entry before it does.
     if (!carried) continue
-    const { trim, manifestAt, covers, time } = carried
+    const { covers } = carried
     const needed = numbers.filter((m) => m > covers)
     const missing = needed.findIndex((m, i) => m !== covers + 1 + i)
-    if (missing < 0) return { logId, trim, manifestAt, covers, time }
+    if (missing < 0) return anchorAfter(logId, carried)
     throw corrupt(
       `The anchor is missing, and so is entry ${covers + 1 + missing} of ${path}. Restore the store from a backup.`,
     )
