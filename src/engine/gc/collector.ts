@@ -91,8 +91,7 @@ export class Collector {
     const listing = await this.#list()
     const now = currentTime(this.#ctx, this.#log)
     const pending = this.#known.facts.get(state.carried.collectedAt)?.collection ?? []
-    const { rules, graceMs } = this.#ctx
-    const due = pending.filter(({ time }) => !rules.condemnFirst || time + graceMs <= now)
+    const due = pending.filter(({ time }) => time + this.#ctx.graceMs <= now)
     const undue = pending.filter((batch) => !due.includes(batch))
     const isLive = this.#liveNames(listing, state.carried.trim)
     const { isPartial, ...deleted } = await this.#deleteDue(state, due, listing, isLive, now, options)
@@ -101,10 +100,6 @@ export class Collector {
     if (isPartial || state.isRepaired) return { deleted, plan: undefined, waiting }
     // With what was appended meanwhile: it may name what was still an upload when it was listed.
     const plan = this.#plan(state, facts, listing, undue, now, options)
-    if (plan && !rules.collectEntry) {
-      await this.#ctx.storage.blobs.delete(plan.ids.map((id) => segmentName(this.#log.path, id)))
-      return { deleted, plan: undefined, waiting }
-    }
     return { deleted, plan, waiting }
   }
 

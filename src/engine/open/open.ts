@@ -22,7 +22,7 @@ import {
   readOn,
   type Found,
 } from './recovery.js'
-import { mayBeTrimmed } from '../rules.js'
+import { mayBeTrimmed } from '../moment.js'
 import { applyEntry, type ShardState } from '../state.js'
 
 export const CLAIM_TRIES = 8
@@ -153,14 +153,14 @@ export async function confirmHead(
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
   // One that was gone before trims nothing; else the store was destroyed meanwhile.
   if (value === undefined) return isRebuilt ? state : undefined
-  const isHead = !ctx.rules.headRule || value.trim < state.head
+  const isHead = value.trim < state.head
   return equalBytes(value.logId, log.logId) && isHead ? state : undefined
 }
 
 /** Whether the log may have been trimmed beyond the number that was created just now. */
 function isLate(ctx: ShardContext, log: LogContext, time: number | undefined): boolean {
   if (ctx.storage.capabilities.trim !== 'writer') return false
-  return mayBeTrimmed(log.free, { storage: time, local: ctx.clock.monotonic() }, ctx.graceMs, ctx.rules)
+  return mayBeTrimmed(log.free, { storage: time, local: ctx.clock.monotonic() }, ctx.graceMs)
 }
 
 /**
@@ -182,7 +182,7 @@ export async function assertNotTrimmed(
     cause = error
   }
   throw new TidemarkError(
-    ctx.rules.trimmedIsUnknown ? 'UNKNOWN_OUTCOME' : 'FENCED',
+    'UNKNOWN_OUTCOME',
     `Writing version ${n} of store "${ctx.store}" took so long that the log may have been trimmed beyond it. Call reopen() and look.`,
     { cause },
   )
@@ -224,8 +224,7 @@ async function claim(
         // The look at the anchor counts only if little time has passed since the head was observed.
         const late = isLate(ctx, log, resolution.time)
         const { value } = looked === undefined || late ? await readAnchor(log.anchor, anchorName(ctx)) : looked
-        if (!value || !equalBytes(value.logId, log.logId)) return undefined
-        if (ctx.rules.headRule && value.trim >= fence.entry.n) return undefined
+        if (!value || !equalBytes(value.logId, log.logId) || value.trim >= fence.entry.n) return undefined
         log.free = sent
         const next = applyEntry(state, fence)
         if (fence.manifest) {
