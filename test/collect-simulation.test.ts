@@ -24,12 +24,16 @@ describe('owners that collect, take a store from one another and are held up bey
     ['R28', 'trimmedIsUnknown'],
     ['R32', 'collectEntry'],
     ['R33', 'condemnFirst'],
-  ])('%s: fail without it (%s)', async (_, mutation) => {
-    const without = await mutated<typeof Collectors>('test/support/collectors.ts', mutation)
-    const [seed, why] = await firstToFail(without.collectors)
-    console.log(`${mutation}: seed ${seed ?? 'none'} fails, the first one from ${FIRST} on: ${why}`)
-    expect(seed).toBeDefined()
-  }, 300_000)
+  ])(
+    '%s: fail without it (%s)',
+    async (_, mutation) => {
+      const without = await mutated<typeof Collectors>('test/support/collectors.ts', mutation)
+      const [seed, why] = await firstToFail(without.collectors)
+      console.log(`${mutation}: seed ${seed ?? 'none'} fails, the first one from ${FIRST} on: ${why}`)
+      expect(seed).toBeDefined()
+    },
+    300_000,
+  )
 })
 
 async function firstToFail(run: typeof collectors): Promise<[seed: number | undefined, why: string]> {

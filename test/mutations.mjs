@@ -33,7 +33,13 @@ export const mutations = {
   },
   rereadTrim: {
     rule: 'R26',
-    edits: [change('src/engine/moment.ts', 'if (free?.storage === undefined', 'return false\n  if (free?.storage === undefined')],
+    edits: [
+      change(
+        'src/engine/moment.ts',
+        'if (free?.storage === undefined',
+        'return false\n  if (free?.storage === undefined',
+      ),
+    ],
   },
   storageClock: {
     rule: 'R27',
@@ -50,11 +56,7 @@ export const mutations = {
   trimmedIsUnknown: {
     rule: 'R28',
     edits: [
-      change(
-        'src/engine/open/open.ts',
-        "'UNKNOWN_OUTCOME',\n    `Writing version",
-        "'FENCED',\n    `Writing version",
-      ),
+      change('src/engine/open/open.ts', "'UNKNOWN_OUTCOME',\n    `Writing version", "'FENCED',\n    `Writing version"),
     ],
   },
   collectEntry: {
@@ -133,7 +135,11 @@ export const mutations = {
       if (early !== COMMITTED) return early
       pending = await own.write(`,
       ),
-      change('adapters/node-fs/log/owner.ts', 'const outcome = await this.#check(n, written)', 'const outcome = COMMITTED'),
+      change(
+        'adapters/node-fs/log/owner.ts',
+        'const outcome = await this.#check(n, written)',
+        'const outcome = COMMITTED',
+      ),
     ],
   },
 }

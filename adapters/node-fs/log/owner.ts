@@ -1,5 +1,5 @@
 /**
- * Writing to a log: PROTOCOL.md, section 5.
+ * Writing to a log: rules R41 to R54 of docs/protocol.md.
  *
  * - A claim makes the marker of a new generation, takes over the tail from the last file of those before it and from no
  *   other, and writes it with the fence to a file of its own. That file gets its name when it is durable.

@@ -1,6 +1,5 @@
 /**
- * Collection: which versions are kept, what nothing kept needs any more, and its removal in two steps (PROTOCOL.md,
- * section 4). An entry condemns: it says which versions are gone and lists the segments that go with them; a grace period
+ * Collection: which versions are kept, what nothing kept needs any more, and its removal in two steps (R32, R33). An entry condemns: it says which versions are gone and lists the segments that go with them; a grace period
  * later, by the storage's clock, what it listed is deleted. Whoever appends after that entry has seen it and names nothing
  * of the list; whoever reads, or was making a pin, has had the grace period.
  */
@@ -136,7 +135,7 @@ export class Collector {
     const pins = await listKnownPins(this.#ctx, this.#log)
     const held = new Set<string>()
     for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
-    // What nobody has read on for so long was forgotten, or may expire (PROTOCOL.md, section 4).
+    // What nobody has read on for so long was forgotten, or may expire (R40).
     const used = this.#ctx.clock.monotonic() - this.#ctx.graceMs
     let trim = Infinity
     for (const reading of this.#ctx.held) {

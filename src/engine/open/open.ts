@@ -165,7 +165,7 @@ function isLate(ctx: ShardContext, log: LogContext, time: number | undefined): b
 
 /**
  * Where the storage does not look at the trim number itself, a create that took long may have landed on a number that was
- * trimmed. It may have been there before that, and have been built upon: its fate is unknown (PROTOCOL.md, section 3).
+ * trimmed. It may have been there before that, and have been built upon: its fate is unknown (R26, R28).
  */
 export async function assertNotTrimmed(
   ctx: ShardContext,
