@@ -1,6 +1,6 @@
 /** The node-fs adapter, cut at every call of the file system, in every way: what was promised before holds afterwards. */
 import { expect, test, vi } from 'vitest'
-import { LOG_RULES, type LogRules } from '../adapters/node-fs/log/rules.js'
+import { LOG_TUNING, type LogTuning } from '../adapters/node-fs/log/tuning.js'
 import { fileStorage } from '../adapters/node-fs/storage.js'
 import { isTidemarkError } from '../src/errors.js'
 import type { FileSystem } from '../adapters/node-fs/file-system.js'
@@ -13,10 +13,10 @@ import { cutEverywhere, modelClock, type CutScenario } from './support/model-fs-
 vi.setConfig({ testTimeout: 300_000 })
 
 const LOG = 'orders/0/id'
-const rules: LogRules = { ...LOG_RULES, patienceMs: 0, roomBytes: 512, rotateBytes: 700 }
+const tuning: LogTuning = { ...LOG_TUNING, patienceMs: 0, roomBytes: 512, rotateBytes: 700 }
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 const string = (bytes: Uint8Array | undefined): string | undefined => bytes && new TextDecoder().decode(bytes)
-const storageOn = (fs: FileSystem, seed = 1): Storage => fileStorage(fs, '/disk', modelClock(seed), rules)
+const storageOn = (fs: FileSystem, seed = 1): Storage => fileStorage(fs, '/disk', modelClock(seed), tuning)
 
 /** A typed error is an answer like any other; what else is thrown is a failure. */
 async function typed<T>(answer: Promise<T>): Promise<T | undefined> {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { decodeHeader, encodeHeader } from '../adapters/node-fs/log/format.js'
-import { LOG_RULES } from '../adapters/node-fs/log/rules.js'
+import { LOG_TUNING } from '../adapters/node-fs/log/tuning.js'
 import { fileStorage } from '../adapters/node-fs/storage.js'
 import { crc32c } from '../src/bytes/crc32c.js'
 import { seal } from '../src/bytes/envelope.js'
@@ -15,7 +15,7 @@ const LOG = 'orders/0/id'
 const FOLDER = `/disk/${LOG}/@log`
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 const string = (bytes: Uint8Array | undefined): string | undefined => bytes && new TextDecoder().decode(bytes)
-const rules = { ...LOG_RULES, patienceMs: 0 }
+const tuning = { ...LOG_TUNING, patienceMs: 0 }
 
 let disk: ModelFs
 let seed = 0
@@ -29,7 +29,7 @@ beforeEach(() => {
   calls = []
 })
 
-const storageOn = (fs: FileSystem) => fileStorage(fs, '/disk', modelClock(++seed), rules)
+const storageOn = (fs: FileSystem) => fileStorage(fs, '/disk', modelClock(++seed), tuning)
 const openLog = (options?: LogOptions): Log => storageOn(disk.process()).log(LOG, options)
 
 function broken(): ModelProcess {
@@ -67,7 +67,7 @@ const expected = (to: number): string[] => Array.from({ length: to }, (_, i) => 
 describe('format', () => {
   test('is that of the worked example in the documentation', async () => {
     const clock = { ...modelClock(), random: (length: number) => Uint8Array.from({ length }, (_, i) => i) }
-    const log = fileStorage(disk.process(), '/disk', clock, rules).log(LOG)
+    const log = fileStorage(disk.process(), '/disk', clock, tuning).log(LOG)
     await log.claim(1, text('fence'), 1)
     await log.append(2, text('hello'), 1)
     const bytes = disk.bytes(await logFile())
@@ -264,7 +264,7 @@ describe('errors of the file system', () => {
 
   test('writes that take less than they were given are continued', async () => {
     decide = (step) => (step.call === 'write' ? { atMost: 7 } : undefined)
-    const log = fileStorage(broken(), '/disk', modelClock(++seed), { ...rules, roomBytes: 128 }).log(LOG)
+    const log = fileStorage(broken(), '/disk', modelClock(++seed), { ...tuning, roomBytes: 128 }).log(LOG)
     await fill(log, 4)
     expect(await entries()).toEqual(expected(4))
   })
@@ -459,7 +459,7 @@ describe('owners', () => {
   })
 
   test('go on to a next file when that leaves enough behind; older entries are read where they stand', async () => {
-    const storage = fileStorage(disk.process(), '/disk', modelClock(++seed), { ...rules, rotateBytes: 1000 })
+    const storage = fileStorage(disk.process(), '/disk', modelClock(++seed), { ...tuning, rotateBytes: 1000 })
     const log = storage.log(LOG)
     await log.claim(1, text('entry 1'), 1)
     for (let n = 2; n <= 60; n++) expect((await log.append(n, text(`entry ${n}`), n - 2)).outcome).toBe('committed')

@@ -1,4 +1,4 @@
-/** A handle that slept while others wrote, trimmed the log beyond it, or took the store over (PROTOCOL.md, section 3). */
+/** A handle that slept while others wrote, trimmed the log beyond it, or took the store over (R25, R26). */
 import { describe, expect, test } from 'vitest'
 import { systemClock, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'

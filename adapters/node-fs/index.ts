@@ -1,7 +1,7 @@
 /**
  * State in a directory of a local file system.
  *
- * - A commit is one write and one sync to a file that only its owner writes (PROTOCOL.md, section 5).
+ * - A commit is one write and one sync to a file that only its owner writes (R44).
  * - Several processes on one machine may open the same directory; a later owner fences the earlier one.
  * - Network file systems are not supported: what one machine writes, others have to see at once.
  */

@@ -8,19 +8,19 @@ import { guarded } from './errors.js'
 import type { FileSystem } from './file-system.js'
 import { openLog } from './log/log.js'
 import { holdsEntries } from './log/directory.js'
-import { LOG_RULES, type LogRules } from './log/rules.js'
+import { LOG_TUNING, type LogTuning } from './log/tuning.js'
 import { probe } from './probe.js'
 import { Root } from './root.js'
 import { listLogs } from './walk.js'
 
-/** The storage behind `nodeFs`; tests give it rules of their own. */
-export function fileStorage(fs: FileSystem, directory: string, clock: Clock, rules: LogRules = LOG_RULES): Storage {
+/** The storage behind `nodeFs`; tests give it tuning of their own. */
+export function fileStorage(fs: FileSystem, directory: string, clock: Clock, tuning: LogTuning = LOG_TUNING): Storage {
   const root = new Root(fs, directory)
   const descriptors = descriptorsOf(fs)
   return {
     capabilities: { name: 'node-fs', trim: 'owner', turns: () => descriptors.turns },
     blobs: blobs(fs, root, clock, descriptors),
-    log: (path, options) => openLog(fs, root, clock, rules, path, options),
+    log: (path, options) => openLog(fs, root, clock, tuning, path, options),
     anchor: (path) => anchor(fs, root, clock, path),
     async probe(path) {
       await guarded('probe', root.place(path), () => probe(fs, root, clock, path))

@@ -6,7 +6,7 @@ import type { SegmentCache } from '../segment/cache.js'
 import type { SegmentOptions } from '../segment/writer.js'
 import type { Anchor, Log, Storage } from '../storage/contract.js'
 import type { Reading } from './history/reading-pin.js'
-import type { Moment, Rules } from './rules.js'
+import type { Moment } from './moment.js'
 import type { ShardState } from './state.js'
 
 /** A state that is being read. */
@@ -37,7 +37,6 @@ export interface ShardContext {
   readonly durability: 'strict' | 'relaxed'
   readonly timeoutMs: number
   readonly graceMs: number
-  readonly rules: Rules
   readonly counters: Counters
   /** Segments that this handle has uploaded and no entry names yet. */
   readonly uploads: Uploads

@@ -1,7 +1,7 @@
 /**
  * The anchor: one small object of fixed name per shard that tells an opener where to begin. It says which log is the
  * store's (its id is random per creation), up to where entries are trimmed, and where a manifest is. It is a hint but for
- * the log id and the trim number; those two are law (PROTOCOL.md, section 3).
+ * the log id and the trim number; those two are law (R24, R25).
  */
 import { seal, unseal } from '../bytes/envelope.js'
 import { equalBytes } from '../bytes/compare.js'

@@ -1,7 +1,7 @@
 /**
  * One append, brought to a known end. An error or a time-out after sending says nothing: the same bytes are sent again
  * until they are committed or the number is taken, and what took it is read back; the write id decides, not the content.
- * Absence is no proof of failure either, for a late write may still land (PROTOCOL.md, section 2).
+ * Absence is no proof of failure either, for a late write may still land (R14).
  */
 import type { Clock } from '../clock.js'
 import { sleep } from '../clock.js'

@@ -1,4 +1,4 @@
-/** Manifests put together from the partitions of two: pure functions on runs (PROTOCOL.md, section 1, "reset"). */
+/** Manifests put together from the partitions of two: pure functions on runs (R5). */
 import { compareBytes } from '../bytes/compare.js'
 import { partitionPrefix } from '../segment/record.js'
 import type { Run, SegmentRef } from './manifest.js'

@@ -28,7 +28,7 @@ export interface MergeEdit {
 
 export type Edit = FoldEdit | MergeEdit
 
-/** The manifest after the edit; `undefined` when it no longer fits (PROTOCOL.md, section 1). */
+/** The manifest after the edit; `undefined` when it no longer fits (R1, R2). */
 export function applyEdit(manifest: Manifest, edit: Edit): Manifest | undefined {
   if (edit.kind === 'fold') {
     // A reset or another fold in between has moved what the fold began at.

@@ -65,7 +65,6 @@ export function shardContext(
     durability: options.durability,
     timeoutMs: options.timeoutMs,
     graceMs: options.graceMs,
-    rules: options.rules,
     counters: newCounters(),
     ...events,
   }

@@ -6,7 +6,6 @@ import { checkFields, invalid, show, throwIfAborted } from '../errors.js'
 import { checkStoreName } from '../manifest/names.js'
 import { MAX_PARTITIONS } from '../log/delta.js'
 import type { WriteMode } from '../log/entry.js'
-import { ALL_RULES, type Rules } from '../engine/rules.js'
 import type { Storage } from '../storage/contract.js'
 import { checkTableOptions, type AnyTableOptions, type TableOptions } from './table-spec.js'
 
@@ -103,7 +102,6 @@ export interface ResolvedOptions {
   readonly clock: Clock
   readonly signal: AbortSignal | undefined
   readonly table: TableOptions<unknown>
-  readonly rules: Rules
 }
 
 const KNOWN = new Set(
@@ -169,7 +167,6 @@ export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & An
     logger: given.logger,
     clock: checkClock(given.clock),
     signal: given.signal,
-    rules: ALL_RULES,
     table: checkTableOptions({ codec: given.codec ?? jsonCodec, schema: given.schema, ttlMs: given.ttlMs }),
   }
 }

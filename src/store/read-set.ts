@@ -1,7 +1,7 @@
 /**
  * What a handle in shared mode has read, and what of that others have changed since. A commit outside a transaction may be
  * appended on top of others' versions only when it is blind: when it changes nothing that was read before them
- * (PROTOCOL.md, section 2).
+ * (R18).
  */
 import { compareBytes } from '../bytes/compare.js'
 import { mapKeyBytes, type MapKey } from '../bytes/keys.js'

@@ -1,4 +1,4 @@
-/** How the version that is pushed and the target are related, by their sync points (PROTOCOL.md, section 6). */
+/** How the version that is pushed and the target are related, by their sync points (R56). */
 import { equalBytes } from '../bytes/compare.js'
 import { isExpired } from '../errors.js'
 import type { SyncPoint } from '../log/entry.js'

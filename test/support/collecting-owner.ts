@@ -64,7 +64,7 @@ export class Owner {
 
   async #open(): Promise<Store<string>> {
     const { random } = this.#world.sim
-    const store = await openWith(this.#line, NAME, this.#world.mode, this.#me.clock, this.#world)
+    const store = await openWith(this.#line, NAME, this.#world.mode, this.#me.clock, this.#world.retain)
     if (random.chance(0.3)) await this.#maintain(store)
     return store
   }

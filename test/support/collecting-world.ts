@@ -3,7 +3,6 @@ import { isTidemarkError, type Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import type { Actor, Simulation } from 'tidemark/testing'
 import { sleep, type Clock } from '../../src/clock.js'
-import type { Rules } from '../../src/engine/rules.js'
 import { intercept, type Call, type Run } from '../../src/storage/intercept.js'
 import { StoreHandle } from '../../src/store/handle.js'
 import { resolveOptions } from '../../src/store/options.js'
@@ -18,7 +17,6 @@ export interface World {
   readonly sim: Simulation
   /** How the store is written. */
   readonly mode: 'exclusive' | 'shared'
-  readonly rules: Rules
   readonly truth: Truth
   readonly storage: Storage
   readonly hasTime: boolean
@@ -106,7 +104,7 @@ export async function openWith(
   name: string,
   mode: 'exclusive' | 'shared' | 'follower',
   clock: Clock,
-  { rules, retain }: Pick<World, 'rules' | 'retain'>,
+  retain: number,
 ): Promise<Store<string>> {
   const options = resolveOptions({
     storage,
@@ -122,7 +120,7 @@ export async function openWith(
     bloomBits: 0,
     deflateLevel: 0,
   })
-  const handle = await StoreHandle.open({ ...options, rules })
+  const handle = await StoreHandle.open(options)
   return new Store<string>(handle, handle.spec('', options.table))
 }
 

@@ -6,7 +6,6 @@ import { memory } from 'tidemark/memory'
 import { simulate, type Actor } from 'tidemark/testing'
 import { verify } from 'tidemark/tools'
 import { sleep, systemClock } from '../../src/clock.js'
-import { ALL_RULES, type Rules } from '../../src/engine/rules.js'
 import { probe } from '../../src/storage/probe.js'
 import type { Store } from '../../src/store/store.js'
 import { GRACE, lineOf, NAME, objects, openWith, passing, read, type World } from './collecting-world.js'
@@ -24,7 +23,7 @@ async function follower(me: Actor, world: World): Promise<void> {
     const since = sim.clock.monotonic()
     try {
       if (store) await store.refresh()
-      else store = await openWith(line, NAME, 'follower', me.clock, world)
+      else store = await openWith(line, NAME, 'follower', me.clock, world.retain)
     } catch (error) {
       passing(error)
       if (store && sim.random.chance(0.5)) await store.reopen().catch(passing)
@@ -45,19 +44,15 @@ async function follower(me: Actor, world: World): Promise<void> {
 }
 
 /** One run; throws, naming the seed, when an invariant does not hold. */
-export async function collectors(
-  seed: number,
-  rules: Rules = ALL_RULES,
-  mode: World['mode'] = 'exclusive',
-): Promise<number> {
+export async function collectors(seed: number, mode: World['mode'] = 'exclusive'): Promise<number> {
   try {
-    return await life(seed, rules, mode)
+    return await life(seed, mode)
   } catch (error) {
     throw new Error(`seed ${seed}: ${String(error)}`, { cause: error })
   }
 }
 
-async function life(seed: number, rules: Rules, mode: World['mode']): Promise<number> {
+async function life(seed: number, mode: World['mode']): Promise<number> {
   let world!: World
   const late = { ms: 0 }
   const options = { seed, slow: { chance: 0.01, ms: 3 * GRACE }, delayMs: [1, 6] } as const
@@ -71,7 +66,6 @@ async function life(seed: number, rules: Rules, mode: World['mode']): Promise<nu
     world = {
       sim,
       mode,
-      rules,
       truth,
       storage,
       hasTime,
@@ -85,7 +79,7 @@ async function life(seed: number, rules: Rules, mode: World['mode']): Promise<nu
       forks: new Map(),
     }
     await probe(memory(), 'sim/0', systemClock, storage)
-    await (await openWith(storage, NAME, mode, sim.clock, world)).close()
+    await (await openWith(storage, NAME, mode, sim.clock, world.retain)).close()
     const actors = [
       ...['a', 'b', 'c']
         .slice(0, !isDuel && sim.random.chance(0.4) ? 3 : 2)
@@ -96,7 +90,7 @@ async function life(seed: number, rules: Rules, mode: World['mode']): Promise<nu
   })
   await judge(world, false)
   if (seed % 4 === 0) {
-    const owner = await openWith(world.storage, NAME, mode, systemClock, world)
+    const owner = await openWith(world.storage, NAME, mode, systemClock, world.retain)
     for (let i = 0; i < 3; i++) {
       await owner.maintain()
       late.ms += 2 * GRACE
@@ -111,8 +105,7 @@ async function life(seed: number, rules: Rules, mode: World['mode']): Promise<nu
 async function judge(world: World, thorough: boolean): Promise<void> {
   const { storage, truth, acknowledged, refused, tags, untagged, forks, retain } = world
   truth.check()
-  const reader = { rules: ALL_RULES, retain }
-  const store = await openWith(storage, NAME, 'follower', systemClock, reader)
+  const store = await openWith(storage, NAME, 'follower', systemClock, retain)
   if (store.version !== truth.newest(NAME)) {
     throw new Error(`the newest version is ${store.version}, it should be ${truth.newest(NAME)}`)
   }
@@ -134,7 +127,7 @@ async function judge(world: World, thorough: boolean): Promise<void> {
   }
   for (const op of refused) if (truth.versionOf(op)) throw new Error(`${op} was refused, but applied`)
   for (const [name, version] of forks) {
-    const fork = await openWith(storage, name, 'follower', systemClock, reader)
+    const fork = await openWith(storage, name, 'follower', systemClock, retain)
     truth.compare(NAME, version, await read(fork), `fork ${name}`)
     await fork.close()
   }

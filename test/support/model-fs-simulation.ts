@@ -4,7 +4,7 @@
  * power may go. Some claimants share the log: each of their entries is a claim, and none may be left in doubt on a healthy disk.
  * Then a last owner claims, and everything that anybody was told is compared with the history that it finds.
  */
-import { LOG_RULES, type LogRules } from '../../adapters/node-fs/log/rules.js'
+import { LOG_TUNING, type LogTuning } from '../../adapters/node-fs/log/tuning.js'
 import { fileStorage } from '../../adapters/node-fs/storage.js'
 import { isTidemarkError } from '../../src/errors.js'
 import type { Log, Outcome } from '../../src/storage/contract.js'
@@ -52,24 +52,19 @@ class Told {
 }
 
 /** Throws when the history contradicts what somebody was told. */
-export async function simulate(
-  seed: number,
-  switches: Partial<LogRules> = {},
-  steps: Steps = new Map(),
-): Promise<Simulated> {
+export async function simulate(seed: number, steps: Steps = new Map()): Promise<Simulated> {
   const order = new Interleaving(seed, (what, step) => {
     let counts = steps.get(step)
     if (!counts) steps.set(step, (counts = { taken: 0, 'held up': 0, killed: 0, 'lost power': 0 }))
     counts[what]++
   })
   const { random } = order
-  const rules = {
-    ...LOG_RULES,
+  const tuning = {
+    ...LOG_TUNING,
     patienceMs: random.chance(0.5) ? 0 : 3,
     roomBytes: 256,
     reserveBytes: 64,
     rotateBytes: 600,
-    ...switches,
   }
   const failSync = random.chance(0.5) ? 0.1 : 0
   // Of their own luck, so that the other seeds tell what they told before.
@@ -97,7 +92,7 @@ export async function simulate(
       },
     })
     living.set(name, fs)
-    const storage = fileStorage(fs, '/disk', modelClock(seed * 100 + started), rules)
+    const storage = fileStorage(fs, '/disk', modelClock(seed * 100 + started), tuning)
     const isSharing = luck.chance(sharing)
     const program = kind === 'follower' ? follow() : isSharing ? share(name) : claimant(name)
     // A process that was killed never ends: it is not in the list any more.
@@ -227,7 +222,7 @@ export async function simulate(
 
   // The power may go at the end as well: all that was told was told to the world.
   if (random.chance(0.75)) disk = disk.crash({ seed: seed + 1 })
-  await compare(disk, rules, told, failSync > 0)
+  await compare(disk, tuning, told, failSync > 0)
   const { committed, lost, unknown, shared, refused, seen } = told
   return {
     committed: committed.size,
@@ -241,8 +236,8 @@ export async function simulate(
 }
 
 /** `lies`: syncs have failed, so that a page cache showed followers what a power loss then took back (docs/format.md). */
-async function compare(disk: ModelFs, rules: LogRules, told: Told, lies: boolean): Promise<void> {
-  const storage = fileStorage(disk.process(), '/disk', modelClock(9), rules)
+async function compare(disk: ModelFs, tuning: LogTuning, told: Told, lies: boolean): Promise<void> {
+  const storage = fileStorage(disk.process(), '/disk', modelClock(9), tuning)
   const log = storage.log(LOG)
   let head = 0
   for (let tries = 0; ; tries++) {

@@ -15,10 +15,8 @@ import {
   type Listing,
   type LogDirectory,
 } from './directory.js'
-import type { LogRules } from './rules.js'
 import { discard } from '../write.js'
 
-const SPARE = '.spare'
 /** A temporary file that was not written to for so long is taken for that of a process which has died. */
 const ABANDONED_MS = 600_000
 /** How often somebody may write into a folder that is being destroyed. */
@@ -45,7 +43,7 @@ export async function recordTrim(directory: LogDirectory, n: number): Promise<vo
  * may be in use; that one has waited so long that its process is hardly alive, and if it is, it claims anew. The rest says by
  * its names what has been there: should the last file get lost, nobody takes the one before it for the end of the history.
  */
-export async function tidy(directory: LogDirectory, rules: LogRules, now: number): Promise<void> {
+export async function tidy(directory: LogDirectory, now: number): Promise<void> {
   const listing = await directory.list()
   const top = listing.files.at(-1)
   if (!top || top.isPast) return
@@ -59,21 +57,11 @@ export async function tidy(directory: LogDirectory, rules: LogRules, now: number
   const passed = listing.files.filter((file) => file !== top && !file.isPast && !files.includes(file.name))
   // A file goes only when the one that replaces it is there to stay.
   if (unneeded.length + passed.length > 0) await directory.sync()
-  for (const name of unneeded) {
-    if (rules.freshFiles || !files.includes(name)) await discard(directory.fs, directory.place(name))
-    else await directory.fs.rename(directory.place(name), `${directory.temporary(top.g)}${SPARE}`)
-  }
+  for (const name of unneeded) await discard(directory.fs, directory.place(name))
   for (const { name } of passed) {
     await directory.fs.rename(directory.place(name), directory.place(pastName(name))).catch(noneIfAbsent)
   }
   if (!listing.names.includes(trimName(listing.trim))) await recordTrim(directory, listing.trim)
-}
-
-/** What `freshFiles` rules out: begins a file over one that nobody needs any more. `false` when there is none. */
-export async function takeSpare(directory: LogDirectory, temporary: string): Promise<boolean> {
-  const spare = (await directory.list()).names.find((name) => name.endsWith(SPARE))
-  if (spare !== undefined) await directory.fs.rename(directory.place(spare), temporary)
-  return spare !== undefined
 }
 
 /**

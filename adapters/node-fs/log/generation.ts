@@ -1,13 +1,11 @@
 /** Our place among the owners of a log: the marker that begins it, and what it takes over. */
 import type { Listing, LogDirectory } from './directory.js'
 import { recordsOf, type LogFile, type LogRecord } from './file.js'
-import type { LogRules } from './rules.js'
 import type { LogView } from './view.js'
 
 export class Generation {
   readonly #directory: LogDirectory
   readonly #view: LogView
-  readonly #rules: LogRules
   /** 0 before the first claim. */
   #g = 0
   /** The last entry that was settled before it. */
@@ -15,10 +13,9 @@ export class Generation {
   /** A marker of ours whose generation has no file yet; else 0. */
   #marker = 0
 
-  constructor(directory: LogDirectory, view: LogView, rules: LogRules) {
+  constructor(directory: LogDirectory, view: LogView) {
     this.#directory = directory
     this.#view = view
-    this.#rules = rules
   }
 
   get g(): number {
@@ -60,7 +57,7 @@ export class Generation {
    * after a failed sync of its owner the page cache lies, so that the records themselves have to say that they are.
    */
   async tail(source: LogFile, from: number, latest: number): Promise<readonly LogRecord[]> {
-    const begin = this.#rules.rewriteTail ? Math.min(from, this.#settledBefore + 1, source.proven + 1, latest) : latest
+    const begin = Math.min(from, this.#settledBefore + 1, source.proven + 1, latest)
     return recordsOf(source, Math.max(source.first, begin))
   }
 }

@@ -7,7 +7,7 @@ import type { FileSystem } from '../file-system.js'
 import { LogDirectory } from './directory.js'
 import { LogOwner } from './owner.js'
 import { destroyLog, recordTrim, tidy } from './cleanup.js'
-import type { LogRules } from './rules.js'
+import type { LogTuning } from './tuning.js'
 import { LogView } from './view.js'
 import { checkName } from '../names.js'
 import type { Root } from '../root.js'
@@ -16,14 +16,14 @@ export function openLog(
   fs: FileSystem,
   root: Root,
   clock: Clock,
-  rules: LogRules,
+  tuning: LogTuning,
   path: string,
   { durability = 'strict' }: LogOptions = {},
 ): Log {
   checkName('The log', path)
   const directory = new LogDirectory(fs, root, clock, path)
   const view = new LogView(directory)
-  const owner = new LogOwner(directory, view, clock, rules, durability === 'strict')
+  const owner = new LogOwner(directory, view, clock, tuning, durability === 'strict')
   let closing: Promise<void> | undefined
 
   const checkOpen = (signal?: AbortSignal): void => {
@@ -76,7 +76,7 @@ export function openLog(
         const trim = view.hide(numbers)
         if (trim > view.trim) await recordTrim(directory, trim)
         view.trimmed(trim)
-        await tidy(directory, rules, clock.now())
+        await tidy(directory, clock.now())
         return {}
       }),
 

@@ -1,5 +1,5 @@
 /**
- * Writing to a log: PROTOCOL.md, section 5.
+ * Writing to a log: rules R41 to R54 of docs/protocol.md.
  *
  * - A claim makes the marker of a new generation, takes over the tail from the last file of those before it and from no
  *   other, and writes it with the fence to a file of its own. That file gets its name when it is durable.
@@ -24,7 +24,7 @@ import type { Listing, LogDirectory } from './directory.js'
 import { recordsOf, type LogRecord } from './file.js'
 import { HEADER, LARGEST_PAYLOAD, type LogFileHeader } from './format.js'
 import { tidy } from './cleanup.js'
-import type { LogRules } from './rules.js'
+import type { LogTuning } from './tuning.js'
 import type { LogView } from './view.js'
 import { OwnFile, type Pending } from './writer.js'
 import { patiently } from './patiently.js'
@@ -54,7 +54,7 @@ export class LogOwner {
   readonly #directory: LogDirectory
   readonly #view: LogView
   readonly #clock: Clock
-  readonly #rules: LogRules
+  readonly #tuning: LogTuning
   readonly #strict: boolean
   readonly #inTurn = serial()
   readonly #generation: Generation
@@ -65,13 +65,13 @@ export class LogOwner {
   /** From which size on it is tried again to go on to the next file, after there was no room for one. */
   #rotateFrom = 0
 
-  constructor(directory: LogDirectory, view: LogView, clock: Clock, rules: LogRules, strict: boolean) {
+  constructor(directory: LogDirectory, view: LogView, clock: Clock, tuning: LogTuning, strict: boolean) {
     this.#directory = directory
     this.#view = view
     this.#clock = clock
-    this.#rules = rules
+    this.#tuning = tuning
     this.#strict = strict
-    this.#generation = new Generation(directory, view, rules)
+    this.#generation = new Generation(directory, view)
   }
 
   claim(asked: Asked, check: () => void): Promise<Outcome> {
@@ -197,7 +197,7 @@ export class LogOwner {
 
   /** Writes a file and gives it its name. Throws when that surely failed, and is `unnamed` when a newer owner is why. */
   async #name(place: Place, records: readonly LogRecord[]): Promise<Outcome | 'unnamed' | undefined> {
-    const own = await OwnFile.create(this.#directory, place, records, this.#rules)
+    const own = await OwnFile.create(this.#directory, place, records, this.#tuning)
     try {
       await own.publish()
       this.#generation.named()
@@ -229,16 +229,12 @@ export class LogOwner {
       } catch (error) {
         // The entry may fit into the file as it is. The next one need not try as well.
         if (!isFull(error)) throw error
-        this.#rotateFrom = own.file.end + this.#rules.rotateBytes / 8
+        this.#rotateFrom = own.file.end + this.#tuning.rotateBytes / 8
       }
     }
     let pending: Pending
     try {
       await own.makeRoom(bytes.length, makesRoom)
-      if (!this.#rules.checkAfterWrite) {
-        const early = await this.#check(n, written)
-        if (early !== COMMITTED) return early
-      }
       pending = await own.write(n, this.#generation.g, bytes, this.#strict)
     } catch (cause) {
       if (!isTidemarkError(cause)) return this.#doubt(fileError(cause, 'write', own.file.path))
@@ -247,14 +243,14 @@ export class LogOwner {
       await this.#end('lost')
       return LOST
     }
-    const outcome = this.#rules.checkAfterWrite ? await this.#check(n, written) : COMMITTED
+    const outcome = await this.#check(n, written)
     if (outcome === COMMITTED && !this.#ended) own.acknowledge(pending)
     return outcome
   }
 
   #isWorthRotating({ file }: OwnFile, from: number): boolean {
     return (
-      file.end > Math.max(this.#rules.rotateBytes, this.#rotateFrom) &&
+      file.end > Math.max(this.#tuning.rotateBytes, this.#rotateFrom) &&
       file.offset(Math.max(from, file.first)) - HEADER > file.end / 2
     )
   }
@@ -290,7 +286,7 @@ export class LogOwner {
    */
   async #verdict(n: number, written: Written): Promise<Verdict> {
     let before = await this.#directory.list()
-    return patiently(this.#clock, this.#rules.patienceMs, async () => {
+    return patiently(this.#clock, this.#tuning.patienceMs, async () => {
       const listing = await this.#directory.list()
       // The files that would decide may be gone.
       if (n <= listing.trim) return this.#doubt()
@@ -305,7 +301,7 @@ export class LogOwner {
   /** While the newest owner has a marker and no file it is about to make one, or gives up, or is dead. */
   async #awaitFile(): Promise<Listing> {
     let listing = await this.#directory.list()
-    await patiently(this.#clock, this.#rules.patienceMs, async () => {
+    await patiently(this.#clock, this.#tuning.patienceMs, async () => {
       if (listing.newest === (listing.files.at(-1)?.g ?? 0)) return true
       listing = await this.#directory.list()
       return undefined
@@ -321,7 +317,7 @@ export class LogOwner {
   }
 
   async #tidy(): Promise<void> {
-    await tidy(this.#directory, this.#rules, this.#clock.now()).catch(() => {})
+    await tidy(this.#directory, this.#clock.now()).catch(() => {})
   }
 
   /** Nothing more is written: only a new handle finds out what has happened. */

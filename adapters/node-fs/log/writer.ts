@@ -15,8 +15,7 @@ import { fileError } from '../errors.js'
 import type { LogDirectory } from './directory.js'
 import { LogFile, type LogRecord } from './file.js'
 import { HEADER, RECORD_HEAD, encodeHeader, encodeRecord, roomFor, type LogFileHeader } from './format.js'
-import { takeSpare } from './cleanup.js'
-import type { LogRules } from './rules.js'
+import type { LogTuning } from './tuning.js'
 import { discard, readUpTo, writeAll } from '../write.js'
 
 /** The steps by which a file grows double up to this. */
@@ -30,7 +29,7 @@ export class OwnFile {
   readonly #directory: LogDirectory
   readonly #fd: number
   readonly #temporary: string
-  readonly #rules: LogRules
+  readonly #tuning: LogTuning
   readonly #scratch = new Uint8Array(SCRATCH)
   /** Up to where the file is made of durable bytes. */
   #room: number
@@ -46,15 +45,15 @@ export class OwnFile {
     fd: number,
     temporary: string,
     room: number,
-    rules: LogRules,
+    tuning: LogTuning,
   ) {
     this.#directory = directory
     this.file = file
     this.#fd = fd
     this.#temporary = temporary
     this.#room = room
-    this.#rules = rules
-    this.#step = rules.roomBytes
+    this.#tuning = tuning
+    this.#step = tuning.roomBytes
     this.#synced = file.last
   }
 
@@ -63,26 +62,26 @@ export class OwnFile {
     directory: LogDirectory,
     place: Pick<LogFileHeader, 'g' | 'seq'>,
     records: readonly LogRecord[],
-    rules: LogRules,
+    tuning: LogTuning,
   ): Promise<OwnFile> {
     const size = records.reduce((sum, { payload }) => sum + roomFor(payload.length), HEADER)
-    const room = Math.ceil(size / rules.roomBytes + 0.5) * rules.roomBytes
+    const room = Math.ceil(size / tuning.roomBytes + 0.5) * tuning.roomBytes
     // A disk that is nearly full has to have room for the records; what is made ahead of need is as much as there is.
-    for (const less of [room, size + rules.reserveBytes]) {
+    for (const less of [room, size + tuning.reserveBytes]) {
       try {
-        return await OwnFile.#create(directory, place, records, rules, size, less)
+        return await OwnFile.#create(directory, place, records, tuning, size, less)
       } catch (error) {
         if (!isFull(error)) throw error
       }
     }
-    return OwnFile.#create(directory, place, records, rules, size, size)
+    return OwnFile.#create(directory, place, records, tuning, size, size)
   }
 
   static async #create(
     directory: LogDirectory,
     place: Pick<LogFileHeader, 'g' | 'seq'>,
     records: readonly LogRecord[],
-    rules: LogRules,
+    tuning: LogTuning,
     size: number,
     room: number,
   ): Promise<OwnFile> {
@@ -90,8 +89,7 @@ export class OwnFile {
     const [first, last] = [records[0]!.n, records.at(-1)!.n]
     const header: LogFileHeader = { id: directory.newId(), ...place, first }
     const temporary = directory.temporary(place.g)
-    const isSpare = !rules.freshFiles && (await takeSpare(directory, temporary))
-    const fd = await fs.open(temporary, isSpare ? 'update' : 'create')
+    const fd = await fs.open(temporary, 'create')
     // From here on `file` owns the descriptor.
     const file = new LogFile(directory, header, fd)
     try {
@@ -104,13 +102,13 @@ export class OwnFile {
       }
       await writeAll(fs, fd, bytes, 0)
       await writeZeros(directory, fd, size, room)
-      if (rules.syncBeforeName) await fs.fdatasync(fd)
+      await fs.fdatasync(fd)
     } catch (error) {
       await file.close().catch(() => {})
       await discard(fs, temporary)
       throw fileError(error, 'write', temporary)
     }
-    return new OwnFile(directory, file, fd, temporary, room, rules)
+    return new OwnFile(directory, file, fd, temporary, room, tuning)
   }
 
   /** Gives the file its name. After an error it may have it, unless that was refused. */
@@ -118,7 +116,6 @@ export class OwnFile {
     await this.#directory.fs.rename(this.#temporary, this.file.path)
     this.#isNamed = true
     await this.#directory.sync()
-    if (!this.#rules.syncBeforeName) await this.#directory.fs.fdatasync(this.#fd)
   }
 
   get isNamed(): boolean {
@@ -132,7 +129,7 @@ export class OwnFile {
 
   /** Makes room for the record of a payload. What it throws has written nothing. */
   async makeRoom(payload: number, mayUseReserve: boolean): Promise<void> {
-    const need = this.file.end + roomFor(payload) + (mayUseReserve ? 0 : this.#rules.reserveBytes)
+    const need = this.file.end + roomFor(payload) + (mayUseReserve ? 0 : this.#tuning.reserveBytes)
     await this.#growing?.catch(() => {})
     if (this.#room < need) await this.#grow(need)
   }
@@ -174,7 +171,7 @@ export class OwnFile {
   acknowledge(pending: Pending): void {
     this.file.add(pending)
     if (pending.durable) this.#synced = this.file.last
-    const ahead = Math.max(this.#step / 2, this.#rules.reserveBytes)
+    const ahead = Math.max(this.#step / 2, this.#tuning.reserveBytes)
     if (this.#room - this.file.end < ahead && !this.#growing) {
       // An append that needs the room tries again, and tells what keeps it from growing.
       this.#grow(this.#room + 1).catch(() => {})
@@ -210,7 +207,7 @@ export class OwnFile {
       await this.#extend(Math.ceil(need / this.#step) * this.#step)
       this.#step = Math.min(this.#step * 2, LARGEST_STEP)
     } catch (error) {
-      this.#step = this.#rules.roomBytes
+      this.#step = this.#tuning.roomBytes
       if (!isFull(error)) throw error
       await this.#extend(need)
     }

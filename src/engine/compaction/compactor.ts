@@ -46,8 +46,6 @@ export class Compactor {
 
   /** What the next entry may carry. */
   get edits(): readonly Edit[] {
-    // Only simulations leave this rule out.
-    if (this.#fold && !this.#ctx.rules.foldStart) this.#fold = { ...this.#fold, from: this.#state().manifest.covers }
     return [...(this.#merge ? [this.#merge] : []), ...(this.#fold ? [this.#fold] : [])]
   }
 
@@ -112,7 +110,7 @@ export class Compactor {
         if (edit === undefined) return
         // Another one may have been carried since this one began.
         this.#fold = edit
-        const isMoved = this.#ctx.rules.foldStart && edit.from !== this.#state().manifest.covers
+        const isMoved = edit.from !== this.#state().manifest.covers
         if (ground !== this.#ground || isMoved || this.#isCondemned(edit)) this.#dropFold()
       })
       .catch((error: unknown) => {
@@ -176,7 +174,7 @@ export class Compactor {
   carried(after: Manifest, edits: readonly Edit[]): void {
     // An edit that is carried is done with; one that no longer fits would wait for ever, its blobs are left to collection.
     if (this.#fold && edits.includes(this.#fold)) this.#fold = undefined
-    else if (this.#ctx.rules.foldStart && this.#fold?.from !== after.covers) this.#dropFold()
+    else if (this.#fold?.from !== after.covers) this.#dropFold()
     if (this.#merge && edits.includes(this.#merge)) this.#merge = undefined
     else if (this.#merge && applyEdit(after, this.#merge) === undefined) this.#dropMerge()
   }

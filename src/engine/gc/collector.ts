@@ -1,6 +1,5 @@
 /**
- * Collection: which versions are kept, what nothing kept needs any more, and its removal in two steps (PROTOCOL.md,
- * section 4). An entry condemns: it says which versions are gone and lists the segments that go with them; a grace period
+ * Collection: which versions are kept, what nothing kept needs any more, and its removal in two steps (R32, R33). An entry condemns: it says which versions are gone and lists the segments that go with them; a grace period
  * later, by the storage's clock, what it listed is deleted. Whoever appends after that entry has seen it and names nothing
  * of the list; whoever reads, or was making a pin, has had the grace period.
  */
@@ -90,8 +89,7 @@ export class Collector {
     const listing = await this.#list()
     const now = currentTime(this.#ctx, this.#log)
     const pending = this.#known.facts.get(state.carried.collectedAt)?.collection ?? []
-    const { rules, graceMs } = this.#ctx
-    const due = pending.filter(({ time }) => !rules.condemnFirst || time + graceMs <= now)
+    const due = pending.filter(({ time }) => time + this.#ctx.graceMs <= now)
     const undue = pending.filter((batch) => !due.includes(batch))
     const isLive = this.#liveNames(listing, state.carried.trim)
     const { isPartial, ...deleted } = await this.#deleteDue(state, due, listing, isLive, now, options)
@@ -100,10 +98,6 @@ export class Collector {
     if (isPartial || state.isRepaired) return { deleted, plan: undefined, waiting }
     // With what was appended meanwhile: it may name what was still an upload when it was listed.
     const plan = this.#plan(state, facts, listing, undue, now, options)
-    if (plan && !rules.collectEntry) {
-      await this.#ctx.storage.blobs.delete(plan.ids.map((id) => segmentName(this.#log.path, id)))
-      return { deleted, plan: undefined, waiting }
-    }
     return { deleted, plan, waiting }
   }
 
@@ -140,7 +134,7 @@ export class Collector {
     const pins = await listKnownPins(this.#ctx, this.#log)
     const held = new Set<string>()
     for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
-    // What nobody has read on for so long was forgotten, or may expire (PROTOCOL.md, section 4).
+    // What nobody has read on for so long was forgotten, or may expire (R40).
     const used = this.#ctx.clock.monotonic() - this.#ctx.graceMs
     let trim = Infinity
     for (const reading of this.#ctx.held) {

@@ -133,7 +133,7 @@ export interface PinRequest {
 
 /**
  * Makes a pin, and looks afterwards whether what it keeps was collected while it was being made: a collection that came
- * before the pin could not see it (PROTOCOL.md, section 4).
+ * before the pin could not see it (R35).
  */
 export async function putPin(
   ctx: ShardContext,

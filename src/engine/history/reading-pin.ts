@@ -8,7 +8,7 @@ import { encodeManifest } from '../../manifest/manifest.js'
 import { pinName } from '../../manifest/names.js'
 import { currentTime, moment, noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
 import { isKept, readPin, type StoredPin } from './pins.js'
-import type { Moment } from '../rules.js'
+import type { Moment } from '../moment.js'
 import type { Shard } from '../shard.js'
 import { segmentsOf, type ShardState } from '../state.js'
 

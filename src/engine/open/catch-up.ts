@@ -54,7 +54,7 @@ async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState
   })
   // Read after the absent answer: a head at or below the trim number is no head.
   const anchor = await namedAnchor(ctx, log)
-  if (!ctx.rules.headRule || anchor.trim < state.head) {
+  if (anchor.trim < state.head) {
     // What follows on a part of it is not known to be free.
     if (failure === undefined) takeOver(log, look)
     return { read: state, entries, failure }

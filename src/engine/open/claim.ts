@@ -10,7 +10,7 @@ import type { WriteMode } from '../../log/entry.js'
 import type { Edit } from '../../manifest/edits.js'
 import { anchorName, currentTime, moment, noteTime, type LogContext, type ShardContext } from '../context.js'
 import { buildEntry, type BuiltEntry } from '../entry-builder.js'
-import { mayBeTrimmed } from '../rules.js'
+import { mayBeTrimmed } from '../moment.js'
 import { applyEntry, recoveryStart, type ShardState } from '../state.js'
 import { confirmHead, readOn } from './recovery.js'
 
@@ -68,7 +68,7 @@ export async function claim(
       const late = isLate(ctx, log, claimed.time)
       const { value } = looked === undefined || late ? await readAnchor(log.anchor, anchorName(ctx)) : looked
       if (!value || !equalBytes(value.logId, log.logId)) return undefined
-      if (ctx.rules.headRule && value.trim >= fence.entry.n) return undefined
+      if (value.trim >= fence.entry.n) return undefined
       log.free = sent
       const next = applyEntry(state, fence)
       if (fence.manifest) {
@@ -103,12 +103,12 @@ export function sendClaim(
 /** Whether the log may have been trimmed beyond the number that was created just now. */
 function isLate(ctx: ShardContext, log: LogContext, time: number | undefined): boolean {
   if (ctx.storage.capabilities.trim !== 'writer') return false
-  return mayBeTrimmed(log.free, { storage: time, local: ctx.clock.monotonic() }, ctx.graceMs, ctx.rules)
+  return mayBeTrimmed(log.free, { storage: time, local: ctx.clock.monotonic() }, ctx.graceMs)
 }
 
 /**
  * Where the storage does not look at the trim number itself, a create that took long may have landed on a number that was
- * trimmed. It may have been there before that, and have been built upon: its fate is unknown (PROTOCOL.md, section 3).
+ * trimmed. It may have been there before that, and have been built upon: its fate is unknown (R26, R28).
  */
 export async function assertNotTrimmed(
   ctx: ShardContext,
@@ -125,7 +125,7 @@ export async function assertNotTrimmed(
     cause = error
   }
   throw new TidemarkError(
-    ctx.rules.trimmedIsUnknown ? 'UNKNOWN_OUTCOME' : 'FENCED',
+    'UNKNOWN_OUTCOME',
     `Writing version ${n} of store "${ctx.store}" took so long that the log may have been trimmed beyond it. Call reopen() and look.`,
     { cause },
   )

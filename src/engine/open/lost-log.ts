@@ -99,7 +99,7 @@ async function anchorFromLogs(
   return best?.value
 }
 
-/** Whether the log is that of a fork that never came about: collection has closed it (PROTOCOL.md, section 4). */
+/** Whether the log is that of a fork that never came about: collection has closed it (R38). */
 export async function isVoid(log: LogContext['log']): Promise<boolean> {
   const { bytes } = await log.read(1)
   return bytes !== undefined && decodeEntry(bytes, 1, undefined).kind === 'void'

@@ -119,7 +119,7 @@ export async function confirmHead(
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
   // One that was gone before trims nothing; else the store was destroyed meanwhile.
   if (value === undefined) return isRebuilt ? state : undefined
-  const isHead = !ctx.rules.headRule || value.trim < state.head
+  const isHead = value.trim < state.head
   return equalBytes(value.logId, log.logId) && isHead ? state : undefined
 }
 

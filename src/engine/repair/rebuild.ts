@@ -1,7 +1,6 @@
 /**
  * Repair: a state that stands on damaged segments is rebuilt from what it came from. A fold changes nothing, so the manifest
- * before it and the deltas since then make the same state; a reset is rebuilt from the version that it names (PROTOCOL.md,
- * sections 1 and 4). These are functions from a state to an equal one; nothing is written.
+ * before it and the deltas since then make the same state; a reset is rebuilt from the version that it names (R11). These are functions from a state to an equal one; nothing is written.
  */
 import { equalBytes } from '../../bytes/compare.js'
 import { corrupt, isExpired, isTidemarkError } from '../../errors.js'

@@ -1,7 +1,7 @@
 /**
  * The way of changes into the log: one append in flight, in order; commits that come meanwhile join the next entry. What
  * surely did not happen fails together with all that queued behind it, so that the changes can go back in their order;
- * after an append that is unknown, or in exclusive mode lost, nothing more is appended (PROTOCOL.md, section 2).
+ * after an append that is unknown, or in exclusive mode lost, nothing more is appended (R13, R15, R20).
  *
  * In shared mode a lost number means to catch up. What of the queue still stands on top of what others have written is
  * appended again, built anew; the rest fails with `CONFLICT`.

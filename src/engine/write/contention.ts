@@ -7,7 +7,7 @@ import { noteTime, type Held, type LogContext, type ShardContext } from '../cont
 import type { Maintenance } from '../gc/maintenance.js'
 import type { Queue } from './commit-queue.js'
 import type { CommitRequest, Waiting } from './requests.js'
-import { mayBeTrimmed, type Moment } from '../rules.js'
+import { mayBeTrimmed, type Moment } from '../moment.js'
 import type { Shard } from '../shard.js'
 import type { AppliedEntry, ShardState } from '../state.js'
 
@@ -140,7 +140,7 @@ export async function confirm(shard: Pick<Shard, 'context' | 'log' | 'state' | '
   if (bytes === undefined && free !== undefined) {
     const now = { storage: time, local: ctx.clock.monotonic() }
     const isLocal = ctx.storage.capabilities.trim !== 'writer'
-    if (isLocal ? now.local - free.local < ctx.graceMs / 2 : !mayBeTrimmed(free, now, ctx.graceMs, ctx.rules)) return
+    if (isLocal ? now.local - free.local < ctx.graceMs / 2 : !mayBeTrimmed(free, now, ctx.graceMs)) return
   }
   await shard.refresh()
 }
