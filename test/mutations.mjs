@@ -27,6 +27,10 @@ export const mutations = {
     rule: 'R2',
     edits: [change('src/manifest/edits.ts', 'if (edit.bottom && first > 0) return undefined', '')],
   },
+  coversFalls: {
+    rule: 'R3',
+    edits: [change('src/engine/entry-builder.ts', 'if (!reset && manifest.covers < before.covers) {', 'if (false) {')],
+  },
   resetCovers: {
     rule: 'R4',
     edits: [
@@ -36,6 +40,10 @@ export const mutations = {
         'config: state.manifest.config }',
       ),
     ],
+  },
+  offsetsOfChosen: {
+    rule: 'R5',
+    edits: [change('src/engine/history/reset.ts', 'if (chosen.has(partition!) === isChosen) positions', 'positions')],
   },
   carriesOffsets: {
     rule: 'R6',
@@ -432,6 +440,16 @@ export const mutations = {
         'adapters/node-fs/log/view.ts',
         'return now.newest === newest && now.names.includes(top.name) ? { settled, proven } : undefined',
         'return { settled, proven }',
+      ),
+    ],
+  },
+  newNames: {
+    rule: 'R55',
+    edits: [
+      change(
+        'src/transfer/receiver.ts',
+        'const copy = { ...segment, id, log, name: segmentName(log, id) }',
+        'const copy = { ...segment, log, name: segmentName(log, segment.id) }',
       ),
     ],
   },

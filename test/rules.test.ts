@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { systemClock, type Clock, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { sleep } from '../src/clock.js'
+import type { LogContext } from '../src/engine/context.js'
+import type { ShardState } from '../src/engine/state.js'
 import type { Manifest } from '../src/manifest/manifest.js'
 import type { Outcome } from '../src/storage/contract.js'
 import type { Call } from '../src/storage/intercept.js'
@@ -47,6 +49,33 @@ ruleTest('R2: a merge that has forgotten deletes fits only at the bottom', 'merg
   expect(applyEdit(manifest('b'), edit)).toBeUndefined()
 })
 
+ruleTest('R3: a merge does not make what is covered less', 'coversFalls', async ({ buildEntry }) => {
+  const run = [{ name: 'a', clip: undefined }] as unknown as Manifest['runs'][number]
+  const config = { partitions: 1, job: undefined, created: 0 }
+  // Repaired from an older manifest than the one that the log names.
+  const manifest = { config, covers: 20, codecs: new Map<string, string>(), runs: [run] }
+  const [mode, none] = ['exclusive', { offsets: new Map(), sync: undefined }] as const
+  const numbers = {
+    time: 1,
+    version: 30,
+    versionTime: 1,
+    manifestAt: 28,
+    covers: 27,
+    trim: 0,
+    keeps: 0,
+    collectedAt: 0,
+  }
+  const state = { head: 30, headHash: new Uint8Array(16), manifest, carried: { mode, ...numbers, ...none } }
+  const log = { logId: new Uint8Array(16), writerId: new Uint8Array(16), path: 's/0/id', writes: 0 }
+  const edits = [{ kind: 'merge', inputs: [run], output: [], bottom: true }] as const
+  const built = buildEntry(log as unknown as LogContext, state as unknown as ShardState, {
+    kind: 'fold',
+    time: 2,
+    edits,
+  })
+  expect(built.entry.carried?.covers).toBe(27)
+})
+
 ruleTest('R4: a restore covers all that was before it', 'resetCovers', async (sources) => {
   const storage = sources.memory()
   const store = await open(sources, storage)
@@ -57,6 +86,20 @@ ruleTest('R4: a restore covers all that was before it', 'resetCovers', async (so
   expect(await collect(after.entries())).toEqual([['a', 1]])
   await after.close()
 })
+
+ruleTest(
+  'R5: a reset of some partitions takes back their offsets only',
+  'offsetsOfChosen',
+  async ({ spliceOffsets }) => {
+    const offsets = (position: number): Parameters<typeof spliceOffsets>[0] =>
+      new Map([['events', new Map([0, 1].map((partition) => [partition, position] as const))]])
+    const spliced = spliceOffsets(offsets(9), offsets(5), new Set([0]), new Map())
+    expect([...spliced.get('events')!]).toEqual([
+      [0, 5],
+      [1, 9],
+    ])
+  },
+)
 
 ruleTest('R6: headers carry the offsets forward', 'carriesOffsets', async (sources) => {
   const storage = sources.memory()
@@ -445,6 +488,22 @@ ruleTest('R52: the log is synced before anything is deleted', 'syncsBeforeDelete
   calls.length = 0
   expect((await store.maintain()).deleted.entries).toBeGreaterThan(0)
   expect(calls.slice(0, calls.indexOf('remove'))).toContain('sync')
+  await store.close()
+})
+
+ruleTest('R55: a copied segment gets a new name', 'newNames', async (sources) => {
+  const [from, to] = [sources.memory(), sources.memory()]
+  const store = await open(sources, from)
+  await put(store, 'a', 1)
+  await store.checkpoint()
+  await put(store, 'b', 1)
+  await sources.push({ storage: from, name: 's' }, { storage: to, name: 's' })
+  const names = async ({ blobs }: Storage): Promise<string[]> =>
+    (await blobs.list('s/')).items.flatMap(({ name }) => (name.includes('/seg/') ? [name.split('/').at(-1)!] : []))
+  const copied = await names(to)
+  expect(copied.length).toBeGreaterThan(0)
+  const known = await names(from)
+  expect(copied.filter((name) => known.includes(name))).toEqual([])
   await store.close()
 })
 
