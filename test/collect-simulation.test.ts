@@ -24,6 +24,7 @@ describe('owners that collect, take a store from one another and are held up bey
     ['R28', 'trimmedIsUnknown'],
     ['R32', 'collectEntry'],
     ['R33', 'condemnFirst'],
+    ['R36', 'pinsHold'],
   ])(
     '%s: fail without it (%s)',
     async (_, mutation) => {

@@ -23,6 +23,170 @@ export const mutations = {
       change('src/engine/compaction/compactor.ts', 'else if (this.#fold?.from !== after.covers) this.#dropFold()', ''),
     ],
   },
+  mergeFits: {
+    rule: 'R2',
+    edits: [change('src/manifest/edits.ts', 'if (edit.bottom && first > 0) return undefined', '')],
+  },
+  coversFalls: {
+    rule: 'R3',
+    edits: [change('src/engine/entry-builder.ts', 'if (!reset && manifest.covers < before.covers) {', 'if (false) {')],
+  },
+  resetCovers: {
+    rule: 'R4',
+    edits: [
+      change(
+        'src/engine/entry-builder.ts',
+        'config: state.manifest.config, covers: n - 1 }',
+        'config: state.manifest.config }',
+      ),
+    ],
+  },
+  offsetsOfChosen: {
+    rule: 'R5',
+    edits: [change('src/engine/history/reset.ts', 'if (chosen.has(partition!) === isChosen) positions', 'positions')],
+  },
+  carriesOffsets: {
+    rule: 'R6',
+    edits: [
+      change(
+        'src/engine/entry-builder.ts',
+        'offsets: change.offsets ?? before.offsets',
+        'offsets: change.offsets ?? new Map()',
+      ),
+    ],
+  },
+  joinedInOrder: {
+    rule: 'R7',
+    edits: [
+      change(
+        'src/engine/memtable.ts',
+        'this.deleteRanges(slot, codec, ranges)\n      for (const [key, point] of points) this.set(slot, codec, key, point)',
+        'for (const [key, point] of points) this.set(slot, codec, key, point)\n      this.deleteRanges(slot, codec, ranges)',
+      ),
+    ],
+  },
+  timeRises: {
+    rule: 'R8',
+    edits: [
+      change(
+        'src/engine/entry-builder.ts',
+        'const time = Math.max(before.time, change.time)',
+        'const time = change.time',
+      ),
+      change(
+        'src/engine/write/committer.ts',
+        'Math.max(this.#host.state().carried.time, currentTime(this.#ctx, this.#log))',
+        'currentTime(this.#ctx, this.#log)',
+      ),
+    ],
+  },
+  expiredHides: {
+    rule: 'R9',
+    edits: [
+      change(
+        'src/engine/compaction/run-writer.ts',
+        'return record === undefined || record.bytes !== undefined || !this.#oldest',
+        'return record === undefined || record.bytes !== undefined',
+      ),
+    ],
+  },
+  spareFold: {
+    rule: 'R11',
+    edits: [
+      change(
+        'src/engine/gc/retention.ts',
+        'n < kept.carried!.manifestAt && carried',
+        'n <= kept.carried!.n && carried',
+      ),
+    ],
+  },
+  resetIsCompared: {
+    rule: 'R12',
+    edits: [change('src/store/watch.ts', 'to.manifest.covers <= from.head && (to.resetAt ?? 0) <= from.head', 'true')],
+  },
+  oneInFlight: {
+    rule: 'R13',
+    edits: [change('src/engine/write/committer.ts', 'this.#running ??= this.#run()', 'this.#running = this.#run()')],
+  },
+  readBack: {
+    rule: 'R14',
+    edits: [
+      change(
+        'src/log/append.ts',
+        "sameWrite(found, entry) ? { outcome: 'committed', time: undefined } : { outcome: 'lost' }",
+        "{ outcome: 'lost' }",
+      ),
+    ],
+  },
+  unknownEnds: {
+    rule: 'R15',
+    edits: [
+      change(
+        'src/engine/write/committer.ts',
+        'const written = new Set(sent && unknown ? this.#queue.inFlight : [])',
+        'const written = new Set()',
+      ),
+      change(
+        'src/engine/write/committer.ts',
+        "(error.code !== 'UNKNOWN_OUTCOME' && error.code !== 'FENCED')",
+        "error.code !== 'FENCED'",
+      ),
+    ],
+  },
+  transactionFalls: {
+    rule: 'R17',
+    edits: [
+      change(
+        'src/engine/write/contention.ts',
+        'if (request.stands(isLate) &&',
+        'if ((isOwn || request.stands(isLate)) &&',
+      ),
+    ],
+  },
+  blindOnly: {
+    rule: 'R18',
+    edits: [
+      change(
+        'src/engine/write/contention.ts',
+        'if (request.stands(isLate) &&',
+        'if ((!isOwn || request.stands(isLate)) &&',
+      ),
+    ],
+  },
+  offsetsFall: {
+    rule: 'R19',
+    edits: [change('src/store/changes.ts', 'const withOffsets = parts.offsets.size > 0', 'const withOffsets = false')],
+  },
+  fallTogether: {
+    rule: 'R20',
+    edits: [
+      change(
+        'src/engine/write/committer.ts',
+        'this.#queue.takeOut(({ isLook }) => isLook !== true)',
+        'this.#queue.takeOut((waiting) => inFlight.includes(waiting))',
+      ),
+      change(
+        'src/engine/write/committer.ts',
+        '// What may have been written must not be offered for writing again.',
+        'const { inFlight } = this.#queue',
+      ),
+    ],
+  },
+  otherMode: { rule: 'R21', edits: [change('src/engine/write/contention.ts', 'if (!isTaken) return', 'return')] },
+  claimsAgain: {
+    rule: 'R22',
+    edits: [change('src/engine/open/open.ts', 'export const CLAIM_TRIES = 8', 'export const CLAIM_TRIES = 1')],
+  },
+  randomId: {
+    rule: 'R23',
+    edits: [
+      change('src/engine/open/create.ts', 'logId ?? ctx.clock.random(ID_BYTES)', 'logId ?? new Uint8Array(ID_BYTES)'),
+    ],
+  },
+  anchorRises: {
+    rule: 'R24',
+    edits: [change('src/log/anchor.ts', '{ ...hint, trim: Math.max(a.trim, b.trim), time', '{ ...b, time')],
+  },
   headRule: {
     rule: 'R25',
     edits: [
@@ -59,6 +223,36 @@ export const mutations = {
       change('src/engine/open/claim.ts', "'UNKNOWN_OUTCOME',\n    `Writing version", "'FENCED',\n    `Writing version"),
     ],
   },
+  looksForLogs: {
+    rule: 'R29',
+    edits: [
+      change(
+        'src/engine/open/lost-log.ts',
+        'const value = await anchorOf(ctx, anchor, own)',
+        'const value = undefined',
+      ),
+    ],
+  },
+  anchorFirst: {
+    rule: 'R30',
+    edits: [
+      change(
+        'src/engine/gc/collector.ts',
+        'let isRaised = numbers.length === 0 || (await this.#raiseTrim(trim, carried))',
+        'let isRaised = true',
+      ),
+    ],
+  },
+  trimsToCovers: {
+    rule: 'R31',
+    edits: [
+      change(
+        'src/engine/gc/retention.ts',
+        'trim: Math.max(before.trim, spare?.carried?.covers ?? 0)',
+        'trim: Math.max(before.trim, kept.n - 1)',
+      ),
+    ],
+  },
   collectEntry: {
     rule: 'R32',
     edits: [
@@ -79,6 +273,24 @@ export const mutations = {
         'pending.filter(() => true)',
       ),
     ],
+  },
+  pinLooks: {
+    rule: 'R35',
+    edits: [change('src/engine/history/pins.ts', ': await isKept(ctx, log, now, Math.max(version, keeps))', ': true')],
+  },
+  pinsHold: {
+    rule: 'R36',
+    edits: [
+      change(
+        'src/engine/gc/collector.ts',
+        'for (const pin of pins) for (const { name } of',
+        'if (false) for (const pin of pins) for (const { name } of',
+      ),
+    ],
+  },
+  forksHold: {
+    rule: 'R38',
+    edits: [change('src/tools/stores.ts', 'if (!isTombstone(bytes)) await assertNotForked(ctx, paths, force)', '')],
   },
   freshFiles: {
     rule: 'R41',
@@ -141,6 +353,114 @@ export const mutations = {
         'const outcome = COMMITTED',
       ),
     ],
+  },
+  newestDecides: {
+    rule: 'R45',
+    edits: [
+      change(
+        'adapters/node-fs/log/owner.ts',
+        'const isDecisive = before.files.at(-1)?.g === listing.newest',
+        'const isDecisive = true',
+      ),
+    ],
+  },
+  ownMarker: {
+    rule: 'R46',
+    edits: [
+      change(
+        'adapters/node-fs/log/cleanup.ts',
+        "leftovers(listing.names, top.g, 'owner')",
+        "leftovers(listing.names, Infinity, 'owner')",
+      ),
+    ],
+  },
+  becomesPast: {
+    rule: 'R47',
+    edits: [
+      change(
+        'adapters/node-fs/log/cleanup.ts',
+        'await directory.fs.rename(directory.place(name), directory.place(pastName(name))).catch(noneIfAbsent)',
+        '',
+      ),
+    ],
+  },
+  markerSays: {
+    rule: 'R48',
+    edits: [
+      change(
+        'adapters/node-fs/log/generation.ts',
+        'mark(g, { settled, proven })',
+        'mark(g, { settled: 0, proven: 0 })',
+      ),
+    ],
+  },
+  seededRecords: {
+    rule: 'R49',
+    edits: [
+      change(
+        'adapters/node-fs/log/format.ts',
+        'crc32c(into.subarray(4, size), idSeed)',
+        'crc32c(into.subarray(4, size))',
+      ),
+      change(
+        'adapters/node-fs/log/format.ts',
+        'crc32c(record.subarray(4, head.size), idSeed)',
+        'crc32c(record.subarray(4, head.size))',
+      ),
+    ],
+  },
+  claimedAhead: {
+    rule: 'R50',
+    edits: [
+      change(
+        'adapters/node-fs/log/file.ts',
+        'const whole = this.#offsets.length > 0 && this.#claimed <= this.last\n        if (whole && !(search && (await this.#isClaimedAhead(fd)))) break',
+        'if (search || this.#offsets.length > 0) break',
+      ),
+    ],
+  },
+  syncOnce: {
+    rule: 'R51',
+    edits: [
+      change(
+        'adapters/node-fs/log/writer.ts',
+        'if (sync) await this.#directory.fs.fdatasync(this.#fd)',
+        'if (sync) await this.#directory.fs.fdatasync(this.#fd).catch(() => this.#directory.fs.fdatasync(this.#fd))',
+      ),
+    ],
+  },
+  syncsBeforeDelete: {
+    rule: 'R52',
+    edits: [change('src/engine/gc/collector.ts', "if (this.#ctx.durability === 'relaxed') await log.sync()", '')],
+  },
+  settledOnly: {
+    rule: 'R53',
+    edits: [
+      change(
+        'adapters/node-fs/log/view.ts',
+        'return now.newest === newest && now.names.includes(top.name) ? { settled, proven } : undefined',
+        'return { settled, proven }',
+      ),
+    ],
+  },
+  newNames: {
+    rule: 'R55',
+    edits: [
+      change(
+        'src/transfer/receiver.ts',
+        'const copy = { ...segment, id, log, name: segmentName(log, id) }',
+        'const copy = { ...segment, log, name: segmentName(log, segment.id) }',
+      ),
+    ],
+  },
+  needsSyncPoint: {
+    rule: 'R56',
+    edits: [change('src/transfer/ancestry.ts', "'forward' : 'diverged'", "'forward' : 'forward'")],
+  },
+  cutsUp: { rule: 'R57', edits: [change('src/manifest/ref.ts', 'cut[i]!++', '')] },
+  tailEnds: {
+    rule: 'R58',
+    edits: [change('src/engine/compaction/compactor.ts', 'if (this.#fold || isPatient) return', 'return')],
   },
 }
 

@@ -46,6 +46,10 @@ test.each([
   ['R42', 'rewriteTail', 'the tail is not written again', /is missing|there is a hole|was acknowledged/],
   ['R43', 'syncBeforeName', 'a file has its name before its opening records are synced', /is damaged|was acknowl/],
   ['R44', 'checkAfterWrite', 'ownership is checked before the write', /was acknowledged|was lost and is/],
+  ['R45', 'newestDecides', 'any newer file decides, or none', /was acknowledged|was lost and is/],
+  ['R46', 'ownMarker', "another claim's marker is taken away", /was acknowledged|was lost and is/],
+  ['R51', 'syncOnce', 'a sync that failed is tried again', /is damaged|was acknowledged/],
+  ['R53', 'settledOnly', 'a follower shows what is not settled', /a follower saw/],
 ])(
   '%s: it finds damage without it (%s): %s',
   async (_, mutation, what, damage) => {

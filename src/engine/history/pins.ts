@@ -191,7 +191,7 @@ export async function isKept(ctx: ShardContext, log: LogContext, now: ShardState
     for (const { ids } of collection ?? []) ctx.uploads.condemn(ids.map((id) => segmentName(log.path, id)))
   })
   if (carried.keeps > version) return false
-  // After a long stall the entries that say so may themselves be gone: a head that is trimmed is none (section 3).
+  // After a long stall the entries that say so may themselves be gone: a head that is trimmed is none (R25).
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
   return value === undefined || (equalBytes(value.logId, log.logId) && value.trim < head)
 }
