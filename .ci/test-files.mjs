@@ -29,6 +29,7 @@ export const partialTests = [
   'memory',
   'node-fs-cuts',
   'processes',
+  'quota',
   'shared-simulation',
   'simulation',
   'store-model',

@@ -5,13 +5,13 @@ import { WHOLE, extent } from '../support/extent.js'
 import { filesWorld } from '../support/loss-files.js'
 import { byFetch, bySdk, startMiniflare, type S3Place } from '../support/s3-clients.js'
 import { adapters } from '../support/storages.js'
-import { EVERY_LOSS, FEW_LOSSES, MORE_LOSSES, SOME_LOSSES } from '../support/suite-loss.js'
+import { MANY_LOSSES, FEW_LOSSES, MORE_LOSSES, SOME_LOSSES } from '../support/suite-loss.js'
 import { allSuites } from '../support/suites.js'
 
 describe.each(adapters)('%s', (name, make) => {
   // A file is flushed at each call; test/cuts-files.test.ts meets all of them on a model.
   const share = name === 'memory()' ? { writes: 1, reads: 1 } : { writes: extent(4, 8), reads: extent(40, 80) }
-  const loss = WHOLE ? EVERY_LOSS : SOME_LOSSES
+  const loss = WHOLE ? MANY_LOSSES : SOME_LOSSES
   allSuites({ test, make, share, loss, world: name === 'nodeFs()' ? filesWorld : undefined })
 })
 
