@@ -175,7 +175,7 @@ export const mutations = {
   otherMode: { rule: 'R21', edits: [change('src/engine/write/contention.ts', 'if (!isTaken) return', 'return')] },
   claimsAgain: {
     rule: 'R22',
-    edits: [change('src/engine/open/open.ts', 'export const CLAIM_TRIES = 8', 'export const CLAIM_TRIES = 1')],
+    edits: [change('src/engine/open/claim.ts', 'const TRIES = 8', 'const TRIES = 1')],
   },
   randomId: {
     rule: 'R23',
@@ -228,7 +228,7 @@ export const mutations = {
     edits: [
       change(
         'src/engine/open/lost-log.ts',
-        'const value = await anchorOf(ctx, anchor, own)',
+        'const value = await anchorFromLogs(ctx, anchor, own)',
         'const value = undefined',
       ),
     ],
