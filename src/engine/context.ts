@@ -1,15 +1,15 @@
 import type { Clock } from '../clock.js'
-import type { SegmentRef } from '../manifest/manifest.js'
+import { ID_BYTES } from '../log/entry.js'
+import type { SegmentRef, SegmentSource } from '../manifest/manifest.js'
+import { anchorPath, logPath } from '../manifest/names.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { SegmentOptions } from '../segment/writer.js'
 import type { Anchor, Log, Storage } from '../storage/contract.js'
-import type { Reading } from './history/reading-pin.js'
 import type { Moment, Rules } from './rules.js'
-import type { ShardState } from './state.js'
 
 /** A state that is being read. */
 export interface Held {
-  readonly state: ShardState
+  readonly state: SegmentSource
   /** When it last was, by the monotonic clock. */
   usedAt: number
   /** Up to which number at most the log may be trimmed meanwhile. */
@@ -17,7 +17,7 @@ export interface Held {
   /** Since when the state is known to have been kept. */
   readonly keptAt: Moment | undefined
   /** The pin by which others know of it. */
-  reading?: Reading | undefined
+  reading?: { use(): Promise<void>; end(): Promise<void> } | undefined
 }
 
 /** What every part of a shard works with. */
@@ -66,7 +66,7 @@ export type ReadContext = Pick<ShardContext, 'store' | 'storage' | 'clock' | 'du
 
 export interface Resident {
   /** Loads all that a state needs, before it is used. */
-  prepare(state: ShardState): Promise<void>
+  prepare(state: SegmentSource): Promise<void>
   /** Takes over a segment that this handle has written. */
   adopt(segment: SegmentRef, bytes: Uint8Array): Promise<void>
   /** Lets go of segments that were adopted for a state that will not come. */
@@ -161,6 +161,37 @@ export interface LogContext {
   storageTime: { readonly time: number; readonly at: number } | undefined
   /** Since when the number after the head is known to be free. */
   free: Moment | undefined
+}
+
+export function openAnchor(ctx: ReadContext): Anchor {
+  return ctx.storage.anchor(anchorPath(ctx.store))
+}
+
+export function anchorName(ctx: Pick<ReadContext, 'store'>): string {
+  return `The anchor of store "${ctx.store}"`
+}
+
+export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): LogContext {
+  const path = logPath(ctx.store, logId)
+  const log = ctx.storage.log(path, { durability: ctx.durability })
+  return {
+    logId,
+    path,
+    log,
+    anchor,
+    writerId: ctx.clock.random(ID_BYTES),
+    writes: 0,
+    storageTime: undefined,
+    free: undefined,
+  }
+}
+
+/** Lets go of a log. That this fails takes nothing back and must not hide what happened before. */
+export async function closeLog(
+  ctx: Pick<ReadContext, 'store' | 'warn'>,
+  { log }: Pick<LogContext, 'log'>,
+): Promise<void> {
+  await log.close().catch((cause: unknown) => ctx.warn(`The log of store "${ctx.store}" could not be closed.`, cause))
 }
 
 /** Now: for what is about to be sent. */

@@ -14,6 +14,7 @@ import {
   pinsOf,
   pinVersion,
   unpin,
+  soundest,
 } from '../engine/history/versions.js'
 import type { StoreHandle } from './handle.js'
 import { checkTagName, findVersion, type Found, type When } from './find.js'
@@ -36,7 +37,7 @@ export async function findIn(handle: StoreHandle, when: When): Promise<Found> {
   handle.hold(shard.state, finding, shard.state.carried.trim)
   const found = await finding
   // What comes from the log is sound already.
-  return found.from ? { ...found, state: await shard.repairs.soundest(found.state) } : found
+  return found.from ? { ...found, state: await soundest(shard, found.state) } : found
 }
 
 export async function openVersion<K extends Key, V>(
@@ -62,7 +63,7 @@ export async function prepareRestore(
   // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
   const hold = handle.hold(state)
   cleanUp.push(() => hold.release())
-  let theirs = await payloadIn(shard, state, shard.signal)
+  let theirs = await payloadIn(shard, state, shard.compaction!.signal)
   // What was uploaded for it is named in the end, or never will be.
   cleanUp.push(() => dropPayload(shard, theirs))
   const { version, offsets } = state.carried

@@ -5,7 +5,7 @@
 import type { Key } from '../bytes/keys.js'
 import { TidemarkError, aborted, checkFields, invalid, isExpired, isTidemarkError, throwIfAborted } from '../errors.js'
 import { sameOffsets, type Offsets } from '../log/offsets.js'
-import { sharing } from '../engine/parts.js'
+import { following } from '../engine/shard.js'
 import { parseCommit, type CommitParts } from './commit.js'
 import type { StoreHandle } from './handle.js'
 import { checkSignal, whole } from './options.js'
@@ -200,7 +200,7 @@ export class TransactionQueue {
   async #confirm(call: Pick<Call<Key, unknown, unknown>, 'isFresh' | 'signal'>, others: number): Promise<boolean> {
     if (call.isFresh) return true
     const { shard, changes } = this.#handle
-    await this.#until(sharing().confirm(shard), call.signal)
+    await this.#until(following.loaded!.confirm(shard), call.signal)
     call.isFresh = true
     return changes.others === others
   }

@@ -12,10 +12,9 @@ import {
   logPath,
   storeOfLog,
 } from '../manifest/names.js'
-import type { LogContext, ReadContext } from '../engine/context.js'
-import { mayBeNeeded } from '../engine/history/fork.js'
+import { closeLog, openAnchor, openLog, type LogContext, type ReadContext } from '../engine/context.js'
+import { mayBeNeeded } from '../engine/gc/fork-holds.js'
 import { listPinNames, readPin } from '../engine/history/pins.js'
-import { closeLog, openAnchor, openLog } from '../engine/open/recovery.js'
 import { parseEntry } from '../engine/state.js'
 import type { Storage } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'

@@ -3,8 +3,7 @@ import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, corrupt } from '../../errors.js'
 import { readAnchor } from '../../log/anchor.js'
 import { emptyCarried } from '../../log/entry.js'
-import type { LogContext, ReadContext } from '../context.js'
-import { anchorName } from '../open/recovery.js'
+import { anchorName, type LogContext, type ReadContext } from '../context.js'
 import { applyEntry, parseEntry, type AppliedEntry, type ShardState } from '../state.js'
 
 const READ_AT_ONCE = 16

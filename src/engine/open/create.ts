@@ -9,9 +9,8 @@ import { shardPath } from '../../manifest/names.js'
 import type { Anchor } from '../../storage/contract.js'
 import { probe } from '../../storage/probe.js'
 import { buildEntry, type EntryChange } from '../entry-builder.js'
-import { moment, noteTime, type ShardContext } from '../context.js'
+import { anchorName, closeLog, openLog, moment, noteTime, type ShardContext } from '../context.js'
 import { CLAIM_TRIES, sendClaim, type OpenedShard } from './open.js'
-import { anchorName, closeLog, openLog } from './recovery.js'
 import { applyEntry, type ShardState } from '../state.js'
 
 export function createStore(

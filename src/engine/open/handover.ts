@@ -2,9 +2,8 @@
 import { sleep } from '../../clock.js'
 import { TidemarkError } from '../../errors.js'
 import type { AnchorValue } from '../../log/anchor.js'
-import { encodeEntry, type Entry } from '../../log/entry.js'
+import { encodeEntry, type Entry, type WriteMode } from '../../log/entry.js'
 import type { LogContext, ShardContext } from '../context.js'
-import type { OpenRequest } from './open.js'
 
 const SETTLE_TRIES = 5
 
@@ -17,7 +16,7 @@ export async function settleHistory(
   ctx: ShardContext,
   log: LogContext,
   hint: AnchorValue,
-  mode: OpenRequest['mode'],
+  mode: WriteMode | 'follower',
   tries: number,
 ): Promise<boolean> {
   if (tries > SETTLE_TRIES) {

@@ -9,8 +9,8 @@ import { comingPrefix, gonePrefix, logIdOfComing, logIdOfPath, logPath, shardPat
 import type { Anchor, BlobInfo } from '../../storage/contract.js'
 import { pagesOf } from '../../storage/pages.js'
 import { isProbe } from '../../storage/probe-name.js'
-import type { LogContext, ReadContext } from '../context.js'
-import { anchorName, closeLog, openLog, type Found } from './recovery.js'
+import { anchorName, closeLog, openLog, type LogContext, type ReadContext } from '../context.js'
+import { type Found } from './recovery.js'
 import { parseEntry } from '../state.js'
 
 const TRIES = 4

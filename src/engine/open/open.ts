@@ -6,24 +6,17 @@ import { resolveAppend, type Resolution } from '../../log/append.js'
 import type { WriteMode } from '../../log/entry.js'
 import type { Edit } from '../../manifest/edits.js'
 import type { StoreConfig } from '../../manifest/manifest.js'
+import { Part } from '../../part.js'
 import type { Anchor } from '../../storage/contract.js'
 import { buildEntry, type BuiltEntry } from '../entry-builder.js'
-import { currentTime, moment, noteTime, type LogContext, type ShardContext } from '../context.js'
-import { creating, rewriting, settling } from '../parts.js'
-import {
-  anchorName,
-  closeLog,
-  endsEarly,
-  locate,
-  openAnchor,
-  openLog,
-  overtaken,
-  readLog,
-  readOn,
-  type Found,
-} from './recovery.js'
+import { anchorName, closeLog, openAnchor, openLog, currentTime, moment, noteTime, type LogContext, type ShardContext } from '../context.js'
+import { rewriting } from '../compaction/scheduler.js'
+import { endsEarly, locate, overtaken, readLog, readOn, type Found } from './recovery.js'
 import { mayBeTrimmed } from '../rules.js'
 import { applyEntry, type ShardState } from '../state.js'
+
+const creating = new Part('creating stores', () => import('./create.js'))
+const settling = new Part('files', () => import('./handover.js'))
 
 export const CLAIM_TRIES = 8
 

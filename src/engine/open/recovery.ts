@@ -4,45 +4,16 @@
  */
 import { TidemarkError, corrupt } from '../../errors.js'
 import { readAnchor, type AnchorReading, type AnchorValue } from '../../log/anchor.js'
-import { emptyCarried, ID_BYTES } from '../../log/entry.js'
-import { anchorPath, logPath } from '../../manifest/names.js'
+import { emptyCarried } from '../../log/entry.js'
+import { Part } from '../../part.js'
 import type { Anchor } from '../../storage/contract.js'
-import { moment, noteTime, type LogContext, type ReadContext, type ShardContext } from '../context.js'
-import { losing } from '../parts.js'
+import { anchorName, moment, noteTime, type LogContext, type ReadContext, type ShardContext } from '../context.js'
 import { applyEntry, parseEntry, type AppliedEntry, type ShardState } from '../state.js'
 
+/** What may be lost of a log. */
+const losing = new Part('finding lost entries', () => import('./lost-log.js'))
+
 const READ_AHEAD = 16
-
-export function openAnchor(ctx: ReadContext): Anchor {
-  return ctx.storage.anchor(anchorPath(ctx.store))
-}
-
-export function anchorName(ctx: Pick<ReadContext, 'store'>): string {
-  return `The anchor of store "${ctx.store}"`
-}
-
-export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): LogContext {
-  const path = logPath(ctx.store, logId)
-  const log = ctx.storage.log(path, { durability: ctx.durability })
-  return {
-    logId,
-    path,
-    log,
-    anchor,
-    writerId: ctx.clock.random(ID_BYTES),
-    writes: 0,
-    storageTime: undefined,
-    free: undefined,
-  }
-}
-
-/** Lets go of a log. That this fails takes nothing back and must not hide what happened before. */
-export async function closeLog(
-  ctx: Pick<ReadContext, 'store' | 'warn'>,
-  { log }: Pick<LogContext, 'log'>,
-): Promise<void> {
-  await log.close().catch((cause: unknown) => ctx.warn(`The log of store "${ctx.store}" could not be closed.`, cause))
-}
 
 /** Where a store is found. */
 export type Found = AnchorReading & {

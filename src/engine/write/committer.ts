@@ -10,17 +10,20 @@ import { TidemarkError, isFull, isTidemarkError } from '../../errors.js'
 import { resolveAppend } from '../../log/append.js'
 import type { OffsetMap } from '../../log/offsets.js'
 import type { CodedRuns, SegmentRef } from '../../manifest/manifest.js'
+import { Part } from '../../part.js'
 import { buildEntry, setExpiry, type BuiltEntry } from '../entry-builder.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from '../context.js'
 import { Memtable } from '../memtable.js'
 import { assertNotTrimmed, recoveryStart } from '../open/open.js'
-import { rewriting, sharing } from '../parts.js'
 import type { Contention } from './contention.js'
 import { Queue } from './commit-queue.js'
 import type { CommitRequest, CommitResult, PreparedReset, ResetBuild, ResetRequest, ResetResult } from './requests.js'
 import type { Waiting } from './requests.js'
 import { memtableCodecs, type ShardState } from '../state.js'
-import type { CompactionScheduler } from '../compaction/scheduler.js'
+import { rewriting, type CompactionScheduler } from '../compaction/scheduler.js'
+
+/** In shared mode it is there before there is a committer. */
+export const sharing = new Part('shared mode', () => import('./contention.js'))
 
 export interface CommitterHost {
   state(): ShardState
@@ -62,7 +65,7 @@ export class Committer {
     this.#compaction = compaction
     this.#host = host
     this.#queue = new Queue(() => host.state().carried.offsets)
-    this.#contention = ctx.isShared ? new (sharing().Contention)(ctx) : undefined
+    this.#contention = ctx.isShared ? new sharing.loaded!.Contention(ctx) : undefined
   }
 
   /** What is on its way. */
@@ -322,12 +325,12 @@ export class Committer {
   #sift(isLate: boolean): boolean {
     this.#isUnsifted = false
     if (!this.#ctx.isShared) return false
-    const fallen = sharing().takeFallen(this.#queue, isLate)
+    const fallen = sharing.loaded!.takeFallen(this.#queue, isLate)
     if (fallen.length === 0) return false
     this.#dropUploaded()
     this.#rollback(fallen)
     const { version } = this.#host.state().carried
-    for (const { request, reject } of fallen) reject(sharing().conflict(this.#ctx.store, version, request!))
+    for (const { request, reject } of fallen) reject(sharing.loaded!.conflict(this.#ctx.store, version, request!))
     return true
   }
 
