@@ -163,10 +163,11 @@ export interface LogContext {
   free: Moment | undefined
 }
 
-export function openAnchor(ctx: ReadContext): Anchor {
+export function openAnchor(ctx: Pick<ReadContext, 'storage' | 'store'>): Anchor {
   return ctx.storage.anchor(anchorPath(ctx.store))
 }
 
+/** The anchor in messages. */
 export function anchorName(ctx: Pick<ReadContext, 'store'>): string {
   return `The anchor of store "${ctx.store}"`
 }
@@ -174,19 +175,11 @@ export function anchorName(ctx: Pick<ReadContext, 'store'>): string {
 export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): LogContext {
   const path = logPath(ctx.store, logId)
   const log = ctx.storage.log(path, { durability: ctx.durability })
-  return {
-    logId,
-    path,
-    log,
-    anchor,
-    writerId: ctx.clock.random(ID_BYTES),
-    writes: 0,
-    storageTime: undefined,
-    free: undefined,
-  }
+  const writerId = ctx.clock.random(ID_BYTES)
+  return { logId, path, log, anchor, writerId, writes: 0, storageTime: undefined, free: undefined }
 }
 
-/** Lets go of a log. That this fails takes nothing back and must not hide what happened before. */
+/** Lets go of a log. A failure takes nothing back and must not hide what happened before, so it is only a warning. */
 export async function closeLog(
   ctx: Pick<ReadContext, 'store' | 'warn'>,
   { log }: Pick<LogContext, 'log'>,

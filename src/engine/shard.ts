@@ -19,7 +19,7 @@ import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './w
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
 import { CompactionScheduler, rewriting } from './compaction/scheduler.js'
 
-export type ShardRequest = Omit<OpenRequest, 'fold'> & {
+export type ShardRequest = Omit<OpenRequest, 'fold' | 'drop'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly rollback: (memtables: readonly Memtable[], withOffsets: boolean) => void
   /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
@@ -68,6 +68,8 @@ export class Shard {
           return []
         }
       },
+      drop: (edits, cause) =>
+        rewriting.use(({ dropUploads, writtenFor }) => dropUploads(ctx, writtenFor(edits), cause)),
     })
     return new Shard(ctx, request, opened)
   }

@@ -10,7 +10,7 @@ import { contentHash } from '../bytes/hash.js'
 import { corrupt } from '../errors.js'
 import { decodeCollection, type Collection } from '../log/collection.js'
 import { decodeDelta } from '../log/delta.js'
-import { decodeEntry, type Carried, type Entry } from '../log/entry.js'
+import { decodeEntry, emptyCarried, type Carried, type Entry } from '../log/entry.js'
 import {
   type SegmentRef,
   type SegmentSource,
@@ -19,6 +19,7 @@ import {
   toBinary,
   type CodedRuns,
   type Manifest,
+  type StoreConfig,
 } from '../manifest/manifest.js'
 import { memtableOfDelta, type Memtable } from './memtable.js'
 
@@ -49,6 +50,20 @@ export interface ShardState {
   readonly resetAt?: number | undefined
   /** It was repaired: its manifest is older than the one that the log names, until the next fold. */
   readonly isRepaired?: boolean | undefined
+}
+
+/** Stands in until a manifest is read. */
+const NO_CONFIG: StoreConfig = { partitions: 1, job: undefined, created: 0 }
+
+/** The state behind entry `head` while nothing is known of it: the entries after that say the rest. */
+export function emptyState(logId: Uint8Array, head: number, config = NO_CONFIG): ShardState {
+  const manifest: Manifest = { config, covers: head, codecs: new Map(), runs: [] }
+  return { logId, head, headHash: undefined, carried: emptyCarried('exclusive'), manifest, tail: [] }
+}
+
+/** The lowest number that recovery needs: everything after what the manifest covers, its own entry among it. */
+export function recoveryStart({ manifest }: Pick<ShardState, 'manifest'>): number {
+  return manifest.covers + 1
 }
 
 /** An entry that was read or is about to be written, with what is known of it already. */

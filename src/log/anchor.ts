@@ -9,7 +9,7 @@ import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
 import { corrupt } from '../errors.js'
 import type { Anchor, CallOptions } from '../storage/contract.js'
-import { ID_BYTES } from './entry.js'
+import { ID_BYTES, type Carried } from './entry.js'
 
 export interface AnchorValue {
   readonly logId: Uint8Array
@@ -24,6 +24,11 @@ export interface AnchorReading {
   readonly token: string | undefined
   /** The storage's time of the answer. */
   readonly time: number | undefined
+}
+
+/** The anchor that an entry calls for by its header. */
+export function anchorAfter(logId: Uint8Array, { trim, manifestAt, covers, time }: Carried): AnchorValue {
+  return { logId, trim, manifestAt, covers, time }
 }
 
 export function encodeAnchor(value: AnchorValue): Uint8Array {

@@ -5,11 +5,18 @@
  */
 import type { Clock } from '../clock.js'
 import { sleep } from '../clock.js'
+import { TidemarkError } from '../errors.js'
 import type { Answer, Log, Outcome } from '../storage/contract.js'
 import { decodeEntry, sameWrite, type Entry } from './entry.js'
 
+export interface Committed {
+  readonly outcome: 'committed'
+  /** The storage's time of the answer. */
+  readonly time: number | undefined
+}
+
 export type Resolution =
-  | { readonly outcome: 'committed'; readonly time: number | undefined }
+  | Committed
   | { readonly outcome: 'lost' }
   | { readonly outcome: 'unknown'; readonly cause: unknown }
 
@@ -62,6 +69,17 @@ export async function resolveAppend(
     if (clock.monotonic() + pause >= deadline) return { outcome: 'unknown', cause: uncertain.cause }
     await sleep(clock, pause)
   }
+}
+
+/** The answer to an append that landed; `undefined` when another entry has its number. Throws when nobody can say which. */
+export function landed(resolution: Resolution, what: string): Committed | undefined {
+  if (resolution.outcome === 'unknown') throw unknownOutcome(what, resolution.cause)
+  return resolution.outcome === 'committed' ? resolution : undefined
+}
+
+/** For calls that find out what became of it when they are made again. */
+export function unknownOutcome(what: string, cause?: unknown): TidemarkError {
+  return new TidemarkError('UNKNOWN_OUTCOME', `It is not known whether ${what}`, { cause, retryable: true })
 }
 
 /** Reads what took the number; `undefined` when that could not be read now. */

@@ -7,7 +7,7 @@ import { equalBytes } from '../bytes/compare.js'
 import { toHex } from '../bytes/hash.js'
 import { TidemarkError, invalid, isFull, isTidemarkError, throwIfAborted } from '../errors.js'
 import { ID_BYTES, type Origin, type SyncPoint } from '../log/entry.js'
-import { resolveAppend } from '../log/append.js'
+import { landed, resolveAppend } from '../log/append.js'
 import type { OffsetMap } from '../log/offsets.js'
 import type { Manifest, Run, SegmentRef, StoreConfig } from '../manifest/manifest.js'
 import { comingPath, idOfBlob, segmentName, segmentsPrefix } from '../manifest/names.js'
@@ -16,10 +16,18 @@ import { buildEntry, type EntryChange } from '../engine/entry-builder.js'
 import { closeLog, currentTime, noteTime, type LogContext, type ShardContext } from '../engine/context.js'
 import { Memtable } from '../engine/memtable.js'
 import { createLog } from '../engine/open/create.js'
-import { openShard, recoveryStart, refreshAnchor } from '../engine/open/open.js'
+import { openShard, refreshAnchor } from '../engine/open/open.js'
 import { foldTail } from '../engine/compaction/run-writer.js'
 import type { Shard } from '../engine/shard.js'
-import { segmentsOf, applyEntry, memtableCodecs, tailBytes, tailCodecs, type ShardState } from '../engine/state.js'
+import {
+  applyEntry,
+  memtableCodecs,
+  recoveryStart,
+  segmentsOf,
+  tailBytes,
+  tailCodecs,
+  type ShardState,
+} from '../engine/state.js'
 import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Parts } from './ancestry.js'
@@ -153,6 +161,7 @@ export class Receiver {
       },
       // The reset covers the tail.
       fold: () => Promise.resolve([]),
+      drop: () => Promise.resolve(),
     })
     this.#log = opened.log
     this.#state = opened.state
@@ -292,15 +301,10 @@ export class Receiver {
     const resolution = await resolveAppend(context, built.entry, () =>
       log.log.append(built.entry.n, built.bytes, recoveryStart(next)),
     )
-    if (resolution.outcome === 'lost') throw this.#overtaken()
-    if (resolution.outcome === 'unknown') {
-      throw new TidemarkError(
-        'UNKNOWN_OUTCOME',
-        `It is not known whether version ${built.entry.n} of store "${ctx.store}" was written; call this again, it will look.`,
-        { cause: resolution.cause, retryable: true },
-      )
-    }
-    noteTime(ctx, log, resolution.time)
+    const what = `version ${built.entry.n} of store "${ctx.store}" was written; call this again, it will look.`
+    const committed = landed(resolution, what)
+    if (committed === undefined) throw this.#overtaken()
+    noteTime(ctx, log, committed.time)
     await refreshAnchor(ctx, log, next)
     return next
   }

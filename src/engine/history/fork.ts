@@ -7,7 +7,7 @@ import { ID_BYTES } from '../../log/entry.js'
 import { logPath } from '../../manifest/names.js'
 import { closeLog, currentTime, openAnchor, type LogContext, type ShardContext } from '../context.js'
 import { createLog } from '../open/create.js'
-import { locate } from '../open/recovery.js'
+import { findStore } from '../open/recovery.js'
 import type { ShardState } from '../state.js'
 import { putPin, type PinRequest } from './pin-version.js'
 import { stateOfPin } from './pins.js'
@@ -25,7 +25,7 @@ export async function createFork(
 ): Promise<void> {
   const child: ShardContext = { ...ctx, store: name }
   const anchor = openAnchor(child)
-  if ((await locate(child, anchor)).value !== undefined) throw exists(name)
+  if ((await findStore(child, anchor)).value !== undefined) throw exists(name)
   const logId = ctx.clock.random(ID_BYTES)
   const pin = await putPin(ctx, log, present, { kind: 'fork', name: logPath(name, logId), ttlMs: 0, ...source })
   const { manifest, tail, carried } = stateOfPin(pin, log.path)

@@ -2,9 +2,8 @@
 import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, corrupt } from '../../errors.js'
 import { readAnchor } from '../../log/anchor.js'
-import { emptyCarried } from '../../log/entry.js'
 import { anchorName, type LogContext, type ReadContext } from '../context.js'
-import { applyEntry, parseEntry, type AppliedEntry, type ShardState } from '../state.js'
+import { applyEntry, emptyState, parseEntry, type AppliedEntry, type ShardState } from '../state.js'
 
 const READ_AT_ONCE = 16
 
@@ -47,15 +46,7 @@ export async function stateAt(ctx: ReadContext, log: LogContext, n: number): Pro
   if (entry.carried === undefined) return stateAt(ctx, log, n - 1)
   const { covers } = entry.carried
   const entries = await readEntries(ctx, log, covers + 1, n)
-  const nothing: ShardState = {
-    logId: log.logId,
-    head: covers,
-    headHash: undefined,
-    carried: emptyCarried(entry.mode),
-    manifest: { config: { partitions: 1, job: undefined, created: 0 }, covers, codecs: new Map(), runs: [] },
-    tail: [],
-  }
-  const state = entries.reduce(applyEntry, nothing)
+  const state = entries.reduce(applyEntry, emptyState(log.logId, covers))
   if (state.manifest.covers !== covers || state.carried.manifestAt !== entry.carried.manifestAt) {
     throw corrupt(`Version ${n} of store "${ctx.store}" is damaged: its manifest is not where its header says.`)
   }

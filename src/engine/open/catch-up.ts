@@ -10,9 +10,8 @@ import { Part } from '../../part.js'
 import { anchorName, noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
 import type { EntryIndex } from '../gc/entry-index.js'
 import { mayBeTrimmed } from '../rules.js'
-import { confirmHead, readHistory } from './open.js'
-import { overtaken, readOn } from './recovery.js'
 import { applyEntry, type AppliedEntry, type ShardState } from '../state.js'
+import { confirmHead, overtaken, readHistory, readOn } from './recovery.js'
 
 const longReads = new Part('long reads', () => import('../history/reading-pin.js'))
 
@@ -93,8 +92,8 @@ async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue)
   let hint = anchor
   for (let tries = 0; tries < TRIES; tries++) {
     const look = { ...log }
-    const state = await readHistory(ctx, look, hint, 'follower')
-    const confirmed = state instanceof TidemarkError ? undefined : await confirmHead(ctx, log, state)
+    const state = await readHistory(ctx, look, hint, false)
+    const confirmed = state && (await confirmHead(ctx, log, state))
     if (confirmed) {
       takeOver(log, look)
       return confirmed

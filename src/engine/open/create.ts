@@ -1,17 +1,24 @@
 /** Creating a store: its log, with entry 1, and the anchor that names it. */
 import { equalBytes } from '../../bytes/compare.js'
-import { TidemarkError } from '../../errors.js'
-import { encodeAnchor, readAnchor } from '../../log/anchor.js'
-import { emptyCarried, ID_BYTES, type WriteMode } from '../../log/entry.js'
+import { anchorAfter, encodeAnchor, readAnchor } from '../../log/anchor.js'
+import { landed, unknownOutcome } from '../../log/append.js'
+import { ID_BYTES, type WriteMode } from '../../log/entry.js'
 import type { Edit } from '../../manifest/edits.js'
 import type { StoreConfig } from '../../manifest/manifest.js'
 import { shardPath } from '../../manifest/names.js'
 import type { Anchor } from '../../storage/contract.js'
 import { probe } from '../../storage/probe.js'
+import { anchorName, closeLog, moment, noteTime, openLog, type LogContext, type ShardContext } from '../context.js'
 import { buildEntry, type EntryChange } from '../entry-builder.js'
-import { anchorName, closeLog, openLog, moment, noteTime, type ShardContext } from '../context.js'
-import { CLAIM_TRIES, sendClaim, type OpenedShard } from './open.js'
-import { applyEntry, type ShardState } from '../state.js'
+import { applyEntry, emptyState, type ShardState } from '../state.js'
+import { sendClaim } from './claim.js'
+
+const TRIES = 8
+
+export interface Created {
+  readonly log: LogContext
+  readonly state: ShardState
+}
 
 export function createStore(
   ctx: ShardContext,
@@ -19,7 +26,7 @@ export function createStore(
   config: StoreConfig,
   mode: WriteMode,
   seenAt: number | undefined,
-): Promise<OpenedShard | undefined> {
+): Promise<Created | undefined> {
   // A fold of nothing: it carries the configuration and no segment.
   const edits: Edit[] = [{ kind: 'fold', from: 0, covers: 0, runs: [], codecs: new Map() }]
   // The storage's time where it has one: no later entry has a lower one, so a wrong clock here would hold up all that follow.
@@ -39,40 +46,26 @@ export async function createLog(
   config: StoreConfig,
   change: EntryChange,
   begun: () => void = () => {},
-): Promise<OpenedShard | undefined> {
+): Promise<Created | undefined> {
   await probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed)
   const log = openLog(ctx, anchor, logId ?? ctx.clock.random(ID_BYTES))
-  const nothing: ShardState = {
-    logId: log.logId,
-    head: 0,
-    headHash: undefined,
-    carried: emptyCarried('exclusive'),
-    manifest: { config, covers: 0, codecs: new Map(), runs: [] },
-    tail: [],
-  }
+  const what = `store "${ctx.store}" was created; open it again.`
+  const nothing = emptyState(log.logId, 0, config)
   try {
     const first = buildEntry(log, nothing, change)
-    const made = await sendClaim(ctx, log, nothing, first)
+    const resolution = await sendClaim(ctx, log, nothing, first)
     begun()
-    if (made.outcome !== 'committed') {
-      throw new TidemarkError(
-        'UNKNOWN_OUTCOME',
-        `It is not known whether store "${ctx.store}" was created; open it again.`,
-        {
-          cause: made.outcome === 'unknown' ? made.cause : undefined,
-          retryable: true,
-        },
-      )
-    }
+    const made = landed(resolution, what)
+    // Somebody has given this creator up, or has finished its work.
+    if (made === undefined) throw unknownOutcome(what)
     noteTime(ctx, log, made.time)
     // Nobody knows of the log before the anchor names it.
     log.free = moment(ctx, log)
     const state = applyEntry(nothing, first)
-    const { trim, manifestAt, covers, time } = state.carried
-    const value = { logId: log.logId, trim, manifestAt, covers, time }
+    const value = anchorAfter(log.logId, state.carried)
     // A swap of unknown outcome may still land, and then it is our own that is found, or that is in the way of the next.
-    for (let tries = CLAIM_TRIES; tries > 0; tries--) {
-      const swapped = await anchor.swap(undefined, encodeAnchor(value), trim)
+    for (let tries = TRIES; tries > 0; tries--) {
+      const swapped = await anchor.swap(undefined, encodeAnchor(value), value.trim)
       if (swapped.outcome === 'committed') return { log, state }
       const there = await readAnchor(anchor, anchorName(ctx))
       if (there.value === undefined) continue
@@ -82,13 +75,7 @@ export async function createLog(
       await closeLog(ctx, log)
       return undefined
     }
-    throw new TidemarkError(
-      'UNKNOWN_OUTCOME',
-      `It is not known whether store "${ctx.store}" was created; open it again.`,
-      {
-        retryable: true,
-      },
-    )
+    throw unknownOutcome(what)
   } catch (error) {
     await closeLog(ctx, log)
     throw error

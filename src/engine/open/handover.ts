@@ -16,7 +16,7 @@ export async function settleHistory(
   ctx: ShardContext,
   log: LogContext,
   hint: AnchorValue,
-  mode: WriteMode | 'follower',
+  isWriter: boolean,
   tries: number,
 ): Promise<boolean> {
   if (tries > SETTLE_TRIES) {
@@ -28,7 +28,7 @@ export async function settleHistory(
       { retryable: true },
     )
   }
-  if (mode !== 'follower' && tries > 1) {
+  if (isWriter && tries > 1) {
     // The oldest entry of all, so that nothing is taken over; a log that ends before the entry that the anchor names has
     // lost it, and is refused before anything is written.
     const n = hint.trim + 1

@@ -3,20 +3,27 @@
  * everything as it was.
  */
 import { corrupt } from '../../errors.js'
-import { readAnchor, type AnchorValue } from '../../log/anchor.js'
+import { anchorAfter, readAnchor, type AnchorReading, type AnchorValue } from '../../log/anchor.js'
 import { decodeEntry } from '../../log/entry.js'
 import { comingPrefix, gonePrefix, logIdOfComing, logIdOfPath, logPath, shardPath } from '../../manifest/names.js'
 import type { Anchor, BlobInfo } from '../../storage/contract.js'
 import { pagesOf } from '../../storage/pages.js'
 import { isProbe } from '../../storage/probe-name.js'
 import { anchorName, closeLog, openLog, type LogContext, type ReadContext } from '../context.js'
-import { type Found } from './recovery.js'
 import { parseEntry } from '../state.js'
 
 const TRIES = 4
 
+/** Where the history is read from: the anchor's hint. */
+export type Hint = AnchorValue & {
+  /** The anchor is gone: this is what it has to say, and nobody has written that. */
+  readonly isRebuilt?: boolean
+}
+
+export type Found = AnchorReading & { readonly value: Hint | undefined }
+
 /** Looks for a store without an anchor. */
-export async function locateAnew(ctx: ReadContext, anchor: Anchor): Promise<Found> {
+export async function findWithoutAnchor(ctx: ReadContext, anchor: Anchor): Promise<Found> {
   for (let tries = TRIES; ; tries--) {
     const reading = await readAnchor(anchor, anchorName(ctx))
     if (reading.value) return reading
@@ -25,7 +32,7 @@ export async function locateAnew(ctx: ReadContext, anchor: Anchor): Promise<Foun
       // What an interrupted probe left behind is no store.
       const own = paths.filter((path) => logIdOfPath(ctx.store, path) !== undefined)
       const value = await anchorOf(ctx, anchor, own)
-      if (value) return { ...reading, value, isRebuilt: true }
+      if (value) return { ...reading, value: { ...value, isRebuilt: true } }
       await assertNothingLeft(ctx)
       return reading
     } catch (error) {
@@ -105,10 +112,10 @@ async function anchorFromHeaders(
     const carried = bytes && parseEntry(bytes, n, logId, path).entry.carried
     // Only a fence that was written blindly has none; the entry before it does.
     if (!carried) continue
-    const { trim, manifestAt, covers, time } = carried
+    const { covers } = carried
     const needed = numbers.filter((m) => m > covers)
     const missing = needed.findIndex((m, i) => m !== covers + 1 + i)
-    if (missing < 0) return { logId, trim, manifestAt, covers, time }
+    if (missing < 0) return anchorAfter(logId, carried)
     throw corrupt(
       `The anchor is missing, and so is entry ${covers + 1 + missing} of ${path}. Restore the store from a backup.`,
     )

@@ -1,30 +1,59 @@
 /**
- * Finding a store again: the anchor says where to begin, the entries after it are read until one is absent, and the fence
- * of a writer settles what the head was. What seems to be lost is looked into before anything is written (lost-log.ts).
+ * Recovery, in the order of its steps: find the store, replay its history from the anchor's hint to the head, judge what
+ * is missing, and confirm the head. Nothing is written here, but for what settles entries in doubt on files.
  */
+import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, corrupt } from '../../errors.js'
-import { readAnchor, type AnchorReading, type AnchorValue } from '../../log/anchor.js'
-import { emptyCarried } from '../../log/entry.js'
+import { readAnchor, type AnchorValue } from '../../log/anchor.js'
 import { Part } from '../../part.js'
 import type { Anchor } from '../../storage/contract.js'
 import { anchorName, moment, noteTime, type LogContext, type ReadContext, type ShardContext } from '../context.js'
-import { applyEntry, parseEntry, type AppliedEntry, type ShardState } from '../state.js'
+import { applyEntry, emptyState, parseEntry, type AppliedEntry, type ShardState } from '../state.js'
+import type { Found, Hint } from './lost-log.js'
 
 /** What may be lost of a log. */
 const losing = new Part('finding lost entries', () => import('./lost-log.js'))
+const settling = new Part('files', () => import('./handover.js'))
 
 const READ_AHEAD = 16
 
-/** Where a store is found. */
-export type Found = AnchorReading & {
-  /** The anchor is gone: this is what it has to say, and nobody has written that. */
-  readonly isRebuilt?: boolean | undefined
+/** The anchor, or what the entries say of it when there is none; without a value when there is no store. */
+export async function findStore(ctx: ReadContext, anchor: Anchor): Promise<Found> {
+  const found = await readAnchor(anchor, anchorName(ctx))
+  return found.value ? found : losing.use((part) => part.findWithoutAnchor(ctx, anchor))
 }
 
-/** The anchor, or what the entries say of it when there is none; without a value when there is no store. */
-export async function locate(ctx: ReadContext, anchor: Anchor): Promise<Found> {
-  const found = await readAnchor(anchor, anchorName(ctx))
-  return found.value ? found : losing.use(({ locateAnew }) => locateAnew(ctx, anchor))
+/**
+ * Replays the history and judges it. What is missing is looked at a second time: the anchor may have moved on, and files may
+ * be changing hands. `undefined` when the anchor says something else by now.
+ */
+export async function readHistory(
+  ctx: ShardContext,
+  log: LogContext,
+  hint: Hint,
+  isWriter: boolean,
+): Promise<ShardState | undefined> {
+  for (let tries = 1; ; tries++) {
+    let state: ShardState
+    try {
+      state = await readLog(ctx, log, hint)
+    } catch (error) {
+      // An old hint may lead to what was written late at a number that is trimmed: that is no part of the history.
+      if (await hasMoved(ctx, log, hint)) return undefined
+      throw error
+    }
+    if (state.head >= hint.manifestAt) {
+      if (state.carried.covers === state.manifest.covers) return state
+      throw corrupt(
+        `Store "${ctx.store}" is damaged: entry ${state.head} counts on a manifest that covers ${state.carried.covers}, the newest one covers ${state.manifest.covers}.`,
+      )
+    }
+    if (await hasMoved(ctx, log, hint)) return undefined
+    const isInDoubt =
+      ctx.storage.capabilities.trim === 'owner' &&
+      (await settling.use((part) => part.settleHistory(ctx, log, hint, isWriter, tries)))
+    if (!isInDoubt) throw endsEarly(ctx, state, hint)
+  }
 }
 
 /**
@@ -32,19 +61,7 @@ export async function locate(ctx: ReadContext, anchor: Anchor): Promise<Found> {
  * the one that the anchor names, the state is short: its head is below `hint.manifestAt`.
  */
 export async function readLog(ctx: ReadContext, log: LogContext, hint: AnchorValue): Promise<ShardState> {
-  let state: ShardState = {
-    logId: log.logId,
-    head: hint.covers,
-    headHash: undefined,
-    carried: emptyCarried('exclusive'),
-    manifest: {
-      config: { partitions: 1, job: undefined, created: 0 },
-      covers: hint.covers,
-      codecs: new Map(),
-      runs: [],
-    },
-    tail: [],
-  }
+  let state = emptyState(log.logId, hint.covers)
   for (;;) {
     const { head } = state
     state = await readOn(ctx, log, state)
@@ -52,13 +69,6 @@ export async function readLog(ctx: ReadContext, log: LogContext, hint: AnchorVal
     const beyond = READ_AHEAD - 1 - ((state.head - head) % READ_AHEAD)
     if (beyond >= 2 || (await losing.use((part) => part.isEnd(ctx, log, state.head)))) return state
   }
-}
-
-/** The error for a log that ends before the entry that its anchor names. */
-export function endsEarly(ctx: Pick<ReadContext, 'store'>, state: ShardState, hint: AnchorValue): TidemarkError {
-  return corrupt(
-    `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore the store from a backup.`,
-  )
 }
 
 /**
@@ -92,7 +102,35 @@ export async function readOn(
   }
 }
 
+/** Whether the anchor says something else by now. */
+async function hasMoved(ctx: ShardContext, log: LogContext, hint: Hint): Promise<boolean> {
+  const { value } = await readAnchor(log.anchor, anchorName(ctx))
+  if (!value) return !hint.isRebuilt
+  return !equalBytes(value.logId, hint.logId) || value.manifestAt !== hint.manifestAt
+}
+
+/** The head counts only if the trim number, read after the absent answer, is below it. */
+export async function confirmHead(
+  ctx: ShardContext,
+  log: LogContext,
+  state: ShardState,
+  isRebuilt = false,
+): Promise<ShardState | undefined> {
+  const { value } = await readAnchor(log.anchor, anchorName(ctx))
+  // One that was gone before trims nothing; else the store was destroyed meanwhile.
+  if (value === undefined) return isRebuilt ? state : undefined
+  const isHead = !ctx.rules.headRule || value.trim < state.head
+  return equalBytes(value.logId, log.logId) && isHead ? state : undefined
+}
+
+/** The error for a log that ends before the entry that its anchor names. */
+export function endsEarly(ctx: Pick<ReadContext, 'store'>, state: ShardState, hint: AnchorValue): TidemarkError {
+  return corrupt(
+    `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore the store from a backup.`,
+  )
+}
+
 /** The error for a head that the trim number has overtaken: what was read is no longer the history. */
-export function overtaken(ctx: ShardContext): TidemarkError {
+export function overtaken(ctx: Pick<ReadContext, 'store'>): TidemarkError {
   return new TidemarkError('CONFLICT', `Store "${ctx.store}" was trimmed while it was being read; try again.`)
 }
