@@ -18,7 +18,8 @@ import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables } from './tables.js'
 import type { Transaction, TransactionOptions } from './transaction.js'
-import type { WatchListener, WatchOptions } from './watches.js'
+import type { WatchListener } from './watch.js'
+import type { WatchOptions } from './watches.js'
 
 export { Partition } from './tables.js'
 

@@ -2,7 +2,7 @@
 import { sleep } from '../../clock.js'
 import { TidemarkError } from '../../errors.js'
 import type { AnchorValue } from '../../log/anchor.js'
-import { encodeEntry, type Entry, type WriteMode } from '../../log/entry.js'
+import { encodeEntry, type Entry } from '../../log/entry.js'
 import type { LogContext, ShardContext } from '../context.js'
 
 const SETTLE_TRIES = 5
