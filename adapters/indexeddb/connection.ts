@@ -6,6 +6,7 @@
  * - An opening that takes too long is given up and reported; when it succeeds later it is closed, so that it holds nobody.
  */
 import { deleteDB, openDB, type IDBPDatabase } from 'idb'
+import { toHex } from '../../src/bytes/hex.js'
 import { sleep, within, type Clock } from '../../src/clock.js'
 import { invalid, TidemarkError } from '../../src/errors.js'
 import { idbError, nameOf } from './errors.js'
@@ -101,7 +102,7 @@ export class Connection {
           createStores(created)
           void tx
             .objectStore('about')
-            .put(hex(this.clock.random(16)), 'id')
+            .put(toHex(this.clock.random(16)), 'id')
             .catch(() => {})
         },
         blocked,
@@ -187,8 +188,4 @@ function tooLong(name: string, blocked: boolean): TidemarkError {
 
 function foreign(name: string): TidemarkError {
   return invalid(`The IndexedDB database "${name}" was made by another program; give indexedDb() another name.`)
-}
-
-export function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -1,9 +1,10 @@
 /** Objects with conditional writes on IndexedDB. Everything is encoded before a transaction opens. */
+import { toHex } from '../../src/bytes/hex.js'
 import type { Clock } from '../../src/clock.js'
 import { corrupt } from '../../src/errors.js'
 import type { Answer, CallOptions, Outcome } from '../../src/storage/contract.js'
 import type { ObjectStore } from '../../src/storage/objects.js'
-import { hex, type Connection } from './connection.js'
+import type { Connection } from './connection.js'
 import { nameOf, Uncertain } from './errors.js'
 import { divide, fromParts, keysAfter, partsIn, partsOf, type Head } from './schema.js'
 import { transactions, type TransactOptions, type Writing } from './transact.js'
@@ -76,7 +77,7 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
     // A transaction without a write would be nothing to flush; a strict one takes along all that came before it.
     sync: (o) =>
       repeat(o, async (tx) => {
-        await tx.objectStore('about').put(hex(clock.random(16)), 'synced')
+        await tx.objectStore('about').put(toHex(clock.random(16)), 'synced')
         return {}
       }),
   }
@@ -89,7 +90,7 @@ interface Encoded {
 
 function encode(clock: Clock, name: string, bytes: Uint8Array, trim = 0): Encoded {
   const { parts, ...within } = divide(bytes)
-  return { head: { name, size: bytes.length, token: hex(clock.random(16)), trim, ...within }, parts }
+  return { head: { name, size: bytes.length, token: toHex(clock.random(16)), trim, ...within }, parts }
 }
 
 function putParts(tx: Writing, { head, parts }: Encoded): Promise<unknown>[] {

@@ -9,6 +9,7 @@
  * A segment of a blob's name, of a log's path and of an anchor's path has no `@`, so that nothing which the adapter keeps
  * for itself can meet a name of its caller, and a listing tells them apart by the name alone.
  */
+import { toHex } from '../../src/bytes/hex.js'
 import type { Clock } from '../../src/clock.js'
 import { invalid } from '../../src/errors.js'
 
@@ -46,9 +47,5 @@ export function digits(n: number, width = 16): string {
 
 /** A name that nobody else makes and no listing shows. */
 export function temporaryName(clock: Clock): string {
-  return `${OWN}${hex(clock.random(8))}`
-}
-
-export function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return `${OWN}${toHex(clock.random(8))}`
 }

@@ -2,6 +2,7 @@
 import { md5 } from '@noble/hashes/legacy.js'
 import type { ByteRange } from '../../src/storage/contract.js'
 import { crc32c } from '../../src/bytes/crc32c.js'
+import { toHex } from '../../src/bytes/hex.js'
 import type { S3Reply } from './transport.js'
 
 export type BodyFault = 'length' | 'hash'
@@ -20,7 +21,7 @@ export function bodyFault(reply: S3Reply, range: ByteRange | undefined, etagIsMd
   if (checksum !== undefined && !checksum.includes('-'))
     return checksum === base64(word(crc32c(body))) ? undefined : 'hash'
   const digest = etagIsMd5 && !isEncrypted(header) ? md5OfEtag(header('etag')) : undefined
-  return digest !== undefined && digest !== hex(md5(body)) ? 'hash' : undefined
+  return digest !== undefined && digest !== toHex(md5(body)) ? 'hash' : undefined
 }
 
 export function contentMd5(bytes: Uint8Array): string {
@@ -51,10 +52,6 @@ function isEncrypted(header: S3Reply['header']): boolean {
 
 function word(value: number): Uint8Array {
   return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value)
-}
-
-function hex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 function base64(bytes: Uint8Array): string {

@@ -1,4 +1,5 @@
 /** Text for a terminal: stored text made harmless, values that a person reads, numbers, sizes and times. */
+import { toHex } from '../bytes/hex.js'
 
 // Control characters, and those that turn the direction of text or break lines; in JSON they occur in strings only.
 const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Cs}/gu
@@ -65,6 +66,6 @@ function enclose(open: string, parts: string[], close: string, pretty: boolean, 
 }
 
 function showBytes(bytes: Uint8Array): string {
-  const hex = Buffer.from(bytes.subarray(0, BYTES)).toString('hex')
+  const hex = toHex(bytes.subarray(0, BYTES))
   return `<${count(bytes.length)} ${bytes.length === 1 ? 'byte' : 'bytes'} ${hex}${bytes.length > BYTES ? '…' : ''}>`
 }

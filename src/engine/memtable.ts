@@ -7,7 +7,7 @@ import { compareBytes, countInFront } from '../bytes/compare.js'
 import { bytesToMapKey, compareMapKey, mapKeyBytes, type MapKey } from '../bytes/keys.js'
 import type { Change, DeltaGroup } from '../log/delta.js'
 import { isCovered, placeRange, unionRanges, type RangePlace } from '../segment/merge.js'
-import type { KeyedRecord, KeyRange } from '../segment/record.js'
+import { EVERYTHING, isWithin, type KeyedRecord, type KeyRange } from '../segment/record.js'
 import { makeSlot, prefixed, type Slot } from './slot.js'
 
 const UNDECODED = Symbol('undecoded')
@@ -272,16 +272,9 @@ function sizeOfRanges(ranges: readonly KeyRange[]): number {
   return ranges.reduce((sum, range) => sum + sizeOfRange(range), 0)
 }
 
-/** Above and below every key. */
-const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff) }
-
 /** Bounds without the prefix of the slot in which they lie. */
 function ownBounds({ prefix }: Slot, { lower, upper }: KeyRange): KeyRange {
   return { lower: lower.subarray(prefix.length), upper: upper.subarray(prefix.length) }
-}
-
-function isWithin(key: Uint8Array, { lower, upper }: KeyRange): boolean {
-  return compareBytes(lower, key) <= 0 && compareBytes(key, upper) < 0
 }
 
 /** The part of sorted records that lies within the bounds. */

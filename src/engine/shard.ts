@@ -19,7 +19,7 @@ import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './w
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
 import { CompactionScheduler, rewriting } from './compaction/scheduler.js'
 
-export type ShardRequest = Omit<OpenRequest, 'fold' | 'drop'> & {
+export type ShardRequest = Omit<OpenRequest, 'fold'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly rollback: (memtables: readonly Memtable[], withOffsets: boolean) => void
   /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
@@ -57,19 +57,21 @@ export class Shard {
     const { signal } = new AbortController()
     const opened = await openShard(ctx, {
       ...request,
-      // A tail that was never folded, by a program that crashes or closes soon after opening, must not grow for ever.
-      // It is no condition for opening either: without space, say, a store can still be read.
-      fold: async (log, state) => {
-        if (state.tail.length < ctx.checkpoint.entries) return []
-        try {
-          return [await rewriting.use(({ foldTail }) => foldTail(ctx, log, state, signal))]
-        } catch (cause) {
-          warnLater(ctx, 'Folding', cause)
-          return []
-        }
+      fold: {
+        // A tail that was never folded, by a program that crashes or closes soon after opening, must not grow for ever.
+        // It is no condition for opening either: without space, say, a store can still be read.
+        write: async (log, state) => {
+          if (state.tail.length < ctx.checkpoint.entries) return []
+          try {
+            return [await rewriting.use(({ foldTail }) => foldTail(ctx, log, state, signal))]
+          } catch (cause) {
+            warnLater(ctx, 'Folding', cause)
+            return []
+          }
+        },
+        drop: (edits, error) =>
+          rewriting.use(({ dropUploads, writtenFor }) => dropUploads(ctx, writtenFor(edits), error)),
       },
-      drop: (edits, cause) =>
-        rewriting.use(({ dropUploads, writtenFor }) => dropUploads(ctx, writtenFor(edits), cause)),
     })
     return new Shard(ctx, request, opened)
   }

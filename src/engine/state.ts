@@ -55,7 +55,7 @@ export interface ShardState {
 /** Stands in until a manifest is read. */
 const NO_CONFIG: StoreConfig = { partitions: 1, job: undefined, created: 0 }
 
-/** The state behind entry `head` while nothing is known of it: the entries after that say the rest. */
+/** Stands for the state at entry `head` before anything is read: the entries after it bring the manifest and the rest. */
 export function emptyState(logId: Uint8Array, head: number, config = NO_CONFIG): ShardState {
   const manifest: Manifest = { config, covers: head, codecs: new Map(), runs: [] }
   return { logId, head, headHash: undefined, carried: emptyCarried('exclusive'), manifest, tail: [] }

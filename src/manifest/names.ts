@@ -1,5 +1,5 @@
 /** The names of everything in a storage: built and parsed here only (docs/format.md, "Names"). */
-import { toHex } from '../bytes/hash.js'
+import { fromHex, toHex } from '../bytes/hex.js'
 import { corrupt, invalid, show } from '../errors.js'
 
 /** What Windows reserves, with or without an extension, and a dot at the end are none: state moves between storages. */
@@ -103,8 +103,4 @@ export function checkLogPath(path: string): string {
   if (store === undefined || !STORE_NAME.test(store))
     throw corrupt('A manifest names a log path that no store can have.')
   return path
-}
-
-function fromHex(hex: string): Uint8Array {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(i * 2, i * 2 + 2), 16))
 }

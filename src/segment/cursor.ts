@@ -81,9 +81,7 @@ export class RunCursor implements Cursor {
     this.#parts = parts
     this.#bounds = bounds
     this.#all = bounds
-    const within = run.filter(
-      (s) => compareBytes(s.upper, bounds.lower) >= 0 && compareBytes(s.lower, bounds.upper) < 0,
-    )
+    const within = run.filter((s) => meets(s, bounds))
     this.#segments = bounds.reverse ? within.reverse() : within
   }
 
@@ -158,15 +156,18 @@ export class RunCursor implements Cursor {
   }
 }
 
+/** Whether a segment, whose bounds both count, says anything about keys in a range. */
+export function meets(segment: KeyRange, { lower, upper }: KeyRange): boolean {
+  return compareBytes(segment.upper, lower) >= 0 && compareBytes(segment.lower, upper) < 0
+}
+
 /** The range deletes of a run within the bounds; a promise only when an index has to be loaded. */
 export function runRanges(
   parts: SegmentParts,
   run: readonly BoundedSegment[],
   bounds: KeyRange,
 ): readonly KeyRange[] | Promise<readonly KeyRange[]> {
-  const having = run.filter(
-    (s) => s.ranges > 0 && compareBytes(s.upper, bounds.lower) >= 0 && compareBytes(s.lower, bounds.upper) < 0,
-  )
+  const having = run.filter((s) => s.ranges > 0 && meets(s, bounds))
   if (having.length === 0) return []
   const load = async (s: BoundedSegment): Promise<readonly KeyRange[]> => {
     const { ranges } = parts.index(s) ?? (await parts.loadIndex(s, false))

@@ -1,3 +1,5 @@
+import { compareBytes } from '../bytes/compare.js'
+
 /** What a segment holds for a key, and what every read passes on. */
 export interface StoredRecord {
   /** The encoded value; `undefined` for a tombstone: the key was deleted here. */
@@ -15,6 +17,13 @@ export interface KeyedRecord extends StoredRecord {
 export interface KeyRange {
   readonly lower: Uint8Array
   readonly upper: Uint8Array
+}
+
+/** All stored keys: partitions have numbers below 4,096. */
+export const EVERYTHING: KeyRange = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff) }
+
+export function isWithin(key: Uint8Array, { lower, upper }: KeyRange): boolean {
+  return compareBytes(lower, key) <= 0 && compareBytes(key, upper) < 0
 }
 
 /** Where the keys of a partition begin: its number in two bytes, big-endian. */

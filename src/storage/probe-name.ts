@@ -1,4 +1,4 @@
-import { toHex } from '../bytes/hash.js'
+import { toHex } from '../bytes/hex.js'
 
 /** Where a probe writes. */
 export function probePath(path: string, random: Uint8Array): string {

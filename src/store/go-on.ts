@@ -2,7 +2,7 @@
 import { compareBytes } from '../bytes/compare.js'
 import { isExpired } from '../errors.js'
 import type { Bounds } from '../segment/cursor.js'
-import type { KeyedRecord } from '../segment/record.js'
+import { isWithin, type KeyedRecord } from '../segment/record.js'
 import type { Held, View } from '../engine/read.js'
 import { prefixed, type Slot } from '../engine/slot.js'
 import type { Failed } from './iteration.js'
@@ -52,8 +52,4 @@ function behind(bounds: Bounds, { prefix }: Slot, { key }: KeyedRecord): Bounds 
   // The least key above it.
   const next = prefixed(at, new Uint8Array(1))
   return { ...bounds, lower: compareBytes(next, bounds.lower) > 0 ? next : bounds.lower }
-}
-
-function isWithin(key: Uint8Array, { lower, upper }: Bounds): boolean {
-  return compareBytes(lower, key) <= 0 && compareBytes(key, upper) < 0
 }

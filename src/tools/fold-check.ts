@@ -4,12 +4,13 @@
  * and one segment of each run that differs.
  */
 import { compareBytes, equalBytes } from '../bytes/compare.js'
+import { toHex } from '../bytes/hex.js'
 import { corrupt } from '../errors.js'
 import type { Run } from '../manifest/manifest.js'
 import { sameRun } from '../manifest/edits.js'
 import { ArrayCursor, RunCursor, runRanges } from '../segment/cursor.js'
 import { MergeCursor, isCovered, unionRanges, type MergeSource } from '../segment/merge.js'
-import type { KeyRange, KeyedRecord } from '../segment/record.js'
+import { EVERYTHING, type KeyRange, type KeyedRecord } from '../segment/record.js'
 import { WholeSegments } from '../segment/whole.js'
 import { intersection } from '../engine/history/diff.js'
 import type { Memtable } from '../engine/memtable.js'
@@ -37,8 +38,6 @@ export interface Pair {
   /** Where they are compared. Default: everywhere. */
   readonly bounds?: KeyRange | undefined
 }
-
-const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff) }
 
 export function stackOf({ manifest, tail }: Pick<ShardState, 'manifest' | 'tail'>): Stack {
   return {
@@ -158,6 +157,6 @@ function lesserKey(a: KeyedRecord | undefined, b: KeyedRecord | undefined): Uint
 }
 
 function hexOf(bytes: Uint8Array): string {
-  const hex = Array.from(bytes.subarray(0, 32), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  const hex = toHex(bytes.subarray(0, 32))
   return bytes.length > 32 ? `${hex}…` : hex
 }

@@ -10,7 +10,7 @@ import { mayContain } from '../segment/bloom.js'
 import { checked } from '../segment/checked.js'
 import { clipped } from '../segment/cursor.js'
 import { decodeIndex, type SegmentIndex } from '../segment/index.js'
-import type { KeyedRecord, KeyRange } from '../segment/record.js'
+import { EVERYTHING, isWithin, type KeyedRecord, type KeyRange } from '../segment/record.js'
 import { checkWhole } from '../segment/whole.js'
 
 /** What the peers in a run are held against, of what is not clipped off; `undefined` where it says nothing. */
@@ -53,7 +53,6 @@ export function checkSegment(bytes: Uint8Array | undefined, ref: SegmentRef, par
   return { first: lowest, last, end }
 }
 
-const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff) }
 const NOTHING: Extent = { first: undefined, last: undefined, end: undefined }
 
 /** What was met so far. */
@@ -96,7 +95,7 @@ class Seen {
     this.#storedKey(key)
     if (!mayContain(this.#filter, keyHash(key))) this.fail('its filter leaves out a key')
     this.last = key
-    if (compareBytes(this.#counts.lower, key) <= 0 && compareBytes(key, this.#counts.upper) < 0) {
+    if (isWithin(key, this.#counts)) {
       this.counted.first ??= key
       this.counted.last = key
     }

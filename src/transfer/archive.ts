@@ -7,7 +7,7 @@
  */
 import { sha256 } from '@noble/hashes/sha2.js'
 import { jsonCodec } from '../bytes/codec.js'
-import { toHex } from '../bytes/hash.js'
+import { toHex } from '../bytes/hex.js'
 import { fromUtf8, isWellFormed, utf8 } from '../bytes/utf8.js'
 import { TidemarkError, corrupt } from '../errors.js'
 import type { SegmentRef } from '../manifest/manifest.js'

@@ -4,7 +4,7 @@
  * are right, and collection removes the others.
  */
 import { equalBytes } from '../bytes/compare.js'
-import { toHex } from '../bytes/hash.js'
+import { toHex } from '../bytes/hex.js'
 import { TidemarkError, invalid, isFull, isTidemarkError, throwIfAborted } from '../errors.js'
 import { ID_BYTES, type Origin, type SyncPoint } from '../log/entry.js'
 import { landed, resolveAppend } from '../log/append.js'
@@ -159,9 +159,6 @@ export class Receiver {
           })
         }
       },
-      // The reset covers the tail.
-      fold: () => Promise.resolve([]),
-      drop: () => Promise.resolve(),
     })
     this.#log = opened.log
     this.#state = opened.state

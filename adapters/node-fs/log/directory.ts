@@ -16,12 +16,13 @@
  */
 import type { Clock } from '../../../src/clock.js'
 import { crc32c } from '../../../src/bytes/crc32c.js'
+import { toHex } from '../../../src/bytes/hex.js'
 import type { TidemarkError } from '../../../src/errors.js'
 import { readFile } from '../blobs.js'
 import { isAbsent } from '../errors.js'
 import type { FileSystem } from '../file-system.js'
 import type { LogFileHeader } from './format.js'
-import { LOG_FOLDER, digits, hex } from '../names.js'
+import { LOG_FOLDER, digits } from '../names.js'
 import { syncForReading, type Root } from '../root.js'
 import { discard, nameOnce, writeAll, writeFile } from '../write.js'
 
@@ -148,7 +149,7 @@ export class LogDirectory {
   }
 
   temporary(g: number): string {
-    return this.place(`temp.${digits(g)}.${hex(this.#clock.random(8))}`)
+    return this.place(`temp.${digits(g)}.${toHex(this.#clock.random(8))}`)
   }
 
   newId(): Uint8Array {
@@ -170,7 +171,7 @@ export function trimName(n: number): string {
 }
 
 export function logFileName({ id, g, seq, first }: LogFileHeader): string {
-  return `log.${digits(g)}.${digits(seq, 8)}.${digits(first)}.${hex(id.subarray(0, 4))}`
+  return `log.${digits(g)}.${digits(seq, 8)}.${digits(first)}.${toHex(id.subarray(0, 4))}`
 }
 
 const FILE = /^(log|past)\.(\d{16})\.(\d{8})\.(\d{16})\.[0-9a-f]{8}$/

@@ -1,4 +1,4 @@
-import { toHex } from '../../bytes/hash.js'
+import { toHex } from '../../bytes/hex.js'
 import { offsetsToObject, type Offsets } from '../../log/offsets.js'
 import { segmentsOf, tailBytes, type ShardState } from '../../engine/state.js'
 import type { TagInfo } from '../../store/past.js'

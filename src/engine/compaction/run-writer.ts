@@ -7,7 +7,7 @@ import type { Run, SegmentRef } from '../../manifest/manifest.js'
 import { segmentName } from '../../manifest/names.js'
 import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../../segment/cursor.js'
 import { MergeCursor, unionRanges } from '../../segment/merge.js'
-import type { KeyedRecord, KeyRange } from '../../segment/record.js'
+import { EVERYTHING, type KeyedRecord, type KeyRange } from '../../segment/record.js'
 import { WholeSegments } from '../../segment/whole.js'
 import { writeSegments, type BuiltSegment } from '../../segment/writer.js'
 import { compareBytes } from '../../bytes/compare.js'
@@ -16,8 +16,7 @@ import type { Memtable } from '../memtable.js'
 import type { Slot } from '../slot.js'
 import { tailCodecs, type ShardState } from '../state.js'
 
-/** Above every stored key: partitions have numbers below 4,096. */
-const EVERYTHING = { lower: new Uint8Array(0), upper: Uint8Array.of(0xff, 0xff, 0xff), reverse: false }
+const ALL_KEYS = { ...EVERYTHING, reverse: false }
 
 /** How long to work, and on how many blocks, before other tasks get their turn. */
 const SLICE_MS = 8
@@ -94,9 +93,9 @@ export async function mergeRuns(
   signal: AbortSignal,
 ): Promise<MergeEdit> {
   const newestFirst = [...inputs].reverse()
-  const ranges = await Promise.all(newestFirst.map(async (run) => runRanges(ctx.cache, run, EVERYTHING)))
+  const ranges = await Promise.all(newestFirst.map(async (run) => runRanges(ctx.cache, run, ALL_KEYS)))
   const sources = newestFirst.map((run, i) => ({
-    cursor: new RunCursor(new WholeSegments(ctx.storage.blobs), run, EVERYTHING),
+    cursor: new RunCursor(new WholeSegments(ctx.storage.blobs), run, ALL_KEYS),
     ranges: ranges[i]!,
   }))
   const oldest = inputs[0] === state.manifest.runs[0]

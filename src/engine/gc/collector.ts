@@ -4,7 +4,7 @@
  * later, by the storage's clock, what it listed is deleted. Whoever appends after that entry has seen it and names nothing
  * of the list; whoever reads, or was making a pin, has had the grace period.
  */
-import { toHex } from '../../bytes/hash.js'
+import { toHex } from '../../bytes/hex.js'
 import { TidemarkError, isFull, throwIfAborted } from '../../errors.js'
 import { raiseAnchor } from '../../log/anchor.js'
 import type { Collection } from '../../log/collection.js'

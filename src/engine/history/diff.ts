@@ -7,7 +7,7 @@ import { compareBytes, equalBytes } from '../../bytes/compare.js'
 import { bytesToMapKey } from '../../bytes/keys.js'
 import type { Run, SegmentRef } from '../../manifest/manifest.js'
 import type { SegmentCache } from '../../segment/cache.js'
-import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../../segment/cursor.js'
+import { ArrayCursor, RunCursor, meets, runRanges, type Cursor } from '../../segment/cursor.js'
 import { isCovered, MergeCursor, unionRanges } from '../../segment/merge.js'
 import type { KeyedRecord, KeyRange, StoredRecord } from '../../segment/record.js'
 import { Memtable, MemtableRecord, type Point } from '../memtable.js'
@@ -108,7 +108,7 @@ export class Comparison {
         const run = source.filter(
           // Clipped in other ways it may still say the same in this partition.
           (segment) =>
-            isWithin(segment, slot, bounds) && !other?.get(segment.name)?.some((ref) => counts(ref, slot.partition)),
+            concerns(segment, slot, bounds) && !other?.get(segment.name)?.some((ref) => counts(ref, slot.partition)),
         )
         return run.length > 0 ? [run] : []
       })
@@ -123,7 +123,7 @@ export class Comparison {
     return sources.flatMap((source) => {
       if (source instanceof Memtable && !source.slots.has(slot.id)) return []
       const isDue = ({ expires }: { readonly expires: number }): boolean => expires > 0 && expires <= span[1]
-      const part = source instanceof Memtable ? source : source.filter((s) => isDue(s) && isWithin(s, slot, bounds))
+      const part = source instanceof Memtable ? source : source.filter((s) => isDue(s) && concerns(s, slot, bounds))
       if (!(part instanceof Memtable) && part.length === 0) return []
       return [new Expiring(cursorOver(part, cache, slot, bounds), span)]
     })
@@ -214,9 +214,8 @@ function sameClip({ clip: a }: SegmentRef, { clip: b }: SegmentRef): boolean {
   return a === b || (a !== undefined && b !== undefined && a[0] === b[0] && a[1] === b[1])
 }
 
-function isWithin(segment: SegmentRef, slot: Slot, { lower, upper }: KeyRange): boolean {
-  const apart = compareBytes(segment.upper, lower) < 0 || compareBytes(segment.lower, upper) >= 0
-  return !apart && counts(segment, slot.partition)
+function concerns(segment: SegmentRef, slot: Slot, bounds: KeyRange): boolean {
+  return meets(segment, bounds) && counts(segment, slot.partition)
 }
 
 /** About how many records sources have there. */
@@ -224,7 +223,7 @@ function weight(sources: readonly Source[], slot: Slot, bounds: KeyRange): numbe
   let records = 0
   for (const source of sources) {
     if (source instanceof Memtable) records += source.slots.get(slot.id)?.points.size ?? 0
-    else for (const segment of source) if (isWithin(segment, slot, bounds)) records += segment.records
+    else for (const segment of source) if (concerns(segment, slot, bounds)) records += segment.records
   }
   return records
 }

@@ -24,8 +24,9 @@ interface Followed {
 }
 
 export interface CaughtUp {
-  /** As it was read, and as it is to be used. */
+  /** The state as it was read … */
   readonly read: ShardState
+  /** … and the one that `prepare` made of it. */
   readonly state: ShardState
   /** What was applied; `undefined` when the history was read anew. */
   readonly entries: readonly AppliedEntry[] | undefined
@@ -36,7 +37,10 @@ export interface CaughtUp {
 /** How often the history is read anew before it is trimmed again meanwhile once too often. */
 const TRIES = 4
 
-/** `prepare` makes a state ready to be used; what is collected while it does so is followed by something newer. */
+/**
+ * Reads what others have written, and makes it ready to be used by `prepare`. What `prepare` needs may be collected meanwhile:
+ * then there is something newer, and that is read.
+ */
 export async function catchUp(
   ctx: ShardContext,
   log: LogContext,

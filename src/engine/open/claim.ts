@@ -21,10 +21,14 @@ export interface ClaimRequest {
   readonly signal: AbortSignal | undefined
   /** Looks at what is there before it is taken over, and throws when this is not the store that was meant. */
   readonly check: (state: ShardState | undefined) => void
-  /** Edits that a long tail calls for, to ride on the fence. */
-  readonly fold: (log: LogContext, state: ShardState) => Promise<readonly Edit[]>
-  /** No entry names what was uploaded for these edits, and `cause` is why. */
-  readonly drop: (edits: readonly Edit[], cause: unknown) => Promise<void>
+  /** Lets the fence carry a fold of a long tail. */
+  readonly fold?: FenceFold | undefined
+}
+
+export interface FenceFold {
+  write(log: LogContext, state: ShardState): Promise<readonly Edit[]>
+  /** Takes back what was uploaded for a fence that was surely not written, because of `error`. */
+  drop(edits: readonly Edit[], error: unknown): Promise<void>
 }
 
 /** Appends the fence; `undefined` when the log was trimmed or replaced meanwhile, and opening has to begin again. */
@@ -36,7 +40,8 @@ export async function claim(
   request: ClaimRequest,
 ): Promise<ShardState | undefined> {
   let state = found
-  let edits: readonly Edit[] = await request.fold(log, state)
+  const { fold } = request
+  let edits = (await fold?.write(log, state)) ?? []
   for (let tries = TRIES; tries > 0; tries--) {
     const time = currentTime(ctx, log)
     const fence = buildEntry(log, state, { kind: 'fence', mode, time, edits })
@@ -49,7 +54,7 @@ export async function claim(
       resolution = await sendClaim(ctx, log, state, fence)
     } catch (error) {
       if (edits.length === 0) throw error
-      await request.drop(edits, error)
+      await fold!.drop(edits, error)
       if (!isFull(error)) throw error
       // Without what was uploaded there may be room to open.
       edits = []
@@ -77,7 +82,7 @@ export async function claim(
     // Taken, and nothing is there: it was trimmed meanwhile, or the next claim settles it.
     if (state.head === head && !(await confirmHead(ctx, log, state))) return undefined
     request.check(state)
-    if (edits.length > 0 && state.head > head) edits = await request.fold(log, state)
+    if (edits.length > 0 && state.head > head) edits = await fold!.write(log, state)
   }
   throw new TidemarkError('CONFLICT', `Store "${ctx.store}" was being written too fast to take it over; try again.`)
 }

@@ -1,4 +1,4 @@
-/** What is done for storages whose log changes hands, as files do; others never need it. */
+/** Settles entries in doubt, on storages whose log changes hands as files do. Others never load this. */
 import { sleep } from '../../clock.js'
 import { TidemarkError } from '../../errors.js'
 import type { AnchorValue } from '../../log/anchor.js'

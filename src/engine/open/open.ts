@@ -63,6 +63,7 @@ async function create(
   return creating.use(({ createStore }) => createStore(ctx, anchor, request.config(), mode, seenAt))
 }
 
+/** Opens the log that the anchor names, and lets go of it again unless it stays open. */
 async function openExisting(
   ctx: ShardContext,
   anchor: Anchor,
@@ -82,6 +83,7 @@ async function openExisting(
   }
 }
 
+/** Replays the history, then takes it over or confirms its head. */
 async function enter(
   ctx: ShardContext,
   log: LogContext,
@@ -93,15 +95,16 @@ async function enter(
   if (!found) return undefined
   request.check(found)
   // Whoever comes first decides which log an anchor that was lost names.
-  const isNamed = !hint.isRebuilt || mode === 'follower' || (await raiseAnchor(log.anchor, anchorName(ctx), hint))
-  if (!isNamed) return undefined
+  if (hint.isRebuilt && mode !== 'follower' && !(await raiseAnchor(log.anchor, anchorName(ctx), hint))) return undefined
   // A writer beside others takes nothing over, unless it ends another mode.
-  const isOpen = mode === 'follower' || (mode === 'shared' && found.carried.mode === mode)
-  if (isOpen) return confirmHead(ctx, log, found, hint.isRebuilt)
+  if (mode === 'follower' || (mode === 'shared' && found.carried.mode === mode)) {
+    return confirmHead(ctx, log, found, hint.isRebuilt)
+  }
   const state = await claim(ctx, log, found, mode, request)
-  // The fence may have carried a fold.
-  const isFolded = state?.carried.manifestAt === state?.head
-  if (state && (isFolded || state.tail.length > LONG_TAIL)) await refreshAnchor(ctx, log, state)
+  if (!state) return undefined
+  const { carried, head, tail } = state
+  // The fence has carried a manifest, or openers read too much.
+  if (carried.manifestAt === head || tail.length > LONG_TAIL) await refreshAnchor(ctx, log, state)
   return state
 }
 

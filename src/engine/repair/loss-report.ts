@@ -1,5 +1,5 @@
 /** The error for damage that nothing is left to repair from: what is lost, and which versions still open. */
-import { toHex } from '../../bytes/hash.js'
+import { toHex } from '../../bytes/hex.js'
 import { decodeKey } from '../../bytes/keys.js'
 import { corrupt, reasonOf, show, type TidemarkError } from '../../errors.js'
 import type { SegmentRef } from '../../manifest/manifest.js'
