@@ -14,7 +14,7 @@ import { following, rewriting, sharing } from './parts.js'
 import { viewOf, type View } from './read.js'
 import { closeLog } from './open/recovery.js'
 import { DamageDetector } from './repair/detector.js'
-import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './write/requests.js'
+import type { CommitRequest, CommitResult, MakeChange } from './write/requests.js'
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
 import { CompactionScheduler } from './compaction/scheduler.js'
 
@@ -117,10 +117,6 @@ export class Shard {
     return this.#committer?.queue.possibleOffsets ?? []
   }
 
-  get resetting(): Promise<void> | undefined {
-    return this.#committer?.resetting
-  }
-
   /** What stands over the committed runs, the caller's own memtables first. */
   view(uncommitted: readonly Memtable[]): View {
     const memtables = [
@@ -204,10 +200,10 @@ export class Shard {
     return result
   }
 
-  /** Puts another state in place of the present one. */
-  reset(request: ResetRequest): Promise<ResetResult> {
+  /** Appends a version that is no commit; when it can't be made, nothing falls with it. */
+  append(make: MakeChange): Promise<CommitResult> {
     this.assertWritable()
-    return this.#committer!.reset(request)
+    return this.#committer!.append(make)
   }
 
   /** Refreshes the anchor beside everything else; one swap at a time, and the last one sees the newest state. */

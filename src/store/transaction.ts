@@ -139,8 +139,8 @@ export class TransactionQueue {
     const { spec, body, parts, fallenOffsets, signal } = call
     const handle = this.#handle
     const { changes, shard } = handle
-    // No view shows a reset that is on its way, and what is read now would be committed on top of it.
-    for (let { resetting } = shard; resetting; { resetting } = handle.shard) await this.#until(resetting, signal)
+    // No view shows a restore that is on its way, and what is read now would be committed on top of it.
+    while (handle.past.restoring) await this.#until(handle.past.restoring, signal)
     throwIfAborted(signal)
     handle.assertWritable()
     const { generation, newest, others } = changes

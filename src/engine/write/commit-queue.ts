@@ -4,13 +4,13 @@
  */
 import { mergeOffsets, type OffsetMap } from '../../log/offsets.js'
 import type { Memtable } from '../memtable.js'
-import type { CommitRequest, Waiting } from './requests.js'
+import type { CommitRequest, Job } from './requests.js'
 
 export class Queue {
   /** Of the entry before. */
   readonly #committed: () => OffsetMap
-  #waiting: Waiting[] = []
-  #inFlight: Waiting[] = []
+  #waiting: Job[] = []
+  #inFlight: Job[] = []
   /** Of both, oldest first, and the sum of their sizes. */
   #onTheWay: Memtable[] = []
   #bytes = 0
@@ -24,11 +24,11 @@ export class Queue {
   }
 
   /** What waits next. */
-  get first(): Waiting | undefined {
+  get first(): Job | undefined {
     return this.#waiting[0]
   }
 
-  get inFlight(): readonly Waiting[] {
+  get inFlight(): readonly Job[] {
     return this.#inFlight
   }
 
@@ -57,7 +57,7 @@ export class Queue {
   }
 
   /** The offsets after a commit, to go with it into the queue; throws when they go back. */
-  offsetsAfter({ offsets: given, force }: CommitRequest): Waiting['offsets'] {
+  offsetsAfter({ offsets: given, force }: CommitRequest): Job['offsets'] {
     if (given.size > 0 && this.#isUncertain()) return (before) => mergeOffsets(before, given, force)
     this.#offsets = mergeOffsets(this.#offsets, given, force)
     return given.size > 0 ? this.#offsets : undefined
@@ -68,24 +68,19 @@ export class Queue {
     return [...this.#inFlight, ...this.#waiting].some(isUncertain)
   }
 
-  push(waiting: Waiting): void {
-    const memtable = waiting.request?.memtable
+  push(job: Job): void {
+    const memtable = job.request?.memtable
     if (memtable && !memtable.empty) {
       this.#onTheWay.push(memtable)
       this.#bytes += memtable.size
       this.#memtables = undefined
     }
-    this.#waiting.push(waiting)
-  }
-
-  /** Takes out what waits next; what is no commit, or fails, goes without having been in flight. */
-  shift(): void {
-    this.#waiting.shift()
+    this.#waiting.push(job)
   }
 
   /** Sends off the first `count`; left out: the first with all that follow and may share its entry. */
-  take(count?: number): readonly Waiting[] {
-    const joins = ({ request, offsets }: Waiting): boolean =>
+  take(count?: number): readonly Job[] {
+    const joins = ({ request, offsets }: Job): boolean =>
       request !== undefined && offsets === undefined && request.label === undefined && request.meta === undefined
     let length = count ?? 1
     if (count === undefined && this.#waiting.length > 0 && joins(this.#waiting[0]!)) {
@@ -96,7 +91,7 @@ export class Queue {
   }
 
   /** What was in flight has happened. */
-  settle(): readonly Waiting[] {
+  settle(): readonly Job[] {
     const done = this.#inFlight
     this.#inFlight = []
     const memtables = done.filter(({ request }) => request && !request.memtable.empty)
@@ -112,12 +107,12 @@ export class Queue {
     this.#inFlight = []
   }
 
-  /** Takes out everything, or what `falls`, oldest first; nothing is in flight then. */
-  takeOut(falls: (waiting: Waiting) => boolean = () => true): readonly Waiting[] {
+  /** Takes out what `falls`, oldest first; nothing is in flight then. */
+  takeOut(falls: (job: Job) => boolean): readonly Job[] {
     this.putBack()
     const fallen = new Set(this.#waiting.filter(falls))
     if (fallen.size === 0) return []
-    this.#waiting = this.#waiting.filter((waiting) => !fallen.has(waiting))
+    this.#waiting = this.#waiting.filter((job) => !fallen.has(job))
     this.#onTheWay = this.#waiting.flatMap(({ request }) =>
       request && !request.memtable.empty ? [request.memtable] : [],
     )
@@ -135,6 +130,6 @@ export class Queue {
 }
 
 /** Whether the offsets after it are known only at its turn. */
-function isUncertain({ reset, offsets }: Waiting): boolean {
-  return reset !== undefined || typeof offsets === 'function'
+function isUncertain({ request, isVersion, offsets }: Job): boolean {
+  return (isVersion && request === undefined) || typeof offsets === 'function'
 }

@@ -6,7 +6,7 @@ import { segmentName } from '../../manifest/names.js'
 import { noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
 import type { Maintenance } from '../gc/maintenance.js'
 import type { Queue } from './commit-queue.js'
-import type { CommitRequest, Waiting } from './requests.js'
+import type { CommitRequest, Job } from './requests.js'
 import { mayBeTrimmed, type Moment } from '../rules.js'
 import type { Shard } from '../shard.js'
 import type { AppliedEntry, ShardState } from '../state.js'
@@ -102,7 +102,7 @@ function random(clock: Clock): number {
  * Takes out of the queue what does not stand on top of what others have written. Of what goes back into the buffer that is
  * all from the first one on, as it comes before what is put there next; of offsets too, as they were added up.
  */
-export function takeFallen(queue: Queue, isLate: boolean): readonly Waiting[] {
+export function takeFallen(queue: Queue, isLate: boolean): readonly Job[] {
   let isBuffer = false
   let isOffsets = false
   return queue.takeOut(({ request }) => {
