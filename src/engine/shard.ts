@@ -3,7 +3,6 @@
  * how entries are built, appended, folded, found and read is in the files beside this one.
  */
 import { TidemarkError } from '../errors.js'
-import type { OffsetMap } from '../log/offsets.js'
 import type { BuiltEntry } from './entry-builder.js'
 import { Committer } from './write/committer.js'
 import { warnLater, type LogContext, type ShardContext } from './context.js'
@@ -105,16 +104,6 @@ export class Shard {
   /** Memory of the changes on their way, about. */
   get waitingBytes(): number {
     return this.#committer?.queue.bytes ?? 0
-  }
-
-  /** With all that is on its way; the same map as long as nothing has changed them. */
-  get offsets(): OffsetMap {
-    return this.#committer?.queue.offsets ?? this.#state.carried.offsets
-  }
-
-  /** What they may turn out to be when something on its way fails. */
-  get possibleOffsets(): readonly OffsetMap[] {
-    return this.#committer?.queue.possibleOffsets ?? []
   }
 
   /** What stands over the committed runs, the caller's own memtables first. */

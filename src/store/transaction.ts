@@ -144,8 +144,9 @@ export class TransactionQueue {
     throwIfAborted(signal)
     handle.assertWritable()
     const { generation, newest, others } = changes
-    const { offsets } = handle.shard
-    const possible = parts.offsets.size > 0 ? handle.shard.possibleOffsets : []
+    const { offsets } = handle.state.carried
+    // Its own stand on those that are committed once all is settled that is on its way now, unless others write meanwhile.
+    const expected = newest.then(() => (others === changes.others ? handle.state.carried.offsets : offsets))
     const host = new TransactionHost(handle, signal)
     let result: T
     try {
@@ -182,9 +183,9 @@ export class TransactionQueue {
         if (!isTidemarkError(error) || error.code !== 'CONFLICT') throw error
       }
     }
-    const now = handle.shard.offsets
-    // Where something on its way has failed, they are as they were before it: that is nobody else's doing.
-    if (parts.offsets.size > 0 && now !== offsets && !possible.some((one) => sameOffsets(one, now))) {
+    if (parts.offsets.size > 0) {
+      await this.#until(changes.newest, signal)
+      if (sameOffsets(await expected, handle.state.carried.offsets)) return undefined
       throw new TidemarkError(
         'CONFLICT',
         'Other offsets were committed while the transaction ran; what it has read from its sources may be done already. Look at store.offsets.',

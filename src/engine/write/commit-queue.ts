@@ -1,14 +1,11 @@
 /**
- * What is asked of the log and not settled yet, in order: what is in flight, and what waits behind it. It knows what is
- * about to be read and committed: the memtables on their way, and the offsets with all of them.
+ * What is asked of the log and not settled yet, in order: what is in flight, and what waits behind it. What is on its way is
+ * read already: the queue holds the memtables.
  */
-import { mergeOffsets, type OffsetMap } from '../../log/offsets.js'
 import type { Memtable } from '../memtable.js'
-import type { CommitRequest, Job } from './requests.js'
+import type { Job } from './requests.js'
 
 export class Queue {
-  /** Of the entry before. */
-  readonly #committed: () => OffsetMap
   #waiting: Job[] = []
   #inFlight: Job[] = []
   /** Of both, oldest first, and the sum of their sizes. */
@@ -16,12 +13,6 @@ export class Queue {
   #bytes = 0
   /** The same newest first, until it changes. */
   #memtables: readonly Memtable[] | undefined
-  #offsets: OffsetMap
-
-  constructor(committed: () => OffsetMap) {
-    this.#committed = committed
-    this.#offsets = committed()
-  }
 
   /** What waits next. */
   get first(): Job | undefined {
@@ -43,31 +34,6 @@ export class Queue {
     return this.#bytes
   }
 
-  /** Committed offsets with all that is on its way laid over them; the same map as long as nothing has changed them. */
-  get offsets(): OffsetMap {
-    return this.#offsets
-  }
-
-  /** What the offsets may turn out to be when something on its way fails: the committed ones, and those of each commit. */
-  get possibleOffsets(): readonly OffsetMap[] {
-    const onTheWay = [...this.#inFlight, ...this.#waiting].flatMap(({ offsets }) =>
-      typeof offsets === 'object' ? offsets : [],
-    )
-    return [this.#committed(), ...onTheWay]
-  }
-
-  /** The offsets after a commit, to go with it into the queue; throws when they go back. */
-  offsetsAfter({ offsets: given, force }: CommitRequest): Job['offsets'] {
-    if (given.size > 0 && this.#isUncertain()) return (before) => mergeOffsets(before, given, force)
-    this.#offsets = mergeOffsets(this.#offsets, given, force)
-    return given.size > 0 ? this.#offsets : undefined
-  }
-
-  /** Whether the offsets after all that is on its way are not known yet. */
-  #isUncertain(): boolean {
-    return [...this.#inFlight, ...this.#waiting].some(isUncertain)
-  }
-
   push(job: Job): void {
     const memtable = job.request?.memtable
     if (memtable && !memtable.empty) {
@@ -80,8 +46,8 @@ export class Queue {
 
   /** Sends off the first `count`; left out: the first with all that follow and may share its entry. */
   take(count?: number): readonly Job[] {
-    const joins = ({ request, offsets }: Job): boolean =>
-      request !== undefined && offsets === undefined && request.label === undefined && request.meta === undefined
+    const joins = ({ request }: Job): boolean =>
+      request?.offsets.size === 0 && request.label === undefined && request.meta === undefined
     let length = count ?? 1
     if (count === undefined && this.#waiting.length > 0 && joins(this.#waiting[0]!)) {
       while (length < this.#waiting.length && joins(this.#waiting[length]!)) length++
@@ -97,7 +63,6 @@ export class Queue {
     const memtables = done.filter(({ request }) => request && !request.memtable.empty)
     for (const { size } of this.#onTheWay.splice(0, memtables.length)) this.#bytes -= size
     this.#memtables = undefined
-    if (done.some(isUncertain) && !this.#isUncertain()) this.#offsets = this.#committed()
     return done
   }
 
@@ -118,18 +83,6 @@ export class Queue {
     )
     this.#bytes = this.#onTheWay.reduce((sum, { size }) => sum + size, 0)
     this.#memtables = undefined
-    this.moved()
     return [...fallen]
   }
-
-  /** The committed offsets are others by now. */
-  moved(): void {
-    const known = this.#waiting.findLast(({ offsets }) => typeof offsets === 'object')
-    this.#offsets = (known?.offsets as OffsetMap | undefined) ?? this.#committed()
-  }
-}
-
-/** Whether the offsets after it are known only at its turn. */
-function isUncertain({ request, isVersion, offsets }: Job): boolean {
-  return (isVersion && request === undefined) || typeof offsets === 'function'
 }

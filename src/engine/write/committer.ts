@@ -8,6 +8,7 @@
  */
 import { TidemarkError, isFull, isTidemarkError } from '../../errors.js'
 import { resolveAppend } from '../../log/append.js'
+import { mergeOffsets, type OffsetMap } from '../../log/offsets.js'
 import type { CodedRuns, SegmentRef } from '../../manifest/manifest.js'
 import { buildEntry, setExpiry, type BuiltEntry, type EntryChange } from '../entry-builder.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from '../context.js'
@@ -37,7 +38,7 @@ export class Committer {
   readonly #log: LogContext
   readonly #compaction: CompactionScheduler
   readonly #host: CommitterHost
-  readonly #queue: Queue
+  readonly #queue = new Queue()
   /** Why nothing more is appended. */
   #ended: TidemarkError | undefined
   /** The changes of the first `count` in the queue, in segments that were written for them. */
@@ -55,19 +56,23 @@ export class Committer {
     this.#log = log
     this.#compaction = compaction
     this.#host = host
-    this.#queue = new Queue(() => host.state().carried.offsets)
     this.#contention = ctx.isShared ? new (sharing().Contention)(ctx) : undefined
   }
 
   /** What is on its way. */
-  get queue(): Pick<Queue, 'memtables' | 'bytes' | 'offsets' | 'possibleOffsets'> {
+  get queue(): Pick<Queue, 'memtables' | 'bytes'> {
     return this.#queue
   }
 
-  /** Throws, and takes nothing, when the offsets go back; from then on the committer owns the memtable. */
+  /** From here on the committer owns the memtable; it throws, and takes nothing, when the offsets surely go back. */
   commit(request: CommitRequest): Promise<CommitResult> {
-    const offsets = this.#queue.offsetsAfter(request)
-    return this.#enqueue({ request, offsets, isVersion: true, build: (batch) => this.#buildCommit(batch) })
+    // Of what is in front of it nobody knows yet what will come about.
+    if (this.#running === undefined) this.#offsetsAfter(request)
+    return this.#enqueue({ request, isVersion: true, build: (batch) => this.#buildCommit(batch) })
+  }
+
+  #offsetsAfter({ offsets, force }: CommitRequest): OffsetMap {
+    return mergeOffsets(this.#host.state().carried.offsets, offsets, force)
   }
 
   /** Appends a version of another kind; it takes its place in the queue in this very turn. */
@@ -149,14 +154,12 @@ export class Committer {
       await this.#host.catchUp()
     } finally {
       this.#isUnsifted = true
-      this.#queue.moved()
     }
   }
 
   async #buildCommit(batch: readonly Job[]): Promise<BuiltEntry> {
-    const { offsets: known } = batch[0]!
     const request = batch[0]!.request!
-    const offsets = typeof known === 'function' ? known(this.#host.state().carried.offsets) : known
+    const offsets = this.#offsetsAfter(request)
     let { memtable } = request
     if (batch.length > 1) {
       memtable = new Memtable()
@@ -259,7 +262,6 @@ export class Committer {
     // Entries without changes, as folds and collections are, stand in nobody's way.
     if (this.#host.state().carried.version === before) return
     this.#sift(true)
-    this.#queue.moved()
   }
 
   /** Fails what does not stand on top of what others have written. */

@@ -100,7 +100,7 @@ function random(clock: Clock): number {
 
 /**
  * Takes out of the queue what does not stand on top of what others have written. Of what goes back into the buffer that is
- * all from the first one on, as it comes before what is put there next; of offsets too, as they were added up.
+ * all from the first one on, as it comes before what is put there next; of offsets too, as each stands on those before.
  */
 export function takeFallen(queue: Queue, isLate: boolean): readonly Job[] {
   let isBuffer = false

@@ -7,6 +7,7 @@ import type { ShardState } from '../state.js'
 export interface CommitRequest {
   /** Sealed: every point has its bytes. */
   readonly memtable: Memtable
+  /** Judged at its turn, against the committed ones. */
   readonly offsets: OffsetMap
   readonly force: boolean
   readonly label: string | undefined
@@ -36,8 +37,6 @@ export interface Job {
   readonly request?: CommitRequest
   /** It makes a version: it waits for room in the tail, and falls together with those in front of it. */
   readonly isVersion: boolean
-  /** After a commit. Behind a reset they are known only at their turn; left out: as they were. */
-  readonly offsets?: OffsetMap | ((before: OffsetMap) => OffsetMap) | undefined
   /** Builds the entry on the state at its turn, of itself and those that join it; `undefined` when none is called for. */
   readonly build: (batch: readonly Job[]) => Promise<BuiltEntry | undefined>
   readonly resolve: (result: CommitResult) => void
