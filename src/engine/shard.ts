@@ -3,7 +3,6 @@
  * how entries are built, appended, folded, found and read is in the files beside this one.
  */
 import { TidemarkError } from '../errors.js'
-import type { OffsetMap } from '../log/offsets.js'
 import { Part, type Lazy } from '../part.js'
 import type { BuiltEntry } from './entry-builder.js'
 import { Committer, sharing } from './write/committer.js'
@@ -15,7 +14,7 @@ import type { Memtable } from './memtable.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open/open.js'
 import { viewOf, type View } from './read.js'
 import { DamageDetector } from './repair/detector.js'
-import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './write/requests.js'
+import type { CommitRequest, CommitResult, MakeChange } from './write/requests.js'
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
 import { CompactionScheduler, rewriting } from './compaction/scheduler.js'
 
@@ -111,20 +110,6 @@ export class Shard {
   /** Memory of the changes on their way, about. */
   get waitingBytes(): number {
     return this.#committer?.queue.bytes ?? 0
-  }
-
-  /** With all that is on its way; the same map as long as nothing has changed them. */
-  get offsets(): OffsetMap {
-    return this.#committer?.queue.offsets ?? this.#state.carried.offsets
-  }
-
-  /** What they may turn out to be when something on its way fails. */
-  get possibleOffsets(): readonly OffsetMap[] {
-    return this.#committer?.queue.possibleOffsets ?? []
-  }
-
-  get resetting(): Promise<void> | undefined {
-    return this.#committer?.resetting
   }
 
   /** What stands over the committed runs, the caller's own memtables first. */
@@ -227,10 +212,10 @@ export class Shard {
     return result
   }
 
-  /** Puts another state in place of the present one. */
-  reset(request: ResetRequest): Promise<ResetResult> {
+  /** Appends a version that is no commit; when it can't be made, nothing falls with it. */
+  append(make: MakeChange): Promise<CommitResult> {
     this.assertWritable()
-    return this.#committer!.reset(request)
+    return this.#committer!.append(make)
   }
 
   /** Refreshes the anchor beside everything else; one swap at a time, and the last one sees the newest state. */

@@ -2,7 +2,7 @@
 import type { Key } from '../bytes/keys.js'
 import { checkFields, invalid } from '../errors.js'
 import { NO_OFFSETS, parseOffsets } from '../log/offsets.js'
-import type { PreparedReset } from '../engine/write/requests.js'
+import type { MakeChange } from '../engine/write/requests.js'
 import { expired } from '../engine/history/past.js'
 import { isOver, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
 import { splice, spliceOffsets } from '../engine/history/reset.js'
@@ -54,7 +54,7 @@ export async function prepareRestore(
   when: When,
   options: RestoreOptions,
   cleanUp: (() => unknown)[],
-): Promise<PreparedReset> {
+): Promise<MakeChange> {
   const chosen = checkPartitions(options.partitions, handle.partitions)
   const given = options.offsets === undefined ? NO_OFFSETS : parseOffsets(options.offsets)
   const { shard } = handle
@@ -69,19 +69,18 @@ export async function prepareRestore(
   const { version, offsets } = state.carried
   const partitions = chosen.size === handle.partitions ? [] : [...chosen].sort((a, b) => a - b)
   const origin = { log: shard.log.path, version, partitions }
-  return {
-    offsets: (before) => spliceOffsets(before, offsets, partitions.length === 0 ? 'all' : chosen, given),
-    build: async (present, signal) => {
-      // What was held for too long may have been condemned and deleted by now.
-      if (present.carried.keeps > version && !hold.use()) throw expired(handle.options.name, version)
-      if (isPayloadCondemned(shard, theirs)) {
-        await dropPayload(shard, theirs)
-        theirs = await payloadIn(shard, state, signal)
-      }
-      if (partitions.length === 0) return { reset: { manifest: theirs.manifest, origin }, memtable: theirs.memtable }
-      const { manifest, memtable } = splice(await payloadIn(shard, present, signal), theirs, chosen)
-      return { reset: { manifest, origin }, memtable }
-    },
+  return async (present, signal) => {
+    const before = present.carried
+    // What was held for too long may have been condemned and deleted by now.
+    if (before.keeps > version && !hold.use()) throw expired(handle.options.name, version)
+    if (isPayloadCondemned(shard, theirs)) {
+      await dropPayload(shard, theirs)
+      theirs = await payloadIn(shard, state, signal)
+    }
+    const isWhole = partitions.length === 0
+    const { manifest, memtable } = isWhole ? theirs : splice(await payloadIn(shard, present, signal), theirs, chosen)
+    const merged = spliceOffsets(before.offsets, offsets, isWhole ? 'all' : chosen, given)
+    return { kind: 'reset', memtable, offsets: merged, reset: { manifest, origin } }
   }
 }
 

@@ -48,9 +48,16 @@ const RESTORE = new Set(['partitions', 'offsets', 'label', 'meta'])
 
 export class Past {
   readonly #handle: StoreHandle
+  /** Settles with the newest restore on its way. */
+  #restoring: Promise<unknown> | undefined
 
   constructor(handle: StoreHandle) {
     this.#handle = handle
+  }
+
+  /** Settles when what is read now is no longer about to be put away by a restore; `undefined` when it is not. */
+  get restoring(): Promise<unknown> | undefined {
+    return this.#restoring
   }
 
   async snapshot<K extends Key, V>(spec: TableSpec): Promise<Snapshot<K, V>> {
@@ -83,15 +90,26 @@ export class Past {
     checkFields('restore', options, RESTORE)
     const handle = this.#handle
     handle.assertWritable()
-    const { label, meta } = parseCommit({ label: options.label, meta: options.meta })
+    const note = parseCommit({ label: options.label, meta: options.meta })
     handle.changes.assertNone('restore')
     const cleanUp: (() => unknown)[] = []
     // Its place is before what is committed from here on, however long it takes to find the version.
     const prepared = old.use((part) => part.prepareRestore(handle, when, options, cleanUp))
-    const resetting = handle.shard.reset({ label, meta, prepared })
+    // It is heard at its turn.
+    prepared.catch(() => undefined)
+    let undo = 0
+    const restoring = handle.shard.append(async (state, signal) => {
+      const make = await prepared
+      undo = state.carried.version
+      return { ...(await make(state, signal)), label: note.label, meta: note.meta }
+    })
     handle.changes.changed()
+    const settled = Promise.allSettled([restoring]).then(() => {
+      if (this.#restoring === settled) this.#restoring = undefined
+    })
+    this.#restoring = settled
     try {
-      const { version, undo } = await resetting
+      const { version } = await restoring
       return { version, undo }
     } finally {
       for (const act of cleanUp) await act()

@@ -3,7 +3,7 @@ import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } f
 import { isPromise } from '../callback.js'
 import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
-import { Point, MemtableRecord, type Memtable } from '../engine/memtable.js'
+import { Point, MemtableRecord, sizeOfRange, type Memtable } from '../engine/memtable.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import { lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
@@ -110,10 +110,17 @@ export class Table<K extends Key = Key, V = unknown> {
     this.#spec.assertCodec()
     const bounds = keyBounds(range as RangeOptions<Key>)
     if (isEmptyRange(bounds)) return
-    const plans = this.#slots.map((slot) => memtable.planRange(slot, slotRange(slot, bounds)))
-    const growth = plans.reduce((sum, plan) => sum + plan.growth, 0)
-    checkGrowth(memtable, growth, this.#host.budget)
-    for (const plan of plans) memtable.deletePlanned(this.#spec.codec.id, plan)
+    const ranges = this.#slots.map((slot) => slotRange(slot, bounds))
+    const deleteFrom = (from: Memtable): void =>
+      this.#slots.forEach((slot, i) => from.deleteRange(slot, this.#spec.codec.id, ranges[i]!))
+    const { budget } = this.#host
+    if (ranges.reduce((sum, range) => sum + sizeOfRange(range), memtable.size) > budget) {
+      // What goes may be more than what comes; so near the bound that is tried on a copy.
+      const copy = memtable.copy()
+      deleteFrom(copy)
+      checkGrowth(memtable, copy.size - memtable.size, budget)
+    }
+    deleteFrom(memtable)
   }
 
   /** Buffers several changes, all or none of them. */

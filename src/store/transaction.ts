@@ -139,13 +139,14 @@ export class TransactionQueue {
     const { spec, body, parts, fallenOffsets, signal } = call
     const handle = this.#handle
     const { changes, shard } = handle
-    // No view shows a reset that is on its way, and what is read now would be committed on top of it.
-    for (let { resetting } = shard; resetting; { resetting } = handle.shard) await this.#until(resetting, signal)
+    // No view shows a restore that is on its way, and what is read now would be committed on top of it.
+    while (handle.past.restoring) await this.#until(handle.past.restoring, signal)
     throwIfAborted(signal)
     handle.assertWritable()
     const { generation, newest, others } = changes
-    const { offsets } = handle.shard
-    const possible = parts.offsets.size > 0 ? handle.shard.possibleOffsets : []
+    const { offsets } = handle.state.carried
+    // Its own stand on those that are committed once all is settled that is on its way now, unless others write meanwhile.
+    const expected = newest.then(() => (others === changes.others ? handle.state.carried.offsets : offsets))
     const host = new TransactionHost(handle, signal)
     let result: T
     try {
@@ -182,9 +183,9 @@ export class TransactionQueue {
         if (!isTidemarkError(error) || error.code !== 'CONFLICT') throw error
       }
     }
-    const now = handle.shard.offsets
-    // Where something on its way has failed, they are as they were before it: that is nobody else's doing.
-    if (parts.offsets.size > 0 && now !== offsets && !possible.some((one) => sameOffsets(one, now))) {
+    if (parts.offsets.size > 0) {
+      await this.#until(changes.newest, signal)
+      if (sameOffsets(await expected, handle.state.carried.offsets)) return undefined
       throw new TidemarkError(
         'CONFLICT',
         'Other offsets were committed while the transaction ran; what it has read from its sources may be done already. Look at store.offsets.',

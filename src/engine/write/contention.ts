@@ -3,7 +3,7 @@ import { sleep, type Clock } from '../../clock.js'
 import { TidemarkError } from '../../errors.js'
 import type { ShardContext } from '../context.js'
 import type { Queue } from './commit-queue.js'
-import type { CommitRequest, Waiting } from './requests.js'
+import type { CommitRequest, Job } from './requests.js'
 import type { Moment } from '../rules.js'
 
 /** How often in a row a number may be lost before the commit fails. */
@@ -77,9 +77,9 @@ function random(clock: Clock): number {
 
 /**
  * Takes out of the queue what does not stand on top of what others have written. Of what goes back into the buffer that is
- * all from the first one on, as it comes before what is put there next; of offsets too, as they were added up.
+ * all from the first one on, as it comes before what is put there next; of offsets too, as each stands on those before.
  */
-export function takeFallen(queue: Queue, isLate: boolean): readonly Waiting[] {
+export function takeFallen(queue: Queue, isLate: boolean): readonly Job[] {
   let isBuffer = false
   let isOffsets = false
   return queue.takeOut(({ request }) => {
