@@ -22,7 +22,7 @@ export default {
     'typescript/no-floating-promises': 'error',
     'typescript/no-misused-promises': 'error',
     'typescript/await-thenable': 'error',
-    'import/no-cycle': ['error', { ignoreTypes: false }],
+    'import/no-cycle': ['error', { ignoreTypes: true }],
     eqeqeq: 'error',
     'no-var': 'error',
     'prefer-const': 'error',
@@ -31,6 +31,7 @@ export default {
     {
       files: files('src/**', 'adapters/**'),
       rules: {
+        'import/no-cycle': ['error', { ignoreTypes: false }],
         'no-console': 'error',
         'no-restricted-globals': ['error', ...timers, ...timeAndChance, ...nodeGlobals],
         'no-restricted-properties': [

@@ -28,14 +28,14 @@ import { Past } from './past.js'
 import type { ReadSet } from './read-set.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
-import type { TablesHost } from './tables.js'
+import type { StoreHost } from './store-host.js'
 import { Telling } from './telling.js'
 import { Transactions } from './transactions.js'
 import { Watches } from './watches.js'
 
 const maintaining = new Part('maintenance', () => import('./maintain.js'))
 
-export class StoreHandle implements TablesHost {
+export class StoreHandle implements StoreHost {
   readonly options: ResolvedOptions
   readonly events: Events
   readonly #ctx: ReturnType<typeof shardContext>

@@ -1,57 +1,24 @@
 /** The past of a store as its handle sees it: most of what works on it is loaded when it is first called (old.ts). */
 import type { Key } from '../bytes/keys.js'
 import { checkFields } from '../errors.js'
-import type { Offsets } from '../log/offsets.js'
 import { Part } from '../part.js'
 import { parseCommit } from './commit.js'
-import type { StoreHandle } from './handle.js'
+import type { StoreHost } from './store-host.js'
 import type { Found, When } from './find.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
+import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './old.js'
 import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
-
-export interface RestoreOptions {
-  /** Only these go back. Default: all. */
-  readonly partitions?: readonly number[] | undefined
-  /** Where sources are to be read from afterwards. Default: as it was then. */
-  readonly offsets?: Offsets | undefined
-  readonly label?: string | undefined
-  /** Anything that JSON keeps. */
-  readonly meta?: unknown
-}
-
-export interface TagOptions {
-  /** Default: the newest version. */
-  readonly at?: When | undefined
-  /** How long the tag keeps its version, in milliseconds. Default: until `untag`. */
-  readonly ttlMs?: number | undefined
-}
-
-export interface TagInfo {
-  readonly name: string
-  readonly version: number
-  /** When the version was made, milliseconds since the epoch. */
-  readonly time: number
-  /** When the tag was made. */
-  readonly tagged: number
-  /** When it ends; left out: never. */
-  readonly expires?: number
-}
-
-export interface ForkOptions {
-  /** Default: the newest version. */
-  readonly at?: When | undefined
-}
 
 const old = new Part('old versions', () => import('./old.js'))
 const RESTORE = new Set(['partitions', 'offsets', 'label', 'meta'])
 
 export class Past {
-  readonly #handle: StoreHandle
+  readonly #handle: StoreHost
   /** Settles with the newest restore on its way. */
   #restoring: Promise<unknown> | undefined
 
-  constructor(handle: StoreHandle) {
+  constructor(handle: StoreHost) {
     this.#handle = handle
   }
 

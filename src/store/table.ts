@@ -6,7 +6,6 @@ import type { KeyedRecord, StoredRecord } from '../segment/record.js'
 import { Point, MemtableRecord, sizeOfRange, type Memtable } from '../engine/memtable.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import { lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
-import type { ShardState } from '../engine/state.js'
 import { Iteration } from './iteration.js'
 import {
   checkRange,

@@ -7,7 +7,7 @@ import { TidemarkError, aborted, checkFields, invalid, isExpired, isTidemarkErro
 import { sameOffsets, type Offsets } from '../log/offsets.js'
 import { following } from '../engine/shard.js'
 import { parseCommit, type CommitParts } from './commit.js'
-import type { StoreHandle } from './handle.js'
+import type { StoreHost } from './store-host.js'
 import { checkSignal, whole } from './options.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables } from './tables.js'
@@ -51,7 +51,7 @@ interface Place {
 }
 
 export class TransactionQueue {
-  readonly #handle: StoreHandle
+  readonly #handle: StoreHost
   /** Settles when the last one in the queue has had its turn. */
   #last: Promise<unknown> = Promise.resolve()
   /** How many are in the queue, with the one whose turn it is. */
@@ -63,7 +63,7 @@ export class TransactionQueue {
   /** Ends each wait with an error. */
   readonly #waits = new Set<(error: unknown) => void>()
 
-  constructor(handle: StoreHandle) {
+  constructor(handle: StoreHost) {
     this.#handle = handle
   }
 
@@ -138,7 +138,7 @@ export class TransactionQueue {
   ): Promise<{ readonly result: T } | undefined> {
     const { spec, body, parts, fallenOffsets, signal } = call
     const handle = this.#handle
-    const { changes, shard } = handle
+    const { changes } = handle
     // No view shows a restore that is on its way, and what is read now would be committed on top of it.
     while (handle.past.restoring) await this.#until(handle.past.restoring, signal)
     throwIfAborted(signal)

@@ -89,12 +89,14 @@ export class CompactionScheduler {
     const folds = isMany || tailBytes(state) >= bytes || state.isRepaired
     const merges = (!isShared || hasFolded) && state.manifest.runs.length > FAN_IN
     if (!folds && !merges) return
-    this.#compactor.use((work) => {
-      if (folds) work.startFold()
-      if (merges) work.startMerge()
-    }).catch((error: unknown) => {
-      if (!this.signal.aborted) warnLater(this.#ctx, 'Compactor', error)
-    })
+    this.#compactor
+      .use((work) => {
+        if (folds) work.startFold()
+        if (merges) work.startMerge()
+      })
+      .catch((error: unknown) => {
+        if (!this.signal.aborted) warnLater(this.#ctx, 'Compactor', error)
+      })
   }
 
   /** Resolves when another entry may be appended; rejects when folds have failed for too long. */

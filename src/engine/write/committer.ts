@@ -80,8 +80,7 @@ export class Committer {
 
   /** Appends a version of another kind; it takes its place in the queue in this very turn. */
   append(make: MakeChange): Promise<CommitResult> {
-    const build = async (): Promise<BuiltEntry> =>
-      this.#entry(await make(this.#host.state(), this.#compaction.signal))
+    const build = async (): Promise<BuiltEntry> => this.#entry(await make(this.#host.state(), this.#compaction.signal))
     return this.#enqueue({ isVersion: true, build })
   }
 
