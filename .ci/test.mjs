@@ -19,7 +19,7 @@ const adapters = process.argv.includes('--adapters')
 const browsers = process.argv.includes('--browsers')
 const only = process.argv.slice(2).filter((argument) => !argument.startsWith('--'))
 const mode = deep ? 'deep' : adapters ? 'adapters' : browsers ? 'browsers' : 'test'
-const onNode = ['-c', '.ci/vitest.config.mjs', '--mode', mode]
+const onNode = ['--mode', mode]
 const inBrowser = ['-c', '.ci/vitest.browser.config.mjs', '--mode', browsers ? 'firefox' : 'chromium']
 const folder = mkdtempSync(join(tmpdir(), `${manifest.name}-test-`))
 
@@ -31,8 +31,7 @@ const failures = []
 const elsewhere = []
 try {
   if (mode === 'test' && only.length === 0) await check()
-  if (deep)
-    await test(['-c', '.ci/vitest.config.mjs', '--mode', 'whole'], partialTests, { env: { TIDEMARK_WHOLE: '1' } })
+  if (deep) await test(['--mode', 'whole'], partialTests, { env: { TIDEMARK_WHOLE: '1' } })
   // The browser waits a lot: both are done sooner side by side.
   const browser = deep
     ? undefined

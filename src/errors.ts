@@ -73,6 +73,14 @@ export function corrupt(message: string, cause?: unknown): TidemarkError {
   return new TidemarkError('CORRUPT', message, { cause })
 }
 
+/** Stored bytes that are whole but not for this release: `found` says which object holds what. */
+export function unsupported(found: string): TidemarkError {
+  return new TidemarkError(
+    'UNSUPPORTED_FORMAT',
+    `${found}, which this release does not read. Open it with a newer release of tidemark.`,
+  )
+}
+
 /** What an error says of itself, or whatever was thrown in its place. */
 export function reasonOf(cause: unknown): string {
   const { message } = Object(cause) as { readonly message?: unknown }

@@ -1,8 +1,10 @@
 import { emptyCarried } from '../src/log/entry.js'
+import { decodePin } from '../src/log/pin.js'
 import { deflateSync } from 'fflate'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { openStore, type Storage, type Store } from 'tidemark'
 import { verify } from 'tidemark/tools'
+import { decodeHeader, encodeHeader } from '../adapters/node-fs/log/format.js'
 import { seal, unseal } from '../src/bytes/envelope.js'
 import { contentHash } from '../src/bytes/hash.js'
 import { concat } from '../src/bytes/concat.js'
@@ -150,7 +152,23 @@ describe('a manifest', () => {
 
 describe('a later format', () => {
   const later = (head: Uint8Array): void => void (head[4] = 2)
-  const flagged = (head: Uint8Array): void => void (head[6] = 1)
+  const flagged = (head: Uint8Array): void => void (head[6] = 2)
+  /** As docs/format.md has it: the flag, and in front of what is encrypted u8 cipher id and 16 key id. */
+  const encrypted = (bytes: Uint8Array): Uint8Array => {
+    const kind = (['entry', 'segment', 'anchor', 'pin', 'log file'] as const)[bytes[5]! - 1]!
+    const key = Uint8Array.from({ length: 16 }, (_, i) => i)
+    return resealed(
+      seal(kind, concat([Uint8Array.of(7), key, unseal(kind, bytes, 'it')])),
+      (head) => void (head[6] = 1),
+    )
+  }
+  const isEncrypted = 'is encrypted \\(cipher 7, key 000102030405060708090a0b0c0d0e0f\\), which this release'
+  /** An entry whose kind is `code`, behind the one byte of its number. */
+  const ofKind = (code: number): Uint8Array => {
+    const body = unseal('entry', craftEntry({}), 'it').slice()
+    body[1] = code
+    return seal('entry', body)
+  }
   const ref = good.ref
   const clipped = manifestOf([{ ...ref, clip: [0, 0] }])
   const flags = clipped.slice()
@@ -159,17 +177,33 @@ describe('a later format', () => {
 
   test.each<[string, Parts, RegExp]>([
     ['of an entry', { entries: [resealed(craftEntry({}), later)] }, /^Entry 1 .*format 2/],
-    ['of an entry, by its flags', { entries: [resealed(craftEntry({}), flagged)] }, /^Entry 1 .*flags 1/],
+    ['of an entry, by its flags', { entries: [resealed(craftEntry({}), flagged)] }, /^Entry 1 .*flags 2/],
+    ['of an entry that is encrypted', { entries: [encrypted(craftEntry({}))] }, new RegExp(`^Entry 1 ${isEncrypted}`)],
+    [
+      'of an anchor that is encrypted',
+      { anchor: encrypted(craftAnchor()) },
+      new RegExp(`^The anchor of store "crafted" ${isEncrypted}`),
+    ],
+    ['of an entry, by the kind of a code version', { entries: [ofKind(6)] }, /^Entry 1 is of kind 6 \(code version\),/],
+    ['of an entry, by a kind without a name', { entries: [ofKind(99)] }, /^Entry 1 is of kind 99,/],
     ['of the anchor', { anchor: resealed(craftAnchor(), later) }, /^The anchor of store "crafted" .*format 2/],
     [
       'of a manifest, by the flags of a segment',
       { entries: [craftEntry({ manifest: flags })] },
       /manifest in entry 1 .*flags 2/,
     ],
+    ['of an entry that is a seal', { entries: [entryWith(1 << 10, varints(0))] }, /^Entry 1 holds part 10 \(seal\),/],
+    ['of an entry of a shard', { entries: [entryWith(1 << 11, varints(0))] }, /^Entry 1 holds part 11 \(shard\),/],
+    ['of an entry with a turn', { entries: [entryWith(1 << 12, varints(0))] }, /^Entry 1 holds part 12 \(turn\),/],
+    ['of an entry with spans', { entries: [entryWith(1 << 13, varints(0))] }, /^Entry 1 holds part 13 \(spans\),/],
     [
-      'of an entry, by a part that is kept free',
-      { entries: [entryWith(1 << 10, varints(0))] },
-      /^Entry 1 holds part 10,/,
+      'of a manifest, by a segment of the log of a shard that came of a split',
+      {
+        entries: [
+          craftEntry({ manifest: manifestOf([{ ...ref, log: `${NAME}/${LOG.slice(-32)}/${'02'.repeat(16)}` }]) }),
+        ],
+      },
+      /^A manifest names the shard (01){16} of store "crafted",/,
     ],
     ['of an entry, by a part without a name', { entries: [entryWith(2 ** 40, varints(0))] }, /^Entry 1 holds part 40/],
   ])('%s is refused by name', async (_, parts, message) => {
@@ -184,16 +218,30 @@ describe('a later format', () => {
     }
   })
 
-  test('of a segment is refused by name where it is read whole', async () => {
-    const bytes = resealed(good.bytes, later)
-    const segment = { bytes, ref: { ...ref, hash: contentHash(bytes) } }
+  test('of a log file that is encrypted is refused by name', () => {
+    const header = encodeHeader({ id: new Uint8Array(16), g: 1, seq: 0, first: 1 })
+    const file = encrypted(header.subarray(0, 60))
+    expect(() => decodeHeader(file, 'x')).toThrow(new RegExp(`^The log file x ${isEncrypted}`))
+  })
+
+  test('of a pin that is encrypted, or of a kind to come, is refused by name', () => {
+    const pin = seal('pin', Uint8Array.of(3))
+    expect(() => decodePin(encrypted(pin), 'The pin')).toThrow(new RegExp(`^The pin ${isEncrypted}`))
+    expect(() => decodePin(pin, 'The pin')).toThrow(/^The pin is of kind 3, which this release/)
+  })
+
+  test.each([
+    ['later', resealed(good.bytes, later), 'Segment .*format 2'],
+    ['encrypted', encrypted(good.bytes), `Segment .*${isEncrypted}`],
+  ])('of a segment is refused by name where it is read whole: %s', async (_, bytes, message) => {
+    const segment = { bytes, ref: { ...ref, length: bytes.length, hash: contentHash(bytes) } }
     for (const [, make] of adapters) {
       const { damages } = await verify({ storage: await craft(make(), { segment }), name: NAME })
       expect(damages).toEqual([
         {
           object: ref.name,
           code: 'UNSUPPORTED_FORMAT',
-          message: expect.stringMatching(/^Segment .*format 2/) as string,
+          message: expect.stringMatching(message) as string,
         },
       ])
     }

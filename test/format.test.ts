@@ -113,7 +113,9 @@ describe('the format', () => {
     const { crc32c } = await import('../src/bytes/crc32c.js')
     for (const [at, value, says] of [
       [4, 2, 'format 2'],
-      [6, 1, 'flags 1'],
+      [6, 1, 'is encrypted (cipher '],
+      [6, 2, 'flags 2'],
+      [7, 1, 'flags 256'],
     ] as const) {
       for (const kind of ['/anchor', '0000000000000005']) {
         const objects = new Map([...golden('1')].map(([name, bytes]) => [name, bytes.slice()]))

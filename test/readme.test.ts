@@ -1,6 +1,6 @@
 /** Every code block of README, CHANGELOG and docs runs and compiles as it stands, in the order in which it stands. */
-import { readFileSync, readdirSync, rmSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { browsers } from './support/chromium.js'
 import { blocksOf, compile, pages, readersFolder, root, run, type Block, type Ended } from './support/blocks.js'
@@ -133,7 +133,7 @@ describe('the blocks run in their order, on what those before them have left:', 
         ended(/# fail 0/, await node('--test', '--test-reporter', 'tap'))
       } else if (plan.in === 'a shell') {
         const code = block.code.replaceAll('https://s3.example.org', server.url)
-        ended(plan.prints, await run('bash', ['-euo', 'pipefail', '-c', code], folder, env))
+        ended(plan.prints, await run('bash', ['--norc', '-euo', 'pipefail', '-c', code], folder, env))
       } else if (plan.in === 'a page') {
         await inPage(readFileSync(join(folder, file), 'utf8'))
       }
@@ -160,6 +160,26 @@ describe('the blocks run in their order, on what those before them have left:', 
   }
 })
 
-test('the docs that the package carries are those that are tested', () => {
-  expect(readdirSync(join(root, 'docs')).filter((name) => !name.endsWith('.md'))).toEqual([])
+test('the docs that the package carries are those that are tested, and a picture', () => {
+  expect(readdirSync(join(root, 'docs')).filter((name) => !name.endsWith('.md'))).toEqual(['log.svg'])
+})
+
+test('every link within the repository leads to a page, and to a heading of it', () => {
+  const slug = (heading: string): string =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-')
+  const broken: string[] = []
+  for (const page of [...pages, 'CONTRIBUTING.md', 'SECURITY.md']) {
+    const text = readFileSync(join(root, page), 'utf8')
+    for (const [, target = ''] of text.matchAll(/(?:\]\(|src=")(?!https?:)([^)"\s]+)[)"]/g)) {
+      const [path, heading] = target.split('#') as [string, string | undefined]
+      const file = path === '' ? join(root, page) : join(root, dirname(page), path)
+      const headings = existsSync(file) ? readFileSync(file, 'utf8').matchAll(/^#+ (.*)$/gm) : undefined
+      if (!headings || (heading !== undefined && ![...headings].some(([, text = '']) => slug(text) === heading)))
+        broken.push(`${page}: ${target}`)
+    }
+  }
+  expect(broken).toEqual([])
 })

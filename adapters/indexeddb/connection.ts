@@ -162,7 +162,7 @@ async function renewJournal(name: string): Promise<void> {
   }
 }
 
-/** What may pass is tried again; the rest is final, and says so in a sentence. */
+/** An error that may pass is tried again; the rest is final, and says so in a sentence. */
 function opened(error: unknown, name: string): unknown {
   const passing = ['AbortError', 'UnknownError', 'TimeoutError'].includes(nameOf(error) ?? '')
   return passing ? error : idbError(error, 'open', name, true)

@@ -39,7 +39,7 @@ export function indexedDb(name: string, options: IndexedDbOptions = {}): Storage
   const bound = (bond?: Bond, durability: TransactOptions['durability'] = 'strict'): Storage =>
     overObjects(idbObjects(connection, { durability, bond }), CAPABILITIES)
   /**
-   * What was begun in one database does not go on in another that came in its place: a log shares the bond of the anchor
+   * Work begun in one database does not go on in another that came in its place: a log shares the bond of the anchor
    * that led to it, and what is put under its path goes by that, too. Each opening has an anchor of its own. The bonds of
    * logs are kept, also for what is still under way after `close()`: a path and an id for each log, which never recurs.
    */

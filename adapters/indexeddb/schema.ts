@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 /**
- * What the database holds: the head of each object under its name, its bytes within or in parts beside it, and an id.
+ * The database holds the head of each object under its name, its bytes within or in parts beside it, and an id.
  *
  * - An entry of the log is a small object: one value holds all of it, so that a commit is one write of the browser's.
  * - A larger object lies in parts: lists read heads alone, and a range read the parts that it touches.
@@ -16,7 +16,7 @@ export const VERSION = 1
 /** Somewhat less than 64 KiB: Chromium keeps a value from that size on in a file of its own, which costs far more. */
 const PART_BYTES = 60 << 10
 
-/** What is not larger lies within the head, which lists read too. */
+/** An object up to this size lies within its head, which lists read too. */
 const WITHIN_BYTES = 16 << 10
 
 export interface Head {
@@ -50,7 +50,7 @@ export function hasStores(db: IDBPDatabase<Schema>): boolean {
 }
 
 /**
- * What the head and the parts hold of an object. Copies: cloning a view would store all of the buffer beneath it, and the
+ * Divides an object into what its head and its parts hold. These are copies: cloning a view would store all of the buffer beneath it, and the
  * bytes may be shared memory.
  */
 export function divide(bytes: Uint8Array): { readonly within?: Uint8Array; readonly parts: readonly Uint8Array[] } {

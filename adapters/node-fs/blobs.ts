@@ -47,7 +47,7 @@ export function blobs(fs: FileSystem, root: Root, clock: Clock, descriptors: Des
         const offset = Math.min(range?.offset ?? 0, size)
         return readUpTo(fs, fd, offset, Math.min(range?.length ?? size, size - offset))
       }
-      // Of a blob that is read whole nobody else reads parts.
+      // A blob that is read whole is read by nobody else in parts.
       const bytes = guarded('read', path, () => (range ? descriptors.share(path, read) : descriptors.use(path, read)))
       return { bytes: await bytes }
     },

@@ -2,7 +2,7 @@
  * The few calls of a file system that this adapter stands on, and the real one. Everything else here goes through this
  * interface, so that tests run the whole adapter on a model that loses what was not synced.
  *
- * What a file system has to promise:
+ * A file system has to promise this:
  * - `open(…, 'create')` and `link` fail with EEXIST when the name is taken, also when two processes try at once.
  * - `rename` within a directory replaces nothing here and is one step: the file has the old name or the new one.
  * - What `fdatasync` resolved for survives power loss, and so do the names in a directory after `syncDirectory`. Without
@@ -37,7 +37,7 @@ export interface FileSystem {
   truncate(fd: number, length: number): Promise<void>
   stat(fd: number): Promise<FileStat>
   close(fd: number): Promise<void>
-  /** Of the name itself: a symbolic link is `other`. */
+  /** Looks at the name itself: a symbolic link is `other`. */
   lstat(path: string): Promise<FileStat>
   link(existing: string, name: string): Promise<void>
   rename(from: string, to: string): Promise<void>

@@ -1,5 +1,5 @@
 /**
- * What the adapter stands on, asked of the file system by a few calls: that a file is created and linked once, that links
+ * Asks the file system by a few calls for what the adapter stands on: that a file is created and linked once, that links
  * and renames keep the bytes, that names stay as they are, and that parts are read from where they lie. Nothing has to be
  * durable here, so nothing is synced; all names are temporary ones, which no listing shows.
  */

@@ -66,7 +66,7 @@ async function* walk(
   throwIfAborted(signal)
   if (folder === '' && !(await root.has(''))) return
   const entries = (await fs.entries(root.place(folder)).catch(unlessAbsent)) ?? []
-  // What was unlinked by a process that died before it synced is missing here, and must not come back after power loss.
+  // A file unlinked by a process that died before it synced is missing here, and must not come back after power loss.
   await syncForReading(fs, root.place(folder)).catch(unlessAbsent)
   const names: string[] = []
   for (const { name, kind } of entries) {

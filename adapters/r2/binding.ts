@@ -1,4 +1,4 @@
-/** What is used of the `R2Bucket` that workers are given, so that its types need no package. */
+/** The part of the `R2Bucket` of workers that is used here, so that its types need no package. */
 
 export interface R2BucketLike {
   head(key: string): Promise<R2ObjectLike | null>

@@ -15,7 +15,7 @@ import type { R2BucketLike, R2ObjectLike } from './binding.js'
 export type { R2BucketLike, R2BodyLike, R2Condition, R2ListLike, R2ObjectLike } from './binding.js'
 
 export interface R2Options {
-  /** What keys begin with, so that a bucket can hold other things too. Default: nothing. */
+  /** All keys begin with it, so that a bucket can hold other things too. Default: nothing. */
   readonly prefix?: string | undefined
 }
 

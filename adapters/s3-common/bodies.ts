@@ -7,7 +7,7 @@ import type { S3Reply } from './transport.js'
 
 export type BodyFault = 'length' | 'hash'
 
-/** What is wrong with the body of a 200 or 206; `undefined` when nothing is. */
+/** Says what is wrong with the body of a 200 or 206; `undefined` when nothing is. */
 export function bodyFault(reply: S3Reply, range: ByteRange | undefined, etagIsMd5: boolean): BodyFault | undefined {
   const { body, status, header } = reply
   const length = header('content-length')

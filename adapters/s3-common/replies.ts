@@ -1,4 +1,4 @@
-/** What a reply that is no success means: which error, and whether the request may have been served all the same. */
+/** Judges a reply that is no success: which error it is, and whether the request may have been served all the same. */
 import { TidemarkError, invalid } from '../../src/errors.js'
 import { redact } from './redact.js'
 import type { S3Reply, S3Request } from './transport.js'
@@ -93,7 +93,7 @@ export function readRefused(name: string, reply: S3Reply, mayList: boolean): Tid
   )
 }
 
-/** What a request asked for, without anything that could be a secret. */
+/** Names what a request asked for, without anything that could be a secret. */
 export function describe(request: S3Request): string {
   switch (request.op) {
     case 'get':

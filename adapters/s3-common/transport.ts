@@ -1,4 +1,4 @@
-/** What the two S3 adapters have between them: requests go through a transport, which knows nothing of stores. */
+/** The seam between the two S3 adapters and their objects: requests go through a transport, which knows nothing of stores. */
 
 export type S3Request =
   | { readonly op: 'get'; readonly key: string; readonly range?: string | undefined }
@@ -25,14 +25,14 @@ export interface S3Reply {
   readonly status: number
   /** A header of the reply by its name in lower case; `undefined` when it was not sent or may not be seen. */
   readonly header: (name: string) => string | undefined
-  /** Of a get that was answered with 200 or 206, whole; else empty. */
+  /** The whole body of a get that was answered with 200 or 206; else empty. */
   readonly body: Uint8Array
   /** S3's name for the error and its text, when it was refused. */
   readonly code?: string | undefined
   readonly message?: string | undefined
-  /** Of a list. */
+  /** Only a list has it. */
   readonly listed?: ListedPage | undefined
-  /** Of a deleteMany: what was not removed. */
+  /** Keys that a deleteMany did not remove. */
   readonly failed?: readonly FailedKey[] | undefined
 }
 

@@ -16,9 +16,9 @@ export type { FetchedResponse, SigningFetch, SigningInit } from './transport.js'
 
 export interface S3FetchOptions {
   readonly fetch: SigningFetch
-  /** Of the bucket: `https://bucket.host` or `https://host/bucket`. */
+  /** The bucket's: `https://bucket.host` or `https://host/bucket`. */
   readonly url: string
-  /** What keys begin with, so that a bucket can hold other things too. Default: nothing. */
+  /** All keys begin with it, so that a bucket can hold other things too. Default: nothing. */
   readonly prefix?: string | undefined
 }
 

@@ -19,7 +19,7 @@ export interface S3Options {
   /** An `S3Client`; one without any options of its own will do. */
   readonly client: S3ClientLike
   readonly bucket: string
-  /** What keys begin with, so that a bucket can hold other things too. Default: nothing. */
+  /** All keys begin with it, so that a bucket can hold other things too. Default: nothing. */
   readonly prefix?: string | undefined
 }
 

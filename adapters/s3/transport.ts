@@ -11,7 +11,7 @@ import { redacted } from '../s3-common/redact.js'
 import { unavailable } from '../s3-common/replies.js'
 import type { ListedItem, S3Reply, S3Request, Transport } from '../s3-common/transport.js'
 
-/** What is used of the `S3Client` of `@aws-sdk/client-s3`. */
+/** The part of the `S3Client` of `@aws-sdk/client-s3` that is used here. */
 export interface S3ClientLike {
   send(command: never, options?: never): Promise<unknown>
 }
@@ -19,7 +19,7 @@ export interface S3ClientLike {
 type Sdk = typeof import('@aws-sdk/client-s3')
 type Raw = { readonly statusCode: number; readonly headers: Readonly<Record<string, string>> }
 
-/** What the middleware saw of one call. */
+/** All that the middleware saw of one call. */
 interface Seen {
   sent: boolean
   raw?: Raw

@@ -53,7 +53,7 @@ export function taggedJson(value: unknown): string {
   return JSON.stringify(json)
 }
 
-/** Of these JSON knows nothing, or less than is kept; what toJSON() they may have does not count. */
+/** JSON knows nothing of these, or less than is kept; a toJSON() that they have does not count. */
 const KEPT = /^(Uint8Array|Date|Map|Set)$/
 
 /** `key`: under which name it stands, for its toJSON(). `undefined` for what is left out. One call for each level. */
@@ -63,11 +63,11 @@ function toJson(given: unknown, key: string, depth: number): unknown {
   if (isObject(value) && !KEPT.test(kind)) {
     const { toJSON } = value as { toJSON?: unknown }
     if (typeof toJSON === 'function') {
-      // What it gives is not asked again.
+      // As in JSON, the answer is not asked for a toJSON() again.
       value = toJSON.call(value, key)
       kind = kindOf(value)
     }
-    // Of a boxed primitive; others are their own.
+    // A boxed primitive gives the primitive; all others give themselves.
     if (isObject(value) && kind !== 'Object' && !KEPT.test(kind)) value = value.valueOf()
   }
   if (!isObject(value)) return primitiveToJson(value)
@@ -120,7 +120,7 @@ function primitiveToJson(value: unknown): unknown {
   }
 }
 
-/** Of a collection, in which what is left out has a place nonetheless. */
+/** An element of a collection: it has its place even where JSON would leave it out. */
 const element = (json: unknown): unknown => (json === undefined ? { $undefined: true } : json)
 
 /** Sets an own property whatever its name: `__proto__` is a key like any other. */
@@ -142,7 +142,7 @@ function fromJson(json: unknown): unknown {
   const root = [json]
   const holders: object[] = [root]
   const tagged: [holder: object, name: string, tag: string, value: object][] = []
-  // What these hold only looks like a tag.
+  // A field in one of these only looks like a tag.
   const quotes = new Set<object>()
   // Grows while it is walked: whatever holds something stands before it.
   for (const holder of holders) {

@@ -5,21 +5,24 @@
  *     0   4  magic "TDMK"
  *     4   1  format version
  *     5   1  object kind
- *     6   2  flags, 0 (places for encryption and the like; an unknown flag is a newer format)
+ *     6   2  flags; 1: encrypted, the body begins with u8 cipher id and 16 key id. Others are a newer format
  *     8   4  length of the body
  *    12   4  CRC-32C of the twelve bytes before
  *    16   …  body
  *     …   4  CRC-32C of the body
  */
-import { TidemarkError, corrupt } from '../errors.js'
+import { corrupt, unsupported } from '../errors.js'
 import { ByteWriter } from './writer.js'
 import { crc32c } from './crc32c.js'
+import { toHex } from './hash.js'
 
 const FORMAT_VERSION = 1
 export const ENVELOPE_HEAD = 16
 export const ENVELOPE_TAIL = 4
 
 export type ObjectKind = 'entry' | 'segment' | 'anchor' | 'pin' | 'log file'
+const FLAG_ENCRYPTED = 1
+const KEY_ID_BYTES = 16
 const KIND_CODES: Record<ObjectKind, number> = { entry: 1, segment: 2, anchor: 3, pin: 4, 'log file': 5 }
 
 const MAGIC = 0x4b4d4454 // "TDMK", little-endian
@@ -72,12 +75,12 @@ function unsealHead(kind: ObjectKind, bytes: Uint8Array, what: string): number {
   }
   const version = bytes[4]!
   const flags = view.getUint16(6, true)
-  if (version !== FORMAT_VERSION || flags !== 0) {
-    const found = flags === 0 ? `format ${version}` : `format ${version} with flags ${flags}`
-    throw new TidemarkError(
-      'UNSUPPORTED_FORMAT',
-      `${what} is written in ${found}; this release reads format ${FORMAT_VERSION}. Open it with a newer release of tidemark.`,
-    )
+  if (version !== FORMAT_VERSION || flags > FLAG_ENCRYPTED) {
+    throw unsupported(`${what} is written in format ${version}${flags === 0 ? '' : ` with flags ${flags}`}`)
+  }
+  if (flags === FLAG_ENCRYPTED) {
+    const key = toHex(bytes.subarray(ENVELOPE_HEAD + 1, ENVELOPE_HEAD + 1 + KEY_ID_BYTES))
+    throw unsupported(`${what} is encrypted (cipher ${bytes[ENVELOPE_HEAD]}, key ${key})`)
   }
   if (bytes[5] !== KIND_CODES[kind]) throw corrupt(`${what} is not the kind of object that its name says (${kind}).`)
   return view.getUint32(8, true)

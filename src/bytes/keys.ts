@@ -253,7 +253,7 @@ function readEscaped(r: ByteReader): Uint8Array {
   }
 }
 
-/** What a Map holds in place of a key: strings, numbers and bigints stand for themselves. */
+/** A key as Maps hold it: strings, numbers and bigints stand for themselves. */
 export type MapKey = string | number | bigint
 
 // No well-formed string begins with a low surrogate, so encoded keys never meet a string key.
@@ -301,7 +301,7 @@ export function compareMapKey(key: MapKey, bytes: Uint8Array): number {
   const n = Math.min(key.length, bytes.length - 1)
   for (let i = 0; i < n; i++) {
     const code = key.charCodeAt(i)
-    // What it stands for takes several bytes.
+    // Such a character takes several bytes.
     if (code > 0x7f) return compareBytes(encodeKey(key), bytes)
     const d = code - bytes[i + 1]!
     if (d !== 0) return d

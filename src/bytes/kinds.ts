@@ -1,5 +1,5 @@
 /**
- * What kind of thing a value is, whatever realm made it: a frame, a vm context, the sandbox of a test runner. `instanceof`
+ * Tells what kind of thing a value is, whatever realm made it: a frame, a vm context, the sandbox of a test runner. `instanceof`
  * knows the classes of its own realm only.
  */
 import { invalid } from '../errors.js'

@@ -88,7 +88,7 @@ export class ByteReader {
     return this.text(this.bytes())
   }
 
-  /** Of bytes that were read. */
+  /** Bytes that were read before, as text. */
   text(bytes: Uint8Array): string {
     try {
       return fromUtf8(bytes)

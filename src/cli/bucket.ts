@@ -22,7 +22,7 @@ const CONNECT_MS = 5_000
 const FIRST_ANSWER_MS = 10_000
 const ANSWER_MS = 30_000
 const TRIES = 3
-/** What most storages other than AWS call themselves, R2 among them. */
+/** Most storages other than AWS take this region for theirs, R2 among them. */
 const USUAL_REGION = 'us-east-1'
 
 /** The bucket has to be there, and is asked once, so that whatever is wrong with the access is said at the beginning. */

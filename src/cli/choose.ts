@@ -67,7 +67,7 @@ function unreadable(name: string, why: string): StoreLine {
 export async function chooseStore(storage: Storage, where: string, clock: Clock): Promise<Chosen> {
   const found = await listStores(storage)
   const whole = found.filter(({ incomplete }) => !incomplete)
-  // What is left of another does not count beside it.
+  // Remains of other stores do not count beside a whole one.
   const [only, ...others] = whole.length > 0 ? whole : found
   if (only === undefined) throw new TidemarkError('NOT_FOUND', `There is no store in ${where}; check the path.`)
   if (others.length === 0) return { name: only.name, stores: [] }

@@ -1,4 +1,4 @@
-/** What every command is given, and what most of them share: the options that name a store, a table and keys. */
+/** The context of every command, and the options that most of them share: those that name a store, a table and keys. */
 import type { Readable, Writable } from 'node:stream'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Clock } from '../clock.js'
@@ -64,7 +64,7 @@ export function writerCommand(program: Command, name: string, summary: string): 
 A program that owns the store at this moment is fenced, and has to reopen it; writers in shared mode go on.`)
 }
 
-/** What of a command's options says how its place is reached. */
+/** Those of a command's options that say how its place is reached. */
 export function placeOptions({ endpoint, region }: StoreOptions): PlaceOptions {
   return { endpoint, region }
 }

@@ -14,7 +14,7 @@ export interface KeyCount {
   readonly isExact: boolean
 }
 
-/** What is read for a count: a moment on any disk, a few requests of an object store. */
+/** A count reads at most this much: a moment on any disk, a few requests of an object store. */
 const CHEAP_BYTES = 8 << 20
 const CHEAP_RECORDS = 100_000
 

@@ -28,7 +28,7 @@ const NO_LINES = Object.fromEntries(
   ),
 )
 const GAP = 2
-/** What is cut is not cut shorter than this. */
+/** A cell that is cut keeps at least so many characters. */
 const SHORTEST = 8
 
 /** Rows under the names of their columns, without lines, so that they can be copied and searched. */

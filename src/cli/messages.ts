@@ -27,7 +27,7 @@ const FLAGS: Readonly<Record<string, string>> = {
 /** In this order: the longer before what they contain. */
 const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/^restore: source /g, 'Source '],
-  // What was begun here ends with the command; the next one opens the store anew.
+  // A command's handle ends with it; the next command opens the store anew.
   [/Call reopen\(\) and look\./g, 'Look with `tidemark versions` before you run the command again.'],
   [/Call reopen\(\) to take it back\./g, 'Run the command again to take it back.'],
   [/Call reopen\(\) when that writer is gone\./g, 'Run the command again when that writer is gone.'],

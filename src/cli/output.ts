@@ -1,4 +1,4 @@
-/** What the command line prints: in pieces, no faster than it is read, and no further than until the reader leaves. */
+/** Prints for the command line: in pieces, no faster than they are read, and only until the reader leaves. */
 import type { Writable } from 'node:stream'
 import { TidemarkError } from '../errors.js'
 

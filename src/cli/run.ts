@@ -25,7 +25,7 @@ export interface World {
   readonly clock?: Clock | undefined
 }
 
-/** Of what is no terminal, or does not say how wide it is. */
+/** The width when the output is no terminal, or does not say how wide it is. */
 const WIDTH = 80
 
 /** Runs one command. Resolves with 0, or with 1 when it failed and stderr says why; it never rejects. */
@@ -56,7 +56,7 @@ export async function run(argv: readonly string[], world: World): Promise<number
     return failure ? 1 : 0
   } catch (error) {
     if (error instanceof ReaderGone) return 0
-    // What was found before the failure is worth reading.
+    // Findings from before the failure are worth reading.
     await out.flush().catch(() => undefined)
     report.failure(error)
     return 1
@@ -68,7 +68,7 @@ export async function run(argv: readonly string[], world: World): Promise<number
 interface UsageFailure {
   /** Empty when no command was given. */
   readonly message: string
-  /** What commander wants to be read after it: where to find help, or help itself. */
+  /** Commander's addition to it: where to find help, or help itself. */
   readonly hint: string
 }
 
@@ -105,7 +105,7 @@ async function parse(argv: readonly string[], world: World, context: Context): P
   return undefined
 }
 
-/** What goes to stderr, for people or for programs. Nobody is told when stderr itself fails. */
+/** Writes to stderr, for people or for programs. Nobody is told when stderr itself fails. */
 function reporter(stderr: Writable, json: boolean) {
   const target = new Output(stderr)
   const print = (text: string): void => {

@@ -53,7 +53,7 @@ export interface StoredTable {
   readonly decode: (bytes: Uint8Array) => unknown
 }
 
-/** What is shown of a store: as it is now, or as it was. */
+/** The state of a store that a command shows: as it is now, or as it was. */
 export interface Shown {
   readonly place: Store | Snapshot
   readonly state: ShardState
@@ -102,5 +102,5 @@ export function tablesOf(state: ShardState): { readonly name: string; readonly c
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
-/** What names of Tidemark's own tables begin with (shard/slot.ts). */
+/** The names of Tidemark's own tables begin with this byte (engine/slot.ts). */
 const INTERNAL = 0xff

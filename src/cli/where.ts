@@ -10,7 +10,7 @@ import { inBucket } from './bucket.js'
 export interface PlaceOptions {
   /** A place that need not be there yet. */
   readonly make?: boolean | undefined
-  /** Of an s3:// address: the URL of a storage that is not AWS. */
+  /** For an s3:// address: the URL of a storage that is not AWS. */
   readonly endpoint?: string | undefined
   readonly region?: string | undefined
 }
@@ -30,7 +30,7 @@ export async function storageAt(where: string, options: PlaceOptions & Surroundi
   return inFolder(where, options)
 }
 
-/** What an address begins with; `undefined` for a path. On Windows a single letter is a drive. */
+/** The scheme of an address; `undefined` for a path. On Windows a single letter is a drive. */
 export function schemeOf(text: string, platform: NodeJS.Platform = process.platform): string | undefined {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase()
   return scheme?.length === 1 && platform === 'win32' ? undefined : scheme
@@ -56,7 +56,7 @@ export function pathOfFile(file: string, cwd: string): string {
 /** The folder has to be there unless it may be made. */
 async function inFolder(where: string, { cwd, make }: PlaceOptions & Surroundings): Promise<Storage> {
   const folder = resolve(cwd, where)
-  // What else can go wrong here, the adapter says better.
+  // Anything else that can go wrong here, the adapter says better.
   const found = await stat(folder).catch((error: NodeJS.ErrnoException) => error)
   if (!(found instanceof Error)) {
     if (!found.isDirectory()) throw invalid(`${where} is a file; give the folder that holds the store.`)

@@ -80,7 +80,7 @@ export async function readAnchor(anchor: Anchor, what: string, options: CallOpti
   return { value: bytes && decodeAnchor(bytes, what), token, time }
 }
 
-/** Of two values the later in every field: trim number and hint never go back. `undefined` when the logs differ. */
+/** Takes the later of two values in every field: trim number and hint never go back. `undefined` when the logs differ. */
 function laterAnchor(a: AnchorValue, b: AnchorValue): AnchorValue | undefined {
   if (!equalBytes(a.logId, b.logId)) return undefined
   const hint = a.manifestAt >= b.manifestAt ? a : b

@@ -25,7 +25,7 @@ export interface AppendContext {
   readonly clock: Clock
   /** How long to go on trying, in milliseconds. */
   readonly timeoutMs: number
-  /** What the storage calls lost is so although the number is empty: the create itself looks at the trim number. */
+  /** The storage looks at the trim number in the create itself, so that `lost` holds even where the number is empty. */
   readonly isLostSure?: boolean
 }
 

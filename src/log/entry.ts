@@ -11,7 +11,7 @@ import { unseal, seal } from '../bytes/envelope.js'
 import { HASH_BYTES } from '../bytes/hash.js'
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
-import { TidemarkError } from '../errors.js'
+import { unsupported } from '../errors.js'
 import { NO_OFFSETS, readOffsets, writeOffsets, type OffsetMap } from './offsets.js'
 
 export const ID_BYTES = 16
@@ -21,9 +21,12 @@ export type EntryKind = 'commit' | 'reset' | 'fence' | 'fold' | 'collect' | 'voi
 export type WriteMode = 'exclusive' | 'shared'
 
 const KINDS: readonly EntryKind[] = ['commit', 'reset', 'fence', 'fold', 'collect', 'void']
+/** Kinds and parts whose numbers are taken and which no release writes yet, so that this one refuses them by name. */
+const RESERVED_KINDS = ['code version']
+const RESERVED_PARTS = ['seal', 'shard', 'turn', 'spans']
 const MODES: readonly WriteMode[] = ['exclusive', 'shared']
 
-/** What every header repeats from the entry before it, changed by what its own entry does. */
+/** Every header repeats these from the entry before it, changed by what its own entry does. */
 export interface Carried {
   readonly mode: WriteMode
   /** Milliseconds since the epoch; never below that of the entry before. */
@@ -64,7 +67,7 @@ export interface Origin {
 export interface Entry {
   readonly n: number
   readonly kind: EntryKind
-  /** Of the log; an entry copied into another log is not taken for its own. */
+  /** The log's id: an entry copied into another log is not taken for its own. */
   readonly logId: Uint8Array
   /** Random per opened handle; with `write` it names this append and no other: the write id. */
   readonly writerId: Uint8Array
@@ -82,9 +85,9 @@ export interface Entry {
   readonly references: Uint8Array | undefined
   /** The complete list of segments (manifest/manifest.ts). */
   readonly manifest: Uint8Array | undefined
-  /** Of a reset. */
+  /** Only a reset has one. */
   readonly origin: Origin | undefined
-  /** What is condemned, in an entry that collects (log/collection.ts). */
+  /** The segments that an entry condemns when it collects (log/collection.ts). */
   readonly collection: Uint8Array | undefined
 }
 
@@ -159,7 +162,9 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
   const what = `Entry ${n}`
   const r = new ByteReader(unseal('entry', bytes, what), what)
   if (r.varint() !== n) r.fail('another entry number')
-  const kind = KINDS[r.u8()] ?? r.fail('an unknown kind')
+  const kindCode = r.u8()
+  const kind = KINDS[kindCode]
+  if (!kind) throw unsupported(`${what} is of kind ${kindCode}${named(RESERVED_KINDS[kindCode - KINDS.length])}`)
   const mode = MODES[r.u8()] ?? r.fail('an unknown mode')
   const ownLog = r.raw(ID_BYTES)
   if (logId && !equalBytes(logId, ownLog)) r.fail('the id of another log')
@@ -168,10 +173,7 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
   const bits = r.varint()
   if (bits >= 1 << PARTS.length) {
     const part = Math.floor(Math.log2(bits))
-    throw new TidemarkError(
-      'UNSUPPORTED_FORMAT',
-      `${what} holds part ${part}, which this release does not read. Open it with a newer release of tidemark.`,
-    )
+    throw unsupported(`${what} holds part ${part}${named(RESERVED_PARTS[part - PARTS.length])}`)
   }
   const has = (part: (typeof PARTS)[number]): boolean => (bits & bit(part)) !== 0
   let parent: Uint8Array | undefined
@@ -217,6 +219,10 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
   return { n, kind, logId: ownLog, writerId, write, parent, mode, carried, ...parts }
 }
 
+function named(name: string | undefined): string {
+  return name === undefined ? '' : ` (${name})`
+}
+
 function readOrigin(r: ByteReader): Origin {
   const log = r.string()
   const version = r.varint()
@@ -236,7 +242,7 @@ export function sameWrite(a: Entry, b: Entry): boolean {
   return a.write === b.write && equalBytes(a.writerId, b.writerId)
 }
 
-/** What a log without entries carries. */
+/** The header before entry 1. */
 export function emptyCarried(mode: WriteMode): Carried {
   return {
     mode,

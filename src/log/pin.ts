@@ -7,6 +7,7 @@ import { seal, unseal } from '../bytes/envelope.js'
 import { HASH_BYTES } from '../bytes/hash.js'
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
+import { unsupported } from '../errors.js'
 import { readOffsets, writeOffsets, type OffsetMap } from './offsets.js'
 
 const KINDS = ['tag', 'fork', 'reading'] as const
@@ -14,7 +15,7 @@ export type PinKind = (typeof KINDS)[number]
 
 export interface Pin {
   readonly kind: PinKind
-  /** Of the tag; of a fork the path of its log; of a reading `reading`. */
+  /** The name of the tag, the path of the fork's log, or `reading`. */
   readonly name: string
   /** When the pin was made and when it ends, by the storage's clock; 0: never. */
   readonly made: number
@@ -26,7 +27,7 @@ export interface Pin {
   readonly label: string | undefined
   readonly offsets: OffsetMap
   readonly manifest: Uint8Array
-  /** What changed after the manifest. */
+  /** The changes after the manifest. */
   readonly delta: Uint8Array | undefined
 }
 
@@ -46,7 +47,9 @@ export function encodePin(pin: Pin): Uint8Array {
 
 export function decodePin(bytes: Uint8Array, what: string): Pin {
   const r = new ByteReader(unseal('pin', bytes, what), what)
-  const kind = KINDS[r.u8()] ?? r.fail('an unknown kind')
+  const kindCode = r.u8()
+  const kind = KINDS[kindCode]
+  if (!kind) throw unsupported(`${what} is of kind ${kindCode}`)
   const name = r.string()
   const [made, expires, version, versionTime] = [r.varint(), r.varint(), r.varint(), r.varint()]
   const hash = r.raw(HASH_BYTES)

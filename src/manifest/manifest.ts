@@ -7,7 +7,7 @@ import { ENVELOPE_HEAD, ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { HASH_BYTES } from '../bytes/hash.js'
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
-import { TidemarkError } from '../errors.js'
+import { unsupported } from '../errors.js'
 import { MAX_PARTITIONS } from '../log/delta.js'
 import { checkLogPath, segmentName } from './names.js'
 
@@ -169,12 +169,7 @@ function readRun(r: ByteReader, logs: readonly string[], what: string): Run {
     const id = r.raw(16)
     const log = logs[r.varint()] ?? r.fail('a segment of an unknown log')
     const flags = r.u8()
-    if (flags > REF_FLAG_CLIPPED) {
-      throw new TidemarkError(
-        'UNSUPPORTED_FORMAT',
-        `${what} lists a segment with flags ${flags}, which this release does not read. Open it with a newer release of tidemark.`,
-      )
-    }
+    if (flags > REF_FLAG_CLIPPED) throw unsupported(`${what} lists a segment with flags ${flags}`)
     const sizes = Object.fromEntries(SIZES.map((field) => [field, r.varint()])) as Record<SizeField, number>
     const hash = r.raw(HASH_BYTES)
     const lower = r.bytes()

@@ -1,8 +1,8 @@
 /** The names of everything in a storage: built and parsed here only (docs/format.md, "Names"). */
 import { fromHex, toHex } from '../bytes/hex.js'
-import { corrupt, invalid, show } from '../errors.js'
+import { corrupt, invalid, show, unsupported } from '../errors.js'
 
-/** What Windows reserves, with or without an extension, and a dot at the end are none: state moves between storages. */
+/** Names that Windows reserves, and a dot at the end, are refused on every storage, because state moves between them. */
 const STORE_NAME = /^(?!(?:con|nul|aux|prn|(?:com|lpt)[1-9])(?:\.|$))[a-z0-9._-]{0,63}[a-z0-9_-]$/
 
 /** A store has one shard for now; the format has places for more. */
@@ -97,10 +97,14 @@ export function logIdOfComing(name: string): Uint8Array | undefined {
   return hex === undefined ? undefined : fromHex(hex)
 }
 
-/** Log paths in manifests come from storage: one that could lead elsewhere is refused. */
+/**
+ * Log paths in manifests come from storage: one that could lead elsewhere is refused. Shards that come of a split will be
+ * named by 32 hex digits; this release does not know them.
+ */
 export function checkLogPath(path: string): string {
-  const store = /^([^/]+)\/\d{1,6}\/[0-9a-f]{32}$/.exec(path)?.[1]
+  const [, store, shard] = /^([^/]+)\/(\d{1,6}|[0-9a-f]{32})\/[0-9a-f]{32}$/.exec(path) ?? []
   if (store === undefined || !STORE_NAME.test(store))
     throw corrupt('A manifest names a log path that no store can have.')
+  if (shard!.length > 6) throw unsupported(`A manifest names the shard ${shard} of store "${store}"`)
   return path
 }

@@ -1,4 +1,4 @@
-/** What a manifest says of a segment that was just built. */
+/** Makes the reference by which a manifest names a segment that was just built. */
 import type { BuiltSegment } from '../segment/writer.js'
 import type { SegmentRef } from './manifest.js'
 import { segmentName } from './names.js'

@@ -60,12 +60,7 @@ export function keyFunction<V>(key: KeyOf<V> | undefined): ((value: V) => Key | 
   if (key === undefined) return undefined
   if (typeof key === 'function') {
     return (value) => {
-      let made: Key | undefined
-      try {
-        made = key(value)
-      } catch (cause) {
-        throw invalid('key: the function threw for a value; see the cause.', cause)
-      }
+      const made = key(value)
       refusePromise('key: the function', made)
       return made
     }

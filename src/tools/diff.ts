@@ -1,4 +1,4 @@
-/** What one version of a store has and another has not, key by key. */
+/** Tells the difference between two versions of a store, key by key. */
 import { compareBytes } from '../bytes/compare.js'
 import { decodeKey, type Key } from '../bytes/keys.js'
 import { checkFields, invalid, throwIfAborted } from '../errors.js'
@@ -80,7 +80,7 @@ export async function* differences(
   }
   const pace = async (): Promise<void> => {
     step()
-    // What is in memory is compared without waiting; timers and the caller's other work get their turn.
+    // Comparing in memory never waits, so that timers and the caller's other work need a turn.
     await handle.options.clock.pause()
     throwIfAborted(signal)
   }

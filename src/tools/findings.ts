@@ -1,4 +1,4 @@
-/** What a check of a store has read so far, and the damage that it met. */
+/** Keeps how far a check of a store has come, and the damage that it met. */
 import { tell } from '../callback.js'
 import type { Clock } from '../clock.js'
 import { isDamage, throwIfAborted, type ErrorCode, type TidemarkError } from '../errors.js'

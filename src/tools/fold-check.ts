@@ -1,6 +1,6 @@
 /**
  * Two ways to one state must lead to the same: a fold and what it folds, a reset or a pin and the version that it names.
- * What the two have apart is merged on each side and compared record by record. In memory are the tail, as in every opener,
+ * Where the two differ, each side is merged, and both are compared record by record. In memory are the tail, as in every opener,
  * and one segment of each run that differs.
  */
 import { compareBytes, equalBytes } from '../bytes/compare.js'
@@ -17,7 +17,7 @@ import type { Memtable } from '../engine/memtable.js'
 import type { ShardState } from '../engine/state.js'
 import type { Blobs } from '../storage/contract.js'
 
-/** What one entry changed, by value or by reference. */
+/** The changes of one entry, by value or by reference. */
 export interface Change {
   readonly memtable: Memtable | undefined
   readonly runs: readonly Run[]
@@ -33,7 +33,7 @@ export interface Stack {
 export interface Pair {
   readonly one: Stack
   readonly other: Stack
-  /** What has expired by then may be gone. */
+  /** Records that have expired by then may be gone. */
   readonly time: number
   /** Where they are compared. Default: everywhere. */
   readonly bounds?: KeyRange | undefined
@@ -94,7 +94,7 @@ function memtableSource(memtable: Memtable, bounds: KeyRange): MergeSource {
   return { cursor: new ArrayCursor(slots.flatMap((slot) => memtable.sorted(slot, bounds))), ranges }
 }
 
-/** What a side says of a key: a put, that it is deleted, or nothing. */
+/** One side's word on a key: a put, a delete, or nothing. */
 type Fate = KeyedRecord | 'deleted' | undefined
 
 /** One of the two merges. */

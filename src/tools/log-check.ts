@@ -12,7 +12,7 @@ import type { Memtable } from '../engine/memtable.js'
 import type { AppliedEntry } from '../engine/state.js'
 import type { Change, Pair } from './fold-check.js'
 
-/** What is known after the entries that were read; `undefined` where damage has hidden it. */
+/** All that follows from the entries read so far; `undefined` where damage has hidden it. */
 export interface Known {
   readonly hash: Uint8Array | undefined
   readonly carried: Carried | undefined
@@ -68,7 +68,7 @@ export function checkMemtable(memtable: Memtable, partitions: number, fail: (pro
   }
 }
 
-/** What a header says of collection: only an entry that collects changes it. */
+/** Holds the collection fields of a header against those before: only an entry that collects changes them. */
 function checkCollected(
   n: number,
   carried: Carried,
@@ -134,7 +134,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** What the entry folds and what comes of it; `undefined` when it folds nothing, or damage hides what it folds. */
+/** Both sides of the fold in an entry; `undefined` when it folds nothing, or damage hides what it folds. */
 export function foldOf({ entry, manifest }: AppliedEntry, before: Known): Pair | undefined {
   const old = before.manifest
   // A reset is a state of its own.

@@ -1,4 +1,4 @@
-/** What a storage has of a store, however damaged. */
+/** Reads what a storage has of a store, however damaged. */
 import { isDamage } from '../errors.js'
 import { decodeEntry, type Carried } from '../log/entry.js'
 import { logIdOfPath, shardPath } from '../manifest/names.js'
@@ -21,7 +21,7 @@ export async function blobsOf({ store, storage }: ReadContext): Promise<BlobInfo
   return all
 }
 
-/** What the newest entry that can be read carries. */
+/** The header of the newest entry that can be read. */
 export async function newestHeader(
   { log }: Pick<LogContext, 'log'>,
   numbers: readonly number[],

@@ -13,7 +13,7 @@ import { decodeIndex, type SegmentIndex } from '../segment/index.js'
 import { EVERYTHING, isWithin, type KeyedRecord, type KeyRange } from '../segment/record.js'
 import { checkWhole } from '../segment/whole.js'
 
-/** What the peers in a run are held against, of what is not clipped off; `undefined` where it says nothing. */
+/** First and last key, without what is clipped off; the peers in a run are held against them. `undefined`: no such key. */
 export interface Extent {
   readonly first: Uint8Array | undefined
   readonly last: Uint8Array | undefined
@@ -55,7 +55,7 @@ export function checkSegment(bytes: Uint8Array | undefined, ref: SegmentRef, par
 
 const NOTHING: Extent = { first: undefined, last: undefined, end: undefined }
 
-/** What was met so far. */
+/** Counts what was met so far, to hold it against the manifest. */
 class Seen {
   readonly #what: string
   readonly #filter: Uint8Array

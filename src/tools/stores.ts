@@ -93,7 +93,7 @@ async function storesWithBlobs({ blobs }: Storage): Promise<string[]> {
   }
 }
 
-/** What the names of the blobs under a prefix begin with. */
+/** Paths of the logs that have blobs under a prefix. */
 async function logsWithBlobs({ blobs }: Storage, prefix: string): Promise<string[]> {
   const found = new Set<string>()
   for await (const { items } of pagesOf(blobs, prefix)) for (const { name } of items) found.add(logOfBlob(name))
@@ -147,14 +147,14 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
   const prefix = `${name}/`
   const { bytes } = await storage.anchor(anchorPath(name)).read()
   const [logs, left] = await Promise.all([storage.logs(prefix), logsWithBlobs(storage, prefix)])
-  // Of a log that is lost there may be more than is listed, and pins of forks that need its segments.
+  // A log that is lost is not listed, but may have left blobs, and pins of forks that need its segments.
   const paths = [...new Set([...logs.paths, ...left.filter(isOfStore), ...logOfAnchor(name, bytes)])]
   if (bytes === undefined && paths.length === 0 && left.length === 0) {
     throw new TidemarkError('NOT_FOUND', `There is no store "${name}" in this storage; check its name and place.`)
   }
   const force = options.force ?? false
   const ctx: ReadContext = { store: name, storage, clock: systemClock, durability: 'strict', warn: () => undefined }
-  // What was begun is finished; before that nothing may be taken from forks.
+  // A destruction that was begun is finished. Before one begins, nothing may be taken from forks.
   if (!isTombstone(bytes)) await assertNotForked(ctx, paths, force)
   const parents = isTombstone(bytes) ? [] : await parentsOf(ctx, paths)
   await buryAnchor(place, force).catch(async (error: unknown) => {
@@ -170,11 +170,11 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
     return putNotes(place, paths)
   })
   await removeBlobs(storage, prefix)
-  // Of a log that is partly removed an adapter need not know any more that it is one; its note does.
+  // An adapter may no longer list a log that is partly removed; the note of it does.
   const noted = notes.map((note) => logPath(name, logIdOfGone(note)!))
   await destroyLogs(storage, new Set([...paths, ...noted]))
   await storage.anchor(anchorPath(name)).remove()
-  // What is left is found by the notes: they go last.
+  // The notes go last, because leftovers are found by them.
   if (notes.length > 0) await storage.blobs.delete(notes)
   if (parents.length > 0) await storage.blobs.delete(parents)
 }

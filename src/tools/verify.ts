@@ -84,7 +84,7 @@ class Verifier {
   async run(): Promise<VerifyReport> {
     const findings = this.#findings
     throwIfAborted(findings.signal)
-    // What is uploaded after this list is no orphan, whatever comes of it.
+    // Blobs are listed first: one that is uploaded later is no orphan, whatever comes of it.
     const blobs = await blobsOf(this.#ctx)
     const anchor = await this.#anchor()
     const logs = anchor ? [logPath(this.#ctx.store, anchor.logId)] : await logsOf(this.#ctx)
@@ -135,7 +135,7 @@ class Verifier {
     this.#findings.damage(shardPath(store), corrupt(`Store "${store}" has lost its log. Restore it from a backup.`))
   }
 
-  /** Of several logs, without an anchor that says which, the longest is the store's: the others were never named. */
+  /** Without an anchor the longest of several logs is taken for the store's: the others were never named. */
   async #longest(paths: readonly string[], anchor: AnchorValue | undefined, blobs: readonly BlobInfo[]): Promise<void> {
     let longest: { log: LogContext; numbers: readonly number[] } | undefined
     let voids = 0
@@ -251,7 +251,7 @@ class Verifier {
   }
 
   async #same(object: string, pair: Pair, problem: (key: string) => string, isNeeded: StillNeeded): Promise<void> {
-    // What is damaged itself was reported already, and cannot be compared.
+    // Damaged segments were reported already, and cannot be compared.
     if (!this.#segments.areSound(differing(pair).runs)) return
     await this.#findings.try(object, () => checkSame(this.#ctx.storage.blobs, pair, problem), isNeeded)
   }
@@ -320,7 +320,7 @@ class Verifier {
     }
     const pinned = this.#pinned.get(pin.version)
     if (pinned && !(await this.#findings.try(pin.blob, () => checkPinned(read, pinned)))) return
-    // What is being read is no version.
+    // The pin of a reading is no version.
     if (pin.kind === 'reading') return
     const there = pin.version > this.#trim ? await this.#stateAt(log, pin.version) : undefined
     if (there === undefined) return

@@ -20,7 +20,7 @@ export async function relate(source: Source, target: Shard): Promise<Relation> {
   if (version === 0) return 'forward'
   const pushed = syncWith(source, target.state)
   if (pushed?.version === source.version && equalBytes(pushed.hash, source.state.headHash!)) return 'same'
-  // What the source as a whole knows: an older version of it, too, is put over nothing that would be lost.
+  // The source as a whole counts, not only its version: an older one is put over nothing that would be lost, either.
   const pulled = source.shard.state.carried.sync
   const descends =
     pulled !== undefined &&
@@ -48,14 +48,14 @@ async function holds(shard: Shard, { version, hash }: SyncPoint): Promise<boolea
   }
 }
 
-/** What a state is made of: runs, and a tail over them. */
+/** The pieces of a state: runs, and a tail over them. */
 export interface Parts {
   readonly runs: readonly Run[]
   readonly tail: readonly TailEntry[]
 }
 
 /**
- * What is to be at the target. When it has an earlier version of this log that stands on the same manifest, what it has
+ * The pieces that the target is to have. When it has an earlier version of this log that stands on the same manifest, what it has
  * of the tail is not sent again: a push moves about what is new.
  */
 export async function partsFor(source: Source, target: ShardState | undefined): Promise<Parts> {

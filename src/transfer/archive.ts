@@ -1,5 +1,5 @@
 /**
- * What an export holds, in this order:
+ * An export holds, in this order:
  *
  *     manifest            the version as a pin has it: manifest, changes after it, offsets (docs/format.md, "Pins")
  *     segments/<hash>     each segment that the manifest lists, as it is stored

@@ -11,7 +11,7 @@ import { checkPlace, type StorePlace } from '../tools/place.js'
 import { contextOf, nowIn, openToRead } from './options.js'
 
 export interface BackupInfo {
-  /** Of the tag. */
+  /** The name of the tag. */
   readonly name: string
   readonly version: number
   /** When the version was made at the target, and when it was tagged; milliseconds since the epoch. */

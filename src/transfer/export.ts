@@ -98,7 +98,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
   }
 }
 
-/** What has to be folded for the export is kept in memory: it is a tail, and the store is only read. */
+/** Segments folded for the export are kept in memory: they hold a tail only, and the store is not written. */
 function asideOf(ctx: ShardContext, written: Map<string, Uint8Array>): ShardContext {
   const { blobs } = ctx.storage
   const put = (name: string, bytes: Uint8Array): Promise<object> => {

@@ -34,7 +34,7 @@ export interface ImportOptions extends TransferOptions {
 export type ImportPlace = Omit<StorePlace, 'name'> & { readonly name?: string | undefined }
 
 export interface ImportResult {
-  /** Of the store. */
+  /** The name of the store. */
   readonly name: string
   /** In the store. */
   readonly version: number
@@ -84,7 +84,7 @@ function hasVersions({ ctx, version }: Receiver): TidemarkError {
   )
 }
 
-/** What the manifest of the archive says. */
+/** The manifest of the archive, decoded. */
 interface Plan {
   readonly pin: Pin
   /** Under a log path that stands for the one of the metadata, which comes last. */

@@ -1,4 +1,4 @@
-/** What all transfers may be told, and what they work with. */
+/** Options that all transfers take, and the context that they work with. */
 import { tell } from '../callback.js'
 import type { Clock } from '../clock.js'
 import { aborted, checkFields, invalid, isTidemarkError } from '../errors.js'
@@ -66,7 +66,7 @@ export function nowIn(ctx: ShardContext, { state, log }: Pick<Shard, 'state' | '
   return Math.max(state.carried.time, currentTime(ctx, log))
 }
 
-/** What fails after the caller's signal aborted fails for that reason; only doubt about a write says more. */
+/** An error after the caller's signal aborted is `ABORTED`; only doubt about a write says more. */
 export async function abortable<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
   try {
     return await run()

@@ -34,7 +34,7 @@ import type { Parts } from './ancestry.js'
 import { clearComing, listUploads, prepareLog, takeBack } from './coming.js'
 import { contextOf, eachOf, openToRead, tellProgress, type TransferOptions } from './options.js'
 
-/** What is put in place of the target's state, but for its manifest. */
+/** All that is put in place of the target's state, but for its manifest. */
 export interface Incoming {
   readonly offsets: OffsetMap
   readonly label: string | undefined
@@ -60,7 +60,7 @@ export class Receiver {
   readonly seen: Shard | undefined
   /** Names of segments that were made here, of a tail. */
   readonly folded = new Set<string>()
-  /** What was uploaded and no entry names. */
+  /** Names of segments that were uploaded and that no entry names yet. */
   readonly #made = new Set<string>()
   /** The log that is yet to be created was noted by this. */
   #isNoted = false
@@ -90,7 +90,7 @@ export class Receiver {
     try {
       return await run(receiver)
     } catch (error) {
-      // What this cannot delete the next transfer takes over, or collection removes.
+      // If it cannot be deleted now, the next transfer takes it over, or collection removes it.
       if (isFull(error))
         await takeBack(receiver.ctx, receiver.#log, receiver.#made, receiver.#isNoted).catch(() => undefined)
       throw error

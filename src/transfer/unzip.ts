@@ -192,7 +192,7 @@ export class ZipReader {
     return joined(chunks, length)
   }
 
-  /** What follows the last file. */
+  /** Reads the directory that follows the last file. */
   async #directory(first: number, start: number): Promise<void> {
     let signature = first
     for (const entry of this.#seen) {

@@ -35,7 +35,8 @@ export function blocksOf(page: string): Block[] {
   return blocks
 }
 
-export const pages = ['README.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
+export const pages = ['README.md', 'CHANGELOG.md', ...docs.map((name) => `docs/${name}`)]
 
 /** What a reader of the documentation installs. */
 const PEERS = ['idb', '@aws-sdk/client-s3', 'aws4fetch', '@types/node']

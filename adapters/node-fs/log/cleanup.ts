@@ -57,7 +57,7 @@ export async function tidy(directory: LogDirectory, rules: LogRules, now: number
     if (since && now - since.modifiedMs > ABANDONED_MS) unneeded.push(name)
   }
   const passed = listing.files.filter((file) => file !== top && !file.isPast && !files.includes(file.name))
-  // What replaces a file is there to stay before the file goes.
+  // A file goes only when the one that replaces it is there to stay.
   if (unneeded.length + passed.length > 0) await directory.sync()
   for (const name of unneeded) {
     if (rules.freshFiles || !files.includes(name)) await discard(directory.fs, directory.place(name))

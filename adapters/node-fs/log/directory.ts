@@ -46,11 +46,11 @@ export interface Listing {
   readonly names: readonly string[]
 }
 
-/** What an owner finds when it begins, up to which numbers. */
+/** The entries that an owner finds when it begins, up to which numbers. */
 export interface Before {
-  /** What every later owner will take over. */
+  /** Up to here every later owner will take them over. */
   readonly settled: number
-  /** What of it later records say was durable: it can't be missing unless it was lost. */
+  /** Up to here later records say that they were durable: they can't be missing unless they were lost. */
   readonly proven: number
 }
 
@@ -138,7 +138,7 @@ export class LogDirectory {
     await this.sync().catch(() => {})
   }
 
-  /** What marker g says was there before it; nothing, which is always true, if it is damaged; `undefined` if it is gone. */
+  /** The entries before marker g, as it says: none, which is always true, if it is damaged; `undefined` if it is gone. */
   async before(g: number): Promise<Before | undefined> {
     const bytes = await readFile(this.fs, this.place(markerName(g)))
     return bytes && decodeMarker(bytes)
@@ -176,7 +176,7 @@ export function logFileName({ id, g, seq, first }: LogFileHeader): string {
 
 const FILE = /^(log|past)\.(\d{16})\.(\d{8})\.(\d{16})\.[0-9a-f]{8}$/
 const TRIM = /^trim\.(\d{16})$/
-/** Of markers and temporary files. */
+/** The names of markers and temporary files begin with their generation. */
 const GENERATION = /^(owner|temp)\.(\d{16})(?:\.|$)/
 
 export function parseNames(names: readonly string[]): Listing {
@@ -199,7 +199,7 @@ export function holdsEntries(names: readonly string[]): boolean {
   return names.some((name) => FILE.test(name) || TRIM.test(name))
 }
 
-/** What a log file is called once a later one is there. */
+/** The name of a log file once a later one is there. */
 export function pastName(name: string): string {
   return name.replace(/^log/, 'past')
 }

@@ -264,7 +264,7 @@ class Window {
     this.#chunk = chunk
   }
 
-  /** What is at `position`: at least `length` bytes, fewer only at the end of the file. */
+  /** The bytes at `position`: at least `length` bytes, fewer only at the end of the file. */
   async at(position: number, length: number): Promise<Uint8Array> {
     const from = position - this.#start
     if (from >= 0 && from + length <= this.#bytes.length) return this.#bytes.subarray(from)

@@ -19,17 +19,15 @@
  *   is durable. One that was appended later says less.
  */
 import { crc32c } from '../../../src/bytes/crc32c.js'
-import { TidemarkError, corrupt } from '../../../src/errors.js'
+import { ENVELOPE_HEAD, ENVELOPE_TAIL, seal, unseal } from '../../../src/bytes/envelope.js'
 
 export const HEADER = 64
 export const RECORD_HEAD = 40
 /** The size of a record is kept in 32 bits, and a buffer of Node has at most 2 GiB. */
 export const LARGEST_PAYLOAD = 2 ** 31 - 1024
 
-const MAGIC = 0x4b4d4454
-const VERSION = 1
-const KIND = 5
 const BODY = 40
+const SEALED = ENVELOPE_HEAD + BODY + ENVELOPE_TAIL
 
 export interface LogFileHeader {
   readonly id: Uint8Array
@@ -47,54 +45,37 @@ export interface RecordHead {
   readonly writer: number
 }
 
-/** What the checksums of a file start from: that of its id, and for the first record that of its header's body. */
+/** The checksums of a file start from these: that of its id, and for the first record that of its header's body. */
 export interface Seeds {
   readonly id: number
   readonly first: number
 }
 
 export function seedsOf(header: LogFileHeader): Seeds {
-  return { id: crc32c(header.id), first: crc32c(encodeHeader(header).subarray(16, 16 + BODY)) }
+  return { id: crc32c(header.id), first: crc32c(encodeBody(header)) }
 }
 
-export function encodeHeader({ id, g, seq, first }: LogFileHeader): Uint8Array {
+export function encodeHeader(header: LogFileHeader): Uint8Array {
   const bytes = new Uint8Array(HEADER)
-  const view = viewOf(bytes)
-  view.setUint32(0, MAGIC, true)
-  bytes[4] = VERSION
-  bytes[5] = KIND
-  view.setUint32(8, BODY, true)
-  view.setUint32(12, crc32c(bytes.subarray(0, 12)), true)
-  bytes.set(id, 16)
-  setU64(view, 32, g)
-  setU64(view, 40, seq)
-  setU64(view, 48, first)
-  view.setUint32(56, crc32c(bytes.subarray(16, 16 + BODY)), true)
+  bytes.set(seal('log file', encodeBody(header)))
   return bytes
+}
+
+function encodeBody({ id, g, seq, first }: LogFileHeader): Uint8Array {
+  const body = new Uint8Array(BODY)
+  const view = viewOf(body)
+  body.set(id)
+  setU64(view, 16, g)
+  setU64(view, 24, seq)
+  setU64(view, 32, first)
+  return body
 }
 
 /** Throws `CORRUPT` when the bytes are damaged and `UNSUPPORTED_FORMAT` when a newer release wrote them. */
 export function decodeHeader(bytes: Uint8Array, path: string): LogFileHeader {
-  if (bytes.length < HEADER)
-    throw corrupt(`The log file ${path} is damaged: only ${bytes.length} bytes of its header are left.`)
-  const view = viewOf(bytes)
-  if (view.getUint32(0, true) !== MAGIC)
-    throw corrupt(`The log file ${path} is damaged: it does not begin as a Tidemark object.`)
-  if (view.getUint32(12, true) !== crc32c(bytes.subarray(0, 12))) {
-    throw corrupt(`The log file ${path} is damaged: the checksum of its header does not match.`)
-  }
-  const [version, flags] = [bytes[4], view.getUint16(6, true)]
-  if (version !== VERSION || flags !== 0) {
-    throw new TidemarkError(
-      'UNSUPPORTED_FORMAT',
-      `The log file ${path} is written in format ${version}${flags === 0 ? '' : ` with flags ${flags}`}; this release reads format ${VERSION}. Open it with a newer release of tidemark.`,
-    )
-  }
-  const body = bytes.subarray(16, 16 + BODY)
-  if (bytes[5] !== KIND || view.getUint32(8, true) !== BODY || view.getUint32(56, true) !== crc32c(body)) {
-    throw corrupt(`The log file ${path} is damaged: its header is not that of a log file.`)
-  }
-  return { id: body.slice(0, 16), g: getU64(view, 32), seq: getU64(view, 40), first: getU64(view, 48) }
+  const body = unseal('log file', bytes.subarray(0, SEALED), `The log file ${path}`)
+  const view = viewOf(body)
+  return { id: body.slice(0, 16), g: getU64(view, 16), seq: getU64(view, 24), first: getU64(view, 32) }
 }
 
 /** How much room the record of a payload takes in its file. */

@@ -10,7 +10,7 @@ export class Generation {
   readonly #rules: LogRules
   /** 0 before the first claim. */
   #g = 0
-  /** What was settled before it. */
+  /** The last entry that was settled before it. */
   #settledBefore = 0
   /** A marker of ours whose generation has no file yet; else 0. */
   #marker = 0
@@ -56,7 +56,7 @@ export class Generation {
   }
 
   /**
-   * What to take over of a file, beginning not after `latest`. Only what is settled and durable may be left behind; and
+   * The records to take over from a file, beginning not after `latest`. Only what is settled and durable may be left behind; and
    * after a failed sync of its owner the page cache lies, so that the records themselves have to say that they are.
    */
   async tail(source: LogFile, from: number, latest: number): Promise<readonly LogRecord[]> {

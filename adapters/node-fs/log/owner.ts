@@ -153,7 +153,7 @@ export class LogOwner {
       const { newest } = await this.#awaitFile()
       await this.#view.refresh()
       const { last } = this.#view
-      // What is below either was read from here, or is named by the anchor: a file of ours would bury it.
+      // Entries below either number were read from here, or are named by the anchor: a file of ours would bury them.
       if (Math.max(n, from) > last + 1) throw this.#short(last, Math.max(n, from) - 1)
       if (written.size === 0 && !this.#wasRefused && last !== n - 1) {
         this.#wasRefused = true
@@ -178,7 +178,7 @@ export class LogOwner {
     if (isNext) return this.#takeOver({ g: this.#generation.g, seq: 0 }, [...tail, entry], written)
     if (tail.length === 0) return LOST
     const failed = await this.#name({ g: this.#generation.g, seq: 0 }, tail)
-    // Of an entry that never was in a file with a name nothing can be found.
+    // Nothing can be found of an entry that never was in a file with a name.
     if (written.size > 0) return failed === 'unnamed' ? undefined : (failed ?? this.#verdict(n, written))
     if (failed) return LOST
     if ((await this.#directory.newest()) === this.#generation.g) await this.#tidy()

@@ -1,5 +1,5 @@
 /**
- * What a handle knows of a log that others may be writing.
+ * All that a handle knows of a log that others may be writing.
  *
  * The history ends in the *top* file, the last in the order of (g, seq). An entry is **settled** when every later owner
  * will take it over and no power loss takes it back; only settled entries are returned. That is so
@@ -45,7 +45,7 @@ export class LogView {
     return this.#settled
   }
 
-  /** Of these, what later records say was durable. */
+  /** Settled entries up to here were durable, as later records say. */
   get proven(): number {
     return Math.min(this.#settled, this.#top?.proven ?? 0)
   }
@@ -91,7 +91,7 @@ export class LogView {
   }
 
   /**
-   * What became of entry n, which stands in files of the generations `written`, by a listing whose last file decides it. This
+   * Finds out what became of entry n, which stands in files of the generations `written`, by a listing whose last file decides it. This
    * stays so, as that file's name is durable first. `undefined` when trimming is under way.
    */
   async verdict(

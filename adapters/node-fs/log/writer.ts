@@ -161,7 +161,7 @@ export class OwnFile {
     } catch (cause) {
       const error = fileError(cause, 'write', path)
       if (!isFull(error)) throw cause
-      // What was written before there was no more room begins no record any more. If that fails, who knows what is there.
+      // Bytes written before the room ended must begin no record. If they cannot be cleared, nobody knows what is there.
       const head = await readUpTo(fs, this.#fd, end, RECORD_HEAD)
       if (head.some((byte) => byte !== 0)) {
         await writeAll(fs, this.#fd, new Uint8Array(RECORD_HEAD), end)
@@ -224,7 +224,7 @@ export class OwnFile {
         await writeZeros(this.#directory, fd, this.#room, room)
         await fs.fdatasync(fd)
       } catch (error) {
-        // What was made of it others may need more.
+        // Others may need the room that was made so far more.
         await fs.truncate(fd, this.#room).catch(() => {})
         throw error
       } finally {

@@ -33,7 +33,7 @@ export const exportStore: AddCommand = (program, context) => {
         const zip = exportZip(place, { at: options.at, onProgress, clock: context.clock })
         return path === undefined ? toStdout(context, zip) : toFile(zip, path, file)
       })
-      // What comes out of stdout is the archive, and nothing else.
+      // The archive itself goes to stdout, and nothing else may.
       if (path === undefined) return
       const text = `${file} holds store "${place.name}", ${size(bytes)}.`
       await context.out.line(options.json ? plainJson({ store: place.name, file, bytes }) : text)
@@ -103,7 +103,7 @@ async function* bytesOf(stream: Readable, file: string): AsyncGenerator<Uint8Arr
   }
 }
 
-/** What the system says of the archive itself. */
+/** Turns what the system says of the archive file into a sentence. */
 function fileError(error: unknown, file: string): unknown {
   const { code } = error as { code?: unknown }
   if (error instanceof TidemarkError || typeof code !== 'string') return error

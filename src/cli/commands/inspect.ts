@@ -30,7 +30,7 @@ export const inspect: AddCommand = (program, context) => {
 }
 
 interface Keys extends KeyCount {
-  /** Of each table, where they were counted. */
+  /** Keys of each table, where they were counted. */
   readonly tables: ReadonlyMap<string, number>
 }
 

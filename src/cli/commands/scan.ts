@@ -17,7 +17,7 @@ interface Options extends StoreOptions, TableOptions, AtOption, Bounds {
   readonly keys?: true
 }
 
-/** What a person gets to see without asking for more: lines, and characters in a line. */
+/** Lines, and characters in a line, that a person is shown without asking for more. */
 const LINES = 100
 const WIDTH = 2000
 

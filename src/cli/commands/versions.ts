@@ -7,7 +7,7 @@ import { cut, harmless, size, time } from '../text.js'
 
 type Options = StoreOptions & VersionsOptions
 
-/** What is shown of a label, tags or offsets, however wide the terminal is. */
+/** Characters shown of a label, tags or offsets, however wide the terminal is. */
 const LONGEST = 200
 /** Rows that share their widths; the names of the columns stand above each lot. */
 const PAGE = 200

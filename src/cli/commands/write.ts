@@ -58,7 +58,7 @@ export const remove: AddCommand = (program, context) => {
   )
 }
 
-/** What the default codec makes of JSON: its tags count, such as {"$date":0}. */
+/** Decodes JSON as the default codec does: its tags count, such as {"$date":0}. */
 function valueOf(text: string, { text: isText }: PutOptions): unknown {
   if (isText) return text
   let json: string

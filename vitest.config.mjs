@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config'
-import { root, sourceAliases } from './entries.mjs'
+import { root, sourceAliases } from './.ci/entries.mjs'
 import { BaseSequencer } from 'vitest/node'
-import { mutationsPlugin } from './mutations.mjs'
-import { longTests, partialTests } from './test-files.mjs'
+import { mutationsPlugin } from './.ci/mutations.mjs'
+import { longTests, partialTests } from './.ci/test-files.mjs'
 
 const includes = {
   test: ['test/*.test.ts', 'test/adapters/*.test.ts'],
