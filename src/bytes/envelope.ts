@@ -14,7 +14,7 @@
 import { corrupt, unsupported } from '../errors.js'
 import { ByteWriter } from './writer.js'
 import { crc32c } from './crc32c.js'
-import { toHex } from './hash.js'
+import { toHex } from './hex.js'
 
 const FORMAT_VERSION = 1
 export const ENVELOPE_HEAD = 16

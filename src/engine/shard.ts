@@ -41,7 +41,6 @@ export class Shard {
   readonly #met: ShardRequest['met']
   readonly repairs: DamageDetector
   #state: ShardState
-  #poisoned: TidemarkError | undefined
   #refreshing: Promise<void> | undefined
   /** A look that has not begun: it is for all. */
   #looking: Promise<void> | undefined
@@ -88,7 +87,7 @@ export class Shard {
     this.#committer = new Committer(ctx, log, this.compaction, {
       state: present,
       advance: (built) => this.#advance(built),
-      poison: (error) => this.#poison(error),
+      ended: (error) => this.#ended(error),
       rollback: request.rollback,
       catchUp: () => this.#catchUp(),
     })
@@ -122,15 +121,15 @@ export class Shard {
   }
 
   get isPoisoned(): boolean {
-    return this.#poisoned !== undefined
+    return this.#committer?.ended !== undefined
   }
 
   /** Throws what forbids writing: a lost or unknown append, or the mode. */
   assertWritable(): void {
-    if (this.#poisoned) throw this.#poisoned
     if (this.#committer === undefined) {
       throw new TidemarkError('READ_ONLY', `Store "${this.#ctx.store}" was opened as a follower; it only reads.`)
     }
+    if (this.#committer.ended) throw this.#committer.ended
   }
 
   commit(request: CommitRequest): Promise<CommitResult> {
@@ -226,8 +225,7 @@ export class Shard {
     })
   }
 
-  #poison(error: TidemarkError): void {
-    this.#poisoned = error
+  #ended(error: TidemarkError): void {
     // What it would still upload nothing could name.
     void this.compaction!.stop()
     if (error.code === 'FENCED') this.#ctx.emit('fenced', { error })
@@ -235,7 +233,7 @@ export class Shard {
 
   /** Catches up with what others have written; an owner has nothing to catch up with. Who may not write goes on reading. */
   refresh(): Promise<void> {
-    if (this.#committer === undefined || (this.#ctx.isShared && this.#poisoned)) {
+    if (this.#committer === undefined || (this.#ctx.isShared && this.isPoisoned)) {
       this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
         this.#looking = undefined
         return (this.#refreshing = this.#catchUp())
@@ -261,7 +259,7 @@ export class Shard {
     this.#ctx.moved()
     const { version } = state.carried
     if (version !== before.carried.version) this.#ctx.emit('version', { version })
-    if (this.compaction && !this.#poisoned) following.loaded!.assertShared(this.#ctx.store, state, entries)
+    if (this.compaction && !this.isPoisoned) following.loaded!.assertShared(this.#ctx.store, state, entries)
   }
 
   /** Others have written beside this writer. */
@@ -276,15 +274,11 @@ export class Shard {
 
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
   async close(): Promise<void> {
-    // From here on nothing more is taken: what came after the queue was seen empty would be cut off.
-    const closed = (this.#poisoned ??= new TidemarkError(
-      'CLOSED',
-      `Store "${this.#ctx.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`,
-    ))
-    await this.#committer?.idle()
+    const message = `Store "${this.#ctx.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`
+    await this.#committer?.close(new TidemarkError('CLOSED', message))
     await this.compaction?.stop()
     // An entry of which nothing is known, perhaps the last one that was on its way, may name what waited for one.
-    if (this.#poisoned === closed && closed.code === 'CLOSED') await this.compaction?.dropWaiting([])
+    if (this.#committer?.ended?.code === 'CLOSED') await this.compaction?.dropWaiting([])
     await this.#collection.loaded?.stop()
     await this.#raising
     await (this.#looking ?? this.#refreshing)?.catch(() => undefined)

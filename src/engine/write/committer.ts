@@ -28,8 +28,8 @@ export interface CommitterHost {
   state(): ShardState
   /** The entry is durable: the state moves on. */
   advance(built: BuiltEntry): void
-  /** The handle may not write any more. */
-  poison(error: TidemarkError): void
+  /** The right to write has ended. */
+  ended(error: TidemarkError): void
   /** Changes of commits that surely did not happen, oldest first, and whether offsets were among them. */
   rollback(memtables: readonly Memtable[], withOffsets: boolean): void
   /** Applies what others have written; throws when the right to write has ended. */
@@ -42,7 +42,7 @@ export class Committer {
   readonly #compaction: CompactionScheduler
   readonly #host: CommitterHost
   readonly #queue = new Queue()
-  /** Why nothing more is appended. */
+  /** Why nothing more is taken: who may write or what was written is in doubt, or the handle is closed. */
   #ended: TidemarkError | undefined
   /** The changes of the first `count` in the queue, in segments that were written for them. */
   #uploaded: { readonly references: CodedRuns; readonly count: number } | undefined
@@ -111,8 +111,13 @@ export class Committer {
     })
   }
 
-  /** Resolves when nothing is in flight or queued. */
-  async idle(): Promise<void> {
+  get ended(): TidemarkError | undefined {
+    return this.#ended
+  }
+
+  /** Takes nothing more, as what came after the queue was seen empty would be cut off; resolves when it is empty. */
+  async close(reason: TidemarkError): Promise<void> {
+    this.#ended ??= reason
     await this.#running
   }
 
@@ -129,7 +134,7 @@ export class Committer {
           await this.#compaction.admit()
           await this.#contention?.giveWay()
         }
-        if (this.#ended) throw this.#ended
+        if (this.#ended && !this.#isClosed) throw this.#ended
         const built = await next.build(this.#queue.take(this.#uploaded?.count))
         if (built === undefined) this.#settle({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
         else if (!hasLooked && this.#contention?.hasSlept(this.#log.free)) {
@@ -308,8 +313,14 @@ export class Committer {
 
   /** What leaves in doubt what was written, or who may write, ends it. */
   #end(error: unknown): void {
-    if (this.#ended || !isTidemarkError(error) || (error.code !== 'UNKNOWN_OUTCOME' && error.code !== 'FENCED')) return
+    if (!isTidemarkError(error) || (error.code !== 'UNKNOWN_OUTCOME' && error.code !== 'FENCED')) return
+    if (this.#ended && !this.#isClosed) return
     this.#ended = error
-    this.#host.poison(error)
+    this.#host.ended(error)
+  }
+
+  /** What it took before it was closed is still appended. */
+  get #isClosed(): boolean {
+    return this.#ended?.code === 'CLOSED'
   }
 }
