@@ -13,6 +13,7 @@ import { decodeDelta } from '../log/delta.js'
 import { decodeEntry, emptyCarried, type Carried, type Entry } from '../log/entry.js'
 import {
   type SegmentRef,
+  type SegmentSource,
   decodeManifest,
   decodeReferences,
   toBinary,
@@ -102,7 +103,7 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
 }
 
 /** All segments that a state reads. */
-export function segmentsOf({ manifest, tail }: Pick<ShardState, 'manifest' | 'tail'>): SegmentRef[] {
+export function segmentsOf({ manifest, tail }: SegmentSource): SegmentRef[] {
   return [...manifest.runs.flat(), ...tail.flatMap(({ references }) => references?.runs.flat() ?? [])]
 }
 

@@ -85,6 +85,12 @@ export function encodeManifest(manifest: Manifest, ownLog: string): Uint8Array {
 /** Runs and the codecs of the tables in them: all of a manifest that a delta by reference has, too. */
 export type CodedRuns = Pick<Manifest, 'codecs' | 'runs'>
 
+/** As much of a state as says which segments it reads. */
+export interface SegmentSource {
+  readonly manifest: Manifest
+  readonly tail: readonly { readonly references: CodedRuns | undefined }[]
+}
+
 /** A delta by reference: one run, or none when nothing was left to write. */
 export function encodeReferences(runs: CodedRuns, ownLog: string): Uint8Array {
   const w = new ByteWriter(256)

@@ -7,19 +7,8 @@ import type { Blobs } from '../storage/contract.js'
 import { ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { Block } from './block.js'
 import { checked } from './checked.js'
-import { inSegment, missingSegment } from './damage.js'
+import { inSegment, missingSegment, type SegmentPlace } from './damage.js'
 import { decodeIndex, type SegmentIndex } from './index.js'
-
-/** Where the parts of a segment lie: the index and the filter stand at its end, in front of the envelope's checksum. */
-export interface SegmentPlace {
-  /** The blob's name. */
-  readonly name: string
-  readonly length: number
-  readonly indexLength: number
-  readonly filterLength: number
-  /** Of the whole object. */
-  readonly hash: Uint8Array
-}
 
 /** Where cursors get the parts of segments from: at once when they are in memory, else by loading. */
 export interface SegmentParts {

@@ -11,7 +11,8 @@
 import { systemClock, type Clock } from '../clock.js'
 import { TidemarkError } from '../errors.js'
 import type { Storage } from './contract.js'
-import { intercept, unknownOutcome, type Call, type Run } from './intercept.js'
+import { intercept, unknownOutcome, type Call } from './intercept.js'
+import type { Run } from './turns.js'
 
 export interface DeadlinesOptions {
   /** How long one call may take; large blobs on slow lines have to fit. Default: 30,000. */

@@ -3,6 +3,7 @@
  * methods. Handles stay handles: `log` and `anchor` are wrapped per call, and nothing is shared between them.
  */
 import type { CallOptions, Outcome, Storage } from './contract.js'
+import type { Run } from './turns.js'
 
 export type Target = 'blobs' | 'log' | 'anchor' | 'storage'
 
@@ -39,8 +40,6 @@ export interface Call {
 
 /** Makes the call with `run`, as often as it likes and with the signal that it likes, and answers in its place. */
 export type Around = <T>(call: Call, run: Run<T>) => Promise<T>
-
-export type Run<T> = (signal: AbortSignal | undefined) => Promise<T>
 
 /** Where the options stand among what each method is given. */
 const AT = {

@@ -5,7 +5,8 @@
  * may take the adapter several requests, of which this sees one. `sync`, `close` and `probe` count as none.
  */
 import type { Storage } from './contract.js'
-import { intercept, type Call, type Method, type Run } from './intercept.js'
+import { intercept, type Call, type Method } from './intercept.js'
+import type { Run } from './turns.js'
 
 export interface Requests {
   /** Blobs put, entries appended or claimed, anchors swapped. */

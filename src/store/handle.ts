@@ -7,10 +7,9 @@ import type { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../engine/write/requests.js'
 import { currentTime } from '../engine/context.js'
 import type { Memtable } from '../engine/memtable.js'
-import { following } from '../engine/parts.js'
 import { viewOf, type View } from '../engine/read.js'
-import type { MaintainResult } from '../engine/gc/maintenance.js'
-import { Shard, type ShardRequest } from '../engine/shard.js'
+import type { MaintainResult } from '../engine/gc/scheduler.js'
+import { following, Shard, type ShardRequest } from '../engine/shard.js'
 import { tableBytes } from '../engine/slot.js'
 import type { ShardState } from '../engine/state.js'
 import { deadlines } from '../storage/deadlines.js'
@@ -29,14 +28,14 @@ import { Past } from './past.js'
 import type { ReadSet } from './read-set.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
-import type { TablesHost } from './tables.js'
+import type { StoreHost } from './store-host.js'
 import { Telling } from './telling.js'
 import { Transactions } from './transactions.js'
 import { Watches } from './watches.js'
 
 const maintaining = new Part('maintenance', () => import('./maintain.js'))
 
-export class StoreHandle implements TablesHost {
+export class StoreHandle implements StoreHost {
   readonly options: ResolvedOptions
   readonly events: Events
   readonly #ctx: ReturnType<typeof shardContext>

@@ -13,7 +13,7 @@ import {
   storeOfLog,
 } from '../manifest/names.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ReadContext } from '../engine/context.js'
-import { mayBeNeeded } from '../engine/history/fork.js'
+import { mayBeNeeded } from '../engine/gc/fork-holds.js'
 import { listPinNames, readPin } from '../engine/history/pins.js'
 import { parseEntry } from '../engine/state.js'
 import type { Storage } from '../storage/contract.js'

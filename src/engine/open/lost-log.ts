@@ -31,7 +31,7 @@ export async function findWithoutAnchor(ctx: ReadContext, anchor: Anchor): Promi
     try {
       // What an interrupted probe left behind is no store.
       const own = paths.filter((path) => logIdOfPath(ctx.store, path) !== undefined)
-      const value = await anchorFromLogs(ctx, anchor, own)
+      const value = await anchorOf(ctx, anchor, own)
       if (value) return { ...reading, value: { ...value, isRebuilt: true } }
       await assertNothingLeft(ctx)
       return reading
@@ -73,11 +73,7 @@ async function assertNothingLeft(ctx: ReadContext): Promise<void> {
  * What the newest header of what is there says; `undefined` when there is no store. Several logs are left only by creators
  * that never got to name one.
  */
-async function anchorFromLogs(
-  ctx: ReadContext,
-  anchor: Anchor,
-  paths: readonly string[],
-): Promise<AnchorValue | undefined> {
+async function anchorOf(ctx: ReadContext, anchor: Anchor, paths: readonly string[]): Promise<AnchorValue | undefined> {
   let best: { value: AnchorValue; head: number } | undefined
   for (const path of paths) {
     const logId = logIdOfPath(ctx.store, path)!
