@@ -6,7 +6,7 @@
  */
 import { gzipSync } from 'node:zlib'
 import { rolldown } from 'rolldown'
-import { builtins, bundleOptions, codeSplitting, inflatePlugin } from './bundle.mjs'
+import { builtins, bundleOptions, codeSplitting } from './bundle.mjs'
 import { libraryEntries } from './entries.mjs'
 
 /** Minified and gzipped. */
@@ -42,7 +42,6 @@ async function measure(program) {
     input: 'program',
     platform: 'browser',
     plugins: [
-      inflatePlugin,
       {
         name: 'program',
         resolveId: (id) => (id === 'program' ? `${bundleOptions.cwd}/program.js` : undefined),

@@ -8,6 +8,7 @@ import { guarded } from './errors.js'
 import type { FileSystem } from './file-system.js'
 import { openLog } from './log/log.js'
 import { holdsEntries } from './log/directory.js'
+import { platform } from './platform.js'
 import { LOG_RULES, type LogRules } from './log/rules.js'
 import { probe } from './probe.js'
 import { Root } from './root.js'
@@ -18,7 +19,7 @@ export function fileStorage(fs: FileSystem, directory: string, clock: Clock, rul
   const root = new Root(fs, directory)
   const descriptors = descriptorsOf(fs)
   return {
-    capabilities: { name: 'node-fs', trim: 'owner', turns: () => descriptors.turns },
+    capabilities: { name: 'node-fs', trim: 'owner', turns: () => descriptors.turns, platform },
     blobs: blobs(fs, root, clock, descriptors),
     log: (path, options) => openLog(fs, root, clock, rules, path, options),
     anchor: (path) => anchor(fs, root, clock, path),

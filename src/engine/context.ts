@@ -3,6 +3,7 @@ import type { SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { SegmentOptions } from '../segment/writer.js'
 import type { Anchor, Log, Storage } from '../storage/contract.js'
+import type { Platform } from '../storage/platform.js'
 import type { Reading } from './history/reading-pin.js'
 import type { Moment, Rules } from './rules.js'
 import type { ShardState } from './state.js'
@@ -152,6 +153,7 @@ export class Uploads {
 export interface LogContext {
   readonly logId: Uint8Array
   readonly path: string
+  readonly platform: Platform
   readonly log: Log
   readonly anchor: Anchor
   readonly writerId: Uint8Array

@@ -11,6 +11,7 @@
 import { systemClock, type Clock } from '../clock.js'
 import { aborted, throwIfAborted } from '../errors.js'
 import type { Outcome, Storage } from '../storage/contract.js'
+import * as pure from '../bytes/pure.js'
 import { loadParts } from '../part.js'
 import { intercept, unknownOutcome, type Call, type Run } from '../storage/intercept.js'
 import { Random } from './random.js'
@@ -144,7 +145,7 @@ export async function simulate<T>(
         later(actor, way(), 'world', `${label} applied`, apply)
       })
 
-    const storage = (inner: Storage): Storage =>
+    const line = (inner: Storage): Storage =>
       intercept(inner, async <T>({ target, method, path, n, conditional, signal }: Call, run: Run<T>) => {
         throwIfAborted(signal)
         const label = `${target}.${method} ${path}${n === undefined ? '' : ` ${n}`}`
@@ -161,6 +162,11 @@ export async function simulate<T>(
         })
       })
 
+    // The platform's own hash answers in real time.
+    const storage = (inner: Storage): Storage => ({
+      ...line(inner),
+      capabilities: { ...inner.capabilities, platform: pure },
+    })
     const state = { ended: false, crashed: false, stalledUntil: 0, stoppedUntil: 0, lostMs: 0, end }
     const actor: ActorState = { name, clock, storage, call, done, ...state }
     actors.push(actor)

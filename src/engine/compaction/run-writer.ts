@@ -96,7 +96,7 @@ export async function mergeRuns(
   const newestFirst = [...inputs].reverse()
   const ranges = await Promise.all(newestFirst.map(async (run) => runRanges(ctx.cache, run, EVERYTHING)))
   const sources = newestFirst.map((run, i) => ({
-    cursor: new RunCursor(new WholeSegments(ctx.storage.blobs), run, EVERYTHING),
+    cursor: new RunCursor(new WholeSegments(ctx.storage), run, EVERYTHING),
     ranges: ranges[i]!,
   }))
   const oldest = inputs[0] === state.manifest.runs[0]
@@ -136,7 +136,7 @@ async function writeRun(
     run.push(segment)
   }
   try {
-    await writeSegments(records, ranges, ctx.segments, upload, pace)
+    await writeSegments(log.platform, records, ranges, ctx.segments, upload, pace)
   } catch (error) {
     await dropUploads(ctx, [...run, { name }], error)
     throw error

@@ -52,7 +52,7 @@ export async function createLog(
     tail: [],
   }
   try {
-    const first = buildEntry(log, nothing, change)
+    const first = await buildEntry(log, nothing, change)
     const made = await sendClaim(ctx, log, nothing, first)
     begun()
     if (made.outcome !== 'committed') {

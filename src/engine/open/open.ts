@@ -200,7 +200,7 @@ async function claim(
   let edits: readonly Edit[] = await request.fold(log, state)
   for (let tries = CLAIM_TRIES; tries > 0; tries--) {
     const time = currentTime(ctx, log)
-    const fence = buildEntry(log, state, { kind: 'fence', mode, time, edits })
+    const fence = await buildEntry(log, state, { kind: 'fence', mode, time, edits })
     throwIfAborted(request.signal)
     const sent = moment(ctx, log)
     // A look that fails is repeated below: it must not leave the claim alone.

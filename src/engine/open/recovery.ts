@@ -7,6 +7,7 @@ import { readAnchor, type AnchorReading, type AnchorValue } from '../../log/anch
 import { emptyCarried, ID_BYTES } from '../../log/entry.js'
 import { anchorPath, logPath } from '../../manifest/names.js'
 import type { Anchor } from '../../storage/contract.js'
+import { platformOf } from '../../storage/platform.js'
 import { moment, noteTime, type LogContext, type ReadContext, type ShardContext } from '../context.js'
 import { losing } from '../parts.js'
 import { applyEntry, parseEntry, type AppliedEntry, type ShardState } from '../state.js'
@@ -27,6 +28,7 @@ export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): Lo
   return {
     logId,
     path,
+    platform: platformOf(ctx.storage),
     log,
     anchor,
     writerId: ctx.clock.random(ID_BYTES),
@@ -114,7 +116,7 @@ export async function readOn(
         if (!later || (await losing.use((part) => part.isTrimmed(ctx, log, first + i)))) return state
         break
       }
-      const entry = parseEntry(bytes, first + i, log.logId, log.path)
+      const entry = await parseEntry(log, first + i, bytes)
       state = applyEntry(state, entry)
       applied?.(entry)
     }

@@ -224,14 +224,14 @@ export class Committer {
   }
 
   /** An entry for what is ready, if anything still fits. */
-  #buildMaintenance(): BuiltEntry | undefined {
+  async #buildMaintenance(): Promise<BuiltEntry | undefined> {
     const { edits, collection: collect } = this.#compaction
     const kind = collect ? 'collect' : 'fold'
-    const built = buildEntry(this.#log, this.#host.state(), { kind, time: this.#time(), edits, collect })
+    const built = await buildEntry(this.#log, this.#host.state(), { kind, time: this.#time(), edits, collect })
     return built.carries.length > 0 || collect ? built : undefined
   }
 
-  #buildReset({ label, meta }: ResetRequest): BuiltEntry {
+  #buildReset({ label, meta }: ResetRequest): Promise<BuiltEntry> {
     const { reset, memtable, offsets } = this.#ready!
     this.#ready = undefined
     const change = { time: this.#time(), memtable, offsets, label, meta, reset }
