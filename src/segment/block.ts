@@ -47,7 +47,7 @@ export class Block {
       r.bytes()
       const type = r.u8()
       if (type === PUT_EXPIRING) r.varint()
-      else if (type !== PUT && type !== TOMBSTONE) r.fail(`a record of unknown type ${type}`)
+      else if (type !== PUT && type !== TOMBSTONE) r.fail(`an unknown type ${type}`)
       if (type !== TOMBSTONE) r.bytes()
       this.#starts.push(r.at)
     }
@@ -104,15 +104,15 @@ async function unpackPayload(
   if (rawLength > MAX_BLOCK_BYTES) throw corrupt(`${what} is damaged: a block of ${rawLength} bytes.`)
   if (body[0] === STORED) {
     if (payload.length !== rawLength)
-      throw corrupt(`${what} is damaged: a block has not the length that the index says.`)
+      throw corrupt(`${what} is damaged: a block is not as long as the index says.`)
     return payload
   }
-  if (body[0] !== DEFLATED) throw corrupt(`${what} is damaged: a block with unknown compression ${body[0]}.`)
+  if (body[0] !== DEFLATED) throw corrupt(`${what} is damaged: a block of unknown type ${body[0]}.`)
   try {
     return await platform.inflate(payload, rawLength)
   } catch (cause) {
     // That it could not be tried says nothing of the block.
     if (isTidemarkError(cause)) throw cause
-    throw corrupt(`${what} is damaged: a block does not inflate to the length that the index says.`, cause)
+    throw corrupt(`${what} is damaged: a block is not as long as the index says.`, cause)
   }
 }

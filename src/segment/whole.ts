@@ -58,7 +58,7 @@ export async function checkWhole(
   const what = `Segment ${place.name}`
   return inSegment(place, async () => {
     if (bytes.length !== place.length) {
-      throw corrupt(`${what} is damaged: it has ${bytes.length} bytes, its manifest says ${place.length}.`)
+      throw corrupt(`${what} is damaged: it has ${bytes.length} bytes, not the ${place.length} that its manifest says.`)
     }
     unseal('segment', bytes, what)
     if (!equalBytes(await contentHash(platform, bytes), place.hash)) {
