@@ -68,7 +68,7 @@ export default {
       },
     },
     {
-      files: files('src/clock.ts'),
+      files: files('src/clock.ts', 'src/storage/platform.ts'),
       rules: { 'no-restricted-globals': 'off', 'no-restricted-properties': 'off' },
     },
   ],

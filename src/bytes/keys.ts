@@ -60,8 +60,7 @@ export function encodeKey(key: Key): Uint8Array {
 /** The bytes between which lie just the keys that `prefix` is a prefix of: of a string, of bytes, or of an array. */
 export function encodePrefix(prefix: Key): { readonly lower: Uint8Array; readonly upper: Uint8Array | undefined } {
   const bytes = encodeKey(prefix)
-  if (bytes[0]! < STRING)
-    throw invalid('A prefix is a string, a Uint8Array or an array; else give gte and lt.')
+  if (bytes[0]! < STRING) throw invalid('A prefix is a string, a Uint8Array or an array; else give gte and lt.')
   if (bytes[0] !== ARRAY) return { lower: bytes, upper: afterPrefix(bytes) }
   // After the elements comes another one or the end, never ff: that would make the 00 before it part of a longer string.
   const elements = bytes.subarray(0, bytes.length - 1)

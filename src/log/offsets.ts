@@ -74,9 +74,7 @@ export function mergeOffsets(committed: OffsetMap, next: OffsetMap, force: boole
       const old = before?.get(partition)
       if (!force && old !== undefined && typeof old !== 'string' && typeof position !== 'string' && position < old) {
         const name = partition === undefined ? `"${source}"` : `"${source}", partition ${partition},`
-        throw invalid(
-          `offsets: source ${name} is at ${old} and goes back to ${position} only with { force: true }.`,
-        )
+        throw invalid(`offsets: source ${name} is at ${old} and goes back to ${position} only with { force: true }.`)
       }
       after.set(partition, position)
     }

@@ -103,8 +103,7 @@ async function unpackPayload(
   const payload = body.subarray(1)
   if (rawLength > MAX_BLOCK_BYTES) throw corrupt(`${what} is damaged: a block of ${rawLength} bytes.`)
   if (body[0] === STORED) {
-    if (payload.length !== rawLength)
-      throw corrupt(`${what} is damaged: a block is not as long as the index says.`)
+    if (payload.length !== rawLength) throw corrupt(`${what} is damaged: a block is not as long as the index says.`)
     return payload
   }
   if (body[0] !== DEFLATED) throw corrupt(`${what} is damaged: a block of unknown type ${body[0]}.`)

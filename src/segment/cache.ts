@@ -104,7 +104,9 @@ export class SegmentCache implements SegmentParts {
     let block: Block | undefined
     const load = async (): Promise<void> => {
       const bytes = await this.#range(place, offset, length)
-      const unpacked = await inSegment(place, () => Block.unpack(this.platform, bytes, rawLength, `Segment ${place.name}`))
+      const unpacked = await inSegment(place, () =>
+        Block.unpack(this.platform, bytes, rawLength, `Segment ${place.name}`),
+      )
       block = unpacked
       this.#keep(`${place.name}#${number}`, { value: unpacked, weight: unpacked.weight })
     }

@@ -40,7 +40,8 @@ const systemPlatform: Platform = {
 async function inflateThrough(stream: DecompressionStream, payload: Uint8Array, length: number): Promise<Uint8Array> {
   const writer = stream.writable.getWriter()
   // Where writing fails, reading does, too.
-  for (const written of [writer.write(payload as Uint8Array<ArrayBuffer>), writer.close()]) written.catch(() => undefined)
+  for (const written of [writer.write(payload as Uint8Array<ArrayBuffer>), writer.close()])
+    written.catch(() => undefined)
   const reader = stream.readable.getReader()
   const raw = new Uint8Array(length)
   let at = 0

@@ -21,19 +21,15 @@ export function checkIdentity(
   if (state === undefined) return
   const { config } = state.manifest
   if (job !== undefined && config.job !== undefined && job !== config.job) {
-    throw invalid(
-      `Store "${name}" belongs to the job "${config.job}", not "${job}"; choose another name.`,
-    )
+    throw invalid(`Store "${name}" belongs to the job "${config.job}", not "${job}"; choose another name.`)
   }
   if (partitions !== undefined && partitions !== config.partitions) {
-    throw invalid(
-      `Store "${name}" has ${config.partitions} partitions, not ${partitions}; that is fixed.`,
-    )
+    throw invalid(`Store "${name}" has ${config.partitions} partitions, not ${partitions}; that is fixed.`)
   }
   if (mode !== 'follower' && state.carried.mode !== mode && !force) {
     throw new TidemarkError(
       'CONFLICT',
-      `Store "${name}" is written in ${state.carried.mode} mode; open it in that mode, or with force: true when no writer lives.`,
+      `Store "${name}" is written in ${state.carried.mode} mode; open it in that mode, or with force: true when no such writer lives.`,
       { retryable: false },
     )
   }
