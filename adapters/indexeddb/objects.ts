@@ -2,7 +2,7 @@
 import type { Clock } from '../../src/clock.js'
 import { corrupt } from '../../src/errors.js'
 import type { Answer, CallOptions, Outcome } from '../../src/storage/contract.js'
-import type { ObjectStore } from '../../src/storage/objects.js'
+import type { ObjectStore } from '../../src/storage/object-store.js'
 import { hex, type Connection } from './connection.js'
 import { nameOf, Uncertain } from './errors.js'
 import { divide, fromParts, keysAfter, partsIn, partsOf, type Head } from './schema.js'
