@@ -27,7 +27,7 @@ export class Part<T> {
         this.#loading = undefined
         throw new TidemarkError(
           'STORAGE_UNAVAILABLE',
-          `The part of Tidemark for ${this.#what} could not be loaded; try again when its files can be reached, or reload the page. A service worker, which may not import, needs all in one file.`,
+          `The part of Tidemark for ${this.#what} could not be loaded; try again, or reload the page. A service worker needs all in one file.`,
           { cause },
         )
       },

@@ -159,9 +159,7 @@ export const mutations = {
   },
   fallTogether: {
     rule: 'R20',
-    edits: [
-      change('src/engine/write/committer.ts', 'other === job || (!isAlone && other.isVersion)', 'other === job'),
-    ],
+    edits: [change('src/engine/write/committer.ts', 'other === job || (!isAlone && other.isVersion)', 'other === job')],
   },
   otherMode: { rule: 'R21', edits: [change('src/engine/open/catch-up.ts', 'if (!isTaken) return', 'return')] },
   claimsAgain: {
@@ -267,7 +265,9 @@ export const mutations = {
   },
   pinLooks: {
     rule: 'R35',
-    edits: [change('src/engine/history/pin-version.ts', ': await isKept(ctx, log, now, Math.max(version, keeps))', ': true')],
+    edits: [
+      change('src/engine/history/pin-version.ts', ': await isKept(ctx, log, now, Math.max(version, keeps))', ': true'),
+    ],
   },
   pinsHold: {
     rule: 'R36',

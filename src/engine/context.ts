@@ -5,6 +5,7 @@ import { anchorPath, logPath } from '../manifest/names.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { SegmentOptions } from '../segment/writer.js'
 import type { Anchor, Log, Storage } from '../storage/contract.js'
+import { platformOf, type Platform } from '../storage/platform.js'
 import type { Moment } from './moment.js'
 
 /** A state that is being read. */
@@ -151,6 +152,7 @@ export class Uploads {
 export interface LogContext {
   readonly logId: Uint8Array
   readonly path: string
+  readonly platform: Platform
   readonly log: Log
   readonly anchor: Anchor
   readonly writerId: Uint8Array
@@ -175,7 +177,8 @@ export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): Lo
   const path = logPath(ctx.store, logId)
   const log = ctx.storage.log(path, { durability: ctx.durability })
   const writerId = ctx.clock.random(ID_BYTES)
-  return { logId, path, log, anchor, writerId, writes: 0, storageTime: undefined, free: undefined }
+  const platform = platformOf(ctx.storage)
+  return { logId, path, platform, log, anchor, writerId, writes: 0, storageTime: undefined, free: undefined }
 }
 
 /** Lets go of a log. A failure takes nothing back and must not hide what happened before, so it is only a warning. */

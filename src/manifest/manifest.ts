@@ -175,12 +175,12 @@ function readRun(r: ByteReader, logs: readonly string[], what: string): Run {
     const lower = r.bytes()
     const upper = r.bytes()
     const clip = flags & REF_FLAG_CLIPPED ? ([r.varint(), r.varint()] as const) : undefined
-    if (clip && (clip[0] > clip[1] || clip[1] >= MAX_PARTITIONS)) r.fail('a clip of impossible partitions')
+    if (clip && (clip[0] > clip[1] || clip[1] >= MAX_PARTITIONS)) r.fail('an impossible segment')
     if (
       sizes.indexLength + sizes.filterLength + ENVELOPE_HEAD + ENVELOPE_TAIL > sizes.length ||
       compareBytes(lower, upper) > 0
     )
-      r.fail('a segment of impossible shape')
+      r.fail('an impossible segment')
     const name = segmentName(log, id)
     run.push({ id, log, name, ...sizes, hash, lower, upper, clip })
   }

@@ -22,9 +22,9 @@ export interface Damage {
 const damages = new WeakMap<object, Damage>()
 
 /** Runs what checks bytes of a segment; its `CORRUPT` is known to be about that segment afterwards. */
-export function inSegment<T>(place: SegmentPlace, check: () => T): T {
+export async function inSegment<T>(place: SegmentPlace, check: () => T | Promise<T>): Promise<T> {
   try {
-    return check()
+    return await check()
   } catch (error) {
     if (isTidemarkError(error) && error.code === 'CORRUPT') damages.set(error, { place, isMissing: false })
     throw error

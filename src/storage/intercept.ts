@@ -23,6 +23,35 @@ export type Method =
   | 'logs'
   | 'probe'
 
+/** How many requests of each kind were sent. */
+export interface Requests {
+  /** Blobs put, entries appended or claimed, anchors swapped. */
+  readonly put: number
+  /** Reads, of what is absent too. */
+  readonly get: number
+  readonly list: number
+  readonly delete: number
+}
+
+const KINDS = {
+  put: 'put',
+  append: 'put',
+  claim: 'put',
+  swap: 'put',
+  get: 'get',
+  read: 'get',
+  list: 'list',
+  logs: 'list',
+  delete: 'delete',
+  remove: 'delete',
+  destroy: 'delete',
+} as const satisfies { readonly [M in Method]?: keyof Requests }
+
+/** Which kind of request a call is; `sync`, `close` and `probe` are none. */
+export function kindOf(method: Method): keyof Requests | undefined {
+  return (KINDS as { readonly [M in Method]?: keyof Requests })[method]
+}
+
 /** One call of a storage, told to decorators. */
 export interface Call {
   readonly target: Target

@@ -13,7 +13,6 @@ import { following, Shard, type ShardRequest } from '../engine/shard.js'
 import { tableBytes } from '../engine/slot.js'
 import type { ShardState } from '../engine/state.js'
 import { deadlines } from '../storage/deadlines.js'
-import { metered, type Usage } from '../storage/metered.js'
 import { Changes } from './changes.js'
 import { parseCommit, type CommitOptions } from './commit.js'
 import { loadExtras, shardContext, type Extras } from './context.js'
@@ -39,7 +38,7 @@ export class StoreHandle implements StoreHost {
   readonly options: ResolvedOptions
   readonly events: Events
   readonly #ctx: ReturnType<typeof shardContext>
-  readonly #usage: () => Usage
+  readonly #requests = { put: 0, get: 0, list: 0, delete: 0 }
   readonly specs: Specs
   readonly changes: Changes
   /** Of a handle that writes together with others. */
@@ -63,8 +62,8 @@ export class StoreHandle implements StoreHost {
     const { clock } = options
     this.specs = new Specs(extras.deepFreeze)
     this.events = new Events((message, cause) => this.#log(message, cause))
-    const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
-    this.#usage = () => storage.usage()
+    const { timeoutMs } = options
+    const storage = deadlines(options.storage, { timeoutMs, clock, requests: this.#requests })
     this.changes = new Changes(this)
     this.readSet = extras.ReadSet && new extras.ReadSet(() => this.changes.buffer)
     this.watches = new Watches(this)
@@ -309,7 +308,7 @@ export class StoreHandle implements StoreHost {
     return collectMetrics(
       this.#ctx.counters,
       this.state,
-      this.#usage().requests,
+      { ...this.#requests },
       this.#ctx.cache,
       this.changes.latencies,
     )

@@ -46,8 +46,7 @@ export class Residency {
     const work = async (): Promise<void> => {
       for (let segment = missing[next++]; segment !== undefined; segment = missing[next++]) {
         const { bytes } = await this.#blobs.get(segment.name)
-        checkWhole(bytes, segment)
-        await this.adopt(segment, bytes)
+        await this.adopt(segment, await checkWhole(this.#cache.platform, bytes, segment))
         adopted.push(segment)
       }
     }

@@ -44,7 +44,7 @@ export async function claim(
   let edits = (await fold?.write(log, state)) ?? []
   for (let tries = CLAIM_TRIES; tries > 0; tries--) {
     const time = currentTime(ctx, log)
-    const fence = buildEntry(log, state, { kind: 'fence', mode, time, edits })
+    const fence = await buildEntry(log, state, { kind: 'fence', mode, time, edits })
     throwIfAborted(request.signal)
     const sent = moment(ctx, log)
     // A look that fails is repeated below: it must not leave the claim alone.

@@ -50,7 +50,7 @@ export async function createLog(
   const what = `store "${ctx.store}" was created; open it again.`
   const nothing = emptyState(log.logId, 0, config)
   try {
-    const first = buildEntry(log, nothing, change)
+    const first = await buildEntry(log, nothing, change)
     const resolution = await sendClaim(ctx, log, nothing, first)
     begun()
     const made = landed(resolution, what)

@@ -77,7 +77,8 @@ async function anchorOf(ctx: ReadContext, anchor: Anchor, paths: readonly string
   let best: { value: AnchorValue; head: number } | undefined
   for (const path of paths) {
     const logId = logIdOfPath(ctx.store, path)!
-    const { log } = openLog(ctx, anchor, logId)
+    const own = openLog(ctx, anchor, logId)
+    const { log } = own
     try {
       const { numbers } = await log.list(1)
       const head = numbers.at(-1)
@@ -86,7 +87,7 @@ async function anchorOf(ctx: ReadContext, anchor: Anchor, paths: readonly string
         throw corrupt(`The anchor of store "${ctx.store}" is missing, and the entries of its log ${path} are, too.`)
       }
       if ((best && best.head >= head) || (head === 1 && (await isVoid(log)))) continue
-      best = { value: await anchorFromHeaders(log, logId, path, numbers), head }
+      best = { value: await anchorFromHeaders(own, numbers), head }
     } finally {
       await closeLog(ctx, { log })
     }
@@ -101,15 +102,11 @@ export async function isVoid(log: LogContext['log']): Promise<boolean> {
   return bytes !== undefined && decodeEntry(bytes, 1, undefined).kind === 'void'
 }
 
-async function anchorFromHeaders(
-  log: LogContext['log'],
-  logId: Uint8Array,
-  path: string,
-  numbers: readonly number[],
-): Promise<AnchorValue> {
+async function anchorFromHeaders(own: LogContext, numbers: readonly number[]): Promise<AnchorValue> {
+  const { log, logId, path } = own
   for (const n of numbers.toReversed()) {
     const { bytes } = await log.read(n)
-    const carried = bytes && parseEntry(bytes, n, logId, path).entry.carried
+    const carried = bytes && (await parseEntry(own, n, bytes)).entry.carried
     // Only a fence that was written blindly has none; the entry before it does.
     if (!carried) continue
     const { covers } = carried

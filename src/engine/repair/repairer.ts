@@ -137,7 +137,7 @@ export class Repairer {
       known.add(segment.name)
       const { bytes } = await this.#ctx.storage.blobs.get(segment.name)
       try {
-        checkWhole(bytes, segment)
+        await checkWhole(this.#log.platform, bytes, segment)
       } catch (error) {
         if (damageOf(error) === undefined) throw error
         this.#damaged.set(segment.name, error as TidemarkError)
@@ -248,7 +248,7 @@ export class Repairer {
   async #readAgain(name: string, place: Damage['place'], error: TidemarkError): Promise<void> {
     const { bytes } = await this.#ctx.storage.blobs.get(name)
     try {
-      checkWhole(bytes, place)
+      await checkWhole(this.#log.platform, bytes, place)
     } catch (whole) {
       if (!isTidemarkError(whole) || whole.code !== 'CORRUPT') throw whole
       this.#damaged.set(name, error)

@@ -182,13 +182,13 @@ export class Committer {
   }
 
   /** An entry for what is ready, if anything still fits. */
-  #buildMaintenance(): BuiltEntry | undefined {
+  async #buildMaintenance(): Promise<BuiltEntry | undefined> {
     const { edits, collection: collect } = this.#compaction
-    const built = this.#entry({ kind: collect ? 'collect' : 'fold', edits, collect })
+    const built = await this.#entry({ kind: collect ? 'collect' : 'fold', edits, collect })
     return built.carries.length > 0 || collect ? built : undefined
   }
 
-  #entry(change: Omit<EntryChange, 'time'>, time = this.#time()): BuiltEntry {
+  #entry(change: Omit<EntryChange, 'time'>, time = this.#time()): Promise<BuiltEntry> {
     return buildEntry(this.#log, this.#host.state(), { ...change, time })
   }
 
