@@ -8,7 +8,7 @@ import { cli, storeWith } from './support/cli.js'
 const root = join(import.meta.dirname, '..')
 
 /** What the command line stands on; it opens no store in memory, in IndexedDB or in R2, and reads no stream. */
-const FOLDERS = ['bytes', 'log', 'manifest', 'segment', 'shard', 'storage', 'store', 'tools', 'transfer'].map((name) =>
+const FOLDERS = ['bytes', 'log', 'manifest', 'segment', 'engine', 'storage', 'store', 'tools', 'transfer'].map((name) =>
   join('src', name),
 )
 const ADAPTERS = ['node-fs', 's3', 's3-common'].map((name) => join('adapters', name))
