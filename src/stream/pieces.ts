@@ -1,4 +1,5 @@
 /** Bytes that come in chunks, taken apart into lines or records. Positions count bytes, never characters. */
+import { concat } from '../bytes/concat.js'
 import { crc32c } from '../bytes/crc32c.js'
 
 export interface Piece {
@@ -63,16 +64,6 @@ export async function* piecesOf(
 
 function last(parts: readonly Uint8Array[]): Uint8Array {
   return concat(parts.map((part) => part.subarray(-FINGERPRINT_BYTES))).slice(-FINGERPRINT_BYTES)
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    all.set(part, at)
-    at += part.length
-  }
-  return all
 }
 
 /** A few characters that tell these bytes from others. */
