@@ -6,7 +6,7 @@ import { chmodSync, existsSync, renameSync, rmSync, utimesSync } from 'node:fs'
 import { join } from 'node:path'
 import { rolldown } from 'rolldown'
 import { esmExternalRequirePlugin } from 'rolldown/plugins'
-import { builtins, bundleOptions, codeSplitting, inflatePlugin, isDependency } from './bundle.mjs'
+import { builtins, bundleOptions, codeSplitting, isDependency } from './bundle.mjs'
 import { tool } from './command.mjs'
 import { commandEntry, libraryEntries, root } from './entries.mjs'
 import { noticesPlugin } from './notices.mjs'
@@ -51,7 +51,7 @@ async function writeBundles() {
     ),
     external: isDependency,
     // The packages bundled into the command are CommonJS; their `require('events')` has to become an import.
-    plugins: [inflatePlugin, esmExternalRequirePlugin({ external: builtins }), noticesPlugin],
+    plugins: [esmExternalRequirePlugin({ external: builtins }), noticesPlugin],
   })
   await bundle.write({
     dir: fresh,

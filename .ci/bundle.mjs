@@ -1,5 +1,4 @@
 /** How the sources are bundled; used by the build and by the measurement of sizes. */
-import { readFileSync } from 'node:fs'
 import { builtinModules } from 'node:module'
 import { join } from 'node:path'
 import { manifest, root } from './entries.mjs'
@@ -20,25 +19,8 @@ export const builtins = [...builtinModules, /^node:/]
 const beside = { ...manifest.dependencies, ...manifest.peerDependencies }
 const dependencies = Object.keys(beside).map((name) => new RegExp(`^${name}(/|$)`))
 
-export function isDependency(id, importer) {
-  return dependencies.some((name) => name.test(id)) && !isInflate(id, importer)
-}
-
-/**
- * fflate is one module, and a module is in one chunk: what only reads would load how to deflate as well. So reading has a copy
- * of its own, of which nothing is left but how to inflate.
- */
-export const inflatePlugin = {
-  name: 'inflate',
-  resolveId: (id, importer) => (isInflate(id, importer) ? `${fflate}${COPY}` : undefined),
-  load: (id) => (id.endsWith(COPY) ? readFileSync(id.slice(0, -COPY.length), 'utf8') : undefined),
-}
-
-const COPY = '?inflate'
-const fflate = join(root, 'node_modules/fflate/esm/browser.js')
-
-function isInflate(id, importer) {
-  return id === 'fflate' && importer === join(root, 'src/bytes/inflate.ts')
+export function isDependency(id) {
+  return dependencies.some((name) => name.test(id))
 }
 
 const core = join(root, 'src/index.ts')

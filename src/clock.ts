@@ -1,8 +1,8 @@
 import { invalid } from './errors.js'
 
 /**
- * Time, randomness and timers for everything in src. This is the one file that touches the platform's own; all other
- * code is handed a `Clock`, so that a test with a seeded one replays a failure.
+ * Time, randomness and timers for everything in src. This is the one file that touches the platform's own, but for its
+ * hash and decompression (`src/storage/platform.ts`); all other code is handed a `Clock`, so that a test with a seeded one replays a failure.
  */
 export interface Clock {
   /** Milliseconds since the epoch; may step in either direction. */

@@ -27,7 +27,7 @@ export class Part<T> {
         this.#loading = undefined
         throw new TidemarkError(
           'STORAGE_UNAVAILABLE',
-          `The part of Tidemark for ${this.#what} could not be loaded; try again when its files can be reached, or reload the page. A service worker, which may not import, needs all in one file.`,
+          `The part of Tidemark for ${this.#what} could not be loaded; try again, or reload the page. A service worker needs all in one file.`,
           { cause },
         )
       },
@@ -39,6 +39,22 @@ export class Part<T> {
   async use<R>(act: (loaded: T) => R | Promise<R>): Promise<R> {
     return act(this.loaded ?? (await this.load()))
   }
+
+  /** A thing that `make` makes of it when it is first used. */
+  lazy<Thing>(make: (loaded: T) => Thing): Lazy<Thing> {
+    const lazy: Lazy<Thing> = {
+      loaded: undefined,
+      use: (act) => this.use((part) => act((lazy.loaded ??= make(part)))),
+    }
+    return lazy
+  }
+}
+
+/** A thing that is made when the part that it comes from is there; before that there is nothing that it could know. */
+export interface Lazy<T> {
+  /** Once it is made: for what is asked in this very turn. */
+  loaded: T | undefined
+  use<R>(act: (thing: T) => R | Promise<R>): Promise<R>
 }
 
 /** Loads all parts of what is in use: for tests whose own time must not pass meanwhile. */

@@ -2,7 +2,8 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { isTidemarkError, type Storage, type Store } from 'tidemark'
 import { cuts, faulty, worldOver } from 'tidemark/testing'
 import { destroyStore, listStores } from 'tidemark/tools'
-import { intercept, type Call, type Run } from '../src/storage/intercept.js'
+import type { Run } from '../src/storage/turns.js'
+import { intercept, type Call } from '../src/storage/intercept.js'
 import {
   change,
   contents,

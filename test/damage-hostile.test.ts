@@ -6,11 +6,10 @@ import { openStore, type Storage, type Store } from 'tidemark'
 import { verify } from 'tidemark/tools'
 import { decodeHeader, encodeHeader } from '../adapters/node-fs/log/format.js'
 import { seal, unseal } from '../src/bytes/envelope.js'
-import { contentHash } from '../src/bytes/hash.js'
 import { concat } from '../src/bytes/concat.js'
 import type { ByteWriter } from '../src/bytes/writer.js'
 import { bytesOf, craft, craftAnchor, craftEntry, craftSegment, indexOf, manifestOf } from './support/crafted.js'
-import { LOG, NAME, RECORD, resealed, type Parts } from './support/crafted.js'
+import { contentHash, LOG, NAME, RECORD, resealed, type Parts } from './support/crafted.js'
 import { adapters, collect } from './support/storages.js'
 
 /** Opens and reads everything; how it ends. */

@@ -85,12 +85,20 @@ describe('an adapter that cannot work where it is', () => {
 describe('importing any entry', () => {
   const urls = JSON.stringify(entries.map(([, file]) => pathToFileURL(file).href))
   /** Fake timers that come after the import must not be taken for the platform's own. */
-  const timers = ['setTimeout', 'clearTimeout', 'setImmediate', 'MessageChannel', 'performance', 'crypto']
+  const timers = [
+    'setTimeout',
+    'clearTimeout',
+    'setImmediate',
+    'MessageChannel',
+    'performance',
+    'crypto',
+    'DecompressionStream',
+  ]
   const expected = Object.fromEntries(
     entries.map(([subpath, file]) => [pathToFileURL(file).href, subpath === '.' ? timers : []]),
   )
 
-  test('looks up the timers of the platform, touches no other global, leaves nothing running, and prints nothing', () => {
+  test('looks up the timers and the decompression of the platform, touches no other global, leaves nothing running, and prints nothing', () => {
     const code = `${WATCHED}; log(JSON.stringify(told))`
     const printed = execFileSync(process.execPath, ['--input-type=module', '-e', code, urls], { timeout: 170_000 })
     expect(JSON.parse(printed.toString())).toEqual(expected)

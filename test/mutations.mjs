@@ -159,23 +159,12 @@ export const mutations = {
   },
   fallTogether: {
     rule: 'R20',
-    edits: [
-      change(
-        'src/engine/write/committer.ts',
-        'this.#queue.takeOut(({ isLook }) => isLook !== true)',
-        'this.#queue.takeOut((waiting) => inFlight.includes(waiting))',
-      ),
-      change(
-        'src/engine/write/committer.ts',
-        '// What may have been written must not be offered for writing again.',
-        'const { inFlight } = this.#queue',
-      ),
-    ],
+    edits: [change('src/engine/write/committer.ts', 'other === job || (!isAlone && other.isVersion)', 'other === job')],
   },
-  otherMode: { rule: 'R21', edits: [change('src/engine/write/contention.ts', 'if (!isTaken) return', 'return')] },
+  otherMode: { rule: 'R21', edits: [change('src/engine/open/catch-up.ts', 'if (!isTaken) return', 'return')] },
   claimsAgain: {
     rule: 'R22',
-    edits: [change('src/engine/open/claim.ts', 'const TRIES = 8', 'const TRIES = 1')],
+    edits: [change('src/engine/open/claim.ts', 'export const CLAIM_TRIES = 8', 'export const CLAIM_TRIES = 1')],
   },
   randomId: {
     rule: 'R23',
@@ -228,7 +217,7 @@ export const mutations = {
     edits: [
       change(
         'src/engine/open/lost-log.ts',
-        'const value = await anchorFromLogs(ctx, anchor, own)',
+        'const value = await anchorOf(ctx, anchor, own)',
         'const value = undefined',
       ),
     ],
@@ -276,7 +265,9 @@ export const mutations = {
   },
   pinLooks: {
     rule: 'R35',
-    edits: [change('src/engine/history/pins.ts', ': await isKept(ctx, log, now, Math.max(version, keeps))', ': true')],
+    edits: [
+      change('src/engine/history/pin-version.ts', ': await isKept(ctx, log, now, Math.max(version, keeps))', ': true'),
+    ],
   },
   pinsHold: {
     rule: 'R36',

@@ -1,6 +1,7 @@
 /** Single rules of docs/protocol.md: each story of what goes wrong without the rule, told as a test. */
 import { readFileSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import * as pure from '../src/bytes/pure.js'
 import { expect } from 'vitest'
 import { systemClock, type Clock, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { sleep } from '../src/clock.js'
@@ -66,9 +67,9 @@ ruleTest('R3: a merge does not make what is covered less', 'coversFalls', async 
     collectedAt: 0,
   }
   const state = { head: 30, headHash: new Uint8Array(16), manifest, carried: { mode, ...numbers, ...none } }
-  const log = { logId: new Uint8Array(16), writerId: new Uint8Array(16), path: 's/0/id', writes: 0 }
+  const log = { logId: new Uint8Array(16), writerId: new Uint8Array(16), path: 's/0/id', writes: 0, platform: pure }
   const edits = [{ kind: 'merge', inputs: [run], output: [], bottom: true }] as const
-  const built = buildEntry(log as unknown as LogContext, state as unknown as ShardState, {
+  const built = await buildEntry(log as unknown as LogContext, state as unknown as ShardState, {
     kind: 'fold',
     time: 2,
     edits,

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { memory } from '../adapters/memory/index.js'
 import type { Storage } from '../src/storage/contract.js'
-import { overObjects, type ObjectStore } from '../src/storage/objects.js'
+import type { ObjectStore } from '../src/storage/object-store.js'
+import { overObjects } from '../src/storage/objects.js'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 

@@ -9,7 +9,8 @@
 import type { Clock } from '../../src/clock.js'
 import { throwIfAborted } from '../../src/errors.js'
 import type { Answer, BlobInfo, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
-import { overObjects, type ObjectStore } from '../../src/storage/objects.js'
+import type { ObjectStore } from '../../src/storage/object-store.js'
+import { overObjects } from '../../src/storage/objects.js'
 
 export interface MemoryOptions {
   /** Gives answers a `time`, as a storage with a clock of its own does. Default: answers have none. */

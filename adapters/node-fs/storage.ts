@@ -9,6 +9,7 @@ import type { FileSystem } from './file-system.js'
 import { openLog } from './log/log.js'
 import { holdsEntries } from './log/directory.js'
 import { LOG_TUNING, type LogTuning } from './log/tuning.js'
+import { platform } from './platform.js'
 import { probe } from './probe.js'
 import { Root } from './root.js'
 import { listLogs } from './walk.js'
@@ -18,7 +19,7 @@ export function fileStorage(fs: FileSystem, directory: string, clock: Clock, tun
   const root = new Root(fs, directory)
   const descriptors = descriptorsOf(fs)
   return {
-    capabilities: { name: 'node-fs', trim: 'owner', turns: () => descriptors.turns },
+    capabilities: { name: 'node-fs', trim: 'owner', turns: () => descriptors.turns, platform },
     blobs: blobs(fs, root, clock, descriptors),
     log: (path, options) => openLog(fs, root, clock, tuning, path, options),
     anchor: (path) => anchor(fs, root, clock, path),

@@ -7,7 +7,8 @@
  */
 import { TidemarkError, aborted, checkFields, invalid, isTidemarkError, throwIfAborted } from '../../src/errors.js'
 import type { Answer, BlobInfo, ByteRange, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
-import { overObjects, type ObjectStore } from '../../src/storage/objects.js'
+import type { ObjectStore } from '../../src/storage/object-store.js'
+import { overObjects } from '../../src/storage/objects.js'
 import { keyPrefix } from '../s3-common/prefix.js'
 import { ownTurns } from '../s3-common/turns.js'
 import type { R2BucketLike, R2ObjectLike } from './binding.js'

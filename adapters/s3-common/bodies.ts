@@ -1,8 +1,8 @@
 /** Whether a body is the one that was stored: by its checksum or ETag where the reply has one, and by its length. */
-import { md5 } from '@noble/hashes/legacy.js'
 import type { ByteRange } from '../../src/storage/contract.js'
 import { crc32c } from '../../src/bytes/crc32c.js'
 import { toHex } from '../../src/bytes/hex.js'
+import { md5 } from './md5.js'
 import type { S3Reply } from './transport.js'
 
 export type BodyFault = 'length' | 'hash'

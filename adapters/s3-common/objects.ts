@@ -9,7 +9,8 @@
  */
 import { TidemarkError, aborted, isTidemarkError, throwIfAborted } from '../../src/errors.js'
 import type { Answer, BlobInfo, ByteRange, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
-import { overObjects, type ObjectStore } from '../../src/storage/objects.js'
+import type { ObjectStore } from '../../src/storage/object-store.js'
+import { overObjects } from '../../src/storage/objects.js'
 import type { Turns } from '../../src/storage/turns.js'
 import { bodyFault, contentMd5 } from './bodies.js'
 import { redacted } from './redact.js'

@@ -10,26 +10,9 @@ import type { Storage } from '../../src/storage/contract.js'
 import { s3Storage } from '../s3-common/objects.js'
 import { keyPrefix } from '../s3-common/prefix.js'
 import { sharedTurns } from '../s3-common/turns.js'
-import { fetchTransport } from './transport.js'
+import { fetchTransport, type SigningFetch } from './transport.js'
 
-/** The part of `fetch` that is used. It is expected to sign the request and to send it once. */
-export type SigningFetch = (url: string, init: SigningInit) => Promise<FetchedResponse>
-
-export interface SigningInit {
-  readonly method: string
-  readonly headers: Record<string, string>
-  readonly redirect: 'manual'
-  readonly body?: Uint8Array<ArrayBuffer>
-  readonly signal?: AbortSignal
-  readonly cache?: 'no-store'
-}
-
-export interface FetchedResponse {
-  readonly status: number
-  readonly redirected?: boolean
-  readonly headers: { get(name: string): string | null }
-  arrayBuffer(): Promise<ArrayBuffer>
-}
+export type { FetchedResponse, SigningFetch, SigningInit } from './transport.js'
 
 export interface S3FetchOptions {
   readonly fetch: SigningFetch

@@ -1,8 +1,26 @@
 /** Requests by `fetch`: paths, queries and XML. */
 import type { S3Reply, S3Request, Transport } from '../s3-common/transport.js'
-import type { FetchedResponse, SigningFetch, SigningInit } from './index.js'
 import { deleteBody, readDeleted, readError, readListed } from './xml.js'
 import { contentMd5 } from '../s3-common/bodies.js'
+
+/** The part of `fetch` that is used. It is expected to sign the request and to send it once. */
+export type SigningFetch = (url: string, init: SigningInit) => Promise<FetchedResponse>
+
+export interface SigningInit {
+  readonly method: string
+  readonly headers: Record<string, string>
+  readonly redirect: 'manual'
+  readonly body?: Uint8Array<ArrayBuffer>
+  readonly signal?: AbortSignal
+  readonly cache?: 'no-store'
+}
+
+export interface FetchedResponse {
+  readonly status: number
+  readonly redirected?: boolean
+  readonly headers: { get(name: string): string | null }
+  arrayBuffer(): Promise<ArrayBuffer>
+}
 
 export function fetchTransport(fetch: SigningFetch, bucket: string): Transport {
   async function send(request: S3Request, signal: AbortSignal | undefined): Promise<S3Reply> {

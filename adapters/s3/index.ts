@@ -11,12 +11,9 @@ import type { Turns } from '../../src/storage/turns.js'
 import { s3Storage } from '../s3-common/objects.js'
 import { keyPrefix } from '../s3-common/prefix.js'
 import { sharedTurns } from '../s3-common/turns.js'
-import { sdkTransport } from './transport.js'
+import { sdkTransport, type S3ClientLike } from './transport.js'
 
-/** The part of the `S3Client` of `@aws-sdk/client-s3` that is used here. */
-export interface S3ClientLike {
-  send(command: never, options?: never): Promise<unknown>
-}
+export type { S3ClientLike } from './transport.js'
 
 export interface S3Options {
   /** An `S3Client`; one without any options of its own will do. */

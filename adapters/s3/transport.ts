@@ -10,7 +10,11 @@ import { TidemarkError } from '../../src/errors.js'
 import { redacted } from '../s3-common/redact.js'
 import { unavailable } from '../s3-common/replies.js'
 import type { ListedItem, S3Reply, S3Request, Transport } from '../s3-common/transport.js'
-import type { S3ClientLike } from './index.js'
+
+/** The part of the `S3Client` of `@aws-sdk/client-s3` that is used here. */
+export interface S3ClientLike {
+  send(command: never, options?: never): Promise<unknown>
+}
 
 type Sdk = typeof import('@aws-sdk/client-s3')
 type Raw = { readonly statusCode: number; readonly headers: Readonly<Record<string, string>> }

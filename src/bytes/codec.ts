@@ -41,7 +41,7 @@ export const jsonCodec: Codec<unknown> = {
       const value: unknown = JSON.parse(text)
       return text.includes('{"$') ? fromJson(value) : value
     } catch (cause) {
-      throw corrupt('A stored value is damaged: it is not the JSON that was written.', cause)
+      throw corrupt('A stored value is damaged: it is no JSON.', cause)
     }
   },
 }
@@ -92,7 +92,7 @@ function toJson(given: unknown, key: string, depth: number): unknown {
       return list
   }
   if (kind !== 'Object') {
-    throw invalid(`A ${kind || 'thing'} cannot be stored by the default codec; convert it, or give the table a codec.`)
+    throw invalid(`A ${kind || 'thing'} cannot be stored; convert it, or give the table a codec.`)
   }
   const json: Record<string, unknown> = {}
   for (const name of Object.keys(value)) {

@@ -54,7 +54,7 @@ export function unseal(kind: ObjectKind, bytes: Uint8Array, what: string): Uint8
   const length = unsealHead(kind, bytes, what)
   if (bytes.length !== ENVELOPE_HEAD + length + ENVELOPE_TAIL) {
     throw corrupt(
-      `${what} is damaged: it has ${bytes.length} bytes, its header says ${ENVELOPE_HEAD + length + ENVELOPE_TAIL}.`,
+      `${what} is damaged: it has ${bytes.length} bytes, not the ${ENVELOPE_HEAD + length + ENVELOPE_TAIL} that its header says.`,
     )
   }
   const body = bytes.subarray(ENVELOPE_HEAD, ENVELOPE_HEAD + length)
@@ -69,9 +69,9 @@ export function unseal(kind: ObjectKind, bytes: Uint8Array, what: string): Uint8
 function unsealHead(kind: ObjectKind, bytes: Uint8Array, what: string): number {
   if (bytes.length < ENVELOPE_HEAD) throw corrupt(`${what} is damaged: only ${bytes.length} bytes are left of it.`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (view.getUint32(0, true) !== MAGIC) throw corrupt(`${what} is damaged: it does not begin as a Tidemark object.`)
+  if (view.getUint32(0, true) !== MAGIC) throw corrupt(`${what} is damaged: it is no object of Tidemark.`)
   if (view.getUint32(12, true) !== crc32c(bytes.subarray(0, 12))) {
-    throw corrupt(`${what} is damaged: the checksum of its header does not match.`)
+    throw corrupt(`${what} is damaged: its checksum does not match.`)
   }
   const version = bytes[4]!
   const flags = view.getUint16(6, true)

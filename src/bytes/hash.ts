@@ -1,12 +1,5 @@
-import { sha256 } from '@noble/hashes/sha2.js'
-
 /** Length of a content hash in bytes. */
 export const HASH_BYTES = 16
-
-/** SHA-256 cut to its first 16 bytes: names content (segments, entries, the parent of an entry). */
-export function contentHash(bytes: Uint8Array): Uint8Array {
-  return sha256(bytes).slice(0, HASH_BYTES)
-}
 
 /**
  * A 32-bit hash of a key's bytes: FNV-1a (Fowler, Noll, Vo) closed with the finaliser of MurmurHash3, whose bits are all

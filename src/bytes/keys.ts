@@ -61,8 +61,7 @@ export function encodeKey(key: Key): Uint8Array {
 /** The bytes between which lie just the keys that `prefix` is a prefix of: of a string, of bytes, or of an array. */
 export function encodePrefix(prefix: Key): { readonly lower: Uint8Array; readonly upper: Uint8Array | undefined } {
   const bytes = encodeKey(prefix)
-  if (bytes[0]! < STRING)
-    throw invalid('A prefix is a string, a Uint8Array or an array; for other keys give gte and lt.')
+  if (bytes[0]! < STRING) throw invalid('A prefix is a string, a Uint8Array or an array; else give gte and lt.')
   if (bytes[0] !== ARRAY) return { lower: bytes, upper: afterPrefix(bytes) }
   // After the elements comes another one or the end, never ff: that would make the 00 before it part of a longer string.
   const elements = bytes.subarray(0, bytes.length - 1)
@@ -70,11 +69,11 @@ export function encodePrefix(prefix: Key): { readonly lower: Uint8Array; readonl
 }
 
 function tooLong(length: number): Error {
-  return invalid(`The key has ${length} bytes; at most ${MAX_KEY_BYTES} are allowed. Store a hash of it instead.`)
+  return invalid(`The key has ${length} bytes; at most ${MAX_KEY_BYTES} fit. Store a hash of it.`)
 }
 
 function checkString(text: string): void {
-  if (!isWellFormed(text)) throw invalid('The key has a lone surrogate, which has no UTF-8; use a well-formed string.')
+  if (!isWellFormed(text)) throw invalid('The key has a lone surrogate; use a well-formed string.')
 }
 
 /** Returns the payload's length. */
@@ -124,7 +123,7 @@ function writeKey(w: ByteWriter, key: Key, depth: number): number {
 }
 
 function writeOrdered(w: ByteWriter, tag: number, value: number): number {
-  if (Number.isNaN(value)) throw invalid('NaN and invalid Dates are no keys: they have no place in the order.')
+  if (Number.isNaN(value)) throw invalid('NaN and invalid Dates are no keys.')
   w.u8(tag)
   scratch.setFloat64(0, value === 0 ? 0 : value)
   const negative = (scratch.getUint8(0) & 0x80) !== 0
@@ -172,7 +171,7 @@ export function decodeKey(bytes: Uint8Array): Key {
 
 function readKey(r: ByteReader, depth: number): Key {
   const key = readElement(r, r.u8(), depth)
-  return key === undefined ? r.fail('an unexpected end of an array') : key
+  return key === undefined ? r.fail('no element') : key
 }
 
 /** `undefined` for the end of an array. */
@@ -190,7 +189,7 @@ function readElement(r: ByteReader, tag: number, depth: number): Key | undefined
     case DATE: {
       const time = readNumber(r)
       const date = new Date(time)
-      return date.getTime() === time ? date : r.fail('a time that is no date')
+      return date.getTime() === time ? date : r.fail('no date')
     }
     case BIGINT:
       return readBigint(r)
@@ -214,7 +213,7 @@ function readElement(r: ByteReader, tag: number, depth: number): Key | undefined
 
 function readNumber(r: ByteReader): number {
   const value = numberAt(r.raw(8), 0)
-  if (Number.isNaN(value) || Object.is(value, -0)) return r.fail('a number that is no key')
+  if (Number.isNaN(value) || Object.is(value, -0)) return r.fail('no number')
   return value
 }
 
@@ -231,11 +230,11 @@ function readBigint(r: ByteReader): bigint {
   if (length === LONG_BIGINT) {
     length = 0
     for (let i = 0; i < 4; i++) length = length * 256 + (r.u8() ^ flip)
-    if (length < LONG_BIGINT) return r.fail('a bigint in the wrong form')
-  } else if (length > LONG_BIGINT) return r.fail('a bigint in the wrong form')
+    if (length < LONG_BIGINT) return r.fail('no bigint')
+  } else if (length > LONG_BIGINT) return r.fail('no bigint')
   const raw = r.raw(length)
-  if (length === 0) return flip === 0 ? 0n : r.fail('a negative zero')
-  if (raw[0] === flip) return r.fail('a bigint in the wrong form')
+  if (length === 0) return flip === 0 ? 0n : r.fail('no bigint')
+  if (raw[0] === flip) return r.fail('no bigint')
   const magnitude = BigInt(`0x${toHex(raw.map((byte) => byte ^ flip))}`)
   return flip === 0 ? magnitude : -magnitude
 }

@@ -60,10 +60,10 @@ export class ByteReader {
     for (;;) {
       const byte = this.u8()
       value += (byte & 0x7f) * scale
-      if (value > Number.MAX_SAFE_INTEGER) this.fail('a number above 2^53')
+      if (value > Number.MAX_SAFE_INTEGER) this.fail('a number too large')
       if (byte < 0x80) return value
       scale *= 128
-      if (scale > 2 ** 56) this.fail('a number of more than eight bytes')
+      if (scale > 2 ** 56) this.fail('a number too large')
     }
   }
 

@@ -1,17 +1,16 @@
 import type { Clock } from '../clock.js'
 import { ID_BYTES } from '../log/entry.js'
+import type { SegmentRef, SegmentSource } from '../manifest/manifest.js'
 import { anchorPath, logPath } from '../manifest/names.js'
-import type { SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { SegmentOptions } from '../segment/writer.js'
 import type { Anchor, Log, Storage } from '../storage/contract.js'
-import type { Reading } from './history/reading-pin.js'
+import { platformOf, type Platform } from '../storage/platform.js'
 import type { Moment } from './moment.js'
-import type { ShardState } from './state.js'
 
 /** A state that is being read. */
 export interface Held {
-  readonly state: ShardState
+  readonly state: SegmentSource
   /** When it last was, by the monotonic clock. */
   usedAt: number
   /** Up to which number at most the log may be trimmed meanwhile. */
@@ -19,7 +18,7 @@ export interface Held {
   /** Since when the state is known to have been kept. */
   readonly keptAt: Moment | undefined
   /** The pin by which others know of it. */
-  reading?: Reading | undefined
+  reading?: { use(): Promise<void>; end(): Promise<void> } | undefined
 }
 
 /** What every part of a shard works with. */
@@ -67,7 +66,7 @@ export type ReadContext = Pick<ShardContext, 'store' | 'storage' | 'clock' | 'du
 
 export interface Resident {
   /** Loads all that a state needs, before it is used. */
-  prepare(state: ShardState): Promise<void>
+  prepare(state: SegmentSource): Promise<void>
   /** Takes over a segment that this handle has written. */
   adopt(segment: SegmentRef, bytes: Uint8Array): Promise<void>
   /** Lets go of segments that were adopted for a state that will not come. */
@@ -153,6 +152,7 @@ export class Uploads {
 export interface LogContext {
   readonly logId: Uint8Array
   readonly path: string
+  readonly platform: Platform
   readonly log: Log
   readonly anchor: Anchor
   readonly writerId: Uint8Array
@@ -177,7 +177,8 @@ export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): Lo
   const path = logPath(ctx.store, logId)
   const log = ctx.storage.log(path, { durability: ctx.durability })
   const writerId = ctx.clock.random(ID_BYTES)
-  return { logId, path, log, anchor, writerId, writes: 0, storageTime: undefined, free: undefined }
+  const platform = platformOf(ctx.storage)
+  return { logId, path, platform, log, anchor, writerId, writes: 0, storageTime: undefined, free: undefined }
 }
 
 /** Lets go of a log. A failure takes nothing back and must not hide what happened before, so it is only a warning. */

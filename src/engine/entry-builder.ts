@@ -1,5 +1,5 @@
 /** Builds the next entry: a pure step from a state and a change to bytes, and to what they will make of the state. */
-import { contentHash, HASH_BYTES } from '../bytes/hash.js'
+import { HASH_BYTES } from '../bytes/hash.js'
 import { encodeDelta } from '../log/delta.js'
 import { encodeCollection, type Collection } from '../log/collection.js'
 import {
@@ -14,6 +14,7 @@ import {
 import type { OffsetMap } from '../log/offsets.js'
 import { applyEdit, type Edit } from '../manifest/edits.js'
 import { encodeManifest, encodeReferences, type CodedRuns, type Manifest } from '../manifest/manifest.js'
+import { contentHash } from '../storage/platform.js'
 import type { LogContext } from './context.js'
 import { memtableToDelta, type Memtable } from './memtable.js'
 import type { AppliedEntry, ShardState } from './state.js'
@@ -59,7 +60,7 @@ export interface BuiltEntry extends AppliedEntry {
   readonly carries: readonly Edit[]
 }
 
-export function buildEntry(log: LogContext, state: ShardState, change: EntryChange): BuiltEntry {
+export async function buildEntry(log: LogContext, state: ShardState, change: EntryChange): Promise<BuiltEntry> {
   const n = state.head + 1
   const before = state.carried
   const time = Math.max(before.time, change.time)
@@ -116,7 +117,7 @@ export function buildEntry(log: LogContext, state: ShardState, change: EntryChan
   return {
     entry,
     bytes,
-    hash: contentHash(bytes),
+    hash: await contentHash(log.platform, bytes),
     memtable: entry.delta && change.memtable,
     references: change.references,
     manifest: isNew ? manifest : undefined,

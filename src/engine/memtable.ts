@@ -6,7 +6,7 @@
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { bytesToMapKey, compareMapKey, mapKeyBytes, type MapKey } from '../bytes/keys.js'
 import type { Change, DeltaGroup } from '../log/delta.js'
-import { isCovered, placeRange, unionRanges, type RangePlace } from '../segment/merge.js'
+import { isCovered, placeRange, unionRanges } from '../segment/merge.js'
 import { EVERYTHING, isWithin, type KeyedRecord, type KeyRange } from '../segment/record.js'
 import { makeSlot, prefixed, type Slot } from './slot.js'
 
@@ -91,18 +91,6 @@ export interface SlotChanges {
   looks: number
 }
 
-/** What a range delete would change. */
-export interface RangePlan {
-  readonly slot: Slot
-  readonly range: KeyRange
-  /** By how much the memtable's size grows; what the range covers goes. */
-  readonly growth: number
-  readonly place: RangePlace
-  readonly covered: readonly MapKey[]
-  /** The records that are left in order, where they are known. */
-  readonly sorted: readonly MemtableRecord[] | undefined
-}
-
 /** Looks through all points after which sorting them is cheaper than looking again. */
 const LOOKS = 16
 
@@ -142,29 +130,18 @@ export class Memtable {
   }
 
   deleteRange(slot: Slot, codec: string, range: KeyRange): void {
-    this.deletePlanned(codec, this.planRange(slot, range))
-  }
-
-  /** What deleting the range would change; good until the next change. */
-  planRange(slot: Slot, range: KeyRange): RangePlan {
-    const changes = this.slots.get(slot.id)
-    const ranges = changes?.ranges ?? []
-    const place = placeRange(ranges, range)
-    let growth = sizeOfRange(place.union)
-    for (let i = place.from; i < place.to; i++) growth -= sizeOfRange(ranges[i]!)
-    const { covered, sorted } = changes ? this.#covered(changes, range) : { covered: [], sorted: undefined }
-    for (const key of covered) growth -= changes!.points.get(key)!.size
-    return { slot, range, growth, place, covered, sorted }
-  }
-
-  deletePlanned(codec: string, { slot, growth, place, covered, sorted }: RangePlan): void {
     const changes = this.#open(slot, codec)
-    this.size += growth
-    for (const key of covered) changes.points.delete(key)
+    const { covered, sorted } = this.#covered(changes, range)
+    for (const key of covered) {
+      this.size -= changes.points.get(key)!.size
+      changes.points.delete(key)
+    }
     changes.sorted = sorted
     if (changes.isShared) changes.ranges = [...changes.ranges]
     changes.isShared = false
-    changes.ranges.splice(place.from, place.to - place.from, place.union)
+    const { from, to, union } = placeRange(changes.ranges, range)
+    const merged = changes.ranges.splice(from, to - from, union)
+    this.size += sizeOfRange(union) - sizeOfRanges(merged)
   }
 
   /** Many at once: each point is looked at once, and each range moved once. */
@@ -190,7 +167,10 @@ export class Memtable {
   }
 
   /** The points in a range, and the records of the others in order where they are known. */
-  #covered(changes: SlotChanges, range: KeyRange): Pick<RangePlan, 'covered' | 'sorted'> {
+  #covered(
+    changes: SlotChanges,
+    range: KeyRange,
+  ): { readonly covered: readonly MapKey[]; readonly sorted: readonly MemtableRecord[] | undefined } {
     const { slot, points } = changes
     if (points.size === 0) return { covered: [], sorted: undefined }
     if (changes.sorted === undefined && changes.looks < LOOKS) {
@@ -250,6 +230,12 @@ export class Memtable {
     return records
   }
 
+  copy(): Memtable {
+    const copy = new Memtable()
+    copy.absorb(this)
+    return copy
+  }
+
   /** Lays a newer memtable over this one, or the slots of it that count. */
   absorb(newer: Memtable, counts?: (slot: Slot) => boolean): void {
     for (const { slot, codec, points, ranges } of newer.slots.values()) {
@@ -263,8 +249,8 @@ export class Memtable {
 /** What a range delete takes in memory beside its bounds. */
 const RANGE = 64
 
-/** About how much memory a range delete takes. */
-function sizeOfRange({ lower, upper }: KeyRange): number {
+/** About how much memory a range delete takes, at most. */
+export function sizeOfRange({ lower, upper }: KeyRange): number {
   return RANGE + lower.length + upper.length
 }
 

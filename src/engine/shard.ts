@@ -3,19 +3,20 @@
  * how entries are built, appended, folded, found and read is in the files beside this one.
  */
 import { TidemarkError } from '../errors.js'
-import type { OffsetMap } from '../log/offsets.js'
+import { Part, type Lazy } from '../part.js'
 import type { BuiltEntry } from './entry-builder.js'
-import { Committer } from './write/committer.js'
+import { Committer, sharing } from './write/committer.js'
 import { closeLog, warnLater, type LogContext, type ShardContext } from './context.js'
-import { Maintenance, type MaintainOptions, type MaintainResult } from './gc/maintenance.js'
+import type { CollectOptions } from './gc/collector.js'
+import { COLLECT_EVERY, EntryIndex } from './gc/entry-index.js'
+import type { CollectionScheduler, MaintainResult } from './gc/scheduler.js'
 import type { Memtable } from './memtable.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open/open.js'
-import { following, rewriting, sharing } from './parts.js'
 import { viewOf, type View } from './read.js'
 import { DamageDetector } from './repair/detector.js'
-import type { CommitRequest, CommitResult, ResetRequest, ResetResult } from './write/requests.js'
+import type { CommitRequest, CommitResult, MakeChange } from './write/requests.js'
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
-import { CompactionScheduler } from './compaction/scheduler.js'
+import { CompactionScheduler, rewriting } from './compaction/scheduler.js'
 
 export type ShardRequest = Omit<OpenRequest, 'fold'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
@@ -24,26 +25,33 @@ export type ShardRequest = Omit<OpenRequest, 'fold'> & {
   readonly met: (before: ShardState, changes: readonly AppliedEntry[] | undefined) => void
 }
 
+/** Catching up with what others write. */
+export const following = new Part('following', () => import('./open/catch-up.js'))
+const collecting = new Part('collection', () => import('./gc/scheduler.js'))
+
 /** Entries that are never folded for their number alone. */
 const FEW = 4
 
 export class Shard {
   readonly #ctx: ShardContext
   readonly #log: LogContext
-  readonly #compaction: CompactionScheduler | undefined
+  /** Of a handle that may write. */
+  readonly compaction: CompactionScheduler | undefined
   readonly #committer: Committer | undefined
   readonly #met: ShardRequest['met']
   readonly repairs: DamageDetector
   #state: ShardState
-  #poisoned: TidemarkError | undefined
   #refreshing: Promise<void> | undefined
   /** A look that has not begun: it is for all. */
   #looking: Promise<void> | undefined
   #raising: Promise<void> | undefined
-  readonly #maintenance: Maintenance
+  /** What this handle has written or applied need not be read back. */
+  readonly #known = new EntryIndex()
+  readonly #collection: Lazy<CollectionScheduler>
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
     if (request.mode !== 'exclusive') await following.load()
+    if (request.mode === 'shared') await sharing.load()
     const { signal } = new AbortController()
     const opened = await openShard(ctx, {
       ...request,
@@ -71,26 +79,19 @@ export class Shard {
     this.#log = log
     this.#met = request.met
     this.#state = state
-    this.#maintenance = new Maintenance(ctx, log, {
-      state: () => this.#state,
-      compaction: () => this.#compaction!,
-      isPoisoned: () => this.#poisoned !== undefined,
-      assertWritable: () => this.assertWritable(),
-      checkpoint: () => this.checkpoint(),
-      carry: () => this.#committer!.carry(),
-      refresh: () => this.refresh(),
-    })
-    this.repairs = new DamageDetector(ctx, log, { state: () => this.#state, replace: (equal) => this.#replace(equal) })
+    this.#collection = collecting.lazy((part) => new part.CollectionScheduler(ctx, log, this.#known, this))
+    const present = (): ShardState => this.#state
+    this.repairs = new DamageDetector(ctx, log, present, (equal) => this.#replace(equal))
     if (request.mode === 'follower') return
-    this.#compaction = new CompactionScheduler(ctx, log, () => this.#state, this.repairs)
-    this.#committer = new Committer(ctx, log, this.#compaction, {
-      state: () => this.#state,
+    this.compaction = new CompactionScheduler(ctx, log, present, this.repairs)
+    this.#committer = new Committer(ctx, log, this.compaction, {
+      state: present,
       advance: (built) => this.#advance(built),
-      poison: (error) => this.#poison(error),
+      ended: (error) => this.#ended(error),
       rollback: request.rollback,
       catchUp: () => this.#catchUp(),
     })
-    this.#compaction.consider(false)
+    this.compaction.consider(false)
   }
 
   get state(): ShardState {
@@ -110,20 +111,6 @@ export class Shard {
     return this.#committer?.queue.bytes ?? 0
   }
 
-  /** With all that is on its way; the same map as long as nothing has changed them. */
-  get offsets(): OffsetMap {
-    return this.#committer?.queue.offsets ?? this.#state.carried.offsets
-  }
-
-  /** What they may turn out to be when something on its way fails. */
-  get possibleOffsets(): readonly OffsetMap[] {
-    return this.#committer?.queue.possibleOffsets ?? []
-  }
-
-  get resetting(): Promise<void> | undefined {
-    return this.#committer?.resetting
-  }
-
   /** What stands over the committed runs, the caller's own memtables first. */
   view(uncommitted: readonly Memtable[]): View {
     const memtables = [
@@ -134,15 +121,15 @@ export class Shard {
   }
 
   get isPoisoned(): boolean {
-    return this.#poisoned !== undefined
+    return this.#committer?.ended !== undefined
   }
 
   /** Throws what forbids writing: a lost or unknown append, or the mode. */
   assertWritable(): void {
-    if (this.#poisoned) throw this.#poisoned
     if (this.#committer === undefined) {
       throw new TidemarkError('READ_ONLY', `Store "${this.#ctx.store}" was opened as a follower; it only reads.`)
     }
+    if (this.#committer.ended) throw this.#committer.ended
   }
 
   commit(request: CommitRequest): Promise<CommitResult> {
@@ -161,16 +148,21 @@ export class Shard {
     const wanted = this.#state.head
     while (this.#state.manifest.covers < wanted) {
       // What came of commits meanwhile forbids it as it forbids theirs, and says more than that the fold was stopped.
-      await this.#compaction!.foldNow().finally(() => this.assertWritable())
+      await this.compaction!.foldNow().finally(() => this.assertWritable())
       await this.#committer!.carry()
     }
     await this.#raising
   }
 
+  /** Appends an entry for what is ready. */
+  carry(): Promise<void> {
+    return this.#committer!.carry()
+  }
+
   /** By an equal state that stands on other segments. */
   #replace(equal: ShardState): void {
     this.#state = equal
-    this.#compaction?.restart()
+    this.compaction?.restart()
     this.#ctx.moved()
   }
 
@@ -179,12 +171,12 @@ export class Shard {
     this.#state = applyEntry(before, built)
     const { counters } = this.#ctx
     counters.bytes += built.bytes.length
-    this.#maintenance.note(built)
+    this.#known.note(built)
     this.#ctx.uploads.named([...(built.manifest?.runs.flat() ?? []), ...(built.references?.runs.flat() ?? [])])
-    if (built.collection) this.#compaction!.condemned()
+    if (built.collection) this.compaction!.condemned()
     if (built.entry.kind === 'commit') counters.commits++
     if (built.manifest) {
-      this.#compaction!.carried(before.manifest, built.manifest, built.carries)
+      this.compaction!.carried(before.manifest, built.manifest, built.carries)
     }
     if (built.manifest || built.collection) this.#raise()
     this.#ctx.moved()
@@ -195,22 +187,34 @@ export class Shard {
       this.#ctx.emit('version', { version })
     }
     // What was built before the damage was found may list it.
-    if (this.repairs.isHit(this.#state)) void this.repairs.prepare().catch(() => undefined)
-    this.#compaction!.consider(true, built.carries.length > 0)
-    if (built.carries.length > 0) this.#maintenance.consider()
+    if (this.repairs.repairer.loaded?.isHit(this.#state)) void this.repairs.prepare().catch(() => undefined)
+    this.compaction!.consider(true, built.carries.length > 0)
+    if (built.carries.length > 0) this.#considerCollection()
+  }
+
+  /** Beside commits, now and then: an idle store stays idle. */
+  #considerCollection(): void {
+    const { head, carried } = this.#state
+    // As long as this is so there is nothing that could be due.
+    if (carried.collectedAt === 0 && head - carried.trim < COLLECT_EVERY) return
+    this.#collection
+      .use((work) => {
+        if (!this.isPoisoned) work.consider()
+      })
+      .catch((cause: unknown) => warnLater(this.#ctx, 'Collection', cause))
   }
 
   /** Folds, compacts and collects now. */
-  async maintain(options: MaintainOptions): Promise<MaintainResult> {
-    const result = await this.#maintenance.maintain(options)
+  async maintain(options: CollectOptions): Promise<MaintainResult> {
+    const result = await this.#collection.use((work) => work.maintain(options))
     await this.#raising
     return result
   }
 
-  /** Puts another state in place of the present one. */
-  reset(request: ResetRequest): Promise<ResetResult> {
+  /** Appends a version that is no commit; when it can't be made, nothing falls with it. */
+  append(make: MakeChange): Promise<CommitResult> {
     this.assertWritable()
-    return this.#committer!.reset(request)
+    return this.#committer!.append(make)
   }
 
   /** Refreshes the anchor beside everything else; one swap at a time, and the last one sees the newest state. */
@@ -221,16 +225,15 @@ export class Shard {
     })
   }
 
-  #poison(error: TidemarkError): void {
-    this.#poisoned = error
+  #ended(error: TidemarkError): void {
     // What it would still upload nothing could name.
-    void this.#compaction!.stop()
+    void this.compaction!.stop()
     if (error.code === 'FENCED') this.#ctx.emit('fenced', { error })
   }
 
   /** Catches up with what others have written; an owner has nothing to catch up with. Who may not write goes on reading. */
   refresh(): Promise<void> {
-    if (this.#committer === undefined || (this.#ctx.isShared && this.#poisoned)) {
+    if (this.#committer === undefined || (this.#ctx.isShared && this.isPoisoned)) {
       this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
         this.#looking = undefined
         return (this.#refreshing = this.#catchUp())
@@ -252,40 +255,31 @@ export class Shard {
 
   #apply(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
     this.#state = state
-    if (this.#compaction) this.#meet(before, state, entries)
+    if (this.compaction) this.#meet(before, state, entries)
     this.#ctx.moved()
     const { version } = state.carried
     if (version !== before.carried.version) this.#ctx.emit('version', { version })
-    if (this.#compaction && !this.#poisoned) sharing().assertShared(this.#ctx.store, state, entries)
+    if (this.compaction && !this.isPoisoned) following.loaded!.assertShared(this.#ctx.store, state, entries)
   }
 
   /** Others have written beside this writer. */
   #meet(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
-    sharing().noteOthers(this.#ctx, this.#log, this.#maintenance, entries)
-    this.#maintenance.forget(state.carried.trim)
-    this.#compaction!.met(state.manifest)
+    following.loaded!.noteOthers(this.#ctx, this.#log, this.#known, entries)
+    this.#known.forget(state.carried.trim)
+    this.compaction!.met(state.manifest)
     if (state.carried.version !== before.carried.version) {
       this.#met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
     }
   }
 
-  /** Aborts when nothing more is to be uploaded. */
-  get signal(): AbortSignal {
-    return this.#compaction!.signal
-  }
-
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
   async close(): Promise<void> {
-    // From here on nothing more is taken: what came after the queue was seen empty would be cut off.
-    const closed = (this.#poisoned ??= new TidemarkError(
-      'CLOSED',
-      `Store "${this.#ctx.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`,
-    ))
-    await this.#committer?.idle()
-    await this.#compaction?.stop()
+    const message = `Store "${this.#ctx.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`
+    await this.#committer?.close(new TidemarkError('CLOSED', message))
+    await this.compaction?.stop()
     // An entry of which nothing is known, perhaps the last one that was on its way, may name what waited for one.
-    if (this.#poisoned === closed && closed.code === 'CLOSED') await this.#compaction?.dropWaiting([])
-    await this.#maintenance.stop()
+    if (this.#committer?.ended?.code === 'CLOSED') await this.compaction?.dropWaiting([])
+    await this.#collection.loaded?.stop()
     await this.#raising
     await (this.#looking ?? this.#refreshing)?.catch(() => undefined)
     await closeLog(this.#ctx, this.#log)

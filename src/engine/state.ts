@@ -6,13 +6,13 @@
  * Recovery, following and committing all go through `applyEntry`, and a snapshot is a state that somebody keeps.
  */
 import { equalBytes } from '../bytes/compare.js'
-import { contentHash } from '../bytes/hash.js'
 import { corrupt } from '../errors.js'
 import { decodeCollection, type Collection } from '../log/collection.js'
 import { decodeDelta } from '../log/delta.js'
 import { decodeEntry, emptyCarried, type Carried, type Entry } from '../log/entry.js'
 import {
   type SegmentRef,
+  type SegmentSource,
   decodeManifest,
   decodeReferences,
   toBinary,
@@ -20,6 +20,7 @@ import {
   type Manifest,
   type StoreConfig,
 } from '../manifest/manifest.js'
+import { contentHash, type Platform } from '../storage/platform.js'
 import { memtableOfDelta, type Memtable } from './memtable.js'
 
 export interface TailEntry {
@@ -75,15 +76,26 @@ export interface AppliedEntry {
   readonly collection: Collection | undefined
 }
 
+/** The log that an entry is of. */
+export interface EntryLog {
+  readonly logId: Uint8Array
+  readonly path: string
+  readonly platform: Platform
+}
+
 /** Reads an entry's bytes: header, delta and manifest, each checked. */
-export function parseEntry(bytes: Uint8Array, n: number, logId: Uint8Array, ownLog: string): AppliedEntry {
+export async function parseEntry(
+  { logId, path: ownLog, platform }: EntryLog,
+  n: number,
+  bytes: Uint8Array,
+): Promise<AppliedEntry> {
   const entry = decodeEntry(bytes, n, logId)
   const manifest = entry.manifest && decodeManifest(entry.manifest, ownLog, `The manifest in entry ${n}`)
   if (manifest && manifest.covers >= n) throw corrupt(`Entry ${n} is damaged: its manifest covers ${manifest.covers}.`)
   const memtable = entry.delta && memtableOfDelta(decodeDelta(entry.delta, `The delta of entry ${n}`))
   const references = entry.references && decodeReferences(entry.references, ownLog, `The delta of entry ${n}`)
   const collection = entry.collection && decodeCollection(entry.collection, `The collection of entry ${n}`)
-  return { entry, hash: contentHash(bytes), memtable, references, manifest, collection }
+  return { entry, hash: await contentHash(platform, bytes), memtable, references, manifest, collection }
 }
 
 export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState {
@@ -102,7 +114,7 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
 }
 
 /** All segments that a state reads. */
-export function segmentsOf({ manifest, tail }: Pick<ShardState, 'manifest' | 'tail'>): SegmentRef[] {
+export function segmentsOf({ manifest, tail }: SegmentSource): SegmentRef[] {
   return [...manifest.runs.flat(), ...tail.flatMap(({ references }) => references?.runs.flat() ?? [])]
 }
 

@@ -67,7 +67,7 @@ export function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {
     covers: r.varint(),
     time: r.varint(),
   }
-  if (value.manifestAt <= value.covers) r.fail('a manifest that covers its own entry')
+  if (value.manifestAt <= value.covers) r.fail('an impossible manifest')
   r.end()
   if (value.trim === GONE.trim) {
     throw corrupt(`${what} says that the store is being destroyed; call destroyStore() again to finish that.`)

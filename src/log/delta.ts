@@ -72,7 +72,7 @@ export function decodeDelta(bytes: Uint8Array, what: string): DeltaGroup[] {
   for (let left = r.count(4); left > 0; left--) {
     const partition = r.varint()
     const table = r.bytes()
-    if (partition >= MAX_PARTITIONS || table.length > MAX_TABLE_BYTES) r.fail('a partition or table that cannot be')
+    if (partition >= MAX_PARTITIONS || table.length > MAX_TABLE_BYTES) r.fail('an impossible table')
     const codec = r.string()
     const changes: Change[] = []
     for (let more = r.count(2); more > 0; more--) changes.push(readChange(r))
@@ -97,6 +97,6 @@ function readChange(r: ByteReader): Change {
     case RANGE:
       return { type: 'range', key, upper: r.bytes() }
     default:
-      return r.fail(`a change of unknown type ${type}`)
+      return r.fail(`an unknown type ${type}`)
   }
 }

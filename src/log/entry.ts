@@ -194,7 +194,7 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
       sync: undefined,
     }
     if (carried.version > n || carried.manifestAt > n || carried.covers >= n || carried.trim >= n) {
-      r.fail('a header that names later entries')
+      r.fail('an impossible header')
     }
   } else if (kind !== 'fence' && kind !== 'void') r.fail('no parent')
   const label = has('label') ? r.string() : undefined
@@ -205,13 +205,13 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
   const origin = has('origin') ? readOrigin(r) : undefined
   if (has('keeps')) {
     const [keeps, collectedAt] = [r.varint(), r.varint()]
-    if (!carried || keeps > n || collectedAt > n) return r.fail('a collection of later entries')
+    if (!carried || keeps > n || collectedAt > n) return r.fail('an impossible header')
     carried = { ...carried, keeps, collectedAt }
   }
   const collection = has('collection') ? r.bytes() : undefined
   if (has('sync point')) {
     const sync = { logId: r.raw(ID_BYTES), version: r.varint(), hash: r.raw(HASH_BYTES), at: r.varint() }
-    if (!carried || sync.at > n) return r.fail('a sync point of a later entry')
+    if (!carried || sync.at > n) return r.fail('an impossible header')
     carried = { ...carried, sync }
   }
   r.end()

@@ -43,7 +43,7 @@ export function parseOffsets(given: Offsets): OffsetMap {
 
 function badPosition(source: string): Error {
   return invalid(
-    `offsets: source "${source}" needs a position (a finite number, a bigint, or a string of at most 16,384 characters), or an object { partition: position }.`,
+    `offsets: source "${source}" needs a finite number, a bigint, a string of at most 16,384 characters, or an object { partition: position }.`,
   )
 }
 
@@ -74,9 +74,7 @@ export function mergeOffsets(committed: OffsetMap, next: OffsetMap, force: boole
       const old = before?.get(partition)
       if (!force && old !== undefined && typeof old !== 'string' && typeof position !== 'string' && position < old) {
         const name = partition === undefined ? `"${source}"` : `"${source}", partition ${partition},`
-        throw invalid(
-          `offsets: source ${name} is committed up to ${old} and cannot go back to ${position} without { force: true }.`,
-        )
+        throw invalid(`offsets: source ${name} is at ${old} and goes back to ${position} only with { force: true }.`)
       }
       after.set(partition, position)
     }
@@ -120,7 +118,7 @@ export function readOffsets(r: ByteReader): OffsetMap {
     for (let left = r.count(2); left > 0; left--) {
       const partition = r.varint()
       const position = decodeKey(r.bytes())
-      if (!isPosition(position)) return r.fail('an offset of an unknown type')
+      if (!isPosition(position)) return r.fail('no offset')
       positions.set(partition === 0 ? undefined : partition - 1, position)
     }
   }

@@ -85,6 +85,12 @@ export function encodeManifest(manifest: Manifest, ownLog: string): Uint8Array {
 /** Runs and the codecs of the tables in them: all of a manifest that a delta by reference has, too. */
 export type CodedRuns = Pick<Manifest, 'codecs' | 'runs'>
 
+/** As much of a state as says which segments it reads. */
+export interface SegmentSource {
+  readonly manifest: Manifest
+  readonly tail: readonly { readonly references: CodedRuns | undefined }[]
+}
+
 /** A delta by reference: one run, or none when nothing was left to write. */
 export function encodeReferences(runs: CodedRuns, ownLog: string): Uint8Array {
   const w = new ByteWriter(256)
@@ -169,12 +175,12 @@ function readRun(r: ByteReader, logs: readonly string[], what: string): Run {
     const lower = r.bytes()
     const upper = r.bytes()
     const clip = flags & REF_FLAG_CLIPPED ? ([r.varint(), r.varint()] as const) : undefined
-    if (clip && (clip[0] > clip[1] || clip[1] >= MAX_PARTITIONS)) r.fail('a clip of impossible partitions')
+    if (clip && (clip[0] > clip[1] || clip[1] >= MAX_PARTITIONS)) r.fail('an impossible segment')
     if (
       sizes.indexLength + sizes.filterLength + ENVELOPE_HEAD + ENVELOPE_TAIL > sizes.length ||
       compareBytes(lower, upper) > 0
     )
-      r.fail('a segment of impossible shape')
+      r.fail('an impossible segment')
     const name = segmentName(log, id)
     run.push({ id, log, name, ...sizes, hash, lower, upper, clip })
   }

@@ -12,7 +12,7 @@ const SHARD = 0
 export function checkStoreName(name: unknown): asserts name is string {
   if (typeof name !== 'string' || !STORE_NAME.test(name)) {
     throw invalid(
-      `name: ${show(name)} is no store name; use 1 to 64 characters of a-z, 0-9, ".", "_" and "-", no dot at the end, and nothing that Windows reserves (con, nul).`,
+      `name: ${show(name)} is no store name; use 1 to 64 of a-z, 0-9, ".", "_" and "-", no dot at the end, and no name that Windows reserves (con, nul).`,
     )
   }
 }

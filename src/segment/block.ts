@@ -9,9 +9,9 @@
  * it is loaded both checks every length and yields the offsets that binary search wants.
  */
 import { compareBytes, countInFront } from '../bytes/compare.js'
-import { inflate } from '../bytes/inflate.js'
 import { ByteReader } from '../bytes/reader.js'
-import { corrupt } from '../errors.js'
+import { corrupt, isTidemarkError } from '../errors.js'
+import type { Platform } from '../storage/platform.js'
 import { checked } from './checked.js'
 import type { KeyedRecord } from './record.js'
 
@@ -33,9 +33,9 @@ export class Block {
   readonly #what: string
 
   /** Checks and unpacks a stored block; `rawLength` is what the index says, and all that is ever allocated. */
-  static unpack(stored: Uint8Array, rawLength: number, what: string): Block {
+  static async unpack(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Promise<Block> {
     if (stored.length < 5) throw corrupt(`${what} is damaged: a block of ${stored.length} bytes.`)
-    return new Block(unpackPayload(checked(stored, what), rawLength, what), what)
+    return new Block(await unpackPayload(platform, checked(stored, what), rawLength, what), what)
   }
 
   private constructor(raw: Uint8Array, what: string) {
@@ -47,7 +47,7 @@ export class Block {
       r.bytes()
       const type = r.u8()
       if (type === PUT_EXPIRING) r.varint()
-      else if (type !== PUT && type !== TOMBSTONE) r.fail(`a record of unknown type ${type}`)
+      else if (type !== PUT && type !== TOMBSTONE) r.fail(`an unknown type ${type}`)
       if (type !== TOMBSTONE) r.bytes()
       this.#starts.push(r.at)
     }
@@ -94,18 +94,24 @@ export class Block {
   }
 }
 
-function unpackPayload(body: Uint8Array, rawLength: number, what: string): Uint8Array {
+async function unpackPayload(
+  platform: Platform,
+  body: Uint8Array,
+  rawLength: number,
+  what: string,
+): Promise<Uint8Array> {
   const payload = body.subarray(1)
   if (rawLength > MAX_BLOCK_BYTES) throw corrupt(`${what} is damaged: a block of ${rawLength} bytes.`)
   if (body[0] === STORED) {
-    if (payload.length !== rawLength)
-      throw corrupt(`${what} is damaged: a block has not the length that the index says.`)
+    if (payload.length !== rawLength) throw corrupt(`${what} is damaged: a block is not as long as the index says.`)
     return payload
   }
-  if (body[0] !== DEFLATED) throw corrupt(`${what} is damaged: a block with unknown compression ${body[0]}.`)
+  if (body[0] !== DEFLATED) throw corrupt(`${what} is damaged: a block of unknown type ${body[0]}.`)
   try {
-    return inflate(payload, rawLength)
+    return await platform.inflate(payload, rawLength)
   } catch (cause) {
-    throw corrupt(`${what} is damaged: a block does not inflate to the length that the index says.`, cause)
+    // That it could not be tried says nothing of the block.
+    if (isTidemarkError(cause)) throw cause
+    throw corrupt(`${what} is damaged: a block is not as long as the index says.`, cause)
   }
 }

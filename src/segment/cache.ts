@@ -3,23 +3,13 @@
  * names are never reused, so nothing in here can be stale.
  */
 import { corrupt } from '../errors.js'
-import type { Blobs } from '../storage/contract.js'
+import type { Blobs, Storage } from '../storage/contract.js'
+import { platformOf, type Platform } from '../storage/platform.js'
 import { ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { Block } from './block.js'
 import { checked } from './checked.js'
-import { inSegment, missingSegment } from './damage.js'
+import { inSegment, missingSegment, type SegmentPlace } from './damage.js'
 import { decodeIndex, type SegmentIndex } from './index.js'
-
-/** Where the parts of a segment lie: the index and the filter stand at its end, in front of the envelope's checksum. */
-export interface SegmentPlace {
-  /** The blob's name. */
-  readonly name: string
-  readonly length: number
-  readonly indexLength: number
-  readonly filterLength: number
-  /** Of the whole object. */
-  readonly hash: Uint8Array
-}
 
 /** Where cursors get the parts of segments from: at once when they are in memory, else by loading. */
 export interface SegmentParts {
@@ -36,6 +26,7 @@ interface Part {
 
 export class SegmentCache implements SegmentParts {
   readonly #blobs: Blobs
+  readonly platform: Platform
   readonly #capacity: number
   // A Map keeps insertion order: the first key is the least recently used.
   readonly #parts = new Map<string, Part>()
@@ -46,8 +37,9 @@ export class SegmentCache implements SegmentParts {
   hits = 0
   misses = 0
 
-  constructor(blobs: Blobs, capacity: number) {
-    this.#blobs = blobs
+  constructor(storage: Storage, capacity: number) {
+    this.#blobs = storage.blobs
+    this.platform = platformOf(storage)
     this.#capacity = capacity
   }
 
@@ -86,10 +78,10 @@ export class SegmentCache implements SegmentParts {
     const length = place.indexLength + (filter ? place.filterLength : 0)
     await this.#once(`${place.name}#index${filter ? '+' : ''}`, async () => {
       const bytes = await this.#range(place, at, length)
-      const index = indexOf(place, bytes.subarray(0, place.indexLength), at)
+      const index = await indexOf(place, bytes.subarray(0, place.indexLength), at)
       this.#keep(`${place.name}#index`, { value: index, weight: place.indexLength * 4 })
       if (!filter) return
-      const bits = inSegment(place, () => checked(bytes.subarray(place.indexLength), `Segment ${place.name}`))
+      const bits = await inSegment(place, () => checked(bytes.subarray(place.indexLength), `Segment ${place.name}`))
       this.#keep(`${place.name}#filter`, { value: bits, weight: bits.length })
     })
     // An index larger than the whole budget is gone again at once; then it is read for this caller alone.
@@ -101,7 +93,9 @@ export class SegmentCache implements SegmentParts {
     let block: Block | undefined
     const load = async (): Promise<void> => {
       const bytes = await this.#range(place, offset, length)
-      const unpacked = inSegment(place, () => Block.unpack(bytes, rawLength, `Segment ${place.name}`))
+      const unpacked = await inSegment(place, () =>
+        Block.unpack(this.platform, bytes, rawLength, `Segment ${place.name}`),
+      )
       block = unpacked
       this.#keep(`${place.name}#${number}`, { value: unpacked, weight: unpacked.weight })
     }
@@ -144,6 +138,6 @@ export class SegmentCache implements SegmentParts {
   }
 }
 
-export function indexOf(place: SegmentPlace, bytes: Uint8Array, at: number): SegmentIndex {
+export function indexOf(place: SegmentPlace, bytes: Uint8Array, at: number): Promise<SegmentIndex> {
   return inSegment(place, () => decodeIndex(bytes, at, `Segment ${place.name}`))
 }

@@ -7,7 +7,7 @@ export function checked(bytes: Uint8Array, what: string): Uint8Array {
   const body = bytes.subarray(0, bytes.length - 4)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (view.getUint32(body.length, true) !== crc32c(body)) {
-    throw corrupt(`${what} is damaged: a checksum does not match.`)
+    throw corrupt(`${what} is damaged: its checksum does not match.`)
   }
   return body
 }

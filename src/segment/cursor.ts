@@ -4,7 +4,8 @@
  */
 import { compareBytes } from '../bytes/compare.js'
 import type { Block } from './block.js'
-import type { SegmentParts, SegmentPlace } from './cache.js'
+import type { SegmentParts } from './cache.js'
+import type { SegmentPlace } from './damage.js'
 import { blockFor, type SegmentIndex } from './index.js'
 import { partitionPrefix, type KeyedRecord, type KeyRange } from './record.js'
 

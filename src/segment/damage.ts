@@ -1,6 +1,16 @@
 /** Which segment an error is about: reads meet damage in parts of segments, and repair wants to know which. */
 import { corrupt, isTidemarkError, type TidemarkError } from '../errors.js'
-import type { SegmentPlace } from './cache.js'
+
+/** Where the parts of a segment lie: the index and the filter stand at its end, in front of the envelope's checksum. */
+export interface SegmentPlace {
+  /** The blob's name. */
+  readonly name: string
+  readonly length: number
+  readonly indexLength: number
+  readonly filterLength: number
+  /** Of the whole object. */
+  readonly hash: Uint8Array
+}
 
 export interface Damage {
   readonly place: SegmentPlace
@@ -12,9 +22,9 @@ export interface Damage {
 const damages = new WeakMap<object, Damage>()
 
 /** Runs what checks bytes of a segment; its `CORRUPT` is known to be about that segment afterwards. */
-export function inSegment<T>(place: SegmentPlace, check: () => T): T {
+export async function inSegment<T>(place: SegmentPlace, check: () => T | Promise<T>): Promise<T> {
   try {
-    return check()
+    return await check()
   } catch (error) {
     if (isTidemarkError(error) && error.code === 'CORRUPT') damages.set(error, { place, isMissing: false })
     throw error

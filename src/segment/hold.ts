@@ -1,14 +1,15 @@
 /** Holds whole segments in the cache, whatever its budget: for stores that have everything in memory. */
 import { ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { Block } from './block.js'
-import { indexOf, type SegmentCache, type SegmentPlace } from './cache.js'
+import { indexOf, type SegmentCache } from './cache.js'
+import type { SegmentPlace } from './damage.js'
 import { checked } from './checked.js'
 import { inSegment } from './damage.js'
 import type { SegmentIndex } from './index.js'
 
 /** Holds all parts of a segment, read whole and checked, until it is dropped; `pace` is asked between blocks. */
 export async function holdSegment(
-  { held }: SegmentCache,
+  { held, platform }: SegmentCache,
   place: SegmentPlace,
   bytes: Uint8Array,
   pace: () => Promise<void> | undefined,
@@ -16,12 +17,13 @@ export async function holdSegment(
   const what = `Segment ${place.name}`
   const filterAt = place.length - ENVELOPE_TAIL - place.filterLength
   const at = filterAt - place.indexLength
-  const index = indexOf(place, bytes.slice(at, filterAt), at)
-  const bits = inSegment(place, () => checked(bytes.slice(filterAt, filterAt + place.filterLength), what))
+  const index = await indexOf(place, bytes.slice(at, filterAt), at)
+  const bits = await inSegment(place, () => checked(bytes.slice(filterAt, filterAt + place.filterLength), what))
   const blocks: Block[] = []
   for (const { offset, length, rawLength } of index.blocks) {
     // Copied, so that a small part does not hold all of the segment in memory.
-    blocks.push(inSegment(place, () => Block.unpack(bytes.slice(offset, offset + length), rawLength, what)))
+    const stored = bytes.slice(offset, offset + length)
+    blocks.push(await inSegment(place, () => Block.unpack(platform, stored, rawLength, what)))
     await pace()
   }
   // All of it or nothing: what stood here in part could not be found again to be dropped.

@@ -41,7 +41,7 @@ export function decodeIndex(bytes: Uint8Array, end: number, what: string): Segme
     blocks.push({ separator, offset, length, rawLength })
     offset += length
   }
-  if (offset !== end) r.fail('blocks that do not fill the segment')
+  if (offset !== end) r.fail('blocks out of order')
   const ranges: KeyRange[] = []
   for (let left = r.count(2); left > 0; left--) ranges.push({ lower: r.bytes(), upper: r.bytes() })
   r.end()

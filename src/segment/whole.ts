@@ -4,64 +4,67 @@
  */
 import { equalBytes } from '../bytes/compare.js'
 import { ENVELOPE_TAIL, unseal } from '../bytes/envelope.js'
-import { contentHash } from '../bytes/hash.js'
 import { corrupt } from '../errors.js'
-import type { Blobs } from '../storage/contract.js'
+import type { Storage } from '../storage/contract.js'
+import { contentHash, platformOf, type Platform } from '../storage/platform.js'
 import { Block } from './block.js'
-import type { SegmentParts, SegmentPlace } from './cache.js'
+import type { SegmentParts } from './cache.js'
+import type { SegmentPlace } from './damage.js'
 import { inSegment, missingSegment } from './damage.js'
 import { decodeIndex, type SegmentIndex } from './index.js'
 
 export class WholeSegments implements SegmentParts {
-  readonly #blobs: Blobs
+  readonly #storage: Pick<Storage, 'blobs' | 'capabilities'>
   #name: string | undefined
-  #bytes = new Uint8Array(0)
+  #bytes: Uint8Array = new Uint8Array(0)
   #index: SegmentIndex | undefined
 
-  constructor(blobs: Blobs) {
-    this.#blobs = blobs
+  constructor(storage: Pick<Storage, 'blobs' | 'capabilities'>) {
+    this.#storage = storage
   }
 
   index(place: SegmentPlace): SegmentIndex | undefined {
     return this.#name === place.name ? this.#index : undefined
   }
 
-  block(place: SegmentPlace, number: number): Block | undefined {
-    const index = this.index(place)
-    if (index === undefined) return undefined
-    const { offset, length, rawLength } = index.blocks[number]!
-    const bytes = this.#bytes.subarray(offset, offset + length)
-    return inSegment(place, () => Block.unpack(bytes, rawLength, `Segment ${place.name}`))
-  }
+  /** None is kept unpacked. */
+  block(): undefined {}
 
   async loadIndex(place: SegmentPlace): Promise<SegmentIndex> {
-    const { bytes } = await this.#blobs.get(place.name)
-    checkWhole(bytes, place)
+    const bytes = await checkWhole(platformOf(this.#storage), (await this.#storage.blobs.get(place.name)).bytes, place)
     const end = place.length - ENVELOPE_TAIL - place.filterLength
     const at = end - place.indexLength
-    this.#index = inSegment(place, () => decodeIndex(bytes.subarray(at, end), at, `Segment ${place.name}`))
-    this.#bytes = bytes as Uint8Array<ArrayBuffer>
+    this.#index = await inSegment(place, () => decodeIndex(bytes.subarray(at, end), at, `Segment ${place.name}`))
+    this.#bytes = bytes
     this.#name = place.name
     return this.#index
   }
 
-  async loadBlock(place: SegmentPlace, _: SegmentIndex, number: number): Promise<Block> {
+  async loadBlock(place: SegmentPlace, { blocks }: SegmentIndex, number: number): Promise<Block> {
     if (this.#name !== place.name) await this.loadIndex(place)
-    return this.block(place, number)!
+    const { offset, length, rawLength } = blocks[number]!
+    const bytes = this.#bytes.subarray(offset, offset + length)
+    const platform = platformOf(this.#storage)
+    return inSegment(place, () => Block.unpack(platform, bytes, rawLength, `Segment ${place.name}`))
   }
 }
 
-/** Throws `CORRUPT` unless these are the bytes that the manifest means. */
-export function checkWhole(bytes: Uint8Array | undefined, place: SegmentPlace): asserts bytes is Uint8Array {
+/** The bytes. Throws `CORRUPT` unless they are those that the manifest means. */
+export async function checkWhole(
+  platform: Platform,
+  bytes: Uint8Array | undefined,
+  place: SegmentPlace,
+): Promise<Uint8Array> {
   if (bytes === undefined) throw missingSegment(place)
   const what = `Segment ${place.name}`
-  inSegment(place, () => {
+  return inSegment(place, async () => {
     if (bytes.length !== place.length) {
-      throw corrupt(`${what} is damaged: it has ${bytes.length} bytes, its manifest says ${place.length}.`)
+      throw corrupt(`${what} is damaged: it has ${bytes.length} bytes, not the ${place.length} that its manifest says.`)
     }
     unseal('segment', bytes, what)
-    if (!equalBytes(contentHash(bytes), place.hash)) {
+    if (!equalBytes(await contentHash(platform, bytes), place.hash)) {
       throw corrupt(`${what} is damaged: its hash is not the one in its manifest.`)
     }
+    return bytes
   })
 }

@@ -7,7 +7,8 @@ import { ByteWriter } from '../bytes/writer.js'
 import { concat } from '../bytes/concat.js'
 import { crc32c } from '../bytes/crc32c.js'
 import { ENVELOPE_HEAD, envelopeHead } from '../bytes/envelope.js'
-import { contentHash, keyHash } from '../bytes/hash.js'
+import { keyHash } from '../bytes/hash.js'
+import { contentHash, type Platform } from '../storage/platform.js'
 import type { BlockPlace } from './index.js'
 import { buildBloom, encodeIndex, packBlock, separatorBetween, writeRecord } from './pack.js'
 import type { Cursor } from './cursor.js'
@@ -44,13 +45,14 @@ export interface BuiltSegment {
  * its first key and that of the next, so that it alone answers for its keys.
  */
 export async function writeSegments(
+  platform: Platform,
   records: Cursor,
   ranges: readonly KeyRange[],
   options: SegmentOptions,
   emit: (segment: BuiltSegment) => Promise<void>,
   pace: () => Promise<void> | undefined,
 ): Promise<void> {
-  let builder = new SegmentBuilder(options)
+  let builder = new SegmentBuilder(platform, options)
   let rest = ranges
   for (;;) {
     // Awaiting only what has to be awaited: a turn of the event loop per record would cost more than the record.
@@ -61,12 +63,12 @@ export async function writeSegments(
     if (builder.full) {
       const [own, later] = splitRanges(rest, record.key)
       rest = later
-      await emit(builder.finish(own))
-      builder = new SegmentBuilder(options)
+      await emit(await builder.finish(own))
+      builder = new SegmentBuilder(platform, options)
     }
     if (builder.add(record)) await pace()
   }
-  if (!builder.empty || rest.length > 0) await emit(builder.finish(rest))
+  if (!builder.empty || rest.length > 0) await emit(await builder.finish(rest))
 }
 
 /** What of the ranges lies below `key`, and what from there on. */
@@ -89,6 +91,7 @@ function greater(a: Uint8Array, b: Uint8Array): Uint8Array {
 }
 
 class SegmentBuilder {
+  readonly #platform: Platform
   readonly #options: SegmentOptions
   readonly #parts: Uint8Array[] = []
   readonly #places: BlockPlace[] = []
@@ -102,7 +105,8 @@ class SegmentBuilder {
   #first: Uint8Array | undefined
   #last: Uint8Array | undefined
 
-  constructor(options: SegmentOptions) {
+  constructor(platform: Platform, options: SegmentOptions) {
+    this.#platform = platform
     this.#options = options
   }
 
@@ -145,7 +149,7 @@ class SegmentBuilder {
     this.#blockSeparator = undefined
   }
 
-  finish(ranges: readonly KeyRange[]): BuiltSegment {
+  async finish(ranges: readonly KeyRange[]): Promise<BuiltSegment> {
     if (this.#block.length > 0) this.#closeBlock()
     const index = encodeIndex({ blocks: this.#places, ranges })
     const bloom = buildBloom(this.#hashes, this.#options.bloomBits)
@@ -164,7 +168,7 @@ class SegmentBuilder {
     }
     return {
       bytes,
-      hash: contentHash(bytes),
+      hash: await contentHash(this.#platform, bytes),
       records: this.#hashes.length,
       tombstones: this.#tombstones,
       ranges: ranges.length,

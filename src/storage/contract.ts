@@ -1,3 +1,4 @@
+import type { Platform } from './platform.js'
 import type { Turns } from './turns.js'
 
 /**
@@ -68,6 +69,8 @@ export interface Capabilities {
    * scarce (the files that a process may open, the connections of a client) answer the same one. Default: no bound.
    */
   readonly turns?: (() => Turns) | undefined
+  /** A faster hash and decompression than those of the web. Default: WebCrypto and `DecompressionStream`. */
+  readonly platform?: Platform | undefined
 }
 
 export interface LogOptions {

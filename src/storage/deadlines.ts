@@ -11,17 +11,20 @@
 import { systemClock, type Clock } from '../clock.js'
 import { TidemarkError } from '../errors.js'
 import type { Storage } from './contract.js'
-import { intercept, unknownOutcome, type Call, type Run } from './intercept.js'
+import { intercept, kindOf, unknownOutcome, type Call, type Requests } from './intercept.js'
+import type { Run } from './turns.js'
 
 export interface DeadlinesOptions {
   /** How long one call may take; large blobs on slow lines have to fit. Default: 30,000. */
   readonly timeoutMs?: number | undefined
   readonly clock?: Clock | undefined
+  /** Counts what is sent, as `metered` does: one decorator less around every call of a store. */
+  readonly requests?: { -readonly [R in keyof Requests]: number } | undefined
 }
 
 export function deadlines(
   storage: Storage,
-  { timeoutMs = 30_000, clock = systemClock }: DeadlinesOptions = {},
+  { timeoutMs = 30_000, clock = systemClock, requests }: DeadlinesOptions = {},
 ): Storage {
   const { capabilities } = storage
   const { name, trim } = capabilities
@@ -65,11 +68,14 @@ export function deadlines(
     })
   }
 
-  const inTurn = <T>(call: Call, run: Run<T>): Promise<T> =>
+  const inTurn = <T>(call: Call, run: Run<T>): Promise<T> => {
+    const kind = kindOf(call.method)
+    if (requests && kind) requests[kind]++
     // Closing lets go of what others wait for.
-    !turns || call.conditional || call.method === 'close'
+    return !turns || call.conditional || call.method === 'close'
       ? send(call, run)
       : turns.give({ clock, timeoutMs, signal: call.signal, late: () => late(call) }, run, (own) => send(call, own))
+  }
   // Deadlines around these have other turns: nobody who has one there waits for himself here.
   return { ...intercept(storage, inTurn), capabilities: { ...capabilities, turns: turns?.again } }
 }

@@ -3,6 +3,7 @@
  * methods. Handles stay handles: `log` and `anchor` are wrapped per call, and nothing is shared between them.
  */
 import type { CallOptions, Outcome, Storage } from './contract.js'
+import type { Run } from './turns.js'
 
 export type Target = 'blobs' | 'log' | 'anchor' | 'storage'
 
@@ -22,6 +23,35 @@ export type Method =
   | 'logs'
   | 'probe'
 
+/** How many requests of each kind were sent. */
+export interface Requests {
+  /** Blobs put, entries appended or claimed, anchors swapped. */
+  readonly put: number
+  /** Reads, of what is absent too. */
+  readonly get: number
+  readonly list: number
+  readonly delete: number
+}
+
+const KINDS = {
+  put: 'put',
+  append: 'put',
+  claim: 'put',
+  swap: 'put',
+  get: 'get',
+  read: 'get',
+  list: 'list',
+  logs: 'list',
+  delete: 'delete',
+  remove: 'delete',
+  destroy: 'delete',
+} as const satisfies { readonly [M in Method]?: keyof Requests }
+
+/** Which kind of request a call is; `sync`, `close` and `probe` are none. */
+export function kindOf(method: Method): keyof Requests | undefined {
+  return (KINDS as { readonly [M in Method]?: keyof Requests })[method]
+}
+
 /** One call of a storage, told to decorators. */
 export interface Call {
   readonly target: Target
@@ -39,8 +69,6 @@ export interface Call {
 
 /** Makes the call with `run`, as often as it likes and with the signal that it likes, and answers in its place. */
 export type Around = <T>(call: Call, run: Run<T>) => Promise<T>
-
-export type Run<T> = (signal: AbortSignal | undefined) => Promise<T>
 
 /** Where the options stand among what each method is given. */
 const AT = {

@@ -5,16 +5,8 @@
  * may take the adapter several requests, of which this sees one. `sync`, `close` and `probe` count as none.
  */
 import type { Storage } from './contract.js'
-import { intercept, type Call, type Method, type Run } from './intercept.js'
-
-export interface Requests {
-  /** Blobs put, entries appended or claimed, anchors swapped. */
-  readonly put: number
-  /** Reads, of what is absent too. */
-  readonly get: number
-  readonly list: number
-  readonly delete: number
-}
+import { intercept, kindOf, type Call, type Requests } from './intercept.js'
+import type { Run } from './turns.js'
 
 /** The price of one request of each kind, in any currency, and of one byte each way. Default: 0. */
 export type Prices = { readonly [R in keyof Requests]?: Requests[R] | undefined } & {
@@ -35,27 +27,13 @@ export interface Metered extends Storage {
   usage(): Usage
 }
 
-const KIND: { readonly [M in Method]?: keyof Requests } = {
-  put: 'put',
-  append: 'put',
-  claim: 'put',
-  swap: 'put',
-  get: 'get',
-  read: 'get',
-  list: 'list',
-  logs: 'list',
-  delete: 'delete',
-  remove: 'delete',
-  destroy: 'delete',
-}
-
 export function metered(storage: Storage, { prices = {} }: { readonly prices?: Prices | undefined } = {}): Metered {
   const requests = { put: 0, get: 0, list: 0, delete: 0 }
   let bytesWritten = 0
   let bytesRead = 0
 
   async function count<T>(call: Call, run: Run<T>): Promise<T> {
-    const kind = KIND[call.method]
+    const kind = kindOf(call.method)
     if (kind !== undefined) requests[kind]++
     bytesWritten += call.bytes?.length ?? 0
     const answer = await run(call.signal)

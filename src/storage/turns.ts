@@ -4,8 +4,10 @@
  * for what is not answered.
  */
 import { Part } from '../part.js'
-import type { Run } from './intercept.js'
 import type { Patience } from './waiting.js'
+
+/** Sends a call, with the signal that it is given. */
+export type Run<T> = (signal: AbortSignal | undefined) => Promise<T>
 
 const queueing = new Part('waiting', () => import('./waiting.js'))
 

@@ -1,7 +1,13 @@
 /** Waiting for a turn. It ends by a signal, or when nothing at all was answered for as long as one call may take. */
 import type { Clock } from '../clock.js'
 import { aborted, throwIfAborted } from '../errors.js'
-import type { Turns } from './turns.js'
+
+/** What is waited for (turns.ts). */
+interface Turns {
+  free: number
+  readonly answers: number
+  readonly waiting: Set<() => void>
+}
 
 export interface Patience {
   readonly clock: Clock

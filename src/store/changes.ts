@@ -3,13 +3,26 @@ import { invalid, isTidemarkError } from '../errors.js'
 import type { CommitResult } from '../engine/write/requests.js'
 import { Memtable } from '../engine/memtable.js'
 import type { AppliedEntry, ShardState } from '../engine/state.js'
+import type { Shard } from '../engine/shard.js'
 import type { CommitParts } from './commit.js'
-import type { StoreHandle } from './handle.js'
 import { Latencies } from './metrics.js'
+import type { ReadSet } from './read-set.js'
+import type { Specs } from './specs.js'
 import { encodeMemtable } from './table.js'
 
+/** The handle whose changes they are. */
+interface ChangesHost {
+  readonly options: { readonly name: string }
+  readonly state: ShardState
+  readonly shard: Pick<Shard, 'commit'>
+  readonly specs: Pick<Specs, 'of' | 'recheck'>
+  readonly readSet: ReadSet | undefined
+  monotonic(): number
+  report(message: string): void
+}
+
 export class Changes {
-  readonly #handle: StoreHandle
+  readonly #handle: ChangesHost
   readonly latencies = new Latencies()
   #buffer = new Memtable()
   #generation = 0
@@ -18,7 +31,7 @@ export class Changes {
   #fallenOffsets = 0
   #newest = Promise.resolve(true)
 
-  constructor(handle: StoreHandle) {
+  constructor(handle: ChangesHost) {
     this.#handle = handle
   }
 

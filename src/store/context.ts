@@ -46,7 +46,7 @@ export function shardContext(
   cacheBytes = options.cacheBytes,
 ): ShardContext & { readonly resident: Residency | undefined } {
   const { clock } = options
-  const cache = new SegmentCache(storage.blobs, cacheBytes)
+  const cache = new SegmentCache(storage, cacheBytes)
   const held: ShardContext['held'] = new Set()
   const resident = Resident && new Resident(cache, storage.blobs, clock, held, options.graceMs)
   return {

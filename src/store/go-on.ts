@@ -6,7 +6,7 @@ import { isWithin, type KeyedRecord } from '../segment/record.js'
 import type { Held, View } from '../engine/read.js'
 import { prefixed, type Slot } from '../engine/slot.js'
 import type { Failed } from './iteration.js'
-import type { TableHost } from './table.js'
+import type { TableHost } from './table-host.js'
 
 /** The state to go on with: repaired, or for what has shown nothing yet the present one, which is noted in the very turn. */
 export async function viewAfter(

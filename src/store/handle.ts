@@ -7,14 +7,12 @@ import type { SegmentCache } from '../segment/cache.js'
 import type { CommitResult } from '../engine/write/requests.js'
 import { currentTime } from '../engine/context.js'
 import type { Memtable } from '../engine/memtable.js'
-import { following } from '../engine/parts.js'
 import { viewOf, type View } from '../engine/read.js'
-import type { MaintainResult } from '../engine/gc/maintenance.js'
-import { Shard, type ShardRequest } from '../engine/shard.js'
+import type { MaintainResult } from '../engine/gc/scheduler.js'
+import { following, Shard, type ShardRequest } from '../engine/shard.js'
 import { tableBytes } from '../engine/slot.js'
 import type { ShardState } from '../engine/state.js'
 import { deadlines } from '../storage/deadlines.js'
-import { metered, type Usage } from '../storage/metered.js'
 import { Changes } from './changes.js'
 import { parseCommit, type CommitOptions } from './commit.js'
 import { loadExtras, shardContext, type Extras } from './context.js'
@@ -29,18 +27,18 @@ import { Past } from './past.js'
 import type { ReadSet } from './read-set.js'
 import { Specs } from './specs.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
-import type { TablesHost } from './tables.js'
+import type { StoreHost } from './store-host.js'
 import { Telling } from './telling.js'
 import { Transactions } from './transactions.js'
 import { Watches } from './watches.js'
 
 const maintaining = new Part('maintenance', () => import('./maintain.js'))
 
-export class StoreHandle implements TablesHost {
+export class StoreHandle implements StoreHost {
   readonly options: ResolvedOptions
   readonly events: Events
   readonly #ctx: ReturnType<typeof shardContext>
-  readonly #usage: () => Usage
+  readonly #requests = { put: 0, get: 0, list: 0, delete: 0 }
   readonly specs: Specs
   readonly changes: Changes
   /** Of a handle that writes together with others. */
@@ -64,8 +62,8 @@ export class StoreHandle implements TablesHost {
     const { clock } = options
     this.specs = new Specs(extras.deepFreeze)
     this.events = new Events((message, cause) => this.#log(message, cause))
-    const storage = metered(deadlines(options.storage, { timeoutMs: options.timeoutMs, clock }))
-    this.#usage = () => storage.usage()
+    const { timeoutMs } = options
+    const storage = deadlines(options.storage, { timeoutMs, clock, requests: this.#requests })
     this.changes = new Changes(this)
     this.readSet = extras.ReadSet && new extras.ReadSet(() => this.changes.buffer)
     this.watches = new Watches(this)
@@ -310,7 +308,7 @@ export class StoreHandle implements TablesHost {
     return collectMetrics(
       this.#ctx.counters,
       this.state,
-      this.#usage().requests,
+      { ...this.#requests },
       this.#ctx.cache,
       this.changes.latencies,
     )

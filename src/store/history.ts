@@ -7,7 +7,7 @@ import { isOver } from '../engine/history/pins.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState } from '../engine/state.js'
 import { entryOf, pinsOf } from '../engine/history/versions.js'
-import type { StoreHandle } from './handle.js'
+import type { StoreHost } from './store-host.js'
 import { whole } from './options.js'
 
 export interface VersionInfo {
@@ -37,7 +37,7 @@ const READ_AHEAD = 32
 const OPTIONS = new Set(['gte', 'lte', 'reverse', 'limit'])
 
 /** Commits and resets that are kept, oldest first unless `reverse`. */
-export async function* readVersions(handle: StoreHandle, options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
+export async function* readVersions(handle: StoreHost, options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
   checkFields('versions', options, OPTIONS)
   handle.assertOpen()
   const { shard } = handle

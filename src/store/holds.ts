@@ -1,7 +1,6 @@
 /** What keeps a state readable for as long as somebody reads it. */
 import type { Held } from '../engine/context.js'
-import { following } from '../engine/parts.js'
-import type { Shard } from '../engine/shard.js'
+import { following, type Shard } from '../engine/shard.js'
 import type { ShardState } from '../engine/state.js'
 import type { shardContext } from './context.js'
 import type { Mode } from './options.js'
@@ -39,7 +38,7 @@ export function holdIn(
       own.usedAt = now
       // What was not used for so long was let go.
       if (!isOver) held.add(own)
-      if (mode !== 'exclusive') following.loaded?.tellReading(ctx, shard, own)
+      if (mode !== 'exclusive') following.loaded?.tellReading(shard, state, own)
       return isFresh
     },
     release,

@@ -15,20 +15,16 @@ export function checkIdentity(
     const found = state ? `is at version ${version}` : 'does not exist in this storage'
     throw new TidemarkError(
       'ROLLED_BACK',
-      `Store "${name}" ${found}, but version ${expectAtLeast} was known before: the storage was emptied or rolled back. Restore a backup, or open without expectAtLeast to go on from here.`,
+      `Store "${name}" ${found}, but version ${expectAtLeast} was known: the storage was rolled back. Restore a backup, or open without expectAtLeast.`,
     )
   }
   if (state === undefined) return
   const { config } = state.manifest
   if (job !== undefined && config.job !== undefined && job !== config.job) {
-    throw invalid(
-      `Store "${name}" belongs to the job "${config.job}", not "${job}"; open it as that job, or choose another name.`,
-    )
+    throw invalid(`Store "${name}" belongs to the job "${config.job}", not "${job}"; choose another name.`)
   }
   if (partitions !== undefined && partitions !== config.partitions) {
-    throw invalid(
-      `Store "${name}" has ${config.partitions} partitions, not ${partitions}; their number is fixed when it is created.`,
-    )
+    throw invalid(`Store "${name}" has ${config.partitions} partitions, not ${partitions}; that is fixed.`)
   }
   if (mode !== 'follower' && state.carried.mode !== mode && !force) {
     throw new TidemarkError(

@@ -1,7 +1,7 @@
 import type { Counters } from '../engine/context.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { ShardState } from '../engine/state.js'
-import type { Requests } from '../storage/metered.js'
+import type { Requests } from '../storage/intercept.js'
 
 /** Totals since the store was opened. */
 export interface Metrics {

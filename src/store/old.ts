@@ -1,8 +1,8 @@
 /** What works on old versions: opening them, putting them back, and keeping them by name. */
 import type { Key } from '../bytes/keys.js'
 import { checkFields, invalid } from '../errors.js'
-import { NO_OFFSETS, parseOffsets } from '../log/offsets.js'
-import type { PreparedReset } from '../engine/write/requests.js'
+import { NO_OFFSETS, parseOffsets, type Offsets } from '../log/offsets.js'
+import type { MakeChange } from '../engine/write/requests.js'
 import { expired } from '../engine/history/past.js'
 import { isOver, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
 import { splice, spliceOffsets } from '../engine/history/reset.js'
@@ -14,33 +14,66 @@ import {
   pinsOf,
   pinVersion,
   unpin,
+  soundest,
 } from '../engine/history/versions.js'
-import type { StoreHandle } from './handle.js'
+import type { StoreHost } from './store-host.js'
 import { checkTagName, findVersion, type Found, type When } from './find.js'
 import { required } from './options.js'
-import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './past.js'
 import { Snapshot } from './snapshot.js'
 import { checkTtl, type TableSpec } from './table-spec.js'
 
 export { readVersions } from './history.js'
 export { Snapshot } from './snapshot.js'
 
+export interface RestoreOptions {
+  /** Only these go back. Default: all. */
+  readonly partitions?: readonly number[] | undefined
+  /** Where sources are to be read from afterwards. Default: as it was then. */
+  readonly offsets?: Offsets | undefined
+  readonly label?: string | undefined
+  /** Anything that JSON keeps. */
+  readonly meta?: unknown
+}
+
+export interface TagOptions {
+  /** Default: the newest version. */
+  readonly at?: When | undefined
+  /** How long the tag keeps its version, in milliseconds. Default: until `untag`. */
+  readonly ttlMs?: number | undefined
+}
+
+export interface TagInfo {
+  readonly name: string
+  readonly version: number
+  /** When the version was made, milliseconds since the epoch. */
+  readonly time: number
+  /** When the tag was made. */
+  readonly tagged: number
+  /** When it ends; left out: never. */
+  readonly expires?: number
+}
+
+export interface ForkOptions {
+  /** Default: the newest version. */
+  readonly at?: When | undefined
+}
+
 const TAG = new Set(['at', 'ttlMs'])
 const FORK = new Set(['at'])
 
 /** The state of a version that is kept. */
-export async function findIn(handle: StoreHandle, when: When): Promise<Found> {
+export async function findIn(handle: StoreHost, when: When): Promise<Found> {
   handle.assertOpen()
   const { shard } = handle
   const finding = findVersion({ store: handle.options.name, shard, now: () => handle.now() }, when)
   handle.hold(shard.state, finding, shard.state.carried.trim)
   const found = await finding
   // What comes from the log is sound already.
-  return found.from ? { ...found, state: await shard.repairs.soundest(found.state) } : found
+  return found.from ? { ...found, state: await soundest(shard, found.state) } : found
 }
 
 export async function openVersion<K extends Key, V>(
-  handle: StoreHandle,
+  handle: StoreHost,
   spec: TableSpec,
   when: When,
 ): Promise<Snapshot<K, V>> {
@@ -49,11 +82,11 @@ export async function openVersion<K extends Key, V>(
 }
 
 export async function prepareRestore(
-  handle: StoreHandle,
+  handle: StoreHost,
   when: When,
   options: RestoreOptions,
   cleanUp: (() => unknown)[],
-): Promise<PreparedReset> {
+): Promise<MakeChange> {
   const chosen = checkPartitions(options.partitions, handle.partitions)
   const given = options.offsets === undefined ? NO_OFFSETS : parseOffsets(options.offsets)
   const { shard } = handle
@@ -62,30 +95,29 @@ export async function prepareRestore(
   // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
   const hold = handle.hold(state)
   cleanUp.push(() => hold.release())
-  let theirs = await payloadIn(shard, state, shard.signal)
+  let theirs = await payloadIn(shard, state, shard.compaction!.signal)
   // What was uploaded for it is named in the end, or never will be.
   cleanUp.push(() => dropPayload(shard, theirs))
   const { version, offsets } = state.carried
   const partitions = chosen.size === handle.partitions ? [] : [...chosen].sort((a, b) => a - b)
   const origin = { log: shard.log.path, version, partitions }
-  return {
-    offsets: (before) => spliceOffsets(before, offsets, partitions.length === 0 ? 'all' : chosen, given),
-    build: async (present, signal) => {
-      // What was held for too long may have been condemned and deleted by now.
-      if (present.carried.keeps > version && !hold.use()) throw expired(handle.options.name, version)
-      if (isPayloadCondemned(shard, theirs)) {
-        await dropPayload(shard, theirs)
-        theirs = await payloadIn(shard, state, signal)
-      }
-      if (partitions.length === 0) return { reset: { manifest: theirs.manifest, origin }, memtable: theirs.memtable }
-      const { manifest, memtable } = splice(await payloadIn(shard, present, signal), theirs, chosen)
-      return { reset: { manifest, origin }, memtable }
-    },
+  return async (present, signal) => {
+    const before = present.carried
+    // What was held for too long may have been condemned and deleted by now.
+    if (before.keeps > version && !hold.use()) throw expired(handle.options.name, version)
+    if (isPayloadCondemned(shard, theirs)) {
+      await dropPayload(shard, theirs)
+      theirs = await payloadIn(shard, state, signal)
+    }
+    const isWhole = partitions.length === 0
+    const { manifest, memtable } = isWhole ? theirs : splice(await payloadIn(shard, present, signal), theirs, chosen)
+    const merged = spliceOffsets(before.offsets, offsets, isWhole ? 'all' : chosen, given)
+    return { kind: 'reset', memtable, offsets: merged, reset: { manifest, origin } }
   }
 }
 
 /** `newest` is the version that is tagged unless the options say another. */
-export async function tag(handle: StoreHandle, name: string, options: TagOptions, newest: number): Promise<TagInfo> {
+export async function tag(handle: StoreHost, name: string, options: TagOptions, newest: number): Promise<TagInfo> {
   checkFields('tag', options, TAG)
   checkTagName(name)
   const ttlMs = options.ttlMs === undefined ? 0 : checkTtl(options.ttlMs)
@@ -100,7 +132,7 @@ export async function tag(handle: StoreHandle, name: string, options: TagOptions
   return infoOf(await holding(handle, found, pinVersion(shard, { kind: 'tag', name, ttlMs, ...found, isHeld: true })))
 }
 
-export async function untag(handle: StoreHandle, name: string): Promise<void> {
+export async function untag(handle: StoreHost, name: string): Promise<void> {
   checkTagName(name)
   handle.assertWritable()
   const { shard } = handle
@@ -110,14 +142,14 @@ export async function untag(handle: StoreHandle, name: string): Promise<void> {
 }
 
 /** Oldest first; of two with one name only the newer. */
-export async function tags(handle: StoreHandle): Promise<TagInfo[]> {
+export async function tags(handle: StoreHost): Promise<TagInfo[]> {
   handle.assertOpen()
   const pins = (await pinsOf(handle.shard)).filter((pin) => pin.kind === 'tag' && !isOver(pin, handle.now()))
   const newest = new Map(pins.map((pin) => [pin.name, pin]))
   return pins.filter((pin) => newest.get(pin.name) === pin).map(infoOf)
 }
 
-export async function fork(handle: StoreHandle, name: string, options: ForkOptions, newest: number): Promise<void> {
+export async function fork(handle: StoreHost, name: string, options: ForkOptions, newest: number): Promise<void> {
   checkFields('fork', options, FORK)
   checkTagName(name)
   handle.assertWritable()
@@ -126,7 +158,7 @@ export async function fork(handle: StoreHandle, name: string, options: ForkOptio
 }
 
 /** The version stays while a pin of it is being made. */
-async function holding<T>(handle: StoreHandle, { state }: Found, making: Promise<T>): Promise<T> {
+async function holding<T>(handle: StoreHost, { state }: Found, making: Promise<T>): Promise<T> {
   handle.hold(state, making)
   return making
 }

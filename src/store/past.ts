@@ -1,56 +1,30 @@
 /** The past of a store as its handle sees it: most of what works on it is loaded when it is first called (old.ts). */
 import type { Key } from '../bytes/keys.js'
 import { checkFields } from '../errors.js'
-import type { Offsets } from '../log/offsets.js'
 import { Part } from '../part.js'
 import { parseCommit } from './commit.js'
-import type { StoreHandle } from './handle.js'
+import type { StoreHost } from './store-host.js'
 import type { Found, When } from './find.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
+import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './old.js'
 import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
-
-export interface RestoreOptions {
-  /** Only these go back. Default: all. */
-  readonly partitions?: readonly number[] | undefined
-  /** Where sources are to be read from afterwards. Default: as it was then. */
-  readonly offsets?: Offsets | undefined
-  readonly label?: string | undefined
-  /** Anything that JSON keeps. */
-  readonly meta?: unknown
-}
-
-export interface TagOptions {
-  /** Default: the newest version. */
-  readonly at?: When | undefined
-  /** How long the tag keeps its version, in milliseconds. Default: until `untag`. */
-  readonly ttlMs?: number | undefined
-}
-
-export interface TagInfo {
-  readonly name: string
-  readonly version: number
-  /** When the version was made, milliseconds since the epoch. */
-  readonly time: number
-  /** When the tag was made. */
-  readonly tagged: number
-  /** When it ends; left out: never. */
-  readonly expires?: number
-}
-
-export interface ForkOptions {
-  /** Default: the newest version. */
-  readonly at?: When | undefined
-}
 
 const old = new Part('old versions', () => import('./old.js'))
 const RESTORE = new Set(['partitions', 'offsets', 'label', 'meta'])
 
 export class Past {
-  readonly #handle: StoreHandle
+  readonly #handle: StoreHost
+  /** Settles with the newest restore on its way. */
+  #restoring: Promise<unknown> | undefined
 
-  constructor(handle: StoreHandle) {
+  constructor(handle: StoreHost) {
     this.#handle = handle
+  }
+
+  /** Settles when what is read now is no longer about to be put away by a restore; `undefined` when it is not. */
+  get restoring(): Promise<unknown> | undefined {
+    return this.#restoring
   }
 
   async snapshot<K extends Key, V>(spec: TableSpec): Promise<Snapshot<K, V>> {
@@ -83,15 +57,26 @@ export class Past {
     checkFields('restore', options, RESTORE)
     const handle = this.#handle
     handle.assertWritable()
-    const { label, meta } = parseCommit({ label: options.label, meta: options.meta })
+    const note = parseCommit({ label: options.label, meta: options.meta })
     handle.changes.assertNone('restore')
     const cleanUp: (() => unknown)[] = []
     // Its place is before what is committed from here on, however long it takes to find the version.
     const prepared = old.use((part) => part.prepareRestore(handle, when, options, cleanUp))
-    const resetting = handle.shard.reset({ label, meta, prepared })
+    // It is heard at its turn.
+    prepared.catch(() => undefined)
+    let undo = 0
+    const restoring = handle.shard.append(async (state, signal) => {
+      const make = await prepared
+      undo = state.carried.version
+      return { ...(await make(state, signal)), label: note.label, meta: note.meta }
+    })
     handle.changes.changed()
+    const settled = Promise.allSettled([restoring]).then(() => {
+      if (this.#restoring === settled) this.#restoring = undefined
+    })
+    this.#restoring = settled
     try {
-      const { version, undo } = await resetting
+      const { version } = await restoring
       return { version, undo }
     } finally {
       for (const act of cleanUp) await act()

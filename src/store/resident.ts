@@ -3,7 +3,7 @@
  * before a state that lists them is used; what this handle writes itself is taken over as it is written.
  */
 import type { Clock } from '../clock.js'
-import type { CodedRuns, Manifest, SegmentRef } from '../manifest/manifest.js'
+import type { CodedRuns, Manifest, SegmentRef, SegmentSource } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
 import { dropSegment, holdSegment } from '../segment/hold.js'
 import { checkWhole } from '../segment/whole.js'
@@ -39,15 +39,14 @@ export class Residency {
   }
 
   /** Loads what the state needs; it may be used when this resolves. */
-  async prepare(state: ShardState): Promise<void> {
+  async prepare(state: SegmentSource): Promise<void> {
     const missing = [...byName(segmentsOf(state)).values()].filter(({ name }) => !this.#loaded.has(name))
     const adopted: SegmentRef[] = []
     let next = 0
     const work = async (): Promise<void> => {
       for (let segment = missing[next++]; segment !== undefined; segment = missing[next++]) {
         const { bytes } = await this.#blobs.get(segment.name)
-        checkWhole(bytes, segment)
-        await this.adopt(segment, bytes)
+        await this.adopt(segment, await checkWhole(this.#cache.platform, bytes, segment))
         adopted.push(segment)
       }
     }

@@ -7,7 +7,7 @@ import type { Slot } from '../engine/slot.js'
 import type { Hold } from './holds.js'
 import { PartitionsCursor, type Failed, type IterationSource } from './iteration.js'
 import { slotRange, type KeyBounds } from './range.js'
-import type { TableHost } from './table.js'
+import type { TableHost } from './table-host.js'
 
 const goingOn = new Part('repair', () => import('./go-on.js'))
 

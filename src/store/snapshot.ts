@@ -6,7 +6,7 @@ import type { Memtable } from '../engine/memtable.js'
 import { viewOf, type View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
 import type { Disposable } from './disposable.js'
-import type { StoreHandle } from './handle.js'
+import type { StoreHost } from './store-host.js'
 import type { Hold } from './holds.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import { Tables, type TablesHost } from './tables.js'
@@ -15,12 +15,12 @@ import { Tables, type TablesHost } from './tables.js'
 class SnapshotHost implements TablesHost {
   readonly budget = 0
   readonly partitions: number
-  readonly #handle: StoreHandle
+  readonly #handle: StoreHost
   readonly #time: number
   #hold: Hold
   #view: View | undefined
 
-  constructor(handle: StoreHandle, state: ShardState) {
+  constructor(handle: StoreHost, state: ShardState) {
     this.#handle = handle
     this.partitions = state.manifest.config.partitions
     this.#time = state.carried.versionTime
@@ -89,7 +89,7 @@ export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> imp
   readonly #state: ShardState['carried']
 
   /** @internal */
-  constructor(handle: StoreHandle, spec: TableSpec, state: ShardState = handle.state) {
+  constructor(handle: StoreHost, spec: TableSpec, state: ShardState = handle.state) {
     handle.assertOpen()
     const host = new SnapshotHost(handle, state)
     super(host, spec)

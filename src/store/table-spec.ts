@@ -44,11 +44,11 @@ export function checkTableOptions(given: AnyTableOptions): TableOptions<unknown>
   if (codec !== undefined) {
     const fine = typeof codec?.id === 'string' && codec.id !== '' && codec.id.length <= 255
     if (!fine || typeof codec.encode !== 'function' || typeof codec.decode !== 'function') {
-      throw invalid('codec: an object { id, encode, decode } is expected, the id a string of 1 to 255 characters.')
+      throw invalid('codec: { id, encode, decode } is expected, the id of 1 to 255 characters.')
     }
   }
   if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') {
-    throw invalid('schema: a Standard Schema is expected, as zod, valibot and arktype make them.')
+    throw invalid('schema: a Standard Schema is expected, as zod has them.')
   }
   if (ttlMs !== undefined) checkTtl(ttlMs)
   return given as TableOptions<unknown>
@@ -56,7 +56,7 @@ export function checkTableOptions(given: AnyTableOptions): TableOptions<unknown>
 
 export function checkTtl(ttlMs: unknown): number {
   if (typeof ttlMs !== 'number' || !Number.isFinite(ttlMs) || ttlMs <= 0 || ttlMs > 2 ** 50) {
-    throw invalid(`ttlMs: a positive number of milliseconds is expected, not ${show(ttlMs)}.`)
+    throw invalid(`ttlMs: a positive number is expected, not ${show(ttlMs)}.`)
   }
   return Math.ceil(ttlMs)
 }
@@ -152,7 +152,7 @@ export class TableSpec {
     }
     if (!isBytes(bytes)) throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${key}.`)
     if (bytes.length > MAX_VALUE_BYTES) {
-      throw invalid(`The value of ${key} has ${bytes.length} bytes encoded; at most ${MAX_VALUE_BYTES} are allowed.`)
+      throw invalid(`The value of ${key} has ${bytes.length} bytes encoded; at most ${MAX_VALUE_BYTES} fit.`)
     }
     return bytes
   }

@@ -1,14 +1,11 @@
 /** The reads and writes of one table: of the whole store, or seen through one partition. */
-import type { ReadSet } from './read-set.js'
 import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
 import { isPromise } from '../callback.js'
 import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
-import { Point, MemtableRecord, type Memtable } from '../engine/memtable.js'
+import { Point, MemtableRecord, sizeOfRange, type Memtable } from '../engine/memtable.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import { lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
-import type { ShardState } from '../engine/state.js'
-import type { Hold } from './holds.js'
 import { Iteration } from './iteration.js'
 import {
   checkRange,
@@ -23,6 +20,7 @@ import {
 } from './range.js'
 import { Scans } from './scan.js'
 import { sizeOfChange } from './size.js'
+import type { TableHost } from './table-host.js'
 import { checkTtl, type TableSpec } from './table-spec.js'
 
 export interface PutOptions {
@@ -33,31 +31,6 @@ export interface PutOptions {
 export type BatchChange<K, V> =
   | { readonly type: 'put'; readonly key: K; readonly value: V; readonly ttlMs?: number | undefined }
   | { readonly type: 'del'; readonly key: K }
-
-/** What a table needs of the store that it belongs to. */
-export interface TableHost {
-  readonly partitions: number
-  /** How large the memtable that takes changes may be: what `maxUncommittedBytes` leaves beside the commits on their way. */
-  readonly budget: number
-  /** Milliseconds that never step back. */
-  monotonic(): number
-  /** The time by which live reads judge expiry. */
-  now(): number
-  /** The memtable that takes changes; throws when this handle may not write. */
-  writable(): Memtable
-  /** What is to be read now; throws when the handle is closed. */
-  view(): View
-  /** Takes note of what is read of what is committed, in handles that write together with others. */
-  readonly readSet?: Pick<ReadSet, 'key' | 'range'> | undefined
-  /** Catches up with others. */
-  catchUp(): Promise<void>
-  /** Throws when nothing can be read any more. */
-  assertOpen(): void
-  /** Keeps what a reader of the state needs: while it waits for a promise, or for as long as it is used. */
-  hold(state: ShardState, waiting?: Promise<unknown>): Hold
-  /** After a read that failed: the same view, repaired, to repeat it on. Throws when it was not damage, or can't be. */
-  mend(view: View, error: unknown): Promise<View>
-}
 
 const NO_OPTIONS: PutOptions = {}
 const PUT_OPTIONS = new Set(['ttlMs'])
@@ -136,10 +109,17 @@ export class Table<K extends Key = Key, V = unknown> {
     this.#spec.assertCodec()
     const bounds = keyBounds(range as RangeOptions<Key>)
     if (isEmptyRange(bounds)) return
-    const plans = this.#slots.map((slot) => memtable.planRange(slot, slotRange(slot, bounds)))
-    const growth = plans.reduce((sum, plan) => sum + plan.growth, 0)
-    checkGrowth(memtable, growth, this.#host.budget)
-    for (const plan of plans) memtable.deletePlanned(this.#spec.codec.id, plan)
+    const ranges = this.#slots.map((slot) => slotRange(slot, bounds))
+    const deleteFrom = (from: Memtable): void =>
+      this.#slots.forEach((slot, i) => from.deleteRange(slot, this.#spec.codec.id, ranges[i]!))
+    const { budget } = this.#host
+    if (ranges.reduce((sum, range) => sum + sizeOfRange(range), memtable.size) > budget) {
+      // What goes may be more than what comes; so near the bound that is tried on a copy.
+      const copy = memtable.copy()
+      deleteFrom(copy)
+      checkGrowth(memtable, copy.size - memtable.size, budget)
+    }
+    deleteFrom(memtable)
   }
 
   /** Buffers several changes, all or none of them. */

@@ -1,7 +1,8 @@
 /** A table together with the others of its store: what stores, snapshots and transactions have in common. */
 import type { Key } from '../bytes/keys.js'
 import { required } from './options.js'
-import { Table, type TableHost } from './table.js'
+import type { TableHost } from './table-host.js'
+import { Table } from './table.js'
 import type { AnyTableOptions, TableOptions, TableSpec } from './table-spec.js'
 
 export interface TablesHost extends TableHost {

@@ -3,14 +3,14 @@ import { TidemarkError, isExpired, throwIfAborted } from '../errors.js'
 import { Memtable } from '../engine/memtable.js'
 import type { View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
-import type { StoreHandle } from './handle.js'
+import type { StoreHost } from './store-host.js'
 import type { Hold } from './holds.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import type { TablesHost } from './tables.js'
 
 export class TransactionHost implements TablesHost {
   readonly memtable = new Memtable()
-  readonly #handle: StoreHandle
+  readonly #handle: StoreHost
   readonly #signal: AbortSignal | undefined
   /** What was committed or on its way when it began. */
   #under: View
@@ -21,7 +21,7 @@ export class TransactionHost implements TablesHost {
   #isExpired = false
   #ended = false
 
-  constructor(handle: StoreHandle, signal: AbortSignal | undefined) {
+  constructor(handle: StoreHost, signal: AbortSignal | undefined) {
     this.#handle = handle
     this.#signal = signal
     this.#under = handle.shard.view([])

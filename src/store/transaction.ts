@@ -5,9 +5,9 @@
 import type { Key } from '../bytes/keys.js'
 import { TidemarkError, aborted, checkFields, invalid, isExpired, isTidemarkError, throwIfAborted } from '../errors.js'
 import { sameOffsets, type Offsets } from '../log/offsets.js'
-import { sharing } from '../engine/parts.js'
+import { following } from '../engine/shard.js'
 import { parseCommit, type CommitParts } from './commit.js'
-import type { StoreHandle } from './handle.js'
+import type { StoreHost } from './store-host.js'
 import { checkSignal, whole } from './options.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables } from './tables.js'
@@ -51,7 +51,7 @@ interface Place {
 }
 
 export class TransactionQueue {
-  readonly #handle: StoreHandle
+  readonly #handle: StoreHost
   /** Settles when the last one in the queue has had its turn. */
   #last: Promise<unknown> = Promise.resolve()
   /** How many are in the queue, with the one whose turn it is. */
@@ -63,7 +63,7 @@ export class TransactionQueue {
   /** Ends each wait with an error. */
   readonly #waits = new Set<(error: unknown) => void>()
 
-  constructor(handle: StoreHandle) {
+  constructor(handle: StoreHost) {
     this.#handle = handle
   }
 
@@ -138,14 +138,15 @@ export class TransactionQueue {
   ): Promise<{ readonly result: T } | undefined> {
     const { spec, body, parts, fallenOffsets, signal } = call
     const handle = this.#handle
-    const { changes, shard } = handle
-    // No view shows a reset that is on its way, and what is read now would be committed on top of it.
-    for (let { resetting } = shard; resetting; { resetting } = handle.shard) await this.#until(resetting, signal)
+    const { changes } = handle
+    // No view shows a restore that is on its way, and what is read now would be committed on top of it.
+    while (handle.past.restoring) await this.#until(handle.past.restoring, signal)
     throwIfAborted(signal)
     handle.assertWritable()
     const { generation, newest, others } = changes
-    const { offsets } = handle.shard
-    const possible = parts.offsets.size > 0 ? handle.shard.possibleOffsets : []
+    const { offsets } = handle.state.carried
+    // Its own stand on those that are committed once all is settled that is on its way now, unless others write meanwhile.
+    const expected = newest.then(() => (others === changes.others ? handle.state.carried.offsets : offsets))
     const host = new TransactionHost(handle, signal)
     let result: T
     try {
@@ -182,9 +183,9 @@ export class TransactionQueue {
         if (!isTidemarkError(error) || error.code !== 'CONFLICT') throw error
       }
     }
-    const now = handle.shard.offsets
-    // Where something on its way has failed, they are as they were before it: that is nobody else's doing.
-    if (parts.offsets.size > 0 && now !== offsets && !possible.some((one) => sameOffsets(one, now))) {
+    if (parts.offsets.size > 0) {
+      await this.#until(changes.newest, signal)
+      if (sameOffsets(await expected, handle.state.carried.offsets)) return undefined
       throw new TidemarkError(
         'CONFLICT',
         'Other offsets were committed while the transaction ran; what it has read from its sources may be done already. Look at store.offsets.',
@@ -200,7 +201,7 @@ export class TransactionQueue {
   async #confirm(call: Pick<Call<Key, unknown, unknown>, 'isFresh' | 'signal'>, others: number): Promise<boolean> {
     if (call.isFresh) return true
     const { shard, changes } = this.#handle
-    await this.#until(sharing().confirm(shard), call.signal)
+    await this.#until(following.loaded!.confirm(shard), call.signal)
     call.isFresh = true
     return changes.others === others
   }

@@ -2,19 +2,19 @@
 import type { Key } from '../bytes/keys.js'
 import type { TidemarkError } from '../errors.js'
 import { Part } from '../part.js'
-import type { StoreHandle } from './handle.js'
+import type { StoreHost } from './store-host.js'
 import type { TableSpec } from './table-spec.js'
 import type { Transaction, TransactionOptions, TransactionQueue } from './transaction.js'
 
 const part = new Part('transactions', () => import('./transaction.js'))
 
 export class Transactions {
-  readonly #handle: StoreHandle
+  readonly #handle: StoreHost
   #queue: TransactionQueue | undefined
   /** How many were called before there was a queue: what is called meanwhile comes after them. */
   #early = 0
 
-  constructor(handle: StoreHandle) {
+  constructor(handle: StoreHost) {
     this.#handle = handle
   }
 

@@ -3,15 +3,52 @@
  * where its entry is at hand, only the keys that it names are compared. Nothing is done while nobody watches.
  */
 import { compareBytes, equalBytes } from '../bytes/compare.js'
-import { decodeKey } from '../bytes/keys.js'
+import { decodeKey, type Key } from '../bytes/keys.js'
+import type { Clock } from '../clock.js'
 import { isExpired, isTidemarkError } from '../errors.js'
+import type { SegmentCache } from '../segment/cache.js'
 import { Comparison, liveAt, type AnyRecord } from '../engine/history/diff.js'
 import { Point } from '../engine/memtable.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import type { ShardState, TailEntry } from '../engine/state.js'
 import { slotRange, type KeyBounds } from './range.js'
 import type { Hold } from './holds.js'
-import type { WatchChange, Watched, WatchHost, WatchListener } from './watches.js'
+import type { TableSpec } from './table-spec.js'
+
+export interface WatchChange<K = Key, V = unknown> {
+  readonly key: K
+  /** Left out when there was nothing before. */
+  readonly before?: V
+  /** Left out when the key is gone. */
+  readonly after?: V
+  readonly version: number
+}
+
+export type WatchListener<K = Key, V = unknown> = (changes: readonly WatchChange<K, V>[]) => unknown
+
+/** What a watch needs of the store. */
+export interface WatchHost {
+  readonly state: ShardState
+  readonly cache: SegmentCache
+  /** The table as it is to be read in a state; looking at it settles nothing. */
+  look(name: string, bytes: Uint8Array, state: ShardState): TableSpec
+  /** Keeps what a reader of the state needs. */
+  hold(state: ShardState, waiting?: Promise<unknown>): Hold
+  readonly options: { readonly clock: Clock }
+  report(message: string, cause: unknown): void
+  /** After a read that failed: equal states, repaired. Throws when that was not damage, or can't be repaired. */
+  mendStates(states: readonly ShardState[], error: unknown): Promise<ShardState[]>
+}
+
+/** What one watch looks at. */
+export interface Watched {
+  readonly table: string
+  readonly bytes: Uint8Array
+  readonly bounds: KeyBounds
+  readonly listener: WatchListener
+  /** Everything up to it has been told. */
+  readonly told: ShardState
+}
 
 /** One version: the states before and after it, and its entry when it is at hand. */
 type Step = { readonly before: ShardState; readonly after: ShardState; readonly entry: TailEntry | undefined }

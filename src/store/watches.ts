@@ -1,56 +1,17 @@
 /** The watches of a handle. What compares states is loaded with the first of them (watch.ts). */
-import type { Clock } from '../clock.js'
 import type { Key } from '../bytes/keys.js'
 import { checkFields, invalid } from '../errors.js'
 import { Part } from '../part.js'
-import type { SegmentCache } from '../segment/cache.js'
 import { tableBytes } from '../engine/slot.js'
 import type { ShardState } from '../engine/state.js'
-import type { Hold } from './holds.js'
-import { isEmptyRange, keyBounds, type KeyBounds, type RangeOptions } from './range.js'
-import type { TableSpec } from './table-spec.js'
-import type { Watch } from './watch.js'
+import { isEmptyRange, keyBounds, type RangeOptions } from './range.js'
+import type { Watch, Watched, WatchHost, WatchListener } from './watch.js'
 
 export interface WatchOptions<K = Key> extends RangeOptions<K> {
   /** Only this one; there is no range then. */
   readonly key?: K | undefined
   /** Default: the default table. */
   readonly table?: string | undefined
-}
-
-export interface WatchChange<K = Key, V = unknown> {
-  readonly key: K
-  /** Left out when there was nothing before. */
-  readonly before?: V
-  /** Left out when the key is gone. */
-  readonly after?: V
-  readonly version: number
-}
-
-export type WatchListener<K = Key, V = unknown> = (changes: readonly WatchChange<K, V>[]) => unknown
-
-/** What a watch needs of the store. */
-export interface WatchHost {
-  readonly state: ShardState
-  readonly cache: SegmentCache
-  /** The table as it is to be read in a state; looking at it settles nothing. */
-  look(name: string, bytes: Uint8Array, state: ShardState): TableSpec
-  /** Keeps what a reader of the state needs. */
-  hold(state: ShardState, waiting?: Promise<unknown>): Hold
-  readonly options: { readonly clock: Clock }
-  report(message: string, cause: unknown): void
-  /** After a read that failed: equal states, repaired. Throws when that was not damage, or can't be repaired. */
-  mendStates(states: readonly ShardState[], error: unknown): Promise<ShardState[]>
-}
-
-/** What one watch looks at. */
-export interface Watched {
-  readonly table: string
-  readonly bytes: Uint8Array
-  readonly bounds: KeyBounds
-  readonly listener: WatchListener
-  /** Everything up to it has been told. */
-  readonly told: ShardState
 }
 
 const part = new Part('watches', () => import('./watch.js'))

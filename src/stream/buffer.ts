@@ -11,7 +11,7 @@ import type { ShardState } from '../engine/state.js'
 import { parseCommit, type CommitOptions } from '../store/commit.js'
 import type { StoreHandle } from '../store/handle.js'
 import type { Hold } from '../store/holds.js'
-import type { TableHost } from '../store/table.js'
+import type { TableHost } from '../store/table-host.js'
 import { TransactionHost } from '../store/transaction-host.js'
 
 export class OwnBuffer implements TableHost {

@@ -5,7 +5,8 @@
 import { internalTable } from '../engine/slot.js'
 import type { Position } from '../log/offsets.js'
 import type { StoreHandle } from '../store/handle.js'
-import { Table, type TableHost } from '../store/table.js'
+import type { TableHost } from '../store/table-host.js'
+import { Table } from '../store/table.js'
 import type { SourceEvent } from './source.js'
 
 type Kept = readonly [next: Position, fingerprint: string]

@@ -9,7 +9,8 @@
 import { invalid } from '../errors.js'
 import { internalTable } from '../engine/slot.js'
 import type { StoreHandle } from '../store/handle.js'
-import { Table, type TableHost } from '../store/table.js'
+import type { TableHost } from '../store/table-host.js'
+import { Table } from '../store/table.js'
 
 export interface Output<O = unknown> {
   /** The same whenever this output is delivered again: a number that counts up over the life of the store, as text. */

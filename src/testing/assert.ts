@@ -1,6 +1,10 @@
 /** The few assertions that the suite needs; it runs in any test runner and imports none. */
 import type { Clock } from '../clock.js'
 import { isTidemarkError } from '../errors.js'
+import type { Storage } from '../storage/contract.js'
+
+/** A promise of the contract and the calls that show whether it is kept. The suite closes the logs that were opened. */
+export type Promised = readonly [promise: string, show: (storage: Storage) => Promise<void>]
 
 export function check(condition: unknown, what: string): asserts condition {
   if (!condition) throw new Error(what)

@@ -9,6 +9,7 @@
 import { systemClock, type Clock } from '../clock.js'
 import { isTidemarkError } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
+import { atOnce } from './at-once.js'
 import { faulty, type Decide, type Point } from './faulty.js'
 
 export type Way = 'never-sent' | 'reply-lost' | 'error-before' | 'error-after'
@@ -71,7 +72,8 @@ export async function cuts<Note>(options: CutsOptions<Note>): Promise<CutsResult
 /** A world over any storage: `make` gives a new one for each run. */
 export function worldOver(make: () => Storage | Promise<Storage>): (decide: Decide) => Promise<World> {
   return async (decide) => {
-    const storage = await make()
+    // Each run has to make the same calls: when a fold is done must not hang on how fast the platform hashes.
+    const storage = atOnce(await make())
     const broken = faulty(storage, decide)
     return {
       storage: broken,

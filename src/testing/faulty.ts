@@ -6,7 +6,8 @@
  */
 import { TidemarkError } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
-import { intercept, unknownOutcome, type Call, type Method, type Run, type Target } from '../storage/intercept.js'
+import { intercept, unknownOutcome, type Call, type Method, type Target } from '../storage/intercept.js'
+import type { Run } from '../storage/turns.js'
 
 export type Fault =
   /** Not applied, never answered: the process or the line died before. */

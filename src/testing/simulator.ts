@@ -3,7 +3,7 @@
  *
  * - One step runs at a time, and all that it set off in the program has ended before the next is chosen: a turn of the
  *   event loop lies between them, which empties the queue of promises whatever its length (2.6 µs on Node). A program
- *   that waits for anything real (I/O, `crypto.subtle`) has to do so through `call`.
+ *   that waits for anything real (I/O, `crypto.subtle`) has to do so through `call`; over an actor's `storage` a store does not.
  * - A storage call is three events: sent, applied, answered, each way taking a seeded time. It is applied in one step, so
  *   the storage beneath must answer without virtual time; `memory()` does, and so does real I/O, within `realMs`.
  * - Nothing but the seed decides: the same seed and program give the same trace, line by line.
@@ -12,7 +12,9 @@ import { systemClock, type Clock } from '../clock.js'
 import { aborted, throwIfAborted } from '../errors.js'
 import type { Outcome, Storage } from '../storage/contract.js'
 import { loadParts } from '../part.js'
-import { intercept, unknownOutcome, type Call, type Run } from '../storage/intercept.js'
+import { intercept, unknownOutcome, type Call } from '../storage/intercept.js'
+import type { Run } from '../storage/turns.js'
+import { atOnce } from './at-once.js'
 import { Random } from './random.js'
 import { Schedule } from './schedule.js'
 
@@ -144,7 +146,7 @@ export async function simulate<T>(
         later(actor, way(), 'world', `${label} applied`, apply)
       })
 
-    const storage = (inner: Storage): Storage =>
+    const line = (inner: Storage): Storage =>
       intercept(inner, async <T>({ target, method, path, n, conditional, signal }: Call, run: Run<T>) => {
         throwIfAborted(signal)
         const label = `${target}.${method} ${path}${n === undefined ? '' : ` ${n}`}`
@@ -161,6 +163,7 @@ export async function simulate<T>(
         })
       })
 
+    const storage = (inner: Storage): Storage => atOnce(line(inner))
     const state = { ended: false, crashed: false, stalledUntil: 0, stoppedUntil: 0, lostMs: 0, end }
     const actor: ActorState = { name, clock, storage, call, done, ...state }
     actors.push(actor)

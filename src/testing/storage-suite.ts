@@ -26,9 +26,6 @@ export interface StorageSuiteOptions {
   readonly clock?: Clock | undefined
 }
 
-/** A promise of the contract and the calls that show whether it is kept. The suite closes the logs that were opened. */
-export type Promised = readonly [promise: string, show: (storage: Storage) => Promise<void>]
-
 export function storageSuite(options: StorageSuiteOptions): void {
   const { test, create, destroy, limitMs = 60_000, clock = systemClock } = options
   for (const [promise, show] of [...blobTests, ...logTests, ...anchorTests, ...answerTests]) {

@@ -1,7 +1,6 @@
 import type { Anchor, Storage } from '../storage/contract.js'
-import { check, equal, equalAbsent, equalBytes, text } from './assert.js'
+import { check, equal, equalAbsent, equalBytes, text, type Promised } from './assert.js'
 import { race } from './race.js'
-import type { Promised } from './storage-suite.js'
 
 const PATH = 'orders/0/anchor'
 

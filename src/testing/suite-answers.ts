@@ -1,7 +1,6 @@
 /** What holds for the answers of every method: aborted signals, errors, the storage's time. */
 import type { Answer, CallOptions, Log, Storage } from '../storage/contract.js'
-import { check, equal, equalAbsent, settle, text } from './assert.js'
-import type { Promised } from './storage-suite.js'
+import { check, equal, equalAbsent, settle, text, type Promised } from './assert.js'
 
 type Make = (options: CallOptions) => Promise<Answer>
 

@@ -1,6 +1,5 @@
 import type { Storage } from '../storage/contract.js'
-import { check, equal, equalAbsent, equalBytes, pattern, text } from './assert.js'
-import type { Promised } from './storage-suite.js'
+import { check, equal, equalAbsent, equalBytes, pattern, text, type Promised } from './assert.js'
 
 const at = (name: string): string => `orders/0/id/seg/${name}`
 

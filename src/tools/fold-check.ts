@@ -15,7 +15,7 @@ import { WholeSegments } from '../segment/whole.js'
 import { intersection } from '../engine/history/diff.js'
 import type { Memtable } from '../engine/memtable.js'
 import type { ShardState } from '../engine/state.js'
-import type { Blobs } from '../storage/contract.js'
+import type { Storage } from '../storage/contract.js'
 
 /** The changes of one entry, by value or by reference. */
 export interface Change {
@@ -55,15 +55,15 @@ export function differing({ one, other }: Pair): { readonly base: number; readon
 }
 
 /** Throws `CORRUPT` when the two do not say the same of a key; `problem` is the sentence around it. */
-export async function checkSame(blobs: Blobs, pair: Pair, problem: (key: string) => string): Promise<void> {
+export async function checkSame(storage: Storage, pair: Pair, problem: (key: string) => string): Promise<void> {
   const { one, other, time, bounds = EVERYTHING } = pair
   const { base } = differing(pair)
   const side = async ({ runs, changes }: Stack): Promise<Side> => {
     const sources: MergeSource[] = []
-    for (const run of runs.slice(base)) sources.unshift(await runSource(blobs, run, bounds))
+    for (const run of runs.slice(base)) sources.unshift(await runSource(storage, run, bounds))
     for (const { memtable, runs: references } of changes) {
       // An entry has its changes in one of the two ways.
-      for (const run of references) sources.unshift(await runSource(blobs, run, bounds))
+      for (const run of references) sources.unshift(await runSource(storage, run, bounds))
       if (memtable) sources.unshift(memtableSource(memtable, bounds))
     }
     return new Side(sources, base === 0, time)
@@ -82,8 +82,8 @@ export async function checkSame(blobs: Blobs, pair: Pair, problem: (key: string)
   }
 }
 
-async function runSource(blobs: Blobs, run: Run, bounds: KeyRange): Promise<MergeSource> {
-  const parts = new WholeSegments(blobs)
+async function runSource(storage: Storage, run: Run, bounds: KeyRange): Promise<MergeSource> {
+  const parts = new WholeSegments(storage)
   const ranges = (await runRanges(parts, run, bounds)).flatMap((range) => intersection(range, bounds) ?? [])
   return { cursor: new RunCursor(parts, run, { ...bounds, reverse: false }), ranges }
 }

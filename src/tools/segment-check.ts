@@ -12,6 +12,7 @@ import { clipped } from '../segment/cursor.js'
 import { decodeIndex, type SegmentIndex } from '../segment/index.js'
 import { EVERYTHING, isWithin, type KeyedRecord, type KeyRange } from '../segment/record.js'
 import { checkWhole } from '../segment/whole.js'
+import type { Platform } from '../storage/platform.js'
 
 /** First and last key, without what is clipped off; the peers in a run are held against them. `undefined`: no such key. */
 export interface Extent {
@@ -22,8 +23,13 @@ export interface Extent {
 }
 
 /** Throws `CORRUPT` at the first thing that is not as it should be. */
-export function checkSegment(bytes: Uint8Array | undefined, ref: SegmentRef, partitions: number): Extent {
-  checkWhole(bytes, ref)
+export async function checkSegment(
+  platform: Platform,
+  found: Uint8Array | undefined,
+  ref: SegmentRef,
+  partitions: number,
+): Promise<Extent> {
+  const bytes = await checkWhole(platform, found, ref)
   const what = `Segment ${ref.name}`
   const filterAt = ref.length - ENVELOPE_TAIL - ref.filterLength
   const indexAt = filterAt - ref.indexLength
@@ -31,7 +37,8 @@ export function checkSegment(bytes: Uint8Array | undefined, ref: SegmentRef, par
   const filter = checked(bytes.subarray(filterAt, ref.length - ENVELOPE_TAIL), what)
   const seen = new Seen(what, filter, partitions, clipped(ref, EVERYTHING))
   for (const [i, place] of index.blocks.entries()) {
-    const block = Block.unpack(bytes.subarray(place.offset, place.offset + place.length), place.rawLength, what)
+    const stored = bytes.subarray(place.offset, place.offset + place.length)
+    const block = await Block.unpack(platform, stored, place.rawLength, what)
     if (block.length === 0) seen.fail(`block ${i} is empty`)
     seen.separator(place.separator, block.key(0))
     for (let at = 0; at < block.length; at++) seen.record(block.record(at))

@@ -4,6 +4,7 @@ import { corrupt } from '../errors.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import { manifestOfPin } from '../engine/history/pins.js'
 import type { Storage } from '../storage/contract.js'
+import { platformOf } from '../storage/platform.js'
 import type { Findings, StillNeeded } from './findings.js'
 import type { PinShelf } from './pin-check.js'
 import { checkNeighbours, checkSegment, type Extent } from './segment-check.js'
@@ -73,7 +74,7 @@ export class Segments {
         const { bytes } = await this.#storage.blobs.get(ref.name, { signal: findings.signal })
         if (bytes && !reads) findings.count(bytes)
         if (ref.clip && ref.clip[1] >= partitions) throw corrupt(`Segment ${ref.name} is clipped to no partition.`)
-        extent = checkSegment(bytes, ref, partitions)
+        extent = await checkSegment(platformOf(this.#storage), bytes, ref, partitions)
         if (ref.log !== path) await this.#checkHeld(ref, path)
       },
       isNeeded,

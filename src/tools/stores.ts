@@ -13,7 +13,7 @@ import {
   storeOfLog,
 } from '../manifest/names.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ReadContext } from '../engine/context.js'
-import { mayBeNeeded } from '../engine/history/fork.js'
+import { mayBeNeeded } from '../engine/gc/fork-holds.js'
 import { listPinNames, readPin } from '../engine/history/pins.js'
 import { parseEntry } from '../engine/state.js'
 import type { Storage } from '../storage/contract.js'
@@ -244,11 +244,11 @@ async function parentsOf(ctx: ReadContext, paths: readonly string[]): Promise<st
 }
 
 /** The logs of other stores that an entry names; none when it is damaged. */
-async function otherLogs({ log, logId, path }: LogContext, n: number): Promise<string[]> {
+async function otherLogs(log: LogContext, n: number): Promise<string[]> {
   try {
-    const { bytes } = await log.read(n)
+    const { bytes } = await log.log.read(n)
     if (bytes === undefined) return []
-    const { entry, manifest } = parseEntry(bytes, n, logId, path)
+    const { entry, manifest } = await parseEntry(log, n, bytes)
     const named = (manifest?.runs ?? []).flat().map((ref) => ref.log)
     return entry.origin && isOfStore(entry.origin.log) ? [...named, entry.origin.log] : named
   } catch (error) {

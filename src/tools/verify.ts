@@ -224,7 +224,7 @@ class Verifier {
       if (bytes === undefined) throw corrupt(`Entry ${n} is missing from the log. Restore the store from a backup.`)
       this.#findings.count(bytes)
       this.#entries++
-      applied = parseEntry(bytes, n, log.logId, log.path)
+      applied = await parseEntry(log, n, bytes)
       checkEntry(applied, before)
       if (anchor?.manifestAt === n && applied.manifest?.covers !== anchor.covers)
         throw corrupt(
@@ -253,7 +253,7 @@ class Verifier {
   async #same(object: string, pair: Pair, problem: (key: string) => string, isNeeded: StillNeeded): Promise<void> {
     // Damaged segments were reported already, and cannot be compared.
     if (!this.#segments.areSound(differing(pair).runs)) return
-    await this.#findings.try(object, () => checkSame(this.#ctx.storage.blobs, pair, problem), isNeeded)
+    await this.#findings.try(object, () => checkSame(this.#ctx.storage, pair, problem), isNeeded)
   }
 
   /** A reset is the state of the version that it names, in the partitions that it names; else that of the one before. */

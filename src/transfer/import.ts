@@ -173,7 +173,7 @@ class Importer {
 
   async #take(name: string, segment: SegmentRef, bytes: Uint8Array): Promise<void> {
     this.#files.push(infoOfFile(name, bytes))
-    checkWhole(bytes, { ...segment, name: `${name} of the archive` })
+    await checkWhole(this.#receiver.ctx.cache.platform, bytes, { ...segment, name: `${name} of the archive` })
     if (!this.#receiver.has(segment)) {
       await this.#receiver.put(segment, bytes)
       this.#copied++

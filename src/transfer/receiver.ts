@@ -183,12 +183,19 @@ export class Receiver {
     await eachOf(missing, AT_ONCE, async (segment) => {
       for (const name of uploads.get(segment.length) ?? []) {
         const { bytes } = await this.ctx.storage.blobs.get(name, { signal: this.#options.signal })
-        if (!isWhole(bytes, { ...segment, name })) continue
+        if (!(await this.#isWhole(bytes, { ...segment, name }))) continue
         const id = idOfBlob(segmentsPrefix(this.#log!.path), name)!
         this.#known.set(toHex(segment.hash), { ...segment, id, log: this.#log!.path, name })
         return
       }
     })
+  }
+
+  #isWhole(bytes: Uint8Array | undefined, place: SegmentRef): Promise<boolean> {
+    return checkWhole(this.ctx.cache.platform, bytes, place).then(
+      () => true,
+      () => false,
+    )
   }
 
   /** Stores a segment under a new id, and reads it back. The bytes were checked against `segment`. */
@@ -201,7 +208,7 @@ export class Receiver {
     const { blobs } = this.ctx.storage
     this.#made.add(copy.name)
     noteTime(this.ctx, this.#log!, (await blobs.put(copy.name, bytes, { signal })).time)
-    checkWhole((await blobs.get(copy.name, { signal })).bytes, copy)
+    await checkWhole(this.ctx.cache.platform, (await blobs.get(copy.name, { signal })).bytes, copy)
     this.#known.set(toHex(segment.hash), copy)
   }
 
@@ -252,7 +259,8 @@ export class Receiver {
       if (segment.log !== path || this.has(segment)) continue
       this.folded.add(segment.name)
       this.#made.add(segment.name)
-      checkWhole((await this.ctx.storage.blobs.get(segment.name, { signal })).bytes, segment)
+      const { bytes } = await this.ctx.storage.blobs.get(segment.name, { signal })
+      await checkWhole(this.ctx.cache.platform, bytes, segment)
       this.#known.set(toHex(segment.hash), segment)
     }
     return { manifest: { ...state.manifest, runs: [...state.manifest.runs, ...fold.runs] }, memtable: undefined }
@@ -292,7 +300,7 @@ export class Receiver {
   async #append(state: ShardState, change: EntryChange): Promise<ShardState> {
     const { ctx } = this
     const log = this.#log!
-    const built = buildEntry(log, state, change)
+    const built = await buildEntry(log, state, change)
     const next = applyEntry(state, built)
     const context = { log: log.log, clock: ctx.clock, timeoutMs: ctx.timeoutMs }
     const resolution = await resolveAppend(context, built.entry, () =>
@@ -331,14 +339,5 @@ export class Receiver {
   async close(): Promise<void> {
     if (this.#log) await closeLog(this.ctx, this.#log)
     await this.seen?.close()
-  }
-}
-
-function isWhole(bytes: Uint8Array | undefined, place: SegmentRef): boolean {
-  try {
-    checkWhole(bytes, place)
-    return true
-  } catch {
-    return false
   }
 }

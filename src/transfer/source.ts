@@ -70,8 +70,7 @@ export class Source {
     await this.#reading.use()
     const { bytes } = await this.ctx.storage.blobs.get(segment.name, { signal: this.signal })
     if (bytes === undefined && (await this.#isGone())) throw expired(this.ctx.store, this.version)
-    checkWhole(bytes, segment)
-    return bytes
+    return checkWhole(this.ctx.cache.platform, bytes, segment)
   }
 
   /** Whether the version was collected since it was found. */

@@ -3,10 +3,12 @@ import { isTidemarkError, type Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import type { Actor, Simulation } from 'tidemark/testing'
 import { sleep, type Clock } from '../../src/clock.js'
-import { intercept, type Call, type Run } from '../../src/storage/intercept.js'
+import type { Run } from '../../src/storage/turns.js'
+import { intercept, type Call } from '../../src/storage/intercept.js'
 import { StoreHandle } from '../../src/store/handle.js'
 import { resolveOptions } from '../../src/store/options.js'
 import { Store } from '../../src/store/store.js'
+import { atOnce } from '../../src/testing/at-once.js'
 import { collect } from './storages.js'
 import type { Contents, Truth } from './truth.js'
 
@@ -40,11 +42,12 @@ export interface World {
  * create, as databases can.
  */
 export function objects(clock: Clock | undefined, trim: 'create' | 'writer'): Storage {
-  const storage = memory({ clock })
+  // It is opened without a line, too, and then answers in virtual time all the same.
+  const storage = atOnce(memory({ clock }))
   if (trim === 'create') return storage
   return {
     ...storage,
-    capabilities: { name: 'objects', trim },
+    capabilities: { ...storage.capabilities, name: 'objects', trim },
     anchor: (path) => {
       const anchor = storage.anchor(path)
       return { ...anchor, swap: (token, bytes, _, options) => anchor.swap(token, bytes, 0, options) }

@@ -2,7 +2,8 @@
 import type { Storage } from 'tidemark'
 import { crc32c } from '../../src/bytes/crc32c.js'
 import { seal } from '../../src/bytes/envelope.js'
-import { contentHash, HASH_BYTES } from '../../src/bytes/hash.js'
+import { HASH_BYTES } from '../../src/bytes/hash.js'
+import { sha256 } from '../../src/bytes/pure.js'
 import { concat } from '../../src/bytes/concat.js'
 import { ByteWriter } from '../../src/bytes/writer.js'
 import { encodeAnchor, type AnchorValue } from '../../src/log/anchor.js'
@@ -13,6 +14,11 @@ import { segmentName } from '../../src/manifest/names.js'
 export const NAME = 'crafted'
 export const LOG = `${NAME}/0/${'01'.repeat(16)}`
 const ID = new Uint8Array(16).fill(1)
+
+/** The name of some content, as in docs/format.md. */
+export function contentHash(bytes: Uint8Array): Uint8Array {
+  return sha256(bytes).slice(0, HASH_BYTES)
+}
 
 /** The bytes that `write` writes. */
 export function bytesOf(write: (w: ByteWriter) => void): Uint8Array {

@@ -1,12 +1,12 @@
 /** The same life under the same clock leaves the same bytes wherever it is lived: entries, and blocks before compression. */
 import { expect } from 'vitest'
 import { openStore, type Answer, type OpenOptions, type Storage, type Store } from 'tidemark'
-import { contentHash } from '../../src/bytes/hash.js'
-import { inflate } from '../../src/bytes/inflate.js'
+import { inflate } from '../../src/bytes/pure.js'
 import { DEFLATED } from '../../src/segment/block.js'
 import { indexOf } from '../../src/segment/cache.js'
 import { intercept } from '../../src/storage/intercept.js'
 import { Random } from '../../src/testing/random.js'
+import { contentHash } from './crafted.js'
 import { steadyClock } from './example.js'
 import { bytesOf, live } from './ruin.js'
 import type { SuiteOptions } from './suites.js'
@@ -84,8 +84,8 @@ async function leftBy(storage: Storage, store: Store): Promise<string[]> {
   for (const segment of segments) {
     const bytes = await bytesOf(storage, segment.name)
     const at = segment.length - 4 - segment.filterLength - segment.indexLength
-    for (const { offset, length, rawLength } of indexOf(segment, bytes.subarray(at, at + segment.indexLength), at)
-      .blocks) {
+    const { blocks } = await indexOf(segment, bytes.subarray(at, at + segment.indexLength), at)
+    for (const { offset, length, rawLength } of blocks) {
       const [compression, ...payload] = bytes.subarray(offset, offset + length - 4)
       const stored = new Uint8Array(payload)
       const raw = compression === DEFLATED ? inflate(stored, rawLength) : stored

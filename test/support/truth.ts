@@ -8,7 +8,8 @@ import { decodeKey } from '../../src/bytes/keys.js'
 import { decodeDelta } from '../../src/log/delta.js'
 import { decodeEntry, type Entry } from '../../src/log/entry.js'
 import { isProbe } from '../../src/storage/probe-name.js'
-import { intercept, type Call, type Run } from '../../src/storage/intercept.js'
+import type { Run } from '../../src/storage/turns.js'
+import { intercept, type Call } from '../../src/storage/intercept.js'
 
 export type Contents = ReadonlyMap<string, unknown>
 

@@ -1,4 +1,4 @@
-import type { MaintainResult } from '../../engine/gc/maintenance.js'
+import type { MaintainResult } from '../../engine/gc/scheduler.js'
 import {
   wholeNumber,
   withStore,

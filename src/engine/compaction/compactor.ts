@@ -2,30 +2,38 @@
  * Compactor and merging beside commits. A job only uploads; what it has made waits as an edit until the next entry carries
  * it. One fold and one merge run at a time.
  */
-import { TidemarkError, isFull } from '../../errors.js'
+import { TidemarkError, isFull, isTidemarkError } from '../../errors.js'
 import { applyEdit, type Edit, type FoldEdit, type MergeEdit } from '../../manifest/edits.js'
 import type { Manifest, SegmentRef } from '../../manifest/manifest.js'
 import { damageOf } from '../../segment/damage.js'
-import type { LogContext, ShardContext } from '../context.js'
+import { warnLater, type LogContext, type ShardContext } from '../context.js'
 import { pickAll, pickMerge } from './picker.js'
-import type { DamageDetector } from '../repair/detector.js'
 import { foldTail, mergeRuns, writtenFor } from './run-writer.js'
 import type { ShardState } from '../state.js'
-import type { CompactionScheduler } from './scheduler.js'
 
 export { dropUploads, foldTail, writeMemtables, writtenFor } from './run-writer.js'
+
+/** What a merge does about damage. */
+export interface Repairs {
+  isDamaged(name: string): boolean
+  /** Resolves when the present state is repaired; rejects with what it can't repair. */
+  mend(state: ShardState, error: unknown): Promise<unknown>
+}
 
 export class Compactor {
   readonly #ctx: ShardContext
   readonly #log: LogContext
   readonly #state: () => ShardState
-  readonly #repairs: DamageDetector
-  readonly #compaction: CompactionScheduler
+  readonly #repairs: Repairs
+  /** Aborts when nothing more is to be uploaded. */
+  readonly #signal: AbortSignal
+  /** Looks at the state anew. */
+  readonly #consider: () => void
   #folding: Promise<void> | undefined
   #merging: Promise<void> | undefined
   #fold: FoldEdit | undefined
   #merge: MergeEdit | undefined
-  /** Of the last fold that failed. */
+  /** Of the last fold or merge that failed. */
   #lastError: unknown
   /** Counts repairs: what a job began on before one is dropped. */
   #ground = 0
@@ -34,14 +42,16 @@ export class Compactor {
     ctx: ShardContext,
     log: LogContext,
     state: () => ShardState,
-    repairs: DamageDetector,
-    compaction: CompactionScheduler,
+    repairs: Repairs,
+    signal: AbortSignal,
+    consider: () => void,
   ) {
     this.#ctx = ctx
     this.#log = log
     this.#state = state
     this.#repairs = repairs
-    this.#compaction = compaction
+    this.#signal = signal
+    this.#consider = consider
   }
 
   /** What the next entry may carry. */
@@ -94,16 +104,16 @@ export class Compactor {
       await this.#folding
       // No edit and no error: another one was carried meanwhile.
       if (this.#fold === undefined && this.#lastError !== undefined) throw this.#lastError
-      if (this.#compaction.signal.aborted) return
+      if (this.#signal.aborted) return
     }
   }
 
   /** Beside other tabs only one folds at a time, unless it `must` be done. */
   startFold(must = false): void {
-    if (this.#folding || this.#fold || this.#compaction.signal.aborted) return
+    if (this.#folding || this.#fold || this.#signal.aborted) return
     const state = this.#state()
     const ground = this.#ground
-    const fold = (): Promise<FoldEdit> => foldTail(this.#ctx, this.#log, state, this.#compaction.signal)
+    const fold = (): Promise<FoldEdit> => foldTail(this.#ctx, this.#log, state, this.#signal)
     const { peers } = this.#ctx.storage
     this.#folding = (this.#ctx.isShared && peers && !must ? peers.alone(`${this.#log.path}/fold`, fold) : fold())
       .then((edit) => {
@@ -113,13 +123,10 @@ export class Compactor {
         const isMoved = edit.from !== this.#state().manifest.covers
         if (ground !== this.#ground || isMoved || this.#isCondemned(edit)) this.#dropFold()
       })
-      .catch((error: unknown) => {
-        this.#lastError = error
-        this.#compaction.failed('Compactor', error)
-      })
+      .catch((error: unknown) => this.#failed('Compactor', error))
       .finally(() => {
         this.#folding = undefined
-        if (ground !== this.#ground) this.#compaction.consider(true)
+        if (ground !== this.#ground) this.#consider()
       })
   }
 
@@ -146,12 +153,12 @@ export class Compactor {
   }
 
   startMerge(inputs = pickMerge(this.#state().manifest)): void {
-    if (this.#merging || this.#merge || this.#compaction.signal.aborted || inputs === undefined) return
+    if (this.#merging || this.#merge || this.#signal.aborted || inputs === undefined) return
     const state = this.#state()
     // What is lost stays where it is, for whoever can still read parts of it.
     if (inputs.flat().some(({ name }) => this.#repairs.isDamaged(name))) return
     const ground = this.#ground
-    this.#merging = mergeRuns(this.#ctx, this.#log, state, inputs, this.#compaction.signal)
+    this.#merging = mergeRuns(this.#ctx, this.#log, state, inputs, this.#signal)
       .then((edit) => {
         this.#merge = edit
         if (ground !== this.#ground || this.#isCondemned(edit)) this.#dropMerge()
@@ -161,13 +168,16 @@ export class Compactor {
         if (damageOf(error)) await this.#repairs.mend(state, error)
         else throw error
       })
-      .catch((error: unknown) => {
-        this.#lastError = error
-        this.#compaction.failed('Compaction', error)
-      })
+      .catch((error: unknown) => this.#failed('Compaction', error))
       .finally(() => {
         this.#merging = undefined
       })
+  }
+
+  #failed(what: string, error: unknown): void {
+    this.#lastError = error
+    if (this.#signal.aborted || (isTidemarkError(error) && error.code === 'ABORTED')) return
+    warnLater(this.#ctx, what, error)
   }
 
   /** Entries were committed that carry `edits`: what was waiting is done with. */

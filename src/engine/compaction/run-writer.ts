@@ -95,7 +95,7 @@ export async function mergeRuns(
   const newestFirst = [...inputs].reverse()
   const ranges = await Promise.all(newestFirst.map(async (run) => runRanges(ctx.cache, run, ALL_KEYS)))
   const sources = newestFirst.map((run, i) => ({
-    cursor: new RunCursor(new WholeSegments(ctx.storage.blobs), run, ALL_KEYS),
+    cursor: new RunCursor(new WholeSegments(ctx.storage), run, ALL_KEYS),
     ranges: ranges[i]!,
   }))
   const oldest = inputs[0] === state.manifest.runs[0]
@@ -135,7 +135,7 @@ async function writeRun(
     run.push(segment)
   }
   try {
-    await writeSegments(records, ranges, ctx.segments, upload, pace)
+    await writeSegments(log.platform, records, ranges, ctx.segments, upload, pace)
   } catch (error) {
     await dropUploads(ctx, [...run, { name }], error)
     throw error

@@ -1,21 +1,20 @@
 /**
- * Compactor and merging as an open shard sees them: when they are due, and what of them the next entry carries (folding.ts).
+ * When to fold and to merge, and what of that the next entry carries; the work is the compactor's, which is loaded for it.
  * The tail is held by letting commits wait for a fold that is under way.
  */
-import { isTidemarkError } from '../../errors.js'
-import type { Edit } from '../../manifest/edits.js'
+import { FAN_IN, type Edit } from '../../manifest/edits.js'
 import type { Manifest, SegmentRef } from '../../manifest/manifest.js'
 import type { CollectPlan } from '../entry-builder.js'
 import { warnLater, type LogContext, type ShardContext } from '../context.js'
-import type { Compactor } from './compactor.js'
-import { rewriting } from '../parts.js'
-import type { DamageDetector } from '../repair/detector.js'
+import { Part, type Lazy } from '../../part.js'
 import { tailBytes, type ShardState } from '../state.js'
+import type { Compactor, Repairs } from './compactor.js'
+
+/** Everything that writes segments. */
+export const rewriting = new Part('checkpoints', () => import('./compactor.js'))
 
 /** Part of the tail's bound at which a fold starts. */
 const FOLD_AT = 0.75
-/** Of the runs that are merged; with no more than so many there is nothing to merge (picker.ts). */
-export const FAN_IN = 8
 /** The same in shared mode, for the writer of the entry that reaches the bound; and for anyone, should that one fail. */
 const SHARED_FOLD_AT = 1.5
 /** Multiple of the bound up to which commits still go through while folds fail. */
@@ -23,26 +22,17 @@ const PATIENCE = 4
 
 export class CompactionScheduler {
   readonly #ctx: ShardContext
-  readonly #log: LogContext
   readonly #state: () => ShardState
-  readonly #repairs: DamageDetector
   readonly #stop = new AbortController()
-  #compactor: Compactor | undefined
+  readonly #compactor: Lazy<Compactor>
   /** What the next entry is to condemn, and the entry after which that was found. */
   #plan: { readonly collect: CollectPlan; readonly resetAt: number | undefined } | undefined
 
-  constructor(ctx: ShardContext, log: LogContext, state: () => ShardState, repairs: DamageDetector) {
+  constructor(ctx: ShardContext, log: LogContext, state: () => ShardState, repairs: Repairs) {
     this.#ctx = ctx
-    this.#log = log
     this.#state = state
-    this.#repairs = repairs
-  }
-
-  #use<T>(act: (work: Compactor) => T | Promise<T>): Promise<T> {
-    return rewriting.use((loaded) => {
-      this.#compactor ??= new loaded.Compactor(this.#ctx, this.#log, this.#state, this.#repairs, this)
-      return act(this.#compactor)
-    })
+    const consider = (): void => this.consider(true)
+    this.#compactor = rewriting.lazy((part) => new part.Compactor(ctx, log, state, repairs, this.signal, consider))
   }
 
   /** Aborts when nothing more is to be uploaded. */
@@ -52,7 +42,7 @@ export class CompactionScheduler {
 
   /** What the next entry may carry. */
   get edits(): readonly Edit[] {
-    return this.#compactor?.edits ?? []
+    return this.#compactor.loaded?.edits ?? []
   }
 
   /** What the next entry is to condemn. A reset in between may need some of it again. */
@@ -72,7 +62,7 @@ export class CompactionScheduler {
 
   /** The state was repaired: what was made for the one before it fits no longer, even where it looks as if it did. */
   restart(): void {
-    this.#compactor?.restart()
+    this.#compactor.loaded?.restart()
     this.#plan = undefined
     this.consider(true)
   }
@@ -80,8 +70,8 @@ export class CompactionScheduler {
   /** Others have written: what was found or made before and no longer fits is dropped, and found or made anew. */
   met(after: Manifest): void {
     this.#plan = undefined
-    this.#compactor?.carried(after, [])
-    this.#compactor?.dropCondemned()
+    this.#compactor.loaded?.carried(after, [])
+    this.#compactor.loaded?.dropCondemned()
   }
 
   /**
@@ -99,10 +89,14 @@ export class CompactionScheduler {
     const folds = isMany || tailBytes(state) >= bytes || state.isRepaired
     const merges = (!isShared || hasFolded) && state.manifest.runs.length > FAN_IN
     if (!folds && !merges) return
-    this.#use((work) => {
-      if (folds) work.startFold()
-      if (merges) work.startMerge()
-    }).catch((error: unknown) => this.failed('Compactor', error))
+    this.#compactor
+      .use((work) => {
+        if (folds) work.startFold()
+        if (merges) work.startMerge()
+      })
+      .catch((error: unknown) => {
+        if (!this.signal.aborted) warnLater(this.#ctx, 'Compactor', error)
+      })
   }
 
   /** Resolves when another entry may be appended; rejects when folds have failed for too long. */
@@ -113,7 +107,7 @@ export class CompactionScheduler {
     const over = Math.max(state.tail.length / bound, tailBytes(state) / (bytes * PATIENCE))
     if (over < 1) return
     try {
-      await this.#use((work) => work.admit(over < PATIENCE))
+      await this.#compactor.use((work) => work.admit(over < PATIENCE))
     } catch (error) {
       if (over >= PATIENCE) throw error
     }
@@ -121,24 +115,19 @@ export class CompactionScheduler {
 
   /** Folds what is there now, or less; resolves when the edit is ready, rejects with what made it fail. */
   foldNow(): Promise<void> {
-    return this.#use((work) => work.foldNow())
+    return this.#compactor.use((work) => work.foldNow())
   }
 
   /** Merges all that is there where that is worth it; resolves with whether there is an edit to carry. */
   mergeNow(): Promise<boolean> {
-    return this.#use((work) => work.mergeNow())
-  }
-
-  failed(what: string, error: unknown): void {
-    if (this.#stop.signal.aborted || (isTidemarkError(error) && error.code === 'ABORTED')) return
-    warnLater(this.#ctx, what, error)
+    return this.#compactor.use((work) => work.mergeNow())
   }
 
   /** An entry with a manifest was committed, which carries `edits`. */
   carried(before: Manifest, after: Manifest, edits: readonly Edit[]): void {
     const { counters } = this.#ctx
     for (const { kind } of edits) counters[kind === 'fold' ? 'folds' : 'compactions']++
-    this.#compactor?.carried(after, edits)
+    this.#compactor.loaded?.carried(after, edits)
     const old = new Set(before.runs.flat().map((s) => s.name))
     counters.segmentsReused += after.runs.flat().filter((s) => old.has(s.name)).length
   }
@@ -146,12 +135,12 @@ export class CompactionScheduler {
   /** Stops what is running; what was uploaded and not yet named is left to collection, as long as there is room. */
   async stop(): Promise<void> {
     this.#stop.abort()
-    await this.#compactor?.idle()
+    await this.#compactor.loaded?.idle()
   }
 
   /** No entry will name these segments, nor what waits for one: the last one was not written, or there will be no more. */
   async dropWaiting(segments: readonly SegmentRef[], cause?: unknown): Promise<void> {
-    const waiting = this.#compactor?.takeWaiting() ?? []
+    const waiting = this.#compactor.loaded?.takeWaiting() ?? []
     await rewriting.loaded?.dropUploads(this.#ctx, [...segments, ...waiting], cause)
   }
 }

@@ -3,6 +3,9 @@ import type { Collection } from '../../log/collection.js'
 import type { Carried } from '../../log/entry.js'
 import type { AppliedEntry } from '../state.js'
 
+/** Entries after which it is looked for what to collect. */
+export const COLLECT_EVERY = 64
+
 /** What collection has to know of an entry. */
 export interface EntryFacts {
   readonly n: number

@@ -2,8 +2,8 @@
 import { isTidemarkError } from '../../errors.js'
 import { Collector, type CollectOptions, type CollectResult } from './collector.js'
 import { warnLater, type LogContext, type ShardContext } from '../context.js'
-import type { EntryIndex } from './entry-index.js'
-import { COLLECT_EVERY, type MaintainResult, type MaintenanceHost } from './maintenance.js'
+import { COLLECT_EVERY, type EntryIndex } from './entry-index.js'
+import type { CollectPlan } from '../entry-builder.js'
 import type { ShardState } from '../state.js'
 
 /** How often what is to be condemned is looked for anew because another writer came first. */
@@ -12,27 +12,56 @@ const TRIES = 4
 /** The most objects that are deleted beside commits at once. */
 const COLLECT_AT_ONCE = 1024
 
-export class Collecting {
+/** What `maintain()` did, or with `dryRun` what of it would be due now. */
+export interface MaintainResult {
+  readonly folds: number
+  readonly compactions: number
+  /** The oldest version that is kept; 0 as long as all are. */
+  readonly keeps: number
+  /** What is deleted by a later call, a grace period from now. */
+  readonly condemned: { readonly entries: number; readonly segments: number }
+  /** Segments that were condemned before, and whose grace period is not over. */
+  readonly waiting: number
+  readonly deleted: CollectResult['deleted']
+}
+
+/** The shard whose log is collected. */
+export interface CollectedShard {
+  readonly state: ShardState
+  readonly isPoisoned: boolean
+  /** Of a handle that may write. */
+  readonly compaction:
+    | { condemn(plan: CollectPlan, resetAt: number | undefined): void; mergeNow(): Promise<boolean> }
+    | undefined
+  assertWritable(): void
+  checkpoint(): Promise<void>
+  /** Appends an entry for what is ready. */
+  carry(): Promise<void>
+  /** Catches up with other writers. */
+  refresh(): Promise<void>
+}
+
+export class CollectionScheduler {
   readonly #ctx: ShardContext
-  readonly #host: MaintenanceHost
+  readonly #shard: CollectedShard
   readonly #collector: Collector
   readonly #stop = new AbortController()
-  #collecting: Promise<unknown> | undefined
+  #running: Promise<unknown> | undefined
   /** At which head it was last looked for what to collect. */
   #lookedAt = 0
   /** When the oldest of what a collection has condemned is due. */
   #due: { readonly collectedAt: number; readonly time: number | undefined } | undefined
 
-  constructor(ctx: ShardContext, log: LogContext, known: EntryIndex, host: MaintenanceHost) {
+  constructor(ctx: ShardContext, log: LogContext, known: EntryIndex, shard: CollectedShard) {
     this.#ctx = ctx
-    this.#host = host
+    this.#shard = shard
     this.#collector = new Collector(ctx, log, known, this.#stop.signal)
   }
 
   /** Beside commits, now and then: an idle store stays idle. */
   consider(): void {
-    if (this.#collecting) return
-    const state = this.#host.state()
+    if (this.#running) return
+    const state = this.#shard.state
     const { head, carried } = state
     const { versions, ageMs } = this.#ctx.retain
     // A look reads what it does not know of the log, and that is worth a part of what is kept.
@@ -41,7 +70,7 @@ export class Collecting {
     if (!isWorth && !this.#isDue(state)) return
     const options = { minDeletes: COLLECT_EVERY, maxDeletes: COLLECT_AT_ONCE, inTime: () => true, dryRun: false }
     this.#collect(options).catch((cause: unknown) => {
-      if (this.#host.isPoisoned() || this.#stop.signal.aborted) return
+      if (this.#shard.isPoisoned || this.#stop.signal.aborted) return
       warnLater(this.#ctx, 'Collection', cause)
     })
   }
@@ -62,19 +91,19 @@ export class Collecting {
 
   /** One at a time. What it finds the next entry condemns. */
   #collect(options: CollectOptions): Promise<CollectResult> {
-    const host = this.#host
+    const shard = this.#shard
     const run = this.idle().then(async () => {
-      if (!options.dryRun) host.assertWritable()
-      const state = host.state()
+      if (!options.dryRun) shard.assertWritable()
+      const state = shard.state
       if (!options.dryRun) this.#lookedAt = state.head
       const result = await this.#collector.run(state, options)
-      if (result.plan && !options.dryRun) host.compaction().condemn(result.plan, state.resetAt)
+      if (result.plan && !options.dryRun) shard.compaction!.condemn(result.plan, state.resetAt)
       return result
     })
     const running = run.finally(() => {
-      if (this.#collecting === running) this.#collecting = undefined
+      if (this.#running === running) this.#running = undefined
     })
-    this.#collecting = running
+    this.#running = running
     return running
   }
 
@@ -86,28 +115,28 @@ export class Collecting {
 
   /** Resolves when no collection is under way. */
   async idle(): Promise<void> {
-    await this.#collecting?.catch(() => undefined)
+    await this.#running?.catch(() => undefined)
   }
 
   /** Folds, compacts and collects now. */
   async maintain(options: CollectOptions): Promise<MaintainResult> {
-    const host = this.#host
+    const shard = this.#shard
     const { counters } = this.#ctx
     const { dryRun, inTime } = options
     const before = { ...counters }
     let isFolded = true
     // Looking is for followers, too.
     if (!dryRun) {
-      host.assertWritable()
-      await host.refresh()
+      shard.assertWritable()
+      await shard.refresh()
       isFolded = await this.#fold(inTime)
     }
-    const { carried } = host.state()
+    const { carried } = shard.state
     let { deleted, plan, waiting } = await this.#collect(options)
     for (let tries = 1; plan && !dryRun; tries++) {
-      const collectedAt = host.state().carried.collectedAt
-      await host.carry()
-      if (host.state().carried.collectedAt !== collectedAt || tries === TRIES) break
+      const collectedAt = shard.state.carried.collectedAt
+      await shard.carry()
+      if (shard.state.carried.collectedAt !== collectedAt || tries === TRIES) break
       const again = await this.#collect(options)
       plan = again.plan
       waiting = again.waiting
@@ -127,10 +156,10 @@ export class Collecting {
 
   /** Folds and compacts. Where there is no space for it a warning has said so, and collecting, which makes some, goes on. */
   async #fold(inTime: () => boolean): Promise<boolean> {
-    const host = this.#host
+    const shard = this.#shard
     try {
-      await host.checkpoint()
-      if (inTime() && (await host.compaction().mergeNow())) await host.carry()
+      await shard.checkpoint()
+      if (inTime() && (await shard.compaction!.mergeNow())) await shard.carry()
       return true
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'QUOTA') throw error

@@ -11,7 +11,7 @@ const READ_AT_ONCE = 16
 export async function readEntry(ctx: ReadContext, log: LogContext, n: number): Promise<AppliedEntry> {
   const { bytes } = await log.log.read(n)
   if (bytes === undefined) throw await missing(ctx, log, n)
-  return parseEntry(bytes, n, log.logId, log.path)
+  return parseEntry(log, n, bytes)
 }
 
 /** Entries from `first` to `last`: a few are read at once, and no more of them are held. */

@@ -1,20 +1,14 @@
 /** The pins of a log: tags, the holds of forks, and what is being read. Immutable blobs, each of which keeps all that a version needs. */
-import { equalBytes } from '../../bytes/compare.js'
-import { TidemarkError, corrupt, isDamage, isFull } from '../../errors.js'
-import { readAnchor } from '../../log/anchor.js'
-import { decodeDelta, encodeDelta } from '../../log/delta.js'
-import { emptyCarried, ID_BYTES } from '../../log/entry.js'
-import { decodePin, encodePin, type Pin, type PinKind } from '../../log/pin.js'
-import { decodeManifest, encodeManifest, type Manifest } from '../../manifest/manifest.js'
-import { idOfBlob, logIdOfPath, pinName, pinsPrefix, segmentName, storeOfLog } from '../../manifest/names.js'
+import { TidemarkError, corrupt, isDamage } from '../../errors.js'
+import { decodeDelta } from '../../log/delta.js'
+import { emptyCarried } from '../../log/entry.js'
+import { decodePin, type Pin } from '../../log/pin.js'
+import { decodeManifest, type Manifest } from '../../manifest/manifest.js'
+import { idOfBlob, logIdOfPath, pinsPrefix, storeOfLog } from '../../manifest/names.js'
 import type { Blobs, Storage } from '../../storage/contract.js'
 import { pagesOf } from '../../storage/pages.js'
-import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
-import { memtableOfDelta, memtableToDelta } from '../memtable.js'
-import { expired } from './past.js'
-import { readOn } from '../open/recovery.js'
-import { payloadOf } from './reset.js'
-import { dropUploads } from '../compaction/run-writer.js'
+import type { LogContext, ShardContext } from '../context.js'
+import { memtableOfDelta } from '../memtable.js'
 import type { ShardState } from '../state.js'
 
 /** A pin, and the name of its blob. */
@@ -117,83 +111,6 @@ export function stateOfPin(pin: StoredPin, logPath: string): ShardState {
     manifest,
     tail: memtable ? [{ n: version, time: versionTime, memtable, references: undefined, bytes: delta.length }] : [],
   }
-}
-
-export interface PinRequest {
-  readonly kind: PinKind
-  readonly name: string
-  readonly ttlMs: number
-  readonly label?: string | undefined
-  /** What it keeps, and the pin that state was taken from, if it was. */
-  readonly state: ShardState
-  readonly from: StoredPin | undefined
-  /** This handle holds the state until the pin is there: its own collections are not in the way. */
-  readonly isHeld?: boolean | undefined
-}
-
-/**
- * Makes a pin, and looks afterwards whether what it keeps was collected while it was being made: a collection that came
- * before the pin could not see it (R35).
- */
-export async function putPin(
-  ctx: ShardContext,
-  log: LogContext,
-  present: () => ShardState,
-  request: PinRequest,
-): Promise<StoredPin> {
-  const { kind, name, ttlMs, label, state, from } = request
-  const { manifest, memtable } = await payloadOf(ctx, log, state, new AbortController().signal)
-  const { version, versionTime, offsets } = state.carried
-  const made = currentTime(ctx, log)
-  const pin: Pin = {
-    kind,
-    name,
-    made,
-    expires: ttlMs > 0 ? made + ttlMs : 0,
-    version,
-    versionTime,
-    hash: state.headHash!,
-    label,
-    offsets,
-    manifest: encodeManifest({ ...manifest, covers: version - 1 }, log.path),
-    delta: memtable && encodeDelta(memtableToDelta(memtable)),
-  }
-  const blob = pinName(log.path, ctx.clock.random(ID_BYTES))
-  const { blobs } = ctx.storage
-  const uploaded = manifest.runs.flat().filter(({ name }) => ctx.uploads.has(name))
-  try {
-    noteTime(ctx, log, (await blobs.put(blob, encodePin(pin))).time)
-    const now = present()
-    const keeps = !ctx.isShared && request.isHeld ? now.carried.keeps : 0
-    const isThere = from
-      ? (await readPin(blobs, from.blob)) !== undefined
-      : await isKept(ctx, log, now, Math.max(version, keeps))
-    const isCondemned = ctx.uploads.areCondemned(manifest.runs.flat())
-    if (isThere && !isCondemned) return { ...pin, blob }
-    await blobs.delete([blob])
-    if (!isThere) throw expired(ctx.store, version)
-    throw new TidemarkError(
-      'CONFLICT',
-      `Another writer collected in store "${ctx.store}" while version ${version} was being kept; try again.`,
-    )
-  } catch (error) {
-    if (isFull(error)) await dropUploads(ctx, uploaded, error)
-    throw error
-  } finally {
-    // What was uploaded for it is reached through it by now, or by nothing.
-    ctx.uploads.drop(uploaded)
-  }
-}
-
-/** Whether no collection that came before this moment has let go of a version. */
-export async function isKept(ctx: ShardContext, log: LogContext, now: ShardState, version: number): Promise<boolean> {
-  const { head, carried } = await readOn(ctx, { ...log }, now, 1, ({ collection }) => {
-    for (const { ids } of collection ?? []) ctx.uploads.condemn(ids.map((id) => segmentName(log.path, id)))
-  })
-  if (carried.keeps > version) return false
-  // After a long stall the entries that say so may themselves be gone: a head that is trimmed is none (R25).
-  const { value } = await readAnchor(log.anchor, anchorName(ctx))
-  return value === undefined || (equalBytes(value.logId, log.logId) && value.trim < head)
 }
 
 /** The newest tag of a name that is not over. */

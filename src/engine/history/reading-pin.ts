@@ -7,18 +7,25 @@ import { encodePin } from '../../log/pin.js'
 import { encodeManifest } from '../../manifest/manifest.js'
 import { pinName } from '../../manifest/names.js'
 import { currentTime, moment, noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
-import { isKept, readPin, type StoredPin } from './pins.js'
+import { isKept } from './pin-version.js'
+import { readPin, type StoredPin } from './pins.js'
 import type { Moment } from '../moment.js'
-import type { Shard } from '../shard.js'
 import { segmentsOf, type ShardState } from '../state.js'
 
 /** Where others collect: a step of what is read through an open handle. */
-export async function keep(ctx: ShardContext, shard: Pick<Shard, 'log' | 'state'>, own: Held): Promise<void> {
+export async function keep(
+  ctx: ShardContext,
+  log: LogContext,
+  present: ShardState,
+  state: ShardState,
+  own: Held,
+): Promise<void> {
   if (own.reading) return own.reading.use()
-  own.reading = new Reading(ctx, shard.log, own.state)
-  const isKept = await own.reading.begin(shard.state, own.keptAt)
+  const reading = new Reading(ctx, log, state)
+  own.reading = reading
+  const isKept = await reading.begin(present, own.keptAt)
   // The last step was while it began.
-  if (isKept && !ctx.held.has(own)) await own.reading.end()
+  if (isKept && !ctx.held.has(own)) await reading.end()
 }
 
 export class Reading {

@@ -14,7 +14,7 @@ import { mayBeTrimmed } from '../moment.js'
 import { applyEntry, recoveryStart, type ShardState } from '../state.js'
 import { confirmHead, readOn } from './recovery.js'
 
-const TRIES = 8
+export const CLAIM_TRIES = 8
 
 export interface ClaimRequest {
   /** Ends the opening before it takes anything over. */
@@ -42,9 +42,9 @@ export async function claim(
   let state = found
   const { fold } = request
   let edits = (await fold?.write(log, state)) ?? []
-  for (let tries = TRIES; tries > 0; tries--) {
+  for (let tries = CLAIM_TRIES; tries > 0; tries--) {
     const time = currentTime(ctx, log)
-    const fence = buildEntry(log, state, { kind: 'fence', mode, time, edits })
+    const fence = await buildEntry(log, state, { kind: 'fence', mode, time, edits })
     throwIfAborted(request.signal)
     const sent = moment(ctx, log)
     // A look that fails is repeated below: it must not leave the claim alone.

@@ -11,9 +11,7 @@ import { probe } from '../../storage/probe.js'
 import { anchorName, closeLog, moment, noteTime, openLog, type LogContext, type ShardContext } from '../context.js'
 import { buildEntry, type EntryChange } from '../entry-builder.js'
 import { applyEntry, emptyState, type ShardState } from '../state.js'
-import { sendClaim } from './claim.js'
-
-const TRIES = 8
+import { CLAIM_TRIES, sendClaim } from './claim.js'
 
 export interface Created {
   readonly log: LogContext
@@ -52,7 +50,7 @@ export async function createLog(
   const what = `store "${ctx.store}" was created; open it again.`
   const nothing = emptyState(log.logId, 0, config)
   try {
-    const first = buildEntry(log, nothing, change)
+    const first = await buildEntry(log, nothing, change)
     const resolution = await sendClaim(ctx, log, nothing, first)
     begun()
     const made = landed(resolution, what)
@@ -64,7 +62,7 @@ export async function createLog(
     const state = applyEntry(nothing, first)
     const value = anchorAfter(log.logId, state.carried)
     // A swap of unknown outcome may still land, and then it is our own that is found, or that is in the way of the next.
-    for (let tries = TRIES; tries > 0; tries--) {
+    for (let tries = CLAIM_TRIES; tries > 0; tries--) {
       const swapped = await anchor.swap(undefined, encodeAnchor(value), value.trim)
       if (swapped.outcome === 'committed') return { log, state }
       const there = await readAnchor(anchor, anchorName(ctx))

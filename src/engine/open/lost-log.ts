@@ -31,7 +31,7 @@ export async function findWithoutAnchor(ctx: ReadContext, anchor: Anchor): Promi
     try {
       // What an interrupted probe left behind is no store.
       const own = paths.filter((path) => logIdOfPath(ctx.store, path) !== undefined)
-      const value = await anchorFromLogs(ctx, anchor, own)
+      const value = await anchorOf(ctx, anchor, own)
       if (value) return { ...reading, value: { ...value, isRebuilt: true } }
       await assertNothingLeft(ctx)
       return reading
@@ -73,15 +73,12 @@ async function assertNothingLeft(ctx: ReadContext): Promise<void> {
  * What the newest header of what is there says; `undefined` when there is no store. Several logs are left only by creators
  * that never got to name one.
  */
-async function anchorFromLogs(
-  ctx: ReadContext,
-  anchor: Anchor,
-  paths: readonly string[],
-): Promise<AnchorValue | undefined> {
+async function anchorOf(ctx: ReadContext, anchor: Anchor, paths: readonly string[]): Promise<AnchorValue | undefined> {
   let best: { value: AnchorValue; head: number } | undefined
   for (const path of paths) {
     const logId = logIdOfPath(ctx.store, path)!
-    const { log } = openLog(ctx, anchor, logId)
+    const own = openLog(ctx, anchor, logId)
+    const { log } = own
     try {
       const { numbers } = await log.list(1)
       const head = numbers.at(-1)
@@ -90,7 +87,7 @@ async function anchorFromLogs(
         throw corrupt(`The anchor of store "${ctx.store}" is missing, and the entries of its log ${path} are, too.`)
       }
       if ((best && best.head >= head) || (head === 1 && (await isVoid(log)))) continue
-      best = { value: await anchorFromHeaders(log, logId, path, numbers), head }
+      best = { value: await anchorFromHeaders(own, numbers), head }
     } finally {
       await closeLog(ctx, { log })
     }
@@ -105,15 +102,11 @@ export async function isVoid(log: LogContext['log']): Promise<boolean> {
   return bytes !== undefined && decodeEntry(bytes, 1, undefined).kind === 'void'
 }
 
-async function anchorFromHeaders(
-  log: LogContext['log'],
-  logId: Uint8Array,
-  path: string,
-  numbers: readonly number[],
-): Promise<AnchorValue> {
+async function anchorFromHeaders(own: LogContext, numbers: readonly number[]): Promise<AnchorValue> {
+  const { log, logId, path } = own
   for (const n of numbers.toReversed()) {
     const { bytes } = await log.read(n)
-    const carried = bytes && parseEntry(bytes, n, logId, path).entry.carried
+    const carried = bytes && (await parseEntry(own, n, bytes)).entry.carried
     // Only a fence that was written blindly has none; the entry before it does.
     if (!carried) continue
     const { covers } = carried

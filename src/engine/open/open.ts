@@ -11,13 +11,11 @@ import type { Anchor } from '../../storage/contract.js'
 import { Part } from '../../part.js'
 import { anchorName, closeLog, noteTime, openAnchor, openLog, type LogContext, type ShardContext } from '../context.js'
 import type { ShardState } from '../state.js'
-import { claim, type ClaimRequest } from './claim.js'
+import { CLAIM_TRIES, claim, type ClaimRequest } from './claim.js'
 import type { Hint } from './lost-log.js'
 import { confirmHead, findStore, overtaken, readHistory } from './recovery.js'
 
 const creating = new Part('creating stores', () => import('./create.js'))
-
-const TRIES = 8
 
 /** A hint that leaves more than this many entries to read is worth a swap. */
 const LONG_TAIL = 16
@@ -37,7 +35,7 @@ export interface OpenedShard {
 
 export async function openShard(ctx: ShardContext, request: OpenRequest): Promise<OpenedShard> {
   const anchor = openAnchor(ctx)
-  for (let tries = TRIES; tries > 0; tries--) {
+  for (let tries = CLAIM_TRIES; tries > 0; tries--) {
     const { value, time } = await findStore(ctx, anchor)
     const opened = value
       ? await openExisting(ctx, anchor, value, time, request)

@@ -95,7 +95,7 @@ export async function readOn(
         if (!later || (await losing.use((part) => part.isTrimmed(ctx, log, first + i)))) return state
         break
       }
-      const entry = parseEntry(bytes, first + i, log.logId, log.path)
+      const entry = await parseEntry(log, first + i, bytes)
       state = applyEntry(state, entry)
       applied?.(entry)
     }

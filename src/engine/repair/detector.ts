@@ -1,44 +1,26 @@
-/** Repair as an open shard sees it: nothing of it is needed before something damaged was read (mending.ts). */
+/** What a shard does about damage: the repairer is loaded when something damaged was read, and asked from then on. */
+import { Part, type Lazy } from '../../part.js'
 import { damageOf } from '../../segment/damage.js'
 import type { LogContext, ShardContext } from '../context.js'
-import type { Repairer } from './repairer.js'
-import { mending } from '../parts.js'
 import type { ShardState } from '../state.js'
+import type { Repairer } from './repairer.js'
 
-export interface DamageHost {
-  state(): ShardState
-  /** Puts an equal state in place of the present one. */
-  replace(state: ShardState): void
-}
+const repairing = new Part('repair', () => import('./repairer.js'))
 
 export class DamageDetector {
   readonly #ctx: ShardContext
-  readonly #log: LogContext
-  readonly #host: DamageHost
-  #repairer: Repairer | undefined
+  readonly #state: () => ShardState
+  readonly repairer: Lazy<Repairer>
 
-  constructor(ctx: ShardContext, log: LogContext, host: DamageHost) {
+  /** `replace` puts an equal state in place of the present one. */
+  constructor(ctx: ShardContext, log: LogContext, state: () => ShardState, replace: (equal: ShardState) => void) {
     this.#ctx = ctx
-    this.#log = log
-    this.#host = host
-  }
-
-  #use<T>(act: (work: Repairer) => Promise<T>): Promise<T> {
-    return mending.use((part) => act((this.#repairer ??= new part.Repairer(this.#ctx, this.#log, this.#host))))
+    this.#state = state
+    this.repairer = repairing.lazy((part) => new part.Repairer(ctx, log, state, replace))
   }
 
   isDamaged(name: string): boolean {
-    return this.#repairer?.isDamaged(name) === true
-  }
-
-  /** Whether the state stands on something that is known to be damaged, and not known to be lost. */
-  isHit(state: ShardState): boolean {
-    return this.#repairer?.isHit(state) === true
-  }
-
-  /** An equal state that lists nothing damaged, or the state as it is where it can't be repaired. */
-  async soundest(state: ShardState): Promise<ShardState> {
-    return this.#repairer ? this.#repairer.soundest(state) : state
+    return this.repairer.loaded?.isDamaged(name) === true
   }
 
   /**
@@ -47,32 +29,34 @@ export class DamageDetector {
    */
   async mend(state: ShardState, error: unknown): Promise<ShardState> {
     if (damageOf(error) === undefined) throw error
-    return this.#use((work) => work.mend(state, error))
+    return this.repairer.use((work) => work.mend(state, error))
   }
 
   /** Of a read of several states: it is enough that one of them is another afterwards. */
   async mendAll(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
     if (damageOf(error) === undefined) throw error
-    return this.#use((work) => work.mendAll(states, error))
+    return this.repairer.use((work) => work.mendAll(states, error))
   }
 
   /** Puts a state in place of the present one that lists nothing damaged, and loads it where all is kept in memory. */
   async prepare(): Promise<void> {
-    const state = this.#host.state()
-    if (this.#repairer === undefined && (await this.prepared(state)) === state) return
-    await this.#use((work) => work.prepare())
+    const state = this.#state()
+    if (this.repairer.loaded === undefined && (await this.prepared(state)) === state) return
+    await this.repairer.use((work) => work.prepare())
   }
 
   /** The state to use in place of this one, loaded where all is kept in memory. */
   async prepared(state: ShardState): Promise<ShardState> {
-    if (this.#repairer === undefined) {
+    const { repairer } = this
+    if (repairer.loaded === undefined) {
       try {
         await this.#ctx.resident?.prepare(state)
-        if (!this.isHit(state)) return state
       } catch (error) {
         if (damageOf(error) === undefined) throw error
+        return repairer.use((work) => work.prepared(state))
       }
     }
-    return this.#use((work) => work.prepared(state))
+    // Another read may have met damage meanwhile.
+    return repairer.loaded?.prepared(state) ?? state
   }
 }

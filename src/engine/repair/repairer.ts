@@ -13,7 +13,6 @@ import { expired } from '../history/past.js'
 import { listPins } from '../history/pins.js'
 import { readOn } from '../open/recovery.js'
 import { isFinal, repairedState, type Ground } from './rebuild.js'
-import type { DamageHost } from './detector.js'
 import { segmentsOf, type ShardState } from '../state.js'
 
 /** How often a segment may read wrong in part and right as a whole, before the error is passed on. */
@@ -22,7 +21,8 @@ const MISREADS = 3
 export class Repairer {
   readonly #ctx: ShardContext
   readonly #log: LogContext
-  readonly #host: DamageHost
+  readonly #present: () => ShardState
+  readonly #replace: (equal: ShardState) => void
   /** By name: what the first read of it said. */
   readonly #damaged = new Map<string, TidemarkError>()
   /** By name and the manifest under which it is read: that nothing is left to repair it from. */
@@ -34,10 +34,12 @@ export class Repairer {
   readonly #repaired = new WeakMap<ShardState, Promise<ShardState>>()
   #preparing: Promise<void> | undefined
 
-  constructor(ctx: ShardContext, log: LogContext, host: DamageHost) {
+  /** `replace` puts an equal state in place of the present one. */
+  constructor(ctx: ShardContext, log: LogContext, present: () => ShardState, replace: (equal: ShardState) => void) {
     this.#ctx = ctx
     this.#log = log
-    this.#host = host
+    this.#present = present
+    this.#replace = replace
   }
 
   isDamaged(name: string): boolean {
@@ -79,7 +81,7 @@ export class Repairer {
   }
 
   async #repair(state: ShardState): Promise<ShardState> {
-    const { head, carried } = this.#host.state()
+    const { head, carried } = this.#present()
     const trim = Math.max(carried.trim, state.carried.trim)
     const ground: Ground = { ctx: this.#ctx, log: this.#log, damaged: this.#damaged, trim }
     const has = (name: string): boolean => this.#damaged.has(name) && !this.#lost.has(lossOf(state, name))
@@ -135,7 +137,7 @@ export class Repairer {
       known.add(segment.name)
       const { bytes } = await this.#ctx.storage.blobs.get(segment.name)
       try {
-        checkWhole(bytes, segment)
+        await checkWhole(this.#log.platform, bytes, segment)
       } catch (error) {
         if (damageOf(error) === undefined) throw error
         this.#damaged.set(segment.name, error as TidemarkError)
@@ -153,7 +155,7 @@ export class Repairer {
     this.#ctx.counters.repaired += found.length
     const { version } = after.carried
     const what = found.map(([, { message }]) => message).join(' ')
-    const healed = version === this.#host.state().carried.version ? ' The next fold writes it anew.' : ''
+    const healed = version === this.#present().carried.version ? ' The next fold writes it anew.' : ''
     this.#ctx.emit('repaired', {
       message: `${what} Version ${version} of store "${this.#ctx.store}" is read from an older fold and the log instead; nothing is lost.${healed}`,
       cause: found[0]![1],
@@ -176,7 +178,7 @@ export class Repairer {
       throw this.#lost.get(lossOf(state, damage.place.name)) ?? error
     }
     // For the present state the two are one repair. What others come to know of it is told to those who read it.
-    if (this.isHit(this.#host.state())) await this.prepare().catch(() => undefined)
+    if (this.isHit(this.#present())) await this.prepare().catch(() => undefined)
     return sound
   }
 
@@ -198,14 +200,14 @@ export class Repairer {
 
   async #prepare(): Promise<void> {
     for (;;) {
-      const before = this.#host.state()
+      const before = this.#present()
       const sound = await this.prepared(before)
       if (sound === before) return
-      const now = this.#host.state()
+      const now = this.#present()
       // Entries that came meanwhile follow on the repaired state as they did on the other.
       if (now.manifest !== before.manifest) continue
       const tail = [...sound.tail, ...now.tail.filter(({ n }) => n > before.head)]
-      this.#host.replace({ ...now, manifest: sound.manifest, tail, isRepaired: true })
+      this.#replace({ ...now, manifest: sound.manifest, tail, isRepaired: true })
       const kept = new Set(segmentsOf(sound).map(({ name }) => name))
       this.#ctx.resident?.release(segmentsOf(before).filter(({ name }) => !kept.has(name)))
       return
@@ -246,7 +248,7 @@ export class Repairer {
   async #readAgain(name: string, place: Damage['place'], error: TidemarkError): Promise<void> {
     const { bytes } = await this.#ctx.storage.blobs.get(name)
     try {
-      checkWhole(bytes, place)
+      await checkWhole(this.#log.platform, bytes, place)
     } catch (whole) {
       if (!isTidemarkError(whole) || whole.code !== 'CORRUPT') throw whole
       this.#damaged.set(name, error)
@@ -265,7 +267,7 @@ export class Repairer {
       throw new TidemarkError('NOT_FOUND', `Store "${ctx.store}" was destroyed; call reopen() to look again.`)
     }
     const { version, manifestAt } = state.carried
-    const present = this.#host.state()
+    const present = this.#present()
     const newest = value.trim >= present.head ? undefined : await readOn(ctx, log, present, 1)
     if (newest !== undefined && version >= newest.carried.keeps) return
     const isPinned = manifestAt === 0 && (await listPins(ctx.storage, log.path)).some((pin) => pin.version === version)

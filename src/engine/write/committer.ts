@@ -8,26 +8,28 @@
  */
 import { TidemarkError, isFull, isTidemarkError } from '../../errors.js'
 import { resolveAppend } from '../../log/append.js'
-import type { OffsetMap } from '../../log/offsets.js'
+import { mergeOffsets, type OffsetMap } from '../../log/offsets.js'
 import type { CodedRuns, SegmentRef } from '../../manifest/manifest.js'
-import { buildEntry, setExpiry, type BuiltEntry } from '../entry-builder.js'
+import { Part } from '../../part.js'
+import { buildEntry, setExpiry, type BuiltEntry, type EntryChange } from '../entry-builder.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from '../context.js'
 import { Memtable } from '../memtable.js'
 import { assertNotTrimmed } from '../open/claim.js'
-import { rewriting, sharing } from '../parts.js'
 import type { Contention } from './contention.js'
 import { Queue } from './commit-queue.js'
-import type { CommitRequest, CommitResult, PreparedReset, ResetBuild, ResetRequest, ResetResult } from './requests.js'
-import type { Waiting } from './requests.js'
+import type { CommitRequest, CommitResult, Job, MakeChange } from './requests.js'
 import { memtableCodecs, recoveryStart, type ShardState } from '../state.js'
-import type { CompactionScheduler } from '../compaction/scheduler.js'
+import { rewriting, type CompactionScheduler } from '../compaction/scheduler.js'
+
+/** In shared mode it is there before there is a committer. */
+export const sharing = new Part('shared mode', () => import('./contention.js'))
 
 export interface CommitterHost {
   state(): ShardState
   /** The entry is durable: the state moves on. */
   advance(built: BuiltEntry): void
-  /** The handle may not write any more. */
-  poison(error: TidemarkError): void
+  /** The right to write has ended. */
+  ended(error: TidemarkError): void
   /** Changes of commits that surely did not happen, oldest first, and whether offsets were among them. */
   rollback(memtables: readonly Memtable[], withOffsets: boolean): void
   /** Applies what others have written; throws when the right to write has ended. */
@@ -39,8 +41,8 @@ export class Committer {
   readonly #log: LogContext
   readonly #compaction: CompactionScheduler
   readonly #host: CommitterHost
-  readonly #queue: Queue
-  /** Why nothing more is appended. */
+  readonly #queue = new Queue()
+  /** Why nothing more is taken: who may write or what was written is in doubt, or the handle is closed. */
   #ended: TidemarkError | undefined
   /** The changes of the first `count` in the queue, in segments that were written for them. */
   #uploaded: { readonly references: CodedRuns; readonly count: number } | undefined
@@ -51,78 +53,71 @@ export class Committer {
   /** Something in the queue has not been asked yet whether it stands on top of what others have written. */
   #isUnsifted = false
   #running: Promise<void> | undefined
-  /** Settles with the newest reset on its way. */
-  #resetting: Promise<void> | undefined
-  /** Of the reset whose turn it is. */
-  #ready: (ResetBuild & { readonly offsets: OffsetMap }) | undefined
 
   constructor(ctx: ShardContext, log: LogContext, compaction: CompactionScheduler, host: CommitterHost) {
     this.#ctx = ctx
     this.#log = log
     this.#compaction = compaction
     this.#host = host
-    this.#queue = new Queue(() => host.state().carried.offsets)
-    this.#contention = ctx.isShared ? new (sharing().Contention)(ctx) : undefined
+    this.#contention = ctx.isShared ? new sharing.loaded!.Contention(ctx) : undefined
   }
 
   /** What is on its way. */
-  get queue(): Pick<Queue, 'memtables' | 'bytes' | 'offsets' | 'possibleOffsets'> {
+  get queue(): Pick<Queue, 'memtables' | 'bytes'> {
     return this.#queue
   }
 
-  /** Settles when what is read now is no longer about to be put away by a reset; `undefined` when it is not. */
-  get resetting(): Promise<void> | undefined {
-    return this.#resetting
-  }
-
-  /** Throws, and takes nothing, when the offsets go back; from then on the committer owns the memtable. */
+  /** From here on the committer owns the memtable; it throws, and takes nothing, when the offsets surely go back. */
   commit(request: CommitRequest): Promise<CommitResult> {
-    return this.#enqueue({ request, offsets: this.#queue.offsetsAfter(request) })
+    // Of what is in front of it nobody knows yet what will come about.
+    if (this.#running === undefined) this.#offsetsAfter(request)
+    return this.#enqueue({ request, isVersion: true, build: (batch) => this.#buildCommit(batch) })
   }
 
-  /** Takes its place in the queue in this very turn. */
-  async reset(request: ResetRequest): Promise<ResetResult> {
-    let undo = 0
-    const prepared = request.prepared.then(({ offsets, build }): PreparedReset => ({
-      offsets,
-      build: (state, signal) => {
-        undo = state.carried.version
-        return build(state, signal)
-      },
-    }))
-    // It is heard at its turn.
-    prepared.catch(() => undefined)
-    const resetting = this.#enqueue({ reset: { ...request, prepared } })
-    const ended = (): void => {
-      if (this.#resetting === settled) this.#resetting = undefined
-    }
-    const settled = resetting.then(ended, ended)
-    this.#resetting = settled
-    return { ...(await resetting), undo }
+  #offsetsAfter({ offsets, force }: CommitRequest): OffsetMap {
+    return mergeOffsets(this.#host.state().carried.offsets, offsets, force)
+  }
+
+  /** Appends a version of another kind; it takes its place in the queue in this very turn. */
+  append(make: MakeChange): Promise<CommitResult> {
+    const build = async (): Promise<BuiltEntry> => this.#entry(await make(this.#host.state(), this.#compaction.signal))
+    return this.#enqueue({ isVersion: true, build })
   }
 
   /** Appends an entry for what is ready to be carried, unless an earlier one carries it. */
   async carry(): Promise<void> {
-    await this.#enqueue({})
+    await this.#enqueue({ isVersion: false, build: async () => this.#buildMaintenance() })
   }
 
   /** Catches up with other writers, at its turn. */
   look(): Promise<void> {
     // One that has not begun is for all.
-    this.#looking ??= this.#enqueue({ isLook: true }).then(() => undefined)
+    this.#looking ??= this.#enqueue({
+      isVersion: false,
+      build: async () => {
+        this.#looking = undefined
+        await this.#catchUp()
+        return undefined
+      },
+    }).then(() => undefined)
     return this.#looking
   }
 
-  #enqueue(waiting: Omit<Waiting, 'resolve' | 'reject'>): Promise<CommitResult> {
+  #enqueue(job: Omit<Job, 'resolve' | 'reject'>): Promise<CommitResult> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ ...waiting, resolve, reject })
+      this.#queue.push({ ...job, resolve, reject })
       this.#isUnsifted = true
       this.#running ??= this.#run()
     })
   }
 
-  /** Resolves when nothing is in flight or queued. */
-  async idle(): Promise<void> {
+  get ended(): TidemarkError | undefined {
+    return this.#ended
+  }
+
+  /** Takes nothing more, as what came after the queue was seen empty would be cut off; resolves when it is empty. */
+  async close(reason: TidemarkError): Promise<void> {
+    this.#ended ??= reason
     await this.#running
   }
 
@@ -131,51 +126,34 @@ export class Committer {
     await Promise.resolve()
     let hasLooked = false
     for (let next = this.#queue.first; next; next = this.#queue.first) {
-      let sent = false
       if (this.#isUnsifted && this.#sift(false)) continue
-      if (next.isLook) {
-        await this.#look(next)
-        continue
-      }
-      if (next.reset && !(await this.#prepareReset(next))) continue
+      let sent = false
       try {
-        // What is carried makes the tail shorter, or room for that.
-        if (next.request ?? next.reset) await this.#compaction.admit()
-        await this.#contention?.giveWay()
-        if (this.#ended) throw this.#ended
-        if (!hasLooked && this.#contention?.hasSlept(this.#log.free)) {
+        if (next.isVersion) {
+          // What is carried makes the tail shorter, or room for that.
+          await this.#compaction.admit()
+          await this.#contention?.giveWay()
+        }
+        if (this.#ended && !this.#isClosed) throw this.#ended
+        const built = await next.build(this.#queue.take(this.#uploaded?.count))
+        if (built === undefined) this.#settle({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
+        else if (!hasLooked && this.#contention?.hasSlept(this.#log.free)) {
+          this.#queue.putBack()
           await this.#catchUp()
           hasLooked = true
-          continue
-        }
-        hasLooked = false
-        const built = await this.#build(this.#queue.take(this.#uploaded?.count))
-        if (built === undefined) this.#settle({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
-        else {
+        } else {
           sent = true
+          hasLooked = false
           await this.#append(built)
         }
       } catch (error) {
         // Nothing was written that names what was uploaded.
         if (isFull(error)) await this.#compaction.dropWaiting(this.#segments, error)
-        this.#fail(error, sent)
+        this.#fail(next, error, sent)
       }
     }
     // In the same turn in which the queue was seen empty: a commit that comes next starts anew.
     this.#running = undefined
-  }
-
-  async #look({ resolve, reject }: Waiting): Promise<void> {
-    this.#queue.shift()
-    this.#looking = undefined
-    try {
-      if (this.#ended) throw this.#ended
-      await this.#catchUp()
-      resolve({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
-    } catch (error) {
-      reject(error)
-      this.#end(error)
-    }
   }
 
   async #catchUp(): Promise<void> {
@@ -183,59 +161,35 @@ export class Committer {
       await this.#host.catchUp()
     } finally {
       this.#isUnsifted = true
-      this.#queue.moved()
     }
   }
 
-  /** What can't be made ready fails alone. */
-  async #prepareReset({ reset, reject }: Waiting): Promise<boolean> {
-    if (this.#ended) return true
-    try {
-      const state = this.#host.state()
-      const { offsets, build } = await reset!.prepared
-      this.#ready = { ...(await build(state, this.#compaction.signal)), offsets: offsets(state.carried.offsets) }
-      return true
-    } catch (error) {
-      this.#queue.shift()
-      reject(error)
-      return false
-    }
-  }
-
-  async #build(batch: readonly Waiting[]): Promise<BuiltEntry | undefined> {
-    const { request, reset, offsets: known } = batch[0]!
-    if (reset) return this.#buildReset(reset)
-    if (request === undefined) return this.#buildMaintenance()
-    const offsets = typeof known === 'function' ? known(this.#host.state().carried.offsets) : known
+  async #buildCommit(batch: readonly Job[]): Promise<BuiltEntry> {
+    const request = batch[0]!.request!
+    const offsets = this.#offsetsAfter(request)
     let { memtable } = request
     if (batch.length > 1) {
       memtable = new Memtable()
-      for (const waiting of batch) memtable.absorb(waiting.request!.memtable)
+      for (const job of batch) memtable.absorb(job.request!.memtable)
     }
     const time = this.#time()
     setExpiry(memtable, time, this.#ctx.clock.monotonic())
     const isLarge = memtable.bytes > this.#ctx.checkpoint.bytes
     const changes = isLarge ? { references: await this.#upload(memtable, time, batch.length) } : { memtable }
     const { label, meta } = request
-    const { edits } = this.#compaction
-    const collect = this.#compaction.collection
-    const change = { time, ...changes, offsets, label, meta, edits, collect }
-    return buildEntry(this.#log, this.#host.state(), { kind: 'commit', ...change })
+    const { edits, collection: collect } = this.#compaction
+    return this.#entry({ kind: 'commit', ...changes, offsets, label, meta, edits, collect }, time)
   }
 
   /** An entry for what is ready, if anything still fits. */
-  #buildMaintenance(): BuiltEntry | undefined {
+  async #buildMaintenance(): Promise<BuiltEntry | undefined> {
     const { edits, collection: collect } = this.#compaction
-    const kind = collect ? 'collect' : 'fold'
-    const built = buildEntry(this.#log, this.#host.state(), { kind, time: this.#time(), edits, collect })
+    const built = await this.#entry({ kind: collect ? 'collect' : 'fold', edits, collect })
     return built.carries.length > 0 || collect ? built : undefined
   }
 
-  #buildReset({ label, meta }: ResetRequest): BuiltEntry {
-    const { reset, memtable, offsets } = this.#ready!
-    this.#ready = undefined
-    const change = { time: this.#time(), memtable, offsets, label, meta, reset }
-    return buildEntry(this.#log, this.#host.state(), { kind: 'reset', ...change })
+  #entry(change: Omit<EntryChange, 'time'>, time = this.#time()): Promise<BuiltEntry> {
+    return buildEntry(this.#log, this.#host.state(), { ...change, time })
   }
 
   #time(): number {
@@ -315,19 +269,18 @@ export class Committer {
     // Entries without changes, as folds and collections are, stand in nobody's way.
     if (this.#host.state().carried.version === before) return
     this.#sift(true)
-    this.#queue.moved()
   }
 
   /** Fails what does not stand on top of what others have written. */
   #sift(isLate: boolean): boolean {
     this.#isUnsifted = false
     if (!this.#ctx.isShared) return false
-    const fallen = sharing().takeFallen(this.#queue, isLate)
+    const fallen = sharing.loaded!.takeFallen(this.#queue, isLate)
     if (fallen.length === 0) return false
     this.#dropUploaded()
     this.#rollback(fallen)
     const { version } = this.#host.state().carried
-    for (const { request, reject } of fallen) reject(sharing().conflict(this.#ctx.store, version, request!))
+    for (const { request, reject } of fallen) reject(sharing.loaded!.conflict(this.#ctx.store, version, request!))
     return true
   }
 
@@ -336,30 +289,38 @@ export class Committer {
     for (const { resolve } of this.#queue.settle()) resolve(result)
   }
 
-  #fail(error: unknown, sent: boolean): void {
+  #fail(job: Job, error: unknown, sent: boolean): void {
     const unknown = isTidemarkError(error) && error.code === 'UNKNOWN_OUTCOME'
     // What may have been written must not be offered for writing again.
     const written = new Set(sent && unknown ? this.#queue.inFlight : [])
-    // A look has its turn in any case: it is for all who wait for it, and fails for reasons of its own.
-    const failed = this.#queue.takeOut(({ isLook }) => isLook !== true)
+    // What has no changes of the program to give back, and can't be built, fails alone.
+    const isAlone = !sent && job.request === undefined
+    const failed = this.#queue.takeOut((other) => other === job || (!isAlone && other.isVersion))
     this.#dropUploaded()
-    this.#rollback(failed.filter((waiting) => !written.has(waiting)))
+    this.#rollback(failed.filter((other) => !written.has(other)))
     this.#end(error)
     for (const { reject } of failed) reject(error)
   }
 
-  #rollback(failed: readonly Waiting[]): void {
-    const memtables = failed.flatMap(({ request }) => (request && !request.isOwn ? [request.memtable] : []))
+  #rollback(failed: readonly Job[]): void {
+    const requests = failed.flatMap(({ request }) => request ?? [])
+    if (requests.length === 0) return
     this.#host.rollback(
-      memtables,
-      failed.some(({ request }) => request && request.offsets.size > 0),
+      requests.filter(({ isOwn }) => !isOwn).map(({ memtable }) => memtable),
+      requests.some(({ offsets }) => offsets.size > 0),
     )
   }
 
   /** What leaves in doubt what was written, or who may write, ends it. */
   #end(error: unknown): void {
-    if (this.#ended || !isTidemarkError(error) || (error.code !== 'UNKNOWN_OUTCOME' && error.code !== 'FENCED')) return
+    if (!isTidemarkError(error) || (error.code !== 'UNKNOWN_OUTCOME' && error.code !== 'FENCED')) return
+    if (this.#ended && !this.#isClosed) return
     this.#ended = error
-    this.#host.poison(error)
+    this.#host.ended(error)
+  }
+
+  /** What it took before it was closed is still appended. */
+  get #isClosed(): boolean {
+    return this.#ended?.code === 'CLOSED'
   }
 }

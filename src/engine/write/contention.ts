@@ -1,33 +1,10 @@
-/** What several writers of one store need beside what one needs. It is loaded before a store is opened in shared mode. */
+/** How several writers of one store stay out of each other's way. It is loaded before a store is opened in shared mode. */
 import { sleep, type Clock } from '../../clock.js'
 import { TidemarkError } from '../../errors.js'
-import { Part } from '../../part.js'
-import { segmentName } from '../../manifest/names.js'
-import { noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
-import type { Maintenance } from '../gc/maintenance.js'
+import type { ShardContext } from '../context.js'
 import type { Queue } from './commit-queue.js'
-import type { CommitRequest, Waiting } from './requests.js'
-import { mayBeTrimmed, type Moment } from '../moment.js'
-import type { Shard } from '../shard.js'
-import type { AppliedEntry, ShardState } from '../state.js'
-
-export { catchUp } from '../open/catch-up.js'
-
-/** Takes note of what others have written; `undefined`: of nobody knows what. */
-export function noteOthers(
-  { uploads }: ShardContext,
-  { path }: LogContext,
-  maintenance: Pick<Maintenance, 'note'>,
-  entries: readonly AppliedEntry[] | undefined,
-): void {
-  if (entries === undefined) uploads.condemnAll()
-  for (const applied of entries ?? []) {
-    maintenance.note(applied)
-    for (const { ids } of applied.collection ?? []) uploads.condemn(ids.map((id) => segmentName(path, id)))
-  }
-}
-
-const readSet = new Part('long reads', () => import('../history/reading-pin.js'))
+import type { CommitRequest, Job } from './requests.js'
+import type { Moment } from '../moment.js'
 
 /** How often in a row a number may be lost before the commit fails. */
 const TRIES = 64
@@ -100,9 +77,9 @@ function random(clock: Clock): number {
 
 /**
  * Takes out of the queue what does not stand on top of what others have written. Of what goes back into the buffer that is
- * all from the first one on, as it comes before what is put there next; of offsets too, as they were added up.
+ * all from the first one on, as it comes before what is put there next; of offsets too, as each stands on those before.
  */
-export function takeFallen(queue: Queue, isLate: boolean): readonly Waiting[] {
+export function takeFallen(queue: Queue, isLate: boolean): readonly Job[] {
   let isBuffer = false
   let isOffsets = false
   return queue.takeOut(({ request }) => {
@@ -125,60 +102,5 @@ export function conflict(store: string, version: number, { isOwn, offsets }: Com
   return new TidemarkError(
     'CONFLICT',
     `${where}, and ${why}. Its changes are kept: read again, and commit() or discard() them.`,
-  )
-}
-
-/**
- * Catches up, unless nothing was written since. That takes one request, as long as the head was seen so lately that the log
- * can't have been trimmed beyond it; only the storage's own clock can tell that where it is not on this very machine.
- */
-export async function confirm(shard: Pick<Shard, 'context' | 'log' | 'state' | 'refresh'>): Promise<void> {
-  const { context: ctx, log, state } = shard
-  const { free } = log
-  const { bytes, time } = await log.log.read(state.head + 1)
-  noteTime(ctx, log, time)
-  if (bytes === undefined && free !== undefined) {
-    const now = { storage: time, local: ctx.clock.monotonic() }
-    const isLocal = ctx.storage.capabilities.trim !== 'writer'
-    if (isLocal ? now.local - free.local < ctx.graceMs / 2 : !mayBeTrimmed(free, now, ctx.graceMs)) return
-  }
-  await shard.refresh()
-}
-
-/** A step of what is read through an open handle: who else collects has to know of it before a grace period is over. */
-export function tellReading(ctx: ShardContext, shard: Pick<Shard, 'log' | 'state'>, own: Held): void {
-  const { clock, graceMs } = ctx
-  if (own.reading === undefined && clock.monotonic() - (own.keptAt?.local ?? 0) < graceMs / 4) return
-  // Whoever may not write pins reads on without, and finds out later what was collected.
-  readSet.use((part) => part.keep(ctx, shard, own)).catch(() => undefined)
-}
-
-/** What was read is collected, and was the newest that the handle knows: it looks, so that what is read next is there. */
-export async function outdated(
-  { mode, followMs, name }: { readonly mode: string; readonly followMs: number; readonly name: string },
-  cause: unknown,
-  look: () => Promise<void>,
-): Promise<void> {
-  if (mode === 'exclusive') return
-  // The program has not asked for it: what it read before still counts as read.
-  if (mode === 'shared' || followMs > 0) return look()
-  throw new TidemarkError(
-    'VERSION_EXPIRED',
-    `What this follower last saw of store "${name}" is no longer kept. Call refresh(), and read again.`,
-    { cause },
-  )
-}
-
-/** A fence of another mode among the entries ends the right to write. */
-export function assertShared(
-  store: string,
-  { carried }: ShardState,
-  entries: readonly AppliedEntry[] | undefined,
-): void {
-  const isTaken = entries?.some(({ entry }) => entry.mode !== 'shared') ?? carried.mode !== 'shared'
-  if (!isTaken) return
-  throw new TidemarkError(
-    'FENCED',
-    `Store "${store}" was opened in exclusive mode by another writer, which ends writing it together. Call reopen() when that writer is gone.`,
   )
 }

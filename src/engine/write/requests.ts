@@ -1,12 +1,13 @@
 /** What is asked of the committer, and what it answers. */
 import type { OffsetMap } from '../../log/offsets.js'
-import type { Reset } from '../entry-builder.js'
+import type { BuiltEntry, EntryChange } from '../entry-builder.js'
 import type { Memtable } from '../memtable.js'
 import type { ShardState } from '../state.js'
 
 export interface CommitRequest {
   /** Sealed: every point has its bytes. */
   readonly memtable: Memtable
+  /** Judged at its turn, against the committed ones. */
   readonly offsets: OffsetMap
   readonly force: boolean
   readonly label: string | undefined
@@ -27,38 +28,17 @@ export interface CommitResult {
   readonly requests: number
 }
 
-/** Puts another state in place of the present one. */
-export interface ResetRequest {
-  readonly label: string | undefined
-  readonly meta: string | undefined
-  /** Waited for at its turn; when it fails, only the reset does. */
-  readonly prepared: Promise<PreparedReset>
-}
+/** The change to append, given the state at its turn; it uploads, if anything, by the way. */
+export type MakeChange = (state: ShardState, signal: AbortSignal) => Promise<Omit<EntryChange, 'time'>>
 
-export interface PreparedReset {
-  /** The offsets afterwards, given those before. */
-  readonly offsets: (before: OffsetMap) => OffsetMap
-  /** What to put there, given the state at its turn; uploads, if anything, by the way. */
-  readonly build: (state: ShardState, signal: AbortSignal) => Promise<ResetBuild>
-}
-
-export interface ResetBuild {
-  readonly reset: Reset
-  readonly memtable: Memtable | undefined
-}
-
-export interface ResetResult extends CommitResult {
-  /** The version that undoes it. */
-  readonly undo: number
-}
-
-/** A place in the queue: a commit, a reset, a look at what others have written, or none of these for an entry that only carries what is ready. */
-export interface Waiting {
+/** A place in the queue. */
+export interface Job {
+  /** Of a commit. */
   readonly request?: CommitRequest
-  readonly reset?: ResetRequest
-  readonly isLook?: boolean
-  /** After a commit. Behind a reset they are known only at their turn; left out: as they were. */
-  readonly offsets?: OffsetMap | ((before: OffsetMap) => OffsetMap) | undefined
+  /** It makes a version: it waits for room in the tail, and falls together with those in front of it. */
+  readonly isVersion: boolean
+  /** Builds the entry on the state at its turn, of itself and those that join it; `undefined` when none is called for. */
+  readonly build: (batch: readonly Job[]) => Promise<BuiltEntry | undefined>
   readonly resolve: (result: CommitResult) => void
   readonly reject: (error: unknown) => void
 }

@@ -1,0 +1,12 @@
+/** What the platform's hash and decompression do, without the platform. It is loaded only where the platform has none. */
+import { sha256 } from '@noble/hashes/sha2.js'
+import { inflateSync } from 'fflate'
+
+export { sha256 }
+
+export function inflate(payload: Uint8Array, length: number): Uint8Array {
+  // One byte of room more than announced shows what inflates to more.
+  const raw = inflateSync(payload, { out: new Uint8Array(length + 1) })
+  if (raw.length !== length) throw new Error(`It inflates to ${raw.length > length ? 'more' : raw.length} bytes.`)
+  return raw
+}

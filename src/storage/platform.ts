@@ -1,0 +1,73 @@
+/**
+ * The hash and the decompression that all stored bytes go through. Beside `src/clock.ts` this is the file that touches the
+ * platform's own, and it takes them at import for the same reason: test runners put others in their place.
+ */
+import { HASH_BYTES } from '../bytes/hash.js'
+import { Part } from '../part.js'
+
+/** Either call may answer at once, where that is faster than to be waited for. */
+export interface Platform {
+  /** SHA-256, 32 bytes. */
+  sha256(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>
+  /** Undoes raw deflate. It fails unless exactly `length` bytes come out; more than that it never allocates. */
+  inflate(payload: Uint8Array, length: number): Uint8Array | Promise<Uint8Array>
+}
+
+const { crypto, DecompressionStream } = globalThis
+
+const pure = new Part('hashing', () => import('../bytes/pure.js'))
+
+/** WebCrypto and Compression Streams. A page from an insecure origin has no WebCrypto, an old browser no raw deflate. */
+const systemPlatform: Platform = {
+  async sha256(bytes) {
+    const subtle = crypto?.subtle as SubtleCrypto | undefined
+    return subtle
+      ? new Uint8Array(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))
+      : pure.use(({ sha256 }) => sha256(bytes))
+  },
+  inflate(payload, length) {
+    let stream: DecompressionStream
+    try {
+      stream = new DecompressionStream('deflate-raw')
+    } catch {
+      return pure.use(({ inflate }) => inflate(payload, length))
+    }
+    return inflateThrough(stream, payload, length)
+  },
+}
+
+async function inflateThrough(stream: DecompressionStream, payload: Uint8Array, length: number): Promise<Uint8Array> {
+  const writer = stream.writable.getWriter()
+  // Where writing fails, reading does, too.
+  for (const written of [writer.write(payload as Uint8Array<ArrayBuffer>), writer.close()])
+    written.catch(() => undefined)
+  const reader = stream.readable.getReader()
+  const raw = new Uint8Array(length)
+  let at = 0
+  for (;;) {
+    const { value } = await reader.read()
+    if (value === undefined) break
+    if (at + value.length > length) {
+      reader.cancel().catch(() => undefined)
+      throw new Error('It inflates to more bytes.')
+    }
+    raw.set(value, at)
+    at += value.length
+  }
+  if (at < length) throw new Error(`It inflates to ${at} bytes.`)
+  return raw
+}
+
+/** What the storage lends, or what there is. */
+export function platformOf({
+  capabilities,
+}: {
+  readonly capabilities: { readonly platform?: Platform | undefined }
+}): Platform {
+  return capabilities.platform ?? systemPlatform
+}
+
+/** SHA-256 cut to its first 16 bytes: names content (segments, entries, the parent of an entry). */
+export async function contentHash(platform: Platform, bytes: Uint8Array): Promise<Uint8Array> {
+  return (await platform.sha256(bytes)).slice(0, HASH_BYTES)
+}
