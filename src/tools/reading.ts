@@ -1,7 +1,8 @@
 /** Reads what a storage has of a store, however damaged. */
 import { isDamage } from '../errors.js'
 import { decodeEntry, type Carried } from '../log/entry.js'
-import { logIdOfPath, shardPath } from '../manifest/names.js'
+import { logIdOfPath } from '../manifest/listed-names.js'
+import { shardPath } from '../manifest/names.js'
 import type { LogContext, ReadContext } from '../engine/context.js'
 import { isVoid } from '../engine/open/lost-log.js'
 import type { BlobInfo } from '../storage/contract.js'

@@ -2,16 +2,8 @@
 import { systemClock } from '../clock.js'
 import { isDamage, isFull, TidemarkError, checkFields, isTidemarkError } from '../errors.js'
 import { TOMBSTONE, decodeAnchor, isTombstone } from '../log/anchor.js'
-import {
-  anchorPath,
-  checkLogPath,
-  gonePath,
-  gonePrefix,
-  logIdOfGone,
-  logIdOfPath,
-  logPath,
-  storeOfLog,
-} from '../manifest/names.js'
+import { gonePath, gonePrefix, logIdOfGone, logIdOfPath, storeOfLog } from '../manifest/listed-names.js'
+import { anchorPath, checkLogPath, logPath } from '../manifest/names.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ReadContext } from '../engine/context.js'
 import { mayBeNeeded } from '../engine/gc/fork-holds.js'
 import { listPinNames, readPin } from '../engine/history/pins.js'

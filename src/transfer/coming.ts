@@ -1,7 +1,8 @@
 /** Logs of stores that are yet to be created: segments are copied before the first entry makes a store of them. */
 import { equalBytes } from '../bytes/compare.js'
 import { ID_BYTES } from '../log/entry.js'
-import { comingPath, idOfBlob, logPath, segmentName, segmentsPrefix, shardPath } from '../manifest/names.js'
+import { comingPath, idOfBlob, segmentsPrefix } from '../manifest/listed-names.js'
+import { logPath, segmentName, shardPath } from '../manifest/names.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ShardContext } from '../engine/context.js'
 import { listComing } from '../engine/open/lost-log.js'
 import { readEntry } from '../engine/history/past.js'

@@ -3,7 +3,8 @@ import { equalBytes } from '../../bytes/compare.js'
 import { isTidemarkError, type ErrorCode } from '../../errors.js'
 import { decodeAnchor, isTombstone } from '../../log/anchor.js'
 import { encodeEntry } from '../../log/entry.js'
-import { checkLogPath, logIdOfPath, storeOfLog } from '../../manifest/names.js'
+import { logIdOfPath, storeOfLog } from '../../manifest/listed-names.js'
+import { checkLogPath } from '../../manifest/names.js'
 import {
   anchorName,
   closeLog,

@@ -5,7 +5,7 @@
 import { ID_BYTES } from '../../log/entry.js'
 import { encodePin } from '../../log/pin.js'
 import { encodeManifest } from '../../manifest/manifest.js'
-import { pinName } from '../../manifest/names.js'
+import { pinName } from '../../manifest/listed-names.js'
 import { currentTime, moment, noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
 import { isKept } from './pin-version.js'
 import { readPin, type StoredPin } from './pins.js'
