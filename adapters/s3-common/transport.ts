@@ -63,3 +63,16 @@ export interface Transport {
    */
   send(request: S3Request, signal: AbortSignal | undefined): Promise<S3Reply>
 }
+
+/** The objects of one storage, to what asks for many of them at once. */
+export interface Bucket {
+  readonly name: string
+  /** All keys begin with it. */
+  readonly prefix: string
+  /** Sends what may be repeated: whatever goes wrong is thrown. */
+  readonly ask: (request: S3Request, signal: AbortSignal | undefined) => Promise<S3Reply>
+  /** The same for what a cache might answer. */
+  readonly askStorage: Bucket['ask']
+  /** As long as the storage has not refused to delete many at once. */
+  deletesMany: boolean
+}

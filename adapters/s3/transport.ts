@@ -8,7 +8,6 @@
  */
 import { TidemarkError } from '../../src/errors.js'
 import { redacted } from '../s3-common/redact.js'
-import { unavailable } from '../s3-common/replies.js'
 import type { ListedItem, S3Reply, S3Request, Transport } from '../s3-common/transport.js'
 
 /** The part of the `S3Client` of `@aws-sdk/client-s3` that is used here. */
@@ -58,10 +57,10 @@ export function sdkTransport(client: S3ClientLike, bucket: string): Transport {
       // Without credentials or an endpoint nothing gets as far as being sent; nor where nobody listens.
       if (!seen.sent || isUnreached(error)) {
         if (signal?.aborted) throw error
-        throw unavailable(
+        throw new TidemarkError(
+          'STORAGE_UNAVAILABLE',
           's3 could not send a request; check the endpoint, the region and the credentials.',
-          true,
-          redacted(error),
+          { cause: redacted(error) },
         )
       }
       throw error
