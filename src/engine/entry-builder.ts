@@ -12,12 +12,19 @@ import {
   type WriteMode,
 } from '../log/entry.js'
 import type { OffsetMap } from '../log/offsets.js'
-import { applyEdit, type Edit } from '../manifest/edits.js'
-import { encodeManifest, encodeReferences, type CodedRuns, type Manifest } from '../manifest/manifest.js'
+import type { Edit } from '../manifest/edits.js'
+import type { CodedRuns, Manifest } from '../manifest/manifest.js'
+import { Part } from '../part.js'
 import { contentHash } from '../storage/platform.js'
 import type { LogContext } from './context.js'
 import { memtableToDelta, type Memtable } from './memtable.js'
 import type { AppliedEntry, ShardState } from './state.js'
+
+/** What entries with a manifest or with references need beside the others. */
+export const manifests = new Part('checkpoints', async () => ({
+  ...(await import('../manifest/edits.js')),
+  ...(await import('../manifest/encode.js')),
+}))
 
 export interface EntryChange {
   readonly kind: EntryKind
@@ -65,12 +72,13 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
   const before = state.carried
   const time = Math.max(before.time, change.time)
   const isVersion = change.kind === 'commit' || change.kind === 'reset'
-  const { reset, collect } = change
+  const { reset, collect, references, edits = [] } = change
+  const making = reset || references || edits.length > 0 ? (manifests.loaded ?? (await manifests.load())) : undefined
   // What a reset puts in place covers all before it: nothing of that shows through.
   let manifest: Manifest = reset ? { ...reset.manifest, config: state.manifest.config, covers: n - 1 } : state.manifest
   let carries: Edit[] = []
-  for (const edit of reset ? [] : (change.edits ?? [])) {
-    const edited = applyEdit(manifest, edit)
+  for (const edit of reset ? [] : edits) {
+    const edited = making!.applyEdit(manifest, edit)
     if (edited === undefined) continue
     manifest = edited
     carries.push(edit)
@@ -108,8 +116,8 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     label: change.label,
     meta: change.meta,
     delta: change.memtable && !change.memtable.empty ? encodeDelta(memtableToDelta(change.memtable)) : undefined,
-    references: change.references && encodeReferences(change.references, log.path),
-    manifest: isNew ? encodeManifest(manifest, log.path) : undefined,
+    references: references && making!.encodeReferences(references, log.path),
+    manifest: isNew ? making!.encodeManifest(manifest, log.path) : undefined,
     origin: reset?.origin,
     collection: collection && encodeCollection(collection),
   }
@@ -119,7 +127,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     bytes,
     hash: await contentHash(log.platform, bytes),
     memtable: entry.delta && change.memtable,
-    references: change.references,
+    references,
     manifest: isNew ? manifest : undefined,
     collection,
     carries,

@@ -16,9 +16,6 @@ export interface FoldEdit {
   readonly codecs: ReadonlyMap<string, string>
 }
 
-/** How many runs of one size are merged; with no more than so many in all there is nothing to merge. */
-export const FAN_IN = 8
-
 /** Neighbouring runs replaced by their merge. */
 export interface MergeEdit {
   readonly kind: 'merge'

@@ -2,16 +2,19 @@
  * When to fold and to merge, and what of that the next entry carries; the work is the compactor's, which is loaded for it.
  * The tail is held by letting commits wait for a fold that is under way.
  */
-import { FAN_IN, type Edit } from '../../manifest/edits.js'
-import type { Manifest, SegmentRef } from '../../manifest/manifest.js'
-import type { CollectPlan } from '../entry-builder.js'
+import type { Edit } from '../../manifest/edits.js'
+import { FAN_IN, type Manifest, type SegmentRef } from '../../manifest/manifest.js'
+import { manifests, type CollectPlan } from '../entry-builder.js'
 import { warnLater, type LogContext, type ShardContext } from '../context.js'
 import { Part, type Lazy } from '../../part.js'
 import { tailBytes, type ShardState } from '../state.js'
 import type { Compactor, Repairs } from './compactor.js'
 
-/** Everything that writes segments. */
-export const rewriting = new Part('checkpoints', () => import('./compactor.js'))
+/** Everything that writes segments; with it comes what an entry needs that names them. */
+export const rewriting = new Part('checkpoints', async () => {
+  await manifests.load()
+  return import('./compactor.js')
+})
 
 /** Part of the tail's bound at which a fold starts. */
 const FOLD_AT = 0.75

@@ -4,7 +4,7 @@
  */
 import { ID_BYTES } from '../../log/entry.js'
 import { encodePin } from '../../log/pin.js'
-import { encodeManifest } from '../../manifest/manifest.js'
+import { encodeManifest } from '../../manifest/encode.js'
 import { pinName } from '../../manifest/listed-names.js'
 import { currentTime, moment, noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
 import { isKept } from './pin-version.js'
