@@ -1,4 +1,5 @@
 import { invalid } from './errors.js'
+import { Part } from './part.js'
 
 /**
  * Time, randomness and timers for everything in src. This is the one file that touches the platform's own, but for its
@@ -26,6 +27,9 @@ export interface Clock {
 const { setTimeout, clearTimeout, setImmediate, MessageChannel, performance, crypto } = globalThis
 const { TextEncoder, TextDecoder } = globalThis
 
+/** Only long work makes pauses: folds, checks, transfers. */
+const pausing = new Part('pauses', () => import('./pause.js'))
+
 /** What there is no substitute for. */
 const NEEDED: Readonly<Record<string, unknown>> = {
   setTimeout,
@@ -46,55 +50,7 @@ export const systemClock: Clock = {
     if (options?.background && typeof id === 'object') (id as { unref?: () => void }).unref?.()
     return () => clearTimeout(id as Parameters<typeof clearTimeout>[0])
   },
-  pause: () =>
-    new Promise((resolve) => {
-      if (turn) turn(resolve)
-      else takeTurn(resolve)
-    }),
-}
-
-type Turn = (run: () => void) => unknown
-
-/** The way in which other tasks get their turn that was the first to work. */
-let turn: Turn | undefined
-
-/** Tries all ways at once: test runners put others in place of the platform's timers, which never fire. */
-function takeTurn(run: () => void): void {
-  let ways = 0
-  for (const way of [throughImmediate, throughPort]) {
-    try {
-      const isTried = way(() => {
-        turn ??= way
-        run()
-      })
-      if (isTried) ways++
-    } catch {
-      // What cannot be used is as good as missing.
-    }
-  }
-  if (ways > 0) return
-  // Fakes that say so would never fire; nothing has to wait for them.
-  if ('clock' in setTimeout) run()
-  else setTimeout(run, 0)
-}
-
-function throughImmediate(run: () => void): boolean {
-  if (!setImmediate || 'clock' in setImmediate) return false
-  setImmediate(run)
-  return true
-}
-
-/** A message port is not clamped to 4 ms as nested timeouts are in browsers. */
-function throughPort(run: () => void): boolean {
-  if (!MessageChannel) return false
-  const { port1, port2 } = new MessageChannel()
-  port1.addEventListener('message', () => {
-    port1.close()
-    run()
-  })
-  port1.start()
-  port2.postMessage(undefined)
-  return true
+  pause: () => pausing.use((part) => part.pause({ setTimeout, setImmediate, MessageChannel })),
 }
 
 /** The clock that an option gives; the platform's when it is left out. */
