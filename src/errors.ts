@@ -73,6 +73,11 @@ export function corrupt(message: string, cause?: unknown): TidemarkError {
   return new TidemarkError('CORRUPT', message, { cause })
 }
 
+/** `what` names the object, `problem` what is wrong with its bytes. */
+export function damaged(what: string, problem: string, cause?: unknown): TidemarkError {
+  return corrupt(`${what} is damaged: ${problem}.`, cause)
+}
+
 /** Stored bytes that are whole but not for this release: `found` says which object holds what. */
 export function unsupported(found: string): TidemarkError {
   return new TidemarkError(

@@ -9,7 +9,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
 /** Each may import those in its own row and in the rows above it. */
 const layers = [
-  ['src/errors.ts', 'src/callback.ts', 'src/clock.ts', 'src/part.ts'],
+  ['src/errors.ts', 'src/callback.ts', 'src/clock.ts', 'src/pause.ts', 'src/part.ts'],
   ['src/bytes'],
   ['src/storage'],
   ['src/segment'],
@@ -26,6 +26,7 @@ const layers = [
 const adaptersMayImport = [
   'src/errors.ts',
   'src/clock.ts',
+  'src/part.ts',
   'src/storage',
   'src/bytes/crc32c.ts',
   'src/bytes/envelope.ts',

@@ -7,7 +7,7 @@
  *
  * A value that is itself a Uint8Array is one byte 0x00 and the bytes: JSON never begins with 0x00.
  */
-import { corrupt, invalid } from '../errors.js'
+import { damaged, invalid } from '../errors.js'
 import { concat } from './concat.js'
 import { copyBytes, isBytes, kindOf, timeOf } from './kinds.js'
 import { fromUtf8, utf8 } from './utf8.js'
@@ -41,7 +41,7 @@ export const jsonCodec: Codec<unknown> = {
       const value: unknown = JSON.parse(text)
       return text.includes('{"$') ? fromJson(value) : value
     } catch (cause) {
-      throw corrupt('A stored value is damaged: it is no JSON.', cause)
+      throw damaged('A stored value', 'it is no JSON', cause)
     }
   },
 }

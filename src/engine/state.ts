@@ -6,7 +6,7 @@
  * Recovery, following and committing all go through `applyEntry`, and a snapshot is a state that somebody keeps.
  */
 import { equalBytes } from '../bytes/compare.js'
-import { corrupt } from '../errors.js'
+import { corrupt, damaged } from '../errors.js'
 import { decodeCollection, type Collection } from '../log/collection.js'
 import { decodeDelta } from '../log/delta.js'
 import { decodeEntry, emptyCarried, type Carried, type Entry } from '../log/entry.js'
@@ -91,7 +91,7 @@ export async function parseEntry(
 ): Promise<AppliedEntry> {
   const entry = decodeEntry(bytes, n, logId)
   const manifest = entry.manifest && decodeManifest(entry.manifest, ownLog, `The manifest in entry ${n}`)
-  if (manifest && manifest.covers >= n) throw corrupt(`Entry ${n} is damaged: its manifest covers ${manifest.covers}.`)
+  if (manifest && manifest.covers >= n) throw damaged(`Entry ${n}`, `its manifest covers ${manifest.covers}`)
   const memtable = entry.delta && memtableOfDelta(decodeDelta(entry.delta, `The delta of entry ${n}`))
   const references = entry.references && decodeReferences(entry.references, ownLog, `The delta of entry ${n}`)
   const collection = entry.collection && decodeCollection(entry.collection, `The collection of entry ${n}`)

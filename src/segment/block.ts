@@ -10,9 +10,9 @@
  */
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { ByteReader } from '../bytes/reader.js'
-import { corrupt, isTidemarkError } from '../errors.js'
+import { damaged, isTidemarkError } from '../errors.js'
 import type { Platform } from '../storage/platform.js'
-import { checked } from './checked.js'
+import { checked } from '../bytes/checked.js'
 import type { KeyedRecord } from './record.js'
 
 export const PUT = 0
@@ -34,7 +34,7 @@ export class Block {
 
   /** Checks and unpacks a stored block; `rawLength` is what the index says, and all that is ever allocated. */
   static async unpack(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Promise<Block> {
-    if (stored.length < 5) throw corrupt(`${what} is damaged: a block of ${stored.length} bytes.`)
+    if (stored.length < 5) throw damaged(what, `a block of ${stored.length} bytes`)
     return new Block(await unpackPayload(platform, checked(stored, what), rawLength, what), what)
   }
 
@@ -101,17 +101,17 @@ async function unpackPayload(
   what: string,
 ): Promise<Uint8Array> {
   const payload = body.subarray(1)
-  if (rawLength > MAX_BLOCK_BYTES) throw corrupt(`${what} is damaged: a block of ${rawLength} bytes.`)
+  if (rawLength > MAX_BLOCK_BYTES) throw damaged(what, `a block of ${rawLength} bytes`)
   if (body[0] === STORED) {
-    if (payload.length !== rawLength) throw corrupt(`${what} is damaged: a block is not as long as the index says.`)
+    if (payload.length !== rawLength) throw damaged(what, 'a block is not as long as the index says')
     return payload
   }
-  if (body[0] !== DEFLATED) throw corrupt(`${what} is damaged: a block of unknown type ${body[0]}.`)
+  if (body[0] !== DEFLATED) throw damaged(what, `a block of unknown type ${body[0]}`)
   try {
     return await platform.inflate(payload, rawLength)
   } catch (cause) {
     // That it could not be tried says nothing of the block.
     if (isTidemarkError(cause)) throw cause
-    throw corrupt(`${what} is damaged: a block is not as long as the index says.`, cause)
+    throw damaged(what, 'a block is not as long as the index says', cause)
   }
 }

@@ -2,12 +2,12 @@
  * Loads parts of segments and keeps the most recently used of them within a byte budget. Segments are immutable and their
  * names are never reused, so nothing in here can be stale.
  */
-import { corrupt } from '../errors.js'
+import { damaged } from '../errors.js'
 import type { Blobs, Storage } from '../storage/contract.js'
 import { platformOf, type Platform } from '../storage/platform.js'
 import { ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { Block } from './block.js'
-import { checked } from './checked.js'
+import { checked } from '../bytes/checked.js'
 import { inSegment, missingSegment, type SegmentPlace } from './damage.js'
 import { decodeIndex, type SegmentIndex } from './index.js'
 
@@ -110,7 +110,7 @@ export class SegmentCache implements SegmentParts {
     if (bytes === undefined) throw missingSegment(place)
     return inSegment(place, () => {
       if (bytes.length === length) return bytes
-      throw corrupt(`Segment ${place.name} is damaged: it ends before byte ${offset + length}.`)
+      throw damaged(`Segment ${place.name}`, `it ends before byte ${offset + length}`)
     })
   }
 

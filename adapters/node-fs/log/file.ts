@@ -6,7 +6,7 @@
  *   this file says that the missing one was durable: then the file is damaged, and no record after that place counts.
  * - Lengths are checked against the size of the file before memory is taken for them.
  */
-import { corrupt } from '../../../src/errors.js'
+import { corrupt, damaged } from '../../../src/errors.js'
 import { errno } from '../errors.js'
 import type { FileSystem } from '../file-system.js'
 import { logFileName, pastName, type LogDirectory, type LogFileName } from './directory.js'
@@ -71,7 +71,7 @@ export class LogFile {
     try {
       const header = decodeHeader(await readUpTo(directory.fs, fd, 0, HEADER), path)
       if (pastName(logFileName(header)) !== pastName(name))
-        throw corrupt(`The log file ${path} is damaged: its header belongs to another name.`)
+        throw damaged(`The log file ${path}`, 'its header belongs to another name')
       file = new LogFile(directory, header, keep ? fd : undefined, name)
       return file
     } finally {

@@ -1,6 +1,6 @@
 /** States of the past: any kept version is the newest manifest before it and the deltas after that. */
 import { equalBytes } from '../../bytes/compare.js'
-import { TidemarkError, corrupt } from '../../errors.js'
+import { TidemarkError, corrupt, damaged } from '../../errors.js'
 import { readAnchor } from '../../log/anchor.js'
 import { anchorName, type LogContext, type ReadContext } from '../context.js'
 import { applyEntry, emptyState, parseEntry, type AppliedEntry, type ShardState } from '../state.js'
@@ -48,7 +48,7 @@ export async function stateAt(ctx: ReadContext, log: LogContext, n: number): Pro
   const entries = await readEntries(ctx, log, covers + 1, n)
   const state = entries.reduce(applyEntry, emptyState(log.logId, covers))
   if (state.manifest.covers !== covers || state.carried.manifestAt !== entry.carried.manifestAt) {
-    throw corrupt(`Version ${n} of store "${ctx.store}" is damaged: its manifest is not where its header says.`)
+    throw damaged(`Version ${n} of store "${ctx.store}"`, 'its manifest is not where its header says')
   }
   return state
 }

@@ -3,7 +3,7 @@
  * is missing, and confirm the head. Nothing is written here, but for what settles entries in doubt on files.
  */
 import { equalBytes } from '../../bytes/compare.js'
-import { TidemarkError, corrupt } from '../../errors.js'
+import { TidemarkError, corrupt, damaged } from '../../errors.js'
 import { readAnchor, type AnchorValue } from '../../log/anchor.js'
 import { Part } from '../../part.js'
 import type { Anchor } from '../../storage/contract.js'
@@ -44,8 +44,9 @@ export async function readHistory(
     }
     if (state.head >= hint.manifestAt) {
       if (state.carried.covers === state.manifest.covers) return state
-      throw corrupt(
-        `Store "${ctx.store}" is damaged: entry ${state.head} counts on a manifest that covers ${state.carried.covers}, the newest one covers ${state.manifest.covers}.`,
+      throw damaged(
+        `Store "${ctx.store}"`,
+        `entry ${state.head} counts on a manifest that covers ${state.carried.covers}, the newest one covers ${state.manifest.covers}`,
       )
     }
     if (await hasMoved(ctx, log, hint)) return undefined
