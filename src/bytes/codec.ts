@@ -8,6 +8,7 @@
  * A value that is itself a Uint8Array is one byte 0x00 and the bytes: JSON never begins with 0x00.
  */
 import { damaged, invalid } from '../errors.js'
+import { fromBinary, toBinary } from './binary.js'
 import { concat } from './concat.js'
 import { copyBytes, isBytes, kindOf, timeOf } from './kinds.js'
 import { fromUtf8, utf8 } from './utf8.js'
@@ -75,7 +76,7 @@ function toJson(given: unknown, key: string, depth: number): unknown {
   const list: unknown[] = []
   switch (kind) {
     case 'Uint8Array':
-      return { $bytes: toBase64(copyBytes(value as Uint8Array)) }
+      return { $bytes: btoa(toBinary(copyBytes(value as Uint8Array))) }
     case 'Date':
       // That of an invalid one is null in JSON.
       return { $date: timeOf(value) }
@@ -168,7 +169,7 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
 function fromTagged(tag: string, content: unknown): unknown {
   switch (tag) {
     case '$bytes':
-      if (typeof content === 'string') return fromBase64(content)
+      if (typeof content === 'string') return fromBinary(atob(content))
       break
     case '$date':
       if (content === null || typeof content === 'number') return new Date(content ?? Number.NaN)
@@ -194,17 +195,4 @@ function fromTagged(tag: string, content: unknown): unknown {
       break
   }
   throw new Error(`${tag} does not hold what it should.`)
-}
-
-function toBase64(bytes: Uint8Array): string {
-  let binary = ''
-  for (let i = 0; i < bytes.length; i += 1024) binary += String.fromCharCode(...bytes.subarray(i, i + 1024))
-  return btoa(binary)
-}
-
-function fromBase64(text: string): Uint8Array {
-  const binary = atob(text)
-  const bytes = new Uint8Array(binary.length)
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i)
-  return bytes
 }

@@ -5,6 +5,7 @@
  *
  * Recovery, following and committing all go through `applyEntry`, and a snapshot is a state that somebody keeps.
  */
+import { toBinary } from '../bytes/binary.js'
 import { equalBytes } from '../bytes/compare.js'
 import { corrupt, damaged } from '../errors.js'
 import { decodeCollection, type Collection } from '../log/collection.js'
@@ -15,7 +16,6 @@ import {
   type SegmentSource,
   decodeManifest,
   decodeReferences,
-  toBinary,
   type CodedRuns,
   type Manifest,
   type StoreConfig,

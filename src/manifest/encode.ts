@@ -1,4 +1,5 @@
 /** Writes manifests and deltas by reference. Only checkpoints and resets do, and it is loaded with them. */
+import { fromBinary } from '../bytes/binary.js'
 import { ByteWriter } from '../bytes/writer.js'
 import { REF_FLAG_CLIPPED, SIZES, type CodedRuns, type Manifest, type Run } from './manifest.js'
 
@@ -49,8 +50,4 @@ function writeRun(w: ByteWriter, run: Run, foreign: readonly string[]): void {
       w.varint(s.clip[1])
     }
   }
-}
-
-export function fromBinary(text: string): Uint8Array {
-  return Uint8Array.from(text, (c) => c.charCodeAt(0))
 }

@@ -3,6 +3,7 @@
  * store (docs/format.md, "Manifests"). It is an immutable value; edits.ts has the functions from one to the next, encode.ts
  * its bytes.
  */
+import { toBinary } from '../bytes/binary.js'
 import { compareBytes } from '../bytes/compare.js'
 import { ENVELOPE_HEAD, ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { HASH_BYTES } from '../bytes/hash.js'
@@ -53,7 +54,7 @@ export interface Manifest {
   readonly config: StoreConfig
   /** Everything up to this entry is in the runs. */
   readonly covers: number
-  /** Codec ids by table (its bytes as hex-free binary text, see `tableKey`). */
+  /** Codec ids by table (its bytes as `toBinary` writes them). */
   readonly codecs: ReadonlyMap<string, string>
   /** Oldest first. */
   readonly runs: readonly Run[]
@@ -140,11 +141,4 @@ function readRun(r: ByteReader, logs: readonly string[], what: string): Run {
   }
   if (run.length === 0) r.fail('an empty run')
   return run
-}
-
-/** Bytes as a string of one character each, for the keys of Maps. */
-export function toBinary(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += String.fromCharCode(byte)
-  return text
 }

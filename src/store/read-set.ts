@@ -5,7 +5,7 @@
  */
 import { compareBytes } from '../bytes/compare.js'
 import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
-import { sameOffsets } from '../log/offsets.js'
+import { sameOffsets } from '../log/same-offsets.js'
 import type { KeyRange } from '../segment/record.js'
 import { Point, Memtable } from '../engine/memtable.js'
 import { prefixed, type Slot } from '../engine/slot.js'

@@ -1,4 +1,5 @@
 /** The tables that a handle has been asked for: what each was opened with, and the codec that it was written with. */
+import { toBinary } from '../bytes/binary.js'
 import { recordedCodec, type ShardState } from '../engine/state.js'
 import {
   checkTableOptions,
@@ -19,7 +20,7 @@ export class Specs {
 
   /** What is left out of the options is as it was when the table was last asked for. */
   open(name: string, bytes: Uint8Array, options: AnyTableOptions, state: ShardState): TableSpec {
-    const key = String.fromCharCode(...bytes)
+    const key = toBinary(bytes)
     const known = this.#known.get(key)
     const { codec, schema, ttlMs } = checkTableOptions(options)
     if (known !== undefined && codec === undefined && schema === undefined && ttlMs === undefined) return known.spec
@@ -40,7 +41,7 @@ export class Specs {
 
   /** The table as it is to be read in `state`. One that nobody has opened gets no codec by being looked at. */
   look(name: string, bytes: Uint8Array, state: ShardState): TableSpec {
-    const known = this.#known.get(String.fromCharCode(...bytes))
+    const known = this.#known.get(toBinary(bytes))
     const codec = recordedCodec(state, bytes)
     if (known === undefined) return new TableSpec(name, bytes, {}, { codec }, this.#freeze)
     known.recorded.codec = codec ?? known.recorded.codec
@@ -48,7 +49,7 @@ export class Specs {
   }
 
   of(table: Uint8Array): TableSpec {
-    return this.#known.get(String.fromCharCode(...table))!.spec
+    return this.#known.get(toBinary(table))!.spec
   }
 
   /** Looks again after others may have written. */

@@ -4,7 +4,8 @@
  */
 import type { Key } from '../bytes/keys.js'
 import { TidemarkError, aborted, checkFields, invalid, isExpired, isTidemarkError, throwIfAborted } from '../errors.js'
-import { sameOffsets, type Offsets } from '../log/offsets.js'
+import type { Offsets } from '../log/offsets.js'
+import { sameOffsets } from '../log/same-offsets.js'
 import { following } from '../engine/shard.js'
 import { parseCommit, type CommitParts } from './commit.js'
 import type { StoreHost } from './store-host.js'
