@@ -4,6 +4,8 @@
  */
 import type { Manifest, Run } from './manifest.js'
 
+export { encodeManifest, encodeReferences } from './encode.js'
+
 /** A fold of the tail: the state after `from`, up to `covers`, as more runs. */
 export interface FoldEdit {
   readonly kind: 'fold'
