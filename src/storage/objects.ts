@@ -9,7 +9,7 @@
  * - What lists and deletes is loaded when it is first needed (listing.ts): it is for collecting, and for finding what is lost.
  */
 import { Part } from '../part.js'
-import type { Anchor, Answer, CallOptions, Capabilities, Log, Outcome, Storage } from './contract.js'
+import type { Anchor, Capabilities, Log, Storage } from './contract.js'
 import { entryKey, type ObjectStore } from './object-store.js'
 
 const listing = new Part('lists and deletions', () => import('./listing.js'))
@@ -35,12 +35,12 @@ export function overObjects(
 
 function log(objects: ObjectStore, path: string): Log {
   const guard = { anchor: `${path.slice(0, path.lastIndexOf('/'))}/anchor` }
-  const append = (n: number, bytes: Uint8Array, options?: CallOptions): Promise<Outcome & Answer> =>
+  const append: Log['append'] = (n, bytes, _from, options) =>
     objects.create(entryKey(path, n), bytes, { ...guard, n }, options)
 
   return {
-    append: (n, bytes, _from, options) => append(n, bytes, options),
-    claim: (n, bytes, _from, options) => append(n, bytes, options),
+    append,
+    claim: append,
     read: (n, options) => objects.get(entryKey(path, n), options),
     list: (from, options) => listing.use((part) => part.listEntries(objects, path, from, options)),
     // A create is durable when it is answered.

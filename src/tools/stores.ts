@@ -1,7 +1,8 @@
 /** The stores of a storage: finding them, and destroying one. */
 import { systemClock } from '../clock.js'
 import { isDamage, isFull, TidemarkError, checkFields, isTidemarkError } from '../errors.js'
-import { TOMBSTONE, decodeAnchor, isTombstone } from '../log/anchor.js'
+import { decodeAnchor } from '../log/anchor.js'
+import { TOMBSTONE, isTombstone } from '../log/tombstone.js'
 import { gonePath, gonePrefix, logIdOfGone, logIdOfPath, storeOfLog } from '../manifest/listed-names.js'
 import { anchorPath, checkLogPath, logPath } from '../manifest/names.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ReadContext } from '../engine/context.js'

@@ -1,7 +1,8 @@
 /** The pins that hold for forks what these have of their parent: each is needed until its fork names nothing of that any more. */
 import { equalBytes } from '../../bytes/compare.js'
 import { isTidemarkError, type ErrorCode } from '../../errors.js'
-import { decodeAnchor, isTombstone } from '../../log/anchor.js'
+import { decodeAnchor } from '../../log/anchor.js'
+import { isTombstone } from '../../log/tombstone.js'
 import { encodeEntry } from '../../log/entry.js'
 import { logIdOfPath, storeOfLog } from '../../manifest/listed-names.js'
 import { checkLogPath } from '../../manifest/names.js'
