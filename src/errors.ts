@@ -80,10 +80,7 @@ export function damaged(what: string, problem: string, cause?: unknown): Tidemar
 
 /** Stored bytes that are whole but not for this release: `found` says which object holds what. */
 export function unsupported(found: string): TidemarkError {
-  return new TidemarkError(
-    'UNSUPPORTED_FORMAT',
-    `${found}, which this release does not read. Open it with a newer release of tidemark.`,
-  )
+  return new TidemarkError('UNSUPPORTED_FORMAT', `${found}, which this release does not read. Use a newer one.`)
 }
 
 /** What an error says of itself, or whatever was thrown in its place. */
@@ -119,7 +116,7 @@ export function throwIfAborted(signal: AbortSignal | undefined): void {
 }
 
 export function aborted(signal: AbortSignal): TidemarkError {
-  return new TidemarkError('ABORTED', 'The operation was aborted by its signal.', { cause: signal.reason as unknown })
+  return new TidemarkError('ABORTED', 'The call was aborted by its signal.', { cause: signal.reason as unknown })
 }
 
 /** Whether bytes are to blame: damaged, or written by a newer release. */

@@ -27,7 +27,7 @@ export class Part<T> {
         this.#loading = undefined
         throw new TidemarkError(
           'STORAGE_UNAVAILABLE',
-          `The part of Tidemark for ${this.#what} could not be loaded; try again, or reload the page. A service worker needs all in one file.`,
+          `The code for ${this.#what} could not be loaded; try again or reload the page. Bundle a service worker in one file.`,
           { cause },
         )
       },

@@ -72,7 +72,7 @@ function toJson(given: unknown, key: string, depth: number): unknown {
     if (isObject(value) && kind !== 'Object' && !KEPT.test(kind)) value = value.valueOf()
   }
   if (!isObject(value)) return primitiveToJson(value)
-  if (depth >= MAX_DEPTH) throw invalid(`The value is nested more than ${MAX_DEPTH} deep, or refers to itself.`)
+  if (depth >= MAX_DEPTH) throw invalid(`The value is nested more than ${MAX_DEPTH} deep or refers to itself.`)
   const list: unknown[] = []
   switch (kind) {
     case 'Uint8Array':
@@ -194,5 +194,5 @@ function fromTagged(tag: string, content: unknown): unknown {
       if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content
       break
   }
-  throw new Error(`${tag} does not hold what it should.`)
+  throw new Error(`${tag} holds something else.`)
 }

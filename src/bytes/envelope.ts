@@ -79,6 +79,6 @@ function unsealHead(kind: ObjectKind, bytes: Uint8Array, what: string): number {
     const key = toHex(bytes.subarray(ENVELOPE_HEAD + 1, ENVELOPE_HEAD + 1 + KEY_ID_BYTES))
     throw unsupported(`${what} is encrypted (cipher ${bytes[ENVELOPE_HEAD]}, key ${key})`)
   }
-  if (kindCode !== KIND_CODES[kind]) throw corrupt(`${what} is not the kind of object that its name says (${kind}).`)
+  if (kindCode !== KIND_CODES[kind]) throw corrupt(`${what} is no ${kind}, though its name says so.`)
   return r.u32()
 }

@@ -111,7 +111,7 @@ function writeKey(w: ByteWriter, key: Key, depth: number): number {
   if (!Array.isArray(key)) {
     throw invalid(`A key is a string, number, bigint, boolean, null, Date, Uint8Array or an array, not ${typeof key}.`)
   }
-  if (depth >= MAX_KEY_DEPTH) throw invalid(`The key's arrays are nested more than ${MAX_KEY_DEPTH} deep.`)
+  if (depth >= MAX_KEY_DEPTH) throw invalid(`The key is nested more than ${MAX_KEY_DEPTH} deep.`)
   w.u8(ARRAY)
   let payload = 0
   const elements = key as readonly Key[]

@@ -12,7 +12,7 @@ const SHARD = 0
 export function checkStoreName(name: unknown): asserts name is string {
   if (typeof name !== 'string' || !STORE_NAME.test(name)) {
     throw invalid(
-      `name: ${show(name)} is no store name; use 1 to 64 of a-z, 0-9, ".", "_" and "-", no dot at the end, and no name that Windows reserves (con, nul).`,
+      `name: ${show(name)} is no store name; use 1 to 64 of a-z, 0-9, ".", "_" and "-", no dot at the end, no name of Windows (con, nul).`,
     )
   }
 }
@@ -39,8 +39,7 @@ export function segmentName(log: string, id: Uint8Array): string {
  */
 export function checkLogPath(path: string): string {
   const [, store, shard] = /^([^/]+)\/(\d{1,6}|[0-9a-f]{32})\/[0-9a-f]{32}$/.exec(path) ?? []
-  if (store === undefined || !STORE_NAME.test(store))
-    throw corrupt('A manifest names a log path that no store can have.')
+  if (store === undefined || !STORE_NAME.test(store)) throw corrupt('A manifest names an impossible log path.')
   if (shard!.length > 6) throw unsupported(`A manifest names the shard ${shard} of store "${store}"`)
   return path
 }

@@ -46,7 +46,7 @@ export async function readHistory(
       if (state.carried.covers === state.manifest.covers) return state
       throw damaged(
         `Store "${ctx.store}"`,
-        `entry ${state.head} counts on a manifest that covers ${state.carried.covers}, the newest one covers ${state.manifest.covers}`,
+        `entry ${state.head} needs a manifest up to ${state.carried.covers}, and the newest one covers ${state.manifest.covers}`,
       )
     }
     if (await hasMoved(ctx, log, hint)) return undefined
@@ -127,7 +127,7 @@ export async function confirmHead(
 /** The error for a log that ends before the entry that its anchor names. */
 export function endsEarly(ctx: Pick<ReadContext, 'store'>, state: ShardState, hint: AnchorValue): TidemarkError {
   return corrupt(
-    `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore the store from a backup.`,
+    `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore a backup.`,
   )
 }
 
