@@ -11,7 +11,7 @@
 import { systemClock, type Clock } from '../clock.js'
 import { TidemarkError } from '../errors.js'
 import type { Storage } from './contract.js'
-import { intercept, kindOf, unknownOutcome, type Call, type Requests } from './intercept.js'
+import { intercept, unknownOutcome, type Call, type Requests } from './intercept.js'
 import type { Run } from './turns.js'
 
 export interface DeadlinesOptions {
@@ -69,8 +69,7 @@ export function deadlines(
   }
 
   const inTurn = <T>(call: Call, run: Run<T>): Promise<T> => {
-    const kind = kindOf(call.method)
-    if (requests && kind) requests[kind]++
+    if (requests && call.kind) requests[call.kind]++
     // Closing lets go of what others wait for.
     return !turns || call.conditional || call.method === 'close'
       ? send(call, run)

@@ -5,7 +5,7 @@
  * may take the adapter several requests, of which this sees one. `sync`, `close` and `probe` count as none.
  */
 import type { Storage } from './contract.js'
-import { intercept, kindOf, type Call, type Requests } from './intercept.js'
+import { intercept, type Call, type Requests } from './intercept.js'
 import type { Run } from './turns.js'
 
 /** The price of one request of each kind, in any currency, and of one byte each way. Default: 0. */
@@ -33,7 +33,7 @@ export function metered(storage: Storage, { prices = {} }: { readonly prices?: P
   let bytesRead = 0
 
   async function count<T>(call: Call, run: Run<T>): Promise<T> {
-    const kind = kindOf(call.method)
+    const { kind } = call
     if (kind !== undefined) requests[kind]++
     bytesWritten += call.bytes?.length ?? 0
     const answer = await run(call.signal)
