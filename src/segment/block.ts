@@ -34,8 +34,22 @@ export class Block {
 
   /** Checks and unpacks a stored block; `rawLength` is what the index says, and all that is ever allocated. */
   static async unpack(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Promise<Block> {
-    if (stored.length < 5) throw damaged(what, `a block of ${stored.length} bytes`)
-    return new Block(await unpackPayload(platform, checked(stored, what), rawLength, what), what)
+    const body = checked(stored, what)
+    const [type] = body
+    if (type !== STORED && type !== DEFLATED) throw damaged(what, `a block of unknown type ${type}`)
+    if (rawLength > MAX_BLOCK_BYTES) throw damaged(what, `a block of ${rawLength} bytes`)
+    let raw: Uint8Array | undefined = body.subarray(1)
+    let cause: unknown
+    try {
+      if (type === DEFLATED) raw = await platform.inflate(raw, rawLength)
+    } catch (error) {
+      // That it could not be tried says nothing of the block.
+      if (isTidemarkError(error)) throw error
+      raw = undefined
+      cause = error
+    }
+    if (raw?.length !== rawLength) throw damaged(what, 'a block is not as long as the index says', cause)
+    return new Block(raw, what)
   }
 
   private constructor(raw: Uint8Array, what: string) {
@@ -91,27 +105,5 @@ export class Block {
   find(key: Uint8Array): KeyedRecord | undefined {
     const i = this.lowerBound(key)
     return i < this.length && compareBytes(this.key(i), key) === 0 ? this.record(i) : undefined
-  }
-}
-
-async function unpackPayload(
-  platform: Platform,
-  body: Uint8Array,
-  rawLength: number,
-  what: string,
-): Promise<Uint8Array> {
-  const payload = body.subarray(1)
-  if (rawLength > MAX_BLOCK_BYTES) throw damaged(what, `a block of ${rawLength} bytes`)
-  if (body[0] === STORED) {
-    if (payload.length !== rawLength) throw damaged(what, 'a block is not as long as the index says')
-    return payload
-  }
-  if (body[0] !== DEFLATED) throw damaged(what, `a block of unknown type ${body[0]}`)
-  try {
-    return await platform.inflate(payload, rawLength)
-  } catch (cause) {
-    // That it could not be tried says nothing of the block.
-    if (isTidemarkError(cause)) throw cause
-    throw damaged(what, 'a block is not as long as the index says', cause)
   }
 }
