@@ -28,7 +28,7 @@ const { setTimeout, clearTimeout, setImmediate, MessageChannel, performance, cry
 const { TextEncoder, TextDecoder } = globalThis
 
 /** Only long work makes pauses: folds, checks, transfers. */
-const pausing = new Part('pauses', () => import('./pause.js'))
+const pausing = new Part(() => import('./pause.js'))
 
 /** What there is no substitute for. */
 const NEEDED: Readonly<Record<string, unknown>> = {

@@ -9,13 +9,10 @@ const parts = new Set<Part<unknown>>()
 export class Part<T> {
   /** Once it is there. */
   loaded: T | undefined
-  readonly #what: string
   readonly #import: () => Promise<T>
   #loading: Promise<T> | undefined
 
-  /** `what` names it in the error. */
-  constructor(what: string, load: () => Promise<T>) {
-    this.#what = what
+  constructor(load: () => Promise<T>) {
     this.#import = load
     parts.add(this)
   }
@@ -27,7 +24,7 @@ export class Part<T> {
         this.#loading = undefined
         throw new TidemarkError(
           'STORAGE_UNAVAILABLE',
-          `The code for ${this.#what} could not be loaded; try again or reload the page. Bundle a service worker in one file.`,
+          'A part of Tidemark could not be loaded; try again or reload the page. Bundle a service worker in one file.',
           { cause },
         )
       },

@@ -1,11 +1,7 @@
 /** Lets other tasks of the program run, on every platform and beneath the fake timers of test runners. */
 
-/** The platform's own, as they were when Tidemark was imported. */
-interface Ways {
-  readonly setTimeout: typeof setTimeout
-  readonly setImmediate: typeof setImmediate | undefined
-  readonly MessageChannel: typeof MessageChannel | undefined
-}
+/** The platform's own, as they were when Tidemark was imported; any of them may be missing. */
+type Ways = Pick<typeof globalThis, 'setTimeout' | 'setImmediate' | 'MessageChannel'>
 
 type Turn = (ways: Ways, run: () => void) => unknown
 

@@ -4,7 +4,7 @@ import { loadParts, Part } from '../src/part.js'
 
 test('a part is loaded once, and from then on used in the very turn of the call', async () => {
   let loads = 0
-  const part = new Part('a test', () => Promise.resolve({ n: ++loads }))
+  const part = new Part(() => Promise.resolve({ n: ++loads }))
   expect(part.loaded).toBeUndefined()
   const uses: string[] = []
   const first = part.use(({ n }) => uses.push(`first ${n}`))
@@ -24,7 +24,7 @@ test('a part is loaded once, and from then on used in the very turn of the call'
 test('one that cannot be loaded says so, and is tried again by the next call', async () => {
   let isThere = false
   const cause = new TypeError('Failed to fetch dynamically imported module')
-  const part = new Part('a test', () => (isThere ? Promise.resolve('it') : Promise.reject(cause)))
+  const part = new Part(() => (isThere ? Promise.resolve('it') : Promise.reject(cause)))
   const failed = { code: 'STORAGE_UNAVAILABLE', retryable: true, cause }
   await expect(part.use((it) => it)).rejects.toMatchObject(failed)
   await expect(part.load()).rejects.toMatchObject(failed)
@@ -34,8 +34,8 @@ test('one that cannot be loaded says so, and is tried again by the next call', a
 
 test('all can be loaded beforehand, with those of what is loaded', async () => {
   let inner: Part<string> | undefined
-  const outer = new Part('a test', () => {
-    inner = new Part('a part of a part', () => Promise.resolve('inner'))
+  const outer = new Part(() => {
+    inner = new Part(() => Promise.resolve('inner'))
     return Promise.resolve('outer')
   })
   await loadParts()

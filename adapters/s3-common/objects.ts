@@ -20,8 +20,8 @@ import type { Bucket, S3Reply, S3Request, Transport } from './transport.js'
 type Put = Extract<S3Request, { op: 'put' }>
 type Written = Outcome & Answer
 
-const refusals = new Part('errors of S3', () => import('./refusals.js'))
-const many = new Part('lists and deletions in S3', () => import('./many.js'))
+const refusals = new Part(() => import('./refusals.js'))
+const many = new Part(() => import('./many.js'))
 
 /** An error by its sentence. It never rejects, as a write that was sent must not throw: a sentence that could not be loaded is an error itself. */
 function errorOf(make: (part: typeof import('./refusals.js')) => TidemarkError): Promise<TidemarkError> {

@@ -3,7 +3,7 @@ import type { S3Reply, S3Request, Transport } from '../s3-common/transport.js'
 import { contentMd5 } from '../s3-common/bodies.js'
 import { Part } from '../../src/part.js'
 
-const xml = new Part('the XML of S3', () => import('./xml.js'))
+const xml = new Part(() => import('./xml.js'))
 
 /** The part of `fetch` that is used. It is expected to sign the request and to send it once. */
 export type SigningFetch = (url: string, init: SigningInit) => Promise<FetchedResponse>

@@ -21,7 +21,7 @@ import { memtableToDelta, type Memtable } from './memtable.js'
 import type { AppliedEntry, ShardState } from './state.js'
 
 /** What entries with a manifest or with references need beside the others. */
-export const manifests = new Part('checkpoints', () => import('../manifest/edits.js'))
+export const manifests = new Part(() => import('../manifest/edits.js'))
 
 export interface EntryChange {
   readonly kind: EntryKind

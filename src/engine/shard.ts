@@ -26,8 +26,8 @@ export type ShardRequest = Omit<OpenRequest, 'fold'> & {
 }
 
 /** Catching up with what others write. */
-export const following = new Part('following', () => import('./open/catch-up.js'))
-const collecting = new Part('collection', () => import('./gc/scheduler.js'))
+export const following = new Part(() => import('./open/catch-up.js'))
+const collecting = new Part(() => import('./gc/scheduler.js'))
 
 /** Entries that are never folded for their number alone. */
 const FEW = 4

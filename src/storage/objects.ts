@@ -12,7 +12,7 @@ import { Part } from '../part.js'
 import type { Anchor, Capabilities, Log, Storage } from './contract.js'
 import { entryKey, type ObjectStore } from './object-store.js'
 
-const listing = new Part('lists and deletions', () => import('./listing.js'))
+const listing = new Part(() => import('./listing.js'))
 
 /** A storage on `objects`; the adapter says what else it can do by spreading the result and replacing a part. */
 export function overObjects(

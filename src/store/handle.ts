@@ -32,7 +32,7 @@ import { Telling } from './telling.js'
 import { Transactions } from './transactions.js'
 import { Watches } from './watches.js'
 
-const maintaining = new Part('maintenance', () => import('./maintain.js'))
+const maintaining = new Part(() => import('./maintain.js'))
 
 export class StoreHandle implements StoreHost {
   readonly options: ResolvedOptions

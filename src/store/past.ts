@@ -10,7 +10,7 @@ import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './old.js'
 import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
 
-const old = new Part('old versions', () => import('./old.js'))
+const old = new Part(() => import('./old.js'))
 const RESTORE = new Set(['partitions', 'offsets', 'label', 'meta'])
 
 export class Past {

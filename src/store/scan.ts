@@ -9,7 +9,7 @@ import { PartitionsCursor, type Failed, type IterationSource } from './iteration
 import { slotRange, type KeyBounds } from './range.js'
 import type { TableHost } from './table-host.js'
 
-const goingOn = new Part('repair', () => import('./go-on.js'))
+const goingOn = new Part(() => import('./go-on.js'))
 
 export class Scans implements IterationSource {
   readonly #host: TableHost

@@ -6,7 +6,7 @@ import type { StoreHost } from './store-host.js'
 import type { TableSpec } from './table-spec.js'
 import type { Transaction, TransactionOptions, TransactionQueue } from './transaction.js'
 
-const part = new Part('transactions', () => import('./transaction.js'))
+const part = new Part(() => import('./transaction.js'))
 
 export class Transactions {
   readonly #handle: StoreHost

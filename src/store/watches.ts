@@ -14,7 +14,7 @@ export interface WatchOptions<K = Key> extends RangeOptions<K> {
   readonly table?: string | undefined
 }
 
-const part = new Part('watches', () => import('./watch.js'))
+const part = new Part(() => import('./watch.js'))
 const OPTIONS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix', 'table', 'key'])
 const KEY_OPTIONS = new Set(['key', 'table'])
 

@@ -11,7 +11,7 @@ import { tailBytes, type ShardState } from '../state.js'
 import type { Compactor, Repairs } from './compactor.js'
 
 /** Everything that writes segments; with it comes what an entry needs that names them. */
-export const rewriting = new Part('checkpoints', async () => {
+export const rewriting = new Part(async () => {
   await manifests.load()
   return import('./compactor.js')
 })

@@ -13,7 +13,7 @@ import { mayBeTrimmed } from '../moment.js'
 import { applyEntry, type AppliedEntry, type ShardState } from '../state.js'
 import { confirmHead, overtaken, readHistory, readOn } from './recovery.js'
 
-const longReads = new Part('long reads', () => import('../history/reading-pin.js'))
+const longReads = new Part(() => import('../history/reading-pin.js'))
 
 /** The open shard that follows. */
 interface Followed {

@@ -13,6 +13,8 @@ import { isProbe } from '../../storage/probe-name.js'
 import { anchorName, closeLog, openLog, type LogContext, type ReadContext } from '../context.js'
 import { parseEntry } from '../state.js'
 
+export { settleHistory } from './handover.js'
+
 const TRIES = 4
 
 /** Where the history is read from: the anchor's hint. */

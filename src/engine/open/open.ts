@@ -15,7 +15,7 @@ import { CLAIM_TRIES, claim, type ClaimRequest } from './claim.js'
 import type { Hint } from './lost-log.js'
 import { confirmHead, findStore, overtaken, readHistory } from './recovery.js'
 
-const creating = new Part('creating stores', () => import('./create.js'))
+const creating = new Part(() => import('./create.js'))
 
 /** A hint that leaves more than this many entries to read is worth a swap. */
 const LONG_TAIL = 16

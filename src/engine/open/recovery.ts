@@ -12,8 +12,7 @@ import { applyEntry, emptyState, parseEntry, type AppliedEntry, type ShardState 
 import type { Found, Hint } from './lost-log.js'
 
 /** What may be lost of a log. */
-const losing = new Part('finding lost entries', () => import('./lost-log.js'))
-const settling = new Part('files', () => import('./handover.js'))
+const losing = new Part(() => import('./lost-log.js'))
 
 const READ_AHEAD = 16
 
@@ -52,7 +51,7 @@ export async function readHistory(
     if (await hasMoved(ctx, log, hint)) return undefined
     const isInDoubt =
       ctx.storage.capabilities.trim === 'owner' &&
-      (await settling.use((part) => part.settleHistory(ctx, log, hint, isWriter, tries)))
+      (await losing.use((part) => part.settleHistory(ctx, log, hint, isWriter, tries)))
     if (!isInDoubt) throw endsEarly(ctx, state, hint)
   }
 }

@@ -5,7 +5,7 @@ import type { LogContext, ShardContext } from '../context.js'
 import type { ShardState } from '../state.js'
 import type { Repairer } from './repairer.js'
 
-const repairing = new Part('repair', () => import('./repairer.js'))
+const repairing = new Part(() => import('./repairer.js'))
 
 export class DamageDetector {
   readonly #ctx: ShardContext

@@ -22,7 +22,7 @@ import { memtableCodecs, recoveryStart, type ShardState } from '../state.js'
 import { rewriting, type CompactionScheduler } from '../compaction/scheduler.js'
 
 /** In shared mode it is there before there is a committer. */
-export const sharing = new Part('shared mode', () => import('./contention.js'))
+export const sharing = new Part(() => import('./contention.js'))
 
 export interface CommitterHost {
   state(): ShardState
