@@ -235,7 +235,7 @@ describe('an adapter is asked to serve no more at once than it has', () => {
     let most = 0
     const fs = disk.process({ onStep: () => void (most = Math.max(most, fs.openFiles)) })
     const storage = (folder: string): Storage => nodeFs(folder, { fs, clock: modelClock(1) })
-    const options = { name: 's', partitions: 60, blockBytes: 128, segmentBytes: 2048, cacheBytes: 0 }
+    const options = { name: 's', partitions: 60, blockBytes: 128, segmentBytes: 1024, cacheBytes: 0 }
     const keys = Array.from({ length: 400 }, (_, i) => i)
     for (const folder of ['/a', '/b']) {
       const store = await openStore<number, string>({ storage: storage(folder), ...options })

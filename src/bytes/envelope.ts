@@ -55,10 +55,7 @@ export function seal(kind: ObjectKind, body: Uint8Array): Uint8Array {
 export function unseal(kind: ObjectKind, bytes: Uint8Array, what: string): Uint8Array {
   const length = unsealHead(kind, bytes, what)
   if (bytes.length !== ENVELOPE_HEAD + length + ENVELOPE_TAIL) {
-    throw damaged(
-      what,
-      `it has ${bytes.length} bytes, not the ${ENVELOPE_HEAD + length + ENVELOPE_TAIL} that its header says`,
-    )
+    throw damaged(what, `it has ${bytes.length} bytes, not the ${ENVELOPE_HEAD + length + ENVELOPE_TAIL} of its header`)
   }
   return checked(bytes.subarray(ENVELOPE_HEAD), what)
 }

@@ -199,7 +199,7 @@ function readElement(r: ByteReader, tag: number, depth: number): Key | undefined
     case BYTES:
       return copyBytes(readEscaped(r))
     case ARRAY: {
-      if (depth >= MAX_KEY_DEPTH) return r.fail('arrays nested too deep')
+      if (depth >= MAX_KEY_DEPTH) return r.fail('nested too deep')
       const elements: Key[] = []
       for (;;) {
         const element = readElement(r, r.u8(), depth + 1)

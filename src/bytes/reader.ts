@@ -88,7 +88,7 @@ export class ByteReader {
     try {
       return fromUtf8(bytes)
     } catch (cause) {
-      return this.fail('text that is not UTF-8', cause)
+      return this.fail('no UTF-8', cause)
     }
   }
 

@@ -56,7 +56,7 @@ export function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {
   if (value.manifestAt <= value.covers) r.fail('an impossible manifest')
   r.end()
   if (value.trim === ALL_TRIMMED) {
-    throw corrupt(`${what} says that the store is being destroyed; finish that by destroyStore().`)
+    throw corrupt(`${what} says that the store is being destroyed; call destroyStore() again to finish that.`)
   }
   return value
 }

@@ -55,7 +55,7 @@ export function deadlines(
       if (signal?.aborted) abort()
       else signal?.addEventListener('abort', abort, { once: true })
       // Settling a second time does nothing, so a late answer or error ends here.
-      run(controller.signal).then(resolve, reject).finally(ended)
+      run(controller.signal).finally(ended).then(resolve, reject)
     })
   }
 

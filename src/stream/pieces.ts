@@ -1,6 +1,7 @@
 /** Bytes that come in chunks, taken apart into lines or records. Positions count bytes, never characters. */
 import { concat } from '../bytes/concat.js'
 import { crc32c } from '../bytes/crc32c.js'
+import { hexOfU32 } from '../bytes/hex.js'
 
 export interface Piece {
   /** With its newline. */
@@ -68,7 +69,7 @@ function last(parts: readonly Uint8Array[]): Uint8Array {
 
 /** A few characters that tell these bytes from others. */
 export function fingerprintOf(...parts: readonly Uint8Array[]): string {
-  return parts.map((part) => crc32c(part).toString(16).padStart(8, '0')).join('')
+  return parts.map((part) => hexOfU32(crc32c(part))).join('')
 }
 
 const [NEWLINE, RETURN] = [0x0a, 0x0d]

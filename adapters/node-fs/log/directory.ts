@@ -16,6 +16,7 @@
  */
 import type { Clock } from '../../../src/clock.js'
 import { crc32c } from '../../../src/bytes/crc32c.js'
+import { hexOfU32 } from '../../../src/bytes/hex.js'
 import { toHex } from '../../../src/bytes/hex.js'
 import type { TidemarkError } from '../../../src/errors.js'
 import { readFile } from '../blobs.js'
@@ -224,7 +225,7 @@ function newestOwner(names: readonly string[]): number {
 
 function encodeMarker({ settled, proven }: Before): Uint8Array {
   const text = `${digits(settled)} ${digits(proven)}`
-  const checksum = crc32c(new TextEncoder().encode(text)).toString(16).padStart(8, '0')
+  const checksum = hexOfU32(crc32c(new TextEncoder().encode(text)))
   return new TextEncoder().encode(`${text} ${checksum}
 `)
 }
