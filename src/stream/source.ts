@@ -24,7 +24,7 @@ export interface SourceEvent<V = unknown, E = Key | undefined> {
   readonly fingerprint?: (() => string) | undefined
 }
 
-/** Told to a source when it is read. */
+/** The circumstances in which a source is read. */
 export interface ReadOptions {
   /** Aborts when the run ends, for any reason. A source that waits for input should end then. */
   readonly signal: AbortSignal
