@@ -8,6 +8,7 @@ import { fromUtf8 } from '../bytes/utf8.js'
 import { TidemarkError, corrupt, invalid, isTidemarkError } from '../errors.js'
 import { CENTRAL, DEFLATED, ELSEWHERE, END, END64, LOCAL, LOCATOR64, STORED, crc32, type ZipEntry } from './zip.js'
 
+/** The bytes of an archive: an iterable that gives them as they come, such as a stream of Node, a web stream, or all at once. */
 export type ByteSource = AsyncIterable<Uint8Array> | ReadableStream<Uint8Array> | Uint8Array
 
 /** The bytes of a stream, as many at a time as are asked for. */

@@ -1,5 +1,6 @@
 import { TidemarkError } from '../../errors.js'
-import { verify as verifyStore, type VerifyReport } from '../../tools/verify.js'
+import type { VerifyReport } from '../../tools/findings.js'
+import { verify as verifyStore } from '../../tools/verify.js'
 import { placeOf, storeCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
 import { facts as factList, wrap } from '../grid.js'
 import { plainJson } from '../json.js'
