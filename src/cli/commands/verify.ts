@@ -46,7 +46,7 @@ function textOf(context: Context, report: VerifyReport): string {
     pairs.map(([what, value]) => [what, harmless(value)]),
     9,
   )
-  // The path stays whole, to be copied.
+  // The path is never broken, so that it can be copied.
   const each = damages.map(({ object, code, message }) =>
     [
       harmless(object),
