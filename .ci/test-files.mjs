@@ -1,4 +1,4 @@
-/** Which tests run where, and which adapter a test is about. */
+/** Says which tests run where, and which adapter a test is about. */
 
 /** Tests of stores on every adapter: on Node with the adapters there, and once more in the browser with its own. */
 export const sharedTests = [
@@ -38,7 +38,7 @@ export const partialTests = [
   'transfer-cuts',
 ].map((name) => `test/${name}.test.ts`)
 
-/** Those that take longest, to begin with: the last one of a run should be short. */
+/** The tests that take longest. They start first, as the last one of a run should be short. */
 export const longTests = [
   'collect-simulation',
   'adapters/suites',
