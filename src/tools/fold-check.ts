@@ -97,7 +97,7 @@ function memtableSource(memtable: Memtable, bounds: KeyRange): MergeSource {
   return { cursor: new ArrayCursor(slots.flatMap((slot) => memtable.sorted(slot, bounds))), ranges }
 }
 
-/** What one side says of a key: a put, a delete, or nothing. */
+/** The word of one side on a key: a put, a delete, or nothing. */
 type Fate = KeyedRecord | 'deleted' | undefined
 
 /** The merge of one side. */

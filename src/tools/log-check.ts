@@ -12,7 +12,7 @@ import type { Memtable } from '../engine/memtable.js'
 import type { AppliedEntry } from '../engine/state.js'
 import type { Change, Pair } from './fold-check.js'
 
-/** What follows from the entries that were read so far; `undefined` where damage has hidden it. */
+/** The facts that follow from the entries read so far; `undefined` where damage has hidden them. */
 export interface Known {
   readonly hash: Uint8Array | undefined
   readonly carried: Carried | undefined
@@ -23,7 +23,7 @@ export interface Known {
   readonly since: number
 }
 
-/** What is known before entry 1. */
+/** The facts before entry 1. */
 export const NOTHING: Known = {
   hash: new Uint8Array(HASH_BYTES),
   carried: emptyCarried('exclusive'),
@@ -32,7 +32,7 @@ export const NOTHING: Known = {
   since: 0,
 }
 
-/** What is known after an entry n that could not be read, or was the last to be trimmed. */
+/** The facts after an entry n that could not be read, or was the last to be trimmed. */
 export function unknownAfter(n: number): Known {
   return { hash: undefined, carried: undefined, manifest: undefined, tail: [], since: n }
 }

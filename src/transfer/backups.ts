@@ -62,7 +62,7 @@ async function reading<T>(
 
 async function tagsOf(ctx: ShardContext, { path }: LogContext, now: number): Promise<StoredPin[]> {
   const pins = (await listPins(ctx.storage, path)).filter((pin) => pin.kind === 'tag' && !isOver(pin, now))
-  // Of two that were made in one moment, the newer version is the newer backup.
+  // If two were made in one moment, the newer version is the newer backup.
   return pins.sort((a, b) => a.made - b.made || a.version - b.version)
 }
 
