@@ -72,7 +72,10 @@ export function invalid(message: string, cause?: unknown): TidemarkError {
   return new TidemarkError('INVALID_ARGUMENT', message, { cause })
 }
 
-/** Makes the error of stored bytes that fail a check. An overflow of the caller's stack says nothing about them, and stays as it is. */
+/**
+ * Makes the error of stored bytes that fail a check. An overflow of the caller's stack says nothing about them, and stays as it
+ * is.
+ */
 export function corrupt(message: string, cause?: unknown): TidemarkError {
   if (/Maximum call stack|too much recursion/.test(reasonOf(cause))) return cause as TidemarkError
   return new TidemarkError('CORRUPT', message, { cause })

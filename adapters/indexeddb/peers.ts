@@ -1,5 +1,7 @@
 /// <reference lib="dom" />
-/** Reaches other tabs and workers of the origin through the browser. Where the browser has no means for it, everybody is alone. */
+/**
+ * Reaches other tabs and workers of the origin through the browser. Where the browser has no means for it, everybody is alone.
+ */
 import type { Peers } from '../../src/storage/contract.js'
 
 export function peers(database: string): Peers {

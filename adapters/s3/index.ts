@@ -28,7 +28,9 @@ export interface S3Options {
   readonly prefix?: string | undefined
 }
 
-/** How many requests are sent at once. A client has 50 connections by default, and some are left to commits, which do not wait. */
+/**
+ * How many requests are sent at once. A client has 50 connections by default, and some are left to commits, which do not wait.
+ */
 const AT_ONCE = 40
 const turnsOf = new WeakMap<S3ClientLike, () => Turns>()
 const FIELDS = new Set(['client', 'bucket', 'prefix'])

@@ -12,7 +12,9 @@ import { chooseStore, type StoreLine } from './choose.js'
 import type { Page } from './grid.js'
 import type { PlaceOptions } from './where.js'
 
-/** The surroundings of a command. They are a page as well: tables are as wide as stdout, and coloured where that is a terminal. */
+/**
+ * The surroundings of a command. They are a page as well: tables are as wide as stdout, and coloured where that is a terminal.
+ */
 export interface Context extends Page {
   readonly out: Output
   readonly stdin: Readable & { readonly isTTY?: boolean }

@@ -16,7 +16,10 @@ export function atOption(command: Command): Command {
 
 const DATE = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?)?$/
 
-/** Reads a moment. Digits are a version, a name with a letter is a tag; a date without a zone is in UTC, as all times that are shown. */
+/**
+ * Reads a moment. Digits are a version, a name with a letter is a tag; a date without a zone is in UTC, as all times that are
+ * shown.
+ */
 export function whenOf(text: string): When {
   if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text)
   const [date, zone] = DATE.exec(text) ?? []

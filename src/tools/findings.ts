@@ -103,7 +103,9 @@ export class Findings {
     throwIfAborted(this.signal)
   }
 
-  /** Runs `act`. Damage that it meets is noted, and the answer is false. Any other error is thrown: the storage did not answer. */
+  /**
+   * Runs `act`. Damage that it meets is noted, and the answer is false. Any other error is thrown: the storage did not answer.
+   */
   async try(object: string, act: () => Promise<void> | void, isNeeded?: StillNeeded): Promise<boolean> {
     try {
       await act()

@@ -117,7 +117,9 @@ export class ZipReader {
     return this.#bytes.close()
   }
 
-  /** The header of the next file; its content has to be read next. `undefined` after the last file, once the directory is checked. */
+  /**
+   * The header of the next file; its content has to be read next. `undefined` after the last file, once the directory is checked.
+   */
   async next(): Promise<ZipEntry | undefined> {
     const offset = this.#bytes.at
     const signature = (await this.#bytes.view(4)).getUint32(0, true)

@@ -138,7 +138,10 @@ export class LogDirectory {
     await this.sync().catch(() => {})
   }
 
-  /** The entries before marker g, as it says. A damaged one counts as saying none, which is always true; `undefined` if it is gone. */
+  /**
+   * The entries before marker g, as it says. A damaged one counts as saying none, which is always true; `undefined` if it is
+   * gone.
+   */
   async before(g: number): Promise<Before | undefined> {
     const bytes = await readFile(this.fs, this.place(markerName(g)))
     return bytes && decodeMarker(bytes)

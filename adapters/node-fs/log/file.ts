@@ -114,7 +114,9 @@ export class LogFile {
     this.#claimed = Math.max(this.#claimed, synced)
   }
 
-  /** Finds the records that were written since the last scan. Scans must not overlap. `CORRUPT` when a durable record is damaged. */
+  /**
+   * Finds the records that were written since the last scan. Scans must not overlap. `CORRUPT` when a durable record is damaged.
+   */
   async scan(): Promise<void> {
     await this.#use(async (fd) => {
       const isFirst = this.#searchedAt === 0
@@ -124,7 +126,8 @@ export class LogFile {
         // A file gets its name when the tail with which it begins is durable, so that it has one record at least.
         const whole = this.#offsets.length > 0 && this.#claimed <= this.last
         if (whole && !(search && (await this.#isClaimedAhead(fd)))) break
-        // At the first look the owner may have written between reading and searching. A second look at the same end proves damage.
+        // At the first look the owner may have written between reading and searching. A second look at the same end proves
+        // damage.
         if (this.#end === suspect) throw this.#corrupt(this.last + 1)
       }
       this.#searchedAt = this.#end
