@@ -49,7 +49,7 @@ export function pathOfFile(file: string, cwd: string): string {
   const scheme = schemeOf(file)
   if (scheme === undefined) return resolve(cwd, file)
   throw invalid(
-    `An archive is a file, and what begins with "${scheme}:" is read as an address. Write the archive to - and send it on from there, or give the path of a file.`,
+    `An archive is a file, and a name that begins with "${scheme}:" is read as an address. Write the archive to - and send it on from there, or give the path of a file.`,
   )
 }
 

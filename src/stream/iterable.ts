@@ -60,7 +60,7 @@ export function fromIterable<V>(
   const keyOf = keyFunction(options.key)
   if (partition !== undefined && typeof partition !== 'function') throw invalid('partition: a function is expected.')
   if (partition === undefined && partitions !== 1) {
-    throw invalid('partitions: give a function `partition` too, which says what belongs where.')
+    throw invalid('partitions: give a function `partition`, too, which says where a value belongs.')
   }
   const isAsync = typeof (iterable as AsyncIterable<V> | undefined)?.[Symbol.asyncIterator] === 'function'
   if (!isAsync && typeof (iterable as Iterable<V> | undefined)?.[Symbol.iterator] !== 'function') {

@@ -74,7 +74,7 @@ function valueOf(text: string, { text: isText }: PutOptions): unknown {
     return jsonCodec.decode(utf8(json))
   } catch (cause) {
     throw invalid(
-      'The value has a tag that there is not: a single field whose name begins with $ is one, such as {"$date":0}. {"$object":{…}} keeps such an object as it stands.',
+      'The value has an unknown tag. A single field whose name begins with $ is a tag, such as {"$date":0}. {"$object":{…}} keeps such an object as it stands.',
       cause,
     )
   }
