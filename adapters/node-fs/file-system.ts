@@ -14,14 +14,17 @@
  */
 import fs from 'node:fs'
 
+/** The kind of a name in a directory. */
 export type FileKind = 'file' | 'directory' | 'other'
 
+/** The facts about a name in a directory. */
 export interface FileStat {
   readonly kind: FileKind
   readonly size: number
   readonly modifiedMs: number
 }
 
+/** The calls of a file system on which `nodeFs` stands. */
 export interface FileSystem {
   /**
    * Opens a file. `read`: to read only. `update`: an existing file, to read and write. `create`: a new file, to read and

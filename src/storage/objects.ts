@@ -14,7 +14,13 @@ import { entryKey, type ObjectStore } from './object-store.js'
 
 const listing = new Part('lists and deletions', () => import('./listing.js'))
 
-/** A storage on `objects`; the adapter says what else it can do by spreading the result and replacing a part. */
+/**
+ * Makes a storage of objects with conditional writes. An adapter that can do more spreads the result, and replaces a part.
+ *
+ * @param capabilities the name of the adapter, and `trim`: `create` when the create itself refuses trimmed numbers
+ * @example
+ *     export const mine = () => overObjects({ create, swap, put, get, list, delete: remove }, { name: 'mine', trim: 'writer' })
+ */
 export function overObjects(
   objects: ObjectStore,
   capabilities: Capabilities & { readonly trim: 'create' | 'writer' },

@@ -127,10 +127,14 @@ export class Receiver {
     if (own === undefined) return
     const { store } = this.ctx
     if (own.partitions !== config.partitions) {
-      throw invalid(`Store "${store}" has ${own.partitions} partitions, and the version to be put there has ${config.partitions}.`)
+      throw invalid(
+        `Store "${store}" has ${own.partitions} partitions, and the version to be put there has ${config.partitions}.`,
+      )
     }
     if (own.job !== undefined && config.job !== undefined && own.job !== config.job) {
-      throw invalid(`Store "${store}" belongs to the job "${own.job}", and the version to be put there to "${config.job}".`)
+      throw invalid(
+        `Store "${store}" belongs to the job "${own.job}", and the version to be put there to "${config.job}".`,
+      )
     }
   }
 
