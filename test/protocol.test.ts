@@ -31,12 +31,12 @@ const caught = files('test', '.test.ts')
 
 /** Rules without a mutation yet. The list may only get shorter. */
 const NOT_YET = [
-  'R10: A manifest names only what its store holds',
+  'R10: A manifest names only blobs that its store holds',
   'R16: A repetition is built anew',
-  'R34: What is condemned is not named',
-  'R37: A pin that is over goes before what it held',
-  'R39: What is missing is looked up again before it is damage',
-  'R40: What is read is held',
+  'R34: A condemned blob is not named',
+  'R37: A pin that is over goes before its objects',
+  'R39: A missing object is looked up again before it counts as damage',
+  'R40: Reads hold their state',
   'R54: Room is made through another descriptor',
 ]
 
