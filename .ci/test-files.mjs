@@ -1,4 +1,4 @@
-/** Says which tests run where, and which adapter a test is about. */
+/** Which tests run where, and which adapter a test is about. */
 
 /** Tests of stores on every adapter: on Node with the adapters there, and once more in the browser with its own. */
 export const sharedTests = [
@@ -38,7 +38,7 @@ export const partialTests = [
   'transfer-cuts',
 ].map((name) => `test/${name}.test.ts`)
 
-/** The tests that take longest. They start first, as the last one of a run should be short. */
+/** Those that take longest, to begin with: the last one of a run should be short. */
 export const longTests = [
   'collect-simulation',
   'adapters/suites',

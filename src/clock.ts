@@ -26,7 +26,7 @@ export interface Clock {
 const { setTimeout, clearTimeout, setImmediate, MessageChannel, performance, crypto } = globalThis
 const { TextEncoder, TextDecoder } = globalThis
 
-/** Features of the platform that have no substitute. */
+/** What there is no substitute for. */
 const NEEDED: Readonly<Record<string, unknown>> = {
   setTimeout,
   performance,
@@ -55,10 +55,10 @@ export const systemClock: Clock = {
 
 type Turn = (run: () => void) => unknown
 
-/** The first way to give other tasks their turn that has worked. */
+/** The way in which other tasks get their turn that was the first to work. */
 let turn: Turn | undefined
 
-/** Tries all ways at once, as a test runner may have replaced some before Tidemark was imported. */
+/** Tries all ways at once: test runners put others in place of the platform's timers, which never fire. */
 function takeTurn(run: () => void): void {
   let ways = 0
   for (const way of [throughImmediate, throughPort]) {
@@ -69,11 +69,11 @@ function takeTurn(run: () => void): void {
       })
       if (isTried) ways++
     } catch {
-      // A way that throws counts as missing.
+      // What cannot be used is as good as missing.
     }
   }
   if (ways > 0) return
-  // A fake timer that says so never fires, so there is no waiting for it.
+  // Fakes that say so would never fire; nothing has to wait for them.
   if ('clock' in setTimeout) run()
   else setTimeout(run, 0)
 }

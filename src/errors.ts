@@ -81,7 +81,7 @@ export function corrupt(message: string, cause?: unknown): TidemarkError {
   return new TidemarkError('CORRUPT', message, { cause })
 }
 
-/** Makes the error of stored bytes that are whole, but not for this release. `found` says which object has what. */
+/** Stored bytes that are whole but not for this release: `found` says which object holds what. */
 export function unsupported(found: string): TidemarkError {
   return new TidemarkError(
     'UNSUPPORTED_FORMAT',

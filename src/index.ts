@@ -1,4 +1,4 @@
-/** Durable, versioned state. README.md shows it in thirty lines. */
+/** Durable, versioned state: see README.md for the thirty lines that show it. */
 export { openStore } from './store/store.js'
 export type { CommitOptions } from './store/commit.js'
 export type { Store } from './store/store.js'

@@ -13,7 +13,7 @@ export class Part<T> {
   readonly #import: () => Promise<T>
   #loading: Promise<T> | undefined
 
-  /** `what` names the part in the error. */
+  /** `what` names it in the error. */
   constructor(what: string, load: () => Promise<T>) {
     this.#what = what
     this.#import = load
@@ -35,7 +35,7 @@ export class Part<T> {
     return this.#loading
   }
 
-  /** Calls `act` with the part; in this very turn when it is loaded already. */
+  /** What `act` makes of it; in this very turn when it is there already. */
   async use<R>(act: (loaded: T) => R | Promise<R>): Promise<R> {
     return act(this.loaded ?? (await this.load()))
   }

@@ -31,7 +31,7 @@ type Put = Extract<S3Request, { op: 'put' }>
 type Written = Outcome & Answer
 
 const MOST_DELETES_AT_ONCE = 8
-/** Statuses of a server that cannot delete many objects at once, or wants a checksum for it that the client does not send. */
+/** Answers of a server that knows no deletion of many, or wants a checksum for it that the client does not send. */
 const NO_DELETE_MANY = new Set([400, 404, 405, 411, 501])
 
 /** Makes the storage. `prefix` is empty or ends with a slash, and keys are names of the storage behind it. */
@@ -63,7 +63,7 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     )
   }
 
-  /** The error when something in between has answered for the storage, such as a page to log in at. */
+  /** Something between here and the storage answers in its name: a page to log in at, say. */
   function noEtag(request: S3Request): TidemarkError {
     return unavailable(
       `${name} sent no ETag with ${describe(request)}, as S3 does. Check what stands between; in a browser, let the bucket's CORS rules expose the ETag header.`,
@@ -213,7 +213,7 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
         last = key
       }
       continuation = truncated ? next : undefined
-      // Servers that count deleted objects give pages without keys that are followed by others.
+      // A page without keys that says that more follow comes from servers that count what was deleted.
       if (items.length > 0 || continuation === undefined) {
         return { time: replyTime(reply), items, more: items.length > 0 && truncated }
       }
@@ -266,7 +266,7 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
   return overObjects(objects, { name, trim: 'writer', turns })
 }
 
-/** The status for an error within the answer to a deletion of many. */
+/** The status that an error within the answer to a deletion of many would have had by itself. */
 function failedAs(code: string): { status: number; code: string } {
   return { status: code === 'AccessDenied' ? 403 : 500, code }
 }

@@ -1,9 +1,9 @@
-/** Judges replies that are no success: which error one is, and whether the request may have been served all the same. */
+/** Judges a reply that is no success: which error it is, and whether the request may have been served all the same. */
 import { TidemarkError, invalid } from '../../src/errors.js'
 import { redact } from './redact.js'
 import type { S3Reply, S3Request } from './transport.js'
 
-/** The time of the storage when it answered, to the second. */
+/** The time of the storage: when it answered, to the second. */
 export function replyTime({ header }: S3Reply): number | undefined {
   const time = Date.parse(header('date') ?? '')
   return Number.isNaN(time) ? undefined : time
@@ -13,19 +13,19 @@ export function isDone({ status }: S3Reply): boolean {
   return status >= 200 && status < 300
 }
 
-/** Whether a put was served. S3 answers with an ETag; something that answers in its place does not. */
+/** A put was served. S3 says so with an ETag; what answers in its place does not. */
 export function isStored(reply: S3Reply): boolean {
   return isDone(reply) && reply.header('etag') !== undefined
 }
 
-/** Whether the bucket is there and the object is not. A 404 that is not S3's own says nothing about objects. */
+/** The bucket is there and the object is not. A 404 that is not S3's own says nothing about objects. */
 export function isAbsent({ status, code }: S3Reply): boolean {
   return status === 404 && code === 'NoSuchKey'
 }
 
 /**
- * Whether the request was surely not served, because S3 looked at it and refused. After a server error, a time-out, a conflict
- * or an answer of something in between it may have been served.
+ * Whether the request was surely not served: S3 looked at it and refused. A server error, a time-out, a conflict or an
+ * answer of something in between leaves open what became of it.
  */
 export function isRefused({ status, code }: S3Reply): boolean {
   if (status === 408 || status === 409 || status === 429 || code === 'RequestTimeout' || code === 'SlowDown')
@@ -82,7 +82,7 @@ export function replyError(name: string, request: S3Request, reply: S3Reply): Ti
   )
 }
 
-/** The error of a GET that was refused with 403. S3 also says 403 of an absent object, when the key may not list. */
+/** A GET that was refused with 403: S3 says that of what is absent too, to a key that may not list. */
 export function readRefused(name: string, reply: S3Reply, mayList: boolean): TidemarkError {
   const said = reply.code === undefined ? '' : ` (${redact(reply.code)})`
   return unavailable(
@@ -93,7 +93,7 @@ export function readRefused(name: string, reply: S3Reply, mayList: boolean): Tid
   )
 }
 
-/** Describes a request, without anything that could be a secret. */
+/** Names what a request asked for, without anything that could be a secret. */
 export function describe(request: S3Request): string {
   switch (request.op) {
     case 'get':

@@ -77,12 +77,12 @@ export function openToRead(ctx: ShardContext, signal: AbortSignal | undefined): 
   })
 }
 
-/** The present time of a store. */
+/** Now, as the store sees it. */
 export function nowIn(ctx: ShardContext, { state, log }: Pick<Shard, 'state' | 'log'>): number {
   return Math.max(state.carried.time, currentTime(ctx, log))
 }
 
-/** Turns an error after the caller's signal aborted into `ABORTED`. Only `UNKNOWN_OUTCOME` stays, as it says more. */
+/** An error after the caller's signal aborted is `ABORTED`; only doubt about a write says more. */
 export async function abortable<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
   try {
     return await run()

@@ -46,7 +46,7 @@ export interface Listing {
   readonly names: readonly string[]
 }
 
-/** The entries that an owner finds when it begins. */
+/** The entries that an owner finds when it begins (R48). */
 export interface Before {
   /** Entries up to this number are taken over by every later owner. */
   readonly settled: number
@@ -132,7 +132,7 @@ export class LogDirectory {
     return true
   }
 
-  /** Takes back a marker of our own whose generation has no file, and will never have one. */
+  /** Takes back a marker of our own whose generation has no file, and will never have one (R46). */
   async withdraw(g: number): Promise<void> {
     await discard(this.fs, this.place(markerName(g)))
     await this.sync().catch(() => {})
@@ -202,7 +202,7 @@ export function holdsEntries(names: readonly string[]): boolean {
   return names.some((name) => FILE.test(name) || TRIM.test(name))
 }
 
-/** The name of a log file after a later one is there. */
+/** The name of a log file after a later one is there (R47). */
 export function pastName(name: string): string {
   return name.replace(/^log/, 'past')
 }

@@ -191,7 +191,7 @@ export class LogFile {
     }
   }
 
-  /** Whether an intact record behind the end of the chain says that the missing one was durable. */
+  /** Whether an intact record behind the end of the chain says that the missing one was durable (R50). */
   async #isClaimedAhead(fd: number): Promise<boolean> {
     const missing = this.last + 1
     const { size } = await this.#fs.stat(fd)

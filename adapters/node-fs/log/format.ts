@@ -14,7 +14,7 @@
  *             56   4  CRC-32C of the body
  *             60   4  0, so that records begin at 64
  *
- * - A record is valid only in its own file, at its own place in the chain. Stale bytes of any other place never are.
+ * - A record is valid only in its own file, at its own place in the chain. Stale bytes of any other place never are (R49).
  * - A file gets its name when the tail with which it begins is durable, so a record of that tail says `synced` >= its own
  *   number. A record that was appended later says less.
  */

@@ -2,9 +2,9 @@
  * Writes to a log, by the rules R41 to R54 of docs/protocol.md.
  *
  * - A claim makes the marker of a new generation. It takes over the tail from the last file before it, and from no other, and
- *   writes that with the fence to a file of its own. The file gets its name when it is durable.
+ *   writes that with the fence to a file of its own (R41, R42). The file gets its name when it is durable (R43).
  * - An append writes, syncs, **then** looks whether its own marker is still the newest, and only then is acknowledged. If the
- *   marker is not the newest, the file of the newest owner decides: its maker has read our file before, or never will.
+ *   marker is not the newest, the file of the newest owner decides (R45): its maker has read our file before, or never will.
  * - A claim whose entry is in a file with a name may meet other generations that settle nothing. It settles the entry by
  *   claiming anew. So its fate stays unknown only after an error, or when its number was trimmed meanwhile.
  * - An owner that appends does not take back a log that it has lost. When the one that took over has died before it had a

@@ -2,7 +2,7 @@
  * All that a handle knows of a log that others may be writing.
  *
  * The history ends in the *top* file, the last one in the order of (g, seq). An entry is **settled** when every later owner will
- * take it over and no power loss takes it back. Only settled entries are returned. These are settled:
+ * take it over and no power loss takes it back. Only settled entries are returned (R53). These are settled:
  * - Entries that were in the top file before it was synced, if its owner's marker is still the newest afterwards. The maker of
  *   a newer marker will read the file later, and find them.
  * - Entries up to the number in a newer marker whose owner has no file yet. Its maker had found them settled. They are in the

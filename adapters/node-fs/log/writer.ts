@@ -5,8 +5,8 @@
  *   on records are appended one at a time, each after the one before was acknowledged.
  * - Records are written over zeros that are durable already, so that the sync of a record need not write the size of the file.
  *   Room is made ahead of need, in the background, through a descriptor of its own: the kernel tells an error of a sync once to
- *   each open descriptor, and the descriptor of the records must not miss its own.
- * - An error of a record's own write or sync ends the file: the bytes on the disk are unknown, and the page cache may differ.
+ *   each open descriptor, and the descriptor of the records must not miss its own (R54).
+ * - An error of a record's own write or sync ends the file (R51): the bytes on the disk are unknown, and the page cache may differ.
  *   Only a write that found no room is known: the record is not whole, and its bytes are taken back.
  */
 import { isFull } from '../../../src/errors.js'
