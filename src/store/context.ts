@@ -4,13 +4,12 @@ import { SegmentCache } from '../segment/cache.js'
 import { Uploads, type ShardContext } from '../engine/context.js'
 import type { Storage } from '../storage/contract.js'
 import { newCounters } from './metrics.js'
-import type { ResolvedOptions } from './options.js'
+import type { ResolvedOptions } from './open-options.js'
 import type { ReadSet } from './read-set.js'
 import type { Following } from './follow.js'
 import type { Residency } from './resident.js'
 import type { Freeze } from './table-spec.js'
 
-/** What a shard tells of itself. */
 export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'committed' | 'emit'>
 
 const residency = new Part('resident stores', () => import('./resident.js'))

@@ -11,6 +11,7 @@ import { Point, Memtable } from '../engine/memtable.js'
 import { prefixed, type Slot } from '../engine/slot.js'
 import { recordedCodec, type AppliedEntry, type ShardState } from '../engine/state.js'
 import { EVERYTHING, slotRange } from './range.js'
+import type { ReadNotes } from './table-host.js'
 
 /** Keys and ranges in a set after which it stands for all of their tables. */
 const MANY = 100_000
@@ -106,7 +107,7 @@ const newSpan = (knowsOffsets: boolean): Span => ({
   knowsOffsets,
 })
 
-export class ReadSet {
+export class ReadSet implements ReadNotes {
   /** The last one is for what is read now; those before it end with a refresh that is under way. */
   #spans: Span[] = [newSpan(true)]
   /** What the program has put itself, reading tells it nothing of others. */

@@ -4,16 +4,14 @@
  */
 import { compareBytes, equalBytes } from '../bytes/compare.js'
 import { decodeKey, type Key } from '../bytes/keys.js'
-import type { Clock } from '../clock.js'
 import { isExpired, isTidemarkError } from '../errors.js'
-import type { SegmentCache } from '../segment/cache.js'
 import { Comparison, liveAt, type AnyRecord } from '../engine/history/diff.js'
 import { Point } from '../engine/memtable.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import type { ShardState, TailEntry } from '../engine/state.js'
-import { slotRange, type KeyBounds } from './range.js'
-import type { Hold } from './holds.js'
-import type { TableSpec } from './table-spec.js'
+import type { Observer, StoreHandle } from './handle.js'
+import { slotRange, type KeyBounds, type RangeOptions } from './range.js'
+import type { Hold } from './table-host.js'
 
 export interface WatchChange<K = Key, V = unknown> {
   readonly key: K
@@ -26,18 +24,14 @@ export interface WatchChange<K = Key, V = unknown> {
 
 export type WatchListener<K = Key, V = unknown> = (changes: readonly WatchChange<K, V>[]) => unknown
 
-/** What a watch needs of the store. */
-export interface WatchHost {
-  readonly state: ShardState
-  readonly cache: SegmentCache
-  /** The table as it is to be read in a state; looking at it settles nothing. */
-  look(name: string, bytes: Uint8Array, state: ShardState): TableSpec
-  /** Keeps what a reader of the state needs. */
-  hold(state: ShardState, waiting?: Promise<unknown>): Hold
-  readonly options: { readonly clock: Clock }
-  report(message: string, cause: unknown): void
-  /** After a read that failed: equal states, repaired. Throws when that was not damage, or can't be repaired. */
-  mendStates(states: readonly ShardState[], error: unknown): Promise<ShardState[]>
+export interface WatchOptions<K = Key> extends RangeOptions<K> {
+  /** Only this key; there is no range then. */
+  readonly key?: K | undefined
+  /**
+   * The name of the table.
+   * @default the default table
+   */
+  readonly table?: string | undefined
 }
 
 /** What one watch looks at. */
@@ -57,8 +51,8 @@ type Step = { readonly before: ShardState; readonly after: ShardState; readonly 
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
 
-export class Watch {
-  readonly #host: WatchHost
+export class Watch implements Observer {
+  readonly #handle: StoreHandle
   readonly #table: string
   readonly #bytes: Uint8Array
   readonly #slots: readonly Slot[]
@@ -76,15 +70,14 @@ export class Watch {
   #running = false
   #stopped = false
 
-  constructor(host: WatchHost, { table, bytes, bounds, listener, told }: Watched) {
-    this.#host = host
+  constructor(handle: StoreHandle, { table, bytes, bounds, listener, told }: Watched) {
+    this.#handle = handle
     this.#table = table
     this.#bytes = bytes
     this.#bounds = bounds
     this.#listener = listener
     this.#told = told
-    const { partitions } = host.state.manifest.config
-    this.#slots = Array.from({ length: partitions }, (_, i) => makeSlot(i, this.#bytes))
+    this.#slots = Array.from({ length: handle.partitions }, (_, i) => makeSlot(i, this.#bytes))
   }
 
   push(state: ShardState): void {
@@ -97,7 +90,7 @@ export class Watch {
   }
 
   #hold(state: ShardState): void {
-    this.#holds.push(this.#host.hold(state))
+    this.#holds.push(this.#handle.hold(state))
   }
 
   #release(count = this.#holds.length): void {
@@ -134,19 +127,19 @@ export class Watch {
       } catch (cause) {
         if (this.#stopped) return
         if (isExpired(cause)) {
-          this.#host.report(
+          this.#handle.report(
             `What changed before version ${state.carried.version} is no longer kept, and was not told: a watch was too slow, or away for too long. It goes on from there.`,
             cause,
           )
           this.#reached(state)
           continue
         }
-        this.#host.report(
+        this.#handle.report(
           `What version ${state.carried.version} changed could not be read; a watch tries again later.`,
           cause,
         )
         // What it changed is told with the next one.
-        const hold = this.#host.hold(this.#told)
+        const hold = this.#handle.hold(this.#told)
         this.#release(2)
         this.#holds.unshift(hold)
         if (this.#queue.length > 0) continue
@@ -165,7 +158,7 @@ export class Watch {
 
   /** Reads once more what could not be read, unless a newer state does. */
   #again(state: ShardState): void {
-    this.#cancel = this.#host.options.clock.timer(
+    this.#cancel = this.#handle.options.clock.timer(
       this.#pause,
       () => {
         if (!this.#stopped && this.#queue.length === 0) this.push(state)
@@ -179,7 +172,7 @@ export class Watch {
     try {
       await this.#listener(changes)
     } catch (cause) {
-      this.#host.report('A listener of a watch threw.', cause)
+      this.#handle.report('A listener of a watch threw.', cause)
     }
   }
 
@@ -187,19 +180,22 @@ export class Watch {
     for (let [before, after] = [step.before, step.after]; ;) {
       try {
         const comparing = this.#compare({ before, after, entry: step.entry })
-        this.#host.hold(before, comparing)
-        this.#host.hold(after, comparing)
+        this.#handle.hold(before, comparing)
+        this.#handle.hold(after, comparing)
         return await comparing
       } catch (error) {
-        ;[before, after] = (await this.#host.mendStates([before, after], error)) as [ShardState, ShardState]
+        ;[before, after] = (await this.#handle.shard.repairs.mendAll([before, after], error)) as [
+          ShardState,
+          ShardState,
+        ]
       }
     }
   }
 
   async #compare({ before, after, entry }: Step): Promise<WatchChange[]> {
     const { version, versionTime } = after.carried
-    const { decode } = this.#host.look(this.#table, this.#bytes, after)
-    const comparison = new Comparison(before, after, this.#host.cache, { entry })
+    const { decode } = this.#handle.specs.look(this.#table, this.#bytes, after)
+    const comparison = new Comparison(before, after, this.#handle.cache, { entry })
     const found: (readonly [key: Uint8Array, change: WatchChange])[] = []
     for (const slot of this.#slots) {
       for await (const batch of comparison.within(slot, slotRange(slot, this.#bounds))) {

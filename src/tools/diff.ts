@@ -8,6 +8,7 @@ import { makeSlot, type Slot } from '../engine/slot.js'
 import type { StoreHandle } from '../store/handle.js'
 import { checkSignal } from '../store/options.js'
 import type { When } from '../store/find.js'
+import { findIn } from '../store/history.js'
 import { isEmptyRange, keyBounds, slotRange, type KeyBounds } from '../store/range.js'
 import { handleOf, type Store } from '../store/store.js'
 import type { TableSpec } from '../store/table-spec.js'
@@ -68,7 +69,7 @@ export async function* differences(
   }: { readonly signal?: AbortSignal | undefined; readonly partitions?: readonly number[] | undefined },
 ): AsyncGenerator<DiffChange, void> {
   throwIfAborted(signal)
-  const finding = Promise.all([handle.past.find(a), handle.past.find(b)])
+  const finding = Promise.all([findIn(handle, a), findIn(handle, b)])
   handle.hold(handle.state, finding, handle.state.carried.trim)
   const [{ state: before }, { state: after }] = await finding
   if (isEmptyRange(bounds)) return

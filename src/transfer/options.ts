@@ -6,7 +6,8 @@ import { currentTime, type ShardContext } from '../engine/context.js'
 import { Shard } from '../engine/shard.js'
 import { deadlines } from '../storage/deadlines.js'
 import { shardContext } from '../store/context.js'
-import { checkSignal, resolveOptions } from '../store/options.js'
+import { resolveOptions } from '../store/open-options.js'
+import { checkSignal } from '../store/options.js'
 import type { StorePlace } from '../tools/place.js'
 
 export interface TransferProgress {
