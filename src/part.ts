@@ -37,7 +37,7 @@ export class Part<T> {
     return this.#loading
   }
 
-  /** What `act` makes of it: in this very turn when it is there already, and always in the order of the calls. */
+  /** Calls `act` with it: in this very turn when it is there already, and always in the order of the calls. */
   async use<R>(act: (loaded: T) => R | Promise<R>): Promise<R> {
     if (this.loaded !== undefined && this.#waiting === 0) return act(this.loaded)
     this.#waiting++
@@ -68,7 +68,7 @@ export interface Lazy<T> {
 
 /** Loads all parts of what is in use: for tests whose own time must not pass meanwhile. */
 export async function loadParts(): Promise<void> {
-  // What is loaded may have parts of its own.
+  // A part that is loaded may have parts of its own.
   for (let known = 0; known < parts.size;) {
     known = parts.size
     await Promise.all([...parts].map((part) => part.load()))

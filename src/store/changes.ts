@@ -1,4 +1,4 @@
-/** What a program has changed and not committed yet, and what becomes of what it commits. */
+/** The changes of a program: buffered, on their way, and given back when they did not come about. */
 import { taggedJson } from '../bytes/codec.js'
 import { isWellFormed } from '../bytes/utf8.js'
 import { invalid, isTidemarkError, reasonOf } from '../errors.js'
@@ -45,7 +45,7 @@ const label: Check<string> = (_, given) => {
 const meta: Check<string> = (_, given) => {
   try {
     const text = JSON.stringify(given)
-    // What is nothing in JSON, or nested deeper than values may be, is refused.
+    // This refuses a value that is nothing in JSON, or nested deeper than values may be.
     taggedJson(JSON.parse(text))
     return text
   } catch (cause) {
@@ -53,7 +53,7 @@ const meta: Check<string> = (_, given) => {
   }
 }
 
-/** What is said with a version. */
+/** The options that say something of a version. */
 export const NOTES = { offsets, label: optional(label), meta: optional(meta) }
 export const parseCommit: (options: CommitOptions) => CommitParts = checker('commit', {
   ...NOTES,
@@ -102,7 +102,7 @@ export class Changes {
     return this.#newest
   }
 
-  /** What was committed or on its way has become something else. */
+  /** Something else is committed or on its way now. */
   changed(): void {
     this.#generation++
   }
@@ -167,7 +167,7 @@ export class Changes {
     const started = handle.monotonic()
     const others = this.#others
     const withOffsets = parts.offsets.size > 0
-    // What is read from here on was not read for this.
+    // A read from here on was not made for this.
     const isRead = keep && handle.readSet?.hasRead(memtable) === true
     const stands = (isLate: boolean): boolean => {
       if (others === this.#others) return !keep || handle.readSet!.allow(memtable, withOffsets)

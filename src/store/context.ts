@@ -1,7 +1,8 @@
 /** The surroundings of a shard, from the options of its store. */
 import { Part } from '../part.js'
 import { SegmentCache } from '../segment/cache.js'
-import { Uploads, type ShardContext } from '../engine/context.js'
+import { currentTime, Uploads, type ShardContext } from '../engine/context.js'
+import type { Shard } from '../engine/shard.js'
 import type { Storage } from '../storage/contract.js'
 import { newCounters } from './metrics.js'
 import type { ResolvedOptions } from './open-options.js'
@@ -17,7 +18,7 @@ const sharing = new Part('shared mode', () => import('./read-set.js'))
 const following = new Part('following', () => import('./follow.js'))
 const freezing = new Part('freeze', () => import('./freeze.js'))
 
-/** What some options need. */
+/** Classes that only some options need. */
 export interface Extras {
   readonly Residency?: typeof Residency
   readonly ReadSet?: typeof ReadSet
@@ -67,4 +68,9 @@ export function shardContext(
     counters: newCounters(),
     ...events,
   }
+}
+
+/** Now, as the store sees it: never before its newest entry. */
+export function nowIn(ctx: ShardContext, { state, log }: Pick<Shard, 'state' | 'log'>): number {
+  return Math.max(state.carried.time, currentTime(ctx, log))
 }

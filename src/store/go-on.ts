@@ -26,7 +26,7 @@ export async function viewAfter(
   }
 }
 
-/** What is left behind the last record, slot by slot. */
+/** The rest of each slot, behind the last record. */
 export function rest(
   slots: readonly Slot[],
   all: readonly Bounds[],

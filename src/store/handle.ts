@@ -4,7 +4,7 @@ import { TidemarkError, isExpired } from '../errors.js'
 import { shardPath } from '../manifest/names.js'
 import type { Lazy } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
-import { currentTime, type Held } from '../engine/context.js'
+import type { Held } from '../engine/context.js'
 import type { Memtable } from '../engine/memtable.js'
 import { viewOf, type View } from '../engine/read.js'
 import { following, Shard, type ShardRequest } from '../engine/shard.js'
@@ -13,7 +13,7 @@ import type { ShardState } from '../engine/state.js'
 import type { Channel, Peers } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'
 import { Changes } from './changes.js'
-import { loadExtras, shardContext, type Extras } from './context.js'
+import { loadExtras, nowIn, shardContext, type Extras } from './context.js'
 import { Events } from './events.js'
 import type { Following } from './follow.js'
 import { collectMetrics, type Metrics } from './metrics.js'
@@ -38,7 +38,7 @@ export class StoreHandle implements TableHost {
   readonly #requests = { put: 0, get: 0, list: 0, delete: 0 }
   readonly specs: Specs
   readonly changes: Changes
-  /** Of a handle that writes together with others. */
+  /** Only of a handle that writes together with others. */
   readonly readSet: ReadSet | undefined
   /** Each ends a wait with an error, when the store is closed. */
   readonly waits = new Set<(error: unknown) => void>()
@@ -200,7 +200,7 @@ export class StoreHandle implements TableHost {
         const now = this.monotonic()
         const isFresh = own.usedAt > now - graceMs
         own.usedAt = now
-        // What was not used for so long was let go.
+        // Collection may have let go of it meanwhile.
         if (!isOver) held.add(own)
         if (this.options.mode !== 'exclusive') following.loaded?.tellReading(shard, state, own)
         return isFresh
@@ -222,7 +222,7 @@ export class StoreHandle implements TableHost {
   }
 
   now(): number {
-    return Math.max(this.state.carried.time, currentTime(this.#ctx, this.shard.log))
+    return nowIn(this.#ctx, this.shard)
   }
 
   view(): View {
@@ -236,7 +236,7 @@ export class StoreHandle implements TableHost {
       const state = await this.shard.repairs.mend(view.state, error)
       return viewOf(state, view.memtables, view.cache)
     } catch (failure) {
-      // What others have collected meanwhile was the newest that this handle knows.
+      // Others may have collected the newest state that this handle knows.
       if (isExpired(failure) && view.state === this.state) {
         await following.loaded?.outdated(this.options, failure, () => this.catchUp())
       }
@@ -280,7 +280,7 @@ export class StoreHandle implements TableHost {
     await (this.readSet ? this.readSet.during(look) : look())
   }
 
-  /** What the program has read before still counts as read. */
+  /** Reads that the program has made before still count as made. */
   async catchUp(): Promise<void> {
     this.assertOpen()
     await this.shard.refresh()
@@ -307,7 +307,7 @@ export class StoreHandle implements TableHost {
       await this.#openShard(false, this.options.expectAtLeast)
     } catch (error) {
       this.#ctx.resident?.releaseAll()
-      // What is there goes on being read, and a follower goes on looking.
+      // Reads go on with the state that is there, and a follower goes on looking.
       this.#follow()
       throw error
     }
@@ -327,7 +327,7 @@ export class StoreHandle implements TableHost {
   }
 
   async #close(): Promise<void> {
-    // What is being opened at this moment has to be let go as well.
+    // A shard that is being opened at this moment has to be let go as well.
     await this.#reopening?.catch(() => undefined)
     this.#following?.stop()
     for (const observer of this.#observers) this.#dismiss(observer)

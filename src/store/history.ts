@@ -1,4 +1,4 @@
-/** What works on old versions: opening them, putting them back, and keeping them by name. */
+/** Old versions: opening them, putting them back, and keeping them by name. */
 import type { Key } from '../bytes/keys.js'
 import { invalid } from '../errors.js'
 import type { Offsets } from '../log/offsets.js'
@@ -83,10 +83,10 @@ const checkFork = checker('fork', { at: any<When | undefined>() })
 export async function findIn(handle: StoreHandle, when: When): Promise<Found> {
   handle.assertOpen()
   const { shard } = handle
-  const finding = findVersion({ store: handle.options.name, shard, now: () => handle.now() }, when)
+  const finding = findVersion(shard, when)
   handle.hold(shard.state, finding, shard.state.carried.trim)
   const found = await finding
-  // What comes from the log is sound already.
+  // A state that comes from the log is sound already.
   return found.from ? { ...found, state: await soundest(shard, found.state) } : found
 }
 
@@ -115,14 +115,14 @@ export async function prepareRestore(
   const hold = handle.hold(state)
   cleanUp.push(() => hold.release())
   let theirs = await payloadIn(shard, state, shard.compaction!.signal)
-  // What was uploaded for it is named in the end, or never will be.
+  // By then an entry names what was uploaded for it, or none ever will.
   cleanUp.push(() => dropPayload(shard, theirs))
   const { version, offsets } = state.carried
   const partitions = chosen.size === handle.partitions ? [] : [...chosen].sort((a, b) => a - b)
   const origin = { log: shard.log.path, version, partitions }
   return async (present, signal) => {
     const before = present.carried
-    // What was held for too long may have been condemned and deleted by now.
+    // A state that was held for too long may have been condemned and deleted by now.
     if (before.keeps > version && !hold.use()) throw expired(handle.options.name, version)
     if (isPayloadCondemned(shard, theirs)) {
       await dropPayload(shard, theirs)

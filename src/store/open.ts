@@ -33,7 +33,7 @@ async function unlessAborted(opening: Promise<StoreHandle>, signal: AbortSignal)
   try {
     return await Promise.race([opening, abort])
   } catch (error) {
-    // What was opened after all is let go again.
+    // A store that opens after all is closed again.
     if (signal.aborted) opening.then((handle) => handle.close()).catch(() => undefined)
     throw error
   } finally {

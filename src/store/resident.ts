@@ -44,21 +44,19 @@ export class Residency {
     const adopted: SegmentRef[] = []
     let next = 0
     const work = async (): Promise<void> => {
-      for (let segment = missing[next++]; segment !== undefined; segment = missing[next++]) {
-        const { bytes } = await this.#blobs.get(segment.name)
-        await this.adopt(segment, await checkWhole(this.#cache.platform, bytes, segment))
-        adopted.push(segment)
-      }
-    }
-    const stopping = async (): Promise<void> => {
       try {
-        await work()
+        for (let segment = missing[next++]; segment !== undefined; segment = missing[next++]) {
+          const { bytes } = await this.#blobs.get(segment.name)
+          await this.adopt(segment, await checkWhole(this.#cache.platform, bytes, segment))
+          adopted.push(segment)
+        }
       } catch (error) {
+        // The others begin no more.
         next = missing.length
         throw error
       }
     }
-    const ends = await Promise.allSettled(Array.from({ length: PARALLEL }, stopping))
+    const ends = await Promise.allSettled(Array.from({ length: PARALLEL }, work))
     const failed = ends.find((end) => end.status === 'rejected')
     if (failed === undefined) return
     // The state will not be used, and perhaps no later one lists them.

@@ -10,7 +10,7 @@ import type { KeyRange } from '../segment/record.js'
 import { Point, sizeOfRange, type Memtable } from '../engine/memtable.js'
 import type { Slot } from '../engine/slot.js'
 
-/** What a change takes beside its key and value: places in Maps, the point. */
+/** A change takes so much beside its key and value: places in Maps, the point. */
 const CHANGE = 64
 const LEAF = 8
 const OBJECT = 32
@@ -43,7 +43,7 @@ export function putWithin(budget: number, memtable: Memtable, codec: string, { s
 /** All of the changes, or none. */
 export function batchWithin(budget: number, memtable: Memtable, codec: string, changes: readonly PointChange[]): void {
   if (changes.reduce((sum, { point }) => sum + point.size, memtable.size) > budget) {
-    // Of changes of one key the last one counts.
+    // The last change of a key counts.
     const last = new Map(changes.map((change) => [change.key, change]))
     let growth = 0
     for (const { slot, key, point } of last.values()) growth += memtable.growth(slot, key, point)
@@ -62,7 +62,7 @@ export function deleteWithin(
     for (const { slot, range } of ranges) from.deleteRange(slot, codec, range)
   }
   if (ranges.reduce((sum, { range }) => sum + sizeOfRange(range), memtable.size) > budget) {
-    // What goes may be more than what comes; so near the bound that is tried on a copy.
+    // More may go than comes; so near the bound that is tried on a copy.
     const copy = memtable.copy()
     deleteFrom(copy)
     checkGrowth(memtable, copy.size - memtable.size, budget)
@@ -70,7 +70,7 @@ export function deleteWithin(
   deleteFrom(memtable)
 }
 
-/** What makes the memtable no larger always goes through. */
+/** A change that makes the memtable no larger always goes through. */
 function checkGrowth(memtable: Memtable, growth: number, budget: number): void {
   if (growth <= 0 || memtable.size + growth <= budget) return
   throw new TidemarkError(

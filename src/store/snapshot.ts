@@ -15,7 +15,7 @@ import { Tables, type Disposable, type TablesHost } from './tables.js'
 
 abstract class HeldView implements TablesHost {
   protected readonly handle: StoreHandle
-  /** What is read from: committed, or on its way. */
+  /** Reads come from it: what is committed, or on its way. */
   protected under: View
   #hold: Hold
   #isClosed = false
@@ -158,7 +158,7 @@ export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> imp
   }
 }
 
-/** What a transaction reads and writes while its function runs. */
+/** The reads and writes of a transaction while its function runs. */
 export class TransactionHost extends HeldView {
   readonly memtable = new Memtable()
   readonly #signal: AbortSignal | undefined

@@ -303,7 +303,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     return this.#handle.events.on(event, listener)
   }
 
-  /** What this handle has done since it was opened: commits, requests, folds and the like. */
+  /** Totals since the handle was opened: commits, requests, folds and the like. */
   metrics(): Metrics {
     return this.#handle.metrics()
   }

@@ -1,4 +1,4 @@
-/** What tables read and write through: a store, a snapshot, a transaction, or a job's buffer. */
+/** Tables read and write through a host: a store, a snapshot, a transaction, or a job's buffer. */
 import type { MapKey } from '../bytes/keys.js'
 import type { KeyRange } from '../segment/record.js'
 import type { Memtable } from '../engine/memtable.js'
@@ -19,7 +19,7 @@ export interface ReadNotes {
   range(slot: Slot, range: KeyRange): void
 }
 
-/** What a table needs of the store that it belongs to. */
+/** The side of a host that tables see. */
 export interface TableHost {
   readonly partitions: number
   /** How large the memtable that takes changes may be: what `maxUncommittedBytes` leaves beside the commits on their way. */
@@ -30,7 +30,7 @@ export interface TableHost {
   now(): number
   /** The memtable that takes changes; throws when this handle may not write. */
   writable(): Memtable
-  /** What is to be read now; throws when the handle is closed. */
+  /** The view to read from now; throws when the handle is closed. */
   view(): View
   /** In handles that write together with others. */
   readonly readSet?: ReadNotes | undefined

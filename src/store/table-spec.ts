@@ -1,4 +1,4 @@
-/** What a table is made of beside its keys: codec, schema and time to live. */
+/** The codec, schema and time to live of a table. */
 import { jsonCodec, type Codec } from '../bytes/codec.js'
 import { mapKeyToKey } from '../bytes/keys.js'
 import { copyBytes, isBytes } from '../bytes/kinds.js'
@@ -86,7 +86,7 @@ export const storedBytes: Codec<Uint8Array> = {
 /** The largest encoded value, in bytes. */
 const MAX_VALUE_BYTES = 64 << 20
 
-/** What a schema says is wrong, whatever it makes that of. */
+/** The complaints of a schema as text, whatever it makes them of. */
 function messagesOf(issues: unknown): string {
   if (!Array.isArray(issues)) return show(issues)
   return Array.from(issues, reasonOf).join('; ')

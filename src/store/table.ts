@@ -263,7 +263,7 @@ export class Table<K extends Key = Key, V = unknown> {
     return this.#isLive(record) ? this.#decode(key, record) : undefined
   }
 
-  /** Of a record that is live. */
+  /** The record is live. */
   #decode(key: unknown, record: Point | StoredRecord): V {
     const { decode, name } = this.#spec
     try {

@@ -34,7 +34,7 @@ const NESTED = 'One inside another would wait for itself; use the `tx` that is t
 /** The reads and writes of a store inside a transaction; they throw `CLOSED` once its function has ended. */
 export class Transaction<K extends Key = Key, V = unknown> extends Tables<K, V> {}
 
-/** What is run until it counts. */
+/** A transaction that is run until it counts. */
 interface Call<K extends Key, V, T> {
   readonly spec: TableSpec
   readonly body: (tx: Transaction<K, V>) => Promise<T> | T
@@ -42,7 +42,7 @@ interface Call<K extends Key, V, T> {
   /** How many offsets had not come about when it was called. */
   readonly fallenOffsets: number
   readonly signal: AbortSignal | undefined
-  /** What is read is known to have been the newest at some moment since it was called. */
+  /** It reads a version that is known to have been the newest at some moment since it was called. */
   isFresh: boolean
   /** It is not run again. */
   isLast: boolean
@@ -169,7 +169,7 @@ export class TransactionQueue {
       )
     }
     if (memtable.empty && parts.offsets.size === 0) {
-      // What it saw on its way may fail after all.
+      // A commit that it saw on its way may fail after all.
       if (!call.isFresh) leave()
       const isSame = await this.#confirm(call, others)
       if (isSame && (!host.isEarly || (await this.#until(newest, signal)))) return { result }

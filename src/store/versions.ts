@@ -68,7 +68,7 @@ export async function* readVersions(handle: StoreHandle, options: VersionsOption
   handle.assertOpen()
   const { shard } = handle
   const { state } = shard
-  // What is there now stays until it is read.
+  // The entries that are there now stay until they are read.
   const hold = handle.hold(state, undefined, state.carried.trim)
   const held = <T>(reading: Promise<T>): Promise<T> => {
     handle.hold(state, reading, state.carried.trim)

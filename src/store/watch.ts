@@ -34,7 +34,7 @@ export interface WatchOptions<K = Key> extends RangeOptions<K> {
   readonly table?: string | undefined
 }
 
-/** What one watch looks at. */
+/** The range that one watch looks at, and who is told of it. */
 export interface Watched {
   readonly table: string
   readonly bytes: Uint8Array
@@ -61,11 +61,11 @@ export class Watch implements Observer {
   /** Everything up to it has been told. */
   #told: ShardState
   #queue: ShardState[] = []
-  /** Of what has been told, and of the queue: empty while nothing is left to be told. */
+  /** They hold what has been told, and the queue: empty while nothing is left to be told. */
   #holds: Hold[] = []
   #pause = FIRST_PAUSE_MS
   #cancel: () => void = () => undefined
-  /** What could not be read for want of its codec. */
+  /** A state that could not be read for want of a codec. */
   #refused: ShardState | undefined
   #running = false
   #stopped = false
@@ -138,7 +138,7 @@ export class Watch implements Observer {
           `What version ${state.carried.version} changed could not be read; a watch tries again later.`,
           cause,
         )
-        // What it changed is told with the next one.
+        // Its changes are told with those of the next one.
         const hold = this.#handle.hold(this.#told)
         this.#release(2)
         this.#holds.unshift(hold)
