@@ -117,7 +117,8 @@ export class StoreHandle implements TableHost {
     // Opening folds and carries before there is a store to speak of.
     if (this.#shard === undefined) return
     this.#ctx.resident?.use(this.state)
-    for (const observer of this.#observers) this.#tell(observer, (loaded) => loaded.push(this.state))
+    const { state } = this
+    for (const observer of this.#observers) this.#tell(observer, (loaded) => loaded.push(state))
   }
 
   /** Tells it of each state from now on. Returns a function that stops it. */

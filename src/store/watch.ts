@@ -3,10 +3,9 @@
  * where its entry is at hand, only the keys that it names are compared. Nothing is done while nobody watches.
  */
 import { compareBytes, equalBytes } from '../bytes/compare.js'
-import { decodeKey, type Key } from '../bytes/keys.js'
+import type { Key } from '../bytes/keys.js'
 import { isExpired, isTidemarkError } from '../errors.js'
-import { Comparison, liveAt, type AnyRecord } from '../engine/history/diff.js'
-import { Point } from '../engine/memtable.js'
+import { changeOf, Comparison } from '../engine/history/diff.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import type { ShardState, TailEntry } from '../engine/state.js'
 import type { Observer, StoreHandle } from './handle.js'
@@ -199,32 +198,13 @@ export class Watch implements Observer {
     const found: (readonly [key: Uint8Array, change: WatchChange])[] = []
     for (const slot of this.#slots) {
       for await (const batch of comparison.within(slot, slotRange(slot, this.#bounds))) {
-        for (const { key, before: was, after: is } of batch) {
-          const own = key.subarray(slot.prefix.length)
-          const change = changeOf(own, liveAt(was, versionTime), liveAt(is, versionTime), version, decode)
-          if (change !== undefined) found.push([own, change])
+        for (const difference of batch) {
+          const change = changeOf(difference, slot, [versionTime, versionTime], decode)
+          if (change) found.push([difference.key.subarray(slot.prefix.length), { ...change, version }])
         }
       }
     }
     return found.sort(([a], [b]) => compareBytes(a, b)).map(([, change]) => change)
-  }
-}
-
-function changeOf(
-  key: Uint8Array,
-  before: AnyRecord | undefined,
-  after: AnyRecord | undefined,
-  version: number,
-  decode: (bytes: Uint8Array) => unknown,
-): WatchChange | undefined {
-  if (before === undefined && after === undefined) return undefined
-  if (before?.bytes && after?.bytes && equalBytes(before.bytes, after.bytes)) return undefined
-  const value = (record: AnyRecord): unknown => (record instanceof Point ? record.value(decode) : decode(record.bytes!))
-  return {
-    key: decodeKey(key),
-    ...(before && { before: value(before) }),
-    ...(after && { after: value(after) }),
-    version,
   }
 }
 
