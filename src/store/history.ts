@@ -1,192 +1,143 @@
-/** Old versions: opening them, putting them back, and keeping them by name. */
-import type { Key } from '../bytes/keys.js'
-import { invalid } from '../errors.js'
-import type { Offsets } from '../log/offsets.js'
-import type { MakeChange } from '../engine/write/requests.js'
-import { expired } from '../engine/history/past.js'
-import { isOver, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
-import { splice, spliceOffsets } from '../engine/history/reset.js'
-import {
-  dropPayload,
-  forkVersion,
-  isPayloadCondemned,
-  payloadIn,
-  pinsOf,
-  pinVersion,
-  unpin,
-  soundest,
-} from '../engine/history/versions.js'
-import { NOTES } from './changes.js'
-import { checkTagName, findVersion, type Found, type When } from './find.js'
+/** The versions of a store, read back from its log. */
+import { corrupt } from '../errors.js'
+import type { Entry } from '../log/entry.js'
+import { offsetsToObject, type Offsets } from '../log/offsets.js'
+import type { CodedRuns } from '../manifest/manifest.js'
+import { isOver } from '../engine/history/pins.js'
+import type { Shard } from '../engine/shard.js'
+import type { ShardState } from '../engine/state.js'
+import { entryOf, pinsOf } from '../engine/history/versions.js'
 import type { StoreHandle } from './handle.js'
-import { any, checker, optional, required } from './options.js'
-import { Snapshot } from './snapshot.js'
-import { checkTtl, type TableSpec } from './table-spec.js'
+import { boolean, checker, number } from './options.js'
 
-export { readVersions } from './versions.js'
-export { Snapshot } from './snapshot.js'
+export interface VersionInfo {
+  readonly version: number
+  /** When it was made, in milliseconds since the epoch. */
+  readonly time: number
+  /** `reset`: a restore made it, or a push from another store. */
+  readonly kind: 'commit' | 'reset'
+  /** As it was given with the commit or the restore. */
+  readonly label: string | undefined
+  /** As it was given with the commit or the restore. */
+  readonly meta: unknown
+  /** The offsets of the version, merged over sources and partitions. */
+  readonly offsets: Offsets
+  /** The names of the tags that keep it. */
+  readonly tags: readonly string[]
+  /** Bytes of its changes. */
+  readonly bytes: number
+  /** Whether its entry carries a manifest. */
+  readonly folded: boolean
+}
 
-export interface RestoreOptions {
+export interface VersionsOptions {
   /**
-   * The numbers of the partitions that go back.
+   * The first version.
+   * @default the oldest that is kept
+   */
+  readonly gte?: number | undefined
+  /**
+   * The last version.
+   * @default the newest
+   */
+  readonly lte?: number | undefined
+  /**
+   * From the newest to the oldest.
+   * @default false
+   */
+  readonly reverse?: boolean | undefined
+  /**
+   * The most versions that are read.
    * @default all
    */
-  readonly partitions?: readonly number[] | undefined
-  /**
-   * Where sources are to be read from afterwards.
-   * @default as it was then
-   */
-  readonly offsets?: Offsets | undefined
-  /** A name for the new version; `versions()` shows it. */
-  readonly label?: string | undefined
-  /** Anything that JSON keeps; `versions()` shows it. */
-  readonly meta?: unknown
+  readonly limit?: number | undefined
 }
 
-export interface TagOptions {
-  /**
-   * The version that is tagged.
-   * @default the newest version
-   */
-  readonly at?: When | undefined
-  /**
-   * How long the tag keeps its version, in milliseconds.
-   * @default until `untag`
-   */
-  readonly ttlMs?: number | undefined
-}
+const READ_AHEAD = 32
+const ALL = Number.MAX_SAFE_INTEGER
+const check = checker('versions', {
+  gte: number(1, 0),
+  lte: number(ALL, 0),
+  reverse: boolean(false),
+  limit: number(ALL, 0),
+})
 
-export interface TagInfo {
-  readonly name: string
-  readonly version: number
-  /** When the version was made, in milliseconds since the epoch. */
-  readonly time: number
-  /** When the tag was made, in milliseconds since the epoch. */
-  readonly tagged: number
-  /** When the tag ends, in milliseconds since the epoch; left out when it never does. */
-  readonly expires?: number
-}
-
-export interface ForkOptions {
-  /**
-   * The version that the fork begins with.
-   * @default the newest version
-   */
-  readonly at?: When | undefined
-}
-
-const checkRestore = checker('restore', { ...NOTES, partitions: any<readonly number[] | undefined>() })
-const checkTag = checker('tag', { at: any<When | undefined>(), ttlMs: optional(checkTtl) })
-const checkFork = checker('fork', { at: any<When | undefined>() })
-
-/** The state of a version that is kept. */
-export async function findIn(handle: StoreHandle, when: When): Promise<Found> {
+/** Commits and resets that are kept, oldest first unless `reverse`. */
+export async function* readVersions(handle: StoreHandle, options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
+  const checked = check(options)
   handle.assertOpen()
   const { shard } = handle
-  const finding = findVersion(shard, when)
-  handle.hold(shard.state, finding, shard.state.carried.trim)
-  const found = await finding
-  // A state that comes from the log is sound already.
-  return found.from ? { ...found, state: await soundest(shard, found.state) } : found
-}
-
-export async function openVersion<K extends Key, V>(
-  handle: StoreHandle,
-  spec: TableSpec,
-  when: When,
-): Promise<Snapshot<K, V>> {
-  const { state } = await findIn(handle, when)
-  return new Snapshot<K, V>(handle, spec, state)
-}
-
-/** `cleanUp` is called once the restore has come about, or has failed. */
-export async function prepareRestore(
-  handle: StoreHandle,
-  when: When,
-  options: RestoreOptions,
-  cleanUp: (() => unknown)[],
-): Promise<MakeChange> {
-  const { label, meta, offsets: given, partitions: numbers } = checkRestore(options)
-  const chosen = checkPartitions(numbers, handle.partitions)
-  const { shard } = handle
-  const { state } = await findIn(handle, when)
-  handle.assertWritable()
-  // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
-  const hold = handle.hold(state)
-  cleanUp.push(() => hold.release())
-  let theirs = await payloadIn(shard, state, shard.compaction!.signal)
-  // By then an entry names what was uploaded for it, or none ever will.
-  cleanUp.push(() => dropPayload(shard, theirs))
-  const { version, offsets } = state.carried
-  const partitions = chosen.size === handle.partitions ? [] : [...chosen].sort((a, b) => a - b)
-  const origin = { log: shard.log.path, version, partitions }
-  return async (present, signal) => {
-    const before = present.carried
-    // A state that was held for too long may have been condemned and deleted by now.
-    if (before.keeps > version && !hold.use()) throw expired(handle.options.name, version)
-    if (isPayloadCondemned(shard, theirs)) {
-      await dropPayload(shard, theirs)
-      theirs = await payloadIn(shard, state, signal)
+  const { state } = shard
+  // The entries that are there now stay until they are read.
+  const hold = handle.hold(state, undefined, state.carried.trim)
+  const held = <T>(reading: Promise<T>): Promise<T> => {
+    handle.hold(state, reading, state.carried.trim)
+    return reading
+  }
+  try {
+    for await (const info of versionsIn(shard, state, checked, await held(tagsByVersion(shard, handle.now())), held)) {
+      hold.use()
+      yield info
+      handle.assertOpen()
     }
-    const isWhole = partitions.length === 0
-    const { manifest, memtable } = isWhole ? theirs : splice(await payloadIn(shard, present, signal), theirs, chosen)
-    const merged = spliceOffsets(before.offsets, offsets, isWhole ? 'all' : chosen, given)
-    return { kind: 'reset', memtable, offsets: merged, reset: { manifest, origin }, label, meta }
+  } finally {
+    hold.release()
   }
 }
 
-/** `newest` is the version that is tagged unless the options say another. */
-export async function tag(handle: StoreHandle, name: string, options: TagOptions, newest: number): Promise<TagInfo> {
-  const { at = newest, ttlMs = 0 } = checkTag(options)
-  checkTagName(name)
-  handle.assertWritable()
-  const { shard } = handle
-  const found = await findIn(handle, at)
-  if (tagNamed(await pinsOf(shard), name, handle.now())) {
-    throw invalid(
-      `Store "${handle.options.name}" has a tag "${name}" already; untag() it first, or choose another name.`,
-    )
+async function* versionsIn(
+  shard: Shard,
+  state: ShardState,
+  { gte, lte, reverse, limit }: ReturnType<typeof check>,
+  tags: ReadonlyMap<number, readonly string[]>,
+  held: <T>(reading: Promise<T>) => Promise<T>,
+): AsyncGenerator<VersionInfo, void> {
+  const first = Math.max(state.carried.trim + 1, state.carried.keeps, gte)
+  const last = Math.min(state.carried.version, lte)
+  let left = limit
+  const step = reverse ? -1 : 1
+  let length = READ_AHEAD
+  for (let n = reverse ? last : first; n >= first && n <= last && left > 0; n += step * length) {
+    length = Math.min(READ_AHEAD, left)
+    const numbers = Array.from({ length }, (_, i) => n + step * i).filter((m) => m >= first && m <= last)
+    const entries = await held(Promise.all(numbers.map((m) => entryOf(shard, m))))
+    for (const { entry, references } of entries) {
+      const info = versionOf(entry, references, tags.get(entry.n) ?? [])
+      if (info && left-- > 0) yield info
+    }
   }
-  return infoOf(await holding(handle, found, pinVersion(shard, { kind: 'tag', name, ttlMs, ...found, isHeld: true })))
 }
 
-export async function untag(handle: StoreHandle, name: string): Promise<void> {
-  checkTagName(name)
-  handle.assertWritable()
-  const { shard } = handle
-  const pins = (await pinsOf(shard)).filter((pin) => pin.kind === 'tag' && pin.name === name)
-  if (!pins.some((pin) => !isOver(pin, handle.now()))) throw unknownTag(handle.options.name, name)
-  await unpin(shard, pins)
+function parseMeta({ n, meta }: Entry): unknown {
+  if (meta === undefined) return undefined
+  try {
+    return JSON.parse(meta)
+  } catch (cause) {
+    throw corrupt(`The meta of entry ${n} is not JSON.`, cause)
+  }
 }
 
-/** Oldest first; of two with one name only the newer. */
-export async function tags(handle: StoreHandle): Promise<TagInfo[]> {
-  handle.assertOpen()
-  const pins = (await pinsOf(handle.shard)).filter((pin) => pin.kind === 'tag' && !isOver(pin, handle.now()))
-  const newest = new Map(pins.map((pin) => [pin.name, pin]))
-  return pins.filter((pin) => newest.get(pin.name) === pin).map(infoOf)
+async function tagsByVersion(shard: Shard, now: number): Promise<Map<number, string[]>> {
+  const tags = new Map<number, string[]>()
+  for (const pin of await pinsOf(shard)) {
+    if (pin.kind !== 'tag' || isOver(pin, now)) continue
+    tags.set(pin.version, [...(tags.get(pin.version) ?? []), pin.name])
+  }
+  return tags
 }
 
-export async function fork(handle: StoreHandle, name: string, options: ForkOptions, newest: number): Promise<void> {
-  const { at = newest } = checkFork(options)
-  checkTagName(name)
-  handle.assertWritable()
-  const found = await findIn(handle, at)
-  await holding(handle, found, forkVersion(handle.shard, name, { ...found, isHeld: true }))
-}
-
-/** The version stays while a pin of it is being made. */
-async function holding<T>(handle: StoreHandle, { state }: Found, making: Promise<T>): Promise<T> {
-  handle.hold(state, making)
-  return making
-}
-
-function infoOf({ name, version, versionTime, made, expires }: StoredPin): TagInfo {
-  return { name, version, time: versionTime, tagged: made, ...(expires > 0 && { expires }) }
-}
-
-function checkPartitions(given: readonly number[] | undefined, count: number): ReadonlySet<number> {
-  if (given === undefined) return new Set(Array.from({ length: count }, (_, i) => i))
-  if (!Array.isArray(given) || given.length === 0) throw invalid('partitions: an array of at least one is expected.')
-  return new Set((given as readonly unknown[]).map((number) => required('partitions', number, 0, count - 1)))
+function versionOf(entry: Entry, references: CodedRuns | undefined, tags: readonly string[]): VersionInfo | undefined {
+  const { kind, carried } = entry
+  if ((kind !== 'commit' && kind !== 'reset') || !carried) return undefined
+  return {
+    version: entry.n,
+    time: carried.time,
+    kind,
+    label: entry.label,
+    meta: parseMeta(entry),
+    offsets: offsetsToObject(carried.offsets),
+    tags,
+    bytes: (references?.runs.flat() ?? []).reduce((sum, { length }) => sum + length, entry.delta?.length ?? 0),
+    folded: entry.manifest !== undefined,
+  }
 }

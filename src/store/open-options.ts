@@ -175,7 +175,6 @@ const job: Check<string> = (_, given) => {
 const LONGEST_TIMER = 2 ** 31 - 1
 
 const CHECKS = {
-  signal,
   storage,
   name,
   job: optional(job),
@@ -200,6 +199,7 @@ const CHECKS = {
   freeze: boolean(false),
   logger: any<Logger | undefined>(),
   clock: (_: string, given: unknown) => checkClock(given as Clock | undefined),
+  signal,
   ...TABLE_OPTIONS,
 }
 const check = checker('openStore', CHECKS)

@@ -10,7 +10,7 @@ import { parseCommit, type CommitOptions } from './changes.js'
 import type { StoreEvents } from './events.js'
 import type { When } from './find.js'
 import type { StoreHandle } from './handle.js'
-import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './history.js'
+import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './old-versions.js'
 import type { MaintainOptions } from './maintain.js'
 import type { Metrics } from './metrics.js'
 import { isEmptyRange, keyBounds, RANGE } from './range.js'
@@ -18,12 +18,12 @@ import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables, type Disposable } from './tables.js'
 import type { Transaction, TransactionOptions, TransactionQueue } from './transaction.js'
-import type { VersionInfo, VersionsOptions } from './versions.js'
+import type { VersionInfo, VersionsOptions } from './history.js'
 import type { WatchListener, WatchOptions } from './watch.js'
 
 export { Partition } from './tables.js'
 
-const history = new Part('old versions', () => import('./history.js'))
+const old = new Part('old versions', () => import('./old-versions.js'))
 const maintaining = new Part('maintenance', () => import('./maintain.js'))
 const transactions = new Part('transactions', () => import('./transaction.js'))
 const watching = new Part('watches', () => import('./watch.js'))
@@ -118,7 +118,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     const { state } = handle
     const hold = handle.hold(state)
     try {
-      return await history.use((part) => new part.Snapshot<K, V>(handle, this.#spec, state))
+      return await old.use((part) => new part.Snapshot<K, V>(handle, this.#spec, state))
     } finally {
       hold.release()
     }
@@ -181,7 +181,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * @throws `VERSION_EXPIRED`: below what is kept. `NOT_FOUND`: beyond the newest, before the first, or no such tag.
    */
   at(when: When): Promise<Snapshot<K, V>> {
-    return history.use((part) => part.openVersion<K, V>(this.#handle, this.#spec, when))
+    return old.use((part) => part.openVersion<K, V>(this.#handle, this.#spec, when))
   }
 
   /**
@@ -200,7 +200,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     handle.changes.assertNone('restore')
     const cleanUp: (() => unknown)[] = []
     // Its place is before what is committed from here on, however long it takes to find the version.
-    const prepared = history.use((part) => part.prepareRestore(handle, when, options, cleanUp))
+    const prepared = old.use((part) => part.prepareRestore(handle, when, options, cleanUp))
     // It is heard at its turn.
     prepared.catch(() => undefined)
     let undo = 0
@@ -225,7 +225,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    */
   tag(name: string, options: TagOptions = {}): Promise<TagInfo> {
     const { version } = this
-    return history.use((part) => part.tag(this.#handle, name, options, version))
+    return old.use((part) => part.tag(this.#handle, name, options, version))
   }
 
   /**
@@ -233,12 +233,12 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * @throws `NOT_FOUND`: there is no such tag. `READ_ONLY`, `FENCED`.
    */
   untag(name: string): Promise<void> {
-    return history.use((part) => part.untag(this.#handle, name))
+    return old.use((part) => part.untag(this.#handle, name))
   }
 
   /** The tags that have not ended, oldest first. */
   tags(): Promise<TagInfo[]> {
-    return history.use((part) => part.tags(this.#handle))
+    return old.use((part) => part.tags(this.#handle))
   }
 
   /**
@@ -248,7 +248,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    */
   fork(name: string, options: ForkOptions = {}): Promise<void> {
     const { version } = this
-    return history.use((part) => part.fork(this.#handle, name, options, version))
+    return old.use((part) => part.fork(this.#handle, name, options, version))
   }
 
   /**
@@ -323,7 +323,7 @@ const WATCH_KEY = new Set(['key', 'table'])
 const WATCH_RANGE = new Set([...Object.keys(RANGE), ...WATCH_KEY])
 
 async function* readVersions(handle: StoreHandle, options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
-  const part = await history.load()
+  const part = await old.load()
   yield* part.readVersions(handle, options)
 }
 

@@ -1,5 +1,5 @@
 import type { Offsets } from '../../log/offsets.js'
-import type { VersionInfo, VersionsOptions } from '../../store/versions.js'
+import type { VersionInfo, VersionsOptions } from '../../store/history.js'
 import { storeCommand, wholeNumber, withStore, type AddCommand, type StoreOptions } from '../context.js'
 import { grid, left, right, whole } from '../grid.js'
 import { plainJson } from '../json.js'
