@@ -34,8 +34,7 @@ export type CommitParts = Pick<CommitRequest, 'offsets' | 'force' | 'label' | 'm
 
 const MAX_LABEL = 65_536
 
-export const offsets: Check<OffsetMap> = (_, given) =>
-  given === undefined ? NO_OFFSETS : parseOffsets(given as Offsets)
+const offsets: Check<OffsetMap> = (_, given) => (given === undefined ? NO_OFFSETS : parseOffsets(given as Offsets))
 
 const label: Check<string> = (_, given) => {
   if (typeof given === 'string' && isWellFormed(given) && given.length <= MAX_LABEL) return given

@@ -9,13 +9,16 @@ import { Store } from './store.js'
  * Opens a store, or creates it when it does not exist. An `exclusive` handle takes the store over: the former owner's next
  * commit fails with `FENCED`.
  *
+ * @throws `INVALID_ARGUMENT` when an option is wrong, when the store has another job, partition count or codec, or when
+ *   `create` is true and the store exists
+ * @throws `NOT_FOUND` when `create` is false and the store does not exist
+ * @throws `CONFLICT` when the mode contradicts the recorded one, or others write too fast to take the store over
+ * @throws `ROLLED_BACK` when the storage holds less than `expectAtLeast`
+ * @throws `CORRUPT` or `UNSUPPORTED_FORMAT` when stored bytes are damaged, or newer than this release
+ * @throws `STORAGE_UNSAFE` when the storage does not enforce what the protocol stands on
+ * @throws `STORAGE_UNAVAILABLE` or `UNKNOWN_OUTCOME` when the storage does not answer; `ABORTED` by the signal
+ * @example
  *     const store = await openStore<string, Order>({ storage: nodeFs('./state'), name: 'orders' })
- *
- * @throws `INVALID_ARGUMENT`: an option, another job, partition count or codec than the store's, or `create: true` and it
- *   exists. `NOT_FOUND`: `create: false` and it does not exist. `CONFLICT`: the mode contradicts the recorded one.
- *   `ROLLED_BACK`: the storage holds less than `expectAtLeast`. `CORRUPT`, `UNSUPPORTED_FORMAT`: stored bytes are damaged,
- *   or newer than this release. `STORAGE_UNSAFE`: the storage does not keep what the protocol stands on.
- *   `STORAGE_UNAVAILABLE`, `UNKNOWN_OUTCOME`: it did not answer. `ABORTED`: the signal.
  */
 export async function openStore<K extends Key = Key, V = unknown>(given: OpenOptions<V>): Promise<Store<K, V>> {
   const options = resolveOptions(given)

@@ -69,13 +69,16 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * Makes what is buffered durable, all or nothing, as the next version; without changes it still makes one. Commits that
    * are called while another one is on its way may share an entry of the log.
    *
-   *     const { version } = await store.commit({ offsets: { clicks: 1042 }, label: 'hourly' })
+   * Changes that surely were not committed are buffered again after an error.
    *
    * @returns the version, the bytes that were written for it, and the storage requests that this took
-   * @throws `INVALID_ARGUMENT`: an option, offsets that go back without `force`, or a value that cannot be encoded.
-   *   `CONFLICT`: in shared mode others have changed what this handle had read. `FENCED`: another writer took the store
-   *   over. `UNKNOWN_OUTCOME`: the commit may or may not have happened; `reopen()` tells. `QUOTA`, `STORAGE_UNAVAILABLE`.
-   *   `READ_ONLY`: a follower. After all of these but `UNKNOWN_OUTCOME` the changes are still buffered.
+   * @throws `INVALID_ARGUMENT` when an option is wrong, offsets go back without `force`, or a value cannot be encoded
+   * @throws `CONFLICT` when others have changed what this handle had read (shared mode only)
+   * @throws `FENCED` when another writer took the store over; `READ_ONLY` in a follower
+   * @throws `UNKNOWN_OUTCOME` when the commit may or may not have happened; after `reopen()` the store shows it
+   * @throws `QUOTA` or `STORAGE_UNAVAILABLE` when the storage is full, or does not answer
+   * @example
+   *     const { version } = await store.commit({ offsets: { clicks: 1042 }, label: 'hourly' })
    */
   async commit(options: CommitOptions = {}): Promise<CommitResult> {
     this.#handle.assertWritable()
@@ -87,8 +90,6 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * committed. When `body` throws, nothing of it happened. Transactions of one handle run one after another, each on top of
    * the one before; when something else is committed meanwhile, or what it saw on its way fails, `body` is run again.
    *
-   *     await store.transaction(async (tx) => tx.put('n', ((await tx.get('n')) ?? 0) + 1))
-   *
    * In shared mode one that has written nothing, or whose `body` has thrown, makes sure that it read the newest version:
    * that takes one request. If others have committed something it is run again, on top of that.
    *
@@ -98,8 +99,10 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * these then fail with `CONFLICT`. So fetch what takes longer before the transaction.
    *
    * @returns what `body` resolves to
-   * @throws what `body` throws, and what `commit` does; `CONFLICT` after `tries` runs, or when other offsets were committed
-   *   meanwhile; `ABORTED`: the signal
+   * @throws what `body` throws, and as `commit`; `ABORTED` by the signal
+   * @throws `CONFLICT` after `tries` runs, or when other offsets were committed meanwhile
+   * @example
+   *     await store.transaction(async (tx) => tx.put('n', ((await tx.get('n')) ?? 0) + 1))
    */
   transaction<T>(body: (tx: Transaction<K, V>) => Promise<T> | T, options: TransactionOptions = {}): Promise<T> {
     const { fallenOffsets } = this.#handle.changes
@@ -109,7 +112,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   /**
    * A stable view of what is committed now, as far as this handle knows. A snapshot that nobody reads for `graceMs` may
    * expire. Close it when it is no longer needed.
-   *
+   * @example
    *     await using snapshot = await store.snapshot()
    */
   async snapshot(): Promise<Snapshot<K, V>> {
@@ -128,16 +131,16 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * Calls `listener` after each new version with what it changed in the range, or of one key, in order and one call at a
    * time: a promise that it returns is waited for.
    *
-   *     const stop = store.watch({ prefix: 'o-' }, (changes) => changes.forEach(({ key, after }) => show(key, after)))
-   *     store.watch<number, User>({ table: 'users', key: 7 }, …) // a table with other types
-   *
    * That something expires is not told, and so a key that has expired and is then written has no `before`, and one that is
    * then deleted is not told at all. Partitions are not named: the same key in two of them is told twice. A table that was
    * written with another codec than the default one has to be opened with it; until then there are warnings, and afterwards
    * the watch goes on from where it was.
    *
    * @returns a function that stops it
-   * @throws `INVALID_ARGUMENT`: an option or the listener
+   * @throws `INVALID_ARGUMENT` when an option or the listener is wrong
+   * @example
+   *     const stop = store.watch({ prefix: 'o-' }, (changes) => changes.forEach(({ key, after }) => show(key, after)))
+   *     store.watch<number, User>({ table: 'users', key: 7 }, …) // a table with other types
    */
   watch<K2 extends Key = Key, V2 = unknown>(
     options: WatchOptions<NoInfer<K2>> & { readonly table: string },
@@ -176,9 +179,10 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * A stable view of a version that is kept: by its number, by a tag, or as it was at a moment. A number between two commits
    * stands for the one before it.
    *
+   * @throws `VERSION_EXPIRED` when the version is no longer kept
+   * @throws `NOT_FOUND` when there is no such tag, or the version is beyond the newest or before the first
+   * @example
    *     await using past = await store.at(new Date('2026-01-01'))
-   *
-   * @throws `VERSION_EXPIRED`: below what is kept. `NOT_FOUND`: beyond the newest, before the first, or no such tag.
    */
   at(when: When): Promise<Snapshot<K, V>> {
     return old.use((part) => part.openVersion<K, V>(this.#handle, this.#spec, when))
@@ -189,10 +193,10 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * too, so that a job reads its sources again from there. With `partitions` only those go back; a source with one position
    * for all of them then needs `offsets`.
    *
-   *     const { undo } = await store.restore('before-migration')
-   *
    * @returns the new version, and the number of the one before it
-   * @throws as `at` and `commit`; `INVALID_ARGUMENT`: an option, or changes that are not committed
+   * @throws as `at` and `commit`; `INVALID_ARGUMENT` when an option is wrong, or there are uncommitted changes
+   * @example
+   *     const { undo } = await store.restore('before-migration')
    */
   async restore(when: When, options: RestoreOptions = {}): Promise<{ version: number; undo: number }> {
     const handle = this.#handle
@@ -221,7 +225,8 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   /**
    * Keeps a version, whatever `retain` says, until `untag` or the end of its `ttlMs`.
    * @param name as a store's name, with at least one letter
-   * @throws as `at`; `INVALID_ARGUMENT`: an option, or there is such a tag. `READ_ONLY`, `FENCED`, `CONFLICT`.
+   * @throws as `at`; `INVALID_ARGUMENT` when the name or an option is wrong, or there is such a tag
+   * @throws `READ_ONLY` in a follower; `FENCED`; `CONFLICT` when the version was collected meanwhile
    */
   tag(name: string, options: TagOptions = {}): Promise<TagInfo> {
     const { version } = this
@@ -230,7 +235,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
 
   /**
    * Removes a tag: its version is kept no longer than `retain` says.
-   * @throws `NOT_FOUND`: there is no such tag. `READ_ONLY`, `FENCED`.
+   * @throws `NOT_FOUND` when there is no such tag; `READ_ONLY` in a follower; `FENCED`
    */
   untag(name: string): Promise<void> {
     return old.use((part) => part.untag(this.#handle, name))
@@ -244,7 +249,8 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   /**
    * Makes a store of its own from a version, in the same storage; nothing is copied. Segments that both have stay for as
    * long as the fork needs them.
-   * @throws as `at`; `INVALID_ARGUMENT`: the name, or there is such a store. `READ_ONLY`, `FENCED`.
+   * @throws as `at`; `INVALID_ARGUMENT` when the name is wrong, or there is such a store
+   * @throws `READ_ONLY` in a follower; `FENCED`
    */
   fork(name: string, options: ForkOptions = {}): Promise<void> {
     const { version } = this
@@ -268,9 +274,9 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   /**
    * Commits and resets that are kept, with what is known of them, oldest first.
    *
+   * @throws `INVALID_ARGUMENT` when an option is wrong
+   * @example
    *     for await (const { version, time, label } of store.versions({ reverse: true, limit: 10 })) …
-   *
-   * @throws `INVALID_ARGUMENT`: an option
    */
   versions(options: VersionsOptions = {}): AsyncIterableIterator<VersionInfo> {
     this.#handle.assertOpen()
@@ -279,8 +285,8 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
 
   /**
    * Catches up with what other writers have committed; `{ fresh: true }` does it for one read.
-   * @throws `STORAGE_UNAVAILABLE`, `CORRUPT`. `VERSION_EXPIRED`: others have collected what this handle knows; it goes on
-   *   from the newest.
+   * @throws `STORAGE_UNAVAILABLE` when the storage does not answer; `CORRUPT` when what others wrote is damaged
+   * @throws `FENCED` when the store was taken over, or its mode was changed
    */
   refresh(): Promise<void> {
     return this.#handle.refresh()
@@ -297,7 +303,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   /**
    * Calls `listener` after every such event. It is not waited for, and what it throws or rejects with is told to the logger.
    * @returns a function that stops it
-   * @throws `INVALID_ARGUMENT`: there is no such event, or no listener
+   * @throws `INVALID_ARGUMENT` when there is no such event, or the listener is no function
    */
   on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => unknown): () => void {
     return this.#handle.events.on(event, listener)

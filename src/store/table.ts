@@ -70,12 +70,12 @@ export class Table<K extends Key = Key, V = unknown> {
   /**
    * Buffers a value, which belongs to the store from here on and must not be changed any more.
    *
+   * @throws `INVALID_ARGUMENT` when the key or an option is wrong, or the value does not fit the schema
+   * @throws `QUOTA` when the change goes beyond `maxUncommittedBytes`
+   * @throws `READ_ONLY` in a follower or a snapshot; `FENCED` or `UNKNOWN_OUTCOME` when only `reopen()` lets it write again
+   * @example
    *     store.put('o-1', { total: 12 }, { ttlMs: 60_000 })
    *     await store.commit()
-   *
-   * @throws `INVALID_ARGUMENT`: the key, an option, or a value that does not fit the schema. `QUOTA`: the change goes beyond
-   *   `maxUncommittedBytes`. `READ_ONLY`: a follower or a snapshot. `FENCED`, `UNKNOWN_OUTCOME`: the handle may write no more
-   *   until `reopen()`.
    */
   put(key: K, value: V, options: PutOptions = NO_OPTIONS): void {
     const memtable = this.#host.writable()
@@ -113,7 +113,7 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /**
    * Buffers the removal of all keys in a range, as one record, whatever the range covers.
-   * @throws as `put`; `INVALID_ARGUMENT` without any bound
+   * @throws as `put`; `INVALID_ARGUMENT` when there is no bound
    */
   deleteRange(range: RangeOptions<K>): void {
     checkRange(range as RangeOptions<never>)
@@ -140,9 +140,9 @@ export class Table<K extends Key = Key, V = unknown> {
   /**
    * Buffers several changes: all of them, or none when one is refused.
    *
-   *     store.batch([{ type: 'put', key: 'a', value: 1 }, { type: 'del', key: 'b' }])
-   *
    * @throws as `put`
+   * @example
+   *     store.batch([{ type: 'put', key: 'a', value: 1 }, { type: 'del', key: 'b' }])
    */
   batch(changes: readonly BatchChange<K, V>[]): void {
     const memtable = this.#host.writable()
@@ -164,7 +164,7 @@ export class Table<K extends Key = Key, V = unknown> {
   /**
    * The value of a key, buffered changes included; `undefined` when there is none. It may be shared with the store: treat it
    * as immutable.
-   * @throws `INVALID_ARGUMENT`: the key, an option, or a table that was written with another codec
+   * @throws `INVALID_ARGUMENT` when the key or an option is wrong, or the table was written with another codec
    */
   async get(key: K, options?: ReadOptions): Promise<V | undefined> {
     const mapKey = toMapKey(key)
@@ -174,7 +174,7 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /**
    * The value of a key, as `get` has it, from memory alone. In a store that is opened with `resident` it always answers.
-   * @throws `NOT_RESIDENT`: a block would have to be loaded; use `get`. `INVALID_ARGUMENT`: as `get`.
+   * @throws as `get`; `NOT_RESIDENT` when a block would have to be loaded
    */
   getSync(key: K): V | undefined {
     const view = this.#host.view()
@@ -190,7 +190,7 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /**
    * The values of several keys, all as of one version, in the order in which the keys are given.
-   * @throws `INVALID_ARGUMENT`: as `get`
+   * @throws as `get`
    */
   async getMany(keys: readonly K[], options?: ReadOptions): Promise<(V | undefined)[]> {
     if (!Array.isArray(keys)) throw invalid('getMany: an array of keys is expected.')
@@ -203,7 +203,7 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /**
    * Whether the key is there, buffered changes included.
-   * @throws `INVALID_ARGUMENT`: the key or an option
+   * @throws `INVALID_ARGUMENT` when the key or an option is wrong
    */
   async has(key: K, options?: ReadOptions): Promise<boolean> {
     const mapKey = toMapKey(key)
@@ -278,9 +278,10 @@ export class Table<K extends Key = Key, V = unknown> {
   /**
    * Keys and values in key order over all partitions, as of the first `next()`: later writes do not show.
    *
+   * @throws `INVALID_ARGUMENT` when a bound or an option is wrong, or the table was written with another codec
+   * @throws `ABORTED` by the signal
+   * @example
    *     for await (const [key, value] of store.entries({ prefix: 'o-', limit: 10 })) console.log(key, value)
-   *
-   * @throws `INVALID_ARGUMENT`: a bound, an option, or a table that was written with another codec. `ABORTED`: the signal.
    */
   entries(options: ScanOptions<K> = {}): AsyncIterableIterator<[K, V]> {
     return this.#iterate(options, (key, record) => [key, this.#decode(key, record)])

@@ -39,7 +39,7 @@ export class Partition<K extends Key = Key, V = unknown> extends Table<K, V> {
 
   /**
    * A table of the store, seen through this partition.
-   * @throws `INVALID_ARGUMENT`: the name, an option, or another codec than the one that the table was written with
+   * @throws `INVALID_ARGUMENT` when the name or an option is wrong, or the table was written with another codec
    */
   table<K2 extends Key = Key, V2 = unknown>(name: string, options: TableOptions<V2> = {}): Table<K2, V2> {
     return this.#open(name, options)
@@ -66,10 +66,10 @@ export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
    * A table of its own: the same calls, another space of keys. An option that is left out is as it was when the table was
    * last asked for.
    *
+   * @throws `INVALID_ARGUMENT` when the name (at most 255 bytes) or an option is wrong, or the table was written with
+   *   another codec
+   * @example
    *     const users = store.table<string, User>('users', { ttlMs: 3_600_000 })
-   *
-   * @throws `INVALID_ARGUMENT`: the name (at most 255 bytes), an option, or another codec than the one that the table was
-   *   written with
    */
   table<K2 extends Key = Key, V2 = unknown>(name: string, options: TableOptions<V2> = {}): Table<K2, V2> {
     return new Table<K2, V2>(this.#host, this.#host.spec(name, options), undefined)
@@ -78,7 +78,7 @@ export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
   /**
    * The same reads and writes on one partition, whatever partition the keys would go to by themselves. A key that is put
    * through a partition is read through it.
-   * @throws `INVALID_ARGUMENT`: there is no partition of this number
+   * @throws `INVALID_ARGUMENT` when there is no partition of this number
    */
   partition(number: number): Partition<K, V> {
     const host = this.#host
