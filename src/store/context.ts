@@ -1,7 +1,7 @@
 /** The surroundings of a shard, from the options of its store. */
 import { Part } from '../part.js'
 import { SegmentCache } from '../segment/cache.js'
-import { currentTime, Uploads, type ShardContext } from '../engine/context.js'
+import { currentTime, Uploads, type Held, type ShardContext } from '../engine/context.js'
 import type { Shard } from '../engine/shard.js'
 import type { Storage } from '../storage/contract.js'
 import { newCounters } from './metrics.js'
@@ -45,20 +45,14 @@ export function shardContext(
   { Residency: Resident }: Pick<Extras, 'Residency'> = {},
   cacheBytes = options.cacheBytes,
 ): ShardContext & { readonly resident: Residency | undefined } {
-  const { clock } = options
-  const cache = new SegmentCache(storage, cacheBytes)
-  const held: ShardContext['held'] = new Set()
-  const resident = Resident && new Resident(cache, storage.blobs, clock, held, options.graceMs)
-  return {
+  const base = {
     store: options.name,
     isShared: options.mode === 'shared',
     storage,
     probed: options.storage,
-    clock,
-    cache,
-    uploads: new Uploads(resident),
-    resident,
-    held,
+    clock: options.clock,
+    cache: new SegmentCache(storage, cacheBytes),
+    held: new Set<Held>(),
     retain: options.retain,
     segments: options,
     checkpoint: options.checkpoint,
@@ -68,6 +62,8 @@ export function shardContext(
     counters: newCounters(),
     ...events,
   }
+  const resident = Resident && new Resident(base)
+  return { ...base, resident, uploads: new Uploads(resident) }
 }
 
 /** Now, as the store sees it: never before its newest entry. */

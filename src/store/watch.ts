@@ -52,11 +52,8 @@ const LONGEST_PAUSE_MS = 30_000
 
 export class Watch implements Observer {
   readonly #handle: StoreHandle
-  readonly #table: string
-  readonly #bytes: Uint8Array
+  readonly #watched: Watched
   readonly #slots: readonly Slot[]
-  readonly #bounds: KeyBounds
-  readonly #listener: WatchListener
   /** Everything up to it has been told. */
   #told: ShardState
   #queue: ShardState[] = []
@@ -69,14 +66,11 @@ export class Watch implements Observer {
   #running = false
   #stopped = false
 
-  constructor(handle: StoreHandle, { table, bytes, bounds, listener, told }: Watched) {
+  constructor(handle: StoreHandle, watched: Watched) {
     this.#handle = handle
-    this.#table = table
-    this.#bytes = bytes
-    this.#bounds = bounds
-    this.#listener = listener
-    this.#told = told
-    this.#slots = Array.from({ length: handle.partitions }, (_, i) => makeSlot(i, this.#bytes))
+    this.#watched = watched
+    this.#told = watched.told
+    this.#slots = Array.from({ length: handle.partitions }, (_, i) => makeSlot(i, watched.bytes))
   }
 
   push(state: ShardState): void {
@@ -169,7 +163,7 @@ export class Watch implements Observer {
 
   async #tell(changes: readonly WatchChange[]): Promise<void> {
     try {
-      await this.#listener(changes)
+      await this.#watched.listener(changes)
     } catch (cause) {
       this.#handle.report('A listener of a watch threw.', cause)
     }
@@ -193,11 +187,12 @@ export class Watch implements Observer {
 
   async #compare({ before, after, entry }: Step): Promise<WatchChange[]> {
     const { version, versionTime } = after.carried
-    const { decode } = this.#handle.specs.look(this.#table, this.#bytes, after)
+    const { table, bytes, bounds } = this.#watched
+    const { decode } = this.#handle.specs.look(table, bytes, after)
     const comparison = new Comparison(before, after, this.#handle.cache, { entry })
     const found: (readonly [key: Uint8Array, change: WatchChange])[] = []
     for (const slot of this.#slots) {
-      for await (const batch of comparison.within(slot, slotRange(slot, this.#bounds))) {
+      for await (const batch of comparison.within(slot, slotRange(slot, bounds))) {
         for (const difference of batch) {
           const change = changeOf(difference, slot, [versionTime, versionTime], decode)
           if (change) found.push([difference.key.subarray(slot.prefix.length), { ...change, version }])
