@@ -2,9 +2,11 @@
 import { readFileSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import { systemClock } from 'tidemark'
+import { ModelFs } from '../support/model-fs.js'
 import { edit, rule } from '../support/mutated.js'
 import { filesRule } from '../support/rule-simulations.js'
-import { code, due, logFolder, open, put } from '../support/rule-stores.js'
+import { code, due, logFolder, open, pause, put } from '../support/rule-stores.js'
 import { temporaryFolder } from '../support/storages.js'
 
 filesRule(
@@ -240,4 +242,41 @@ filesRule(
     ),
   ],
   /a follower saw/,
+)
+
+rule(
+  'R54',
+  'an error that belongs to a record is told to its own sync',
+  [
+    edit('adapters/node-fs/log/writer.ts', "const fd = await fs.open(this.file.path, 'update')", 'const fd = this.#fd'),
+    edit('adapters/node-fs/log/writer.ts', 'await fs.close(fd)', ''),
+  ],
+  async ({ fileStorage }) => {
+    const disk = new ModelFs()
+    let [isFailing, hasFailed] = [false, false]
+    const fs = disk.process({
+      onStep: async ({ call }) => {
+        if (call !== 'fdatasync') return undefined
+        await pause()
+        if (!isFailing) return undefined
+        ;[isFailing, hasFailed] = [false, true]
+        return { before: 'EIO' }
+      },
+    })
+    const tuning = { patienceMs: 0, roomBytes: 1024, reserveBytes: 64, rotateBytes: 1 << 20 }
+    const log = fileStorage(fs, '/disk', systemClock, tuning).log('s/0/id', { durability: 'relaxed' })
+    await log.claim(1, new Uint8Array(8), 1)
+    // It fits, and is not synced; behind it the file grows for those to come.
+    await log.append(2, new Uint8Array(500).fill(1), 1)
+    isFailing = true
+    await expect.poll(() => hasFailed).toBe(true)
+    await pause()
+    const isDurable = await log.sync().then(
+      () => true,
+      () => false,
+    )
+    const after = fileStorage(disk.crash({ seed: 1 }).process(), '/disk', systemClock, tuning).log('s/0/id')
+    const { numbers } = await after.list(1)
+    expect(isDurable && !numbers.includes(2)).toBe(false)
+  },
 )

@@ -2,7 +2,8 @@
 import { expect } from 'vitest'
 import { edit, rule } from '../support/mutated.js'
 import { collectorsRule } from '../support/rule-simulations.js'
-import { due, facts, open, put } from '../support/rule-stores.js'
+import { ageing, due, facts, open, put } from '../support/rule-stores.js'
+import { gate } from '../support/shared.js'
 import { collect } from '../support/storages.js'
 
 rule(
@@ -15,8 +16,8 @@ rule(
     await sources.destroyStore({ storage, name: 's' })
     const store = await open(sources, storage)
     await put(old, 'old', 1).catch(() => undefined)
-    await put(store, 'new', 1)
-    expect(await collect(store.entries())).toEqual([['new', 1]])
+    await expect(store.reopen()).resolves.toBeUndefined()
+    expect(await collect(store.entries())).toEqual([])
     await Promise.all([store.close(), old.close()])
   },
 )
@@ -142,9 +143,9 @@ collectorsRule(
   /Segment .* is missing/,
 )
 
-collectorsRule(
+rule(
   'R33',
-  'a grace period lies between condemning and deleting',
+  'what was condemned stays for a grace period',
   [
     edit(
       'src/engine/gc/collector.ts',
@@ -152,5 +153,57 @@ collectorsRule(
       'pending.filter(() => true)',
     ),
   ],
-  /not in the history|Segment .* is missing/,
+  async (sources) => {
+    const storage = sources.memory()
+    const { store, past, options, outlive } = await ageing(sources, {}, storage)
+    const reader = await open(sources, storage, { ...options, mode: 'follower' })
+    const view = await reader.at(past)
+    await outlive()
+    expect((await store.maintain()).condemned.segments).toBeGreaterThan(0)
+    await store.maintain()
+    await expect(view.get('old')).resolves.toBe(1)
+    await Promise.all([store.close(), reader.close()])
+  },
+)
+
+rule(
+  'R34',
+  'what another writer has condemned is uploaded again before it is named',
+  [edit('src/engine/context.ts', 'for (const name of names) if (this.#names.has(name)) this.#condemned.add(name)', '')],
+  async (sources) => {
+    const memory = sources.memory()
+    const [deleting, named] = [gate(), gate()]
+    let isRemoving = false
+    const slow = sources.intercept(memory, async (call, run) => {
+      if (isRemoving && call.target === 'blobs' && call.method === 'delete') {
+        deleting.open()
+        await named.passed
+      }
+      return run(call.signal)
+    })
+    const { store, time, options } = await ageing(sources, { mode: 'shared' }, slow)
+    let removing: Promise<unknown> | undefined
+    let isNext = false
+    const storage = sources.intercept(memory, async (call, run) => {
+      if (isNext && call.method === 'claim') {
+        isNext = false
+        await store.maintain()
+        time.ms += 1_500
+        isRemoving = true
+        removing = store.maintain()
+        await deleting.passed
+      }
+      return run(call.signal)
+    })
+    const other = await open(sources, storage, { ...options, checkpoint: { bytes: 100 } })
+    ;[deleting, named].forEach((way) => way.shut())
+    isNext = true
+    for (let i = 0; i < 50; i++) other.put(`key${i}`, i)
+    await other.commit()
+    named.open()
+    await removing
+    const reader = await open(sources, memory, { ...options, mode: 'follower' })
+    await expect(reader.get('key7')).resolves.toBe(7)
+    await Promise.all([store.close(), other.close(), reader.close()])
+  },
 )

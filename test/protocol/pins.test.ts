@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import { edit, rule } from '../support/mutated.js'
 import { collectorsRule } from '../support/rule-simulations.js'
-import { clockOf, code, open, put } from '../support/rule-stores.js'
+import { ageing, clockOf, code, open, pause, put } from '../support/rule-stores.js'
 
 rule(
   'R35',
@@ -48,6 +48,41 @@ collectorsRule(
 )
 
 rule(
+  'R37',
+  'what an expired pin held is still there when its removal was cut off',
+  [
+    edit(
+      'src/engine/gc/collector.ts',
+      'for (const pin of pins) for (const { name } of',
+      `const soon = currentTime(this.#ctx, this.#log) + this.#ctx.graceMs
+    for (const pin of pins) if (!isOver(pin, soon)) for (const { name } of`,
+    ),
+  ],
+  async (sources) => {
+    const memory = sources.memory()
+    let isCut = false
+    const storage = { ...memory, blobs: { ...memory.blobs, delete: remove } }
+    async function remove(names: readonly string[]): Promise<{ readonly time?: number | undefined }> {
+      if (!isCut) return memory.blobs.delete(names)
+      await memory.blobs.delete(names.filter((name) => !name.includes('/pins/')))
+      throw new Error('cut off')
+    }
+    const { store, past, time, outlive } = await ageing(sources, {}, storage)
+    await store.tag('monday', { at: past, ttlMs: 1_200 })
+    await outlive()
+    time.ms = 500
+    await store.maintain()
+    time.ms = 1_600
+    isCut = true
+    await store.maintain().catch(() => undefined)
+    const pins = (await memory.blobs.list('s/')).items.filter(({ name }) => name.includes('/pins/'))
+    expect(pins.length).toBe(1)
+    expect((await sources.verify({ storage: memory, name: 's' })).damages).toEqual([])
+    await store.close()
+  },
+)
+
+rule(
   'R38',
   'a store is not destroyed while forks hold it',
   [edit('src/tools/stores.ts', 'if (!isTombstone(bytes)) await assertNotForked(ctx, paths, force)', '')],
@@ -60,5 +95,91 @@ rule(
     await store.fork('child')
     await store.close()
     await expect(sources.destroyStore({ storage, name: 's' })).rejects.toThrow(code('CONFLICT'))
+  },
+)
+
+rule(
+  'R39',
+  'a segment that was collected meanwhile is no damage',
+  [edit('src/engine/repair/repairer.ts', 'if (damage.isMissing && !isKnown) await this.#lookAgain(state)', '')],
+  async (sources) => {
+    const storage = sources.memory()
+    const { store, past, time, options, outlive } = await ageing(sources, {}, storage)
+    const reader = await open(sources, storage, { ...options, mode: 'follower' })
+    const view = await reader.at(past)
+    await outlive()
+    await store.maintain()
+    time.ms += 1_500
+    await store.maintain()
+    await expect(view.get('old')).rejects.toThrow(code('VERSION_EXPIRED'))
+    await Promise.all([store.close(), reader.close()])
+  },
+)
+
+rule(
+  'R39',
+  'an entry that was trimmed meanwhile is no damage',
+  [
+    edit(
+      'src/engine/history/past.ts',
+      'if (value && equalBytes(value.logId, log.logId) && n <= value.trim) return expired(ctx.store, n)',
+      '',
+    ),
+  ],
+  async (sources) => {
+    const storage = sources.memory()
+    const { store, past, time, options, outlive } = await ageing(sources, {}, storage)
+    const reader = await open(sources, storage, { ...options, mode: 'follower' })
+    await outlive()
+    await store.maintain()
+    time.ms += 1_500
+    await store.maintain()
+    await expect(reader.at(past)).rejects.toThrow(code('VERSION_EXPIRED'))
+    await Promise.all([store.close(), reader.close()])
+  },
+)
+
+rule(
+  'R40',
+  'what a handle was reading lately its own collector leaves alone',
+  [edit('src/engine/gc/collector.ts', 'for (const reading of this.#ctx.held) {', 'for (const reading of []) {')],
+  async (sources) => {
+    const { store, past, time, outlive } = await ageing(sources)
+    const view = await store.at(past)
+    await outlive()
+    await store.maintain()
+    time.ms = 800
+    await view.get('a')
+    time.ms = 1_500
+    await store.maintain()
+    await expect(view.get('old')).resolves.toBe(1)
+    await store.close()
+  },
+)
+
+rule(
+  'R40',
+  'what is read for long is pinned where others collect',
+  [
+    edit(
+      'src/engine/open/catch-up.ts',
+      'longReads.use((part) => part.keep(ctx, log, present, state, own)).catch(() => undefined)',
+      '',
+    ),
+  ],
+  async (sources) => {
+    const storage = sources.memory()
+    const { store, past, time, options, outlive } = await ageing(sources, { mode: 'shared' }, storage)
+    const reader = await open(sources, storage, options)
+    const view = await reader.at(past)
+    await outlive()
+    await store.maintain()
+    time.ms = 800
+    await view.get('a')
+    for (let i = 0; i < 10; i++) await pause()
+    time.ms = 1_500
+    await store.maintain()
+    await expect(view.get('old')).resolves.toBe(1)
+    await Promise.all([store.close(), reader.close()])
   },
 )

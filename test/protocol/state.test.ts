@@ -6,7 +6,7 @@ import type { ShardState } from '../../src/engine/state.js'
 import type { Manifest } from '../../src/manifest/manifest.js'
 import { edit, rule } from '../support/mutated.js'
 import { collectorsRule } from '../support/rule-simulations.js'
-import { clockOf, facts, open, pause, put, reopened } from '../support/rule-stores.js'
+import { ageing, clockOf, facts, open, pause, put, reopened } from '../support/rule-stores.js'
 import { collect } from '../support/storages.js'
 
 collectorsRule(
@@ -205,6 +205,30 @@ rule(
     const after = await reopened(sources, store, storage)
     expect(await after.get('a')).toBeUndefined()
     await after.close()
+  },
+)
+
+rule(
+  'R10',
+  'a fork names segments of its parent because its pin holds them',
+  [
+    edit(
+      'src/engine/history/fork.ts',
+      'name: logPath(name, logId), ttlMs: 0, ...source })',
+      'name: logPath(name, logId), ttlMs: 0, ...source })\n  await ctx.storage.blobs.delete([pin.blob])',
+    ),
+  ],
+  async (sources) => {
+    const storage = sources.memory()
+    const { store, past, time, options, outlive } = await ageing(sources, {}, storage)
+    await store.fork('child', { at: past })
+    await outlive()
+    await store.maintain()
+    time.ms += 1_500
+    await store.maintain()
+    const child = await open(sources, storage, { ...options, name: 'child' })
+    await expect(child.get('old')).resolves.toBe(1)
+    await Promise.all([child.close(), store.close()])
   },
 )
 

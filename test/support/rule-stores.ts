@@ -82,3 +82,34 @@ export const logFolder = (root: string): string => {
   const found = readdirSync(root, { recursive: true, encoding: 'utf8' }).find((name) => name.endsWith('@log'))
   return join(root, found!)
 }
+
+/** A store in which version `past` reads `old` from a segment that nothing needs any more once it was `outlive`d. */
+export async function ageing(
+  sources: typeof Sources,
+  options: Partial<OpenOptions> = {},
+  storage = sources.memory(),
+): Promise<{
+  readonly time: { ms: number }
+  readonly options: Partial<OpenOptions>
+  readonly store: Store<string, number>
+  readonly past: number
+  /** Nothing is condemned by that yet. */
+  outlive(): Promise<void>
+}> {
+  const time = { ms: 0 }
+  const all = { clock: clockOf(time), graceMs: 1_000, retain: { versions: 1 }, ...options } as Partial<OpenOptions>
+  const store = await open(sources, storage, all)
+  await put(store, 'old', 1)
+  await store.checkpoint()
+  const past = await put(store, 'a', 1)
+  const outlive = async (): Promise<void> => {
+    await put(store, 'old', 2)
+    // Merges all runs; then as many folds as are kept beside the newest one.
+    await store.maintain()
+    for (let i = 0; i < 3; i++) {
+      await put(store, 'a', i)
+      await store.checkpoint()
+    }
+  }
+  return { time, options: all, store, past, outlive }
+}
