@@ -3,11 +3,18 @@ import { readFileSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { systemClock } from 'tidemark'
-import { ModelFs } from '../support/model-fs.js'
+import type { Log } from '../../src/storage/contract.js'
+import { ModelFs, type ModelProcess, type ProcessOptions } from '../support/model-fs.js'
 import { edit, rule } from '../support/mutated.js'
 import { filesRule } from '../support/rule-simulations.js'
 import { code, due, logFolder, open, pause, put } from '../support/rule-stores.js'
+import type * as Sources from '../support/sources.js'
 import { temporaryFolder } from '../support/storages.js'
+
+function logOn(fileStorage: typeof Sources.fileStorage, fs: ModelProcess, durability?: 'relaxed'): Log {
+  const tuning = { patienceMs: 0, roomBytes: 1024, reserveBytes: 64, rotateBytes: 1 << 20 }
+  return fileStorage(fs, '/disk', systemClock, tuning).log('s/0/id', { durability: durability ?? 'strict' })
+}
 
 filesRule(
   'R41',
@@ -32,9 +39,9 @@ filesRule(
   /is damaged|was acknowledged/,
 )
 
-filesRule(
+rule(
   'R42',
-  'a new owner writes the tail again',
+  'what the last owner may not have made durable is written again',
   [
     edit(
       'adapters/node-fs/log/generation.ts',
@@ -42,7 +49,24 @@ filesRule(
       'const begin = latest',
     ),
   ],
-  /is missing|there is a hole|was acknowledged/,
+  async ({ fileStorage }) => {
+    const disk = new ModelFs()
+    let isFailing = false
+    const onStep: NonNullable<ProcessOptions['onStep']> = ({ call }) =>
+      isFailing && call === 'fdatasync' ? { before: 'EIO' } : undefined
+    const first = logOn(fileStorage, disk.process({ onStep }))
+    await first.claim(1, new Uint8Array(8), 1)
+    await first.append(2, new Uint8Array(8), 1)
+    isFailing = true
+    expect(await first.append(3, new Uint8Array(8), 1)).toMatchObject({ outcome: 'unknown' })
+    // It is in the page cache, and so the next owner finds it.
+    const second = logOn(fileStorage, disk.process())
+    expect((await second.list(1)).numbers).toEqual([1, 2, 3])
+    expect(await second.claim(4, new Uint8Array(8), 4)).toMatchObject({ outcome: 'committed' })
+    const after = logOn(fileStorage, disk.crash({ seed: 1 }).process())
+    expect((await after.list(1)).numbers.at(-1)).toBe(4)
+    await expect(after.read(3)).resolves.toMatchObject({ bytes: new Uint8Array(8) })
+  },
 )
 
 filesRule(
@@ -215,6 +239,7 @@ filesRule(
     ),
   ],
   /is damaged|was acknowledged/,
+  180,
 )
 
 rule(
@@ -263,8 +288,7 @@ rule(
         return { before: 'EIO' }
       },
     })
-    const tuning = { patienceMs: 0, roomBytes: 1024, reserveBytes: 64, rotateBytes: 1 << 20 }
-    const log = fileStorage(fs, '/disk', systemClock, tuning).log('s/0/id', { durability: 'relaxed' })
+    const log = logOn(fileStorage, fs, 'relaxed')
     await log.claim(1, new Uint8Array(8), 1)
     // It fits, and is not synced; behind it the file grows for those to come.
     await log.append(2, new Uint8Array(500).fill(1), 1)
@@ -275,7 +299,7 @@ rule(
       () => true,
       () => false,
     )
-    const after = fileStorage(disk.crash({ seed: 1 }).process(), '/disk', systemClock, tuning).log('s/0/id')
+    const after = logOn(fileStorage, disk.crash({ seed: 1 }).process())
     const { numbers } = await after.list(1)
     expect(isDurable && !numbers.includes(2)).toBe(false)
   },

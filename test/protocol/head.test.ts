@@ -44,6 +44,7 @@ collectorsRule(
     edit('src/engine/open/claim.ts', 'if (value.trim >= fence.entry.n) return undefined', ''),
   ],
   /was acknowledged as version .* not in the history/,
+  240,
 )
 
 collectorsRule(

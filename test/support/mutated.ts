@@ -62,7 +62,6 @@ export function rule<Module = typeof Sources>(
     const query = Buffer.from(JSON.stringify(edits)).toString('base64url')
     const sources = await load<Module>(`${module}?edits=${query}`)
     const seen = await body(sources, true).then(() => 'nothing wrong', String)
-    console.log(`SEEN ${number} ${seen.slice(0, 400)}`)
     expect(seen).toMatch(wrong)
   })
 }
