@@ -94,7 +94,7 @@ export async function ageing(
   readonly store: Store<string, number>
   readonly past: number
   /** Nothing is condemned by that yet. */
-  outlive(): Promise<void>
+  readonly outlive: () => Promise<void>
 }> {
   const time = { ms: 0 }
   const all = { clock: clockOf(time), graceMs: 1_000, retain: { versions: 1 }, ...options } as Partial<OpenOptions>
