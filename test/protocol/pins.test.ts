@@ -48,6 +48,48 @@ collectorsRule(
 )
 
 rule(
+  'R36',
+  'a pin that is made while a collector lists is seen',
+  [
+    edit(
+      'src/engine/gc/collector.ts',
+      'const segments = new Map<string, number>()',
+      'const pins = await listKnownPins(this.#ctx, this.#log)\n    const segments = new Map<string, number>()',
+    ),
+    edit(
+      'src/engine/gc/collector.ts',
+      'const pins = await listKnownPins(this.#ctx, this.#log)\n    const held',
+      'const held',
+    ),
+  ],
+  async (sources) => {
+    const memory = sources.memory()
+    let meanwhile: (() => Promise<void>) | undefined
+    const storage = sources.intercept(memory, async (call, run) => {
+      const act = call.method === 'list' && call.path.includes('/seg/') ? meanwhile : undefined
+      if (act) meanwhile = undefined
+      await act?.()
+      return run(call.signal)
+    })
+    const { store, past, time, options, outlive } = await ageing(sources, { mode: 'shared' }, storage)
+    const reader = await open(sources, memory, options)
+    const view = await reader.at(past)
+    await outlive()
+    await store.maintain()
+    time.ms = 500
+    meanwhile = async () => {
+      time.ms = 800
+      await view.get('a')
+      for (let i = 0; i < 10; i++) await pause()
+      time.ms = 1_500
+    }
+    await store.maintain()
+    await expect(view.get('old')).resolves.toBe(1)
+    await Promise.all([store.close(), reader.close()])
+  },
+)
+
+rule(
   'R37',
   'what an expired pin held is still there when its removal was cut off',
   [
@@ -95,6 +137,41 @@ rule(
     await store.fork('child')
     await store.close()
     await expect(sources.destroyStore({ storage, name: 's' })).rejects.toThrow(code('CONFLICT'))
+  },
+)
+
+rule(
+  'R38',
+  'a fork whose hold was dropped cannot begin any more',
+  [
+    edit(
+      'src/engine/gc/fork-holds.ts',
+      "const { outcome } = await log.log.claim(1, encodeEntry(bareEntry(log, 1, 'void')), 1)\n    return outcome !== 'committed'",
+      'return false',
+    ),
+  ],
+  async (sources) => {
+    const memory = sources.memory()
+    const { store, past, time, options, outlive } = await ageing(sources, { mode: 'shared' }, memory)
+    let isStalled = false
+    const storage = sources.intercept(memory, async (call, run) => {
+      if (call.method === 'claim' && call.path.startsWith('child/')) {
+        isStalled = true
+        await outlive()
+        for (let i = 0; i < 3; i++) {
+          time.ms += 1_500
+          await store.maintain()
+        }
+      }
+      return run(call.signal)
+    })
+    const other = await open(sources, storage, options)
+    const isForked = await other.fork('child', { at: past }).then(
+      () => true,
+      () => false,
+    )
+    expect([isStalled, isForked]).toEqual([true, false])
+    await Promise.all([store.close(), other.close()])
   },
 )
 
