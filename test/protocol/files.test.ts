@@ -239,7 +239,6 @@ filesRule(
     ),
   ],
   /is damaged|was acknowledged/,
-  180,
 )
 
 rule(
