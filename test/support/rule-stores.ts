@@ -39,6 +39,14 @@ export function clockOf(time: { ms: number }): Clock {
   return { ...systemClock, now: () => 1_700_000_000_000 + time.ms, monotonic: () => time.ms }
 }
 
+/** Waits until there is a pin, for a while. */
+export async function pinned({ blobs }: Storage): Promise<void> {
+  for (let i = 0; i < 200; i++) {
+    if ((await blobs.list('s/')).items.some(({ name }) => name.includes('/pins/'))) return
+    await pause()
+  }
+}
+
 /** Versions 1 to 6; entries 3 and 5 carry folds of all before them. */
 export function facts(): Parameters<typeof Sources.retained>[0] {
   return [1, 2, 3, 4, 5, 6].map((n) => {
