@@ -12,8 +12,10 @@ export class Part<T> {
   readonly #what: string
   readonly #import: () => Promise<T>
   #loading: Promise<T> | undefined
+  /** How many uses wait until it is loaded: what comes meanwhile comes after them. */
+  #waiting = 0
 
-  /** `what` names it in the error. */
+  /** `what` names the part in the error. */
   constructor(what: string, load: () => Promise<T>) {
     this.#what = what
     this.#import = load
@@ -35,9 +37,16 @@ export class Part<T> {
     return this.#loading
   }
 
-  /** What `act` makes of it; in this very turn when it is there already. */
+  /** Calls `act` with the part: in this very turn when it is loaded already, and always in the order of the calls. */
   async use<R>(act: (loaded: T) => R | Promise<R>): Promise<R> {
-    return act(this.loaded ?? (await this.load()))
+    if (this.loaded !== undefined && this.#waiting === 0) return act(this.loaded)
+    this.#waiting++
+    try {
+      await this.load()
+    } finally {
+      this.#waiting--
+    }
+    return act(this.loaded!)
   }
 
   /** A thing that `make` makes of the part when it is first used. */
