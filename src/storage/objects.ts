@@ -6,7 +6,7 @@
  * - Numbers come from create-once alone: there is no owner here, a claim is an append. The fence takes the number that
  *   the former owner would append next, and that is all it takes.
  * - Nothing is kept in memory: two handles on one path, in one process or in two, are the same thing.
- * - What lists and deletes is loaded when it is first needed (listing.ts): it is for collecting, and for finding what is lost.
+ * - Lists and deletions are loaded when they are first needed (listing.ts): to collect, and to find losses.
  */
 import { Part } from '../part.js'
 import type { Anchor, Answer, CallOptions, Capabilities, Log, Outcome, Storage } from './contract.js'
