@@ -20,7 +20,9 @@ export type FileKind = 'file' | 'directory' | 'other'
 /** The facts about a name in a directory. */
 export interface FileStat {
   readonly kind: FileKind
+  /** Its length in bytes. */
   readonly size: number
+  /** When it was last written, in milliseconds since 1970. */
   readonly modifiedMs: number
 }
 

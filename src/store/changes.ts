@@ -12,6 +12,7 @@ import { boolean, checker, optional, type Check } from './options.js'
 import type { ReadSet } from './read-set.js'
 import { encodeMemtable, type Specs } from './table-spec.js'
 
+/** Options of `commit`. */
 export interface CommitOptions {
   /**
    * Where each source is to be read from next: `{ [source]: next }` or `{ [source]: { [partition]: next } }`. They are

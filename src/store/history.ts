@@ -10,6 +10,7 @@ import { entryOf, pinsOf } from '../engine/history/versions.js'
 import type { StoreHandle } from './handle.js'
 import { boolean, checker, number } from './options.js'
 
+/** A version, as `versions()` lists it. */
 export interface VersionInfo {
   readonly version: number
   /** When it was made, in milliseconds since the epoch. */
@@ -30,6 +31,7 @@ export interface VersionInfo {
   readonly folded: boolean
 }
 
+/** Options of `versions()`. */
 export interface VersionsOptions {
   /**
    * The first version.

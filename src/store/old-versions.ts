@@ -26,6 +26,7 @@ import { checkTtl, type TableSpec } from './table-spec.js'
 export { readVersions } from './history.js'
 export { Snapshot } from './snapshot.js'
 
+/** Options of `restore()`. */
 export interface RestoreOptions {
   /**
    * The numbers of the partitions that go back.
@@ -43,6 +44,7 @@ export interface RestoreOptions {
   readonly meta?: unknown
 }
 
+/** Options of `tag()`. */
 export interface TagOptions {
   /**
    * The version that is tagged.
@@ -56,6 +58,7 @@ export interface TagOptions {
   readonly ttlMs?: number | undefined
 }
 
+/** A tag, as `tags()` lists it. */
 export interface TagInfo {
   readonly name: string
   readonly version: number

@@ -23,6 +23,7 @@ type StandardResult<V> =
   | { readonly value: V; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
 
+/** Options of a table. */
 export interface TableOptions<V = unknown> {
   /**
    * How values become bytes, and bytes values. Its id is stored with the table: who opens the table with another codec is

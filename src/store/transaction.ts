@@ -13,6 +13,7 @@ import { any, checker, number, signal as aborting } from './options.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables } from './tables.js'
 
+/** Options of `transaction`. */
 export interface TransactionOptions {
   /**
    * Where each source is to be read from next; committed in the same entry as the changes.

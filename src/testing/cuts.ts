@@ -27,7 +27,9 @@ export interface World {
 
 /** The call at which a run was cut, and the way. */
 export interface Cut {
+  /** The call. */
   readonly point: Point
+  /** The way in which it was cut. */
   readonly way: Way
 }
 

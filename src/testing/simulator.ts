@@ -82,9 +82,13 @@ export interface Simulation extends Actor {
 
 /** The result of `simulate`. */
 export interface Simulated<T> {
+  /** The value that `main` resolved to. */
   readonly value: T
+  /** The events, a line for each. */
   readonly trace: readonly string[]
+  /** How many steps were run. */
   readonly steps: number
+  /** How much virtual time has passed, in milliseconds. */
   readonly virtualMs: number
 }
 
