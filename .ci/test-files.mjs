@@ -2,12 +2,12 @@
 
 /** Tests of stores on every adapter: on Node with the adapters there, and once more in the browser with its own. */
 export const sharedTests = [
-  'store',
-  'store-limits',
-  'store-past',
-  'store-snapshot',
-  'store-transaction',
-  'store-watch',
+  'behaviour/store/store',
+  'behaviour/store/limits',
+  'behaviour/store/past',
+  'behaviour/store/snapshot',
+  'behaviour/store/transaction',
+  'behaviour/store/watch',
 ].map((name) => `test/${name}.test.ts`)
 
 /** Tests of which `npm test` takes a part, and a deep run all (test/support/extent.ts). */
@@ -17,25 +17,25 @@ export const partialTests = [
   'adapters/s3-million',
   'adapters/shared-writers',
   'adapters/suites',
-  'collect-beside',
-  'collect-cuts',
-  'collect-files',
-  'cuts',
-  'cuts-files',
-  'cuts-group',
-  'damage',
-  'damage-files',
-  'destroy-files',
-  'memory',
-  'node-fs-cuts',
-  'processes',
-  'quota',
-  'shared-simulation',
-  'simulation',
-  'store-model',
-  'stream-cuts',
-  'stream-files',
-  'transfer-cuts',
+  'faults/collect-beside',
+  'faults/collect-cuts',
+  'faults/collect-files',
+  'faults/cuts',
+  'faults/cuts-files',
+  'faults/cuts-group',
+  'faults/damage',
+  'faults/damage-files',
+  'faults/destroy-files',
+  'behaviour/store/heap',
+  'faults/node-fs-cuts',
+  'faults/processes',
+  'faults/quota',
+  'model/shared-simulation',
+  'model/simulation',
+  'model/store',
+  'faults/stream-cuts',
+  'behaviour/stream/files',
+  'faults/transfer-cuts',
 ].map((name) => `test/${name}.test.ts`)
 
 /** Those that take longest, to begin with: the last one of a run should be short. */
@@ -45,9 +45,9 @@ export const longTests = [
   'node-fs-simulation',
   'adapters/shared-writers',
   'adapters/s3-faults',
-  'retention',
-  'store-shared',
-  'demo',
+  'behaviour/store/retention',
+  'behaviour/shared/shared',
+  'house/demo',
 ].map((name) => `test/${name}.test.ts`)
 
 /** The tests that run in the browser alone lie in this folder. */

@@ -9,7 +9,7 @@
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { run, tool } from './command.mjs'
 import { manifest, root } from './entries.mjs'
 import { countByAdapter, isBrowserTest, partialTests, sharedTests } from './test-files.mjs'
@@ -104,15 +104,11 @@ function printAdapters() {
 }
 
 function testFiles() {
-  const ending = deep ? '.deep.ts' : '.test.ts'
-  const files = readdirSync(join(root, 'test'), { recursive: true }).map((name) => join('test', name))
-  const folders = {
-    test: ['test', 'test/adapters', 'test/browser'],
-    adapters: ['test/adapters', 'test/browser'],
-    deep: ['test/deep'],
-    browsers: ['test/browser'],
-  }[mode]
-  return files.filter((file) => file.endsWith(ending) && folders.includes(dirname(file)))
+  const folders = { test: [''], adapters: ['adapters/', 'browser/'], deep: ['deep/'], browsers: ['browser/'] }[mode]
+  const files = readdirSync(join(root, 'test'), { recursive: true })
+    .filter((name) => name.endsWith(deep ? '.deep.ts' : '.test.ts'))
+    .filter((name) => folders.some((folder) => name.startsWith(folder)))
+  return files.map((name) => join('test', name))
 }
 
 /** An equal share for each case, as if they ran one after another; a tenth is left for starting and for checking. */

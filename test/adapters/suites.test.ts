@@ -9,7 +9,7 @@ import { MANY_LOSSES, FEW_LOSSES, MORE_LOSSES, SOME_LOSSES } from '../support/su
 import { allSuites } from '../support/suites.js'
 
 describe.each(adapters)('%s', (name, make) => {
-  // A file is flushed at each call; test/cuts-files.test.ts meets all of them on a model.
+  // A file is flushed at each call; test/faults/cuts-files.test.ts meets all of them on a model.
   const share = name === 'memory()' ? { writes: 1, reads: 1 } : { writes: extent(4, 8), reads: extent(40, 80) }
   const loss = WHOLE ? MANY_LOSSES : SOME_LOSSES
   allSuites({ test, make, share, loss, world: name === 'nodeFs()' ? filesWorld : undefined })
