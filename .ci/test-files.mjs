@@ -1,4 +1,5 @@
-/** Which tests run where, and which adapter a test is about. */
+/** Which tests run where, and how many of them are about each adapter. */
+import { suitesOf } from '../test/support/adapters.mjs'
 
 /** Tests of stores on every adapter: on Node with the adapters there, and once more in the browser with its own. */
 export const sharedTests = [
@@ -53,29 +54,14 @@ export const longTests = [
 /** The tests that run in the browser alone lie in this folder. */
 export const isBrowserTest = (file) => file.startsWith('test/browser/')
 
-/** Each adapter by what the names of its tests, or of their files, say. */
-const adapters = {
-  memory: /\bmemory\(|^test\/conformance\.test/,
-  nodeFs: /\bnodeFs\(|^test\/node-fs/,
-  indexedDb: /\bindexedDb\(|^test\/(browser\/|adapters\/(indexeddb|browser-))/,
-  s3: /^(?!.*s3Fetch).*\bs3\b/i,
-  s3Fetch: /\bs3Fetch\b/,
-  r2: /^test\/adapters\/r2/,
-}
-
-/** The suites that each adapter passes (test/support/suites.ts); their names begin the names of their tests. */
-const suites = ['conformance', 'cuts', 'recovery', 'collection', 'equality', 'loss']
-
 /**
- * Counts the tests that passed, each given as its file and full name: a row for each adapter, with a cell for each suite
- * and one for all tests of the adapter. No cell may be empty.
+ * Counts the tests that passed, each given as its meta (test/support/counting.ts): a row for each adapter, with a cell for each of its
+ * suites and one for all tests about it. No cell may be empty.
  */
-export function countByAdapter(tests) {
-  return Object.entries(adapters).map(([adapter, pattern]) => {
-    const own = tests.filter(({ file, name }) => pattern.test(file) || pattern.test(name))
-    const inSuite = (suite) =>
-      own.filter(({ name }) => name.startsWith(`${adapter}() `) && name.includes(` ${suite}: `))
-    const cells = suites.map((suite) => [suite, inSuite(suite).length])
+export function countByAdapter(metas) {
+  return Object.entries(suitesOf).map(([adapter, suites]) => {
+    const own = metas.filter((meta) => meta.adapter === adapter)
+    const cells = suites.map((suite) => [suite, own.filter((meta) => meta.suite === suite).length])
     return { adapter, counts: Object.fromEntries([...cells, ['all', own.length]]) }
   })
 }

@@ -25,7 +25,8 @@ const folder = mkdtempSync(join(tmpdir(), `${manifest.name}-test-`))
 
 let passed = 0
 let reports = 0
-const cases = []
+/** The meta of each test that passed. */
+const metas = []
 const failures = []
 /** Skipped where another browser than Chromium runs; each name says why. */
 const elsewhere = []
@@ -76,10 +77,10 @@ function count(results, files) {
   for (const { name, assertionResults, status } of results) {
     const file = relative(root, name)
     ran.add(file)
-    for (const { fullName, status } of assertionResults) {
+    for (const { fullName, status, meta } of assertionResults) {
       if (status === 'passed') {
         passed++
-        cases.push({ file, name: fullName })
+        metas.push(meta)
       } else if (browsers && /\(only in Chromium: .+\)$/.test(fullName)) elsewhere.push(fullName)
       else failures.push(`${file}: ${fullName}${status === 'failed' ? '' : ` (${status}: it has to run)`}`)
     }
@@ -90,7 +91,7 @@ function count(results, files) {
 }
 
 function printAdapters() {
-  const rows = countByAdapter(cases)
+  const rows = countByAdapter(metas)
   const shown = rows.filter(({ counts }) => only.length === 0 || counts.all > 0)
   if (shown.length === 0) return
   const line = (first, cells) => first.padEnd(12) + cells.map((cell) => String(cell).padStart(12)).join('')

@@ -6,6 +6,9 @@ import { deadlines } from '../../src/storage/deadlines.js'
 import { metered } from '../../src/storage/metered.js'
 import { retrying } from '../../src/storage/retrying.js'
 import { simulate, storageSuite, type Simulation } from '../../src/testing/index.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('memory')
 
 describe('memory with a clock', () => storageSuite({ test, create: () => memory({ clock: systemClock }) }))
 

@@ -5,6 +5,9 @@ import { nodeFs } from 'tidemark/node-fs'
 import { nodeFileSystem } from '../../adapters/node-fs/file-system.js'
 import { gate } from '../support/shared.js'
 import { temporaryFolder } from '../support/storages.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('nodeFs')
 
 /** A claimer looks, `act` happens, and then it makes its marker and dies. */
 async function dieAfterMarker(folder: string, act: () => Promise<void>): Promise<void> {

@@ -10,6 +10,9 @@ import { nodeFs, type FileSystem } from 'tidemark/node-fs'
 import { destroyStore, listStores } from 'tidemark/tools'
 import { ModelFs, type ModelProcess, type Step } from '../support/model-fs.js'
 import { modelClock } from '../support/model-fs-run.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('nodeFs')
 
 const folder = realpathSync(mkdtempSync(join(tmpdir(), 'tidemark-folders-')))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -10,6 +10,9 @@ import type { FileSystem } from '../../adapters/node-fs/file-system.js'
 import type { Log, LogOptions } from '../../src/storage/contract.js'
 import { ModelFs, type ModelProcess, type Step, type Verdict } from '../support/model-fs.js'
 import { modelClock } from '../support/model-fs-run.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('nodeFs')
 
 const LOG = 'orders/0/id'
 const FOLDER = `/disk/${LOG}/@log`

@@ -8,6 +8,9 @@ import { storageSuite } from '../../src/testing/storage-suite.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { ModelFs, type Step, type Verdict } from '../support/model-fs.js'
 import { modelClock } from '../support/model-fs-run.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('nodeFs')
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-node-fs-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

@@ -8,6 +8,7 @@ import { decodeHeader, encodeHeader } from '../../adapters/node-fs/log/format.js
 import { seal, unseal } from '../../src/bytes/envelope.js'
 import { concat } from '../../src/bytes/concat.js'
 import type { ByteWriter } from '../../src/bytes/writer.js'
+import { eachAdapter } from '../support/counting.js'
 import { bytesOf, craft, craftAnchor, craftEntry, craftSegment, indexOf, manifestOf } from '../support/crafted.js'
 import { contentHash, LOG, NAME, RECORD, resealed, type Parts } from '../support/crafted.js'
 import { adapters, collect } from '../support/storages.js'
@@ -111,7 +112,7 @@ const claims: Record<string, Parts> = {
   },
 }
 
-describe.each(adapters)('bytes with valid checksums on %s that claim', (_, make) => {
+eachAdapter(adapters, 'bytes with valid checksums on %s that claim', (make) => {
   test.each(Object.keys(claims))('%s are CORRUPT, and next to nothing is allocated for them', async (what) => {
     const storage = await craft(make(), claims[what]!)
     let ended: unknown
@@ -141,7 +142,7 @@ describe('a manifest', () => {
     'a//b',
     'A/0/' + '0'.repeat(32),
   ])('that names the log %j of another store is CORRUPT', async (log) => {
-    for (const [, make] of adapters) {
+    for (const { make } of adapters) {
       const ref = { ...good.ref, log }
       const storage = await craft(make(), { entries: [craftEntry({ manifest: manifestOf([ref]) })], segment: good })
       expect(await read(storage)).toMatchObject({ code: 'CORRUPT' })
@@ -206,7 +207,7 @@ describe('a later format', () => {
     ],
     ['of an entry, by a part without a name', { entries: [entryWith(2 ** 40, varints(0))] }, /^Entry 1 holds part 40/],
   ])('%s is refused by name', async (_, parts, message) => {
-    for (const [, make] of adapters) {
+    for (const { make } of adapters) {
       const storage = await craft(make(), parts)
       expect(await read(storage)).toEqual({
         code: 'UNSUPPORTED_FORMAT',
@@ -234,7 +235,7 @@ describe('a later format', () => {
     ['encrypted', encrypted(good.bytes), `Segment .*${isEncrypted}`],
   ])('of a segment is refused by name where it is read whole: %s', async (_, bytes, message) => {
     const segment = { bytes, ref: { ...ref, length: bytes.length, hash: contentHash(bytes) } }
-    for (const [, make] of adapters) {
+    for (const { make } of adapters) {
       const { damages } = await verify({ storage: await craft(make(), { segment }), name: NAME })
       expect(damages).toEqual([
         {

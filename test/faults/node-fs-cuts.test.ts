@@ -8,6 +8,9 @@ import type { Log, Outcome, Storage } from '../../src/storage/contract.js'
 import type { ModelFs } from '../support/model-fs.js'
 import { extent } from '../support/extent.js'
 import { cutEverywhere, modelClock, type CutScenario } from '../support/model-fs-run.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('nodeFs')
 
 // Thousands of runs, on a machine that may be busy.
 vi.setConfig({ testTimeout: 300_000 })

@@ -1,3 +1,4 @@
+import { eachAdapter } from '../support/counting.js'
 import { describe, expect, test } from 'vitest'
 import { type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
@@ -36,7 +37,7 @@ function heard(store: Store): string[] {
   return messages
 }
 
-describe.each(adapters)('repair on %s', (adapter, make) => {
+eachAdapter(adapters, 'repair on %s', (make, adapter) => {
   test('whichever live segment is damaged, in whatever part, all is read right, and the store says so', async () => {
     const storage = make()
     const expected = await fill(storage)
@@ -52,7 +53,7 @@ describe.each(adapters)('repair on %s', (adapter, make) => {
       const bytes = await bytesOf(storage, ref.name)
       const all = blows(ref, bytes)
       // On files some of each.
-      for (const [what, damaged] of adapter === 'memory()' ? all : all.filter((_, j) => (i + j) % 4 === 0)) {
+      for (const [what, damaged] of adapter === 'memory' ? all : all.filter((_, j) => (i + j) % 4 === 0)) {
         await strike(storage, ref.name, damaged)
         const store = await openRuin(storage, { mode: 'follower' })
         const messages = heard(store)

@@ -1,15 +1,16 @@
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { openStore, systemClock, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { destroyStore, verify } from 'tidemark/tools'
 import { sleep } from '../../../src/clock.js'
 import { intercept } from '../../../src/storage/intercept.js'
+import { eachAdapter } from '../../support/counting.js'
 import { open } from '../../support/shared.js'
 import { adapters, collect } from '../../support/storages.js'
 
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
 
-describe.each(adapters)('a store in shared mode on %s', (_, make) => {
+eachAdapter(adapters, 'a store in shared mode on %s', (make) => {
   const open = (storage: Storage, options: Partial<OpenOptions> = {}): Promise<Store<string, number>> =>
     openStore<string, number>({ storage, name: 's', mode: 'shared', ...(options as object) })
 

@@ -4,6 +4,7 @@ import { memory } from 'tidemark/memory'
 import { faulty } from 'tidemark/testing'
 import { sizeOfChange } from '../../../src/store/size.js'
 import { handleOf } from '../../../src/store/store.js'
+import { eachAdapter } from '../../support/counting.js'
 import { adapters, collect } from '../../support/storages.js'
 
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
@@ -11,7 +12,7 @@ const open = (storage: Storage, options: Partial<OpenOptions> = {}): Promise<Sto
   openStore({ storage, name: 's', ...options })
 const TINY = { checkpoint: { entries: 3, bytes: 400 }, segmentBytes: 300, blockBytes: 60 }
 
-describe.each(adapters)('maxUncommittedBytes on %s', (_, make) => {
+eachAdapter(adapters, 'maxUncommittedBytes on %s', (make) => {
   test('refuses a put beyond it with QUOTA, keeps what is buffered, and goes on after a commit', async () => {
     const store = await open(make(), { maxUncommittedBytes: 100_000 })
     const value = 'x'.repeat(10_000)
@@ -156,7 +157,7 @@ describe('the estimated size of a change', () => {
   })
 })
 
-describe.each(adapters)('freeze on %s', (_, make) => {
+eachAdapter(adapters, 'freeze on %s', (make) => {
   test('freezes what is put and what is read, deeply, bytes and cycles aside', async () => {
     const storage = make()
     const store = await open(storage, { freeze: true })
@@ -210,7 +211,7 @@ describe.each(adapters)('freeze on %s', (_, make) => {
   })
 })
 
-describe.each(adapters)('a resident store on %s', (_, make) => {
+eachAdapter(adapters, 'a resident store on %s', (make) => {
   const fill = async (store: Store, rounds: number): Promise<void> => {
     for (let round = 0; round < rounds; round++) {
       for (let i = 0; i < 12; i++) store.put((round * 5 + i) % 60, `round ${round}`)

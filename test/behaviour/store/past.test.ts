@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest'
+import { eachAdapter } from '../../support/counting.js'
+import { expect, test } from 'vitest'
 import { openStore, systemClock, type OpenOptions, type Storage, type Store, type When } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { destroyStore, verify } from 'tidemark/tools'
@@ -18,7 +19,7 @@ const then = async (store: Store, when: When): Promise<Record<string, unknown>> 
   }
 }
 
-describe.each(adapters)('the past on %s', (_, make) => {
+eachAdapter(adapters, 'the past on %s', (make) => {
   const open = (storage: Storage, options: Partial<OpenOptions> = {}): Promise<Store> =>
     openStore({ storage, name: 's', ...TINY, ...options })
 

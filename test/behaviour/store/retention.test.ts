@@ -1,3 +1,4 @@
+import { eachAdapter } from '../../support/counting.js'
 import { describe, expect, test } from 'vitest'
 import { metered, openStore, systemClock, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
@@ -57,8 +58,8 @@ class Bench {
   }
 }
 
-describe.each(adapters)('retention on %s', (name, make) => {
-  const COUNT = name === 'memory()' ? 1000 : 120
+eachAdapter(adapters, 'retention on %s', (make, adapter) => {
+  const COUNT = adapter === 'memory' ? 1000 : 120
 
   test(`retaining 3 with a fold at every second or third of ${COUNT} versions keeps exactly those, and the rest goes from the storage`, async () => {
     const bench = new Bench(make())
@@ -96,7 +97,7 @@ describe.each(adapters)('retention on %s', (name, make) => {
     await store.maintain()
     const left = await bench.objects()
     const live = store.metrics().segments.live
-    console.log(`${name}: at most ${most} objects, ${left.all} in the end, ${live} live segments`)
+    console.log(`${adapter}: at most ${most} objects, ${left.all} in the end, ${live} live segments`)
     expect(left.all).toBeLessThan(3 + live + 24)
     expect(await bench.versions()).toEqual(kept.slice(-3).map(({ version }) => version))
     for (const { version, state } of kept.slice(-3)) expect(await bench.past(version)).toEqual(state)
@@ -177,7 +178,7 @@ describe.each(adapters)('retention on %s', (name, make) => {
     const store = await bench.open({ retain: { versions: 3 }, checkpoint: { entries: 8 } })
     let collected = 0
     store.on('collected', ({ deleted }) => (collected += deleted))
-    const count = name === 'memory()' ? 3000 : 700
+    const count = adapter === 'memory' ? 3000 : 700
     let most = 0
     for (let i = 0; i < count; i++) {
       bench.now += 50
@@ -185,7 +186,7 @@ describe.each(adapters)('retention on %s', (name, make) => {
       await store.commit({ label: 'alone' })
       if (i % 25 === 24) most = Math.max(most, (await bench.objects()).all)
     }
-    console.log(`${name}: ${count} commits, never more than ${most} objects, ${collected} collected`)
+    console.log(`${adapter}: ${count} commits, never more than ${most} objects, ${collected} collected`)
     expect(most).toBeLessThan(400)
     expect(collected).toBeGreaterThan(count / 2)
     expect(store.metrics().collected).toBe(collected)

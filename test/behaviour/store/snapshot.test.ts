@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest'
+import { eachAdapter } from '../../support/counting.js'
+import { expect, test } from 'vitest'
 import { openStore, systemClock, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { adapters, collect } from '../../support/storages.js'
@@ -6,7 +7,7 @@ import { adapters, collect } from '../../support/storages.js'
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
 const TINY = { checkpoint: { entries: 2, bytes: 400 }, segmentBytes: 300, blockBytes: 60 }
 
-describe.each(adapters)('a snapshot on %s', (_, make) => {
+eachAdapter(adapters, 'a snapshot on %s', (make) => {
   const open = (storage: Storage, options: Partial<OpenOptions> = {}): Promise<Store> =>
     openStore({ storage, name: 's', ...options })
 

@@ -3,11 +3,12 @@ import { isTidemarkError, openStore, TidemarkError, type OpenOptions, type Stora
 import { faulty } from 'tidemark/testing'
 import { push } from 'tidemark/transfer'
 import { partitionOf } from '../../../src/store/table.js'
+import { eachAdapter } from '../../support/counting.js'
 import { adapters, collect } from '../../support/storages.js'
 
 const code = (expected: string): unknown => expect.objectContaining({ code: expected })
 
-describe.each(adapters)('a store on %s', (_, make) => {
+eachAdapter(adapters, 'a store on %s', (make) => {
   const open = (storage: Storage, options: Partial<OpenOptions> = {}): Promise<Store> =>
     openStore({ storage, name: 's', ...options })
 

@@ -3,11 +3,12 @@ import { openStore, systemClock, type OpenOptions, type Storage, type Store, typ
 import { memory } from 'tidemark/memory'
 import { faulty, type Fault } from 'tidemark/testing'
 import { sleep } from '../../../src/clock.js'
+import { eachAdapter } from '../../support/counting.js'
 import { adapters, collect } from '../../support/storages.js'
 
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
 
-describe.each(adapters)('a transaction on %s', (_, make) => {
+eachAdapter(adapters, 'a transaction on %s', (make) => {
   const open = (storage: Storage, options: Partial<OpenOptions> = {}): Promise<Store> =>
     openStore({ storage, name: 's', ...options })
 

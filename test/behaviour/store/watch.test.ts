@@ -1,5 +1,6 @@
+import { eachAdapter } from '../../support/counting.js'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import {
   openStore,
   systemClock,
@@ -28,7 +29,7 @@ const until = async (isDone: () => boolean): Promise<void> => {
   await settle()
 }
 
-describe.each(adapters)('watch() on %s', (_, make) => {
+eachAdapter(adapters, 'watch() on %s', (make) => {
   const open = (storage: Storage, options: Partial<OpenOptions> = {}): Promise<Store> =>
     openStore({ storage, name: 's', ...options })
 

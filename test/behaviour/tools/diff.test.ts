@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest'
+import { eachAdapter } from '../../support/counting.js'
+import { expect, test } from 'vitest'
 import { metered, openStore, systemClock, type Key, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { Random } from 'tidemark/testing'
@@ -40,7 +41,7 @@ function expected(a: Contents, b: Contents): DiffChange[] {
   })
 }
 
-describe.each(adapters)('diff on %s', (_, make) => {
+eachAdapter(adapters, 'diff on %s', (make) => {
   test('is what two versions differ in, whatever lies between: folds, merges, range deletes, resets, large commits', async () => {
     for (const seed of [1, 2, 3, 4]) {
       const random = new Random(seed)

@@ -1,4 +1,5 @@
-import { describe, expect, test } from 'vitest'
+import { eachAdapter } from '../../support/counting.js'
+import { expect, test } from 'vitest'
 import { openStore, type Storage } from 'tidemark'
 import { destroyStore, listStores } from 'tidemark/tools'
 import { cli } from '../../support/cli.js'
@@ -35,7 +36,7 @@ function refusing(storage: Storage, what: 'logs' | 'anchor' | 'notes'): Storage 
   }
 }
 
-describe.each(adapters)('listStores on %s', (_, make) => {
+eachAdapter(adapters, 'listStores on %s', (make) => {
   const other = { name: 'small.other', shards: [0] }
   const incomplete = { name: 'small', shards: [0], incomplete: true }
 

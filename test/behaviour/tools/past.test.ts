@@ -6,6 +6,7 @@ import { destroyStore, listStores, verify, type VerifyReport } from 'tidemark/to
 import { decodeEntry, encodeEntry } from '../../../src/log/entry.js'
 import { decodePin, encodePin, type Pin } from '../../../src/log/pin.js'
 import { encodeDelta } from '../../../src/log/delta.js'
+import { eachAdapter } from '../../support/counting.js'
 import { storageOf } from '../../support/damage.js'
 import { objectsOf } from '../../support/loss-worlds.js'
 import { adapters, collect } from '../../support/storages.js'
@@ -35,7 +36,7 @@ async function fill(store: Store, count: number): Promise<number> {
   return store.version
 }
 
-describe.each(adapters)('verify on %s', (_, make) => {
+eachAdapter(adapters, 'verify on %s', (make) => {
   test('finds nothing wrong with tags, forks, resets and what is collected, at every step', async () => {
     const storage = make()
     const { open, verify, wait } = world(storage)
@@ -266,7 +267,7 @@ test('destroyStore of a fork, cut at every storage call in four ways, harms no p
   expect(result.points).toBeGreaterThan(10)
 })
 
-describe.each(adapters)('a parent on %s', (_, make) => {
+eachAdapter(adapters, 'a parent on %s', (make) => {
   test('is not destroyed while forks need it, and is let go by a fork that is destroyed', async () => {
     const storage = make()
     const { open } = world(storage)

@@ -1,8 +1,9 @@
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { openStore } from 'tidemark'
 import { destroyStore, listStores, verify } from 'tidemark/tools'
 import { memory } from 'tidemark/memory'
 import { emptyCarried } from '../../../src/log/entry.js'
+import { eachAdapter } from '../../support/counting.js'
 import { cuts, worldOver } from 'tidemark/testing'
 import { contentHash, craft, craftEntry, craftSegment, manifestOf, NAME } from '../../support/crafted.js'
 import { storageOf } from '../../support/damage.js'
@@ -10,7 +11,7 @@ import { objectsOf } from '../../support/loss-worlds.js'
 import { briefClock, fillSmall } from '../../support/small-store.js'
 import { adapters } from '../../support/storages.js'
 
-describe.each(adapters)('on %s', (_, make) => {
+eachAdapter(adapters, 'on %s', (make) => {
   test('verify tells progress up to the end, and counts blobs that nothing names without calling them damage', async () => {
     const storage = make()
     await fillSmall(storage)
