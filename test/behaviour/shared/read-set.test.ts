@@ -43,6 +43,22 @@ test('what was read again after others changed it may be written', async () => {
   expect(await found(storage, 'k')).toBe(3)
 })
 
+test('reading up to a key is not reading that key again', async () => {
+  const storage = memory()
+  const [a, b] = [await open(storage), await open(storage, { followMs: 1 })]
+  a.put('k', 1)
+  await a.commit()
+  await caughtUp(b, a)
+  expect(await b.get('k')).toBe(1)
+  a.put('k', 2)
+  await a.commit()
+  await caughtUp(b, a)
+  expect(await collect(b.entries({ lt: 'k' }))).toEqual([])
+  b.put('k', 3)
+  await expect(b.commit()).rejects.toThrow(code('CONFLICT'))
+  expect(await found(storage, 'k')).toBe(2)
+})
+
 test.each<[string, (b: Store<string, number>) => Promise<void>]>([
   ['refresh()', (b) => b.refresh()],
   ['reopen()', (b) => b.reopen()],
