@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { concat } from '../../../src/bytes/concat.js'
 import { compareBytes } from '../../../src/bytes/compare.js'
 import {
   bytesToMapKey,
+  compareMapKey,
   decodeKey,
   encodeKey,
   encodePrefix,
@@ -196,4 +198,20 @@ describe('keys as bytes', () => {
       expect(compareKeys(mapKeyToKey(toMapKey(key)), key)).toBe(0)
     }
   })
+})
+
+test('a key in a Map compares with bytes as its own bytes do', () => {
+  const bounds = fc.oneof(
+    keys.map(encodeKey),
+    keys.map((key) => concat([encodeKey(key), Uint8Array.of(0)])),
+    keys.map((key) => encodeKey(key).slice(0, -1)),
+    fc.uint8Array({ maxLength: 12 }),
+    fc.uint8Array({ minLength: 8, maxLength: 9 }).map((bytes) => Uint8Array.of(0x10, ...bytes)),
+  )
+  const holds = (key: Key, bytes: Uint8Array): void => {
+    const mapKey = toMapKey(key)
+    expect(Math.sign(compareMapKey(mapKey, bytes))).toBe(Math.sign(compareBytes(mapKeyBytes(mapKey), bytes)))
+  }
+  fc.assert(fc.property(keys, bounds, holds), { numRuns: 20_000 })
+  fc.assert(fc.property(keys, (key) => holds(key, encodeKey(key))))
 })
