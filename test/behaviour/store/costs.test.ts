@@ -1,13 +1,8 @@
-import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { openStore, type Key } from 'tidemark'
+import { openStore } from 'tidemark'
 import { memory } from 'tidemark/memory'
-import { compareBytes, equalBytes } from '../../../src/bytes/compare.js'
-import { compareMapKey, encodeKey, mapKeyBytes, toMapKey } from '../../../src/bytes/keys.js'
-import { isCovered, unionRanges } from '../../../src/segment/merge.js'
-import { Point, Memtable, memtableOfDelta } from '../../../src/engine/memtable.js'
-import { makeSlot, prefixed } from '../../../src/engine/slot.js'
-import { keys } from '../../support/arbitraries.js'
+import { memtableOfDelta } from '../../../src/engine/memtable.js'
+import { unionRanges } from '../../../src/segment/merge.js'
 import { collect } from '../../support/storages.js'
 
 /** The processor's time for a piece of work, the best of some rounds, in microseconds. */
