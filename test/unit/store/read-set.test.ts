@@ -153,6 +153,18 @@ test('offsets that others moved stop a commit with offsets until they are read, 
   expect(reads.allow(puts(5), true)).toBe(true)
 })
 
+test('those that a refresh meets are known afterwards, unless they were read before it met them', async () => {
+  const reads = readSet()
+  const meet = (): void => reads.met(stateWith({ a: 1 }), stateWith({ a: 2 }), entries(puts(1)))
+  await reads.during(async () => meet())
+  expect(reads.allow(puts(5), true)).toBe(true)
+  await reads.during(async () => {
+    reads.offsets()
+    meet()
+  })
+  expect(reads.allow(puts(5), true)).toBe(false)
+})
+
 test('a table that others write with another codec is not written with the old one', () => {
   const changes = memtableOf({ puts: [[1, 1]], codec: 'json' })
   const recorded = (codec: string): ShardState => {
