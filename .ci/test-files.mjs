@@ -41,9 +41,9 @@ export const partialTests = [
 
 /** Those that take longest, to begin with: the last one of a run should be short. */
 export const longTests = [
-  'collect-simulation',
+  'model/collect-simulation',
   'adapters/suites',
-  'node-fs-simulation',
+  'model/node-fs-simulation',
   'adapters/shared-writers',
   'adapters/s3-faults',
   'behaviour/store/retention',

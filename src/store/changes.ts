@@ -93,7 +93,8 @@ export class Changes {
 
   /**
    * Throws in this very turn and takes nothing, or takes the memtable. What surely did not happen of a memtable to `keep` goes back
-   * into the buffer. Others that came first are in the way of a transaction always, of what is kept where it has read of it.
+   * into the buffer. Others that came first are in the way of a transaction and of offsets always (R19), of what is kept
+   * where it has read of it.
    */
   commit(memtable: Memtable, parts: CommitParts, keep: boolean): Promise<CommitResult> {
     const handle = this.#handle

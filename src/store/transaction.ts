@@ -1,6 +1,6 @@
 /**
  * Transactions: reads and writes on a buffer of their own over what is committed or on its way, one after another. One is
- * valid when nothing was committed between the moment from which it reads and its own place in the log; else it is run again.
+ * valid when nothing was committed between the moment from which it reads and its own place in the log; else it is run again (R17).
  */
 import type { Key } from '../bytes/keys.js'
 import { TidemarkError, aborted, checkFields, invalid, isExpired, isTidemarkError, throwIfAborted } from '../errors.js'

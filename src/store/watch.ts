@@ -232,7 +232,10 @@ function changeOf(
   }
 }
 
-/** The versions from one state to a later one, one by one as long as the later one still has their entries apart. */
+/**
+ * The versions from one state to a later one, one by one as long as the later one still has their entries apart and no reset
+ * lies between (R12).
+ */
 function stepsBetween(from: ShardState, to: ShardState): Step[] {
   const isOther = !equalBytes(from.logId, to.logId)
   if (from.carried.version === to.carried.version && !isOther) return []
