@@ -31,6 +31,8 @@ export const partialTests = [
   'faults/node-fs-cuts',
   'faults/processes',
   'faults/quota',
+  'model/collect-simulation',
+  'model/node-fs-simulation',
   'model/shared-simulation',
   'model/simulation',
   'model/store',

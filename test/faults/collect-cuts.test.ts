@@ -21,7 +21,7 @@ describe('a collector that is cut at every storage call in four ways', () => {
   test('with a reader on a kept version in another handle: it goes on reading', async () => {
     const told = await cutCollector(template, {
       ways: ['never-sent'],
-      only: thinned(['never-sent'], 2),
+      only: thinned(['never-sent'], 4),
       async before(storage) {
         const follower = await open(storage, { mode: 'follower', cacheBytes: 0 })
         const [oldest] = [...template.past.versions].slice(-3)
@@ -43,6 +43,7 @@ describe('a collector that is cut at every storage call in four ways', () => {
     let former: Store
     const told = await cutCollector(template, {
       ways: ['error-after'],
+      only: thinned(['error-after'], 2),
       async before(storage) {
         former = await open(storage)
         // It has condemned something, and believes that it is to delete it.

@@ -56,7 +56,7 @@ test.each<[string, readonly Way[], (disk: ModelFs) => ModelFs]>([
 
     const result = await cuts({
       ways,
-      only: thinned(ways, 3),
+      only: thinned(ways, 6),
       makeWorld,
       async scenario(storage) {
         const store = await persist(() => open(storage))

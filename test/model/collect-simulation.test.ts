@@ -2,10 +2,11 @@ import { describe, expect, test } from 'vitest'
 import { openStore, systemClock, type Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { collectors } from '../support/collectors.js'
+import { extent } from '../support/extent.js'
 import { intercept } from '../../src/storage/intercept.js'
 
 /** That they find what goes wrong where a rule is left out is shown by the tests of those rules (test/protocol). */
-const SEEDS = 3_000
+const SEEDS = extent(3_000, 1_000)
 
 describe('owners that collect, take a store from one another and are held up beyond the grace period', () => {
   test(`lose, double and delete nothing: ${SEEDS} seeds`, async () => {

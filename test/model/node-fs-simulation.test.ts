@@ -4,11 +4,12 @@
  * damage where a rule is left out is shown by test/protocol/files.test.ts.
  */
 import { expect, test } from 'vitest'
+import { extent } from '../support/extent.js'
 import { simulate, type Steps } from '../support/model-fs-simulation.js'
 
-const SEEDS = Number(process.env['TIDEMARK_SEEDS'] ?? 5_000)
+const SEEDS = Number(process.env['TIDEMARK_SEEDS'] ?? extent(5_000, 2_500))
 /** Kinds of steps taken more often than this were disturbed in each way. */
-const OFTEN = 20_000
+const OFTEN = 4 * SEEDS
 
 test(`${SEEDS} seeds: what anybody was told is so`, async () => {
   const sum = { committed: 0, lost: 0, unknown: 0, shared: 0, refused: 0, seen: 0, steps: 0 }

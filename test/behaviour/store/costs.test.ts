@@ -17,10 +17,13 @@ async function costOf(work: () => unknown): Promise<number> {
   return best
 }
 
-/** Four times as much costs four times as much, and not sixteen times, whatever the machine. */
+/** Four times as much costs four times as much, and not sixteen times; a collector of garbage may spoil one look at it. */
 async function expectProportional(n: number, work: (n: number) => unknown): Promise<void> {
   await costOf(() => work(n))
-  expect((await costOf(() => work(4 * n))) / (await costOf(() => work(n)))).toBeLessThan(10)
+  const ratios: number[] = []
+  do ratios.push((await costOf(() => work(4 * n))) / (await costOf(() => work(n))))
+  while (ratios.at(-1)! >= 10 && ratios.length < 4)
+  expect(ratios.at(-1), `times as much: ${ratios.join(', ')}`).toBeLessThan(10)
 }
 
 test('ten thousand commits that are not waited for cost no more each than fewer do', async () => {
