@@ -143,7 +143,7 @@ describe('an error', () => {
     }
     const { code, err } = await cli(['inspect', 'memory'], { open })
     expect(code).toBe(1)
-    expect(err).toMatch(/^tidemark: INTERNAL: TypeError: a fault.*cli-errors/)
+    expect(err).toMatch(/^tidemark: INTERNAL: TypeError: a fault.*cli\/errors/)
   })
 })
 
