@@ -1,4 +1,4 @@
-/** All that can be told without running the tests: types, lint, format, imports, dead code, the package and its size. */
+/** Checks everything that needs no test to run: types, lint, format, imports, dead code, the package and its size. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ const PARALLEL = 2
 const folder = mkdtempSync(join(tmpdir(), `${manifest.name}-check-`))
 const tarball = join(folder, `${manifest.name}-${manifest.version}.tgz`)
 
-/** In the order in which they start; the slow ones first. */
+/** The checks, in the order in which they start: the slow ones first. */
 const checks = {
   package: async () => {
     const packed = await run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder])

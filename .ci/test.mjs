@@ -1,11 +1,11 @@
 /**
- * Runs the checks and all tests, or the tests of the files named as arguments; with `--adapters` those alone that run on
- * each adapter or in Chromium, with `--deep` those that are otherwise cut short, as a whole, and the long simulations. A case that did not run counts as failed, and so
- * does an adapter that lacks a suite. The last line is `N passed, N failed`; the checks count as one.
+ * Runs the checks and all tests, or the tests of the files that arguments name. A case that did not run counts as failed, and
+ * so does an adapter that lacks a suite. The last line is `N passed, N failed`; the checks count as one.
  *
- * With `--browsers` the tests of the browser run in Firefox; those that need Chromium are skipped and listed.
- *
- * TIDEMARK_DEEP_MS bounds the long simulations together; each of their cases finds its own share in the same variable.
+ * - `--adapters` runs only the tests that run on each adapter or in Chromium.
+ * - `--browsers` runs the tests of the browser in Firefox. Those that need Chromium are skipped and listed.
+ * - `--deep` runs as a whole the tests that are otherwise cut short, and the long simulations. TIDEMARK_DEEP_MS bounds these
+ *   together, and each of their cases finds its own share in the same variable.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -28,7 +28,7 @@ let reports = 0
 /** The meta of each test that passed. */
 const metas = []
 const failures = []
-/** Skipped where another browser than Chromium runs; each name says why. */
+/** Tests that are skipped in other browsers than Chromium. Each name says why. */
 const elsewhere = []
 try {
   if (mode === 'test' && only.length === 0) await check()
@@ -57,7 +57,7 @@ async function check() {
   else failures.push('the checks')
 }
 
-/** `later`: what it prints comes when it is over. */
+/** Runs the tests of a configuration. With `later` its output comes when it is over. */
 async function test(config, all, { env = {}, later = false }) {
   const files = all.filter((file) => only.length === 0 || only.some((filter) => file.includes(filter)))
   if (files.length === 0) return

@@ -2,10 +2,10 @@
  * Objects in an S3 bucket, over any transport.
  *
  * - One object is one PUT; there are no multipart uploads. Creates and swaps are PUTs with If-None-Match and If-Match.
- * - A status is not an outcome: only 2xx with an ETag is `committed` and only 412 is `lost`. What was surely refused is thrown, anything
- *   else that comes back from a conditional write, or does not come back, is `unknown`: sending it again settles it.
- * - Tokens are ETags as they came, but for the mark of a weak one, which proxies add.
- * - Nothing is kept but what this storage was found to be like: how it wants ETags, whether it deletes many at once.
+ * - A status is not an outcome. Only 2xx with an ETag is `committed`, and only 412 is `lost`. A sure refusal is thrown. Any other
+ *   answer to a conditional write, and none, is `unknown`: sending it again settles it.
+ * - Tokens are ETags as they came, without the mark of a weak one, which proxies add.
+ * - The only state is what was found out about the server: how it wants ETags, whether it deletes many objects at once.
  */
 import { TidemarkError, aborted, isTidemarkError, throwIfAborted } from '../../src/errors.js'
 import type { Answer, BlobInfo, ByteRange, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
@@ -34,15 +34,15 @@ const MOST_DELETES_AT_ONCE = 8
 /** Answers of a server that knows no deletion of many, or wants a checksum for it that the client does not send. */
 const NO_DELETE_MANY = new Set([400, 404, 405, 411, 501])
 
-/** `prefix` ends with a slash or is empty: keys are the storage's names behind it. */
+/** Makes the storage. `prefix` is empty or ends with a slash, and keys are names of the storage behind it. */
 export function s3Storage(transport: Transport, prefix: string, turns: () => Turns): Storage {
   const { name } = transport
-  // Ceph compares If-Match with the ETag without its quotes.
+  // Whether the server compares If-Match with the ETag without its quotes, as Ceph does.
   let bareEtags = false
   let deletesMany = true
   let etagIsMd5 = true
 
-  /** Sends what may be repeated: whatever goes wrong is thrown. */
+  /** Sends a request that may be repeated. All errors are thrown. */
   async function ask(request: S3Request, signal: AbortSignal | undefined): Promise<S3Reply> {
     throwIfAborted(signal)
     try {
@@ -53,7 +53,7 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     }
   }
 
-  /** The same for what a cache might answer, with what was there before. */
+  /** The same for reads and lists, which a cache might answer with something older. */
   async function askStorage(request: S3Request, signal: AbortSignal | undefined): Promise<S3Reply> {
     const reply = await ask(request, signal)
     if (Number(reply.header('age') ?? 0) <= 0) return reply
@@ -79,7 +79,7 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     )
   }
 
-  /** A put with a condition. Once it has been sent it never throws, unless it was surely refused. */
+  /** Sends a put with a condition. Once it has been sent it throws only a sure refusal. */
   async function conditional(request: Put, signal: AbortSignal | undefined): Promise<Written | S3Reply> {
     throwIfAborted(signal)
     let reply: S3Reply
@@ -114,8 +114,8 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     const end = await send(bareEtags ? bare : token)
     if ('outcome' in end) return end
     if (end.status === 412 && (bareEtags || bare === token)) return { outcome: 'lost', time: replyTime(end) }
-    // Was the condition not met, or not understood? A refusal of what is there shows the latter; and what a 404 means
-    // depends on whether there is something after all.
+    // Was the condition not met, or not understood? It was not understood if the object with this token is there. And the
+    // meaning of a 404 depends on whether there is an object after all.
     const current = await look(key, options)
     if (end.status === 404) {
       if (current !== 'unread' && current.token === undefined) return { outcome: 'lost', time: current.time }
@@ -128,7 +128,7 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     return again
   }
 
-  /** Reads for a swap that has been answered already: it must not throw any more. */
+  /** Reads for a swap that was answered already, and so must not throw any more. */
   async function look(
     key: string,
     options?: CallOptions,
@@ -145,7 +145,7 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     options: CallOptions & { readonly range?: ByteRange | undefined } = {},
   ): Promise<Answer & { bytes: Uint8Array | undefined; token: string | undefined }> {
     const { range, signal } = options
-    // A range of nothing can't be asked for; the byte beside it tells whether the object is there.
+    // An empty range cannot be asked for. The byte beside it tells whether the object is there.
     const last = range && range.offset + Math.max(range.length, 1) - 1
     const request: S3Request = { op: 'get', key: prefix + key, range: range && `bytes=${range.offset}-${last}` }
     const asked = range && { offset: range.offset, length: Math.max(range.length, 1) }
@@ -161,7 +161,7 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     return { time, bytes: reply.body.slice(from, from + range.length), token }
   }
 
-  /** An answer to a read whose body, if there is one, is whole. */
+  /** Reads an object, and makes sure that its body is whole. */
   async function wholeReply(
     request: Extract<S3Request, { op: 'get' }>,
     range: ByteRange | undefined,
@@ -172,8 +172,8 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     const again = await readReply(request, range, signal)
     const fault = isDone(again) ? bodyFault(again, range, etagIsMd5) : undefined
     if (fault === undefined) return again
-    // The same twice is no accident of the line: then this storage's ETags are something else than hashes. What was
-    // damaged before it was stored is found by the checksums in entries and segments.
+    // The same bytes twice are no accident of the line, so the ETags of this storage are something else than hashes. Damage
+    // from before an object was stored is found by the checksums in entries and segments.
     if (fault === 'hash' && sameBytes(reply.body, again.body) && reply.header('etag') === again.header('etag')) {
       etagIsMd5 = false
       return again

@@ -1,11 +1,12 @@
-/** Requests by `fetch`: paths, queries and XML. */
+/** Sends requests by `fetch`: makes paths and queries, and reads XML. */
 import type { S3Reply, S3Request, Transport } from '../s3-common/transport.js'
 import { deleteBody, readDeleted, readError, readListed } from './xml.js'
 import { contentMd5 } from '../s3-common/bodies.js'
 
-/** The part of `fetch` that is used. It is expected to sign the request and to send it once. */
+/** The part of `fetch` that is used. It has to sign the request, and to send it once. */
 export type SigningFetch = (url: string, init: SigningInit) => Promise<FetchedResponse>
 
+/** A request, as `fetch` takes it. */
 export interface SigningInit {
   readonly method: string
   readonly headers: Record<string, string>
@@ -15,6 +16,7 @@ export interface SigningInit {
   readonly cache?: 'no-store'
 }
 
+/** The part of a `Response` that is used. */
 export interface FetchedResponse {
   readonly status: number
   readonly redirected?: boolean
@@ -29,7 +31,7 @@ export function fetchTransport(fetch: SigningFetch, bucket: string): Transport {
       ...init,
       redirect: 'manual',
       ...(signal ? { signal } : {}),
-      // A browser's own cache would answer for what has changed since.
+      // The cache of a browser would answer with an object as it was before.
       ...(init.method === 'GET' && hasCacheOption() ? { cache: 'no-store' } : {}),
     })
     if (!isResponse(response)) throw new TypeError('What fetch returned is no Response.')
@@ -81,7 +83,7 @@ function requestOf(request: S3Request): Prepared {
 }
 
 async function replyOf(request: S3Request, response: FetchedResponse): Promise<S3Reply> {
-  // Status 0 is what browsers make of a redirection that is not followed.
+  // Browsers say status 0 of a redirection that is not followed.
   const status = response.redirected || response.status === 0 ? 307 : response.status
   const header = (name: string): string | undefined => response.headers.get(name) ?? undefined
   const reply: S3Reply = { status, header, body: new Uint8Array(0) }
@@ -103,7 +105,7 @@ function pathOf(key: string): string {
   return `/${key.split('/').map(encode).join('/')}`
 }
 
-/** As S3 signs it: everything but letters, digits and `-._~`. */
+/** Encodes as S3 does for signatures: everything but letters, digits and `-._~`. */
 function encode(part: string): string {
   return encodeURIComponent(part).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 }
@@ -112,7 +114,7 @@ function plain(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes)
 }
 
-/** Older edge runtimes refuse requests that carry this option. */
+/** Whether requests may have the option `cache`: older edge runtimes refuse it. */
 function hasCacheOption(): boolean {
   return typeof Request === 'function' && 'cache' in Request.prototype
 }

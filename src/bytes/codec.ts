@@ -12,12 +12,13 @@ import { concat } from './concat.js'
 import { copyBytes, isBytes, kindOf, timeOf } from './kinds.js'
 import { fromUtf8, utf8 } from './utf8.js'
 
+/** Turns the values of a table into bytes, and back. */
 export interface Codec<V> {
   /** Recorded with the data: a table that was written with one codec is not opened with another. */
   readonly id: string
-  /** The bytes of a value. What it throws reaches the caller of `commit` as `INVALID_ARGUMENT`, with the key. */
+  /** The bytes of a value. An error of it reaches the caller of `commit` as `INVALID_ARGUMENT`, with the key. */
   encode(value: V): Uint8Array
-  /** The value of bytes that `encode` made, which are its own to change and keep. What it throws reaches the reader as `CORRUPT`. */
+  /** The value of bytes that `encode` made. It may keep and change them. An error of it reaches the reader as `CORRUPT`. */
   decode(bytes: Uint8Array): V
 }
 
@@ -28,6 +29,7 @@ const RAW = 0x00
  */
 const MAX_DEPTH = 500
 
+/** The default codec: JSON, with tags for values that JSON lacks. */
 export const jsonCodec: Codec<unknown> = {
   id: 'json',
   encode(value) {

@@ -19,6 +19,7 @@ import { ByteReader } from './reader.js'
 import { isWellFormed, utf8 } from './utf8.js'
 import { ByteWriter } from './writer.js'
 
+/** A key: ordered by kind, in the order null, booleans, numbers, bigints, Dates, strings, bytes, arrays, and then by value. */
 export type Key = string | number | bigint | boolean | null | Date | Uint8Array | readonly Key[]
 
 /** The largest payload of a key: UTF-8 of a string, length of bytes, the sum over the elements of an array. */

@@ -57,7 +57,7 @@ export class Block {
     return this.#starts.length - 1
   }
 
-  /** What it costs to keep in memory, in bytes. */
+  /** The memory that the block takes, in bytes. */
   get weight(): number {
     return this.#raw.length + this.#starts.length * 4 + 64
   }

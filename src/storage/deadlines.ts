@@ -14,14 +14,29 @@ import type { Storage } from './contract.js'
 import { intercept, kindOf, unknownOutcome, type Call, type Requests } from './intercept.js'
 import type { Run } from './turns.js'
 
+/** Options of `deadlines`. */
 export interface DeadlinesOptions {
-  /** How long one call may take; large blobs on slow lines have to fit. Default: 30,000. */
+  /**
+   * How long one call may take, in milliseconds. Large blobs on slow lines have to fit.
+   * @default 30000
+   */
   readonly timeoutMs?: number | undefined
+  /**
+   * Measures `timeoutMs`.
+   * @default the platform's
+   */
   readonly clock?: Clock | undefined
   /** Counts what is sent, as `metered` does: one decorator less around every call of a store. */
   readonly requests?: { -readonly [R in keyof Requests]: number } | undefined
 }
 
+/**
+ * Decorates `storage` so that each call ends in time. `openStore` does this by itself, with `timeoutMs`.
+ *
+ * @throws `STORAGE_UNAVAILABLE` by calls that are not answered in time, but for creates and swaps, which answer `unknown`
+ * @example
+ *     const storage = retrying(deadlines(mine(), { timeoutMs: 5_000 }))
+ */
 export function deadlines(
   storage: Storage,
   { timeoutMs = 30_000, clock = systemClock, requests }: DeadlinesOptions = {},

@@ -58,7 +58,7 @@ async function inflateThrough(stream: DecompressionStream, payload: Uint8Array, 
   return raw
 }
 
-/** What the storage lends, or what there is. */
+/** The hash and decompression that the storage lends, else those of the platform. */
 export function platformOf({
   capabilities,
 }: {

@@ -1,4 +1,4 @@
-/** Walks a log from its first entry to its last, and holds each against the one before it. */
+/** Checks the entries of a log, each against the one before it. */
 import { equalBytes } from '../bytes/compare.js'
 import { HASH_BYTES } from '../bytes/hash.js'
 import { decodeKey, mapKeyBytes } from '../bytes/keys.js'
@@ -12,18 +12,18 @@ import type { Memtable } from '../engine/memtable.js'
 import type { AppliedEntry } from '../engine/state.js'
 import type { Change, Pair } from './fold-check.js'
 
-/** All that follows from the entries read so far; `undefined` where damage has hidden it. */
+/** The facts that follow from the entries read so far; `undefined` where damage has hidden them. */
 export interface Known {
   readonly hash: Uint8Array | undefined
   readonly carried: Carried | undefined
   readonly manifest: Manifest | undefined
-  /** The entries that the manifest does not cover, as far as they come after `since`. */
+  /** The entries after `since` that the manifest does not cover. */
   readonly tail: readonly (Change & { readonly n: number })[]
   /** The last entry that could not be read; 0 when all could. */
   readonly since: number
 }
 
-/** Before entry 1. */
+/** The facts before entry 1. */
 export const NOTHING: Known = {
   hash: new Uint8Array(HASH_BYTES),
   carried: emptyCarried('exclusive'),
@@ -32,7 +32,7 @@ export const NOTHING: Known = {
   since: 0,
 }
 
-/** After entry n could not be read, or was the last to be trimmed. */
+/** The facts after an entry n that could not be read, or was the last to be trimmed. */
 export function unknownAfter(n: number): Known {
   return { hash: undefined, carried: undefined, manifest: undefined, tail: [], since: n }
 }
@@ -68,7 +68,7 @@ export function checkMemtable(memtable: Memtable, partitions: number, fail: (pro
   }
 }
 
-/** Holds the collection fields of a header against those before: only an entry that collects changes them. */
+/** Checks the collection fields of a header against those before: only an entry with a collection changes them. */
 function checkCollected(
   n: number,
   carried: Carried,
@@ -137,7 +137,7 @@ function isJson(text: string): boolean {
 /** Both sides of the fold in an entry; `undefined` when it folds nothing, or damage hides what it folds. */
 export function foldOf({ entry, manifest }: AppliedEntry, before: Known): Pair | undefined {
   const old = before.manifest
-  // A reset is a state of its own.
+  // A reset begins a state of its own.
   if (!manifest || !old || old.covers < before.since || entry.kind === 'reset') return undefined
   const changes = before.tail.filter(({ n }) => n > old.covers && n <= manifest.covers)
   const [one, other] = [

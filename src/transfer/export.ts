@@ -1,4 +1,4 @@
-/** One version, whole, as a ZIP archive. */
+/** Writes one version, whole, as a ZIP archive. */
 import { throwIfAborted } from '../errors.js'
 import { encodeDelta } from '../log/delta.js'
 import { offsetsToObject } from '../log/offsets.js'
@@ -14,19 +14,26 @@ import { abortable, checkTransfer, tellProgress, type TransferOptions } from './
 import { Source } from './source.js'
 import { ZipWriter } from './zip.js'
 
+/** Options of `exportZip`. */
 export interface ExportOptions extends TransferOptions {
-  /** The version, tag or moment to export. Default: the newest version. */
+  /**
+   * The version, tag or moment to export.
+   * @default the newest version
+   */
   readonly at?: When | undefined
 }
 
 /**
- * A version as a ZIP archive, in pieces as they are read, one segment in memory at a time. The store is only
- * read, but for a pin that holds the version meanwhile and ends with it, if it may be written.
+ * Gives a version as a ZIP archive, in pieces as they are read. One segment is in memory at a time. The archive has
+ * `metadata.json` for people, and all that `importZip` needs to make the version again anywhere.
  *
- *     await pipeline(Readable.from(exportZip({ storage, name: 'orders' })), createWriteStream('orders.zip'))
+ * The store is only read. Where it may be written, a pin holds the version until the export ends.
+ *
+ * @throws `NOT_FOUND` when there is no such store, version or tag, `VERSION_EXPIRED` when the version is no longer kept,
+ *   `CORRUPT` when a segment is damaged, `ABORTED`; all of them while it is read
+ * @example
+ *     await pipeline(exportZip({ storage, name: 'orders' }), createWriteStream('orders.zip'))
  *     new Response(ReadableStream.from(exportZip({ storage, name: 'orders' })))
- *
- * It has `metadata.json` for people, and all that `importZip` needs to make the version again anywhere.
  */
 export function exportZip(place: StorePlace, options: ExportOptions = {}): AsyncIterableIterator<Uint8Array> {
   checkPlace('exportZip', place)
@@ -72,7 +79,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
       throwIfAborted(signal)
       const content = await read(segment)
       files.push(infoOfFile(name, content))
-      // Its blocks are compressed already.
+      // The blocks of a segment are compressed already.
       yield* zip.add(name, content, false)
       bytes += content.length
       tellProgress(options, { done: ++done, total, bytes, totalBytes })
@@ -98,7 +105,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
   }
 }
 
-/** Segments folded for the export are kept in memory: they hold a tail only, and the store is not written. */
+/** A context that keeps the segments of a fold in memory: they hold a tail only, and the store is not to be written. */
 function asideOf(ctx: ShardContext, written: Map<string, Uint8Array>): ShardContext {
   const { blobs } = ctx.storage
   const put = (name: string, bytes: Uint8Array): Promise<object> => {

@@ -42,9 +42,9 @@ const packages: Record<string, RegExp> = {
 const corePackages = /^(fflate|@noble\/hashes\/.*)$/
 const longestFile = 350
 /** Files that are longer still. The list may only shrink. */
-const tooLong = ['src/stream/consume.ts']
+const tooLong: readonly string[] = []
 /** The longest chain of imports within a room, types and dynamic imports among them: from a file down to one that imports none. */
-const mostLevels = { 'src/engine': 9, 'src/store': 17 }
+const mostLevels = { 'src/engine': 9, 'src/store': 9 }
 
 const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root })
   .toString()

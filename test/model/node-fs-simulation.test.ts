@@ -1,7 +1,7 @@
 /**
  * Rules R41 to R54 as a simulation: seeded interleavings of the node-fs log on a model of a file system, with
  * stalls, ends of processes and power losses before every kind of step. TIDEMARK_SEEDS sets how many. That it finds
- * damage where a rule is left out is shown by test/protocol/files.test.ts.
+ * damage where a rule is left out is shown by test/protocol/files-*.test.ts.
  */
 import { expect, test } from 'vitest'
 import { extent } from '../support/extent.js'

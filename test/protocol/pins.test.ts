@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import { edit, rule } from '../support/mutated.js'
 import { collectorsRule } from '../support/rule-simulations.js'
-import { ageing, clockOf, code, open, pause, put } from '../support/rule-stores.js'
+import { ageing, clockOf, code, open, pinned, put } from '../support/rule-stores.js'
 
 rule(
   'R35',
@@ -80,7 +80,7 @@ rule(
     meanwhile = async () => {
       time.ms = 800
       await view.get('a')
-      for (let i = 0; i < 10; i++) await pause()
+      await pinned(memory)
       time.ms = 1_500
     }
     await store.maintain()
@@ -253,7 +253,7 @@ rule(
     await store.maintain()
     time.ms = 800
     await view.get('a')
-    for (let i = 0; i < 10; i++) await pause()
+    await pinned(storage)
     time.ms = 1_500
     await store.maintain()
     await expect(view.get('old')).resolves.toBe(1)

@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { systemClock, type Clock, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { expect } from 'vitest'
 import { sleep } from '../../src/clock.js'
+import type { Log } from '../../src/storage/contract.js'
 import type { Call } from '../../src/storage/intercept.js'
+import type { ModelProcess } from './model-fs.js'
 import type * as Sources from './sources.js'
 
 export const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
@@ -35,6 +37,14 @@ export async function reopened(
 /** A clock that the test sets. */
 export function clockOf(time: { ms: number }): Clock {
   return { ...systemClock, now: () => 1_700_000_000_000 + time.ms, monotonic: () => time.ms }
+}
+
+/** Waits until there is a pin, for a while. */
+export async function pinned({ blobs }: Storage): Promise<void> {
+  for (let i = 0; i < 200; i++) {
+    if ((await blobs.list('s/')).items.some(({ name }) => name.includes('/pins/'))) return
+    await pause()
+  }
 }
 
 /** Versions 1 to 6; entries 3 and 5 carry folds of all before them. */
@@ -112,4 +122,10 @@ export async function ageing(
     }
   }
   return { time, options: all, store, past, outlive }
+}
+
+/** A log of files on a model of a file system. */
+export function logOn(fileStorage: typeof Sources.fileStorage, fs: ModelProcess, durability?: 'relaxed'): Log {
+  const tuning = { patienceMs: 0, roomBytes: 1024, reserveBytes: 64, rotateBytes: 1 << 20 }
+  return fileStorage(fs, '/disk', systemClock, tuning).log('s/0/id', { durability: durability ?? 'strict' })
 }

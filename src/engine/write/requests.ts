@@ -21,10 +21,13 @@ export interface CommitRequest {
   readonly isOwn: boolean
 }
 
+/** The result of `commit`. */
 export interface CommitResult {
+  /** The version that the commit made. */
   readonly version: number
-  /** Bytes of the entry and of segments that it refers to, and the storage requests that writing them took. */
+  /** The bytes of the entry, and of segments to which it refers. */
   readonly bytes: number
+  /** The storage requests that writing these took. */
   readonly requests: number
 }
 

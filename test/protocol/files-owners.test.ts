@@ -1,20 +1,12 @@
-/** Rules R41 to R54 of docs/protocol.md: logs of files. */
+/** Rules R41 to R48 of docs/protocol.md: who owns a log of files, and what a new owner takes over. */
 import { readFileSync, readdirSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import { systemClock } from 'tidemark'
-import type { Log } from '../../src/storage/contract.js'
-import { ModelFs, type ModelProcess, type ProcessOptions } from '../support/model-fs.js'
+import { ModelFs, type ProcessOptions } from '../support/model-fs.js'
 import { edit, rule } from '../support/mutated.js'
 import { filesRule } from '../support/rule-simulations.js'
-import { code, due, logFolder, open, pause, put } from '../support/rule-stores.js'
-import type * as Sources from '../support/sources.js'
+import { code, logFolder, logOn, open, put } from '../support/rule-stores.js'
 import { temporaryFolder } from '../support/storages.js'
-
-function logOn(fileStorage: typeof Sources.fileStorage, fs: ModelProcess, durability?: 'relaxed'): Log {
-  const tuning = { patienceMs: 0, roomBytes: 1024, reserveBytes: 64, rotateBytes: 1 << 20 }
-  return fileStorage(fs, '/disk', systemClock, tuning).log('s/0/id', { durability: durability ?? 'strict' })
-}
 
 filesRule(
   'R41',
@@ -87,9 +79,9 @@ filesRule(
   /is damaged|was acknowl/,
 )
 
-filesRule(
+rule(
   'R44',
-  'an owner looks for others when its record is durable',
+  'an owner that others have overtaken while it wrote acknowledges nothing',
   [
     edit(
       'adapters/node-fs/log/owner.ts',
@@ -100,7 +92,22 @@ filesRule(
     ),
     edit('adapters/node-fs/log/owner.ts', 'const outcome = await this.#check(n, written)', 'const outcome = COMMITTED'),
   ],
-  /was acknowledged|was lost and is/,
+  async ({ fileStorage }) => {
+    const disk = new ModelFs()
+    const second = logOn(fileStorage, disk.process())
+    let isNext = false
+    const onStep: NonNullable<ProcessOptions['onStep']> = async ({ call }) => {
+      if (!isNext || call !== 'write') return undefined
+      isNext = false
+      expect(await second.claim(3, new Uint8Array(8), 1)).toMatchObject({ outcome: 'committed' })
+      return undefined
+    }
+    const first = logOn(fileStorage, disk.process({ onStep }))
+    await first.claim(1, new Uint8Array(8), 1)
+    await first.append(2, new Uint8Array(8), 1)
+    isNext = true
+    expect(await first.append(3, new Uint8Array(8), 1)).toMatchObject({ outcome: 'lost' })
+  },
 )
 
 filesRule(
@@ -178,128 +185,5 @@ rule(
     for (const file of logs()) unlinkSync(join(folder, file))
     writeFileSync(join(folder, name!), bytes.fill(0, bytes.indexOf('key2')))
     await expect(open(sources, sources.nodeFs(root))).rejects.toThrow(code('CORRUPT'))
-  },
-)
-
-rule(
-  'R49',
-  'a record of another file is none of this one',
-  [
-    edit('adapters/node-fs/log/format.ts', 'crc32c(into.subarray(4, size), idSeed)', 'crc32c(into.subarray(4, size))'),
-    edit(
-      'adapters/node-fs/log/format.ts',
-      'crc32c(record.subarray(4, head.size), idSeed)',
-      'crc32c(record.subarray(4, head.size))',
-    ),
-  ],
-  async (sources) => {
-    const bytes = new Uint8Array(64)
-    sources.encodeRecord(bytes, 1, { before: 0, n: 7, synced: 6, writer: 1 }, Uint8Array.of(1, 2, 3))
-    const head = sources.recordHead(bytes)!
-    expect(sources.isIntact(bytes, head, 1)).toBe(true)
-    expect(sources.isIntact(bytes, head, 2)).toBe(false)
-  },
-)
-
-rule(
-  'R50',
-  'a damaged record that later ones claim is damage, not the end',
-  [
-    edit(
-      'adapters/node-fs/log/file.ts',
-      'const whole = this.#offsets.length > 0 && this.#claimed <= this.last\n        if (whole && !(search && (await this.#isClaimedAhead(fd)))) break',
-      'if (search || this.#offsets.length > 0) break',
-    ),
-  ],
-  async (sources) => {
-    const root = temporaryFolder()
-    const store = await open(sources, sources.nodeFs(root))
-    for (let i = 0; i < 9; i++) await put(store, `key${i}`, i)
-    await store.close()
-    const folder = logFolder(root)
-    const file = join(
-      folder,
-      readdirSync(folder).find((name) => name.startsWith('log.'))!,
-    )
-    const bytes = readFileSync(file)
-    bytes[bytes.indexOf('key5')]! ^= 1
-    writeFileSync(file, bytes)
-    await expect(open(sources, sources.nodeFs(root))).rejects.toThrow(code('CORRUPT'))
-  },
-)
-
-filesRule(
-  'R51',
-  'a sync that failed is not tried again',
-  [
-    edit(
-      'adapters/node-fs/log/writer.ts',
-      'if (sync) await this.#directory.fs.fdatasync(this.#fd)',
-      'if (sync) await this.#directory.fs.fdatasync(this.#fd).catch(() => this.#directory.fs.fdatasync(this.#fd))',
-    ),
-  ],
-  /is damaged|was acknowledged/,
-)
-
-rule(
-  'R52',
-  'the log is synced before anything is deleted',
-  [edit('src/engine/gc/collector.ts', "if (this.#ctx.durability === 'relaxed') await log.sync()", '')],
-  async (sources) => {
-    const calls: string[] = []
-    const store = await due(sources, { durability: 'relaxed' }, ({ method }) => void calls.push(method))
-    calls.length = 0
-    expect((await store.maintain()).deleted.entries).toBeGreaterThan(0)
-    expect(calls.slice(0, calls.indexOf('remove'))).toContain('sync')
-    await store.close()
-  },
-)
-
-filesRule(
-  'R53',
-  'a follower shows what is settled only',
-  [
-    edit(
-      'adapters/node-fs/log/view.ts',
-      'return now.newest === newest && now.names.includes(top.name) ? { settled, proven } : undefined',
-      'return { settled, proven }',
-    ),
-  ],
-  /a follower saw/,
-)
-
-rule(
-  'R54',
-  'an error that belongs to a record is told to its own sync',
-  [
-    edit('adapters/node-fs/log/writer.ts', "const fd = await fs.open(this.file.path, 'update')", 'const fd = this.#fd'),
-    edit('adapters/node-fs/log/writer.ts', 'await fs.close(fd)', ''),
-  ],
-  async ({ fileStorage }) => {
-    const disk = new ModelFs()
-    let [isFailing, hasFailed] = [false, false]
-    const fs = disk.process({
-      onStep: async ({ call }) => {
-        if (call !== 'fdatasync') return undefined
-        await pause()
-        if (!isFailing) return undefined
-        ;[isFailing, hasFailed] = [false, true]
-        return { before: 'EIO' }
-      },
-    })
-    const log = logOn(fileStorage, fs, 'relaxed')
-    await log.claim(1, new Uint8Array(8), 1)
-    // It fits, and is not synced; behind it the file grows for those to come.
-    await log.append(2, new Uint8Array(500).fill(1), 1)
-    isFailing = true
-    await expect.poll(() => hasFailed).toBe(true)
-    await pause()
-    const isDurable = await log.sync().then(
-      () => true,
-      () => false,
-    )
-    const after = logOn(fileStorage, disk.crash({ seed: 1 }).process())
-    const { numbers } = await after.list(1)
-    expect(isDurable && !numbers.includes(2)).toBe(false)
   },
 )
