@@ -9,7 +9,7 @@
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { run, tool } from './command.mjs'
 import { manifest, root } from './entries.mjs'
 import { countByAdapter, isBrowserTest, partialTests, sharedTests } from './test-files.mjs'
@@ -25,7 +25,8 @@ const folder = mkdtempSync(join(tmpdir(), `${manifest.name}-test-`))
 
 let passed = 0
 let reports = 0
-const cases = []
+/** The meta of each test that passed. */
+const metas = []
 const failures = []
 /** Tests that are skipped in other browsers than Chromium. Each name says why. */
 const elsewhere = []
@@ -76,10 +77,10 @@ function count(results, files) {
   for (const { name, assertionResults, status } of results) {
     const file = relative(root, name)
     ran.add(file)
-    for (const { fullName, status } of assertionResults) {
+    for (const { fullName, status, meta } of assertionResults) {
       if (status === 'passed') {
         passed++
-        cases.push({ file, name: fullName })
+        metas.push(meta)
       } else if (browsers && /\(only in Chromium: .+\)$/.test(fullName)) elsewhere.push(fullName)
       else failures.push(`${file}: ${fullName}${status === 'failed' ? '' : ` (${status}: it has to run)`}`)
     }
@@ -90,7 +91,7 @@ function count(results, files) {
 }
 
 function printAdapters() {
-  const rows = countByAdapter(cases)
+  const rows = countByAdapter(metas)
   const shown = rows.filter(({ counts }) => only.length === 0 || counts.all > 0)
   if (shown.length === 0) return
   const line = (first, cells) => first.padEnd(12) + cells.map((cell) => String(cell).padStart(12)).join('')
@@ -104,15 +105,11 @@ function printAdapters() {
 }
 
 function testFiles() {
-  const ending = deep ? '.deep.ts' : '.test.ts'
-  const files = readdirSync(join(root, 'test'), { recursive: true }).map((name) => join('test', name))
-  const folders = {
-    test: ['test', 'test/adapters', 'test/browser', 'test/protocol'],
-    adapters: ['test/adapters', 'test/browser'],
-    deep: ['test/deep'],
-    browsers: ['test/browser'],
-  }[mode]
-  return files.filter((file) => file.endsWith(ending) && folders.includes(dirname(file)))
+  const folders = { test: [''], adapters: ['adapters/', 'browser/'], deep: ['deep/'], browsers: ['browser/'] }[mode]
+  const files = readdirSync(join(root, 'test'), { recursive: true })
+    .filter((name) => name.endsWith(deep ? '.deep.ts' : '.test.ts'))
+    .filter((name) => folders.some((folder) => name.startsWith(folder)))
+  return files.map((name) => join('test', name))
 }
 
 /** An equal share for each case, as if they ran one after another; a tenth is left for starting and for checking. */

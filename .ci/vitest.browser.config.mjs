@@ -14,7 +14,7 @@ export default defineConfig(({ mode }) => ({
   resolve: {
     alias: [
       ...sourceAliases,
-      { find: /^\.(\/support)?\/storages\.js$/, replacement: join(root, 'test/browser/storages.ts') },
+      { find: /^(\.|(\.\.\/)+support)\/storages\.js$/, replacement: join(root, 'test/browser/storages.ts') },
     ],
   },
   cacheDir: 'node_modules/.cache/vite-browser',
