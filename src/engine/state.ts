@@ -20,7 +20,8 @@ import {
   type Manifest,
   type StoreConfig,
 } from '../manifest/manifest.js'
-import { contentHash, type Platform } from '../storage/platform.js'
+import { contentHash } from '../storage/platform.js'
+import type { LogContext, ShardContext } from './context.js'
 import { memtableOfDelta, type Memtable } from './memtable.js'
 
 export interface TailEntry {
@@ -76,16 +77,16 @@ export interface AppliedEntry {
   readonly collection: Collection | undefined
 }
 
-/** The log that an entry is of. */
-export interface EntryLog {
-  readonly logId: Uint8Array
-  readonly path: string
-  readonly platform: Platform
+/** A log that is open, and its newest state that is known here. */
+export interface OpenLog {
+  readonly context: ShardContext
+  readonly log: LogContext
+  readonly state: ShardState
 }
 
 /** Reads an entry's bytes: header, delta and manifest, each checked. */
 export async function parseEntry(
-  { logId, path: ownLog, platform }: EntryLog,
+  { logId, path: ownLog, platform }: Pick<LogContext, 'logId' | 'path' | 'platform'>,
   n: number,
   bytes: Uint8Array,
 ): Promise<AppliedEntry> {

@@ -3,11 +3,10 @@ import { isDate } from '../bytes/kinds.js'
 import { invalid, show, TidemarkError } from '../errors.js'
 import type { Carried } from '../log/entry.js'
 import { checkStoreName } from '../manifest/names.js'
-import { expired } from '../engine/history/past.js'
-import { isOver, stateOfPin, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
+import { expired, readEntry, stateOf } from '../engine/history/past.js'
+import { isOver, pinsOf, stateOfPin, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState } from '../engine/state.js'
-import { entryOf, pinsOf, stateOf } from '../engine/history/versions.js'
 import { required } from './options.js'
 
 /** A version by its number, by a tag, or as it was at a moment. */
@@ -62,7 +61,8 @@ async function findTag({ store, shard, now }: FindIn, name: string): Promise<Fou
 
 /** What entry `n`, or the last one before it that knows, carries. */
 async function carriedAt(where: FindIn, n: number): Promise<Carried> {
-  const { carried } = (await entryOf(where.shard, n)).entry
+  const { context, log } = where.shard
+  const { carried } = (await readEntry(context, log, n)).entry
   return carried ?? carriedAt(where, n - 1)
 }
 

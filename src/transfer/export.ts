@@ -43,7 +43,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
     const { log } = source.shard
     const written = new Map<string, Uint8Array>()
     const aside = asideOf(ctx, written)
-    const { manifest, memtable } = await payloadOf(aside, log, state, signal ?? new AbortController().signal)
+    const { manifest, memtable } = await payloadOf({ context: aside, log }, state, signal ?? new AbortController().signal)
     const { version, versionTime, offsets } = state.carried
     const delta = memtable && encodeDelta(memtableToDelta(memtable))
     const pin = encodePin({

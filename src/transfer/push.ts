@@ -1,7 +1,7 @@
 /** Copies a version from store to store, wherever they are: only what the other one lacks, and all of it checked. */
 import { equalBytes } from '../bytes/compare.js'
 import { TidemarkError, invalid, throwIfAborted } from '../errors.js'
-import { stateOf } from '../engine/history/versions.js'
+import { stateOf } from '../engine/history/past.js'
 import type { When } from '../store/find.js'
 import { flag, required } from '../store/options.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'

@@ -13,7 +13,7 @@ import { anchorName, currentTime, noteTime, type LogContext, type ShardContext }
 import type { EntryFacts, EntryIndex } from './entry-index.js'
 import { deadForks } from './fork-holds.js'
 import { eachEntry, readEntry } from '../history/past.js'
-import { isOver, listKnownPins, manifestOfPin, type StoredPin } from '../history/pins.js'
+import { isOver, manifestOfPin, pinsOf, type StoredPin } from '../history/pins.js'
 import { pagesOf } from '../../storage/pages.js'
 import { retained } from './retention.js'
 import { segmentsOf, type ShardState } from '../state.js'
@@ -130,8 +130,10 @@ export class Collector {
       noteTime(this.#ctx, this.#log, time)
       for (const { name, size } of items) if (idOfBlob(prefix, name)) segments.set(name, size)
     }
-    // One that can't be read may hold anything.
-    const pins = await listKnownPins(this.#ctx, this.#log)
+    const pins = await pinsOf({ context: this.#ctx, log: this.#log }, (error) => {
+      // One that can't be read may hold anything.
+      throw error
+    })
     const held = new Set<string>()
     for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
     // What nobody has read on for so long was forgotten, or may expire (R40).

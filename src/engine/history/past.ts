@@ -3,7 +3,8 @@ import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, corrupt } from '../../errors.js'
 import { readAnchor } from '../../log/anchor.js'
 import { anchorName, type LogContext, type ReadContext } from '../context.js'
-import { applyEntry, emptyState, parseEntry, type AppliedEntry, type ShardState } from '../state.js'
+import type { Lazy } from '../../part.js'
+import { applyEntry, emptyState, parseEntry, type AppliedEntry, type OpenLog, type ShardState } from '../state.js'
 
 const READ_AT_ONCE = 16
 
@@ -51,6 +52,20 @@ export async function stateAt(ctx: ReadContext, log: LogContext, n: number): Pro
     throw corrupt(`Version ${n} of store "${ctx.store}" is damaged: its manifest is not where its header says.`)
   }
   return state
+}
+
+interface Repaired extends OpenLog {
+  readonly repairs: { readonly repairer: Pick<Lazy<{ soundest(state: ShardState): Promise<ShardState> }>, 'loaded'> }
+}
+
+/** An equal state that lists nothing damaged, or the state as it is where it can't be repaired. */
+export async function soundest({ repairs }: Repaired, state: ShardState): Promise<ShardState> {
+  return repairs.repairer.loaded?.soundest(state) ?? state
+}
+
+/** The state as entry `n` left it, sound as far as that can be. */
+export async function stateOf(shard: Repaired, n: number): Promise<ShardState> {
+  return soundest(shard, await stateAt(shard.context, shard.log, n))
 }
 
 /** The error for an entry or a blob that is not there: looked at again, it may have been collected. */

@@ -11,7 +11,7 @@ import { dropUploads } from '../compaction/run-writer.js'
 import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
 import { memtableToDelta } from '../memtable.js'
 import { readOn } from '../open/recovery.js'
-import type { ShardState } from '../state.js'
+import type { OpenLog, ShardState } from '../state.js'
 import { expired } from './past.js'
 import { readPin, type StoredPin } from './pins.js'
 import { payloadOf } from './reset.js'
@@ -32,14 +32,10 @@ export interface PinRequest {
  * Makes a pin, and looks afterwards whether what it keeps was collected while it was being made: a collection that came
  * before the pin could not see it (R35).
  */
-export async function putPin(
-  ctx: ShardContext,
-  log: LogContext,
-  present: () => ShardState,
-  request: PinRequest,
-): Promise<StoredPin> {
+export async function putPin(shard: OpenLog, request: PinRequest): Promise<StoredPin> {
+  const { context: ctx, log } = shard
   const { kind, name, ttlMs, label, state, from } = request
-  const { manifest, memtable } = await payloadOf(ctx, log, state, new AbortController().signal)
+  const { manifest, memtable } = await payloadOf(shard, state, new AbortController().signal)
   const { version, versionTime, offsets } = state.carried
   const made = currentTime(ctx, log)
   const pin: Pin = {
@@ -60,7 +56,7 @@ export async function putPin(
   const uploaded = manifest.runs.flat().filter(({ name }) => ctx.uploads.has(name))
   try {
     noteTime(ctx, log, (await blobs.put(blob, encodePin(pin))).time)
-    const now = present()
+    const now = shard.state
     const keeps = !ctx.isShared && request.isHeld ? now.carried.keeps : 0
     const isThere = from
       ? (await readPin(blobs, from.blob)) !== undefined

@@ -7,9 +7,9 @@ import { decodeManifest, type Manifest } from '../../manifest/manifest.js'
 import { idOfBlob, logIdOfPath, pinsPrefix, storeOfLog } from '../../manifest/names.js'
 import type { Blobs, Storage } from '../../storage/contract.js'
 import { pagesOf } from '../../storage/pages.js'
-import type { LogContext, ShardContext } from '../context.js'
+import type { LogContext } from '../context.js'
 import { memtableOfDelta } from '../memtable.js'
-import type { ShardState } from '../state.js'
+import type { OpenLog, ShardState } from '../state.js'
 
 /** A pin, and the name of its blob. */
 export interface StoredPin extends Pin {
@@ -44,13 +44,14 @@ export async function listPins(
 
 const knownPins = new WeakMap<LogContext, ReadonlyMap<string, StoredPin>>()
 
-/** The same for an open log: those that were read before never change. */
-export async function listKnownPins(
-  { storage }: Pick<ShardContext, 'storage'>,
-  log: LogContext,
-  damaged?: ListPins['damaged'],
+/** The same for an open log: those that were read before never change. One that cannot be read is passed over with a warning. */
+export async function pinsOf(
+  { context, log }: Pick<OpenLog, 'context' | 'log'>,
+  damaged: ListPins['damaged'] = (error) => {
+    context.warn(`A tag or fork of store "${context.store}" cannot be read. ${error.message}`, error)
+  },
 ): Promise<StoredPin[]> {
-  const pins = await listPins(storage, log.path, { known: knownPins.get(log) ?? new Map(), damaged })
+  const pins = await listPins(context.storage, log.path, { known: knownPins.get(log) ?? new Map(), damaged })
   knownPins.set(log, new Map(pins.map((pin) => [pin.blob, pin])))
   return pins
 }
