@@ -13,14 +13,15 @@ export const mutations = {
         'src/engine/compaction/compactor.ts',
         'get edits(): readonly Edit[] {',
         `get edits(): readonly Edit[] {
-    if (this.#fold) this.#fold = { ...this.#fold, from: this.#state().manifest.covers }`,
+    const fold = this.#ready.get('fold')
+    if (fold) this.#ready.set('fold', { ...fold, from: this.#shard.state.manifest.covers })`,
       ),
       change(
         'src/engine/compaction/compactor.ts',
-        'const isMoved = edit.from !== this.#state().manifest.covers',
-        'const isMoved = false',
+        'const fits = applyEdit(this.#shard.state.manifest, edit) !== undefined',
+        'const fits = true',
       ),
-      change('src/engine/compaction/compactor.ts', 'else if (this.#fold?.from !== after.covers) this.#dropFold()', ''),
+      change('src/engine/compaction/compactor.ts', 'this.#drop((edit) => applyEdit(after, edit) === undefined)', ''),
     ],
   },
   mergeFits: {
@@ -85,8 +86,8 @@ export const mutations = {
     edits: [
       change(
         'src/engine/compaction/run-writer.ts',
-        'return record === undefined || record.bytes !== undefined || !this.#oldest',
-        'return record === undefined || record.bytes !== undefined',
+        'return oldest && left.bytes === undefined ? undefined : left',
+        'return left.bytes === undefined ? undefined : left',
       ),
     ],
   },
@@ -209,7 +210,7 @@ export const mutations = {
   trimmedIsUnknown: {
     rule: 'R28',
     edits: [
-      change('src/engine/open/claim.ts', "'UNKNOWN_OUTCOME',\n    `Writing version", "'FENCED',\n    `Writing version"),
+      change('src/engine/write/send.ts', "'UNKNOWN_OUTCOME',\n    `Writing version", "'FENCED',\n    `Writing version"),
     ],
   },
   looksForLogs: {
@@ -451,7 +452,7 @@ export const mutations = {
   cutsUp: { rule: 'R57', edits: [change('src/manifest/ref.ts', 'cut[i]!++', '')] },
   tailEnds: {
     rule: 'R58',
-    edits: [change('src/engine/compaction/compactor.ts', 'if (this.#fold || isPatient) return', 'return')],
+    edits: [change('src/engine/compaction/compactor.ts', "if (this.#ready.has('fold') || isPatient) return", 'return')],
   },
 }
 

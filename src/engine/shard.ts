@@ -16,9 +16,9 @@ import { viewOf, type View } from './read.js'
 import { DamageDetector } from './repair/detector.js'
 import type { CommitRequest, CommitResult, MakeChange } from './write/requests.js'
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
-import { CompactionScheduler, rewriting } from './compaction/scheduler.js'
+import { CompactionScheduler } from './compaction/scheduler.js'
 
-export type ShardRequest = Omit<OpenRequest, 'fold'> & {
+export type ShardRequest = Omit<OpenRequest, 'folds'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly rollback: (memtables: readonly Memtable[], withOffsets: boolean) => void
   /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
@@ -52,26 +52,7 @@ export class Shard {
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
     if (request.mode !== 'exclusive') await following.load()
     if (request.mode === 'shared') await sharing.load()
-    const { signal } = new AbortController()
-    const opened = await openShard(ctx, {
-      ...request,
-      fold: {
-        // A tail that was never folded, by a program that crashes or closes soon after opening, must not grow for ever.
-        // It is no condition for opening either: without space, say, a store can still be read.
-        write: async (log, state) => {
-          if (state.tail.length < ctx.checkpoint.entries) return []
-          try {
-            return [await rewriting.use(({ foldTail }) => foldTail(ctx, log, state, signal))]
-          } catch (cause) {
-            warnLater(ctx, 'Folding', cause)
-            return []
-          }
-        },
-        drop: (edits, error) =>
-          rewriting.use(({ dropUploads, writtenFor }) => dropUploads(ctx, writtenFor(edits), error)),
-      },
-    })
-    return new Shard(ctx, request, opened)
+    return new Shard(ctx, request, await openShard(ctx, { ...request, folds: true }))
   }
 
   private constructor(ctx: ShardContext, request: ShardRequest, { log, state }: OpenedShard) {
@@ -80,12 +61,11 @@ export class Shard {
     this.#met = request.met
     this.#state = state
     this.#collection = collecting.lazy((part) => new part.CollectionScheduler(ctx, log, this.#known, this))
-    const present = (): ShardState => this.#state
-    this.repairs = new DamageDetector(ctx, log, present, (equal) => this.#replace(equal))
+    this.repairs = new DamageDetector(this)
     if (request.mode === 'follower') return
-    this.compaction = new CompactionScheduler(ctx, log, present, this.repairs)
+    this.compaction = new CompactionScheduler(this, this.repairs)
     this.#committer = new Committer(ctx, log, this.compaction, {
-      state: present,
+      state: () => this.#state,
       advance: (built) => this.#advance(built),
       ended: (error) => this.#ended(error),
       rollback: request.rollback,
@@ -159,8 +139,8 @@ export class Shard {
     return this.#committer!.carry()
   }
 
-  /** By an equal state that stands on other segments. */
-  #replace(equal: ShardState): void {
+  /** Puts an equal state, which stands on other segments, in place of the present one. */
+  replace(equal: ShardState): void {
     this.#state = equal
     this.compaction?.restart()
     this.#ctx.moved()

@@ -62,11 +62,6 @@ export function emptyState(logId: Uint8Array, head: number, config = NO_CONFIG):
   return { logId, head, headHash: undefined, carried: emptyCarried('exclusive'), manifest, tail: [] }
 }
 
-/** The lowest number that recovery needs: everything after what the manifest covers, its own entry among it. */
-export function recoveryStart({ manifest }: Pick<ShardState, 'manifest'>): number {
-  return manifest.covers + 1
-}
-
 /** An entry that was read or is about to be written, with what is known of it already. */
 export interface AppliedEntry {
   readonly entry: Entry

@@ -201,7 +201,7 @@ export class StoreHandle implements StoreHost {
   }
 
   mendStates(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
-    return this.shard.repairs.mendAll(states, error)
+    return this.shard.repairs.about(error, (repairer) => repairer.mendAll(states, error))
   }
 
   writable(): Memtable {

@@ -7,13 +7,13 @@ import type { Run, SegmentRef } from '../../manifest/manifest.js'
 import { segmentName } from '../../manifest/names.js'
 import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../../segment/cursor.js'
 import { MergeCursor, unionRanges } from '../../segment/merge.js'
-import { EVERYTHING, type KeyedRecord, type KeyRange } from '../../segment/record.js'
+import { EVERYTHING, type KeyRange } from '../../segment/record.js'
+import { SiftingCursor } from '../../segment/sift.js'
 import { WholeSegments } from '../../segment/whole.js'
 import { writeSegments, type BuiltSegment } from '../../segment/writer.js'
 import { compareBytes } from '../../bytes/compare.js'
 import type { LogContext, ShardContext } from '../context.js'
 import type { Memtable } from '../memtable.js'
-import type { Slot } from '../slot.js'
 import { tailCodecs, type ShardState } from '../state.js'
 
 const ALL_KEYS = { ...EVERYTHING, reverse: false }
@@ -76,11 +76,14 @@ export async function writeMemtables(
     memtables.flatMap((memtable) => Array.from(memtable.slots.values(), ({ slot }) => [slot.id, slot] as const)),
   )
   const sorted = [...slots.values()].sort((a, b) => compareBytes(a.prefix, b.prefix))
-  const records = new Kept(new SlotsCursor(memtables, sorted), oldest, time)
+  // Slots lie in the order of their prefixes, with which all their keys begin.
+  const sources = memtables.map((memtable) => ({
+    cursor: new ArrayCursor(sorted.flatMap((slot) => memtable.sorted(slot, EVERYTHING))),
+    ranges: sorted.flatMap((slot) => memtable.ranges(slot)),
+  }))
+  const records = kept(new MergeCursor(sources), oldest, time)
   // Over nothing there is nothing that a range could still hide.
-  const ranges = oldest
-    ? []
-    : unionRanges(memtables.flatMap((memtable) => sorted.flatMap((slot) => memtable.ranges(slot))))
+  const ranges = oldest ? [] : unionRanges(sources.flatMap((source) => source.ranges))
   return writeRun(ctx, log, records, ranges, signal)
 }
 
@@ -99,7 +102,7 @@ export async function mergeRuns(
     ranges: ranges[i]!,
   }))
   const oldest = inputs[0] === state.manifest.runs[0]
-  const records = new Kept(new MergeCursor(sources), oldest, state.carried.versionTime)
+  const records = kept(new MergeCursor(sources), oldest, state.carried.versionTime)
   const output = await writeRun(ctx, log, records, oldest ? [] : unionRanges(ranges.flat()), signal)
   return { kind: 'merge', inputs, output, bottom: oldest }
 }
@@ -144,8 +147,8 @@ async function writeRun(
 }
 
 /** The segments that were written for edits. */
-export function writtenFor(edits: readonly (Edit | undefined)[]): readonly SegmentRef[] {
-  return edits.flatMap((edit) => (edit?.kind === 'merge' ? edit.output : (edit?.written?.flat() ?? [])))
+export function writtenFor(edits: readonly Edit[]): readonly SegmentRef[] {
+  return edits.flatMap((edit) => (edit.kind === 'merge' ? edit.output : (edit.written?.flat() ?? [])))
 }
 
 /**
@@ -164,65 +167,14 @@ export async function dropUploads(
   if (uploads.isTight && names.length > 0) await storage.blobs.delete(names).catch(() => undefined)
 }
 
-/** All slots of some memtables, one after another in the order of their prefixes. */
-class SlotsCursor implements Cursor {
-  readonly #memtables: readonly Memtable[]
-  readonly #slots: readonly Slot[]
-  #at = -1
-  #cursor: MergeCursor | undefined
-
-  constructor(memtables: readonly Memtable[], slots: readonly Slot[]) {
-    this.#memtables = memtables
-    this.#slots = slots
-  }
-
-  get current(): KeyedRecord | undefined {
-    return this.#cursor?.current
-  }
-
-  next(): undefined {
-    for (;;) {
-      void this.#cursor?.next()
-      if (this.#cursor?.current !== undefined || this.#at >= this.#slots.length) return
-      const slot = this.#slots[++this.#at]
-      this.#cursor =
-        slot &&
-        new MergeCursor(
-          this.#memtables.map((l) => ({ cursor: new ArrayCursor(l.sorted(slot, EVERYTHING)), ranges: l.ranges(slot) })),
-        )
-    }
-  }
-}
-
 /**
- * What is left to keep: a put that had expired by the time of the covered version is no more than a tombstone, and a
- * tombstone over the oldest data is nothing. Anywhere else it still hides something older.
+ * Leaves out what need not be kept: a put that had expired by the time of the covered version is no more than a tombstone, and
+ * a tombstone over the oldest data is nothing. Anywhere else it still hides something older.
  */
-class Kept implements Cursor {
-  readonly #from: Cursor
-  readonly #oldest: boolean
-  readonly #time: number
-  current: KeyedRecord | undefined
-
-  constructor(from: Cursor, oldest: boolean, time: number) {
-    this.#from = from
-    this.#oldest = oldest
-    this.#time = time
-  }
-
-  next(): Promise<void> | undefined {
-    for (;;) {
-      const loading = this.#from.next()
-      if (loading) return loading.then(() => (this.#settle() ? undefined : this.next()))
-      if (this.#settle()) return undefined
-    }
-  }
-
-  #settle(): boolean {
-    let record = this.#from.current
-    if (record && record.expires > 0 && record.expires <= this.#time)
-      record = { key: record.key, bytes: undefined, expires: 0 }
-    this.current = record
-    return record === undefined || record.bytes !== undefined || !this.#oldest
-  }
+function kept(from: Cursor, oldest: boolean, time: number): Cursor {
+  return new SiftingCursor(from, (record) => {
+    const isExpired = record.expires > 0 && record.expires <= time
+    const left = isExpired ? { key: record.key, bytes: undefined, expires: 0 } : record
+    return oldest && left.bytes === undefined ? undefined : left
+  })
 }

@@ -5,9 +5,9 @@
 import { FAN_IN, type Edit } from '../../manifest/edits.js'
 import type { Manifest, SegmentRef } from '../../manifest/manifest.js'
 import type { CollectPlan } from '../entry-builder.js'
-import { warnLater, type LogContext, type ShardContext } from '../context.js'
+import { warnLater } from '../context.js'
 import { Part, type Lazy } from '../../part.js'
-import { tailBytes, type ShardState } from '../state.js'
+import { tailBytes, type OpenLog } from '../state.js'
 import type { Compactor, Repairs } from './compactor.js'
 
 /** Everything that writes segments. */
@@ -21,18 +21,16 @@ const SHARED_FOLD_AT = 1.5
 const PATIENCE = 4
 
 export class CompactionScheduler {
-  readonly #ctx: ShardContext
-  readonly #state: () => ShardState
+  readonly #shard: OpenLog
   readonly #stop = new AbortController()
   readonly #compactor: Lazy<Compactor>
   /** What the next entry is to condemn, and the entry after which that was found. */
   #plan: { readonly collect: CollectPlan; readonly resetAt: number | undefined } | undefined
 
-  constructor(ctx: ShardContext, log: LogContext, state: () => ShardState, repairs: Repairs) {
-    this.#ctx = ctx
-    this.#state = state
+  constructor(shard: OpenLog, repairs: Repairs) {
+    this.#shard = shard
     const consider = (): void => this.consider(true)
-    this.#compactor = rewriting.lazy((part) => new part.Compactor(ctx, log, state, repairs, this.signal, consider))
+    this.#compactor = rewriting.lazy((part) => new part.Compactor(shard, repairs, this.signal, consider))
   }
 
   /** Aborts when nothing more is to be uploaded. */
@@ -47,7 +45,7 @@ export class CompactionScheduler {
 
   /** What the next entry is to condemn. A reset in between may need some of it again. */
   get collection(): CollectPlan | undefined {
-    return this.#plan?.resetAt === this.#state().resetAt ? this.#plan?.collect : undefined
+    return this.#plan?.resetAt === this.#shard.state.resetAt ? this.#plan?.collect : undefined
   }
 
   /** `resetAt` is that of the state in which it was found. */
@@ -79,10 +77,10 @@ export class CompactionScheduler {
    * bound folds, or else anyone some entries later; merging goes with folding.
    */
   consider(isOwn: boolean, hasFolded = false): void {
-    const state = this.#state()
-    const { entries, bytes } = this.#ctx.checkpoint
+    const state = this.#shard.state
+    const { entries, bytes } = this.#shard.context.checkpoint
     const { length } = state.tail
-    const { isShared } = this.#ctx
+    const { isShared } = this.#shard.context
     if (isShared && !isOwn) return
     const isMany = isShared ? length === entries || length >= entries * SHARED_FOLD_AT : length >= entries * FOLD_AT
     // As long as nothing heals what was repaired, more damage may be more than can be repaired.
@@ -91,19 +89,19 @@ export class CompactionScheduler {
     if (!folds && !merges) return
     this.#compactor
       .use((work) => {
-        if (folds) work.startFold()
-        if (merges) work.startMerge()
+        if (folds) void work.startFold()
+        if (merges) void work.startMerge()
       })
       .catch((error: unknown) => {
-        if (!this.signal.aborted) warnLater(this.#ctx, 'Compactor', error)
+        if (!this.signal.aborted) warnLater(this.#shard.context, 'Compactor', error)
       })
   }
 
   /** Resolves when another entry may be appended; rejects when folds have failed for too long. */
   async admit(): Promise<void> {
-    const state = this.#state()
-    const { entries, bytes } = this.#ctx.checkpoint
-    const bound = this.#ctx.isShared ? entries * SHARED_FOLD_AT : entries
+    const state = this.#shard.state
+    const { entries, bytes } = this.#shard.context.checkpoint
+    const bound = this.#shard.context.isShared ? entries * SHARED_FOLD_AT : entries
     const over = Math.max(state.tail.length / bound, tailBytes(state) / (bytes * PATIENCE))
     if (over < 1) return
     try {
@@ -125,7 +123,7 @@ export class CompactionScheduler {
 
   /** An entry with a manifest was committed, which carries `edits`. */
   carried(before: Manifest, after: Manifest, edits: readonly Edit[]): void {
-    const { counters } = this.#ctx
+    const { counters } = this.#shard.context
     for (const { kind } of edits) counters[kind === 'fold' ? 'folds' : 'compactions']++
     this.#compactor.loaded?.carried(after, edits)
     const old = new Set(before.runs.flat().map((s) => s.name))
@@ -141,6 +139,6 @@ export class CompactionScheduler {
   /** No entry will name these segments, nor what waits for one: the last one was not written, or there will be no more. */
   async dropWaiting(segments: readonly SegmentRef[], cause?: unknown): Promise<void> {
     const waiting = this.#compactor.loaded?.takeWaiting() ?? []
-    await rewriting.loaded?.dropUploads(this.#ctx, [...segments, ...waiting], cause)
+    await rewriting.loaded?.dropUploads(this.#shard.context, [...segments, ...waiting], cause)
   }
 }

@@ -11,7 +11,9 @@ import { probe } from '../../storage/probe.js'
 import { anchorName, closeLog, moment, noteTime, openLog, type LogContext, type ShardContext } from '../context.js'
 import { buildEntry, type EntryChange } from '../entry-builder.js'
 import { applyEntry, emptyState, type ShardState } from '../state.js'
-import { CLAIM_TRIES, sendClaim } from './claim.js'
+import { sendEntry } from '../write/send.js'
+
+const SWAP_TRIES = 8
 
 export interface Created {
   readonly log: LogContext
@@ -51,7 +53,7 @@ export async function createLog(
   const nothing = emptyState(log.logId, 0, config)
   try {
     const first = await buildEntry(log, nothing, change)
-    const resolution = await sendClaim(ctx, log, nothing, first)
+    const resolution = await sendEntry(ctx, log, 0, first)
     begun()
     const made = landed(resolution, what)
     // Somebody has given this creator up, or has finished its work.
@@ -62,7 +64,7 @@ export async function createLog(
     const state = applyEntry(nothing, first)
     const value = anchorAfter(log.logId, state.carried)
     // A swap of unknown outcome may still land, and then it is our own that is found, or that is in the way of the next.
-    for (let tries = CLAIM_TRIES; tries > 0; tries--) {
+    for (let tries = SWAP_TRIES; tries > 0; tries--) {
       const swapped = await anchor.swap(undefined, encodeAnchor(value), value.trim)
       if (swapped.outcome === 'committed') return { log, state }
       const there = await readAnchor(anchor, anchorName(ctx))

@@ -9,7 +9,7 @@ import type { Manifest, Run } from '../../manifest/manifest.js'
 import type { LogContext, ShardContext } from '../context.js'
 import { Memtable } from '../memtable.js'
 import { readEntries, readEntry, stateAt } from '../history/past.js'
-import { segmentsOf, type AppliedEntry, type ShardState, type TailEntry } from '../state.js'
+import { applyEntry, segmentsOf, type AppliedEntry, type ShardState, type TailEntry } from '../state.js'
 
 /** What must not be used, and what is there to be used instead. */
 export interface Ground {
@@ -38,15 +38,20 @@ export async function repairedState(ground: Ground, state: ShardState): Promise<
     if (!isSame || (parent && !equalBytes(parent, hash)))
       throw corrupt(`Entry ${entry.n + 1} does not follow entry ${entry.n}.`)
   }
-  const newer = applied.filter(({ entry }) => entry.n >= from && entry.n <= state.head).map(tailEntryOf)
-  const repaired = { ...state, manifest, tail: [...tail, ...newer], isRepaired: true }
+  // Their manifests are left out: they list what is damaged.
+  const rebuilt = applied
+    .filter(({ entry }) => entry.n >= from && entry.n <= state.head)
+    .reduce<ShardState>((before, entry) => applyEntry(before, { ...entry, manifest: undefined }), {
+      ...state,
+      head: from - 1,
+      headHash: undefined,
+      manifest,
+      tail,
+    })
+  const repaired = { ...state, manifest, tail: rebuilt.tail, isRepaired: true }
   const left = segmentsOf(repaired).find(({ name }) => ground.damaged.has(name))
   if (left) throw corrupt(`Segment ${left.name} holds the changes of a commit that no other segment has.`)
   return repaired
-}
-
-function tailEntryOf({ entry, memtable, references }: AppliedEntry): TailEntry {
-  return { n: entry.n, time: entry.carried?.time ?? 0, memtable, references, bytes: entry.delta?.length ?? 0 }
 }
 
 /** The newest manifest, in entry `n` or before it, that lists nothing damaged; the entries after it begin with `from`. */

@@ -5,6 +5,7 @@
 import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, isTidemarkError } from '../../errors.js'
 import { readAnchor } from '../../log/anchor.js'
+import type { SegmentRef } from '../../manifest/manifest.js'
 import { damageOf, type Damage } from '../../segment/damage.js'
 import { checkWhole } from '../../segment/whole.js'
 import { anchorName, type LogContext, type ShardContext } from '../context.js'
@@ -13,16 +14,21 @@ import { expired } from '../history/past.js'
 import { listPins } from '../history/pins.js'
 import { readOn } from '../open/recovery.js'
 import { isFinal, repairedState, type Ground } from './rebuild.js'
-import { segmentsOf, type ShardState } from '../state.js'
+import { segmentsOf, type OpenLog, type ShardState } from '../state.js'
 
 /** How often a segment may read wrong in part and right as a whole, before the error is passed on. */
 const MISREADS = 3
 
+/** The shard whose damage is repaired. */
+export interface Repairable extends OpenLog {
+  /** Puts an equal state in place of the present one. */
+  replace(equal: ShardState): void
+}
+
 export class Repairer {
+  readonly #shard: Repairable
   readonly #ctx: ShardContext
   readonly #log: LogContext
-  readonly #present: () => ShardState
-  readonly #replace: (equal: ShardState) => void
   /** By name: what the first read of it said. */
   readonly #damaged = new Map<string, TidemarkError>()
   /** By name and the manifest under which it is read: that nothing is left to repair it from. */
@@ -34,27 +40,28 @@ export class Repairer {
   readonly #repaired = new WeakMap<ShardState, Promise<ShardState>>()
   #preparing: Promise<void> | undefined
 
-  /** `replace` puts an equal state in place of the present one. */
-  constructor(ctx: ShardContext, log: LogContext, present: () => ShardState, replace: (equal: ShardState) => void) {
-    this.#ctx = ctx
-    this.#log = log
-    this.#present = present
-    this.#replace = replace
+  constructor(shard: Repairable) {
+    this.#shard = shard
+    this.#ctx = shard.context
+    this.#log = shard.log
   }
 
-  isDamaged(name: string): boolean {
-    return this.#damaged.has(name)
+  isAnyDamaged(segments: readonly SegmentRef[]): boolean {
+    return segments.some(({ name }) => this.#damaged.has(name))
   }
 
   /** Whether the state stands on something that is known to be damaged, and not known to be lost. */
   isHit(state: ShardState): boolean {
-    return this.#hits(state).length > 0
+    return this.#damaged.size > 0 && this.#hits(state).length > 0
   }
 
   #hits(state: ShardState): string[] {
-    if (this.#damaged.size === 0) return []
     const names = new Set(segmentsOf(state).map(({ name }) => name))
-    return [...names].filter((name) => this.#damaged.has(name) && !this.#lost.has(lossOf(state, name)))
+    return [...names].filter((name) => this.#isHit(state, name))
+  }
+
+  #isHit(state: ShardState, name: string): boolean {
+    return this.#damaged.has(name) && !this.#lost.has(lossOf(state, name))
   }
 
   /** The state itself as long as nothing that it lists is known to be damaged, else an equal one. */
@@ -81,10 +88,10 @@ export class Repairer {
   }
 
   async #repair(state: ShardState): Promise<ShardState> {
-    const { head, carried } = this.#present()
+    const { head, carried } = this.#shard.state
     const trim = Math.max(carried.trim, state.carried.trim)
     const ground: Ground = { ctx: this.#ctx, log: this.#log, damaged: this.#damaged, trim }
-    const has = (name: string): boolean => this.#damaged.has(name) && !this.#lost.has(lossOf(state, name))
+    const has = (name: string): boolean => this.#isHit(state, name)
     let isDone = false
     try {
       for (;;) {
@@ -114,7 +121,7 @@ export class Repairer {
     for (const name of names) {
       // What the state does not list must be sound in any case.
       const has = (other: string): boolean =>
-        other === name || (this.#damaged.has(other) && !names.includes(other) && !this.#lost.has(lossOf(state, other)))
+        other === name || (!names.includes(other) && this.#isHit(state, other))
       try {
         await repairedState({ ...ground, damaged: { has } }, state)
       } catch (error) {
@@ -155,7 +162,7 @@ export class Repairer {
     this.#ctx.counters.repaired += found.length
     const { version } = after.carried
     const what = found.map(([, { message }]) => message).join(' ')
-    const healed = version === this.#present().carried.version ? ' The next fold writes it anew.' : ''
+    const healed = version === this.#shard.state.carried.version ? ' The next fold writes it anew.' : ''
     this.#ctx.emit('repaired', {
       message: `${what} Version ${version} of store "${this.#ctx.store}" is read from an older fold and the log instead; nothing is lost.${healed}`,
       cause: found[0]![1],
@@ -178,7 +185,7 @@ export class Repairer {
       throw this.#lost.get(lossOf(state, damage.place.name)) ?? error
     }
     // For the present state the two are one repair. What others come to know of it is told to those who read it.
-    if (this.isHit(this.#present())) await this.prepare().catch(() => undefined)
+    if (this.isHit(this.#shard.state)) await this.prepare().catch(() => undefined)
     return sound
   }
 
@@ -200,14 +207,14 @@ export class Repairer {
 
   async #prepare(): Promise<void> {
     for (;;) {
-      const before = this.#present()
+      const before = this.#shard.state
       const sound = await this.prepared(before)
       if (sound === before) return
-      const now = this.#present()
+      const now = this.#shard.state
       // Entries that came meanwhile follow on the repaired state as they did on the other.
       if (now.manifest !== before.manifest) continue
       const tail = [...sound.tail, ...now.tail.filter(({ n }) => n > before.head)]
-      this.#replace({ ...now, manifest: sound.manifest, tail, isRepaired: true })
+      this.#shard.replace({ ...now, manifest: sound.manifest, tail, isRepaired: true })
       const kept = new Set(segmentsOf(sound).map(({ name }) => name))
       this.#ctx.resident?.release(segmentsOf(before).filter(({ name }) => !kept.has(name)))
       return
@@ -267,7 +274,7 @@ export class Repairer {
       throw new TidemarkError('NOT_FOUND', `Store "${ctx.store}" was destroyed; call reopen() to look again.`)
     }
     const { version, manifestAt } = state.carried
-    const present = this.#present()
+    const present = this.#shard.state
     const newest = value.trim >= present.head ? undefined : await readOn(ctx, log, present, 1)
     if (newest !== undefined && version >= newest.carried.keeps) return
     const isPinned = manifestAt === 0 && (await listPins(ctx.storage, log.path)).some((pin) => pin.version === version)

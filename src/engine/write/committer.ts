@@ -7,18 +7,17 @@
  * appended again, built anew; the rest fails with `CONFLICT`.
  */
 import { TidemarkError, isFull, isTidemarkError } from '../../errors.js'
-import { resolveAppend } from '../../log/append.js'
 import { mergeOffsets, type OffsetMap } from '../../log/offsets.js'
 import type { CodedRuns, SegmentRef } from '../../manifest/manifest.js'
 import { Part } from '../../part.js'
 import { buildEntry, setExpiry, type BuiltEntry, type EntryChange } from '../entry-builder.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from '../context.js'
 import { Memtable } from '../memtable.js'
-import { assertNotTrimmed } from '../open/claim.js'
 import type { Contention } from './contention.js'
 import { Queue } from './commit-queue.js'
+import { assertNotTrimmed, sendEntry } from './send.js'
 import type { CommitRequest, CommitResult, Job, MakeChange } from './requests.js'
-import { memtableCodecs, recoveryStart, type ShardState } from '../state.js'
+import { memtableCodecs, type ShardState } from '../state.js'
 import { rewriting, type CompactionScheduler } from '../compaction/scheduler.js'
 
 /** In shared mode it is there before there is a committer. */
@@ -218,21 +217,14 @@ export class Committer {
   }
 
   async #append(built: BuiltEntry): Promise<void> {
-    const { log } = this.#log
     const { n } = built.entry
+    const { clock, isShared } = this.#ctx
     let requests = 0
-    const from = recoveryStart({ ...this.#host.state(), manifest: built.manifest ?? this.#host.state().manifest })
-    const { clock, timeoutMs } = this.#ctx
-    const isLostSure = this.#ctx.storage.capabilities.trim !== 'writer'
-    const context = { log, clock, timeoutMs, isLostSure }
+    const { covers } = built.manifest ?? this.#host.state().manifest
     const sent = moment(this.#ctx, this.#log)
     const begun = clock.monotonic()
-    const resolution = await resolveAppend(context, built.entry, () => {
-      requests++
-      const options = { makesRoom: built.entry.kind === 'collect' }
-      // Where a log has one owner, it is whoever wrote last.
-      return this.#ctx.isShared ? log.claim(n, built.bytes, from, options) : log.append(n, built.bytes, from, options)
-    })
+    const how = isShared ? 'claim' : 'append'
+    const resolution = await sendEntry(this.#ctx, this.#log, covers, built, how, () => requests++)
     if (resolution.outcome === 'committed') {
       await assertNotTrimmed(this.#ctx, this.#log, n, resolution.time)
       // Nobody appends after an entry before it is there.
@@ -250,7 +242,7 @@ export class Committer {
         `It is not known whether version ${n} of store "${this.#ctx.store}" was written. Call reopen() and look.`,
         { cause: resolution.cause },
       )
-    } else if (this.#ctx.isShared) {
+    } else if (isShared) {
       await this.#lost(clock.monotonic() - begun)
     } else {
       throw new TidemarkError(
