@@ -182,7 +182,7 @@ export const mutations = {
     edits: [
       change('src/engine/open/catch-up.ts', 'if (anchor.trim < state.head)', 'if (true)'),
       change('src/engine/open/recovery.ts', 'const isHead = value.trim < state.head', 'const isHead = true'),
-      change('src/engine/open/claim.ts', 'if (value.trim >= fence.entry.n) return undefined', ''),
+      change('src/engine/open/claim.ts', 'if (anchor.trim >= fence.entry.n) return undefined', ''),
     ],
   },
   rereadTrim: {
@@ -452,7 +452,7 @@ export const mutations = {
   cutsUp: { rule: 'R57', edits: [change('src/manifest/ref.ts', 'cut[i]!++', '')] },
   tailEnds: {
     rule: 'R58',
-    edits: [change('src/engine/compaction/compactor.ts', "if (this.#ready.has('fold') || isPatient) return", 'return')],
+    edits: [change('src/engine/compaction/scheduler.ts', 'if (over >= PATIENCE) throw error', '')],
   },
 }
 

@@ -1,4 +1,6 @@
+import { equalBytes } from '../bytes/compare.js'
 import type { Clock } from '../clock.js'
+import { readAnchor, type AnchorValue } from '../log/anchor.js'
 import { ID_BYTES } from '../log/entry.js'
 import type { SegmentRef, SegmentSource } from '../manifest/manifest.js'
 import { anchorPath, logPath } from '../manifest/names.js'
@@ -171,6 +173,15 @@ export function openAnchor(ctx: Pick<ReadContext, 'storage' | 'store'>): Anchor 
 /** The anchor in messages. */
 export function anchorName(ctx: Pick<ReadContext, 'store'>): string {
   return `The anchor of store "${ctx.store}"`
+}
+
+/** The anchor as it is now, as long as it names this log. */
+export async function ownAnchor(
+  ctx: Pick<ReadContext, 'store'>,
+  { anchor, logId }: Pick<LogContext, 'anchor' | 'logId'>,
+): Promise<AnchorValue | undefined> {
+  const { value } = await readAnchor(anchor, anchorName(ctx))
+  return value && equalBytes(value.logId, logId) ? value : undefined
 }
 
 export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): LogContext {

@@ -1,7 +1,6 @@
 /** Builds the next entry: a pure step from a state and a change to bytes, and to what they will make of the state. */
 import { HASH_BYTES } from '../bytes/hash.js'
 import { encodeDelta } from '../log/delta.js'
-import { encodeCollection, type Collection } from '../log/collection.js'
 import {
   encodeEntry,
   type Carried,
@@ -48,10 +47,10 @@ export interface CollectPlan {
   /** The oldest version that is kept from now on. */
   readonly keeps: number
   readonly trim: number
-  /** What earlier collections condemned and nobody has deleted yet. */
-  readonly pending: Collection
-  /** Ids of the segments that this one condemns. */
+  /** Ids of the segments that it condemns. */
   readonly ids: readonly Uint8Array[]
+  /** The collection of an entry of that time, which trims up to there: what it condemns, and what was condemned before. */
+  readonly encode: (time: number, trim: number) => Uint8Array
 }
 
 export interface BuiltEntry extends AppliedEntry {
@@ -95,7 +94,6 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     collectedAt: collect ? n : before.collectedAt,
     sync: reset?.sync ? { ...reset.sync, at: n } : before.sync,
   }
-  const collection = collect && [...collect.pending, { time, trim: carried.trim, ids: collect.ids }]
   const entry: Entry = {
     n,
     kind: change.kind,
@@ -111,7 +109,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     references: change.references && encodeReferences(change.references, log.path),
     manifest: isNew ? encodeManifest(manifest, log.path) : undefined,
     origin: reset?.origin,
-    collection: collection && encodeCollection(collection),
+    collection: collect?.encode(time, carried.trim),
   }
   const bytes = encodeEntry(entry)
   return {
@@ -121,7 +119,6 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     memtable: entry.delta && change.memtable,
     references: change.references,
     manifest: isNew ? manifest : undefined,
-    collection,
     carries,
   }
 }

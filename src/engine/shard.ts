@@ -14,7 +14,6 @@ import type { Memtable } from './memtable.js'
 import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open/open.js'
 import { viewOf, type View } from './read.js'
 import { DamageDetector } from './repair/detector.js'
-import type { CommitRequest, CommitResult, MakeChange } from './write/requests.js'
 import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
 import { CompactionScheduler } from './compaction/scheduler.js'
 
@@ -33,11 +32,12 @@ const collecting = new Part('collection', () => import('./gc/scheduler.js'))
 const FEW = 4
 
 export class Shard {
-  readonly #ctx: ShardContext
-  readonly #log: LogContext
-  /** Of a handle that may write. */
+  readonly context: ShardContext
+  readonly log: LogContext
+  /** Both are of a handle that may write. */
   readonly compaction: CompactionScheduler | undefined
   readonly #committer: Committer | undefined
+  readonly rollback: ShardRequest['rollback']
   readonly #met: ShardRequest['met']
   readonly repairs: DamageDetector
   #state: ShardState
@@ -56,21 +56,16 @@ export class Shard {
   }
 
   private constructor(ctx: ShardContext, request: ShardRequest, { log, state }: OpenedShard) {
-    this.#ctx = ctx
-    this.#log = log
+    this.context = ctx
+    this.log = log
+    this.rollback = request.rollback
     this.#met = request.met
     this.#state = state
-    this.#collection = collecting.lazy((part) => new part.CollectionScheduler(ctx, log, this.#known, this))
+    this.#collection = collecting.lazy((part) => new part.CollectionScheduler(this, this.#known))
     this.repairs = new DamageDetector(this)
     if (request.mode === 'follower') return
     this.compaction = new CompactionScheduler(this, this.repairs)
-    this.#committer = new Committer(ctx, log, this.compaction, {
-      state: () => this.#state,
-      advance: (built) => this.#advance(built),
-      ended: (error) => this.#ended(error),
-      rollback: request.rollback,
-      catchUp: () => this.#catchUp(),
-    })
+    this.#committer = new Committer(this, this.compaction)
     this.compaction.consider(false)
   }
 
@@ -78,43 +73,35 @@ export class Shard {
     return this.#state
   }
 
-  get context(): ShardContext {
-    return this.#ctx
-  }
-
-  get log(): LogContext {
-    return this.#log
-  }
-
-  /** Memory of the changes on their way, about. */
+  /** About how much memory the changes on their way take. */
   get waitingBytes(): number {
     return this.#committer?.queue.bytes ?? 0
   }
 
-  /** What stands over the committed runs, the caller's own memtables first. */
+  /** A view of the state under the caller's own memtables, and under those on their way. */
   view(uncommitted: readonly Memtable[]): View {
     const memtables = [
       ...uncommitted.filter((memtable) => !memtable.empty),
       ...(this.#committer?.queue.memtables ?? []),
     ]
-    return viewOf(this.#state, memtables, this.#ctx.cache)
+    return viewOf(this.#state, memtables, this.context.cache)
   }
 
   get isPoisoned(): boolean {
     return this.#committer?.ended !== undefined
   }
 
-  /** Throws what forbids writing: a lost or unknown append, or the mode. */
-  assertWritable(): void {
+  /** The way into the log. Throws what forbids writing: a lost or unknown append, the end of the handle, or its mode. */
+  get writer(): Committer {
     if (this.#committer === undefined) {
-      throw new TidemarkError('READ_ONLY', `Store "${this.#ctx.store}" was opened as a follower; it only reads.`)
+      throw new TidemarkError('READ_ONLY', `Store "${this.context.store}" was opened as a follower; it only reads.`)
     }
     if (this.#committer.ended) throw this.#committer.ended
+    return this.#committer
   }
 
-  commit(request: CommitRequest): Promise<CommitResult> {
-    this.assertWritable()
-    return this.#committer!.commit(request)
+  assertWritable(): void {
+    void this.writer
   }
 
   /** Folds what is committed now and appends the entry that carries it, unless a commit does. */
@@ -124,52 +111,48 @@ export class Shard {
     // its peers leave behind, or an idle store would be folded again and again.
     const { tail, isRepaired } = this.#state
     const isIdle = tail.every(({ memtable, references }) => memtable === undefined && references === undefined)
-    if (!isRepaired && isIdle && tail.length < Math.max(this.#ctx.checkpoint.entries, FEW)) return
+    if (!isRepaired && isIdle && tail.length < Math.max(this.context.checkpoint.entries, FEW)) return
     const wanted = this.#state.head
     while (this.#state.manifest.covers < wanted) {
       // What came of commits meanwhile forbids it as it forbids theirs, and says more than that the fold was stopped.
       await this.compaction!.foldNow().finally(() => this.assertWritable())
-      await this.#committer!.carry()
+      await this.writer.carry()
     }
     await this.#raising
-  }
-
-  /** Appends an entry for what is ready. */
-  carry(): Promise<void> {
-    return this.#committer!.carry()
   }
 
   /** Puts an equal state, which stands on other segments, in place of the present one. */
   replace(equal: ShardState): void {
     this.#state = equal
     this.compaction?.restart()
-    this.#ctx.moved()
+    this.context.moved()
   }
 
-  #advance(built: BuiltEntry): void {
+  /** Takes over what the committer has appended. */
+  advance(built: BuiltEntry): void {
     const before = this.#state
     this.#state = applyEntry(before, built)
-    const { counters } = this.#ctx
+    const { context, compaction } = this
+    const { counters } = context
+    const { entry, manifest, references, carries } = built
     counters.bytes += built.bytes.length
     this.#known.note(built)
-    this.#ctx.uploads.named([...(built.manifest?.runs.flat() ?? []), ...(built.references?.runs.flat() ?? [])])
-    if (built.collection) this.compaction!.condemned()
-    if (built.entry.kind === 'commit') counters.commits++
-    if (built.manifest) {
-      this.compaction!.carried(before.manifest, built.manifest, built.carries)
-    }
-    if (built.manifest || built.collection) this.#raise()
-    this.#ctx.moved()
+    context.uploads.named([...(manifest?.runs.flat() ?? []), ...(references?.runs.flat() ?? [])])
+    if (entry.collection) compaction!.condemned()
+    if (entry.kind === 'commit') counters.commits++
+    if (manifest) compaction!.carried(before.manifest, manifest, carries)
+    if (manifest || entry.collection) this.#raise()
+    context.moved()
     const { version } = this.#state.carried
-    if (built.carries.length > 0) this.#ctx.emit('checkpoint', { version, covers: built.manifest!.covers })
+    if (carries.length > 0) context.emit('checkpoint', { version, covers: manifest!.covers })
     if (version !== before.carried.version) {
-      this.#ctx.committed()
-      this.#ctx.emit('version', { version })
+      context.committed()
+      context.emit('version', { version })
     }
     // What was built before the damage was found may list it.
     if (this.repairs.repairer.loaded?.isHit(this.#state)) void this.repairs.prepare().catch(() => undefined)
-    this.compaction!.consider(true, built.carries.length > 0)
-    if (built.carries.length > 0) this.#considerCollection()
+    compaction!.consider(true, carries.length > 0)
+    if (carries.length > 0) this.#considerCollection()
   }
 
   /** Beside commits, now and then: an idle store stays idle. */
@@ -181,7 +164,7 @@ export class Shard {
       .use((work) => {
         if (!this.isPoisoned) work.consider()
       })
-      .catch((cause: unknown) => warnLater(this.#ctx, 'Collection', cause))
+      .catch((cause: unknown) => warnLater(this.context, 'Collection', cause))
   }
 
   /** Folds, compacts and collects now. */
@@ -191,70 +174,62 @@ export class Shard {
     return result
   }
 
-  /** Appends a version that is no commit; when it can't be made, nothing falls with it. */
-  append(make: MakeChange): Promise<CommitResult> {
-    this.assertWritable()
-    return this.#committer!.append(make)
-  }
-
   /** Refreshes the anchor beside everything else; one swap at a time, and the last one sees the newest state. */
   #raise(): void {
     const state = this.#state
     this.#raising = (this.#raising ?? Promise.resolve()).then(async () => {
-      if (this.#state.carried.manifestAt === state.carried.manifestAt) await refreshAnchor(this.#ctx, this.#log, state)
+      if (this.#state.carried.manifestAt === state.carried.manifestAt) {
+        await refreshAnchor(this.context, this.log, state)
+      }
     })
   }
 
-  #ended(error: TidemarkError): void {
-    // What it would still upload nothing could name.
+  /** The right to write has ended. */
+  ended(error: TidemarkError): void {
+    // Nothing could name what would still be uploaded.
     void this.compaction!.stop()
-    if (error.code === 'FENCED') this.#ctx.emit('fenced', { error })
+    if (error.code === 'FENCED') this.context.emit('fenced', { error })
   }
 
   /** Catches up with what others have written; an owner has nothing to catch up with. Who may not write goes on reading. */
   refresh(): Promise<void> {
-    if (this.#committer === undefined || (this.#ctx.isShared && this.isPoisoned)) {
-      this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
-        this.#looking = undefined
-        return (this.#refreshing = this.#catchUp())
-      })
-      return this.#looking
-    }
-    return this.#ctx.isShared ? this.#committer.look() : Promise.resolve()
+    const { isShared } = this.context
+    if (this.#committer && !isShared) return Promise.resolve()
+    if (this.#committer && !this.isPoisoned) return this.#committer.look()
+    this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
+      this.#looking = undefined
+      return (this.#refreshing = this.catchUp())
+    })
+    return this.#looking
   }
 
-  /** Of a writer at a moment at which nothing is in flight. */
-  async #catchUp(): Promise<void> {
+  /** Applies what others have written; a writer calls it when nothing is in flight. Throws when the right to write has ended. */
+  async catchUp(): Promise<void> {
     const before = this.#state
     const { catchUp } = following.loaded ?? (await following.load())
     const prepare = (state: ShardState): Promise<ShardState> => this.repairs.prepared(state)
-    const { state, read, entries, failure } = await catchUp(this.#ctx, this.#log, before, prepare)
+    const { state, read, entries, failure } = await catchUp(this.context, this.log, before, prepare)
     if (state !== before && (read !== before || this.#state === before)) this.#apply(before, state, entries)
     if (failure !== undefined) throw failure
   }
 
   #apply(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
     this.#state = state
-    if (this.compaction) this.#meet(before, state, entries)
-    this.#ctx.moved()
-    const { version } = state.carried
-    if (version !== before.carried.version) this.#ctx.emit('version', { version })
-    if (this.compaction && !this.isPoisoned) following.loaded!.assertShared(this.#ctx.store, state, entries)
-  }
-
-  /** Others have written beside this writer. */
-  #meet(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
-    following.loaded!.noteOthers(this.#ctx, this.#log, this.#known, entries)
-    this.#known.forget(state.carried.trim)
-    this.compaction!.met(state.manifest)
-    if (state.carried.version !== before.carried.version) {
-      this.#met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
+    const isNewer = state.carried.version !== before.carried.version
+    if (this.compaction) {
+      following.loaded!.noteOthers(this.context, this.log, this.#known, entries)
+      this.#known.forget(state.carried.trim)
+      this.compaction.met(state.manifest)
+      if (isNewer) this.#met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
     }
+    this.context.moved()
+    if (isNewer) this.context.emit('version', { version: state.carried.version })
+    if (this.compaction && !this.isPoisoned) following.loaded!.assertShared(this.context.store, state, entries)
   }
 
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
   async close(): Promise<void> {
-    const message = `Store "${this.#ctx.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`
+    const message = `Store "${this.context.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`
     await this.#committer?.close(new TidemarkError('CLOSED', message))
     await this.compaction?.stop()
     // An entry of which nothing is known, perhaps the last one that was on its way, may name what waited for one.
@@ -262,6 +237,6 @@ export class Shard {
     await this.#collection.loaded?.stop()
     await this.#raising
     await (this.#looking ?? this.#refreshing)?.catch(() => undefined)
-    await closeLog(this.#ctx, this.#log)
+    await closeLog(this.context, this.log)
   }
 }

@@ -7,7 +7,6 @@
  */
 import { equalBytes } from '../bytes/compare.js'
 import { corrupt } from '../errors.js'
-import { decodeCollection, type Collection } from '../log/collection.js'
 import { decodeDelta } from '../log/delta.js'
 import { decodeEntry, emptyCarried, type Carried, type Entry } from '../log/entry.js'
 import {
@@ -69,7 +68,6 @@ export interface AppliedEntry {
   readonly memtable: Memtable | undefined
   readonly references: CodedRuns | undefined
   readonly manifest: Manifest | undefined
-  readonly collection: Collection | undefined
 }
 
 /** A log that is open, and its newest state that is known here. */
@@ -90,8 +88,7 @@ export async function parseEntry(
   if (manifest && manifest.covers >= n) throw corrupt(`Entry ${n} is damaged: its manifest covers ${manifest.covers}.`)
   const memtable = entry.delta && memtableOfDelta(decodeDelta(entry.delta, `The delta of entry ${n}`))
   const references = entry.references && decodeReferences(entry.references, ownLog, `The delta of entry ${n}`)
-  const collection = entry.collection && decodeCollection(entry.collection, `The collection of entry ${n}`)
-  return { entry, hash: await contentHash(platform, bytes), memtable, references, manifest, collection }
+  return { entry, hash: await contentHash(platform, bytes), memtable, references, manifest }
 }
 
 export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState {

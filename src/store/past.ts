@@ -65,7 +65,7 @@ export class Past {
     // It is heard at its turn.
     prepared.catch(() => undefined)
     let undo = 0
-    const restoring = handle.shard.append(async (state, signal) => {
+    const restoring = handle.shard.writer.append(async (state, signal) => {
       const make = await prepared
       undo = state.carried.version
       return { ...(await make(state, signal)), label: note.label, meta: note.meta }

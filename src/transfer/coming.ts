@@ -1,10 +1,10 @@
 /** Logs of stores that are yet to be created: segments are copied before the first entry makes a store of them. */
 import { equalBytes } from '../bytes/compare.js'
 import { ID_BYTES } from '../log/entry.js'
-import { comingPath, idOfBlob, logPath, segmentName, segmentsPrefix, shardPath } from '../manifest/names.js'
+import { comingPath, idOfBlob, logPath, segmentsPrefix, shardPath } from '../manifest/names.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ShardContext } from '../engine/context.js'
 import { listComing } from '../engine/open/lost-log.js'
-import { readEntry } from '../engine/history/past.js'
+import { condemnedIn, readEntry } from '../engine/history/past.js'
 import type { ShardState } from '../engine/state.js'
 import { pagesOf } from '../storage/pages.js'
 import { probe } from '../storage/probe.js'
@@ -26,8 +26,7 @@ export async function listUploads(
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<number, readonly string[]>> {
   const at = state?.carried.collectedAt ?? 0
-  const collection = at > 0 ? (await readEntry(ctx, log, at)).collection : undefined
-  const condemned = new Set(collection?.flatMap(({ ids }) => ids.map((id) => segmentName(log.path, id))))
+  const condemned = new Set(at > 0 ? condemnedIn(await readEntry(ctx, log, at), log.path) : [])
   const prefix = segmentsPrefix(log.path)
   const uploads = new Map<number, string[]>()
   for await (const { items } of pagesOf(ctx.storage.blobs, prefix, { signal })) {

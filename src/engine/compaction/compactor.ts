@@ -69,8 +69,8 @@ export class Compactor {
     }
   }
 
-  /** Waits for a fold; rejects when folds fail and there is no patience left. */
-  async admit(isPatient: boolean): Promise<void> {
+  /** Waits for a fold; rejects when folds fail. */
+  async admit(): Promise<void> {
     if (this.#ready.has('fold')) return
     const { context, state } = this.#shard
     this.#lastError = undefined
@@ -78,7 +78,7 @@ export class Compactor {
     for (let tries = 2; tries > 0 && !this.#ready.has('fold') && this.#lastError === undefined; tries--) {
       await this.startFold(true)
     }
-    if (this.#ready.has('fold') || isPatient) return
+    if (this.#ready.has('fold')) return
     const what = `Commits of store "${context.store}" wait: ${state.tail.length} entries are not folded, because`
     const cause = this.#lastError
     throw isFull(cause)

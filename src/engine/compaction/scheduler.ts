@@ -105,7 +105,7 @@ export class CompactionScheduler {
     const over = Math.max(state.tail.length / bound, tailBytes(state) / (bytes * PATIENCE))
     if (over < 1) return
     try {
-      await this.#compactor.use((work) => work.admit(over < PATIENCE))
+      await this.#compactor.use((work) => work.admit())
     } catch (error) {
       if (over >= PATIENCE) throw error
     }

@@ -6,17 +6,17 @@
 import { toHex } from '../../bytes/hex.js'
 import { TidemarkError, isFull, throwIfAborted } from '../../errors.js'
 import { raiseAnchor } from '../../log/anchor.js'
-import type { Collection } from '../../log/collection.js'
+import { encodeCollection, type Collection } from '../../log/collection.js'
 import { idOfBlob, segmentName, segmentsPrefix } from '../../manifest/names.js'
 import type { CollectPlan } from '../entry-builder.js'
 import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
 import type { EntryFacts, EntryIndex } from './entry-index.js'
 import { deadForks } from './fork-holds.js'
-import { eachEntry, readEntry } from '../history/past.js'
+import { collectionIn, eachEntry, readEntry } from '../history/past.js'
 import { isOver, manifestOfPin, pinsOf, type StoredPin } from '../history/pins.js'
 import { pagesOf } from '../../storage/pages.js'
 import { retained } from './retention.js'
-import { segmentsOf, type ShardState } from '../state.js'
+import { segmentsOf, type OpenLog, type ShardState } from '../state.js'
 
 export interface CollectOptions {
   /** Nothing is condemned for fewer entries than this, unless segments go with them. */
@@ -43,8 +43,6 @@ export interface CollectResult {
   readonly waiting: number
 }
 
-type Facts = Omit<EntryFacts, 'names'>
-
 /** The most ids that one entry lists: 16 bytes each. */
 const MAX_IDS = 4096
 
@@ -66,21 +64,23 @@ export class Collector {
   readonly #signal: AbortSignal
 
   /** `signal` ends a look that is under way. */
-  constructor(ctx: ShardContext, log: LogContext, known: EntryIndex, signal: AbortSignal) {
-    this.#ctx = ctx
+  constructor({ context, log }: OpenLog, known: EntryIndex, signal: AbortSignal) {
+    this.#ctx = context
     this.#log = log
     this.#known = known
     this.#signal = signal
   }
 
-  /** When the oldest of what is condemned is due; `undefined` when nothing is. */
-  async dueAt({ carried }: ShardState): Promise<number | undefined> {
-    const n = carried.collectedAt
-    if (n === 0) return undefined
+  /** When the oldest of what entry `collectedAt` condemned is due. */
+  async dueAt(collectedAt: number): Promise<number> {
+    if (collectedAt === 0) return Infinity
     const { facts } = this.#known
-    if (!facts.has(n)) this.#known.note(await readEntry(this.#ctx, this.#log, n))
-    const [oldest] = facts.get(n)?.collection ?? []
-    return oldest && oldest.time + this.#ctx.graceMs
+    if (!facts.has(collectedAt)) this.#known.note(await readEntry(this.#ctx, this.#log, collectedAt))
+    return (this.#collectionIn(collectedAt)[0]?.time ?? Infinity) + this.#ctx.graceMs
+  }
+
+  #collectionIn(n: number): Collection {
+    return collectionIn(n, this.#known.facts.get(n)?.collection) ?? []
   }
 
   /** Deletes what is due and looks for what is to be condemned next. */
@@ -88,7 +88,7 @@ export class Collector {
     const facts = await this.#readFacts(state)
     const listing = await this.#list()
     const now = currentTime(this.#ctx, this.#log)
-    const pending = this.#known.facts.get(state.carried.collectedAt)?.collection ?? []
+    const pending = this.#collectionIn(state.carried.collectedAt)
     const due = pending.filter(({ time }) => time + this.#ctx.graceMs <= now)
     const undue = pending.filter((batch) => !due.includes(batch))
     const isLive = this.#liveNames(listing, state.carried.trim)
@@ -106,7 +106,7 @@ export class Collector {
     return (name) => (this.#known.namedAt.get(name) ?? 0) > trim || held.has(name)
   }
 
-  async #readFacts(state: ShardState): Promise<Facts[]> {
+  async #readFacts(state: ShardState): Promise<EntryFacts[]> {
     const { trim } = state.carried
     const { facts } = this.#known
     this.#known.forget(trim)
@@ -237,7 +237,7 @@ export class Collector {
 
   #plan(
     state: ShardState,
-    facts: readonly Facts[],
+    facts: readonly EntryFacts[],
     listing: Listing,
     pending: Collection,
     now: number,
@@ -256,7 +256,8 @@ export class Collector {
       if (!listed.has(toHex(id))) ids.push(id)
     }
     if (ids.length === 0 && trim - state.carried.trim < Math.max(1, minDeletes)) return undefined
-    return { keeps, trim, pending, ids }
+    const encode = (time: number, to: number): Uint8Array => encodeCollection([...pending, { time, trim: to, ids }])
+    return { keeps, trim, ids, encode }
   }
 }
 

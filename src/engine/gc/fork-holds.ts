@@ -18,7 +18,7 @@ import { listPins, manifestOfPin, type StoredPin } from '../history/pins.js'
 import { bareEntry } from '../open/handover.js'
 import { isVoid } from '../open/lost-log.js'
 import { endsEarly, readLog } from '../open/recovery.js'
-import { factsOf } from './entry-index.js'
+import { namesIn } from './entry-index.js'
 
 /** Holds of forks that are gone, never came about, or name nothing of this log any more. */
 export async function deadForks(
@@ -76,7 +76,7 @@ async function isNeeded(ctx: ReadContext, held: ReadonlySet<string>, path: strin
       const { head, carried } = state
       if (head < value.manifestAt) throw endsEarly(child, state, value)
       for await (const entry of eachEntry(child, log, carried.trim + 1, head)) {
-        if (factsOf(entry).names.some((segment) => held.has(segment))) return true
+        if (namesIn(entry).some((segment) => held.has(segment))) return true
       }
       const pins = await listPins(ctx.storage, path)
       return pins.some((pin) =>

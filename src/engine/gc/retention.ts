@@ -3,7 +3,7 @@ import type { EntryFacts } from './entry-index.js'
 
 /** The oldest version to keep, and up to where entries may go: what it needs stays, with one fold more for repairs. */
 export function retained(
-  facts: readonly Omit<EntryFacts, 'names'>[],
+  facts: readonly EntryFacts[],
   retain: { readonly versions: number; readonly ageMs: number },
   now: number,
   before: { readonly keeps: number; readonly trim: number },

@@ -6,13 +6,13 @@ import { encodeDelta } from '../../log/delta.js'
 import { ID_BYTES } from '../../log/entry.js'
 import { encodePin, type Pin, type PinKind } from '../../log/pin.js'
 import { encodeManifest } from '../../manifest/manifest.js'
-import { pinName, segmentName } from '../../manifest/names.js'
+import { pinName } from '../../manifest/names.js'
 import { dropUploads } from '../compaction/run-writer.js'
 import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
 import { memtableToDelta } from '../memtable.js'
 import { readOn } from '../open/recovery.js'
 import type { OpenLog, ShardState } from '../state.js'
-import { expired } from './past.js'
+import { condemnedIn, expired } from './past.js'
 import { readPin, type StoredPin } from './pins.js'
 import { payloadOf } from './reset.js'
 
@@ -80,8 +80,8 @@ export async function putPin(shard: OpenLog, request: PinRequest): Promise<Store
 
 /** Whether no collection that came before this moment has let go of a version. */
 export async function isKept(ctx: ShardContext, log: LogContext, now: ShardState, version: number): Promise<boolean> {
-  const { head, carried } = await readOn(ctx, { ...log }, now, 1, ({ collection }) => {
-    for (const { ids } of collection ?? []) ctx.uploads.condemn(ids.map((id) => segmentName(log.path, id)))
+  const { head, carried } = await readOn(ctx, { ...log }, now, 1, (entry) => {
+    ctx.uploads.condemn(condemnedIn(entry, log.path))
   })
   if (carried.keeps > version) return false
   // After a long stall the entries that say so may themselves be gone: a head that is trimmed is none (R25).

@@ -2,24 +2,20 @@
  * Following a log beside those who write it: what they have appended since is read and applied, or the history is read
  * anew where so much was trimmed meanwhile that nothing follows on what is known here.
  */
-import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, isExpired } from '../../errors.js'
-import { readAnchor, type AnchorValue } from '../../log/anchor.js'
-import { segmentName } from '../../manifest/names.js'
+import type { AnchorValue } from '../../log/anchor.js'
 import { Part } from '../../part.js'
-import { anchorName, noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
+import { noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
 import type { EntryIndex } from '../gc/entry-index.js'
+import { condemnedIn, namedAnchor } from '../history/past.js'
 import { mayBeTrimmed } from '../moment.js'
-import { applyEntry, type AppliedEntry, type ShardState } from '../state.js'
+import { applyEntry, type AppliedEntry, type OpenLog, type ShardState } from '../state.js'
 import { confirmHead, overtaken, readHistory, readOn } from './recovery.js'
 
 const longReads = new Part('long reads', () => import('../history/reading-pin.js'))
 
 /** The open shard that follows. */
-interface Followed {
-  readonly context: ShardContext
-  readonly log: LogContext
-  readonly state: ShardState
+interface Followed extends OpenLog {
   refresh(): Promise<void>
 }
 
@@ -69,27 +65,11 @@ async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState
   // Read after the absent answer: a head at or below the trim number is no head.
   const anchor = await namedAnchor(ctx, log)
   if (anchor.trim < state.head) {
-    // What follows on a part of it is not known to be free.
-    if (failure === undefined) takeOver(log, look)
+    // What a look has learned counts only once the head that it saw is confirmed: since when the next number is free, above all.
+    if (failure === undefined) Object.assign(log, { free: look.free, storageTime: look.storageTime })
     return { read: state, entries, failure }
   }
   return { read: await readAnew(ctx, log, anchor), entries: undefined }
-}
-
-/** What a look has learned counts only once the head that it saw is confirmed: since when the next number is free, above all. */
-function takeOver(log: LogContext, { free, storageTime }: LogContext): void {
-  log.free = free
-  log.storageTime = storageTime
-}
-
-/** The anchor, as long as it names this log. */
-async function namedAnchor(ctx: ShardContext, log: LogContext): Promise<AnchorValue> {
-  const { value } = await readAnchor(log.anchor, anchorName(ctx))
-  if (value !== undefined && equalBytes(value.logId, log.logId)) return value
-  throw new TidemarkError(
-    'NOT_FOUND',
-    `Store "${ctx.store}" was destroyed${value ? ' and made anew' : ''}; call reopen() to look again.`,
-  )
 }
 
 async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue): Promise<ShardState> {
@@ -99,7 +79,7 @@ async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue)
     const state = await readHistory(ctx, look, hint, false)
     const confirmed = state && (await confirmHead(ctx, log, state))
     if (confirmed) {
-      takeOver(log, look)
+      Object.assign(log, { free: look.free, storageTime: look.storageTime })
       return confirmed
     }
     hint = await namedAnchor(ctx, log)
@@ -117,7 +97,7 @@ export function noteOthers(
   if (entries === undefined) uploads.condemnAll()
   for (const applied of entries ?? []) {
     known.note(applied)
-    for (const { ids } of applied.collection ?? []) uploads.condemn(ids.map((id) => segmentName(path, id)))
+    uploads.condemn(condemnedIn(applied, path))
   }
 }
 

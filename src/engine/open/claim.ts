@@ -2,14 +2,12 @@
  * The fence: an entry by which a writer takes the log over. It settles what the head was, for whoever wrote before can
  * append nothing behind it.
  */
-import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, isFull, throwIfAborted } from '../../errors.js'
-import { readAnchor } from '../../log/anchor.js'
 import { landed, type Resolution } from '../../log/append.js'
 import type { WriteMode } from '../../log/entry.js'
 import type { Edit } from '../../manifest/edits.js'
 import { rewriting } from '../compaction/scheduler.js'
-import { anchorName, currentTime, moment, noteTime, warnLater, type LogContext, type ShardContext } from '../context.js'
+import { currentTime, moment, noteTime, ownAnchor, warnLater, type LogContext, type ShardContext } from '../context.js'
 import { buildEntry } from '../entry-builder.js'
 import { applyEntry, type ShardState } from '../state.js'
 import { isLate, sendEntry } from '../write/send.js'
@@ -56,7 +54,7 @@ export async function claim(
     throwIfAborted(request.signal)
     const sent = moment(ctx, log)
     // A look that fails is repeated below: it must not leave the claim alone.
-    const looking = readAnchor(log.anchor, anchorName(ctx)).catch(() => undefined)
+    const looking = ownAnchor(ctx, log).catch(() => undefined)
     let resolution: Resolution
     try {
       resolution = await sendEntry(ctx, log, state.manifest.covers, fence)
@@ -74,9 +72,9 @@ export async function claim(
       noteTime(ctx, log, claimed.time)
       // The look at the anchor counts only if little time has passed since the head was observed.
       const late = isLate(ctx, log, claimed.time)
-      const { value } = looked === undefined || late ? await readAnchor(log.anchor, anchorName(ctx)) : looked
-      if (!value || !equalBytes(value.logId, log.logId)) return undefined
-      if (value.trim >= fence.entry.n) return undefined
+      const anchor = looked === undefined || late ? await ownAnchor(ctx, log) : looked
+      if (anchor === undefined) return undefined
+      if (anchor.trim >= fence.entry.n) return undefined
       log.free = sent
       const next = applyEntry(state, fence)
       if (fence.manifest) {

@@ -2,15 +2,13 @@
  * What a handle knows of damage: which segments not to use any more, and the states that were repaired around them. All who
  * meet the same damage share one repair, and the present state is put in place for everybody.
  */
-import { equalBytes } from '../../bytes/compare.js'
-import { TidemarkError, isTidemarkError } from '../../errors.js'
-import { readAnchor } from '../../log/anchor.js'
+import { isTidemarkError, type TidemarkError } from '../../errors.js'
 import type { SegmentRef } from '../../manifest/manifest.js'
 import { damageOf, type Damage } from '../../segment/damage.js'
 import { checkWhole } from '../../segment/whole.js'
-import { anchorName, type LogContext, type ShardContext } from '../context.js'
+import type { LogContext, ShardContext } from '../context.js'
 import { lossReport } from './loss-report.js'
-import { expired } from '../history/past.js'
+import { expired, namedAnchor } from '../history/past.js'
 import { listPins } from '../history/pins.js'
 import { readOn } from '../open/recovery.js'
 import { isFinal, repairedState, type Ground } from './rebuild.js'
@@ -269,13 +267,10 @@ export class Repairer {
   /** What is missing may have been collected: that is judged by the anchor and the head as they are now. */
   async #lookAgain(state: ShardState): Promise<void> {
     const [ctx, log] = [this.#ctx, this.#log]
-    const { value } = await readAnchor(log.anchor, anchorName(ctx))
-    if (value === undefined || !equalBytes(value.logId, log.logId)) {
-      throw new TidemarkError('NOT_FOUND', `Store "${ctx.store}" was destroyed; call reopen() to look again.`)
-    }
+    const { trim } = await namedAnchor(ctx, log)
     const { version, manifestAt } = state.carried
     const present = this.#shard.state
-    const newest = value.trim >= present.head ? undefined : await readOn(ctx, log, present, 1)
+    const newest = trim >= present.head ? undefined : await readOn(ctx, log, present, 1)
     if (newest !== undefined && version >= newest.carried.keeps) return
     const isPinned = manifestAt === 0 && (await listPins(ctx.storage, log.path)).some((pin) => pin.version === version)
     if (!isPinned) throw expired(ctx.store, version)

@@ -17,14 +17,14 @@ import type { Contention } from './contention.js'
 import { Queue } from './commit-queue.js'
 import { assertNotTrimmed, sendEntry } from './send.js'
 import type { CommitRequest, CommitResult, Job, MakeChange } from './requests.js'
-import { memtableCodecs, type ShardState } from '../state.js'
+import { memtableCodecs, type OpenLog } from '../state.js'
 import { rewriting, type CompactionScheduler } from '../compaction/scheduler.js'
 
 /** In shared mode it is there before there is a committer. */
 export const sharing = new Part('shared mode', () => import('./contention.js'))
 
-export interface CommitterHost {
-  state(): ShardState
+/** The shard whose entries are appended. */
+export interface CommitterHost extends OpenLog {
   /** The entry is durable: the state moves on. */
   advance(built: BuiltEntry): void
   /** The right to write has ended. */
@@ -40,9 +40,9 @@ export class Committer {
   readonly #log: LogContext
   readonly #compaction: CompactionScheduler
   readonly #host: CommitterHost
-  readonly #queue = new Queue()
+  readonly queue = new Queue()
   /** Why nothing more is taken: who may write or what was written is in doubt, or the handle is closed. */
-  #ended: TidemarkError | undefined
+  ended: TidemarkError | undefined
   /** The changes of the first `count` in the queue, in segments that were written for them. */
   #uploaded: { readonly references: CodedRuns; readonly count: number } | undefined
   /** With other writers, in shared mode. */
@@ -53,17 +53,12 @@ export class Committer {
   #isUnsifted = false
   #running: Promise<void> | undefined
 
-  constructor(ctx: ShardContext, log: LogContext, compaction: CompactionScheduler, host: CommitterHost) {
-    this.#ctx = ctx
-    this.#log = log
+  constructor(host: CommitterHost, compaction: CompactionScheduler) {
+    this.#ctx = host.context
+    this.#log = host.log
     this.#compaction = compaction
     this.#host = host
-    this.#contention = ctx.isShared ? new sharing.loaded!.Contention(ctx) : undefined
-  }
-
-  /** What is on its way. */
-  get queue(): Pick<Queue, 'memtables' | 'bytes'> {
-    return this.#queue
+    this.#contention = this.#ctx.isShared ? new sharing.loaded!.Contention(this.#ctx) : undefined
   }
 
   /** From here on the committer owns the memtable; it throws, and takes nothing, when the offsets surely go back. */
@@ -74,12 +69,12 @@ export class Committer {
   }
 
   #offsetsAfter({ offsets, force }: CommitRequest): OffsetMap {
-    return mergeOffsets(this.#host.state().carried.offsets, offsets, force)
+    return mergeOffsets(this.#host.state.carried.offsets, offsets, force)
   }
 
   /** Appends a version of another kind; it takes its place in the queue in this very turn. */
   append(make: MakeChange): Promise<CommitResult> {
-    const build = async (): Promise<BuiltEntry> => this.#entry(await make(this.#host.state(), this.#compaction.signal))
+    const build = async (): Promise<BuiltEntry> => this.#entry(await make(this.#host.state, this.#compaction.signal))
     return this.#enqueue({ isVersion: true, build })
   }
 
@@ -104,19 +99,15 @@ export class Committer {
 
   #enqueue(job: Omit<Job, 'resolve' | 'reject'>): Promise<CommitResult> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ ...job, resolve, reject })
+      this.queue.push({ ...job, resolve, reject })
       this.#isUnsifted = true
       this.#running ??= this.#run()
     })
   }
 
-  get ended(): TidemarkError | undefined {
-    return this.#ended
-  }
-
   /** Takes nothing more, as what came after the queue was seen empty would be cut off; resolves when it is empty. */
   async close(reason: TidemarkError): Promise<void> {
-    this.#ended ??= reason
+    this.ended ??= reason
     await this.#running
   }
 
@@ -124,7 +115,7 @@ export class Committer {
     // One turn later, so that all commits of one turn of the program are there to be joined.
     await Promise.resolve()
     let hasLooked = false
-    for (let next = this.#queue.first; next; next = this.#queue.first) {
+    for (let next = this.queue.first; next; next = this.queue.first) {
       if (this.#isUnsifted && this.#sift(false)) continue
       let sent = false
       try {
@@ -133,11 +124,11 @@ export class Committer {
           await this.#compaction.admit()
           await this.#contention?.giveWay()
         }
-        if (this.#ended && !this.#isClosed) throw this.#ended
-        const built = await next.build(this.#queue.take(this.#uploaded?.count))
-        if (built === undefined) this.#settle({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
+        if (this.ended && !this.#isClosed) throw this.ended
+        const built = await next.build(this.queue.take(this.#uploaded?.count))
+        if (built === undefined) this.#settle({ version: this.#host.state.carried.version, bytes: 0, requests: 0 })
         else if (!hasLooked && this.#contention?.hasSlept(this.#log.free)) {
-          this.#queue.putBack()
+          this.queue.putBack()
           await this.#catchUp()
           hasLooked = true
         } else {
@@ -188,11 +179,11 @@ export class Committer {
   }
 
   #entry(change: Omit<EntryChange, 'time'>, time = this.#time()): Promise<BuiltEntry> {
-    return buildEntry(this.#log, this.#host.state(), { ...change, time })
+    return buildEntry(this.#log, this.#host.state, { ...change, time })
   }
 
   #time(): number {
-    return Math.max(this.#host.state().carried.time, currentTime(this.#ctx, this.#log))
+    return Math.max(this.#host.state.carried.time, currentTime(this.#ctx, this.#log))
   }
 
   /** Changes that alone would call for a fold go into segments at once, and a later one lists them as they are. */
@@ -220,7 +211,7 @@ export class Committer {
     const { n } = built.entry
     const { clock, isShared } = this.#ctx
     let requests = 0
-    const { covers } = built.manifest ?? this.#host.state().manifest
+    const { covers } = built.manifest ?? this.#host.state.manifest
     const sent = moment(this.#ctx, this.#log)
     const begun = clock.monotonic()
     const how = isShared ? 'claim' : 'append'
@@ -255,11 +246,11 @@ export class Committer {
   /** Another writer was first: what stands on top of what it wrote has another turn. */
   async #lost(tookMs: number): Promise<void> {
     await this.#contention!.lost(tookMs)
-    const before = this.#host.state().carried.version
+    const before = this.#host.state.carried.version
     await this.#host.catchUp()
-    this.#queue.putBack()
+    this.queue.putBack()
     // Entries without changes, as folds and collections are, stand in nobody's way.
-    if (this.#host.state().carried.version === before) return
+    if (this.#host.state.carried.version === before) return
     this.#sift(true)
   }
 
@@ -267,27 +258,27 @@ export class Committer {
   #sift(isLate: boolean): boolean {
     this.#isUnsifted = false
     if (!this.#ctx.isShared) return false
-    const fallen = sharing.loaded!.takeFallen(this.#queue, isLate)
+    const fallen = sharing.loaded!.takeFallen(this.queue, isLate)
     if (fallen.length === 0) return false
     this.#dropUploaded()
     this.#rollback(fallen)
-    const { version } = this.#host.state().carried
+    const { version } = this.#host.state.carried
     for (const { request, reject } of fallen) reject(sharing.loaded!.conflict(this.#ctx.store, version, request!))
     return true
   }
 
   #settle(result: CommitResult): void {
     this.#uploaded = undefined
-    for (const { resolve } of this.#queue.settle()) resolve(result)
+    for (const { resolve } of this.queue.settle()) resolve(result)
   }
 
   #fail(job: Job, error: unknown, sent: boolean): void {
     const unknown = isTidemarkError(error) && error.code === 'UNKNOWN_OUTCOME'
     // What may have been written must not be offered for writing again.
-    const written = new Set(sent && unknown ? this.#queue.inFlight : [])
+    const written = new Set(sent && unknown ? this.queue.inFlight : [])
     // What has no changes of the program to give back, and can't be built, fails alone.
     const isAlone = !sent && job.request === undefined
-    const failed = this.#queue.takeOut((other) => other === job || (!isAlone && other.isVersion))
+    const failed = this.queue.takeOut((other) => other === job || (!isAlone && other.isVersion))
     this.#dropUploaded()
     this.#rollback(failed.filter((other) => !written.has(other)))
     this.#end(error)
@@ -306,13 +297,13 @@ export class Committer {
   /** What leaves in doubt what was written, or who may write, ends it. */
   #end(error: unknown): void {
     if (!isTidemarkError(error) || (error.code !== 'UNKNOWN_OUTCOME' && error.code !== 'FENCED')) return
-    if (this.#ended && !this.#isClosed) return
-    this.#ended = error
+    if (this.ended && !this.#isClosed) return
+    this.ended = error
     this.#host.ended(error)
   }
 
   /** What it took before it was closed is still appended. */
   get #isClosed(): boolean {
-    return this.#ended?.code === 'CLOSED'
+    return this.ended?.code === 'CLOSED'
   }
 }

@@ -1,9 +1,7 @@
 /** Sends an entry to the log until its fate is known, and judges whether it came too late to count. */
-import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError } from '../../errors.js'
-import { readAnchor } from '../../log/anchor.js'
 import { resolveAppend, type Resolution } from '../../log/append.js'
-import { anchorName, type LogContext, type ShardContext } from '../context.js'
+import { ownAnchor, type LogContext, type ShardContext } from '../context.js'
 import type { BuiltEntry } from '../entry-builder.js'
 import { mayBeTrimmed } from '../moment.js'
 
@@ -46,8 +44,8 @@ export async function assertNotTrimmed(
   if (!isLate(ctx, log, time)) return
   let cause: unknown
   try {
-    const { value } = await readAnchor(log.anchor, anchorName(ctx))
-    if (value && equalBytes(value.logId, log.logId) && value.trim < n) return
+    const anchor = await ownAnchor(ctx, log)
+    if (anchor && anchor.trim < n) return
   } catch (error) {
     cause = error
   }
