@@ -76,7 +76,7 @@ export const mutations = {
       ),
       change(
         'src/engine/write/committer.ts',
-        'Math.max(this.#host.state().carried.time, currentTime(this.#ctx, this.#log))',
+        'Math.max(this.#host.state.carried.time, currentTime(this.#ctx, this.#log))',
         'currentTime(this.#ctx, this.#log)',
       ),
     ],
@@ -124,7 +124,7 @@ export const mutations = {
     edits: [
       change(
         'src/engine/write/committer.ts',
-        'const written = new Set(sent && unknown ? this.#queue.inFlight : [])',
+        'const written = new Set(sent && unknown ? this.queue.inFlight : [])',
         'const written = new Set()',
       ),
       change(

@@ -38,15 +38,15 @@ export class Shard {
   readonly compaction: CompactionScheduler | undefined
   readonly #committer: Committer | undefined
   readonly rollback: ShardRequest['rollback']
-  readonly #met: ShardRequest['met']
+  readonly met: ShardRequest['met']
   readonly repairs: DamageDetector
-  #state: ShardState
+  state: ShardState
   #refreshing: Promise<void> | undefined
   /** A look that has not begun: it is for all. */
   #looking: Promise<void> | undefined
   #raising: Promise<void> | undefined
   /** What this handle has written or applied need not be read back. */
-  readonly #known = new EntryIndex()
+  readonly known = new EntryIndex()
   readonly #collection: Lazy<CollectionScheduler>
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
@@ -59,18 +59,14 @@ export class Shard {
     this.context = ctx
     this.log = log
     this.rollback = request.rollback
-    this.#met = request.met
-    this.#state = state
-    this.#collection = collecting.lazy((part) => new part.CollectionScheduler(this, this.#known))
+    this.met = request.met
+    this.state = state
+    this.#collection = collecting.lazy((part) => new part.CollectionScheduler(this))
     this.repairs = new DamageDetector(this)
     if (request.mode === 'follower') return
     this.compaction = new CompactionScheduler(this, this.repairs)
     this.#committer = new Committer(this, this.compaction)
     this.compaction.consider(false)
-  }
-
-  get state(): ShardState {
-    return this.#state
   }
 
   /** About how much memory the changes on their way take. */
@@ -84,7 +80,7 @@ export class Shard {
       ...uncommitted.filter((memtable) => !memtable.empty),
       ...(this.#committer?.queue.memtables ?? []),
     ]
-    return viewOf(this.#state, memtables, this.context.cache)
+    return viewOf(this.state, memtables, this.context.cache)
   }
 
   get isPoisoned(): boolean {
@@ -109,11 +105,11 @@ export class Shard {
     this.assertWritable()
     // Entries without changes are worth an entry of their own only when there are many of them: more than such an entry and
     // its peers leave behind, or an idle store would be folded again and again.
-    const { tail, isRepaired } = this.#state
+    const { tail, isRepaired } = this.state
     const isIdle = tail.every(({ memtable, references }) => memtable === undefined && references === undefined)
     if (!isRepaired && isIdle && tail.length < Math.max(this.context.checkpoint.entries, FEW)) return
-    const wanted = this.#state.head
-    while (this.#state.manifest.covers < wanted) {
+    const wanted = this.state.head
+    while (this.state.manifest.covers < wanted) {
       // What came of commits meanwhile forbids it as it forbids theirs, and says more than that the fold was stopped.
       await this.compaction!.foldNow().finally(() => this.assertWritable())
       await this.writer.carry()
@@ -123,41 +119,41 @@ export class Shard {
 
   /** Puts an equal state, which stands on other segments, in place of the present one. */
   replace(equal: ShardState): void {
-    this.#state = equal
+    this.state = equal
     this.compaction?.restart()
     this.context.moved()
   }
 
   /** Takes over what the committer has appended. */
   advance(built: BuiltEntry): void {
-    const before = this.#state
-    this.#state = applyEntry(before, built)
+    const before = this.state
+    this.state = applyEntry(before, built)
     const { context, compaction } = this
     const { counters } = context
     const { entry, manifest, references, carries } = built
     counters.bytes += built.bytes.length
-    this.#known.note(built)
+    this.known.note(built)
     context.uploads.named([...(manifest?.runs.flat() ?? []), ...(references?.runs.flat() ?? [])])
     if (entry.collection) compaction!.condemned()
     if (entry.kind === 'commit') counters.commits++
     if (manifest) compaction!.carried(before.manifest, manifest, carries)
     if (manifest || entry.collection) this.#raise()
     context.moved()
-    const { version } = this.#state.carried
+    const { version } = this.state.carried
     if (carries.length > 0) context.emit('checkpoint', { version, covers: manifest!.covers })
     if (version !== before.carried.version) {
       context.committed()
       context.emit('version', { version })
     }
     // What was built before the damage was found may list it.
-    if (this.repairs.repairer.loaded?.isHit(this.#state)) void this.repairs.prepare().catch(() => undefined)
+    if (this.repairs.repairer.loaded?.isHit(this.state)) void this.repairs.prepare().catch(() => undefined)
     compaction!.consider(true, carries.length > 0)
     if (carries.length > 0) this.#considerCollection()
   }
 
   /** Beside commits, now and then: an idle store stays idle. */
   #considerCollection(): void {
-    const { head, carried } = this.#state
+    const { head, carried } = this.state
     // As long as this is so there is nothing that could be due.
     if (carried.collectedAt === 0 && head - carried.trim < COLLECT_EVERY) return
     this.#collection
@@ -176,9 +172,9 @@ export class Shard {
 
   /** Refreshes the anchor beside everything else; one swap at a time, and the last one sees the newest state. */
   #raise(): void {
-    const state = this.#state
+    const state = this.state
     this.#raising = (this.#raising ?? Promise.resolve()).then(async () => {
-      if (this.#state.carried.manifestAt === state.carried.manifestAt) {
+      if (this.state.carried.manifestAt === state.carried.manifestAt) {
         await refreshAnchor(this.context, this.log, state)
       }
     })
@@ -204,27 +200,8 @@ export class Shard {
   }
 
   /** Applies what others have written; a writer calls it when nothing is in flight. Throws when the right to write has ended. */
-  async catchUp(): Promise<void> {
-    const before = this.#state
-    const { catchUp } = following.loaded ?? (await following.load())
-    const prepare = (state: ShardState): Promise<ShardState> => this.repairs.prepared(state)
-    const { state, read, entries, failure } = await catchUp(this.context, this.log, before, prepare)
-    if (state !== before && (read !== before || this.#state === before)) this.#apply(before, state, entries)
-    if (failure !== undefined) throw failure
-  }
-
-  #apply(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
-    this.#state = state
-    const isNewer = state.carried.version !== before.carried.version
-    if (this.compaction) {
-      following.loaded!.noteOthers(this.context, this.log, this.#known, entries)
-      this.#known.forget(state.carried.trim)
-      this.compaction.met(state.manifest)
-      if (isNewer) this.#met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
-    }
-    this.context.moved()
-    if (isNewer) this.context.emit('version', { version: state.carried.version })
-    if (this.compaction && !this.isPoisoned) following.loaded!.assertShared(this.context.store, state, entries)
+  catchUp(): Promise<void> {
+    return following.use((part) => part.catchUp(this))
   }
 
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */

@@ -28,6 +28,7 @@ export interface MaintainResult {
 /** The shard whose log is collected. */
 export interface CollectedShard extends OpenLog {
   readonly isPoisoned: boolean
+  readonly known: EntryIndex
   /** Of a handle that may write. */
   readonly compaction:
     | { condemn(plan: CollectPlan, resetAt: number | undefined): void; mergeNow(): Promise<boolean> }
@@ -50,9 +51,9 @@ export class CollectionScheduler {
   /** When the oldest of what a collection has condemned is due. */
   #due: { readonly collectedAt: number; time: number } | undefined
 
-  constructor(shard: CollectedShard, known: EntryIndex) {
+  constructor(shard: CollectedShard) {
     this.#shard = shard
-    this.#collector = new Collector(shard, known, this.#stop.signal)
+    this.#collector = new Collector(shard, shard.known, this.#stop.signal)
   }
 
   /** Beside commits, now and then: an idle store stays idle. */

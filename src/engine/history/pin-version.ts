@@ -2,25 +2,22 @@
 import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, isFull } from '../../errors.js'
 import { readAnchor } from '../../log/anchor.js'
-import { encodeDelta } from '../../log/delta.js'
 import { ID_BYTES } from '../../log/entry.js'
-import { encodePin, type Pin, type PinKind } from '../../log/pin.js'
-import { encodeManifest } from '../../manifest/manifest.js'
+import { encodePin, type PinKind } from '../../log/pin.js'
 import { pinName } from '../../manifest/names.js'
 import { dropUploads } from '../compaction/run-writer.js'
 import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
-import { memtableToDelta } from '../memtable.js'
 import { readOn } from '../open/recovery.js'
 import type { OpenLog, ShardState } from '../state.js'
 import { condemnedIn, expired } from './past.js'
-import { readPin, type StoredPin } from './pins.js'
+import { pinOf, readPin, type StoredPin } from './pins.js'
 import { payloadOf } from './reset.js'
 
 export interface PinRequest {
   readonly kind: PinKind
   readonly name: string
   readonly ttlMs: number
-  readonly label?: string | undefined
+  readonly label?: string
   /** What it keeps, and the pin that state was taken from, if it was. */
   readonly state: ShardState
   readonly from: StoredPin | undefined
@@ -34,23 +31,10 @@ export interface PinRequest {
  */
 export async function putPin(shard: OpenLog, request: PinRequest): Promise<StoredPin> {
   const { context: ctx, log } = shard
-  const { kind, name, ttlMs, label, state, from } = request
+  const { state, from } = request
   const { manifest, memtable } = await payloadOf(shard, state, new AbortController().signal)
-  const { version, versionTime, offsets } = state.carried
-  const made = currentTime(ctx, log)
-  const pin: Pin = {
-    kind,
-    name,
-    made,
-    expires: ttlMs > 0 ? made + ttlMs : 0,
-    version,
-    versionTime,
-    hash: state.headHash!,
-    label,
-    offsets,
-    manifest: encodeManifest({ ...manifest, covers: version - 1 }, log.path),
-    delta: memtable && encodeDelta(memtableToDelta(memtable)),
-  }
+  const { version } = state.carried
+  const pin = pinOf(state, log.path, manifest, memtable, { label: undefined, ...request, made: currentTime(ctx, log) })
   const blob = pinName(log.path, ctx.clock.random(ID_BYTES))
   const { blobs } = ctx.storage
   const uploaded = manifest.runs.flat().filter(({ name }) => ctx.uploads.has(name))

@@ -1,14 +1,14 @@
 /** The pins of a log: tags, the holds of forks, and what is being read. Immutable blobs, each of which keeps all that a version needs. */
 import { TidemarkError, corrupt, isDamage } from '../../errors.js'
-import { decodeDelta } from '../../log/delta.js'
+import { decodeDelta, encodeDelta } from '../../log/delta.js'
 import { emptyCarried } from '../../log/entry.js'
 import { decodePin, type Pin } from '../../log/pin.js'
-import { decodeManifest, type Manifest } from '../../manifest/manifest.js'
+import { decodeManifest, encodeManifest, type Manifest } from '../../manifest/manifest.js'
 import { idOfBlob, logIdOfPath, pinsPrefix, storeOfLog } from '../../manifest/names.js'
 import type { Blobs, Storage } from '../../storage/contract.js'
 import { pagesOf } from '../../storage/pages.js'
 import type { LogContext } from '../context.js'
-import { memtableOfDelta } from '../memtable.js'
+import { memtableOfDelta, memtableToDelta, type Memtable } from '../memtable.js'
 import type { OpenLog, ShardState } from '../state.js'
 
 /** A pin, and the name of its blob. */
@@ -88,6 +88,30 @@ export function isOver(pin: Pin, now: number): boolean {
 
 export function manifestOfPin(pin: StoredPin, logPath: string): Manifest {
   return decodeManifest(pin.manifest, logPath, `The manifest in pin ${pin.blob}`)
+}
+
+/** The pin of a state, which stands on that manifest and memtable. */
+export function pinOf(
+  { carried, headHash }: ShardState,
+  path: string,
+  manifest: Manifest,
+  memtable: Memtable | undefined,
+  { kind, name, label, made, ttlMs }: Pick<Pin, 'kind' | 'name' | 'label' | 'made'> & { readonly ttlMs: number },
+): Pin {
+  const { version, versionTime, offsets } = carried
+  return {
+    kind,
+    name,
+    made,
+    expires: ttlMs > 0 ? made + Math.ceil(ttlMs) : 0,
+    version,
+    versionTime,
+    hash: headHash!,
+    label,
+    offsets,
+    manifest: encodeManifest({ ...manifest, covers: version - 1 }, path),
+    delta: memtable && encodeDelta(memtableToDelta(memtable)),
+  }
 }
 
 /** The state that a pin keeps. */

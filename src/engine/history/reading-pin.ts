@@ -4,11 +4,10 @@
  */
 import { ID_BYTES } from '../../log/entry.js'
 import { encodePin } from '../../log/pin.js'
-import { encodeManifest } from '../../manifest/manifest.js'
 import { pinName } from '../../manifest/names.js'
 import { currentTime, moment, noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
 import { isKept } from './pin-version.js'
-import { readPin, type StoredPin } from './pins.js'
+import { pinOf, readPin, type StoredPin } from './pins.js'
 import type { Moment } from '../moment.js'
 import { segmentsOf, type ShardState } from '../state.js'
 
@@ -85,23 +84,11 @@ export class Reading {
   }
 
   #encode(): Uint8Array {
-    const { manifest, tail, carried, headHash } = this.#state
-    const { version, versionTime, offsets } = carried
-    const made = currentTime(this.#ctx, this.#log)
+    const { manifest, tail } = this.#state
     const runs = [...manifest.runs, ...tail.flatMap(({ references }) => references?.runs ?? [])]
-    return encodePin({
-      kind: 'reading',
-      name: 'reading',
-      made,
-      expires: made + Math.ceil(this.#ctx.graceMs),
-      version,
-      versionTime,
-      hash: headHash!,
-      label: undefined,
-      offsets,
-      manifest: encodeManifest({ ...manifest, runs, covers: version - 1 }, this.#log.path),
-      delta: undefined,
-    })
+    const kept = { kind: 'reading', name: 'reading', label: undefined, ttlMs: this.#ctx.graceMs } as const
+    const made = currentTime(this.#ctx, this.#log)
+    return encodePin(pinOf(this.#state, this.#log.path, { ...manifest, runs }, undefined, { ...kept, made }))
   }
 
   async #remove(blob: string | undefined): Promise<void> {

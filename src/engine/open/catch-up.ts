@@ -4,6 +4,7 @@
  */
 import { TidemarkError, isExpired } from '../../errors.js'
 import type { AnchorValue } from '../../log/anchor.js'
+import type { Manifest } from '../../manifest/manifest.js'
 import { Part } from '../../part.js'
 import { noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
 import type { EntryIndex } from '../gc/entry-index.js'
@@ -19,12 +20,21 @@ interface Followed extends OpenLog {
   refresh(): Promise<void>
 }
 
-export interface CaughtUp {
-  /** The state as it was read … */
+/** The shard that catches up, as far as that changes it. */
+export interface Following extends OpenLog {
+  state: ShardState
+  readonly known: EntryIndex
+  readonly isPoisoned: boolean
+  /** Of a handle that may write. */
+  readonly compaction: { met(after: Manifest): void } | undefined
+  readonly repairs: { prepared(state: ShardState): Promise<ShardState> }
+  /** Is told that others have made versions, by which entries; `undefined` when that is not known. */
+  met(before: ShardState, entries: readonly AppliedEntry[] | undefined): void
+}
+
+interface Newest {
   readonly read: ShardState
-  /** … and the one that `prepare` made of it. */
-  readonly state: ShardState
-  /** What was applied; `undefined` when the history was read anew. */
+  /** The entries that were applied; `undefined` when the history was read anew. */
   readonly entries: readonly AppliedEntry[] | undefined
   /** Why it went no further: the next look goes on from there. */
   readonly failure?: unknown
@@ -34,26 +44,47 @@ export interface CaughtUp {
 const TRIES = 4
 
 /**
- * Reads what others have written, and makes it ready to be used by `prepare`. What `prepare` needs may be collected meanwhile:
- * then there is something newer, and that is read.
+ * Applies what others have written. The state is made ready to be used before; what that needs may be collected meanwhile: then
+ * there is something newer, and that is read.
  */
-export async function catchUp(
-  ctx: ShardContext,
-  log: LogContext,
-  before: ShardState,
-  prepare: (state: ShardState) => Promise<ShardState>,
-): Promise<CaughtUp> {
+export async function catchUp(shard: Following): Promise<void> {
+  const { context, log, state: before } = shard
   for (let tries = 1; ; tries++) {
-    const found = await readNewest(ctx, log, before)
+    const { read, entries, failure } = await readNewest(context, log, before)
     try {
-      return { ...found, state: await prepare(found.read) }
+      const state = await shard.repairs.prepared(read)
+      if (state !== before && (read !== before || shard.state === before)) apply(shard, before, state, entries)
+      if (failure !== undefined) throw failure
+      return
     } catch (error) {
-      if (!isExpired(error) || tries === TRIES) throw error
+      if (error === failure || !isExpired(error) || tries === TRIES) throw error
     }
   }
 }
 
-async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState): Promise<Omit<CaughtUp, 'state'>> {
+/** Puts a newer state in place of the present one. Throws when the right to write has ended. */
+function apply(shard: Following, before: ShardState, state: ShardState, entries: Newest['entries']): void {
+  const { context, log, compaction, known } = shard
+  shard.state = state
+  const { trim, version } = state.carried
+  const isNewer = version !== before.carried.version
+  if (compaction) {
+    // Where nobody knows what others have written, they may have condemned everything.
+    if (entries === undefined) context.uploads.condemnAll()
+    for (const applied of entries ?? []) {
+      known.note(applied)
+      context.uploads.condemn(condemnedIn(applied, log.path))
+    }
+    known.forget(trim)
+    compaction.met(state.manifest)
+    if (isNewer) shard.met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
+  }
+  context.moved()
+  if (isNewer) context.emit('version', { version })
+  if (compaction && !shard.isPoisoned) assertShared(context.store, state, entries)
+}
+
+async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState): Promise<Newest> {
   const entries: AppliedEntry[] = []
   // Judged below: what stands at a trimmed number may have been written late, and is no part of the history.
   const look = { ...log }
@@ -85,20 +116,6 @@ async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue)
     hint = await namedAnchor(ctx, log)
   }
   throw overtaken(ctx)
-}
-
-/** Takes note of what others have written; `undefined`: of nobody knows what. */
-export function noteOthers(
-  { uploads }: ShardContext,
-  { path }: LogContext,
-  known: EntryIndex,
-  entries: readonly AppliedEntry[] | undefined,
-): void {
-  if (entries === undefined) uploads.condemnAll()
-  for (const applied of entries ?? []) {
-    known.note(applied)
-    uploads.condemn(condemnedIn(applied, path))
-  }
 }
 
 /**
@@ -143,11 +160,7 @@ export async function outdated(
 }
 
 /** A fence of another mode among the entries ends the right to write. */
-export function assertShared(
-  store: string,
-  { carried }: ShardState,
-  entries: readonly AppliedEntry[] | undefined,
-): void {
+function assertShared(store: string, { carried }: ShardState, entries: Newest['entries']): void {
   const isTaken = entries?.some(({ entry }) => entry.mode !== 'shared') ?? carried.mode !== 'shared'
   if (!isTaken) return
   throw new TidemarkError(

@@ -172,16 +172,10 @@ export class Repairer {
    * what is lost when nothing is left to repair from.
    */
   async mend(state: ShardState, error: unknown): Promise<ShardState> {
-    const damage = damageOf(error)
-    if (damage === undefined) throw error
-    const isKnown = this.#damaged.has(damage.place.name)
-    if (damage.isMissing && !isKnown) await this.#lookAgain(state)
-    await this.#check(damage, error as TidemarkError)
+    const name = await this.#learn(state, error)
     const sound = await this.sound(state)
     // A state that does not list what its reader has met cannot help.
-    if (sound === state && this.#damaged.has(damage.place.name)) {
-      throw this.#lost.get(lossOf(state, damage.place.name)) ?? error
-    }
+    if (sound === state && this.#damaged.has(name)) throw this.#lost.get(lossOf(state, name)) ?? error
     // For the present state the two are one repair. What others come to know of it is told to those who read it.
     if (this.isHit(this.#shard.state)) await this.prepare().catch(() => undefined)
     return sound
@@ -227,15 +221,20 @@ export class Repairer {
         await this.#ctx.resident?.prepare(sound)
         if (!this.isHit(sound)) return sound
       } catch (error) {
-        const damage = damageOf(error)
-        if (damage === undefined) throw error
-        const { name } = damage.place
-        if (damage.isMissing && !this.#damaged.has(name)) await this.#lookAgain(sound)
-        await this.#check(damage, error as TidemarkError)
-        const lost = this.#lost.get(lossOf(sound, name))
+        const lost = this.#lost.get(lossOf(sound, await this.#learn(sound, error)))
         if (lost) throw lost
       }
     }
+  }
+
+  /** Takes note of the damage that a read of `state` has met, and resolves with the segment's name; throws all other errors. */
+  async #learn(state: ShardState, error: unknown): Promise<string> {
+    const damage = damageOf(error)
+    if (damage === undefined) throw error
+    const { name } = damage.place
+    if (damage.isMissing && !this.#damaged.has(name)) await this.#lookAgain(state)
+    await this.#check(damage, error as TidemarkError)
+    return name
   }
 
   /** Reads the whole segment once more: what was damaged on its way only is no reason to give it up. */
