@@ -35,7 +35,7 @@ export interface EntryChange {
   readonly collect?: CollectPlan | undefined
 }
 
-/** What a reset puts in place of the state before it. */
+/** The state that a reset puts in place of the one before it. */
 export interface Reset {
   readonly manifest: Manifest
   readonly origin: Origin
@@ -44,6 +44,8 @@ export interface Reset {
 }
 
 export interface CollectPlan {
+  /** The newest reset of the state in which it was found. */
+  readonly resetAt: number | undefined
   /** The oldest version that is kept from now on. */
   readonly keeps: number
   readonly trim: number
@@ -65,7 +67,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
   const time = Math.max(before.time, change.time)
   const isVersion = change.kind === 'commit' || change.kind === 'reset'
   const { reset, collect } = change
-  // What a reset puts in place covers all before it: nothing of that shows through.
+  // The manifest of a reset covers all before it: nothing of that shows through (R4).
   let manifest: Manifest = reset ? { ...reset.manifest, config: state.manifest.config, covers: n - 1 } : state.manifest
   let carries: Edit[] = []
   for (const edit of reset ? [] : (change.edits ?? [])) {
@@ -74,7 +76,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     manifest = edited
     carries.push(edit)
   }
-  // What is covered never grows less but by a reset: a merge of what was repaired waits for the fold that heals it.
+  // Only a reset covers less than the entry before (R3): the merge of a repaired state waits for the fold that heals it.
   if (!reset && manifest.covers < before.covers) {
     carries = []
     manifest = state.manifest

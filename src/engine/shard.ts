@@ -11,10 +11,10 @@ import type { CollectOptions } from './gc/collector.js'
 import { COLLECT_EVERY, EntryIndex } from './gc/entry-index.js'
 import type { CollectionScheduler, MaintainResult } from './gc/scheduler.js'
 import type { Memtable } from './memtable.js'
-import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open/open.js'
+import { openShard, refreshAnchor, type OpenRequest } from './open/open.js'
 import { viewOf, type View } from './read.js'
 import { DamageDetector } from './repair/detector.js'
-import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
+import { applyEntry, type AppliedEntry, type OpenedLog, type ShardState } from './state.js'
 import { CompactionScheduler } from './compaction/scheduler.js'
 
 export type ShardRequest = Omit<OpenRequest, 'folds'> & {
@@ -45,7 +45,7 @@ export class Shard {
   /** A look that has not begun: it is for all. */
   #looking: Promise<void> | undefined
   #raising: Promise<void> | undefined
-  /** What this handle has written or applied need not be read back. */
+  /** The entries that this handle has written or applied need not be read back. */
   readonly known = new EntryIndex()
   readonly #collection: Lazy<CollectionScheduler>
 
@@ -55,7 +55,7 @@ export class Shard {
     return new Shard(ctx, request, await openShard(ctx, { ...request, folds: true }))
   }
 
-  private constructor(ctx: ShardContext, request: ShardRequest, { log, state }: OpenedShard) {
+  private constructor(ctx: ShardContext, request: ShardRequest, { log, state }: OpenedLog) {
     this.context = ctx
     this.log = log
     this.rollback = request.rollback
@@ -110,8 +110,8 @@ export class Shard {
     if (!isRepaired && isIdle && tail.length < Math.max(this.context.checkpoint.entries, FEW)) return
     const wanted = this.state.head
     while (this.state.manifest.covers < wanted) {
-      // What came of commits meanwhile forbids it as it forbids theirs, and says more than that the fold was stopped.
-      await this.compaction!.foldNow().finally(() => this.assertWritable())
+      // An error of a commit meanwhile forbids it as well, and says more than that the fold was stopped.
+      await this.compaction!.compactor.use((work) => work.foldNow()).finally(() => this.assertWritable())
       await this.writer.carry()
     }
     await this.#raising
@@ -134,7 +134,7 @@ export class Shard {
     counters.bytes += built.bytes.length
     this.known.note(built)
     context.uploads.named([...(manifest?.runs.flat() ?? []), ...(references?.runs.flat() ?? [])])
-    if (entry.collection) compaction!.condemned()
+    if (entry.collection) compaction!.plan = undefined
     if (entry.kind === 'commit') counters.commits++
     if (manifest) compaction!.carried(before.manifest, manifest, carries)
     if (manifest || entry.collection) this.#raise()
@@ -145,7 +145,7 @@ export class Shard {
       context.committed()
       context.emit('version', { version })
     }
-    // What was built before the damage was found may list it.
+    // An entry that was built before damage was found may list it.
     if (this.repairs.repairer.loaded?.isHit(this.state)) void this.repairs.prepare().catch(() => undefined)
     compaction!.consider(true, carries.length > 0)
     if (carries.length > 0) this.#considerCollection()

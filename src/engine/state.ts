@@ -25,9 +25,9 @@ import { memtableOfDelta, type Memtable } from './memtable.js'
 
 export interface TailEntry {
   readonly n: number
-  /** Of its header. */
+  /** The time of its header. */
   readonly time: number
-  /** What it changed, in memory … */
+  /** Its changes, in memory … */
   readonly memtable: Memtable | undefined
   /** … or in segments. */
   readonly references: CodedRuns | undefined
@@ -36,7 +36,7 @@ export interface TailEntry {
 }
 
 export interface ShardState {
-  /** Of the log that it came from: a store that was destroyed and made anew has another. */
+  /** The id of its log: a store that was destroyed and made anew has another. */
   readonly logId: Uint8Array
   /** The newest entry. */
   readonly head: number
@@ -60,6 +60,9 @@ export function emptyState(logId: Uint8Array, head: number, config = NO_CONFIG):
   const manifest: Manifest = { config, covers: head, codecs: new Map(), runs: [] }
   return { logId, head, headHash: undefined, carried: emptyCarried('exclusive'), manifest, tail: [] }
 }
+
+/** A log that was opened just now, and the state that was found in it. */
+export type OpenedLog = Pick<OpenLog, 'log' | 'state'>
 
 /** An entry that was read or is about to be written, with what is known of it already. */
 export interface AppliedEntry {

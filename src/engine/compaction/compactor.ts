@@ -123,7 +123,7 @@ export class Compactor {
 
   async startMerge(inputs = pickMerge(this.#shard.state.manifest)): Promise<void> {
     const { context, log, state } = this.#shard
-    // What is lost stays where it is, for whoever can still read parts of it.
+    // Lost segments stay where they are, for whoever can still read parts of them.
     if (inputs === undefined || this.#repairs.repairer.loaded?.isAnyDamaged(inputs.flat())) return
     await this.#start('merge', () =>
       mergeRuns(context, log, state, inputs, this.#signal).catch(async (error: unknown) => {

@@ -163,7 +163,7 @@ export async function dropUploads(
   uploads.drop(segments)
   uploads.isTight ||= isFull(cause)
   const names = segments.map(({ name }) => name).filter((name) => name !== '')
-  // What this cannot delete collection does.
+  // Collection deletes what this cannot.
   if (uploads.isTight && names.length > 0) await storage.blobs.delete(names).catch(() => undefined)
 }
 

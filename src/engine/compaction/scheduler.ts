@@ -23,14 +23,14 @@ const PATIENCE = 4
 export class CompactionScheduler {
   readonly #shard: OpenLog
   readonly #stop = new AbortController()
-  readonly #compactor: Lazy<Compactor>
-  /** What the next entry is to condemn, and the entry after which that was found. */
-  #plan: { readonly collect: CollectPlan; readonly resetAt: number | undefined } | undefined
+  readonly compactor: Lazy<Compactor>
+  /** The collection that was found for the next entry. */
+  plan: CollectPlan | undefined
 
   constructor(shard: OpenLog, repairs: Repairs) {
     this.#shard = shard
     const consider = (): void => this.consider(true)
-    this.#compactor = rewriting.lazy((part) => new part.Compactor(shard, repairs, this.signal, consider))
+    this.compactor = rewriting.lazy((part) => new part.Compactor(shard, repairs, this.signal, consider))
   }
 
   /** Aborts when nothing more is to be uploaded. */
@@ -38,38 +38,28 @@ export class CompactionScheduler {
     return this.#stop.signal
   }
 
-  /** What the next entry may carry. */
+  /** The edits that the next entry may carry. */
   get edits(): readonly Edit[] {
-    return this.#compactor.loaded?.edits ?? []
+    return this.compactor.loaded?.edits ?? []
   }
 
-  /** What the next entry is to condemn. A reset in between may need some of it again. */
+  /** The collection that the next entry is to carry. A reset in between may need some of what it condemns again. */
   get collection(): CollectPlan | undefined {
-    return this.#plan?.resetAt === this.#shard.state.resetAt ? this.#plan?.collect : undefined
-  }
-
-  /** `resetAt` is that of the state in which it was found. */
-  condemn(collect: CollectPlan, resetAt: number | undefined): void {
-    this.#plan = { collect, resetAt }
-  }
-
-  /** An entry condemned what was waiting. */
-  condemned(): void {
-    this.#plan = undefined
+    return this.plan?.resetAt === this.#shard.state.resetAt ? this.plan : undefined
   }
 
   /** The state was repaired: what was made for the one before it fits no longer, even where it looks as if it did. */
   restart(): void {
-    this.#compactor.loaded?.restart()
-    this.#plan = undefined
+    this.compactor.loaded?.restart()
+    this.plan = undefined
     this.consider(true)
   }
 
   /** Others have written: what was found or made before and no longer fits is dropped, and found or made anew. */
   met(after: Manifest): void {
-    this.#plan = undefined
-    this.#compactor.loaded?.carried(after, [])
-    this.#compactor.loaded?.dropCondemned()
+    this.plan = undefined
+    this.compactor.loaded?.carried(after, [])
+    this.compactor.loaded?.dropCondemned()
   }
 
   /**
@@ -87,7 +77,7 @@ export class CompactionScheduler {
     const folds = isMany || tailBytes(state) >= bytes || state.isRepaired
     const merges = (!isShared || hasFolded) && state.manifest.runs.length > FAN_IN
     if (!folds && !merges) return
-    this.#compactor
+    this.compactor
       .use((work) => {
         if (folds) void work.startFold()
         if (merges) void work.startMerge()
@@ -105,27 +95,17 @@ export class CompactionScheduler {
     const over = Math.max(state.tail.length / bound, tailBytes(state) / (bytes * PATIENCE))
     if (over < 1) return
     try {
-      await this.#compactor.use((work) => work.admit())
+      await this.compactor.use((work) => work.admit())
     } catch (error) {
       if (over >= PATIENCE) throw error
     }
-  }
-
-  /** Folds what is there now, or less; resolves when the edit is ready, rejects with what made it fail. */
-  foldNow(): Promise<void> {
-    return this.#compactor.use((work) => work.foldNow())
-  }
-
-  /** Merges all that is there where that is worth it; resolves with whether there is an edit to carry. */
-  mergeNow(): Promise<boolean> {
-    return this.#compactor.use((work) => work.mergeNow())
   }
 
   /** An entry with a manifest was committed, which carries `edits`. */
   carried(before: Manifest, after: Manifest, edits: readonly Edit[]): void {
     const { counters } = this.#shard.context
     for (const { kind } of edits) counters[kind === 'fold' ? 'folds' : 'compactions']++
-    this.#compactor.loaded?.carried(after, edits)
+    this.compactor.loaded?.carried(after, edits)
     const old = new Set(before.runs.flat().map((s) => s.name))
     counters.segmentsReused += after.runs.flat().filter((s) => old.has(s.name)).length
   }
@@ -133,12 +113,12 @@ export class CompactionScheduler {
   /** Stops what is running; what was uploaded and not yet named is left to collection, as long as there is room. */
   async stop(): Promise<void> {
     this.#stop.abort()
-    await this.#compactor.loaded?.idle()
+    await this.compactor.loaded?.idle()
   }
 
   /** No entry will name these segments, nor what waits for one: the last one was not written, or there will be no more. */
   async dropWaiting(segments: readonly SegmentRef[], cause?: unknown): Promise<void> {
-    const waiting = this.#compactor.loaded?.takeWaiting() ?? []
+    const waiting = this.compactor.loaded?.takeWaiting() ?? []
     await rewriting.loaded?.dropUploads(this.#shard.context, [...segments, ...waiting], cause)
   }
 }

@@ -30,14 +30,14 @@ export interface CollectOptions {
 }
 
 export interface CollectResult {
-  /** What was deleted. */
+  /** The objects that were deleted. */
   readonly deleted: {
     readonly entries: number
     readonly segments: number
     readonly pins: number
     readonly bytes: number
   }
-  /** What is to be condemned by the next entry; `undefined` when nothing is. */
+  /** The collection for the next entry; `undefined` when it has nothing to condemn. */
   readonly plan: CollectPlan | undefined
   /** How many entries and segments were condemned before and still wait. */
   readonly waiting: number
@@ -94,7 +94,7 @@ export class Collector {
     const isLive = this.#liveNames(listing, state.carried.trim)
     const { isPartial, ...deleted } = await this.#deleteDue(state, due, listing, isLive, now, options)
     const waiting = undue.reduce((sum, { ids }) => sum + ids.length, 0)
-    // What was repaired stands on entries that the next fold makes dispensable, and on the spare one no longer.
+    // A repaired state stands on entries that the next fold makes dispensable, and no longer on the spare fold.
     if (isPartial || state.isRepaired) return { deleted, plan: undefined, waiting }
     // With what was appended meanwhile: it may name what was still an upload when it was listed.
     const plan = this.#plan(state, facts, listing, undue, now, options)
@@ -110,16 +110,13 @@ export class Collector {
     const { trim } = state.carried
     const { facts } = this.#known
     this.#known.forget(trim)
-    for (let n = trim + 1; n <= state.head; n++) {
-      if (facts.has(n)) continue
-      let last = n
-      while (last < state.head && !facts.has(last + 1)) last++
-      for await (const applied of eachEntry(this.#ctx, this.#log, n, last)) {
-        throwIfAborted(this.#signal)
-        this.#known.note(applied)
-      }
+    const numbers = Array.from({ length: state.head - trim }, (_, i) => trim + 1 + i)
+    const missing = numbers.filter((n) => !facts.has(n))
+    for await (const applied of eachEntry(this.#ctx, this.#log, missing[0] ?? 1, missing.at(-1) ?? 0)) {
+      throwIfAborted(this.#signal)
+      this.#known.note(applied)
     }
-    return Array.from({ length: state.head - trim }, (_, i) => facts.get(trim + 1 + i)!)
+    return numbers.map((n) => facts.get(n)!)
   }
 
   /** Segments first, pins last: a pin that is made meanwhile is then seen, or its maker sees the entry that condemns. */
@@ -136,7 +133,7 @@ export class Collector {
     })
     const held = new Set<string>()
     for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
-    // What nobody has read on for so long was forgotten, or may expire (R40).
+    // A reading that nobody has gone on with for so long was forgotten, or may expire (R40).
     const used = this.#ctx.clock.monotonic() - this.#ctx.graceMs
     let trim = Infinity
     for (const reading of this.#ctx.held) {
@@ -257,7 +254,7 @@ export class Collector {
     }
     if (ids.length === 0 && trim - state.carried.trim < Math.max(1, minDeletes)) return undefined
     const encode = (time: number, to: number): Uint8Array => encodeCollection([...pending, { time, trim: to, ids }])
-    return { keeps, trim, ids, encode }
+    return { resetAt: state.resetAt, keeps, trim, ids, encode }
   }
 }
 

@@ -87,7 +87,7 @@ async function isNeeded(ctx: ReadContext, held: ReadonlySet<string>, path: strin
     }
     const { numbers } = await log.log.list(1, { limit: 1 })
     if (numbers.length > 0) return numbers[0] !== 1 || !(await isVoid(log.log))
-    // What has lost its log and its anchor may be put back.
+    // A store that has lost its log and its anchor may be put back.
     if (value === undefined && (await isLeft(ctx, path))) return true
     // Who was about to create it has given up or stalled: from here on it can't any more.
     const { outcome } = await log.log.claim(1, encodeEntry(bareEntry(log, 1, 'void')), 1)

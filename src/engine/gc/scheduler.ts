@@ -4,6 +4,7 @@ import { warnLater } from '../context.js'
 import { Collector, type CollectOptions, type CollectResult } from './collector.js'
 import { COLLECT_EVERY, type EntryIndex } from './entry-index.js'
 import type { CollectPlan } from '../entry-builder.js'
+import type { Lazy } from '../../part.js'
 import type { OpenLog, ShardState } from '../state.js'
 
 /** How often what is to be condemned is looked for anew because another writer came first. */
@@ -12,13 +13,13 @@ const TRIES = 4
 /** The most objects that are deleted beside commits at once. */
 const COLLECT_AT_ONCE = 1024
 
-/** What `maintain()` did, or with `dryRun` what of it would be due now. */
+/** The work that `maintain()` did, or with `dryRun` the work that would be due now. */
 export interface MaintainResult {
   readonly folds: number
   readonly compactions: number
   /** The oldest version that is kept; 0 as long as all are. */
   readonly keeps: number
-  /** What is deleted by a later call, a grace period from now. */
+  /** These are deleted by a later call, a grace period from now. */
   readonly condemned: { readonly entries: number; readonly segments: number }
   /** Segments that were condemned before, and whose grace period is not over. */
   readonly waiting: number
@@ -29,9 +30,9 @@ export interface MaintainResult {
 export interface CollectedShard extends OpenLog {
   readonly isPoisoned: boolean
   readonly known: EntryIndex
-  /** Of a handle that may write. */
+  /** Only a handle that may write has one. */
   readonly compaction:
-    | { condemn(plan: CollectPlan, resetAt: number | undefined): void; mergeNow(): Promise<boolean> }
+    | { plan: CollectPlan | undefined; readonly compactor: Pick<Lazy<{ mergeNow(): Promise<boolean> }>, 'use'> }
     | undefined
   /** Appends an entry for what is ready. */
   readonly writer: { carry(): Promise<void> }
@@ -94,7 +95,7 @@ export class CollectionScheduler {
       const state = shard.state
       if (!options.dryRun) this.#lookedAt = state.head
       const result = await this.#collector.run(state, options)
-      if (result.plan && !options.dryRun) shard.compaction!.condemn(result.plan, state.resetAt)
+      if (result.plan && !options.dryRun) shard.compaction!.plan = result.plan
       return result
     })
     const running = run.finally(() => {
@@ -139,7 +140,7 @@ export class CollectionScheduler {
       waiting = again.waiting
       deleted = sum(deleted, again.deleted)
     }
-    // What was deleted may have made room.
+    // Deleting may have made room.
     if (!isFolded && deleted.bytes > 0) await this.#fold(inTime)
     return {
       folds: counters.folds - before.folds,
@@ -156,7 +157,7 @@ export class CollectionScheduler {
     const shard = this.#shard
     try {
       await shard.checkpoint()
-      if (inTime() && (await shard.compaction!.mergeNow())) await shard.writer.carry()
+      if (inTime() && (await shard.compaction!.compactor.use((work) => work.mergeNow()))) await shard.writer.carry()
       return true
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'QUOTA') throw error

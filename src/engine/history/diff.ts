@@ -46,7 +46,7 @@ const STRIDE = 512
 export class Comparison {
   readonly #views: Views
   readonly #batch: number
-  /** Of each state what the other does not have. */
+  /** The sources of each state that the other does not have. */
   readonly #apart: readonly [Source[], Source[]]
   readonly #sides: readonly [Side, Side] | undefined
   /** From after the earlier version's time up to the later one's: what expires then differs. */
@@ -100,7 +100,7 @@ export class Comparison {
     } while (named.current)
   }
 
-  /** What only one of the two states has, and what of it can matter here. */
+  /** The sources that only one of the two states has, as far as they can matter here. */
   #sourcesIn(slot: Slot, bounds: KeyRange): Source[] {
     return this.#apart.flatMap((sources, i) => {
       const other = this.#sides?.[1 - i]
@@ -196,7 +196,7 @@ function sourcesOf({ memtable, references }: TailEntry): Source[] {
   return [...(memtable ? [memtable] : []), ...(references?.runs ?? [])]
 }
 
-/** What `one` stands on and `other` does not. */
+/** The sources that `one` stands on and `other` does not. */
 function apart(one: ShardState, other: ShardState, segments: Side): Source[] {
   const isOther = !equalBytes(one.logId, other.logId)
   const entries = new Map(isOther ? [] : other.tail.map((entry) => [entry.n, entry]))

@@ -37,7 +37,7 @@ export async function createFork(
   try {
     created = await createLog(child, anchor, logId, config, change, () => (isBegun = true))
   } catch (error) {
-    // What no storage should throw is not sure to have changed nothing.
+    // An error that no storage should throw may have changed something.
     if (!isBegun && isTidemarkError(error)) await ctx.storage.blobs.delete([pin.blob])
     throw error
   }

@@ -18,7 +18,7 @@ export interface PinRequest {
   readonly name: string
   readonly ttlMs: number
   readonly label?: string
-  /** What it keeps, and the pin that state was taken from, if it was. */
+  /** The state that it keeps, and the pin from which that was taken, if it was. */
   readonly state: ShardState
   readonly from: StoredPin | undefined
   /** This handle holds the state until the pin is there: its own collections are not in the way. */
@@ -57,7 +57,7 @@ export async function putPin(shard: OpenLog, request: PinRequest): Promise<Store
     if (isFull(error)) await dropUploads(ctx, uploaded, error)
     throw error
   } finally {
-    // What was uploaded for it is reached through it by now, or by nothing.
+    // The pin reaches what was uploaded for it by now, or nothing does.
     ctx.uploads.drop(uploaded)
   }
 }

@@ -33,12 +33,19 @@ export async function listPins(
 ): Promise<StoredPin[]> {
   const names = await listPinNames(blobs, logPath)
   const pins: StoredPin[] = []
-  for (let i = 0; i < names.length; i += READ_AT_ONCE) {
-    const part = names.slice(i, i + READ_AT_ONCE)
-    const read = await Promise.all(part.map(async (name) => known?.get(name) ?? readOrPass(blobs, name, damaged)))
-    for (const pin of read) if (pin) pins.push(pin)
+  const read = async (name: string): Promise<StoredPin | undefined> => {
+    try {
+      return known?.get(name) ?? (await readPin(blobs, name))
+    } catch (error) {
+      if (!isDamage(error) || damaged === undefined) throw error
+      damaged(error)
+      return undefined
+    }
   }
-  // Of one age the ids decide, which the list is sorted by.
+  for (let i = 0; i < names.length; i += READ_AT_ONCE) {
+    for (const pin of await Promise.all(names.slice(i, i + READ_AT_ONCE).map(read))) if (pin) pins.push(pin)
+  }
+  // Where two are of one age their ids decide, by which the list is sorted.
   return pins.sort((a, b) => a.made - b.made)
 }
 
@@ -54,16 +61,6 @@ export async function pinsOf(
   const pins = await listPins(context.storage, log.path, { known: knownPins.get(log) ?? new Map(), damaged })
   knownPins.set(log, new Map(pins.map((pin) => [pin.blob, pin])))
   return pins
-}
-
-async function readOrPass(blobs: Blobs, name: string, damaged: ListPins['damaged']): Promise<StoredPin | undefined> {
-  try {
-    return await readPin(blobs, name)
-  } catch (error) {
-    if (!isDamage(error) || damaged === undefined) throw error
-    damaged(error)
-    return undefined
-  }
 }
 
 /** The blobs that are pins of a log, whether or not they can be read. */

@@ -50,18 +50,18 @@ export class Reading {
    * that may not write reads on without, and finds out later what was collected.
    */
   async begin(present: ShardState, keptAt?: Moment): Promise<boolean> {
-    const isThere = segmentsOf(this.#state).length === 0 || (await this.#isThere(present, keptAt))
-    if (!isThere) await this.end()
-    return isThere
-  }
-
-  async #isThere(present: ShardState, keptAt: Moment | undefined): Promise<boolean> {
+    if (segmentsOf(this.#state).length === 0) return true
     await this.use()
     const { storage, graceMs } = this.#ctx
     // Whatever condemned it meanwhile deletes it only later, and looks for pins before.
-    if (keptAt && elapsed(keptAt, moment(this.#ctx, this.#log)) < graceMs) return true
-    if (this.#from) return (await readPin(storage.blobs, this.#from.blob)) !== undefined
-    return isKept(this.#ctx, this.#log, present, this.#state.carried.version)
+    const isFresh = keptAt !== undefined && elapsed(keptAt, moment(this.#ctx, this.#log)) < graceMs
+    const isThere =
+      isFresh ||
+      (this.#from
+        ? (await readPin(storage.blobs, this.#from.blob)) !== undefined
+        : await isKept(this.#ctx, this.#log, present, this.#state.carried.version))
+    if (!isThere) await this.end()
+    return isThere
   }
 
   /** A step of the reading. */

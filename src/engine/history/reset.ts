@@ -1,4 +1,4 @@
-/** What puts an old state in place of the present one: the manifest it stands on, and one memtable for the changes after that. */
+/** Puts an old state in place of the present one, by the manifest that it stands on and one memtable for the changes after that. */
 import { invalid } from '../../errors.js'
 import { mergeOffsets, type OffsetMap, type Position } from '../../log/offsets.js'
 import { applyEdit } from '../../manifest/edits.js'

@@ -25,7 +25,7 @@ export interface Following extends OpenLog {
   state: ShardState
   readonly known: EntryIndex
   readonly isPoisoned: boolean
-  /** Of a handle that may write. */
+  /** Only a handle that may write has one. */
   readonly compaction: { met(after: Manifest): void } | undefined
   readonly repairs: { prepared(state: ShardState): Promise<ShardState> }
   /** Is told that others have made versions, by which entries; `undefined` when that is not known. */
@@ -70,7 +70,7 @@ function apply(shard: Following, before: ShardState, state: ShardState, entries:
   const isNewer = version !== before.carried.version
   if (compaction) {
     // Where nobody knows what others have written, they may have condemned everything.
-    if (entries === undefined) context.uploads.condemnAll()
+    if (entries === undefined) context.uploads.condemn()
     for (const applied of entries ?? []) {
       known.note(applied)
       context.uploads.condemn(condemnedIn(applied, log.path))
@@ -96,7 +96,7 @@ async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState
   // Read after the absent answer: a head at or below the trim number is no head.
   const anchor = await namedAnchor(ctx, log)
   if (anchor.trim < state.head) {
-    // What a look has learned counts only once the head that it saw is confirmed: since when the next number is free, above all.
+    // A look counts only once the head that it saw is confirmed: that the next number is free since then, above all.
     if (failure === undefined) Object.assign(log, { free: look.free, storageTime: look.storageTime })
     return { read: state, entries, failure }
   }
@@ -143,7 +143,7 @@ export function tellReading({ context: ctx, log, state: present }: Followed, sta
   longReads.use((part) => part.keep(ctx, log, present, state, own)).catch(() => undefined)
 }
 
-/** What was read is collected, and was the newest that the handle knows: it looks, so that what is read next is there. */
+/** The newest state that the handle knows was collected: it looks, so that what is read next is there. */
 export async function outdated(
   { mode, followMs, name }: { readonly mode: string; readonly followMs: number; readonly name: string },
   cause: unknown,

@@ -8,17 +8,12 @@ import type { StoreConfig } from '../../manifest/manifest.js'
 import { shardPath } from '../../manifest/names.js'
 import type { Anchor } from '../../storage/contract.js'
 import { probe } from '../../storage/probe.js'
-import { anchorName, closeLog, moment, noteTime, openLog, type LogContext, type ShardContext } from '../context.js'
+import { anchorName, closeLog, moment, noteTime, openLog, type ShardContext } from '../context.js'
 import { buildEntry, type EntryChange } from '../entry-builder.js'
-import { applyEntry, emptyState, type ShardState } from '../state.js'
+import { applyEntry, emptyState, type OpenedLog } from '../state.js'
 import { sendEntry } from '../write/send.js'
 
 const SWAP_TRIES = 8
-
-export interface Created {
-  readonly log: LogContext
-  readonly state: ShardState
-}
 
 export function createStore(
   ctx: ShardContext,
@@ -26,7 +21,7 @@ export function createStore(
   config: StoreConfig,
   mode: WriteMode,
   seenAt: number | undefined,
-): Promise<Created | undefined> {
+): Promise<OpenedLog | undefined> {
   // A fold of nothing: it carries the configuration and no segment.
   const edits: Edit[] = [{ kind: 'fold', from: 0, covers: 0, runs: [], codecs: new Map() }]
   // The storage's time where it has one: no later entry has a lower one, so a wrong clock here would hold up all that follow.
@@ -46,7 +41,7 @@ export async function createLog(
   config: StoreConfig,
   change: EntryChange,
   begun: () => void = () => {},
-): Promise<Created | undefined> {
+): Promise<OpenedLog | undefined> {
   await probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed)
   const log = openLog(ctx, anchor, logId ?? ctx.clock.random(ID_BYTES))
   const what = `store "${ctx.store}" was created; open it again.`

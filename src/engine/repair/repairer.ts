@@ -1,5 +1,5 @@
 /**
- * What a handle knows of damage: which segments not to use any more, and the states that were repaired around them. All who
+ * Keeps what a handle knows of damage: which segments not to use any more, and the states that were repaired around them. All who
  * meet the same damage share one repair, and the present state is put in place for everybody.
  */
 import { isTidemarkError, type TidemarkError } from '../../errors.js'
@@ -65,7 +65,7 @@ export class Repairer {
   /** The state itself as long as nothing that it lists is known to be damaged, else an equal one. */
   async sound(state: ShardState): Promise<ShardState> {
     let sound = state
-    // What is rebuilt may meet more of what was found meanwhile.
+    // The rebuilt state may list more that was found to be damaged meanwhile.
     while (this.isHit(sound)) {
       let running = this.#repaired.get(sound)
       if (running === undefined) {
@@ -107,7 +107,7 @@ export class Repairer {
       for (const name of lost) this.#lost.set(lossOf(state, name), final)
       throw final
     } finally {
-      // What failed did not fail for good: what is lost is passed over the next time, and the storage may answer then.
+      // It is tried again the next time: lost segments are passed over then, and the storage may answer.
       if (!isDone) this.#repaired.delete(state)
     }
   }
@@ -117,7 +117,7 @@ export class Repairer {
     if (names.length < 2) return names
     const lost: string[] = []
     for (const name of names) {
-      // What the state does not list must be sound in any case.
+      // Segments that the state does not list must be sound in any case.
       const has = (other: string): boolean =>
         other === name || (!names.includes(other) && this.#isHit(state, other))
       try {
@@ -181,7 +181,7 @@ export class Repairer {
     return sound
   }
 
-  /** Of a read of several states: it is enough that one of them is another afterwards. */
+  /** The same after a read of several states: it is enough that one of them is another afterwards. */
   async mendAll(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
     const mended = await Promise.allSettled(states.map((state) => this.mend(state, error)))
     const failed = mended.filter((result) => result.status === 'rejected')
@@ -263,7 +263,7 @@ export class Repairer {
     if (misreads >= MISREADS) throw error
   }
 
-  /** What is missing may have been collected: that is judged by the anchor and the head as they are now. */
+  /** A missing segment may have been collected: the anchor and the head tell, as they are now (R39). */
   async #lookAgain(state: ShardState): Promise<void> {
     const [ctx, log] = [this.#ctx, this.#log]
     const { trim } = await namedAnchor(ctx, log)

@@ -35,6 +35,8 @@ export interface CommitterHost extends OpenLog {
   catchUp(): Promise<void>
 }
 
+const NONE: ReadonlySet<Job> = new Set()
+
 export class Committer {
   readonly #ctx: ShardContext
   readonly #log: LogContext
@@ -63,7 +65,7 @@ export class Committer {
 
   /** From here on the committer owns the memtable; it throws, and takes nothing, when the offsets surely go back. */
   commit(request: CommitRequest): Promise<CommitResult> {
-    // Of what is in front of it nobody knows yet what will come about.
+    // While something is in front of it, nobody knows yet which offsets it will meet.
     if (this.#running === undefined) this.#offsetsAfter(request)
     return this.#enqueue({ request, isVersion: true, build: (batch) => this.#buildCommit(batch) })
   }
@@ -120,7 +122,7 @@ export class Committer {
       let sent = false
       try {
         if (next.isVersion) {
-          // What is carried makes the tail shorter, or room for that.
+          // An entry without a version makes the tail shorter, or room for that; it need not wait.
           await this.#compaction.admit()
           await this.#contention?.giveWay()
         }
@@ -260,10 +262,8 @@ export class Committer {
     if (!this.#ctx.isShared) return false
     const fallen = sharing.loaded!.takeFallen(this.queue, isLate)
     if (fallen.length === 0) return false
-    this.#dropUploaded()
-    this.#rollback(fallen)
     const { version } = this.#host.state.carried
-    for (const { request, reject } of fallen) reject(sharing.loaded!.conflict(this.#ctx.store, version, request!))
+    this.#fall(fallen, ({ request }) => sharing.loaded!.conflict(this.#ctx.store, version, request!))
     return true
   }
 
@@ -274,27 +274,29 @@ export class Committer {
 
   #fail(job: Job, error: unknown, sent: boolean): void {
     const unknown = isTidemarkError(error) && error.code === 'UNKNOWN_OUTCOME'
-    // What may have been written must not be offered for writing again.
+    // Changes that may have been written must not be offered for writing again (R15).
     const written = new Set(sent && unknown ? this.queue.inFlight : [])
-    // What has no changes of the program to give back, and can't be built, fails alone.
+    // A job that has no changes of the program to give back, and can't be built, fails alone.
     const isAlone = !sent && job.request === undefined
     const failed = this.queue.takeOut((other) => other === job || (!isAlone && other.isVersion))
-    this.#dropUploaded()
-    this.#rollback(failed.filter((other) => !written.has(other)))
+    this.#fall(failed, () => error, written)
     this.#end(error)
-    for (const { reject } of failed) reject(error)
   }
 
-  #rollback(failed: readonly Job[]): void {
-    const requests = failed.flatMap(({ request }) => request ?? [])
-    if (requests.length === 0) return
-    this.#host.rollback(
-      requests.filter(({ isOwn }) => !isOwn).map(({ memtable }) => memtable),
-      requests.some(({ offsets }) => offsets.size > 0),
-    )
+  /** Fails jobs, and gives the changes back of those that were surely not written. */
+  #fall(failed: readonly Job[], why: (job: Job) => unknown, written: ReadonlySet<Job> = NONE): void {
+    this.#dropUploaded()
+    const requests = failed.flatMap((job) => (written.has(job) ? [] : (job.request ?? [])))
+    if (requests.length > 0) {
+      this.#host.rollback(
+        requests.filter(({ isOwn }) => !isOwn).map(({ memtable }) => memtable),
+        requests.some(({ offsets }) => offsets.size > 0),
+      )
+    }
+    for (const job of failed) job.reject(why(job))
   }
 
-  /** What leaves in doubt what was written, or who may write, ends it. */
+  /** An error that leaves in doubt what was written, or who may write, ends the right to write. */
   #end(error: unknown): void {
     if (!isTidemarkError(error) || (error.code !== 'UNKNOWN_OUTCOME' && error.code !== 'FENCED')) return
     if (this.ended && !this.#isClosed) return
@@ -302,7 +304,7 @@ export class Committer {
     this.#host.ended(error)
   }
 
-  /** What it took before it was closed is still appended. */
+  /** Jobs that came before the end are still appended. */
   get #isClosed(): boolean {
     return this.ended?.code === 'CLOSED'
   }
