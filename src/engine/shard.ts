@@ -108,12 +108,7 @@ export class Shard {
     const { tail, isRepaired } = this.state
     const isIdle = tail.every(({ memtable, references }) => memtable === undefined && references === undefined)
     if (!isRepaired && isIdle && tail.length < Math.max(this.context.checkpoint.entries, FEW)) return
-    const wanted = this.state.head
-    while (this.state.manifest.covers < wanted) {
-      // An error of a commit meanwhile forbids it as well, and says more than that the fold was stopped.
-      await this.compaction!.compactor.use((work) => work.foldNow()).finally(() => this.assertWritable())
-      await this.writer.carry()
-    }
+    await this.compaction!.compactor.use((work) => work.foldNow(() => this.writer))
     await this.#raising
   }
 

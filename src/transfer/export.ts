@@ -42,7 +42,11 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
     const { log } = source.shard
     const written = new Map<string, Uint8Array>()
     const aside = asideOf(ctx, written)
-    const { manifest, memtable } = await payloadOf({ context: aside, log }, state, signal ?? new AbortController().signal)
+    const { manifest, memtable } = await payloadOf(
+      { context: aside, log },
+      state,
+      signal ?? new AbortController().signal,
+    )
     const { version, versionTime, offsets } = state.carried
     const note = { kind: 'tag', name: ctx.store, label: source.label, made: versionTime, ttlMs: 0 } as const
     const kept = pinOf(state, log.path, manifest, memtable, note)

@@ -20,14 +20,7 @@ import { openShard, refreshAnchor } from '../engine/open/open.js'
 import { foldTail } from '../engine/compaction/run-writer.js'
 import { assertNotTrimmed, sendEntry } from '../engine/write/send.js'
 import type { Shard } from '../engine/shard.js'
-import {
-  applyEntry,
-  memtableCodecs,
-  segmentsOf,
-  tailBytes,
-  tailCodecs,
-  type ShardState,
-} from '../engine/state.js'
+import { applyEntry, memtableCodecs, segmentsOf, tailBytes, tailCodecs, type ShardState } from '../engine/state.js'
 import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Parts } from './ancestry.js'

@@ -11,7 +11,7 @@ import type { OpenLog, ShardState } from '../state.js'
 import { pickAll, pickMerge } from './picker.js'
 import { foldTail, mergeRuns, writtenFor } from './run-writer.js'
 
-export { dropUploads, foldTail, writeMemtables, writtenFor } from './run-writer.js'
+export { dropUploads, foldTail, writeChanges, writtenFor } from './run-writer.js'
 
 /** Knows of damage, for a merge. */
 export interface Repairs {
@@ -86,17 +86,21 @@ export class Compactor {
       : new TidemarkError('STORAGE_UNAVAILABLE', `${what} folding fails. See the cause.`, { cause })
   }
 
-  /** Folds what is there now, or less; resolves when the edit is ready, rejects with what made it fail. */
-  async foldNow(): Promise<void> {
+  /** Folds what is committed now, and has entries carry that. `writer` throws when nothing may be written any more. */
+  async foldNow(writer: () => { carry(): Promise<void> }): Promise<void> {
     const wanted = this.#shard.state.head
-    // A fold that covers less is carried first: what it has uploaded is not for nothing.
-    while (this.#shard.state.manifest.covers < wanted && !this.#ready.has('fold')) {
-      const folding = this.startFold(true)
-      this.#lastError = undefined
-      await folding
-      // No edit and no error: another one was carried meanwhile.
-      if (!this.#ready.has('fold') && this.#lastError !== undefined) throw this.#lastError
-      if (this.#signal.aborted) return
+    while (this.#shard.state.manifest.covers < wanted) {
+      // A fold that covers less is carried first: what it has uploaded is not for nothing.
+      if (!this.#ready.has('fold')) {
+        const folding = this.startFold(true)
+        this.#lastError = undefined
+        await folding
+        // An error of a commit meanwhile forbids it as well, and says more than that the fold was stopped.
+        writer()
+        // No edit and no error: another one was carried meanwhile.
+        if (!this.#ready.has('fold') && this.#lastError !== undefined) throw this.#lastError
+      }
+      await writer().carry()
     }
   }
 

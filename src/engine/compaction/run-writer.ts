@@ -3,7 +3,7 @@ import { isFull, throwIfAborted } from '../../errors.js'
 import { ID_BYTES } from '../../log/entry.js'
 import type { Edit, FoldEdit, MergeEdit } from '../../manifest/edits.js'
 import { refOf } from '../../manifest/ref.js'
-import type { Run, SegmentRef } from '../../manifest/manifest.js'
+import type { CodedRuns, Run, SegmentRef } from '../../manifest/manifest.js'
 import { segmentName } from '../../manifest/names.js'
 import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../../segment/cursor.js'
 import { MergeCursor, unionRanges } from '../../segment/merge.js'
@@ -14,7 +14,7 @@ import { writeSegments, type BuiltSegment } from '../../segment/writer.js'
 import { compareBytes } from '../../bytes/compare.js'
 import type { LogContext, ShardContext } from '../context.js'
 import type { Memtable } from '../memtable.js'
-import { tailCodecs, type ShardState } from '../state.js'
+import { memtableCodecs, tailCodecs, type ShardState } from '../state.js'
 
 const ALL_KEYS = { ...EVERYTHING, reverse: false }
 
@@ -63,8 +63,20 @@ export async function foldTail(
   return { kind: 'fold', from: state.manifest.covers, covers: state.head, runs, written, codecs }
 }
 
+/** A large commit's changes in segments of their own, which its entry refers to. */
+export async function writeChanges(
+  ctx: ShardContext,
+  log: LogContext,
+  memtable: Memtable,
+  time: number,
+  signal: AbortSignal,
+): Promise<CodedRuns> {
+  const run = await writeMemtables(ctx, log, [memtable], false, time, signal)
+  return { codecs: memtableCodecs(memtable), runs: run.length > 0 ? [run] : [] }
+}
+
 /** Memtables, newest first, as a run. `oldest`: nothing older lies beneath it. `time`: what has expired by then is deleted. */
-export async function writeMemtables(
+async function writeMemtables(
   ctx: ShardContext,
   log: LogContext,
   memtables: readonly Memtable[],

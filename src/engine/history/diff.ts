@@ -126,7 +126,11 @@ export class Comparison {
       const isDue = ({ expires }: { readonly expires: number }): boolean => expires > 0 && expires <= span[1]
       const part = source instanceof Memtable ? source : source.filter((s) => isDue(s) && concerns(s, slot, bounds))
       if (!(part instanceof Memtable) && part.length === 0) return []
-      return [new SiftingCursor(cursorOver(part, cache, slot, bounds), (record) => (this.#expires(record) ? record : undefined))]
+      return [
+        new SiftingCursor(cursorOver(part, cache, slot, bounds), (record) =>
+          this.#expires(record) ? record : undefined,
+        ),
+      ]
     })
   }
 

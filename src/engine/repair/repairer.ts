@@ -118,8 +118,7 @@ export class Repairer {
     const lost: string[] = []
     for (const name of names) {
       // Segments that the state does not list must be sound in any case.
-      const has = (other: string): boolean =>
-        other === name || (!names.includes(other) && this.#isHit(state, other))
+      const has = (other: string): boolean => other === name || (!names.includes(other) && this.#isHit(state, other))
       try {
         await repairedState({ ...ground, damaged: { has } }, state)
       } catch (error) {

@@ -17,7 +17,7 @@ import type { Contention } from './contention.js'
 import { Queue } from './commit-queue.js'
 import { assertNotTrimmed, sendEntry } from './send.js'
 import type { CommitRequest, CommitResult, Job, MakeChange } from './requests.js'
-import { memtableCodecs, type OpenLog } from '../state.js'
+import type { OpenLog } from '../state.js'
 import { rewriting, type CompactionScheduler } from '../compaction/scheduler.js'
 
 /** In shared mode it is there before there is a committer. */
@@ -193,9 +193,9 @@ export class Committer {
     // Before anything names them, another writer's collection may have condemned them.
     if (this.#ctx.uploads.areCondemned(this.#segments)) this.#dropUploaded()
     if (this.#uploaded === undefined) {
-      const { writeMemtables } = await rewriting.load()
-      const run = await writeMemtables(this.#ctx, this.#log, [memtable], false, time, this.#compaction.signal)
-      this.#uploaded = { references: { codecs: memtableCodecs(memtable), runs: run.length > 0 ? [run] : [] }, count }
+      const { writeChanges } = await rewriting.load()
+      const references = await writeChanges(this.#ctx, this.#log, memtable, time, this.#compaction.signal)
+      this.#uploaded = { references, count }
     }
     return this.#uploaded.references
   }
