@@ -63,7 +63,8 @@ export class Compactor {
   }
 
   #drop(isOver: (edit: Edit) => boolean): void {
-    for (const edit of this.edits.filter(isOver)) {
+    for (const edit of this.#ready.values()) {
+      if (!isOver(edit)) continue
       this.#shard.context.uploads.drop(writtenFor([edit]))
       this.#ready.delete(edit.kind)
     }
@@ -166,7 +167,7 @@ export class Compactor {
 
   /** Entries were committed that carry `edits`; one that no longer fits would wait for ever. */
   carried(after: Manifest, edits: readonly Edit[]): void {
-    for (const edit of this.edits) if (edits.includes(edit)) this.#ready.delete(edit.kind)
+    for (const edit of this.#ready.values()) if (edits.includes(edit)) this.#ready.delete(edit.kind)
     this.#drop((edit) => applyEdit(after, edit) === undefined)
   }
 
