@@ -1,7 +1,6 @@
 /** Builds the next entry: a pure step from a state and a change to bytes, and to what they will make of the state. */
 import { HASH_BYTES } from '../bytes/hash.js'
 import { encodeDelta } from '../log/delta.js'
-import { encodeCollection, type Collection } from '../log/collection.js'
 import {
   encodeEntry,
   type Carried,
@@ -40,7 +39,7 @@ export interface EntryChange {
   readonly collect?: CollectPlan | undefined
 }
 
-/** What a reset puts in place of the state before it. */
+/** The state that a reset puts in place of the one before it. */
 export interface Reset {
   readonly manifest: Manifest
   readonly origin: Origin
@@ -49,13 +48,15 @@ export interface Reset {
 }
 
 export interface CollectPlan {
+  /** The newest reset of the state in which it was found. */
+  readonly resetAt: number | undefined
   /** The oldest version that is kept from now on. */
   readonly keeps: number
   readonly trim: number
-  /** What earlier collections condemned and nobody has deleted yet. */
-  readonly pending: Collection
-  /** Ids of the segments that this one condemns. */
+  /** Ids of the segments that it condemns. */
   readonly ids: readonly Uint8Array[]
+  /** The collection of an entry of that time, which trims up to there: what it condemns, and what was condemned before. */
+  readonly encode: (time: number, trim: number) => Uint8Array
 }
 
 export interface BuiltEntry extends AppliedEntry {
@@ -71,7 +72,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
   const isVersion = change.kind === 'commit' || change.kind === 'reset'
   const { reset, collect, references, edits = [] } = change
   const making = reset || references || edits.length > 0 ? (manifests.loaded ?? (await manifests.load())) : undefined
-  // What a reset puts in place covers all before it: nothing of that shows through (R4).
+  // The manifest of a reset covers all before it: nothing of that shows through (R4).
   let manifest: Manifest = reset ? { ...reset.manifest, config: state.manifest.config, covers: n - 1 } : state.manifest
   let carries: Edit[] = []
   for (const edit of reset ? [] : edits) {
@@ -80,7 +81,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     manifest = edited
     carries.push(edit)
   }
-  // What is covered never grows less but by a reset: a merge of what was repaired waits for the fold that heals it (R3).
+  // Only a reset covers less than the entry before (R3): the merge of a repaired state waits for the fold that heals it.
   if (!reset && manifest.covers < before.covers) {
     carries = []
     manifest = state.manifest
@@ -100,7 +101,6 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     collectedAt: collect ? n : before.collectedAt,
     sync: reset?.sync ? { ...reset.sync, at: n } : before.sync,
   }
-  const collection = collect && [...collect.pending, { time, trim: carried.trim, ids: collect.ids }]
   const entry: Entry = {
     n,
     kind: change.kind,
@@ -116,7 +116,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     references: references && making!.encodeReferences(references, log.path),
     manifest: isNew ? making!.encodeManifest(manifest, log.path) : undefined,
     origin: reset?.origin,
-    collection: collection && encodeCollection(collection),
+    collection: collect?.encode(time, carried.trim),
   }
   const bytes = encodeEntry(entry)
   return {
@@ -126,7 +126,6 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     memtable: entry.delta && change.memtable,
     references,
     manifest: isNew ? manifest : undefined,
-    collection,
     carries,
   }
 }

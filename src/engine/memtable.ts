@@ -198,7 +198,7 @@ export class Memtable {
     return changes
   }
 
-  /** What this memtable says about a key: a point (perhaps a tombstone), or `undefined` when it is silent. */
+  /** The point that this memtable has for a key (perhaps a tombstone), or `undefined` when it says nothing. */
   find(slot: Slot, key: MapKey): Point | undefined {
     const changes = this.slots.get(slot.id)
     if (changes === undefined) return undefined
@@ -246,7 +246,7 @@ export class Memtable {
   }
 }
 
-/** What a range delete takes in memory beside its bounds. */
+/** The memory that a range delete takes beside its bounds, about. */
 const RANGE = 64
 
 /** About how much memory a range delete takes, at most. */

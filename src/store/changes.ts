@@ -64,7 +64,7 @@ export const parseCommit: (options: CommitOptions) => CommitParts = checker('com
 interface ChangesHost {
   readonly options: { readonly name: string }
   readonly state: ShardState
-  readonly shard: Pick<Shard, 'commit'>
+  readonly shard: Pick<Shard, 'writer'>
   readonly specs: Pick<Specs, 'of' | 'recheck'>
   readonly readSet: ReadSet | undefined
   monotonic(): number
@@ -175,7 +175,7 @@ export class Changes {
       if (!keep || (isLate && (isRead || withOffsets))) return false
       return handle.readSet!.allow(memtable, withOffsets, handle.state)
     }
-    const committing = handle.shard.commit({ memtable, ...parts, stands, isOwn: !keep })
+    const committing = handle.shard.writer.commit({ memtable, ...parts, stands, isOwn: !keep })
     if (!memtable.empty || parts.offsets.size > 0) this.#generation++
     this.#newest = committing.then(
       () => true,

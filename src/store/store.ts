@@ -208,7 +208,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     // It is heard at its turn.
     prepared.catch(() => undefined)
     let undo = 0
-    const restoring = handle.shard.append(async (state, signal) => {
+    const restoring = handle.shard.writer.append(async (state, signal) => {
       const make = await prepared
       undo = state.carried.version
       return make(state, signal)

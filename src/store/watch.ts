@@ -180,10 +180,9 @@ export class Watch implements Observer {
         this.#handle.hold(after, comparing)
         return await comparing
       } catch (error) {
-        ;[before, after] = (await this.#handle.shard.repairs.mendAll([before, after], error)) as [
-          ShardState,
-          ShardState,
-        ]
+        const states = [before, after]
+        const mended = await this.#handle.shard.repairs.about(error, (repairer) => repairer.mendAll(states, error))
+        ;[before, after] = mended as [ShardState, ShardState]
       }
     }
   }

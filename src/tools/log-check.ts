@@ -8,6 +8,7 @@ import { emptyCarried, type Carried } from '../log/entry.js'
 import { writeOffsets, type OffsetMap } from '../log/offsets.js'
 import type { Collection } from '../log/collection.js'
 import type { Manifest } from '../manifest/manifest.js'
+import { collectionIn } from '../engine/history/past.js'
 import type { Memtable } from '../engine/memtable.js'
 import type { AppliedEntry } from '../engine/state.js'
 import type { Change, Pair } from './fold-check.js'
@@ -38,7 +39,7 @@ export function unknownAfter(n: number): Known {
 }
 
 /** Throws `CORRUPT` unless the entry follows from the one before. */
-export function checkEntry({ entry, memtable, manifest, collection }: AppliedEntry, before: Known): void {
+export function checkEntry({ entry, memtable, manifest }: AppliedEntry, before: Known): void {
   const { n, carried, parent, meta } = entry
   const fail = (problem: string): never => {
     throw corrupt(`Entry ${n} is damaged: ${problem}.`)
@@ -49,7 +50,7 @@ export function checkEntry({ entry, memtable, manifest, collection }: AppliedEnt
   if (entry.kind === 'void') fail('it closes its log')
   if (carried && before.carried) {
     checkCarried(entry.kind, n, carried, before.carried, manifest, fail)
-    checkCollected(n, carried, before.carried, collection, fail)
+    checkCollected(n, carried, before.carried, collectionIn(n, entry.collection), fail)
   }
   if (entry.kind === 'reset' && (manifest?.covers !== n - 1 || !entry.origin))
     fail('it is a reset, and does not put another state in place of all before it')

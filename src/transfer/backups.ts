@@ -103,6 +103,11 @@ export function checkTag(tag: unknown): asserts tag is string | undefined {
   if (tag !== undefined) checkTagName(tag)
 }
 
-export async function tagBackup(ctx: ShardContext, log: LogContext, state: ShardState, name: string): Promise<void> {
-  await putPin(ctx, log, () => state, { kind: 'tag', name, ttlMs: 0, label: MADE_BY, state, from: undefined })
+export async function tagBackup(
+  context: ShardContext,
+  log: LogContext,
+  state: ShardState,
+  name: string,
+): Promise<void> {
+  await putPin({ context, log, state }, { kind: 'tag', name, ttlMs: 0, label: MADE_BY, state, from: undefined })
 }

@@ -5,7 +5,7 @@ import { comingPath, idOfBlob, segmentsPrefix } from '../manifest/listed-names.j
 import { logPath, segmentName, shardPath } from '../manifest/names.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ShardContext } from '../engine/context.js'
 import { listComing } from '../engine/open/lost-log.js'
-import { readEntry } from '../engine/history/past.js'
+import { condemnedIn, readEntry } from '../engine/history/past.js'
 import type { ShardState } from '../engine/state.js'
 import { pagesOf } from '../storage/pages.js'
 import { probe } from '../storage/probe.js'
@@ -27,8 +27,7 @@ export async function listUploads(
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<number, readonly string[]>> {
   const at = state?.carried.collectedAt ?? 0
-  const collection = at > 0 ? (await readEntry(ctx, log, at)).collection : undefined
-  const condemned = new Set(collection?.flatMap(({ ids }) => ids.map((id) => segmentName(log.path, id))))
+  const condemned = new Set(at > 0 ? condemnedIn(await readEntry(ctx, log, at), log.path) : [])
   const prefix = segmentsPrefix(log.path)
   const uploads = new Map<number, string[]>()
   for await (const { items } of pagesOf(ctx.storage.blobs, prefix, { signal })) {

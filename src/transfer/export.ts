@@ -1,12 +1,10 @@
 /** Writes one version, whole, as a ZIP archive. */
 import { throwIfAborted } from '../errors.js'
-import { encodeDelta } from '../log/delta.js'
 import { offsetsToObject } from '../log/offsets.js'
 import { encodePin } from '../log/pin.js'
-import { encodeManifest } from '../manifest/encode.js'
 import type { SegmentRef } from '../manifest/manifest.js'
 import type { ShardContext } from '../engine/context.js'
-import { memtableToDelta } from '../engine/memtable.js'
+import { pinOf } from '../engine/history/pins.js'
 import { payloadOf } from '../engine/history/reset.js'
 import type { When } from '../store/find.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
@@ -51,22 +49,15 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
     const { log } = source.shard
     const written = new Map<string, Uint8Array>()
     const aside = asideOf(ctx, written)
-    const { manifest, memtable } = await payloadOf(aside, log, state, signal ?? new AbortController().signal)
+    const { manifest, memtable } = await payloadOf(
+      { context: aside, log },
+      state,
+      signal ?? new AbortController().signal,
+    )
     const { version, versionTime, offsets } = state.carried
-    const delta = memtable && encodeDelta(memtableToDelta(memtable))
-    const pin = encodePin({
-      kind: 'tag',
-      name: ctx.store,
-      made: versionTime,
-      expires: 0,
-      version,
-      versionTime,
-      hash: state.headHash!,
-      label: source.label,
-      offsets,
-      manifest: encodeManifest({ ...manifest, covers: version - 1 }, log.path),
-      delta,
-    })
+    const note = { kind: 'tag', name: ctx.store, label: source.label, made: versionTime, ttlMs: 0 } as const
+    const kept = pinOf(state, log.path, manifest, memtable, note)
+    const pin = encodePin(kept)
     const segments = [...new Map(manifest.runs.flat().map((segment) => [fileOf(segment), segment]))]
     const [total, totalBytes] = [segments.length, segments.reduce((sum, [, { length }]) => sum + length, 0)]
     const zip = new ZipWriter()
@@ -96,7 +87,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
       label: source.label,
       meta: source.meta === undefined ? undefined : (JSON.parse(source.meta) as unknown),
       offsets: offsetsToObject(offsets),
-      sizes: { segments: total, bytes: totalBytes, changes: delta?.length ?? 0 },
+      sizes: { segments: total, bytes: totalBytes, changes: kept.delta?.length ?? 0 },
       files,
     })
     yield* zip.add(METADATA, metadata, true)

@@ -1,7 +1,7 @@
 /** Copies a version from store to store. Only segments that the other one lacks are sent, and all of them are checked. */
 import { equalBytes } from '../bytes/compare.js'
 import { TidemarkError, invalid, throwIfAborted } from '../errors.js'
-import { stateOf } from '../engine/history/versions.js'
+import { stateOf } from '../engine/history/past.js'
 import { nowIn } from '../store/context.js'
 import type { When } from '../store/find.js'
 import { flag, required } from '../store/options.js'

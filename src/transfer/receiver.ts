@@ -7,7 +7,7 @@ import { equalBytes } from '../bytes/compare.js'
 import { toHex } from '../bytes/hex.js'
 import { TidemarkError, invalid, isFull, isTidemarkError, throwIfAborted } from '../errors.js'
 import { ID_BYTES, type Origin, type SyncPoint } from '../log/entry.js'
-import { landed, resolveAppend } from '../log/append.js'
+import { landed } from '../log/append.js'
 import type { OffsetMap } from '../log/offsets.js'
 import type { Manifest, Run, SegmentRef, StoreConfig } from '../manifest/manifest.js'
 import { comingPath, idOfBlob, segmentsPrefix } from '../manifest/listed-names.js'
@@ -19,16 +19,9 @@ import { Memtable } from '../engine/memtable.js'
 import { createLog } from '../engine/open/create.js'
 import { openShard, refreshAnchor } from '../engine/open/open.js'
 import { foldTail } from '../engine/compaction/run-writer.js'
+import { assertNotTrimmed, sendEntry } from '../engine/write/send.js'
 import type { Shard } from '../engine/shard.js'
-import {
-  applyEntry,
-  memtableCodecs,
-  recoveryStart,
-  segmentsOf,
-  tailBytes,
-  tailCodecs,
-  type ShardState,
-} from '../engine/state.js'
+import { applyEntry, memtableCodecs, segmentsOf, tailBytes, tailCodecs, type ShardState } from '../engine/state.js'
 import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Parts } from './ancestry.js'
@@ -307,13 +300,12 @@ export class Receiver {
     const log = this.#log!
     const built = await buildEntry(log, state, change)
     const next = applyEntry(state, built)
-    const context = { log: log.log, clock: ctx.clock, timeoutMs: ctx.timeoutMs }
-    const resolution = await resolveAppend(context, built.entry, () =>
-      log.log.append(built.entry.n, built.bytes, recoveryStart(next)),
-    )
-    const what = `version ${built.entry.n} of store "${ctx.store}" was written; call this again, it will look.`
+    const { n } = built.entry
+    const resolution = await sendEntry(ctx, log, next.manifest.covers, built, 'append')
+    const what = `version ${n} of store "${ctx.store}" was written; call this again, it will look.`
     const committed = landed(resolution, what)
     if (committed === undefined) throw this.#overtaken()
+    await assertNotTrimmed(ctx, log, n, committed.time)
     noteTime(ctx, log, committed.time)
     await refreshAnchor(ctx, log, next)
     return next

@@ -3,11 +3,11 @@ import { isExpired } from '../errors.js'
 import type { SegmentRef } from '../manifest/manifest.js'
 import { checkWhole } from '../segment/whole.js'
 import type { ShardContext } from '../engine/context.js'
-import { expired } from '../engine/history/past.js'
+import { expired, readEntry } from '../engine/history/past.js'
+import { pinsOf } from '../engine/history/pins.js'
 import { Reading } from '../engine/history/reading-pin.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState } from '../engine/state.js'
-import { entryOf, pinsOf } from '../engine/history/versions.js'
 import { findVersion, type Found, type When } from '../store/find.js'
 import type { StorePlace } from '../tools/place.js'
 import { contextOf, openToRead, type TransferOptions } from './options.js'
@@ -89,7 +89,7 @@ export class Source {
 /** Reads label and meta from the entry of the version. A tag may outlive that entry. */
 async function describe(shard: Shard, { state, from }: Found): Promise<{ label?: string; meta?: string }> {
   try {
-    const { label, meta } = (await entryOf(shard, state.carried.version)).entry
+    const { label, meta } = (await readEntry(shard.context, shard.log, state.carried.version)).entry
     return { ...(label !== undefined && { label }), ...(meta !== undefined && { meta }) }
   } catch (error) {
     if (from && isExpired(error)) return {}

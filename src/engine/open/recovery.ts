@@ -11,8 +11,9 @@ import { anchorName, moment, noteTime, type LogContext, type ReadContext, type S
 import { applyEntry, emptyState, parseEntry, type AppliedEntry, type ShardState } from '../state.js'
 import type { Found, Hint } from './lost-log.js'
 
-/** What may be lost of a log. */
+/** Looks into what may be lost of a log. */
 const losing = new Part(() => import('./lost-log.js'))
+const settling = new Part(() => import('./handover.js'))
 
 const READ_AHEAD = 16
 

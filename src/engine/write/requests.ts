@@ -1,4 +1,4 @@
-/** What is asked of the committer, and what it answers. */
+/** Requests to the committer, and its answers. */
 import type { OffsetMap } from '../../log/offsets.js'
 import type { BuiltEntry, EntryChange } from '../entry-builder.js'
 import type { Memtable } from '../memtable.js'
@@ -17,7 +17,7 @@ export interface CommitRequest {
    * asked in shared mode.
    */
   readonly stands: (isLate: boolean) => boolean
-  /** What fails is not given back: it is made anew. */
+  /** Its changes are not given back when it fails: its maker makes them anew. */
   readonly isOwn: boolean
 }
 
@@ -36,7 +36,7 @@ export type MakeChange = (state: ShardState, signal: AbortSignal) => Promise<Omi
 
 /** A place in the queue. */
 export interface Job {
-  /** Of a commit. */
+  /** Only a commit has one. */
   readonly request?: CommitRequest
   /** It makes a version: it waits for room in the tail, and falls together with those in front of it. */
   readonly isVersion: boolean

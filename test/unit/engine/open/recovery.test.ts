@@ -107,7 +107,7 @@ test('an entry that counts on another manifest than the one that was found is da
   const { world, state } = await logOf(1)
   await world.append({ ...state, carried: { ...state.carried, manifestAt: 2, covers: 1 } }, commits(1))
   await expect(readHistory(world.ctx, world.log, hint, true)).rejects.toEqual(
-    corrupt(/counts on a manifest that covers 1, the newest one covers 0/),
+    corrupt(/needs a manifest up to 1, and the newest one covers 0/),
   )
 })
 
