@@ -2,7 +2,7 @@
 import { equalBytes } from '../bytes/compare.js'
 import { ID_BYTES } from '../log/entry.js'
 import { comingPath, idOfBlob, segmentsPrefix } from '../manifest/listed-names.js'
-import { logPath, segmentName, shardPath } from '../manifest/names.js'
+import { logPath, shardPath } from '../manifest/names.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ShardContext } from '../engine/context.js'
 import { listComing } from '../engine/open/lost-log.js'
 import { condemnedIn, readEntry } from '../engine/history/past.js'

@@ -170,7 +170,13 @@ rule(
 rule(
   'R34',
   'what another writer has condemned is uploaded again before it is named',
-  [edit('src/engine/context.ts', 'for (const name of names) if (this.#names.has(name)) this.#names.set(name, true)', '')],
+  [
+    edit(
+      'src/engine/context.ts',
+      'for (const name of names) if (this.#names.has(name)) this.#names.set(name, true)',
+      '',
+    ),
+  ],
   async (sources) => {
     const memory = sources.memory()
     const [deleting, named] = [gate(), gate()]

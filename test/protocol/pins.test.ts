@@ -174,7 +174,13 @@ rule(
 rule(
   'R39',
   'a segment that was collected meanwhile is no damage',
-  [edit('src/engine/repair/repairer.ts', 'if (damage.isMissing && !this.#damaged.has(name)) await this.#lookAgain(state)', '')],
+  [
+    edit(
+      'src/engine/repair/repairer.ts',
+      'if (damage.isMissing && !this.#damaged.has(name)) await this.#lookAgain(state)',
+      '',
+    ),
+  ],
   async (sources) => {
     const storage = sources.memory()
     const { store, past, time, options, outlive } = await ageing(sources, {}, storage)
@@ -192,13 +198,7 @@ rule(
 rule(
   'R39',
   'an entry that was trimmed meanwhile is no damage',
-  [
-    edit(
-      'src/engine/history/past.ts',
-      'if (anchor && n <= anchor.trim) return expired(ctx.store, n)',
-      '',
-    ),
-  ],
+  [edit('src/engine/history/past.ts', 'if (anchor && n <= anchor.trim) return expired(ctx.store, n)', '')],
   async (sources) => {
     const storage = sources.memory()
     const { store, past, time, options, outlive } = await ageing(sources, {}, storage)

@@ -13,7 +13,6 @@ import type { Found, Hint } from './lost-log.js'
 
 /** Looks into what may be lost of a log. */
 const losing = new Part(() => import('./lost-log.js'))
-const settling = new Part(() => import('./handover.js'))
 
 const READ_AHEAD = 16
 
