@@ -19,7 +19,7 @@ import type { LogContext } from './context.js'
 import { memtableToDelta, type Memtable } from './memtable.js'
 import type { AppliedEntry, ShardState } from './state.js'
 
-/** What entries with a manifest or with references need beside the others. */
+/** Entries with a manifest or with references need it besides. */
 export const manifests = new Part(() => import('../manifest/edits.js'))
 
 export interface EntryChange {

@@ -37,13 +37,13 @@ export interface Requests {
 export interface Call {
   readonly target: Target
   readonly method: Method
-  /** What it counts as; `sync`, `close` and `probe` count as none. */
+  /** The counter of `Requests` for it; `sync`, `close` and `probe` have none. */
   readonly kind: keyof Requests | undefined
-  /** Of the log or anchor; the blob's name; the prefix of a list; the first name of a delete. */
+  /** The path of the log or anchor; the blob's name; the prefix of a list; the first name of a delete. */
   readonly path: string
   /** The number of the entry; the first of those removed. */
   readonly n?: number | undefined
-  /** What the call would store. */
+  /** The bytes that the call would store. */
   readonly bytes?: Uint8Array | undefined
   /** The call answers an `Outcome`: it is not to be repeated and not to throw once it has been sent. */
   readonly conditional: boolean

@@ -110,7 +110,7 @@ export async function prepareRestore(
   const hold = handle.hold(state)
   cleanUp.push(() => hold.release())
   let theirs = await payloadOf(shard, state, shard.compaction!.signal)
-  // What was uploaded for it is named in the end, or never will be.
+  // If no entry comes to name these uploads, none ever will.
   cleanUp.push(() => dropPayload(shard, theirs))
   const { version, offsets } = state.carried
   const partitions = chosen.size === handle.partitions ? [] : [...chosen].sort((a, b) => a - b)

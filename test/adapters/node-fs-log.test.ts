@@ -22,7 +22,7 @@ const tuning = { ...LOG_TUNING, patienceMs: 0 }
 
 let disk: ModelFs
 let seed = 0
-/** What becomes of the next calls of the processes that `broken` makes. */
+/** Decides the next calls of the processes that `broken` makes. */
 let decide: (step: Step) => Verdict
 let calls: string[]
 

@@ -1,4 +1,4 @@
-/** What reading one key costs when a large state is opened cold on S3. */
+/** The cost of reading one key when a large state is opened cold on S3. */
 import { expect, test } from 'vitest'
 import { metered, openStore, type Storage } from 'tidemark'
 import { handleOf } from '../../src/store/store.js'

@@ -15,7 +15,7 @@ const NOW = 1_700_000_000_000
 const NAME = 'same'
 
 /**
- * Of all that `leftBy` tells of the life below, the same in Node, in browsers and in workerd. When the format or the order
+ * The hash of all that `leftBy` tells of the life below, the same in Node, in browsers and in workerd. When the format or the order
  * of what is written changes on purpose, this changes: the failing test prints the new one.
  */
 const DIGEST = '6c685bf2b38373622b82877924973e79'

@@ -1,4 +1,4 @@
-/** What the next process finds: a prefix of the history that holds all that was acknowledged, and one owner. */
+/** The next process finds a prefix of the history that holds all that was acknowledged, and one owner. */
 import { expect } from 'vitest'
 import type { Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'

@@ -14,9 +14,9 @@ export interface SuiteOptions {
   readonly test: (name: string, run: () => Promise<void>) => unknown
   /** A storage that is fresh and empty; called within a test. */
   readonly make: () => Storage
-  /** What of the cut points is run. */
+  /** The share of the cut points that is run. */
   readonly share: Share
-  /** What of the losses is tried. */
+  /** The share of the losses that is tried. */
   readonly loss: LossShare
   /** Where single objects, or files, can be lost. Default: on what `make` makes, as objects. */
   readonly world?: (() => LossWorld) | undefined

@@ -23,7 +23,7 @@ eachAdapter(adapters, 'maxUncommittedBytes on %s', (make) => {
     expect(taken).toBe(9)
     expect(() => store.batch([{ type: 'put', key: 'b', value }])).toThrow(code('QUOTA'))
     expect(await store.get(8)).toBe(value)
-    // What makes it no larger goes through: the same keys again, deletes of large values, ranges.
+    // Changes that make it no larger go through: the same keys again, deletes of large values, ranges.
     store.put(0, value)
     store.batch([
       { type: 'put', key: 1, value },

@@ -1,4 +1,4 @@
-/** What is being read is held, and ends with what it is read from. */
+/** A state that is being read is held, and a reading ends with the handle that it reads from. */
 import { describe, expect, test } from 'vitest'
 import type { OpenOptions, Store, VersionInfo } from 'tidemark'
 import { memory } from 'tidemark/memory'
@@ -63,7 +63,7 @@ describe.each<[string, OpenOptions['mode'], Partial<OpenOptions> | undefined]>([
       await world.churn(2)
       await world.churn(2)
       await world.churn(2)
-      // What was held is gone with it.
+      // The segments that it held are gone with it.
       expect((await world.segments()).length).toBeLessThan(150)
     },
   )

@@ -24,7 +24,7 @@ async function contents(store: Pick<Store, 'entries'>): Promise<Record<string, u
   return Object.fromEntries(await collect(store.entries())) as Record<string, unknown>
 }
 
-/** What anybody who looks finds: the newest version, or that of a tag. */
+/** The contents that a reader finds: those of the newest version, or of a tag. */
 async function found(storage: Storage, name: string, at?: string): Promise<Record<string, unknown>> {
   const store = await openStore({ storage, name, mode: 'follower' })
   try {
@@ -416,7 +416,7 @@ describe('collection at the target', () => {
         onProgress: ({ done }) => (done === 3 ? stop.abort() : undefined),
       })
       await interrupted.catch((error: unknown) => expect(error).toMatchObject({ code: 'ABORTED' }))
-      // What the interrupted one has left is condemned, and must not be named again.
+      // The uploads of the interrupted push are condemned, and must not be named again.
       if (round % 2 === 0) await maintain()
       await push(from, to, { clock, tag: `round-${round}`, keep: 2 })
       ahead += 2 * hour

@@ -60,7 +60,7 @@ describe('the picker', () => {
           written += size
           manifest = { ...manifest, runs: [...manifest.runs, run(size)] }
           for (let picked = pickMerge(manifest); picked; picked = pickMerge(manifest)) {
-            // Of random updates in a fixed space of keys merging leaves what that many draws hit.
+            // If updates are random in a fixed space of keys, merging leaves as many as so many draws hit.
             const sum = bytesOf(picked)
             const apart = total * (1 - Math.exp(-sum / total))
             const length = Math.max(1, Math.floor(sum * (1 - overlap) + Math.min(total, apart) * overlap))
