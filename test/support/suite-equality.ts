@@ -9,7 +9,7 @@ import { Random } from '../../src/testing/random.js'
 import { contentHash } from './crafted.js'
 import { steadyClock } from './example.js'
 import { bytesOf, live } from './ruin.js'
-import type { SuiteOptions } from './suites.js'
+import type { SuiteOptions } from './suite-options.js'
 
 const NOW = 1_700_000_000_000
 const NAME = 'same'

@@ -26,19 +26,7 @@ import {
   type Tally,
 } from './loss-trial.js'
 import { isEntry, objectsWorld, type LossWorld } from './loss-worlds.js'
-import type { SuiteOptions } from './suites.js'
-
-/** How much is tried. */
-export interface LossShare {
-  readonly ages: readonly number[]
-  /** How many of the things, and of the pairs of things, that can be lost are tried at each age. */
-  readonly singles: number
-  readonly pairs: number
-  /** How many of the acts are tried after a single loss; after a double one it is one. */
-  readonly acts: number
-  /** How many are tried of the things that a fork can lose, or a store beneath its owner. */
-  readonly others: number
-}
+import type { LossShare, SuiteOptions } from './suite-options.js'
 
 export const FEW_LOSSES: LossShare = { ages: [14], singles: 3, pairs: 2, acts: 1, others: 1 }
 export const MORE_LOSSES: LossShare = { ages: [2, 14, 31], singles: 8, pairs: 6, acts: 1, others: 3 }
