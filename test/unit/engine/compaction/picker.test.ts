@@ -45,7 +45,7 @@ describe('the picker', () => {
     expect(applyEdit(merged, { kind: 'fold', from: 0, covers: 12, runs: [], codecs: new Map() })).toBeUndefined()
   })
 
-  test('keeps few runs, and writes less than three times the bytes of the changes; of a state that only grows, a little more', () => {
+  test('keeps few runs, and writes less than three times the bytes of the changes; of a state that grows, less than six', () => {
     for (const overlap of [0, 0.5, 1]) {
       for (const jitter of [0, 0.5]) {
         const random = mulberry(7)
