@@ -1,7 +1,7 @@
 /**
- * A store loses something: each object, or file, each folder, one at a time and in pairs, at
- * several ages. Whoever opens it, copies it or looks at it sees all that was acknowledged, or gets a typed error; an error
- * has written nothing; and when what was lost is put back, everything is there again.
+ * A store loses something: each object, or file, each folder, one at a time and in pairs, at several ages. Whoever opens it, copies
+ * it or looks at it sees all that was acknowledged, or gets a typed error; an error has written nothing; and when the lost things
+ * are put back, everything is there again.
  *
  * On objects one loss can't be told: that of the newest entries. Then an earlier version is shown, and `expectAtLeast` tells.
  */
