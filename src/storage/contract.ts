@@ -175,7 +175,13 @@ export interface Blobs {
 export type Outcome =
   | { readonly outcome: 'committed' }
   | { readonly outcome: 'lost' }
-  | { readonly outcome: 'unknown'; readonly settle: boolean; readonly cause?: unknown }
+  | {
+      readonly outcome: 'unknown'
+      /** Whether sending the same bytes again can settle it. */
+      readonly settle: boolean
+      /** The error that left it unknown. */
+      readonly cause?: unknown
+    }
 
 /** A handle on a log: numbered entries, each created once. */
 export interface Log {

@@ -42,7 +42,7 @@ export interface RetryingOptions {
 /**
  * Decorates `storage` so that calls which failed in passing are repeated.
  *
- * @throws by calls: their last error as it is, mostly `STORAGE_UNAVAILABLE`; `ABORTED` by their signal, also while one waits
+ * @throws by calls: their last error as it is, mostly `STORAGE_UNAVAILABLE`; `ABORTED` by their signal, also in a wait
  * @example
  *     const storage = retrying(s3Fetch({ fetch, url }), { tries: 3 })
  */

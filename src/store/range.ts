@@ -113,7 +113,7 @@ export function isEmptyRange({ lower, upper }: KeyBounds): boolean {
 }
 
 /** Keys are checked where they are encoded. */
-export const RANGE = { gt: any<Key>(), gte: any<Key>(), lt: any<Key>(), lte: any<Key>(), prefix: any<Key>() }
+const RANGE = { gt: any<Key>(), gte: any<Key>(), lt: any<Key>(), lte: any<Key>(), prefix: any<Key>() }
 const READ = { fresh: boolean(false) }
 
 const limit: Check<number> = (name, given) => {
@@ -134,7 +134,7 @@ export function checkRange(options: RangeOptions<never>): void {
   if (bounds.length === 0) throw invalid('deleteRange needs at least one bound; clear() deletes everything.')
 }
 
-/** The table and the range that a watch looks at. With `key` there are no bounds. */
+/** The table and the range that a watch looks at. Beside `key` no bound may be given. */
 export function checkWatch(
   options: RangeOptions<Key> & { readonly key?: Key | undefined; readonly table?: string | undefined },
 ): {

@@ -82,8 +82,8 @@ export function ndjsonFile<V>(path: string, options: FileOptions<V> = {}): Sourc
  * column; quoted fields may hold commas, newlines and doubled quotes. Empty lines are skipped. Nothing is opened before the
  * source is read.
  *
- * @throws as `ndjsonFile`: `NOT_FOUND`, `INVALID_ARGUMENT`, `STORAGE_UNAVAILABLE`. A record that has more or fewer columns than the header is malformed, and a file with
- *   another header is not the one that was read before
+ * @throws as `ndjsonFile`: `NOT_FOUND`, `INVALID_ARGUMENT`, `STORAGE_UNAVAILABLE`. A record that has more or fewer columns
+ *   than the header is malformed, and a file with another header is not the one that was read before
  * @example
  *     csvFile('./orders.csv', { key: 'id' })
  */
