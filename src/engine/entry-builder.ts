@@ -47,11 +47,13 @@ export interface Reset {
   readonly sync?: Omit<SyncPoint, 'at'> | undefined
 }
 
+/** The work of a collection that the next entry is to announce. */
 export interface CollectPlan {
   /** The newest reset of the state in which it was found. */
   readonly resetAt: number | undefined
   /** The oldest version that is kept from now on. */
   readonly keeps: number
+  /** Entries up to it are no longer needed. */
   readonly trim: number
   /** Ids of the segments that it condemns. */
   readonly ids: readonly Uint8Array[]

@@ -5,8 +5,10 @@
 import type { CallOptions, Outcome, Storage } from './contract.js'
 import type { Run } from './turns.js'
 
+/** The part of a storage that is called. */
 export type Target = 'blobs' | 'log' | 'anchor' | 'storage'
 
+/** The method that is called. */
 export type Method =
   | 'put'
   | 'get'
@@ -29,13 +31,17 @@ export interface Requests {
   readonly put: number
   /** Reads, of what is absent too. */
   readonly get: number
+  /** Lists of blobs, entries and logs. */
   readonly list: number
+  /** Deletions of blobs, entries, anchors and logs. */
   readonly delete: number
 }
 
 /** One call of a storage, told to decorators. */
 export interface Call {
+  /** The part of the storage that is called. */
   readonly target: Target
+  /** The method that is called. */
   readonly method: Method
   /** The counter of `Requests` for it; `sync`, `close` and `probe` have none. */
   readonly kind: keyof Requests | undefined
@@ -47,6 +53,7 @@ export interface Call {
   readonly bytes?: Uint8Array | undefined
   /** The call answers an `Outcome`: it is not to be repeated and not to throw once it has been sent. */
   readonly conditional: boolean
+  /** The signal of its caller. */
   readonly signal: AbortSignal | undefined
 }
 

@@ -17,7 +17,7 @@ import { namesIn } from '../../src/engine/gc/entry-index.js'
 import { readEntry } from '../../src/engine/history/past.js'
 import { manifestOfPin, pinsOf } from '../../src/engine/history/pins.js'
 import { intercept } from '../../src/storage/intercept.js'
-import { handleOf } from '../../src/store/store.js'
+import { handleOf } from '../../src/store/handles.js'
 import { persist } from './history.js'
 import { collect } from './collect.js'
 

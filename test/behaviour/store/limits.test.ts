@@ -3,7 +3,7 @@ import { openStore, type Codec, type OpenOptions, type Storage, type Store } fro
 import { memory } from 'tidemark/memory'
 import { faulty } from 'tidemark/testing'
 import { sizeOfChange } from '../../../src/store/size.js'
-import { handleOf } from '../../../src/store/store.js'
+import { handleOf } from '../../../src/store/handles.js'
 import { eachAdapter } from '../../support/counting.js'
 import { adapters, collect } from '../../support/storages.js'
 
