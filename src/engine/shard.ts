@@ -83,7 +83,8 @@ export class Shard {
     return viewOf(this.state, memtables, this.context.cache)
   }
 
-  get isPoisoned(): boolean {
+  /** Whether the right to write has ended. */
+  get hasEnded(): boolean {
     return this.#committer?.ended !== undefined
   }
 
@@ -153,7 +154,7 @@ export class Shard {
     if (carried.collectedAt === 0 && head - carried.trim < COLLECT_EVERY) return
     this.#collection
       .use((work) => {
-        if (!this.isPoisoned) work.consider()
+        if (!this.hasEnded) work.consider()
       })
       .catch((cause: unknown) => warnLater(this.context, 'Collection', cause))
   }
@@ -186,7 +187,7 @@ export class Shard {
   refresh(): Promise<void> {
     const { isShared } = this.context
     if (this.#committer && !isShared) return Promise.resolve()
-    if (this.#committer && !this.isPoisoned) return this.#committer.look()
+    if (this.#committer && !this.hasEnded) return this.#committer.look()
     this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
       this.#looking = undefined
       return (this.#refreshing = this.catchUp())

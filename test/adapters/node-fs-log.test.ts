@@ -267,7 +267,7 @@ describe('errors of the file system', () => {
 
   test('writes that take less than they were given are continued', async () => {
     decide = (step) => (step.call === 'write' ? { atMost: 7 } : undefined)
-    const log = fileStorage(broken(), '/disk', modelClock(++seed), { ...tuning, roomBytes: 128 }).log(LOG)
+    const log = fileStorage(broken(), '/disk', modelClock(++seed), { ...tuning, preallocateBytes: 128 }).log(LOG)
     await fill(log, 4)
     expect(await entries()).toEqual(expected(4))
   })

@@ -24,7 +24,8 @@ interface Followed extends OpenLog {
 export interface Following extends OpenLog {
   state: ShardState
   readonly known: EntryIndex
-  readonly isPoisoned: boolean
+  /** Whether the right to write has ended. */
+  readonly hasEnded: boolean
   /** Only a handle that may write has one. */
   readonly compaction: { met(after: Manifest): void } | undefined
   readonly repairs: { prepared(state: ShardState): Promise<ShardState> }
@@ -81,7 +82,7 @@ function apply(shard: Following, before: ShardState, state: ShardState, entries:
   }
   context.moved()
   if (isNewer) context.emit('version', { version })
-  if (compaction && !shard.isPoisoned) assertShared(context.store, state, entries)
+  if (compaction && !shard.hasEnded) assertShared(context.store, state, entries)
 }
 
 async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState): Promise<Newest> {

@@ -105,7 +105,7 @@ test('what a handle knows of entries is bounded, whoever folds and collects', as
   }
   const known = new Set(noted.mock.contexts as EntryIndex[])
   expect(known.size).toBe(2)
-  for (const { facts } of known) expect(facts.size).toBeLessThan(150)
+  for (const { entries } of known) expect(entries.size).toBeLessThan(150)
 })
 
 test('of two large commits the second one is written as it is when the first one, already uploaded, falls', async () => {
