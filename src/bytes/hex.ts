@@ -10,3 +10,7 @@ export function toHex(bytes: Uint8Array): string {
   for (const byte of bytes) text += DIGITS[byte]!
   return text
 }
+
+export function fromHex(hex: string): Uint8Array {
+  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(i * 2, i * 2 + 2), 16))
+}

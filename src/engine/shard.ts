@@ -39,7 +39,7 @@ export class Shard {
   readonly #committer: Committer | undefined
   readonly rollback: ShardRequest['rollback']
   readonly met: ShardRequest['met']
-  readonly repairs: DamageDetector
+  readonly detector: DamageDetector
   state: ShardState
   #refreshing: Promise<void> | undefined
   /** A look that has not begun: it is for all. */
@@ -62,9 +62,9 @@ export class Shard {
     this.met = request.met
     this.state = state
     this.#collection = collecting.lazy((part) => new part.CollectionScheduler(this))
-    this.repairs = new DamageDetector(this)
+    this.detector = new DamageDetector(this)
     if (request.mode === 'follower') return
-    this.compaction = new CompactionScheduler(this, this.repairs)
+    this.compaction = new CompactionScheduler(this, this.detector)
     this.#committer = new Committer(this, this.compaction)
     this.compaction.consider(false)
   }
@@ -132,7 +132,7 @@ export class Shard {
     context.uploads.named([...(manifest?.runs.flat() ?? []), ...(references?.runs.flat() ?? [])])
     if (entry.collection) compaction!.plan = undefined
     if (entry.kind === 'commit') counters.commits++
-    if (manifest) compaction!.carried(before.manifest, manifest, carries)
+    if (manifest) compaction!.settled(before.manifest, manifest, carries)
     if (manifest || entry.collection) this.#raise()
     context.moved()
     const { version } = this.state.carried
@@ -142,7 +142,7 @@ export class Shard {
       context.emit('version', { version })
     }
     // An entry that was built before damage was found may list it.
-    if (this.repairs.repairer.loaded?.isHit(this.state)) void this.repairs.prepare().catch(() => undefined)
+    if (this.detector.repairer.loaded?.isHit(this.state)) void this.detector.prepare().catch(() => undefined)
     compaction!.consider(true, carries.length > 0)
     if (carries.length > 0) this.#considerCollection()
   }

@@ -16,7 +16,7 @@ export async function viewAfter(
   note: () => void,
 ): Promise<View> {
   try {
-    return await host.mend(before, error)
+    return await host.repair(before, error)
   } catch (failure) {
     const present = host.view()
     // It was collected, and the handle has looked since; but what was shown of it stands for no other state.

@@ -93,7 +93,7 @@ export class StoreHandle implements TableHost {
   async #openShard(create: boolean | undefined, expectAtLeast: number | undefined): Promise<void> {
     const shard = await Shard.open(this.#ctx, this.#request(create, expectAtLeast))
     try {
-      await shard.repairs.prepare()
+      await shard.detector.prepare()
     } catch (error) {
       await shard.close()
       throw error
@@ -231,10 +231,10 @@ export class StoreHandle implements TableHost {
     return this.shard.view([this.changes.buffer])
   }
 
-  async mend(view: View, error: unknown): Promise<View> {
+  async repair(view: View, error: unknown): Promise<View> {
     if (view.state === undefined) throw error
     try {
-      const state = await this.shard.repairs.mend(view.state, error)
+      const state = await this.shard.detector.repair(view.state, error)
       return viewOf(state, view.memtables, view.cache)
     } catch (failure) {
       // Others may have collected the newest state that this handle knows.

@@ -10,7 +10,7 @@ import { isWithin, type KeyRange } from '../segment/record.js'
 import { Point, Memtable } from '../engine/memtable.js'
 import { prefixed, type Slot } from '../engine/slot.js'
 import { recordedCodec, type AppliedEntry, type ShardState } from '../engine/state.js'
-import { EVERYTHING, slotRange } from './range.js'
+import { ALL_OF_SLOT, slotRange } from './range.js'
 import type { ReadNotes } from './table-host.js'
 
 /** Keys and ranges in a set after which it stands for all of their tables. */
@@ -58,7 +58,7 @@ class KeySet {
   #counted(): void {
     if (++this.#count < MANY) return
     const whole = new Memtable()
-    for (const { slot } of this.#memtable.slots.values()) whole.deleteRange(slot, '', slotRange(slot, EVERYTHING))
+    for (const { slot } of this.#memtable.slots.values()) whole.deleteRange(slot, '', slotRange(slot, ALL_OF_SLOT))
     this.#memtable = whole
     this.#count = 0
   }

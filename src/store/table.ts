@@ -244,7 +244,7 @@ export class Table<K extends Key = Key, V = unknown> {
       try {
         return await lookUpLoading(view, slot, key)
       } catch (error) {
-        view = await this.#host.mend(view, error)
+        view = await this.#host.repair(view, error)
       }
     }
   }

@@ -181,8 +181,8 @@ export class Watch implements Observer {
         return await comparing
       } catch (error) {
         const states = [before, after]
-        const mended = await this.#handle.shard.repairs.about(error, (repairer) => repairer.mendAll(states, error))
-        ;[before, after] = mended as [ShardState, ShardState]
+        const repaired = await this.#handle.shard.detector.about(error, (repairer) => repairer.repairAll(states, error))
+        ;[before, after] = repaired as [ShardState, ShardState]
       }
     }
   }

@@ -28,7 +28,7 @@ export interface Following extends OpenLog {
   readonly hasEnded: boolean
   /** Only a handle that may write has one. */
   readonly compaction: { met(after: Manifest): void } | undefined
-  readonly repairs: { prepared(state: ShardState): Promise<ShardState> }
+  readonly detector: { prepared(state: ShardState): Promise<ShardState> }
   /** Is told that others have made versions, by which entries; `undefined` when that is not known. */
   met(before: ShardState, entries: readonly AppliedEntry[] | undefined): void
 }
@@ -53,7 +53,7 @@ export async function catchUp(shard: Following): Promise<void> {
   for (let tries = 1; ; tries++) {
     const { read, entries, failure } = await readNewest(context, log, before)
     try {
-      const state = await shard.repairs.prepared(read)
+      const state = await shard.detector.prepared(read)
       if (state !== before && (read !== before || shard.state === before)) apply(shard, before, state, entries)
       if (failure !== undefined) throw failure
       return

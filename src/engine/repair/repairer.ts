@@ -69,7 +69,7 @@ export class Repairer {
     while (this.isHit(sound)) {
       let running = this.#repaired.get(sound)
       if (running === undefined) {
-        running = this.#repair(sound)
+        running = this.#rebuild(sound)
         this.#repaired.set(sound, running)
       }
       sound = await running
@@ -85,9 +85,8 @@ export class Repairer {
     })
   }
 
-  async #repair(state: ShardState): Promise<ShardState> {
-    const { head, carried } = this.#shard.state
-    const trim = Math.max(carried.trim, state.carried.trim)
+  async #rebuild(state: ShardState): Promise<ShardState> {
+    const trim = Math.max(this.#shard.state.carried.trim, state.carried.trim)
     const ground: Ground = { ctx: this.#ctx, log: this.#log, damaged: this.#damaged, trim }
     const has = (name: string): boolean => this.#isHit(state, name)
     let isDone = false
@@ -102,8 +101,8 @@ export class Repairer {
     } catch (error) {
       if (!isFinal(error)) throw error
       const hits = this.#hits(state)
-      const lost = await this.#lostOf(ground, state, hits)
-      const final = await lossReport(ground, state, Math.max(head, state.head), this.#damaged, lost, error)
+      const lost = await this.#irreparable(ground, state, hits)
+      const final = lossReport(this.#ctx.store, state, this.#damaged, lost, error)
       for (const name of lost) this.#lost.set(lossOf(state, name), final)
       throw final
     } finally {
@@ -112,8 +111,11 @@ export class Repairer {
     }
   }
 
-  /** Those that cannot be repaired even alone; all of them, when they stand in each other's way. */
-  async #lostOf(ground: Ground, state: ShardState, names: readonly string[]): Promise<readonly string[]> {
+  /**
+   * Those that cannot be repaired even alone; all of them, when they stand in each other's way. A repair that fails does not say
+   * which segment it failed for. Only with that known is what is lost passed over from then on, and the rest repaired.
+   */
+  async #irreparable(ground: Ground, state: ShardState, names: readonly string[]): Promise<readonly string[]> {
     if (names.length < 2) return names
     const lost: string[] = []
     for (const name of names) {
@@ -170,7 +172,7 @@ export class Repairer {
    * After a read of `state` that failed: an equal state to repeat it on. Throws the error when it is not about damage, and
    * what is lost when nothing is left to repair from.
    */
-  async mend(state: ShardState, error: unknown): Promise<ShardState> {
+  async repair(state: ShardState, error: unknown): Promise<ShardState> {
     const name = await this.#learn(state, error)
     const sound = await this.sound(state)
     // A state that does not list what its reader has met cannot help.
@@ -181,11 +183,11 @@ export class Repairer {
   }
 
   /** The same after a read of several states: it is enough that one of them is another afterwards. */
-  async mendAll(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
-    const mended = await Promise.allSettled(states.map((state) => this.mend(state, error)))
-    const failed = mended.filter((result) => result.status === 'rejected')
+  async repairAll(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
+    const ends = await Promise.allSettled(states.map((state) => this.repair(state, error)))
+    const failed = ends.filter((result) => result.status === 'rejected')
     if (failed.length === states.length) throw failed.at(-1)!.reason
-    return mended.map((result, i) => (result.status === 'fulfilled' ? result.value : states[i]!))
+    return ends.map((result, i) => (result.status === 'fulfilled' ? result.value : states[i]!))
   }
 
   /** Puts a state in place of the present one that lists nothing damaged, and loads it where all is kept in memory. */
