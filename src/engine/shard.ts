@@ -187,7 +187,7 @@ export class Shard {
   refresh(): Promise<void> {
     const { isShared } = this.context
     if (this.#committer && !isShared) return Promise.resolve()
-    if (this.#committer && !this.hasEnded) return this.#committer.look()
+    if (this.#committer && !this.hasEnded) return this.#committer.refresh()
     this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
       this.#looking = undefined
       return (this.#refreshing = this.catchUp())

@@ -19,7 +19,7 @@ export async function viewAfter(
     return await host.repair(before, error)
   } catch (failure) {
     const present = host.view()
-    // It was collected, and the handle has looked since; but what was shown of it stands for no other state.
+    // It was collected, and the handle has caught up since; but what was shown of it stands for no other state.
     if (!isExpired(failure) || last !== undefined || present.state === before.state) throw failure
     note()
     return { ...present, memtables: before.memtables }

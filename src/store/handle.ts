@@ -72,7 +72,7 @@ export class StoreHandle implements TableHost {
       {
         warn: (message, cause) => this.report(message, cause),
         moved: () => this.#moved(),
-        // When telling fails: the version is durable, and others find it when they look.
+        // When telling fails: the version is durable, and others find it when they catch up.
         committed: () => tell(() => this.#channel?.tell(), this.#followingFailed),
         emit: (event, detail) => {
           // Opening may repair before anybody listens.
@@ -84,7 +84,7 @@ export class StoreHandle implements TableHost {
     )
     this.#following =
       extras.Following &&
-      new extras.Following({ clock, followMs, look: () => this.catchUp(), failed: this.#followingFailed })
+      new extras.Following({ clock, followMs, catchUp: () => this.catchUp(), failed: this.#followingFailed })
   }
 
   readonly #followingFailed = (cause: unknown): void =>
@@ -107,7 +107,7 @@ export class StoreHandle implements TableHost {
     const { mode, followMs, name } = this.options
     this.#channel ??= this.#peers?.channel(shardPath(name), () => {
       // A follower that was not told to follow stays where it is until refresh().
-      if (mode === 'shared' || followMs > 0) void this.#following?.look()
+      if (mode === 'shared' || followMs > 0) void this.#following?.catchUp()
     })
     this.#following?.start()
   }
@@ -277,8 +277,8 @@ export class StoreHandle implements TableHost {
   }
 
   async refresh(): Promise<void> {
-    const look = (): Promise<void> => this.catchUp()
-    await (this.readSet ? this.readSet.during(look) : look())
+    const catchUp = (): Promise<void> => this.catchUp()
+    await (this.readSet ? this.readSet.during(catchUp) : catchUp())
   }
 
   /** Reads that the program has made before still count as made. */
@@ -308,7 +308,7 @@ export class StoreHandle implements TableHost {
       await this.#openShard(false, this.options.expectAtLeast)
     } catch (error) {
       this.#ctx.resident?.releaseAll()
-      // Reads go on with the state that is there, and a follower goes on looking.
+      // Reads go on with the state that is there, and a follower goes on following.
       this.#follow()
       throw error
     }

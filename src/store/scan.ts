@@ -20,7 +20,7 @@ export interface ScanRequest {
   readonly bounds: KeyBounds
   readonly reverse: boolean
   readonly limit: number
-  /** It looks for what others have committed before it begins. */
+  /** It catches up with others before it begins. */
   readonly fresh: boolean
   readonly signal: AbortSignal | undefined
 }

@@ -183,7 +183,7 @@ export class TransactionHost extends HeldView {
     return this.#waiting > 0 ? 0 : this.monotonic() - this.#usedAt
   }
 
-  /** Whether what it reads from was collected by others, and the handle has looked since. */
+  /** Whether what it reads from was collected by others, and the handle has caught up since. */
   get isOutdated(): boolean {
     return this.#isExpired && this.handle.state !== this.under.state
   }

@@ -198,7 +198,7 @@ export class TransactionQueue {
   }
 
   /**
-   * Whether nobody else has written since; the handle has looked by then, so that what runs again reads what was the newest
+   * Whether nobody else has written since; the handle has caught up by then, so that what runs again reads what was the newest
    * after it was called.
    */
   async #confirm(call: Pick<Call<Key, unknown, unknown>, 'isFresh' | 'signal'>, others: number): Promise<boolean> {

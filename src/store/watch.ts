@@ -190,7 +190,7 @@ export class Watch implements Observer {
   async #compare({ before, after, entry }: Step): Promise<WatchChange[]> {
     const { version, versionTime } = after.carried
     const { table, bytes, bounds } = this.#watched
-    const { decode } = this.#handle.specs.look(table, bytes, after)
+    const { decode } = this.#handle.specs.forReading(table, bytes, after)
     const comparison = new Comparison(before, after, this.#handle.cache, { entry })
     const found: (readonly [key: Uint8Array, change: WatchChange])[] = []
     for (const slot of this.#slots) {

@@ -37,7 +37,7 @@ interface Newest {
   readonly read: ShardState
   /** The entries that were applied; `undefined` when the history was read anew. */
   readonly entries: readonly AppliedEntry[] | undefined
-  /** Why it went no further: the next look goes on from there. */
+  /** Why it went no further: the next call goes on from there. */
   readonly failure?: unknown
 }
 
@@ -88,17 +88,17 @@ function apply(shard: Following, before: ShardState, state: ShardState, entries:
 async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState): Promise<Newest> {
   const entries: AppliedEntry[] = []
   // Judged below: what stands at a trimmed number may have been written late, and is no part of the history.
-  const look = { ...log }
+  const copy = { ...log }
   let failure: unknown
-  const state = await readOn(ctx, look, before, 1, (entry) => entries.push(entry)).catch((error: unknown) => {
+  const state = await readOn(ctx, copy, before, 1, (entry) => entries.push(entry)).catch((error: unknown) => {
     failure = error
     return entries.reduce(applyEntry, before)
   })
   // Read after the absent answer: a head at or below the trim number is no head.
   const anchor = await namedAnchor(ctx, log)
   if (anchor.trim < state.head) {
-    // A look counts only once the head that it saw is confirmed: that the next number is free since then, above all.
-    if (failure === undefined) Object.assign(log, { free: look.free, storageTime: look.storageTime })
+    // What was read counts only once its head is confirmed: that the next number is free since then, above all.
+    if (failure === undefined) Object.assign(log, { free: copy.free, storageTime: copy.storageTime })
     return { read: state, entries, failure }
   }
   return { read: await readAnew(ctx, log, anchor), entries: undefined }
@@ -107,11 +107,11 @@ async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState
 async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue): Promise<ShardState> {
   let hint = anchor
   for (let tries = 0; tries < TRIES; tries++) {
-    const look = { ...log }
-    const state = await readHistory(ctx, look, hint, false)
+    const copy = { ...log }
+    const state = await readHistory(ctx, copy, hint, false)
     const confirmed = state && (await confirmHead(ctx, log, state))
     if (confirmed) {
-      Object.assign(log, { free: look.free, storageTime: look.storageTime })
+      Object.assign(log, { free: copy.free, storageTime: copy.storageTime })
       return confirmed
     }
     hint = await namedAnchor(ctx, log)
@@ -144,15 +144,15 @@ export function tellReading({ context: ctx, log, state: present }: Followed, sta
   longReads.use((part) => part.keep(ctx, log, present, state, own)).catch(() => undefined)
 }
 
-/** The newest state that the handle knows was collected: it looks, so that what is read next is there. */
+/** The newest state that the handle knows was collected: it catches up, so that what is read next is there. */
 export async function outdated(
   { mode, followMs, name }: { readonly mode: string; readonly followMs: number; readonly name: string },
   cause: unknown,
-  look: () => Promise<void>,
+  catchUp: () => Promise<void>,
 ): Promise<void> {
   if (mode === 'exclusive') return
   // The program has not asked for it: what it read before still counts as read.
-  if (mode === 'shared' || followMs > 0) return look()
+  if (mode === 'shared' || followMs > 0) return catchUp()
   throw new TidemarkError(
     'VERSION_EXPIRED',
     `What this follower last saw of store "${name}" is no longer kept. Call refresh(), and read again.`,

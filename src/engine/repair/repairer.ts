@@ -233,7 +233,7 @@ export class Repairer {
     const damage = damageOf(error)
     if (damage === undefined) throw error
     const { name } = damage.place
-    if (damage.isMissing && !this.#damaged.has(name)) await this.#lookAgain(state)
+    if (damage.isMissing && !this.#damaged.has(name)) await this.#assertKept(state)
     await this.#check(damage, error as TidemarkError)
     return name
   }
@@ -265,7 +265,7 @@ export class Repairer {
   }
 
   /** A missing segment may have been collected: the anchor and the head tell, as they are now (R39). */
-  async #lookAgain(state: ShardState): Promise<void> {
+  async #assertKept(state: ShardState): Promise<void> {
     const [ctx, log] = [this.#ctx, this.#log]
     const { trim } = await namedAnchor(ctx, log)
     const { version, manifestAt } = state.carried

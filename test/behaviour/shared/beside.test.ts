@@ -86,7 +86,7 @@ test('refresh() of a handle that may not write any more catches up', async () =>
   expect(await b.getMany(['k', 'x'])).toEqual([1, undefined])
 })
 
-test('calls of refresh() at once share a look', async () => {
+test('calls of refresh() at once catch up once', async () => {
   const a = await open(memory())
   const before = a.metrics().requests.get
   await Promise.all(Array.from({ length: 100 }, () => a.refresh()))
