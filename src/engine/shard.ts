@@ -42,9 +42,9 @@ export class Shard {
   readonly detector: DamageDetector
   state: ShardState
   #refreshing: Promise<void> | undefined
-  /** A look that has not begun: it is for all. */
-  #looking: Promise<void> | undefined
-  #raising: Promise<void> | undefined
+  /** A refresh that has not begun: it is for all. */
+  #nextRefresh: Promise<void> | undefined
+  #raising = Promise.resolve()
   /** The entries that this handle has written or applied need not be read back. */
   readonly known = new EntryIndex()
   readonly #collection: Lazy<CollectionScheduler>
@@ -169,7 +169,7 @@ export class Shard {
   /** Refreshes the anchor beside everything else; one swap at a time, and the last one sees the newest state. */
   #raise(): void {
     const state = this.state
-    this.#raising = (this.#raising ?? Promise.resolve()).then(async () => {
+    this.#raising = this.#raising.then(async () => {
       if (this.state.carried.manifestAt === state.carried.manifestAt) {
         await refreshAnchor(this.context, this.log, state)
       }
@@ -185,14 +185,13 @@ export class Shard {
 
   /** Catches up with what others have written; an owner has nothing to catch up with. Who may not write goes on reading. */
   refresh(): Promise<void> {
-    const { isShared } = this.context
-    if (this.#committer && !isShared) return Promise.resolve()
+    if (this.#committer && !this.context.isShared) return Promise.resolve()
     if (this.#committer && !this.hasEnded) return this.#committer.refresh()
-    this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
-      this.#looking = undefined
+    this.#nextRefresh ??= Promise.allSettled([this.#refreshing]).then(() => {
+      this.#nextRefresh = undefined
       return (this.#refreshing = this.catchUp())
     })
-    return this.#looking
+    return this.#nextRefresh
   }
 
   /** Applies what others have written; a writer calls it when nothing is in flight. Throws when the right to write has ended. */
@@ -209,7 +208,7 @@ export class Shard {
     if (this.#committer?.ended?.code === 'CLOSED') await this.compaction?.dropWaiting([])
     await this.#collection.loaded?.stop()
     await this.#raising
-    await (this.#looking ?? this.#refreshing)?.catch(() => undefined)
+    await (this.#nextRefresh ?? this.#refreshing)?.catch(() => undefined)
     await closeLog(this.context, this.log)
   }
 }

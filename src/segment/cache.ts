@@ -2,6 +2,7 @@
  * Loads pieces of segments and keeps the most recently used of them within a byte budget. Segments are immutable and their
  * names are never reused, so nothing in here can be stale.
  */
+import { singleFlight } from '../async.js'
 import { damaged } from '../errors.js'
 import type { Blobs, Storage } from '../storage/contract.js'
 import { platformOf, type Platform } from '../storage/platform.js'
@@ -30,7 +31,8 @@ export class SegmentCache implements SegmentPieces {
   readonly #capacity: number
   // A Map keeps insertion order: the first key is the least recently used.
   readonly #pieces = new Map<string, Piece>()
-  readonly #loading = new Map<string, Promise<Piece['value']>>()
+  /** Callers that want the same piece at once share one request. */
+  readonly #once = singleFlight()
   /** Pieces of segments that stay whole in memory, beside the budget (resident.ts). */
   readonly resident = new Map<string, Piece['value']>()
   #weight = 0
@@ -56,7 +58,7 @@ export class SegmentCache implements SegmentPieces {
   }
 
   #peek(key: string): Piece['value'] | undefined {
-    const resident = this.resident.size > 0 ? this.resident.get(key) : undefined
+    const resident = this.resident.get(key)
     if (resident !== undefined) {
       this.hits++
       return resident
@@ -106,16 +108,6 @@ export class SegmentCache implements SegmentPieces {
       if (bytes.length === length) return bytes
       throw damaged(`Segment ${place.name}`, `it ends before byte ${offset + length}`)
     })
-  }
-
-  /** Callers that want the same piece at once share one request, and what comes of it. */
-  #once<T extends Piece['value']>(key: string, load: () => Promise<T>): Promise<T> {
-    let running = this.#loading.get(key) as Promise<T> | undefined
-    if (running === undefined) {
-      running = load().finally(() => this.#loading.delete(key))
-      this.#loading.set(key, running)
-    }
-    return running
   }
 
   #keep(key: string, piece: Piece): void {

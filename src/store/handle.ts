@@ -1,4 +1,5 @@
 /** The handle behind a store: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
+import { singleFlight } from '../async.js'
 import { tell } from '../callback.js'
 import { TidemarkError, isExpired } from '../errors.js'
 import { shardPath } from '../manifest/names.js'
@@ -49,7 +50,7 @@ export class StoreHandle implements TableHost {
   #channel: Channel | undefined
   #shard: Shard | undefined
   #closing: Promise<void> | undefined
-  #reopening: Promise<void> | undefined
+  readonly #once = singleFlight()
 
   static async open(options: ResolvedOptions): Promise<StoreHandle> {
     const handle = new StoreHandle(options, await loadExtras(options))
@@ -277,8 +278,7 @@ export class StoreHandle implements TableHost {
   }
 
   async refresh(): Promise<void> {
-    const catchUp = (): Promise<void> => this.catchUp()
-    await (this.readSet ? this.readSet.during(catchUp) : catchUp())
+    await (this.readSet?.during(() => this.catchUp()) ?? this.catchUp())
   }
 
   /** Reads that the program has made before still count as made. */
@@ -290,10 +290,7 @@ export class StoreHandle implements TableHost {
 
   reopen(): Promise<void> {
     if (this.#closing) return Promise.reject(this.#closedError())
-    this.#reopening ??= this.#reopen().finally(() => {
-      this.#reopening = undefined
-    })
-    return this.#reopening
+    return this.#once('reopen', () => this.#reopen())
   }
 
   async #reopen(): Promise<void> {
@@ -328,8 +325,8 @@ export class StoreHandle implements TableHost {
   }
 
   async #close(): Promise<void> {
-    // A shard that is being opened at this moment has to be let go as well.
-    await this.#reopening?.catch(() => undefined)
+    // Joins a reopening that is under way: the shard that it opens has to be let go as well.
+    await this.#once('reopen', () => Promise.resolve()).catch(() => undefined)
     this.#following?.stop()
     for (const observer of this.#observers) this.#dismiss(observer)
     for (const end of this.waits) end(this.#closedError())

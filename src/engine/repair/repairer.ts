@@ -2,6 +2,7 @@
  * Keeps what a handle knows of damage: which segments not to use any more, and the states that were repaired around them. All who
  * meet the same damage share one repair, and the present state is put in place for everybody.
  */
+import { singleFlight } from '../../async.js'
 import { isTidemarkError, type TidemarkError } from '../../errors.js'
 import type { SegmentRef } from '../../manifest/manifest.js'
 import { damageOf, type Damage } from '../../segment/damage.js'
@@ -32,11 +33,11 @@ export class Repairer {
   /** By name and the manifest under which it is read: that nothing is left to repair it from. */
   readonly #lost = new Map<string, TidemarkError>()
   readonly #misreads = new Map<string, number>()
-  readonly #checks = new Map<string, Promise<void>>()
+  /** Reads of whole segments, by their names, and the repair of the present state. */
+  readonly #once = singleFlight()
   /** Damage that was told of. */
   readonly #told = new Set<string>()
   readonly #repaired = new WeakMap<ShardState, Promise<ShardState>>()
-  #preparing: Promise<void> | undefined
 
   constructor(shard: Repairable) {
     this.#shard = shard
@@ -192,10 +193,7 @@ export class Repairer {
 
   /** Puts a state in place of the present one that lists nothing damaged, and loads it where all is kept in memory. */
   prepare(): Promise<void> {
-    this.#preparing ??= this.#prepare().finally(() => {
-      this.#preparing = undefined
-    })
-    return this.#preparing
+    return this.#once('present', () => this.#prepare())
   }
 
   async #prepare(): Promise<void> {
@@ -242,12 +240,7 @@ export class Repairer {
   #check({ place }: Damage, error: TidemarkError): Promise<void> {
     const { name } = place
     if (this.#damaged.has(name)) return Promise.resolve()
-    let running = this.#checks.get(name)
-    if (running === undefined) {
-      running = this.#readAgain(name, place, error).finally(() => this.#checks.delete(name))
-      this.#checks.set(name, running)
-    }
-    return running
+    return this.#once(name, () => this.#readAgain(name, place, error))
   }
 
   async #readAgain(name: string, place: Damage['place'], error: TidemarkError): Promise<void> {
