@@ -176,7 +176,7 @@ export class Changes {
       return handle.readSet!.allow(memtable, withOffsets, handle.state)
     }
     const committing = handle.shard.writer.commit({ memtable, ...notes, stands, isOwn: !keep })
-    if (!memtable.empty || notes.offsets.size > 0) this.#revision++
+    if (!memtable.empty || withOffsets) this.#revision++
     this.#newest = committing.then(
       () => true,
       () => false,

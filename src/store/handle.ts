@@ -117,8 +117,8 @@ export class StoreHandle implements TableHost {
   #moved(): void {
     // Opening folds and carries before there is a store to speak of.
     if (this.#shard === undefined) return
-    this.#ctx.resident?.use(this.state)
     const { state } = this
+    this.#ctx.resident?.use(state)
     for (const observer of this.#observers) this.#tell(observer, (loaded) => loaded.push(state))
   }
 
@@ -288,9 +288,9 @@ export class StoreHandle implements TableHost {
     this.specs.recheck(this.state)
   }
 
-  reopen(): Promise<void> {
-    if (this.#closing) return Promise.reject(this.#closedError())
-    return this.#once('reopen', () => this.#reopen())
+  async reopen(): Promise<void> {
+    this.assertOpen()
+    await this.#once('reopen', () => this.#reopen())
   }
 
   async #reopen(): Promise<void> {

@@ -82,7 +82,7 @@ export class Committer {
 
   /** Appends an entry for what is ready to be carried, unless an earlier one carries it. */
   async carry(): Promise<void> {
-    await this.#enqueue({ isVersion: false, build: async () => this.#buildMaintenance() })
+    await this.#enqueue({ isVersion: false, build: () => this.#buildMaintenance() })
   }
 
   /** Catches up with other writers, at its turn. */
