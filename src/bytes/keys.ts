@@ -139,7 +139,7 @@ function writeOrdered(w: ByteWriter, tag: number, value: number): number {
 function writeBigint(w: ByteWriter, value: bigint): number {
   const flip = value < 0n ? 0xff : 0
   let hex = value === 0n ? '' : (value < 0n ? -value : value).toString(16)
-  if (hex.length % 2 === 1) hex = `0${hex}`
+  if (hex.length % 2) hex = `0${hex}`
   const bytes = fromHex(hex)
   const { length } = bytes
   if (length > MAX_KEY_BYTES) throw tooLong(length)
