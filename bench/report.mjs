@@ -4,9 +4,9 @@ import { works } from './works.mjs'
 
 const isRate = (figure) => figure.endsWith('/s')
 
-/** The figures of one work: a row for each peer, a column for each figure, with the ratio of Tidemark to the peer. */
-export function tableOf(results, { values, work }) {
-  const rows = results.figures.filter((row) => row.values === values && row.work === work)
+/** For each figure a row for each peer: the median with the lowest and the highest, and the ratio of Tidemark to the peer. */
+export function tableOf(results, isWanted = () => true) {
+  const rows = results.figures.filter(isWanted)
   const names = [...new Set(rows.flatMap(({ figures }) => Object.keys(figures)))]
   const peers = [...new Set(rows.map(({ peer }) => peer))].sort((a, b) => Number(b === 'tidemark') - Number(a === 'tidemark'))
   const figure = (peer, round, name) => rows.find((row) => row.peer === peer && row.round === round)?.figures[name]
@@ -27,9 +27,14 @@ export function tableOf(results, { values, work }) {
   }))
 }
 
-export function printTables(results, which) {
-  console.log(`\n${works[which.work].title} (${which.values}, ${results.rows} rows, ${results.rounds} rounds)`)
-  for (const { name, peers } of tableOf(results, which)) {
+export function printTables(results, { values, work }) {
+  const title = `${works[work].title} (${values}, ${results.rows} rows, ${results.rounds} rounds)`
+  printTable(results, title, (row) => row.values === values && row.work === work)
+}
+
+export function printTable(results, title, isWanted) {
+  console.log(`\n${title}`)
+  for (const { name, peers } of tableOf(results, isWanted)) {
     console.log(`  ${name}`)
     for (const { peer, value, low, high, ratio } of peers) {
       const times = peer === 'tidemark' || ratio === undefined ? '' : `  tidemark is ${show(ratio)} times as good`
