@@ -54,7 +54,12 @@ const base = mkdtempSync(join(flags.folder ?? tmpdir(), 'tidemark-bench-'))
 process.on('exit', () => rmSync(base, { recursive: true, force: true }))
 
 const peers = await present(flags.peers.split(','))
-const machine = { cpu: cpus()[0]?.model, cores: cpus().length, memory: `${Math.round(totalmem() / 2 ** 30)} GiB`, node: process.version }
+const machine = {
+  cpu: cpus()[0]?.model,
+  cores: cpus().length,
+  memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
+  node: process.version,
+}
 const results = { machine, limits: await physicalLimits(base), rows, rounds: Number(flags.rounds), figures: [] }
 
 for (const values of flags.values.split(',')) {
@@ -118,4 +123,3 @@ async function present(names) {
   }
   return there
 }
-

@@ -8,7 +8,9 @@ const isRate = (figure) => figure.endsWith('/s')
 export function tableOf(results, isWanted = () => true) {
   const rows = results.figures.filter(isWanted)
   const names = [...new Set(rows.flatMap(({ figures }) => Object.keys(figures)))]
-  const peers = [...new Set(rows.map(({ peer }) => peer))].sort((a, b) => Number(b === 'tidemark') - Number(a === 'tidemark'))
+  const peers = [...new Set(rows.map(({ peer }) => peer))].sort(
+    (a, b) => Number(b === 'tidemark') - Number(a === 'tidemark'),
+  )
   const figure = (peer, round, name) => rows.find((row) => row.peer === peer && row.round === round)?.figures[name]
   return names.map((name) => ({
     name,
@@ -22,7 +24,17 @@ export function tableOf(results, isWanted = () => true) {
         own.push(theirs)
         if (ours !== undefined && theirs > 0 && ours > 0) ratios.push(isRate(name) ? ours / theirs : theirs / ours)
       }
-      return own.length === 0 ? [] : [{ peer, value: median(own), low: Math.min(...own), high: Math.max(...own), ratio: ratios.length > 0 ? median(ratios) : undefined }]
+      return own.length === 0
+        ? []
+        : [
+            {
+              peer,
+              value: median(own),
+              low: Math.min(...own),
+              high: Math.max(...own),
+              ratio: ratios.length > 0 ? median(ratios) : undefined,
+            },
+          ]
     }),
   }))
 }

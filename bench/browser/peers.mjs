@@ -4,7 +4,15 @@
  */
 const NAME = 'bench'
 
-export const peers = { tidemark, 'raw IndexedDB': raw, idb, dexie, 'browser-level': browserLevel, 'sqlite-wasm': sqlite, tinybase }
+export const peers = {
+  tidemark,
+  'raw IndexedDB': raw,
+  idb,
+  dexie,
+  'browser-level': browserLevel,
+  'sqlite-wasm': sqlite,
+  tinybase,
+}
 
 async function tidemark() {
   const [{ openStore }, { indexedDb }] = await Promise.all([import('tidemark'), import('tidemark/indexeddb')])
@@ -72,7 +80,7 @@ async function idb() {
     return {
       async write(rows) {
         const tx = db.transaction('rows', 'readwrite', { durability: 'strict' })
-        for (const [key, value] of rows) tx.store.put(value, key)
+        for (const [key, value] of rows) void tx.store.put(value, key)
         await tx.done
       },
       get: (key) => db.get('rows', key),

@@ -57,7 +57,12 @@ async function reopen(open, rows) {
   await scan()
   const scanned = await timed(scan)
   await db.close()
-  return { 'reopen and first get ms': reopened, '1,000 cold gets ms': cold, 'the same warm ms': warm, 'scan ms': scanned }
+  return {
+    'reopen and first get ms': reopened,
+    '1,000 cold gets ms': cold,
+    'the same warm ms': warm,
+    'scan ms': scanned,
+  }
 }
 
 async function timed(act) {

@@ -6,7 +6,7 @@ export async function open(folder, { values }) {
   let batch = []
   const write = async (changes) => {
     await db.transaction(() => {
-      for (const [key, value] of changes) db.put(key, value)
+      for (const [key, value] of changes) db.putSync(key, value)
     })
     await db.flushed
   }
