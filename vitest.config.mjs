@@ -5,7 +5,7 @@ import { mutationsPlugin } from './.ci/mutations.mjs'
 import { longTests, partialTests } from './.ci/test-files.mjs'
 
 const includes = {
-  test: ['test/*.test.ts', 'test/adapters/*.test.ts'],
+  test: ['test/*.test.ts', 'test/adapters/*.test.ts', 'test/protocol/*.test.ts'],
   adapters: ['test/adapters/*.test.ts'],
   deep: ['test/deep/**/*.deep.ts'],
   whole: partialTests,

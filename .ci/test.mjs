@@ -107,7 +107,7 @@ function testFiles() {
   const ending = deep ? '.deep.ts' : '.test.ts'
   const files = readdirSync(join(root, 'test'), { recursive: true }).map((name) => join('test', name))
   const folders = {
-    test: ['test', 'test/adapters', 'test/browser'],
+    test: ['test', 'test/adapters', 'test/browser', 'test/protocol'],
     adapters: ['test/adapters', 'test/browser'],
     deep: ['test/deep'],
     browsers: ['test/browser'],

@@ -1,19 +1,21 @@
 /**
  * Parts of Tidemark that are loaded when they are first needed (docs/architecture.md, "What is loaded when"). Once a part is
- * there nothing waits for it any more: a call then does in its own turn what it would do without parts.
+ * loaded nothing waits for it: a call does in its own turn what it would do without parts.
  */
 import { TidemarkError } from './errors.js'
 
 const parts = new Set<Part<unknown>>()
 
 export class Part<T> {
-  /** Once it is there. */
+  /** The part, once it is loaded. */
   loaded: T | undefined
   readonly #what: string
   readonly #import: () => Promise<T>
   #loading: Promise<T> | undefined
+  /** How many uses wait until it is loaded: what comes meanwhile comes after them. */
+  #waiting = 0
 
-  /** `what` names it in the error. */
+  /** `what` names the part in the error. */
   constructor(what: string, load: () => Promise<T>) {
     this.#what = what
     this.#import = load
@@ -35,12 +37,19 @@ export class Part<T> {
     return this.#loading
   }
 
-  /** What `act` makes of it; in this very turn when it is there already. */
+  /** Calls `act` with the part: in this very turn when it is loaded already, and always in the order of the calls. */
   async use<R>(act: (loaded: T) => R | Promise<R>): Promise<R> {
-    return act(this.loaded ?? (await this.load()))
+    if (this.loaded !== undefined && this.#waiting === 0) return act(this.loaded)
+    this.#waiting++
+    try {
+      await this.load()
+    } finally {
+      this.#waiting--
+    }
+    return act(this.loaded!)
   }
 
-  /** A thing that `make` makes of it when it is first used. */
+  /** A thing that `make` makes of the part when it is first used. */
   lazy<Thing>(make: (loaded: T) => Thing): Lazy<Thing> {
     const lazy: Lazy<Thing> = {
       loaded: undefined,
@@ -50,16 +59,16 @@ export class Part<T> {
   }
 }
 
-/** A thing that is made when the part that it comes from is there; before that there is nothing that it could know. */
+/** A thing that is made when its part is loaded. Before that there is nothing that it could know. */
 export interface Lazy<T> {
-  /** Once it is made: for what is asked in this very turn. */
+  /** The thing, once it is made, for questions of this very turn. */
   loaded: T | undefined
   use<R>(act: (thing: T) => R | Promise<R>): Promise<R>
 }
 
-/** Loads all parts of what is in use: for tests whose own time must not pass meanwhile. */
+/** Loads all parts, for tests whose own time must not pass meanwhile. */
 export async function loadParts(): Promise<void> {
-  // What is loaded may have parts of its own.
+  // A part that is loaded may declare parts of its own.
   for (let known = 0; known < parts.size;) {
     known = parts.size
     await Promise.all([...parts].map((part) => part.load()))

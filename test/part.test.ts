@@ -21,6 +21,15 @@ test('a part is loaded once, and from then on used in the very turn of the call'
   expect(loads).toBe(1)
 })
 
+test('calls are served in their order, whoever finds the part there first', async () => {
+  const part = new Part('a test', () => Promise.resolve('it'))
+  const uses: number[] = []
+  const use = (n: number) => part.use(() => uses.push(n))
+  const loaded = part.load().then(() => use(3))
+  await Promise.all([use(1), use(2), loaded])
+  expect(uses).toEqual([1, 2, 3])
+})
+
 test('one that cannot be loaded says so, and is tried again by the next call', async () => {
   let isThere = false
   const cause = new TypeError('Failed to fetch dynamically imported module')

@@ -55,6 +55,14 @@ class Bench {
     const pins = items.filter(({ name }) => name.includes('/pins/')).length
     return { entries: numbers.length, segments: items.length - pins, pins, all: numbers.length + items.length + 1 }
   }
+
+  /** The names of all blobs and the numbers of all entries. */
+  async names(): Promise<ReadonlySet<string | number>> {
+    const [path] = (await this.storage.logs('')).paths
+    const { numbers } = await this.storage.log(path!).list(1)
+    const { items } = await this.storage.blobs.list('')
+    return new Set([...numbers, ...items.map(({ name }) => name)])
+  }
 }
 
 describe.each(adapters)('retention on %s', (name, make) => {
@@ -293,14 +301,16 @@ describe('retention', () => {
     let left = wanted.entries + wanted.segments
     expect(left).toBeGreaterThan(30)
     expect((await store.maintain({ budgetMs: 0 })).deleted).toEqual({ entries: 0, segments: 0, pins: 0, bytes: 0 })
-    const { all } = await bench.objects()
+    const before = await bench.names()
     for (const maxDeletes of [1, 7, 0, 5]) {
       const { deleted, condemned } = await store.maintain({ maxDeletes })
       expect([deleted.entries + deleted.segments, condemned.entries]).toEqual([maxDeletes, 0])
       left -= maxDeletes
       expect(await bench.versions()).toEqual(versions.slice(-3))
     }
-    expect((await bench.objects()).all).toBe(all - 13)
+    // Merges that go on meanwhile write others.
+    const after = await bench.names()
+    expect([...before].filter((name) => !after.has(name))).toHaveLength(13)
     const { deleted } = await store.maintain()
     expect(deleted.entries + deleted.segments).toBe(left)
     expect(events).toEqual([1, 7, 5, left])

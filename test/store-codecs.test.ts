@@ -4,8 +4,7 @@ import { memory } from 'tidemark/memory'
 import { sleep, systemClock } from '../src/clock.js'
 import { Point, Memtable } from '../src/engine/memtable.js'
 import { makeSlot, tableBytes } from '../src/engine/slot.js'
-import { encodeMemtable } from '../src/store/table.js'
-import { TableSpec } from '../src/store/table-spec.js'
+import { encodeMemtable, TableSpec } from '../src/store/table-spec.js'
 import { collect } from './support/storages.js'
 
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error

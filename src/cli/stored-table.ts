@@ -7,6 +7,7 @@ import { fromBinary, toBinary } from '../manifest/manifest.js'
 import { tableBytes } from '../engine/slot.js'
 import { recordedCodec, type ShardState } from '../engine/state.js'
 import type { When } from '../store/find.js'
+import { findIn } from '../store/old-versions.js'
 import { Snapshot } from '../store/snapshot.js'
 import { handleOf, type Store } from '../store/store.js'
 import type { Table } from '../store/table.js'
@@ -62,7 +63,7 @@ export interface Shown {
 export async function show(store: Store, at: When | undefined): Promise<Shown> {
   const handle = handleOf(store)
   if (at === undefined) return { place: store, state: handle.state }
-  const { state } = await handle.past.find(at)
+  const { state } = await findIn(handle, at)
   return { place: new Snapshot(handle, handle.spec('', {}), state), state }
 }
 

@@ -89,7 +89,7 @@ export interface Counters {
 /** What is uploaded for an entry to come: collection leaves it alone until the entry is there, or will not come. */
 export class Uploads {
   readonly #names = new Set<string>()
-  /** Those of them that another writer's collection has condemned: it could not know of them. */
+  /** Those of them that another writer's collection has condemned: it could not know of them (R34). */
   readonly #condemned = new Set<string>()
   readonly #resident: Resident | undefined
   /** Something failed for want of room: what will not be named is deleted at once. */

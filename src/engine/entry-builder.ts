@@ -66,7 +66,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
   const time = Math.max(before.time, change.time)
   const isVersion = change.kind === 'commit' || change.kind === 'reset'
   const { reset, collect } = change
-  // What a reset puts in place covers all before it: nothing of that shows through.
+  // What a reset puts in place covers all before it: nothing of that shows through (R4).
   let manifest: Manifest = reset ? { ...reset.manifest, config: state.manifest.config, covers: n - 1 } : state.manifest
   let carries: Edit[] = []
   for (const edit of reset ? [] : (change.edits ?? [])) {
@@ -75,7 +75,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     manifest = edited
     carries.push(edit)
   }
-  // What is covered never grows less but by a reset: a merge of what was repaired waits for the fold that heals it.
+  // What is covered never grows less but by a reset: a merge of what was repaired waits for the fold that heals it (R3).
   if (!reset && manifest.covers < before.covers) {
     carries = []
     manifest = state.manifest

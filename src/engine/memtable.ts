@@ -236,7 +236,7 @@ export class Memtable {
     return copy
   }
 
-  /** Lays a newer memtable over this one, or the slots of it that count. */
+  /** Lays a newer memtable over this one, or the slots of it that count: its ranges first, then its points (R7). */
   absorb(newer: Memtable, counts?: (slot: Slot) => boolean): void {
     for (const { slot, codec, points, ranges } of newer.slots.values()) {
       if (counts && !counts(slot)) continue

@@ -26,10 +26,10 @@ const RESERVED_KINDS = ['code version']
 const RESERVED_PARTS = ['seal', 'shard', 'turn', 'spans']
 const MODES: readonly WriteMode[] = ['exclusive', 'shared']
 
-/** Every header repeats these from the entry before it, changed by what its own entry does. */
+/** Every header repeats these from the entry before it, changed by what its own entry does (R6). */
 export interface Carried {
   readonly mode: WriteMode
-  /** Milliseconds since the epoch; never below that of the entry before. */
+  /** Milliseconds since the epoch; never below that of the entry before (R8). */
   readonly time: number
   /** The newest commit or reset up to here, and its time; 0 when there is none. */
   readonly version: number

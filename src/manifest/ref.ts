@@ -5,7 +5,7 @@ import { segmentName } from './names.js'
 
 const MAX_BOUND_BYTES = 64
 
-/** Uppermost bound that is not below `key`, in at most 64 bytes. */
+/** Uppermost bound that is not below `key`, in at most 64 bytes (R57). */
 function cutUp(key: Uint8Array): Uint8Array {
   if (key.length <= MAX_BOUND_BYTES) return key
   const cut = key.slice(0, MAX_BOUND_BYTES)

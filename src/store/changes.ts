@@ -1,14 +1,63 @@
-/** What a program has changed and not committed yet, and what becomes of what it commits. */
-import { invalid, isTidemarkError } from '../errors.js'
-import type { CommitResult } from '../engine/write/requests.js'
+/** The changes of a program: buffered, on their way, and given back when they did not come about. */
+import { taggedJson } from '../bytes/codec.js'
+import { isWellFormed } from '../bytes/utf8.js'
+import { invalid, isTidemarkError, reasonOf } from '../errors.js'
+import { NO_OFFSETS, parseOffsets, type OffsetMap, type Offsets } from '../log/offsets.js'
+import type { CommitRequest, CommitResult } from '../engine/write/requests.js'
 import { Memtable } from '../engine/memtable.js'
 import type { AppliedEntry, ShardState } from '../engine/state.js'
 import type { Shard } from '../engine/shard.js'
-import type { CommitParts } from './commit.js'
 import { Latencies } from './metrics.js'
+import { boolean, checker, optional, type Check } from './options.js'
 import type { ReadSet } from './read-set.js'
-import type { Specs } from './specs.js'
-import { encodeMemtable } from './table.js'
+import { encodeMemtable, type Specs } from './table-spec.js'
+
+export interface CommitOptions {
+  /**
+   * Where each source is to be read from next: `{ [source]: next }` or `{ [source]: { [partition]: next } }`. They are
+   * committed in the same entry as the changes, and merged over those that are there.
+   * @default the offsets stay as they are
+   */
+  readonly offsets?: Offsets | undefined
+  /** A name for the version, of at most 65,536 characters; `versions()` shows it. */
+  readonly label?: string | undefined
+  /** Anything that JSON keeps; `versions()` shows it. */
+  readonly meta?: unknown
+  /**
+   * Lets offsets go back.
+   * @default false
+   */
+  readonly force?: boolean | undefined
+}
+
+export type CommitParts = Pick<CommitRequest, 'offsets' | 'force' | 'label' | 'meta'>
+
+const MAX_LABEL = 65_536
+
+const offsets: Check<OffsetMap> = (_, given) => (given === undefined ? NO_OFFSETS : parseOffsets(given as Offsets))
+
+const label: Check<string> = (_, given) => {
+  if (typeof given === 'string' && isWellFormed(given) && given.length <= MAX_LABEL) return given
+  throw invalid(`label: a string of at most ${MAX_LABEL} characters is expected.`)
+}
+
+const meta: Check<string> = (_, given) => {
+  try {
+    const text = JSON.stringify(given)
+    // This refuses a value that is nothing in JSON, or nested deeper than values may be.
+    taggedJson(JSON.parse(text))
+    return text
+  } catch (cause) {
+    throw invalid(`meta: it cannot be written as JSON: ${reasonOf(cause)}`, cause)
+  }
+}
+
+/** The options that say something of a version. */
+export const NOTES = { offsets, label: optional(label), meta: optional(meta) }
+export const parseCommit: (options: CommitOptions) => CommitParts = checker('commit', {
+  ...NOTES,
+  force: boolean(false),
+})
 
 /** The handle whose changes they are. */
 interface ChangesHost {
@@ -31,6 +80,8 @@ export class Changes {
   #fallenOffsets = 0
   #newest = Promise.resolve(true)
 
+  #restoring: Promise<unknown> | undefined
+
   constructor(handle: ChangesHost) {
     this.#handle = handle
   }
@@ -50,7 +101,7 @@ export class Changes {
     return this.#newest
   }
 
-  /** What was committed or on its way has become something else. */
+  /** Something else is committed or on its way now. */
   changed(): void {
     this.#generation++
   }
@@ -79,6 +130,20 @@ export class Changes {
     return this.#fallenOffsets
   }
 
+  /** Settles when what is read now is no longer about to be put away by a restore; `undefined` when it is not. */
+  get restoring(): Promise<unknown> | undefined {
+    return this.#restoring
+  }
+
+  /** A restore is on its way. */
+  restores(restoring: Promise<unknown>): void {
+    this.changed()
+    const settled = Promise.allSettled([restoring]).then(() => {
+      if (this.#restoring === settled) this.#restoring = undefined
+    })
+    this.#restoring = settled
+  }
+
   assertNone(what: string): void {
     if (this.#buffer.empty) return
     const { name } = this.#handle.options
@@ -93,7 +158,8 @@ export class Changes {
 
   /**
    * Throws in this very turn and takes nothing, or takes the memtable. What surely did not happen of a memtable to `keep` goes back
-   * into the buffer. Others that came first are in the way of a transaction always, of what is kept where it has read of it.
+   * into the buffer. Others that came first are in the way of a transaction and of offsets always (R19), of what is kept
+   * where it has read of it.
    */
   commit(memtable: Memtable, parts: CommitParts, keep: boolean): Promise<CommitResult> {
     const handle = this.#handle
@@ -101,7 +167,7 @@ export class Changes {
     const started = handle.monotonic()
     const others = this.#others
     const withOffsets = parts.offsets.size > 0
-    // What is read from here on was not read for this.
+    // A read from here on was not made for this.
     const isRead = keep && handle.readSet?.hasRead(memtable) === true
     const stands = (isLate: boolean): boolean => {
       if (others === this.#others) return !keep || handle.readSet!.allow(memtable, withOffsets)

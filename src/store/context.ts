@@ -1,16 +1,16 @@
 /** The surroundings of a shard, from the options of its store. */
 import { Part } from '../part.js'
 import { SegmentCache } from '../segment/cache.js'
-import { Uploads, type ShardContext } from '../engine/context.js'
+import { currentTime, Uploads, type Held, type ShardContext } from '../engine/context.js'
+import type { Shard } from '../engine/shard.js'
 import type { Storage } from '../storage/contract.js'
 import { newCounters } from './metrics.js'
-import type { ResolvedOptions } from './options.js'
+import type { ResolvedOptions } from './open-options.js'
 import type { ReadSet } from './read-set.js'
 import type { Following } from './follow.js'
 import type { Residency } from './resident.js'
 import type { Freeze } from './table-spec.js'
 
-/** What a shard tells of itself. */
 export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'committed' | 'emit'>
 
 const residency = new Part('resident stores', () => import('./resident.js'))
@@ -18,7 +18,7 @@ const sharing = new Part('shared mode', () => import('./read-set.js'))
 const following = new Part('following', () => import('./follow.js'))
 const freezing = new Part('freeze', () => import('./freeze.js'))
 
-/** What some options need. */
+/** Classes that only some options need. */
 export interface Extras {
   readonly Residency?: typeof Residency
   readonly ReadSet?: typeof ReadSet
@@ -45,20 +45,14 @@ export function shardContext(
   { Residency: Resident }: Pick<Extras, 'Residency'> = {},
   cacheBytes = options.cacheBytes,
 ): ShardContext & { readonly resident: Residency | undefined } {
-  const { clock } = options
-  const cache = new SegmentCache(storage, cacheBytes)
-  const held: ShardContext['held'] = new Set()
-  const resident = Resident && new Resident(cache, storage.blobs, clock, held, options.graceMs)
-  return {
+  const base = {
     store: options.name,
     isShared: options.mode === 'shared',
     storage,
     probed: options.storage,
-    clock,
-    cache,
-    uploads: new Uploads(resident),
-    resident,
-    held,
+    clock: options.clock,
+    cache: new SegmentCache(storage, cacheBytes),
+    held: new Set<Held>(),
     retain: options.retain,
     segments: options,
     checkpoint: options.checkpoint,
@@ -68,4 +62,11 @@ export function shardContext(
     counters: newCounters(),
     ...events,
   }
+  const resident = Resident && new Resident(base)
+  return { ...base, resident, uploads: new Uploads(resident) }
+}
+
+/** Now, as the store sees it: never before its newest entry. */
+export function nowIn(ctx: ShardContext, { state, log }: Pick<Shard, 'state' | 'log'>): number {
+  return Math.max(state.carried.time, currentTime(ctx, log))
 }

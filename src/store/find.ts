@@ -8,6 +8,7 @@ import { isOver, stateOfPin, tagNamed, unknownTag, type StoredPin } from '../eng
 import type { Shard } from '../engine/shard.js'
 import type { ShardState } from '../engine/state.js'
 import { entryOf, pinsOf, stateOf } from '../engine/history/versions.js'
+import { nowIn } from './context.js'
 import { required } from './options.js'
 
 /** A version by its number, by a tag, or as it was at a moment. */
@@ -19,19 +20,12 @@ export interface Found {
   readonly from: StoredPin | undefined
 }
 
-/** Where to look. */
-export interface FindIn {
-  readonly store: string
-  readonly shard: Shard
-  readonly now: () => number
-}
-
 /** The state of a version that is kept. */
-export async function findVersion(where: FindIn, when: When): Promise<Found> {
-  const { store, shard } = where
-  if (typeof when === 'string') return findTag(where, when)
+export async function findVersion(shard: Shard, when: When): Promise<Found> {
+  if (typeof when === 'string') return findTag(shard, when)
+  const { store } = shard.context
   const { keeps, version: newest } = shard.state.carried
-  if (isDate(when)) return { state: await stateOf(shard, await versionAt(where, when)), from: undefined }
+  if (isDate(when)) return { state: await stateOf(shard, await versionAt(shard, when)), from: undefined }
   required('at', when, 0)
   if (newest === 0 || when === 0 || when > shard.state.head) {
     throw new TidemarkError(
@@ -40,39 +34,39 @@ export async function findVersion(where: FindIn, when: When): Promise<Found> {
     )
   }
   if (when < keeps) {
-    // Of several tags one that is over must not hide the others.
-    const now = where.now()
+    // A tag that is over must not hide others of the same version.
+    const now = nowIn(shard.context, shard)
     const pin = (await pinsOf(shard)).find((tag) => tag.kind === 'tag' && tag.version === when && !isOver(tag, now))
     if (pin === undefined) throw expired(store, when)
     return { state: stateOfPin(pin, shard.log.path), from: pin }
   }
-  const { version } = await carriedAt(where, Math.min(when, newest))
+  const { version } = await carriedAt(shard, Math.min(when, newest))
   if (version === 0) {
     throw new TidemarkError('NOT_FOUND', `Version ${when} of store "${store}" is before its first commit.`)
   }
   return { state: await stateOf(shard, version), from: undefined }
 }
 
-async function findTag({ store, shard, now }: FindIn, name: string): Promise<Found> {
+async function findTag(shard: Shard, name: string): Promise<Found> {
   checkTagName(name)
-  const pin = tagNamed(await pinsOf(shard), name, now())
-  if (pin === undefined) throw unknownTag(store, name)
+  const pin = tagNamed(await pinsOf(shard), name, nowIn(shard.context, shard))
+  if (pin === undefined) throw unknownTag(shard.context.store, name)
   return { state: stateOfPin(pin, shard.log.path), from: pin }
 }
 
-/** What entry `n`, or the last one before it that knows, carries. */
-async function carriedAt(where: FindIn, n: number): Promise<Carried> {
-  const { carried } = (await entryOf(where.shard, n)).entry
-  return carried ?? carriedAt(where, n - 1)
+/** The totals that entry `n` carries, or the last one before it that carries any. */
+async function carriedAt(shard: Shard, n: number): Promise<Carried> {
+  const { carried } = (await entryOf(shard, n)).entry
+  return carried ?? carriedAt(shard, n - 1)
 }
 
 /** The newest version that was made up to then, by bisection: times never go back from entry to entry. */
-async function versionAt(where: FindIn, when: Date): Promise<number> {
-  const { store, shard } = where
+async function versionAt(shard: Shard, when: Date): Promise<number> {
+  const { store } = shard.context
   const time = when.getTime()
   if (Number.isNaN(time)) throw invalid('at: the date is invalid.')
   const { keeps, trim, version: newest } = shard.state.carried
-  const isLater = async (n: number): Promise<boolean> => (await carriedAt(where, n)).versionTime > time
+  const isLater = async (n: number): Promise<boolean> => (await carriedAt(shard, n)).versionTime > time
   let [low, high] = [Math.max(keeps, trim + 1), newest]
   if (keeps > 0 && (await isLater(keeps))) throw expired(store, when.toISOString())
   while (low < high) {
@@ -80,7 +74,7 @@ async function versionAt(where: FindIn, when: Date): Promise<number> {
     if (await isLater(middle)) high = middle - 1
     else low = middle
   }
-  const { version, versionTime } = newest === 0 ? shard.state.carried : await carriedAt(where, low)
+  const { version, versionTime } = newest === 0 ? shard.state.carried : await carriedAt(shard, low)
   if (version > 0 && versionTime <= time) return version
   throw new TidemarkError('NOT_FOUND', `Store "${store}" had no version yet at ${when.toISOString()}${asKnown(shard)}.`)
 }

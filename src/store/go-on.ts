@@ -5,14 +5,14 @@ import type { Bounds } from '../segment/cursor.js'
 import { isWithin, type KeyedRecord } from '../segment/record.js'
 import type { Held, View } from '../engine/read.js'
 import { prefixed, type Slot } from '../engine/slot.js'
-import type { Failed } from './iteration.js'
 import type { TableHost } from './table-host.js'
 
 /** The state to go on with: repaired, or for what has shown nothing yet the present one, which is noted in the very turn. */
 export async function viewAfter(
   host: TableHost,
   before: View,
-  { error, last }: Failed,
+  error: unknown,
+  last: KeyedRecord | undefined,
   note: () => void,
 ): Promise<View> {
   try {
@@ -26,7 +26,7 @@ export async function viewAfter(
   }
 }
 
-/** What is left behind the last record, slot by slot. */
+/** The rest of each slot, behind the last record. */
 export function rest(
   slots: readonly Slot[],
   all: readonly Bounds[],

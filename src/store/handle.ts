@@ -1,55 +1,55 @@
-/** The handle behind a store handle: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
+/** The handle behind a store: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
 import { tell } from '../callback.js'
 import { TidemarkError, isExpired } from '../errors.js'
 import { shardPath } from '../manifest/names.js'
-import { Part } from '../part.js'
+import type { Lazy } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
-import type { CommitResult } from '../engine/write/requests.js'
-import { currentTime } from '../engine/context.js'
+import type { Held } from '../engine/context.js'
 import type { Memtable } from '../engine/memtable.js'
 import { viewOf, type View } from '../engine/read.js'
-import type { MaintainResult } from '../engine/gc/scheduler.js'
 import { following, Shard, type ShardRequest } from '../engine/shard.js'
 import { tableBytes } from '../engine/slot.js'
 import type { ShardState } from '../engine/state.js'
+import type { Channel, Peers } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'
 import { Changes } from './changes.js'
-import { parseCommit, type CommitOptions } from './commit.js'
-import { loadExtras, shardContext, type Extras } from './context.js'
+import { loadExtras, nowIn, shardContext, type Extras } from './context.js'
 import { Events } from './events.js'
-import type { VersionInfo, VersionsOptions } from './history.js'
-import { holdIn, type Hold } from './holds.js'
-import { checkIdentity } from './identity.js'
+import type { Following } from './follow.js'
 import { collectMetrics, type Metrics } from './metrics.js'
-import type { ResolvedOptions } from './options.js'
-import type { MaintainOptions } from './maintain.js'
-import { Past } from './past.js'
+import { checkIdentity, type ResolvedOptions } from './open-options.js'
 import type { ReadSet } from './read-set.js'
-import { Specs } from './specs.js'
-import type { AnyTableOptions, TableSpec } from './table-spec.js'
-import type { StoreHost } from './store-host.js'
-import { Telling } from './telling.js'
-import { Transactions } from './transactions.js'
-import { Watches } from './watches.js'
+import type { Hold, TableHost } from './table-host.js'
+import { Specs, type AnyTableOptions, type TableSpec } from './table-spec.js'
 
-const maintaining = new Part('maintenance', () => import('./maintain.js'))
+/** Is told what the store comes to. */
+export interface Observer {
+  /** The store has come to a newer state. */
+  push(state: ShardState): void
+  /** A table was opened: what was written with its codec may be read from now on. */
+  retry(): void
+  stop(): void
+}
 
-export class StoreHandle implements StoreHost {
+export class StoreHandle implements TableHost {
   readonly options: ResolvedOptions
   readonly events: Events
   readonly #ctx: ReturnType<typeof shardContext>
   readonly #requests = { put: 0, get: 0, list: 0, delete: 0 }
   readonly specs: Specs
   readonly changes: Changes
-  /** Of a handle that writes together with others. */
+  /** Only of a handle that writes together with others. */
   readonly readSet: ReadSet | undefined
-  readonly watches: Watches
-  readonly transactions: Transactions
-  readonly past: Past
+  /** Each ends a wait with an error, when the store is closed. */
+  readonly waits = new Set<(error: unknown) => void>()
+  readonly #observers = new Set<Lazy<Observer>>()
+  readonly #following: Following | undefined
+  readonly #peers: Peers | undefined
+  /** Tells other handles of versions, and is told of theirs. */
+  #channel: Channel | undefined
   #shard: Shard | undefined
   #closing: Promise<void> | undefined
   #reopening: Promise<void> | undefined
-  readonly #following: Telling
 
   static async open(options: ResolvedOptions): Promise<StoreHandle> {
     const handle = new StoreHandle(options, await loadExtras(options))
@@ -59,23 +59,21 @@ export class StoreHandle implements StoreHost {
 
   private constructor(options: ResolvedOptions, extras: Extras) {
     this.options = options
-    const { clock } = options
+    const { clock, timeoutMs, followMs } = options
     this.specs = new Specs(extras.deepFreeze)
     this.events = new Events((message, cause) => this.#log(message, cause))
-    const { timeoutMs } = options
     const storage = deadlines(options.storage, { timeoutMs, clock, requests: this.#requests })
+    this.#peers = storage.peers
     this.changes = new Changes(this)
     this.readSet = extras.ReadSet && new extras.ReadSet(() => this.changes.buffer)
-    this.watches = new Watches(this)
-    this.transactions = new Transactions(this)
-    this.past = new Past(this)
     this.#ctx = shardContext(
       options,
       storage,
       {
         warn: (message, cause) => this.report(message, cause),
         moved: () => this.#moved(),
-        committed: () => this.#following.tell(),
+        // When telling fails: the version is durable, and others find it when they look.
+        committed: () => tell(() => this.#channel?.tell(), this.#followingFailed),
         emit: (event, detail) => {
           // Opening may repair before anybody listens.
           if (event === 'repaired') this.#log(detail['message'] as string, detail['cause'])
@@ -84,17 +82,13 @@ export class StoreHandle implements StoreHost {
       },
       extras,
     )
-    this.#following = new (extras.Following ?? Telling)({
-      clock,
-      followMs: options.followMs,
-      // A follower that was not told to follow stays where it is until refresh().
-      listens: options.mode === 'shared' || options.followMs > 0,
-      path: shardPath(options.name),
-      peers: storage.peers,
-      look: () => this.catchUp(),
-      failed: (cause) => this.report(`Following store "${options.name}" failed; it goes on.`, cause),
-    })
+    this.#following =
+      extras.Following &&
+      new extras.Following({ clock, followMs, look: () => this.catchUp(), failed: this.#followingFailed })
   }
+
+  readonly #followingFailed = (cause: unknown): void =>
+    this.report(`Following store "${this.options.name}" failed; it goes on.`, cause)
 
   async #openShard(create: boolean | undefined, expectAtLeast: number | undefined): Promise<void> {
     const shard = await Shard.open(this.#ctx, this.#request(create, expectAtLeast))
@@ -106,7 +100,16 @@ export class StoreHandle implements StoreHost {
     }
     this.#shard = shard
     this.#moved()
-    this.#following.start()
+    this.#follow()
+  }
+
+  #follow(): void {
+    const { mode, followMs, name } = this.options
+    this.#channel ??= this.#peers?.channel(shardPath(name), () => {
+      // A follower that was not told to follow stays where it is until refresh().
+      if (mode === 'shared' || followMs > 0) void this.#following?.look()
+    })
+    this.#following?.start()
   }
 
   /** The state is another one. */
@@ -114,7 +117,26 @@ export class StoreHandle implements StoreHost {
     // Opening folds and carries before there is a store to speak of.
     if (this.#shard === undefined) return
     this.#ctx.resident?.use(this.state)
-    this.watches.applied()
+    const { state } = this
+    for (const observer of this.#observers) this.#tell(observer, (loaded) => loaded.push(state))
+  }
+
+  /** Tells it of each state from now on. Returns a function that stops it. */
+  observe(observer: Lazy<Observer>): () => void {
+    this.#observers.add(observer)
+    this.#tell(observer, () => undefined)
+    return () => this.#dismiss(observer)
+  }
+
+  #tell(observer: Lazy<Observer>, act: (loaded: Observer) => void): void {
+    observer
+      .use((loaded) => void (this.#observers.has(observer) && act(loaded)))
+      .catch((cause: unknown) => this.report('A watch could not begin; it tries again with the next version.', cause))
+  }
+
+  #dismiss(observer: Lazy<Observer>): void {
+    this.#observers.delete(observer)
+    observer.loaded?.stop()
   }
 
   /** Tells of something that failed no call. */
@@ -162,7 +184,30 @@ export class StoreHandle implements StoreHost {
    * used now and then, until it is released. With a number: the entries after it, too.
    */
   hold(state: ShardState, waiting?: Promise<unknown>, trim = Infinity): Hold {
-    return holdIn(this.#ctx, this.shard, this.options.mode, state, waiting, trim)
+    const { held, resident, graceMs } = this.#ctx
+    const { shard } = this
+    const own: Held = { state, usedAt: waiting ? Infinity : this.monotonic(), trim, keptAt: shard.log.free }
+    let isOver = false
+    const release = (): void => {
+      isOver = true
+      held.delete(own)
+      resident?.sweep()
+      void own.reading?.end()
+    }
+    held.add(own)
+    waiting?.then(release, release)
+    return {
+      use: () => {
+        const now = this.monotonic()
+        const isFresh = own.usedAt > now - graceMs
+        own.usedAt = now
+        // Collection may have let go of it meanwhile.
+        if (!isOver) held.add(own)
+        if (this.options.mode !== 'exclusive') following.loaded?.tellReading(shard, state, own)
+        return isFresh
+      },
+      release,
+    }
   }
 
   get budget(): number {
@@ -178,7 +223,7 @@ export class StoreHandle implements StoreHost {
   }
 
   now(): number {
-    return Math.max(this.state.carried.time, currentTime(this.#ctx, this.shard.log))
+    return nowIn(this.#ctx, this.shard)
   }
 
   view(): View {
@@ -192,16 +237,12 @@ export class StoreHandle implements StoreHost {
       const state = await this.shard.repairs.mend(view.state, error)
       return viewOf(state, view.memtables, view.cache)
     } catch (failure) {
-      // What others have collected meanwhile was the newest that this handle knows.
+      // Others may have collected the newest state that this handle knows.
       if (isExpired(failure) && view.state === this.state) {
         await following.loaded?.outdated(this.options, failure, () => this.catchUp())
       }
       throw failure
     }
-  }
-
-  mendStates(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
-    return this.shard.repairs.mendAll(states, error)
   }
 
   writable(): Memtable {
@@ -223,24 +264,11 @@ export class StoreHandle implements StoreHost {
   }
 
   /** The table of this name, made once per handle. */
-  spec(name: string, options: AnyTableOptions): TableSpec {
-    return this.specFor(name, tableBytes(name), options)
-  }
-
-  specFor(name: string, bytes: Uint8Array, options: AnyTableOptions): TableSpec {
+  spec(name: string, options: AnyTableOptions, bytes = tableBytes(name)): TableSpec {
     this.assertOpen()
     const spec = this.specs.open(name, bytes, options, this.state)
-    this.watches.opened()
+    for (const { loaded } of this.#observers) loaded?.retry()
     return spec
-  }
-
-  look(name: string, bytes: Uint8Array, state: ShardState): TableSpec {
-    return this.specs.look(name, bytes, state)
-  }
-
-  async commit(options: CommitOptions): Promise<CommitResult> {
-    this.assertWritable()
-    return this.changes.commitBuffer(parseCommit(options))
   }
 
   discard(): void {
@@ -248,22 +276,12 @@ export class StoreHandle implements StoreHost {
     this.changes.discard()
   }
 
-  async checkpoint(): Promise<void> {
-    this.assertOpen()
-    await this.shard.checkpoint()
-  }
-
-  async maintain(options: MaintainOptions): Promise<MaintainResult> {
-    this.assertOpen()
-    return maintaining.use((part) => this.shard.maintain(part.checkMaintain(options, this.options.clock)))
-  }
-
   async refresh(): Promise<void> {
     const look = (): Promise<void> => this.catchUp()
     await (this.readSet ? this.readSet.during(look) : look())
   }
 
-  /** What the program has read before still counts as read. */
+  /** Reads that the program has made before still count as made. */
   async catchUp(): Promise<void> {
     this.assertOpen()
     await this.shard.refresh()
@@ -280,7 +298,7 @@ export class StoreHandle implements StoreHost {
 
   async #reopen(): Promise<void> {
     this.changes.drop('reopen()')
-    this.#following.stop()
+    this.#following?.stop()
     await this.shard.close()
     this.changes.drop('reopen()')
     this.changes.changed()
@@ -290,8 +308,8 @@ export class StoreHandle implements StoreHost {
       await this.#openShard(false, this.options.expectAtLeast)
     } catch (error) {
       this.#ctx.resident?.releaseAll()
-      // What is there goes on being read, and a follower goes on looking.
-      this.#following.start()
+      // Reads go on with the state that is there, and a follower goes on looking.
+      this.#follow()
       throw error
     }
     this.readSet?.clear()
@@ -299,19 +317,9 @@ export class StoreHandle implements StoreHost {
     this.specs.recheck(this.state)
   }
 
-  versions(options: VersionsOptions): AsyncIterableIterator<VersionInfo> {
-    this.assertOpen()
-    return this.past.versions(options)
-  }
-
   metrics(): Metrics {
-    return collectMetrics(
-      this.#ctx.counters,
-      this.state,
-      { ...this.#requests },
-      this.#ctx.cache,
-      this.changes.latencies,
-    )
+    const { counters, cache } = this.#ctx
+    return collectMetrics(counters, this.state, { ...this.#requests }, cache, this.changes.latencies)
   }
 
   close(): Promise<void> {
@@ -320,14 +328,15 @@ export class StoreHandle implements StoreHost {
   }
 
   async #close(): Promise<void> {
-    // What is being opened at this moment has to be let go as well.
+    // A shard that is being opened at this moment has to be let go as well.
     await this.#reopening?.catch(() => undefined)
-    this.#following.stop()
-    this.watches.stop()
-    this.transactions.stop(this.#closedError())
+    this.#following?.stop()
+    for (const observer of this.#observers) this.#dismiss(observer)
+    for (const end of this.waits) end(this.#closedError())
     for (const { reading } of this.#ctx.held) await reading?.end()
     await this.shard.close()
-    this.#following.close()
+    this.#channel?.close()
+    this.#channel = undefined
     this.changes.drop('close()')
   }
 }

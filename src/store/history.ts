@@ -1,5 +1,5 @@
 /** The versions of a store, read back from its log. */
-import { checkFields, corrupt } from '../errors.js'
+import { corrupt } from '../errors.js'
 import type { Entry } from '../log/entry.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { CodedRuns } from '../manifest/manifest.js'
@@ -7,17 +7,22 @@ import { isOver } from '../engine/history/pins.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState } from '../engine/state.js'
 import { entryOf, pinsOf } from '../engine/history/versions.js'
-import type { StoreHost } from './store-host.js'
-import { whole } from './options.js'
+import type { StoreHandle } from './handle.js'
+import { boolean, checker, number } from './options.js'
 
 export interface VersionInfo {
   readonly version: number
-  /** Milliseconds since the epoch. */
+  /** When it was made, in milliseconds since the epoch. */
   readonly time: number
+  /** `reset`: a restore made it, or a push from another store. */
   readonly kind: 'commit' | 'reset'
+  /** As it was given with the commit or the restore. */
   readonly label: string | undefined
+  /** As it was given with the commit or the restore. */
   readonly meta: unknown
+  /** The offsets of the version, merged over sources and partitions. */
   readonly offsets: Offsets
+  /** The names of the tags that keep it. */
   readonly tags: readonly string[]
   /** Bytes of its changes. */
   readonly bytes: number
@@ -26,30 +31,51 @@ export interface VersionInfo {
 }
 
 export interface VersionsOptions {
+  /**
+   * The first version.
+   * @default the oldest that is kept
+   */
   readonly gte?: number | undefined
+  /**
+   * The last version.
+   * @default the newest
+   */
   readonly lte?: number | undefined
-  /** From the newest to the oldest. */
+  /**
+   * From the newest to the oldest.
+   * @default false
+   */
   readonly reverse?: boolean | undefined
+  /**
+   * The most versions that are read.
+   * @default all
+   */
   readonly limit?: number | undefined
 }
 
 const READ_AHEAD = 32
-const OPTIONS = new Set(['gte', 'lte', 'reverse', 'limit'])
+const ALL = Number.MAX_SAFE_INTEGER
+const check = checker('versions', {
+  gte: number(1, 0),
+  lte: number(ALL, 0),
+  reverse: boolean(false),
+  limit: number(ALL, 0),
+})
 
 /** Commits and resets that are kept, oldest first unless `reverse`. */
-export async function* readVersions(handle: StoreHost, options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
-  checkFields('versions', options, OPTIONS)
+export async function* readVersions(handle: StoreHandle, options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
+  const checked = check(options)
   handle.assertOpen()
   const { shard } = handle
   const { state } = shard
-  // What is there now stays until it is read.
+  // The entries that are there now stay until they are read.
   const hold = handle.hold(state, undefined, state.carried.trim)
   const held = <T>(reading: Promise<T>): Promise<T> => {
     handle.hold(state, reading, state.carried.trim)
     return reading
   }
   try {
-    for await (const info of versionsIn(shard, state, options, await held(tagsByVersion(shard, handle.now())), held)) {
+    for await (const info of versionsIn(shard, state, checked, await held(tagsByVersion(shard, handle.now())), held)) {
       hold.use()
       yield info
       handle.assertOpen()
@@ -62,16 +88,16 @@ export async function* readVersions(handle: StoreHost, options: VersionsOptions)
 async function* versionsIn(
   shard: Shard,
   state: ShardState,
-  options: VersionsOptions,
+  { gte, lte, reverse, limit }: ReturnType<typeof check>,
   tags: ReadonlyMap<number, readonly string[]>,
   held: <T>(reading: Promise<T>) => Promise<T>,
 ): AsyncGenerator<VersionInfo, void> {
-  const first = Math.max(state.carried.trim + 1, state.carried.keeps, whole('gte', options.gte, 1, 0))
-  const last = Math.min(state.carried.version, whole('lte', options.lte, state.carried.version, 0))
-  let left = whole('limit', options.limit, Number.MAX_SAFE_INTEGER, 0)
-  const step = options.reverse ? -1 : 1
+  const first = Math.max(state.carried.trim + 1, state.carried.keeps, gte)
+  const last = Math.min(state.carried.version, lte)
+  let left = limit
+  const step = reverse ? -1 : 1
   let length = READ_AHEAD
-  for (let n = options.reverse ? last : first; n >= first && n <= last && left > 0; n += step * length) {
+  for (let n = reverse ? last : first; n >= first && n <= last && left > 0; n += step * length) {
     length = Math.min(READ_AHEAD, left)
     const numbers = Array.from({ length }, (_, i) => n + step * i).filter((m) => m >= first && m <= last)
     const entries = await held(Promise.all(numbers.map((m) => entryOf(shard, m))))

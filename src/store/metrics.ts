@@ -18,7 +18,7 @@ export interface Metrics {
   /** Entries that no manifest covers yet. */
   readonly tail: number
   readonly cache: { readonly hits: number; readonly misses: number }
-  /** Of the last 512 commits, in milliseconds; 0 before the first. */
+  /** How long the last 512 commits took, in milliseconds; 0 before the first. */
   readonly latencyMs: { readonly commit: { readonly p50: number; readonly p99: number } }
 }
 

@@ -1,32 +1,41 @@
 /** Ranges of keys as callers give them, and as bounds of bytes. */
 import { compareBytes } from '../bytes/compare.js'
 import { encodeKey, encodePrefix, type Key } from '../bytes/keys.js'
-import { checkFields, invalid } from '../errors.js'
+import { invalid } from '../errors.js'
 import type { KeyRange } from '../segment/record.js'
 import { prefixed, type Slot } from '../engine/slot.js'
-import { checkSignal, flag, whole } from './options.js'
+import { any, boolean, checker, number, signal, type Check } from './options.js'
 
+/** A range of keys: those that meet every bound that is given. */
 export interface RangeOptions<K> {
   readonly gt?: K | undefined
   readonly gte?: K | undefined
   readonly lt?: K | undefined
   readonly lte?: K | undefined
-  /** Strings or bytes that begin so, or arrays whose first elements are these. */
+  /** Only strings or bytes that begin so, or arrays whose first elements are these. */
   readonly prefix?: Key | undefined
 }
 
 export interface ScanOptions<K> extends RangeOptions<K>, ReadOptions {
-  /** From the last key to the first. */
+  /**
+   * From the last key to the first.
+   * @default false
+   */
   readonly reverse?: boolean | undefined
-  /** At most so many. */
+  /**
+   * The most entries that are read.
+   * @default Infinity
+   */
   readonly limit?: number | undefined
+  /** Ends the iteration with `ABORTED`. */
   readonly signal?: AbortSignal | undefined
 }
 
 export interface ReadOptions {
   /**
-   * Looks first for what others have committed, at the cost of a request or two; a handle that owns its store knows it
-   * anyway. In a snapshot and in a transaction it changes nothing. Default: what the handle knows is shown.
+   * Looks first for what others have committed, at the cost of a request or two. A handle that owns its store knows it
+   * anyway. In a snapshot and in a transaction it changes nothing.
+   * @default false: what the handle knows is shown
    */
   readonly fresh?: boolean | undefined
 }
@@ -79,28 +88,22 @@ export function isEmptyRange({ lower, upper }: KeyBounds): boolean {
   return upper !== undefined && compareBytes(lower, upper) >= 0
 }
 
-const RANGE_KEYS = new Set(['gt', 'gte', 'lt', 'lte', 'prefix'])
-const SCAN_KEYS = new Set([...RANGE_KEYS, 'reverse', 'limit', 'signal', 'fresh'])
-const READ_KEYS = new Set(['fresh'])
+/** Keys are checked where they are encoded. */
+export const RANGE = { gt: any<Key>(), gte: any<Key>(), lt: any<Key>(), lte: any<Key>(), prefix: any<Key>() }
+const READ = { fresh: boolean(false) }
 
-/** Whether a read is to look first. */
-export function isFresh(options: ReadOptions, known: ReadonlySet<string> = READ_KEYS): boolean {
-  checkFields('read', options, known)
-  return flag('fresh', options.fresh) ?? false
+const limit: Check<number> = (name, given) => {
+  return number(Number.MAX_SAFE_INTEGER, 0)(name, given === Infinity ? undefined : given)
 }
 
-export function checkScan(options: ScanOptions<never>): { reverse: boolean; limit: number; fresh: boolean } {
-  const fresh = isFresh(options, SCAN_KEYS)
-  checkSignal(options.signal)
-  return {
-    fresh,
-    reverse: flag('reverse', options.reverse) ?? false,
-    limit: whole('limit', options.limit === Infinity ? undefined : options.limit, Number.MAX_SAFE_INTEGER, 0),
-  }
-}
+export const checkRead: (options: ReadOptions) => { fresh: boolean } = checker('read', READ)
+export const checkScan: (options: ScanOptions<never>) => { reverse: boolean; limit: number; fresh: boolean } = checker(
+  'read',
+  { ...RANGE, ...READ, reverse: boolean(false), limit, signal },
+)
+const checkDeleteRange = checker('deleteRange', RANGE)
 
 export function checkRange(options: RangeOptions<never>): void {
-  checkFields('deleteRange', options, RANGE_KEYS)
-  const bounds = Object.values(options).filter((bound) => bound !== undefined).length
-  if (bounds === 0) throw invalid('deleteRange needs at least one bound; clear() deletes everything.')
+  const bounds = Object.values(checkDeleteRange(options)).filter((bound) => bound !== undefined)
+  if (bounds.length === 0) throw invalid('deleteRange needs at least one bound; clear() deletes everything.')
 }

@@ -1,5 +1,5 @@
 /**
- * What a handle in shared mode has read, and what of that others have changed since. A commit outside a transaction may be
+ * The reads of a handle in shared mode, and which of them others have changed since. A commit outside a transaction may be
  * appended on top of others' versions only when it is blind: when it changes nothing that was read before them
  * (R18).
  */
@@ -11,6 +11,7 @@ import { Point, Memtable } from '../engine/memtable.js'
 import { prefixed, type Slot } from '../engine/slot.js'
 import { recordedCodec, type AppliedEntry, type ShardState } from '../engine/state.js'
 import { EVERYTHING, slotRange } from './range.js'
+import type { ReadNotes } from './table-host.js'
 
 /** Keys and ranges in a set after which it stands for all of their tables. */
 const MANY = 100_000
@@ -86,12 +87,12 @@ class KeySet {
   }
 }
 
-/** What was read up to some moment. */
+/** The reads up to some moment. */
 interface Span {
   /** Since the handle last caught up, and before. */
   read: KeySet
   readonly older: KeySet
-  /** What others have changed of it since, and whether they have changed the offsets. */
+  /** The part of them that others have changed since, and whether they have changed the offsets. */
   readonly stale: KeySet
   areOffsetsStale: boolean
   /** Whether the program knows the offsets as they were before others change them: not while it catches up. */
@@ -106,10 +107,10 @@ const newSpan = (knowsOffsets: boolean): Span => ({
   knowsOffsets,
 })
 
-export class ReadSet {
+export class ReadSet implements ReadNotes {
   /** The last one is for what is read now; those before it end with a refresh that is under way. */
   #spans: Span[] = [newSpan(true)]
-  /** What the program has put itself, reading tells it nothing of others. */
+  /** Reading a key that the program itself has put tells it nothing of others. */
   readonly #buffer: () => Memtable
 
   constructor(buffer: () => Memtable) {

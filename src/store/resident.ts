@@ -2,63 +2,53 @@
  * Residency: everything that is committed is in memory, so that `getSync` always answers. Segments are read whole and checked
  * before a state that lists them is used; what this handle writes itself is taken over as it is written.
  */
-import type { Clock } from '../clock.js'
 import type { CodedRuns, Manifest, SegmentRef, SegmentSource } from '../manifest/manifest.js'
-import type { SegmentCache } from '../segment/cache.js'
 import { dropSegment, holdSegment } from '../segment/hold.js'
 import { checkWhole } from '../segment/whole.js'
 import type { ShardContext } from '../engine/context.js'
 import { segmentsOf, type ShardState } from '../engine/state.js'
-import type { Blobs } from '../storage/contract.js'
 
 /** How many segments are read at once. */
 const PARALLEL = 4
 /** How long to unpack before other tasks get their turn, in milliseconds. */
 const SLICE_MS = 8
 
+type ResidentContext = Pick<ShardContext, 'cache' | 'storage' | 'clock' | 'held' | 'graceMs'>
+
 export class Residency {
-  readonly #cache: SegmentCache
-  readonly #blobs: Blobs
-  readonly #clock: Clock
+  readonly #ctx: ResidentContext
   readonly #loaded = new Map<string, SegmentRef>()
   /** Loaded for a state that is not in use yet. */
   readonly #fresh = new Set<string>()
-  /** Those of the state in use: what it no longer lists is let go. */
+  /** The segments of the state in use: others are let go. */
   #listed: ReadonlyMap<string, SegmentRef> = new Map()
   #manifest: Manifest | undefined
   #references: readonly CodedRuns[] = []
-  readonly #held: ShardContext['held']
-  readonly #graceMs: number
 
-  constructor(cache: SegmentCache, blobs: Blobs, clock: Clock, held: ShardContext['held'], graceMs: number) {
-    this.#cache = cache
-    this.#blobs = blobs
-    this.#clock = clock
-    this.#held = held
-    this.#graceMs = graceMs
+  constructor(ctx: ResidentContext) {
+    this.#ctx = ctx
   }
 
   /** Loads what the state needs; it may be used when this resolves. */
   async prepare(state: SegmentSource): Promise<void> {
     const missing = [...byName(segmentsOf(state)).values()].filter(({ name }) => !this.#loaded.has(name))
     const adopted: SegmentRef[] = []
+    const { cache, storage } = this.#ctx
     let next = 0
     const work = async (): Promise<void> => {
-      for (let segment = missing[next++]; segment !== undefined; segment = missing[next++]) {
-        const { bytes } = await this.#blobs.get(segment.name)
-        await this.adopt(segment, await checkWhole(this.#cache.platform, bytes, segment))
-        adopted.push(segment)
-      }
-    }
-    const stopping = async (): Promise<void> => {
       try {
-        await work()
+        for (let segment = missing[next++]; segment !== undefined; segment = missing[next++]) {
+          const { bytes } = await storage.blobs.get(segment.name)
+          await this.adopt(segment, await checkWhole(cache.platform, bytes, segment))
+          adopted.push(segment)
+        }
       } catch (error) {
+        // The others begin no more.
         next = missing.length
         throw error
       }
     }
-    const ends = await Promise.allSettled(Array.from({ length: PARALLEL }, stopping))
+    const ends = await Promise.allSettled(Array.from({ length: PARALLEL }, work))
     const failed = ends.find((end) => end.status === 'rejected')
     if (failed === undefined) return
     // The state will not be used, and perhaps no later one lists them.
@@ -68,11 +58,12 @@ export class Residency {
 
   /** Takes a segment over whose bytes are known to be right. */
   async adopt(segment: SegmentRef, bytes: Uint8Array): Promise<void> {
-    let sliceEnd = this.#clock.monotonic() + SLICE_MS
-    await holdSegment(this.#cache, segment, bytes, () => {
-      if (this.#clock.monotonic() < sliceEnd) return undefined
-      return this.#clock.pause().then(() => {
-        sliceEnd = this.#clock.monotonic() + SLICE_MS
+    const { cache, clock } = this.#ctx
+    let sliceEnd = clock.monotonic() + SLICE_MS
+    await holdSegment(cache, segment, bytes, () => {
+      if (clock.monotonic() < sliceEnd) return undefined
+      return clock.pause().then(() => {
+        sliceEnd = clock.monotonic() + SLICE_MS
       })
     })
     this.#loaded.set(segment.name, segment)
@@ -106,11 +97,12 @@ export class Residency {
 
   /** Lets go of what no state in use lists, unless somebody reads. */
   sweep(): void {
-    const used = this.#clock.monotonic() - this.#graceMs
-    for (const { usedAt } of this.#held) if (usedAt > used) return
+    const { cache, clock, held, graceMs } = this.#ctx
+    const used = clock.monotonic() - graceMs
+    for (const { usedAt } of held) if (usedAt > used) return
     for (const [name, segment] of this.#loaded) {
       if (this.#listed.has(name) || this.#fresh.has(name)) continue
-      dropSegment(this.#cache, segment)
+      dropSegment(cache, segment)
       this.#loaded.delete(name)
     }
   }

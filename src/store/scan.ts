@@ -1,56 +1,156 @@
-/** How an iteration begins, and where it goes on when a segment on its way turns out to be damaged. */
+/**
+ * Iteration over a table, all its partitions merged in key order. What is in memory is handed out without awaiting
+ * anything; a promise is made only for the caller, and waited for only when a block has to be loaded.
+ */
 import { isPromise } from '../callback.js'
+import { throwIfAborted } from '../errors.js'
 import { Part } from '../part.js'
 import type { Bounds, Cursor } from '../segment/cursor.js'
+import type { KeyedRecord } from '../segment/record.js'
 import { holdMemtables, scan, type Held, type View } from '../engine/read.js'
 import type { Slot } from '../engine/slot.js'
-import type { Hold } from './holds.js'
-import { PartitionsCursor, type Failed, type IterationSource } from './iteration.js'
-import { slotRange, type KeyBounds } from './range.js'
-import type { TableHost } from './table-host.js'
+import { isEmptyRange, slotRange, type KeyBounds } from './range.js'
+import type { Hold, TableHost } from './table-host.js'
 
 const goingOn = new Part('repair', () => import('./go-on.js'))
 
-export class Scans implements IterationSource {
+type Step<T> = IteratorResult<T, undefined>
+
+export interface ScanRequest {
+  readonly bounds: KeyBounds
+  readonly reverse: boolean
+  readonly limit: number
+  /** It looks for what others have committed before it begins. */
+  readonly fresh: boolean
+  readonly signal: AbortSignal | undefined
+}
+
+export class Scan<T> implements AsyncIterableIterator<T> {
   readonly #host: TableHost
   readonly #slots: readonly Slot[]
   readonly #bounds: readonly Bounds[]
-  /** What the iteration shows, as of its first step; and what the memtables held then, slot by slot. */
+  /** `undefined` passes over a record. */
+  readonly #map: (record: KeyedRecord) => T | undefined
+  readonly #signal: AbortSignal | undefined
+  #fresh: boolean
+  #left: number
+  #done = false
+  /** The view and what its memtables held, slot by slot, as of the first step. */
   #view: View | undefined
   #held: readonly Held[] = []
   #hold: Hold | undefined
-  /** It looks before it begins. */
-  #fresh: boolean
+  #cursor: Cursor | undefined
+  /** The record of the last step. */
+  #last: KeyedRecord | undefined
+  /** The last call that had to wait: calls that come meanwhile queue behind it. */
+  #waiting: Promise<unknown> | undefined
 
-  constructor(host: TableHost, slots: readonly Slot[], bounds: KeyBounds, reverse: boolean, fresh: boolean) {
-    this.#fresh = fresh
+  constructor(
+    host: TableHost,
+    slots: readonly Slot[],
+    { bounds, reverse, limit, fresh, signal }: ScanRequest,
+    map: (record: KeyedRecord) => T | undefined,
+  ) {
     this.#host = host
     this.#slots = slots
     this.#bounds = slots.map((slot) => ({ ...slotRange(slot, bounds), reverse }))
+    this.#left = isEmptyRange(bounds) ? 0 : limit
+    this.#fresh = fresh
+    this.#signal = signal
+    this.#map = map
   }
 
-  /**
-   * What is read on is held. Not so from the first step on: many iterations have no other, and for a grace period after it
-   * everything is there anyway.
-   */
-  step(waiting?: Promise<unknown>): void {
-    const state = this.#view?.state
-    if (waiting === undefined) {
-      this.#host.assertOpen()
-      if (state) (this.#hold ??= this.#host.hold(state)).use()
-    } else if (state) this.#host.hold(state, waiting)
+  [Symbol.asyncIterator](): this {
+    return this
   }
 
-  end(): void {
+  next(): Promise<Step<T>> {
+    if (this.#waiting !== undefined) return this.#queue(() => this.#step())
+    let result: Step<T> | Promise<Step<T>>
+    try {
+      result = this.#step()
+    } catch (error) {
+      this.#end()
+      return Promise.reject(error as Error)
+    }
+    return isPromise(result) ? this.#queue(() => result) : Promise.resolve(result)
+  }
+
+  return(): Promise<Step<T>> {
+    return Promise.resolve(this.#end())
+  }
+
+  #queue<R>(run: () => R | Promise<R>): Promise<R> {
+    const turn = (this.#waiting ?? Promise.resolve()).then(run)
+    if (this.#view?.state) this.#host.hold(this.#view.state, turn)
+    const settle = (): void => {
+      if (this.#waiting === settled) this.#waiting = undefined
+    }
+    const settled: Promise<void> = turn.then(settle, () => {
+      this.#end()
+      settle()
+    })
+    this.#waiting = settled
+    return turn
+  }
+
+  #step(): Step<T> | Promise<Step<T>> {
+    if (this.#done) return { done: true, value: undefined }
+    throwIfAborted(this.#signal)
+    if (this.#left <= 0) return this.#end()
+    this.#host.assertOpen()
+    // Not from the first step on: many iterations have no other, and for a grace period after it everything is there anyway.
+    if (this.#view?.state) (this.#hold ??= this.#host.hold(this.#view.state)).use()
+    if (this.#cursor === undefined) {
+      const cursor = this.#begin()
+      if (isPromise(cursor)) return this.#continue(cursor.catch((error: unknown) => this.#goOn(error)))
+      this.#cursor = cursor
+    }
+    for (;;) {
+      const cursor = this.#cursor
+      const loading = cursor.next()
+      if (loading) {
+        return loading.then(
+          () => this.#take(cursor) ?? this.#step(),
+          (error: unknown) => this.#continue(this.#goOn(error)),
+        )
+      }
+      const result = this.#take(cursor)
+      if (result) return result
+    }
+  }
+
+  async #continue(beginning: Promise<Cursor>): Promise<Step<T>> {
+    this.#cursor = await beginning
+    return this.#step()
+  }
+
+  #take(cursor: Cursor): Step<T> | undefined {
+    const record = cursor.current
+    if (record === undefined) return this.#end()
+    this.#last = record
+    const value = this.#map(record)
+    if (value === undefined) return undefined
+    this.#left--
+    return { done: false, value }
+  }
+
+  #end(): Step<T> {
+    this.#done = true
+    this.#cursor = undefined
+    this.#release()
+    return { done: true, value: undefined }
+  }
+
+  #release(): void {
     this.#hold?.release()
     this.#hold = undefined
   }
 
-  start(failed?: Failed): Cursor | Promise<Cursor> {
-    if (failed !== undefined) return this.#view ? this.#goOn(failed) : Promise.reject(failed.error as Error)
+  #begin(): Cursor | Promise<Cursor> {
     if (this.#fresh) {
       this.#fresh = false
-      return this.#host.catchUp().then(() => this.start())
+      return this.#host.catchUp().then(() => this.#begin())
     }
     const view = this.#host.view()
     this.#view = view
@@ -65,12 +165,13 @@ export class Scans implements IterationSource {
   }
 
   /** Goes on behind the last record. A scan may meet the next damage before it begins: it loads range deletes for that. */
-  async #goOn(failed: Failed): Promise<Cursor> {
+  async #goOn(failure: unknown): Promise<Cursor> {
+    if (this.#view === undefined) throw failure
     const { viewAfter, rest } = await goingOn.load()
-    const { last } = failed
-    for (let { error } = failed; ;) {
-      const view = await viewAfter(this.#host, this.#view!, { error, last }, () => this.#noteReading())
-      this.end()
+    const last = this.#last
+    for (let error = failure; ;) {
+      const view = await viewAfter(this.#host, this.#view, error, last, () => this.#noteReading())
+      this.#release()
       // Only the newest memtables may be let go by now: what they held is at hand.
       this.#view = view
       const { bounds, held } = rest(this.#slots, this.#bounds, this.#held, last)
@@ -86,11 +187,58 @@ export class Scans implements IterationSource {
     const cursors = this.#slots.map((slot, i) => scan(view, slot, bounds[i]!, held[i]))
     if (cursors.length === 1) return cursors[0]!
     const prefixLength = this.#slots[0]!.prefix.length
-    const { reverse } = bounds[0]!
+    const merge = (all: readonly Cursor[]): Cursor => new PartitionsCursor(all, prefixLength, bounds[0]!.reverse)
     return cursors.some((cursor) => isPromise(cursor))
-      ? Promise.all(cursors.map(async (cursor) => cursor)).then(
-          (all) => new PartitionsCursor(all, prefixLength, reverse),
-        )
-      : new PartitionsCursor(cursors as Cursor[], prefixLength, reverse)
+      ? Promise.all(cursors.map(async (cursor) => cursor)).then(merge)
+      : merge(cursors as Cursor[])
   }
+}
+
+/** The cursors of several partitions as one, by the key behind the slots' prefixes, which are of one length. */
+class PartitionsCursor implements Cursor {
+  readonly #cursors: readonly Cursor[]
+  readonly #prefixLength: number
+  readonly #sign: number
+  #at = -1
+  current: KeyedRecord | undefined
+
+  constructor(cursors: readonly Cursor[], prefixLength: number, reverse: boolean) {
+    this.#cursors = cursors
+    this.#prefixLength = prefixLength
+    this.#sign = reverse ? -1 : 1
+  }
+
+  next(): Promise<void> | undefined {
+    const moved = this.#at < 0 ? this.#cursors : [this.#cursors[this.#at]!]
+    const loading = moved.flatMap((cursor) => cursor.next() ?? [])
+    if (loading.length > 0) return Promise.all(loading).then(() => this.#pick())
+    this.#pick()
+    return undefined
+  }
+
+  #pick(): void {
+    this.current = undefined
+    // With nothing left the first cursor is asked again: it stays at its end.
+    this.#at = 0
+    for (let i = 0; i < this.#cursors.length; i++) {
+      const record = this.#cursors[i]!.current
+      if (record === undefined) continue
+      if (
+        this.current === undefined ||
+        compareFrom(record.key, this.current.key, this.#prefixLength) * this.#sign < 0
+      ) {
+        this.current = record
+        this.#at = i
+      }
+    }
+  }
+}
+
+function compareFrom(a: Uint8Array, b: Uint8Array, from: number): number {
+  const n = Math.min(a.length, b.length)
+  for (let i = from; i < n; i++) {
+    const d = a[i]! - b[i]!
+    if (d !== 0) return d
+  }
+  return a.length - b.length
 }

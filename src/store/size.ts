@@ -1,11 +1,16 @@
 /**
- * How much memory a buffered change takes, about: text and bytes by their length, everything else by a constant. What is
- * large is met within a factor of two, and small values cost next to nothing to look at.
+ * How much memory buffered changes take, and that they stay within `maxUncommittedBytes`. Sizes are about right: text and
+ * bytes count by their length, everything else by a constant, so that what is large is met within a factor of two, and small
+ * values cost next to nothing to look at.
  */
 import type { MapKey } from '../bytes/keys.js'
 import { kindOf } from '../bytes/kinds.js'
+import { TidemarkError } from '../errors.js'
+import type { KeyRange } from '../segment/record.js'
+import { Point, sizeOfRange, type Memtable } from '../engine/memtable.js'
+import type { Slot } from '../engine/slot.js'
 
-/** What a change takes beside its key and value: places in Maps, the point. */
+/** A change takes so much beside its key and value: places in Maps, the point. */
 const CHANGE = 64
 const LEAF = 8
 const OBJECT = 32
@@ -16,6 +21,62 @@ const UNCHECKED = 1000
 
 export function sizeOfChange(key: MapKey, value?: unknown): number {
   return CHANGE + sizeOf(key) + (value === undefined ? 0 : sizeOf(value))
+}
+
+export function tombstone(key: MapKey): Point {
+  const point = Point.tombstone()
+  point.size = sizeOfChange(key)
+  return point
+}
+
+export interface PointChange {
+  readonly slot: Slot
+  readonly key: MapKey
+  readonly point: Point
+}
+
+export function putWithin(budget: number, memtable: Memtable, codec: string, { slot, key, point }: PointChange): void {
+  if (memtable.size + point.size > budget) checkGrowth(memtable, memtable.growth(slot, key, point), budget)
+  memtable.set(slot, codec, key, point)
+}
+
+/** All of the changes, or none. */
+export function batchWithin(budget: number, memtable: Memtable, codec: string, changes: readonly PointChange[]): void {
+  if (changes.reduce((sum, { point }) => sum + point.size, memtable.size) > budget) {
+    // The last change of a key counts.
+    const last = new Map(changes.map((change) => [change.key, change]))
+    let growth = 0
+    for (const { slot, key, point } of last.values()) growth += memtable.growth(slot, key, point)
+    checkGrowth(memtable, growth, budget)
+  }
+  for (const { slot, key, point } of changes) memtable.set(slot, codec, key, point)
+}
+
+export function deleteWithin(
+  budget: number,
+  memtable: Memtable,
+  codec: string,
+  ranges: readonly { readonly slot: Slot; readonly range: KeyRange }[],
+): void {
+  const deleteFrom = (from: Memtable): void => {
+    for (const { slot, range } of ranges) from.deleteRange(slot, codec, range)
+  }
+  if (ranges.reduce((sum, { range }) => sum + sizeOfRange(range), memtable.size) > budget) {
+    // More may go than comes; so near the bound that is tried on a copy.
+    const copy = memtable.copy()
+    deleteFrom(copy)
+    checkGrowth(memtable, copy.size - memtable.size, budget)
+  }
+  deleteFrom(memtable)
+}
+
+/** A change that makes the memtable no larger always goes through. */
+function checkGrowth(memtable: Memtable, growth: number, budget: number): void {
+  if (growth <= 0 || memtable.size + growth <= budget) return
+  throw new TidemarkError(
+    'QUOTA',
+    `The change takes about ${growth} bytes, and maxUncommittedBytes leaves ${Math.max(0, budget - memtable.size)}. Nothing is lost: await commit() and go on.`,
+  )
 }
 
 function sizeOf(value: unknown): number {

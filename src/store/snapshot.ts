@@ -1,95 +1,129 @@
-/** A snapshot is a state that somebody keeps: states are immutable, and so nothing else is needed for a stable view. */
+/**
+ * Stable views, held for as long as somebody reads them. States are immutable, and so a view is nothing but a state that
+ * somebody keeps: a snapshot shows one, and a transaction reads one under what it has changed itself.
+ */
 import type { Key } from '../bytes/keys.js'
-import { TidemarkError } from '../errors.js'
+import { TidemarkError, isExpired, throwIfAborted } from '../errors.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
-import type { Memtable } from '../engine/memtable.js'
+import { Memtable } from '../engine/memtable.js'
 import { viewOf, type View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
-import type { Disposable } from './disposable.js'
-import type { StoreHost } from './store-host.js'
-import type { Hold } from './holds.js'
+import type { StoreHandle } from './handle.js'
+import type { Hold } from './table-host.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
-import { Tables, type TablesHost } from './tables.js'
+import { Tables, type Disposable, type TablesHost } from './tables.js'
 
-/** @internal The host of tables that show one state. */
-class SnapshotHost implements TablesHost {
-  readonly budget = 0
-  readonly partitions: number
-  readonly #handle: StoreHost
-  readonly #time: number
+abstract class HeldView implements TablesHost {
+  protected readonly handle: StoreHandle
+  /** Reads come from it: what is committed, or on its way. */
+  protected under: View
   #hold: Hold
-  #view: View | undefined
+  #isClosed = false
 
-  constructor(handle: StoreHost, state: ShardState) {
-    this.#handle = handle
-    this.partitions = state.manifest.config.partitions
-    this.#time = state.carried.versionTime
-    this.#view = viewOf(state, [], handle.cache)
+  constructor(handle: StoreHandle, state: ShardState, under: View) {
+    this.handle = handle
+    this.under = under
     this.#hold = handle.hold(state)
   }
 
+  get partitions(): number {
+    return this.handle.partitions
+  }
+
+  get budget(): number {
+    return this.handle.budget
+  }
+
   monotonic(): number {
-    return this.#handle.monotonic()
+    return this.handle.monotonic()
+  }
+
+  abstract now(): number
+  abstract writable(): Memtable
+  abstract view(): View
+  protected abstract closed(): TidemarkError
+
+  /** It goes on showing what it shows. */
+  catchUp(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  assertOpen(): void {
+    this.handle.assertOpen()
+    if (this.#isClosed) throw this.closed()
+    this.use()
+  }
+
+  protected use(): boolean {
+    return this.#hold.use()
+  }
+
+  /** It holds its state itself. */
+  hold(state: ShardState, waiting?: Promise<unknown>): Hold {
+    if (waiting) this.handle.hold(state, waiting)
+    return { use: () => this.use(), release: () => undefined }
+  }
+
+  async mend(view: View, error: unknown): Promise<View> {
+    const mended = await this.handle.mend(view, error)
+    if (this.#isClosed || mended.state === view.state) return mended
+    this.under = { ...mended, memtables: this.under.memtables }
+    const before = this.#hold
+    this.#hold = this.handle.hold(mended.state!)
+    before.release()
+    return mended
+  }
+
+  spec(name: string, options: AnyTableOptions): TableSpec {
+    this.assertOpen()
+    return this.handle.spec(name, options)
+  }
+
+  end(): void {
+    this.#isClosed = true
+    this.#hold.release()
+  }
+}
+
+/** @internal The host of tables that show one state. */
+class SnapshotHost extends HeldView {
+  readonly #time: number
+
+  constructor(handle: StoreHandle, state: ShardState) {
+    super(handle, state, viewOf(state, [], handle.cache))
+    this.#time = state.carried.versionTime
   }
 
   now(): number {
     return this.#time
   }
 
-  writable(): Memtable {
-    this.view()
+  view(): View {
+    this.assertOpen()
+    return this.under
+  }
+
+  writable(): never {
+    this.assertOpen()
     throw new TidemarkError('READ_ONLY', 'A snapshot only reads; write to the store itself.')
   }
 
-  catchUp(): Promise<void> {
-    return Promise.resolve()
-  }
-
-  assertOpen(): void {
-    this.view()
-  }
-
-  /** It holds its state itself. */
-  hold(state: ShardState, waiting?: Promise<unknown>): Hold {
-    if (waiting) this.#handle.hold(state, waiting)
-    return { use: () => this.#hold.use(), release: () => undefined }
-  }
-
-  view(): View {
-    this.#handle.assertOpen()
-    if (this.#view === undefined) throw new TidemarkError('CLOSED', 'The snapshot is closed; take another one.')
-    this.#hold.use()
-    return this.#view
-  }
-
-  async mend(view: View, error: unknown): Promise<View> {
-    const mended = await this.#handle.mend(view, error)
-    if (this.#view === undefined || mended.state === view.state) return mended
-    this.#view = { ...mended, memtables: [] }
-    const before = this.#hold
-    this.#hold = this.#handle.hold(mended.state!)
-    before.release()
-    return mended
-  }
-
-  spec(name: string, options: AnyTableOptions): TableSpec {
-    this.view()
-    return this.#handle.spec(name, options)
-  }
-
-  close(): void {
-    if (this.#view !== undefined) this.#hold.release()
-    this.#view = undefined
+  protected closed(): TidemarkError {
+    return new TidemarkError('CLOSED', 'The snapshot is closed; take another one.')
   }
 }
 
-/** The committed state of one version; what is committed later does not show, and nothing can be written. */
+/**
+ * The committed state of one version: the same reads as those of a store. What is committed later does not show, and
+ * writes throw `READ_ONLY`. A snapshot that nobody reads for `graceMs` may expire; its reads then reject with
+ * `VERSION_EXPIRED`.
+ */
 export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> implements Disposable {
   readonly #host: SnapshotHost
   readonly #state: ShardState['carried']
 
   /** @internal */
-  constructor(handle: StoreHost, spec: TableSpec, state: ShardState = handle.state) {
+  constructor(handle: StoreHandle, spec: TableSpec, state: ShardState = handle.state) {
     handle.assertOpen()
     const host = new SnapshotHost(handle, state)
     super(host, spec)
@@ -107,19 +141,101 @@ export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> imp
     return this.#state.versionTime
   }
 
-  /** Those of its version. */
+  /** The offsets of its version, merged over sources and partitions, in the shape in which they were given. */
   get offsets(): Offsets {
     return offsetsToObject(this.#state.offsets)
   }
 
-  /** Lets go of the state. Idempotent. */
+  /** Lets go of the state; reads then throw `CLOSED`. It may be called more than once. */
   close(): Promise<void> {
-    this.#host.close()
+    this.#host.end()
     return Promise.resolve()
   }
 
   /** `close()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+}
+
+/** The reads and writes of a transaction while its function runs. */
+export class TransactionHost extends HeldView {
+  readonly memtable = new Memtable()
+  readonly #signal: AbortSignal | undefined
+  #usedAt: number
+  /** How many of its reads wait for the storage. */
+  #waiting = 0
+  #isExpired = false
+
+  constructor(handle: StoreHandle, signal: AbortSignal | undefined) {
+    super(handle, handle.state, handle.shard.view([]))
+    this.#signal = signal
+    this.#usedAt = handle.monotonic()
+  }
+
+  /** Whether what it reads may still turn out not to have been committed. */
+  get isEarly(): boolean {
+    return this.under.memtables.length > 0
+  }
+
+  /** For how long its function has neither called anything on it nor waited for what it called. */
+  get quietMs(): number {
+    return this.#waiting > 0 ? 0 : this.monotonic() - this.#usedAt
+  }
+
+  /** Whether what it reads from was collected by others, and the handle has looked since. */
+  get isOutdated(): boolean {
+    return this.#isExpired && this.handle.state !== this.under.state
+  }
+
+  now(): number {
+    return this.handle.now()
+  }
+
+  override assertOpen(): void {
+    super.assertOpen()
+    throwIfAborted(this.#signal)
+  }
+
+  writable(): Memtable {
+    this.assertOpen()
+    this.handle.assertWritable()
+    return this.memtable
+  }
+
+  view(): View {
+    this.assertOpen()
+    const { memtable, under } = this
+    return memtable.empty ? under : { ...under, memtables: [memtable, ...under.memtables] }
+  }
+
+  protected override use(): boolean {
+    this.#usedAt = this.monotonic()
+    return super.use()
+  }
+
+  override hold(state: ShardState, waiting?: Promise<unknown>): Hold {
+    if (waiting) {
+      this.#waiting++
+      const ended = (): void => {
+        this.#waiting--
+        this.use()
+      }
+      waiting.then(ended, ended)
+    }
+    return super.hold(state, waiting)
+  }
+
+  override async mend(view: View, error: unknown): Promise<View> {
+    try {
+      return await super.mend(view, error)
+    } catch (failure) {
+      this.#isExpired ||= isExpired(failure)
+      throw failure
+    }
+  }
+
+  protected closed(): TidemarkError {
+    return new TidemarkError('CLOSED', 'The transaction has ended: await everything inside its function.')
   }
 }

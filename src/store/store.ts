@@ -1,59 +1,88 @@
 /** A store as programs see it: opening one, and the calls on it. */
 import type { Key } from '../bytes/keys.js'
-import { aborted, invalid } from '../errors.js'
+import { checkFields, invalid } from '../errors.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
-import type { CommitResult } from '../engine/write/requests.js'
+import { Part, type Lazy } from '../part.js'
 import type { MaintainResult } from '../engine/gc/scheduler.js'
-import type { CommitOptions } from './commit.js'
-import type { Disposable } from './disposable.js'
-import { StoreHandle } from './handle.js'
+import { tableBytes } from '../engine/slot.js'
+import type { CommitResult } from '../engine/write/requests.js'
+import { parseCommit, type CommitOptions } from './changes.js'
 import type { StoreEvents } from './events.js'
-import type { VersionInfo, VersionsOptions } from './history.js'
+import type { When } from './find.js'
+import type { StoreHandle } from './handle.js'
+import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './old-versions.js'
 import type { MaintainOptions } from './maintain.js'
 import type { Metrics } from './metrics.js'
-import { resolveOptions, type OpenOptions } from './options.js'
-import type { When } from './find.js'
-import type { RestoreOptions, TagInfo, TagOptions } from './old.js'
+import { isEmptyRange, keyBounds, RANGE } from './range.js'
 import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
-import { Tables } from './tables.js'
-import type { Transaction, TransactionOptions } from './transaction.js'
-import type { WatchListener } from './watch.js'
-import type { WatchOptions } from './watches.js'
+import { Tables, type Disposable } from './tables.js'
+import type { Transaction, TransactionOptions, TransactionQueue } from './transaction.js'
+import type { VersionInfo, VersionsOptions } from './history.js'
+import type { WatchListener, WatchOptions } from './watch.js'
 
 export { Partition } from './tables.js'
 
+const old = new Part('old versions', () => import('./old-versions.js'))
+const maintaining = new Part('maintenance', () => import('./maintain.js'))
+const transactions = new Part('transactions', () => import('./transaction.js'))
+const watching = new Part('watches', () => import('./watch.js'))
+
+/**
+ * An open store: the reads and writes of its default table, and what concerns all of its tables. Once it is closed every
+ * call fails with `CLOSED`.
+ */
 export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implements Disposable {
   readonly #handle: StoreHandle
   readonly #spec: TableSpec
+  readonly #transactions: Lazy<TransactionQueue>
 
   /** @internal */
   constructor(handle: StoreHandle, spec: TableSpec) {
     super(handle, spec)
     this.#handle = handle
     this.#spec = spec
-    engines.set(this, handle)
+    this.#transactions = transactions.lazy((part) => new part.TransactionQueue(handle))
+    handles.set(this, handle)
   }
 
-  /** The newest known version: a commit or a reset; 0 in a new store. */
+  /** The newest known version: a commit or a reset; 0 in a new store. Versions grow, and not always by one. */
   get version(): number {
     return this.#handle.state.carried.version
   }
 
-  /** Those of the newest commit, merged over sources and partitions, in the shape in which they were given. */
+  /**
+   * The offsets of the newest known version, merged over sources and partitions, in the shape in which they were given; `{}`
+   * in a new store.
+   */
   get offsets(): Offsets {
     this.#handle.readSet?.offsets()
     return offsetsToObject(this.#handle.state.carried.offsets)
   }
 
-  /** As it was opened. */
+  /** The name that the store was opened by. */
   get name(): string {
     return this.#handle.options.name
   }
 
-  /** Makes what is buffered durable, all or nothing, as the next version; without changes it still makes one. */
-  commit(options: CommitOptions = {}): Promise<CommitResult> {
-    return this.#handle.commit(options)
+  /**
+   * Makes what is buffered durable, all or nothing, as the next version; without changes it still makes one. Commits that
+   * are called while another one is on its way may share an entry of the log.
+   *
+   * Changes that surely were not committed are buffered again after an error.
+   *
+   * @returns the version, the bytes that were written for it, and the storage requests that this took
+   * @throws `INVALID_ARGUMENT` when an option is wrong, offsets go back without `force`, or a value cannot be encoded
+   * @throws `CONFLICT` when others have changed what this handle had read (shared mode only)
+   * @throws `FENCED` when another writer took the store over; `READ_ONLY` in a follower
+   * @throws `UNKNOWN_OUTCOME` when the commit may or may not have happened; after `reopen()` the store shows it
+   * @throws `QUOTA` or `STORAGE_UNAVAILABLE` when the storage is full, or does not answer
+   * @example
+   *     const { version } = await store.commit({ offsets: { clicks: 1042 }, label: 'hourly' })
+   */
+  async commit(options: CommitOptions = {}): Promise<CommitResult> {
+    this.#handle.assertWritable()
+    return this.#handle.changes.commitBuffer(parseCommit(options))
   }
 
   /**
@@ -68,34 +97,68 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * `INVALID_ARGUMENT`, awaited or not; later in a body it may be started, and runs after this one. When `body` has neither
    * called anything on `tx` nor waited for a read of it for `timeoutMs`, it may be waiting for one in the queue behind it:
    * these then fail with `CONFLICT`. So fetch what takes longer before the transaction.
+   *
+   * @returns what `body` resolves to
+   * @throws what `body` throws, and as `commit`; `ABORTED` by the signal
+   * @throws `CONFLICT` after `tries` runs, or when other offsets were committed meanwhile
+   * @example
+   *     await store.transaction(async (tx) => tx.put('n', ((await tx.get('n')) ?? 0) + 1))
    */
   transaction<T>(body: (tx: Transaction<K, V>) => Promise<T> | T, options: TransactionOptions = {}): Promise<T> {
-    return this.#handle.transactions.run(this.#spec, body, options)
+    const { fallenOffsets } = this.#handle.changes
+    return this.#transactions.use((queue) => queue.run(this.#spec, body, options, fallenOffsets))
   }
 
-  /** A stable view of what is committed now, as far as this handle knows. What nobody reads for `graceMs` may expire. */
-  snapshot(): Promise<Snapshot<K, V>> {
-    return this.#handle.past.snapshot<K, V>(this.#spec)
+  /**
+   * A stable view of what is committed now, as far as this handle knows. A snapshot that nobody reads for `graceMs` may
+   * expire. Close it when it is no longer needed.
+   * @example
+   *     await using snapshot = await store.snapshot()
+   */
+  async snapshot(): Promise<Snapshot<K, V>> {
+    const handle = this.#handle
+    handle.assertOpen()
+    const { state } = handle
+    const hold = handle.hold(state)
+    try {
+      return await old.use((part) => new part.Snapshot<K, V>(handle, this.#spec, state))
+    } finally {
+      hold.release()
+    }
   }
 
   /**
    * Calls `listener` after each new version with what it changed in the range, or of one key, in order and one call at a
-   * time: a promise that it returns is waited for. Returns a function that stops it. Of a table with other types:
-   * `watch<number, User>({ table: 'users', key: 7 }, …)`.
+   * time: a promise that it returns is waited for.
    *
    * That something expires is not told, and so a key that has expired and is then written has no `before`, and one that is
    * then deleted is not told at all. Partitions are not named: the same key in two of them is told twice. A table that was
    * written with another codec than the default one has to be opened with it; until then there are warnings, and afterwards
    * the watch goes on from where it was.
+   *
+   * @returns a function that stops it
+   * @throws `INVALID_ARGUMENT` when an option or the listener is wrong
+   * @example
+   *     const stop = store.watch({ prefix: 'o-' }, (changes) => changes.forEach(({ key, after }) => show(key, after)))
+   *     store.watch<number, User>({ table: 'users', key: 7 }, …) // a table with other types
    */
   watch<K2 extends Key = Key, V2 = unknown>(
     options: WatchOptions<NoInfer<K2>> & { readonly table: string },
     listener: WatchListener<K2, V2>,
   ): () => void
   watch<K2 extends Key = K, V2 = V>(options: WatchOptions<NoInfer<K2>>, listener: WatchListener<K2, V2>): () => void
-  watch(options: WatchOptions<never>, listener: WatchListener<never, never>): () => void {
-    this.#handle.assertOpen()
-    return this.#handle.watches.add(options as WatchOptions, listener as unknown as WatchListener)
+  watch(given: WatchOptions<never>, listener: WatchListener<never, never>): () => void {
+    const handle = this.#handle
+    handle.assertOpen()
+    if (typeof listener !== 'function') throw invalid('watch: a listener function is expected.')
+    const options = given as WatchOptions
+    checkFields('watch', options, options?.key === undefined ? WATCH_RANGE : WATCH_KEY)
+    const { table = '', key } = options
+    const bounds = keyBounds(key === undefined ? options : { gte: key, lte: key })
+    const watched = { table, bytes: tableBytes(table), bounds, listener: listener as unknown as WatchListener }
+    if (isEmptyRange(bounds)) return () => undefined
+    const { state } = handle
+    return handle.observe(watching.lazy(({ Watch }) => new Watch(handle, { ...watched, told: state })))
   }
 
   /** Drops what is buffered. */
@@ -103,88 +166,155 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     this.#handle.discard()
   }
 
-  /** Folds the log's tail into segments now; otherwise it happens by itself. */
-  checkpoint(): Promise<void> {
-    return this.#handle.checkpoint()
+  /**
+   * Folds the log's tail into segments now; otherwise it happens by itself.
+   * @throws as `commit`
+   */
+  async checkpoint(): Promise<void> {
+    this.#handle.assertOpen()
+    await this.#handle.shard.checkpoint()
   }
 
   /**
    * A stable view of a version that is kept: by its number, by a tag, or as it was at a moment. A number between two commits
-   * stands for the one before it. `VERSION_EXPIRED` below what is kept, `NOT_FOUND` beyond the newest or before the first.
+   * stands for the one before it.
+   *
+   * @throws `VERSION_EXPIRED` when the version is no longer kept
+   * @throws `NOT_FOUND` when there is no such tag, or the version is beyond the newest or before the first
+   * @example
+   *     await using past = await store.at(new Date('2026-01-01'))
    */
   at(when: When): Promise<Snapshot<K, V>> {
-    return this.#handle.past.at<K, V>(this.#spec, when)
+    return old.use((part) => part.openVersion<K, V>(this.#handle, this.#spec, when))
   }
 
   /**
    * Puts a version back, as a new version: nothing of the history is lost, and restoring `undo` undoes it. Offsets go back,
    * too, so that a job reads its sources again from there. With `partitions` only those go back; a source with one position
    * for all of them then needs `offsets`.
+   *
+   * @returns the new version, and the number of the one before it
+   * @throws as `at` and `commit`; `INVALID_ARGUMENT` when an option is wrong, or there are uncommitted changes
+   * @example
+   *     const { undo } = await store.restore('before-migration')
    */
-  restore(when: When, options: RestoreOptions = {}): Promise<{ version: number; undo: number }> {
-    return this.#handle.past.restore(when, options)
+  async restore(when: When, options: RestoreOptions = {}): Promise<{ version: number; undo: number }> {
+    const handle = this.#handle
+    handle.assertWritable()
+    handle.changes.assertNone('restore')
+    const cleanUp: (() => unknown)[] = []
+    // Its place is before what is committed from here on, however long it takes to find the version.
+    const prepared = old.use((part) => part.prepareRestore(handle, when, options, cleanUp))
+    // It is heard at its turn.
+    prepared.catch(() => undefined)
+    let undo = 0
+    const restoring = handle.shard.append(async (state, signal) => {
+      const make = await prepared
+      undo = state.carried.version
+      return make(state, signal)
+    })
+    handle.changes.restores(restoring)
+    try {
+      const { version } = await restoring
+      return { version, undo }
+    } finally {
+      for (const act of cleanUp) await act()
+    }
   }
 
-  /** Keeps a version, whatever `retain` says, until `untag` or the end of its `ttlMs`; by default the newest one. */
+  /**
+   * Keeps a version, whatever `retain` says, until `untag` or the end of its `ttlMs`.
+   * @param name as a store's name, with at least one letter
+   * @throws as `at`; `INVALID_ARGUMENT` when the name or an option is wrong, or there is such a tag
+   * @throws `READ_ONLY` in a follower; `FENCED`; `CONFLICT` when the version was collected meanwhile
+   */
   tag(name: string, options: TagOptions = {}): Promise<TagInfo> {
-    return this.#handle.past.tag(name, options)
+    const { version } = this
+    return old.use((part) => part.tag(this.#handle, name, options, version))
   }
 
-  /** Removes a tag: its version is kept no longer than `retain` says. */
+  /**
+   * Removes a tag: its version is kept no longer than `retain` says.
+   * @throws `NOT_FOUND` when there is no such tag; `READ_ONLY` in a follower; `FENCED`
+   */
   untag(name: string): Promise<void> {
-    return this.#handle.past.untag(name)
+    return old.use((part) => part.untag(this.#handle, name))
   }
 
   /** The tags that have not ended, oldest first. */
   tags(): Promise<TagInfo[]> {
-    return this.#handle.past.tags()
+    return old.use((part) => part.tags(this.#handle))
   }
 
   /**
-   * Makes a store of its own from a version, by default the newest one; nothing is copied. Segments that both have stay for
-   * as long as the fork needs them.
+   * Makes a store of its own from a version, in the same storage; nothing is copied. Segments that both have stay for as
+   * long as the fork needs them.
+   * @throws as `at`; `INVALID_ARGUMENT` when the name is wrong, or there is such a store
+   * @throws `READ_ONLY` in a follower; `FENCED`
    */
-  fork(name: string, options: { readonly at?: When | undefined } = {}): Promise<void> {
-    return this.#handle.past.fork(name, options)
+  fork(name: string, options: ForkOptions = {}): Promise<void> {
+    const { version } = this
+    return old.use((part) => part.fork(this.#handle, name, options, version))
   }
 
   /**
    * Folds, compacts and collects now: for cron jobs and idle moments. What nothing kept needs any more is condemned by one
    * call and deleted by one that comes `graceMs` later.
+   * @throws as `commit`
    */
-  maintain(options: MaintainOptions = {}): Promise<MaintainResult> {
-    return this.#handle.maintain(options)
+  async maintain(options: MaintainOptions = {}): Promise<MaintainResult> {
+    const {
+      shard,
+      options: { clock },
+    } = this.#handle
+    this.#handle.assertOpen()
+    return maintaining.use((part) => shard.maintain(part.checkMaintain(options, clock)))
   }
 
-  /** Commits and resets that are kept, with what is known of them, oldest first. */
+  /**
+   * Commits and resets that are kept, with what is known of them, oldest first.
+   *
+   * @throws `INVALID_ARGUMENT` when an option is wrong
+   * @example
+   *     for await (const { version, time, label } of store.versions({ reverse: true, limit: 10 })) …
+   */
   versions(options: VersionsOptions = {}): AsyncIterableIterator<VersionInfo> {
-    return this.#handle.versions(options)
+    this.#handle.assertOpen()
+    return readVersions(this.#handle, options)
   }
 
-  /** Catches up with what other writers have committed; `{ fresh: true }` does it for one read. */
+  /**
+   * Catches up with what other writers have committed; `{ fresh: true }` does it for one read.
+   * @throws `STORAGE_UNAVAILABLE` when the storage does not answer; `CORRUPT` when what others wrote is damaged
+   * @throws `FENCED` when the store was taken over, or its mode was changed
+   */
   refresh(): Promise<void> {
     return this.#handle.refresh()
   }
 
-  /** Opens the store again in place: after `FENCED` and unknown outcomes. What is uncommitted is dropped with a warning. */
+  /**
+   * Opens the store again in place: after `FENCED` and unknown outcomes. What is uncommitted is dropped with a warning.
+   * @throws as `openStore`; the handle then still reads what it knows, and may be opened again
+   */
   reopen(): Promise<void> {
     return this.#handle.reopen()
   }
 
   /**
-   * Calls `listener` after every such event; returns a function that stops it. It is not waited for, and what it throws or
-   * rejects with is told to the logger.
+   * Calls `listener` after every such event. It is not waited for, and what it throws or rejects with is told to the logger.
+   * @returns a function that stops it
+   * @throws `INVALID_ARGUMENT` when there is no such event, or the listener is no function
    */
   on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => unknown): () => void {
     return this.#handle.events.on(event, listener)
   }
 
-  /** What this handle has done since it was opened: commits, requests, folds and the like. */
+  /** Totals since the handle was opened: commits, requests, folds and the like. */
   metrics(): Metrics {
     return this.#handle.metrics()
   }
 
-  /** Waits for commits under way and lets go; what is uncommitted is dropped with a warning. Idempotent. */
+  /** Waits for commits under way and lets go; what is uncommitted is dropped with a warning. It may be called again. */
   close(): Promise<void> {
     return this.#handle.close()
   }
@@ -195,43 +325,19 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   }
 }
 
-const engines = new WeakMap<object, StoreHandle>()
+const WATCH_KEY = new Set(['key', 'table'])
+const WATCH_RANGE = new Set([...Object.keys(RANGE), ...WATCH_KEY])
+
+async function* readVersions(handle: StoreHandle, options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
+  const part = await old.load()
+  yield* part.readVersions(handle, options)
+}
+
+const handles = new WeakMap<object, StoreHandle>()
 
 /** The handle of a store, for the parts of Tidemark that work on it from outside. */
 export function handleOf(store: unknown): StoreHandle {
-  const handle = engines.get(store as object)
+  const handle = handles.get(store as object)
   if (handle === undefined) throw invalid('A store is expected, as openStore() returns it.')
   return handle
-}
-
-/**
- * Opens a store, or creates it.
- *
- *     const store = await openStore({ storage: nodeFs('./state'), name: 'orders' })
- *
- * Errors: `INVALID_ARGUMENT` (an option, another job or partition count), `NOT_FOUND`, `CONFLICT` (the mode),
- * `ROLLED_BACK`, `CORRUPT`, `UNSUPPORTED_FORMAT`, `STORAGE_UNSAFE`, `STORAGE_UNAVAILABLE`, `UNKNOWN_OUTCOME`, `ABORTED`.
- */
-export async function openStore<K extends Key = Key, V = unknown>(given: OpenOptions<V>): Promise<Store<K, V>> {
-  const options = resolveOptions(given)
-  const opening = StoreHandle.open(options)
-  const handle = given.signal ? await unlessAborted(opening, given.signal) : await opening
-  return new Store<K, V>(handle, handle.spec('', options.table))
-}
-
-async function unlessAborted(opening: Promise<StoreHandle>, signal: AbortSignal): Promise<StoreHandle> {
-  let stop = (): void => undefined
-  const abort = new Promise<never>((_, reject) => {
-    stop = () => reject(aborted(signal))
-    signal.addEventListener('abort', stop, { once: true })
-  })
-  try {
-    return await Promise.race([opening, abort])
-  } catch (error) {
-    // What was opened after all is let go again.
-    if (signal.aborted) opening.then((handle) => handle.close()).catch(() => undefined)
-    throw error
-  } finally {
-    signal.removeEventListener('abort', stop)
-  }
 }

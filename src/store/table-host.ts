@@ -1,10 +1,25 @@
+/** Tables read and write through a host: a store, a snapshot, a transaction, or a job's buffer. */
+import type { MapKey } from '../bytes/keys.js'
+import type { KeyRange } from '../segment/record.js'
 import type { Memtable } from '../engine/memtable.js'
 import type { View } from '../engine/read.js'
+import type { Slot } from '../engine/slot.js'
 import type { ShardState } from '../engine/state.js'
-import type { Hold } from './holds.js'
-import type { ReadSet } from './read-set.js'
 
-/** What a table needs of the store that it belongs to. */
+/** Keeps a state readable for as long as somebody reads it. */
+export interface Hold {
+  /** A step of the reading. Returns whether the last one was so lately that collection has left the state alone. */
+  use(): boolean
+  release(): void
+}
+
+/** Takes note of what is read of what is committed. */
+export interface ReadNotes {
+  key(slot: Slot, key: MapKey): void
+  range(slot: Slot, range: KeyRange): void
+}
+
+/** The side of a host that tables see. */
 export interface TableHost {
   readonly partitions: number
   /** How large the memtable that takes changes may be: what `maxUncommittedBytes` leaves beside the commits on their way. */
@@ -15,10 +30,10 @@ export interface TableHost {
   now(): number
   /** The memtable that takes changes; throws when this handle may not write. */
   writable(): Memtable
-  /** What is to be read now; throws when the handle is closed. */
+  /** The view to read from now; throws when the handle is closed. */
   view(): View
-  /** Takes note of what is read of what is committed, in handles that write together with others. */
-  readonly readSet?: Pick<ReadSet, 'key' | 'range'> | undefined
+  /** In handles that write together with others. */
+  readonly readSet?: ReadNotes | undefined
   /** Catches up with others. */
   catchUp(): Promise<void>
   /** Throws when nothing can be read any more. */

@@ -1,8 +1,13 @@
-/** What a table is made of beside its keys: codec, schema and time to live. */
+/** The codec, schema and time to live of a table. */
 import { jsonCodec, type Codec } from '../bytes/codec.js'
+import { mapKeyToKey } from '../bytes/keys.js'
 import { copyBytes, isBytes } from '../bytes/kinds.js'
 import { refusePromise } from '../callback.js'
-import { TidemarkError, checkFields, corrupt, invalid, isTidemarkError, reasonOf, show } from '../errors.js'
+import { TidemarkError, corrupt, invalid, isTidemarkError, reasonOf, show } from '../errors.js'
+import { toBinary } from '../manifest/manifest.js'
+import type { Memtable } from '../engine/memtable.js'
+import { recordedCodec, type ShardState } from '../engine/state.js'
+import { checker, optional, type Check } from './options.js'
 
 /** The part of Standard Schema (v1) that is used here; validation must be synchronous. */
 export interface StandardSchema<V> {
@@ -19,47 +24,53 @@ type StandardResult<V> =
   | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
 
 export interface TableOptions<V = unknown> {
-  /** Default: JSON that keeps Uint8Array, Date, bigint, Map, Set, NaN, infinities and -0. */
+  /**
+   * How values become bytes, and bytes values. Its id is stored with the table: who opens the table with another codec is
+   * refused with `INVALID_ARGUMENT`.
+   * @default `jsonCodec`: JSON that keeps Uint8Array, Date, bigint, Map, Set, NaN, infinities and -0
+   */
   readonly codec?: Codec<V> | undefined
-  /** Checks each value when it is put; what it returns is what is stored. */
+  /**
+   * Checks each value when it is put, and refuses it with `INVALID_ARGUMENT`; what it returns is what is stored.
+   * @default any value is taken
+   */
   readonly schema?: StandardSchema<V> | undefined
-  /** How long values live from their put on, in milliseconds. Default: for ever. */
+  /**
+   * How long values live from their put on, in milliseconds.
+   * @default for ever
+   */
   readonly ttlMs?: number | undefined
 }
 
+type AnyCodec = { readonly id: string; encode(value: never): Uint8Array; decode(bytes: Uint8Array): unknown }
+
 /** The options of a table whatever its values are. */
 export interface AnyTableOptions {
-  readonly codec?:
-    | { readonly id: string; encode(value: never): Uint8Array; decode(bytes: Uint8Array): unknown }
-    | undefined
+  readonly codec?: AnyCodec | undefined
   readonly schema?: StandardSchema<unknown> | undefined
   readonly ttlMs?: number | undefined
 }
 
-const TABLE_OPTIONS = new Set(['codec', 'schema', 'ttlMs'])
-
-export function checkTableOptions(given: AnyTableOptions): TableOptions<unknown> {
-  checkFields('table', given, TABLE_OPTIONS)
-  const { codec, schema, ttlMs } = given
-  if (codec !== undefined) {
-    const fine = typeof codec?.id === 'string' && codec.id !== '' && codec.id.length <= 255
-    if (!fine || typeof codec.encode !== 'function' || typeof codec.decode !== 'function') {
-      throw invalid('codec: { id, encode, decode } is expected, the id of 1 to 255 characters.')
-    }
-  }
-  if (schema !== undefined && typeof schema?.['~standard']?.validate !== 'function') {
-    throw invalid('schema: a Standard Schema is expected, as zod has them.')
-  }
-  if (ttlMs !== undefined) checkTtl(ttlMs)
-  return given as TableOptions<unknown>
+const codec: Check<AnyCodec> = (_, given) => {
+  const { id, encode, decode } = Object(given) as Partial<AnyCodec>
+  const isNamed = typeof id === 'string' && id !== '' && id.length <= 255
+  if (isNamed && typeof encode === 'function' && typeof decode === 'function') return given as AnyCodec
+  throw invalid('codec: { id, encode, decode } is expected, the id of 1 to 255 characters.')
 }
 
-export function checkTtl(ttlMs: unknown): number {
-  if (typeof ttlMs !== 'number' || !Number.isFinite(ttlMs) || ttlMs <= 0 || ttlMs > 2 ** 50) {
-    throw invalid(`ttlMs: a positive number is expected, not ${show(ttlMs)}.`)
-  }
-  return Math.ceil(ttlMs)
+const schema: Check<StandardSchema<unknown>> = (_, given) => {
+  const checked = given as StandardSchema<unknown> | null
+  if (typeof checked?.['~standard']?.validate === 'function') return checked
+  throw invalid('schema: a Standard Schema is expected, as zod has them.')
 }
+
+export const checkTtl: Check<number> = (name, given) => {
+  if (typeof given === 'number' && Number.isFinite(given) && given > 0 && given <= 2 ** 50) return Math.ceil(given)
+  throw invalid(`${name}: a positive number is expected, not ${show(given)}.`)
+}
+
+export const TABLE_OPTIONS = { codec: optional(codec), schema: optional(schema), ttlMs: optional(checkTtl) }
+const checkTable = checker('table', TABLE_OPTIONS)
 
 /**
  * Stands for whichever codec a table was written with: its values are their bytes as stored. For tools that only read.
@@ -75,14 +86,14 @@ export const storedBytes: Codec<Uint8Array> = {
 /** The largest encoded value, in bytes. */
 const MAX_VALUE_BYTES = 64 << 20
 
-/** What a schema says is wrong, whatever it makes that of. */
+/** The complaints of a schema as text, whatever it makes them of. */
 function messagesOf(issues: unknown): string {
   if (!Array.isArray(issues)) return show(issues)
   return Array.from(issues, reasonOf).join('; ')
 }
 
 /** The codec that a table was written with, as far as is known; one object for all who opened the table. */
-export interface RecordedCodec {
+interface RecordedCodec {
   codec: string | undefined
 }
 
@@ -99,16 +110,16 @@ export class TableSpec {
   constructor(
     readonly name: string,
     readonly bytes: Uint8Array,
-    readonly options: TableOptions<unknown>,
+    readonly options: AnyTableOptions,
     recorded: RecordedCodec,
     /** Freezes values put and read. */
     readonly freeze?: Freeze,
   ) {
-    this.codec = options.codec ?? jsonCodec
+    this.codec = (options.codec as Codec<unknown> | undefined) ?? jsonCodec
     this.#isDefault = this.codec === jsonCodec
     this.#schema = options.schema
     this.#recorded = recorded
-    this.ttlMs = options.ttlMs === undefined ? 0 : checkTtl(options.ttlMs)
+    this.ttlMs = options.ttlMs ?? 0
   }
 
   /** The value as it is to be stored. */
@@ -184,5 +195,76 @@ export class TableSpec {
       'INVALID_ARGUMENT',
       `${table} was written with the codec "${recorded}", not "${this.codec.id}"; open it with that codec first.`,
     )
+  }
+}
+
+/** The tables that a handle has been asked for: what each was opened with, and the codec that it was written with. */
+export class Specs {
+  readonly #freeze: Freeze
+  readonly #known = new Map<string, { readonly spec: TableSpec; readonly recorded: RecordedCodec }>()
+
+  constructor(freeze: Freeze) {
+    this.#freeze = freeze
+  }
+
+  /** An option that is left out is as it was when the table was last asked for. */
+  open(name: string, bytes: Uint8Array, options: AnyTableOptions, state: ShardState): TableSpec {
+    const key = toBinary(bytes)
+    const known = this.#known.get(key)
+    const given = checkTable(options)
+    if (known !== undefined && Object.values(given).every((option) => option === undefined)) return known.spec
+    const before = known?.spec.options
+    const settled = {
+      codec: given.codec ?? before?.codec,
+      schema: given.schema ?? before?.schema,
+      ttlMs: given.ttlMs ?? before?.ttlMs,
+    }
+    const recorded = known?.recorded ?? { codec: undefined }
+    recorded.codec = recordedCodec(state, bytes) ?? recorded.codec
+    const spec = new TableSpec(name, bytes, settled, recorded, this.#freeze)
+    spec.assertCodec()
+    settle(recorded, spec)
+    this.#known.set(key, { spec, recorded })
+    return spec
+  }
+
+  /** The table as it is to be read in `state`. One that nobody has opened gets no codec by being looked at. */
+  look(name: string, bytes: Uint8Array, state: ShardState): TableSpec {
+    const known = this.#known.get(toBinary(bytes))
+    const codec = recordedCodec(state, bytes)
+    if (known === undefined) return new TableSpec(name, bytes, {}, { codec }, this.#freeze)
+    known.recorded.codec = codec ?? known.recorded.codec
+    return known.spec
+  }
+
+  /** Looks again after others may have written. */
+  recheck(state: ShardState): void {
+    for (const { spec, recorded } of this.#known.values()) {
+      recorded.codec = recordedCodec(state, spec.bytes)
+      settle(recorded, spec)
+    }
+  }
+
+  of(table: Uint8Array): TableSpec {
+    return this.#known.get(toBinary(table))!.spec
+  }
+}
+
+/** Not written yet, and still not to be written with two. */
+function settle(recorded: RecordedCodec, spec: TableSpec): void {
+  if (spec.codec !== storedBytes) recorded.codec ??= spec.codec.id
+}
+
+/** Gives every put of a memtable its bytes. Throws before anything is changed for the worse: what is encoded stays so. */
+export function encodeMemtable(memtable: Memtable, specOf: (table: Uint8Array) => TableSpec): void {
+  for (const { slot, points } of memtable.slots.values()) {
+    const spec = specOf(slot.table)
+    // Deletes too: an entry records the codec of each table that it changes.
+    spec.assertCodec()
+    for (const [key, point] of points) {
+      if (point.deleted || point.bytes !== undefined) continue
+      const value = point.value(spec.decode)
+      point.seal(spec.encode(value, `key ${show(mapKeyToKey(key))}`), spec.comesBack(value))
+    }
   }
 }

@@ -1,30 +1,32 @@
 /** The reads and writes of one table: of the whole store, or seen through one partition. */
-import { hashMapKey, decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
+import { hashMapKey, decodeKey, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
 import { isPromise } from '../callback.js'
 import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
-import { Point, MemtableRecord, sizeOfRange, type Memtable } from '../engine/memtable.js'
+import { Point, MemtableRecord, type Memtable } from '../engine/memtable.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import { lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
-import { Iteration } from './iteration.js'
 import {
   checkRange,
+  checkRead,
   checkScan,
   isEmptyRange,
-  isFresh,
   keyBounds,
   slotRange,
   type RangeOptions,
   type ReadOptions,
   type ScanOptions,
 } from './range.js'
-import { Scans } from './scan.js'
-import { sizeOfChange } from './size.js'
+import { Scan } from './scan.js'
+import { batchWithin, deleteWithin, putWithin, sizeOfChange, tombstone } from './size.js'
 import type { TableHost } from './table-host.js'
 import { checkTtl, type TableSpec } from './table-spec.js'
 
 export interface PutOptions {
-  /** How long the value lives from now on, in milliseconds. */
+  /**
+   * How long the value lives from now on, in milliseconds.
+   * @default the `ttlMs` of the table
+   */
   readonly ttlMs?: number | undefined
 }
 
@@ -36,7 +38,14 @@ const NO_OPTIONS: PutOptions = {}
 const PUT_OPTIONS = new Set(['ttlMs'])
 const CHANGE_FIELDS = new Set(['type', 'key', 'value', 'ttlMs'])
 
-/** Reads and writes; what is written is buffered until `commit`, and read back at once. */
+/**
+ * The reads and writes of one table. What is written is buffered, read back at once, and durable when `store.commit()`
+ * resolves.
+ *
+ * Every call throws, or rejects with, `CLOSED` once the store is closed. Reads of what is not in memory reject with
+ * `CORRUPT` or `UNSUPPORTED_FORMAT` when stored bytes are damaged or newer than this release, with `STORAGE_UNAVAILABLE`
+ * when the storage does not answer, and with `VERSION_EXPIRED` when others have collected what was being read.
+ */
 export class Table<K extends Key = Key, V = unknown> {
   readonly #host: TableHost
   readonly #spec: TableSpec
@@ -58,7 +67,16 @@ export class Table<K extends Key = Key, V = unknown> {
     return slots.length === 1 ? slots[0]! : slots[hashMapKey(key) % slots.length]!
   }
 
-  /** Buffers a value; it belongs to the store from here on and must not be changed any more. */
+  /**
+   * Buffers a value, which belongs to the store from here on and must not be changed any more.
+   *
+   * @throws `INVALID_ARGUMENT` when the key or an option is wrong, or the value does not fit the schema
+   * @throws `QUOTA` when the change goes beyond `maxUncommittedBytes`
+   * @throws `READ_ONLY` in a follower or a snapshot; `FENCED` or `UNKNOWN_OUTCOME` when only `reopen()` lets it write again
+   * @example
+   *     store.put('o-1', { total: 12 }, { ttlMs: 60_000 })
+   *     await store.commit()
+   */
   put(key: K, value: V, options: PutOptions = NO_OPTIONS): void {
     const memtable = this.#host.writable()
     if (options !== NO_OPTIONS) checkFields('put', options, PUT_OPTIONS)
@@ -70,7 +88,7 @@ export class Table<K extends Key = Key, V = unknown> {
     const checked = this.#spec.checkValue(value)
     const point = Point.put(checked)
     point.size = sizeOfChange(key, checked)
-    const ttl = ttlMs === undefined ? this.#spec.ttlMs : checkTtl(ttlMs)
+    const ttl = ttlMs === undefined ? this.#spec.ttlMs : checkTtl('ttlMs', ttlMs)
     if (ttl > 0) {
       point.ttl = ttl
       point.putAt = this.#host.monotonic()
@@ -78,7 +96,10 @@ export class Table<K extends Key = Key, V = unknown> {
     return point
   }
 
-  /** Buffers the removal of a key; one that does not exist is fine. */
+  /**
+   * Buffers the removal of a key; one that does not exist is fine.
+   * @throws as `put`
+   */
   delete(key: K): void {
     const memtable = this.#host.writable()
     this.#spec.assertCodec()
@@ -87,19 +108,22 @@ export class Table<K extends Key = Key, V = unknown> {
   }
 
   #set(memtable: Memtable, key: MapKey, point: Point): void {
-    const slot = this.#slotOf(key)
-    const { budget } = this.#host
-    if (memtable.size + point.size > budget) checkGrowth(memtable, memtable.growth(slot, key, point), budget)
-    memtable.set(slot, this.#spec.codec.id, key, point)
+    putWithin(this.#host.budget, memtable, this.#spec.codec.id, { slot: this.#slotOf(key), key, point })
   }
 
-  /** Buffers the removal of all keys in a range; at least one bound is needed. One record, whatever it covers. */
+  /**
+   * Buffers the removal of all keys in a range, as one record, whatever the range covers.
+   * @throws as `put`; `INVALID_ARGUMENT` when there is no bound
+   */
   deleteRange(range: RangeOptions<K>): void {
     checkRange(range as RangeOptions<never>)
     this.#deleteBounds(range)
   }
 
-  /** Buffers the removal of every key of this table. */
+  /**
+   * Buffers the removal of every key of this table.
+   * @throws as `put`
+   */
   clear(): void {
     this.#deleteBounds({})
   }
@@ -109,20 +133,17 @@ export class Table<K extends Key = Key, V = unknown> {
     this.#spec.assertCodec()
     const bounds = keyBounds(range as RangeOptions<Key>)
     if (isEmptyRange(bounds)) return
-    const ranges = this.#slots.map((slot) => slotRange(slot, bounds))
-    const deleteFrom = (from: Memtable): void =>
-      this.#slots.forEach((slot, i) => from.deleteRange(slot, this.#spec.codec.id, ranges[i]!))
-    const { budget } = this.#host
-    if (ranges.reduce((sum, range) => sum + sizeOfRange(range), memtable.size) > budget) {
-      // What goes may be more than what comes; so near the bound that is tried on a copy.
-      const copy = memtable.copy()
-      deleteFrom(copy)
-      checkGrowth(memtable, copy.size - memtable.size, budget)
-    }
-    deleteFrom(memtable)
+    const ranges = this.#slots.map((slot) => ({ slot, range: slotRange(slot, bounds) }))
+    deleteWithin(this.#host.budget, memtable, this.#spec.codec.id, ranges)
   }
 
-  /** Buffers several changes, all or none of them. */
+  /**
+   * Buffers several changes: all of them, or none when one is refused.
+   *
+   * @throws as `put`
+   * @example
+   *     store.batch([{ type: 'put', key: 'a', value: 1 }, { type: 'del', key: 'b' }])
+   */
   batch(changes: readonly BatchChange<K, V>[]): void {
     const memtable = this.#host.writable()
     if (!Array.isArray(changes)) throw invalid('batch: an array of { type, key, value } is expected.')
@@ -134,27 +155,27 @@ export class Table<K extends Key = Key, V = unknown> {
         throw invalid(`batch: type is "put" or "del", not ${show((change as { type: unknown }).type)}.`)
       }
       const key = toMapKey(change.key)
-      return { key, point: change.type === 'put' ? this.#point(key, change.value, change.ttlMs) : tombstone(key) }
+      const point = change.type === 'put' ? this.#point(key, change.value, change.ttlMs) : tombstone(key)
+      return { slot: this.#slotOf(key), key, point }
     })
-    const { budget } = this.#host
-    if (checked.reduce((sum, { point }) => sum + point.size, memtable.size) > budget) {
-      // Of changes of one key the last one counts.
-      const last = new Map(checked.map(({ key, point }) => [key, point]))
-      let growth = 0
-      for (const [key, point] of last) growth += memtable.growth(this.#slotOf(key), key, point)
-      checkGrowth(memtable, growth, budget)
-    }
-    for (const { key, point } of checked) memtable.set(this.#slotOf(key), this.#spec.codec.id, key, point)
+    batchWithin(this.#host.budget, memtable, this.#spec.codec.id, checked)
   }
 
-  /** The value, or `undefined`. It may be shared with the store: treat it as immutable. */
+  /**
+   * The value of a key, buffered changes included; `undefined` when there is none. It may be shared with the store: treat it
+   * as immutable.
+   * @throws `INVALID_ARGUMENT` when the key or an option is wrong, or the table was written with another codec
+   */
   async get(key: K, options?: ReadOptions): Promise<V | undefined> {
     const mapKey = toMapKey(key)
     if (options) await this.#look(options)
     return this.#valueOf(key, await this.#read((view) => this.#find(view, mapKey)))
   }
 
-  /** The value from memory; throws `NOT_RESIDENT` when a block would have to be loaded. */
+  /**
+   * The value of a key, as `get` has it, from memory alone. In a store that is opened with `resident` it always answers.
+   * @throws as `get`; `NOT_RESIDENT` when a block would have to be loaded
+   */
   getSync(key: K): V | undefined {
     const view = this.#host.view()
     const mapKey = toMapKey(key)
@@ -167,7 +188,10 @@ export class Table<K extends Key = Key, V = unknown> {
     return this.#valueOf(key, found)
   }
 
-  /** The values of one version, in the order of the keys. */
+  /**
+   * The values of several keys, all as of one version, in the order in which the keys are given.
+   * @throws as `get`
+   */
   async getMany(keys: readonly K[], options?: ReadOptions): Promise<(V | undefined)[]> {
     if (!Array.isArray(keys)) throw invalid('getMany: an array of keys is expected.')
     // All keys first: a read that is under way when a key is refused would fail unheard.
@@ -177,7 +201,10 @@ export class Table<K extends Key = Key, V = unknown> {
     return records.map((record, i) => this.#valueOf(keys[i] as K, record))
   }
 
-  /** Whether the key is there. */
+  /**
+   * Whether the key is there, buffered changes included.
+   * @throws `INVALID_ARGUMENT` when the key or an option is wrong
+   */
   async has(key: K, options?: ReadOptions): Promise<boolean> {
     const mapKey = toMapKey(key)
     if (options) await this.#look(options)
@@ -185,7 +212,7 @@ export class Table<K extends Key = Key, V = unknown> {
   }
 
   #look(options: ReadOptions): Promise<void> | false {
-    return isFresh(options) && this.#host.catchUp()
+    return checkRead(options).fresh && this.#host.catchUp()
   }
 
   /** Reads what is there now; once more when that was collected meanwhile and the handle has looked since. */
@@ -236,7 +263,7 @@ export class Table<K extends Key = Key, V = unknown> {
     return this.#isLive(record) ? this.#decode(key, record) : undefined
   }
 
-  /** Of a record that is live. */
+  /** The record is live. */
   #decode(key: unknown, record: Point | StoredRecord): V {
     const { decode, name } = this.#spec
     try {
@@ -248,60 +275,43 @@ export class Table<K extends Key = Key, V = unknown> {
     }
   }
 
-  /** Keys and values in key order, as of the first `next()`: later writes do not show. */
+  /**
+   * Keys and values in key order over all partitions, as of the first `next()`: later writes do not show.
+   *
+   * @throws `INVALID_ARGUMENT` when a bound or an option is wrong, or the table was written with another codec
+   * @throws `ABORTED` by the signal
+   * @example
+   *     for await (const [key, value] of store.entries({ prefix: 'o-', limit: 10 })) console.log(key, value)
+   */
   entries(options: ScanOptions<K> = {}): AsyncIterableIterator<[K, V]> {
     return this.#iterate(options, (key, record) => [key, this.#decode(key, record)])
   }
 
-  /** The keys alone, as `entries` has them. No value is decoded or copied; blocks hold keys and values, and are read whole. */
+  /**
+   * The keys alone, as `entries` has them. No value is decoded or copied; blocks hold keys and values, and are read whole.
+   * @throws as `entries`
+   */
   keys(options: ScanOptions<K> = {}): AsyncIterableIterator<K> {
     return this.#iterate(options, (key) => key)
   }
 
-  /** The values alone, in the order of their keys. */
+  /**
+   * The values alone, in the order of their keys.
+   * @throws as `entries`
+   */
   values(options: ScanOptions<K> = {}): AsyncIterableIterator<V> {
     return this.#iterate(options, (key, record) => this.#decode(key, record))
   }
 
   #iterate<T>(options: ScanOptions<K>, map: (key: K, record: Point | StoredRecord) => T): AsyncIterableIterator<T> {
-    const { reverse, limit, fresh } = checkScan(options as ScanOptions<never>)
+    const checked = checkScan(options as ScanOptions<never>)
     const bounds = keyBounds(options as RangeOptions<Key>)
     const prefixLength = this.#slots[0]!.prefix.length
-    const scans = new Scans(this.#host, this.#slots, bounds, reverse, fresh)
     const toItem = (keyed: KeyedRecord): T | undefined => {
       const record = keyed instanceof MemtableRecord ? keyed.point : keyed
       return this.#isLive(record) ? map(decodeKey(keyed.key.subarray(prefixLength)) as K, record) : undefined
     }
-    return new Iteration(scans, toItem, isEmptyRange(bounds) ? 0 : limit, options.signal)
-  }
-}
-
-function tombstone(key: MapKey): Point {
-  const point = Point.tombstone()
-  point.size = sizeOfChange(key)
-  return point
-}
-
-/** What makes the memtable no larger always goes through. */
-function checkGrowth(memtable: Memtable, growth: number, budget: number): void {
-  if (growth <= 0 || memtable.size + growth <= budget) return
-  throw new TidemarkError(
-    'QUOTA',
-    `The change takes about ${growth} bytes, and maxUncommittedBytes leaves ${Math.max(0, budget - memtable.size)}. Nothing is lost: await commit() and go on.`,
-  )
-}
-
-/** Gives every put of a memtable its bytes. Throws before anything is changed for the worse: what is encoded stays so. */
-export function encodeMemtable(memtable: Memtable, specOf: (table: Uint8Array) => TableSpec): void {
-  for (const { slot, points } of memtable.slots.values()) {
-    const spec = specOf(slot.table)
-    // Deletes too: an entry records the codec of each table that it changes.
-    spec.assertCodec()
-    for (const [key, point] of points) {
-      if (point.deleted || point.bytes !== undefined) continue
-      const value = point.value(spec.decode)
-      point.seal(spec.encode(value, `key ${show(mapKeyToKey(key))}`), spec.comesBack(value))
-    }
+    return new Scan(this.#host, this.#slots, { ...checked, bounds, signal: options.signal }, toItem)
   }
 }
 

@@ -5,6 +5,18 @@ import type { TableHost } from './table-host.js'
 import { Table } from './table.js'
 import type { AnyTableOptions, TableOptions, TableSpec } from './table-spec.js'
 
+declare global {
+  // As lib.esnext.disposable has it: a program that is compiled without that has to understand these declarations, too.
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol
+  }
+}
+
+/** `await using` closes it. */
+export interface Disposable {
+  [Symbol.asyncDispose](): Promise<void>
+}
+
 export interface TablesHost extends TableHost {
   /** The table of this name, made once per handle. */
   spec(name: string, options: AnyTableOptions): TableSpec
@@ -25,7 +37,10 @@ export class Partition<K extends Key = Key, V = unknown> extends Table<K, V> {
     this.#open = open
   }
 
-  /** A table of the store, seen through this partition. */
+  /**
+   * A table of the store, seen through this partition.
+   * @throws `INVALID_ARGUMENT` when the name or an option is wrong, or the table was written with another codec
+   */
   table<K2 extends Key = Key, V2 = unknown>(name: string, options: TableOptions<V2> = {}): Table<K2, V2> {
     return this.#open(name, options)
   }
@@ -42,17 +57,29 @@ export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
     this.#spec = spec
   }
 
-  /** How many there are; fixed when the store was created. */
+  /** How many partitions the store has; the number was fixed when the store was created. */
   get partitions(): number {
     return this.#host.partitions
   }
 
-  /** A table of its own: the same calls, another space of keys. Opened twice, it must have the same codec. */
+  /**
+   * A table of its own: the same calls, another space of keys. An option that is left out is as it was when the table was
+   * last asked for.
+   *
+   * @throws `INVALID_ARGUMENT` when the name (at most 255 bytes) or an option is wrong, or the table was written with
+   *   another codec
+   * @example
+   *     const users = store.table<string, User>('users', { ttlMs: 3_600_000 })
+   */
   table<K2 extends Key = Key, V2 = unknown>(name: string, options: TableOptions<V2> = {}): Table<K2, V2> {
     return new Table<K2, V2>(this.#host, this.#host.spec(name, options), undefined)
   }
 
-  /** The same reads and writes on one partition, whatever partition the keys would go to by themselves. */
+  /**
+   * The same reads and writes on one partition, whatever partition the keys would go to by themselves. A key that is put
+   * through a partition is read through it.
+   * @throws `INVALID_ARGUMENT` when there is no partition of this number
+   */
   partition(number: number): Partition<K, V> {
     const host = this.#host
     const checked = required('partition', number, 0, host.partitions - 1)

@@ -1,34 +1,40 @@
 /**
  * Transactions: reads and writes on a buffer of their own over what is committed or on its way, one after another. One is
- * valid when nothing was committed between the moment from which it reads and its own place in the log; else it is run again.
+ * valid when nothing was committed between the moment from which it reads and its own place in the log; else it is run again (R17).
  */
 import type { Key } from '../bytes/keys.js'
-import { TidemarkError, aborted, checkFields, invalid, isExpired, isTidemarkError, throwIfAborted } from '../errors.js'
+import { TidemarkError, aborted, invalid, isExpired, isTidemarkError, throwIfAborted } from '../errors.js'
 import { sameOffsets, type Offsets } from '../log/offsets.js'
 import { following } from '../engine/shard.js'
-import { parseCommit, type CommitParts } from './commit.js'
-import type { StoreHost } from './store-host.js'
-import { checkSignal, whole } from './options.js'
+import { parseCommit, type CommitParts } from './changes.js'
+import type { StoreHandle } from './handle.js'
+import { TransactionHost } from './snapshot.js'
+import { any, checker, number, signal as aborting } from './options.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables } from './tables.js'
-import { TransactionHost } from './transaction-host.js'
 
 export interface TransactionOptions {
-  /** Where each source is to be read from next; committed in the same entry as the changes. */
+  /**
+   * Where each source is to be read from next; committed in the same entry as the changes.
+   * @default the offsets stay as they are
+   */
   readonly offsets?: Offsets | undefined
-  /** How often it is run before it fails with `CONFLICT`. Default: 16. */
+  /**
+   * How often it is run before it fails with `CONFLICT`.
+   * @default 16
+   */
   readonly tries?: number | undefined
-  /** Ends the waiting, and the transaction as long as it is not being committed. */
+  /** Ends the waiting, and the transaction as long as it is not being committed, with `ABORTED`. */
   readonly signal?: AbortSignal | undefined
 }
 
-const OPTIONS = new Set(['offsets', 'tries', 'signal'])
+const check = checker('transaction', { signal: aborting, offsets: any<Offsets | undefined>(), tries: number(16, 1) })
 const NESTED = 'One inside another would wait for itself; use the `tx` that is there.'
 
-/** The reads and writes of a store inside a transaction. */
+/** The reads and writes of a store inside a transaction; they throw `CLOSED` once its function has ended. */
 export class Transaction<K extends Key = Key, V = unknown> extends Tables<K, V> {}
 
-/** What is run until it counts. */
+/** A transaction that is run until it counts. */
 interface Call<K extends Key, V, T> {
   readonly spec: TableSpec
   readonly body: (tx: Transaction<K, V>) => Promise<T> | T
@@ -36,7 +42,7 @@ interface Call<K extends Key, V, T> {
   /** How many offsets had not come about when it was called. */
   readonly fallenOffsets: number
   readonly signal: AbortSignal | undefined
-  /** What is read is known to have been the newest at some moment since it was called. */
+  /** It reads a version that is known to have been the newest at some moment since it was called. */
   isFresh: boolean
   /** It is not run again. */
   isLast: boolean
@@ -51,7 +57,7 @@ interface Place {
 }
 
 export class TransactionQueue {
-  readonly #handle: StoreHost
+  readonly #handle: StoreHandle
   /** Settles when the last one in the queue has had its turn. */
   #last: Promise<unknown> = Promise.resolve()
   /** How many are in the queue, with the one whose turn it is. */
@@ -60,10 +66,8 @@ export class TransactionQueue {
   #running: TransactionHost | undefined
   /** The function of one is being called in this very turn of the program. */
   #calling = false
-  /** Ends each wait with an error. */
-  readonly #waits = new Set<(error: unknown) => void>()
 
-  constructor(handle: StoreHost) {
+  constructor(handle: StoreHandle) {
     this.#handle = handle
   }
 
@@ -75,11 +79,8 @@ export class TransactionQueue {
     fallenOffsets: number,
   ): Promise<T> {
     if (typeof body !== 'function') throw invalid('transaction: a function is expected.')
-    checkFields('transaction', options, OPTIONS)
-    const { signal } = options
-    checkSignal(signal)
-    const parts = parseCommit({ offsets: options.offsets })
-    const tries = whole('tries', options.tries, 16, 1)
+    const { signal, offsets, tries } = check(options)
+    const parts = parseCommit({ offsets })
     throwIfAborted(signal)
     this.#handle.assertWritable()
     if (this.#calling) throw invalid(`transaction: ${NESTED}`)
@@ -140,7 +141,7 @@ export class TransactionQueue {
     const handle = this.#handle
     const { changes } = handle
     // No view shows a restore that is on its way, and what is read now would be committed on top of it.
-    while (handle.past.restoring) await this.#until(handle.past.restoring, signal)
+    while (changes.restoring) await this.#until(changes.restoring, signal)
     throwIfAborted(signal)
     handle.assertWritable()
     const { generation, newest, others } = changes
@@ -168,7 +169,7 @@ export class TransactionQueue {
       )
     }
     if (memtable.empty && parts.offsets.size === 0) {
-      // What it saw on its way may fail after all.
+      // A commit that it saw on its way may fail after all.
       if (!call.isFresh) leave()
       const isSame = await this.#confirm(call, others)
       if (isSame && (!host.isEarly || (await this.#until(newest, signal)))) return { result }
@@ -228,34 +229,29 @@ export class TransactionQueue {
     }
   }
 
-  /** Ends what waits, and what runs as long as it is not being committed. */
-  stop(error: TidemarkError): void {
-    for (const end of this.#waits) end(error)
-  }
-
   /**
    * Waits for `promise`, the signal or the end of the store; with `patienceMs` at most until the function whose turn it is
    * has been quiet for so long: it may be waiting for the very one that waits here.
    */
   #until<T>(promise: Promise<T>, signal: AbortSignal | undefined, patienceMs?: number): Promise<T> {
-    const { clock } = this.#handle.options
+    const { waits, options } = this.#handle
     let done = (): void => undefined
     const ended = new Promise<never>((_, reject) => {
       let cancel = (): void => undefined
       const abort = (): void => reject(aborted(signal!))
       const arm = (ms: number): void => {
-        cancel = clock.timer(ms, () => {
+        cancel = options.clock.timer(ms, () => {
           const left = patienceMs! - (this.#running?.quietMs ?? 0)
           if (left > 0) arm(left)
           else reject(new TidemarkError('CONFLICT', `The transaction before this one does not end. ${NESTED}`))
         })
       }
-      this.#waits.add(reject)
+      waits.add(reject)
       signal?.addEventListener('abort', abort, { once: true })
       if (patienceMs !== undefined) arm(patienceMs)
       done = () => {
         cancel()
-        this.#waits.delete(reject)
+        waits.delete(reject)
         signal?.removeEventListener('abort', abort)
       }
     })

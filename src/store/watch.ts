@@ -3,17 +3,14 @@
  * where its entry is at hand, only the keys that it names are compared. Nothing is done while nobody watches.
  */
 import { compareBytes, equalBytes } from '../bytes/compare.js'
-import { decodeKey, type Key } from '../bytes/keys.js'
-import type { Clock } from '../clock.js'
+import type { Key } from '../bytes/keys.js'
 import { isExpired, isTidemarkError } from '../errors.js'
-import type { SegmentCache } from '../segment/cache.js'
-import { Comparison, liveAt, type AnyRecord } from '../engine/history/diff.js'
-import { Point } from '../engine/memtable.js'
+import { changeOf, Comparison } from '../engine/history/diff.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import type { ShardState, TailEntry } from '../engine/state.js'
-import { slotRange, type KeyBounds } from './range.js'
-import type { Hold } from './holds.js'
-import type { TableSpec } from './table-spec.js'
+import type { Observer, StoreHandle } from './handle.js'
+import { slotRange, type KeyBounds, type RangeOptions } from './range.js'
+import type { Hold } from './table-host.js'
 
 export interface WatchChange<K = Key, V = unknown> {
   readonly key: K
@@ -26,21 +23,17 @@ export interface WatchChange<K = Key, V = unknown> {
 
 export type WatchListener<K = Key, V = unknown> = (changes: readonly WatchChange<K, V>[]) => unknown
 
-/** What a watch needs of the store. */
-export interface WatchHost {
-  readonly state: ShardState
-  readonly cache: SegmentCache
-  /** The table as it is to be read in a state; looking at it settles nothing. */
-  look(name: string, bytes: Uint8Array, state: ShardState): TableSpec
-  /** Keeps what a reader of the state needs. */
-  hold(state: ShardState, waiting?: Promise<unknown>): Hold
-  readonly options: { readonly clock: Clock }
-  report(message: string, cause: unknown): void
-  /** After a read that failed: equal states, repaired. Throws when that was not damage, or can't be repaired. */
-  mendStates(states: readonly ShardState[], error: unknown): Promise<ShardState[]>
+export interface WatchOptions<K = Key> extends RangeOptions<K> {
+  /** Only this key; there is no range then. */
+  readonly key?: K | undefined
+  /**
+   * The name of the table.
+   * @default the default table
+   */
+  readonly table?: string | undefined
 }
 
-/** What one watch looks at. */
+/** The range that one watch looks at, and who is told of it. */
 export interface Watched {
   readonly table: string
   readonly bytes: Uint8Array
@@ -57,34 +50,27 @@ type Step = { readonly before: ShardState; readonly after: ShardState; readonly 
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 30_000
 
-export class Watch {
-  readonly #host: WatchHost
-  readonly #table: string
-  readonly #bytes: Uint8Array
+export class Watch implements Observer {
+  readonly #handle: StoreHandle
+  readonly #watched: Watched
   readonly #slots: readonly Slot[]
-  readonly #bounds: KeyBounds
-  readonly #listener: WatchListener
   /** Everything up to it has been told. */
   #told: ShardState
   #queue: ShardState[] = []
-  /** Of what has been told, and of the queue: empty while nothing is left to be told. */
+  /** They hold what has been told, and the queue: empty while nothing is left to be told. */
   #holds: Hold[] = []
   #pause = FIRST_PAUSE_MS
   #cancel: () => void = () => undefined
-  /** What could not be read for want of its codec. */
+  /** A state that could not be read for want of a codec. */
   #refused: ShardState | undefined
   #running = false
   #stopped = false
 
-  constructor(host: WatchHost, { table, bytes, bounds, listener, told }: Watched) {
-    this.#host = host
-    this.#table = table
-    this.#bytes = bytes
-    this.#bounds = bounds
-    this.#listener = listener
-    this.#told = told
-    const { partitions } = host.state.manifest.config
-    this.#slots = Array.from({ length: partitions }, (_, i) => makeSlot(i, this.#bytes))
+  constructor(handle: StoreHandle, watched: Watched) {
+    this.#handle = handle
+    this.#watched = watched
+    this.#told = watched.told
+    this.#slots = Array.from({ length: handle.partitions }, (_, i) => makeSlot(i, watched.bytes))
   }
 
   push(state: ShardState): void {
@@ -97,7 +83,7 @@ export class Watch {
   }
 
   #hold(state: ShardState): void {
-    this.#holds.push(this.#host.hold(state))
+    this.#holds.push(this.#handle.hold(state))
   }
 
   #release(count = this.#holds.length): void {
@@ -134,19 +120,19 @@ export class Watch {
       } catch (cause) {
         if (this.#stopped) return
         if (isExpired(cause)) {
-          this.#host.report(
+          this.#handle.report(
             `What changed before version ${state.carried.version} is no longer kept, and was not told: a watch was too slow, or away for too long. It goes on from there.`,
             cause,
           )
           this.#reached(state)
           continue
         }
-        this.#host.report(
+        this.#handle.report(
           `What version ${state.carried.version} changed could not be read; a watch tries again later.`,
           cause,
         )
-        // What it changed is told with the next one.
-        const hold = this.#host.hold(this.#told)
+        // Its changes are told with those of the next one.
+        const hold = this.#handle.hold(this.#told)
         this.#release(2)
         this.#holds.unshift(hold)
         if (this.#queue.length > 0) continue
@@ -165,7 +151,7 @@ export class Watch {
 
   /** Reads once more what could not be read, unless a newer state does. */
   #again(state: ShardState): void {
-    this.#cancel = this.#host.options.clock.timer(
+    this.#cancel = this.#handle.options.clock.timer(
       this.#pause,
       () => {
         if (!this.#stopped && this.#queue.length === 0) this.push(state)
@@ -177,9 +163,9 @@ export class Watch {
 
   async #tell(changes: readonly WatchChange[]): Promise<void> {
     try {
-      await this.#listener(changes)
+      await this.#watched.listener(changes)
     } catch (cause) {
-      this.#host.report('A listener of a watch threw.', cause)
+      this.#handle.report('A listener of a watch threw.', cause)
     }
   }
 
@@ -187,26 +173,29 @@ export class Watch {
     for (let [before, after] = [step.before, step.after]; ;) {
       try {
         const comparing = this.#compare({ before, after, entry: step.entry })
-        this.#host.hold(before, comparing)
-        this.#host.hold(after, comparing)
+        this.#handle.hold(before, comparing)
+        this.#handle.hold(after, comparing)
         return await comparing
       } catch (error) {
-        ;[before, after] = (await this.#host.mendStates([before, after], error)) as [ShardState, ShardState]
+        ;[before, after] = (await this.#handle.shard.repairs.mendAll([before, after], error)) as [
+          ShardState,
+          ShardState,
+        ]
       }
     }
   }
 
   async #compare({ before, after, entry }: Step): Promise<WatchChange[]> {
     const { version, versionTime } = after.carried
-    const { decode } = this.#host.look(this.#table, this.#bytes, after)
-    const comparison = new Comparison(before, after, this.#host.cache, { entry })
+    const { table, bytes, bounds } = this.#watched
+    const { decode } = this.#handle.specs.look(table, bytes, after)
+    const comparison = new Comparison(before, after, this.#handle.cache, { entry })
     const found: (readonly [key: Uint8Array, change: WatchChange])[] = []
     for (const slot of this.#slots) {
-      for await (const batch of comparison.within(slot, slotRange(slot, this.#bounds))) {
-        for (const { key, before: was, after: is } of batch) {
-          const own = key.subarray(slot.prefix.length)
-          const change = changeOf(own, liveAt(was, versionTime), liveAt(is, versionTime), version, decode)
-          if (change !== undefined) found.push([own, change])
+      for await (const batch of comparison.within(slot, slotRange(slot, bounds))) {
+        for (const difference of batch) {
+          const change = changeOf(difference, slot, [versionTime, versionTime], decode)
+          if (change) found.push([difference.key.subarray(slot.prefix.length), { ...change, version }])
         }
       }
     }
@@ -214,25 +203,10 @@ export class Watch {
   }
 }
 
-function changeOf(
-  key: Uint8Array,
-  before: AnyRecord | undefined,
-  after: AnyRecord | undefined,
-  version: number,
-  decode: (bytes: Uint8Array) => unknown,
-): WatchChange | undefined {
-  if (before === undefined && after === undefined) return undefined
-  if (before?.bytes && after?.bytes && equalBytes(before.bytes, after.bytes)) return undefined
-  const value = (record: AnyRecord): unknown => (record instanceof Point ? record.value(decode) : decode(record.bytes!))
-  return {
-    key: decodeKey(key),
-    ...(before && { before: value(before) }),
-    ...(after && { after: value(after) }),
-    version,
-  }
-}
-
-/** The versions from one state to a later one, one by one as long as the later one still has their entries apart. */
+/**
+ * The versions from one state to a later one, one by one as long as the later one still has their entries apart and no reset
+ * lies between (R12).
+ */
 function stepsBetween(from: ShardState, to: ShardState): Step[] {
   const isOther = !equalBytes(from.logId, to.logId)
   if (from.carried.version === to.carried.version && !isOther) return []

@@ -8,11 +8,10 @@ import { TidemarkError } from '../errors.js'
 import { Memtable } from '../engine/memtable.js'
 import type { View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
-import { parseCommit, type CommitOptions } from '../store/commit.js'
+import { parseCommit, type CommitOptions } from '../store/changes.js'
 import type { StoreHandle } from '../store/handle.js'
-import type { Hold } from '../store/holds.js'
-import type { TableHost } from '../store/table-host.js'
-import { TransactionHost } from '../store/transaction-host.js'
+import { TransactionHost } from '../store/snapshot.js'
+import type { Hold, TableHost } from '../store/table-host.js'
 
 export class OwnBuffer implements TableHost {
   readonly #handle: StoreHandle

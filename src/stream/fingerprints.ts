@@ -20,7 +20,7 @@ export class Fingerprints {
 
   constructor(handle: StoreHandle, host: TableHost, source: string) {
     this.#source = source
-    this.#table = new Table(host, handle.specFor('sources', internalTable('sources'), {}), 0)
+    this.#table = new Table(host, handle.spec('sources', {}, internalTable('sources')), 0)
   }
 
   async open(): Promise<void> {

@@ -43,7 +43,7 @@ export class Outbox<O> {
   constructor(handle: StoreHandle, host: TableHost, sink: Sink<O> | undefined) {
     this.#handle = handle
     this.#sink = sink
-    this.#table = new Table(host, handle.specFor('outbox', internalTable('outbox'), {}), 0)
+    this.#table = new Table(host, handle.spec('outbox', {}, internalTable('outbox')), 0)
   }
 
   /** Loads what an earlier run left undelivered; `deliver` delivers it. */

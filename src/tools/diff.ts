@@ -1,13 +1,13 @@
 /** Tells the difference between two versions of a store, key by key. */
 import { compareBytes } from '../bytes/compare.js'
-import { decodeKey, type Key } from '../bytes/keys.js'
+import type { Key } from '../bytes/keys.js'
 import { checkFields, invalid, throwIfAborted } from '../errors.js'
-import { Comparison, liveAt, type AnyRecord, type Difference } from '../engine/history/diff.js'
-import { Point } from '../engine/memtable.js'
+import { changeOf, Comparison, type Difference } from '../engine/history/diff.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import type { StoreHandle } from '../store/handle.js'
 import { checkSignal } from '../store/options.js'
 import type { When } from '../store/find.js'
+import { findIn } from '../store/old-versions.js'
 import { isEmptyRange, keyBounds, slotRange, type KeyBounds } from '../store/range.js'
 import { handleOf, type Store } from '../store/store.js'
 import type { TableSpec } from '../store/table-spec.js'
@@ -68,7 +68,7 @@ export async function* differences(
   }: { readonly signal?: AbortSignal | undefined; readonly partitions?: readonly number[] | undefined },
 ): AsyncGenerator<DiffChange, void> {
   throwIfAborted(signal)
-  const finding = Promise.all([handle.past.find(a), handle.past.find(b)])
+  const finding = Promise.all([findIn(handle, a), findIn(handle, b)])
   handle.hold(handle.state, finding, handle.state.carried.trim)
   const [{ state: before }, { state: after }] = await finding
   if (isEmptyRange(bounds)) return
@@ -97,7 +97,7 @@ export async function* differences(
     const queue = new StreamQueue(streams)
     for (let first = queue.first; first !== undefined; first = queue.first) {
       step()
-      const change = changeOf(first.current!, first.slot, times, spec)
+      const change = changeOf(first.current!, first.slot, times, spec.decode)
       if (first.step()) await first.fill()
       queue.settle()
       if (change) yield change
@@ -179,21 +179,4 @@ function byKey(a: SlotStream, b: SlotStream): number {
   const { length } = a.slot.prefix
   const order = compareBytes(a.current!.key.subarray(length), b.current!.key.subarray(length))
   return order === 0 ? a.slot.partition - b.slot.partition : order
-}
-
-function changeOf(
-  { key, before, after }: Difference,
-  slot: Slot,
-  times: readonly [before: number, after: number],
-  { decode }: TableSpec,
-): DiffChange | undefined {
-  const [was, is] = [liveAt(before, times[0]), liveAt(after, times[1])]
-  if (was === undefined && is === undefined) return undefined
-  if (was?.bytes && is?.bytes && compareBytes(was.bytes, is.bytes) === 0) return undefined
-  const value = (record: AnyRecord): unknown => (record instanceof Point ? record.value(decode) : decode(record.bytes!))
-  return {
-    key: decodeKey(key.subarray(slot.prefix.length)),
-    ...(was && { before: value(was) }),
-    ...(is && { after: value(is) }),
-  }
 }

@@ -5,10 +5,11 @@ import type { LogContext, ShardContext } from '../engine/context.js'
 import { isOver, listPins, tagNamed, type StoredPin } from '../engine/history/pins.js'
 import { putPin } from '../engine/history/pin-version.js'
 import type { ShardState } from '../engine/state.js'
+import { nowIn } from '../store/context.js'
 import { checkTagName } from '../store/find.js'
 import { required } from '../store/options.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
-import { contextOf, nowIn, openToRead } from './options.js'
+import { contextOf, openToRead } from './options.js'
 
 export interface BackupInfo {
   /** The name of the tag. */

@@ -2,11 +2,12 @@
 import { tell } from '../callback.js'
 import type { Clock } from '../clock.js'
 import { aborted, checkFields, invalid, isTidemarkError } from '../errors.js'
-import { currentTime, type ShardContext } from '../engine/context.js'
+import type { ShardContext } from '../engine/context.js'
 import { Shard } from '../engine/shard.js'
 import { deadlines } from '../storage/deadlines.js'
 import { shardContext } from '../store/context.js'
-import { checkSignal, resolveOptions } from '../store/options.js'
+import { resolveOptions } from '../store/open-options.js'
+import { checkSignal } from '../store/options.js'
 import type { StorePlace } from '../tools/place.js'
 
 export interface TransferProgress {
@@ -59,11 +60,6 @@ export function openToRead(ctx: ShardContext, signal: AbortSignal | undefined): 
     rollback: () => undefined,
     met: () => undefined,
   })
-}
-
-/** Now, as the store sees it. */
-export function nowIn(ctx: ShardContext, { state, log }: Pick<Shard, 'state' | 'log'>): number {
-  return Math.max(state.carried.time, currentTime(ctx, log))
 }
 
 /** An error after the caller's signal aborted is `ABORTED`; only doubt about a write says more. */

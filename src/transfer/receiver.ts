@@ -198,7 +198,7 @@ export class Receiver {
     )
   }
 
-  /** Stores a segment under a new id, and reads it back. The bytes were checked against `segment`. */
+  /** Stores a segment under a new id (R55), and reads it back. The bytes were checked against `segment`. */
   async put(segment: SegmentRef, bytes: Uint8Array): Promise<void> {
     const { signal } = this.#options
     const { path: log } = this.#log!

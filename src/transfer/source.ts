@@ -10,7 +10,7 @@ import type { ShardState } from '../engine/state.js'
 import { entryOf, pinsOf } from '../engine/history/versions.js'
 import { findVersion, type Found, type When } from '../store/find.js'
 import type { StorePlace } from '../tools/place.js'
-import { contextOf, nowIn, openToRead, type TransferOptions } from './options.js'
+import { contextOf, openToRead, type TransferOptions } from './options.js'
 
 /** How often the newest version may have been collected before it could be pinned. */
 const TRIES = 8
@@ -35,11 +35,10 @@ export class Source {
     const ctx = contextOf(place, clock)
     const shard = await openToRead(ctx, signal)
     try {
-      const where = { store: ctx.store, shard, now: () => nowIn(ctx, shard) }
       for (let tries = TRIES; ; tries--) {
         let failure: unknown
         try {
-          const found = await findVersion(where, at ?? shard.state.carried.version)
+          const found = await findVersion(shard, at ?? shard.state.carried.version)
           const { label, meta } = await describe(shard, found)
           const reading = new Reading(ctx, shard.log, found.state, found.from)
           if (await reading.begin(shard.state)) return new Source(ctx, shard, found, label, meta, signal, reading)

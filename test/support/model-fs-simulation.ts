@@ -88,7 +88,10 @@ export async function simulate(seed: number, steps: Steps = new Map()): Promise<
           told.refused++
           return { before: 'ENOSPC' }
         }
-        return call === 'fdatasync' && path.includes('/log.') && random.chance(failSync) ? { before: 'EIO' } : undefined
+        // The descriptor of an owner's own file was opened under its temporary name.
+        return call === 'fdatasync' && /\/(?:log|temp)\./.test(path) && random.chance(failSync)
+          ? { before: 'EIO' }
+          : undefined
       },
     })
     living.set(name, fs)

@@ -1,10 +1,11 @@
 /** What the tests of single rules use: loaded once as it is, and once more without the rule (mutated.ts). */
 export { intercept } from '../../src/storage/intercept.js'
 export { openStore } from '../../src/index.js'
-export { destroyStore } from '../../src/tools/index.js'
+export { destroyStore, verify } from '../../src/tools/index.js'
 export { push } from '../../src/transfer/index.js'
 export { memory } from '../../adapters/memory/index.js'
 export { nodeFs } from '../../adapters/node-fs/index.js'
+export { fileStorage } from '../../adapters/node-fs/storage.js'
 export { encodeRecord, isIntact, recordHead } from '../../adapters/node-fs/log/format.js'
 export { raiseAnchor, readAnchor } from '../../src/log/anchor.js'
 export { applyEdit } from '../../src/manifest/edits.js'

@@ -46,7 +46,7 @@ export interface Listing {
   readonly names: readonly string[]
 }
 
-/** The entries that an owner finds when it begins, up to which numbers. */
+/** The entries that an owner finds when it begins, up to which numbers (R48). */
 export interface Before {
   /** Up to here every later owner will take them over. */
   readonly settled: number
@@ -132,7 +132,7 @@ export class LogDirectory {
     return true
   }
 
-  /** Takes back a marker that was made by us and whose owner has no file: it will never have one. */
+  /** Takes back a marker that was made by us and whose owner has no file: it will never have one (R46). */
   async withdraw(g: number): Promise<void> {
     await discard(this.fs, this.place(markerName(g)))
     await this.sync().catch(() => {})
@@ -199,7 +199,7 @@ export function holdsEntries(names: readonly string[]): boolean {
   return names.some((name) => FILE.test(name) || TRIM.test(name))
 }
 
-/** The name of a log file once a later one is there. */
+/** The name of a log file once a later one is there (R47). */
 export function pastName(name: string): string {
   return name.replace(/^log/, 'past')
 }

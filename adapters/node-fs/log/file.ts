@@ -188,7 +188,7 @@ export class LogFile {
     }
   }
 
-  /** Whether an intact record after the end of the chain says that the one missing there was durable. */
+  /** Whether an intact record after the end of the chain says that the one missing there was durable (R50). */
   async #isClaimedAhead(fd: number): Promise<boolean> {
     const missing = this.last + 1
     const { size } = await this.#fs.stat(fd)

@@ -14,7 +14,7 @@
  *             56   4  CRC-32C of the body
  *             60   4  0, so that records begin at 64
  *
- * - A record is valid only in its own file, at its own place in the chain: stale bytes of any other never are.
+ * - A record is valid only in its own file, at its own place in the chain: stale bytes of any other never are (R49).
  * - A record of the tail that a file begins with says `synced` >= its own number: a file has its name only when the tail
  *   is durable. One that was appended later says less.
  */

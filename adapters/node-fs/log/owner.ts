@@ -2,9 +2,10 @@
  * Writing to a log: rules R41 to R54 of docs/protocol.md.
  *
  * - A claim makes the marker of a new generation, takes over the tail from the last file of those before it and from no
- *   other, and writes it with the fence to a file of its own. That file gets its name when it is durable.
+ *   other, and writes it with the fence to a file of its own (R41, R42). That file gets its name when it is durable
+ *   (R43).
  * - An append writes, syncs, **then** looks whether the own marker is still the newest, and only then is acknowledged. If
- *   it is not, the file of the newest owner decides: whoever made it has read ours before, or will never.
+ *   it is not, the file of the newest owner decides (R45): whoever made it has read ours before, or will never.
  * - A claim whose entry is in a file with a name, while others stand in between and settle nothing, settles it by claiming
  *   anew. So only errors, or that its number was trimmed meanwhile, leave the fate of a claim unknown. An owner that appends does not take back what it has lost:
  *   when whoever took over has died before it had a file, the outcome is unknown.

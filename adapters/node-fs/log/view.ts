@@ -2,7 +2,7 @@
  * All that a handle knows of a log that others may be writing.
  *
  * The history ends in the *top* file, the last in the order of (g, seq). An entry is **settled** when every later owner
- * will take it over and no power loss takes it back; only settled entries are returned. That is so
+ * will take it over and no power loss takes it back; only settled entries are returned (R53). That is so
  * - for what stood in the top file before that was synced, if its owner's marker is still the newest afterwards: whoever
  *   makes a newer one will read the file later, and find it;
  * - for what a newer marker says, whose owner has no file yet: its maker had found it settled before. It stands in the

@@ -5,9 +5,9 @@
  *   records are appended one at a time, and only after the one before was acknowledged.
  * - Records are written over zeros that are durable already, so that syncing one does not have to write where it is. The
  *   room is made ahead of need, in the background, through a descriptor of its own: an error of a sync is told once to
- *   each open descriptor, and that of the records must not miss its own.
+ *   each open descriptor, and that of the records must not miss its own (R54).
  * - An error of a record's own write or sync is the end of the file: what is on the disk is not known, and the page cache
- *   may say otherwise. Whoever meets it stops using the file. Only a write that found no room is known: its record is not
+ *   may say otherwise. Whoever meets it stops using the file (R51). Only a write that found no room is known: its record is not
  *   whole, and what there is of it is taken back.
  */
 import { isFull } from '../../../src/errors.js'

@@ -1,7 +1,7 @@
 import { toHex } from '../../bytes/hex.js'
 import { offsetsToObject, type Offsets } from '../../log/offsets.js'
 import { segmentsOf, tailBytes, type ShardState } from '../../engine/state.js'
-import type { TagInfo } from '../../store/old.js'
+import type { TagInfo } from '../../store/old-versions.js'
 import type { StoreHandle } from '../../store/handle.js'
 import { handleOf, type Store } from '../../store/store.js'
 import { storedBytes } from '../../store/table-spec.js'

@@ -1,5 +1,5 @@
 import { invalid } from '../../errors.js'
-import type { TagInfo } from '../../store/old.js'
+import type { TagInfo } from '../../store/old-versions.js'
 import { withWriter, writerCommand, type AddCommand, type StoreOptions } from '../context.js'
 import { plainJson } from '../json.js'
 import { time } from '../text.js'

@@ -196,7 +196,7 @@ class SlotsCursor implements Cursor {
 
 /**
  * What is left to keep: a put that had expired by the time of the covered version is no more than a tombstone, and a
- * tombstone over the oldest data is nothing. Anywhere else it still hides something older.
+ * tombstone over the oldest data is nothing. Anywhere else it still hides something older (R9).
  */
 class Kept implements Cursor {
   readonly #from: Cursor

@@ -99,7 +99,7 @@ export class CompactionScheduler {
       })
   }
 
-  /** Resolves when another entry may be appended; rejects when folds have failed for too long. */
+  /** Resolves when another entry may be appended; rejects when folds have failed for too long (R58). */
   async admit(): Promise<void> {
     const state = this.#state()
     const { entries, bytes } = this.#ctx.checkpoint

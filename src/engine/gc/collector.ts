@@ -122,7 +122,7 @@ export class Collector {
     return Array.from({ length: state.head - trim }, (_, i) => facts.get(trim + 1 + i)!)
   }
 
-  /** Segments first, pins last: a pin that is made meanwhile is then seen, or its maker sees the entry that condemns. */
+  /** Segments first, pins last: a pin that is made meanwhile is then seen, or its maker sees the entry that condemns (R36). */
   async #list(): Promise<Listing> {
     const segments = new Map<string, number>()
     const prefix = segmentsPrefix(this.#log.path)
@@ -130,7 +130,7 @@ export class Collector {
       noteTime(this.#ctx, this.#log, time)
       for (const { name, size } of items) if (idOfBlob(prefix, name)) segments.set(name, size)
     }
-    // One that can't be read may hold anything.
+    // One that can't be read may hold anything. One that is over holds until it is gone (R37).
     const pins = await listKnownPins(this.#ctx, this.#log)
     const held = new Set<string>()
     for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
@@ -174,6 +174,7 @@ export class Collector {
       const bytes = segmentsDue.reduce((sum, name) => sum + segments.get(name)!, 0)
       return { entries: numbers.length, segments: segmentsDue.length, pins: over.length, bytes, isPartial: false }
     }
+    // No power loss may take back the entry that condemned what is deleted now (R52).
     if (this.#ctx.durability === 'relaxed') await log.sync()
     // Where there is no room even for that, segments go first, which no version that is kept needs, and entries when there is.
     let isRaised = numbers.length === 0 || (await this.#raiseTrim(trim, carried))
@@ -214,7 +215,7 @@ export class Collector {
   }
 
   /**
-   * Nothing is removed before the anchor is known to say so. Its hint goes along: whoever made the newest manifest may never
+   * Nothing is removed before the anchor is known to say so (R30). Its hint goes along: whoever made the newest manifest may never
    * have got to write it there, and openers must not begin at entries that are about to go.
    */
   async #raiseTrim(trim: number, { manifestAt, covers, time }: ShardState['carried']): Promise<boolean> {

@@ -1,7 +1,7 @@
 /** What follows from a store's retention. */
 import type { EntryFacts } from './entry-index.js'
 
-/** The oldest version to keep, and up to where entries may go: what it needs stays, with one fold more for repairs. */
+/** The oldest version to keep, and up to where entries may go: what it needs stays (R31), with one fold more for repairs (R11). */
 export function retained(
   facts: readonly Omit<EntryFacts, 'names'>[],
   retain: { readonly versions: number; readonly ageMs: number },

@@ -4,18 +4,18 @@
  * side instead. Nothing is decoded, and nothing is kept but one batch.
  */
 import { compareBytes, equalBytes } from '../../bytes/compare.js'
-import { bytesToMapKey } from '../../bytes/keys.js'
+import { bytesToMapKey, decodeKey, type Key } from '../../bytes/keys.js'
 import type { Run, SegmentRef } from '../../manifest/manifest.js'
 import type { SegmentCache } from '../../segment/cache.js'
 import { ArrayCursor, RunCursor, meets, runRanges, type Cursor } from '../../segment/cursor.js'
 import { isCovered, MergeCursor, unionRanges } from '../../segment/merge.js'
 import type { KeyedRecord, KeyRange, StoredRecord } from '../../segment/record.js'
-import { Memtable, MemtableRecord, type Point } from '../memtable.js'
+import { Memtable, MemtableRecord, Point } from '../memtable.js'
 import { counts, lookUpLoading, scan, viewOf, type View } from '../read.js'
 import type { Slot } from '../slot.js'
 import { segmentsOf, type ShardState, type TailEntry } from '../state.js'
 
-export type AnyRecord = Point | StoredRecord
+type AnyRecord = Point | StoredRecord
 
 /** A key that may differ, and the newest records of it: a tombstone, or `undefined`, when it is not there. */
 export interface Difference {
@@ -271,9 +271,30 @@ function recordOf(keyed: KeyedRecord | undefined): AnyRecord | undefined {
 }
 
 /** `undefined` for what is deleted, or had expired by `time`. */
-export function liveAt(record: AnyRecord | undefined, time: number): AnyRecord | undefined {
+function liveAt(record: AnyRecord | undefined, time: number): AnyRecord | undefined {
   if (record?.bytes === undefined) return undefined
   return record.expires === 0 || record.expires > time ? record : undefined
+}
+
+/**
+ * A difference as a program sees it, with each side as it was at its time; `undefined` when both have the same bytes. A side
+ * is left out where the key is not there.
+ */
+export function changeOf(
+  { key, before, after }: Difference,
+  slot: Slot,
+  times: readonly [before: number, after: number],
+  decode: (bytes: Uint8Array) => unknown,
+): { readonly key: Key; readonly before?: unknown; readonly after?: unknown } | undefined {
+  const [was, is] = [liveAt(before, times[0]), liveAt(after, times[1])]
+  if (was === undefined && is === undefined) return undefined
+  if (was?.bytes && is?.bytes && equalBytes(was.bytes, is.bytes)) return undefined
+  const value = (record: AnyRecord): unknown => (record instanceof Point ? record.value(decode) : decode(record.bytes!))
+  return {
+    key: decodeKey(key.subarray(slot.prefix.length)),
+    ...(was && { before: value(was) }),
+    ...(is && { after: value(is) }),
+  }
 }
 
 export function intersection(a: KeyRange, b: KeyRange): KeyRange | undefined {

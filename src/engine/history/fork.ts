@@ -1,6 +1,6 @@
 /**
  * Forks: a new log whose first entry is a reset to a version of another store, and names that one's segments. A pin there
- * holds them for as long as the fork names any (gc/fork-holds.ts).
+ * holds them for as long as the fork names any (R10).
  */
 import { invalid, isTidemarkError, type TidemarkError } from '../../errors.js'
 import { ID_BYTES } from '../../log/entry.js'

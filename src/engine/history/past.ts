@@ -53,7 +53,7 @@ export async function stateAt(ctx: ReadContext, log: LogContext, n: number): Pro
   return state
 }
 
-/** The error for an entry or a blob that is not there: looked at again, it may have been collected. */
+/** The error for an entry or a blob that is not there: looked at again, it may have been collected (R39). */
 async function missing(ctx: ReadContext, log: LogContext, n: number): Promise<TidemarkError> {
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
   if (value && equalBytes(value.logId, log.logId) && n <= value.trim) return expired(ctx.store, n)

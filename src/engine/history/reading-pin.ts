@@ -1,6 +1,6 @@
 /**
  * Keeps what is read of a log that others collect: a pin that ends by itself a grace period after it was made, and is made
- * anew for as long as the reading goes on. It keeps segments and is no version: nothing is folded for it (docs/format.md).
+ * anew for as long as the reading goes on (R40). It keeps segments and is no version: nothing is folded for it (docs/format.md).
  */
 import { ID_BYTES } from '../../log/entry.js'
 import { encodePin } from '../../log/pin.js'

@@ -162,7 +162,7 @@ export async function outdated(
   )
 }
 
-/** A fence of another mode among the entries ends the right to write. */
+/** A fence of another mode among the entries ends the right to write (R21). */
 export function assertShared(
   store: string,
   { carried }: ShardState,

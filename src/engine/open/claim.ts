@@ -14,6 +14,7 @@ import { mayBeTrimmed } from '../moment.js'
 import { applyEntry, recoveryStart, type ShardState } from '../state.js'
 import { confirmHead, readOn } from './recovery.js'
 
+/** How many numbers in a row may be lost (R22). */
 export const CLAIM_TRIES = 8
 
 export interface ClaimRequest {

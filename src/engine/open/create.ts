@@ -33,7 +33,8 @@ export function createStore(
 }
 
 /**
- * Writes entry 1, then the anchor that names its log: a crash between the two leaves a log from which the anchor is rebuilt.
+ * Writes entry 1 of a log with an id of its own (R23), then the anchor that names it: a crash between the two leaves a log
+ * from which the anchor is rebuilt.
  * `undefined` when another creator was quicker. `begun` is called when entry 1 is there, or may be: what fails after that, for
  * want of room say, the next opener finishes, and nothing may be taken away that the entry names.
  */

@@ -22,7 +22,7 @@ export type Hint = AnchorValue & {
 
 export type Found = AnchorReading & { readonly value: Hint | undefined }
 
-/** Looks for a store without an anchor. */
+/** Looks for a store without an anchor (R29). */
 export async function findWithoutAnchor(ctx: ReadContext, anchor: Anchor): Promise<Found> {
   for (let tries = TRIES; ; tries--) {
     const reading = await readAnchor(anchor, anchorName(ctx))

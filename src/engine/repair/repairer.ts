@@ -259,7 +259,7 @@ export class Repairer {
     if (misreads >= MISREADS) throw error
   }
 
-  /** What is missing may have been collected: that is judged by the anchor and the head as they are now. */
+  /** What is missing may have been collected: that is judged by the anchor and the head as they are now (R39). */
   async #lookAgain(state: ShardState): Promise<void> {
     const [ctx, log] = [this.#ctx, this.#log]
     const { value } = await readAnchor(log.anchor, anchorName(ctx))

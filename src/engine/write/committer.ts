@@ -4,7 +4,7 @@
  * after an append that is unknown, or in exclusive mode lost, nothing more is appended (R13, R15, R20).
  *
  * In shared mode a lost number means to catch up. What of the queue still stands on top of what others have written is
- * appended again, built anew; the rest fails with `CONFLICT`.
+ * appended again, built anew (R16); the rest fails with `CONFLICT`.
  */
 import { TidemarkError, isFull, isTidemarkError } from '../../errors.js'
 import { resolveAppend } from '../../log/append.js'

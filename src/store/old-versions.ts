@@ -1,7 +1,7 @@
-/** What works on old versions: opening them, putting them back, and keeping them by name. */
+/** Old versions: opening them, putting them back, and keeping them by name. */
 import type { Key } from '../bytes/keys.js'
-import { checkFields, invalid } from '../errors.js'
-import { NO_OFFSETS, parseOffsets, type Offsets } from '../log/offsets.js'
+import { invalid } from '../errors.js'
+import type { Offsets } from '../log/offsets.js'
 import type { MakeChange } from '../engine/write/requests.js'
 import { expired } from '../engine/history/past.js'
 import { isOver, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
@@ -16,9 +16,10 @@ import {
   unpin,
   soundest,
 } from '../engine/history/versions.js'
-import type { StoreHost } from './store-host.js'
+import { NOTES } from './changes.js'
 import { checkTagName, findVersion, type Found, type When } from './find.js'
-import { required } from './options.js'
+import type { StoreHandle } from './handle.js'
+import { any, checker, optional, required } from './options.js'
 import { Snapshot } from './snapshot.js'
 import { checkTtl, type TableSpec } from './table-spec.js'
 
@@ -26,54 +27,71 @@ export { readVersions } from './history.js'
 export { Snapshot } from './snapshot.js'
 
 export interface RestoreOptions {
-  /** Only these go back. Default: all. */
+  /**
+   * The numbers of the partitions that go back.
+   * @default all
+   */
   readonly partitions?: readonly number[] | undefined
-  /** Where sources are to be read from afterwards. Default: as it was then. */
+  /**
+   * Where sources are to be read from afterwards.
+   * @default as it was then
+   */
   readonly offsets?: Offsets | undefined
+  /** A name for the new version; `versions()` shows it. */
   readonly label?: string | undefined
-  /** Anything that JSON keeps. */
+  /** Anything that JSON keeps; `versions()` shows it. */
   readonly meta?: unknown
 }
 
 export interface TagOptions {
-  /** Default: the newest version. */
+  /**
+   * The version that is tagged.
+   * @default the newest version
+   */
   readonly at?: When | undefined
-  /** How long the tag keeps its version, in milliseconds. Default: until `untag`. */
+  /**
+   * How long the tag keeps its version, in milliseconds.
+   * @default until `untag`
+   */
   readonly ttlMs?: number | undefined
 }
 
 export interface TagInfo {
   readonly name: string
   readonly version: number
-  /** When the version was made, milliseconds since the epoch. */
+  /** When the version was made, in milliseconds since the epoch. */
   readonly time: number
-  /** When the tag was made. */
+  /** When the tag was made, in milliseconds since the epoch. */
   readonly tagged: number
-  /** When it ends; left out: never. */
+  /** When the tag ends, in milliseconds since the epoch; left out when it never does. */
   readonly expires?: number
 }
 
 export interface ForkOptions {
-  /** Default: the newest version. */
+  /**
+   * The version that the fork begins with.
+   * @default the newest version
+   */
   readonly at?: When | undefined
 }
 
-const TAG = new Set(['at', 'ttlMs'])
-const FORK = new Set(['at'])
+const checkRestore = checker('restore', { ...NOTES, partitions: any<readonly number[] | undefined>() })
+const checkTag = checker('tag', { at: any<When | undefined>(), ttlMs: optional(checkTtl) })
+const checkFork = checker('fork', { at: any<When | undefined>() })
 
 /** The state of a version that is kept. */
-export async function findIn(handle: StoreHost, when: When): Promise<Found> {
+export async function findIn(handle: StoreHandle, when: When): Promise<Found> {
   handle.assertOpen()
   const { shard } = handle
-  const finding = findVersion({ store: handle.options.name, shard, now: () => handle.now() }, when)
+  const finding = findVersion(shard, when)
   handle.hold(shard.state, finding, shard.state.carried.trim)
   const found = await finding
-  // What comes from the log is sound already.
+  // A state that comes from the log is sound already.
   return found.from ? { ...found, state: await soundest(shard, found.state) } : found
 }
 
 export async function openVersion<K extends Key, V>(
-  handle: StoreHost,
+  handle: StoreHandle,
   spec: TableSpec,
   when: When,
 ): Promise<Snapshot<K, V>> {
@@ -81,14 +99,15 @@ export async function openVersion<K extends Key, V>(
   return new Snapshot<K, V>(handle, spec, state)
 }
 
+/** `cleanUp` is called once the restore has come about, or has failed. */
 export async function prepareRestore(
-  handle: StoreHost,
+  handle: StoreHandle,
   when: When,
   options: RestoreOptions,
   cleanUp: (() => unknown)[],
 ): Promise<MakeChange> {
-  const chosen = checkPartitions(options.partitions, handle.partitions)
-  const given = options.offsets === undefined ? NO_OFFSETS : parseOffsets(options.offsets)
+  const { label, meta, offsets: given, partitions: numbers } = checkRestore(options)
+  const chosen = checkPartitions(numbers, handle.partitions)
   const { shard } = handle
   const { state } = await findIn(handle, when)
   handle.assertWritable()
@@ -96,14 +115,14 @@ export async function prepareRestore(
   const hold = handle.hold(state)
   cleanUp.push(() => hold.release())
   let theirs = await payloadIn(shard, state, shard.compaction!.signal)
-  // What was uploaded for it is named in the end, or never will be.
+  // By then an entry names what was uploaded for it, or none ever will.
   cleanUp.push(() => dropPayload(shard, theirs))
   const { version, offsets } = state.carried
   const partitions = chosen.size === handle.partitions ? [] : [...chosen].sort((a, b) => a - b)
   const origin = { log: shard.log.path, version, partitions }
   return async (present, signal) => {
     const before = present.carried
-    // What was held for too long may have been condemned and deleted by now.
+    // A state that was held for too long may have been condemned and deleted by now.
     if (before.keeps > version && !hold.use()) throw expired(handle.options.name, version)
     if (isPayloadCondemned(shard, theirs)) {
       await dropPayload(shard, theirs)
@@ -112,18 +131,17 @@ export async function prepareRestore(
     const isWhole = partitions.length === 0
     const { manifest, memtable } = isWhole ? theirs : splice(await payloadIn(shard, present, signal), theirs, chosen)
     const merged = spliceOffsets(before.offsets, offsets, isWhole ? 'all' : chosen, given)
-    return { kind: 'reset', memtable, offsets: merged, reset: { manifest, origin } }
+    return { kind: 'reset', memtable, offsets: merged, reset: { manifest, origin }, label, meta }
   }
 }
 
 /** `newest` is the version that is tagged unless the options say another. */
-export async function tag(handle: StoreHost, name: string, options: TagOptions, newest: number): Promise<TagInfo> {
-  checkFields('tag', options, TAG)
+export async function tag(handle: StoreHandle, name: string, options: TagOptions, newest: number): Promise<TagInfo> {
+  const { at = newest, ttlMs = 0 } = checkTag(options)
   checkTagName(name)
-  const ttlMs = options.ttlMs === undefined ? 0 : checkTtl(options.ttlMs)
   handle.assertWritable()
   const { shard } = handle
-  const found = await findIn(handle, options.at ?? newest)
+  const found = await findIn(handle, at)
   if (tagNamed(await pinsOf(shard), name, handle.now())) {
     throw invalid(
       `Store "${handle.options.name}" has a tag "${name}" already; untag() it first, or choose another name.`,
@@ -132,7 +150,7 @@ export async function tag(handle: StoreHost, name: string, options: TagOptions, 
   return infoOf(await holding(handle, found, pinVersion(shard, { kind: 'tag', name, ttlMs, ...found, isHeld: true })))
 }
 
-export async function untag(handle: StoreHost, name: string): Promise<void> {
+export async function untag(handle: StoreHandle, name: string): Promise<void> {
   checkTagName(name)
   handle.assertWritable()
   const { shard } = handle
@@ -142,23 +160,23 @@ export async function untag(handle: StoreHost, name: string): Promise<void> {
 }
 
 /** Oldest first; of two with one name only the newer. */
-export async function tags(handle: StoreHost): Promise<TagInfo[]> {
+export async function tags(handle: StoreHandle): Promise<TagInfo[]> {
   handle.assertOpen()
   const pins = (await pinsOf(handle.shard)).filter((pin) => pin.kind === 'tag' && !isOver(pin, handle.now()))
   const newest = new Map(pins.map((pin) => [pin.name, pin]))
   return pins.filter((pin) => newest.get(pin.name) === pin).map(infoOf)
 }
 
-export async function fork(handle: StoreHost, name: string, options: ForkOptions, newest: number): Promise<void> {
-  checkFields('fork', options, FORK)
+export async function fork(handle: StoreHandle, name: string, options: ForkOptions, newest: number): Promise<void> {
+  const { at = newest } = checkFork(options)
   checkTagName(name)
   handle.assertWritable()
-  const found = await findIn(handle, options.at ?? newest)
+  const found = await findIn(handle, at)
   await holding(handle, found, forkVersion(handle.shard, name, { ...found, isHeld: true }))
 }
 
 /** The version stays while a pin of it is being made. */
-async function holding<T>(handle: StoreHost, { state }: Found, making: Promise<T>): Promise<T> {
+async function holding<T>(handle: StoreHandle, { state }: Found, making: Promise<T>): Promise<T> {
   handle.hold(state, making)
   return making
 }

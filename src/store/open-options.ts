@@ -1,0 +1,248 @@
+/** The options of `openStore`, and whether the store that is found is the one that they ask for. */
+import { jsonCodec } from '../bytes/codec.js'
+import { isWellFormed } from '../bytes/utf8.js'
+import { checkClock, type Clock } from '../clock.js'
+import { invalid, throwIfAborted, TidemarkError } from '../errors.js'
+import { MAX_PARTITIONS } from '../log/delta.js'
+import type { WriteMode } from '../log/entry.js'
+import { checkStoreName } from '../manifest/names.js'
+import { recordedCodec, type ShardState } from '../engine/state.js'
+import type { Storage } from '../storage/contract.js'
+import {
+  any,
+  boolean,
+  checker,
+  flag,
+  number,
+  oneOf,
+  optional,
+  required,
+  signal,
+  within,
+  type Check,
+} from './options.js'
+import { TABLE_OPTIONS, TableSpec, type AnyTableOptions, type TableOptions } from './table-spec.js'
+
+export interface Logger {
+  /** Takes a warning: what went wrong without failing a call. It is not waited for. */
+  warn?(message: string, cause?: unknown): unknown
+}
+
+export type Mode = WriteMode | 'follower'
+
+/** The options of `openStore`; `codec`, `schema` and `ttlMs` are those of the default table. */
+export interface OpenOptions<V = unknown> extends TableOptions<V> {
+  /** Where the store lies: an adapter, such as `nodeFs('./state')` or `memory()`. Several stores may share one. */
+  readonly storage: Storage
+  /** The store's name: 1 to 64 characters of a-z, 0-9, ".", "_" and "-". */
+  readonly name: string
+  /**
+   * Over how many partitions keys are spread, from 1 to 4,096. The number is fixed when the store is created.
+   * @default the number that the store has; 1 for a new store
+   */
+  readonly partitions?: number | undefined
+  /**
+   * - `exclusive`: this handle owns the store; an earlier owner is fenced.
+   * - `shared`: several handles write, as tabs and edge functions do. When another handle's commit comes first, this one's is
+   *   appended behind it, unless it changes what was read before (then `CONFLICT`; use `transaction()`).
+   * - `follower`: the handle only reads, and never needs the permission to write.
+   * @default 'exclusive'
+   */
+  readonly mode?: Mode | undefined
+  /**
+   * The job that the store belongs to. A store that was made for another job is refused with `INVALID_ARGUMENT`.
+   * @default the job is not compared
+   */
+  readonly job?: string | undefined
+  /**
+   * `true`: the store must not exist yet (`INVALID_ARGUMENT`). `false`: it must exist (`NOT_FOUND`).
+   * @default the store is created when it does not exist
+   */
+  readonly create?: boolean | undefined
+  /**
+   * Opens the store although its recorded mode is another.
+   * @default false
+   */
+  readonly force?: boolean | undefined
+  /**
+   * A version that is known from before. Storage that holds less is refused with `ROLLED_BACK`.
+   * @default nothing is expected
+   */
+  readonly expectAtLeast?: number | undefined
+  /**
+   * `strict`: a commit is durable when it resolves. `relaxed`: it survives the end of the process, and after power loss
+   * recovery still finds a prefix of the commits.
+   * @default 'strict'
+   */
+  readonly durability?: 'strict' | 'relaxed' | undefined
+  /**
+   * After how many entries, and how many bytes, the tail of the log is folded into segments. A commit of more bytes goes
+   * into segments at once.
+   * @default { entries: 16, bytes: 1 << 20 }
+   */
+  readonly checkpoint?: { readonly entries?: number | undefined; readonly bytes?: number | undefined } | undefined
+  /**
+   * The size of a segment before compression, in bytes, up to 64 MiB.
+   * @default 4 << 20
+   */
+  readonly segmentBytes?: number | undefined
+  /**
+   * The size of a block before compression, in bytes, up to 1 MiB. A read from storage takes a whole block.
+   * @default 16 << 10
+   */
+  readonly blockBytes?: number | undefined
+  /**
+   * Bits per key in the bloom filters, up to 64; 0 for no filters.
+   * @default 10
+   */
+  readonly bloomBits?: number | undefined
+  /**
+   * How hard blocks are compressed: 0 (stored as they are) to 9.
+   * @default 1
+   */
+  readonly deflateLevel?: number | undefined
+  /**
+   * Memory for blocks and indexes, in bytes.
+   * @default 32 << 20
+   */
+  readonly cacheBytes?: number | undefined
+  /**
+   * How long a writer may be stalled before it has to look again, in milliseconds. What is condemned stays readable for as
+   * long.
+   * @default 3_600_000
+   */
+  readonly graceMs?: number | undefined
+  /**
+   * How often a handle that follows others looks for new versions, in milliseconds; 0: only on `refresh()`.
+   * @default 0
+   */
+  readonly followMs?: number | undefined
+  /**
+   * How long one storage request, and one append with its repetitions, may take, in milliseconds.
+   * @default 30_000
+   */
+  readonly timeoutMs?: number | undefined
+  /**
+   * Keeps everything that is committed in memory, whatever `cacheBytes` says, so that `getSync` always answers.
+   * @default false
+   */
+  readonly resident?: boolean | undefined
+  /**
+   * About how many bytes of changes may be buffered or on their way. A change beyond it throws `QUOTA`.
+   * @default 256 << 20
+   */
+  readonly maxUncommittedBytes?: number | undefined
+  /**
+   * Which versions are kept: the newest `versions`, and those of the last `ageMs` milliseconds. Tagged ones are kept besides.
+   * @default { versions: 100, ageMs: 0 }
+   */
+  readonly retain?: { readonly versions?: number | undefined; readonly ageMs?: number | undefined } | undefined
+  /**
+   * Freezes the objects and arrays in values put and read, so that whoever changes what belongs to the store finds out.
+   * @default false
+   */
+  readonly freeze?: boolean | undefined
+  /**
+   * Takes warnings.
+   * @default nobody; `on('warning', …)` tells of them, too
+   */
+  readonly logger?: Logger | undefined
+  /**
+   * Time, timers and random bytes.
+   * @default systemClock
+   */
+  readonly clock?: Clock | undefined
+  /** Ends the opening with `ABORTED`. */
+  readonly signal?: AbortSignal | undefined
+}
+
+const storage: Check<Storage> = (_, given) => {
+  const { log, blobs, capabilities } = Object(given) as Partial<Storage>
+  if (typeof log === 'function' && blobs && capabilities) return given as Storage
+  throw invalid('storage: an adapter is expected, such as memory() of tidemark/memory.')
+}
+
+const name: Check<string> = (_, given) => {
+  checkStoreName(given)
+  return given
+}
+
+const job: Check<string> = (_, given) => {
+  if (typeof given === 'string' && isWellFormed(given) && given.length <= 1024) return given
+  throw invalid('job: a string of at most 1,024 characters is expected.')
+}
+
+const LONGEST_TIMER = 2 ** 31 - 1
+
+const CHECKS = {
+  storage,
+  name,
+  job: optional(job),
+  partitions: optional((option, given) => required(option, given, 1, MAX_PARTITIONS)),
+  mode: oneOf<Mode>('exclusive', 'shared', 'follower'),
+  create: flag,
+  force: boolean(false),
+  expectAtLeast: optional((option, given) => required(option, given, 0)),
+  durability: oneOf('strict', 'relaxed'),
+  checkpoint: within('checkpoint', { entries: number(16, 1, 1 << 20), bytes: number(1 << 20, 1) }),
+  segmentBytes: number(4 << 20, 1, 64 << 20),
+  blockBytes: number(16 << 10, 1, 1 << 20),
+  bloomBits: number(10, 0, 64),
+  deflateLevel: number(1, 0, 9),
+  cacheBytes: number(32 << 20, 0),
+  graceMs: number(3_600_000, 1),
+  followMs: number(0, 0, LONGEST_TIMER),
+  timeoutMs: number(30_000, 1, LONGEST_TIMER),
+  resident: boolean(false),
+  maxUncommittedBytes: number(256 << 20, 1),
+  retain: within('retain', { versions: number(100, 1), ageMs: number(0, 0) }),
+  freeze: boolean(false),
+  logger: any<Logger | undefined>(),
+  clock: (_: string, given: unknown) => checkClock(given as Clock | undefined),
+  signal,
+  ...TABLE_OPTIONS,
+}
+const check = checker('openStore', CHECKS)
+
+export type ResolvedOptions = ReturnType<typeof check> & { readonly table: AnyTableOptions }
+
+export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & AnyTableOptions): ResolvedOptions {
+  const options = check(given)
+  throwIfAborted(options.signal)
+  const { codec = jsonCodec, schema, ttlMs } = options
+  return { ...options, table: { codec, schema, ttlMs } }
+}
+
+/** Whether what storage holds is the store that was asked for. */
+export function checkIdentity(
+  options: ResolvedOptions,
+  state: ShardState | undefined,
+  expectAtLeast: number | undefined,
+): void {
+  const { name: store, job: asked, partitions, mode, force, table } = options
+  const version = state?.carried.version ?? 0
+  if (expectAtLeast !== undefined && version < expectAtLeast) {
+    const found = state ? `is at version ${version}` : 'does not exist in this storage'
+    throw new TidemarkError(
+      'ROLLED_BACK',
+      `Store "${store}" ${found}, but version ${expectAtLeast} was known: the storage was rolled back. Restore a backup, or open without expectAtLeast.`,
+    )
+  }
+  if (state === undefined) return
+  const { config } = state.manifest
+  if (asked !== undefined && config.job !== undefined && asked !== config.job) {
+    throw invalid(`Store "${store}" belongs to the job "${config.job}", not "${asked}"; choose another name.`)
+  }
+  if (partitions !== undefined && partitions !== config.partitions) {
+    throw invalid(`Store "${store}" has ${config.partitions} partitions, not ${partitions}; that is fixed.`)
+  }
+  if (mode !== 'follower' && state.carried.mode !== mode && !force) {
+    throw new TidemarkError(
+      'CONFLICT',
+      `Store "${store}" is written in ${state.carried.mode} mode; open it in that mode, or with force: true when no such writer lives.`,
+      { retryable: false },
+    )
+  }
+  const bytes = new Uint8Array(0)
+  new TableSpec('', bytes, table, { codec: recordedCodec(state, bytes) }).assertCodec()
+}

@@ -1,0 +1,51 @@
+/** Each rule of docs/protocol.md has a test that fails when the rule is left out of the sources, and code that cites it. */
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { listRules } from '../support/mutated.js'
+
+const root = join(import.meta.dirname, '../..')
+const read = (file: string): string => readFileSync(join(root, file), 'utf8')
+const files = (folder: string, end: string): string[] =>
+  readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).flatMap((name) =>
+    name.endsWith(end) ? [`${folder}/${name}`] : [],
+  )
+
+/** The sections of the page, by the number of their rule. */
+const rules = new Map(
+  read('docs/protocol.md')
+    .split(/^### /m)
+    .slice(1)
+    .map((section) => [/^R\d+(?=: )/.exec(section)?.[0], section]),
+)
+
+const tested = await listRules(async () => {
+  const others = files('test/protocol', '.test.ts').filter((file) => !file.endsWith('/table.test.ts'))
+  // Under other names than those by which the runner knows them.
+  for (const file of others) await import(/* @vite-ignore */ `../../${file}?list`)
+})
+
+test('the rules are numbered in their order, and each says what goes wrong without it', () => {
+  expect([...rules.keys()]).toEqual([...rules.keys()].map((_, i) => `R${i + 1}`))
+  const silent = [...rules].filter(([, section]) => !section.includes('\nWithout it: '))
+  expect(silent.map(([rule]) => rule)).toEqual([])
+})
+
+test('each rule has a test that catches a mutation, and each such test is of a rule', () => {
+  const numbers = [...new Set(tested.map(({ number }) => number))]
+  expect(numbers.toSorted((a, b) => Number(a.slice(1)) - Number(b.slice(1)))).toEqual([...rules.keys()])
+  expect(tested.filter(({ edits }) => edits.length === 0)).toEqual([])
+})
+
+test.each(tested)('the edits that leave $number out find each of their texts once: $title', ({ edits }) => {
+  const found = edits.map(({ file, find }) => [file, find, read(file).split(find).length - 1])
+  expect(found).toEqual(edits.map(({ file, find }) => [file, find, 1]))
+})
+
+test('the code cites each rule, and only rules that there are', () => {
+  const cited = [...files('src', '.ts'), ...files('adapters', '.ts')].flatMap((file) =>
+    [...read(file).matchAll(/\((R\d+(?:, R\d+)*)\)/g)].flatMap(([, list]) => list!.split(', ')),
+  )
+  expect([...rules.keys()].filter((rule) => !cited.includes(rule!))).toEqual([])
+  expect(cited.filter((rule) => !rules.has(rule))).toEqual([])
+})
