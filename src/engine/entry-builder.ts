@@ -1,6 +1,5 @@
 /** Builds the next entry: a pure step from a state and a change to bytes, and to what they will make of the state. */
 import { HASH_BYTES } from '../bytes/hash.js'
-import { encodeDelta } from '../log/delta.js'
 import { encodeCollection, type Collection } from '../log/collection.js'
 import {
   encodeEntry,
@@ -16,7 +15,7 @@ import { applyEdit, type Edit } from '../manifest/edits.js'
 import { encodeManifest, encodeReferences, type CodedRuns, type Manifest } from '../manifest/manifest.js'
 import { contentHash } from '../storage/platform.js'
 import type { LogContext } from './context.js'
-import { memtableToDelta, type Memtable } from './memtable.js'
+import { encodeDelta, type Memtable } from './memtable.js'
 import type { AppliedEntry, ShardState } from './state.js'
 
 export interface EntryChange {
@@ -107,7 +106,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     carried,
     label: change.label,
     meta: change.meta,
-    delta: change.memtable && !change.memtable.empty ? encodeDelta(memtableToDelta(change.memtable)) : undefined,
+    delta: change.memtable && !change.memtable.empty ? encodeDelta(change.memtable) : undefined,
     references: change.references && encodeReferences(change.references, log.path),
     manifest: isNew ? encodeManifest(manifest, log.path) : undefined,
     origin: reset?.origin,

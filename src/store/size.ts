@@ -80,7 +80,38 @@ function checkGrowth(memtable: Memtable, growth: number, budget: number): void {
 }
 
 function sizeOf(value: unknown): number {
-  return typeof value === 'object' && value !== null ? sizeOfObject(value) : sizeOfLeaf(value)
+  if (typeof value !== 'object' || value === null) return sizeOfLeaf(value)
+  let size = Number.NaN
+  try {
+    size = sizeOfSmall(value, 0)
+  } catch {
+    // Below a getter that throws is met, too.
+  }
+  return Number.isNaN(size) ? sizeOfObject(value) : size
+}
+
+/** Up to this depth and so many elements an object is walked without remembering what was visited. */
+const SMALL_DEPTH = 3
+const SMALL_LENGTH = 32
+/** Up to this length a text counts as ASCII. */
+const SMALL_TEXT = 32
+
+/** Of a plain object that is small, as nearly all are; NaN of any other. */
+function sizeOfSmall(value: object, depth: number): number {
+  const isList = Array.isArray(value)
+  if (!isList && Object.getPrototypeOf(value) !== Object.prototype) return Number.NaN
+  if (depth === SMALL_DEPTH || (isList && value.length > SMALL_LENGTH)) return Number.NaN
+  let size = OBJECT
+  let fields = 0
+  for (const name in value) {
+    if (++fields > SMALL_LENGTH) return Number.NaN
+    const field = (value as Record<string, unknown>)[name]
+    if (typeof field === 'string' && field.length <= SMALL_TEXT) size += field.length
+    else if (typeof field === 'object' && field !== null) size += sizeOfSmall(field, depth + 1)
+    else size += sizeOfLeaf(field)
+    if (!isList) size += name.length
+  }
+  return size
 }
 
 function sizeOfLeaf(value: unknown): number {

@@ -267,7 +267,7 @@ export class Table<K extends Key = Key, V = unknown> {
   #decode(key: unknown, record: Point | StoredRecord): V {
     const { decode, name } = this.#spec
     try {
-      return (record instanceof Point ? record.value(decode) : decode(record.bytes!)) as V
+      return (record instanceof Point ? record.value(decode, this.#spec.isShared) : decode(record.bytes!)) as V
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'CORRUPT') throw error
       const where = name === '' ? '' : ` in table ${show(name)}`

@@ -1,11 +1,10 @@
 /** One version, whole, as a ZIP archive. */
 import { throwIfAborted } from '../errors.js'
-import { encodeDelta } from '../log/delta.js'
 import { offsetsToObject } from '../log/offsets.js'
 import { encodePin } from '../log/pin.js'
 import { encodeManifest, type SegmentRef } from '../manifest/manifest.js'
 import type { ShardContext } from '../engine/context.js'
-import { memtableToDelta } from '../engine/memtable.js'
+import { encodeDelta } from '../engine/memtable.js'
 import { payloadOf } from '../engine/history/reset.js'
 import type { When } from '../store/find.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
@@ -45,7 +44,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
     const aside = asideOf(ctx, written)
     const { manifest, memtable } = await payloadOf(aside, log, state, signal ?? new AbortController().signal)
     const { version, versionTime, offsets } = state.carried
-    const delta = memtable && encodeDelta(memtableToDelta(memtable))
+    const delta = memtable && encodeDelta(memtable)
     const pin = encodePin({
       kind: 'tag',
       name: ctx.store,

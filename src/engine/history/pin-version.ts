@@ -2,14 +2,13 @@
 import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, isFull } from '../../errors.js'
 import { readAnchor } from '../../log/anchor.js'
-import { encodeDelta } from '../../log/delta.js'
 import { ID_BYTES } from '../../log/entry.js'
 import { encodePin, type Pin, type PinKind } from '../../log/pin.js'
 import { encodeManifest } from '../../manifest/manifest.js'
 import { pinName, segmentName } from '../../manifest/names.js'
 import { dropUploads } from '../compaction/run-writer.js'
 import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
-import { memtableToDelta } from '../memtable.js'
+import { encodeDelta } from '../memtable.js'
 import { readOn } from '../open/recovery.js'
 import type { ShardState } from '../state.js'
 import { expired } from './past.js'
@@ -53,7 +52,7 @@ export async function putPin(
     label,
     offsets,
     manifest: encodeManifest({ ...manifest, covers: version - 1 }, log.path),
-    delta: memtable && encodeDelta(memtableToDelta(memtable)),
+    delta: memtable && encodeDelta(memtable),
   }
   const blob = pinName(log.path, ctx.clock.random(ID_BYTES))
   const { blobs } = ctx.storage
