@@ -60,3 +60,19 @@ export function show(number) {
   if (number >= 1000) return Math.round(number).toLocaleString('en-US')
   return Number(number.toPrecision(3)).toString()
 }
+
+/** The same as a table of Markdown: a row for each figure, a column for each peer. */
+export function markdownTable(rows) {
+  const peers = [...new Set(rows.flatMap((row) => row.peers.map(({ peer }) => peer)))]
+  const cell = (row, peer) => {
+    const found = row.peers.find((other) => other.peer === peer)
+    if (found === undefined) return '–'
+    const ratio = peer === 'tidemark' || found.ratio === undefined ? '' : ` (${show(found.ratio)}×)`
+    return `${show(found.value)}${ratio}`
+  }
+  return [
+    `| | ${peers.join(' | ')} |`,
+    `| --- |${' ---: |'.repeat(peers.length)}`,
+    ...rows.map((row) => `| ${row.title ?? row.name} | ${peers.map((peer) => cell(row, peer)).join(' | ')} |`),
+  ].join('\n')
+}
