@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { root, sourceAliases } from './.ci/entries.mjs'
 import { BaseSequencer } from 'vitest/node'
@@ -5,7 +6,7 @@ import { mutationsPlugin } from './.ci/mutations.mjs'
 import { longTests, partialTests } from './.ci/test-files.mjs'
 
 const includes = {
-  test: ['test/*.test.ts', 'test/adapters/*.test.ts', 'test/protocol/*.test.ts'],
+  test: ['test/**/*.test.ts'],
   adapters: ['test/adapters/*.test.ts'],
   deep: ['test/deep/**/*.deep.ts'],
   whole: partialTests,
@@ -14,7 +15,7 @@ const includes = {
 class LongFirst extends BaseSequencer {
   async sort(files) {
     const rank = ({ moduleId }) => {
-      const place = longTests.findIndex((name) => moduleId.endsWith(`/${name}`))
+      const place = longTests.findIndex((name) => moduleId === join(root, name))
       return place < 0 ? longTests.length : place
     }
     return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b))

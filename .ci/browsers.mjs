@@ -38,8 +38,8 @@ export function firefoxLaunch() {
 }
 
 /**
- * Debian's Firefox 140 lacks commands that Playwright 1.64 sends to set up each page: for bodies of replies, downloads and
- * the screen's size, of which the tests use nothing. So what Firefox does not know counts as done.
+ * Debian's Firefox 140 lacks commands that Playwright 1.64 sends to set up each page: for bodies of replies, downloads and the
+ * size of the screen. The tests use none of these. So a command that Firefox does not know counts as done.
  */
 function tolerateMissingCommands() {
   const { _connection } = /** @type {any} */ (firefox)

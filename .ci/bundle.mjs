@@ -1,4 +1,4 @@
-/** How the sources are bundled; used by the build and by the measurement of sizes. */
+/** How the build and the measurement of sizes bundle the sources. */
 import { builtinModules } from 'node:module'
 import { join } from 'node:path'
 import { manifest, root } from './entries.mjs'
@@ -9,13 +9,13 @@ export const bundleOptions = {
   resolve: { mainFields: ['module', 'main'], extensionAlias: { '.js': ['.ts', '.js'] } },
   transform: { target: 'es2022' },
   onLog(level, log, handle) {
-    // A warning (an import that does not resolve, a cycle of chunks) would otherwise end up in the package.
+    // A warning (an import that does not resolve, a cycle of chunks) is an error, as it would end up in the package.
     handle(level === 'warn' ? 'error' : level, log)
   },
 }
 
 export const builtins = [...builtinModules, /^node:/]
-/** What is installed beside the package and not bundled into it; peers only by those who use their adapter. */
+/** Packages that are installed beside this one and not bundled into it. Users of an adapter install its peers. */
 const beside = { ...manifest.dependencies, ...manifest.peerDependencies }
 const dependencies = Object.keys(beside).map((name) => new RegExp(`^${name}(/|$)`))
 
@@ -26,8 +26,8 @@ export function isDependency(id) {
 const core = join(root, 'src/index.ts')
 
 /**
- * All that `tidemark` itself imports statically is one chunk. Left alone it would be one for each set of parts that use a
- * module, some fifteen files, which compress a fifth worse.
+ * All modules that `tidemark` itself imports statically are one chunk. By default there would be a chunk for each set of parts
+ * that share a module, some fifteen files, which compress a fifth worse.
  */
 export const codeSplitting = {
   groups: [{ name: (id, context) => (isReached(id, context) ? 'core' : undefined), debugName: 'core' }],
@@ -35,7 +35,7 @@ export const codeSplitting = {
 
 /** Whether static imports lead from the core's entry to a module. */
 function isReached(id, context) {
-  // Grows while it is walked.
+  // The set grows while it is walked.
   const above = new Set([id])
   for (const importer of above) for (const higher of context.getModuleInfo(importer)?.importers ?? []) above.add(higher)
   return above.has(core)

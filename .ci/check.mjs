@@ -1,4 +1,4 @@
-/** All that can be told without running the tests: types, lint, format, imports, dead code, the package and its size. */
+/** Checks everything that needs no test to run: types, lint, format, imports, dead code, the package and its size. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ const PARALLEL = 2
 const folder = mkdtempSync(join(tmpdir(), `${manifest.name}-check-`))
 const tarball = join(folder, `${manifest.name}-${manifest.version}.tgz`)
 
-/** In the order in which they start; the slow ones first. */
+/** The checks, in the order in which they start: the slow ones first. */
 const checks = {
   package: async () => {
     const packed = await run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder])
@@ -22,7 +22,7 @@ const checks = {
   types: () => tool('tsc', ['-p', '.']),
   'types of scripts': () => tool('tsc', ['-p', '.ci/tsconfig.scripts.json']),
   lint: () => tool('oxlint', ['.', '.ci']),
-  architecture: () => tool('vitest', ['run', 'test/architecture.test.ts']),
+  architecture: () => tool('vitest', ['run', 'test/house/architecture.test.ts']),
   'unused code': () => tool('knip', ['-c', '.ci/knip.json', '--no-config-hints']),
   format: () => run(process.execPath, ['.ci/format.mjs', '--check']),
   size: () => run(process.execPath, ['.ci/size.mjs']),

@@ -1,6 +1,6 @@
 /**
- * A reporter that says now and then how far the tests are. The default one, where it has no terminal, is silent until a file
- * is done, and the longest ones come first.
+ * A reporter that says now and then how far the tests are. Without a terminal the default one is silent until a file is done,
+ * and the longest files come first.
  */
 const EVERY_MS = 10_000
 
@@ -15,7 +15,7 @@ export default class Progress {
   onTestRunStart(specifications) {
     this.#files = specifications.length
     this.#tell()
-    // What goes on elsewhere must not wait for this.
+    // This timer must not keep the process alive.
     this.#timer = setInterval(() => this.#tell(), EVERY_MS).unref()
   }
 

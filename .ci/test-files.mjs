@@ -1,13 +1,14 @@
-/** Which tests run where, and which adapter a test is about. */
+/** Which tests run where, and how many of them are about each adapter. */
+import { suitesOf } from '../test/support/adapters.mjs'
 
 /** Tests of stores on every adapter: on Node with the adapters there, and once more in the browser with its own. */
 export const sharedTests = [
-  'store',
-  'store-limits',
-  'store-past',
-  'store-snapshot',
-  'store-transaction',
-  'store-watch',
+  'behaviour/store/store',
+  'behaviour/store/limits',
+  'behaviour/store/past',
+  'behaviour/store/snapshot',
+  'behaviour/store/transaction',
+  'behaviour/store/watch',
 ].map((name) => `test/${name}.test.ts`)
 
 /** Tests of which `npm test` takes a part, and a deep run all (test/support/extent.ts). */
@@ -17,65 +18,52 @@ export const partialTests = [
   'adapters/s3-million',
   'adapters/shared-writers',
   'adapters/suites',
-  'collect-beside',
-  'collect-cuts',
-  'collect-files',
-  'cuts',
-  'cuts-files',
-  'cuts-group',
-  'damage',
-  'damage-files',
-  'destroy-files',
-  'memory',
-  'node-fs-cuts',
-  'processes',
-  'quota',
-  'shared-simulation',
-  'simulation',
-  'store-model',
-  'stream-cuts',
-  'stream-files',
-  'transfer-cuts',
+  'faults/collect-beside',
+  'faults/collect-cuts',
+  'faults/collect-files',
+  'faults/cuts',
+  'faults/cuts-files',
+  'faults/cuts-group',
+  'faults/damage',
+  'faults/damage-files',
+  'faults/destroy-files',
+  'behaviour/store/heap',
+  'faults/node-fs-cuts',
+  'faults/processes',
+  'faults/quota',
+  'model/collect-simulation',
+  'model/node-fs-simulation',
+  'model/shared-simulation',
+  'model/simulation',
+  'model/store',
+  'faults/stream-cuts',
+  'behaviour/stream/files',
+  'faults/transfer-cuts',
 ].map((name) => `test/${name}.test.ts`)
 
 /** Those that take longest, to begin with: the last one of a run should be short. */
 export const longTests = [
-  'collect-simulation',
+  'model/collect-simulation',
   'adapters/suites',
-  'node-fs-simulation',
+  'model/node-fs-simulation',
   'adapters/shared-writers',
   'adapters/s3-faults',
-  'retention',
-  'store-shared',
-  'demo',
+  'behaviour/store/retention',
+  'behaviour/shared/shared',
+  'house/demo',
 ].map((name) => `test/${name}.test.ts`)
 
 /** The tests that run in the browser alone lie in this folder. */
 export const isBrowserTest = (file) => file.startsWith('test/browser/')
 
-/** Each adapter by what the names of its tests, or of their files, say. */
-const adapters = {
-  memory: /\bmemory\(|^test\/conformance\.test/,
-  nodeFs: /\bnodeFs\(|^test\/node-fs/,
-  indexedDb: /\bindexedDb\(|^test\/(browser\/|adapters\/(indexeddb|browser-))/,
-  s3: /^(?!.*s3Fetch).*\bs3\b/i,
-  s3Fetch: /\bs3Fetch\b/,
-  r2: /^test\/adapters\/r2/,
-}
-
-/** The suites that each adapter passes (test/support/suites.ts); their names begin the names of their tests. */
-const suites = ['conformance', 'cuts', 'recovery', 'collection', 'equality', 'loss']
-
 /**
- * Counts the tests that passed, each given as its file and full name: a row for each adapter, with a cell for each suite
- * and one for all tests of the adapter. No cell may be empty.
+ * Counts the tests that passed, each given as its meta (test/support/counting.ts): a row for each adapter, with a cell for each of its
+ * suites and one for all tests about it. No cell may be empty.
  */
-export function countByAdapter(tests) {
-  return Object.entries(adapters).map(([adapter, pattern]) => {
-    const own = tests.filter(({ file, name }) => pattern.test(file) || pattern.test(name))
-    const inSuite = (suite) =>
-      own.filter(({ name }) => name.startsWith(`${adapter}() `) && name.includes(` ${suite}: `))
-    const cells = suites.map((suite) => [suite, inSuite(suite).length])
+export function countByAdapter(metas) {
+  return Object.entries(suitesOf).map(([adapter, suites]) => {
+    const own = metas.filter((meta) => meta.adapter === adapter)
+    const cells = suites.map((suite) => [suite, own.filter((meta) => meta.suite === suite).length])
     return { adapter, counts: Object.fromEntries([...cells, ['all', own.length]]) }
   })
 }

@@ -1,15 +1,15 @@
 /**
- * Runs the checks and all tests, or the tests of the files named as arguments; with `--adapters` those alone that run on
- * each adapter or in Chromium, with `--deep` those that are otherwise cut short, as a whole, and the long simulations. A case that did not run counts as failed, and so
- * does an adapter that lacks a suite. The last line is `N passed, N failed`; the checks count as one.
+ * Runs the checks and all tests, or the tests of the files that arguments name. A case that did not run counts as failed, and
+ * so does an adapter that lacks a suite. The last line is `N passed, N failed`; the checks count as one.
  *
- * With `--browsers` the tests of the browser run in Firefox; those that need Chromium are skipped and listed.
- *
- * TIDEMARK_DEEP_MS bounds the long simulations together; each of their cases finds its own share in the same variable.
+ * - `--adapters` runs only the tests that run on each adapter or in Chromium.
+ * - `--browsers` runs the tests of the browser in Firefox. Those that need Chromium are skipped and listed.
+ * - `--deep` runs as a whole the tests that are otherwise cut short, and the long simulations. TIDEMARK_DEEP_MS bounds these
+ *   together, and each of their cases finds its own share in the same variable.
  */
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { run, tool } from './command.mjs'
 import { manifest, root } from './entries.mjs'
 import { countByAdapter, isBrowserTest, partialTests, sharedTests } from './test-files.mjs'
@@ -25,9 +25,10 @@ const folder = mkdtempSync(join(tmpdir(), `${manifest.name}-test-`))
 
 let passed = 0
 let reports = 0
-const cases = []
+/** The meta of each test that passed. */
+const metas = []
 const failures = []
-/** Skipped where another browser than Chromium runs; each name says why. */
+/** Tests that are skipped in other browsers than Chromium. Each name says why. */
 const elsewhere = []
 try {
   if (mode === 'test' && only.length === 0) await check()
@@ -56,7 +57,7 @@ async function check() {
   else failures.push('the checks')
 }
 
-/** `later`: what it prints comes when it is over. */
+/** Runs the tests of a configuration. With `later` its output comes when it is over. */
 async function test(config, all, { env = {}, later = false }) {
   const files = all.filter((file) => only.length === 0 || only.some((filter) => file.includes(filter)))
   if (files.length === 0) return
@@ -76,10 +77,10 @@ function count(results, files) {
   for (const { name, assertionResults, status } of results) {
     const file = relative(root, name)
     ran.add(file)
-    for (const { fullName, status } of assertionResults) {
+    for (const { fullName, status, meta } of assertionResults) {
       if (status === 'passed') {
         passed++
-        cases.push({ file, name: fullName })
+        metas.push(meta)
       } else if (browsers && /\(only in Chromium: .+\)$/.test(fullName)) elsewhere.push(fullName)
       else failures.push(`${file}: ${fullName}${status === 'failed' ? '' : ` (${status}: it has to run)`}`)
     }
@@ -90,7 +91,7 @@ function count(results, files) {
 }
 
 function printAdapters() {
-  const rows = countByAdapter(cases)
+  const rows = countByAdapter(metas)
   const shown = rows.filter(({ counts }) => only.length === 0 || counts.all > 0)
   if (shown.length === 0) return
   const line = (first, cells) => first.padEnd(12) + cells.map((cell) => String(cell).padStart(12)).join('')
@@ -104,15 +105,11 @@ function printAdapters() {
 }
 
 function testFiles() {
-  const ending = deep ? '.deep.ts' : '.test.ts'
-  const files = readdirSync(join(root, 'test'), { recursive: true }).map((name) => join('test', name))
-  const folders = {
-    test: ['test', 'test/adapters', 'test/browser', 'test/protocol'],
-    adapters: ['test/adapters', 'test/browser'],
-    deep: ['test/deep'],
-    browsers: ['test/browser'],
-  }[mode]
-  return files.filter((file) => file.endsWith(ending) && folders.includes(dirname(file)))
+  const folders = { test: [''], adapters: ['adapters/', 'browser/'], deep: ['deep/'], browsers: ['browser/'] }[mode]
+  const files = readdirSync(join(root, 'test'), { recursive: true })
+    .filter((name) => name.endsWith(deep ? '.deep.ts' : '.test.ts'))
+    .filter((name) => folders.some((folder) => name.startsWith(folder)))
+  return files.map((name) => join('test', name))
 }
 
 /** An equal share for each case, as if they ran one after another; a tenth is left for starting and for checking. */

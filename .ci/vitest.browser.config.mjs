@@ -14,7 +14,7 @@ export default defineConfig(({ mode }) => ({
   resolve: {
     alias: [
       ...sourceAliases,
-      { find: /^\.(\/support)?\/storages\.js$/, replacement: join(root, 'test/browser/storages.ts') },
+      { find: /^(\.|(\.\.\/)+support)\/storages\.js$/, replacement: join(root, 'test/browser/storages.ts') },
     ],
   },
   cacheDir: 'node_modules/.cache/vite-browser',
@@ -25,7 +25,7 @@ export default defineConfig(({ mode }) => ({
     fileParallelism: false,
     testTimeout: 180_000,
     hookTimeout: 60_000,
-    // What comes in its own time comes late on a busy machine; a second, the default, decides nothing.
+    // An event that comes in its own time comes late on a busy machine. The default, a second, would fail it.
     expect: { poll: { timeout: 60_000 } },
     browser: {
       enabled: true,

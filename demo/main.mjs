@@ -19,7 +19,7 @@ import { countInMemory } from './flights/statistics.mjs'
 import { supervise } from './flights/supervisor.mjs'
 
 const DIRECTORY = './.tidemark'
-/** More than there are flights; of kills it is what a list of moments can hold. */
+/** The largest number that an option takes: more than there are flights, and as many kills as a list of moments can hold. */
 const MOST = 1_000_000
 
 const NEXT = [
@@ -108,7 +108,7 @@ function readOptions() {
       everyEvents: wholeNumber('every', values.every, 1),
     }
   } catch (error) {
-    // What parseArgs says goes on with advice about positional arguments, which there are none of.
+    // The message of parseArgs goes on with advice about positional arguments, of which there are none.
     const [sentence] = String(/** @type {Error} */ (error).message).split(/\. |\n/)
     console.error(`demo: ${sentence?.replace(/\.$/, '')}.`)
     process.exit(1)
@@ -127,7 +127,7 @@ function wholeNumber(name, text, least) {
 }
 
 /**
- * What is counted already.
+ * Looks how much is counted already.
  *
  * @param {import('./flights/input.mjs').Input[]} inputs
  */

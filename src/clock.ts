@@ -1,30 +1,34 @@
 import { invalid } from './errors.js'
+import { Part } from './part.js'
 
 /**
- * Time, randomness and timers for everything in src. This is the one file that touches the platform's own, but for its
- * hash and decompression (`src/storage/platform.ts`); all other code is handed a `Clock`, so that a test with a seeded one replays a failure.
+ * Time, randomness and timers for everything in src. Only this file touches the platform's; all other code is handed a
+ * `Clock`, so that a test with a seeded one replays a failure. (Hash and decompression are in `src/storage/platform.ts`.)
  */
 export interface Clock {
-  /** Milliseconds since the epoch; may step in either direction. */
+  /** Milliseconds since 1970. They may step in either direction. */
   now(): number
-  /** Milliseconds from an arbitrary start that never step back; for durations. */
+  /** Milliseconds from an arbitrary start, for durations. They never step back. */
   monotonic(): number
-  /** `length` unpredictable bytes, for ids. */
+  /** Gives `length` unpredictable bytes, for ids. */
   random(length: number): Uint8Array
   /**
-   * Calls `run` once after `ms`; returns what cancels it. A `background` timer does not by itself keep a process alive.
+   * Calls `run` once after `ms`, and returns a function that cancels it. A `background` timer keeps no process alive.
    */
   timer(ms: number, run: () => void, options?: { background?: boolean }): () => void
-  /** Lets other tasks of the program run: resolves in a later turn of the event loop. */
+  /** Lets other tasks of the program run, and resolves in a later turn of the event loop. */
   pause(): Promise<void>
 }
 
 /**
- * The platform's own, as they were when Tidemark was imported: test runners put others in their place that never fire.
- * Only references are taken here, as workerd forbids calls at this point; any of them may be missing.
+ * The platform's functions as they were when Tidemark was imported: test runners later put others in their place, which
+ * never fire. Only references are taken here, as workerd forbids calls at this point. Any of them may be missing.
  */
 const { setTimeout, clearTimeout, setImmediate, MessageChannel, performance, crypto } = globalThis
 const { TextEncoder, TextDecoder } = globalThis
+
+/** Only long work makes pauses: folds, checks, transfers. */
+const pausing = new Part(() => import('./pause.js'))
 
 /** What there is no substitute for. */
 const NEEDED: Readonly<Record<string, unknown>> = {
@@ -36,7 +40,7 @@ const NEEDED: Readonly<Record<string, unknown>> = {
   'String.prototype.isWellFormed': 'isWellFormed' in String.prototype,
 }
 
-/** The platform's clock. The time of day is looked up each time, so that tests may set it. */
+/** The platform's clock, and the default everywhere. It looks the time of day up each time, so that tests may set it. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
@@ -46,58 +50,10 @@ export const systemClock: Clock = {
     if (options?.background && typeof id === 'object') (id as { unref?: () => void }).unref?.()
     return () => clearTimeout(id as Parameters<typeof clearTimeout>[0])
   },
-  pause: () =>
-    new Promise((resolve) => {
-      if (turn) turn(resolve)
-      else takeTurn(resolve)
-    }),
+  pause: () => pausing.use((part) => part.pause({ setTimeout, setImmediate, MessageChannel })),
 }
 
-type Turn = (run: () => void) => unknown
-
-/** The way in which other tasks get their turn that was the first to work. */
-let turn: Turn | undefined
-
-/** Tries all ways at once: test runners put others in place of the platform's timers, which never fire. */
-function takeTurn(run: () => void): void {
-  let ways = 0
-  for (const way of [throughImmediate, throughPort]) {
-    try {
-      const isTried = way(() => {
-        turn ??= way
-        run()
-      })
-      if (isTried) ways++
-    } catch {
-      // What cannot be used is as good as missing.
-    }
-  }
-  if (ways > 0) return
-  // Fakes that say so would never fire; nothing has to wait for them.
-  if ('clock' in setTimeout) run()
-  else setTimeout(run, 0)
-}
-
-function throughImmediate(run: () => void): boolean {
-  if (!setImmediate || 'clock' in setImmediate) return false
-  setImmediate(run)
-  return true
-}
-
-/** A message port is not clamped to 4 ms as nested timeouts are in browsers. */
-function throughPort(run: () => void): boolean {
-  if (!MessageChannel) return false
-  const { port1, port2 } = new MessageChannel()
-  port1.addEventListener('message', () => {
-    port1.close()
-    run()
-  })
-  port1.start()
-  port2.postMessage(undefined)
-  return true
-}
-
-/** The clock that an option gives; the platform's when it is left out. */
+/** Checks the clock of an option; the platform's when it is left out. */
 export function checkClock(clock: Clock | undefined): Clock {
   if (clock === undefined) {
     const missing = Object.keys(NEEDED).filter((name) => !NEEDED[name])
@@ -113,14 +69,14 @@ export function checkClock(clock: Clock | undefined): Clock {
   return clock
 }
 
-/** Resolves with `promise`, or without it after `ms`; leaves no timer behind. */
+/** Resolves with `promise`, or with nothing after `ms`. It leaves no timer behind. */
 export function within<T>(clock: Clock, ms: number, promise: Promise<T>): Promise<T | undefined> {
   let cancel = (): void => undefined
   const late = new Promise<undefined>((resolve) => (cancel = clock.timer(ms, () => resolve(undefined))))
   return Promise.race([promise, late]).finally(cancel)
 }
 
-/** Resolves after `ms`, or at once when `signal` aborts (it does not reject: callers look at the signal). */
+/** Resolves after `ms`, or at once when `signal` aborts. It never rejects; callers look at the signal. */
 export function sleep(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal?.aborted) {

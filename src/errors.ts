@@ -7,13 +7,13 @@ export type ErrorCode =
   | 'FENCED'
   /** Another writer was quicker, or the mode contradicts the recorded one; nothing was applied, changes are kept. */
   | 'CONFLICT'
-  /** The store, tag, fork or version asked for does not exist. */
+  /** There is no such store, tag, fork or version. */
   | 'NOT_FOUND'
-  /** The version existed and retention has dropped it. */
+  /** There was such a version, and retention has dropped it. */
   | 'VERSION_EXPIRED'
   /** Stored bytes fail their checks; they are never returned as data. */
   | 'CORRUPT'
-  /** The storage holds less than `expectAtLeast` says it held before. */
+  /** The storage holds less than it held before, as `expectAtLeast` says. */
   | 'ROLLED_BACK'
   /** The bytes were written by a newer format than this release reads. */
   | 'UNSUPPORTED_FORMAT'
@@ -40,13 +40,18 @@ const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONFLICT', 'STORA
 
 export interface TidemarkErrorOptions {
   readonly cause?: unknown
-  /** Whether the same call may succeed when repeated as it is. Default: true for `CONFLICT` and `STORAGE_UNAVAILABLE`. */
+  /**
+   * Whether the same call may succeed when it is repeated as it is.
+   * @default true for `CONFLICT` and `STORAGE_UNAVAILABLE`
+   */
   readonly retryable?: boolean | undefined
 }
 
+/** The error of every call that fails. */
 export class TidemarkError extends Error {
   override readonly name = 'TidemarkError'
   readonly code: ErrorCode
+  /** Whether the same call may succeed when it is repeated as it is. */
   readonly retryable: boolean
 
   constructor(code: ErrorCode, message: string, options: TidemarkErrorOptions = {}) {
@@ -62,32 +67,37 @@ export function isTidemarkError(e: unknown): e is TidemarkError {
   return name === 'TidemarkError' && typeof code === 'string'
 }
 
-/** Shorthand for the error that a wrong call gets. */
+/** Makes the error of a wrong call. */
 export function invalid(message: string, cause?: unknown): TidemarkError {
   return new TidemarkError('INVALID_ARGUMENT', message, { cause })
 }
 
-/** Shorthand for stored bytes that fail a check. A caller who has used up the stack learns nothing about them: that error stays. */
+/**
+ * Makes the error of stored bytes that fail a check. An overflow of the caller's stack says nothing about them, and stays as it
+ * is.
+ */
 export function corrupt(message: string, cause?: unknown): TidemarkError {
   if (/Maximum call stack|too much recursion/.test(reasonOf(cause))) return cause as TidemarkError
   return new TidemarkError('CORRUPT', message, { cause })
 }
 
-/** Stored bytes that are whole but not for this release: `found` says which object holds what. */
-export function unsupported(found: string): TidemarkError {
-  return new TidemarkError(
-    'UNSUPPORTED_FORMAT',
-    `${found}, which this release does not read. Open it with a newer release of tidemark.`,
-  )
+/** `what` names the object, `problem` what is wrong with its bytes. */
+export function damaged(what: string, problem: string, cause?: unknown): TidemarkError {
+  return corrupt(`${what} is damaged: ${problem}.`, cause)
 }
 
-/** What an error says of itself, or whatever was thrown in its place. */
+/** Stored bytes that are whole but not for this release: `found` says which object holds what. */
+export function unsupported(found: string): TidemarkError {
+  return new TidemarkError('UNSUPPORTED_FORMAT', `${found}, which this release does not read. Use a newer one.`)
+}
+
+/** The message of an error, or a text for any other value that was thrown. */
 export function reasonOf(cause: unknown): string {
   const { message } = Object(cause) as { readonly message?: unknown }
   return typeof message === 'string' ? message : show(cause)
 }
 
-/** Any value for a message: short, and never an error of its own. */
+/** A short text for any value, for a message. It never throws. */
 export function show(value: unknown): string {
   let text: string
   try {
@@ -99,7 +109,7 @@ export function show(value: unknown): string {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text
 }
 
-/** Refuses what is no object with some of these fields: a misspelt option must not be passed over. */
+/** Refuses an argument that is no object, or has other fields than these: a misspelt option must not be passed over. */
 export function checkFields(what: string, given: unknown, known: ReadonlySet<string>): void {
   if (typeof given !== 'object' || given === null) throw invalid(`${what}: an object is expected, not ${show(given)}.`)
   for (const name of Object.keys(given)) {
@@ -108,26 +118,26 @@ export function checkFields(what: string, given: unknown, known: ReadonlySet<str
   }
 }
 
-/** Turns an aborted signal into `ABORTED`; does nothing without a signal. */
+/** Throws `ABORTED` when the signal has aborted. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw aborted(signal)
 }
 
 export function aborted(signal: AbortSignal): TidemarkError {
-  return new TidemarkError('ABORTED', 'The operation was aborted by its signal.', { cause: signal.reason as unknown })
+  return new TidemarkError('ABORTED', 'The call was aborted by its signal.', { cause: signal.reason as unknown })
 }
 
-/** Whether bytes are to blame: damaged, or written by a newer release. */
+/** Whether bytes are to blame: they are damaged, or a newer release wrote them. */
 export function isDamage(error: unknown): error is TidemarkError {
   return isTidemarkError(error) && (error.code === 'CORRUPT' || error.code === 'UNSUPPORTED_FORMAT')
 }
 
-/** Whether all that was wrong is that there is no room. */
+/** Whether there was no room. */
 export function isFull(error: unknown): error is TidemarkError {
   return isTidemarkError(error) && error.code === 'QUOTA'
 }
 
-/** Whether what was asked for is kept no longer. */
+/** Whether a version is no longer kept. */
 export function isExpired(error: unknown): error is TidemarkError {
   return isTidemarkError(error) && error.code === 'VERSION_EXPIRED'
 }

@@ -9,15 +9,12 @@ const parts = new Set<Part<unknown>>()
 export class Part<T> {
   /** The part, once it is loaded. */
   loaded: T | undefined
-  readonly #what: string
   readonly #import: () => Promise<T>
   #loading: Promise<T> | undefined
   /** How many uses wait until it is loaded: what comes meanwhile comes after them. */
   #waiting = 0
 
-  /** `what` names the part in the error. */
-  constructor(what: string, load: () => Promise<T>) {
-    this.#what = what
+  constructor(load: () => Promise<T>) {
     this.#import = load
     parts.add(this)
   }
@@ -29,7 +26,7 @@ export class Part<T> {
         this.#loading = undefined
         throw new TidemarkError(
           'STORAGE_UNAVAILABLE',
-          `The part of Tidemark for ${this.#what} could not be loaded; try again, or reload the page. A service worker needs all in one file.`,
+          'A part of Tidemark could not be loaded; try again or reload the page. Bundle a service worker in one file.',
           { cause },
         )
       },

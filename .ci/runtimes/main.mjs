@@ -1,4 +1,4 @@
-/** What runs in Deno and Bun: a line of JSON for each test, and one at the end. */
+/** Runs in Deno and Bun, and prints a line of JSON for each test, and one at the end. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -44,7 +44,7 @@ async function life(storage) {
     }
     await store.commit({ offsets: { i } })
     if (i === 20) {
-      // Without close(): the next one takes it over.
+      // The store is not closed, so that the next handle takes it over.
       store = await open()
       await store.checkpoint()
     }

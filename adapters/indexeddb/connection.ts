@@ -1,9 +1,9 @@
 /**
- * One connection to a database, opened when it is first needed and again when it is gone.
+ * One connection to a database. It is opened when it is first needed, and again when it is gone.
  *
- * - Another tab that wants to delete or upgrade the database gets it: the connection closes at once, and the transactions
- *   that run end first. The next call opens again.
- * - An opening that takes too long is given up and reported; when it succeeds later it is closed, so that it holds nobody.
+ * - Another tab that wants to delete or upgrade the database gets it: the connection closes as soon as the transactions that
+ *   run have ended. The next call opens it again.
+ * - An opening that takes too long is given up and reported. When it succeeds later it is closed, so that it holds up nobody.
  */
 import { deleteDB, openDB, type IDBPDatabase } from 'idb'
 import { toHex } from '../../src/bytes/hex.js'
@@ -12,13 +12,13 @@ import { invalid, TidemarkError } from '../../src/errors.js'
 import { idbError, nameOf } from './errors.js'
 import { createStores, hasStores, VERSION, type Schema } from './schema.js'
 
-/** An open database and the id that it was given when it was made. */
+/** An open database, and the id that it got when it was made. */
 export interface Session {
   readonly db: IDBPDatabase<Schema>
   readonly id: string
 }
 
-/** Ends the name of the helper database that makes Chromium begin a new journal. */
+/** The end of the name of the helper database that makes Chromium begin a new journal. */
 export const JOURNAL = ' (journal)'
 
 const OPEN_MS = 10_000
@@ -39,7 +39,7 @@ export class Connection {
     this.#persist = options.persist
   }
 
-  /** The open connection; calls share one opening. */
+  /** The open connection. Calls that come while it opens share that opening. */
   session(): Promise<Session> {
     if (this.#session !== undefined) return this.#session
     const opening = this.#open(() => this.drop(opening))
@@ -48,7 +48,7 @@ export class Connection {
     return opening
   }
 
-  /** Lets go of a connection that is of no use any more; the next call opens another. */
+  /** Gives up a dead connection. The next call opens another. */
   drop(session: Promise<Session>): void {
     if (this.#session === session) this.#session = undefined
     session.then(
@@ -57,7 +57,7 @@ export class Connection {
     )
   }
 
-  /** Runs `use` on the connection; while it fails with a `dead` one, again on a new one, at most three times. */
+  /** Runs `use` on the connection. When it fails because the connection is `dead` it runs on a new one, at most three times. */
   async use<T>(
     dead: (error: unknown) => boolean,
     signal: AbortSignal | undefined,
@@ -97,7 +97,7 @@ export class Connection {
       if (!globalThis.indexedDB) throw missing()
       db = await openDB<Schema>(name, VERSION, {
         upgrade: (created, _old, _new, tx) => {
-          // Opening itself fails with an AbortError, whatever became of the transaction that creates the stores.
+          // The opening fails with an AbortError, so the true error of the transaction that creates the stores is kept here.
           tx.done.catch((error: unknown) => (refused = tx.error ?? error))
           createStores(created)
           void tx
@@ -118,7 +118,7 @@ export class Connection {
     try {
       const id = hasStores(db) ? await db.get('about', 'id') : undefined
       if (id === undefined) throw foreign(name)
-      // A tab that stalls, or a connection that does not give way, keeps the helper from everybody.
+      // There is a limit to the wait: a tab that stalls can keep the helper from everybody.
       await (this.#renewed ??= within(this.clock, JOURNAL_MS, renewJournal(name)))
       return { db, id }
     } catch (error) {
@@ -127,23 +127,23 @@ export class Connection {
     }
   }
 
-  /** Once, and whatever comes of it: some browsers ask the user, who may never answer. */
+  /** Asks for persistence, once, and without waiting: some browsers ask the user, who may never answer. */
   #askToPersist(): void {
     if (!this.#persist) return
     this.#persist = false
     try {
       globalThis.navigator?.storage?.persist?.().catch(() => {})
     } catch {
-      // A page that may not ask works on without.
+      // A page that may not ask goes on without persistence.
     }
   }
 }
 
 /**
- * Makes Chromium begin a new journal. After its sudden end (kill, crash, an Android that wants memory) the journal may end
- * in half a record; Chromium appends after it, and at the opening after that takes all of the origin's databases for damaged
- * and deletes them (https://github.com/google/leveldb/issues/1287). Deleting a database compacts it, and that ends the
- * journal: it takes a few milliseconds, and nothing is acknowledged before, unless it takes seconds.
+ * Makes Chromium begin a new journal. After a sudden end (kill, crash, an Android that wants memory) the journal may end in
+ * half a record. Chromium appends after it, takes all databases of the origin for damaged at the next opening, and deletes
+ * them (https://github.com/google/leveldb/issues/1287). Deleting a database compacts it, and that ends the journal. It takes a
+ * few milliseconds. Nothing is acknowledged before, unless it takes seconds.
  */
 async function renewJournal(name: string): Promise<void> {
   if (globalThis.navigator?.userAgent?.includes('Chrome/') !== true) return
@@ -153,16 +153,16 @@ async function renewJournal(name: string): Promise<void> {
     const isOurs = db.objectStoreNames.length === 0
     db.close()
     if (!isOurs) return
-    // Another tab that holds it is doing the same.
+    // A tab that holds the helper is doing the same, so that it is not waited for.
     await new Promise<void>((resolve, reject) => {
       deleteDB(helper, { blocked: () => resolve() }).then(resolve, reject)
     })
   } catch {
-    // A helper only: what is wrong with the storage shows where it is used.
+    // The helper may fail. A fault of the storage shows where the storage is used.
   }
 }
 
-/** An error that may pass is tried again; the rest is final, and says so in a sentence. */
+/** An error of opening. One that may pass is `dead` and tried again; any other is final, and says so in a sentence. */
 function opened(error: unknown, name: string): unknown {
   const passing = ['AbortError', 'UnknownError', 'TimeoutError'].includes(nameOf(error) ?? '')
   return passing ? error : idbError(error, 'open', name, true)

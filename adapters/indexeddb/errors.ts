@@ -1,4 +1,4 @@
-/** Makes a `TidemarkError`, which says what the caller can do next, of an error of IndexedDB. */
+/** Turns errors of IndexedDB into `TidemarkError`s, which say what the caller can do next. */
 import { TidemarkError, isTidemarkError } from '../../src/errors.js'
 
 /** A transaction whose requests all succeeded and which then did not complete: it may have been committed. */
@@ -17,8 +17,8 @@ export function isFull(error: unknown): boolean {
 }
 
 /**
- * Whether another connection may do better: this one was closed (by the browser, by cleared site data, or in Safari by its
- * lost process), or the browser ended the transaction for a reason of its own.
+ * Whether another connection may do better. This one was closed (by the browser, by cleared site data, or in Safari with its
+ * process), or the browser ended the transaction for a reason of its own.
  */
 export function isDead(error: unknown): boolean {
   return DEAD.has(nameOf(error) ?? '')
@@ -26,7 +26,7 @@ export function isDead(error: unknown): boolean {
 
 const DEAD = new Set(['InvalidStateError', 'AbortError', 'UnknownError', 'TransactionInactiveError', 'TimeoutError'])
 
-/** `doing` ends the sentence "Could not …"; `opening` says that not even the database could be had. */
+/** The error for a call. `doing` ends the sentence "Could not …"; `opening` says that the database could not be opened. */
 export function idbError(error: unknown, doing: string, database: string, opening = false): TidemarkError {
   if (isTidemarkError(error)) return error
   const cause = error instanceof Uncertain ? error.cause : error

@@ -1,8 +1,8 @@
 /**
- * State in the browser: a database of IndexedDB, shared by all tabs and workers of an origin.
+ * State in the browser: a database of IndexedDB that all tabs and workers of an origin share.
  *
- * - Each call is one transaction, which makes it what create-once, swap and the trim guard need. What it answers as done
- *   is flushed to the disk (strict durability), in all browsers that let a page ask for it.
+ * - Each call is one transaction, as create-once, swap and the trim guard need it. In strict durability a call is answered
+ *   when it is flushed to the disk, in all browsers that let a page ask for that.
  * - Nothing is opened and no global is touched before the first call.
  */
 import { checkClock, type Clock } from '../../src/clock.js'
@@ -14,20 +14,33 @@ import { peers } from './peers.js'
 import { idbObjects } from './objects.js'
 import type { Bond, TransactOptions } from './transact.js'
 
+/** Options of `indexedDb`. */
 export interface IndexedDbOptions {
   /**
-   * Asks the browser, once, not to delete the data of this origin when space runs short. It goes on whatever the answer
-   * is; some browsers ask the user. Default: false, and the browser may delete all of it.
+   * Asks the browser, once, not to delete the data of this origin when space runs short. The storage works on whatever the
+   * answer is. Some browsers ask the user.
+   * @default false: the browser may delete all of it
    */
   readonly persist?: boolean | undefined
-  /** For time-outs, random tokens and pauses. Default: the platform's. */
+  /**
+   * Time-outs, random tokens and pauses.
+   * @default the platform's
+   */
   readonly clock?: Clock | undefined
 }
 
 const OPTIONS = new Set(['persist', 'clock'])
 const CAPABILITIES = { name: 'indexeddb', trim: 'create' } as const
 
-/** A storage in the IndexedDB database `name`, which is made when it is first needed; several stores may share it. */
+/**
+ * A storage in the IndexedDB database `name`, which is made when it is first needed. Several stores may share it. `idb` has to
+ * be installed.
+ *
+ * @throws `INVALID_ARGUMENT` for a wrong name or option, and by calls when another program made the database
+ * @throws `UNSUPPORTED_FORMAT` by calls when a newer release made the database
+ * @example
+ *     const store = await openStore({ storage: indexedDb('my-app'), name: 'notes', mode: 'shared' })
+ */
 export function indexedDb(name: string, options: IndexedDbOptions = {}): Storage {
   if (typeof name !== 'string' || name === '') throw invalid(`indexedDb(name): a name is expected, not ${show(name)}.`)
   if (name.endsWith(JOURNAL)) throw invalid(`indexedDb(name): names that end in "${JOURNAL}" are kept for helpers.`)
@@ -39,9 +52,9 @@ export function indexedDb(name: string, options: IndexedDbOptions = {}): Storage
   const bound = (bond?: Bond, durability: TransactOptions['durability'] = 'strict'): Storage =>
     overObjects(idbObjects(connection, { durability, bond }), CAPABILITIES)
   /**
-   * Work begun in one database does not go on in another that came in its place: a log shares the bond of the anchor
-   * that led to it, and what is put under its path goes by that, too. Each opening has an anchor of its own. The bonds of
-   * logs are kept, also for what is still under way after `close()`: a path and an id for each log, which never recurs.
+   * Bonds to a database, by the path of a log. Work that was begun in one database does not go on in another that came in its
+   * place: a log shares the bond of the anchor that led to it, and so do blobs under its path. Each opening has an anchor of
+   * its own. Bonds stay after `close()`, for calls that are still under way. They are small, and a path never recurs.
    */
   const bonds = new Map<string, Bond>()
   const bondOf = (path: string): Bond | undefined => bonds.get(path) ?? bonds.get(parentOf(path))

@@ -1,4 +1,4 @@
-/** Objects with conditional writes on IndexedDB. Everything is encoded before a transaction opens. */
+/** Objects with conditional writes in IndexedDB. Everything is encoded before a transaction opens, as it would end meanwhile. */
 import { toHex } from '../../src/bytes/hex.js'
 import type { Clock } from '../../src/clock.js'
 import { corrupt } from '../../src/errors.js'
@@ -10,7 +10,7 @@ import { divide, fromParts, keysAfter, partsIn, partsOf, type Head } from './sch
 import { transactions, type TransactOptions, type Writing } from './transact.js'
 
 export interface Objects extends ObjectStore {
-  /** Makes durable what was written in relaxed durability. */
+  /** Makes writes in relaxed durability durable. */
   readonly sync: (options?: CallOptions) => Promise<Answer>
 }
 
@@ -74,7 +74,7 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
         await Promise.all(keys.flatMap((key) => [heard(objects.delete(key)), heard(parts.delete(partsOf(key)))]))
         return {}
       }),
-    // A transaction without a write would be nothing to flush; a strict one takes along all that came before it.
+    // A strict transaction flushes all that came before it, but only if it writes something itself.
     sync: (o) =>
       repeat(o, async (tx) => {
         await tx.objectStore('about').put(toHex(clock.random(16)), 'synced')
@@ -99,8 +99,8 @@ function putParts(tx: Writing, { head, parts }: Encoded): Promise<unknown>[] {
 }
 
 /**
- * A request whose failure nobody may be left to hear: one made after it may throw at once (when a value can't be copied for
- * want of memory), and then nobody waits for those before it.
+ * Marks the failure of a request as handled. A later request may throw at once (when there is no memory to copy a value), and
+ * then nobody waits for the ones before it.
  */
 function heard<T>(request: Promise<T>): Promise<T> {
   request.catch(() => {})

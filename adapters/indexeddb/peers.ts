@@ -1,5 +1,7 @@
 /// <reference lib="dom" />
-/** Other tabs and workers of the origin, reached by the browser. Where it has no such thing, everybody is alone. */
+/**
+ * Reaches other tabs and workers of the origin through the browser. Where the browser has no means for it, everybody is alone.
+ */
 import type { Peers } from '../../src/storage/contract.js'
 
 export function peers(database: string): Peers {
@@ -9,7 +11,7 @@ export function peers(database: string): Peers {
       if (globalThis.BroadcastChannel === undefined) return { tell() {}, close() {} }
       const channel = new BroadcastChannel(nameOf(path))
       channel.addEventListener('message', heard)
-      // In Node it would keep a process alive that has nothing else to do.
+      // In Node the channel would keep a process alive that has nothing else to do.
       ;(channel as { unref?: () => void }).unref?.()
       return {
         tell: () => channel.postMessage(null),

@@ -1,32 +1,32 @@
 /// <reference lib="dom" />
 /**
- * The database holds the head of each object under its name, its bytes within or in parts beside it, and an id.
+ * The database holds the head of each object under its name, with its bytes in the head or in parts beside it, and an id.
  *
- * - An entry of the log is a small object: one value holds all of it, so that a commit is one write of the browser's.
- * - A larger object lies in parts: lists read heads alone, and a range read the parts that it touches.
- * - A head and all of its parts are written and removed in one transaction; there is never one without the other.
- * - The id is drawn when the database is created. A database that was deleted and came back has another one: this is how
- *   a handle notices that what it wrote before is gone.
+ * - An entry of the log is a small object. One value holds all of it, so that a commit is one write of the browser.
+ * - A larger object lies in parts. Lists read heads alone, and a range reads the parts that it touches.
+ * - A head and all of its parts are written and removed in one transaction, so that there is never one without the other.
+ * - The id is drawn when the database is created. A database that was deleted and made again has another one, by which a
+ *   handle notices that its writes are gone.
  */
 import type { DBSchema, IDBPDatabase } from 'idb'
 import type { ByteRange } from '../../src/storage/contract.js'
 
 export const VERSION = 1
 
-/** Somewhat less than 64 KiB: Chromium keeps a value from that size on in a file of its own, which costs far more. */
+/** The size of a part. From 64 KiB on Chromium keeps a value in a file of its own, which costs far more. */
 const PART_BYTES = 60 << 10
 
-/** An object up to this size lies within its head, which lists read too. */
+/** An object up to this size lies in its head, which lists have to read as well. */
 const WITHIN_BYTES = 16 << 10
 
 export interface Head {
   readonly name: string
   readonly size: number
-  /** Drawn anew by each write. */
+  /** The token of a swap, drawn anew by each write. */
   readonly token: string
-  /** The trim number that an anchor says; 0 for everything else. */
+  /** The trim number of an anchor; 0 for all other objects. */
   readonly trim: number
-  /** All of a small object; what is larger has parts. */
+  /** All bytes of a small object. A larger one has parts. */
   readonly within?: Uint8Array
 }
 
@@ -50,8 +50,8 @@ export function hasStores(db: IDBPDatabase<Schema>): boolean {
 }
 
 /**
- * Divides an object into what its head and its parts hold. These are copies: cloning a view would store all of the buffer beneath it, and the
- * bytes may be shared memory.
+ * Divides the bytes of an object between its head and its parts. They are copied, because the browser would store the whole
+ * buffer beneath a view, and because the bytes may be shared memory.
  */
 export function divide(bytes: Uint8Array): { readonly within?: Uint8Array; readonly parts: readonly Uint8Array[] } {
   if (bytes.length <= WITHIN_BYTES) return { within: new Uint8Array(bytes), parts: [] }
@@ -60,18 +60,18 @@ export function divide(bytes: Uint8Array): { readonly within?: Uint8Array; reado
   return { parts }
 }
 
-/** The keys of an object's parts, from the given one on. */
+/** The keys of an object's parts, from `first` to `last`. */
 export function partsOf(name: string, first = 0, last = Infinity): IDBKeyRange {
   return IDBKeyRange.bound([name, first], [name, last])
 }
 
-/** The numbers of the parts that hold a range; the last is never before the first. */
+/** The numbers of the parts that hold a range. The last is never before the first. */
 export function partsIn({ offset, length }: ByteRange): [first: number, last: number] {
   const first = Math.floor(offset / PART_BYTES)
   return [first, Math.max(first, Math.ceil((offset + length) / PART_BYTES) - 1)]
 }
 
-/** The bytes of a range that `parts`, from number `first` on, hold; `undefined` when there are not as many as there should be. */
+/** The bytes of a range, out of its `parts` from number `first` on; `undefined` when a part is missing. */
 export function fromParts(
   parts: readonly Uint8Array[],
   first: number,
@@ -92,7 +92,7 @@ export function fromParts(
   return bytes
 }
 
-/** The keys that begin with `prefix` and come after `after`; `undefined` when there can be none. Names are plain ASCII. */
+/** The keys that begin with `prefix` and come after `after`; `undefined` when there can be none. Names are ASCII. */
 export function keysAfter(prefix: string, after: string | undefined): IDBKeyRange | undefined {
   const end = `${prefix}\uffff`
   if (after === undefined || after < prefix) return IDBKeyRange.bound(prefix, end)

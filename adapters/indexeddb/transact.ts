@@ -1,10 +1,10 @@
 /**
- * One transaction per call, and what its end means.
+ * Makes one transaction per call, and judges its end.
  *
- * - The browser commits a transaction only when all of its requests are answered, so one whose request failed surely
- *   changed nothing. One whose requests succeeded and which then did not complete is uncertain, unless it failed for want
- *   of space: that is found before anything is written.
- * - A read, and a write that may be repeated, runs again on a new connection; an uncertain conditional write never does.
+ * - The browser commits a transaction only when all of its requests are answered, so one whose request failed surely changed
+ *   nothing. One whose requests succeeded and that then did not complete is uncertain, unless there was no space: the
+ *   browser finds that before it writes anything.
+ * - A read, and a write that may be repeated, runs again on a new connection. An uncertain conditional write never does.
  */
 import type { IDBPTransaction } from 'idb'
 import { throwIfAborted, TidemarkError } from '../../src/errors.js'
@@ -18,7 +18,7 @@ export type Writing = IDBPTransaction<Schema, typeof STORES, 'readwrite'>
 
 export interface TransactOptions {
   readonly durability: 'strict' | 'relaxed'
-  /** Keeps to the database that it first met; once that is gone, each call fails. */
+  /** Binds calls to the database that the first of them met. When that is gone, each later one fails. */
   readonly bond?: Bond | undefined
 }
 
@@ -31,9 +31,9 @@ type Transact<Tx> = <T>(options: CallOptions | undefined, act: (tx: Tx) => Promi
 export interface Transactions {
   /** Reads in one transaction. */
   readonly read: Transact<Reading>
-  /** Writes what may be written again when it is not certain that it was. */
+  /** Writes in one transaction, and again when it is not certain that it was written. */
   readonly repeat: Transact<Writing>
-  /** Writes under a condition, once; throws `Uncertain` when it may have been written. */
+  /** Writes under a condition, once. Throws `Uncertain` when it may have been written. */
   readonly once: Transact<Writing>
 }
 
@@ -50,7 +50,7 @@ export function transactions(connection: Connection, { durability, bond }: Trans
     throwIfAborted(signal)
     try {
       return await connection.use(dead, signal, (session) => {
-        // Opening may have taken its time.
+        // The signal may have aborted while the database was opened.
         throwIfAborted(signal)
         keepTo(bond, session, database)
         return attempt(session)
@@ -79,7 +79,7 @@ export function transactions(connection: Connection, { durability, bond }: Trans
   }
 }
 
-/** Resolves when the transaction is durable. `act` waits for each of its requests. */
+/** Runs `act`, which waits for each of its requests, and resolves when the transaction is durable. */
 async function completed<T>(tx: Writing, act: (tx: Writing) => Promise<T>): Promise<T> {
   const done = tx.done
   done.catch(() => {})
@@ -87,7 +87,7 @@ async function completed<T>(tx: Writing, act: (tx: Writing) => Promise<T>): Prom
   try {
     result = await act(tx)
   } catch (error) {
-    // The cause of a transaction that was ended is its own; the requests on their way only say that it was.
+    // The error of an ended transaction tells why. Those of its requests only tell that it was ended.
     const cause = tx.error ?? error
     abort(tx)
     throw cause
@@ -105,13 +105,13 @@ function abort(tx: Writing): void {
   try {
     tx.abort()
   } catch {
-    // The failed request has ended it already.
+    // The failed request has ended the transaction already.
   }
 }
 
 /**
- * A database that was deleted comes back empty. A log that went on in it would acknowledge entries which nothing stands
- * before, so its handle is of no use any more; whoever opens the store again learns what is there.
+ * Refuses another database than the bond's. A database that was deleted comes back empty, and a log that went on in it would
+ * acknowledge entries after a hole. Whoever opens the store again finds out what is there.
  */
 function keepTo(bond: Bond | undefined, { id }: Session, database: string): void {
   if (bond === undefined) return

@@ -1,10 +1,10 @@
 /**
  * State in the memory of the process, for tests and for stores that need not outlive it.
  *
- * - Each call does all its work in one turn of the event loop, which makes it the transaction that create-once, swap and
- *   the trim guard need.
- * - Objects are never changed in place and never copied: the contract forbids both sides to change bytes once passed.
- * - All handles on one `memory()` see one state; it is gone when the last reference to it is.
+ * - Each call does all its work in one turn of the event loop, and so is the transaction that create-once, swap and the trim
+ *   guard need.
+ * - Objects are never changed in place and never copied: the contract forbids both sides to change bytes that were passed.
+ * - All handles on one `memory()` see one state. It is gone with the last reference to it.
  */
 import type { Clock } from '../../src/clock.js'
 import { throwIfAborted } from '../../src/errors.js'
@@ -12,8 +12,12 @@ import type { Answer, BlobInfo, CallOptions, Outcome, Storage } from '../../src/
 import type { ObjectStore } from '../../src/storage/object-store.js'
 import { overObjects } from '../../src/storage/objects.js'
 
+/** Options of `memory`. */
 export interface MemoryOptions {
-  /** Gives answers a `time`, as a storage with a clock of its own does. Default: answers have none. */
+  /**
+   * Gives answers a `time`, as a storage with a clock of its own does.
+   * @default none: answers have no time
+   */
   readonly clock?: Clock | undefined
 }
 
@@ -24,11 +28,16 @@ interface StoredObject {
   readonly time: number | undefined
 }
 
-/** A storage that keeps everything in memory; several stores may share it. */
+/**
+ * A storage that keeps everything in memory. Several stores may share it.
+ *
+ * @example
+ *     const store = await openStore({ storage: memory(), name: 'orders' })
+ */
 export function memory({ clock }: MemoryOptions = {}): Storage {
   const objects = new Map<string, StoredObject>()
   let tokens = 0
-  /** The keys in order; built when a list needs it, dropped when a key comes or goes. */
+  /** The keys in order. They are sorted when a list needs them, and dropped when a key comes or goes. */
   let keys: string[] | undefined
 
   const answer = (): Answer => (clock === undefined ? {} : { time: clock.now() })
@@ -79,7 +88,7 @@ export function memory({ clock }: MemoryOptions = {}): Storage {
   return overObjects(memoryObjects, { name: 'memory', trim: 'create' })
 }
 
-/** Makes a call of `run`, which takes no time: an aborted signal ends it before, and never in the middle. */
+/** Makes a call of `run`, which takes one turn. A signal that has aborted ends it before, and never in the middle. */
 function task<A extends unknown[], T>(run: (...args: A) => T): (...args: A) => Promise<T> {
   return async (...args) => {
     throwIfAborted((args.at(-1) as CallOptions | undefined)?.signal)

@@ -2,15 +2,15 @@
  * The anchor: compare and swap over numbered files `<path>@<generation>`, of which the highest counts.
  *
  * - A generation is made by linking a synced file to its name, which succeeds once. The token is the generation.
- * - Numbers never go back: removing makes an empty generation, which stays until another one is made. A file system gives a
- *   free name to whoever comes, so a swap that stalled while its anchor was removed could otherwise land in the one that was
- *   made anew. All that is left of a store that was destroyed is this one empty file.
- * - Making a generation, once durable, unlinks those that are more than `SPARES` below, and an empty one unlinks all below;
- *   where there is no room for it, those that are more than `FEWEST` below the newest go first. So g may be made again, by a
- *   swap that stalled, only after one above g + FEWEST or an empty one above g was there, and the newest always stays. Who
- *   makes g and then sees neither, and no gap, has made it while it was the newest. Who sees one cannot tell, and says
- *   `unknown`. Spares also let a reader finish that has listed just before.
- * - What a read returns is durable: its folder is synced if that is not known yet.
+ * - Numbers never go back. Removing makes an empty generation, which stays until another one is made. A file system gives a
+ *   free name to whoever comes, so without it a swap that stalled while its anchor was removed could land in an anchor that
+ *   was made anew. This one empty file is all that is left of a store that was destroyed.
+ * - When a generation is durable, its maker unlinks those that are more than `SPARES` below it. An empty one unlinks all below.
+ *   Where there is no room for a new one, those that are more than `FEWEST` below the newest go first. The newest one always
+ *   stays. So a swap that stalled can make g again only after a generation above g + FEWEST, or an empty one above g, was
+ *   there. A maker of g that sees neither of these, and no gap, has made g while it was the newest. One that sees such a thing
+ *   cannot tell, and says `unknown`. Spares also let a reader finish that has listed just before.
+ * - A read returns durable bytes: it syncs the folder if that is not known to be synced.
  */
 import type { Clock } from '../../src/clock.js'
 import { TidemarkError, invalid, isFull, throwIfAborted } from '../../src/errors.js'
@@ -22,7 +22,7 @@ import { OWN, checkName, digits, split } from './names.js'
 import { syncForReading, type Root } from './root.js'
 import { discard, nameOnce } from './write.js'
 
-/** How often a file may vanish between listing and reading: each time somebody else has swapped twice. */
+/** How often a file may vanish between listing and reading. Each time somebody else has swapped twice. */
 const MOST_TRIES = 100
 const SPARES = 8
 const FEWEST = 4
@@ -30,7 +30,7 @@ const EMPTY = new Uint8Array(0)
 
 interface State {
   readonly generation: number
-  /** `undefined` when there is none, or it was removed. */
+  /** `undefined` when there is no anchor, or it was removed. */
   readonly bytes: Uint8Array | undefined
 }
 
@@ -65,7 +65,7 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
     )
   }
 
-  /** Whether `generation`, which stands among `all`, was made while there was none above it. */
+  /** Whether `generation`, one of `all`, was made while there was none above it. */
   async function wasNewest(generation: number, all: readonly number[]): Promise<boolean> {
     const above = all.filter((other) => other > generation)
     const top = all.at(-1) ?? 0
@@ -78,7 +78,7 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
     for (const old of all) if (old < generation) await discard(fs, place(old))
   }
 
-  /** Makes `generation`, which nobody may have made before. Throws only when it surely made nothing. */
+  /** Makes `generation`, unless somebody else has. Throws only when it surely made nothing. */
   async function make(generation: number, bytes: Uint8Array, signal?: AbortSignal): Promise<Outcome> {
     const write = (): Promise<string> => writeTemporary(fs, root, clock, folder, bytes)
     const temporary = await write().catch(async (error: unknown) => {
@@ -134,7 +134,7 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
       await guarded('remove', root.place(path), async () => {
         for (;;) {
           const { generation, bytes } = await newest()
-          // One who died on the way may have left what is below.
+          // Somebody who died here may have left the generations below.
           if (bytes === undefined) return unlinkBelow(generation, await generations())
           const answer = await make(generation + 1, EMPTY)
           if (answer.outcome === 'unknown') throw answer.cause ?? new Error('it was swapped meanwhile')

@@ -1,9 +1,9 @@
 /**
  * Blobs: one file each, at the path that its name says.
  *
- * - A file has its name only when its bytes are durable: it is written under a temporary name, synced, and linked. A link
- *   does not replace, so that a name is given once.
- * - `put` resolves when the name is durable too: its folder is synced, and every folder on the way down to it.
+ * - A file gets its name when its bytes are durable: it is written under a temporary name, synced, and linked. A link replaces
+ *   nothing, so that a name is given once.
+ * - `put` resolves when the name is durable, too: its folder is synced, and every folder on the way down to it.
  */
 import type { Clock } from '../../src/clock.js'
 import { invalid, throwIfAborted } from '../../src/errors.js'
@@ -47,7 +47,7 @@ export function blobs(fs: FileSystem, root: Root, clock: Clock, descriptors: Des
         const offset = Math.min(range?.offset ?? 0, size)
         return readUpTo(fs, fd, offset, Math.min(range?.length ?? size, size - offset))
       }
-      // A blob that is read whole is read by nobody else in parts.
+      // Only reads of parts share a descriptor, as a blob that is read whole has no other readers.
       const bytes = guarded('read', path, () => (range ? descriptors.share(path, read) : descriptors.use(path, read)))
       return { bytes: await bytes }
     },
@@ -80,8 +80,8 @@ export function blobs(fs: FileSystem, root: Root, clock: Clock, descriptors: Des
 }
 
 /**
- * Writes `bytes` under a temporary name in `folder`. The folder is remembered from an earlier call, so it may be gone;
- * then all is looked at again, once.
+ * Writes `bytes` under a temporary name in `folder`. The folder is remembered from an earlier call, and may be gone. Then it
+ * is made again, once.
  */
 export async function writeTemporary(
   fs: FileSystem,
@@ -114,7 +114,7 @@ export async function readFile(fs: FileSystem, path: string): Promise<Uint8Array
   }
 }
 
-/** The name is taken. By this very blob, if an earlier put failed after the link or its answer was lost. */
+/** Checks a name that is taken: it may hold these very bytes, if an earlier put failed after its link. */
 async function expectSame(fs: FileSystem, path: string, bytes: Uint8Array): Promise<void> {
   const found = await readFile(fs, path)
   const same = found?.length === bytes.length && found.every((byte, i) => byte === bytes[i])
@@ -127,7 +127,7 @@ async function unlinkIfThere(fs: FileSystem, path: string): Promise<void> {
   } catch (error) {
     const code = errno(error)
     if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR') return
-    // Linux answers EISDIR for a folder, POSIX and macOS say EPERM: a folder of that name is no blob.
+    // A folder of that name is no blob. Linux says EISDIR of it, POSIX and macOS say EPERM.
     if (code === 'EPERM' && (await fs.lstat(path)).kind === 'directory') return
     throw error
   }

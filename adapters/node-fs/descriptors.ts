@@ -1,16 +1,16 @@
 /**
- * The descriptors through which blobs are read. All who read parts of one blob at the same time share one; it is closed when
- * the last of them is done. No more than `MOST` are open at once; who needs another one waits.
+ * The descriptors through which blobs are read. Reads of parts of one blob that overlap in time share one, and the last of
+ * them closes it. At most `MOST` are open at once; a read that needs another one waits.
  *
- * A blob that is removed while parts of it are read may be read on for that long: bytes under a name never change.
+ * A blob that is removed while it is read can be read to the end. That does no harm, as bytes under a name never change.
  */
 import { Turns } from '../../src/storage/turns.js'
 import { errno, isAbsent } from './errors.js'
 import type { FileSystem } from './file-system.js'
 
-/** A process may have 256 files open on macOS, 1,024 on Linux; more at once make nothing quicker. */
+/** How many are open at once. A process may have 256 files open on macOS and 1,024 on Linux; more make nothing quicker. */
 const MOST = 64
-/** Each call has one open at most, or two for a moment. Node does four things at once on files. */
+/** How many calls are made at once. Each has one file open, or two for a moment. Node works on four files at once. */
 const CALLS_AT_ONCE = 32
 
 export interface OpenBlob {
@@ -45,7 +45,7 @@ export class Descriptors {
     }
   }
 
-  /** The same with the descriptor that others read it through at this moment, if there is one. */
+  /** The same, with the descriptor through which others read the file at this moment, if there is one. */
   async share<T>(path: string, act: (blob: OpenBlob) => Promise<T>): Promise<T | undefined> {
     const found = this.#shared.get(path)
     const shared = found ?? { opened: this.#open(path), users: 0 }
@@ -61,11 +61,11 @@ export class Descriptors {
         if (blob) await this.#close(blob)
       }
     }
-    // It may have come since others began to look for it.
+    // The others may have found nothing before the file came.
     return found && this.use(path, act)
   }
 
-  /** From now on `path` is opened anew: it was written or removed. */
+  /** Makes later reads open `path` anew, as it was written or removed. */
   forget(path: string, shared = this.#shared.get(path)): void {
     if (shared === this.#shared.get(path)) this.#shared.delete(path)
   }
@@ -98,14 +98,14 @@ export class Descriptors {
 
 const known = new WeakMap<FileSystem, Descriptors>()
 
-/** All storages of a process have the same ones. */
+/** The descriptors of a file system. All storages of a process share them. */
 export function descriptorsOf(fs: FileSystem): Descriptors {
   let descriptors = known.get(fs)
   if (descriptors === undefined) known.set(fs, (descriptors = new Descriptors(fs)))
   return descriptors
 }
 
-/** Opens a plain file for reading; `undefined` when there is none. */
+/** Opens a plain file to read it; `undefined` when there is none. */
 export async function openFile(fs: FileSystem, path: string): Promise<OpenBlob | undefined> {
   let fd: number
   try {

@@ -1,10 +1,10 @@
-/** Makes a `TidemarkError`, which says what the caller can do next, of an error of the file system. */
+/** Turns errors of the file system into `TidemarkError`s, which say what the caller can do next. */
 import { TidemarkError, isTidemarkError } from '../../src/errors.js'
 
-/** The code of what Node's permission model refuses. */
+/** The code of a call that Node's permission model refuses. */
 export const NOT_PERMITTED = 'ERR_ACCESS_DENIED'
 
-/** The code of an error of the file system: `ENOENT`, …; `undefined` for any other error. */
+/** The code of an error of the file system, such as `ENOENT`; `undefined` for any other error. */
 export function errno(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null | undefined)?.code
   return typeof code === 'string' && !isTidemarkError(error) ? code : undefined
@@ -18,7 +18,7 @@ export function isTaken(error: unknown): boolean {
   return errno(error) === 'EEXIST'
 }
 
-/** `doing` ends the sentence "Could not …". A `TidemarkError` stays as it is. */
+/** The error for a call. `doing` ends the sentence "Could not …". A `TidemarkError` stays as it is. */
 export function fileError(error: unknown, doing: string, path: string): TidemarkError {
   if (isTidemarkError(error)) return error
   const code = errno(error)
@@ -70,7 +70,7 @@ export function fileError(error: unknown, doing: string, path: string): Tidemark
   }
 }
 
-/** An error of `link`, which some file systems do not have: then neither create-once nor swap can be had from them. */
+/** The error for a `link`. Without links, which some file systems lack, there is neither create-once nor swap. */
 export function linkError(error: unknown, path: string): TidemarkError {
   const code = errno(error)
   if (code === 'EPERM' || code === 'ENOTSUP' || code === 'EOPNOTSUPP' || code === 'ENOSYS') {
@@ -82,7 +82,7 @@ export function linkError(error: unknown, path: string): TidemarkError {
   return fileError(error, 'name', path)
 }
 
-/** Whether the call that failed surely changed nothing: it was refused. Any other error may come after the change. */
+/** Whether the call was refused, and so surely changed nothing. Any other error may come after the change. */
 export function isRefusal(error: unknown): boolean {
   const code = errno(error) ?? errno((error as { cause?: unknown } | undefined)?.cause)
   return code !== undefined && REFUSALS.has(code)
@@ -94,7 +94,7 @@ const REFUSALS = new Set(
   ),
 )
 
-/** Runs `act`; what it throws of the file system becomes a `TidemarkError`. */
+/** Runs `act`, and turns errors of the file system into `TidemarkError`s. */
 export async function guarded<T>(doing: string, path: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act()

@@ -1,43 +1,48 @@
 /**
- * The few calls of a file system that this adapter stands on, and the real one. Everything else here goes through this
- * interface, so that tests run the whole adapter on a model that loses what was not synced.
+ * The few calls of a file system on which this adapter stands, and those of Node. Everything else here goes through this
+ * interface, so that tests can run the whole adapter on a model that loses unsynced writes.
  *
  * A file system has to promise this:
  * - `open(…, 'create')` and `link` fail with EEXIST when the name is taken, also when two processes try at once.
- * - `rename` within a directory replaces nothing here and is one step: the file has the old name or the new one.
- * - What `fdatasync` resolved for survives power loss, and so do the names in a directory after `syncDirectory`. Without
- *   them anything may be lost, kept or torn.
- * - Written bytes are seen at once by every reader on the same machine. (Network file systems do not promise this.)
- * - Names that were in a directory before `names` was called and stay in it are in the answer.
+ * - `rename` within a directory is one step: the file has the old name or the new one. (It is never used to replace a file.)
+ * - Bytes for which `fdatasync` has resolved survive power loss, and so do the names in a directory after `syncDirectory`.
+ *   Without these calls anything may be lost, kept or torn.
+ * - Every reader on the same machine sees written bytes at once. (Network file systems do not promise this.)
+ * - Names that were in a directory before `names` was called, and stay in it, are in the answer.
  *
- * Calls reject with Node's own errors (`code: 'ENOENT'`, …); errors.ts makes `TidemarkError`s of them.
+ * Calls reject with Node's own errors (`code: 'ENOENT'`, …), and errors.ts makes `TidemarkError`s of them.
  */
 import fs from 'node:fs'
 
+/** The kind of a name in a directory. */
 export type FileKind = 'file' | 'directory' | 'other'
 
+/** The facts about a name in a directory. */
 export interface FileStat {
   readonly kind: FileKind
+  /** Its length in bytes. */
   readonly size: number
+  /** When it was last written, in milliseconds since 1970. */
   readonly modifiedMs: number
 }
 
+/** The calls of a file system on which `nodeFs` stands. */
 export interface FileSystem {
   /**
-   * `read`: for reading only. `update`: an existing file, for both. `create`: a new file, for both. A symbolic link as
-   * the last part of the path is an error (ELOOP, EEXIST), never followed.
+   * Opens a file. `read`: to read only. `update`: an existing file, to read and write. `create`: a new file, to read and
+   * write. A symbolic link as the last part of the path is an error (ELOOP, EEXIST), and never followed.
    */
   open(path: string, how: 'read' | 'update' | 'create'): Promise<number>
-  /** Reads from `position` on; resolves to how many bytes, 0 at the end. */
+  /** Reads from `position` on, and resolves to the number of bytes, 0 at the end. */
   read(fd: number, into: Uint8Array, position: number): Promise<number>
-  /** May write less than all; resolves to how many bytes. */
+  /** Writes at `position`, perhaps not all, and resolves to the number of bytes. */
   write(fd: number, bytes: Uint8Array, position: number): Promise<number>
   fdatasync(fd: number): Promise<void>
-  /** Gives back what lies beyond `length`. */
+  /** Gives back the space beyond `length`. */
   truncate(fd: number, length: number): Promise<void>
   stat(fd: number): Promise<FileStat>
   close(fd: number): Promise<void>
-  /** Looks at the name itself: a symbolic link is `other`. */
+  /** Looks at the name itself, so that a symbolic link is `other`. */
   lstat(path: string): Promise<FileStat>
   link(existing: string, name: string): Promise<void>
   rename(from: string, to: string): Promise<void>
@@ -47,12 +52,12 @@ export interface FileSystem {
   names(path: string): Promise<readonly string[]>
   entries(path: string): Promise<readonly { readonly name: string; readonly kind: FileKind }[]>
   realpath(path: string): Promise<string>
-  /** Makes the names in a directory durable. Does nothing on platforms that cannot (Windows). */
+  /** Makes the names in a directory durable. It does nothing on platforms that cannot (Windows). */
   syncDirectory(path: string): Promise<void>
 }
 
 const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = fs.constants
-/** 0 on Windows, which has neither links that `open` would follow unasked nor the flag. */
+/** The flag by which `open` follows no link. Windows has no such flag, and needs none. */
 const O_NOFOLLOW = fs.constants.O_NOFOLLOW ?? 0
 const FLAGS = {
   read: O_RDONLY | O_NOFOLLOW,
@@ -64,9 +69,9 @@ const FLAGS = {
 const AT_ONCE = 64 << 10
 
 /**
- * Plain descriptors and callbacks, not `FileHandle`s: an append is three calls, and a `FileHandle` adds about 10 µs to each
- * (measured on Node 20). What does not wait for the disk, as small writes and the names in a folder, is done at once: handing
- * it to another thread and back takes some 50 µs more. Syncs never hold up the event loop.
+ * The calls of Node. They use plain descriptors and callbacks: an append is three calls, and a `FileHandle` adds about 10 µs to
+ * each (measured on Node 20). Calls that do not wait for the disk, as small writes and the names in a folder, are made at once:
+ * handing them to another thread and back takes some 50 µs more. Syncs never hold up the event loop.
  */
 const plain: FileSystem = {
   open: (path, how) => call((done) => fs.open(path, FLAGS[how], 0o666, done)),
@@ -103,8 +108,8 @@ const plain: FileSystem = {
 }
 
 /**
- * Under Node's permission model `fsync` and `fdatasync` are switched off, also for what may be written; those of `FileHandle`s
- * are not. So descriptors come from them there.
+ * The same for Node's permission model, with descriptors of `FileHandle`s. It switches `fsync` and `fdatasync` off, even for
+ * files that may be written, but not those of a `FileHandle`.
  */
 function withHandles(): FileSystem {
   const handles = new Map<number, fs.promises.FileHandle>()
@@ -135,7 +140,7 @@ function withHandles(): FileSystem {
 
 let chosen: FileSystem | undefined
 
-/** The one of this process: all that share it share what they keep of it. */
+/** The file system of this process. There is one object, so that storages share what is kept of it, such as descriptors. */
 export function nodeFileSystem(): FileSystem {
   return (chosen ??= 'permission' in process && process.permission ? withHandles() : plain)
 }

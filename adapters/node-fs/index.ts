@@ -2,8 +2,8 @@
  * State in a directory of a local file system.
  *
  * - A commit is one write and one sync to a file that only its owner writes (R44).
- * - Several processes on one machine may open the same directory; a later owner fences the earlier one.
- * - Network file systems are not supported: what one machine writes, others have to see at once.
+ * - Several processes on one machine may open the same directory. A later owner fences the earlier one.
+ * - Network file systems are not supported: every reader has to see writes at once.
  */
 import { systemClock, type Clock } from '../../src/clock.js'
 import type { Storage } from '../../src/storage/contract.js'
@@ -12,14 +12,28 @@ import { fileStorage } from './storage.js'
 
 export type { FileKind, FileStat, FileSystem } from './file-system.js'
 
+/** Options of `nodeFs`. */
 export interface NodeFsOptions {
-  /** Random ids and short waits. Default: the platform's. */
+  /**
+   * Random ids and short waits.
+   * @default the platform's
+   */
   readonly clock?: Clock | undefined
-  /** Default: that of Node. */
+  /**
+   * The file system, which a test may replace.
+   * @default that of Node
+   */
   readonly fs?: FileSystem | undefined
 }
 
-/** A storage in `directory`, which is made when something is first written; several stores may share it. */
+/**
+ * A storage in `directory`, which is made when something is first written. Several stores may share it.
+ *
+ * @throws `INVALID_ARGUMENT` when `directory` is no path
+ * @throws `STORAGE_UNSAFE` by `openStore` when it creates a store and the file system lacks hard links, or the like
+ * @example
+ *     const store = await openStore({ storage: nodeFs('./state'), name: 'orders' })
+ */
 export function nodeFs(directory: string, options: NodeFsOptions = {}): Storage {
   return fileStorage(options.fs ?? nodeFileSystem(), directory, options.clock ?? systemClock)
 }

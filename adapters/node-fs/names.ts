@@ -18,10 +18,10 @@ export const LOG_FOLDER = '@log'
 
 const PATH = /^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/
 const SEGMENT = /^[A-Za-z0-9._-]+$/
-/** Windows drops a dot at the end, and takes some names for devices whatever follows a dot in them. */
+/** Names that Windows changes or takes for devices: with a dot at the end, or such as `con`, with or without an extension. */
 const REFUSED = /\.(?:\/|$)|(?:^|\/)(?:con|nul|aux|prn|(?:com|lpt)[1-9])(?:[./]|$)/i
 
-/** Refuses a name that is not a path of `/`-separated segments `[A-Za-z0-9._-]+` that are files on all systems. */
+/** Refuses a name unless it is a path of segments `[A-Za-z0-9._-]+`, each of which can be a file on all systems. */
 export function checkName(what: string, name: string): void {
   if (typeof name !== 'string' || !PATH.test(name) || REFUSED.test(name)) {
     throw invalid(
@@ -34,13 +34,13 @@ export function isSegment(name: string): boolean {
   return SEGMENT.test(name)
 }
 
-/** The folder of a name, '' at the root, and the last segment. */
+/** The folder of a name, which is '' at the root, and the last segment. */
 export function split(name: string): [folder: string, last: string] {
   const slash = name.lastIndexOf('/')
   return slash < 0 ? ['', name] : [name.slice(0, slash), name.slice(slash + 1)]
 }
 
-/** Numbers in names have a fixed width, so that the order of names is the order of numbers. */
+/** A number in a name. It has a fixed width, so that the order of names is the order of numbers. */
 export function digits(n: number, width = 16): string {
   return String(n).padStart(width, '0')
 }

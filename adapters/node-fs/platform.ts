@@ -2,14 +2,14 @@ import { createHash } from 'node:crypto'
 import { inflateRawSync } from 'node:zlib'
 import type { Platform } from '../../src/storage/platform.js'
 
-/** Node's own, in this very turn: for a block of some KiB that is quicker than to wait for a thread. */
+/** The hash and decompression of Node. They answer in this very turn: for some KiB a wait for a thread would take longer. */
 export const platform: Platform = {
   sha256: (bytes) => new Uint8Array(createHash('sha256').update(bytes).digest()),
   inflate(payload, length) {
-    // All of it in one piece, where that is not less than zlib knows.
+    // The chunk is as long as the result, so that there is one. zlib takes no chunk below 64 bytes.
     const raw = inflateRawSync(payload, { maxOutputLength: Math.max(1, length), chunkSize: Math.max(64, length) })
     if (raw.length !== length) throw new Error(`It inflates to ${raw.length} bytes.`)
-    // Slices of a buffer are not copies.
+    // A plain Uint8Array, because `slice` of a Buffer makes no copy.
     return new Uint8Array(raw.buffer, raw.byteOffset, raw.length)
   },
 }

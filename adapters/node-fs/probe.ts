@@ -1,7 +1,7 @@
 /**
- * Asks the file system by a few calls for what the adapter stands on: that a file is created and linked once, that links
- * and renames keep the bytes, that names stay as they are, and that parts are read from where they lie. Nothing has to be
- * durable here, so nothing is synced; all names are temporary ones, which no listing shows.
+ * Checks by a few calls that the file system has what the adapter needs: a file is created and linked once, links and renames
+ * keep the bytes, names stay as they are, and parts are read from their place. Nothing has to be durable here, so nothing is
+ * synced. All names are temporary ones, which no listing shows.
  */
 import type { Clock } from '../../src/clock.js'
 import { TidemarkError } from '../../src/errors.js'
@@ -11,7 +11,7 @@ import { temporaryName } from './names.js'
 import type { Root } from './root.js'
 import { discard, readUpTo, writeAll } from './write.js'
 
-/** As long as the longest name that the adapter gives, with letters of both cases. */
+/** A name as long as the longest that the adapter gives, with letters of both cases. */
 const LONG = '.Name-that-is-as-long-as-that-of-a-log-File'
 
 const ONE = bytesFrom(1)
@@ -70,7 +70,7 @@ async function isRefused(act: () => Promise<void>): Promise<boolean> {
   }
 }
 
-/** Whether these bytes are read, whole and in part. */
+/** Whether the file gives these bytes, whole and in part. */
 async function holds(fs: FileSystem, path: string, bytes: Uint8Array): Promise<boolean> {
   const fd = await fs.open(path, 'read')
   try {

@@ -1,11 +1,11 @@
 /**
- * The directory that a storage lives in, and the folders below it.
+ * The directory in which a storage lives, and the folders below it.
  *
- * - Reading makes nothing: a folder that is missing is an answer. A follower may lack the permission to write.
- * - Writing makes folders, and syncs the parent of each on the way, also of those that it found: another process may
- *   have made one a moment ago and not have synced it yet.
- * - No folder that leads out of the root is entered. Each is resolved once and remembered; this guards against an
- *   accident with symbolic links, not against somebody who changes folders while the storage runs.
+ * - Reading makes nothing, as a follower may lack the permission to write. A missing folder is an answer.
+ * - Writing makes folders, and syncs the parent of each on the way, also of folders that it finds: another process may have
+ *   made one a moment ago and not have synced it yet.
+ * - No folder that leads out of the root is entered. Each is resolved once and remembered. This guards against an accident
+ *   with symbolic links, not against somebody who changes folders while the storage runs.
  */
 import { dirname, join, relative, resolve, sep, isAbsolute } from 'node:path'
 import { TidemarkError, invalid } from '../../src/errors.js'
@@ -20,10 +20,10 @@ export class Root {
   readonly path: string
   readonly #fs: FileSystem
   #real: string | undefined
-  /** Folders that lie inside the root, and of those the ones whose way up to the root is durable. */
+  /** Folders that lie inside the root, and those among them whose way up to the root is durable. */
   readonly #inside = new Set<string>()
   readonly #durable = new Set<string>()
-  /** Logs that were there once. */
+  /** The paths of logs that were there once. */
   readonly #logs = new Set<string>()
 
   constructor(fs: FileSystem, directory: string) {
@@ -34,12 +34,12 @@ export class Root {
     this.path = resolve(directory)
   }
 
-  /** The place of a checked name. */
+  /** The path of a checked name. */
   place(name: string): string {
     return join(this.path, name)
   }
 
-  /** Whether the folder exists. Throws when it leads out of the root. */
+  /** Whether the folder exists. Throws when that leads out of the root. */
   async has(folder: string): Promise<boolean> {
     if (this.#inside.has(folder)) return true
     const path = this.place(folder)
@@ -59,14 +59,14 @@ export class Root {
     })
   }
 
-  /** From now on no blob makes the folder of this log anew: ids of logs are not used again. */
+  /** Takes note of a log. No blob makes its folder anew from now on, since ids of logs are never used again. */
   knowsLog(path: string): void {
     this.#logs.add(path)
   }
 
   /**
-   * Makes the folder and those above it, where they are missing, and makes all of them durable. For a blob it throws
-   * `ROLLED_BACK` when the log that it belongs to was there and is gone: it would be left of a store that nobody can open.
+   * Makes the folder and those above it, where they are missing, and makes all of them durable. For a blob whose log was there
+   * and is gone it throws `ROLLED_BACK`: the blob would be left of a store that nobody can open.
    */
   async make(folder: string, isForBlob = false): Promise<void> {
     if (this.#durable.has(folder)) return
@@ -76,7 +76,7 @@ export class Root {
           return await this.#makeAll(folder, isForBlob)
         } catch (error) {
           if (!isAbsent(error) || tries === MOST_TRIES) throw error
-          // A folder that is remembered was removed.
+          // A folder was removed that is remembered.
           this.forget()
         }
       }
@@ -95,7 +95,7 @@ export class Root {
         await this.#fs.rmdir(this.place(below)).catch(() => {})
         throw removed(this.place(below))
       }
-      // Who removes it at once is met by the next call, which begins again.
+      // If somebody removes it at once, the next call finds that, and begins again.
       await this.has(below)
       await this.#fs.syncDirectory(this.place(parent))
       this.#durable.add(below)
@@ -103,8 +103,8 @@ export class Root {
   }
 
   /**
-   * Removes the folder if nothing is in it, and then those above it. What a living log keeps beside its entries stays: other
-   * processes remember that it is durable.
+   * Removes the folder if nothing is in it, and then those above it. The folders of a living log stay even if they are empty:
+   * other processes remember that they are durable.
    */
   async prune(folder: string): Promise<void> {
     for (let below = folder; below !== ''; [below] = split(below)) {
@@ -119,7 +119,7 @@ export class Root {
     }
   }
 
-  /** Forgets what it knows of folders: one was found missing. */
+  /** Forgets all folders, because one was found missing. */
   forget(): void {
     this.#inside.clear()
     this.#durable.clear()
@@ -134,7 +134,7 @@ export class Root {
       await this.#makeOne(path)
       await this.#fs.syncDirectory(dirname(path))
     }
-    // One that was there may be as new as those below it; but its parent need not be ours to open.
+    // The root may be as new as the folders below it. Its parent need not be ours to open.
     if (missing.length === 0) await syncForReading(this.#fs, dirname(this.path))
     await this.#realRoot()
     this.#durable.add('')
@@ -184,8 +184,8 @@ function removed(path: string): TidemarkError {
 }
 
 /**
- * Makes durable what was found in a folder, so that a power loss cannot take back what was read there. Where this process
- * may not do that it cannot be helped, and on a read-only file system there is nothing to be made durable.
+ * Syncs a folder, so that a power loss cannot take back names that were read there. A process that may not do that goes on
+ * without, and on a read-only file system there is nothing to be made durable.
  */
 export async function syncForReading(fs: FileSystem, path: string): Promise<void> {
   await fs.syncDirectory(path).catch((error: unknown) => {

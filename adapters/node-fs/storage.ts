@@ -14,7 +14,7 @@ import { probe } from './probe.js'
 import { Root } from './root.js'
 import { listLogs } from './walk.js'
 
-/** The storage behind `nodeFs`; tests give it tuning of their own. */
+/** The storage of `nodeFs`. Tests give it a tuning of their own. */
 export function fileStorage(fs: FileSystem, directory: string, clock: Clock, tuning: LogTuning = LOG_TUNING): Storage {
   const root = new Root(fs, directory)
   const descriptors = descriptorsOf(fs)

@@ -1,8 +1,8 @@
 /**
- * Listings of the whole tree, in the order of whole names.
+ * Lists the whole tree, in the order of whole names.
  *
- * Within a folder, a folder counts as its name and a '/': then walking down in that order meets whole names in theirs,
- * as `a-b` comes before `a/b`. Names are ASCII, so that the order of code units is the order of code points. Folders that
+ * Among the names of a folder, a folder counts as its name and a '/'. Walking down in that order meets whole names in their
+ * order: `a-b` comes before `a/b`. Names are ASCII, so that the order of code units is the order of code points. Folders that
  * cannot hold a wanted name are not opened. Symbolic links are neither blobs nor folders here.
  */
 import { throwIfAborted } from '../../src/errors.js'
@@ -12,7 +12,7 @@ import type { FileSystem } from './file-system.js'
 import { LOG_FOLDER, isSegment } from './names.js'
 import { syncForReading, type Root } from './root.js'
 
-/** The blobs under `prefix` that come after `after`; `more` says that there are others than the `limit` first. */
+/** The first `limit` blobs under `prefix` that come after `after`. `more` says that there are others. */
 export async function listFiles(
   fs: FileSystem,
   root: Root,
@@ -34,7 +34,7 @@ export async function listFiles(
   return { items, more: false }
 }
 
-/** The paths of the logs under `prefix`, as far as `holdsEntries` says yes to the names in their folders. */
+/** The paths of the logs under `prefix` of which `holdsEntries` says, by the names in their folders, that they have entries. */
 export async function listLogs(
   fs: FileSystem,
   root: Root,
@@ -53,8 +53,8 @@ export async function listLogs(
 }
 
 /**
- * Every name in the tree that a blob could have, and the folders of logs; a folder's ends in '/'. Folders that `enter`
- * refuses are named and not opened, and so are those of logs.
+ * Every name in the tree that a blob could have, and the folders of logs. The name of a folder ends in '/'. Folders of logs, and
+ * those that `enter` refuses, are named and not opened.
  */
 async function* walk(
   fs: FileSystem,
@@ -66,7 +66,7 @@ async function* walk(
   throwIfAborted(signal)
   if (folder === '' && !(await root.has(''))) return
   const entries = (await fs.entries(root.place(folder)).catch(unlessAbsent)) ?? []
-  // A file unlinked by a process that died before it synced is missing here, and must not come back after power loss.
+  // A process may have unlinked a file and died before it synced. That file must not come back after a power loss.
   await syncForReading(fs, root.place(folder)).catch(unlessAbsent)
   const names: string[] = []
   for (const { name, kind } of entries) {

@@ -1,4 +1,4 @@
-/** Writing whole files, and parts of them, when a single call may write less than it was given. */
+/** Reads and writes whole files and parts of them, by calls that may read or write less than they are asked to. */
 import { Buffer } from 'node:buffer'
 import { isTaken, linkError } from './errors.js'
 import type { FileSystem } from './file-system.js'
@@ -16,7 +16,7 @@ export async function writeAll(fs: FileSystem, fd: number, bytes: Uint8Array, po
 
 /** Reads `length` bytes, or fewer at the end of the file. */
 export async function readUpTo(fs: FileSystem, fd: number, position: number, length: number): Promise<Uint8Array> {
-  // Not filled with zeros first: of a large piece of a small file little is ever touched.
+  // This memory is not filled with zeros first, because a small file touches little of a large piece.
   const bytes = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
   let filled = 0
   while (filled < length) {
@@ -27,7 +27,7 @@ export async function readUpTo(fs: FileSystem, fd: number, position: number, len
   return bytes
 }
 
-/** Makes a new file whose bytes are durable; its name is not before its folder is synced. Leaves nothing behind on an error. */
+/** Makes a new file with durable bytes. Its name is durable when its folder is synced. After an error no file is left. */
 export async function writeFile(fs: FileSystem, path: string, fill: (fd: number) => Promise<void>): Promise<void> {
   const fd = await fs.open(path, 'create')
   try {
@@ -44,8 +44,8 @@ export async function writeFile(fs: FileSystem, path: string, fill: (fd: number)
 }
 
 /**
- * Gives the finished file `temporary` its final name, unless that is taken: `false` then. The temporary name is gone
- * afterwards. The new name is durable when its folder is synced.
+ * Gives the finished file `temporary` its final name; `false` when that is taken. The temporary name is gone afterwards. The
+ * new name is durable when its folder is synced.
  */
 export async function nameOnce(fs: FileSystem, temporary: string, name: string): Promise<boolean> {
   try {
@@ -59,7 +59,7 @@ export async function nameOnce(fs: FileSystem, temporary: string, name: string):
   }
 }
 
-/** Unlinks what nobody needs any more; that it may fail does not matter, it only takes room then. */
+/** Unlinks a file that nobody needs. It may fail: the file then only takes room. */
 export async function discard(fs: FileSystem, path: string): Promise<void> {
   await fs.unlink(path).catch(() => {})
 }

@@ -1,5 +1,6 @@
-/** The part of the `R2Bucket` of workers that is used here, so that its types need no package. */
+/** The part of the types of workers that is used here, so that no package of types is needed. */
 
+/** A bucket, as the binding of a worker gives it. */
 export interface R2BucketLike {
   head(key: string): Promise<R2ObjectLike | null>
   get(key: string, options?: { range?: { offset: number; length: number } }): Promise<R2BodyLike | null>
@@ -8,11 +9,13 @@ export interface R2BucketLike {
   list(options?: { prefix?: string; limit?: number; startAfter?: string; cursor?: string }): Promise<R2ListLike>
 }
 
+/** The condition of a put. */
 export interface R2Condition {
   etagMatches?: string
   etagDoesNotMatch?: string
 }
 
+/** An object without its bytes. */
 export interface R2ObjectLike {
   readonly key: string
   readonly size: number
@@ -20,10 +23,12 @@ export interface R2ObjectLike {
   readonly uploaded: Date
 }
 
+/** An object with its bytes. */
 export interface R2BodyLike extends R2ObjectLike {
   arrayBuffer(): Promise<ArrayBuffer>
 }
 
+/** A page of a list. */
 export interface R2ListLike {
   readonly objects: R2ObjectLike[]
   readonly truncated: boolean

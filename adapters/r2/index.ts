@@ -1,9 +1,9 @@
 /**
  * State in a Cloudflare R2 bucket, through the binding that a worker has.
  *
- * - Creates and swaps are conditional puts: `null` says that the condition did not hold, an exception says nothing.
- * - R2 is consistent: what was put is read and listed from everywhere at once.
- * - The time of the storage is known from what was put: the moment at which R2 stored it.
+ * - Creates and swaps are conditional puts. `null` says that the condition did not hold; an exception leaves the outcome open.
+ * - R2 is consistent: an object that was put is read and listed from everywhere at once.
+ * - The time of the storage is known from puts alone: it is the moment at which R2 stored the object.
  */
 import { TidemarkError, aborted, checkFields, invalid, isTidemarkError, throwIfAborted } from '../../src/errors.js'
 import type { Answer, BlobInfo, ByteRange, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
@@ -15,18 +15,28 @@ import type { R2BucketLike, R2ObjectLike } from './binding.js'
 
 export type { R2BucketLike, R2BodyLike, R2Condition, R2ListLike, R2ObjectLike } from './binding.js'
 
+/** Options of `r2`. */
 export interface R2Options {
-  /** All keys begin with it, so that a bucket can hold other things too. Default: nothing. */
+  /**
+   * Begins all keys, so that the bucket can hold other things, too.
+   * @default '': keys begin with the name of a store
+   */
   readonly prefix?: string | undefined
 }
 
 const FIELDS = new Set(['prefix'])
 
-/** A storage in the bucket of a binding, such as `env.BUCKET`; several stores may share it. */
+/**
+ * A storage in the bucket of a binding. Several stores may share it. A handle sends five requests at once, besides commits.
+ *
+ * @throws `INVALID_ARGUMENT` when the binding is none of a bucket, or an option is wrong
+ * @example
+ *     const store = await openStore({ storage: r2(env.BUCKET), name: 'sessions', mode: 'shared' })
+ */
 export function r2(bucket: R2BucketLike, options: R2Options = {}): Storage {
   checkFields('r2', options, FIELDS)
   const { put, head } = (bucket ?? {}) as Partial<R2BucketLike>
-  // A KV namespace has a put as well.
+  // A KV namespace has a put as well, but no head.
   if (typeof put !== 'function' || typeof head !== 'function') {
     throw invalid('r2: a bucket binding is expected, such as env.BUCKET; elsewhere use tidemark/s3-fetch.')
   }
@@ -76,7 +86,7 @@ function objectsIn(bucket: R2BucketLike, prefix: string): ObjectStore {
         found = await bucket.get(prefix + key, range && { range: { ...range, length: Math.max(range.length, 1) } })
       } catch (error) {
         if (range === undefined) throw error
-        // R2 refuses a range that begins beyond the end.
+        // R2 refuses a range that begins beyond the end; the contract answers it with no bytes.
         const head = await bucket.head(prefix + key)
         if (head === null) return nothing
         if (head.size > range.offset) throw error
@@ -103,7 +113,7 @@ function objectsIn(bucket: R2BucketLike, prefix: string): ObjectStore {
         return { name: object.key.slice(prefix.length), size: object.size, time: timeOf(object) }
       })
       if (items.length > 0 || !page.truncated) return { items, more: page.truncated }
-      // A page may be empty although others follow.
+      // An empty page may be followed by others.
       cursor = page.cursor
     }
   }
@@ -137,7 +147,7 @@ function timeOf({ uploaded }: R2ObjectLike): number | undefined {
   return Number.isNaN(time) ? undefined : time
 }
 
-/** R2 knows no signals: what was sent goes on, and nobody waits for it. */
+/** Stops waiting when the signal aborts. R2 knows no signals, so the call itself goes on. */
 function untilAborted<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return answer
   return new Promise((resolve, reject) => {
@@ -147,7 +157,7 @@ function untilAborted<T>(answer: Promise<T>, signal: AbortSignal | undefined): P
   })
 }
 
-/** R2's number for an object that is too large; it was refused before anything was stored. */
+/** Whether R2 refused an object as too large, by the number of that error. Nothing was stored then. */
 function isTooLarge(error: unknown): boolean {
   return /\(100(?:34|11)\)/.test(String((error as Error | undefined)?.message))
 }

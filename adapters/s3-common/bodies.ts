@@ -1,4 +1,4 @@
-/** Whether a body is the one that was stored: by its checksum or ETag where the reply has one, and by its length. */
+/** Judges whether a body is the one that was stored, by its length, and by its checksum or ETag where the reply has one. */
 import type { ByteRange } from '../../src/storage/contract.js'
 import { crc32c } from '../../src/bytes/crc32c.js'
 import { toHex } from '../../src/bytes/hex.js'
@@ -7,17 +7,17 @@ import type { S3Reply } from './transport.js'
 
 export type BodyFault = 'length' | 'hash'
 
-/** Says what is wrong with the body of a 200 or 206; `undefined` when nothing is. */
+/** The fault of the body of a 200 or 206; `undefined` when there is none. */
 export function bodyFault(reply: S3Reply, range: ByteRange | undefined, etagIsMd5: boolean): BodyFault | undefined {
   const { body, status, header } = reply
   const length = header('content-length')
-  // A proxy that packs bodies announces the packed length.
+  // A proxy that packs bodies tells the packed length.
   const packed = (header('content-encoding') ?? 'identity') !== 'identity'
   if (length !== undefined && !packed && Number(length) !== body.length) return 'length'
   if (status === 206)
     return range !== undefined && isPart(header('content-range'), range, body.length) ? undefined : 'length'
   const checksum = header('x-amz-checksum-crc32c')
-  // Composite checksums of parts end in their number.
+  // A checksum with a dash is composed of those of parts.
   if (checksum !== undefined && !checksum.includes('-'))
     return checksum === base64(word(crc32c(body))) ? undefined : 'hash'
   const digest = etagIsMd5 && !isEncrypted(header) ? md5OfEtag(header('etag')) : undefined
@@ -28,7 +28,7 @@ export function contentMd5(bytes: Uint8Array): string {
   return base64(md5(bytes))
 }
 
-/** A reply without `Content-Range` can't be checked (CORS may hide it), but for being too long. */
+/** Whether the body is that of the range. Without `Content-Range`, which CORS may hide, only a body that is too long shows. */
 function isPart(contentRange: string | undefined, { offset, length }: ByteRange, got: number): boolean {
   if (contentRange === undefined) return got <= length
   const match = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(contentRange)
@@ -38,7 +38,7 @@ function isPart(contentRange: string | undefined, { offset, length }: ByteRange,
   return first === offset && last - first + 1 === got && (got === length || (got < length && last + 1 === end))
 }
 
-/** The ETag of an object that was put whole is its MD5, unless it is encrypted with a key of one's own. */
+/** The MD5 of an object by its ETag. That is its MD5 if it was put whole, and not encrypted with a key of the customer's. */
 function md5OfEtag(etag: string | undefined): string | undefined {
   return /^(?:W\/)?"?([0-9a-f]{32})"?$/i.exec(etag ?? '')?.[1]?.toLowerCase()
 }

@@ -2,7 +2,7 @@ const SHIFTS = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21]
 const SINES = Int32Array.from({ length: 64 }, (_, i) => Math.abs(Math.sin(i + 1)) * 2 ** 32)
 const START = [0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476]
 
-/** MD5 (RFC 1321). S3 asks for it and says it of what it has; it finds accidents, and nobody relies on it for more. */
+/** MD5 (RFC 1321). S3 asks for it, and tells that of its objects. Here it finds accidents, and nothing relies on it for more. */
 export function md5(bytes: Uint8Array): Uint8Array {
   const padded = new Uint8Array(((bytes.length + 72) >>> 6) << 6)
   padded.set(bytes)

@@ -2,84 +2,58 @@
  * Objects in an S3 bucket, over any transport.
  *
  * - One object is one PUT; there are no multipart uploads. Creates and swaps are PUTs with If-None-Match and If-Match.
- * - A status is not an outcome: only 2xx with an ETag is `committed` and only 412 is `lost`. What was surely refused is thrown, anything
- *   else that comes back from a conditional write, or does not come back, is `unknown`: sending it again settles it.
- * - Tokens are ETags as they came, but for the mark of a weak one, which proxies add.
- * - Nothing is kept but what this storage was found to be like: how it wants ETags, whether it deletes many at once.
+ * - A status is not an outcome. Only 2xx with an ETag is `committed`, and only 412 is `lost`. A sure refusal is thrown. Any other
+ *   answer to a conditional write, and none, is `unknown`: sending it again settles it.
+ * - Tokens are ETags as they came, without the mark of a weak one, which proxies add.
+ * - The only state is what was found out about the server: how it wants ETags, whether it deletes many objects at once.
  */
-import { TidemarkError, aborted, isTidemarkError, throwIfAborted } from '../../src/errors.js'
-import type { Answer, BlobInfo, ByteRange, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
+import { aborted, isTidemarkError, throwIfAborted, type TidemarkError } from '../../src/errors.js'
+import { Part } from '../../src/part.js'
+import type { Answer, ByteRange, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
 import type { ObjectStore } from '../../src/storage/object-store.js'
 import { overObjects } from '../../src/storage/objects.js'
 import type { Turns } from '../../src/storage/turns.js'
 import { bodyFault, contentMd5 } from './bodies.js'
-import { redacted } from './redact.js'
-import {
-  describe,
-  isAbsent,
-  isDone,
-  isRefused,
-  isStored,
-  readRefused,
-  replyError,
-  replyTime,
-  unavailable,
-} from './replies.js'
-import type { S3Reply, S3Request, Transport } from './transport.js'
+import { isAbsent, isDone, isRefused, isStored, replyTime } from './replies.js'
+import type { Bucket, S3Reply, S3Request, Transport } from './transport.js'
 
 type Put = Extract<S3Request, { op: 'put' }>
 type Written = Outcome & Answer
 
-const MOST_DELETES_AT_ONCE = 8
-/** Answers of a server that knows no deletion of many, or wants a checksum for it that the client does not send. */
-const NO_DELETE_MANY = new Set([400, 404, 405, 411, 501])
+const refusals = new Part(() => import('./refusals.js'))
+const many = new Part(() => import('./many.js'))
 
-/** `prefix` ends with a slash or is empty: keys are the storage's names behind it. */
+/** An error by its sentence. It never rejects, as a write that was sent must not throw: a sentence that could not be loaded is an error itself. */
+function errorOf(make: (part: typeof import('./refusals.js')) => TidemarkError): Promise<TidemarkError> {
+  return refusals.use(make).catch((error: TidemarkError) => error)
+}
+
+/** Makes the storage. `prefix` is empty or ends with a slash, and keys are names of the storage behind it. */
 export function s3Storage(transport: Transport, prefix: string, turns: () => Turns): Storage {
   const { name } = transport
-  // Ceph compares If-Match with the ETag without its quotes.
+  // Whether the server compares If-Match with the ETag without its quotes, as Ceph does.
   let bareEtags = false
-  let deletesMany = true
   let etagIsMd5 = true
 
-  /** Sends what may be repeated: whatever goes wrong is thrown. */
+  /** Sends a request that may be repeated. All errors are thrown. */
   async function ask(request: S3Request, signal: AbortSignal | undefined): Promise<S3Reply> {
     throwIfAborted(signal)
     try {
       return await transport.send(request, signal)
     } catch (error) {
       if (signal?.aborted) throw aborted(signal)
-      throw isTidemarkError(error) ? error : broken(request, error)
+      throw isTidemarkError(error) ? error : await errorOf((part) => part.unanswered(name, request, error))
     }
   }
 
-  /** The same for what a cache might answer, with what was there before. */
+  /** The same for reads and lists, which a cache might answer with something older. */
   async function askStorage(request: S3Request, signal: AbortSignal | undefined): Promise<S3Reply> {
     const reply = await ask(request, signal)
     if (Number(reply.header('age') ?? 0) <= 0) return reply
-    throw unavailable(
-      `A cache answered ${describe(request)} in place of ${name}. Use the storage's own endpoint.`,
-      true,
-    )
+    throw await errorOf((part) => part.fromCache(name, request))
   }
 
-  /** Something between here and the storage answers in its name: a page to log in at, say. */
-  function noEtag(request: S3Request): TidemarkError {
-    return unavailable(
-      `${name} sent no ETag with ${describe(request)}, as S3 does. Check what stands between; in a browser, let the bucket's CORS rules expose the ETag header.`,
-      true,
-    )
-  }
-
-  function broken(request: S3Request, error: unknown): TidemarkError {
-    return unavailable(
-      `${name} did not answer ${describe(request)}; check the connection to it.`,
-      true,
-      redacted(error),
-    )
-  }
-
-  /** A put with a condition. Once it has been sent it never throws, unless it was surely refused. */
+  /** Sends a put with a condition. Once it has been sent it throws only a sure refusal. */
   async function conditional(request: Put, signal: AbortSignal | undefined): Promise<Written | S3Reply> {
     throwIfAborted(signal)
     let reply: S3Reply
@@ -87,15 +61,20 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
       reply = await transport.send(request, signal)
     } catch (error) {
       if (isTidemarkError(error)) throw error
-      return { outcome: 'unknown', settle: true, cause: broken(request, error) }
+      return { outcome: 'unknown', settle: true, cause: await errorOf((part) => part.unanswered(name, request, error)) }
     }
-    if (isStored(reply)) return { outcome: 'committed', time: replyTime(reply) }
-    if (isDone(reply)) return { outcome: 'unknown', settle: true, cause: noEtag(request), time: replyTime(reply) }
+    const time = replyTime(reply)
+    if (isStored(reply)) return { outcome: 'committed', time }
     const absent = reply.status === 404 && reply.code !== 'NoSuchBucket'
     if (reply.status === 412 || (absent && request.ifMatch !== undefined)) return reply
-    const error = replyError(name, request, reply)
-    if (isRefused(reply)) throw error
-    return { outcome: 'unknown', settle: true, cause: error, time: replyTime(reply) }
+    const error = await putError(request, reply)
+    if (!isDone(reply) && isRefused(reply)) throw error
+    return { outcome: 'unknown', settle: true, cause: error, time }
+  }
+
+  /** The error for a reply that does not say that the put was served. */
+  function putError(request: Put, reply: S3Reply): Promise<TidemarkError> {
+    return errorOf((part) => (isDone(reply) ? part.noEtag(name, request) : part.replyError(name, request, reply)))
   }
 
   function putOf(key: string, bytes: Uint8Array): Put {
@@ -114,12 +93,12 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     const end = await send(bareEtags ? bare : token)
     if ('outcome' in end) return end
     if (end.status === 412 && (bareEtags || bare === token)) return { outcome: 'lost', time: replyTime(end) }
-    // Was the condition not met, or not understood? A refusal of what is there shows the latter; and what a 404 means
-    // depends on whether there is something after all.
+    // Was the condition not met, or not understood? It was not understood if the object with this token is there. And the
+    // meaning of a 404 depends on whether there is an object after all.
     const current = await look(key, options)
     if (end.status === 404) {
       if (current !== 'unread' && current.token === undefined) return { outcome: 'lost', time: current.time }
-      return { outcome: 'unknown', settle: true, cause: replyError(name, putOf(key, bytes), end) }
+      return { outcome: 'unknown', settle: true, cause: await putError(putOf(key, bytes), end) }
     }
     if (current === 'unread' || current.token !== token) return { outcome: 'lost', time: replyTime(end) }
     const again = await send(bare)
@@ -128,7 +107,7 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     return again
   }
 
-  /** Reads for a swap that has been answered already: it must not throw any more. */
+  /** Reads for a swap that was answered already, and so must not throw any more. */
   async function look(
     key: string,
     options?: CallOptions,
@@ -145,7 +124,7 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     options: CallOptions & { readonly range?: ByteRange | undefined } = {},
   ): Promise<Answer & { bytes: Uint8Array | undefined; token: string | undefined }> {
     const { range, signal } = options
-    // A range of nothing can't be asked for; the byte beside it tells whether the object is there.
+    // An empty range cannot be asked for. The byte beside it tells whether the object is there.
     const last = range && range.offset + Math.max(range.length, 1) - 1
     const request: S3Request = { op: 'get', key: prefix + key, range: range && `bytes=${range.offset}-${last}` }
     const asked = range && { offset: range.offset, length: Math.max(range.length, 1) }
@@ -154,14 +133,14 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     if (isAbsent(reply)) return { time, bytes: undefined, token: undefined }
     const token = reply.header('etag')?.replace(/^W\//, '')
     if (reply.status === 416 && range) return { time, bytes: new Uint8Array(0), token }
-    if (token === undefined) throw noEtag(request)
+    if (token === undefined) throw await errorOf((part) => part.noEtag(name, request))
     if (range === undefined) return { time, bytes: reply.body, token }
     // A server may ignore a range and send everything.
     const from = reply.status === 206 ? 0 : range.offset
     return { time, bytes: reply.body.slice(from, from + range.length), token }
   }
 
-  /** An answer to a read whose body, if there is one, is whole. */
+  /** Reads an object, and makes sure that its body is whole. */
   async function wholeReply(
     request: Extract<S3Request, { op: 'get' }>,
     range: ByteRange | undefined,
@@ -172,13 +151,13 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     const again = await readReply(request, range, signal)
     const fault = isDone(again) ? bodyFault(again, range, etagIsMd5) : undefined
     if (fault === undefined) return again
-    // The same twice is no accident of the line: then this storage's ETags are something else than hashes. What was
-    // damaged before it was stored is found by the checksums in entries and segments.
+    // The same bytes twice are no accident of the line, so the ETags of this storage are something else than hashes. Damage
+    // from before an object was stored is found by the checksums in entries and segments.
     if (fault === 'hash' && sameBytes(reply.body, again.body) && reply.header('etag') === again.header('etag')) {
       etagIsMd5 = false
       return again
     }
-    throw unavailable(`${name} sent a body that is cut or damaged with ${describe(request)}. Try again.`, true)
+    throw await errorOf((part) => part.damagedBody(name, request))
   }
 
   async function readReply(
@@ -190,65 +169,13 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     if (isDone(reply) || isAbsent(reply) || (reply.status === 416 && range)) return reply
     if (reply.status === 403 && (reply.code ?? 'AccessDenied') === 'AccessDenied') {
       const list: S3Request = { op: 'list', prefix, after: undefined, limit: 1, continuation: undefined }
-      throw readRefused(name, reply, isDone(await ask(list, signal)))
+      const mayList = isDone(await ask(list, signal))
+      throw await errorOf((part) => part.readRefused(name, reply, mayList))
     }
-    throw replyError(name, request, reply)
+    throw await errorOf((part) => part.replyError(name, request, reply))
   }
 
-  async function list(
-    within: string,
-    { after, limit, signal }: CallOptions & { after: string | undefined; limit: number },
-  ): Promise<Answer & { items: BlobInfo[]; more: boolean }> {
-    const items: BlobInfo[] = []
-    for (let continuation: string | undefined; ;) {
-      const from = after === undefined ? undefined : prefix + after
-      const request: S3Request = { op: 'list', prefix: prefix + within, after: from, limit, continuation }
-      const reply = await askStorage(request, signal)
-      if (!isDone(reply)) throw replyError(name, request, reply)
-      const { items: page, truncated, continuation: next } = reply.listed!
-      let last = from ?? ''
-      for (const { key, size, time } of page) {
-        if (key <= last || !key.startsWith(request.prefix)) throw unordered(name)
-        items.push({ name: key.slice(prefix.length), size, time })
-        last = key
-      }
-      continuation = truncated ? next : undefined
-      // A page without keys that says that more follow comes from servers that count what was deleted.
-      if (items.length > 0 || continuation === undefined) {
-        return { time: replyTime(reply), items, more: items.length > 0 && truncated }
-      }
-    }
-  }
-
-  async function remove(keys: readonly string[], { signal }: CallOptions = {}): Promise<Answer> {
-    if (keys.length === 0) return {}
-    const full = keys.map((key) => prefix + key)
-    if (full.length > 1 && deletesMany) {
-      const request: S3Request = { op: 'deleteMany', keys: full }
-      const reply = await ask(request, signal)
-      if (isDone(reply)) {
-        const left = reply.failed?.find(({ code }) => code !== 'NoSuchKey')
-        if (left === undefined) return { time: replyTime(reply) }
-        throw replyError(name, { op: 'delete', key: left.key }, { ...reply, ...failedAs(left.code) })
-      }
-      if (reply.code === 'NoSuchBucket' || !NO_DELETE_MANY.has(reply.status)) throw replyError(name, request, reply)
-      deletesMany = false
-    }
-    let answer: Answer = {}
-    for (let i = 0; i < full.length; i += MOST_DELETES_AT_ONCE) {
-      const some = full.slice(i, i + MOST_DELETES_AT_ONCE)
-      answer = (await Promise.all(some.map((key) => removeOne(key, signal)))).at(-1) ?? answer
-    }
-    return answer
-  }
-
-  async function removeOne(key: string, signal: AbortSignal | undefined): Promise<Answer> {
-    const request: S3Request = { op: 'delete', key }
-    const reply = await ask(request, signal)
-    if (!isDone(reply) && !isAbsent(reply)) throw replyError(name, request, reply)
-    return { time: replyTime(reply) }
-  }
-
+  const bucket: Bucket = { name, prefix, ask, askStorage, deletesMany: true }
   const objects: ObjectStore = {
     create: (key, bytes, _guard, options) => create(key, bytes, options),
     swap: (key, token, bytes, _trim, options) =>
@@ -257,25 +184,13 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
       const request = putOf(key, bytes)
       const reply = await ask(request, options?.signal)
       if (isStored(reply)) return { time: replyTime(reply) }
-      throw isDone(reply) ? noEtag(request) : replyError(name, request, reply)
+      throw await putError(request, reply)
     },
     get,
-    list,
-    delete: remove,
+    list: (within, options) => many.use((part) => part.list(bucket, within, options)),
+    delete: (keys, options) => many.use((part) => part.remove(bucket, keys, options)),
   }
   return overObjects(objects, { name, trim: 'writer', turns })
-}
-
-/** The status that an error within the answer to a deletion of many would have had by itself. */
-function failedAs(code: string): { status: number; code: string } {
-  return { status: code === 'AccessDenied' ? 403 : 500, code }
-}
-
-function unordered(name: string): TidemarkError {
-  return new TidemarkError(
-    'STORAGE_UNSAFE',
-    `${name} lists objects out of order, or others than it was asked for. Directory buckets do that; use a general purpose bucket.`,
-  )
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

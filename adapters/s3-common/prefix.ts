@@ -1,6 +1,6 @@
 import { invalid, show } from '../../src/errors.js'
 
-/** A prefix as keys begin with it: empty, or with a slash at its end. */
+/** The prefix of keys: empty, or with a slash at its end. */
 export function keyPrefix(what: string, prefix: unknown): string {
   if (prefix === undefined || prefix === '') return ''
   if (typeof prefix !== 'string' || !LEGAL.test(prefix) || prefix.length > LONGEST) {
@@ -12,5 +12,5 @@ export function keyPrefix(what: string, prefix: unknown): string {
 }
 
 const LONGEST = 400
-/** Neither `.` nor `..` as a name: clients and proxies resolve them. ASCII, so that S3 and JavaScript sort alike. */
+/** Names that are not `.` or `..`, which clients and proxies resolve, in ASCII, which S3 and JavaScript sort alike. */
 const LEGAL = /^(?!(?:.*\/)?\.{1,2}(?:\/|$))[!-.0-~]+(?:\/[!-.0-~]+)*\/?$/

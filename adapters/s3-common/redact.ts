@@ -1,6 +1,6 @@
 /**
- * Errors of clients and servers quote requests: signed URLs, Authorization headers, canonical requests. What goes on as
- * `cause` is made anew from the parts that hold no secret.
+ * Removes secrets from errors. Errors of clients and servers quote requests: signed URLs, Authorization headers, canonical
+ * requests. The `cause` that callers get is made anew of the parts that hold no secret.
  */
 
 const LONGEST = 300
@@ -10,7 +10,7 @@ export function redact(text: string): string {
   const clean = text
     .replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/@?#]*@/gi, '$1')
     .replace(/\?[^\s"'<>]*/g, '?…')
-    // As undici says it of a header that a signing fetch has set.
+    // undici quotes a header that a signing fetch has set.
     .replace(/".*" is an invalid header value/gs, '"…" is an invalid header value')
     .replace(/\b(bearer|basic)\s+[^\s"',]+/gi, '$1 …')
     .replace(
@@ -21,7 +21,7 @@ export function redact(text: string): string {
   return clean.length > LONGEST ? `${clean.slice(0, LONGEST)}…` : clean
 }
 
-/** A copy of `error` that may be shown: its name, code and text, those of its cause, and nothing else. */
+/** A copy of `error` that may be shown. It has its name, code and text, those of its cause, and nothing else. */
 export function redacted(error: unknown, depth = 0): Error & { code?: string } {
   try {
     return copyOf(error, depth)

@@ -1,4 +1,4 @@
-/** The seam between the two S3 adapters and their objects: requests go through a transport, which knows nothing of stores. */
+/** The interface between S3 objects and the two ways to send requests. A transport knows nothing of stores. */
 
 export type S3Request =
   | { readonly op: 'get'; readonly key: string; readonly range?: string | undefined }
@@ -6,7 +6,7 @@ export type S3Request =
       readonly op: 'put'
       readonly key: string
       readonly bytes: Uint8Array
-      /** Base64, for the `Content-MD5` header. */
+      /** The MD5 of the body in base64, for the header `Content-MD5`. */
       readonly md5: string
       readonly ifMatch?: string | undefined
       readonly ifNoneMatch?: '*' | undefined
@@ -23,14 +23,14 @@ export type S3Request =
 
 export interface S3Reply {
   readonly status: number
-  /** A header of the reply by its name in lower case; `undefined` when it was not sent or may not be seen. */
+  /** A header of the reply, by its name in lower case; `undefined` when it was not sent or may not be seen. */
   readonly header: (name: string) => string | undefined
-  /** The whole body of a get that was answered with 200 or 206; else empty. */
+  /** The whole body of a get that was answered with 200 or 206. Other replies have none. */
   readonly body: Uint8Array
-  /** S3's name for the error and its text, when it was refused. */
+  /** S3's name for the error, when the request was refused. */
   readonly code?: string | undefined
   readonly message?: string | undefined
-  /** Only a list has it. */
+  /** The page of a list. */
   readonly listed?: ListedPage | undefined
   /** Keys that a deleteMany did not remove. */
   readonly failed?: readonly FailedKey[] | undefined
@@ -55,11 +55,24 @@ export interface FailedKey {
 }
 
 export interface Transport {
-  /** For `capabilities` and error messages. */
+  /** The name for `capabilities` and error messages. */
   readonly name: 's3' | 's3-fetch'
   /**
-   * Sends the request once (a put with a condition is never repeated here) and resolves with whatever was answered.
-   * A `TidemarkError` that it throws says that nothing was sent; after any other error the request may have been served.
+   * Sends the request, and resolves with whatever was answered. A put with a condition is sent only once. A `TidemarkError`
+   * that it throws says that nothing was sent. After any other error the request may have been served.
    */
   send(request: S3Request, signal: AbortSignal | undefined): Promise<S3Reply>
+}
+
+/** The objects of one storage, to what asks for many of them at once. */
+export interface Bucket {
+  readonly name: string
+  /** All keys begin with it. */
+  readonly prefix: string
+  /** Sends what may be repeated: whatever goes wrong is thrown. */
+  readonly ask: (request: S3Request, signal: AbortSignal | undefined) => Promise<S3Reply>
+  /** The same for what a cache might answer. */
+  readonly askStorage: Bucket['ask']
+  /** As long as the storage has not refused to delete many at once. */
+  deletesMany: boolean
 }

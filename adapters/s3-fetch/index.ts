@@ -1,9 +1,6 @@
 /**
- * State in an S3 bucket through any `fetch` that signs, such as that of aws4fetch: 3 KB, for browsers, edge functions and
- * servers. Everything else is as in `tidemark/s3`.
- *
- *     const aws = new AwsClient({ accessKeyId, secretAccessKey, service: 's3', region, retries: 0 })
- *     s3Fetch({ fetch: (url, init) => aws.fetch(url, init), url: 'https://my-bucket.s3.eu-central-1.amazonaws.com' })
+ * State in an S3 bucket through any `fetch` that signs, such as that of aws4fetch, for browsers, edge functions and servers.
+ * Everything else is as in `tidemark/s3`.
  */
 import { checkFields, invalid } from '../../src/errors.js'
 import type { Storage } from '../../src/storage/contract.js'
@@ -14,19 +11,33 @@ import { fetchTransport, type SigningFetch } from './transport.js'
 
 export type { FetchedResponse, SigningFetch, SigningInit } from './transport.js'
 
+/** Options of `s3Fetch`. */
 export interface S3FetchOptions {
+  /** Signs a request and sends it, once. */
   readonly fetch: SigningFetch
-  /** The bucket's: `https://bucket.host` or `https://host/bucket`. */
+  /** The URL of the bucket: `https://bucket.host` or `https://host/bucket`. */
   readonly url: string
-  /** All keys begin with it, so that a bucket can hold other things too. Default: nothing. */
+  /**
+   * Begins all keys, so that the bucket can hold other things, too.
+   * @default '': keys begin with the name of a store
+   */
   readonly prefix?: string | undefined
 }
 
-/** A browser has six connections to a host of S3, and more to one that speaks HTTP/2. */
+/** How many requests are sent at once. A browser has six connections to a host of S3, and no such limit by HTTP/2. */
 const AT_ONCE = 16
 const FIELDS = new Set(['fetch', 'url', 'prefix'])
 
-/** A storage in a bucket, which has to exist; several stores may share it. */
+/**
+ * A storage in a bucket, which has to exist. Several stores may share it. It repeats nothing by itself; `retrying` does.
+ *
+ * @throws `INVALID_ARGUMENT` for a wrong option
+ * @throws `STORAGE_UNSAFE` by `openStore` when it creates a store and the bucket does not enforce conditions
+ * @example
+ *     const aws = new AwsClient({ accessKeyId, secretAccessKey, service: 's3', region, retries: 0 })
+ *     const url = 'https://my-bucket.s3.eu-central-1.amazonaws.com'
+ *     const storage = retrying(s3Fetch({ fetch: (url, init) => aws.fetch(url, init), url }))
+ */
 export function s3Fetch(options: S3FetchOptions): Storage {
   checkFields('s3Fetch', options, FIELDS)
   const { fetch, url, prefix } = options
@@ -36,7 +47,7 @@ export function s3Fetch(options: S3FetchOptions): Storage {
   return s3Storage(fetchTransport(fetch, bucketUrl(url)), keyPrefix('s3Fetch', prefix), sharedTurns(AT_ONCE))
 }
 
-/** The URL is not shown when it is refused: it might hold a secret. */
+/** Checks the URL. The error does not show it, as it might hold a secret. */
 function bucketUrl(given: unknown): string {
   const match = typeof given === 'string' ? /^https?:\/\/[^/?#@\s]+(?:\/[^?#\s]*)?$/.exec(given) : null
   if (match === null || !isUrl(match[0])) {
@@ -47,7 +58,7 @@ function bucketUrl(given: unknown): string {
   return match[0].replace(/\/+$/, '')
 }
 
-/** A port or an address may be none. */
+/** Whether the text is a URL. The pattern before allows ports and addresses that there are not. */
 function isUrl(text: string): boolean {
   try {
     return Boolean(new URL(text))

@@ -1,11 +1,14 @@
-/** Requests by `fetch`: paths, queries and XML. */
+/** Sends requests by `fetch`: makes paths and queries, and reads XML. */
 import type { S3Reply, S3Request, Transport } from '../s3-common/transport.js'
-import { deleteBody, readDeleted, readError, readListed } from './xml.js'
 import { contentMd5 } from '../s3-common/bodies.js'
+import { Part } from '../../src/part.js'
 
-/** The part of `fetch` that is used. It is expected to sign the request and to send it once. */
+const xml = new Part(() => import('./xml.js'))
+
+/** The part of `fetch` that is used. It has to sign the request, and to send it once. */
 export type SigningFetch = (url: string, init: SigningInit) => Promise<FetchedResponse>
 
+/** A request, as `fetch` takes it. */
 export interface SigningInit {
   readonly method: string
   readonly headers: Record<string, string>
@@ -15,6 +18,7 @@ export interface SigningInit {
   readonly cache?: 'no-store'
 }
 
+/** The part of a `Response` that is used. */
 export interface FetchedResponse {
   readonly status: number
   readonly redirected?: boolean
@@ -24,12 +28,12 @@ export interface FetchedResponse {
 
 export function fetchTransport(fetch: SigningFetch, bucket: string): Transport {
   async function send(request: S3Request, signal: AbortSignal | undefined): Promise<S3Reply> {
-    const { path, ...init } = requestOf(request)
+    const { path, ...init } = await requestOf(request)
     const response = await fetch(bucket + path, {
       ...init,
       redirect: 'manual',
       ...(signal ? { signal } : {}),
-      // A browser's own cache would answer for what has changed since.
+      // The cache of a browser would answer with an object as it was before.
       ...(init.method === 'GET' && hasCacheOption() ? { cache: 'no-store' } : {}),
     })
     if (!isResponse(response)) throw new TypeError('What fetch returned is no Response.')
@@ -45,7 +49,7 @@ function isResponse(given: Partial<FetchedResponse> | null | undefined): given i
 
 type Prepared = Pick<SigningInit, 'method' | 'headers' | 'body'> & { readonly path: string }
 
-function requestOf(request: S3Request): Prepared {
+async function requestOf(request: S3Request): Promise<Prepared> {
   switch (request.op) {
     case 'get':
       return {
@@ -63,7 +67,7 @@ function requestOf(request: S3Request): Prepared {
     case 'delete':
       return { method: 'DELETE', path: pathOf(request.key), headers: {} }
     case 'deleteMany': {
-      const body = plain(deleteBody(request.keys))
+      const body = plain(await xml.use((part) => part.deleteBody(request.keys)))
       const headers = { 'content-type': 'application/xml', 'content-md5': contentMd5(body) }
       return { method: 'POST', path: '?delete=', headers, body }
     }
@@ -81,29 +85,38 @@ function requestOf(request: S3Request): Prepared {
 }
 
 async function replyOf(request: S3Request, response: FetchedResponse): Promise<S3Reply> {
-  // Status 0 is what browsers make of a redirection that is not followed.
+  // Browsers say status 0 of a redirection that is not followed.
   const status = response.redirected || response.status === 0 ? 307 : response.status
   const header = (name: string): string | undefined => response.headers.get(name) ?? undefined
   const reply: S3Reply = { status, header, body: new Uint8Array(0) }
   const body = status === 204 ? reply.body : new Uint8Array(await response.arrayBuffer())
-  if (status < 200 || status >= 300) return { ...reply, ...readError(body) }
+  if (status < 200 || status >= 300) return { ...reply, ...(await refusalOf(request, body)) }
   switch (request.op) {
     case 'get':
       return { ...reply, body }
     case 'list':
-      return { ...reply, listed: readListed(body) }
+      return { ...reply, listed: await xml.use((part) => part.readListed(body)) }
     case 'deleteMany':
-      return { ...reply, failed: readDeleted(body) }
+      return { ...reply, failed: await xml.use((part) => part.readDeleted(body)) }
     default:
       return reply
   }
+}
+
+/** Absent, as S3 says it of an object. Each open meets that once or more, and loads no parser for it. */
+const ABSENT = /^(?:<\?xml[^>]*>)?\s*<Error><Code>NoSuchKey<\/Code>[^]*<\/Error>\s*$/
+
+async function refusalOf(request: S3Request, body: Uint8Array): Promise<Pick<S3Reply, 'code' | 'message'>> {
+  if (request.op === 'get' && ABSENT.test(new TextDecoder().decode(body))) return { code: 'NoSuchKey' }
+  // The status was answered: it counts, whether or not it can be explained.
+  return xml.use((part) => part.readError(body)).catch(() => ({}))
 }
 
 function pathOf(key: string): string {
   return `/${key.split('/').map(encode).join('/')}`
 }
 
-/** As S3 signs it: everything but letters, digits and `-._~`. */
+/** Encodes as S3 does for signatures: everything but letters, digits and `-._~`. */
 function encode(part: string): string {
   return encodeURIComponent(part).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 }
@@ -112,7 +125,7 @@ function plain(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return bytes.buffer instanceof ArrayBuffer ? (bytes as Uint8Array<ArrayBuffer>) : new Uint8Array(bytes)
 }
 
-/** Older edge runtimes refuse requests that carry this option. */
+/** Whether requests may have the option `cache`: older edge runtimes refuse it. */
 function hasCacheOption(): boolean {
   return typeof Request === 'function' && 'cache' in Request.prototype
 }

@@ -1,6 +1,6 @@
 /**
- * As much XML as S3 speaks: elements, text, five named entities and character references. What is anything else is refused:
- * a list that was cut short or came from somewhere else must not look like a shorter list.
+ * Reads as much XML as S3 speaks: elements, text, five named entities and character references. Anything else is refused,
+ * because a list that was cut off, or came from somewhere else, must not look like a shorter list.
  */
 import type { FailedKey, ListedPage } from '../s3-common/transport.js'
 
@@ -12,7 +12,7 @@ interface Element {
 
 const DEEPEST = 16
 
-/** The root element; throws when the document is not whole and well-formed. */
+/** The root element. Throws unless the document is whole and well-formed. */
 function parseXml(source: string): Element {
   const token =
     /<\?[\s\S]*?\?>|<!--[\s\S]*?-->|<(\/?)([A-Za-z_][\w.:-]*)((?:\s+[\w.:-]+\s*=\s*(?:"[^"<]*"|'[^'<]*'))*)\s*(\/?)>|[^<]+/y
@@ -62,7 +62,7 @@ export function readDeleted(body: Uint8Array): FailedKey[] {
     .map((error) => ({ key: need(error, 'Key'), code: need(error, 'Code') }))
 }
 
-/** Code and message of a refusal; nothing when the body is something else, such as a proxy's page. */
+/** Code and message of a refusal; neither when the body is something else, such as the page of a proxy. */
 export function readError(body: Uint8Array): { code?: string | undefined; message?: string | undefined } {
   try {
     const root = rootOf(body, 'Error')

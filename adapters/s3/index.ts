@@ -2,8 +2,8 @@
  * State in an S3 bucket, or in a storage that speaks S3 and enforces If-None-Match and If-Match on PUT.
  *
  * - A commit of up to `checkpoint.bytes` is one PUT. A log bears about one commit per round trip.
- * - Several processes may open the same store; a later owner fences the earlier one.
- * - The client is the caller's, credentials and all; the package `@aws-sdk/client-s3` is loaded at the first request.
+ * - Several processes may open the same store. A later owner fences the earlier one.
+ * - The caller makes the client, with its credentials. The package `@aws-sdk/client-s3` is loaded at the first request.
  */
 import { checkFields, invalid, show } from '../../src/errors.js'
 import type { Storage } from '../../src/storage/contract.js'
@@ -15,27 +15,41 @@ import { sdkTransport, type S3ClientLike } from './transport.js'
 
 export type { S3ClientLike } from './transport.js'
 
+/** Options of `s3`. */
 export interface S3Options {
-  /** An `S3Client`; one without any options of its own will do. */
+  /** An `S3Client`. One without any options of its own will do. */
   readonly client: S3ClientLike
+  /** The name of the bucket, or the ARN of an access point. */
   readonly bucket: string
-  /** All keys begin with it, so that a bucket can hold other things too. Default: nothing. */
+  /**
+   * Begins all keys, so that the bucket can hold other things, too.
+   * @default '': keys begin with the name of a store
+   */
   readonly prefix?: string | undefined
 }
 
-/** A client of the SDK has 50 connections unless it is told otherwise; commits wait for no turn. */
+/**
+ * How many requests are sent at once. A client has 50 connections by default, and some are left to commits, which do not wait.
+ */
 const AT_ONCE = 40
 const turnsOf = new WeakMap<S3ClientLike, () => Turns>()
 const FIELDS = new Set(['client', 'bucket', 'prefix'])
 
-/** A storage in a bucket, which has to exist; several stores may share it. */
+/**
+ * A storage in a bucket, which has to exist. Several stores may share it. Nothing is sent before a store is opened.
+ *
+ * @throws `INVALID_ARGUMENT` for a wrong option
+ * @throws `STORAGE_UNSAFE` by `openStore` when it creates a store and the bucket does not enforce conditions
+ * @example
+ *     const storage = s3({ client: new S3Client({ region: 'eu-central-1' }), bucket: 'my-bucket', prefix: 'state' })
+ */
 export function s3(options: S3Options): Storage {
   checkFields('s3', options, FIELDS)
   const { client, bucket, prefix } = options
   if (typeof (client as Partial<S3ClientLike> | undefined)?.send !== 'function') {
     throw invalid('s3: client must be an S3Client of @aws-sdk/client-s3: new S3Client({ region }).')
   }
-  // An access point is named by its ARN, which has a slash.
+  // The ARN of an access point has a slash.
   if (typeof bucket !== 'string' || !/^(?:arn:.+|[^/\s]+)$/.test(bucket)) {
     throw invalid(`s3: bucket must be its name, not ${show(bucket)}; what keys begin with is the prefix.`)
   }

@@ -1,14 +1,13 @@
 /**
- * Requests by the commands of the AWS SDK. It signs, finds the endpoint and the credentials, and reads XML; what status and
- * headers came back is seen by a middleware of our own.
+ * Sends requests by the commands of the AWS SDK. The SDK signs, finds the endpoint and the credentials, and reads XML. A
+ * middleware of our own sees the status and the headers that come back.
  *
- * The SDK repeats what fails in passing, three times by default. For a put with a condition that would be wrong: the second
- * attempt could be refused for the first one's object. The middleware sits inside of the repetition and hides such errors
- * in one that is not repeated.
+ * The SDK repeats requests that fail in passing, three times by default. That would be wrong for a put with a condition: the
+ * second attempt could be refused because of the object of the first one. The middleware sits inside of the repetition, and
+ * hides such errors in one that is not repeated.
  */
 import { TidemarkError } from '../../src/errors.js'
 import { redacted } from '../s3-common/redact.js'
-import { unavailable } from '../s3-common/replies.js'
 import type { ListedItem, S3Reply, S3Request, Transport } from '../s3-common/transport.js'
 
 /** The part of the `S3Client` of `@aws-sdk/client-s3` that is used here. */
@@ -19,13 +18,13 @@ export interface S3ClientLike {
 type Sdk = typeof import('@aws-sdk/client-s3')
 type Raw = { readonly statusCode: number; readonly headers: Readonly<Record<string, string>> }
 
-/** All that the middleware saw of one call. */
+/** The observations of the middleware in one call. */
 interface Seen {
   sent: boolean
   raw?: Raw
 }
 
-/** Hides an error from those who repeat; not as its `cause`, for that is looked at too. */
+/** Hides an error from the SDK's repetition, which would look at a `cause` as well. */
 class Unrepeated extends Error {
   readonly hidden: unknown
 
@@ -55,13 +54,13 @@ export function sdkTransport(client: S3ClientLike, bucket: string): Transport {
       const error: unknown = thrown instanceof Unrepeated ? thrown.hidden : thrown
       const refusal = refusalOf(error)
       if (refusal) return refusal
-      // Without credentials or an endpoint nothing gets as far as being sent; nor where nobody listens.
+      // Nothing was sent: credentials or an endpoint are missing, or nobody listens there.
       if (!seen.sent || isUnreached(error)) {
         if (signal?.aborted) throw error
-        throw unavailable(
+        throw new TidemarkError(
+          'STORAGE_UNAVAILABLE',
           's3 could not send a request; check the endpoint, the region and the credentials.',
-          true,
-          redacted(error),
+          { cause: redacted(error) },
         )
       }
       throw error
@@ -93,9 +92,9 @@ interface Handler {
 const staying = new WeakSet<object>()
 
 /**
- * Where the SDK sends by `fetch` (browsers, edge functions), that would follow a redirection to wherever it points, and send
- * the body of a put along. Nothing of use is lost: what is signed for one host is refused by any other. Node's handler
- * follows none, and does not know this setting.
+ * Keeps the client from following redirections. Where the SDK sends by `fetch` (browsers, edge functions), that would follow one
+ * to wherever it points, and send the body of a put along. It would be of no use: any other host refuses the signature. Node's
+ * handler follows none, and does not know this setting.
  */
 function stayWithHost(client: S3ClientLike): void {
   const handler = (client as { config?: { requestHandler?: Handler } }).config?.requestHandler
@@ -154,7 +153,7 @@ function watching(seen: Seen, once: boolean) {
     }
 }
 
-/** Whether the SDK might make the request again although it may have been served. A refusal it may: of a wrong clock, say. */
+/** Whether the SDK might repeat a request that may have been served. It may repeat a refusal, such as that of a wrong clock. */
 function mayBeRepeated(error: unknown): boolean {
   const { name } = error as { name?: string }
   const status = statusOf(error) ?? 0
@@ -168,7 +167,7 @@ function statusOf(error: unknown): number | undefined {
 }
 
 async function replyOf(request: S3Request, output: object, { raw }: Seen): Promise<S3Reply> {
-  // Status 0 is what browsers make of a redirection that is not followed.
+  // Browsers say status 0 of a redirection that is not followed.
   const status = (raw?.statusCode ?? statusOf(output) ?? 200) || 307
   const { Body, ETag } = output as { Body?: { transformToByteArray(): Promise<Uint8Array> }; ETag?: string }
   const headers = headerOf(raw)
@@ -176,7 +175,7 @@ async function replyOf(request: S3Request, output: object, { raw }: Seen): Promi
   const reply = { status, header, body: new Uint8Array(0) }
   switch (request.op) {
     case 'get': {
-      // A plain copy: in Node it is a Buffer, whose `slice` shares memory.
+      // A plain copy, because Node gives a Buffer, whose `slice` shares memory.
       const body = Body ? new Uint8Array(await Body.transformToByteArray()) : reply.body
       return { ...reply, body }
     }
@@ -206,12 +205,12 @@ async function replyOf(request: S3Request, output: object, { raw }: Seen): Promi
   }
 }
 
-/** A refusal by the server; an error in a reply of 200 is a reply that was cut. */
+/** The reply of an error by which the server refused. An error in a reply of 200 is no refusal: that reply was cut off. */
 function refusalOf(error: unknown): S3Reply | undefined {
   const status = statusOf(error)
   if (status === undefined || status < 300) return undefined
   const { name, message, $response } = error as { name: string; message: string; $response?: Raw }
-  // Without a body the SDK makes up a name.
+  // The SDK makes up a name when there is no body.
   const code = /^(Unknown|UnknownError|Error|\d+)$/.test(name) ? undefined : name
   return { status, header: headerOf($response), body: new Uint8Array(0), code, message }
 }

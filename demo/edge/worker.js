@@ -92,7 +92,7 @@ export default {
       try {
         await withStore(env, name, (store) => store.maintain({ budgetMs: 1_000 }), { create: false })
       } catch (error) {
-        // The next run comes soon; the other stores must not wait for it. One that nobody has written yet is NOT_FOUND.
+        // The next run comes soon, and the other stores must not wait for it. A store that nobody has written is NOT_FOUND.
         if (error.code !== 'NOT_FOUND') console.warn(`maintaining ${name}: ${error.message}`)
       }
     }

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The worker: counts flights into a store until it has counted all, or is killed. All that it knows when it starts is what
- * the store holds. It tells its supervisor what it has committed; and with each flight it notes how many it has begun in a
- * file of the supervisor's, where that can be read after a SIGKILL.
+ * The worker: counts flights into a store until it has counted all, or is killed. When it starts it knows only what the store
+ * holds. It tells its supervisor of its commits. With each flight it notes how many it has begun in a file of the supervisor,
+ * which can be read after a SIGKILL.
  */
 import { writeSync } from 'node:fs'
 import { openStore } from 'tidemark'

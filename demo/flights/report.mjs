@@ -1,5 +1,5 @@
 // @ts-check
-/** What the demo shows at its end: the comparison, some of what was counted, and what was written for it. */
+/** The end of the demo: the comparison, some of the counts, and the bytes that were written for them. */
 import { isDeepStrictEqual } from 'node:util'
 import Table from 'cli-table3'
 import { TABLES } from './statistics.mjs'

@@ -1,5 +1,5 @@
 // @ts-check
-/** What is counted: delays per route, per airport of departure, and per hour and distance. */
+/** The counts: delays per route, per airport of departure, and per hour and distance. */
 
 /**
  * Delays in minutes; `histogram` counts them by the bounds below, the last place being for all above.

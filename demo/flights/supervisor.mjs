@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const JOB = fileURLToPath(new URL('job.mjs', import.meta.url))
-/** How long after the moment that was chosen by progress the kill comes, at most: so that it hits anything. */
+/** How long after its moment a kill may come, in milliseconds, so that it hits anything. Moments are chosen by progress. */
 const KILL_DELAY_MS = 10
 const NOTE_BYTES = 16
 

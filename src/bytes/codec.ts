@@ -7,18 +7,20 @@
  *
  * A value that is itself a Uint8Array is one byte 0x00 and the bytes: JSON never begins with 0x00.
  */
-import { corrupt } from '../errors.js'
+import { damaged } from '../errors.js'
+import { fromBinary } from './binary.js'
 import { concat } from './concat.js'
 import { writeJson } from './json.js'
 import { copyBytes, isBytes } from './kinds.js'
 import { fromUtf8 } from './utf8.js'
 
+/** Turns the values of a table into bytes, and back. */
 export interface Codec<V> {
   /** Recorded with the data: a table that was written with one codec is not opened with another. */
   readonly id: string
-  /** The bytes of a value. What it throws reaches the caller of `commit` as `INVALID_ARGUMENT`, with the key. */
+  /** The bytes of a value. An error of it reaches the caller of `commit` as `INVALID_ARGUMENT`, with the key. */
   encode(value: V): Uint8Array
-  /** The value of bytes that `encode` made, which are its own to change and keep. What it throws reaches the reader as `CORRUPT`. */
+  /** The value of bytes that `encode` made. It may keep and change them. An error of it reaches the reader as `CORRUPT`. */
   decode(bytes: Uint8Array): V
 }
 
@@ -28,6 +30,7 @@ export function encodeJson(value: unknown): Uint8Array {
   return isBytes(value) ? concat([Uint8Array.of(RAW), copyBytes(value)]) : writeJson(value)
 }
 
+/** The default codec: JSON, with tags for values that JSON lacks. */
 export const jsonCodec: Codec<unknown> = {
   id: 'json',
   encode: (value) => encodeJson(value).slice(),
@@ -38,7 +41,7 @@ export const jsonCodec: Codec<unknown> = {
       const value: unknown = JSON.parse(text)
       return text.includes('{"$') ? fromJson(value) : value
     } catch (cause) {
-      throw corrupt('A stored value is damaged: it is no JSON.', cause)
+      throw damaged('A stored value', 'it is no JSON', cause)
     }
   },
 }
@@ -93,7 +96,7 @@ const isObject = (value: unknown): value is object => typeof value === 'object' 
 function fromTagged(tag: string, content: unknown): unknown {
   switch (tag) {
     case '$bytes':
-      if (typeof content === 'string') return fromBase64(content)
+      if (typeof content === 'string') return fromBinary(atob(content))
       break
     case '$date':
       if (content === null || typeof content === 'number') return new Date(content ?? Number.NaN)
@@ -118,12 +121,5 @@ function fromTagged(tag: string, content: unknown): unknown {
       if (typeof content === 'object' && content !== null && !Array.isArray(content)) return content
       break
   }
-  throw new Error(`${tag} does not hold what it should.`)
-}
-
-function fromBase64(text: string): Uint8Array {
-  const binary = atob(text)
-  const bytes = new Uint8Array(binary.length)
-  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i)
-  return bytes
+  throw new Error(`${tag} holds something else.`)
 }

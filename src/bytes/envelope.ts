@@ -11,9 +11,11 @@
  *    16   …  body
  *     …   4  CRC-32C of the body
  */
-import { corrupt, unsupported } from '../errors.js'
-import { ByteWriter } from './writer.js'
+import { corrupt, damaged, unsupported } from '../errors.js'
+import { checked } from './checked.js'
 import { crc32c } from './crc32c.js'
+import { ByteReader } from './reader.js'
+import { ByteWriter } from './writer.js'
 import { toHex } from './hex.js'
 
 const FORMAT_VERSION = 1
@@ -53,28 +55,20 @@ export function seal(kind: ObjectKind, body: Uint8Array): Uint8Array {
 export function unseal(kind: ObjectKind, bytes: Uint8Array, what: string): Uint8Array {
   const length = unsealHead(kind, bytes, what)
   if (bytes.length !== ENVELOPE_HEAD + length + ENVELOPE_TAIL) {
-    throw corrupt(
-      `${what} is damaged: it has ${bytes.length} bytes, not the ${ENVELOPE_HEAD + length + ENVELOPE_TAIL} that its header says.`,
-    )
+    throw damaged(what, `it has ${bytes.length} bytes, not the ${ENVELOPE_HEAD + length + ENVELOPE_TAIL} of its header`)
   }
-  const body = bytes.subarray(ENVELOPE_HEAD, ENVELOPE_HEAD + length)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (view.getUint32(bytes.length - ENVELOPE_TAIL, true) !== crc32c(body)) {
-    throw corrupt(`${what} is damaged: its checksum does not match.`)
-  }
-  return body
+  return checked(bytes.subarray(ENVELOPE_HEAD), what)
 }
 
 /** Checks the sixteen bytes in front and returns the length of the body that they announce. */
 function unsealHead(kind: ObjectKind, bytes: Uint8Array, what: string): number {
-  if (bytes.length < ENVELOPE_HEAD) throw corrupt(`${what} is damaged: only ${bytes.length} bytes are left of it.`)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (view.getUint32(0, true) !== MAGIC) throw corrupt(`${what} is damaged: it is no object of Tidemark.`)
-  if (view.getUint32(12, true) !== crc32c(bytes.subarray(0, 12))) {
-    throw corrupt(`${what} is damaged: its checksum does not match.`)
-  }
-  const version = bytes[4]!
-  const flags = view.getUint16(6, true)
+  if (bytes.length < ENVELOPE_HEAD) throw damaged(what, `only ${bytes.length} bytes are left of it`)
+  const r = new ByteReader(bytes, what)
+  if (r.u32() !== MAGIC) throw damaged(what, 'it is no object of Tidemark')
+  checked(bytes.subarray(0, ENVELOPE_HEAD), what)
+  const version = r.u8()
+  const kindCode = r.u8()
+  const flags = r.u8() | (r.u8() << 8)
   if (version !== FORMAT_VERSION || flags > FLAG_ENCRYPTED) {
     throw unsupported(`${what} is written in format ${version}${flags === 0 ? '' : ` with flags ${flags}`}`)
   }
@@ -82,6 +76,6 @@ function unsealHead(kind: ObjectKind, bytes: Uint8Array, what: string): number {
     const key = toHex(bytes.subarray(ENVELOPE_HEAD + 1, ENVELOPE_HEAD + 1 + KEY_ID_BYTES))
     throw unsupported(`${what} is encrypted (cipher ${bytes[ENVELOPE_HEAD]}, key ${key})`)
   }
-  if (bytes[5] !== KIND_CODES[kind]) throw corrupt(`${what} is not the kind of object that its name says (${kind}).`)
-  return view.getUint32(8, true)
+  if (kindCode !== KIND_CODES[kind]) throw corrupt(`${what} is no ${kind}, though its name says so.`)
+  return r.u32()
 }

@@ -3,6 +3,7 @@
  * tells plain values from others, the text, and its UTF-8 would each take as long again.
  */
 import { invalid } from '../errors.js'
+import { toBinary } from './binary.js'
 import { copyBytes, kindOf, timeOf } from './kinds.js'
 
 /** Values are written one behind another into pieces of this size, as a buffer of its own for each costs more than to fill it. */
@@ -92,7 +93,7 @@ function writeObject(given: object, key: string, depth: number): boolean {
     if (isObject(value) && kind !== 'Object' && kind !== 'Array' && !KEPT.test(kind)) value = value.valueOf()
   }
   if (!isObject(value)) return writeValue(value, key, depth)
-  if (depth >= MAX_DEPTH) throw invalid(`The value is nested more than ${MAX_DEPTH} deep, or refers to itself.`)
+  if (depth >= MAX_DEPTH) throw invalid(`The value is nested more than ${MAX_DEPTH} deep or refers to itself.`)
   switch (kind) {
     case 'Object':
       writeFields(value as Record<string, unknown>, depth)
@@ -101,7 +102,7 @@ function writeObject(given: object, key: string, depth: number): boolean {
       writeElements(value as unknown[], depth)
       return true
     case 'Uint8Array':
-      writeAscii(`{"$bytes":"${toBase64(copyBytes(value as Uint8Array))}"}`)
+      writeAscii(`{"$bytes":"${btoa(toBinary(copyBytes(value as Uint8Array)))}"}`)
       return true
     case 'Date': {
       // That of an invalid one is null in JSON.
@@ -270,9 +271,3 @@ const OPEN = 0x7b
 const CLOSE = 0x7d
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
-
-function toBase64(bytes: Uint8Array): string {
-  let binary = ''
-  for (let i = 0; i < bytes.length; i += 1024) binary += String.fromCharCode(...bytes.subarray(i, i + 1024))
-  return btoa(binary)
-}

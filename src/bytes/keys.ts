@@ -9,6 +9,7 @@
  *     string   UTF-8;   bytes   themselves
  *     array    its elements, then 0x00; strings and bytes in it have 00 written as 00 ff and end with 00
  */
+import { fromBinary, toBinary } from './binary.js'
 import { invalid } from '../errors.js'
 import { afterPrefix, compareBytes } from './compare.js'
 import { concat } from './concat.js'
@@ -19,6 +20,7 @@ import { ByteReader } from './reader.js'
 import { isWellFormed, utf8 } from './utf8.js'
 import { ByteWriter } from './writer.js'
 
+/** A key: ordered by kind, in the order null, booleans, numbers, bigints, Dates, strings, bytes, arrays, and then by value. */
 export type Key = string | number | bigint | boolean | null | Date | Uint8Array | readonly Key[]
 
 /** The largest payload of a key: UTF-8 of a string, length of bytes, the sum over the elements of an array. */
@@ -110,7 +112,7 @@ function writeKey(w: ByteWriter, key: Key, depth: number): number {
   if (!Array.isArray(key)) {
     throw invalid(`A key is a string, number, bigint, boolean, null, Date, Uint8Array or an array, not ${typeof key}.`)
   }
-  if (depth >= MAX_KEY_DEPTH) throw invalid(`The key's arrays are nested more than ${MAX_KEY_DEPTH} deep.`)
+  if (depth >= MAX_KEY_DEPTH) throw invalid(`The key is nested more than ${MAX_KEY_DEPTH} deep.`)
   w.u8(ARRAY)
   let payload = 0
   const elements = key as readonly Key[]
@@ -198,7 +200,7 @@ function readElement(r: ByteReader, tag: number, depth: number): Key | undefined
     case BYTES:
       return copyBytes(readEscaped(r))
     case ARRAY: {
-      if (depth >= MAX_KEY_DEPTH) return r.fail('arrays nested too deep')
+      if (depth >= MAX_KEY_DEPTH) return r.fail('nested too deep')
       const elements: Key[] = []
       for (;;) {
         const element = readElement(r, r.u8(), depth + 1)
@@ -258,6 +260,10 @@ export type MapKey = string | number | bigint
 // No well-formed string begins with a low surrogate, so encoded keys never meet a string key.
 const ENCODED = '\udc00'
 
+function isEncoded(key: MapKey): key is `${typeof ENCODED}${string}` {
+  return typeof key === 'string' && key.startsWith(ENCODED)
+}
+
 /** Checks the key and gives its place in a Map; -0 and 0 are one key there too. */
 export function toMapKey(key: Key): MapKey {
   if (typeof key === 'string') {
@@ -272,23 +278,14 @@ export function toMapKey(key: Key): MapKey {
   if (typeof key === 'bigint' && -MANY_BITS < key && key < MANY_BITS) return key
   const bytes = encodeKey(key)
   if (typeof key === 'bigint') return key
-  return mapKeyOfBytes(bytes)
+  return ENCODED + toBinary(bytes)
 }
 
 const MANY_BITS = 1n << 1024n
 
-function mapKeyOfBytes(bytes: Uint8Array): string {
-  let text = ENCODED
-  for (let i = 0; i < bytes.length; i += 1024) text += String.fromCharCode(...bytes.subarray(i, i + 1024))
-  return text
-}
-
 /** The encoded bytes of a Map key. */
 export function mapKeyBytes(key: MapKey): Uint8Array {
-  if (typeof key !== 'string' || !key.startsWith(ENCODED)) return encodeKey(key)
-  const bytes = new Uint8Array(key.length - 1)
-  for (let i = 0; i < bytes.length; i++) bytes[i] = key.charCodeAt(i + 1)
-  return bytes
+  return isEncoded(key) ? fromBinary(key.slice(1)) : encodeKey(key)
 }
 
 /** Writes the encoded bytes of a Map key. */
@@ -300,7 +297,7 @@ export function writeMapKey(w: ByteWriter, key: MapKey): void {
 /** As `compareBytes` of the key's bytes and `bytes`; numbers and ASCII strings are not encoded for it. */
 export function compareMapKey(key: MapKey, bytes: Uint8Array): number {
   if (typeof key === 'number') return compareNumber(key, bytes)
-  if (typeof key === 'bigint' || key.startsWith(ENCODED)) return compareBytes(mapKeyBytes(key), bytes)
+  if (typeof key === 'bigint' || isEncoded(key)) return compareBytes(mapKeyBytes(key), bytes)
   if (bytes.length === 0) return 1
   if (bytes[0] !== STRING) return STRING - bytes[0]!
   const n = Math.min(key.length, bytes.length - 1)
@@ -326,17 +323,17 @@ function compareNumber(key: number, bytes: Uint8Array): number {
 /** The Map key of encoded bytes that come from storage. */
 export function bytesToMapKey(bytes: Uint8Array): MapKey {
   const key = decodeKey(bytes)
-  return typeof key === 'object' || typeof key === 'boolean' ? mapKeyOfBytes(bytes) : key
+  return typeof key === 'object' || typeof key === 'boolean' ? ENCODED + toBinary(bytes) : key
 }
 
 /** The key that a Map key stands for. */
 export function mapKeyToKey(key: MapKey): Key {
-  return typeof key === 'string' && key.startsWith(ENCODED) ? decodeKey(mapKeyBytes(key)) : key
+  return isEncoded(key) ? decodeKey(mapKeyBytes(key)) : key
 }
 
 /** `keyHash` of the key's bytes; for ASCII strings without encoding them. */
 export function hashMapKey(key: MapKey): number {
-  if (typeof key === 'string' && !key.startsWith(ENCODED)) {
+  if (typeof key === 'string' && !isEncoded(key)) {
     let h = fnvStep(FNV_START, STRING)
     for (let i = 0; i < key.length; i++) {
       const code = key.charCodeAt(i)

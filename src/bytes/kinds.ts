@@ -32,6 +32,6 @@ export function copyBytes(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(bytes)
   } catch (cause) {
-    throw invalid('The bytes are gone: their buffer was transferred.', cause)
+    throw invalid('The buffer of the bytes was transferred.', cause)
   }
 }

@@ -1,4 +1,4 @@
-/** What the platform's hash and decompression do, without the platform. It is loaded only where the platform has none. */
+/** A hash and decompression without the platform's. They are loaded only where the platform has none. */
 import { sha256 } from '@noble/hashes/sha2.js'
 import { inflateSync } from 'fflate'
 

@@ -1,4 +1,4 @@
-import { corrupt } from '../errors.js'
+import { damaged } from '../errors.js'
 import { fromUtf8 } from './utf8.js'
 
 /**
@@ -24,7 +24,7 @@ export class ByteReader {
   }
 
   fail(problem: string, cause?: unknown): never {
-    throw corrupt(`${this.#what} is damaged: ${problem} at byte ${this.#at} of ${this.#bytes.length}.`, cause)
+    throw damaged(this.#what, `${problem} at byte ${this.#at} of ${this.#bytes.length}`, cause)
   }
 
   #take(n: number): number {
@@ -41,11 +41,6 @@ export class ByteReader {
   /** The next byte without taking it; `undefined` at the end. */
   peek(): number | undefined {
     return this.#bytes[this.#at]
-  }
-
-  u16be(): number {
-    const at = this.#take(2)
-    return (this.#bytes[at]! << 8) | this.#bytes[at + 1]!
   }
 
   u32(): number {
@@ -93,7 +88,7 @@ export class ByteReader {
     try {
       return fromUtf8(bytes)
     } catch (cause) {
-      return this.fail('text that is not UTF-8', cause)
+      return this.fail('no UTF-8', cause)
     }
   }
 

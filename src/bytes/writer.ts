@@ -35,18 +35,8 @@ export class ByteWriter {
     this.#bytes[at] = value
   }
 
-  u16be(value: number): void {
-    const at = this.#room(2)
-    this.#bytes[at] = value >>> 8
-    this.#bytes[at + 1] = value
-  }
-
   u32(value: number): void {
-    this.setU32(this.#room(4), value)
-  }
-
-  /** Overwrites four bytes written before. */
-  setU32(at: number, value: number): void {
+    const at = this.#room(4)
     const b = this.#bytes
     b[at] = value
     b[at + 1] = value >>> 8
@@ -57,11 +47,6 @@ export class ByteWriter {
   /** Throws for what is no whole number from 0 on: written down it could never be read again. */
   varint(value: number): void {
     if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is no varint`)
-    if (value < 0x80) {
-      const at = this.#room(1)
-      this.#bytes[at] = value
-      return
-    }
     let rest = value
     while (rest >= 0x80) {
       this.u8((rest % 128) | 0x80)

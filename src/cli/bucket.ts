@@ -1,6 +1,6 @@
 /**
- * The storage at an s3:// address. The client is the AWS SDK's with its own chain of settings: environment, profile files,
- * what the machine was given. Nothing that it says about keys is shown, and every request has an end.
+ * The storage at an s3:// address. Its client is that of the AWS SDK, which looks for settings in the environment, in profile
+ * files and in the machine. Its words about keys are never shown, and every request has an end.
  */
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3'
 import { s3 } from '../../adapters/s3/index.js'
@@ -16,20 +16,20 @@ export interface BucketOptions {
   readonly clock: Clock
 }
 
-/** Until a connection is there, in milliseconds. */
+/** How long a connection may take, in milliseconds. */
 const CONNECT_MS = 5_000
-/** Until the first answer. What comes after it gets the time that its size needs. */
+/** How long the first answer may take. Later ones get the time that their size needs. */
 const FIRST_ANSWER_MS = 10_000
 const ANSWER_MS = 30_000
 const TRIES = 3
 /** Most storages other than AWS take this region for theirs, R2 among them. */
 const USUAL_REGION = 'us-east-1'
 
-/** The bucket has to be there, and is asked once, so that whatever is wrong with the access is said at the beginning. */
+/** Opens a bucket, which has to be there. It is asked once, so that faults of the access show at the beginning. */
 export async function inBucket(address: string, { endpoint, region, clock }: BucketOptions): Promise<Storage> {
   const { bucket, prefix } = placeIn(address)
   const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL } = process.env
-  // As the SDK does, but by paths: few storages of one's own answer to a name for each bucket.
+  // Looks where the SDK looks. A storage other than AWS is reached by paths, as few of them have a host name for each bucket.
   const client = await connect(
     checkedEndpoint(endpoint ?? (AWS_ENDPOINT_URL_S3 || AWS_ENDPOINT_URL || undefined)),
     region,
@@ -55,7 +55,7 @@ async function ask(storage: Storage, clock: Clock): Promise<void> {
   }
 }
 
-/** An address that is refused is not repeated: a key and its secret may stand before an @, a signature after a question mark. */
+/** Takes an address apart. The error does not repeat it: it may hold a key and its secret, or a signature. */
 function placeIn(address: string): { bucket: string; prefix: string } {
   const match = /^s3:\/\/([a-z0-9][a-z0-9._-]{1,253}[a-z0-9])(?:\/([^?#]*))?$/i.exec(address)
   if (match === null) {
@@ -76,14 +76,14 @@ function checkedEndpoint(endpoint: string | undefined): string | undefined {
   return endpoint
 }
 
-/** A client that knows its region and has found keys. */
+/** Makes a client that knows its region and has found keys. */
 async function connect(endpoint: string | undefined, region: string | undefined): Promise<S3Client> {
   const { S3Client } = await loadSdk()
   const make = (config: S3ClientConfig): S3Client =>
     new S3Client({
       ...config,
       requestHandler: { connectionTimeout: CONNECT_MS },
-      // Others serve buckets by path, and not all of them know the checksums that the SDK adds by itself.
+      // Storages other than AWS serve buckets by path, and not all of them know the checksums that the SDK adds.
       ...(endpoint === undefined
         ? {}
         : {

@@ -1,27 +1,27 @@
-/** Which store of a place is meant when nobody says. */
+/** Chooses the store of a place when none is named. */
 import type { Clock } from '../clock.js'
 import { TidemarkError, invalid, isDamage, isTidemarkError } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { eachOf, contextOf, openToRead } from '../transfer/options.js'
 import { listStores } from '../tools/stores.js'
 
-/** A store as the list of a place's stores shows it. */
+/** A store in the list of a place. */
 export interface StoreLine {
   readonly name: string
   readonly version: number
-  /** When the version was made, and when the store was; milliseconds since the epoch. */
+  /** When the version and the store were made, in milliseconds since 1970. */
   readonly versionTime: number | null
   readonly created: number
   readonly mode: string
   /** The store that it was forked from. */
   readonly parent: string | null
-  /** Why nothing is known of it: it is only what is left of one, damaged, or of a newer release. */
+  /** Why nothing is known of it: it is the rest of one, it is damaged, or a newer release wrote it. */
   readonly unreadable?: string
 }
 
 export interface Chosen {
   readonly name: string
-  /** All that there are, when there are several. */
+  /** All stores of the place, when there are several. */
   readonly stores: readonly StoreLine[]
 }
 
@@ -49,7 +49,7 @@ async function describe(storage: Storage, name: string, clock: Clock): Promise<S
     const { created, parent = null } = manifest.config
     return { name, version, versionTime: version === 0 ? null : versionTime, created, mode, parent }
   } catch (error) {
-    // Somebody has destroyed it meanwhile.
+    // Somebody has destroyed the store meanwhile.
     if (isTidemarkError(error) && error.code === 'NOT_FOUND') return undefined
     if (!isDamage(error)) throw error
     return unreadable(name, error.message)
@@ -61,8 +61,8 @@ function unreadable(name: string, why: string): StoreLine {
 }
 
 /**
- * The store that is meant when none is named: the one that is there, or of several the oldest that is no fork. A store that
- * is made later never changes what a command without a name is about.
+ * The store of a command that names none: the only one, or of several the oldest that is no fork. So a store that is made
+ * later never changes the meaning of a command.
  */
 export async function chooseStore(storage: Storage, where: string, clock: Clock): Promise<Chosen> {
   const found = await listStores(storage)
@@ -74,7 +74,7 @@ export async function chooseStore(storage: Storage, where: string, clock: Clock)
   const stores = await describeStores(storage, clock)
   const candidates = stores.filter(({ name }) => whole.length === 0 || whole.some((store) => store.name === name))
   const [first] = candidates
-  // Which of them is the oldest nobody can tell.
+  // Nobody can tell the oldest one when the age of one of them is unknown.
   const isDoubtful = candidates.some(({ unreadable: why }) => why !== undefined)
   if (first === undefined || isDoubtful) throw severalStores(where, stores)
   return { name: first.name, stores }

@@ -13,21 +13,23 @@ import { chooseStore, type StoreLine } from './choose.js'
 import type { Page } from './grid.js'
 import type { PlaceOptions } from './where.js'
 
-/** Also a page: tables are as wide as stdout, and coloured where that is a terminal. */
+/**
+ * The surroundings of a command. They are a page as well: tables are as wide as stdout, and coloured where that is a terminal.
+ */
 export interface Context extends Page {
   readonly out: Output
   readonly stdin: Readable & { readonly isTTY?: boolean }
   readonly stdout: Writable & { readonly isTTY?: boolean }
-  /** Says something beside the output, to people and with --json alike. */
+  /** Says something on stderr, to people and with --json alike. */
   readonly note: (message: string) => void
   readonly open: (where: string, options?: PlaceOptions) => Promise<Storage> | Storage
   readonly cwd: string
-  /** Where a progress bar can be drawn: stderr, when a person sits before it and not a program. */
+  /** The place for a progress bar: stderr, when it is a terminal and not a program reads it. */
   readonly terminal: NodeJS.WritableStream | undefined
   readonly clock: Clock
 }
 
-/** A command adds itself to the program. */
+/** Adds a command to the program. */
 export type AddCommand = (program: Command, context: Context) => void
 
 export interface StoreOptions extends Pick<PlaceOptions, 'endpoint' | 'region'> {
@@ -65,12 +67,12 @@ export function writerCommand(program: Command, name: string, summary: string): 
 A program that owns the store at this moment is fenced, and has to reopen it; writers in shared mode go on.`)
 }
 
-/** Those of a command's options that say how its place is reached. */
+/** The options of a command that say how its place is reached. */
 export function placeOptions({ endpoint, region }: StoreOptions): PlaceOptions {
   return { endpoint, region }
 }
 
-/** Opens the store to read, beside whoever writes it, and lets go of it afterwards. Nothing is ever written. */
+/** Opens the store to read it, beside whoever writes it, and closes it afterwards. Nothing is ever written. */
 export function withStore(
   context: Context,
   where: string,
@@ -81,7 +83,7 @@ export function withStore(
   return opened(context, where, options, { mode: 'follower', ...more }, use)
 }
 
-/** Opens the store to write, in the mode in which it is written. Unless told otherwise it collects nothing: how much is kept is for the owner to say. */
+/** Opens the store to write it, in its recorded mode. It collects nothing unless told to: retention is the owner's to say. */
 export function withWriter(
   context: Context,
   where: string,
@@ -95,7 +97,7 @@ export function withWriter(
     return use(store)
   }
   return opened(context, where, options, { mode: 'exclusive', ...more }, used).catch((error: unknown) => {
-    // The mode is looked at before anything is taken over.
+    // The recorded mode is checked before anything is taken over, so that another try does no harm.
     if (isOpen || !isTidemarkError(error) || error.code !== 'CONFLICT') throw error
     return opened(context, where, options, { mode: 'shared', ...more }, use)
   })
@@ -120,7 +122,7 @@ async function opened(
   }
 }
 
-/** The store that is meant. Beside others that are no forks of it that is said, as somebody may have meant one of these. */
+/** The store that is meant. When others could be meant as well, its name is told. */
 async function nameIn(
   context: Context,
   storage: Storage,
@@ -137,7 +139,7 @@ async function nameIn(
   return chosen
 }
 
-/** A place with the store in it that is meant. */
+/** A place, and the store in it that is meant. */
 export async function placeOf(
   context: Context,
   where: string,

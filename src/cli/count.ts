@@ -1,4 +1,4 @@
-/** How many keys a state has: counted where that is cheap, else estimated. */
+/** Counts the keys of a state where that is cheap, and estimates them elsewhere. */
 import { bytesToMapKey, type Key } from '../bytes/keys.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import type { SegmentCache } from '../segment/cache.js'
@@ -10,15 +10,15 @@ import type { Table } from '../store/table.js'
 
 export interface KeyCount {
   readonly keys: number
-  /** Whether it is that number; else about so many. */
+  /** Whether the number is exact; else it is about so many. */
   readonly isExact: boolean
 }
 
-/** A count reads at most this much: a moment on any disk, a few requests of an object store. */
+/** A count reads at most so many bytes: a moment on any disk, a few requests of an object store. */
 const CHEAP_BYTES = 8 << 20
 const CHEAP_RECORDS = 100_000
 
-/** Whether the keys of a state can be walked in a moment. */
+/** Whether the keys of a state can be counted in a moment. */
 export function isCheap(state: ShardState): boolean {
   const live = segmentsOf(state)
   return sum(live, 'length') + tailBytes(state) <= CHEAP_BYTES && sum(live, 'records') <= CHEAP_RECORDS
@@ -30,20 +30,20 @@ export async function countKeys(table: Pick<Table<Key, Uint8Array>, 'keys'>): Pr
   return count
 }
 
-/** How many segments and blocks of a run are looked into for an estimate, and records of each block. */
+/** How many segments and blocks of a run an estimate looks into, and how many records of each block. */
 const SAMPLED_SEGMENTS = 8
 const SAMPLED_BLOCKS = 32
 const SAMPLED_RECORDS = 8
 
 /**
- * Exact where one run says it all; else from a few blocks of each run: the part of their records that is the newest of its key,
- * by which the records of the run count.
+ * The number of keys: exact where one run has them all. Elsewhere a few blocks of each run show which part of its records is
+ * the newest of its key, and the records of the run count by that part.
  */
 export async function estimateKeys(state: ShardState, cache: SegmentCache, now: number): Promise<KeyCount> {
   const { manifest, tail } = state
   const runs = [...manifest.runs, ...tail.flatMap(({ references }) => references?.runs ?? [])]
   const { puts, deletes, isPlain } = tailKeys(tail)
-  // The numbers of a piece are those of the whole segment; what has expired or lies beneath a range delete is still there.
+  // The numbers of a clipped segment are those of the whole one, and expired or deleted records are still counted in them.
   const isWhole = runs.flat().every(({ clip, ranges, expires }) => !clip && ranges === 0 && expires === 0)
   if (isWhole && isPlain && runs.length + puts + deletes === 0) return { keys: 0, isExact: true }
   if (isWhole && isPlain && runs.length === 0 && deletes === 0) return { keys: puts, isExact: true }
@@ -60,7 +60,7 @@ export async function estimateKeys(state: ShardState, cache: SegmentCache, now: 
   return { keys: Math.round(keys), isExact: false }
 }
 
-/** The part of a run's records that hold a value which nothing newer hides. */
+/** The part of a run's records that have a value which nothing newer hides. */
 async function newestPart(cache: SegmentCache, run: Run, newer: View, now: number): Promise<number> {
   let [seen, newest] = [0, 0]
   const segments = spread(run, SAMPLED_SEGMENTS)
@@ -84,14 +84,14 @@ async function newestPart(cache: SegmentCache, run: Run, newer: View, now: numbe
   return seen === 0 ? 0 : newest / seen
 }
 
-/** At most so many of them, evenly. */
+/** At most `most` of the items, evenly spread. */
 function spread<T>(all: readonly T[], most: number): T[] {
   const length = Math.min(Math.ceil(most), all.length)
   const step = all.length / length
   return Array.from({ length }, (_, i) => all[Math.floor((i + 0.5) * step)]!)
 }
 
-/** The keys that the tail changes in memory, each by its newest change; plain ones neither expire nor lie in deleted ranges. */
+/** Counts the keys that the tail changes in memory, by their newest change. A plain tail has no expiry and no range delete. */
 function tailKeys(tail: ShardState['tail']): { puts: number; deletes: number; isPlain: boolean } {
   const slots = new Map<string, Map<unknown, boolean>>()
   let isPlain = true

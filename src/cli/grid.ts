@@ -1,4 +1,4 @@
-/** Tables and lists of facts that fit the terminal. */
+/** Draws tables and lists of facts that fit the terminal. */
 import Table from 'cli-table3'
 import stringWidth from 'string-width'
 import type { Paint } from './paint.js'
@@ -6,18 +6,18 @@ import type { Paint } from './paint.js'
 export interface Column {
   readonly name: string
   readonly align: 'left' | 'right'
-  /** May be cut where there is no room; what is cut ends with an ellipsis. */
+  /** Whether cells may be cut where there is no room. A cut one ends with an ellipsis. */
   readonly cut: boolean
 }
 
 export const left = (name: string): Column => ({ name, align: 'left', cut: true })
 export const right = (name: string): Column => ({ name, align: 'right', cut: false })
-/** A column that means nothing when it is cut. */
+/** A column that is never cut, as the rest would mean nothing. */
 export const whole = (name: string): Column => ({ name, align: 'left', cut: false })
 
 /** How a page is drawn. */
 export interface Page {
-  /** In columns of the terminal. */
+  /** The width in columns of the terminal. */
   readonly width: number
   readonly paint: Paint
 }
@@ -31,7 +31,7 @@ const GAP = 2
 /** A cell that is cut keeps at least so many characters. */
 const SHORTEST = 8
 
-/** Rows under the names of their columns, without lines, so that they can be copied and searched. */
+/** Draws rows under the names of their columns, without lines, so that they can be copied and searched. */
 export function grid({ width, paint }: Page, columns: readonly Column[], rows: readonly (readonly string[])[]): string {
   const sizes = columns.map(({ name }, i) =>
     Math.max(...[name, ...rows.map((row) => row[i]!)].map((t) => stringWidth(t))),
@@ -61,7 +61,7 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0)
 }
 
-/** Takes from the widest, one column of the terminal after another, until all fit or nothing more may be taken. */
+/** Makes the widest column narrower, again and again, until all fit or none may be narrower. */
 function fit(columns: readonly { readonly size: number; readonly least: number }[], width: number): number[] {
   const sizes = columns.map(({ size }) => size)
   let over = sum(sizes) + GAP * (sizes.length - 1) - width
@@ -76,7 +76,7 @@ function fit(columns: readonly { readonly size: number; readonly least: number }
   return sizes
 }
 
-/** `name  value`, a line each; a long value goes on below itself. */
+/** Draws `name  value`, a line each. A long value goes on below itself. */
 export function facts({ width, paint }: Page, pairs: readonly (readonly [string, string])[], indent: number): string {
   const lines = pairs.map(([name, value]) => {
     const label = name.padEnd(indent)
@@ -85,7 +85,7 @@ export function facts({ width, paint }: Page, pairs: readonly (readonly [string,
   return lines.join('\n')
 }
 
-/** Lines of at most `width`, broken between words; a word that is longer stays whole. */
+/** Breaks text between words into lines of at most `width`. A longer word stays whole. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = []
   for (const word of text.split(' ')) {

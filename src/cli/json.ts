@@ -1,4 +1,4 @@
-/** JSON for programs, always on one line, and harmless on a terminal too. */
+/** Writes JSON for programs, always on one line, and harmless on a terminal too. */
 import { jsonCodec, taggedJson as encodeTagged } from '../bytes/codec.js'
 import { utf8 } from '../bytes/utf8.js'
 import { encodeKey, type Key } from '../bytes/keys.js'
@@ -10,17 +10,17 @@ export function taggedJson(value: unknown): string {
   return harmless(encodeTagged(value))
 }
 
-/** A record of our own; only bigints need a tag. */
+/** A record of the command line's own. Only bigints need a tag. */
 export function plainJson(value: unknown): string {
   const tag = (_: string, v: unknown): unknown => (typeof v === 'bigint' ? { $bigint: String(v) } : v)
   return harmless(JSON.stringify(value, tag))
 }
 
-/** The key that a person wrote as JSON, with the same tags. */
+/** Reads a key that a person wrote as JSON, with the same tags. */
 export function keyOfJson(text: string): Key {
   let key: Key
   try {
-    // Written anew, as the codec knows its tags only without white space in them.
+    // The text is written anew, as the codec knows its tags only without white space.
     key = jsonCodec.decode(utf8(JSON.stringify(JSON.parse(text)))) as Key
   } catch (cause) {
     throw invalid(

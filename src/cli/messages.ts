@@ -1,9 +1,9 @@
 /**
- * The errors of the core name calls and options of the API. Who sits at a command line has flags and commands instead, and
- * is told in these.
+ * Puts errors of the core into the words of the command line. They name calls and options of the API, for which people at a
+ * command line have commands and flags.
  */
 
-/** Options that an error begins with, and where a command takes them. */
+/** Options with which an error begins, and the flags or arguments that take them. */
 const FLAGS: Readonly<Record<string, string>> = {
   at: '--at',
   budgetMs: '--budget-ms',
@@ -24,10 +24,10 @@ const FLAGS: Readonly<Record<string, string>> = {
   ttlMs: '--ttl',
 }
 
-/** In this order: the longer before what they contain. */
+/** Phrases and their replacements, in this order: a longer phrase comes before one that it contains. */
 const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/^restore: source /g, 'Source '],
-  // A command's handle ends with it; the next command opens the store anew.
+  // The handle of a command ends with it, and the next command opens the store anew.
   [/Call reopen\(\) and look\./g, 'Look with `tidemark versions` before you run the command again.'],
   [/Call reopen\(\) to take it back\./g, 'Run the command again to take it back.'],
   [/Call reopen\(\) when that writer is gone\./g, 'Run the command again when that writer is gone.'],

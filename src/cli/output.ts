@@ -1,10 +1,10 @@
-/** Prints for the command line: in pieces, no faster than they are read, and only until the reader leaves. */
+/** Prints in pieces, no faster than they are read, and only until the reader leaves. */
 import type { Writable } from 'node:stream'
 import { TidemarkError } from '../errors.js'
 
 const PIECE = 16_384
 
-/** Thrown out of a command whose reader has left, as `| head` does; it is no failure. */
+/** Ends a command whose reader has left, as `| head` does. It is no failure. */
 export class ReaderGone extends Error {}
 
 export class Output {
@@ -13,11 +13,11 @@ export class Output {
 
   constructor(stream: Writable) {
     this.#stream = stream
-    // The callback of each write gets the error, too; without a listener the event would end the process.
+    // Each write hears of its error by its callback. Without a listener the event would end the process.
     if (stream.listenerCount('error') === 0) stream.on('error', () => undefined)
   }
 
-  /** Prints a line; to be awaited, as it waits while the reader is slow. */
+  /** Prints a line. It has to be awaited: it waits while the reader is slow. */
   async line(text: string): Promise<void> {
     this.#pending += `${text}\n`
     if (this.#pending.length >= PIECE) await this.flush()

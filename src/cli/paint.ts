@@ -1,4 +1,4 @@
-/** Colours, for a person at a terminal who has not said no to them. */
+/** Colours text for a person at a terminal, unless NO_COLOR is set. */
 import { styleText } from 'node:util'
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan'
@@ -9,8 +9,8 @@ interface Target {
 }
 
 /**
- * NO_COLOR (no-color.org) counts unless it is empty. It is looked at here, as older versions of Node do not look at it in
- * `styleText`; newer ones would judge by the process's own stdout.
+ * NO_COLOR (no-color.org) counts unless it is empty. It is read here, because `styleText` of older versions of Node does not
+ * read it, and that of newer ones judges by the process's own stdout.
  */
 export function paintOn(target: Target, env: NodeJS.ProcessEnv = process.env): Paint {
   if (!target.isTTY || env.NO_COLOR || env.TERM === 'dumb') return (_, text) => text

@@ -1,4 +1,4 @@
-/** A bar for long work. */
+/** Draws a bar for long work. */
 import { SingleBar } from 'cli-progress'
 import type { Context } from './context.js'
 import { size } from './text.js'
@@ -10,10 +10,10 @@ export interface Progress {
   readonly of: number
 }
 
-/** Work that is over sooner needs no bar. */
+/** Work that takes less needs no bar. */
 const LONG_MS = 300
 
-/** A bar on the terminal when it takes long; nothing where nobody looks. */
+/** Runs work with a bar on the terminal when it takes long. Without a terminal there is no bar. */
 export async function withProgress<T>(
   { terminal, clock }: Context,
   act: (onProgress: ((progress: Progress) => void) | undefined) => Promise<T>,
@@ -26,7 +26,7 @@ export async function withProgress<T>(
     barIncompleteChar: '░',
     barsize: 20,
     clearOnComplete: true,
-    // It would take the signals for itself, and Ctrl-C would end the bar and not the program: nothing is to be undone then.
+    // A graceful exit would catch Ctrl-C, which would then end the bar and not the program.
     gracefulExit: false,
     hideCursor: false,
     linewrap: true,

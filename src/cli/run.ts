@@ -1,4 +1,4 @@
-/** The command line: arguments in, an exit code out. Everything it touches is handed to it, so that tests can. */
+/** The command line: arguments in, an exit code out. It is handed everything that it touches, so that tests can run it. */
 import { createRequire } from 'node:module'
 import type { Readable, Writable } from 'node:stream'
 import { Command, CommanderError } from 'commander'
@@ -15,20 +15,26 @@ import { harmless } from './text.js'
 import { storageAt } from './where.js'
 
 export interface World {
-  /** Default: that of the process. */
+  /**
+   * The input of `import -` and of values.
+   * @default that of the process
+   */
   readonly stdin?: (Readable & { readonly isTTY?: boolean }) | undefined
   readonly stdout: Writable & { readonly columns?: number; readonly isTTY?: boolean }
   readonly stderr: Writable & { readonly isTTY?: boolean }
   readonly cwd: string
-  /** The storage of a `<where>`. Default: the folder of that path, or the bucket of an s3:// address. */
+  /**
+   * Opens the storage of a `<where>`.
+   * @default the folder of that path, or the bucket of an s3:// address
+   */
   readonly open?: ((where: string) => Storage) | undefined
   readonly clock?: Clock | undefined
 }
 
-/** The width when the output is no terminal, or does not say how wide it is. */
+/** The width when the output is no terminal, or a terminal that does not tell its width. */
 const WIDTH = 80
 
-/** Runs one command. Resolves with 0, or with 1 when it failed and stderr says why; it never rejects. */
+/** Runs one command. Resolves to 0, or to 1 when it failed, which stderr explains. It never rejects. */
 export async function run(argv: readonly string[], world: World): Promise<number> {
   const options = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv
   const out = new Output(world.stdout)
@@ -56,7 +62,7 @@ export async function run(argv: readonly string[], world: World): Promise<number
     return failure ? 1 : 0
   } catch (error) {
     if (error instanceof ReaderGone) return 0
-    // Findings from before the failure are worth reading.
+    // Output from before the failure is worth reading.
     await out.flush().catch(() => undefined)
     report.failure(error)
     return 1
@@ -68,11 +74,11 @@ export async function run(argv: readonly string[], world: World): Promise<number
 interface UsageFailure {
   /** Empty when no command was given. */
   readonly message: string
-  /** Commander's addition to it: where to find help, or help itself. */
+  /** The addition of commander: where to find help, or help itself. */
   readonly hint: string
 }
 
-/** Finds the command and runs it. What commander has to say about a wrong call comes back as a value. */
+/** Finds the command and runs it. Commander's complaint about a wrong call comes back as a value. */
 async function parse(argv: readonly string[], world: World, context: Context): Promise<UsageFailure | undefined> {
   let message = ''
   let hint = ''
@@ -90,7 +96,7 @@ async function parse(argv: readonly string[], world: World, context: Context): P
       getErrHelpWidth: () => context.width,
     })
   for (const add of commands) add(program, context)
-  // Who only wants to see what there is has made no mistake.
+  // A call without a command is no mistake: it shows what there is.
   if (argv.length === 0) {
     await context.out.line(program.helpInformation().trimEnd())
     return undefined
@@ -105,7 +111,7 @@ async function parse(argv: readonly string[], world: World, context: Context): P
   return undefined
 }
 
-/** Writes to stderr, for people or for programs. Nobody is told when stderr itself fails. */
+/** Writes to stderr, for people or for programs. A failure of stderr itself is not told to anybody. */
 function reporter(stderr: Writable, json: boolean) {
   const target = new Output(stderr)
   const print = (text: string): void => {
@@ -120,7 +126,7 @@ function reporter(stderr: Writable, json: boolean) {
     },
     failure(cause: unknown): void {
       if (isTidemarkError(cause)) error(cause.code, inFlags(cause.message))
-      // A fault of tidemark itself: whoever reports it needs the place.
+      // This is a fault of Tidemark itself, and who reports it needs the place.
       else error('INTERNAL', cause instanceof Error ? (cause.stack ?? cause.message) : String(cause))
     },
     usage({ message, hint }: UsageFailure): void {
@@ -135,7 +141,7 @@ function reporter(stderr: Writable, json: boolean) {
   }
 }
 
-/** By the package's own name, which leads to the same file from the sources and from dist. */
+/** The version of the package, found by its own name: that leads to one file from the sources and from dist. */
 function version(): string {
   const { version } = createRequire(import.meta.url)('tidemark/package.json') as { version: string }
   return version

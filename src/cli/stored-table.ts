@@ -1,9 +1,9 @@
-/** Tables as they were stored, whatever their codec. */
+/** Reads tables as they were stored, whatever their codec. */
 import type { Command } from 'commander'
 import { jsonCodec } from '../bytes/codec.js'
 import type { Key } from '../bytes/keys.js'
 import { TidemarkError } from '../errors.js'
-import { fromBinary, toBinary } from '../manifest/manifest.js'
+import { fromBinary, toBinary } from '../bytes/binary.js'
 import { tableBytes } from '../engine/slot.js'
 import { recordedCodec, type ShardState } from '../engine/state.js'
 import type { When } from '../store/find.js'
@@ -50,11 +50,11 @@ export function placeOfKey(store: string, { table, partition }: TableOptions): s
 
 export interface StoredTable {
   readonly table: Table<Key, Uint8Array>
-  /** The value that the default codec wrote; the bytes themselves when another codec did. */
+  /** Decodes a value of the default codec. Of another codec it gives the bytes. */
   readonly decode: (bytes: Uint8Array) => unknown
 }
 
-/** The state of a store that a command shows: as it is now, or as it was. */
+/** The state of a store that a command shows: the newest one, or an old one. */
 export interface Shown {
   readonly place: Store | Snapshot
   readonly state: ShardState
@@ -77,7 +77,7 @@ export async function openTable(
   return { table: part.table<Key, Uint8Array>(name, { codec: storedBytes }), decode }
 }
 
-/** How the values of a table are decoded, which has to be in one of the states. */
+/** The decoder for values of a table, which has to be in one of the states. */
 export function decoderOf(store: string, name: string, states: readonly ShardState[]): StoredTable['decode'] {
   const codec = states.map((state) => recordedCodec(state, tableBytes(name))).find((id) => id !== undefined)
   if (codec === undefined && name !== '') {
@@ -90,7 +90,7 @@ export function decoderOf(store: string, name: string, states: readonly ShardSta
   return (bytes) => (codec === jsonCodec.id ? jsonCodec.decode(bytes) : bytes)
 }
 
-/** Names and codec ids of the tables that users have made, by name; the default table's name is empty. */
+/** The names and codec ids of the tables of users, by name. The name of the default table is empty. */
 export function tablesOf(state: ShardState): { readonly name: string; readonly codec: string }[] {
   const tables = new Set(state.manifest.codecs.keys())
   for (const { memtable } of state.tail) {

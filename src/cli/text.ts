@@ -1,15 +1,15 @@
-/** Text for a terminal: stored text made harmless, values that a person reads, numbers, sizes and times. */
+/** Text for a terminal: harmless stored text, values for people, numbers, sizes and times. */
 import { toHex } from '../bytes/hex.js'
 
-// Control characters, and those that turn the direction of text or break lines; in JSON they occur in strings only.
+// Control characters, and characters that turn the direction of text or break lines. In JSON they occur in strings only.
 const UNSAFE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Cs}/gu
 
-/** Writes what could steer a terminal as `\u001b`: text from storage must not move the cursor or hide anything. */
+/** Escapes characters that steer a terminal, as `\u001b`: stored text must not move the cursor or hide anything. */
 export function harmless(text: string): string {
   return text.replace(UNSAFE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
-/** At most `length` characters. */
+/** The text, cut to at most `length` characters. */
 export function cut(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`
 }
@@ -18,26 +18,26 @@ export function count(n: number): string {
   return n.toLocaleString('en-US')
 }
 
-/** `512 B`, `1.5 KiB`, `12.0 MiB`. */
+/** A size as `512 B`, `1.5 KiB` or `12.0 MiB`. */
 export function size(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`
   const power = Math.min(4, Math.floor(Math.log2(bytes) / 10))
   return `${(bytes / 1024 ** power).toFixed(1)} ${['KiB', 'MiB', 'GiB', 'TiB'][power - 1]}`
 }
 
-/** ISO 8601 in UTC. */
+/** A time by ISO 8601, in UTC. */
 export function time(ms: number): string {
   const date = new Date(ms)
   return Number.isNaN(date.getTime()) ? `${ms} ms after 1970` : date.toISOString()
 }
 
-/** The deepest nesting that is shown, and the most bytes. */
+/** How deep values are shown, and how many bytes of them. */
 const DEPTH = 64
 const BYTES = 256
 
 /**
- * A key or value of the default codec for a person: JSON as JSON.stringify writes it, and `5n`, `Date(…)`, `Map {…}`,
- * `Set […]`, `<3 bytes 0102ff>` for what JSON has no words for.
+ * Writes a key or value of the default codec for a person. JSON is as JSON.stringify writes it; the other kinds are `5n`,
+ * `Date(…)`, `Map {…}`, `Set […]` and `<3 bytes 0102ff>`.
  */
 export function show(value: unknown, pretty = false): string {
   return render(value, pretty, 0)

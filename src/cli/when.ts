@@ -1,4 +1,4 @@
-/** Versions, tags, dates and spans of time as a person writes them. */
+/** Reads versions, tags, dates and spans of time as a person writes them. */
 import { InvalidArgumentError, type Command } from 'commander'
 import type { When } from '../store/find.js'
 
@@ -16,7 +16,10 @@ export function atOption(command: Command): Command {
 
 const DATE = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?)?$/
 
-/** Digits are a version, a name with a letter is a tag; a date without a zone is in UTC, as all times are shown. */
+/**
+ * Reads a moment. Digits are a version, a name with a letter is a tag; a date without a zone is in UTC, as all times that are
+ * shown.
+ */
 export function whenOf(text: string): When {
   if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text)
   const [date, zone] = DATE.exec(text) ?? []
@@ -33,13 +36,13 @@ export function whenOf(text: string): When {
 
 const MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** In the largest unit that it is a whole number of. */
+/** Writes a span of time in the largest unit of which it is a whole number. */
 export function span(ms: number): string {
   const [unit, size] = Object.entries(MS).findLast(([, each]) => ms % each === 0)!
   return `${ms / size} ${unit}`
 }
 
-/** `500ms`, `30s`, `15m`, `12h`, `7d`; milliseconds. */
+/** Reads a span of time, such as `500ms`, `30s`, `15m`, `12h` or `7d`, in milliseconds. */
 export function spanOf(text: string): number {
   const [, digits, unit] = /^(\d{1,12})(ms|s|m|h|d)$/.exec(text) ?? []
   if (digits === undefined) throw new InvalidArgumentError('A span of time is expected: 30s, 15m, 12h, 7d.')

@@ -1,4 +1,4 @@
-/** Finding the storage that a person names. */
+/** Finds the storage that a person names. */
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { nodeFs } from '../../adapters/node-fs/index.js'
@@ -8,9 +8,9 @@ import type { Storage } from '../storage/contract.js'
 import { inBucket } from './bucket.js'
 
 export interface PlaceOptions {
-  /** A place that need not be there yet. */
+  /** Whether the place need not be there yet. */
   readonly make?: boolean | undefined
-  /** For an s3:// address: the URL of a storage that is not AWS. */
+  /** The URL of a storage that is not AWS, for an s3:// address. */
   readonly endpoint?: string | undefined
   readonly region?: string | undefined
 }
@@ -36,7 +36,7 @@ export function schemeOf(text: string, platform: NodeJS.Platform = process.platf
   return scheme?.length === 1 && platform === 'win32' ? undefined : scheme
 }
 
-/** The address is not repeated: it may hold a password. */
+/** The error for an address of another scheme. It does not repeat the address, which may hold a password. */
 function noFolder(scheme: string): TidemarkError {
   if (scheme === 's3') return invalid('An S3 address begins with s3:// and the name of the bucket: s3://bucket/prefix.')
   return invalid(
@@ -49,14 +49,14 @@ export function pathOfFile(file: string, cwd: string): string {
   const scheme = schemeOf(file)
   if (scheme === undefined) return resolve(cwd, file)
   throw invalid(
-    `An archive is a file, and what begins with "${scheme}:" is read as an address. Write the archive to - and send it on from there, or give the path of a file.`,
+    `An archive is a file, and a name that begins with "${scheme}:" is read as an address. Write the archive to - and send it on from there, or give the path of a file.`,
   )
 }
 
-/** The folder has to be there unless it may be made. */
+/** The storage of a folder, which has to be there unless it may be made. */
 async function inFolder(where: string, { cwd, make }: PlaceOptions & Surroundings): Promise<Storage> {
   const folder = resolve(cwd, where)
-  // Anything else that can go wrong here, the adapter says better.
+  // The adapter describes all other errors better.
   const found = await stat(folder).catch((error: NodeJS.ErrnoException) => error)
   if (!(found instanceof Error)) {
     if (!found.isDirectory()) throw invalid(`${where} is a file; give the folder that holds the store.`)

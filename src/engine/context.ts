@@ -1,4 +1,6 @@
+import { equalBytes } from '../bytes/compare.js'
 import type { Clock } from '../clock.js'
+import { readAnchor, type AnchorValue } from '../log/anchor.js'
 import { ID_BYTES } from '../log/entry.js'
 import type { SegmentRef, SegmentSource } from '../manifest/manifest.js'
 import { anchorPath, logPath } from '../manifest/names.js'
@@ -21,7 +23,7 @@ export interface Held {
   reading?: { use(): Promise<void>; end(): Promise<void> } | undefined
 }
 
-/** What every part of a shard works with. */
+/** The surroundings that every part of a shard works in. */
 export interface ShardContext {
   readonly store: string
   /** Others write as well: a lost number means to catch up. */
@@ -41,7 +43,7 @@ export interface ShardContext {
   readonly uploads: Uploads
   /** Keeps all that is committed in memory; only in resident stores. */
   readonly resident?: Resident | undefined
-  /** What is read through this handle. */
+  /** The states that are being read through this handle. */
   readonly held: Set<Held>
   readonly retain: { readonly versions: number; readonly ageMs: number }
   /** Something that the program should know and that fails no call. */
@@ -56,12 +58,12 @@ export interface ShardContext {
   ) => void
 }
 
-/** Of what is done beside the program's calls. */
+/** Warns of a failure in work that is done beside the program's calls. */
 export function warnLater(ctx: Pick<ShardContext, 'store' | 'warn'>, what: string, cause: unknown): void {
   ctx.warn(`${what} of store "${ctx.store}" failed and is tried again later.`, cause)
 }
 
-/** What reading a log from outside takes. */
+/** The part of the surroundings that reading a log from outside takes. */
 export type ReadContext = Pick<ShardContext, 'store' | 'storage' | 'clock' | 'durability' | 'warn'>
 
 export interface Resident {
@@ -86,11 +88,10 @@ export interface Counters {
   repaired: number
 }
 
-/** What is uploaded for an entry to come: collection leaves it alone until the entry is there, or will not come. */
+/** Segments that are uploaded for an entry to come: collection leaves them alone until the entry is there, or will not come. */
 export class Uploads {
-  readonly #names = new Set<string>()
-  /** Those of them that another writer's collection has condemned: it could not know of them (R34). */
-  readonly #condemned = new Set<string>()
+  /** By name, whether another writer's collection has condemned it: that could not know of it (R34). */
+  readonly #names = new Map<string, boolean>()
   readonly #resident: Resident | undefined
   /** Something failed for want of room: what will not be named is deleted at once. */
   isTight = false
@@ -103,47 +104,38 @@ export class Uploads {
     return this.#names.has(name)
   }
 
-  condemn(names: Iterable<string>): void {
-    for (const name of names) if (this.#names.has(name)) this.#condemned.add(name)
-  }
-
-  /** All that is there may have been. */
-  condemnAll(): void {
-    this.condemn(this.#names)
+  /** Takes note of what was condemned; by default, anything may have been. */
+  condemn(names: Iterable<string> = this.#names.keys()): void {
+    for (const name of names) if (this.#names.has(name)) this.#names.set(name, true)
   }
 
   /** Whether an entry must not name them any more. */
-  areCondemned(segments: Iterable<{ readonly name: string }>): boolean {
-    if (this.#condemned.size > 0) for (const { name } of segments) if (this.#condemned.has(name)) return true
-    return false
+  areCondemned(segments: readonly { readonly name: string }[]): boolean {
+    return segments.some(({ name }) => this.#names.get(name))
   }
 
   /** Before the request is sent. */
   begin(name: string): void {
-    this.#names.add(name)
+    this.#names.set(name, false)
   }
 
   async done(segment: SegmentRef, bytes: Uint8Array): Promise<void> {
     await this.#resident?.adopt(segment, bytes)
   }
 
-  /** Those of a handle that began anew: nothing of before will be named. */
+  /** Forgets all, for a handle that begins anew: nothing of before will be named. */
   clear(): void {
     this.#names.clear()
-    this.#condemned.clear()
   }
 
   /** An entry names them. */
-  named(segments: Iterable<SegmentRef>): void {
+  named(segments: readonly SegmentRef[]): void {
     for (const { name } of segments) this.#names.delete(name)
   }
 
   /** No entry will name them. */
-  drop(segments: Iterable<{ readonly name: string }>): void {
-    for (const { name } of segments) {
-      this.#names.delete(name)
-      this.#condemned.delete(name)
-    }
+  drop(segments: readonly { readonly name: string }[]): void {
+    for (const { name } of segments) this.#names.delete(name)
     this.#resident?.release(segments)
   }
 }
@@ -171,6 +163,15 @@ export function openAnchor(ctx: Pick<ReadContext, 'storage' | 'store'>): Anchor 
 /** The anchor in messages. */
 export function anchorName(ctx: Pick<ReadContext, 'store'>): string {
   return `The anchor of store "${ctx.store}"`
+}
+
+/** The anchor as it is now, as long as it names this log. */
+export async function ownAnchor(
+  ctx: Pick<ReadContext, 'store'>,
+  { anchor, logId }: Pick<LogContext, 'anchor' | 'logId'>,
+): Promise<AnchorValue | undefined> {
+  const { value } = await readAnchor(anchor, anchorName(ctx))
+  return value && equalBytes(value.logId, logId) ? value : undefined
 }
 
 export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): LogContext {

@@ -1,6 +1,5 @@
 /** Builds the next entry: a pure step from a state and a change to bytes, and to what they will make of the state. */
 import { HASH_BYTES } from '../bytes/hash.js'
-import { encodeCollection, type Collection } from '../log/collection.js'
 import {
   encodeEntry,
   type Carried,
@@ -11,12 +10,16 @@ import {
   type WriteMode,
 } from '../log/entry.js'
 import type { OffsetMap } from '../log/offsets.js'
-import { applyEdit, type Edit } from '../manifest/edits.js'
-import { encodeManifest, encodeReferences, type CodedRuns, type Manifest } from '../manifest/manifest.js'
+import type { Edit } from '../manifest/edits.js'
+import type { CodedRuns, Manifest } from '../manifest/manifest.js'
+import { Part } from '../part.js'
 import { contentHash } from '../storage/platform.js'
 import type { LogContext } from './context.js'
 import { encodeDelta, type Memtable } from './memtable.js'
 import type { AppliedEntry, ShardState } from './state.js'
+
+/** What entries with a manifest or with references need beside the others. */
+export const manifests = new Part(() => import('../manifest/edits.js'))
 
 export interface EntryChange {
   readonly kind: EntryKind
@@ -35,7 +38,7 @@ export interface EntryChange {
   readonly collect?: CollectPlan | undefined
 }
 
-/** What a reset puts in place of the state before it. */
+/** The state that a reset puts in place of the one before it. */
 export interface Reset {
   readonly manifest: Manifest
   readonly origin: Origin
@@ -44,13 +47,15 @@ export interface Reset {
 }
 
 export interface CollectPlan {
+  /** The newest reset of the state in which it was found. */
+  readonly resetAt: number | undefined
   /** The oldest version that is kept from now on. */
   readonly keeps: number
   readonly trim: number
-  /** What earlier collections condemned and nobody has deleted yet. */
-  readonly pending: Collection
-  /** Ids of the segments that this one condemns. */
+  /** Ids of the segments that it condemns. */
   readonly ids: readonly Uint8Array[]
+  /** The collection of an entry of that time, which trims up to there: what it condemns, and what was condemned before. */
+  readonly encode: (time: number, trim: number) => Uint8Array
 }
 
 export interface BuiltEntry extends AppliedEntry {
@@ -64,17 +69,18 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
   const before = state.carried
   const time = Math.max(before.time, change.time)
   const isVersion = change.kind === 'commit' || change.kind === 'reset'
-  const { reset, collect } = change
-  // What a reset puts in place covers all before it: nothing of that shows through (R4).
+  const { reset, collect, references, edits = [] } = change
+  const making = reset || references || edits.length > 0 ? (manifests.loaded ?? (await manifests.load())) : undefined
+  // The manifest of a reset covers all before it: nothing of that shows through (R4).
   let manifest: Manifest = reset ? { ...reset.manifest, config: state.manifest.config, covers: n - 1 } : state.manifest
   let carries: Edit[] = []
-  for (const edit of reset ? [] : (change.edits ?? [])) {
-    const edited = applyEdit(manifest, edit)
+  for (const edit of reset ? [] : edits) {
+    const edited = making!.applyEdit(manifest, edit)
     if (edited === undefined) continue
     manifest = edited
     carries.push(edit)
   }
-  // What is covered never grows less but by a reset: a merge of what was repaired waits for the fold that heals it (R3).
+  // Only a reset covers less than the entry before (R3): the merge of a repaired state waits for the fold that heals it.
   if (!reset && manifest.covers < before.covers) {
     carries = []
     manifest = state.manifest
@@ -94,7 +100,6 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     collectedAt: collect ? n : before.collectedAt,
     sync: reset?.sync ? { ...reset.sync, at: n } : before.sync,
   }
-  const collection = collect && [...collect.pending, { time, trim: carried.trim, ids: collect.ids }]
   const entry: Entry = {
     n,
     kind: change.kind,
@@ -107,10 +112,10 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     label: change.label,
     meta: change.meta,
     delta: change.memtable && !change.memtable.empty ? encodeDelta(change.memtable) : undefined,
-    references: change.references && encodeReferences(change.references, log.path),
-    manifest: isNew ? encodeManifest(manifest, log.path) : undefined,
+    references: references && making!.encodeReferences(references, log.path),
+    manifest: isNew ? making!.encodeManifest(manifest, log.path) : undefined,
     origin: reset?.origin,
-    collection: collection && encodeCollection(collection),
+    collection: collect?.encode(time, carried.trim),
   }
   const bytes = encodeEntry(entry)
   return {
@@ -118,9 +123,8 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     bytes,
     hash: await contentHash(log.platform, bytes),
     memtable: entry.delta && change.memtable,
-    references: change.references,
+    references,
     manifest: isNew ? manifest : undefined,
-    collection,
     carries,
   }
 }

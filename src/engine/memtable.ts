@@ -203,7 +203,7 @@ export class Memtable {
     return changes
   }
 
-  /** What this memtable says about a key: a point (perhaps a tombstone), or `undefined` when it is silent. */
+  /** The point that this memtable has for a key (perhaps a tombstone), or `undefined` when it says nothing. */
   find(slot: Slot, key: MapKey): Point | undefined {
     const changes = this.slots.get(slot.id)
     if (changes === undefined) return undefined
@@ -274,7 +274,7 @@ function sortedRecords({ prefix }: Slot, points: ReadonlyMap<MapKey, Point>): Me
   return isSorted ? records : records.sort((a, b) => compareBytes(a.key, b.key))
 }
 
-/** What a range delete takes in memory beside its bounds. */
+/** The memory that a range delete takes beside its bounds, about. */
 const RANGE = 64
 
 /** About how much memory a range delete takes, at most. */

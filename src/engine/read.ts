@@ -18,13 +18,13 @@ import { Memtable, type Point, type MemtableRecord } from './memtable.js'
 import { prefixed, type Slot } from './slot.js'
 import type { ShardState } from './state.js'
 
-/** What is read: uncommitted memtables over a state, newest first. All but the memtables is immutable. */
+/** A view is what is read: uncommitted memtables over a state, newest first. All but the memtables is immutable. */
 export interface View {
   readonly memtables: readonly Memtable[]
-  /** Of the tail and the manifest: what an entry changed, or a run of segments; newest first. */
+  /** The tail and the manifest, newest first: the changes of each entry, then each run of segments. */
   readonly sources: readonly (Memtable | Run)[]
   readonly cache: SegmentCache
-  /** What the sources are of, where that is a whole state: by it a read that meets damage is repaired. */
+  /** The state that the sources make up, where they are all of one: by it a read that meets damage is repaired. */
   readonly state?: ShardState | undefined
 }
 
@@ -49,7 +49,7 @@ export class Missing {
   constructor(readonly load: (loaded: Loaded) => Promise<void>) {}
 }
 
-/** What a look-up has loaded: it finds it here even if the cache has let go of it meanwhile. */
+/** Keeps what a look-up has loaded: it is found here even if the cache has let go of it meanwhile. */
 class Loaded {
   readonly indexes = new Map<string, SegmentIndex>()
   readonly filters = new Map<string, Uint8Array>()
@@ -142,7 +142,7 @@ function findIn(
   return isCovered(index.ranges, key) ? TOMBSTONE : undefined
 }
 
-/** What memtables hold of a slot now, newest first; later changes of them do not show. */
+/** The records of a slot that memtables hold now, newest first; later changes of them do not show. */
 export type Held = readonly { readonly records: readonly MemtableRecord[]; readonly ranges: readonly KeyRange[] }[]
 
 export function holdMemtables({ memtables }: View, slot: Slot, bounds: Bounds): Held {

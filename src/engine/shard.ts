@@ -11,14 +11,13 @@ import type { CollectOptions } from './gc/collector.js'
 import { COLLECT_EVERY, EntryIndex } from './gc/entry-index.js'
 import type { CollectionScheduler, MaintainResult } from './gc/scheduler.js'
 import type { Memtable } from './memtable.js'
-import { openShard, refreshAnchor, type OpenedShard, type OpenRequest } from './open/open.js'
+import { openShard, refreshAnchor, type OpenRequest } from './open/open.js'
 import { viewOf, type View } from './read.js'
 import { DamageDetector } from './repair/detector.js'
-import type { CommitRequest, CommitResult, MakeChange } from './write/requests.js'
-import { applyEntry, type AppliedEntry, type ShardState } from './state.js'
-import { CompactionScheduler, rewriting } from './compaction/scheduler.js'
+import { applyEntry, type AppliedEntry, type OpenedLog, type ShardState } from './state.js'
+import { CompactionScheduler } from './compaction/scheduler.js'
 
-export type ShardRequest = Omit<OpenRequest, 'fold'> & {
+export type ShardRequest = Omit<OpenRequest, 'folds'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly rollback: (memtables: readonly Memtable[], withOffsets: boolean) => void
   /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
@@ -26,115 +25,79 @@ export type ShardRequest = Omit<OpenRequest, 'fold'> & {
 }
 
 /** Catching up with what others write. */
-export const following = new Part('following', () => import('./open/catch-up.js'))
-const collecting = new Part('collection', () => import('./gc/scheduler.js'))
+export const following = new Part(() => import('./open/catch-up.js'))
+const collecting = new Part(() => import('./gc/scheduler.js'))
 
 /** Entries that are never folded for their number alone. */
 const FEW = 4
 
 export class Shard {
-  readonly #ctx: ShardContext
-  readonly #log: LogContext
-  /** Of a handle that may write. */
+  readonly context: ShardContext
+  readonly log: LogContext
+  /** Both are of a handle that may write. */
   readonly compaction: CompactionScheduler | undefined
   readonly #committer: Committer | undefined
-  readonly #met: ShardRequest['met']
+  readonly rollback: ShardRequest['rollback']
+  readonly met: ShardRequest['met']
   readonly repairs: DamageDetector
-  #state: ShardState
+  state: ShardState
   #refreshing: Promise<void> | undefined
   /** A look that has not begun: it is for all. */
   #looking: Promise<void> | undefined
   #raising: Promise<void> | undefined
-  /** What this handle has written or applied need not be read back. */
-  readonly #known = new EntryIndex()
+  /** The entries that this handle has written or applied need not be read back. */
+  readonly known = new EntryIndex()
   readonly #collection: Lazy<CollectionScheduler>
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
     if (request.mode !== 'exclusive') await following.load()
     if (request.mode === 'shared') await sharing.load()
-    const { signal } = new AbortController()
-    const opened = await openShard(ctx, {
-      ...request,
-      fold: {
-        // A tail that was never folded, by a program that crashes or closes soon after opening, must not grow for ever.
-        // It is no condition for opening either: without space, say, a store can still be read.
-        write: async (log, state) => {
-          if (state.tail.length < ctx.checkpoint.entries) return []
-          try {
-            return [await rewriting.use(({ foldTail }) => foldTail(ctx, log, state, signal))]
-          } catch (cause) {
-            warnLater(ctx, 'Folding', cause)
-            return []
-          }
-        },
-        drop: (edits, error) =>
-          rewriting.use(({ dropUploads, writtenFor }) => dropUploads(ctx, writtenFor(edits), error)),
-      },
-    })
-    return new Shard(ctx, request, opened)
+    return new Shard(ctx, request, await openShard(ctx, { ...request, folds: true }))
   }
 
-  private constructor(ctx: ShardContext, request: ShardRequest, { log, state }: OpenedShard) {
-    this.#ctx = ctx
-    this.#log = log
-    this.#met = request.met
-    this.#state = state
-    this.#collection = collecting.lazy((part) => new part.CollectionScheduler(ctx, log, this.#known, this))
-    const present = (): ShardState => this.#state
-    this.repairs = new DamageDetector(ctx, log, present, (equal) => this.#replace(equal))
+  private constructor(ctx: ShardContext, request: ShardRequest, { log, state }: OpenedLog) {
+    this.context = ctx
+    this.log = log
+    this.rollback = request.rollback
+    this.met = request.met
+    this.state = state
+    this.#collection = collecting.lazy((part) => new part.CollectionScheduler(this))
+    this.repairs = new DamageDetector(this)
     if (request.mode === 'follower') return
-    this.compaction = new CompactionScheduler(ctx, log, present, this.repairs)
-    this.#committer = new Committer(ctx, log, this.compaction, {
-      state: present,
-      advance: (built) => this.#advance(built),
-      ended: (error) => this.#ended(error),
-      rollback: request.rollback,
-      catchUp: () => this.#catchUp(),
-    })
+    this.compaction = new CompactionScheduler(this, this.repairs)
+    this.#committer = new Committer(this, this.compaction)
     this.compaction.consider(false)
   }
 
-  get state(): ShardState {
-    return this.#state
-  }
-
-  get context(): ShardContext {
-    return this.#ctx
-  }
-
-  get log(): LogContext {
-    return this.#log
-  }
-
-  /** Memory of the changes on their way, about. */
+  /** About how much memory the changes on their way take. */
   get waitingBytes(): number {
     return this.#committer?.queue.bytes ?? 0
   }
 
-  /** What stands over the committed runs, the caller's own memtables first. */
+  /** A view of the state under the caller's own memtables, and under those on their way. */
   view(uncommitted: readonly Memtable[]): View {
     const memtables = [
       ...uncommitted.filter((memtable) => !memtable.empty),
       ...(this.#committer?.queue.memtables ?? []),
     ]
-    return viewOf(this.#state, memtables, this.#ctx.cache)
+    return viewOf(this.state, memtables, this.context.cache)
   }
 
   get isPoisoned(): boolean {
     return this.#committer?.ended !== undefined
   }
 
-  /** Throws what forbids writing: a lost or unknown append, or the mode. */
-  assertWritable(): void {
+  /** The way into the log. Throws what forbids writing: a lost or unknown append, the end of the handle, or its mode. */
+  get writer(): Committer {
     if (this.#committer === undefined) {
-      throw new TidemarkError('READ_ONLY', `Store "${this.#ctx.store}" was opened as a follower; it only reads.`)
+      throw new TidemarkError('READ_ONLY', `Store "${this.context.store}" was opened as a follower; it only reads.`)
     }
     if (this.#committer.ended) throw this.#committer.ended
+    return this.#committer
   }
 
-  commit(request: CommitRequest): Promise<CommitResult> {
-    this.assertWritable()
-    return this.#committer!.commit(request)
+  assertWritable(): void {
+    void this.writer
   }
 
   /** Folds what is committed now and appends the entry that carries it, unless a commit does. */
@@ -142,66 +105,57 @@ export class Shard {
     this.assertWritable()
     // Entries without changes are worth an entry of their own only when there are many of them: more than such an entry and
     // its peers leave behind, or an idle store would be folded again and again.
-    const { tail, isRepaired } = this.#state
+    const { tail, isRepaired } = this.state
     const isIdle = tail.every(({ memtable, references }) => memtable === undefined && references === undefined)
-    if (!isRepaired && isIdle && tail.length < Math.max(this.#ctx.checkpoint.entries, FEW)) return
-    const wanted = this.#state.head
-    while (this.#state.manifest.covers < wanted) {
-      // What came of commits meanwhile forbids it as it forbids theirs, and says more than that the fold was stopped.
-      await this.compaction!.foldNow().finally(() => this.assertWritable())
-      await this.#committer!.carry()
-    }
+    if (!isRepaired && isIdle && tail.length < Math.max(this.context.checkpoint.entries, FEW)) return
+    await this.compaction!.compactor.use((work) => work.foldNow(() => this.writer))
     await this.#raising
   }
 
-  /** Appends an entry for what is ready. */
-  carry(): Promise<void> {
-    return this.#committer!.carry()
-  }
-
-  /** By an equal state that stands on other segments. */
-  #replace(equal: ShardState): void {
-    this.#state = equal
+  /** Puts an equal state, which stands on other segments, in place of the present one. */
+  replace(equal: ShardState): void {
+    this.state = equal
     this.compaction?.restart()
-    this.#ctx.moved()
+    this.context.moved()
   }
 
-  #advance(built: BuiltEntry): void {
-    const before = this.#state
-    this.#state = applyEntry(before, built)
-    const { counters } = this.#ctx
+  /** Takes over what the committer has appended. */
+  advance(built: BuiltEntry): void {
+    const before = this.state
+    this.state = applyEntry(before, built)
+    const { context, compaction } = this
+    const { counters } = context
+    const { entry, manifest, references, carries } = built
     counters.bytes += built.bytes.length
-    this.#known.note(built)
-    this.#ctx.uploads.named([...(built.manifest?.runs.flat() ?? []), ...(built.references?.runs.flat() ?? [])])
-    if (built.collection) this.compaction!.condemned()
-    if (built.entry.kind === 'commit') counters.commits++
-    if (built.manifest) {
-      this.compaction!.carried(before.manifest, built.manifest, built.carries)
-    }
-    if (built.manifest || built.collection) this.#raise()
-    this.#ctx.moved()
-    const { version } = this.#state.carried
-    if (built.carries.length > 0) this.#ctx.emit('checkpoint', { version, covers: built.manifest!.covers })
+    this.known.note(built)
+    context.uploads.named([...(manifest?.runs.flat() ?? []), ...(references?.runs.flat() ?? [])])
+    if (entry.collection) compaction!.plan = undefined
+    if (entry.kind === 'commit') counters.commits++
+    if (manifest) compaction!.carried(before.manifest, manifest, carries)
+    if (manifest || entry.collection) this.#raise()
+    context.moved()
+    const { version } = this.state.carried
+    if (carries.length > 0) context.emit('checkpoint', { version, covers: manifest!.covers })
     if (version !== before.carried.version) {
-      this.#ctx.committed()
-      this.#ctx.emit('version', { version })
+      context.committed()
+      context.emit('version', { version })
     }
-    // What was built before the damage was found may list it.
-    if (this.repairs.repairer.loaded?.isHit(this.#state)) void this.repairs.prepare().catch(() => undefined)
-    this.compaction!.consider(true, built.carries.length > 0)
-    if (built.carries.length > 0) this.#considerCollection()
+    // An entry that was built before damage was found may list it.
+    if (this.repairs.repairer.loaded?.isHit(this.state)) void this.repairs.prepare().catch(() => undefined)
+    compaction!.consider(true, carries.length > 0)
+    if (carries.length > 0) this.#considerCollection()
   }
 
   /** Beside commits, now and then: an idle store stays idle. */
   #considerCollection(): void {
-    const { head, carried } = this.#state
+    const { head, carried } = this.state
     // As long as this is so there is nothing that could be due.
     if (carried.collectedAt === 0 && head - carried.trim < COLLECT_EVERY) return
     this.#collection
       .use((work) => {
         if (!this.isPoisoned) work.consider()
       })
-      .catch((cause: unknown) => warnLater(this.#ctx, 'Collection', cause))
+      .catch((cause: unknown) => warnLater(this.context, 'Collection', cause))
   }
 
   /** Folds, compacts and collects now. */
@@ -211,70 +165,43 @@ export class Shard {
     return result
   }
 
-  /** Appends a version that is no commit; when it can't be made, nothing falls with it. */
-  append(make: MakeChange): Promise<CommitResult> {
-    this.assertWritable()
-    return this.#committer!.append(make)
-  }
-
   /** Refreshes the anchor beside everything else; one swap at a time, and the last one sees the newest state. */
   #raise(): void {
-    const state = this.#state
+    const state = this.state
     this.#raising = (this.#raising ?? Promise.resolve()).then(async () => {
-      if (this.#state.carried.manifestAt === state.carried.manifestAt) await refreshAnchor(this.#ctx, this.#log, state)
+      if (this.state.carried.manifestAt === state.carried.manifestAt) {
+        await refreshAnchor(this.context, this.log, state)
+      }
     })
   }
 
-  #ended(error: TidemarkError): void {
-    // What it would still upload nothing could name.
+  /** The right to write has ended. */
+  ended(error: TidemarkError): void {
+    // Nothing could name what would still be uploaded.
     void this.compaction!.stop()
-    if (error.code === 'FENCED') this.#ctx.emit('fenced', { error })
+    if (error.code === 'FENCED') this.context.emit('fenced', { error })
   }
 
   /** Catches up with what others have written; an owner has nothing to catch up with. Who may not write goes on reading. */
   refresh(): Promise<void> {
-    if (this.#committer === undefined || (this.#ctx.isShared && this.isPoisoned)) {
-      this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
-        this.#looking = undefined
-        return (this.#refreshing = this.#catchUp())
-      })
-      return this.#looking
-    }
-    return this.#ctx.isShared ? this.#committer.look() : Promise.resolve()
+    const { isShared } = this.context
+    if (this.#committer && !isShared) return Promise.resolve()
+    if (this.#committer && !this.isPoisoned) return this.#committer.look()
+    this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
+      this.#looking = undefined
+      return (this.#refreshing = this.catchUp())
+    })
+    return this.#looking
   }
 
-  /** Of a writer at a moment at which nothing is in flight. */
-  async #catchUp(): Promise<void> {
-    const before = this.#state
-    const { catchUp } = following.loaded ?? (await following.load())
-    const prepare = (state: ShardState): Promise<ShardState> => this.repairs.prepared(state)
-    const { state, read, entries, failure } = await catchUp(this.#ctx, this.#log, before, prepare)
-    if (state !== before && (read !== before || this.#state === before)) this.#apply(before, state, entries)
-    if (failure !== undefined) throw failure
-  }
-
-  #apply(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
-    this.#state = state
-    if (this.compaction) this.#meet(before, state, entries)
-    this.#ctx.moved()
-    const { version } = state.carried
-    if (version !== before.carried.version) this.#ctx.emit('version', { version })
-    if (this.compaction && !this.isPoisoned) following.loaded!.assertShared(this.#ctx.store, state, entries)
-  }
-
-  /** Others have written beside this writer. */
-  #meet(before: ShardState, state: ShardState, entries: readonly AppliedEntry[] | undefined): void {
-    following.loaded!.noteOthers(this.#ctx, this.#log, this.#known, entries)
-    this.#known.forget(state.carried.trim)
-    this.compaction!.met(state.manifest)
-    if (state.carried.version !== before.carried.version) {
-      this.#met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
-    }
+  /** Applies what others have written; a writer calls it when nothing is in flight. Throws when the right to write has ended. */
+  catchUp(): Promise<void> {
+    return following.use((part) => part.catchUp(this))
   }
 
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
   async close(): Promise<void> {
-    const message = `Store "${this.#ctx.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`
+    const message = `Store "${this.context.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`
     await this.#committer?.close(new TidemarkError('CLOSED', message))
     await this.compaction?.stop()
     // An entry of which nothing is known, perhaps the last one that was on its way, may name what waited for one.
@@ -282,6 +209,6 @@ export class Shard {
     await this.#collection.loaded?.stop()
     await this.#raising
     await (this.#looking ?? this.#refreshing)?.catch(() => undefined)
-    await closeLog(this.#ctx, this.#log)
+    await closeLog(this.context, this.log)
   }
 }

@@ -5,7 +5,7 @@
 import { isWellFormed, utf8 } from '../bytes/utf8.js'
 import { invalid } from '../errors.js'
 import { MAX_TABLE_BYTES } from '../log/delta.js'
-import { toBinary } from '../manifest/manifest.js'
+import { toBinary } from '../bytes/binary.js'
 
 export interface Slot {
   readonly partition: number

@@ -5,9 +5,9 @@
  *
  * Recovery, following and committing all go through `applyEntry`, and a snapshot is a state that somebody keeps.
  */
+import { toBinary } from '../bytes/binary.js'
 import { equalBytes } from '../bytes/compare.js'
-import { corrupt } from '../errors.js'
-import { decodeCollection, type Collection } from '../log/collection.js'
+import { corrupt, damaged } from '../errors.js'
 import { decodeDelta } from '../log/delta.js'
 import { decodeEntry, emptyCarried, type Carried, type Entry } from '../log/entry.js'
 import {
@@ -15,19 +15,19 @@ import {
   type SegmentSource,
   decodeManifest,
   decodeReferences,
-  toBinary,
   type CodedRuns,
   type Manifest,
   type StoreConfig,
 } from '../manifest/manifest.js'
-import { contentHash, type Platform } from '../storage/platform.js'
+import { contentHash } from '../storage/platform.js'
+import type { LogContext, ShardContext } from './context.js'
 import { memtableOfDelta, type Memtable } from './memtable.js'
 
 export interface TailEntry {
   readonly n: number
-  /** Of its header. */
+  /** The time of its header. */
   readonly time: number
-  /** What it changed, in memory … */
+  /** Its changes, in memory … */
   readonly memtable: Memtable | undefined
   /** … or in segments. */
   readonly references: CodedRuns | undefined
@@ -36,7 +36,7 @@ export interface TailEntry {
 }
 
 export interface ShardState {
-  /** Of the log that it came from: a store that was destroyed and made anew has another. */
+  /** The id of its log: a store that was destroyed and made anew has another. */
   readonly logId: Uint8Array
   /** The newest entry. */
   readonly head: number
@@ -61,10 +61,8 @@ export function emptyState(logId: Uint8Array, head: number, config = NO_CONFIG):
   return { logId, head, headHash: undefined, carried: emptyCarried('exclusive'), manifest, tail: [] }
 }
 
-/** The lowest number that recovery needs: everything after what the manifest covers, its own entry among it. */
-export function recoveryStart({ manifest }: Pick<ShardState, 'manifest'>): number {
-  return manifest.covers + 1
-}
+/** A log that was opened just now, and the state that was found in it. */
+export type OpenedLog = Pick<OpenLog, 'log' | 'state'>
 
 /** An entry that was read or is about to be written, with what is known of it already. */
 export interface AppliedEntry {
@@ -73,29 +71,27 @@ export interface AppliedEntry {
   readonly memtable: Memtable | undefined
   readonly references: CodedRuns | undefined
   readonly manifest: Manifest | undefined
-  readonly collection: Collection | undefined
 }
 
-/** The log that an entry is of. */
-export interface EntryLog {
-  readonly logId: Uint8Array
-  readonly path: string
-  readonly platform: Platform
+/** A log that is open, and its newest state that is known here. */
+export interface OpenLog {
+  readonly context: ShardContext
+  readonly log: LogContext
+  readonly state: ShardState
 }
 
 /** Reads an entry's bytes: header, delta and manifest, each checked. */
 export async function parseEntry(
-  { logId, path: ownLog, platform }: EntryLog,
+  { logId, path: ownLog, platform }: Pick<LogContext, 'logId' | 'path' | 'platform'>,
   n: number,
   bytes: Uint8Array,
 ): Promise<AppliedEntry> {
   const entry = decodeEntry(bytes, n, logId)
   const manifest = entry.manifest && decodeManifest(entry.manifest, ownLog, `The manifest in entry ${n}`)
-  if (manifest && manifest.covers >= n) throw corrupt(`Entry ${n} is damaged: its manifest covers ${manifest.covers}.`)
+  if (manifest && manifest.covers >= n) throw damaged(`Entry ${n}`, `its manifest covers ${manifest.covers}`)
   const memtable = entry.delta && memtableOfDelta(decodeDelta(entry.delta, `The delta of entry ${n}`))
   const references = entry.references && decodeReferences(entry.references, ownLog, `The delta of entry ${n}`)
-  const collection = entry.collection && decodeCollection(entry.collection, `The collection of entry ${n}`)
-  return { entry, hash: await contentHash(platform, bytes), memtable, references, manifest, collection }
+  return { entry, hash: await contentHash(platform, bytes), memtable, references, manifest }
 }
 
 export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState {

@@ -41,22 +41,8 @@ export function encodeAnchor(value: AnchorValue): Uint8Array {
   return seal('anchor', w.finish())
 }
 
-/**
- * Stands in the anchor's place while a store is being destroyed: all of its numbers count as trimmed, so that nobody opens
- * what is left, and no writer can append where the storage looks at the trim number.
- */
-const GONE: AnchorValue = {
-  logId: new Uint8Array(ID_BYTES),
-  trim: Number.MAX_SAFE_INTEGER,
-  manifestAt: 1,
-  covers: 0,
-  time: 0,
-}
-export const TOMBSTONE = { bytes: encodeAnchor(GONE), trim: GONE.trim }
-
-export function isTombstone(bytes: Uint8Array | undefined): boolean {
-  return bytes !== undefined && equalBytes(bytes, TOMBSTONE.bytes)
-}
+/** What the anchor of a store that is being destroyed says (tombstone.ts): all numbers count as trimmed. */
+export const ALL_TRIMMED = Number.MAX_SAFE_INTEGER
 
 export function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {
   const r = new ByteReader(unseal('anchor', bytes, what), what)
@@ -69,7 +55,7 @@ export function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {
   }
   if (value.manifestAt <= value.covers) r.fail('an impossible manifest')
   r.end()
-  if (value.trim === GONE.trim) {
+  if (value.trim === ALL_TRIMMED) {
     throw corrupt(`${what} says that the store is being destroyed; call destroyStore() again to finish that.`)
   }
   return value

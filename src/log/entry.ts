@@ -92,19 +92,17 @@ export interface Entry {
 }
 
 // One bit per optional part, in the order in which they follow.
-const PARTS = [
-  'parent',
-  'label',
-  'meta',
-  'delta',
-  'manifest',
-  'delta by reference',
-  'origin',
-  'keeps',
-  'collection',
-  'sync point',
-] as const
-const bit = (part: (typeof PARTS)[number]): number => 1 << PARTS.indexOf(part)
+const PARENT = 1
+const LABEL = 2
+const META = 4
+const DELTA = 8
+const MANIFEST = 16
+const REFERENCES = 32
+const ORIGIN = 64
+const KEEPS = 128
+const COLLECTION = 256
+const SYNC_POINT = 512
+const PARTS = 10
 
 export function encodeEntry(entry: Entry): Uint8Array {
   const w = new ByteWriter(256 + (entry.delta?.length ?? 0) + (entry.manifest?.length ?? 0))
@@ -115,16 +113,16 @@ export function encodeEntry(entry: Entry): Uint8Array {
   w.raw(entry.writerId)
   w.varint(entry.write)
   let parts = 0
-  if (entry.parent) parts |= bit('parent')
-  if (entry.label !== undefined) parts |= bit('label')
-  if (entry.meta !== undefined) parts |= bit('meta')
-  if (entry.delta) parts |= bit('delta')
-  if (entry.manifest) parts |= bit('manifest')
-  if (entry.references) parts |= bit('delta by reference')
-  if (entry.origin) parts |= bit('origin')
-  if (entry.carried && entry.carried.collectedAt > 0) parts |= bit('keeps')
-  if (entry.collection) parts |= bit('collection')
-  if (entry.carried?.sync) parts |= bit('sync point')
+  if (entry.parent) parts |= PARENT
+  if (entry.label !== undefined) parts |= LABEL
+  if (entry.meta !== undefined) parts |= META
+  if (entry.delta) parts |= DELTA
+  if (entry.manifest) parts |= MANIFEST
+  if (entry.references) parts |= REFERENCES
+  if (entry.origin) parts |= ORIGIN
+  if (entry.carried && entry.carried.collectedAt > 0) parts |= KEEPS
+  if (entry.collection) parts |= COLLECTION
+  if (entry.carried?.sync) parts |= SYNC_POINT
   w.varint(parts)
   if (entry.parent) {
     const carried = entry.carried!
@@ -171,14 +169,14 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
   const writerId = r.raw(ID_BYTES)
   const write = r.varint()
   const bits = r.varint()
-  if (bits >= 1 << PARTS.length) {
+  if (bits >= 1 << PARTS) {
     const part = Math.floor(Math.log2(bits))
-    throw unsupported(`${what} holds part ${part}${named(RESERVED_PARTS[part - PARTS.length])}`)
+    throw unsupported(`${what} holds part ${part}${named(RESERVED_PARTS[part - PARTS])}`)
   }
-  const has = (part: (typeof PARTS)[number]): boolean => (bits & bit(part)) !== 0
+  const has = (part: number): boolean => (bits & part) !== 0
   let parent: Uint8Array | undefined
   let carried: Carried | undefined
-  if (has('parent')) {
+  if (has(PARENT)) {
     parent = r.raw(HASH_BYTES)
     carried = {
       mode,
@@ -197,19 +195,19 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
       r.fail('an impossible header')
     }
   } else if (kind !== 'fence' && kind !== 'void') r.fail('no parent')
-  const label = has('label') ? r.string() : undefined
-  const meta = has('meta') ? r.string() : undefined
-  const delta = has('delta') ? r.bytes() : undefined
-  const manifest = has('manifest') ? r.bytes() : undefined
-  const references = has('delta by reference') ? r.bytes() : undefined
-  const origin = has('origin') ? readOrigin(r) : undefined
-  if (has('keeps')) {
+  const label = has(LABEL) ? r.string() : undefined
+  const meta = has(META) ? r.string() : undefined
+  const delta = has(DELTA) ? r.bytes() : undefined
+  const manifest = has(MANIFEST) ? r.bytes() : undefined
+  const references = has(REFERENCES) ? r.bytes() : undefined
+  const origin = has(ORIGIN) ? readOrigin(r) : undefined
+  if (has(KEEPS)) {
     const [keeps, collectedAt] = [r.varint(), r.varint()]
     if (!carried || keeps > n || collectedAt > n) return r.fail('an impossible header')
     carried = { ...carried, keeps, collectedAt }
   }
-  const collection = has('collection') ? r.bytes() : undefined
-  if (has('sync point')) {
+  const collection = has(COLLECTION) ? r.bytes() : undefined
+  if (has(SYNC_POINT)) {
     const sync = { logId: r.raw(ID_BYTES), version: r.varint(), hash: r.raw(HASH_BYTES), at: r.varint() }
     if (!carried || sync.at > n) return r.fail('an impossible header')
     carried = { ...carried, sync }

@@ -25,7 +25,7 @@ export function parseOffsets(given: Offsets): OffsetMap {
   const parsed = new Map<string, Map<number | undefined, Position>>()
   if (kindOf(given) !== 'Object') throw invalid('offsets: an object { source: position } is expected.')
   for (const source of Object.keys(given)) {
-    if (!isWellFormed(source)) throw invalid('offsets: the name of a source has a lone surrogate.')
+    if (!isWellFormed(source)) throw invalid('offsets: a name has a lone surrogate.')
     const at = given[source]!
     const positions = new Map<number | undefined, Position>()
     if (isPosition(at)) positions.set(undefined, at)
@@ -43,7 +43,7 @@ export function parseOffsets(given: Offsets): OffsetMap {
 
 function badPosition(source: string): Error {
   return invalid(
-    `offsets: source "${source}" needs a finite number, a bigint, a string of at most 16,384 characters, or an object { partition: position }.`,
+    `offsets: source "${source}" needs a finite number, a bigint, a string of at most 16,384 characters or { partition: position }.`,
   )
 }
 
@@ -65,7 +65,7 @@ export function mergeOffsets(committed: OffsetMap, next: OffsetMap, force: boole
     if (before && before.size > 0 && positions.size > 0 && before.has(undefined) !== positions.has(undefined)) {
       if (!force) {
         throw invalid(
-          `offsets: source "${source}" was committed with ${before.has(undefined) ? 'one position' : 'a position per partition'}; give it in the same shape.`,
+          `offsets: source "${source}" has ${before.has(undefined) ? 'one position' : 'a position per partition'}; give it so.`,
         )
       }
       after = new Map()
@@ -74,7 +74,7 @@ export function mergeOffsets(committed: OffsetMap, next: OffsetMap, force: boole
       const old = before?.get(partition)
       if (!force && old !== undefined && typeof old !== 'string' && typeof position !== 'string' && position < old) {
         const name = partition === undefined ? `"${source}"` : `"${source}", partition ${partition},`
-        throw invalid(`offsets: source ${name} is at ${old} and goes back to ${position} only with { force: true }.`)
+        throw invalid(`offsets: source ${name} is at ${old}; back to ${position} needs { force: true }.`)
       }
       after.set(partition, position)
     }
@@ -123,14 +123,4 @@ export function readOffsets(r: ByteReader): OffsetMap {
     }
   }
   return offsets
-}
-
-export function sameOffsets(a: OffsetMap, b: OffsetMap): boolean {
-  if (a === b) return true
-  const same = <T, U>(
-    x: ReadonlyMap<T, U>,
-    y: ReadonlyMap<T, U> | undefined,
-    equal: (p: U, q: U | undefined) => boolean,
-  ) => x.size === y?.size && [...x].every(([key, value]) => equal(value, y.get(key)))
-  return same(a, b, (p, q) => same(p, q, (v, w) => v === w))
 }

@@ -4,6 +4,8 @@
  */
 import type { Manifest, Run } from './manifest.js'
 
+export { encodeManifest, encodeReferences } from './encode.js'
+
 /** A fold of the tail: the state after `from`, up to `covers`, as more runs. */
 export interface FoldEdit {
   readonly kind: 'fold'
@@ -15,9 +17,6 @@ export interface FoldEdit {
   readonly written?: readonly Run[]
   readonly codecs: ReadonlyMap<string, string>
 }
-
-/** How many runs of one size are merged; with no more than so many in all there is nothing to merge. */
-export const FAN_IN = 8
 
 /** Neighbouring runs replaced by their merge. */
 export interface MergeEdit {

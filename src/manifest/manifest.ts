@@ -1,12 +1,13 @@
 /**
  * A manifest: the complete list of segments that make up the state up to the entry it covers, and what is fixed for the
- * store (docs/format.md, "Manifests"). It is an immutable value; edits.ts has the functions from one to the next.
+ * store (docs/format.md, "Manifests"). It is an immutable value; edits.ts has the functions from one to the next, encode.ts
+ * its bytes.
  */
+import { toBinary } from '../bytes/binary.js'
 import { compareBytes } from '../bytes/compare.js'
 import { ENVELOPE_HEAD, ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { HASH_BYTES } from '../bytes/hash.js'
 import { ByteReader } from '../bytes/reader.js'
-import { ByteWriter } from '../bytes/writer.js'
 import { unsupported } from '../errors.js'
 import { MAX_PARTITIONS } from '../log/delta.js'
 import { checkLogPath, segmentName } from './names.js'
@@ -37,6 +38,9 @@ export interface SegmentRef {
 /** Segments of one age, in key order, no key in two of them. */
 export type Run = readonly SegmentRef[]
 
+/** How many runs of one size are merged; with no more than so many in all there is nothing to merge. */
+export const FAN_IN = 8
+
 export interface StoreConfig {
   readonly partitions: number
   readonly job: string | undefined
@@ -50,15 +54,15 @@ export interface Manifest {
   readonly config: StoreConfig
   /** Everything up to this entry is in the runs. */
   readonly covers: number
-  /** Codec ids by table (its bytes as hex-free binary text, see `tableKey`). */
+  /** Codec ids by table (its bytes as `toBinary` writes them). */
   readonly codecs: ReadonlyMap<string, string>
   /** Oldest first. */
   readonly runs: readonly Run[]
 }
 
-const REF_FLAG_CLIPPED = 1
+export const REF_FLAG_CLIPPED = 1
 /** The numbers of a segment, in the order in which they stand there. */
-const SIZES = [
+export const SIZES = [
   'length',
   'indexLength',
   'filterLength',
@@ -70,18 +74,6 @@ const SIZES = [
 ] as const
 type SizeField = (typeof SIZES)[number]
 
-export function encodeManifest(manifest: Manifest, ownLog: string): Uint8Array {
-  const w = new ByteWriter(256)
-  w.varint(manifest.covers)
-  w.varint(manifest.config.partitions)
-  w.varint(manifest.config.created)
-  const { job, parent } = manifest.config
-  w.u8((job === undefined ? 0 : 1) | (parent === undefined ? 0 : 2))
-  for (const text of [job, parent]) if (text !== undefined) w.string(text)
-  writeRuns(w, manifest, ownLog)
-  return w.finish()
-}
-
 /** Runs and the codecs of the tables in them: all of a manifest that a delta by reference has, too. */
 export type CodedRuns = Pick<Manifest, 'codecs' | 'runs'>
 
@@ -91,48 +83,11 @@ export interface SegmentSource {
   readonly tail: readonly { readonly references: CodedRuns | undefined }[]
 }
 
-/** A delta by reference: one run, or none when nothing was left to write. */
-export function encodeReferences(runs: CodedRuns, ownLog: string): Uint8Array {
-  const w = new ByteWriter(256)
-  writeRuns(w, runs, ownLog)
-  return w.finish()
-}
-
 export function decodeReferences(bytes: Uint8Array, ownLog: string, what: string): CodedRuns {
   const r = new ByteReader(bytes, what)
   const runs = readRuns(r, ownLog, what)
   r.end()
   return runs
-}
-
-function writeRuns(w: ByteWriter, { codecs, runs }: CodedRuns, ownLog: string): void {
-  w.varint(codecs.size)
-  for (const [table, codec] of codecs) {
-    w.bytes(fromBinary(table))
-    w.string(codec)
-  }
-  const foreign = [...new Set(runs.flat().map((s) => s.log))].filter((log) => log !== ownLog)
-  w.varint(foreign.length)
-  for (const log of foreign) w.string(log)
-  w.varint(runs.length)
-  for (const run of runs) writeRun(w, run, foreign)
-}
-
-function writeRun(w: ByteWriter, run: Run, foreign: readonly string[]): void {
-  w.varint(run.length)
-  for (const s of run) {
-    w.raw(s.id)
-    w.varint(foreign.indexOf(s.log) + 1)
-    w.u8(s.clip ? REF_FLAG_CLIPPED : 0)
-    for (const field of SIZES) w.varint(s[field])
-    w.raw(s.hash)
-    w.bytes(s.lower)
-    w.bytes(s.upper)
-    if (s.clip) {
-      w.varint(s.clip[0])
-      w.varint(s.clip[1])
-    }
-  }
 }
 
 export function decodeManifest(bytes: Uint8Array, ownLog: string, what: string): Manifest {
@@ -186,15 +141,4 @@ function readRun(r: ByteReader, logs: readonly string[], what: string): Run {
   }
   if (run.length === 0) r.fail('an empty run')
   return run
-}
-
-/** Bytes as a string of one character each, for the keys of Maps. */
-export function toBinary(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += String.fromCharCode(byte)
-  return text
-}
-
-export function fromBinary(text: string): Uint8Array {
-  return Uint8Array.from(text, (c) => c.charCodeAt(0))
 }

@@ -1,5 +1,5 @@
-/** The names of everything in a storage: built and parsed here only (docs/format.md, "Names"). */
-import { fromHex, toHex } from '../bytes/hex.js'
+/** The names that opening, reading and writing use (docs/format.md, "Names"); all others are in listed-names.ts. */
+import { toHex } from '../bytes/hex.js'
 import { corrupt, invalid, show, unsupported } from '../errors.js'
 
 /** Names that Windows reserves, and a dot at the end, are refused on every storage, because state moves between them. */
@@ -12,7 +12,7 @@ const SHARD = 0
 export function checkStoreName(name: unknown): asserts name is string {
   if (typeof name !== 'string' || !STORE_NAME.test(name)) {
     throw invalid(
-      `name: ${show(name)} is no store name; use 1 to 64 of a-z, 0-9, ".", "_" and "-", no dot at the end, and no name that Windows reserves (con, nul).`,
+      `name: ${show(name)} is no store name; use 1 to 64 of a-z, 0-9, ".", "_" and "-", no dot at the end, no name of Windows (con, nul).`,
     )
   }
 }
@@ -29,72 +29,8 @@ export function logPath(store: string, logId: Uint8Array): string {
   return `${shardPath(store)}/${toHex(logId)}`
 }
 
-/** The log id at the end of a log's path; `undefined` for a path that no store of this format has. */
-export function logIdOfPath(store: string, path: string): Uint8Array | undefined {
-  const prefix = `${shardPath(store)}/`
-  const hex = path.slice(prefix.length)
-  return path.startsWith(prefix) && /^[0-9a-f]{32}$/.test(hex) ? fromHex(hex) : undefined
-}
-
 export function segmentName(log: string, id: Uint8Array): string {
   return `${log}/seg/${toHex(id)}`
-}
-
-export function segmentsPrefix(log: string): string {
-  return `${log}/seg/`
-}
-
-export function pinsPrefix(log: string): string {
-  return `${log}/pins/`
-}
-
-export function pinName(log: string, id: Uint8Array): string {
-  return pinsPrefix(log) + toHex(id)
-}
-
-/** The id at the end of the name of a segment or pin; `undefined` when the name is neither. */
-export function idOfBlob(prefix: string, name: string): Uint8Array | undefined {
-  const hex = name.slice(prefix.length)
-  return name.startsWith(prefix) && /^[0-9a-f]{32}$/.test(hex) ? fromHex(hex) : undefined
-}
-
-/** Store, shard and log id of a log's path, which `checkLogPath` has let through. */
-export function storeOfLog(path: string): string {
-  return path.slice(0, path.indexOf('/'))
-}
-
-const GONE = /^[a-z0-9._-]{1,64}\/\d{1,6}\/gone\/([0-9a-f]{32})$/
-
-export function gonePrefix(store: string): string {
-  return `${shardPath(store)}/gone/`
-}
-
-/** An empty blob that stays until all else of a store that is being destroyed is gone: by it what is left is found. */
-export function gonePath(store: string, logId: Uint8Array): string {
-  return gonePrefix(store) + toHex(logId)
-}
-
-/** The id of the log that `name` says is being destroyed; `undefined` for any other name. */
-export function logIdOfGone(name: string): Uint8Array | undefined {
-  const [, hex] = GONE.exec(name) ?? []
-  return hex === undefined ? undefined : fromHex(hex)
-}
-
-const COMING = /^[a-z0-9._-]{1,64}\/\d{1,6}\/push\/([0-9a-f]{32})$/
-
-export function comingPrefix(store: string): string {
-  return `${shardPath(store)}/push/`
-}
-
-/** An empty blob: segments of this log are uploaded by a push that has yet to create the store, or was interrupted. */
-export function comingPath(store: string, logId: Uint8Array): string {
-  return comingPrefix(store) + toHex(logId)
-}
-
-/** The id of the log that `name` says is yet to come; `undefined` for any other name. */
-export function logIdOfComing(name: string): Uint8Array | undefined {
-  const [, hex] = COMING.exec(name) ?? []
-  return hex === undefined ? undefined : fromHex(hex)
 }
 
 /**
@@ -103,8 +39,7 @@ export function logIdOfComing(name: string): Uint8Array | undefined {
  */
 export function checkLogPath(path: string): string {
   const [, store, shard] = /^([^/]+)\/(\d{1,6}|[0-9a-f]{32})\/[0-9a-f]{32}$/.exec(path) ?? []
-  if (store === undefined || !STORE_NAME.test(store))
-    throw corrupt('A manifest names a log path that no store can have.')
+  if (store === undefined || !STORE_NAME.test(store)) throw corrupt('A manifest names an impossible log path.')
   if (shard!.length > 6) throw unsupported(`A manifest names the shard ${shard} of store "${store}"`)
   return path
 }

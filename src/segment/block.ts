@@ -10,9 +10,9 @@
  */
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { ByteReader } from '../bytes/reader.js'
-import { corrupt, isTidemarkError } from '../errors.js'
+import { damaged, isTidemarkError } from '../errors.js'
 import type { Platform } from '../storage/platform.js'
-import { checked } from './checked.js'
+import { checked } from '../bytes/checked.js'
 import type { KeyedRecord } from './record.js'
 
 export const PUT = 0
@@ -34,8 +34,22 @@ export class Block {
 
   /** Checks and unpacks a stored block; `rawLength` is what the index says, and all that is ever allocated. */
   static async unpack(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Promise<Block> {
-    if (stored.length < 5) throw corrupt(`${what} is damaged: a block of ${stored.length} bytes.`)
-    return new Block(await unpackPayload(platform, checked(stored, what), rawLength, what), what)
+    const body = checked(stored, what)
+    const [type] = body
+    if (type !== STORED && type !== DEFLATED) throw damaged(what, `a block of unknown type ${type}`)
+    if (rawLength > MAX_BLOCK_BYTES) throw damaged(what, `a block of ${rawLength} bytes`)
+    let raw: Uint8Array | undefined = body.subarray(1)
+    let cause: unknown
+    try {
+      if (type === DEFLATED) raw = await platform.inflate(raw, rawLength)
+    } catch (error) {
+      // That it could not be tried says nothing of the block.
+      if (isTidemarkError(error)) throw error
+      raw = undefined
+      cause = error
+    }
+    if (raw?.length !== rawLength) throw damaged(what, 'a block is not as long as the index says', cause)
+    return new Block(raw, what)
   }
 
   private constructor(raw: Uint8Array, what: string) {
@@ -57,7 +71,7 @@ export class Block {
     return this.#starts.length - 1
   }
 
-  /** What it costs to keep in memory, in bytes. */
+  /** The memory that the block takes, in bytes. */
   get weight(): number {
     return this.#raw.length + this.#starts.length * 4 + 64
   }
@@ -91,27 +105,5 @@ export class Block {
   find(key: Uint8Array): KeyedRecord | undefined {
     const i = this.lowerBound(key)
     return i < this.length && compareBytes(this.key(i), key) === 0 ? this.record(i) : undefined
-  }
-}
-
-async function unpackPayload(
-  platform: Platform,
-  body: Uint8Array,
-  rawLength: number,
-  what: string,
-): Promise<Uint8Array> {
-  const payload = body.subarray(1)
-  if (rawLength > MAX_BLOCK_BYTES) throw corrupt(`${what} is damaged: a block of ${rawLength} bytes.`)
-  if (body[0] === STORED) {
-    if (payload.length !== rawLength) throw corrupt(`${what} is damaged: a block is not as long as the index says.`)
-    return payload
-  }
-  if (body[0] !== DEFLATED) throw corrupt(`${what} is damaged: a block of unknown type ${body[0]}.`)
-  try {
-    return await platform.inflate(payload, rawLength)
-  } catch (cause) {
-    // That it could not be tried says nothing of the block.
-    if (isTidemarkError(cause)) throw cause
-    throw corrupt(`${what} is damaged: a block is not as long as the index says.`, cause)
   }
 }

@@ -2,12 +2,12 @@
  * Loads parts of segments and keeps the most recently used of them within a byte budget. Segments are immutable and their
  * names are never reused, so nothing in here can be stale.
  */
-import { corrupt } from '../errors.js'
+import { damaged } from '../errors.js'
 import type { Blobs, Storage } from '../storage/contract.js'
 import { platformOf, type Platform } from '../storage/platform.js'
 import { ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { Block } from './block.js'
-import { checked } from './checked.js'
+import { checked } from '../bytes/checked.js'
 import { inSegment, missingSegment, type SegmentPlace } from './damage.js'
 import { decodeIndex, type SegmentIndex } from './index.js'
 
@@ -30,7 +30,7 @@ export class SegmentCache implements SegmentParts {
   readonly #capacity: number
   // A Map keeps insertion order: the first key is the least recently used.
   readonly #parts = new Map<string, Part>()
-  readonly #loading = new Map<string, Promise<void>>()
+  readonly #loading = new Map<string, Promise<Part['value']>>()
   /** Parts of segments that are held whole, beside the budget (hold.ts). */
   readonly held = new Map<string, Part['value']>()
   #weight = 0
@@ -73,36 +73,30 @@ export class SegmentCache implements SegmentParts {
   }
 
   /** Loads the index, and with `filter` the bloom filter by the same request. */
-  async loadIndex(place: SegmentPlace, filter: boolean): Promise<SegmentIndex> {
-    const at = place.length - ENVELOPE_TAIL - place.filterLength - place.indexLength
-    const length = place.indexLength + (filter ? place.filterLength : 0)
-    await this.#once(`${place.name}#index${filter ? '+' : ''}`, async () => {
-      const bytes = await this.#range(place, at, length)
-      const index = await indexOf(place, bytes.subarray(0, place.indexLength), at)
-      this.#keep(`${place.name}#index`, { value: index, weight: place.indexLength * 4 })
-      if (!filter) return
-      const bits = await inSegment(place, () => checked(bytes.subarray(place.indexLength), `Segment ${place.name}`))
-      this.#keep(`${place.name}#filter`, { value: bits, weight: bits.length })
+  loadIndex(place: SegmentPlace, filter: boolean): Promise<SegmentIndex> {
+    const { name, indexLength, filterLength } = place
+    const at = place.length - ENVELOPE_TAIL - filterLength - indexLength
+    return this.#once(`${name}#index${filter ? '+' : ''}`, async () => {
+      const bytes = await this.#range(place, at, indexLength + (filter ? filterLength : 0))
+      const index = await indexOf(place, bytes.subarray(0, indexLength), at)
+      this.#keep(`${name}#index`, { value: index, weight: indexLength * 4 })
+      if (filter) {
+        const bits = await inSegment(place, () => checked(bytes.subarray(indexLength), `Segment ${name}`))
+        this.#keep(`${name}#filter`, { value: bits, weight: bits.length })
+      }
+      return index
     })
-    // An index larger than the whole budget is gone again at once; then it is read for this caller alone.
-    return this.index(place) ?? indexOf(place, await this.#range(place, at, place.indexLength), at)
   }
 
-  async loadBlock(place: SegmentPlace, index: SegmentIndex, number: number): Promise<Block> {
+  loadBlock(place: SegmentPlace, index: SegmentIndex, number: number): Promise<Block> {
     const { offset, length, rawLength } = index.blocks[number]!
-    let block: Block | undefined
-    const load = async (): Promise<void> => {
+    const key = `${place.name}#${number}`
+    return this.#once(key, async () => {
       const bytes = await this.#range(place, offset, length)
-      const unpacked = await inSegment(place, () =>
-        Block.unpack(this.platform, bytes, rawLength, `Segment ${place.name}`),
-      )
-      block = unpacked
-      this.#keep(`${place.name}#${number}`, { value: unpacked, weight: unpacked.weight })
-    }
-    await this.#once(`${place.name}#${number}`, load)
-    block ??= this.block(place, number)
-    if (block === undefined) await load()
-    return block!
+      const block = await inSegment(place, () => Block.unpack(this.platform, bytes, rawLength, `Segment ${place.name}`))
+      this.#keep(key, { value: block, weight: block.weight })
+      return block
+    })
   }
 
   async #range(place: SegmentPlace, offset: number, length: number): Promise<Uint8Array> {
@@ -110,13 +104,13 @@ export class SegmentCache implements SegmentParts {
     if (bytes === undefined) throw missingSegment(place)
     return inSegment(place, () => {
       if (bytes.length === length) return bytes
-      throw corrupt(`Segment ${place.name} is damaged: it ends before byte ${offset + length}.`)
+      throw damaged(`Segment ${place.name}`, `it ends before byte ${offset + length}`)
     })
   }
 
-  /** Callers that want the same part at once share one request. */
-  #once(key: string, load: () => Promise<void>): Promise<void> {
-    let running = this.#loading.get(key)
+  /** Callers that want the same part at once share one request, and what comes of it. */
+  #once<T extends Part['value']>(key: string, load: () => Promise<T>): Promise<T> {
+    let running = this.#loading.get(key) as Promise<T> | undefined
     if (running === undefined) {
       running = load().finally(() => this.#loading.delete(key))
       this.#loading.set(key, running)

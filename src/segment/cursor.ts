@@ -3,6 +3,7 @@
  * something has to be loaded, so that nothing is awaited for what is already in memory.
  */
 import { compareBytes } from '../bytes/compare.js'
+import { isPromise } from '../callback.js'
 import type { Block } from './block.js'
 import type { SegmentParts } from './cache.js'
 import type { SegmentPlace } from './damage.js'
@@ -65,95 +66,53 @@ export function clipped<B extends KeyRange>({ clip }: Pick<BoundedSegment, 'clip
 
 /** Walks one run: segments that lie one after another in key order. */
 export class RunCursor implements Cursor {
-  readonly #parts: SegmentParts
-  readonly #segments: readonly BoundedSegment[]
-  /** Of the segment that it is in. */
-  #bounds: Bounds
-  readonly #all: Bounds
-  #segment = -1
-  #index: SegmentIndex | undefined
-  #blockNumber = 0
-  #block: Block | undefined
-  #record = 0
+  readonly #steps: Steps
   current: KeyedRecord | undefined
 
   constructor(parts: SegmentParts, run: readonly BoundedSegment[], bounds: Bounds) {
-    this.#parts = parts
-    this.#bounds = bounds
-    this.#all = bounds
-    const within = run.filter((s) => meets(s, bounds))
-    this.#segments = bounds.reverse ? within.reverse() : within
+    this.#steps = walk(parts, run, bounds)
   }
 
   next(): Promise<void> | undefined {
-    for (;;) {
-      if (this.#block !== undefined) {
-        this.#record += this.#bounds.reverse ? -1 : 1
-        if (this.#record >= 0 && this.#record < this.#block.length) {
-          const key = this.#block.key(this.#record)
-          const beyond = this.#bounds.reverse
-            ? compareBytes(key, this.#bounds.lower) < 0
-            : compareBytes(key, this.#bounds.upper) >= 0
-          if (!beyond) {
-            this.current = this.#block.record(this.#record)
-            return undefined
-          }
-          this.#index = undefined
-        }
+    return this.#step(undefined)
+  }
+
+  #step(loaded: unknown): Promise<void> | undefined {
+    const { value } = this.#steps.next(loaded)
+    const isLoading = isPromise(value)
+    this.current = isLoading ? undefined : value
+    return isLoading ? value.then((part) => this.#step(part)) : undefined
+  }
+}
+
+type Steps = Generator<KeyedRecord | Promise<unknown>, undefined, unknown>
+
+/** Yields records, and what has to be loaded before the next one; it is handed that in return. */
+function* walk(parts: SegmentParts, run: readonly BoundedSegment[], all: Bounds): Steps {
+  const { reverse } = all
+  const step = reverse ? -1 : 1
+  const segments = run.filter((s) => meets(s, all))
+  for (const place of reverse ? segments.reverse() : segments) {
+    const { lower, upper } = clipped(place, all)
+    const index = parts.index(place) ?? ((yield parts.loadIndex(place, false)) as SegmentIndex)
+    const { length } = index.blocks
+    let isBeyond = false
+    let n = reverse ? blockFor(index, upper) : Math.max(0, blockFor(index, lower))
+    for (; n >= 0 && n < length && !isBeyond; n += step) {
+      const block = parts.block(place, n) ?? ((yield parts.loadBlock(place, index, n)) as Block)
+      for (
+        let i = reverse ? block.lowerBound(upper) - 1 : block.lowerBound(lower);
+        i >= 0 && i < block.length;
+        i += step
+      ) {
+        const key = block.key(i)
+        isBeyond = reverse ? compareBytes(key, lower) < 0 : compareBytes(key, upper) >= 0
+        if (isBeyond) break
+        yield block.record(i)
       }
-      this.#block = undefined
-      this.current = undefined
-      const loading = this.#nextBlock()
-      if (loading !== undefined) return loading.then(() => this.next())
-      if (this.#block === undefined) return undefined
     }
   }
-
-  /** Comes to the next block in the direction of travel, just before its first record within the bounds. */
-  #nextBlock(): Promise<void> | undefined {
-    for (;;) {
-      if (this.#index !== undefined) {
-        this.#blockNumber += this.#bounds.reverse ? -1 : 1
-        if (this.#blockNumber >= 0 && this.#blockNumber < this.#index.blocks.length) return this.#enterBlock()
-        this.#index = undefined
-      }
-      if (++this.#segment >= this.#segments.length) return undefined
-      const place = this.#segments[this.#segment]!
-      this.#bounds = clipped(place, this.#all)
-      const index = this.#parts.index(place)
-      if (index === undefined) {
-        return this.#parts.loadIndex(place, false).then((loaded) => {
-          this.#enterSegment(loaded)
-          return this.#nextBlock()
-        })
-      }
-      this.#enterSegment(index)
-    }
-  }
-
-  #enterSegment(index: SegmentIndex): void {
-    this.#index = index
-    const { lower, upper, reverse } = this.#bounds
-    // One step before the first block of interest: #nextBlock takes that step.
-    this.#blockNumber = reverse ? blockFor(index, upper) + 1 : Math.max(0, blockFor(index, lower)) - 1
-  }
-
-  #enterBlock(): Promise<void> | undefined {
-    const place = this.#segments[this.#segment]!
-    const cached = this.#parts.block(place, this.#blockNumber)
-    if (cached !== undefined) {
-      this.#startIn(cached)
-      return undefined
-    }
-    return this.#parts.loadBlock(place, this.#index!, this.#blockNumber).then((block) => this.#startIn(block))
-  }
-
-  #startIn(block: Block): void {
-    this.#block = block
-    this.#record = this.#bounds.reverse
-      ? block.lowerBound(this.#bounds.upper)
-      : block.lowerBound(this.#bounds.lower) - 1
-  }
+  return undefined
 }
 
 /** Whether a segment, whose bounds both count, says anything about keys in a range. */

@@ -8,7 +8,7 @@ export interface SegmentPlace {
   readonly length: number
   readonly indexLength: number
   readonly filterLength: number
-  /** Of the whole object. */
+  /** The hash of the whole object. */
   readonly hash: Uint8Array
 }
 

@@ -3,7 +3,7 @@ import { ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { Block } from './block.js'
 import { indexOf, type SegmentCache } from './cache.js'
 import type { SegmentPlace } from './damage.js'
-import { checked } from './checked.js'
+import { checked } from '../bytes/checked.js'
 import { inSegment } from './damage.js'
 import type { SegmentIndex } from './index.js'
 

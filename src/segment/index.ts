@@ -11,7 +11,7 @@
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { ENVELOPE_HEAD } from '../bytes/envelope.js'
 import { ByteReader } from '../bytes/reader.js'
-import { checked } from './checked.js'
+import { checked } from '../bytes/checked.js'
 import type { KeyRange } from './record.js'
 
 export interface BlockPlace {

@@ -1,6 +1,6 @@
 import { compareBytes } from '../bytes/compare.js'
 
-/** What a segment holds for a key, and what every read passes on. */
+/** The record of a key in a segment, as every read passes it on. */
 export interface StoredRecord {
   /** The encoded value; `undefined` for a tombstone: the key was deleted here. */
   readonly bytes: Uint8Array | undefined

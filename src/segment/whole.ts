@@ -4,7 +4,7 @@
  */
 import { equalBytes } from '../bytes/compare.js'
 import { ENVELOPE_TAIL, unseal } from '../bytes/envelope.js'
-import { corrupt } from '../errors.js'
+import { damaged } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { contentHash, platformOf, type Platform } from '../storage/platform.js'
 import { Block } from './block.js'
@@ -59,11 +59,11 @@ export async function checkWhole(
   const what = `Segment ${place.name}`
   return inSegment(place, async () => {
     if (bytes.length !== place.length) {
-      throw corrupt(`${what} is damaged: it has ${bytes.length} bytes, not the ${place.length} that its manifest says.`)
+      throw damaged(what, `it has ${bytes.length} bytes, not the ${place.length} that its manifest says`)
     }
     unseal('segment', bytes, what)
     if (!equalBytes(await contentHash(platform, bytes), place.hash)) {
-      throw corrupt(`${what} is damaged: its hash is not the one in its manifest.`)
+      throw damaged(what, 'its hash is not the one in its manifest')
     }
     return bytes
   })

@@ -71,7 +71,7 @@ export async function writeSegments(
   if (!builder.empty || rest.length > 0) await emit(await builder.finish(rest))
 }
 
-/** What of the ranges lies below `key`, and what from there on. */
+/** Splits ranges at `key`: the parts below it, and those from it on. */
 function splitRanges(ranges: readonly KeyRange[], key: Uint8Array): [KeyRange[], KeyRange[]] {
   const below: KeyRange[] = []
   const above: KeyRange[] = []

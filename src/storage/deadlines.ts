@@ -11,17 +11,32 @@
 import { systemClock, type Clock } from '../clock.js'
 import { TidemarkError } from '../errors.js'
 import type { Storage } from './contract.js'
-import { intercept, kindOf, unknownOutcome, type Call, type Requests } from './intercept.js'
+import { intercept, unknownOutcome, type Call, type Requests } from './intercept.js'
 import type { Run } from './turns.js'
 
+/** Options of `deadlines`. */
 export interface DeadlinesOptions {
-  /** How long one call may take; large blobs on slow lines have to fit. Default: 30,000. */
+  /**
+   * How long one call may take, in milliseconds. Large blobs on slow lines have to fit.
+   * @default 30000
+   */
   readonly timeoutMs?: number | undefined
+  /**
+   * Measures `timeoutMs`.
+   * @default the platform's
+   */
   readonly clock?: Clock | undefined
   /** Counts what is sent, as `metered` does: one decorator less around every call of a store. */
   readonly requests?: { -readonly [R in keyof Requests]: number } | undefined
 }
 
+/**
+ * Decorates `storage` so that each call ends in time. `openStore` does this by itself, with `timeoutMs`.
+ *
+ * @throws `STORAGE_UNAVAILABLE` by calls that are not answered in time, but for creates and swaps, which answer `unknown`
+ * @example
+ *     const storage = retrying(deadlines(mine(), { timeoutMs: 5_000 }))
+ */
 export function deadlines(
   storage: Storage,
   { timeoutMs = 30_000, clock = systemClock, requests }: DeadlinesOptions = {},
@@ -55,22 +70,12 @@ export function deadlines(
       if (signal?.aborted) abort()
       else signal?.addEventListener('abort', abort, { once: true })
       // Settling a second time does nothing, so a late answer or error ends here.
-      run(controller.signal).then(
-        (answer) => {
-          ended()
-          resolve(answer)
-        },
-        (error: unknown) => {
-          ended()
-          reject(error as Error)
-        },
-      )
+      run(controller.signal).finally(ended).then(resolve, reject)
     })
   }
 
   const inTurn = <T>(call: Call, run: Run<T>): Promise<T> => {
-    const kind = kindOf(call.method)
-    if (requests && kind) requests[kind]++
+    if (requests && call.kind) requests[call.kind]++
     // Closing lets go of what others wait for.
     return !turns || call.conditional || call.method === 'close'
       ? send(call, run)

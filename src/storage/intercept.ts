@@ -33,29 +33,12 @@ export interface Requests {
   readonly delete: number
 }
 
-const KINDS = {
-  put: 'put',
-  append: 'put',
-  claim: 'put',
-  swap: 'put',
-  get: 'get',
-  read: 'get',
-  list: 'list',
-  logs: 'list',
-  delete: 'delete',
-  remove: 'delete',
-  destroy: 'delete',
-} as const satisfies { readonly [M in Method]?: keyof Requests }
-
-/** Which kind of request a call is; `sync`, `close` and `probe` are none. */
-export function kindOf(method: Method): keyof Requests | undefined {
-  return (KINDS as { readonly [M in Method]?: keyof Requests })[method]
-}
-
 /** One call of a storage, told to decorators. */
 export interface Call {
   readonly target: Target
   readonly method: Method
+  /** What it counts as; `sync`, `close` and `probe` count as none. */
+  readonly kind: keyof Requests | undefined
   /** Of the log or anchor; the blob's name; the prefix of a list; the first name of a delete. */
   readonly path: string
   /** The number of the entry; the first of those removed. */
@@ -70,32 +53,42 @@ export interface Call {
 /** Makes the call with `run`, as often as it likes and with the signal that it likes, and answers in its place. */
 export type Around = <T>(call: Call, run: Run<T>) => Promise<T>
 
-/** Where the options stand among what each method is given. */
-const AT = {
-  blobs: { put: 2, get: 1, list: 1, delete: 1 },
-  log: { append: 3, claim: 3, read: 1, list: 1, sync: 0, remove: 1, destroy: 0, close: 0 },
-  anchor: { read: 0, swap: 3, remove: 0 },
-  storage: { logs: 1, probe: 1 },
-} as const
+/** Where the options stand among what each method is given, and what it counts as. */
+const METHODS: { readonly [T in Target]: { readonly [M in Method]?: readonly [at: number, kind?: keyof Requests] } } = {
+  blobs: { put: [2, 'put'], get: [1, 'get'], list: [1, 'list'], delete: [1, 'delete'] },
+  log: {
+    append: [3, 'put'],
+    claim: [3, 'put'],
+    read: [1, 'get'],
+    list: [1, 'list'],
+    sync: [0],
+    remove: [1, 'delete'],
+    destroy: [0, 'delete'],
+    close: [0],
+  },
+  anchor: { read: [0, 'get'], swap: [3, 'put'], remove: [0, 'delete'] },
+  storage: { logs: [1, 'list'], probe: [1] },
+}
 
 /** The same storage, with `around` around every call. */
 export function intercept(storage: Storage, around: Around): Storage {
   /** `inner` with all of its methods replaced; what has no `path` of its own is told it with each call. */
   function wrap<T extends object>(target: Target, inner: T, path?: string): T {
-    const known = Object.entries(AT[target]).filter(([name]) => name in inner)
-    const methods = known.map(([name, at]) => {
+    const known = Object.entries(METHODS[target]).filter(([name]) => name in inner)
+    const methods = known.map(([name, [at, kind]]) => {
       const method = name as Method
-      const conditional = method === 'append' || method === 'claim' || method === 'swap'
       const send = (...given: unknown[]): Promise<unknown> => {
         const options = given[at] as CallOptions | undefined
         const first = Array.isArray(given[0]) ? (given[0][0] as unknown) : given[0]
         const call: Call = {
           target,
           method,
+          kind,
           path: path ?? ((first ?? '') as string),
           n: typeof first === 'number' ? first : undefined,
           bytes: given[1] instanceof Uint8Array ? given[1] : undefined,
-          conditional,
+          // Blobs alone are put whatever is there.
+          conditional: kind === 'put' && target !== 'blobs',
           signal: options?.signal,
         }
         const act = (inner as Record<string, (...given: unknown[]) => Promise<unknown>>)[method]!

@@ -5,35 +5,48 @@
  * may take the adapter several requests, of which this sees one. `sync`, `close` and `probe` count as none.
  */
 import type { Storage } from './contract.js'
-import { intercept, kindOf, type Call, type Requests } from './intercept.js'
+import { intercept, type Call, type Requests } from './intercept.js'
 import type { Run } from './turns.js'
 
-/** The price of one request of each kind, in any currency, and of one byte each way. Default: 0. */
+/**
+ * The price of one request of each kind, in any currency, and of one byte each way.
+ * @default 0 for each
+ */
 export type Prices = { readonly [R in keyof Requests]?: Requests[R] | undefined } & {
   readonly byteWritten?: number | undefined
   readonly byteRead?: number | undefined
 }
 
+/** The use of a storage since `metered` was called. */
 export interface Usage {
   readonly requests: Requests
   readonly bytesWritten: number
   readonly bytesRead: number
-  /** The sum, in the currency of the prices. */
+  /** The sum in the currency of the prices. */
   readonly cost: number
 }
 
+/** A storage that counts. */
 export interface Metered extends Storage {
-  /** What was used since `metered` was called. */
+  /** The use since `metered` was called. */
   usage(): Usage
 }
 
+/**
+ * Decorates `storage` so that it counts requests, bytes and, given prices, money.
+ *
+ * @example
+ *     const storage = metered(s3(bucket), { prices: { put: 5e-6, get: 4e-7, list: 5e-6 } })
+ *     const store = await openStore({ storage, name: 'orders' })
+ *     console.log(storage.usage())
+ */
 export function metered(storage: Storage, { prices = {} }: { readonly prices?: Prices | undefined } = {}): Metered {
   const requests = { put: 0, get: 0, list: 0, delete: 0 }
   let bytesWritten = 0
   let bytesRead = 0
 
   async function count<T>(call: Call, run: Run<T>): Promise<T> {
-    const kind = kindOf(call.method)
+    const { kind } = call
     if (kind !== undefined) requests[kind]++
     bytesWritten += call.bytes?.length ?? 0
     const answer = await run(call.signal)

@@ -1,7 +1,7 @@
-/** What is under a log, an anchor and blobs where they are objects under names of their own. */
+/** Objects that lie beneath a log, an anchor and blobs. */
 import type { Answer, BlobInfo, ByteRange, CallOptions, Outcome } from './contract.js'
 
-/** What an adapter implements to become a `Storage`. The rules of the contract hold for each method. */
+/** Objects with conditional writes, of which `overObjects` makes a `Storage`. The rules of the contract hold for each method. */
 export interface ObjectStore {
   /**
    * Creates the object unless there is one: `lost` then. A store with `trim: 'create'` also answers `lost` when the

@@ -6,15 +6,21 @@
  * - Numbers come from create-once alone: there is no owner here, a claim is an append. The fence takes the number that
  *   the former owner would append next, and that is all it takes.
  * - Nothing is kept in memory: two handles on one path, in one process or in two, are the same thing.
- * - What lists and deletes is loaded when it is first needed (listing.ts): it is for collecting, and for finding what is lost.
+ * - Lists and deletions are loaded when they are first needed (listing.ts): to collect, and to find losses.
  */
 import { Part } from '../part.js'
-import type { Anchor, Answer, CallOptions, Capabilities, Log, Outcome, Storage } from './contract.js'
+import type { Anchor, Capabilities, Log, Storage } from './contract.js'
 import { entryKey, type ObjectStore } from './object-store.js'
 
-const listing = new Part('lists and deletions', () => import('./listing.js'))
+const listing = new Part(() => import('./listing.js'))
 
-/** A storage on `objects`; the adapter says what else it can do by spreading the result and replacing a part. */
+/**
+ * Makes a storage of objects with conditional writes. An adapter that can do more spreads the result, and replaces a part.
+ *
+ * @param capabilities the name of the adapter, and `trim`: `create` when the create itself refuses trimmed numbers
+ * @example
+ *     export const mine = () => overObjects({ create, swap, put, get, list, delete: remove }, { name: 'mine', trim: 'writer' })
+ */
 export function overObjects(
   objects: ObjectStore,
   capabilities: Capabilities & { readonly trim: 'create' | 'writer' },
@@ -35,12 +41,12 @@ export function overObjects(
 
 function log(objects: ObjectStore, path: string): Log {
   const guard = { anchor: `${path.slice(0, path.lastIndexOf('/'))}/anchor` }
-  const append = (n: number, bytes: Uint8Array, options?: CallOptions): Promise<Outcome & Answer> =>
+  const append: Log['append'] = (n, bytes, _from, options) =>
     objects.create(entryKey(path, n), bytes, { ...guard, n }, options)
 
   return {
-    append: (n, bytes, _from, options) => append(n, bytes, options),
-    claim: (n, bytes, _from, options) => append(n, bytes, options),
+    append,
+    claim: append,
     read: (n, options) => objects.get(entryKey(path, n), options),
     list: (from, options) => listing.use((part) => part.listEntries(objects, path, from, options)),
     // A create is durable when it is answered.

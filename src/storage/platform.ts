@@ -15,7 +15,7 @@ export interface Platform {
 
 const { crypto, DecompressionStream } = globalThis
 
-const pure = new Part('hashing', () => import('../bytes/pure.js'))
+const pure = new Part(() => import('../bytes/pure.js'))
 
 /** WebCrypto and Compression Streams. A page from an insecure origin has no WebCrypto, an old browser no raw deflate. */
 const systemPlatform: Platform = {
@@ -58,7 +58,7 @@ async function inflateThrough(stream: DecompressionStream, payload: Uint8Array, 
   return raw
 }
 
-/** What the storage lends, or what there is. */
+/** The hash and decompression that the storage lends, else those of the platform. */
 export function platformOf({
   capabilities,
 }: {

@@ -114,7 +114,7 @@ async function probeBlobs(storage: Storage, prefix: string, made: string[]): Pro
   if ((await blobs.get(name)).bytes !== undefined) throw unsafe(storage, 'returned a blob that was just deleted', STALE)
 }
 
-/** Of many conditional writes at once exactly one may be done, and it is the one that reads back. */
+/** Judges many conditional writes at once: exactly one may be done, and its bytes have to read back. */
 function judge(
   storage: Storage,
   what: string,
@@ -138,7 +138,7 @@ async function refused(storage: Storage, what: string, meaning: string, write: (
   if ((await certain(storage, write)) === 'committed') throw unsafe(storage, `accepted ${what}`, meaning)
 }
 
-/** What becomes of a write; an unknown outcome is asked for once more, as the log protocol would. */
+/** Makes a write, and once more when its outcome is unknown, as the log would. */
 async function certain(storage: Storage, write: () => Promise<Outcome>): Promise<'committed' | 'lost'> {
   let answer = await write()
   if (answer.outcome === 'unknown') answer = await write()

@@ -1,8 +1,8 @@
 /**
  * Repeats calls that failed in passing, after a random wait that doubles its bound each time.
  *
- * Only what a storage threw as retryable is repeated: by the contract it changed nothing or repeats harmlessly. A create
- * or swap that answered `unknown` is an answer, and what to do about it is the business of the log protocol.
+ * Only calls that threw a retryable error are repeated: by the contract they changed nothing, or repeat harmlessly. `unknown` is
+ * an answer of a create or swap, and the log settles it.
  */
 import { tell } from '../callback.js'
 import { systemClock, sleep, type Clock } from '../clock.js'
@@ -10,18 +10,41 @@ import { isTidemarkError, throwIfAborted } from '../errors.js'
 import type { Storage } from './contract.js'
 import { intercept, type Call } from './intercept.js'
 
+/** Options of `retrying`. */
 export interface RetryingOptions {
-  /** How often a call is made at most. Default: 5. */
+  /**
+   * How often a call is made at most.
+   * @default 5
+   */
   readonly tries?: number | undefined
-  /** The bound of the first wait; each wait is a random part of its bound. Default: 100. */
+  /**
+   * The bound of the first wait, in milliseconds. Each wait is a random part of its bound, which doubles each time.
+   * @default 100
+   */
   readonly baseMs?: number | undefined
-  /** What the bound grows to at most. Default: 10,000. */
+  /**
+   * The largest bound of a wait, in milliseconds.
+   * @default 10000
+   */
   readonly maxMs?: number | undefined
+  /**
+   * Waits and randomness.
+   * @default the platform's
+   */
   readonly clock?: Clock | undefined
-  /** Told before each wait, for logs and counters. */
+  /**
+   * Is told before each wait, for logs and counters. Its errors are dropped.
+   * @default none
+   */
   readonly onRetry?: ((call: Call, error: unknown, waitMs: number) => unknown) | undefined
 }
 
+/**
+ * Decorates `storage` so that calls which failed in passing are repeated. The last error is thrown as it is.
+ *
+ * @example
+ *     const storage = retrying(s3Fetch({ fetch, url }), { tries: 3 })
+ */
 export function retrying(storage: Storage, options: RetryingOptions = {}): Storage {
   const { tries = 5, baseMs = 100, maxMs = 10_000, clock = systemClock, onRetry } = options
 

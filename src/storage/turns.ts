@@ -9,7 +9,7 @@ import type { Patience } from './waiting.js'
 /** Sends a call, with the signal that it is given. */
 export type Run<T> = (signal: AbortSignal | undefined) => Promise<T>
 
-const queueing = new Part('waiting', () => import('./waiting.js'))
+const queueing = new Part(() => import('./waiting.js'))
 
 export class Turns {
   free: number

@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.js'
 import { aborted, throwIfAborted } from '../errors.js'
 
-/** What is waited for (turns.ts). */
+/** The turns for which calls wait (turns.ts). */
 interface Turns {
   free: number
   readonly answers: number
@@ -13,7 +13,7 @@ export interface Patience {
   readonly clock: Clock
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
-  /** What who waited in vain is told. */
+  /** Makes the error of a call that has waited in vain. */
   readonly late: () => Error
 }
 

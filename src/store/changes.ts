@@ -12,6 +12,7 @@ import { boolean, checker, optional, type Check } from './options.js'
 import type { ReadSet } from './read-set.js'
 import { encodeMemtable, type Specs } from './table-spec.js'
 
+/** Options of `commit`. */
 export interface CommitOptions {
   /**
    * Where each source is to be read from next: `{ [source]: next }` or `{ [source]: { [partition]: next } }`. They are
@@ -63,7 +64,7 @@ export const parseCommit: (options: CommitOptions) => CommitParts = checker('com
 interface ChangesHost {
   readonly options: { readonly name: string }
   readonly state: ShardState
-  readonly shard: Pick<Shard, 'commit'>
+  readonly shard: Pick<Shard, 'writer'>
   readonly specs: Pick<Specs, 'of' | 'recheck'>
   readonly readSet: ReadSet | undefined
   monotonic(): number
@@ -174,7 +175,7 @@ export class Changes {
       if (!keep || (isLate && (isRead || withOffsets))) return false
       return handle.readSet!.allow(memtable, withOffsets, handle.state)
     }
-    const committing = handle.shard.commit({ memtable, ...parts, stands, isOwn: !keep })
+    const committing = handle.shard.writer.commit({ memtable, ...parts, stands, isOwn: !keep })
     if (!memtable.empty || parts.offsets.size > 0) this.#generation++
     this.#newest = committing.then(
       () => true,

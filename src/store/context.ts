@@ -13,10 +13,10 @@ import type { Freeze } from './table-spec.js'
 
 export type ShardEvents = Pick<ShardContext, 'warn' | 'moved' | 'committed' | 'emit'>
 
-const residency = new Part('resident stores', () => import('./resident.js'))
-const sharing = new Part('shared mode', () => import('./read-set.js'))
-const following = new Part('following', () => import('./follow.js'))
-const freezing = new Part('freeze', () => import('./freeze.js'))
+const residency = new Part(() => import('./resident.js'))
+const sharing = new Part(() => import('./read-set.js'))
+const following = new Part(() => import('./follow.js'))
+const freezing = new Part(() => import('./freeze.js'))
 
 /** Classes that only some options need. */
 export interface Extras {

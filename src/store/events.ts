@@ -2,6 +2,7 @@
 import { tell } from '../callback.js'
 import { invalid, type TidemarkError } from '../errors.js'
 
+/** The events of a store, with what their listeners get. */
 export interface StoreEvents {
   /** A newer version is known. */
   version: { readonly version: number }

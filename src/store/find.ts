@@ -3,11 +3,10 @@ import { isDate } from '../bytes/kinds.js'
 import { invalid, show, TidemarkError } from '../errors.js'
 import type { Carried } from '../log/entry.js'
 import { checkStoreName } from '../manifest/names.js'
-import { expired } from '../engine/history/past.js'
-import { isOver, stateOfPin, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
+import { expired, readEntry, stateOf } from '../engine/history/past.js'
+import { isOver, pinsOf, stateOfPin, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState } from '../engine/state.js'
-import { entryOf, pinsOf, stateOf } from '../engine/history/versions.js'
 import { nowIn } from './context.js'
 import { required } from './options.js'
 
@@ -56,7 +55,7 @@ async function findTag(shard: Shard, name: string): Promise<Found> {
 
 /** The totals that entry `n` carries, or the last one before it that carries any. */
 async function carriedAt(shard: Shard, n: number): Promise<Carried> {
-  const { carried } = (await entryOf(shard, n)).entry
+  const { carried } = (await readEntry(shard.context, shard.log, n)).entry
   return carried ?? carriedAt(shard, n - 1)
 }
 

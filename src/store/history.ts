@@ -3,13 +3,14 @@ import { corrupt } from '../errors.js'
 import type { Entry } from '../log/entry.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import type { CodedRuns } from '../manifest/manifest.js'
-import { isOver } from '../engine/history/pins.js'
+import { readEntry } from '../engine/history/past.js'
+import { isOver, pinsOf } from '../engine/history/pins.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState } from '../engine/state.js'
-import { entryOf, pinsOf } from '../engine/history/versions.js'
 import type { StoreHandle } from './handle.js'
 import { boolean, checker, number } from './options.js'
 
+/** A version, as `versions()` lists it. */
 export interface VersionInfo {
   readonly version: number
   /** When it was made, in milliseconds since the epoch. */
@@ -30,6 +31,7 @@ export interface VersionInfo {
   readonly folded: boolean
 }
 
+/** Options of `versions()`. */
 export interface VersionsOptions {
   /**
    * The first version.
@@ -100,7 +102,7 @@ async function* versionsIn(
   for (let n = reverse ? last : first; n >= first && n <= last && left > 0; n += step * length) {
     length = Math.min(READ_AHEAD, left)
     const numbers = Array.from({ length }, (_, i) => n + step * i).filter((m) => m >= first && m <= last)
-    const entries = await held(Promise.all(numbers.map((m) => entryOf(shard, m))))
+    const entries = await held(Promise.all(numbers.map((m) => readEntry(shard.context, shard.log, m))))
     for (const { entry, references } of entries) {
       const info = versionOf(entry, references, tags.get(entry.n) ?? [])
       if (info && left-- > 0) yield info

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.js'
 import type { CollectOptions } from '../engine/gc/collector.js'
 import { boolean, checker, number } from './options.js'
 
+/** Options of `maintain()`. */
 export interface MaintainOptions {
   /**
    * Nothing new is begun after so many milliseconds.

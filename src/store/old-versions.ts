@@ -3,19 +3,11 @@ import type { Key } from '../bytes/keys.js'
 import { invalid } from '../errors.js'
 import type { Offsets } from '../log/offsets.js'
 import type { MakeChange } from '../engine/write/requests.js'
-import { expired } from '../engine/history/past.js'
-import { isOver, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
-import { splice, spliceOffsets } from '../engine/history/reset.js'
-import {
-  dropPayload,
-  forkVersion,
-  isPayloadCondemned,
-  payloadIn,
-  pinsOf,
-  pinVersion,
-  unpin,
-  soundest,
-} from '../engine/history/versions.js'
+import { createFork } from '../engine/history/fork.js'
+import { expired, soundest } from '../engine/history/past.js'
+import { putPin } from '../engine/history/pin-version.js'
+import { isOver, pinsOf, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
+import { dropPayload, payloadOf, splice, spliceOffsets } from '../engine/history/reset.js'
 import { NOTES } from './changes.js'
 import { checkTagName, findVersion, type Found, type When } from './find.js'
 import type { StoreHandle } from './handle.js'
@@ -26,6 +18,7 @@ import { checkTtl, type TableSpec } from './table-spec.js'
 export { readVersions } from './history.js'
 export { Snapshot } from './snapshot.js'
 
+/** Options of `restore()`. */
 export interface RestoreOptions {
   /**
    * The numbers of the partitions that go back.
@@ -43,6 +36,7 @@ export interface RestoreOptions {
   readonly meta?: unknown
 }
 
+/** Options of `tag()`. */
 export interface TagOptions {
   /**
    * The version that is tagged.
@@ -56,6 +50,7 @@ export interface TagOptions {
   readonly ttlMs?: number | undefined
 }
 
+/** A tag, as `tags()` lists it. */
 export interface TagInfo {
   readonly name: string
   readonly version: number
@@ -114,8 +109,8 @@ export async function prepareRestore(
   // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
   const hold = handle.hold(state)
   cleanUp.push(() => hold.release())
-  let theirs = await payloadIn(shard, state, shard.compaction!.signal)
-  // By then an entry names what was uploaded for it, or none ever will.
+  let theirs = await payloadOf(shard, state, shard.compaction!.signal)
+  // What was uploaded for it is named in the end, or never will be.
   cleanUp.push(() => dropPayload(shard, theirs))
   const { version, offsets } = state.carried
   const partitions = chosen.size === handle.partitions ? [] : [...chosen].sort((a, b) => a - b)
@@ -124,12 +119,12 @@ export async function prepareRestore(
     const before = present.carried
     // A state that was held for too long may have been condemned and deleted by now.
     if (before.keeps > version && !hold.use()) throw expired(handle.options.name, version)
-    if (isPayloadCondemned(shard, theirs)) {
+    if (shard.context.uploads.areCondemned(theirs.manifest.runs.flat())) {
       await dropPayload(shard, theirs)
-      theirs = await payloadIn(shard, state, signal)
+      theirs = await payloadOf(shard, state, signal)
     }
     const isWhole = partitions.length === 0
-    const { manifest, memtable } = isWhole ? theirs : splice(await payloadIn(shard, present, signal), theirs, chosen)
+    const { manifest, memtable } = isWhole ? theirs : splice(await payloadOf(shard, present, signal), theirs, chosen)
     const merged = spliceOffsets(before.offsets, offsets, isWhole ? 'all' : chosen, given)
     return { kind: 'reset', memtable, offsets: merged, reset: { manifest, origin }, label, meta }
   }
@@ -147,7 +142,8 @@ export async function tag(handle: StoreHandle, name: string, options: TagOptions
       `Store "${handle.options.name}" has a tag "${name}" already; untag() it first, or choose another name.`,
     )
   }
-  return infoOf(await holding(handle, found, pinVersion(shard, { kind: 'tag', name, ttlMs, ...found, isHeld: true })))
+  shard.assertWritable()
+  return infoOf(await holding(handle, found, putPin(shard, { kind: 'tag', name, ttlMs, ...found, isHeld: true })))
 }
 
 export async function untag(handle: StoreHandle, name: string): Promise<void> {
@@ -156,7 +152,8 @@ export async function untag(handle: StoreHandle, name: string): Promise<void> {
   const { shard } = handle
   const pins = (await pinsOf(shard)).filter((pin) => pin.kind === 'tag' && pin.name === name)
   if (!pins.some((pin) => !isOver(pin, handle.now()))) throw unknownTag(handle.options.name, name)
-  await unpin(shard, pins)
+  shard.assertWritable()
+  await shard.context.storage.blobs.delete(pins.map(({ blob }) => blob))
 }
 
 /** Oldest first; of two with one name only the newer. */
@@ -172,7 +169,8 @@ export async function fork(handle: StoreHandle, name: string, options: ForkOptio
   checkTagName(name)
   handle.assertWritable()
   const found = await findIn(handle, at)
-  await holding(handle, found, forkVersion(handle.shard, name, { ...found, isHeld: true }))
+  handle.shard.assertWritable()
+  await holding(handle, found, createFork(handle.shard, name, { ...found, isHeld: true }))
 }
 
 /** The version stays while a pin of it is being made. */

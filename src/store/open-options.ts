@@ -23,6 +23,7 @@ import {
 } from './options.js'
 import { TABLE_OPTIONS, TableSpec, type AnyTableOptions, type TableOptions } from './table-spec.js'
 
+/** Takes the warnings of a store. */
 export interface Logger {
   /** Takes a warning: what went wrong without failing a call. It is not waited for. */
   warn?(message: string, cause?: unknown): unknown

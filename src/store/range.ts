@@ -16,6 +16,7 @@ export interface RangeOptions<K> {
   readonly prefix?: Key | undefined
 }
 
+/** Options of `entries`, `keys` and `values`. */
 export interface ScanOptions<K> extends RangeOptions<K>, ReadOptions {
   /**
    * From the last key to the first.
@@ -31,6 +32,7 @@ export interface ScanOptions<K> extends RangeOptions<K>, ReadOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Options of `get`, `getMany` and `has`. */
 export interface ReadOptions {
   /**
    * Looks first for what others have committed, at the cost of a request or two. A handle that owns its store knows it

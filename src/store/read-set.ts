@@ -5,8 +5,8 @@
  */
 import { compareBytes } from '../bytes/compare.js'
 import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
-import { sameOffsets } from '../log/offsets.js'
-import type { KeyRange } from '../segment/record.js'
+import { sameOffsets } from '../log/same-offsets.js'
+import { isWithin, type KeyRange } from '../segment/record.js'
 import { Point, Memtable } from '../engine/memtable.js'
 import { prefixed, type Slot } from '../engine/slot.js'
 import { recordedCodec, type AppliedEntry, type ShardState } from '../engine/state.js'
@@ -47,10 +47,9 @@ class KeySet {
     for (const key of keys) marks.points.delete(key)
     for (const range of ranges) {
       for (const key of marks.points.keys()) {
-        const at = prefixed(slot.prefix, mapKeyBytes(key))
-        if (isWithin({ lower: at, upper: at }, range)) marks.points.delete(key)
+        if (isWithin(prefixed(slot.prefix, mapKeyBytes(key)), range)) marks.points.delete(key)
       }
-      marks.ranges = marks.ranges.filter((other) => !isWithin(other, range))
+      marks.ranges = marks.ranges.filter((other) => !isInside(other, range))
     }
     marks.sorted = undefined
     if (marks.points.size + marks.ranges.length === 0) this.#memtable.slots.delete(slot.id)
@@ -211,7 +210,7 @@ function isApart(a: KeyRange, b: KeyRange): boolean {
   return compareBytes(a.upper, b.lower) <= 0 || compareBytes(b.upper, a.lower) <= 0
 }
 
-function isWithin(a: KeyRange, b: KeyRange): boolean {
+function isInside(a: KeyRange, b: KeyRange): boolean {
   return compareBytes(b.lower, a.lower) <= 0 && compareBytes(a.upper, b.upper) <= 0
 }
 

@@ -12,7 +12,7 @@ import type { Slot } from '../engine/slot.js'
 import { isEmptyRange, slotRange, type KeyBounds } from './range.js'
 import type { Hold, TableHost } from './table-host.js'
 
-const goingOn = new Part('repair', () => import('./go-on.js'))
+const goingOn = new Part(() => import('./go-on.js'))
 
 type Step<T> = IteratorResult<T, undefined>
 

@@ -23,10 +23,10 @@ import type { WatchListener, WatchOptions } from './watch.js'
 
 export { Partition } from './tables.js'
 
-const old = new Part('old versions', () => import('./old-versions.js'))
-const maintaining = new Part('maintenance', () => import('./maintain.js'))
-const transactions = new Part('transactions', () => import('./transaction.js'))
-const watching = new Part('watches', () => import('./watch.js'))
+const old = new Part(() => import('./old-versions.js'))
+const maintaining = new Part(() => import('./maintain.js'))
+const transactions = new Part(() => import('./transaction.js'))
+const watching = new Part(() => import('./watch.js'))
 
 /**
  * An open store: the reads and writes of its default table, and what concerns all of its tables. Once it is closed every
@@ -208,7 +208,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     // It is heard at its turn.
     prepared.catch(() => undefined)
     let undo = 0
-    const restoring = handle.shard.append(async (state, signal) => {
+    const restoring = handle.shard.writer.append(async (state, signal) => {
       const make = await prepared
       undo = state.carried.version
       return make(state, signal)

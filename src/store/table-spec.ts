@@ -4,7 +4,7 @@ import { mapKeyToKey, type MapKey } from '../bytes/keys.js'
 import { copyBytes, isBytes } from '../bytes/kinds.js'
 import { refusePromise } from '../callback.js'
 import { TidemarkError, corrupt, invalid, isTidemarkError, reasonOf, show } from '../errors.js'
-import { toBinary } from '../manifest/manifest.js'
+import { toBinary } from '../bytes/binary.js'
 import type { Memtable } from '../engine/memtable.js'
 import { recordedCodec, type ShardState } from '../engine/state.js'
 import { checker, optional, type Check } from './options.js'
@@ -23,6 +23,7 @@ type StandardResult<V> =
   | { readonly value: V; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
 
+/** Options of a table. */
 export interface TableOptions<V = unknown> {
   /**
    * How values become bytes, and bytes values. Its id is stored with the table: who opens the table with another codec is

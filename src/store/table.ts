@@ -22,6 +22,7 @@ import { batchWithin, deleteWithin, putWithin, sizeOfChange, tombstone } from '.
 import type { TableHost } from './table-host.js'
 import { checkTtl, type TableSpec } from './table-spec.js'
 
+/** Options of `put`. */
 export interface PutOptions {
   /**
    * How long the value lives from now on, in milliseconds.
@@ -30,6 +31,7 @@ export interface PutOptions {
   readonly ttlMs?: number | undefined
 }
 
+/** A change of a `batch`. */
 export type BatchChange<K, V> =
   | { readonly type: 'put'; readonly key: K; readonly value: V; readonly ttlMs?: number | undefined }
   | { readonly type: 'del'; readonly key: K }

@@ -4,7 +4,8 @@
  */
 import type { Key } from '../bytes/keys.js'
 import { TidemarkError, aborted, invalid, isExpired, isTidemarkError, throwIfAborted } from '../errors.js'
-import { sameOffsets, type Offsets } from '../log/offsets.js'
+import type { Offsets } from '../log/offsets.js'
+import { sameOffsets } from '../log/same-offsets.js'
 import { following } from '../engine/shard.js'
 import { parseCommit, type CommitParts } from './changes.js'
 import type { StoreHandle } from './handle.js'
@@ -13,6 +14,7 @@ import { any, checker, number, signal as aborting } from './options.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables } from './tables.js'
 
+/** Options of `transaction`. */
 export interface TransactionOptions {
   /**
    * Where each source is to be read from next; committed in the same entry as the changes.

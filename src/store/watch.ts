@@ -12,6 +12,7 @@ import type { Observer, StoreHandle } from './handle.js'
 import { slotRange, type KeyBounds, type RangeOptions } from './range.js'
 import type { Hold } from './table-host.js'
 
+/** A change that a version made, as a watch tells it. */
 export interface WatchChange<K = Key, V = unknown> {
   readonly key: K
   /** Left out when there was nothing before. */
@@ -21,8 +22,10 @@ export interface WatchChange<K = Key, V = unknown> {
   readonly version: number
 }
 
+/** The listener of a watch. A promise that it returns is waited for. */
 export type WatchListener<K = Key, V = unknown> = (changes: readonly WatchChange<K, V>[]) => unknown
 
+/** Options of `watch`: a range of keys, or one key. */
 export interface WatchOptions<K = Key> extends RangeOptions<K> {
   /** Only this key; there is no range then. */
   readonly key?: K | undefined
@@ -177,10 +180,9 @@ export class Watch implements Observer {
         this.#handle.hold(after, comparing)
         return await comparing
       } catch (error) {
-        ;[before, after] = (await this.#handle.shard.repairs.mendAll([before, after], error)) as [
-          ShardState,
-          ShardState,
-        ]
+        const states = [before, after]
+        const mended = await this.#handle.shard.repairs.about(error, (repairer) => repairer.mendAll(states, error))
+        ;[before, after] = mended as [ShardState, ShardState]
       }
     }
   }

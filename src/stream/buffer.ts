@@ -1,8 +1,9 @@
 /**
- * What a run reads and changes: a buffer of its own, so that nobody else commits half of a batch. Where one handle owns the
- * store, what the program has buffered lies beneath it and goes with each commit. Beside other writers a batch is like a
- * transaction: it reads one state from its beginning to its end, and is dropped and made again when anything else was
- * committed meanwhile; what the program has buffered is neither read nor committed.
+ * The buffer of a run. It is one of its own, so that nobody else commits half of a batch.
+ *
+ * - Where one handle owns the store, the changes that the program has buffered lie beneath it and go with each commit.
+ * - In shared mode a batch is like a transaction. It reads one state from its beginning to its end, and is dropped and made
+ *   again when anything else was committed meanwhile. The program's own buffer is neither read nor committed.
  */
 import { TidemarkError } from '../errors.js'
 import { Memtable } from '../engine/memtable.js'
@@ -16,7 +17,7 @@ import type { Hold, TableHost } from '../store/table-host.js'
 export class OwnBuffer implements TableHost {
   readonly #handle: StoreHandle
   #memtable = new Memtable()
-  /** Beside other writers: what the batch reads and changes, and what it stands on. */
+  /** In shared mode: the state and changes of the batch, and the count of commits that it stands on. */
   #batch: { readonly host: TransactionHost; readonly generation: number } | undefined
 
   constructor(handle: StoreHandle) {
@@ -24,7 +25,7 @@ export class OwnBuffer implements TableHost {
     this.#begin()
   }
 
-  /** From here on it stands on what is known now. */
+  /** Begins anew, on the state that is known now. */
   #begin(): void {
     const { options, changes } = this.#handle
     this.#batch?.host.end()
@@ -32,7 +33,7 @@ export class OwnBuffer implements TableHost {
     else this.#batch = { host: new TransactionHost(this.#handle, undefined), generation: changes.generation }
   }
 
-  /** Drops what is in it, and what goes with it. */
+  /** Drops the changes, and those of the program that would go with them. */
   discard(): void {
     if (!this.#batch) this.#handle.discard()
     this.#begin()
@@ -43,7 +44,7 @@ export class OwnBuffer implements TableHost {
     this.#batch?.host.end()
   }
 
-  /** Commits what is in it, which is gone then, whatever happens. Whatever was committed meanwhile is a `CONFLICT`. */
+  /** Commits the changes. The buffer is empty afterwards, whatever happens. In shared mode any commit since is a `CONFLICT`. */
   async commit(options: CommitOptions): Promise<void> {
     const { changes } = this.#handle
     const memtable = this.writable()
@@ -64,7 +65,7 @@ export class OwnBuffer implements TableHost {
     await changes.commitBuffer(parts)
   }
 
-  /** Whether something else was committed since it began, beside other writers. */
+  /** In shared mode: whether something else was committed since the batch began. */
   get isOvertaken(): boolean {
     return this.#batch !== undefined && this.#batch.generation !== this.#handle.changes.generation
   }

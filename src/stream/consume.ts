@@ -1,62 +1,39 @@
-/**
- * The loop that takes the events of a source into the state of a store.
- *
- * - State, offsets and outputs of an event are committed together, between events: whatever is cut off, the store holds
- *   exactly the effect of the events below the committed positions.
- * - One event is in hand at a time, whatever the number of partitions. The next of its partition is asked for after it.
- * - Whatever ends the run by an error drops what is uncommitted, so that state never runs ahead of offsets.
- * - Nothing here waits for long without letting the program run: time is looked at every few events.
- */
-import { TidemarkError, invalid, isTidemarkError } from '../errors.js'
+/** `consume`: checks what it is given, and makes one run of it. */
+import { invalid } from '../errors.js'
 import type { Key } from '../bytes/keys.js'
 import type { StoreHandle } from '../store/handle.js'
-import { whole } from '../store/options.js'
 import { handleOf, type Store } from '../store/store.js'
-import { OwnBuffer } from './buffer.js'
-import { Fingerprints } from './fingerprints.js'
-import { limit, type ConsumeOptions, type ConsumeResult, type Handler } from './options.js'
-import { Outbox } from './outbox.js'
-import { Positions } from './positions.js'
-import { Readers } from './readers.js'
-import { checkSource, type HandledEvent, type Source, type SourceEvent } from './source.js'
-import { States } from './states.js'
-
-/** How long the loop may keep the thread from other tasks of the program, in milliseconds, and how often it looks. */
-const TURN_MS = 10
-const LOOK_EVENTS = 16
-/** Longer waits than timers take are no waits that anybody sees the end of: 24 days. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
-
-/** How often in a row a commit is tried at most. */
-const TRIES = 16
-
-type Handled<V> = HandledEvent<V, Key | undefined>
-type Batch<V> = (readonly [partition: number, event: SourceEvent<V>])[]
+import type { ConsumeOptions, ConsumeResult, Handler } from './options.js'
+import { Run } from './run.js'
+import { checkSource, type Source } from './source.js'
 
 /** Stores that a run is under way on. */
 const busy = new WeakSet<StoreHandle>()
 
 /**
- * Takes the events of `source` into `store` until the source ends or `signal` aborts; every event once, whatever crashes
- * on the way: the next run goes on where the newest commit says.
+ * Takes the events of `source` into `store` until the source ends or `signal` aborts. Each event has its effect once,
+ * whatever crashes on the way: the next run goes on where the newest commit says.
  *
- *     await consume(store, source, async (event, state) => {
- *       state.put(event.key, ((await state.get(event.key)) ?? 0) + 1)
- *     })
- *
- * `state` is the store through one partition: partition i of a source with as many partitions as the store goes to
- * `store.partition(i)`; otherwise the event's key decides, as it does in `store.put`, and events without a key go to
+ * `state` is the store through one partition. When the source has as many partitions as the store, its partition i goes to
+ * `store.partition(i)`. Otherwise the event's key decides, as it does in `store.put`, and events without a key go to
  * partition 0. Commits are made by time or by count, whichever comes first, and at the end. What the caller had put
  * before and not committed goes with the first commit. One store handle takes one `consume` at a time.
  *
- * A run has a buffer of its own: what else commits on this handle takes nothing of it along. In shared mode it is like that
- * of a transaction. When others have written, what was handled since the last commit is dropped and handled again, on top of
- * that. What the caller had put before is committed first; what it puts on the store meanwhile, not on `state`, is neither
- * seen by `state` nor committed by the run.
+ * A run has a buffer of its own, so that other commits on this handle take nothing of it along. In shared mode it is like
+ * that of a transaction: when others have written, what was handled since the last commit is dropped and handled again, on
+ * top of that. What the caller had put before is committed first there. What it puts on the store meanwhile, not on
+ * `state`, is neither seen by `state` nor committed by the run.
  *
- * Errors end the run, and what is uncommitted is dropped: those of the source, the handler and the sink come as they are;
- * `INVALID_ARGUMENT` (an option, an offset, a second run on this store); `CONFLICT` when the program calls `reopen()` or
- * changes the offsets of the source meanwhile; those of `store.commit`, such as `FENCED`.
+ * @returns how many events were handled, how many commits were made, and the version of the store
+ * @throws `INVALID_ARGUMENT` for a wrong option, source or offset, and for a second run on this handle
+ * @throws `CONFLICT` when the program calls `reopen()` or changes the offsets of the source meanwhile, and when other
+ *   writers were first sixteen times in a row
+ * @throws whatever the source, the handler or the sink throws, as it is
+ * @throws the errors of `store.commit`, such as `FENCED`. After any error what is uncommitted is dropped
+ * @example
+ *     await consume(store, source, async (event, state) => {
+ *       state.put(event.key, ((await state.get(event.key)) ?? 0) + 1)
+ *     })
  */
 export async function consume<V, O = unknown, K extends Key = Key, S = unknown, E = Key | undefined>(
   store: Store<K, S>,
@@ -90,263 +67,4 @@ export async function consume<V, O = unknown, K extends Key = Key, S = unknown, 
   } finally {
     busy.delete(handle)
   }
-}
-
-class Run<V, O> {
-  readonly #store: Store
-  readonly #handle: StoreHandle
-  /** As it was when what is uncommitted was begun: `reopen()` drops that. */
-  #shard: StoreHandle['shard']
-  readonly #source: Source<V>
-  readonly #handler: Handler<V, O>
-  readonly #options: ConsumeOptions<O>
-  readonly #everyMs: number
-  readonly #everyEvents: number
-  readonly #partitions: number
-  readonly #positions: Positions
-  readonly #readers: Readers
-  readonly #states: States
-  readonly #fingerprints: Fingerprints
-  readonly #buffer: OwnBuffer
-  readonly #outbox: Outbox<O>
-  readonly #emit = (output: O): void => this.#outbox.emit(output)
-  /** What was read since the last commit, to be handled again when others have written before it. */
-  #batch: Batch<V> | undefined
-  #events = 0
-  #commits = 0
-  #uncommitted = 0
-  /** The interval has passed since the first uncommitted event. */
-  #due = false
-  #cancelTimer = (): void => undefined
-  #looks = 0
-  #turnStart: number
-
-  constructor(
-    store: Store,
-    handle: StoreHandle,
-    source: Source<V>,
-    handler: Handler<V, O>,
-    options: ConsumeOptions<O>,
-  ) {
-    this.#store = store
-    this.#handle = handle
-    this.#shard = handle.shard
-    this.#source = source
-    this.#handler = handler
-    this.#options = options
-    this.#everyMs = limit('everyMs', options.everyMs, 1000, 0)
-    // Without any time to wait, each event is due at once.
-    this.#everyEvents = this.#everyMs === 0 ? 1 : limit('everyEvents', options.everyEvents, 10_000, 1)
-    this.#partitions = whole('source.partitions', source.partitions, store.partitions, 1, 999_999_999)
-    this.#positions = new Positions(source.name, this.#partitions, handle.state.carried.offsets)
-    if (handle.options.mode === 'shared') this.#batch = []
-    this.#buffer = new OwnBuffer(handle)
-    this.#states = new States(handle, this.#buffer, this.#partitions)
-    this.#readers = new Readers(handle.options.clock)
-    this.#fingerprints = new Fingerprints(handle, this.#buffer, source.name)
-    this.#outbox = new Outbox(handle, this.#buffer, options.sink)
-    this.#turnStart = handle.monotonic()
-  }
-
-  async go(): Promise<ConsumeResult> {
-    const { signal } = this.#options
-    const outbox = this.#outbox
-    if (this.#batch && !this.#handle.writable().empty) await this.#store.commit()
-    const stop = new AbortController()
-    const onAbort = (): void => {
-      stop.abort(signal!.reason)
-      this.#readers.wake()
-    }
-    if (signal?.aborted) onAbort()
-    else signal?.addEventListener('abort', onAbort, { once: true })
-    try {
-      await this.#fingerprints.open()
-      await outbox.open()
-      await outbox.deliver(this.#store.version)
-      if (!stop.signal.aborted) this.#startReading(stop.signal)
-      await this.#loop(stop.signal)
-      await this.#finish()
-    } catch (error) {
-      this.#cancelTimer()
-      this.#discard()
-      stop.abort(error)
-      await this.#readers.close().catch(() => undefined)
-      throw error
-    } finally {
-      outbox.close()
-      this.#buffer.end()
-      signal?.removeEventListener('abort', onAbort)
-    }
-    stop.abort()
-    await this.#readers.close()
-    return this.#result()
-  }
-
-  #startReading(signal: AbortSignal): void {
-    const partitions = this.#partitions
-    for (let i = 0; i < partitions; i++) {
-      const from = this.#positions.from(i)
-      const fingerprint = this.#fingerprints.at(i, from)
-      this.#readers.add(i, this.#source.read(i, from, { signal, partitions, fingerprint }))
-    }
-  }
-
-  async #loop(signal: AbortSignal): Promise<void> {
-    const readers = this.#readers
-    while (!signal.aborted) {
-      const reader = readers.take()
-      if (reader === undefined) {
-        if (readers.ended) break
-        await readers.wait()
-      } else {
-        const { partition } = reader
-        const event = reader.event as SourceEvent<V>
-        const handling = this.#handleEvent(partition, event)
-        if (handling !== undefined) await handling
-        this.#batch?.push([partition, event])
-        readers.ask(reader)
-        if (++this.#looks >= LOOK_EVENTS) await this.#look()
-      }
-      if (this.#uncommitted >= this.#everyEvents || this.#due) await this.#commit()
-    }
-  }
-
-  /** `undefined` when nothing has to be waited for. */
-  #handleEvent(partition: number, event: SourceEvent<V>): Promise<void> | undefined {
-    const next = this.#positions.after(partition, event)
-    if (next === undefined) return undefined
-    const done = this.#handler(event as Handled<V>, this.#states.of(partition, event.key), this.#emit)
-    const moved = (): void => {
-      this.#positions.move(partition, next)
-      this.#fingerprints.move(partition, next, event)
-      this.#events++
-      if (this.#uncommitted++ === 0) this.#startTimer()
-    }
-    if (done === undefined) return moved() as undefined
-    return (async () => {
-      await (done as Promise<unknown>)
-      moved()
-    })()
-  }
-
-  /** Lets other tasks run when this one has run for long; timers and signals come through then. */
-  async #look(): Promise<void> {
-    this.#looks = 0
-    if (this.#handle.monotonic() - this.#turnStart < TURN_MS) return
-    await this.#handle.options.clock.pause()
-    this.#turnStart = this.#handle.monotonic()
-  }
-
-  #startTimer(): void {
-    if (this.#everyMs > LONGEST_TIMER_MS) return
-    const onTime = (): void => {
-      this.#due = true
-      this.#readers.wake()
-    }
-    // A process does not end before what it has handled is committed.
-    this.#cancelTimer = this.#handle.options.clock.timer(this.#everyMs, onTime)
-  }
-
-  /**
-   * Commits what was handled. Where others write as well, it may have to be handled again on top of what they wrote: in
-   * smaller and smaller parts, so that in the end one is done before they come again.
-   */
-  async #commit(): Promise<void> {
-    const outbox = this.#outbox
-    let left = this.#batch ?? []
-    let part = left.length
-    if (this.#batch !== undefined) this.#batch = []
-    for (let tries = 1; ;) {
-      this.#cancelTimer()
-      this.#due = false
-      if (this.#isDirty) {
-        outbox.seal()
-        this.#fingerprints.seal()
-        try {
-          this.#assertStands()
-          await this.#buffer.commit({ offsets: this.#positions.take() })
-        } catch (error) {
-          if (!this.#batch || !isConflict(error) || tries++ === TRIES || !(await this.#catchUp())) throw error
-          part = Math.ceil(part / 2)
-          await this.#handleEvents(left.slice(0, part))
-          continue
-        }
-        this.#uncommitted = 0
-        this.#positions.settle()
-        outbox.settle()
-        this.#commits++
-        await outbox.deliver(this.#store.version)
-        await this.#tell()
-      }
-      left = left.slice(part)
-      if (left.length === 0) return
-      tries = 1
-      await this.#handleEvents(left.slice(0, part))
-    }
-  }
-
-  /** What was handled is no longer there, or on top of something else, once the program has changed the store beneath. */
-  #assertStands(): void {
-    const { shard, state, options } = this.#handle
-    if (shard === this.#shard && this.#positions.match(state.carried.offsets)) return
-    throw new TidemarkError(
-      'CONFLICT',
-      `Store "${options.name}" was opened again, or its offsets of this source were changed, while consume() was running; call it again to go on from there.`,
-    )
-  }
-
-  get #isDirty(): boolean {
-    return this.#uncommitted > 0 || this.#outbox.isDirty || !this.#buffer.isEmpty
-  }
-
-  async #handleEvents(batch: Batch<V>): Promise<void> {
-    for (const [partition, event] of batch) {
-      await this.#handleEvent(partition, event)
-      if (++this.#looks >= LOOK_EVENTS) await this.#look()
-    }
-  }
-
-  /** To what others have written; false when this source was read on by them to where that cannot be told. */
-  async #catchUp(): Promise<boolean> {
-    this.#events -= this.#uncommitted
-    this.#uncommitted = 0
-    // What the program has read by itself still counts as read.
-    await this.#handle.catchUp()
-    this.#discard()
-    this.#shard = this.#handle.shard
-    await this.#outbox.again()
-    return this.#positions.follow(this.#handle.state.carried.offsets)
-  }
-
-  /** Its promise is waited for, so that events do not overtake what shows them. */
-  async #tell(): Promise<void> {
-    try {
-      await this.#options.onProgress?.({ ...this.#result(), offsets: this.#store.offsets })
-    } catch (cause) {
-      this.#handle.report('The function onProgress of consume() failed.', cause)
-    }
-  }
-
-  /** Commits what is left, and the deletion of what was delivered: the next run is not to deliver it again. */
-  async #finish(): Promise<void> {
-    this.#cancelTimer()
-    if (this.#isDirty) await this.#commit()
-    if (this.#outbox.isDirty) await this.#commit()
-  }
-
-  #discard(): void {
-    try {
-      this.#buffer.discard()
-    } catch {
-      // The store was closed meanwhile, which dropped it.
-    }
-  }
-
-  #result(): ConsumeResult {
-    return { events: this.#events, commits: this.#commits, version: this.#store.version }
-  }
-}
-
-function isConflict(error: unknown): boolean {
-  return isTidemarkError(error) && error.code === 'CONFLICT'
 }

@@ -4,19 +4,19 @@ import type { FindEnd } from './pieces.js'
 
 const [QUOTE, COMMA, NEWLINE, RETURN] = [0x22, 0x2c, 0x0a, 0x0d]
 
-/** Where in a record the next byte stands. */
+/** The place in a record at which the next byte stands. */
 type Place =
   /** The start of a field. */
   | 'start'
   /** A field without quotes. */
   | 'plain'
   | 'quoted'
-  /** Behind a quote in a quoted field: it ends the field, or the next quote belongs to the text. */
+  /** Behind a quote within a quoted field. That quote ends the field, unless another one follows. */
   | 'quote'
-  /** Behind a carriage return that ends a field: a line feed has to follow, and may not be written yet. */
+  /** Behind a carriage return that ends a field. A line feed has to follow, and may not be written yet. */
   | 'return'
 
-/** Finds the ends of records. `malformed` makes the error for what no further bytes put right. */
+/** Finds the ends of records. `malformed` makes the error for bytes that no further ones can put right. */
 export function recordEnds(malformed: (why: string) => Error): FindEnd {
   let place: Place = 'start'
   return (chunk, from) => {
@@ -46,7 +46,7 @@ export function recordEnds(malformed: (why: string) => Error): FindEnd {
   }
 }
 
-/** The fields of a record that was found to be well-formed, without its newline. */
+/** The fields of a well-formed record that is given without its newline. */
 export function fieldsOf(record: string): string[] {
   // Starting the parser takes fifty times as long as splitting.
   if (!record.includes('"')) return record.split(',')

@@ -1,6 +1,7 @@
 /**
- * What sources want to see again where they are read on: kept in the store, in the commit that says up to where they were
- * read. One that belongs to another position (offsets can be committed by hand, and put back) counts for nothing.
+ * Fingerprints by which a source recognises the place where it is read on. The commit that moves a position keeps its
+ * fingerprint in the store. A fingerprint of another position counts for nothing: offsets can be committed by hand, and
+ * put back.
  */
 import { internalTable } from '../engine/slot.js'
 import type { Position } from '../log/offsets.js'
@@ -34,7 +35,7 @@ export class Fingerprints {
     return position !== undefined && next === position ? fingerprint : undefined
   }
 
-  /** The event was handled. */
+  /** Takes note of an event that was handled. */
   move(partition: number, next: Position, event: SourceEvent): void {
     if (event.fingerprint) this.#newest.set(partition, [next, event])
   }

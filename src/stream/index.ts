@@ -1,4 +1,4 @@
-/** Streams into state: `consume` and what it takes. */
+/** Streams into state: `consume`, and sources and sinks for it. */
 export { consume } from './consume.js'
 export type { ConsumeOptions, ConsumeResult, Handler, Progress } from './options.js'
 export { fromIterable } from './iterable.js'

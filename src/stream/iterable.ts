@@ -1,24 +1,39 @@
-/** A source of what is in memory, or comes from an iterable that gives the same from its start each time. */
+/** A source over an array or another iterable that gives the same values from its start each time. */
 import { refusePromise } from '../callback.js'
 import { invalid } from '../errors.js'
 import type { Key } from '../bytes/keys.js'
 import { keyFunction, type KeyOf, type Source, type SourceEvent } from './source.js'
 
+/** Options of `fromIterable`. */
 export interface IterableOptions<V> {
-  /** A field of the values or a function of them. Default: events have no key. */
+  /**
+   * The key of an event: a field of its value, or a function of that.
+   * @default none: events have no key
+   */
   readonly key?: KeyOf<V> | undefined
-  /** The source's partition of a value. Default: all values are in one partition. */
+  /**
+   * The source's partition of a value, from 0 on.
+   * @default all values are in one partition
+   */
   readonly partition?: ((value: V, index: number) => number) | undefined
-  /** How many partitions the source has. Default: with `partition` as many as the store, without it one. */
+  /**
+   * How many partitions the source has.
+   * @default as many as the store with `partition`, one without it
+   */
   readonly partitions?: number | undefined
 }
 
 /**
- * A source of the values of `iterable`; the offset of a value is its index, counted over all partitions.
+ * A source of the values of `iterable`, under the name `name`. The offset of a value is its index, counted over all
+ * partitions.
  *
- * A later run skips what was committed, so the iterable has to give the same values again, in the same order, and may
- * give more: arrays, or objects with `[Symbol.iterator]` or `[Symbol.asyncIterator]`. With several partitions each one
- * iterates on its own and picks its values; an iterator, which can be used once only, is then refused.
+ * A later run skips the values that were committed. So the iterable has to give the same values again, in the same order;
+ * it may give more. Arrays do that, and objects with `[Symbol.iterator]` or `[Symbol.asyncIterator]`. With several
+ * partitions each one iterates on its own and picks its values; an iterator, which can be used once only, is then refused.
+ *
+ * @throws `INVALID_ARGUMENT` for a wrong option, and while it is read for a partition that does not exist
+ * @example
+ *     fromIterable('orders', orders, { key: 'id' })
  */
 export function fromIterable<V, K extends Key | undefined = Key>(
   name: string,
@@ -45,7 +60,7 @@ export function fromIterable<V>(
   const keyOf = keyFunction(options.key)
   if (partition !== undefined && typeof partition !== 'function') throw invalid('partition: a function is expected.')
   if (partition === undefined && partitions !== 1) {
-    throw invalid('partitions: give a function `partition` too, which says what belongs where.')
+    throw invalid('partitions: give a function `partition`, too, which says where a value belongs.')
   }
   const isAsync = typeof (iterable as AsyncIterable<V> | undefined)?.[Symbol.asyncIterator] === 'function'
   if (!isAsync && typeof (iterable as Iterable<V> | undefined)?.[Symbol.iterator] !== 'function') {
@@ -86,12 +101,12 @@ export function fromIterable<V>(
   }
 }
 
-/** The event of a value; `undefined` when it belongs to another partition or was read before. */
+/** Makes the event of a value; `undefined` when the value belongs to another partition or was read before. */
 type ToEvent<V> = (value: V, index: number) => SourceEvent<V> | undefined
 
 function* eventsOf<V>(values: Iterable<V>, start: number, toEvent: ToEvent<V>): Generator<SourceEvent<V>> {
   if (Array.isArray(values)) {
-    // By index: what was read before need not be walked through. The array may grow meanwhile.
+    // Values that were read before are stepped over by index. The array may grow meanwhile.
     for (let i = start; i < values.length; i++) {
       const event = toEvent((values as readonly V[])[i]!, i)
       if (event !== undefined) yield event

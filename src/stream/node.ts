@@ -3,8 +3,8 @@
  *
  * - The offset of an event is the byte position of its line; `next` is the position after its newline. So a file may grow
  *   between runs, and the next run goes on at its first new line.
- * - What has no newline yet is no event yet: somebody may be writing it.
- * - With a position goes a fingerprint of what stands before it, so that another file of the same name is found out.
+ * - A line without its newline is no event yet, since somebody may be writing it.
+ * - A position is committed with a fingerprint of the bytes before it, so that another file of the same name is found out.
  * - One line is in memory at a time, with the chunk that it came in.
  */
 import { open, type FileHandle } from 'node:fs/promises'
@@ -13,15 +13,21 @@ import { setOwn } from '../bytes/codec.js'
 import type { Key } from '../bytes/keys.js'
 import { TidemarkError, invalid, isTidemarkError } from '../errors.js'
 import type { Position } from '../log/offsets.js'
-import { fieldsOf, recordEnds } from './csv.js'
-import { FINGERPRINT_BYTES, endOfLine, fingerprintOf, piecesOf, withoutNewline } from './pieces.js'
-import type { FindEnd, Piece } from './pieces.js'
+import { endOfLine, fingerprintOf, type Piece } from './pieces.js'
 import { keyFunction, type KeyOf, type Source, type SourceEvent } from './source.js'
+import { TextFile, decode, decoder, malformed, recordsOf } from './text-file.js'
 
+/** Options of `ndjsonFile` and `csvFile`. */
 export interface FileOptions<V> {
-  /** A field of the values or a function of them. Default: events have no key. */
+  /**
+   * The key of an event: a field of its value, or a function of that.
+   * @default none: events have no key
+   */
   readonly key?: KeyOf<V> | undefined
-  /** The source's name, under which its position is committed. Default: the file's name without its folder. */
+  /**
+   * The source's name, under which its position is committed.
+   * @default the file's name without its folder
+   */
   readonly name?: string | undefined
 }
 
@@ -29,18 +35,20 @@ interface Named {
   readonly name?: string | undefined
 }
 
-/** The longest line or CSV record, in bytes. */
-const MAX_LINE_BYTES = 64 << 20
-const CHUNK_BYTES = 64 << 10
-const [NEWLINE, RETURN] = [0x0a, 0x0d]
+const RETURN = 0x0d
 
-/* What JSON.parse returns is `any`, too. */
+/* JSON.parse returns `any`, too. */
 /* oxlint-disable typescript/no-explicit-any */
 /**
- * A source of one partition: each line of `path` is a JSON value. Empty lines are skipped.
+ * A source of one partition: each line of the file at `path` is a JSON value. Empty lines are skipped. Nothing is opened
+ * before the source is read; these errors come then:
  *
- * Errors while reading: `NOT_FOUND`; `INVALID_ARGUMENT` for a line that is not JSON in UTF-8 or longer than 64 MiB, with
- * its byte position, and for a file that is not the one read before; `STORAGE_UNAVAILABLE`.
+ * @throws `NOT_FOUND` when there is no such file
+ * @throws `INVALID_ARGUMENT` for a line that is not JSON in UTF-8 or is longer than 64 MiB, with its byte position, and for
+ *   a file that is not the one that was read before
+ * @throws `STORAGE_UNAVAILABLE` when the file cannot be read
+ * @example
+ *     ndjsonFile('./clicks.ndjson', { key: (click: { page: string }) => click.page })
  */
 export function ndjsonFile<V = any, K extends Key | undefined = Key>(
   path: string,
@@ -66,10 +74,13 @@ export function ndjsonFile<V>(path: string, options: FileOptions<V> = {}): Sourc
 
 /**
  * A source of one partition: a CSV file (RFC 4180, UTF-8) with a header line. Values are objects of strings, one for each
- * column; quoted fields may hold commas, newlines and doubled quotes. Empty lines are skipped.
+ * column; quoted fields may hold commas, newlines and doubled quotes. Empty lines are skipped. Nothing is opened before the
+ * source is read.
  *
- * Errors while reading: as `ndjsonFile` has them; a record with more or fewer columns than the header is malformed, and a
- * file with another header is not the one read before.
+ * @throws the errors of `ndjsonFile`. A record that has more or fewer columns than the header is malformed, and a file with
+ *   another header is not the one that was read before
+ * @example
+ *     csvFile('./orders.csv', { key: 'id' })
  */
 export function csvFile<V = Record<string, string>, K extends Key | undefined = Key>(
   path: string,
@@ -106,7 +117,7 @@ interface Found<V> {
   readonly value: V
 }
 
-/** An event of a file. Its fingerprint is no property of its own: only commits ask for it. */
+/** An event of a file. Its fingerprint is a method, as only commits ask for it. */
 class FileEvent<V> implements SourceEvent<V> {
   readonly offset: number
   readonly next: number
@@ -168,132 +179,7 @@ function startOf(path: string, from: Position | undefined): number {
   return start
 }
 
-/** What the first bytes of a file say that it is, where that is no text in UTF-8. */
-const FOREIGN: readonly (readonly [bytes: readonly number[], what: string])[] = [
-  [[0xff, 0xfe], 'in UTF-16; convert it to UTF-8 first'],
-  [[0xfe, 0xff], 'in UTF-16; convert it to UTF-8 first'],
-  [[0x1f, 0x8b], 'compressed (gzip); unpack it first'],
-  [[0x28, 0xb5, 0x2f, 0xfd], 'compressed (zstd); unpack it first'],
-  [[0x50, 0x4b, 0x03, 0x04], 'a ZIP archive; unpack it first'],
-]
-const MARK = [0xef, 0xbb, 0xbf]
-const beginsWith = (bytes: Uint8Array, with_: readonly number[]): boolean => with_.every((byte, i) => bytes[i] === byte)
-
-/** A file that is open: all that is read of it is of one file, whatever takes its name meanwhile. */
-class TextFile {
-  readonly path: string
-  readonly #handle: FileHandle
-  #start = 0
-  #before: Uint8Array = new Uint8Array(0)
-  #header: CsvRecord | undefined
-  headerBytes = new Uint8Array(0)
-
-  constructor(path: string, handle: FileHandle) {
-    this.path = path
-    this.#handle = handle
-  }
-
-  /** Throws when it can't be read on from `start`. */
-  async open(start: number, hasHeader: boolean, fingerprint: string | undefined): Promise<void> {
-    const stat = await this.#handle.stat()
-    if (stat.isDirectory()) throw invalid(`"${this.path}" is a folder; a file is expected.`)
-    const first = await this.#bytes(0, 4)
-    const foreign = FOREIGN.find(([bytes]) => beginsWith(first, bytes))
-    if (foreign) throw invalid(`File "${this.path}" is ${foreign[1]}.`)
-    const again = `Give the source another \`name\` to read it from the start.`
-    this.#before = await this.#bytes(Math.max(0, start - FINGERPRINT_BYTES), start)
-    if (this.#before.length < Math.min(start, FINGERPRINT_BYTES)) {
-      throw invalid(
-        `File "${this.path}" was read up to byte ${start} before, and now has ${stat.size} bytes: it was cut or replaced. ${again}`,
-      )
-    }
-    if (start > 0 && this.#before.at(-1) !== NEWLINE) {
-      throw invalid(
-        `File "${this.path}" was read up to byte ${start} before, where no line starts now: it was replaced. ${again}`,
-      )
-    }
-    if (hasHeader) await this.#readHeader(beginsWith(first, MARK) ? MARK.length : 0)
-    if (fingerprint !== undefined && fingerprint !== fingerprintOf(this.headerBytes, this.#before)) {
-      throw invalid(
-        `File "${this.path}" was read up to byte ${start} before, and what stands in front of that is not what was read: it was replaced. ${again}`,
-      )
-    }
-    const next = this.#header?.piece.next ?? 0
-    if (start > 0 && start < next) {
-      throw invalid(
-        `File "${this.path}" was changed: position ${start}, read up to before, lies within its header now.`,
-      )
-    }
-    if (start >= next) this.#start = start
-    else [this.#start, this.#before] = [next, await this.#bytes(Math.max(0, next - FINGERPRINT_BYTES), next)]
-  }
-
-  /** The first record; `undefined` while it is not there. */
-  header(): CsvRecord | undefined {
-    return this.#header
-  }
-
-  async #readHeader(start: number): Promise<void> {
-    this.#start = start
-    for await (const header of recordsOf(this)) {
-      const { fields, piece } = header
-      const twice = fields.find((name, i) => fields.indexOf(name) !== i)
-      if (twice !== undefined)
-        throw malformed(this.path, piece.at, `the header has the column ${JSON.stringify(twice)} twice`)
-      if (piece.bytes.includes(0))
-        throw malformed(this.path, piece.at, 'it has NUL bytes, as UTF-16 has; UTF-8 is expected')
-      this.#header = header
-      this.headerBytes = new Uint8Array(piece.bytes)
-      return
-    }
-  }
-
-  pieces(findEnd: FindEnd): AsyncGenerator<Piece> {
-    const tooLong = (at: number): Error =>
-      invalid(`File "${this.path}": the line at byte ${at} is longer than ${MAX_LINE_BYTES} bytes.`)
-    return piecesOf(this.#chunks(), this.#start, this.#before, findEnd, MAX_LINE_BYTES, tooLong)
-  }
-
-  async *#chunks(): AsyncGenerator<Uint8Array> {
-    for (let at = this.#start; ;) {
-      // Fingerprints look back into it: each has memory of its own.
-      const chunk = await this.#bytes(at, at + CHUNK_BYTES)
-      if (chunk.length === 0) return
-      at += chunk.length
-      yield chunk
-    }
-  }
-
-  get start(): number {
-    return this.#start
-  }
-
-  async #bytes(from: number, to: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(to - from)
-    let length = 0
-    while (length < bytes.length) {
-      const { bytesRead } = await this.#handle.read(bytes, length, bytes.length - length, from + length)
-      if (bytesRead === 0) break
-      length += bytesRead
-    }
-    return bytes.subarray(0, length)
-  }
-}
-
-/** The byte order mark that may begin a file is left out by it too. */
-const decoder = new TextDecoder('utf-8', { fatal: true })
-/** Where a byte order mark has been left out, what looks like one belongs to the text. */
-const plainDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-function decode(path: string, bytes: Uint8Array, at: number, using: TextDecoder): string {
-  try {
-    return using.decode(bytes)
-  } catch (cause) {
-    throw malformed(path, at, 'it is not UTF-8', cause)
-  }
-}
-
-/** `undefined` for an empty line. */
+/** The value of a line; `undefined` when the line is empty. */
 function parseLine(path: string, bytes: Uint8Array, at: number): unknown {
   const text = decode(path, bytes, at, decoder)
   if (text.trim() === '') return undefined
@@ -304,38 +190,17 @@ function parseLine(path: string, bytes: Uint8Array, at: number): unknown {
   }
 }
 
-/** Lines that end in a carriage return alone would be waited for without end. */
+/** Refuses lines that end in a carriage return alone: their end would be waited for for ever. */
 function assertNotReturns(path: string, rest: Uint8Array, at: number): void {
   const end = rest.indexOf(RETURN)
   if (end < 0 || end === rest.length - 1) return
   try {
     JSON.parse(decoder.decode(rest.subarray(0, end)))
   } catch {
-    // White space in a value that is not complete.
+    // The carriage return is white space in a value that is not complete yet.
     return
   }
   throw malformed(path, at, 'it ends in a carriage return alone; lines end in a line feed')
-}
-
-interface CsvRecord {
-  readonly fields: readonly string[]
-  readonly piece: Piece
-}
-
-/** The complete records from where the file is to be read on. */
-async function* recordsOf(file: TextFile): AsyncGenerator<CsvRecord> {
-  const { path } = file
-  let at = file.start
-  for await (const piece of file.pieces(recordEnds((why) => malformed(path, at, why)))) {
-    if (!piece.isWhole) return
-    at = piece.next
-    const bytes = withoutNewline(piece.bytes)
-    if (bytes.length > 0) yield { fields: fieldsOf(decode(path, bytes, piece.at, plainDecoder)), piece }
-  }
-}
-
-function malformed(path: string, at: number, what: string, cause?: unknown): TidemarkError {
-  return invalid(`File "${path}": the line at byte ${at} is malformed: ${what}.`, cause)
 }
 
 function fileError(path: string, error: unknown): unknown {

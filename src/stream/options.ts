@@ -1,4 +1,4 @@
-/** What `consume` is given, and what it says. */
+/** Options and results of `consume`. */
 import type { Key } from '../bytes/keys.js'
 import type { Offsets } from '../log/offsets.js'
 import { whole } from '../store/options.js'
@@ -7,8 +7,8 @@ import type { Sink } from './outbox.js'
 import type { HandledEvent } from './source.js'
 
 /**
- * Works an event off: reads and changes `state`, and may `emit` outputs. The next event comes when it has returned or
- * resolved. It must not commit or discard by itself.
+ * Handles one event: reads and changes `state`, and may `emit` outputs. The next event comes when the handler has returned
+ * or resolved. It must not commit or discard by itself.
  */
 export type Handler<V = unknown, O = unknown, K extends Key = Key, S = unknown, E = Key | undefined> = (
   event: HandledEvent<V, E>,
@@ -16,19 +16,36 @@ export type Handler<V = unknown, O = unknown, K extends Key = Key, S = unknown, 
   emit: (output: O) => void,
 ) => unknown
 
+/** Options of `consume`. */
 export interface ConsumeOptions<O = unknown> {
-  /** How long an event may stay uncommitted, in milliseconds; Infinity: for any time. Default: 1,000. */
+  /**
+   * How long an event may stay uncommitted, in milliseconds. `Infinity` sets no limit.
+   * @default 1000
+   */
   readonly everyMs?: number | undefined
-  /** How many events are committed together at most; Infinity: any number. Default: 10,000. */
+  /**
+   * How many events are committed together at most. `Infinity` sets no limit.
+   * @default 10000
+   */
   readonly everyEvents?: number | undefined
-  /** Where outputs go. Without it `emit` throws. */
+  /**
+   * Takes the outputs.
+   * @default none: `emit` throws
+   */
   readonly sink?: Sink<O> | undefined
-  /** Ends the run: the event in hand is finished and committed, and `consume` resolves. */
+  /**
+   * Ends the run when it aborts: the event in hand is finished and committed, and `consume` resolves.
+   * @default none: the run ends with the source
+   */
   readonly signal?: AbortSignal | undefined
-  /** Called after each commit, and waited for. What it throws or rejects with is told as a `warning`. */
+  /**
+   * Is called after each commit, and waited for. An error of it is told as a `warning` of the store.
+   * @default none
+   */
   readonly onProgress?: ((progress: Progress) => unknown) | undefined
 }
 
+/** The result of a run. */
 export interface ConsumeResult {
   /** Events handled in this run; those that were skipped do not count. */
   readonly events: number
@@ -38,12 +55,13 @@ export interface ConsumeResult {
   readonly version: number
 }
 
+/** How far a run is, after a commit. */
 export interface Progress extends ConsumeResult {
-  /** The store's: those of all its sources. */
+  /** The offsets of the store, of all its sources. */
   readonly offsets: Offsets
 }
 
-/** A whole number of at least `min`, or Infinity for none. */
+/** A whole number of at least `min`, or Infinity for no limit. */
 export function limit(name: string, given: number | undefined, fallback: number, min: number): number {
   return given === Infinity ? given : whole(name, given, fallback, min)
 }

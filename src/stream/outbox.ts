@@ -1,10 +1,10 @@
 /**
- * What handlers emit, kept in the store from the commit that holds its cause until it is delivered.
+ * Outputs of handlers. The store keeps them from the commit that holds their cause until they are delivered.
  *
- * - An output is stored in the same commit as the state and the offsets that it came with; what is not committed is never
- *   delivered, and what is committed is delivered at least once, in order.
+ * - An output is stored in the same commit as the state and the offsets that it came with. An output that is not committed is
+ *   never delivered; a committed one is delivered at least once, in order.
  * - Ids count up over the whole life of the store. An output that is delivered again has the id that it had before.
- * - Delivered outputs are deleted by the next commit: until then a crash has them delivered again.
+ * - The next commit deletes the outputs that were delivered. After a crash before it they are delivered again.
  */
 import { invalid } from '../errors.js'
 import { internalTable } from '../engine/slot.js'
@@ -12,21 +12,24 @@ import type { StoreHandle } from '../store/handle.js'
 import type { TableHost } from '../store/table-host.js'
 import { Table } from '../store/table.js'
 
+/** An output as a sink gets it. */
 export interface Output<O = unknown> {
-  /** The same whenever this output is delivered again: a number that counts up over the life of the store, as text. */
+  /** A number that counts up over the life of the store, as text. It is the same whenever this output is delivered again. */
   readonly id: string
   readonly value: O
 }
 
+/** The way out of a run, such as a queue or a web service. */
 export interface Sink<O = unknown> {
   /**
    * Takes outputs that are committed, in order. The next commit deletes them, so resolve only when they are safe. After
-   * a crash, or an error of this function, the same outputs come again in the next run, with the same ids.
+   * a crash, or an error of this function, the same outputs come again in the next run, with the same ids. `version` is the
+   * one that holds their cause.
    */
   deliver(outputs: readonly Output<O>[], context: { readonly version: number }): void | Promise<void>
 }
 
-/** Beside the outputs, which have numbers as keys. */
+/** The key of the next id. Outputs have numbers as keys. */
 const NEXT_ID = 'next'
 
 export class Outbox<O> {
@@ -34,9 +37,9 @@ export class Outbox<O> {
   readonly #sink: Sink<O> | undefined
   readonly #table: Table
   #nextId = 1
-  /** Numbers of outputs: what is delivered is what is stored, the first time as any other. */
+  /** Numbers of outputs that wait. Their values are read from the store, so that each delivery gives the same. */
   #waiting: number[] = []
-  /** The numbers of the outputs that were delivered and whose deletion is not committed. */
+  /** The outputs that were delivered and whose deletion is not committed. */
   #delivered: { readonly gte: number; readonly lt: number } | undefined
   #closed = false
 
@@ -46,7 +49,7 @@ export class Outbox<O> {
     this.#table = new Table(host, handle.spec('outbox', {}, internalTable('outbox')), 0)
   }
 
-  /** Loads what an earlier run left undelivered; `deliver` delivers it. */
+  /** Loads the outputs that an earlier run left undelivered; `deliver` delivers them. */
   async open(): Promise<void> {
     if (this.#sink === undefined) return
     await this.#count()
@@ -57,13 +60,13 @@ export class Outbox<O> {
     this.#nextId = ((await this.#table.get(NEXT_ID)) as number | undefined) ?? 1
   }
 
-  /** The buffer was dropped, and others have written: what was emitted since the last commit is emitted again. */
+  /** Begins anew after the buffer was dropped: the events since the last commit are handled again, and emit again. */
   async again(): Promise<void> {
     this.#waiting = []
     if (this.#sink !== undefined) await this.#count()
   }
 
-  /** Whether something was delivered that is still there. */
+  /** Whether delivered outputs are still in the store. */
   get isDirty(): boolean {
     return this.#delivered !== undefined
   }
@@ -75,7 +78,7 @@ export class Outbox<O> {
     this.#waiting.push(this.#nextId++)
   }
 
-  /** Nothing may be emitted any more. */
+  /** Ends emitting. */
   close(): void {
     this.#closed = true
   }
@@ -91,13 +94,13 @@ export class Outbox<O> {
     this.#delivered = undefined
   }
 
-  /** Hands over what is committed; the next commit deletes it. Errors: those of the sink, as they are. */
+  /** Hands committed outputs to the sink; the next commit deletes them. Errors of the sink come as they are. */
   async deliver(version: number): Promise<void> {
     if (this.#waiting.length === 0) return
-    // What power loss could take back, and number anew, must not be seen outside.
+    // A power loss must not take back outputs that were seen outside, and give their ids to others.
     if (this.#handle.options.durability === 'relaxed') await this.#handle.shard.log.log.sync()
     const values = await this.#table.getMany(this.#waiting)
-    // Beside other writers, what is gone by now another run has delivered.
+    // In shared mode another run may have delivered some, and deleted them.
     const outputs = this.#waiting.flatMap((id, i) =>
       values[i] === undefined ? [] : [{ id: String(id), value: values[i] as O }],
     )

@@ -1,27 +1,29 @@
-/** Bytes that come in chunks, taken apart into lines or records. Positions count bytes, never characters. */
+/** Takes bytes that come in chunks apart into lines or records. Positions count bytes, never characters. */
 import { concat } from '../bytes/concat.js'
 import { crc32c } from '../bytes/crc32c.js'
+import { hexOfU32 } from '../bytes/hex.js'
 
+/** A line or a record. */
 export interface Piece {
-  /** With its newline. */
+  /** The bytes, with the newline. */
   readonly bytes: Uint8Array
   readonly at: number
   readonly next: number
-  /** False for what is left at the end of the input, where somebody may still be writing. */
+  /** False for the rest at the end of the input, which somebody may still be writing. */
   readonly isWhole: boolean
-  /** The bytes before `next`, as many as fingerprints are made of. */
+  /** The bytes before `next` of which its fingerprint is made. */
   readonly before: () => Uint8Array
 }
 
 /** Looks through a chunk from `from` on; returns the index behind the end of the piece, or -1 when that comes later. */
 export type FindEnd = (chunk: Uint8Array, from: number) => number
 
-/** Of how many bytes before a position a fingerprint is made. */
+/** A fingerprint is made of so many bytes before a position. */
 export const FINGERPRINT_BYTES = 1024
 
 /**
- * The pieces of the bytes from position `start` on. `before`: what stands in front of it. `tooLong` makes the error for a
- * piece that is longer than `limit` without its newline.
+ * The pieces of the bytes from position `start` on. `before` are the bytes in front of `start`. `tooLong` makes the error
+ * for a piece that is longer than `limit` without its newline.
  */
 export async function* piecesOf(
   chunks: AsyncIterable<Uint8Array>,
@@ -32,7 +34,7 @@ export async function* piecesOf(
   tooLong: (at: number) => Error,
 ): AsyncGenerator<Piece> {
   let at = start
-  /** Of the piece that began in an earlier chunk. */
+  /** The beginning of a piece that no chunk has ended yet. */
   let parts: Uint8Array[] = []
   let length = 0
   for await (const chunk of chunks) {
@@ -66,16 +68,16 @@ function last(parts: readonly Uint8Array[]): Uint8Array {
   return concat(parts.map((part) => part.subarray(-FINGERPRINT_BYTES))).slice(-FINGERPRINT_BYTES)
 }
 
-/** A few characters that tell these bytes from others. */
+/** Some characters that tell these bytes from others. */
 export function fingerprintOf(...parts: readonly Uint8Array[]): string {
-  return parts.map((part) => crc32c(part).toString(16).padStart(8, '0')).join('')
+  return parts.map((part) => hexOfU32(crc32c(part))).join('')
 }
 
 const [NEWLINE, RETURN] = [0x0a, 0x0d]
 
 export const endOfLine: FindEnd = (chunk, from) => chunk.indexOf(NEWLINE, from) + 1 || -1
 
-/** Without its newline. */
+/** The bytes of a line without its newline. */
 export function withoutNewline(bytes: Uint8Array): Uint8Array {
   const end = bytes.at(-1) === NEWLINE ? bytes.length - 1 : bytes.length
   return bytes.subarray(0, bytes[end - 1] === RETURN && end < bytes.length ? end - 1 : end)

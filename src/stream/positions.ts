@@ -1,6 +1,7 @@
 /**
- * How far each partition of one source has been read. What was handled moves `next`; a commit writes what has moved.
- * An event whose offset lies below its partition's `next` was handled before, in this run or an earlier one.
+ * How far each partition of one source has been read. An event that was handled moves the `next` of its partition, and a
+ * commit writes the positions that have moved. An event below its partition's `next` was handled before, in this run or an
+ * earlier one.
  */
 import { invalid } from '../errors.js'
 import type { OffsetMap, Offsets, Position } from '../log/offsets.js'
@@ -8,10 +9,10 @@ import type { SourceEvent } from './source.js'
 
 export class Positions {
   readonly #source: string
-  /** The store holds one position for this source, not one per partition, and goes on doing so. */
+  /** Whether the store holds one position for this source, not one per partition. It goes on doing so. */
   readonly #single: boolean
   readonly #next: (Position | undefined)[]
-  /** As of the newest commit that this run knows of. */
+  /** The positions as of the newest commit that this run knows of. */
   readonly #committed: (Position | undefined)[]
   readonly #moved = new Set<number>()
 
@@ -29,8 +30,8 @@ export class Positions {
   }
 
   /**
-   * Others have written, and what was handled since the last commit is handled again. False when they have moved this
-   * source to where what is at hand does not go on: back, or to a string, which has no order.
+   * Goes on from the positions that others have committed; the events since the last commit are handled again. False when
+   * others have moved this source back, or to a string, which has no order: the events at hand do not go on from there.
    */
   follow(committed: OffsetMap): boolean {
     const known = committed.get(this.#source)
@@ -44,18 +45,18 @@ export class Positions {
     return true
   }
 
-  /** Whether what the store says now is what this run goes on from. */
+  /** Whether the store still holds the positions that this run goes on from. */
   match(committed: OffsetMap): boolean {
     const known = committed.get(this.#source)
     return this.#committed.every((position, i) => known?.get(this.#single ? undefined : i) === position)
   }
 
-  /** What `take` gave is committed. */
+  /** Takes note that the positions of `take` are committed. */
   settle(): void {
     for (const [i, next] of this.#next.entries()) this.#committed[i] = next
   }
 
-  /** Where to read from; `undefined` at first. */
+  /** The position to read from; `undefined` at first. */
   from(partition: number): Position | undefined {
     return this.#next[partition]
   }
@@ -82,13 +83,13 @@ export class Positions {
     )
   }
 
-  /** Call it when the effect of the event before `next` is in the buffer. */
+  /** Takes note of an event that was handled: its effect is in the buffer. */
   move(partition: number, next: Position): void {
     this.#next[partition] = next
     this.#moved.add(partition)
   }
 
-  /** What a commit has to write; `undefined` when nothing has moved since the last one. */
+  /** The positions that a commit has to write; `undefined` when none has moved since the last one. */
   take(): Offsets | undefined {
     if (this.#moved.size === 0) return undefined
     const moved = Object.fromEntries(Array.from(this.#moved, (partition) => [partition, this.#next[partition]!]))
@@ -97,7 +98,7 @@ export class Positions {
   }
 }
 
-/** Strings have no order here: nothing is below or above them. */
+/** Whether an offset lies below a position. Strings have no order, so that nothing is below or above them. */
 function isBelow(offset: Position, reached: Position): boolean {
   return typeof offset !== 'string' && typeof reached !== 'string' && offset < reached
 }

@@ -1,6 +1,6 @@
 /**
- * The partitions of a source, read side by side. Each has at most one `next()` under way and, once that is answered, one
- * result waiting here; the next one is asked for only when that one has been worked off. Results are taken in the order
+ * Reads the partitions of a source side by side. Each has at most one `next()` under way and, once that is answered, one
+ * result that waits here. The next result is asked for only when that one has been handled. Results are taken in the order
  * in which they came, so that a busy partition does not hold up the others, and the order within a partition is kept.
  */
 import { isPromise } from '../callback.js'
@@ -15,7 +15,7 @@ const CLOSE_MS = 1000
 type Result = IteratorResult<SourceEvent>
 
 class Reader {
-  /** The event that waits here or is in hand. */
+  /** The event that waits, or is in hand. */
   event: SourceEvent | undefined
   error: { readonly cause: unknown } | undefined
   done = false
@@ -60,7 +60,7 @@ export class Readers {
     return this.#open === 0
   }
 
-  /** A reader with its event, or `undefined` when none has one now. Throws the error of a source. */
+  /** A reader that has an event; `undefined` when none has one now. Throws the error of a source. */
   take(): Reader | undefined {
     for (;;) {
       const reader = this.#ready.shift()
@@ -71,7 +71,7 @@ export class Readers {
     }
   }
 
-  /** Asks for the next event; the former one is done with. */
+  /** Gives up the event of a reader, and asks for the next one. */
   ask(reader: Reader): void {
     reader.event = undefined
     let answer: Result | Promise<Result>
@@ -102,7 +102,7 @@ export class Readers {
     else if (typeof result.value === 'object' && result.value !== null) reader.event = result.value
     else {
       const given = `partition ${reader.partition} gave ${show(result.value)} as an event`
-      // It has not ended, and is closed.
+      // The iterator has not ended, so that close() will close it.
       reader.error = { cause: invalid(`source: ${given}; an object { offset, value } is expected.`) }
     }
     this.#ready.push(reader)
@@ -129,7 +129,7 @@ export class Readers {
 
   /**
    * Closes every iterator that has not ended. One that still owes an answer may be unable to close before it has given
-   * it, so that it is waited for only so long.
+   * that, so it is waited for no longer than `CLOSE_MS`.
    */
   async close(): Promise<void> {
     const open = this.#all.filter(({ done }) => !done)

@@ -1,43 +1,52 @@
-/** What a source is: partitions of events, each in an order of its own, that can be read again from a position. */
+/** Sources: partitions of events, each in an order of its own, that can be read again from a position. */
 import type { Key } from '../bytes/keys.js'
 import { refusePromise } from '../callback.js'
 import { invalid } from '../errors.js'
 import type { Position } from '../log/offsets.js'
 
+/** An event of a source. */
 export interface SourceEvent<V = unknown, E = Key | undefined> {
-  /** Where the event stands in its partition. Events below the position to read from next are skipped. */
+  /** The event's place in its partition. Events below the position that is to be read next are skipped. */
   readonly offset: Position
-  /** Where to read on after it. Default: `offset` + 1; a string offset has no default. */
+  /**
+   * The position to read on from after it.
+   * @default `offset` + 1; needed when the offset is a string
+   */
   readonly next?: Position | undefined
-  /** Decides the partition of the store where the source's own does not. */
+  /** Decides the partition of the store, unless the source has as many partitions as the store. */
   readonly key?: E
   readonly value: V
   /**
-   * What lies before `next`, in a few characters; called when `next` is committed, and kept with it. The next reading from
-   * there is given it, so that the source can tell whether it is still the same.
+   * Makes a few characters that tell what lies before `next`. It is called when `next` is committed, and its result is kept
+   * with that. Whoever reads on from there is given it, so that the source can tell whether it is still the same.
+   * @default none: the source is not compared
    */
   readonly fingerprint?: (() => string) | undefined
 }
 
+/** The circumstances in which a source is read. */
 export interface ReadOptions {
-  /** Aborts when the run ends for any reason: a source that waits for input should end then. */
+  /** Aborts when the run ends, for any reason. A source that waits for input should end then. */
   readonly signal: AbortSignal
   /** How many partitions are read in all: the source's own number, else the store's. */
   readonly partitions: number
-  /** What `fingerprint()` of the event before `from` said. */
+  /** The fingerprint that the event before `from` gave; `undefined` when there is none. */
   readonly fingerprint?: string | undefined
 }
 
-/** As handlers get it: with the key that the source gives its events. */
+/** An event as handlers get it, with the key that the source gives its events. */
 export type HandledEvent<V = unknown, E = Key | undefined> = SourceEvent<V, E> & { readonly key: E }
 
-/** `E` is the type of its keys. */
+/** A source of events. `E` is the type of their keys. */
 export interface Source<V = unknown, E = Key | undefined> {
-  /** The name under which its offsets are committed: the same in each run. */
+  /** The name under which its offsets are committed. It has to be the same in each run. */
   readonly name: string
-  /** Default: as many as the store has. */
+  /**
+   * How many partitions it has.
+   * @default as many as the store
+   */
   readonly partitions?: number | undefined
-  /** The events of a partition in order, from the position `from` on (inclusive; undefined: from the start). */
+  /** The events of a partition, in order, from the position `from` on, itself included; from the start when it is undefined. */
   read(
     partition: number,
     from: Position | undefined,
@@ -52,10 +61,10 @@ export function checkSource(source: Source): void {
   if (typeof source.read !== 'function') throw invalid(`Source "${source.name}" has no function read().`)
 }
 
-/** The key of a value: one of its fields, or what a function makes of it. */
+/** The key of a value: the name of one of its fields, or a function that makes it. */
 export type KeyOf<V> = string | ((value: V) => Key | undefined)
 
-/** `undefined` when no key was asked for. */
+/** The function that gives the key of a value; `undefined` when events have no key. */
 export function keyFunction<V>(key: KeyOf<V> | undefined): ((value: V) => Key | undefined) | undefined {
   if (key === undefined) return undefined
   if (typeof key === 'function') {

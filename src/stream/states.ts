@@ -1,4 +1,4 @@
-/** The store as handlers see it: through one partition each, chosen by the source's partition or by the event's key. */
+/** The store as handlers see it: one partition of it, chosen by the source's partition or by the event's key. */
 import type { Key } from '../bytes/keys.js'
 import type { StoreHandle } from '../store/handle.js'
 import { Partition } from '../store/store.js'
@@ -9,11 +9,11 @@ import type { TableOptions } from '../store/table-spec.js'
 export class States {
   readonly #handle: StoreHandle
   readonly #host: TableHost
-  /** The source has as many partitions as the store: each goes to its own. */
+  /** Whether the source has as many partitions as the store, so that each goes to its own. */
   readonly #aligned: boolean
   readonly #states: (Partition | undefined)[] = []
 
-  /** `host`: what is read and changed. */
+  /** `host` is the buffer of the run. */
   constructor(handle: StoreHandle, host: TableHost, sourcePartitions: number) {
     this.#handle = handle
     this.#host = host
@@ -27,7 +27,7 @@ export class States {
   }
 }
 
-/** As `store.partition(number)`, and made for handlers that call `table(name)` at every event: each is made once. */
+/** Like `store.partition(number)`, but it makes each table once: handlers call `table(name)` at every event. */
 function openState(handle: StoreHandle, host: TableHost, number: number): Partition {
   const tables = new Map<string, Table>()
   const open = (name: string, options: TableOptions): Table => {

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.js'
 import { isTidemarkError } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 
-/** A promise of the contract and the calls that show whether it is kept. The suite closes the logs that were opened. */
+/** A promise of the contract, and the calls that show whether it is kept. The suite closes the logs that they open. */
 export type Promised = readonly [promise: string, show: (storage: Storage) => Promise<void>]
 
 export function check(condition: unknown, what: string): asserts condition {
@@ -29,7 +29,7 @@ export function equalAbsent(actual: Uint8Array | undefined, what: string): void 
   check(actual === undefined, `${what}: expected to be absent, got ${actual?.length} bytes`)
 }
 
-/** The code with which `promise` rejects, or what it resolves to. Any other error than a `TidemarkError` fails. */
+/** The value that `promise` resolves to, or the code with which it rejects. Any error but a `TidemarkError` fails. */
 export async function settle<T>(
   promise: Promise<T>,
   what: string,

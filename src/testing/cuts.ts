@@ -1,10 +1,10 @@
 /**
- * Cuts a scenario at every one of its storage calls, in every way, and looks at what is left.
+ * Cuts a scenario at every one of its storage calls, in every way, and checks the storage after each cut.
  *
- * - The scenario runs once undisturbed; then, for each call and each way, again in a world of its own.
+ * - The scenario runs once undisturbed. Then it runs again for each call and each way, in a world of its own.
  * - After `never-sent` and `reply-lost` the process is dead: no later call is sent or answered, and the scenario is
- *   abandoned. After an error it goes on, and may end with a `TidemarkError`, but not with another error and not never.
- * - `verify` then sees the storage as the next process would: new handles, no faults.
+ *   abandoned. After an error it goes on. It has to end, and may end with a `TidemarkError`, but with no other error.
+ * - `verify` then sees the storage as the next process would, with new handles and without faults.
  */
 import { systemClock, type Clock } from '../clock.js'
 import { isTidemarkError } from '../errors.js'
@@ -12,48 +12,86 @@ import type { Storage } from '../storage/contract.js'
 import { atOnce } from './at-once.js'
 import { faulty, type Decide, type Point } from './faulty.js'
 
+/** A way to cut a call; `Fault` says what each does. */
 export type Way = 'never-sent' | 'reply-lost' | 'error-before' | 'error-after'
 
+/** All ways to cut a call. */
 export const WAYS: readonly Way[] = ['never-sent', 'reply-lost', 'error-before', 'error-after']
 
-/** Something to run in: a storage whose calls (or what lies beneath them: a file system's) go through `decide`. */
+/** A place to run in: a storage whose calls go through `decide`, or the calls of a file system beneath it. */
 export interface World {
   readonly storage: Storage
-  /** After the crash, when all that was sent has ended: what another process finds. */
+  /** The storage that another process finds after the crash, when all calls that were sent have ended. */
   reopen(): Storage | Promise<Storage>
 }
 
-/** Where a run was cut; `undefined` in the run that is not. */
+/** The call at which a run was cut, and the way. */
 export interface Cut {
+  /** The call. */
   readonly point: Point
+  /** The way in which it was cut. */
   readonly way: Way
 }
 
+/** Options of `cuts`. */
 export interface CutsOptions<Note> {
-  /** Asks `decide` before each call and does what it says: `faulty` does, see `worldOver`. */
+  /** Makes a world that asks `decide` before each call and does as it says. `worldOver` makes one of any storage. */
   readonly makeWorld: (decide: Decide) => World | Promise<World>
-  /** The same calls in the same order in each run. What was acknowledged goes into `notes`, for `verify`. */
+  /** Makes the same calls in the same order in each run. It puts what was acknowledged into `notes`, for `verify`. */
   readonly scenario: (storage: Storage, notes: Note[]) => Promise<unknown>
-  /** Throws when the storage does not hold what it must after these notes. */
+  /** Throws when the storage does not hold what it must after these notes. `cut` is undefined in the undisturbed run. */
   readonly verify: (storage: Storage, notes: readonly Note[], cut: Cut | undefined) => Promise<unknown>
-  /** Default: all four. */
+  /**
+   * The ways to cut each call.
+   * @default `WAYS`
+   */
   readonly ways?: readonly Way[] | undefined
-  /** Whether to cut at this call, as the undisturbed run made it, in this way. Default: at each in each of `ways`. */
+  /**
+   * Whether to cut this call of the undisturbed run in this way.
+   * @default every call in each of `ways`
+   */
   readonly only?: ((point: Point, way: Way) => boolean) | undefined
-  /** How long one run may take, in real time, before it counts as hanging. Default: 10,000. */
+  /**
+   * How long one run may take before it counts as hanging, in milliseconds of real time.
+   * @default 10000
+   */
   readonly limitMs?: number | undefined
+  /**
+   * Measures `limitMs`.
+   * @default the platform's
+   */
   readonly clock?: Clock | undefined
 }
 
+/** The result of `cuts`. */
 export interface CutsResult {
-  /** The storage calls of the undisturbed run. */
+  /** How many storage calls the undisturbed run made. */
   readonly points: number
+  /** How many runs there were. */
   readonly runs: number
-  /** Runs that ended before they reached their point; above 0 the scenario is not the same each time. */
+  /** How many runs ended before they reached their call. Above 0 the scenario is not the same each time. */
   readonly missed: number
 }
 
-/** Throws an error that names point and way at the first run that hangs, fails otherwise than typed, or does not verify. */
+/**
+ * Cuts `scenario` at each of its storage calls, and lets `verify` judge what is left.
+ *
+ * @throws an error that names the call and the way, at the first run that hangs, ends with another error than a
+ *   `TidemarkError`, or does not verify
+ * @example
+ *     await cuts({
+ *       makeWorld: worldOver(() => memory()),
+ *       async scenario(storage, notes) {
+ *         const store = await openStore({ storage, name: 's' })
+ *         store.put('a', 1)
+ *         notes.push(await store.commit())
+ *       },
+ *       async verify(storage, notes) {
+ *         const store = await openStore({ storage, name: 's' })
+ *         if (notes.length > 0) assert.equal(await store.get('a'), 1)
+ *       },
+ *     })
+ */
 export async function cuts<Note>(options: CutsOptions<Note>): Promise<CutsResult> {
   const { ways = WAYS, only = () => true } = options
   const { points } = await run(options)
@@ -69,10 +107,10 @@ export async function cuts<Note>(options: CutsOptions<Note>): Promise<CutsResult
   return { points: points.length, runs, missed }
 }
 
-/** A world over any storage: `make` gives a new one for each run. */
+/** Gives a function that makes a world of any storage. `make` gives a new, empty one for each run. */
 export function worldOver(make: () => Storage | Promise<Storage>): (decide: Decide) => Promise<World> {
   return async (decide) => {
-    // Each run has to make the same calls: when a fold is done must not hang on how fast the platform hashes.
+    // Each run has to make the same calls, so the end of a fold must not depend on how fast the platform hashes.
     const storage = atOnce(await make())
     const broken = faulty(storage, decide)
     return {
@@ -114,7 +152,7 @@ async function run<Note>(
   )
   try {
     const end = await Promise.race([ended, death, hang])
-    // What a dead process would have noted later does not count.
+    // Notes that come later do not count: the process is dead.
     const noted = [...notes]
     if (end === 'hang') throw new Error(`no end within ${limitMs} ms`)
     if (typeof end === 'object' && (cut === undefined || !isTidemarkError(end.error))) throw end.error

@@ -1,46 +1,57 @@
 /**
  * A storage that fails as told: a decorator that asks `decide` before every call.
  *
- * - A call that never answers holds nothing: its promise is left behind, and what happens beneath is swallowed.
- * - `decide` is asked in the order of the calls, once each, before anything is sent: `index` counts from 0.
+ * - A call that never answers holds nothing up. Its promise is left behind, and the answer from beneath is dropped.
+ * - `decide` is asked once for each call, in the order of the calls, before anything is sent.
  */
 import { TidemarkError } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { intercept, unknownOutcome, type Call, type Method, type Target } from '../storage/intercept.js'
 import type { Run } from '../storage/turns.js'
 
+/** How a call fails. */
 export type Fault =
-  /** Not applied, never answered: the process or the line died before. */
+  /** Not applied, never answered: the process or the line died before it was sent. */
   | 'never-sent'
-  /** Applied, never answered: they died after. */
+  /** Applied, never answered: the process or the line died after it was sent. */
   | 'reply-lost'
   /** Not applied; throws `STORAGE_UNAVAILABLE`. */
   | 'error-before'
   /** Applied; creates and swaps answer `unknown`, other calls throw `STORAGE_UNAVAILABLE`. */
   | 'error-after'
-  /** As `error-after`, but not applied: what the caller sees is the same. */
+  /** Not applied, and answered as `error-after` is. */
   | 'unknown-before'
   /** Not applied; throws `QUOTA`. */
   | 'quota'
-  /** Applied; the bytes that a read returns are what this makes of (a copy of) them. */
+  /** Applied; a read returns the bytes that this function makes of a copy of the true ones. */
   | { readonly corrupt: (bytes: Uint8Array) => Uint8Array }
 
 /** A call as `decide` sees it. */
 export interface Point {
+  /** The number of the call, from 0 on. */
   readonly index: number
   readonly target: Target
   readonly method: Method
   readonly path: string
+  /** The number of the entry, of calls that have one. */
   readonly n?: number | undefined
 }
 
+/** Decides how a call fails; `undefined` lets it pass. */
 export type Decide = (point: Point) => Fault | undefined
 
+/** A storage that fails as told. */
 export interface Faulty extends Storage {
-  /** Resolves when nothing is under way in the storage beneath, answered or not. */
+  /** Resolves when no call is under way in the storage beneath, whether its caller is answered or not. */
   idle(): Promise<void>
 }
 
+/**
+ * Decorates `storage` so that its calls fail as `decide` says.
+ *
+ * @example
+ *     const broken = faulty(memory(), ({ method }) => (method === 'append' ? 'reply-lost' : undefined))
+ */
 export function faulty(storage: Storage, decide: Decide): Faulty {
   const { name, trim } = storage.capabilities
   const running = new Set<Promise<unknown>>()
@@ -58,7 +69,7 @@ export function faulty(storage: Storage, decide: Decide): Faulty {
     return new TidemarkError('STORAGE_UNAVAILABLE', `${name} failed at ${call.method} of ${call.path}, as told.`)
   }
 
-  /** How a call ends of which the caller can't know whether it was applied. */
+  /** Ends a call so that its caller cannot know whether it was applied. */
   function doubtful<T>(call: Call): T {
     if (!call.conditional) throw unavailable(call)
     return unknownOutcome<T>(trim !== 'owner', unavailable(call))
@@ -100,7 +111,7 @@ export function faulty(storage: Storage, decide: Decide): Faulty {
   }
 }
 
-/** For `corrupt`: the bytes with one bit turned, the `at`th from the start (modulo the length). */
+/** For `corrupt`: turns one bit, number `at` from the start, modulo the length. */
 export function flipBit(at: number): (bytes: Uint8Array) => Uint8Array {
   return (bytes) => {
     if (bytes.length > 0) bytes[(at >>> 3) % bytes.length]! ^= 1 << (at & 7)
@@ -108,7 +119,7 @@ export function flipBit(at: number): (bytes: Uint8Array) => Uint8Array {
   }
 }
 
-/** For `corrupt`: the bytes without the last `count`. */
+/** For `corrupt`: cuts off the last `count` bytes. */
 export function cutOff(count: number): (bytes: Uint8Array) => Uint8Array {
   return (bytes) => bytes.slice(0, Math.max(0, bytes.length - count))
 }

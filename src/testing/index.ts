@@ -1,4 +1,4 @@
-/** Tools to prove adapters and programs: no test runner, nothing of the platform, nothing that a store needs to run. */
+/** Tools to prove adapters and programs. They need no test runner and nothing of the platform, and no store needs them. */
 export { storageSuite, type StorageSuiteOptions } from './storage-suite.js'
 export { cutOff, faulty, flipBit, type Decide, type Fault, type Faulty, type Point } from './faulty.js'
 export { simulate, type Actor, type SimulateOptions, type Simulated, type Simulation } from './simulator.js'

@@ -4,9 +4,10 @@ import { check, equal, equalBytes, text } from './assert.js'
 const TRIES = 8
 
 /**
- * Sends a conditional write for each of `bodies` at once, and returns the index of the one that won: exactly one, whose bytes
- * read back. Storages may answer those who lose a race with an error that leaves it open (AWS 409, Ceph 500); each of them
- * sends again until it knows, as the log would. Was the winner among them, it is told `lost` for what it wrote itself.
+ * Sends a conditional write for each of `bodies` at once, and returns the index of the one that won. Exactly one has to win,
+ * and its bytes have to read back. Storages may answer the losers of a race with an error that leaves the outcome open (AWS
+ * 409, Ceph 500). Each of these sends again until it knows, as the log would. If the winner was among them, it then hears
+ * `lost` of its own object.
  */
 export async function race(
   bodies: readonly string[],

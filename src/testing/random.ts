@@ -1,4 +1,4 @@
-/** Numbers that look random and follow from a seed: sfc32, which passes the usual batteries and needs no bigints. */
+/** Random-looking numbers that follow from a seed: sfc32, which passes the usual batteries of tests and needs no bigints. */
 export class Random {
   #a = 0x9e3779b9
   #b = 0x243f6a88
@@ -11,7 +11,7 @@ export class Random {
     for (let i = 0; i < 16; i++) this.#word()
   }
 
-  /** From 0 (inclusive) to 1 (exclusive). */
+  /** A number from 0 up to 1, but not 1 itself. */
   next(): number {
     return this.#word() / 2 ** 32
   }
@@ -21,10 +21,12 @@ export class Random {
     return Math.floor(this.next() * bound)
   }
 
+  /** True with this probability, from 0 to 1. */
   chance(probability: number): boolean {
     return this.next() < probability
   }
 
+  /** `length` bytes. */
   bytes(length: number): Uint8Array {
     const bytes = new Uint8Array(length)
     for (let i = 0; i < length; i++) bytes[i] = this.#word()

@@ -1,17 +1,17 @@
 /**
- * What is to happen in virtual time, in order: earlier first, and of two at one time the one that was added first.
- * A sorted array does: a simulation has tens of steps waiting, not thousands.
+ * The steps that are to happen in virtual time, earlier ones first, and of two at one time the one that was added first.
+ * A sorted array is enough: tens of steps of a simulation wait, not thousands.
  */
 export interface Step<Owner> {
   at: number
   readonly owner: Owner
   readonly label: string
   /**
-   * `owner`: the owner's program runs, so a stall holds it up and a crash ends it. `world`: it happens outside, like a
+   * `owner`: the owner's program runs, so that a stall holds it up and a crash ends it. `world`: it happens outside, like a
    * request that is on its way.
    */
   readonly place: 'owner' | 'world'
-  /** Of a timer: when it is due by the owner's own clock. */
+  /** When a timer is due by the owner's own clock; only timers have it. */
   readonly due?: number | undefined
   cancelled: boolean
   run(): void

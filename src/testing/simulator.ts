@@ -1,12 +1,12 @@
 /**
  * A seeded scheduler: several writers, one storage, virtual time, and an order of events that follows from the seed.
  *
- * - One step runs at a time, and all that it set off in the program has ended before the next is chosen: a turn of the
- *   event loop lies between them, which empties the queue of promises whatever its length (2.6 µs on Node). A program
- *   that waits for anything real (I/O, `crypto.subtle`) has to do so through `call`; over an actor's `storage` a store does not.
- * - A storage call is three events: sent, applied, answered, each way taking a seeded time. It is applied in one step, so
- *   the storage beneath must answer without virtual time; `memory()` does, and so does real I/O, within `realMs`.
- * - Nothing but the seed decides: the same seed and program give the same trace, line by line.
+ * - One step runs at a time, and everything that it set off in the program has ended before the next is chosen. A turn of
+ *   the event loop lies between them, which empties the queue of promises whatever its length (2.6 µs on Node). A program
+ *   that waits for anything real (I/O, `crypto.subtle`) has to do so through `call`. A store over an actor's `storage` does.
+ * - A storage call is three events: sent, applied, answered. Each way takes a seeded time. The call is applied in one step,
+ *   so the storage beneath has to answer without virtual time. `memory()` does, and so does real I/O, within `realMs`.
+ * - Only the seed decides: the same seed and program give the same trace, line by line.
  */
 import { systemClock, type Clock } from '../clock.js'
 import { aborted, throwIfAborted } from '../errors.js'
@@ -18,52 +18,77 @@ import { atOnce } from './at-once.js'
 import { Random } from './random.js'
 import { Schedule } from './schedule.js'
 
+/** Options of `simulate`. Times are milliseconds, virtual ones unless it says otherwise. */
 export interface SimulateOptions {
+  /** Decides everything that is random. */
   readonly seed: number
-  /** How long one way of a storage call takes, from and to. Default: 1 to 20. */
+  /**
+   * How long one way of a storage call takes, at least and at most.
+   * @default [1, 20]
+   */
   readonly delayMs?: readonly [number, number] | undefined
-  /** Some ways take much longer: how probable that is, and how long at most. Default: 0.02, 3,000. */
+  /**
+   * Makes some ways much longer: how probable that is, and how long they take at most.
+   * @default { chance: 0.02, ms: 3000 }
+   */
   readonly slow?: { readonly chance: number; readonly ms: number } | undefined
-  /** Actors are held up before a step: how probable that is, how long at most, and what their clock does. Default: never. */
+  /**
+   * Holds actors up before a step: how probable that is, how long it takes at most, and whether their clock goes on.
+   * @default none
+   */
   readonly stalls?: { readonly chance: number; readonly ms: number; readonly clock?: 'runs' | 'stops' } | undefined
-  /** Default: 100,000. */
+  /**
+   * The simulation fails after so many steps.
+   * @default 100000
+   */
   readonly maxSteps?: number | undefined
-  /** Virtual time at the start, in milliseconds since the epoch. */
+  /**
+   * Virtual time at the start, since 1970.
+   * @default 1700000000000
+   */
   readonly startMs?: number | undefined
-  /** How long, in real time, the storage beneath may take for one call. Default: 5,000. */
+  /**
+   * How long the storage beneath may take for one call, in real time.
+   * @default 5000
+   */
   readonly realMs?: number | undefined
 }
 
-/** A program of its own: with its own clock, and calls that a stall delays and a crash abandons. */
+/** A program beside others, with a clock of its own. A stall delays its calls, and a crash abandons them. */
 export interface Actor {
   readonly name: string
   readonly clock: Clock
-  /** `storage`, reached over the simulated line. */
+  /** The storage as the actor reaches it, over the simulated line. */
   storage(storage: Storage): Storage
-  /** Any other thing that is sent, applied in one step, and answered. */
+  /** Makes any other call that is sent, applied in one step, and answered. `label` names it in the trace. */
   call<T>(label: string, run: () => Promise<T>): Promise<T>
-  /** Resolves when the actor has ended, or crashed; never rejects: an error of an actor ends the simulation. */
+  /** Resolves when the actor has ended or crashed. It never rejects: an error of an actor ends the simulation. */
   readonly done: Promise<void>
 }
 
-/** What the main program sees. Its own clock is the true time, and it is never stalled. */
+/** The main program. Its clock shows the true time, and it is never stalled. */
 export interface Simulation extends Actor {
   readonly seed: number
   readonly random: Random
-  /** Starts a program beside the others. `skewMs` is how far its clock is off. */
+  /** Starts a program beside the others. Its clock is off by `skewMs`, 0 unless given. */
   actor(name: string, run: (me: Actor) => Promise<unknown>, options?: { readonly skewMs?: number | undefined }): Actor
-  /** Holds up the actor; what it has sent goes on. With `stops`, its clock does not tick meanwhile, as in suspend. */
+  /** Holds the actor up; calls that it has sent go on. With `stops` its clock stands still meanwhile, as in suspend. */
   stall(actor: Actor, ms: number, clock?: 'runs' | 'stops'): void
-  /** Ends the actor where it stands: what it has sent is applied or not, nothing is answered. */
+  /** Ends the actor where it stands. Calls that it has sent are applied or not, and none is answered. */
   crash(actor: Actor): void
   /** Adds a line to the trace. */
   note(text: string): void
 }
 
+/** The result of `simulate`. */
 export interface Simulated<T> {
+  /** The value that `main` resolved to. */
   readonly value: T
+  /** The events, a line for each. */
   readonly trace: readonly string[]
+  /** How many steps were run. */
   readonly steps: number
+  /** How much virtual time has passed, in milliseconds. */
   readonly virtualMs: number
 }
 
@@ -71,21 +96,35 @@ interface ActorState extends Actor {
   ended: boolean
   crashed: boolean
   stalledUntil: number
-  /** Until when its clock stands still. */
+  /** The time until which its clock stands still. */
   stoppedUntil: number
-  /** How far its clock is behind by then, for all the stalls in which it stopped. */
+  /** How far its clock is behind by then, over all stalls in which it stopped. */
   lostMs: number
   end(): void
 }
 
-/** Runs `main` and all actors that it starts to their end; throws, naming the seed, when one fails or none can go on. */
+/**
+ * Runs `main`, and all actors that it starts, to their end.
+ *
+ * @throws an error that names the seed, when a program fails or none can go on
+ * @example
+ *     const { trace } = await simulate({ seed: 316 }, async (sim) => {
+ *       const storage = memory()
+ *       const writer = (name: string) =>
+ *         sim.actor(name, async (me) => {
+ *           const store = await openStore<string, number>({ storage: me.storage(storage), name: 's', mode: 'shared', clock: me.clock })
+ *           await store.transaction(async (tx) => tx.put('n', ((await tx.get('n')) ?? 0) + 1))
+ *         })
+ *       await Promise.all([writer('a').done, writer('b').done])
+ *     })
+ */
 export async function simulate<T>(
   options: SimulateOptions,
   main: (sim: Simulation) => Promise<T>,
 ): Promise<Simulated<T>> {
   const { seed, delayMs = [1, 20], slow = { chance: 0.02, ms: 3000 }, stalls, maxSteps = 100_000 } = options
   const { startMs = 1_700_000_000_000, realMs = 5000 } = options
-  // Files are read in real time, which must not come into play.
+  // Parts are loaded in real time, which must not come into play.
   await loadParts()
   const random = new Random(seed)
   const schedule = new Schedule<ActorState>()
@@ -150,7 +189,7 @@ export async function simulate<T>(
       intercept(inner, async <T>({ target, method, path, n, conditional, signal }: Call, run: Run<T>) => {
         throwIfAborted(signal)
         const label = `${target}.${method} ${path}${n === undefined ? '' : ` ${n}`}`
-        // The signal ends the waiting; what was sent can't be called back, and may land at any time.
+        // The signal ends the waiting. A call that was sent cannot be called back, and may land at any time.
         const answer = call(label, () => run(undefined))
         if (signal === undefined) return answer
         const settle = inner.capabilities.trim !== 'owner'
@@ -178,7 +217,7 @@ export async function simulate<T>(
     }
     later(actor, 0, 'owner', 'starts', () => {
       body().then(finish, (error: unknown) => {
-        // What a crashed program would have thrown is nobody's concern.
+        // Nobody hears the error of a crashed program.
         if (!actor.crashed) failures.push(error)
         finish()
       })
@@ -206,14 +245,14 @@ export async function simulate<T>(
     actor.end()
   }
 
-  /** Whether the step has to wait, and if so puts it back where it belongs. */
+  /** Tells whether the step has to wait, and puts it back into the schedule if so. */
   function postponed(step: NonNullable<ReturnType<typeof schedule.take>>): boolean {
     const { owner } = step
     if (step.place === 'world') return false
-    // A timer is due by its owner's clock, so one that stopped makes it late by as much.
+    // A timer is due by its owner's clock. If that has stood still, the timer is late by as much.
     const early = step.due === undefined ? 0 : step.due - owner.clock.monotonic()
     const wait = Math.max(early, owner.stalledUntil - now)
-    // Less than this is what adding and subtracting times leaves behind.
+    // A smaller difference comes of adding and subtracting times.
     if (wait < 1e-6) return false
     step.at = now + wait
     schedule.add(step)
@@ -279,7 +318,7 @@ export async function simulate<T>(
   return { value, trace, steps, virtualMs: now }
 }
 
-/** For the trace: what became of a create or a swap. */
+/** The outcome of a create or a swap, for the trace. */
 function outcomeOf(value: unknown): string {
   const { outcome } = (value ?? {}) as Partial<Outcome>
   return outcome === undefined ? '' : `: ${outcome}`

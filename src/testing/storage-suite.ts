@@ -1,10 +1,6 @@
 /**
- * The conformance suite: proves that an adapter keeps the contract (src/storage/contract.ts), sentence by sentence, with
- * any test runner. What it cannot prove is durability: no test in a process pulls the plug.
- *
- *     import { test } from 'node:test'
- *     import { storageSuite } from 'tidemark/testing'
- *     storageSuite({ test, create: () => mine({ prefix: `run-${crypto.randomUUID()}` }) })
+ * The conformance suite. It proves with any test runner that an adapter keeps the contract (src/storage/contract.ts), sentence
+ * by sentence. It cannot prove durability: no test in a process pulls the plug.
  */
 import { systemClock, type Clock } from '../clock.js'
 import type { Log, Storage } from '../storage/contract.js'
@@ -14,18 +10,38 @@ import { answerTests } from './suite-answers.js'
 import { blobTests } from './suite-blobs.js'
 import { logTests } from './suite-log.js'
 
+/** Options of `storageSuite`. */
 export interface StorageSuiteOptions {
-  /** The runner's own: `test` of node:test, vitest, jest, Deno.test, … */
+  /** Registers a test with the runner: `test` of node:test, vitest or jest, `Deno.test`, … */
   readonly test: (name: string, run: () => Promise<void>) => unknown
-  /** A fresh, empty storage for each test. */
+  /** Gives a fresh, empty storage for each test. */
   readonly create: () => Storage | Promise<Storage>
-  /** Clears up after each test, also one that failed. */
+  /**
+   * Clears up after each test, also one that failed.
+   * @default nothing is cleared up
+   */
   readonly destroy?: ((storage: Storage) => unknown) | undefined
-  /** How long one test may take before it counts as hanging. Default: 60,000. */
+  /**
+   * How long one test may take before it counts as hanging, in milliseconds.
+   * @default 60000
+   */
   readonly limitMs?: number | undefined
+  /**
+   * Measures `limitMs`.
+   * @default the platform's
+   */
   readonly clock?: Clock | undefined
 }
 
+/**
+ * Registers the tests of the suite, each named by the promise that it checks. A test fails with an `Error` that says what was
+ * expected.
+ *
+ * @example
+ *     import { test } from 'node:test'
+ *     import { storageSuite } from 'tidemark/testing'
+ *     storageSuite({ test, create: () => mine({ prefix: `run-${crypto.randomUUID()}` }) })
+ */
 export function storageSuite(options: StorageSuiteOptions): void {
   const { test, create, destroy, limitMs = 60_000, clock = systemClock } = options
   for (const [promise, show] of [...blobTests, ...logTests, ...anchorTests, ...answerTests]) {

@@ -4,7 +4,7 @@ import { race } from './race.js'
 
 const PATH = 'orders/0/anchor'
 
-/** Swaps and expects to succeed; resolves to the token of what is stored then. */
+/** Swaps, expects that to succeed, and resolves to the new token. */
 async function swapped(anchor: Anchor, token: string | undefined, body: string): Promise<string> {
   equal((await anchor.swap(token, text(body), 0)).outcome, 'committed', `a swap to ${body}`)
   return current(anchor, body)
@@ -21,7 +21,7 @@ async function lost(anchor: Anchor, token: string | undefined, what: string): Pr
   equal((await anchor.swap(token, text('other'), 0)).outcome, 'lost', what)
 }
 
-/** Swaps from 16 handles at once: one succeeds, and it is the one that reads back. */
+/** Swaps from 16 handles at once: one succeeds, and its bytes read back. */
 async function raceOf16(storage: Storage, token: string | undefined): Promise<void> {
   const bodies = Array.from({ length: 16 }, (_, i) => `racer ${i}`)
   await race(

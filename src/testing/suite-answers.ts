@@ -1,10 +1,10 @@
-/** What holds for the answers of every method: aborted signals, errors, the storage's time. */
+/** Promises about the answers of every method: aborted signals, errors, the storage's time. */
 import type { Answer, CallOptions, Log, Storage } from '../storage/contract.js'
 import { check, equal, equalAbsent, settle, text, type Promised } from './assert.js'
 
 type Make = (options: CallOptions) => Promise<Answer>
 
-/** Every call that takes a signal, on a log whose fence is entry 1. */
+/** Makes every call that takes a signal, on a log whose fence is entry 1. */
 function everyCall(storage: Storage, log: Log): ReadonlyArray<readonly [string, Make]> {
   const { blobs } = storage
   const anchor = storage.anchor('orders/0/anchor')

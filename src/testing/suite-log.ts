@@ -20,7 +20,7 @@ async function filled(storage: Storage, upTo: number, path = PATH): Promise<Log>
   return log
 }
 
-/** Reads by a handle of its own, as another process would. */
+/** Reads entries by a handle of its own, as another process would, and compares them. */
 async function expectEntries(storage: Storage, from: number, to: number, path = PATH): Promise<void> {
   const reader = storage.log(path)
   for (let n = from; n <= to; n++) equalBytes((await reader.read(n)).bytes, text(`entry ${n}`), `entry ${n}`)

@@ -1,4 +1,4 @@
-/** Tells the difference between two versions of a store, key by key. */
+/** The difference between two versions of a store, key by key. */
 import { compareBytes } from '../bytes/compare.js'
 import type { Key } from '../bytes/keys.js'
 import { checkFields, invalid, throwIfAborted } from '../errors.js'
@@ -12,28 +12,48 @@ import { isEmptyRange, keyBounds, slotRange, type KeyBounds } from '../store/ran
 import { handleOf, type Store } from '../store/store.js'
 import type { TableSpec } from '../store/table-spec.js'
 
+/** Options of `diff`. */
 export interface DiffOptions {
-  /** Default: the default table. */
+  /**
+   * The name of the table to compare.
+   * @default the default table
+   */
   readonly table?: string | undefined
-  /** Strings or bytes that begin so, or arrays whose first elements are these. */
+  /**
+   * Compares only keys with this prefix: strings or bytes that begin so, or arrays whose first elements are these.
+   * @default all keys
+   */
   readonly prefix?: Key | undefined
+  /**
+   * Ends the comparison with `ABORTED`.
+   * @default none
+   */
   readonly signal?: AbortSignal | undefined
 }
 
+/** A key whose values differ. */
 export interface DiffChange<K = Key, V = unknown> {
   readonly key: K
-  /** Left out when there was nothing in the first version. */
+  /** The value in the first version; left out when there is none. */
   readonly before?: V
-  /** Left out when there is nothing in the second one. */
+  /** The value in the second version; left out when there is none. */
   readonly after?: V
 }
 
 const OPTIONS = new Set(['table', 'prefix', 'signal'])
 
 /**
- * The keys whose values differ between two versions, in key order over all partitions; a key that was put through two
- * partitions counts in each. What had expired by the time of a version is not in it. Only what the two versions do not have
- * in common is read.
+ * Gives the keys whose values differ between two versions, in key order over all partitions. A key that was put through two
+ * partitions counts in each. A value that had expired by the time of a version is not in it. Only segments and entries that
+ * the two versions do not share are read.
+ *
+ * @param a the first version: its number, a tag, or a moment
+ * @param b the second version
+ * @throws `INVALID_ARGUMENT` when a version or an option is wrong
+ * @throws `NOT_FOUND` when there is no such version or tag, `VERSION_EXPIRED` when the version is no longer kept, `ABORTED`;
+ *   all of them while it is read
+ * @example
+ *     for await (const { key, before, after } of diff(store, 'monday', store.version)) console.log(key, before, after)
  */
 export function diff<K extends Key = Key, V = unknown>(
   store: Store<K, V>,
@@ -52,11 +72,11 @@ export function diff<K extends Key = Key, V = unknown>(
   return differences(handle, [a, b], spec, bounds, { signal: options.signal }) as AsyncGenerator<DiffChange<K, V>, void>
 }
 
-/** The most keys that are kept over all partitions, and the most and fewest in one. */
+/** How many keys are kept at most over all partitions, and how many in one at most and at least. */
 const KEPT = 4096
 const [MOST, FEWEST] = [64, 4]
 
-/** `diff`, of some partitions if they are named. */
+/** Like `diff`, but of some partitions only if they are named. */
 export async function* differences(
   handle: StoreHandle,
   [a, b]: readonly [When, When],
@@ -80,7 +100,7 @@ export async function* differences(
   }
   const pace = async (): Promise<void> => {
     step()
-    // Comparing in memory never waits, so that timers and the caller's other work need a turn.
+    // Comparing in memory never waits, so timers and the caller's other work are given a turn.
     await handle.options.clock.pause()
     throwIfAborted(signal)
   }
@@ -107,7 +127,7 @@ export async function* differences(
   }
 }
 
-/** The differences of one slot, one by one. */
+/** The differences of one slot, one after another. */
 class SlotStream {
   readonly #batches: AsyncGenerator<readonly Difference[], void>
   readonly #pace: () => Promise<void>
@@ -127,7 +147,7 @@ class SlotStream {
     return this.#batch[this.#at]
   }
 
-  /** True when the batch is at its end. */
+  /** Goes to the next difference; true when the batch is at its end. */
   step(): boolean {
     return ++this.#at >= this.#batch.length
   }
@@ -143,7 +163,7 @@ class SlotStream {
   }
 }
 
-/** A heap of streams: the first has the least key behind its slot's prefix, of one key the lowest partition. */
+/** A heap of streams. The first one has the least key behind its slot's prefix, and of equal keys the lowest partition. */
 class StreamQueue {
   readonly #heap: SlotStream[]
 
@@ -155,7 +175,7 @@ class StreamQueue {
     return this.#heap[0]
   }
 
-  /** After the first one has moved. */
+  /** Puts the first stream in its place, after it has moved. */
   settle(): void {
     const heap = this.#heap
     if (heap[0]?.current === undefined) {

@@ -3,28 +3,72 @@ import { tell } from '../callback.js'
 import type { Clock } from '../clock.js'
 import { isDamage, throwIfAborted, type ErrorCode, type TidemarkError } from '../errors.js'
 
+/** A damaged object. */
 export interface Damage {
-  /** The anchor, log, entry or blob: its name as in docs/format.md. */
+  /** The name of the anchor, log, entry or blob, as docs/format.md has it. */
   readonly object: string
   readonly code: ErrorCode
   readonly message: string
 }
 
+/** How far a check is. */
 export interface VerifyProgress {
+  /** How many objects were read. */
   readonly objects: number
+  /** How many bytes were read. */
   readonly bytes: number
   /** How many objects there are, as far as that is known. */
   readonly of: number
 }
 
+/** Options of `verify`. */
 export interface VerifyOptions {
-  /** Not waited for; what it throws is dropped. */
+  /**
+   * Is called for each object, and not waited for. Its errors are dropped.
+   * @default none
+   */
   readonly onProgress?: ((progress: VerifyProgress) => unknown) | undefined
+  /**
+   * Ends the check with `ABORTED`.
+   * @default none
+   */
   readonly signal?: AbortSignal | undefined
+  /**
+   * Time and pauses.
+   * @default the platform's
+   */
   readonly clock?: Clock | undefined
 }
 
-/** Says whether what is damaged still matters: a living store may have collected it meanwhile. */
+/** The result of `verify`. */
+export interface VerifyReport {
+  /** The name of the store. */
+  readonly name: string
+  /** Whether nothing is damaged. */
+  readonly ok: boolean
+  /** The newest version that could be read. */
+  readonly version: number
+  /** The number of the newest entry that could be read. */
+  readonly head: number
+  /** The oldest version that is kept, not counting tagged ones; 0: none. */
+  readonly oldest: number
+  /** The names of the tags. */
+  readonly tags: readonly string[]
+  /** The names of the forks for which something is held. */
+  readonly forks: readonly string[]
+  /** How many entries were read. */
+  readonly entries: number
+  /** How many segments were read. */
+  readonly segments: number
+  /** The bytes of all objects together. */
+  readonly bytes: number
+  /** Blobs that nothing names. They are no damage: interrupted uploads, uploads under way, and blobs that wait to be deleted. */
+  readonly orphans: { readonly count: number; readonly bytes: number }
+  /** The damaged objects. */
+  readonly damages: readonly Damage[]
+}
+
+/** Tells whether a damaged object still matters: a living store may have collected it meanwhile. */
 export type StillNeeded = () => Promise<boolean>
 
 export class Findings {
@@ -59,7 +103,9 @@ export class Findings {
     throwIfAborted(this.signal)
   }
 
-  /** Takes note of damage that `act` meets; false then. Any other error says that the storage could not be asked. */
+  /**
+   * Runs `act`. Damage that it meets is noted, and the answer is false. Any other error is thrown: the storage did not answer.
+   */
   async try(object: string, act: () => Promise<void> | void, isNeeded?: StillNeeded): Promise<boolean> {
     try {
       await act()

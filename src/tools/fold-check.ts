@@ -1,7 +1,7 @@
 /**
- * Two ways to one state must lead to the same: a fold and what it folds, a reset or a pin and the version that it names.
- * Where the two differ, each side is merged, and both are compared record by record. In memory are the tail, as in every opener,
- * and one segment of each run that differs.
+ * Checks that two ways to one state lead to the same: a fold and the entries that it folds, a reset or a pin and the version
+ * that it names. Where the two differ, each side is merged, and both are compared record by record. In memory are the tail,
+ * as in every opener, and one segment of each run that differs.
  */
 import { compareBytes, equalBytes } from '../bytes/compare.js'
 import { toHex } from '../bytes/hex.js'
@@ -23,7 +23,7 @@ export interface Change {
   readonly runs: readonly Run[]
 }
 
-/** A state, or a part of one: runs, and what changed after them, both oldest first. */
+/** A state, or a part of one: runs, and the changes after them, both oldest first. */
 export interface Stack {
   readonly runs: readonly Run[]
   readonly changes: readonly Change[]
@@ -33,9 +33,12 @@ export interface Stack {
 export interface Pair {
   readonly one: Stack
   readonly other: Stack
-  /** Records that have expired by then may be gone. */
+  /** Records that have expired by this time may be gone. */
   readonly time: number
-  /** Where they are compared. Default: everywhere. */
+  /**
+   * The keys that are compared.
+   * @default all keys
+   */
   readonly bounds?: KeyRange | undefined
 }
 
@@ -46,7 +49,7 @@ export function stackOf({ manifest, tail }: Pick<ShardState, 'manifest' | 'tail'
   }
 }
 
-/** How many runs the two have in common, and those that have to be read on both sides. */
+/** How many runs the two have in common, and the runs that have to be read on both sides. */
 export function differing({ one, other }: Pair): { readonly base: number; readonly runs: readonly Run[] } {
   let base = 0
   while (base < one.runs.length && base < other.runs.length && sameRun(one.runs[base], other.runs[base]!)) base++
@@ -62,7 +65,7 @@ export async function checkSame(storage: Storage, pair: Pair, problem: (key: str
     const sources: MergeSource[] = []
     for (const run of runs.slice(base)) sources.unshift(await runSource(storage, run, bounds))
     for (const { memtable, runs: references } of changes) {
-      // An entry has its changes in one of the two ways.
+      // An entry has its changes by value or by reference, never both.
       for (const run of references) sources.unshift(await runSource(storage, run, bounds))
       if (memtable) sources.unshift(memtableSource(memtable, bounds))
     }
@@ -94,10 +97,10 @@ function memtableSource(memtable: Memtable, bounds: KeyRange): MergeSource {
   return { cursor: new ArrayCursor(slots.flatMap((slot) => memtable.sorted(slot, bounds))), ranges }
 }
 
-/** One side's word on a key: a put, a delete, or nothing. */
+/** The word of one side on a key: a put, a delete, or nothing. */
 type Fate = KeyedRecord | 'deleted' | undefined
 
-/** One of the two merges. */
+/** The merge of one side. */
 class Side {
   readonly #merge: MergeCursor
   readonly #oldest: boolean
@@ -134,7 +137,7 @@ class Side {
     const own = current !== undefined && compareBytes(current.key, key) === 0
     const lives = own && current.bytes !== undefined && !(current.expires > 0 && current.expires <= this.#time)
     if (lives) return current
-    // Over nothing it is the same whether a key was deleted or never there.
+    // At the bottom a deleted key is the same as one that was never there.
     return !this.#oldest && (own || isCovered(this.ranges, key)) ? 'deleted' : undefined
   }
 }

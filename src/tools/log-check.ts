@@ -1,4 +1,4 @@
-/** Walks a log from its first entry to its last, and holds each against the one before it. */
+/** Checks the entries of a log, each against the one before it. */
 import { equalBytes } from '../bytes/compare.js'
 import { HASH_BYTES } from '../bytes/hash.js'
 import { decodeKey, mapKeyBytes } from '../bytes/keys.js'
@@ -8,22 +8,23 @@ import { emptyCarried, type Carried } from '../log/entry.js'
 import { writeOffsets, type OffsetMap } from '../log/offsets.js'
 import type { Collection } from '../log/collection.js'
 import type { Manifest } from '../manifest/manifest.js'
+import { collectionIn } from '../engine/history/past.js'
 import type { Memtable } from '../engine/memtable.js'
 import type { AppliedEntry } from '../engine/state.js'
 import type { Change, Pair } from './fold-check.js'
 
-/** All that follows from the entries read so far; `undefined` where damage has hidden it. */
+/** The facts that follow from the entries read so far; `undefined` where damage has hidden them. */
 export interface Known {
   readonly hash: Uint8Array | undefined
   readonly carried: Carried | undefined
   readonly manifest: Manifest | undefined
-  /** The entries that the manifest does not cover, as far as they come after `since`. */
+  /** The entries after `since` that the manifest does not cover. */
   readonly tail: readonly (Change & { readonly n: number })[]
   /** The last entry that could not be read; 0 when all could. */
   readonly since: number
 }
 
-/** Before entry 1. */
+/** The facts before entry 1. */
 export const NOTHING: Known = {
   hash: new Uint8Array(HASH_BYTES),
   carried: emptyCarried('exclusive'),
@@ -32,13 +33,13 @@ export const NOTHING: Known = {
   since: 0,
 }
 
-/** After entry n could not be read, or was the last to be trimmed. */
+/** The facts after an entry n that could not be read, or was the last to be trimmed. */
 export function unknownAfter(n: number): Known {
   return { hash: undefined, carried: undefined, manifest: undefined, tail: [], since: n }
 }
 
 /** Throws `CORRUPT` unless the entry follows from the one before. */
-export function checkEntry({ entry, memtable, manifest, collection }: AppliedEntry, before: Known): void {
+export function checkEntry({ entry, memtable, manifest }: AppliedEntry, before: Known): void {
   const { n, carried, parent, meta } = entry
   const fail = (problem: string): never => {
     throw corrupt(`Entry ${n} is damaged: ${problem}.`)
@@ -49,7 +50,7 @@ export function checkEntry({ entry, memtable, manifest, collection }: AppliedEnt
   if (entry.kind === 'void') fail('it closes its log')
   if (carried && before.carried) {
     checkCarried(entry.kind, n, carried, before.carried, manifest, fail)
-    checkCollected(n, carried, before.carried, collection, fail)
+    checkCollected(n, carried, before.carried, collectionIn(n, entry.collection), fail)
   }
   if (entry.kind === 'reset' && (manifest?.covers !== n - 1 || !entry.origin))
     fail('it is a reset, and does not put another state in place of all before it')
@@ -68,7 +69,7 @@ export function checkMemtable(memtable: Memtable, partitions: number, fail: (pro
   }
 }
 
-/** Holds the collection fields of a header against those before: only an entry that collects changes them. */
+/** Checks the collection fields of a header against those before: only an entry with a collection changes them. */
 function checkCollected(
   n: number,
   carried: Carried,
@@ -137,7 +138,7 @@ function isJson(text: string): boolean {
 /** Both sides of the fold in an entry; `undefined` when it folds nothing, or damage hides what it folds. */
 export function foldOf({ entry, manifest }: AppliedEntry, before: Known): Pair | undefined {
   const old = before.manifest
-  // A reset is a state of its own.
+  // A reset begins a state of its own.
   if (!manifest || !old || old.covers < before.since || entry.kind === 'reset') return undefined
   const changes = before.tail.filter(({ n }) => n > old.covers && n <= manifest.covers)
   const [one, other] = [

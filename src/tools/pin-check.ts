@@ -1,8 +1,9 @@
-/** The pins of a log: whether they can be read, name what is there, and keep the version that they say. */
+/** Checks the pins of a log: that they can be read, name segments that are there, and keep the version that they say. */
 import { equalBytes } from '../bytes/compare.js'
 import { isDamage, corrupt } from '../errors.js'
 import { decodePin } from '../log/pin.js'
-import { checkLogPath, checkStoreName, idOfBlob, pinsPrefix } from '../manifest/names.js'
+import { idOfBlob, pinsPrefix } from '../manifest/listed-names.js'
+import { checkLogPath, checkStoreName } from '../manifest/names.js'
 import { isOver, listPinNames, readPin, stateOfPin, type StoredPin } from '../engine/history/pins.js'
 import type { AppliedEntry, ShardState } from '../engine/state.js'
 import type { Storage } from '../storage/contract.js'
@@ -14,7 +15,7 @@ export interface ReadPin {
   readonly state: ShardState
 }
 
-/** The pins of several logs, those that can be read. */
+/** The pins of several logs, as far as they can be read. */
 export class PinShelf {
   readonly #storage: Storage
   readonly #logs = new Map<string, Promise<StoredPin[]>>()
@@ -39,7 +40,7 @@ export class PinShelf {
         const pin = await readPin(this.#storage.blobs, name)
         if (pin) pins.push(pin)
       } catch (error) {
-        // Damage is for those to report who verify that store.
+        // The damage of another store's pin is reported when that store is verified.
         if (!isDamage(error)) throw error
       }
     }
@@ -47,7 +48,7 @@ export class PinShelf {
   }
 }
 
-/** Reads the pins among the blobs of a store, and checks each for itself. */
+/** Reads the pins among the blobs of a store, and checks each by itself. */
 export async function readPins(
   { blobs }: Storage,
   logPath: string,
@@ -59,7 +60,7 @@ export async function readPins(
   for (const blob of names.filter((name) => idOfBlob(prefix, name))) {
     await findings.try(blob, async () => {
       const { bytes } = await blobs.get(blob)
-      // Taken away while others were read: untag() needs no entry.
+      // The pin was removed while others were read. untag() leaves no trace in the log.
       if (bytes === undefined) return
       findings.count(bytes)
       const pin = { ...decodePin(bytes, `Pin ${blob}`), blob }
@@ -104,7 +105,7 @@ export function checkPinned({ pin, state }: ReadPin, { entry, hash }: Pick<Appli
   if (!equalBytes(ours, theirs)) fail('its offsets are not those of its version')
 }
 
-/** Names of the tags that are in force, and of the forks that hold something. */
+/** The names of the tags that are in force, and of the forks that hold something. */
 export function namesOf(pins: readonly ReadPin[], now: number): { tags: string[]; forks: string[] } {
   const names = (kind: StoredPin['kind']): string[] =>
     pins.flatMap(({ pin }) => (pin.kind === kind && !isOver(pin, now) ? [pin.name] : []))

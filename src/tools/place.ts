@@ -1,10 +1,13 @@
-/** Which store a tool is to work on. */
+/** The store that a tool works on. */
 import { checkFields, invalid } from '../errors.js'
 import { checkStoreName } from '../manifest/names.js'
 import type { Storage } from '../storage/contract.js'
 
+/** A store: a storage, and the store's name in it. */
 export interface StorePlace {
+  /** The storage, made by an adapter. */
   readonly storage: Storage
+  /** The name with which the store is opened. */
   readonly name: string
 }
 

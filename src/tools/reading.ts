@@ -1,7 +1,8 @@
-/** Reads what a storage has of a store, however damaged. */
+/** Reads all that a storage has of a store, however damaged that is. */
 import { isDamage } from '../errors.js'
 import { decodeEntry, type Carried } from '../log/entry.js'
-import { logIdOfPath, shardPath } from '../manifest/names.js'
+import { logIdOfPath } from '../manifest/listed-names.js'
+import { shardPath } from '../manifest/names.js'
 import type { LogContext, ReadContext } from '../engine/context.js'
 import { isVoid } from '../engine/open/lost-log.js'
 import type { BlobInfo } from '../storage/contract.js'
@@ -38,7 +39,7 @@ export async function newestHeader(
   return undefined
 }
 
-/** Whether all of the log is an entry that closes it: its fork never came about. */
+/** Whether the log holds nothing but the entry that closes it: its fork never came about. */
 export async function isVoidLog({ log }: Pick<LogContext, 'log'>, numbers: readonly number[]): Promise<boolean> {
   if (numbers.length !== 1 || numbers[0] !== 1) return false
   try {

@@ -1,4 +1,4 @@
-/** Everything that a segment promises, read from its bytes and held against what the manifest says of it. */
+/** Checks a segment: reads all of its bytes, and compares them with the facts in the manifest. */
 import { compareBytes } from '../bytes/compare.js'
 import { ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { keyHash } from '../bytes/hash.js'
@@ -7,18 +7,18 @@ import { corrupt } from '../errors.js'
 import type { SegmentRef } from '../manifest/manifest.js'
 import { Block } from '../segment/block.js'
 import { mayContain } from '../segment/bloom.js'
-import { checked } from '../segment/checked.js'
+import { checked } from '../bytes/checked.js'
 import { clipped } from '../segment/cursor.js'
 import { decodeIndex, type SegmentIndex } from '../segment/index.js'
 import { EVERYTHING, isWithin, type KeyedRecord, type KeyRange } from '../segment/record.js'
 import { checkWhole } from '../segment/whole.js'
 import type { Platform } from '../storage/platform.js'
 
-/** First and last key, without what is clipped off; the peers in a run are held against them. `undefined`: no such key. */
+/** The first and the last key within the clip, for comparison with the segments beside it. `undefined`: there is no key. */
 export interface Extent {
   readonly first: Uint8Array | undefined
   readonly last: Uint8Array | undefined
-  /** The end of its last range delete, which is not part of it. */
+  /** The end of the last range delete, itself not deleted. */
   readonly end: Uint8Array | undefined
 }
 
@@ -52,7 +52,7 @@ export async function checkSegment(
   const lowest = lesser(first, ranges[0]?.lower)
   const highest = greater(last, end)
   if (lowest === undefined || highest === undefined) {
-    // A clip is made without looking: nothing may be left.
+    // A clip is made without looking into the segment, so that no key may be left.
     return ref.clip ? NOTHING : seen.fail('it says nothing about any key')
   }
   if (compareBytes(ref.lower, lowest) > 0 || compareBytes(ref.upper, highest) < 0)
@@ -62,7 +62,7 @@ export async function checkSegment(
 
 const NOTHING: Extent = { first: undefined, last: undefined, end: undefined }
 
-/** Counts what was met so far, to hold it against the manifest. */
+/** Counts the records that were met so far, for comparison with the manifest. */
 class Seen {
   readonly #what: string
   readonly #filter: Uint8Array
@@ -90,7 +90,7 @@ class Seen {
     throw corrupt(`${this.#what} is damaged: ${problem}.`)
   }
 
-  /** Above every key of the block before, not above the first of its own; the first one is empty. */
+  /** Checks a separator: above every key of the block before, not above the first of its own; the first one is empty. */
   separator(separator: Uint8Array, first: Uint8Array): void {
     const before = this.last
     const fits = before === undefined ? separator.length === 0 : compareBytes(separator, before) > 0

@@ -1,4 +1,4 @@
-/** The segments that manifests and pins name: each is read once for itself, and how they lie in their runs is checked. */
+/** Checks the segments that manifests and pins name. Each is read once, and its place in its run is checked. */
 import { equalBytes } from '../bytes/compare.js'
 import { corrupt } from '../errors.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
@@ -11,7 +11,7 @@ import { checkNeighbours, checkSegment, type Extent } from './segment-check.js'
 
 interface Read {
   readonly ref: SegmentRef
-  /** `undefined` when it is damaged. */
+  /** `undefined` when the segment is damaged. */
   readonly extent: Extent | undefined
 }
 
@@ -19,9 +19,9 @@ export class Segments {
   readonly #storage: Storage
   readonly #findings: Findings
   readonly #pins: PinShelf
-  /** By name, and by the partitions that count. */
+  /** The segments that were read, by name and by the partitions that count. */
   readonly #read = new Map<string, Map<string, Read>>()
-  /** Segments of another log that its pins hold. */
+  /** The segments that the pins of another log hold, by the path of that log. */
   readonly #held = new Map<string, Promise<ReadonlySet<string>>>()
 
   constructor(storage: Storage, findings: Findings, pins: PinShelf) {
@@ -42,7 +42,7 @@ export class Segments {
     return runs.flat().every((ref) => this.#read.get(ref.name)?.get(clipOf(ref))?.extent !== undefined)
   }
 
-  /** Each segment of some runs of the log at `path`, unless it was read before; and how they lie beside each other. */
+  /** Checks each segment of some runs of the log at `path`, unless it was read before, and how they lie beside each other. */
   async check(runs: readonly Run[], partitions: number, path: string, isNeeded: StillNeeded): Promise<void> {
     for (const run of runs) {
       let before: Extent | undefined
@@ -85,7 +85,7 @@ export class Segments {
     return extent
   }
 
-  /** Another store deletes its segments unless a pin of it holds them. */
+  /** Checks that a pin of the other store holds the segment: that store would delete it otherwise. */
   async #checkHeld({ name, log }: SegmentRef, path: string): Promise<void> {
     let held = this.#held.get(log)
     if (held === undefined) {
@@ -104,7 +104,7 @@ function clipOf({ clip }: SegmentRef): string {
   return clip ? clip.join() : ''
 }
 
-/** Two manifests that name a segment have to say the same of it; but the bounds depend on what is clipped off. */
+/** Checks that two manifests say the same of a segment, but for the bounds, which depend on the clip. */
 function checkAgree(any: SegmentRef, same: SegmentRef, ref: SegmentRef): void {
   const facts = ({ clip: _clip, lower: _lower, upper: _upper, ...rest }: SegmentRef): string =>
     JSON.stringify(rest, (_, value: unknown) => (value instanceof Uint8Array ? [...value] : value))

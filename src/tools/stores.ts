@@ -1,17 +1,10 @@
-/** The stores of a storage: finding them, and destroying one. */
+/** Finds the stores of a storage, and destroys one. */
 import { systemClock } from '../clock.js'
 import { isDamage, isFull, TidemarkError, checkFields, isTidemarkError } from '../errors.js'
-import { TOMBSTONE, decodeAnchor, isTombstone } from '../log/anchor.js'
-import {
-  anchorPath,
-  checkLogPath,
-  gonePath,
-  gonePrefix,
-  logIdOfGone,
-  logIdOfPath,
-  logPath,
-  storeOfLog,
-} from '../manifest/names.js'
+import { decodeAnchor } from '../log/anchor.js'
+import { TOMBSTONE, isTombstone } from '../log/tombstone.js'
+import { gonePath, gonePrefix, logIdOfGone, logIdOfPath, storeOfLog } from '../manifest/listed-names.js'
+import { anchorPath, checkLogPath, logPath } from '../manifest/names.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ReadContext } from '../engine/context.js'
 import { mayBeNeeded } from '../engine/gc/fork-holds.js'
 import { listPinNames, readPin } from '../engine/history/pins.js'
@@ -22,18 +15,25 @@ import { pagesOf } from '../storage/pages.js'
 import { checkPlace, checkStorage, type StorePlace } from './place.js'
 import { isVoidLog } from './reading.js'
 
+/** A store that was found. */
 export interface StoreInfo {
   readonly name: string
-  /** Numbers of its shards; a store has one for now. */
+  /** The numbers of its shards. A store has one for now. */
   readonly shards: readonly number[]
   /**
-   * Nobody can open it: `destroyStore` was interrupted, or its log is lost and only segments are left. `destroyStore`
-   * removes the rest.
+   * Set when nobody can open the store: `destroyStore` was interrupted, or the log is lost and only segments are left.
+   * `destroyStore` removes the rest.
    */
   readonly incomplete?: true
 }
 
-/** The stores by name, also what is left of one. What an interrupted creation's probe left behind is none. */
+/**
+ * Lists the stores of a storage, by name, and the remains of stores. The leftovers of a probe are no store.
+ *
+ * @throws `INVALID_ARGUMENT` when no storage is given, `STORAGE_UNAVAILABLE` when it does not answer
+ * @example
+ *     for (const { name } of await listStores(nodeFs('./state'))) console.log(name)
+ */
 export async function listStores(given: Storage): Promise<StoreInfo[]> {
   checkStorage(given)
   const storage = deadlines(given)
@@ -51,7 +51,7 @@ export async function listStores(given: Storage): Promise<StoreInfo[]> {
     const isLeft = left.some((path) => path.startsWith(`${name}/`))
     const states =
       bytes === undefined ? await Promise.all(own.map((path) => stateOfLog(storage, name, path))) : ['there']
-    // A fork that never came about leaves a log that was closed before it began.
+    // A fork that never came about leaves a log that was closed before it had begun.
     if (states.every((state) => state === 'void') && !isLeft) return undefined
     const isLost = !states.includes('there')
     const incomplete = isLost || own.length === 0 || isTombstone(bytes)
@@ -73,7 +73,7 @@ async function stateOfLog(storage: Storage, store: string, path: string): Promis
   }
 }
 
-/** Enough to get past what is no store's; a store's own blobs are stepped over. */
+/** The length of a page of blobs: enough to get past those of no store. The blobs of a store are stepped over. */
 const PAGE = 100
 
 /** The first blob of each store that has any. */
@@ -86,14 +86,14 @@ async function storesWithBlobs({ blobs }: Storage): Promise<string[]> {
       after = name
       if (!isOfStore(logOfBlob(name)) && !logIdOfGone(name)) continue
       found.push(name)
-      // "0" comes right after "/".
+      // "0" comes right after "/", so that this is behind all blobs of the store.
       after = `${name.slice(0, name.indexOf('/'))}0`
     }
     if (!more) return found
   }
 }
 
-/** Paths of the logs that have blobs under a prefix. */
+/** The paths of the logs that have blobs under a prefix. */
 async function logsWithBlobs({ blobs }: Storage, prefix: string): Promise<string[]> {
   const found = new Set<string>()
   for await (const { items } of pagesOf(blobs, prefix)) for (const { name } of items) found.add(logOfBlob(name))
@@ -124,21 +124,32 @@ function isOfStore(path: string): boolean {
   }
 }
 
+/** Options of `destroyStore`. */
 export interface DestroyOptions {
-  /** Also a store whose anchor cannot be read: it is damaged, or was written by a newer release. */
+  /**
+   * Also destroys a store whose anchor cannot be read, because it is damaged or was written by a newer release.
+   * @default false
+   */
   readonly force?: boolean | undefined
 }
 
 const OPTIONS = new Set(['force'])
 
 /**
- * Removes everything of a store; a store made under the name later is another one. First the anchor says that it is gone,
- * so that nobody opens what is left; then go blobs and logs, and the anchor. When it was interrupted, `listStores` shows
- * what is left as `incomplete`, and calling this again finishes the work. `NOT_FOUND` when nothing is there, `CONFLICT` while
- * forks need segments of the store; a fork that goes lets its parent go, too.
+ * Removes everything of a store. A store that is made under the name later is another one.
  *
- * Whoever has the store open writes no more, but for the moment until then; what it uploads at that very moment may stay
- * behind, and is removed by calling this again.
+ * First the anchor says that the store is gone, so that nobody opens the rest. Then blobs and logs go, and the anchor. After
+ * an interruption `listStores` shows the remains as `incomplete`, and another call finishes the work. A fork that is destroyed
+ * also drops its pin at its parent.
+ *
+ * Whoever has the store open can write no more once the anchor says so. An upload of that very moment may stay behind; another
+ * call removes it.
+ *
+ * @throws `NOT_FOUND` when nothing is there
+ * @throws `CONFLICT` while forks need segments of the store
+ * @throws `CORRUPT` or `UNSUPPORTED_FORMAT` when the anchor cannot be read, unless `force` is set
+ * @example
+ *     await destroyStore({ storage: nodeFs('./state'), name: 'orders' })
  */
 export async function destroyStore(place: StorePlace, options: DestroyOptions = {}): Promise<void> {
   checkPlace('destroyStore', place)
@@ -147,34 +158,34 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
   const prefix = `${name}/`
   const { bytes } = await storage.anchor(anchorPath(name)).read()
   const [logs, left] = await Promise.all([storage.logs(prefix), logsWithBlobs(storage, prefix)])
-  // A log that is lost is not listed, but may have left blobs, and pins of forks that need its segments.
+  // A lost log is not listed, but it may have left blobs, and pins of forks that need its segments.
   const paths = [...new Set([...logs.paths, ...left.filter(isOfStore), ...logOfAnchor(name, bytes)])]
   if (bytes === undefined && paths.length === 0 && left.length === 0) {
     throw new TidemarkError('NOT_FOUND', `There is no store "${name}" in this storage; check its name and place.`)
   }
   const force = options.force ?? false
   const ctx: ReadContext = { store: name, storage, clock: systemClock, durability: 'strict', warn: () => undefined }
-  // A destruction that was begun is finished. Before one begins, nothing may be taken from forks.
+  // A destruction that was begun is finished. Before one begins, it is made sure that nothing is taken from forks.
   if (!isTombstone(bytes)) await assertNotForked(ctx, paths, force)
   const parents = isTombstone(bytes) ? [] : await parentsOf(ctx, paths)
   await buryAnchor(place, force).catch(async (error: unknown) => {
     if (!isFull(error)) throw error
-    // The entries make room for that. Without them nobody opens the store, either.
+    // Without room for the tombstone the entries go first. Without them nobody opens the store, either.
     await destroyLogs(storage, paths)
     await buryAnchor(place, force)
   })
   const notes = await putNotes(place, paths).catch(async (error: unknown) => {
     if (!isFull(error)) throw error
-    // Blobs that go first leave no less to be found: a log is not begun before it is noted.
+    // Without room for the notes the blobs go first. Nothing is hidden by that: the logs are still listed.
     await removeBlobs(storage, prefix)
     return putNotes(place, paths)
   })
   await removeBlobs(storage, prefix)
-  // An adapter may no longer list a log that is partly removed; the note of it does.
+  // An adapter may no longer list a log that is partly removed; its note still names it.
   const noted = notes.map((note) => logPath(name, logIdOfGone(note)!))
   await destroyLogs(storage, new Set([...paths, ...noted]))
   await storage.anchor(anchorPath(name)).remove()
-  // The notes go last, because leftovers are found by them.
+  // The notes go last, because remains are found by them.
   if (notes.length > 0) await storage.blobs.delete(notes)
   if (parents.length > 0) await storage.blobs.delete(parents)
 }
@@ -199,7 +210,7 @@ async function assertNotForked(ctx: ReadContext, paths: readonly string[], force
         const pin = await readPin(ctx.storage.blobs, blob)
         if (pin?.kind === 'fork' && (await mayBeNeeded(ctx, path, pin))) forks.add(storeOfLog(pin.name))
       } catch (error) {
-        // Which store a damaged pin holds something for nobody knows.
+        // Nobody can tell for which store a damaged pin holds something.
         if (!isDamage(error)) throw error
         if (!force) throw unforced(error)
       }
@@ -216,7 +227,7 @@ async function assertNotForked(ctx: ReadContext, paths: readonly string[], force
 
 const READ_AT_ONCE = 16
 
-/** The pins by which other stores hold what this one needs of them. One that is not found here they drop themselves. */
+/** The pins by which other stores hold segments for this one. A pin that is missed here goes when that store collects. */
 async function parentsOf(ctx: ReadContext, paths: readonly string[]): Promise<string[]> {
   const holds: string[] = []
   for (const path of paths) {
@@ -260,7 +271,7 @@ function nothingIfDamaged(error: unknown): undefined {
   if (!isDamage(error)) throw error
 }
 
-/** Notes which logs are going, and returns all such notes, also of those who were interrupted. */
+/** Notes which logs are going. Returns all such notes, those of interrupted calls among them. */
 async function putNotes({ storage, name }: StorePlace, paths: readonly string[]): Promise<string[]> {
   const logIds = paths.flatMap((path) => logIdOfPath(name, path) ?? [])
   const { items } = await storage.blobs.list(gonePrefix(name))

@@ -1,8 +1,8 @@
 /**
- * Reads every byte that the versions of a store need and says what of it is damaged: the anchor, each entry and how it
- * follows from the one before, each pin, each segment that a manifest names and what the manifest says of it, and that no
- * fold, reset or pin has changed a state. Segments are read once for themselves and again where states are compared. What
- * is collected meanwhile is no damage. Nothing is written.
+ * Reads every byte that the versions of a store need, and lists the damage. It checks the anchor, each entry and how it
+ * follows from the one before, each pin, each segment that a manifest names and the facts that the manifest has of it, and
+ * that no fold, reset or pin has changed a state. Segments are read once by themselves, and again where states are compared.
+ * An object that is collected meanwhile is no damage. Nothing is written.
  */
 import { checkClock } from '../clock.js'
 import { isDamage, isExpired, TidemarkError, checkFields, corrupt, throwIfAborted } from '../errors.js'
@@ -10,7 +10,8 @@ import { readAnchor, type AnchorValue } from '../log/anchor.js'
 import type { Origin } from '../log/entry.js'
 import { spansOf } from '../manifest/clip.js'
 import type { Manifest } from '../manifest/manifest.js'
-import { anchorPath, checkLogPath, logIdOfPath, logPath, shardPath } from '../manifest/names.js'
+import { logIdOfPath } from '../manifest/listed-names.js'
+import { anchorPath, checkLogPath, logPath, shardPath } from '../manifest/names.js'
 import { partitionPrefix } from '../segment/record.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ReadContext } from '../engine/context.js'
 import { stateAt } from '../engine/history/past.js'
@@ -18,7 +19,7 @@ import { stateOfPin, type StoredPin } from '../engine/history/pins.js'
 import { parseEntry, type AppliedEntry, type ShardState } from '../engine/state.js'
 import type { BlobInfo } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'
-import { Findings, type Damage, type StillNeeded, type VerifyOptions } from './findings.js'
+import { Findings, type StillNeeded, type VerifyOptions, type VerifyReport } from './findings.js'
 import { checkSame, differing, stackOf, type Pair, type Stack } from './fold-check.js'
 import { checkEntry, foldOf, knownAfter, NOTHING, unknownAfter, type Known } from './log-check.js'
 import { checkPinned, namesOf, PinShelf, readPins, type ReadPin } from './pin-check.js'
@@ -26,29 +27,15 @@ import { checkPlace, type StorePlace } from './place.js'
 import { blobsOf, isVoidLog, logsOf, newestHeader } from './reading.js'
 import { Segments } from './segments.js'
 
-export interface VerifyReport {
-  readonly name: string
-  readonly ok: boolean
-  /** The newest version, and the newest entry, that could be read. */
-  readonly version: number
-  readonly head: number
-  /** The oldest version that is kept, but for tagged ones; 0: none. */
-  readonly oldest: number
-  /** Names of the tags, and of the forks for which something is held. */
-  readonly tags: readonly string[]
-  readonly forks: readonly string[]
-  /** How many were read, and the bytes of all objects together. */
-  readonly entries: number
-  readonly segments: number
-  readonly bytes: number
-  /** Blobs that nothing names: uploads that were cut off or are under way, and what waits to be deleted. No damage. */
-  readonly orphans: { readonly count: number; readonly bytes: number }
-  readonly damages: readonly Damage[]
-}
-
 const OPTIONS = new Set(['onProgress', 'signal', 'clock'])
 
-/** Throws only when there is no such store, or the storage cannot be asked. */
+/**
+ * Checks every byte of a store, and reports the damage. Damage is no error of this call.
+ *
+ * @throws `NOT_FOUND` when there is no such store, `STORAGE_UNAVAILABLE` when the storage does not answer, `ABORTED`
+ * @example
+ *     const { ok, damages } = await verify({ storage: nodeFs('./state'), name: 'orders' })
+ */
 export async function verify(place: StorePlace, options: VerifyOptions = {}): Promise<VerifyReport> {
   checkPlace('verify', place)
   checkFields('verify', options, OPTIONS)
@@ -84,7 +71,7 @@ class Verifier {
   async run(): Promise<VerifyReport> {
     const findings = this.#findings
     throwIfAborted(findings.signal)
-    // Blobs are listed first: one that is uploaded later is no orphan, whatever comes of it.
+    // Blobs are listed first, so that none of a later upload counts as an orphan.
     const blobs = await blobsOf(this.#ctx)
     const anchor = await this.#anchor()
     const logs = anchor ? [logPath(this.#ctx.store, anchor.logId)] : await logsOf(this.#ctx)
@@ -109,7 +96,7 @@ class Verifier {
     }
   }
 
-  /** The anchor; `undefined` when it is missing, which the next opener mends, or cannot be read. */
+  /** The anchor; `undefined` when it cannot be read, or is missing. The next opener writes a missing one. */
   async #anchor(): Promise<AnchorValue | undefined> {
     const path = anchorPath(this.#ctx.store)
     let value: AnchorValue | undefined
@@ -135,7 +122,7 @@ class Verifier {
     this.#findings.damage(shardPath(store), corrupt(`Store "${store}" has lost its log. Restore it from a backup.`))
   }
 
-  /** Without an anchor the longest of several logs is taken for the store's: the others were never named. */
+  /** The log of a store without an anchor: the longest one, since the others were never named. */
   async #longest(paths: readonly string[], anchor: AnchorValue | undefined, blobs: readonly BlobInfo[]): Promise<void> {
     let longest: { log: LogContext; numbers: readonly number[] } | undefined
     let voids = 0
@@ -186,7 +173,7 @@ class Verifier {
     const last = Math.max(numbers.at(-1) ?? 0, anchor?.manifestAt ?? 0)
     let known = this.#trim === 0 ? NOTHING : unknownAfter(this.#trim)
     let next = first
-    // One number beyond the last that there has to be, so that a gap at the end is one like the others.
+    // One number beyond the last one that has to be there, so that a gap at the end is found like any other.
     for (const n of [...numbers.filter((m) => m >= first), last + 1]) {
       throwIfAborted(this.#findings.signal)
       if (n > next) {
@@ -202,7 +189,7 @@ class Verifier {
     }
   }
 
-  /** Whether entry `n` is still kept: to be asked when something of it is missing. */
+  /** Tells whether entry `n` is still kept. It is asked when something of that entry is missing. */
   #isNeeded({ log, anchor, path }: LogContext, n: number): StillNeeded {
     return async () => {
       const { value } = await readAnchor(anchor, path).catch((error: unknown) => {
@@ -251,12 +238,12 @@ class Verifier {
   }
 
   async #same(object: string, pair: Pair, problem: (key: string) => string, isNeeded: StillNeeded): Promise<void> {
-    // Damaged segments were reported already, and cannot be compared.
+    // Damaged segments cannot be compared, and were reported already.
     if (!this.#segments.areSound(differing(pair).runs)) return
     await this.#findings.try(object, () => checkSame(this.#ctx.storage, pair, problem), isNeeded)
   }
 
-  /** A reset is the state of the version that it names, in the partitions that it names; else that of the one before. */
+  /** Checks that a reset has the state of the version that it names in its partitions, and the state before it in the others. */
   async #reset(
     log: LogContext,
     { entry, memtable }: AppliedEntry,
@@ -283,7 +270,7 @@ class Verifier {
     }
   }
 
-  /** The state that a reset took over; `undefined` where it is no longer kept. */
+  /** The state that a reset took over; `undefined` when it is no longer kept. */
   async #origin(log: LogContext, name: string, { log: path, version }: Origin): Promise<ShardState | undefined> {
     if (path === log.path && version > this.#trim) return this.#stateAt(log, version)
     let state: ShardState | undefined
@@ -295,7 +282,7 @@ class Verifier {
     return state
   }
 
-  /** `undefined` when it is no longer kept, or damaged; then that was reported. */
+  /** The state of a version; `undefined` when it is no longer kept, or is damaged, which was reported then. */
   async #stateAt(log: LogContext, version: number): Promise<ShardState | undefined> {
     try {
       const state = await stateAt(this.#ctx, log, version)
@@ -310,7 +297,7 @@ class Verifier {
     return async () => (await this.#ctx.storage.blobs.get(blob)).bytes !== undefined
   }
 
-  /** Whether it keeps the version that it says, if that can still be told. */
+  /** Checks that a pin keeps the version that it says, if that can still be told. */
   async #pin(log: LogContext, read: ReadPin): Promise<void> {
     const { pin, state } = read
     if (pin.version > this.#head) {
@@ -320,7 +307,7 @@ class Verifier {
     }
     const pinned = this.#pinned.get(pin.version)
     if (pinned && !(await this.#findings.try(pin.blob, () => checkPinned(read, pinned)))) return
-    // The pin of a reading is no version.
+    // The pin of a reading keeps no version.
     if (pin.kind === 'reading') return
     const there = pin.version > this.#trim ? await this.#stateAt(log, pin.version) : undefined
     if (there === undefined) return

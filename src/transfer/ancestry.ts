@@ -1,17 +1,19 @@
-/** How the version that is pushed and the target are related, by their sync points (R56). */
+/** Tells by sync points how the version that is pushed and the target are related (R56). */
 import { equalBytes } from '../bytes/compare.js'
 import { isExpired } from '../errors.js'
 import type { SyncPoint } from '../log/entry.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState, TailEntry } from '../engine/state.js'
-import { entryOf, stateOf } from '../engine/history/versions.js'
+import { readEntry, stateOf } from '../engine/history/past.js'
 import type { Source } from './source.js'
 
 /**
+ * The relation of the target to the version that is pushed.
+ *
  * - `same`: the target's newest version is this very one.
- * - `forward`: the target has nothing that the source has not, or has not had.
- * - `diverged`: it has versions of its own.
+ * - `forward`: the source has, or has had, all that the target has.
+ * - `diverged`: the target has versions of its own.
  */
 export type Relation = 'same' | 'forward' | 'diverged'
 
@@ -20,7 +22,7 @@ export async function relate(source: Source, target: Shard): Promise<Relation> {
   if (version === 0) return 'forward'
   const pushed = syncWith(source, target.state)
   if (pushed?.version === source.version && equalBytes(pushed.hash, source.state.headHash!)) return 'same'
-  // The source as a whole counts, not only its version: an older one is put over nothing that would be lost, either.
+  // All that the source has counts, not only the version that is pushed: an older one loses nothing at the target, either.
   const pulled = source.shard.state.carried.sync
   const descends =
     pulled !== undefined &&
@@ -31,39 +33,39 @@ export async function relate(source: Source, target: Shard): Promise<Relation> {
   return pushed && (await holds(source.shard, pushed)) ? 'forward' : 'diverged'
 }
 
-/** The version of the source that the target's newest one is; `undefined` when it is none. */
+/** The version of the source that is the target's newest one; `undefined` when there is none. */
 function syncWith(source: Source, target: ShardState): SyncPoint | undefined {
   const { sync, version } = target.carried
   return sync?.at === version && equalBytes(sync.logId, source.shard.log.logId) ? sync : undefined
 }
 
-/** Whether the store has, or has had and trimmed, just this version. */
+/** Whether the store has just this version, or has had it and trimmed it. */
 async function holds(shard: Shard, { version, hash }: SyncPoint): Promise<boolean> {
   if (version > shard.state.head) return false
   try {
-    return equalBytes((await entryOf(shard, version)).hash, hash)
+    return equalBytes((await readEntry(shard.context, shard.log, version)).hash, hash)
   } catch (error) {
     if (isExpired(error)) return true
     throw error
   }
 }
 
-/** The pieces of a state: runs, and a tail over them. */
+/** A state in parts: runs, and a tail over them. */
 export interface Parts {
   readonly runs: readonly Run[]
   readonly tail: readonly TailEntry[]
 }
 
 /**
- * The pieces that the target is to have. When it has an earlier version of this log that stands on the same manifest, what it has
- * of the tail is not sent again: a push moves about what is new.
+ * The parts that the target is to have. When it has an earlier version of this log that stands on the same manifest, its part
+ * of the tail is not sent again, so that a push moves about what is new.
  */
 export async function partsFor(source: Source, target: ShardState | undefined): Promise<Parts> {
   const { state } = source
   const all = { runs: state.manifest.runs, tail: state.tail }
   const last = target && syncWith(source, target)
   if (target === undefined || last === undefined || source.found.from || last.version >= source.version) return all
-  // A reset since then has moved what the tail begins at.
+  // A fold or a reset since then has moved the beginning of the tail.
   if (last.version <= state.carried.covers || last.version <= source.shard.state.carried.trim) return all
   let before: ShardState
   try {

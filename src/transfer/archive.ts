@@ -18,7 +18,7 @@ export const METADATA = 'metadata.json'
 const FOLDER = 'segments/'
 const FORMAT = 'tidemark-version'
 const FORMAT_VERSION = 1
-/** More than any export has of these, and little enough to hold. */
+/** The largest metadata that is read: more than any export has, and little enough to hold. */
 export const MAX_METADATA = 64 << 20
 export const MAX_MANIFEST = 256 << 20
 export const MAX_SEGMENT = 512 << 20
@@ -33,7 +33,7 @@ export interface Metadata {
   readonly format: string
   readonly formatVersion: number
   readonly store: string
-  /** Path of the log that the version is of. */
+  /** The path of the log that the version comes from. */
   readonly log: string
   readonly partitions: number
   readonly job?: string | undefined
@@ -56,7 +56,7 @@ export function infoOfFile(name: string, bytes: Uint8Array): FileInfo {
 
 export function encodeMetadata(metadata: Omit<Metadata, 'format' | 'formatVersion'>): Uint8Array {
   const all = { format: FORMAT, formatVersion: FORMAT_VERSION, ...metadata }
-  // Offsets may be bigints, which JSON has not.
+  // Offsets may be bigints, which JSON lacks.
   const offsets: unknown = JSON.parse(fromUtf8(jsonCodec.encode(metadata.offsets)))
   return utf8(`${JSON.stringify({ ...all, offsets }, undefined, 2)}\n`)
 }

@@ -1,4 +1,4 @@
-/** Backups: versions at a target that `push` has tagged, so that the store's retention keeps them. */
+/** Backups: versions at a target that `push` has tagged, so that retention keeps them. */
 import type { Clock } from '../clock.js'
 import { invalid } from '../errors.js'
 import type { LogContext, ShardContext } from '../engine/context.js'
@@ -11,27 +11,35 @@ import { required } from '../store/options.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
 import { contextOf, openToRead } from './options.js'
 
+/** A tagged version. */
 export interface BackupInfo {
   /** The name of the tag. */
   readonly name: string
   readonly version: number
-  /** When the version was made at the target, and when it was tagged; milliseconds since the epoch. */
+  /** When the version was made at the target, in milliseconds since 1970. */
   readonly time: number
+  /** When it was tagged, in milliseconds since 1970. */
   readonly tagged: number
 }
 
 /** The label of tags that push has made, in their pins: `keep` removes no others. */
 const MADE_BY = 'push'
 
-/** All tagged versions of a store, oldest first; `pull(local, remote, { at: name })` brings one back. */
+/**
+ * Lists all tagged versions of a store, oldest first; `pull(local, remote, { at: name })` brings one back.
+ *
+ * @throws `NOT_FOUND` when there is no such store
+ */
 export async function backups(place: StorePlace): Promise<BackupInfo[]> {
   checkPlace('backups', place)
   return reading(place, (ctx, log, now) => listBackups(ctx, log, now))
 }
 
 /**
- * Removes the tags of all backups but the newest `count` that push has made, and returns the names removed. Tags that were
- * made otherwise stay and do not count. The space of what was kept only by them is free after `maintain()` at the target.
+ * Removes the tags of all backups that push has made but the newest `count`, and returns their names. Other tags stay, and do
+ * not count. The space comes free when the store at `place` collects, at the latest by its `maintain()`.
+ *
+ * @throws `NOT_FOUND` when there is no such store
  */
 export async function keep(place: StorePlace, count: number): Promise<string[]> {
   checkPlace('keep', place)
@@ -55,7 +63,7 @@ async function reading<T>(
 
 async function tagsOf(ctx: ShardContext, { path }: LogContext, now: number): Promise<StoredPin[]> {
   const pins = (await listPins(ctx.storage, path)).filter((pin) => pin.kind === 'tag' && !isOver(pin, now))
-  // Made in one moment, the newer version is the newer backup.
+  // If two were made in one moment, the newer version is the newer backup.
   return pins.sort((a, b) => a.made - b.made || a.version - b.version)
 }
 
@@ -75,8 +83,8 @@ export async function keepNewest(ctx: ShardContext, log: LogContext, count: numb
 }
 
 /**
- * Whether the tag is yet to be made. `INVALID_ARGUMENT` when there is one of that name, unless push has made it for the very
- * version that is there and is to be tagged now: a push that was interrupted at its end is then called again.
+ * Whether the tag is yet to be made. Throws `INVALID_ARGUMENT` when another version has that name. A tag that push has made for
+ * the very version that is to be tagged now is no error: that push was interrupted at its end, and is called again.
  */
 export async function isTagFree(
   ctx: ShardContext,
@@ -95,6 +103,11 @@ export function checkTag(tag: unknown): asserts tag is string | undefined {
   if (tag !== undefined) checkTagName(tag)
 }
 
-export async function tagBackup(ctx: ShardContext, log: LogContext, state: ShardState, name: string): Promise<void> {
-  await putPin(ctx, log, () => state, { kind: 'tag', name, ttlMs: 0, label: MADE_BY, state, from: undefined })
+export async function tagBackup(
+  context: ShardContext,
+  log: LogContext,
+  state: ShardState,
+  name: string,
+): Promise<void> {
+  await putPin({ context, log, state }, { kind: 'tag', name, ttlMs: 0, label: MADE_BY, state, from: undefined })
 }

@@ -1,15 +1,16 @@
-/** Logs of stores that are yet to be created: segments are copied before the first entry makes a store of them. */
+/** Logs of stores that are yet to be created. Segments are copied to them before the first entry makes a store. */
 import { equalBytes } from '../bytes/compare.js'
 import { ID_BYTES } from '../log/entry.js'
-import { comingPath, idOfBlob, logPath, segmentName, segmentsPrefix, shardPath } from '../manifest/names.js'
+import { comingPath, idOfBlob, segmentsPrefix } from '../manifest/listed-names.js'
+import { logPath, shardPath } from '../manifest/names.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ShardContext } from '../engine/context.js'
 import { listComing } from '../engine/open/lost-log.js'
-import { readEntry } from '../engine/history/past.js'
+import { condemnedIn, readEntry } from '../engine/history/past.js'
 import type { ShardState } from '../engine/state.js'
 import { pagesOf } from '../storage/pages.js'
 import { probe } from '../storage/probe.js'
 
-/** The log of an interrupted transfer, so that what it has copied counts, or a new one, which is noted. */
+/** The log of an interrupted transfer, so that its copies count, or a new one, which is noted. */
 export async function prepareLog(ctx: ShardContext): Promise<{ log: LogContext; isNew: boolean }> {
   await probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed)
   const [left] = await listComing(ctx)
@@ -18,7 +19,7 @@ export async function prepareLog(ctx: ShardContext): Promise<{ log: LogContext; 
   return { log: openLog(ctx, openAnchor(ctx), logId), isNew: left === undefined }
 }
 
-/** By length, the segments that are there, but for those that a collection has condemned: they may be deleted at any time. */
+/** The segments that are there, by length. Those that a collection has condemned are left out, as they may go at any time. */
 export async function listUploads(
   ctx: ShardContext,
   log: LogContext,
@@ -26,8 +27,7 @@ export async function listUploads(
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<number, readonly string[]>> {
   const at = state?.carried.collectedAt ?? 0
-  const collection = at > 0 ? (await readEntry(ctx, log, at)).collection : undefined
-  const condemned = new Set(collection?.flatMap(({ ids }) => ids.map((id) => segmentName(log.path, id))))
+  const condemned = new Set(at > 0 ? condemnedIn(await readEntry(ctx, log, at), log.path) : [])
   const prefix = segmentsPrefix(log.path)
   const uploads = new Map<number, string[]>()
   for await (const { items } of pagesOf(ctx.storage.blobs, prefix, { signal })) {
@@ -40,8 +40,8 @@ export async function listUploads(
 }
 
 /**
- * Deletes what was uploaded in vain, for want of room: what it takes, the target may need to go on. With `isNoted` the note of
- * the log as well, of which there is nothing then.
+ * Deletes uploads after the storage had no room for more: the target may need theirs to go on. With `isNoted` the note of the
+ * log is deleted as well, since nothing of that log is left.
  */
 export async function takeBack(
   { storage: { blobs }, store }: ShardContext,
@@ -55,7 +55,7 @@ export async function takeBack(
   if (items.length === 0) await blobs.delete([comingPath(store, log.logId)])
 }
 
-/** Removes what transfers that were to create this store have left: the store has a log, another will never be named. */
+/** Removes the leftovers of transfers that were to create this store. It has a log now, so theirs will never be named. */
 export async function clearComing(ctx: ShardContext, own: Uint8Array): Promise<void> {
   for (const logId of await listComing(ctx)) {
     if (!equalBytes(logId, own)) await clearLog(ctx, logPath(ctx.store, logId))

@@ -1,10 +1,10 @@
-/** One version, whole, as a ZIP archive. */
+/** Writes one version, whole, as a ZIP archive. */
 import { throwIfAborted } from '../errors.js'
 import { offsetsToObject } from '../log/offsets.js'
 import { encodePin } from '../log/pin.js'
-import { encodeManifest, type SegmentRef } from '../manifest/manifest.js'
+import type { SegmentRef } from '../manifest/manifest.js'
 import type { ShardContext } from '../engine/context.js'
-import { encodeDelta } from '../engine/memtable.js'
+import { pinOf } from '../engine/history/pins.js'
 import { payloadOf } from '../engine/history/reset.js'
 import type { When } from '../store/find.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
@@ -13,19 +13,26 @@ import { abortable, checkTransfer, tellProgress, type TransferOptions } from './
 import { Source } from './source.js'
 import { ZipWriter } from './zip.js'
 
+/** Options of `exportZip`. */
 export interface ExportOptions extends TransferOptions {
-  /** The version, tag or moment to export. Default: the newest version. */
+  /**
+   * The version, tag or moment to export.
+   * @default the newest version
+   */
   readonly at?: When | undefined
 }
 
 /**
- * A version as a ZIP archive, in pieces as they are read, one segment in memory at a time. The store is only
- * read, but for a pin that holds the version meanwhile and ends with it, if it may be written.
+ * Gives a version as a ZIP archive, in pieces as they are read. One segment is in memory at a time. The archive has
+ * `metadata.json` for people, and all that `importZip` needs to make the version again anywhere.
  *
- *     await pipeline(Readable.from(exportZip({ storage, name: 'orders' })), createWriteStream('orders.zip'))
+ * The store is only read. Where it may be written, a pin holds the version until the export ends.
+ *
+ * @throws `NOT_FOUND` when there is no such store, version or tag, `VERSION_EXPIRED` when the version is no longer kept,
+ *   `CORRUPT` when a segment is damaged, `ABORTED`; all of them while it is read
+ * @example
+ *     await pipeline(exportZip({ storage, name: 'orders' }), createWriteStream('orders.zip'))
  *     new Response(ReadableStream.from(exportZip({ storage, name: 'orders' })))
- *
- * It has `metadata.json` for people, and all that `importZip` needs to make the version again anywhere.
  */
 export function exportZip(place: StorePlace, options: ExportOptions = {}): AsyncIterableIterator<Uint8Array> {
   checkPlace('exportZip', place)
@@ -42,22 +49,15 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
     const { log } = source.shard
     const written = new Map<string, Uint8Array>()
     const aside = asideOf(ctx, written)
-    const { manifest, memtable } = await payloadOf(aside, log, state, signal ?? new AbortController().signal)
+    const { manifest, memtable } = await payloadOf(
+      { context: aside, log },
+      state,
+      signal ?? new AbortController().signal,
+    )
     const { version, versionTime, offsets } = state.carried
-    const delta = memtable && encodeDelta(memtable)
-    const pin = encodePin({
-      kind: 'tag',
-      name: ctx.store,
-      made: versionTime,
-      expires: 0,
-      version,
-      versionTime,
-      hash: state.headHash!,
-      label: source.label,
-      offsets,
-      manifest: encodeManifest({ ...manifest, covers: version - 1 }, log.path),
-      delta,
-    })
+    const note = { kind: 'tag', name: ctx.store, label: source.label, made: versionTime, ttlMs: 0 } as const
+    const kept = pinOf(state, log.path, manifest, memtable, note)
+    const pin = encodePin(kept)
     const segments = [...new Map(manifest.runs.flat().map((segment) => [fileOf(segment), segment]))]
     const [total, totalBytes] = [segments.length, segments.reduce((sum, [, { length }]) => sum + length, 0)]
     const zip = new ZipWriter()
@@ -71,7 +71,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
       throwIfAborted(signal)
       const content = await read(segment)
       files.push(infoOfFile(name, content))
-      // Its blocks are compressed already.
+      // The blocks of a segment are compressed already.
       yield* zip.add(name, content, false)
       bytes += content.length
       tellProgress(options, { done: ++done, total, bytes, totalBytes })
@@ -87,7 +87,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
       label: source.label,
       meta: source.meta === undefined ? undefined : (JSON.parse(source.meta) as unknown),
       offsets: offsetsToObject(offsets),
-      sizes: { segments: total, bytes: totalBytes, changes: delta?.length ?? 0 },
+      sizes: { segments: total, bytes: totalBytes, changes: kept.delta?.length ?? 0 },
       files,
     })
     yield* zip.add(METADATA, metadata, true)
@@ -97,7 +97,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
   }
 }
 
-/** Segments folded for the export are kept in memory: they hold a tail only, and the store is not written. */
+/** A context that keeps the segments of a fold in memory: they hold a tail only, and the store is not to be written. */
 function asideOf(ctx: ShardContext, written: Map<string, Uint8Array>): ShardContext {
   const { blobs } = ctx.storage
   const put = (name: string, bytes: Uint8Array): Promise<object> => {

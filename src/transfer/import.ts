@@ -3,7 +3,8 @@ import { TidemarkError, corrupt, throwIfAborted } from '../errors.js'
 import { decodeDelta } from '../log/delta.js'
 import { decodePin, type Pin } from '../log/pin.js'
 import { decodeManifest, type Manifest, type SegmentRef } from '../manifest/manifest.js'
-import { checkStoreName, logIdOfPath, storeOfLog } from '../manifest/names.js'
+import { logIdOfPath, storeOfLog } from '../manifest/listed-names.js'
+import { checkStoreName } from '../manifest/names.js'
 import { checkWhole } from '../segment/whole.js'
 import { memtableOfDelta } from '../engine/memtable.js'
 import { flag } from '../store/options.js'
@@ -25,32 +26,46 @@ import { abortable, checkTransfer, tellProgress, type TransferOptions } from './
 import { Receiver } from './receiver.js'
 import { ZipReader, type ByteSource } from './unzip.js'
 
+/** Options of `importZip`. */
 export interface ImportOptions extends TransferOptions {
-  /** Also into a store that has versions; they stay in its history. */
+  /**
+   * Also imports into a store that has versions. They stay in its history.
+   * @default false
+   */
   readonly force?: boolean | undefined
 }
 
-/** Where a version is to go: without a name, to a store of the name that it has in the archive. */
+/** Where a version is to go. Without a `name` it goes to a store of the name that it has in the archive. */
 export type ImportPlace = Omit<StorePlace, 'name'> & { readonly name?: string | undefined }
 
+/** The result of `importZip`. */
 export interface ImportResult {
   /** The name of the store. */
   readonly name: string
-  /** In the store. */
+  /** The version in the store. */
   readonly version: number
-  /** In the store that it was exported from. */
+  /** The version in the store that it was exported from. */
   readonly from: number
+  /** How many segments were written. */
   readonly copied: number
+  /** How many segments were there already. */
   readonly reused: number
-  /** All bytes that were written. */
+  /** How many bytes were written. */
   readonly bytes: number
 }
 
 /**
  * Makes the version of an archive of `exportZip` the newest version of a store, and creates that if it does not exist. The
  * archive is read as it comes, one segment in memory at a time, and nothing of it is visible before all of it was checked.
- * A store that has versions is `CONFLICT` without `force`; whoever has it open for writing is fenced. Damage, a cut end and
- * whatever no export contains is `CORRUPT`, an unknown format `UNSUPPORTED_FORMAT`.
+ * Whoever has the store open for writing is fenced.
+ *
+ * @param source the bytes of the archive: an array of bytes, an iterable of such, or a stream of Node or the web
+ * @throws `CONFLICT` when the store has versions and `force` is not set
+ * @throws `CORRUPT` when the archive is damaged, is cut off, or has files that no export has
+ * @throws `UNSUPPORTED_FORMAT` when a newer release wrote it
+ * @throws `QUOTA`, `UNKNOWN_OUTCOME`, `ABORTED`
+ * @example
+ *     await importZip(createReadStream('orders.zip'), { storage: nodeFs('./other') })
  */
 export async function importZip(
   source: ByteSource,
@@ -87,17 +102,17 @@ function hasVersions({ ctx, version }: Receiver): TidemarkError {
 /** The manifest of the archive, decoded. */
 interface Plan {
   readonly pin: Pin
-  /** Under a log path that stands for the one of the metadata, which comes last. */
+  /** Decoded with a log path that stands for the true one, as that is in the metadata, which come last. */
   readonly manifest: Manifest
   readonly segments: ReadonlyMap<string, SegmentRef>
   readonly bytes: number
   readonly file: FileInfo
 }
 
-/** Ids and logs of the archive's segments count for nothing: each gets new ones. */
+/** Stands for the log of the archive's segments: each segment gets a new id in another log. */
 const ANY_LOG = `import/0/${'0'.repeat(32)}`
 
-/** The manifest, with which exports begin. */
+/** Reads the manifest, with which exports begin. */
 async function readPlan(zip: ZipReader): Promise<Plan> {
   const entry = await zip.next()
   if (entry?.name !== MANIFEST) throw corrupt(`The archive does not begin with ${MANIFEST}, as exports do.`)
@@ -156,7 +171,7 @@ class Importer {
     return this.#finish()
   }
 
-  /** The segment of this name: any other name, such as one that leads elsewhere, is none of an export. */
+  /** The segment of this name. Exports have no other names, so that one which leads elsewhere is refused. */
   #segment(name: string): SegmentRef {
     const segment = this.#plan.segments.get(name)
     if (segment === undefined) throw corrupt(`The archive holds ${JSON.stringify(name)}, which no export would.`)

@@ -1,4 +1,4 @@
-/** Moving versions between stores: copies and backups in another storage, and archives. */
+/** Moves versions between stores: copies and backups in another storage, and archives. */
 export { pull, push, type PullOptions, type PushOptions, type PushResult } from './push.js'
 export { backups, keep, type BackupInfo } from './backups.js'
 export { exportZip, type ExportOptions } from './export.js'

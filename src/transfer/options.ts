@@ -1,4 +1,4 @@
-/** Options that all transfers take, and the context that they work with. */
+/** Options that all transfers take, and the context in which they work. */
 import { tell } from '../callback.js'
 import type { Clock } from '../clock.js'
 import { aborted, checkFields, invalid, isTidemarkError } from '../errors.js'
@@ -10,18 +10,34 @@ import { resolveOptions } from '../store/open-options.js'
 import { checkSignal } from '../store/options.js'
 import type { StorePlace } from '../tools/place.js'
 
+/** How far a transfer is. */
 export interface TransferProgress {
-  /** Segments that have arrived, of those that have to be copied, and their bytes. */
+  /** How many segments have arrived. */
   readonly done: number
+  /** How many segments have to be copied. */
   readonly total: number
+  /** How many bytes have arrived. */
   readonly bytes: number
+  /** How many bytes have to be copied. */
   readonly totalBytes: number
 }
 
+/** Options of every transfer. */
 export interface TransferOptions {
-  /** Not waited for; what it throws is dropped. */
+  /**
+   * Is called as segments arrive, and not waited for. Its errors are dropped.
+   * @default none
+   */
   readonly onProgress?: ((progress: TransferProgress) => unknown) | undefined
+  /**
+   * Ends the transfer with `ABORTED`. The target is then what it was before.
+   * @default none
+   */
   readonly signal?: AbortSignal | undefined
+  /**
+   * Time and randomness.
+   * @default the platform's
+   */
   readonly clock?: Clock | undefined
 }
 
@@ -40,7 +56,7 @@ export function tellProgress({ onProgress }: TransferOptions, progress: Transfer
   tell(() => onProgress?.(progress))
 }
 
-/** A context for a store that is not opened for a program: nothing is kept in memory, nothing is told. */
+/** A context for a store that is not opened for a program. It has no cache, and tells of nothing. */
 export function contextOf(place: StorePlace, given: Clock | undefined): ShardContext {
   const options = resolveOptions({ ...place, clock: given })
   const { clock } = options
@@ -49,7 +65,7 @@ export function contextOf(place: StorePlace, given: Clock | undefined): ShardCon
   return shardContext(options, storage, { warn: nothing, moved: nothing, committed: nothing, emit: nothing }, {}, 0)
 }
 
-/** Opens a store as a follower does: nothing is written, and nobody is fenced. */
+/** Opens a store as a follower does, so that nothing is written and nobody is fenced. */
 export function openToRead(ctx: ShardContext, signal: AbortSignal | undefined): Promise<Shard> {
   return Shard.open(ctx, {
     mode: 'follower',
@@ -72,7 +88,7 @@ export async function abortable<T>(signal: AbortSignal | undefined, run: () => P
   }
 }
 
-/** Runs for each item, some at a time; after a failure no more are begun, and it is thrown when all have ended. */
+/** Runs for each item, `limit` at a time. After a failure no more are begun; it is thrown when all have ended. */
 export async function eachOf<T>(items: readonly T[], limit: number, run: (item: T) => Promise<void>): Promise<void> {
   const queue = items.values()
   let failed: { readonly error: unknown } | undefined

@@ -1,7 +1,7 @@
-/** Copies a version from store to store, wherever they are: only what the other one lacks, and all of it checked. */
+/** Copies a version from store to store. Only segments that the other one lacks are sent, and all of them are checked. */
 import { equalBytes } from '../bytes/compare.js'
 import { TidemarkError, invalid, throwIfAborted } from '../errors.js'
-import { stateOf } from '../engine/history/versions.js'
+import { stateOf } from '../engine/history/past.js'
 import { nowIn } from '../store/context.js'
 import type { When } from '../store/find.js'
 import { flag, required } from '../store/options.js'
@@ -12,29 +12,45 @@ import { abortable, checkTransfer, tellProgress, type TransferOptions } from './
 import { Receiver } from './receiver.js'
 import { Source } from './source.js'
 
+/** Options of `pull`. */
 export interface PullOptions extends TransferOptions {
-  /** The version, tag or moment to copy. Default: the newest version. */
+  /**
+   * The version, tag or moment to copy.
+   * @default the newest version
+   */
   readonly at?: When | undefined
-  /** Also puts it over versions that the source does not know; they stay in the target's history. */
+  /**
+   * Also puts the version over others that the source does not know. They stay in the target's history.
+   * @default false
+   */
   readonly force?: boolean | undefined
 }
 
+/** Options of `push`. */
 export interface PushOptions extends PullOptions {
-  /** Tags the version at the target, as a backup. A name that is taken there is `INVALID_ARGUMENT`. */
+  /**
+   * Tags the version at the target under this name, as a backup.
+   * @default none: no tag is made
+   */
   readonly tag?: string | undefined
-  /** How many backups are kept: the newest of those that push has tagged. Default: all. */
+  /**
+   * How many backups are kept: the newest of those that push has tagged.
+   * @default all
+   */
   readonly keep?: number | undefined
 }
 
+/** The result of `push` and `pull`. */
 export interface PushResult {
-  /** At the target. */
+  /** The version at the target. */
   readonly version: number
-  /** At the source. */
+  /** The version at the source. */
   readonly from: number
-  /** Segments that were copied, and those that were there already. */
+  /** How many segments were copied. */
   readonly copied: number
+  /** How many segments were there already. */
   readonly reused: number
-  /** All bytes that were written at the target. */
+  /** How many bytes were written at the target. */
   readonly bytes: number
 }
 
@@ -42,14 +58,21 @@ const PULL = ['at', 'force']
 const PUSH = [...PULL, 'tag', 'keep']
 
 /**
- * Makes a version of `source` the newest version of `target`, and creates that store if it does not exist. The source is
- * only read, as a follower reads it, but for a pin that holds the version meanwhile, if it may be written. Who has the target open for writing is fenced, as by opening it, unless it has the
- * version already. Every segment is checked before it is written and read back afterwards; one reset entry at the end makes
- * all of it visible at once.
+ * Makes a version of `source` the newest version of `target`, and creates that store if it does not exist.
  *
- * Fast-forward only: when the target has versions that the source does not know, `CONFLICT`; with `force` the version is
- * put over them, as a new one. Interrupted anywhere, the target is what it was, and the next push finishes the work and
- * takes over the segments that have arrived.
+ * The source is only read, as a follower reads it. Where it may be written, a pin holds the version meanwhile. Whoever has
+ * the target open for writing is fenced, unless the target has the version already. Every segment is checked before it is
+ * written, and read back afterwards. One reset entry at the end makes all of it visible at once.
+ *
+ * A push that is interrupted leaves the target as it was. The next one finishes the work, and takes over the segments that
+ * have arrived.
+ *
+ * @throws `CONFLICT` when the target has versions that the source does not know, unless `force` is set
+ * @throws `INVALID_ARGUMENT` for a wrong option, and when another version at the target has the name of `tag`
+ * @throws `NOT_FOUND` when there is no such source, version or tag, `VERSION_EXPIRED` when the version is no longer kept
+ * @throws `CORRUPT` when a segment of the source is damaged, `QUOTA`, `UNKNOWN_OUTCOME`, `ABORTED`
+ * @example
+ *     await push({ storage: nodeFs('./state'), name: 'orders' }, { storage: s3(bucket), name: 'orders' }, { tag: 'monday' })
  */
 export async function push(source: StorePlace, target: StorePlace, options: PushOptions = {}): Promise<PushResult> {
   checkTransfer('push', options, PUSH)
@@ -59,8 +82,11 @@ export async function push(source: StorePlace, target: StorePlace, options: Push
 }
 
 /**
- * The other way: makes a version of `remote` the newest one of `local`, with the same rules. Whoever has `local` open for
+ * Makes a version of `remote` the newest one of `local`, with the rules and errors of `push`. Whoever has `local` open for
  * writing is fenced, and sees the version after `reopen()`.
+ *
+ * @example
+ *     await pull({ storage: nodeFs('./state'), name: 'orders' }, { storage: s3(bucket), name: 'orders' }, { at: 'monday' })
  */
 export async function pull(local: StorePlace, remote: StorePlace, options: PullOptions = {}): Promise<PushResult> {
   checkTransfer('pull', options, PULL)

@@ -1,16 +1,17 @@
 /**
  * The target of a transfer. Segments come first, under new ids; one reset entry then names them, and only that makes the
- * version visible. What an interrupted transfer leaves are blobs that nobody names: the next one takes those over whose bytes
- * are right, and collection removes the others.
+ * version visible. An interrupted transfer leaves blobs that nobody names. The next one takes those over whose bytes are
+ * right, and collection removes the others.
  */
 import { equalBytes } from '../bytes/compare.js'
 import { toHex } from '../bytes/hex.js'
 import { TidemarkError, invalid, isFull, isTidemarkError, throwIfAborted } from '../errors.js'
 import { ID_BYTES, type Origin, type SyncPoint } from '../log/entry.js'
-import { landed, resolveAppend } from '../log/append.js'
+import { landed } from '../log/append.js'
 import type { OffsetMap } from '../log/offsets.js'
 import type { Manifest, Run, SegmentRef, StoreConfig } from '../manifest/manifest.js'
-import { comingPath, idOfBlob, segmentName, segmentsPrefix } from '../manifest/names.js'
+import { comingPath, idOfBlob, segmentsPrefix } from '../manifest/listed-names.js'
+import { segmentName } from '../manifest/names.js'
 import { checkWhole } from '../segment/whole.js'
 import { buildEntry, type EntryChange } from '../engine/entry-builder.js'
 import { closeLog, currentTime, noteTime, type LogContext, type ShardContext } from '../engine/context.js'
@@ -18,23 +19,16 @@ import { Memtable } from '../engine/memtable.js'
 import { createLog } from '../engine/open/create.js'
 import { openShard, refreshAnchor } from '../engine/open/open.js'
 import { foldTail } from '../engine/compaction/run-writer.js'
+import { assertNotTrimmed, sendEntry } from '../engine/write/send.js'
 import type { Shard } from '../engine/shard.js'
-import {
-  applyEntry,
-  memtableCodecs,
-  recoveryStart,
-  segmentsOf,
-  tailBytes,
-  tailCodecs,
-  type ShardState,
-} from '../engine/state.js'
+import { applyEntry, memtableCodecs, segmentsOf, tailBytes, tailCodecs, type ShardState } from '../engine/state.js'
 import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Parts } from './ancestry.js'
 import { clearComing, listUploads, prepareLog, takeBack } from './coming.js'
 import { contextOf, eachOf, openToRead, tellProgress, type TransferOptions } from './options.js'
 
-/** All that is put in place of the target's state, but for its manifest. */
+/** The version that is put in place of the target's state, but for its content. */
 export interface Incoming {
   readonly offsets: OffsetMap
   readonly label: string | undefined
@@ -48,7 +42,7 @@ export interface Content {
   readonly memtable: Memtable | undefined
 }
 
-/** Changes of a tail up to this many bytes stay in the entry; a segment of them would be larger. */
+/** The changes of a tail up to this many bytes stay in the entry, as a segment of them would be larger. */
 const SMALL_TAIL = 1024
 const AT_ONCE = 4
 
@@ -56,17 +50,17 @@ export class Receiver {
   readonly ctx: ShardContext
   readonly #options: TransferOptions
   readonly #metered: Metered
-  /** The store as it was found; `undefined` when there is none. */
+  /** The store as it was found; `undefined` when there was none. */
   readonly seen: Shard | undefined
-  /** Names of segments that were made here, of a tail. */
+  /** Names of segments that were made here of a tail. */
   readonly folded = new Set<string>()
   /** Names of segments that were uploaded and that no entry names yet. */
   readonly #made = new Set<string>()
-  /** The log that is yet to be created was noted by this. */
+  /** Whether this receiver has noted the log that is yet to be created. */
   #isNoted = false
   #log: LogContext | undefined
   #state: ShardState | undefined
-  /** By hash, what the target has and may name. */
+  /** The segments that the target has and may name, by hash. */
   readonly #known = new Map<string, SegmentRef>()
 
   static async #open(place: StorePlace, options: TransferOptions): Promise<Receiver> {
@@ -80,7 +74,7 @@ export class Receiver {
     }
   }
 
-  /** Runs with the receiver, and closes it. */
+  /** Opens a receiver, runs with it, and closes it. */
   static async use<T>(
     place: StorePlace,
     options: TransferOptions,
@@ -90,7 +84,7 @@ export class Receiver {
     try {
       return await run(receiver)
     } catch (error) {
-      // If it cannot be deleted now, the next transfer takes it over, or collection removes it.
+      // Uploads that cannot be deleted now are taken over by the next transfer, or removed by collection.
       if (isFull(error))
         await takeBack(receiver.ctx, receiver.#log, receiver.#made, receiver.#isNoted).catch(() => undefined)
       throw error
@@ -111,30 +105,34 @@ export class Receiver {
     return this.seen?.state.carried.version ?? 0
   }
 
-  /** All bytes that were written so far. */
+  /** How many bytes were written so far. */
   get bytes(): number {
     return this.#metered.usage().bytesWritten
   }
 
-  /** The state that this owns since `begin`; `undefined` when the store is yet to be created. */
+  /** The state that the receiver owns since `begin`; `undefined` when the store is yet to be created. */
   get state(): ShardState | undefined {
     return this.#state
   }
 
-  /** Refuses what can never become a version of this store. */
+  /** Refuses a version that can never become one of this store. */
   checkConfig(config: StoreConfig): void {
     const own = this.seen?.state.manifest.config
     if (own === undefined) return
     const { store } = this.ctx
     if (own.partitions !== config.partitions) {
-      throw invalid(`Store "${store}" has ${own.partitions} partitions, what is to be put there ${config.partitions}.`)
+      throw invalid(
+        `Store "${store}" has ${own.partitions} partitions, and the version to be put there has ${config.partitions}.`,
+      )
     }
     if (own.job !== undefined && config.job !== undefined && own.job !== config.job) {
-      throw invalid(`Store "${store}" belongs to the job "${own.job}", what is to be put there to "${config.job}".`)
+      throw invalid(
+        `Store "${store}" belongs to the job "${own.job}", and the version to be put there to "${config.job}".`,
+      )
     }
   }
 
-  /** Takes the store over, or prepares its creation; from here on blobs are written. */
+  /** Takes the store over, or prepares its creation. From here on blobs are written. */
   async begin(force: boolean): Promise<void> {
     const { ctx, seen } = this
     const { signal } = this.#options
@@ -176,7 +174,7 @@ export class Receiver {
     return this.#known.has(toHex(hash))
   }
 
-  /** Looks for uploads of interrupted transfers that could be among `missing`, and takes over those that are. */
+  /** Looks for uploads of interrupted transfers, and takes over those that are among `missing`. */
   async findUploads(missing: readonly SegmentRef[]): Promise<void> {
     if (missing.length === 0) return
     const uploads = await listUploads(this.ctx, this.#log!, this.#state, this.#options.signal)
@@ -212,7 +210,7 @@ export class Receiver {
     this.#known.set(toHex(segment.hash), copy)
   }
 
-  /** Copies what is missing, some at a time; returns how many segments that were. */
+  /** Copies the missing segments, some at a time, and returns how many there were. */
   async copy(wanted: readonly SegmentRef[], read: (segment: SegmentRef) => Promise<Uint8Array>): Promise<number> {
     const { signal } = this.#options
     await this.findUploads(this.missing(wanted))
@@ -230,15 +228,15 @@ export class Receiver {
     return total
   }
 
-  /** Each content once. */
+  /** The segments that the target lacks, each content once. */
   missing(wanted: readonly SegmentRef[]): SegmentRef[] {
     const byHash = new Map(wanted.map((segment) => [toHex(segment.hash), segment]))
     return [...byHash].flatMap(([hash, segment]) => (this.#known.has(hash) ? [] : [segment]))
   }
 
   /**
-   * The parts as one manifest and one memtable. What has to be folded for that is written here, never where it comes from; the
-   * manifest may still name segments that are to be copied.
+   * The parts as one manifest and one memtable. A fold that this takes is written here, never to the source. The manifest may
+   * still name segments that are to be copied.
    */
   async combine({ runs, tail }: Parts, from: ShardState): Promise<Content> {
     const codecs = new Map(from.manifest.codecs)
@@ -266,7 +264,7 @@ export class Receiver {
     return { manifest: { ...state.manifest, runs: [...state.manifest.runs, ...fold.runs] }, memtable: undefined }
   }
 
-  /** Appends the reset: from here on the version is there. Returns its state. */
+  /** Appends the reset, which makes the version visible, and returns its state. */
   async commit({ manifest, memtable }: Content, incoming: Incoming): Promise<ShardState> {
     const { offsets, label, meta, origin, sync } = incoming
     throwIfAborted(this.#options.signal)
@@ -289,7 +287,7 @@ export class Receiver {
     return this.#state
   }
 
-  /** The same run, of the segments that this store has. */
+  /** The same run, with the segments of this store. */
   #own(run: Run): Run {
     return run.map((segment) => {
       const { id, log, name } = this.#known.get(toHex(segment.hash))!
@@ -302,13 +300,12 @@ export class Receiver {
     const log = this.#log!
     const built = await buildEntry(log, state, change)
     const next = applyEntry(state, built)
-    const context = { log: log.log, clock: ctx.clock, timeoutMs: ctx.timeoutMs }
-    const resolution = await resolveAppend(context, built.entry, () =>
-      log.log.append(built.entry.n, built.bytes, recoveryStart(next)),
-    )
-    const what = `version ${built.entry.n} of store "${ctx.store}" was written; call this again, it will look.`
+    const { n } = built.entry
+    const resolution = await sendEntry(ctx, log, next.manifest.covers, built, 'append')
+    const what = `version ${n} of store "${ctx.store}" was written; call this again, it will look.`
     const committed = landed(resolution, what)
     if (committed === undefined) throw this.#overtaken()
+    await assertNotTrimmed(ctx, log, n, committed.time)
     noteTime(ctx, log, committed.time)
     await refreshAnchor(ctx, log, next)
     return next
@@ -317,7 +314,7 @@ export class Receiver {
   async #create(config: StoreConfig, change: EntryChange): Promise<ShardState> {
     const { ctx } = this
     const { logId, anchor } = this.#log!
-    // Gone when somebody has destroyed what was there, or has finished what this was about to do.
+    // The note is gone when somebody has destroyed the store, or has created it first.
     const { bytes } = await ctx.storage.blobs.get(comingPath(ctx.store, logId))
     if (bytes === undefined) throw this.#overtaken()
     const begun = (): void => {
@@ -331,7 +328,7 @@ export class Receiver {
     return created.state
   }
 
-  /** The log that is written, or was found. */
+  /** The log that is written or was found. */
   get log(): LogContext {
     return this.#log ?? this.seen!.log
   }

@@ -1,18 +1,18 @@
-/** The version that is taken out of a store, and its segments as they are read from there. */
+/** The version that is taken out of a store, with its segments as they are read from there. */
 import { isExpired } from '../errors.js'
 import type { SegmentRef } from '../manifest/manifest.js'
 import { checkWhole } from '../segment/whole.js'
 import type { ShardContext } from '../engine/context.js'
-import { expired } from '../engine/history/past.js'
+import { expired, readEntry } from '../engine/history/past.js'
+import { pinsOf } from '../engine/history/pins.js'
 import { Reading } from '../engine/history/reading-pin.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState } from '../engine/state.js'
-import { entryOf, pinsOf } from '../engine/history/versions.js'
 import { findVersion, type Found, type When } from '../store/find.js'
 import type { StorePlace } from '../tools/place.js'
 import { contextOf, openToRead, type TransferOptions } from './options.js'
 
-/** How often the newest version may have been collected before it could be pinned. */
+/** How often the newest version may be collected before it can be pinned. */
 const TRIES = 8
 
 export class Source {
@@ -46,7 +46,7 @@ export class Source {
         } catch (error) {
           failure = error
         }
-        // The newest version may be another one by now.
+        // Another version may be the newest by now, so it is looked for again.
         if (!isExpired(failure) || at !== undefined || tries === 1) throw failure
         await shard.refresh()
       }
@@ -72,7 +72,7 @@ export class Source {
     return checkWhole(this.ctx.cache.platform, bytes, segment)
   }
 
-  /** Whether the version was collected since it was found. */
+  /** Whether the version was collected after it was found. */
   async #isGone(): Promise<boolean> {
     const { from } = this.found
     if (from) return !(await pinsOf(this.shard)).some(({ blob }) => blob === from.blob)
@@ -86,10 +86,10 @@ export class Source {
   }
 }
 
-/** Label and meta are in the version's entry, which a tag outlives. */
+/** Reads label and meta from the entry of the version. A tag may outlive that entry. */
 async function describe(shard: Shard, { state, from }: Found): Promise<{ label?: string; meta?: string }> {
   try {
-    const { label, meta } = (await entryOf(shard, state.carried.version)).entry
+    const { label, meta } = (await readEntry(shard.context, shard.log, state.carried.version)).entry
     return { ...(label !== undefined && { label }), ...(meta !== undefined && { meta }) }
   } catch (error) {
     if (from && isExpired(error)) return {}

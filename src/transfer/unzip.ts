@@ -1,6 +1,6 @@
 /**
- * Reads an archive as it streams by, and trusts nothing in it: a file is no longer than its header says and than the caller
- * allows, what is inflated is counted while it grows, and the directory at the end has to say the same as what came before.
+ * Reads an archive as it streams by, and trusts nothing in it. A file is no longer than its header says and than the caller
+ * allows, inflated bytes are counted as they come, and the directory at the end has to agree with the files before it.
  */
 import { Inflate } from 'fflate'
 import { isBytes } from '../bytes/kinds.js'
@@ -8,20 +8,21 @@ import { fromUtf8 } from '../bytes/utf8.js'
 import { TidemarkError, corrupt, invalid, isTidemarkError } from '../errors.js'
 import { CENTRAL, DEFLATED, ELSEWHERE, END, END64, LOCAL, LOCATOR64, STORED, crc32, type ZipEntry } from './zip.js'
 
+/** The bytes of an archive: an iterable that gives them as they come, such as a stream of Node, a web stream, or all at once. */
 export type ByteSource = AsyncIterable<Uint8Array> | ReadableStream<Uint8Array> | Uint8Array
 
-/** Bytes of a stream, as many at a time as are asked for. */
+/** The bytes of a stream, as many at a time as are asked for. */
 class Bytes {
   readonly #from: AsyncIterator<Uint8Array>
   #chunk: Uint8Array = new Uint8Array(0)
-  /** How many were taken. */
+  /** How many bytes were taken. */
   at = 0
 
   constructor(source: ByteSource) {
     this.#from = iterate(source)
   }
 
-  /** The next bytes, at most `length`; none at the end. */
+  /** The next bytes, at most `length` of them; none at the end. */
   async some(length: number): Promise<Uint8Array> {
     while (this.#chunk.length === 0) {
       const { value, done } = await this.#from.next()
@@ -35,7 +36,7 @@ class Bytes {
     return taken
   }
 
-  /** Memory is taken for what has come, never for what a length says. */
+  /** The next `length` bytes. Memory is taken as they come: `length` may be a lie. */
   async exactly(length: number): Promise<Uint8Array> {
     const chunks: Uint8Array[] = []
     for (let left = length; left > 0;) {
@@ -53,7 +54,7 @@ class Bytes {
   }
 
   async close(): Promise<void> {
-    // Whoever sends must not wait for a reader that is gone; that ending fails changes nothing.
+    // The sender must not wait for a reader that is gone. A failure of that changes nothing.
     await Promise.resolve(this.#from.return?.()).catch(() => undefined)
   }
 }
@@ -73,7 +74,7 @@ function iterate(source: ByteSource): AsyncIterator<Uint8Array> {
   if (typeof (source as AsyncIterable<Uint8Array>)?.[Symbol.asyncIterator] === 'function') {
     return (source as AsyncIterable<Uint8Array>)[Symbol.asyncIterator]()
   }
-  // Not every browser iterates its streams.
+  // Not every browser can iterate a stream.
   if (typeof (source as ReadableStream)?.getReader === 'function') return drain(source as ReadableStream<Uint8Array>)
   throw invalid('importZip: an AsyncIterable, a ReadableStream or a Uint8Array is expected.')
 }
@@ -99,7 +100,7 @@ interface Seen extends ZipEntry {
   readonly offset: number
 }
 
-/** How much compressed data is inflated at once: it may grow a thousandfold. */
+/** How many compressed bytes are inflated at once. They may grow a thousandfold. */
 const INFLATE_SLICE = 4096
 const LONGEST_NAME = 256
 
@@ -116,7 +117,9 @@ export class ZipReader {
     return this.#bytes.close()
   }
 
-  /** The header of the next file, whose content has to be read next; `undefined` after the last one, when all is well. */
+  /**
+   * The header of the next file; its content has to be read next. `undefined` after the last file, once the directory is checked.
+   */
   async next(): Promise<ZipEntry | undefined> {
     const offset = this.#bytes.at
     const signature = (await this.#bytes.view(4)).getUint32(0, true)
@@ -138,7 +141,7 @@ export class ZipReader {
     const [flags, method, crc, packed, size] = [u16(2), u16(4), u32(10), u32(14), u32(18)]
     const name = await this.#name(u16(22))
     await this.#bytes.exactly(u16(24))
-    // Bits 1 and 2 say how hard deflate tried, bit 11 that names are UTF-8.
+    // Bits 1 and 2 tell the level of deflate, bit 11 that names are UTF-8.
     const isKnown = (flags & ~0x0806) === 0 && (method === STORED || method === DEFLATED)
     if (!isKnown || packed === ELSEWHERE || size === ELSEWHERE) {
       throw new TidemarkError(
@@ -160,7 +163,7 @@ export class ZipReader {
     }
   }
 
-  /** The content of the file whose header came last: `limit` bytes at most, its length and its checksum checked. */
+  /** The content of the file whose header came last, `limit` bytes at most. Its length and its checksum are checked. */
   async content({ name, method, crc, packed, size }: ZipEntry, limit: number): Promise<Uint8Array> {
     if (size > limit) {
       throw corrupt(`${JSON.stringify(name)} is said to have ${size} bytes; at most ${limit} are expected of it.`)
@@ -192,7 +195,7 @@ export class ZipReader {
     return joined(chunks, length)
   }
 
-  /** Reads the directory that follows the last file. */
+  /** Reads the directory that follows the last file, and compares it with the files. */
   async #directory(first: number, start: number): Promise<void> {
     let signature = first
     for (const entry of this.#seen) {

@@ -1,6 +1,6 @@
 /**
- * The part of the ZIP format that exports use (PKWARE APPNOTE 6.3): local headers that say lengths and checksums up front,
- * so that who reads a stream knows them before the bytes come, and a directory at the end, with ZIP64 where it has to be.
+ * The part of the ZIP format that exports use (PKWARE APPNOTE 6.3). Local headers say lengths and checksums up front, so that
+ * the reader of a stream knows them before the bytes come. A directory stands at the end, with ZIP64 where it has to be.
  */
 import { deflateSync } from 'fflate'
 import { utf8 } from '../bytes/utf8.js'
@@ -10,20 +10,20 @@ export const CENTRAL = 0x02014b50
 export const END = 0x06054b50
 export const END64 = 0x06064b50
 export const LOCATOR64 = 0x07064b50
-/** In a field of four bytes: it is in the ZIP64 extra field. */
+/** The value of a field of four bytes whose true value is in the ZIP64 extra field. */
 export const ELSEWHERE = 0xffffffff
 export const STORED = 0
 export const DEFLATED = 8
-/** Names are UTF-8. */
+/** The flag that names are UTF-8. */
 const UTF8 = 0x0800
-/** 1980-01-01: the version's own time is in the metadata. */
+/** The date of all files, 1980-01-01. The version's own time is in the metadata. */
 const DATE = 0x0021
 
 export interface ZipEntry {
   readonly name: string
   readonly method: number
   readonly crc: number
-  /** As it stands in the archive, and as it is. */
+  /** The length in the archive, and the true one. */
   readonly packed: number
   readonly size: number
 }
@@ -56,7 +56,7 @@ function packed(...fields: readonly Field[]): Uint8Array {
   return bytes
 }
 
-/** From the version that is needed to read an entry to the lengths of its name and extra field. */
+/** The fields that local headers and the directory share: from the version needed to the lengths of name and extra field. */
 function common({ name, method, crc, packed: length, size }: ZipEntry, extra: number): Field[] {
   return [
     [2, extra > 0 ? 45 : 20],
@@ -72,12 +72,12 @@ function common({ name, method, crc, packed: length, size }: ZipEntry, extra: nu
   ]
 }
 
-/** Writes an archive; what it returns is to be sent in this order. */
+/** Writes an archive. The bytes that its methods return are to be sent in this order. */
 export class ZipWriter {
   readonly #entries: { readonly entry: ZipEntry; readonly offset: number }[] = []
   #at = 0
 
-  /** A file, deflated or as it is. */
+  /** Adds a file, deflated or as it is. */
   add(name: string, bytes: Uint8Array, deflate: boolean): Uint8Array[] {
     const body = deflate ? deflateSync(bytes) : bytes
     const method = deflate ? DEFLATED : STORED

@@ -3,6 +3,9 @@ import { expect, test } from 'vitest'
 import { browsers } from '../support/chromium.js'
 import { extent } from '../support/extent.js'
 import { temporaryFolder } from '../support/storages.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('indexedDb')
 
 const KILLS = extent(30, 5)
 const chromium = browsers()

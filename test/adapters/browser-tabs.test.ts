@@ -4,6 +4,9 @@ import { expect, test } from 'vitest'
 import { browsers } from '../support/chromium.js'
 import { extent } from '../support/extent.js'
 import { temporaryFolder } from '../support/storages.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('indexedDb')
 
 const COMMITS = extent(1_000, 100)
 const chromium = browsers()

@@ -1,6 +1,9 @@
 /** indexedDb() where there is no IndexedDB: it can be imported and made, and says what is missing when it is used. */
 import { afterEach, expect, test } from 'vitest'
 import { openStore } from 'tidemark'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('indexedDb')
 
 const GLOBALS = ['indexedDB', 'navigator', 'IDBKeyRange', 'IDBDatabase', 'IDBRequest', 'window', 'document'] as const
 const before = GLOBALS.map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const)

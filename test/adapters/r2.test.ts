@@ -3,12 +3,21 @@ import type { Miniflare } from 'miniflare'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { memory } from 'tidemark/memory'
 import { r2, type R2BucketLike } from 'tidemark/r2'
+import type { Suite } from '../support/adapters.mjs'
+import { forAdapter, suiteTest } from '../support/counting.js'
 import { FEW_LOSSES } from '../support/suite-loss.js'
 import { allSuites } from '../support/suites.js'
 import { startWorker } from '../support/workerd.js'
 
-const names: string[] = []
-allSuites({ test: (name) => names.push(name), make: () => memory(), share: { writes: 1, reads: 1 }, loss: FEW_LOSSES })
+forAdapter('r2')
+
+const names: [suite: Suite, name: string][] = []
+allSuites({
+  test: (suite, name) => names.push([suite, name]),
+  make: () => memory(),
+  share: { writes: 1, reads: 1 },
+  loss: FEW_LOSSES,
+})
 
 describe('r2() in workerd', () => {
   let worker!: Miniflare
@@ -20,9 +29,10 @@ describe('r2() in workerd', () => {
   })
   afterAll(() => worker.dispose())
 
-  test.each(names.map((name, index) => [name, index] as const))('%s', async (_, index) => {
-    expect(await ask(String(index))).toBe(null)
-  })
+  const testOf = suiteTest('r2')
+  for (const [index, [suite, name]] of names.entries()) {
+    testOf(suite, name, async () => expect(await ask(String(index))).toBe(null))
+  }
 })
 
 describe('a binding that fails', () => {

@@ -1,5 +1,6 @@
 /** What each answer of a server is taken for, by both transports; and that no error tells a secret. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { eachAdapter } from '../support/counting.js'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { isTidemarkError, type Storage } from 'tidemark'
 import { s3 } from 'tidemark/s3'
 import { s3Fetch } from 'tidemark/s3-fetch'
@@ -86,11 +87,11 @@ const REFUSED: [string, S3Fault, string, boolean, RegExp][] = [
   ['301', { status: 301, code: 'PermanentRedirect' }, 'STORAGE_UNAVAILABLE', false, /another host/],
 ]
 
-describe.each(s3Adapters)('%s', (name, make) => {
+eachAdapter(s3Adapters, '%s', (make, adapter) => {
   let storage!: Storage
   const create = () => storage.log('a/0/id').append(1, bytes, 1)
   const anchor = () => storage.anchor('a/0/anchor')
-  const sdk = name.startsWith('s3()')
+  const sdk = adapter === 's3'
 
   beforeEach(() => {
     storage = make(placeAt(server.url), `run-${runs++}`)

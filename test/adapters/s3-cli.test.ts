@@ -9,6 +9,9 @@ import { cli, parseLines, temporaryFolder, type Ran } from '../support/cli.js'
 import { steadyClock } from '../support/example.js'
 import { byFetch, placeAt, SECRET, startMiniflare, type S3Place } from '../support/s3-clients.js'
 import { startS3Server, type S3Server } from '../support/s3-server.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('s3')
 
 let real!: { place: S3Place; dispose(): Promise<void> }
 let runs = 0

@@ -2,10 +2,11 @@
  * Stores on an S3 that fails in every way that one can, again and again: nothing acknowledged is lost, what is there is one
  * version whole, every error is typed, and none tells a secret.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { isTidemarkError, retrying, type Storage, type Store } from 'tidemark'
 import { WAYS } from 'tidemark/testing'
 import { probe } from '../../src/storage/probe.js'
+import { eachAdapter } from '../support/counting.js'
 import { memory } from 'tidemark/memory'
 import { advance, hastyClock, open, persist, reached, verifyHistory, type Acknowledged } from '../support/history.js'
 import { byFetch, placeAt, s3Adapters, SECRET } from '../support/s3-clients.js'
@@ -108,7 +109,7 @@ async function runLife(adapter: Storage, decide: S3Server['decide']): Promise<vo
   await verifyHistory(storage, acknowledged, LAST)
 }
 
-describe.each(s3Adapters)('%s', (_, make) => {
+eachAdapter(s3Adapters, '%s', (make) => {
   test.each(PLANS)('%s', async (_name, { fault, on = () => true, spared = 3 }) => {
     let seen = 0
     let faults = 0
@@ -154,5 +155,8 @@ describe.each(s3Adapters)('%s', (_, make) => {
   })
 })
 
-test('a store by s3Fetch(), cut at its storage calls, loses nothing acknowledged', () =>
-  cutLife(() => byFetch(placeAt(server.url), `run-${runs++}`), WAYS, { writes: 2, reads: 8 }))
+test(
+  'a store by s3Fetch(), cut at its storage calls, loses nothing acknowledged',
+  { meta: { adapter: 's3Fetch' } },
+  () => cutLife(() => byFetch(placeAt(server.url), `run-${runs++}`), WAYS, { writes: 2, reads: 8 }),
+)

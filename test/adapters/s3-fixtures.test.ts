@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openStore, type Storage } from 'tidemark'
 import { s3Fetch, type SigningInit } from 'tidemark/s3-fetch'
 import { redacted } from '../../adapters/s3-common/redact.js'
+import { eachAdapter } from '../support/counting.js'
 import { bySdk, clientFor, placeAt, s3Adapters, SECRET } from '../support/s3-clients.js'
 import { startS3Server, type S3Server } from '../support/s3-server.js'
 
@@ -149,7 +150,7 @@ describe('reads', () => {
   })
 })
 
-describe.each(s3Adapters)('%s', (_, make) => {
+eachAdapter(s3Adapters, '%s', (make) => {
   let ceph!: S3Server
   beforeAll(async () => {
     ceph = await startS3Server({ dialect: 'ceph' })

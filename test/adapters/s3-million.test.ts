@@ -5,6 +5,9 @@ import { handleOf } from '../../src/store/store.js'
 import { extent } from '../support/extent.js'
 import { byFetch, placeAt } from '../support/s3-clients.js'
 import { startS3Server } from '../support/s3-server.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('s3Fetch')
 
 const KEYS = extent(1_000_000, 100_000)
 const PER_COMMIT = KEYS / 10

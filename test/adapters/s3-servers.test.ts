@@ -1,7 +1,8 @@
 /** The whole life of a store, collection included, on servers of every kind: other dialects, other ETags, other clocks. */
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { systemClock, type Clock } from 'tidemark'
 import { verify } from 'tidemark/tools'
+import { eachAdapter } from '../support/counting.js'
 import { advance, contents, open, reached, stateAfter, type Acknowledged } from '../support/history.js'
 import { placeAt, s3Adapters } from '../support/s3-clients.js'
 import { startS3Server, type S3ServerOptions } from '../support/s3-server.js'
@@ -21,11 +22,9 @@ const KINDS: [string, S3ServerOptions, backMs?: number][] = [
   ['no deletion of many', { deleteMany: false }],
 ]
 
-describe.each([
-  // What the others are about lies behind the transport.
-  ['s3()', s3Adapters[0]![1], KINDS.slice(0, 2)],
-  ['s3Fetch()', s3Adapters[1]![1], KINDS],
-] as const)('%s', (_, make, kinds) => {
+eachAdapter(s3Adapters, '%s', (make, adapter) => {
+  // The kinds that differ behind the transport are for one transport only.
+  const kinds = adapter === 's3Fetch' ? KINDS : KINDS.slice(0, 2)
   test.each([...kinds])('%s', async (_kind, options, backMs = 0) => {
     const server = await startS3Server(options)
     const storage = make(placeAt(server.url), 'x')

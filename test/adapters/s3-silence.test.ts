@@ -1,5 +1,6 @@
 /** A storage that says nothing: time-outs leave conditional writes unknown, everything else fails, and no connection stays. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { eachAdapter } from '../support/counting.js'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { deadlines, openStore, systemClock, type Clock, type Storage } from 'tidemark'
 import { hastyClock } from '../support/history.js'
 import { placeAt, s3Adapters } from '../support/s3-clients.js'
@@ -44,7 +45,7 @@ async function letGo(before: number): Promise<void> {
   await expect.poll(() => server.connections()).toBeLessThanOrEqual(before)
 }
 
-describe.each(s3Adapters)('%s', (_, make) => {
+eachAdapter(s3Adapters, '%s', (make) => {
   const fresh = (): Storage => deadlines(make(placeAt(server.url), `run-${runs++}`), { clock })
 
   test.each<S3Fault & string>(['no-answer', 'silently-served'])(

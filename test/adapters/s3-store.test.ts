@@ -6,6 +6,7 @@ import S3rver from 's3rver'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { metered, openStore, type Storage } from 'tidemark'
 import { intercept, type Around } from '../../src/storage/intercept.js'
+import { eachAdapter, type AdapterRow } from '../support/counting.js'
 import { byFetch, bySdk, placeAt, s3Adapters, startMiniflare, type S3Place } from '../support/s3-clients.js'
 import { startS3Server } from '../support/s3-server.js'
 import { temporaryFolder } from '../support/storages.js'
@@ -17,12 +18,12 @@ beforeAll(async () => {
 })
 afterAll(() => real.dispose())
 
-const realAdapters: [string, () => Storage][] = [
-  ['s3()', () => bySdk(real.place, `run-${runs++}`)],
-  ['s3Fetch()', () => byFetch(real.place, `run-${runs++}`)],
+const realAdapters: readonly AdapterRow[] = [
+  { adapter: 's3', make: () => bySdk(real.place, `run-${runs++}`) },
+  { adapter: 's3Fetch', make: () => byFetch(real.place, `run-${runs++}`) },
 ]
 
-describe.each(realAdapters)('a store by %s in miniflare', (_, make) => {
+eachAdapter(realAdapters, 'a store by %s in miniflare', (make) => {
   test('of eight that create it at once each opens the same store', async () => {
     const storage = make()
     // By the true clock: eight probes at once keep each other waiting.
@@ -35,7 +36,7 @@ describe.each(realAdapters)('a store by %s in miniflare', (_, make) => {
   })
 })
 
-describe.each(s3Adapters)('the requests of a store by %s', (_, make) => {
+eachAdapter(s3Adapters, 'the requests of a store by %s', (make) => {
   test.each([
     ['with the time of the storage', 0],
     ['without it', undefined],
@@ -113,7 +114,7 @@ describe('imitations that accept conditions and ignore them are refused', () => 
   test('fauxqs', async () => {
     const server = await startFauxqs({ port: 0, logger: false })
     server.createBucket('bucket')
-    for (const [, make] of s3Adapters) await refused(make(placeAt(server.address), 'x'))
+    for (const { make } of s3Adapters) await refused(make(placeAt(server.address), 'x'))
     await server.stop()
   })
 
@@ -133,7 +134,7 @@ describe('imitations that accept conditions and ignore them are refused', () => 
       secretAccessKey: 'S3RVER',
       region: 'us-east-1',
     }
-    for (const [, make] of s3Adapters) await refused(make(place, 'x'))
+    for (const { make } of s3Adapters) await refused(make(place, 'x'))
     await s3rver.close()
   })
 })

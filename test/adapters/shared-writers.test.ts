@@ -3,6 +3,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { isTidemarkError, openStore, retrying, type Store } from 'tidemark'
 import { extent } from '../support/extent.js'
 import { byFetch, startMiniflare, type S3Place } from '../support/s3-clients.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('s3Fetch')
 
 const WRITERS = 50
 const EACH = extent(10, 1)

@@ -16,6 +16,9 @@ import {
   text,
 } from './injected.js'
 import { collect, deleteDatabase, freshName } from './storages.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('indexedDb')
 
 afterEach(() => vi.restoreAllMocks())
 

@@ -4,6 +4,9 @@ import { openStore, type Store } from 'tidemark'
 import { indexedDb } from 'tidemark/indexeddb'
 import { code, hold, text } from './injected.js'
 import { deleteDatabase, freshName } from './storages.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('indexedDb')
 
 describe('indexedDb()', () => {
   test.each<[string, (store: Store<string, unknown>) => Promise<unknown>]>([

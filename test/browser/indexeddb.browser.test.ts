@@ -5,6 +5,9 @@ import { indexedDb } from 'tidemark/indexeddb'
 import { verify } from 'tidemark/tools'
 import { code, countOpenings, methodOf, text } from './injected.js'
 import { collect, freshName } from './storages.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('indexedDb')
 
 afterEach(() => vi.restoreAllMocks())
 

@@ -15,6 +15,9 @@ import {
   text,
 } from './injected.js'
 import { collect, freshName } from './storages.js'
+import { forAdapter } from '../support/counting.js'
+
+forAdapter('indexedDb')
 
 /** Chromium's own limit for the origin, in bytes; lifted by `undefined`. */
 async function limit(quotaSize?: number): Promise<void> {

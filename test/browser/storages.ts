@@ -1,7 +1,7 @@
 /** The adapters of the browser, in the place of test/support/storages.ts. */
 import { afterAll } from 'vitest'
-import type { Storage } from 'tidemark'
 import { indexedDb } from 'tidemark/indexeddb'
+import type { AdapterRow } from '../support/counting.js'
 
 const names: string[] = []
 afterAll(() => Promise.all(names.splice(0).map(deleteDatabase)))
@@ -15,9 +15,7 @@ export function freshName(): string {
 
 export { collect } from '../support/collect.js'
 
-export const adapters: readonly (readonly [name: string, make: () => Storage])[] = [
-  ['indexedDb()', () => indexedDb(freshName())],
-]
+export const adapters: readonly AdapterRow[] = [{ adapter: 'indexedDb', make: () => indexedDb(freshName()) }]
 
 export function deleteDatabase(name: string): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,8 @@
-import { describe, test } from 'vitest'
+import { eachAdapter, suiteTest } from '../support/counting.js'
 import { MORE_LOSSES } from '../support/suite-loss.js'
 import { allSuites } from '../support/suites.js'
 import { adapters } from './storages.js'
 
-describe.each(adapters)('%s', (_, make) => allSuites({ test, make, share: { writes: 2, reads: 8 }, loss: MORE_LOSSES }))
+eachAdapter(adapters, '%s', (make, adapter) =>
+  allSuites({ test: suiteTest(adapter), make, share: { writes: 2, reads: 8 }, loss: MORE_LOSSES }),
+)

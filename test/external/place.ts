@@ -36,7 +36,7 @@ export function suitesBy(transport: string, make: (place: S3Place, prefix: strin
   describe(transport, () => {
     allSuites({
       // Those of collection share a clock that they set.
-      test: (name, promise) => (name.startsWith('collection') ? test.sequential : test)(name, promise),
+      test: (suite, name, run) => (suite === 'collection' ? test.sequential : test)(`${suite}: ${name}`, run),
       make: () => make(place, `${run}/${storages++}`, client),
       share: { writes: 1, reads: 4 },
       loss: MORE_LOSSES,

@@ -71,7 +71,7 @@ rule(
   [
     edit(
       'src/engine/write/committer.ts',
-      'const written = new Set(sent && unknown ? this.#queue.inFlight : [])',
+      'const written = new Set(sent && unknown ? this.queue.inFlight : [])',
       'const written = new Set()',
     ),
     edit(

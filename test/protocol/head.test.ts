@@ -41,7 +41,7 @@ collectorsRule(
   [
     edit('src/engine/open/catch-up.ts', 'if (anchor.trim < state.head)', 'if (true)'),
     edit('src/engine/open/recovery.ts', 'const isHead = value.trim < state.head', 'const isHead = true'),
-    edit('src/engine/open/claim.ts', 'if (value.trim >= fence.entry.n) return undefined', ''),
+    edit('src/engine/open/claim.ts', 'if (anchor.trim >= fence.entry.n) return undefined', ''),
   ],
   /was acknowledged as version .* not in the history/,
   240,
@@ -72,7 +72,7 @@ collectorsRule(
 collectorsRule(
   'R28',
   'a create at a trimmed number is not lost',
-  [edit('src/engine/open/claim.ts', "'UNKNOWN_OUTCOME',\n    `Writing version", "'FENCED',\n    `Writing version")],
+  [edit('src/engine/write/send.ts', "'UNKNOWN_OUTCOME',\n    `Writing version", "'FENCED',\n    `Writing version")],
   /failed as FENCED, but was applied/,
 )
 
@@ -170,7 +170,13 @@ rule(
 rule(
   'R34',
   'what another writer has condemned is uploaded again before it is named',
-  [edit('src/engine/context.ts', 'for (const name of names) if (this.#names.has(name)) this.#condemned.add(name)', '')],
+  [
+    edit(
+      'src/engine/context.ts',
+      'for (const name of names) if (this.#names.has(name)) this.#names.set(name, true)',
+      '',
+    ),
+  ],
   async (sources) => {
     const memory = sources.memory()
     const [deleting, named] = [gate(), gate()]

@@ -54,13 +54,9 @@ rule(
     edit(
       'src/engine/gc/collector.ts',
       'const segments = new Map<string, number>()',
-      'const pins = await listKnownPins(this.#ctx, this.#log)\n    const segments = new Map<string, number>()',
+      'const early = await pinsOf({ context: this.#ctx, log: this.#log })\n    const segments = new Map<string, number>()',
     ),
-    edit(
-      'src/engine/gc/collector.ts',
-      'const pins = await listKnownPins(this.#ctx, this.#log)\n    const held',
-      'const held',
-    ),
+    edit('src/engine/gc/collector.ts', 'for (const pin of pins) for', 'for (const pin of early) for'),
   ],
   async (sources) => {
     const memory = sources.memory()
@@ -178,7 +174,13 @@ rule(
 rule(
   'R39',
   'a segment that was collected meanwhile is no damage',
-  [edit('src/engine/repair/repairer.ts', 'if (damage.isMissing && !isKnown) await this.#lookAgain(state)', '')],
+  [
+    edit(
+      'src/engine/repair/repairer.ts',
+      'if (damage.isMissing && !this.#damaged.has(name)) await this.#lookAgain(state)',
+      '',
+    ),
+  ],
   async (sources) => {
     const storage = sources.memory()
     const { store, past, time, options, outlive } = await ageing(sources, {}, storage)
@@ -196,13 +198,7 @@ rule(
 rule(
   'R39',
   'an entry that was trimmed meanwhile is no damage',
-  [
-    edit(
-      'src/engine/history/past.ts',
-      'if (value && equalBytes(value.logId, log.logId) && n <= value.trim) return expired(ctx.store, n)',
-      '',
-    ),
-  ],
+  [edit('src/engine/history/past.ts', 'if (anchor && n <= anchor.trim) return expired(ctx.store, n)', '')],
   async (sources) => {
     const storage = sources.memory()
     const { store, past, time, options, outlive } = await ageing(sources, {}, storage)

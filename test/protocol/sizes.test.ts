@@ -22,7 +22,7 @@ rule(
 rule(
   'R58',
   'commits fail when the tail cannot be folded',
-  [edit('src/engine/compaction/compactor.ts', 'if (this.#fold || isPatient) return', 'return')],
+  [edit('src/engine/compaction/scheduler.ts', 'if (over >= PATIENCE) throw error', '')],
   async (sources) => {
     let isRefused = false
     const storage = sources.intercept(sources.memory(), async (call, run) => {

@@ -17,14 +17,15 @@ collectorsRule(
       'src/engine/compaction/compactor.ts',
       'get edits(): readonly Edit[] {',
       `get edits(): readonly Edit[] {
-    if (this.#fold) this.#fold = { ...this.#fold, from: this.#state().manifest.covers }`,
+    const fold = this.#ready.get('fold')
+    if (fold) this.#ready.set('fold', { ...fold, from: this.#shard.state.manifest.covers })`,
     ),
     edit(
       'src/engine/compaction/compactor.ts',
-      'const isMoved = edit.from !== this.#state().manifest.covers',
-      'const isMoved = false',
+      'const fits = applyEdit(this.#shard.state.manifest, edit) !== undefined',
+      'const fits = true',
     ),
-    edit('src/engine/compaction/compactor.ts', 'else if (this.#fold?.from !== after.covers) this.#dropFold()', ''),
+    edit('src/engine/compaction/compactor.ts', 'this.#drop((edit) => applyEdit(after, edit) === undefined)', ''),
   ],
   /in the end: version/,
 )
@@ -165,7 +166,7 @@ rule(
     edit('src/engine/entry-builder.ts', 'const time = Math.max(before.time, change.time)', 'const time = change.time'),
     edit(
       'src/engine/write/committer.ts',
-      'Math.max(this.#host.state().carried.time, currentTime(this.#ctx, this.#log))',
+      'Math.max(this.#host.state.carried.time, currentTime(this.#ctx, this.#log))',
       'currentTime(this.#ctx, this.#log)',
     ),
   ],
@@ -187,8 +188,8 @@ rule(
   [
     edit(
       'src/engine/compaction/run-writer.ts',
-      'return record === undefined || record.bytes !== undefined || !this.#oldest',
-      'return record === undefined || record.bytes !== undefined',
+      'return oldest && left.bytes === undefined ? undefined : left',
+      'return left.bytes === undefined ? undefined : left',
     ),
   ],
   async (sources) => {

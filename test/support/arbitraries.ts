@@ -1,4 +1,6 @@
 import fc from 'fast-check'
+import { compareBytes, equalBytes } from '../../src/bytes/compare.js'
+import { encodeKey } from '../../src/bytes/keys.js'
 import type { Key } from 'tidemark'
 
 const text = fc.oneof(
@@ -114,3 +116,14 @@ export class ModelMap<V> {
     return copy
   }
 }
+
+/** Keys that often meet. */
+export const closeKeys = fc.oneof(
+  { weight: 9, arbitrary: fc.integer({ min: 0, max: 40 }) },
+  { weight: 1, arbitrary: fc.constantFrom('', 'é', 'z', 3n) },
+)
+/** Ranges of them, as bytes. */
+export const closeRanges = fc
+  .tuple(closeKeys.map(encodeKey), closeKeys.map(encodeKey))
+  .filter(([a, b]) => !equalBytes(a, b))
+  .map(([a, b]) => (compareBytes(a, b) < 0 ? { lower: a, upper: b } : { lower: b, upper: a }))

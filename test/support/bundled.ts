@@ -3,7 +3,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { rolldown } from 'rolldown'
-// @ts-expect-error: it is no TypeScript
 import { builtins, bundleOptions } from '../../.ci/bundle.mjs'
 
 export interface Bundled {

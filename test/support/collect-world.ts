@@ -13,9 +13,9 @@ import {
 import { memory } from 'tidemark/memory'
 import { cuts, worldOver, type CutsOptions, type Way } from 'tidemark/testing'
 import { verify } from 'tidemark/tools'
-import { factsOf } from '../../src/engine/gc/entry-index.js'
-import { manifestOfPin } from '../../src/engine/history/pins.js'
-import { entryOf, pinsOf } from '../../src/engine/history/versions.js'
+import { namesIn } from '../../src/engine/gc/entry-index.js'
+import { readEntry } from '../../src/engine/history/past.js'
+import { manifestOfPin, pinsOf } from '../../src/engine/history/pins.js'
 import { intercept } from '../../src/storage/intercept.js'
 import { handleOf } from '../../src/store/store.js'
 import { persist } from './history.js'
@@ -175,7 +175,7 @@ async function leftOver(storage: Storage, store: Store): Promise<string[]> {
   const { trim } = shard.state.carried
   const reached = new Set<string>()
   for (let n = trim + 1; n <= shard.state.head; n++) {
-    for (const name of factsOf(await entryOf(shard, n)).names) reached.add(name)
+    for (const name of namesIn(await readEntry(shard.context, shard.log, n))) reached.add(name)
   }
   const pins = await pinsOf(shard)
   for (const pin of pins) for (const { name } of manifestOfPin(pin, shard.log.path).runs.flat()) reached.add(name)

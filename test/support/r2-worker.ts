@@ -1,5 +1,5 @@
 /**
- * Runs in workerd: the suites on the R2 binding, one test for each request. `GET /` answers the names of the tests,
+ * Runs in workerd: the suites on the R2 binding, one test for each request. `GET /` answers the suites and names of the tests,
  * `GET /<index>` runs one and answers `null` or what went wrong.
  */
 import { r2, type R2BucketLike } from 'tidemark/r2'
@@ -12,15 +12,15 @@ interface Env {
 
 export default {
   async fetch(request: { readonly url: string }, { BUCKET }: Env): Promise<Response> {
-    const tests: { name: string; run: () => Promise<void> }[] = []
+    const tests: { suite: string; name: string; run: () => Promise<void> }[] = []
     allSuites({
-      test: (name, run) => tests.push({ name, run }),
+      test: (suite, name, run) => tests.push({ suite, name, run }),
       make: () => r2(BUCKET, { prefix: `run-${crypto.randomUUID()}` }),
       share: { writes: 5, reads: 60 },
       loss: FEW_LOSSES,
     })
     const index = new URL(request.url).pathname.slice(1)
-    if (index === '') return Response.json(tests.map(({ name }) => name))
+    if (index === '') return Response.json(tests.map(({ suite, name }) => [suite, name]))
     try {
       await tests[Number(index)]!.run()
       return Response.json(null)

@@ -5,6 +5,7 @@ import { Miniflare } from 'miniflare'
 import type { Storage } from 'tidemark'
 import { s3 } from 'tidemark/s3'
 import { s3Fetch } from 'tidemark/s3-fetch'
+import type { AdapterRow } from './counting.js'
 
 export interface S3Place {
   /** Without the bucket. */
@@ -46,9 +47,10 @@ export function byFetch(place: S3Place, prefix: string, aws = awsFor(place)): St
 
 export type MakeStorage = (place: S3Place, prefix: string) => Storage
 
-export const s3Adapters: readonly (readonly [name: string, make: MakeStorage])[] = [
-  ['s3() with a default client', (place, prefix) => bySdk(place, prefix)],
-  ['s3Fetch() with aws4fetch', (place, prefix) => byFetch(place, prefix)],
+/** By a default client of the SDK, and by aws4fetch. */
+export const s3Adapters: readonly AdapterRow<MakeStorage>[] = [
+  { adapter: 's3', make: (place, prefix) => bySdk(place, prefix) },
+  { adapter: 's3Fetch', make: (place, prefix) => byFetch(place, prefix) },
 ]
 
 /** The S3 API of a local R2. */

@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { nodeFs } from 'tidemark/node-fs'
 import { onTestFinished } from 'vitest'
+import type { AdapterRow } from './counting.js'
 
 export { collect } from './collect.js'
 
@@ -16,7 +16,7 @@ export function temporaryFolder(): string {
 }
 
 /** Every adapter, each time fresh and empty. A store must behave the same on all of them. */
-export const adapters: readonly (readonly [name: string, make: () => Storage])[] = [
-  ['memory()', () => memory()],
-  ['nodeFs()', () => nodeFs(temporaryFolder())],
+export const adapters: readonly AdapterRow[] = [
+  { adapter: 'memory', make: () => memory() },
+  { adapter: 'nodeFs', make: () => nodeFs(temporaryFolder()) },
 ]

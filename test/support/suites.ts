@@ -1,9 +1,7 @@
-/**
- * What every adapter has to stand, one suite for each kind of promise. The kind begins the name of each test, and the
- * adapter runs count by it (.ci/test-files.mjs). They run with vitest on Node and in browsers, and inside workerd.
- */
+/** The suites that every adapter has to pass, one for each kind of promise. They run with vitest on Node and in browsers, and inside workerd. */
 import type { Storage } from 'tidemark'
 import { storageSuite } from 'tidemark/testing'
+import type { Suite } from './adapters.mjs'
 import { collectionSuite } from './suite-collection.js'
 import { cutsSuite } from './suite-cuts.js'
 import { equalitySuite } from './suite-equality.js'
@@ -24,13 +22,21 @@ export interface SuiteOptions {
   readonly world?: (() => LossWorld) | undefined
 }
 
-export function allSuites(options: SuiteOptions): void {
-  const { test, make } = options
-  storageSuite({ test: (name, run) => test(`conformance: ${name}`, run), create: make })
-  const named = (kind: string): SuiteOptions => ({ ...options, test: (name, run) => test(`${kind}: ${name}`, run) })
-  cutsSuite(named('cuts'))
-  recoverySuite(named('recovery'))
-  collectionSuite(named('collection'))
-  equalitySuite(named('equality'))
-  lossSuite(named('loss'))
+const suites: Readonly<Record<Suite, (options: SuiteOptions) => void>> = {
+  conformance: ({ test, make }) => storageSuite({ test, create: make }),
+  cuts: cutsSuite,
+  recovery: recoverySuite,
+  collection: collectionSuite,
+  equality: equalitySuite,
+  loss: lossSuite,
+}
+
+export interface AllSuitesOptions extends Omit<SuiteOptions, 'test'> {
+  readonly test: (suite: Suite, name: string, run: () => Promise<void>) => unknown
+}
+
+export function allSuites({ test, ...options }: AllSuitesOptions): void {
+  for (const suite of Object.keys(suites) as Suite[]) {
+    suites[suite]({ ...options, test: (name, run) => test(suite, name, run) })
+  }
 }

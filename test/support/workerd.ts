@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url'
 import { Miniflare, type MiniflareOptions } from 'miniflare'
 import { rolldown } from 'rolldown'
 // The build's own table of entries, so that a worker resolves them as the tests do.
-// @ts-expect-error a script without types
 import { sourceAliases } from '../../.ci/entries.mjs'
 
 const aliases: { find: RegExp; replacement: string }[] = [

@@ -1,6 +1,6 @@
 /**
- * Taking away what nobody needs, and noting what is there to stay. Nothing here is needed for what a log holds: whoever
- * dies on the way leaves files that take room until the next time.
+ * Removes files that nobody needs, and records trims. The content of a log does not depend on it: a process that dies on the
+ * way leaves files that take room until the next time.
  */
 import { dirname } from 'node:path'
 import { isFull } from '../../../src/errors.js'
@@ -17,7 +17,7 @@ import {
 } from './directory.js'
 import { discard } from '../write.js'
 
-/** A temporary file that was not written to for so long is taken for that of a process which has died. */
+/** A temporary file to which nothing was written for so long counts as that of a dead process. */
 const ABANDONED_MS = 600_000
 /** How often somebody may write into a folder that is being destroyed. */
 const MOST_TRIES = 10
@@ -29,7 +29,7 @@ export async function recordTrim(directory: LogDirectory, n: number): Promise<vo
     await directory.fs.close(await directory.fs.open(place, 'create'))
   } catch (error) {
     if (!isTaken(error)) {
-      // Where there is no room for another name, the one of the trim before becomes that of this.
+      // Where there is no room for another name, the record of the trim before is renamed.
       const { trim, names } = await directory.list()
       if (!names.includes(trimName(trim)) || trim >= n || !isFull(fileError(error, 'write', place))) throw error
       await directory.fs.rename(directory.place(trimName(trim)), place)
@@ -39,9 +39,9 @@ export async function recordTrim(directory: LogDirectory, n: number): Promise<vo
 }
 
 /**
- * Unlinks files that hold nothing any more, and what former owners and trims left lying about. The temporary file of a claim
- * may be in use; that one has waited so long that its process is hardly alive, and if it is, it claims anew. The rest says by
- * its names what has been there: should the last file get lost, nobody takes the one before it for the end of the history.
+ * Unlinks files whose entries are not needed, and leftovers of former owners and trims. The temporary file of a claim may be in
+ * use, so it goes only after a long time; if its process is alive all the same, that claims anew. The files that stay get a name
+ * that says that a later one was there: should the last file get lost, nobody takes the one before for the end of the history.
  */
 export async function tidy(directory: LogDirectory, now: number): Promise<void> {
   const listing = await directory.list()
@@ -55,7 +55,7 @@ export async function tidy(directory: LogDirectory, now: number): Promise<void> 
     if (since && now - since.modifiedMs > ABANDONED_MS) unneeded.push(name)
   }
   const passed = listing.files.filter((file) => file !== top && !file.isPast && !files.includes(file.name))
-  // A file goes only when the one that replaces it is there to stay.
+  // A file goes only when the one that replaces it is durable.
   if (unneeded.length + passed.length > 0) await directory.sync()
   for (const name of unneeded) await discard(directory.fs, directory.place(name))
   for (const { name } of passed) {
@@ -65,8 +65,8 @@ export async function tidy(directory: LogDirectory, now: number): Promise<void> 
 }
 
 /**
- * Each file holds all from its first entry on that the file after it leaves out (log-view.ts). So it is needed only for
- * entries from there up to the first of the next one that is kept, and for those not if they were trimmed.
+ * The files that are not needed. Each file holds all entries from its first one on that the file after it leaves out (view.ts).
+ * So it is needed only for the entries up to the first one of the next file that is kept, and not for trimmed ones.
  */
 function unneededFiles({ files, trim }: Listing): string[] {
   const unneeded: string[] = []
@@ -78,7 +78,7 @@ function unneededFiles({ files, trim }: Listing): string[] {
   return unneeded
 }
 
-/** Removes the log: its owner is fenced first, and the history gets shorter from its beginning. */
+/** Removes the log. Its owner is fenced first; then the history gets shorter from its beginning. */
 export async function destroyLog(directory: LogDirectory): Promise<void> {
   const { fs } = directory
   const before = await directory.list()
@@ -106,7 +106,7 @@ export async function destroyLog(directory: LogDirectory): Promise<void> {
   await fs.rmdir(parent).catch(() => {})
 }
 
-/** Ends the right of the owner to write. Without room for a marker that of the owner itself becomes a newer one. */
+/** Ends the owner's right to write by a newer marker. Without room for one the owner's own marker is renamed to be newer. */
 async function fence(directory: LogDirectory, { newest, names }: Listing): Promise<void> {
   try {
     await directory.mark(newest + 1, NOTHING)

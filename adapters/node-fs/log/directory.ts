@@ -7,15 +7,16 @@
  *     temp.<g>.<random>                a file of owner g that is still being written
  *     trim.<n>                         entries up to n were removed; n is 0 at first, and a log file was there
  *
- * g, `first` and n have 16 digits, seq has 8, `id` is the first 4 bytes of the file's random id in hex: a file is known by
- * its name, even if its log was destroyed and made again. The newest marker is never deleted, but by its own maker when that
- * gives up before it has a file.
+ * g, `first` and n have 16 digits, seq has 8. `id` is the first 4 bytes of the file's random id in hex, so that a name belongs
+ * to one file, even if its log is destroyed and made again. Nobody deletes the newest marker but its own maker, when that gives
+ * up before it has a file.
  *
- * So a log that has lost its last file is told apart from one whose owner died before it had a file: of the former only
- * `past` files and a `trim` are left.
+ * A log that has lost its last file has only `past` files and a `trim`. So it is told apart from a log whose owner died before
+ * it had a file.
  */
 import type { Clock } from '../../../src/clock.js'
 import { crc32c } from '../../../src/bytes/crc32c.js'
+import { hexOfU32 } from '../../../src/bytes/hex.js'
 import { toHex } from '../../../src/bytes/hex.js'
 import type { TidemarkError } from '../../../src/errors.js'
 import { readFile } from '../blobs.js'
@@ -31,26 +32,26 @@ export interface LogFileName {
   readonly g: number
   readonly seq: number
   readonly first: number
-  /** A later file has been there. */
+  /** Whether a later file was there. */
   readonly isPast: boolean
 }
 
 export interface Listing {
-  /** The generation of the newest owner; 0 when there never was one. A file is as good a proof of it as its marker. */
+  /** The generation of the newest owner, by its marker or its file; 0 when there never was one. */
   readonly newest: number
-  /** In the order of (g, seq): the last one is where the history ends. */
+  /** The files in the order of (g, seq). The history ends in the last one. */
   readonly files: readonly LogFileName[]
   readonly trim: number
-  /** A log file was there, as a `trim` says. */
+  /** Whether a log file was there, as a `trim` says. */
   readonly hadFiles: boolean
   readonly names: readonly string[]
 }
 
-/** The entries that an owner finds when it begins, up to which numbers (R48). */
+/** The entries that an owner finds when it begins (R48). */
 export interface Before {
-  /** Up to here every later owner will take them over. */
+  /** Entries up to this number are taken over by every later owner. */
   readonly settled: number
-  /** Up to here later records say that they were durable: they can't be missing unless they were lost. */
+  /** Entries up to this number were durable, as later records say. If they are missing they were lost. */
   readonly proven: number
 }
 
@@ -83,12 +84,12 @@ export class LogDirectory {
     return parseNames(await this.fs.names(this.path).catch(noneIfAbsent))
   }
 
-  /** The newest owner. */
+  /** The generation of the newest owner. */
   async newest(): Promise<number> {
     return newestOwner(await this.fs.names(this.path).catch(noneIfAbsent))
   }
 
-  /** Whether g is the newest owner and its file still there: all that an append needs to know, at the price of one call. */
+  /** Whether g is the newest owner and its file is there. One call tells an append all that it needs to know. */
   async isCurrent(g: number, file: string): Promise<boolean> {
     const names = await this.fs.names(this.path).catch(noneIfAbsent)
     return newestOwner(names) === g && names.includes(file)
@@ -99,8 +100,8 @@ export class LogDirectory {
   }
 
   /**
-   * Begins generation g; `false` when somebody else has. The marker says how far the history was settled before it, so
-   * that readers know that much while its owner has no file yet, or died before it had one.
+   * Begins generation g by its marker; `false` when somebody else has begun it. The marker says how far the history was
+   * settled before. Readers need that while the owner has no file yet, and when it has died before it had one.
    */
   async mark(g: number, before: Before): Promise<boolean> {
     const text = encodeMarker(before)
@@ -111,7 +112,7 @@ export class LogDirectory {
         await writeFile(this.fs, temporary, (fd) => writeAll(this.fs, fd, text, 0))
         break
       } catch (error) {
-        // The folder is remembered from earlier, and may have been destroyed since.
+        // The folder is remembered from an earlier call, and may have been destroyed since.
         if (again || !isAbsent(error)) throw error
         this.#root.forget()
       }
@@ -119,7 +120,7 @@ export class LogDirectory {
     try {
       if (!(await nameOnce(this.fs, temporary, this.place(markerName(g))))) return false
     } catch (error) {
-      // The temporary file was taken away: a newer owner took it for that of a claim that has ended.
+      // A newer owner has removed the temporary file, as if this claim had ended.
       if (isAbsent((error as TidemarkError).cause)) return false
       throw error
     }
@@ -132,13 +133,16 @@ export class LogDirectory {
     return true
   }
 
-  /** Takes back a marker that was made by us and whose owner has no file: it will never have one (R46). */
+  /** Takes back a marker of our own whose generation has no file, and will never have one (R46). */
   async withdraw(g: number): Promise<void> {
     await discard(this.fs, this.place(markerName(g)))
     await this.sync().catch(() => {})
   }
 
-  /** The entries before marker g, as it says: none, which is always true, if it is damaged; `undefined` if it is gone. */
+  /**
+   * The entries before marker g, as it says. A damaged one counts as saying none, which is always true; `undefined` if it is
+   * gone.
+   */
   async before(g: number): Promise<Before | undefined> {
     const bytes = await readFile(this.fs, this.place(markerName(g)))
     return bytes && decodeMarker(bytes)
@@ -156,7 +160,7 @@ export class LogDirectory {
     return this.#clock.random(16)
   }
 
-  /** Forgets that it was there. */
+  /** Forgets that the folder was there. */
   forget(): void {
     this.#root.forget()
   }
@@ -194,17 +198,17 @@ export function parseNames(names: readonly string[]): Listing {
   return { newest: newestOwner(names), files, trim: Math.max(trim, 0), hadFiles: trim >= 0, names }
 }
 
-/** Whether entries are there, or have been. */
+/** Whether these names are those of a log that has, or had, entries. */
 export function holdsEntries(names: readonly string[]): boolean {
   return names.some((name) => FILE.test(name) || TRIM.test(name))
 }
 
-/** The name of a log file once a later one is there (R47). */
+/** The name of a log file after a later one is there (R47). */
 export function pastName(name: string): string {
   return name.replace(/^log/, 'past')
 }
 
-/** Markers, or temporary files, of owners before g: nobody needs them once g has a file. */
+/** Markers, or temporary files, of owners before g. Nobody needs them once g has a file. */
 export function leftovers(names: readonly string[], g: number, kind: 'owner' | 'temp'): string[] {
   return names.filter((name) => {
     const match = GENERATION.exec(name)
@@ -212,7 +216,7 @@ export function leftovers(names: readonly string[], g: number, kind: 'owner' | '
   })
 }
 
-/** Runs with every append: digits of one width compare as text does. */
+/** The newest owner among names. It runs with every append, and compares text, as all numbers have one width. */
 function newestOwner(names: readonly string[]): number {
   let newest = ''
   for (const name of names) {
@@ -224,7 +228,7 @@ function newestOwner(names: readonly string[]): number {
 
 function encodeMarker({ settled, proven }: Before): Uint8Array {
   const text = `${digits(settled)} ${digits(proven)}`
-  const checksum = crc32c(new TextEncoder().encode(text)).toString(16).padStart(8, '0')
+  const checksum = hexOfU32(crc32c(new TextEncoder().encode(text)))
   return new TextEncoder().encode(`${text} ${checksum}
 `)
 }

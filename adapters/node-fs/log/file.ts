@@ -1,12 +1,12 @@
 /**
- * One log file as its readers know it: an index of its records, filled by scanning on from where it ended before.
+ * One log file as its readers know it: an index of its records. A scan goes on where the one before has ended.
  *
  * - Only intact records are indexed, in an unbroken chain of numbers and checksums.
- * - Where the chain ends, the rest of the file is the torn end of a crash, or being written just now, unless a record of
- *   this file says that the missing one was durable: then the file is damaged, and no record after that place counts.
+ * - The rest behind the chain is the torn end of a crash, or is being written just now. But if a record of this file says that
+ *   the missing one was durable, the file is damaged, and no record behind that place counts.
  * - Lengths are checked against the size of the file before memory is taken for them.
  */
-import { corrupt } from '../../../src/errors.js'
+import { corrupt, damaged } from '../../../src/errors.js'
 import { errno } from '../errors.js'
 import type { FileSystem } from '../file-system.js'
 import { logFileName, pastName, type LogDirectory, type LogFileName } from './directory.js'
@@ -23,7 +23,7 @@ import {
 } from './format.js'
 import { readUpTo } from '../write.js'
 
-/** At first the file is read in pieces of this size; later there is little that is new. */
+/** The size of the pieces in which a file is read at first. Later scans find little that is new. */
 const FIRST_CHUNK = 256 << 10
 const NEXT_CHUNK = 8 << 10
 
@@ -45,14 +45,14 @@ export class LogFile {
   readonly #offsets: number[] = []
   #end = HEADER
   #checksum: number
-  /** The highest number that a record of this file says was durable. */
+  /** The highest number of which a record of this file says that it was durable. */
   #claimed = 0
-  /** Where the rest of the file was searched for records that claim the missing one. */
+  /** The end of the chain behind which the rest was searched for a record that claims the missing one. */
   #searchedAt = 0
   #syncFailed = false
   #descriptor: Descriptor | undefined
 
-  /** `fd`, if given, is kept open until `close` and then closed. */
+  /** `fd`, if given, stays open until `close`. */
   constructor(directory: LogDirectory, header: LogFileHeader, fd?: number, name = logFileName(header)) {
     this.name = name
     this.path = directory.place(this.name)
@@ -63,7 +63,7 @@ export class LogFile {
     this.#descriptor = fd === undefined ? undefined : new Descriptor(this.#fs, fd)
   }
 
-  /** Reads and checks the header. With `keep` the file stays open. */
+  /** Opens a file, and reads and checks its header. With `keep` the file stays open. */
   static async open(directory: LogDirectory, { name }: LogFileName, keep: boolean): Promise<LogFile> {
     const path = directory.place(name)
     const fd = await directory.fs.open(path, 'read')
@@ -71,7 +71,7 @@ export class LogFile {
     try {
       const header = decodeHeader(await readUpTo(directory.fs, fd, 0, HEADER), path)
       if (pastName(logFileName(header)) !== pastName(name))
-        throw corrupt(`The log file ${path} is damaged: its header belongs to another name.`)
+        throw damaged(`The log file ${path}`, 'its header belongs to another name')
       file = new LogFile(directory, header, keep ? fd : undefined, name)
       return file
     } finally {
@@ -83,12 +83,12 @@ export class LogFile {
     return this.header.first
   }
 
-  /** The number of the last record that is intact; `first - 1` when there is none. */
+  /** The number of the last intact record; `first - 1` when there is none. */
   get last(): number {
     return this.header.first + this.#offsets.length - 1
   }
 
-  /** Where the next record begins, and the checksum that it continues. */
+  /** The place where the next record begins, and the checksum that it continues. */
   get end(): number {
     return this.#end
   }
@@ -96,17 +96,17 @@ export class LogFile {
     return this.#checksum
   }
 
-  /** Up to which number the records themselves show that they are durable. */
+  /** The number up to which the records themselves show that they are durable. */
   get proven(): number {
     return Math.min(this.#claimed, this.last)
   }
 
-  /** Where record n begins. */
+  /** The place where record n begins. */
   offset(n: number): number {
     return this.#offsets[n - this.header.first] ?? this.#end
   }
 
-  /** Takes up a record that stands at `end`: found by a scan, or written by the owner. */
+  /** Adds the record at `end` to the index: a scan has found it, or the owner has written it. */
   add({ payload, checksum, synced }: { payload: number; checksum: number; synced: number }): void {
     this.#offsets.push(this.#end)
     this.#end += roomFor(payload)
@@ -114,17 +114,20 @@ export class LogFile {
     this.#claimed = Math.max(this.#claimed, synced)
   }
 
-  /** Finds the records that were written since the last scan. One at a time. `CORRUPT` when a durable one is damaged. */
+  /**
+   * Finds the records that were written since the last scan. Scans must not overlap. `CORRUPT` when a durable record is damaged.
+   */
   async scan(): Promise<void> {
     await this.#use(async (fd) => {
       const isFirst = this.#searchedAt === 0
       for (let suspect = 0; ; suspect = this.#end) {
         const stop = await this.#scanChain(fd, isFirst ? FIRST_CHUNK : NEXT_CHUNK)
         const search = isFirst || (stop === 'invalid' && this.#searchedAt !== this.#end)
-        // A file has its name only when the tail that it begins with is durable, so one record is the least.
+        // A file gets its name when the tail with which it begins is durable, so that it has one record at least.
         const whole = this.#offsets.length > 0 && this.#claimed <= this.last
         if (whole && !(search && (await this.#isClaimedAhead(fd)))) break
-        // Nothing new there at a second look: before, the owner may have gone on between reading and searching.
+        // At the first look the owner may have written between reading and searching. A second look at the same end proves
+        // damage.
         if (this.#end === suspect) throw this.#corrupt(this.last + 1)
       }
       this.#searchedAt = this.#end
@@ -148,9 +151,9 @@ export class LogFile {
     })
   }
 
-  /** Makes durable what was written; `false` where that cannot be done through a descriptor that is for reading only. */
+  /** Makes the file durable; `false` where a descriptor that only reads cannot do that. */
   async sync(): Promise<boolean> {
-    // After a failed sync the next one succeeds and has written nothing: what failed counts as clean then.
+    // After a failed sync the pages count as clean, so that the next sync would succeed and write nothing.
     if (this.#syncFailed) return false
     return this.#use(async (fd) => {
       try {
@@ -164,7 +167,7 @@ export class LogFile {
     })
   }
 
-  /** Lets go of the descriptor; the index stays, and later reads open the file again. */
+  /** Closes the descriptor. The index stays, and later reads open the file again. */
   async close(): Promise<void> {
     const descriptor = this.#descriptor
     this.#descriptor = undefined
@@ -188,7 +191,7 @@ export class LogFile {
     }
   }
 
-  /** Whether an intact record after the end of the chain says that the one missing there was durable (R50). */
+  /** Whether an intact record behind the end of the chain says that the missing one was durable (R50). */
   async #isClaimedAhead(fd: number): Promise<boolean> {
     const missing = this.last + 1
     const { size } = await this.#fs.stat(fd)
@@ -196,7 +199,7 @@ export class LogFile {
       const bytes = await readUpTo(this.#fs, fd, at, FIRST_CHUNK)
       const ends = bytes.length - RECORD_HEAD
       if (ends < 0) return false
-      // Most of it is zeros. The size of a record, which is its second word, is not.
+      // Most of the rest is zeros. The second word of a record, its size, is never zero.
       const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2)
       for (let i = 0; i <= ends; i += 8) {
         if (words[(i >>> 2) + 1] === 0) continue
@@ -225,7 +228,7 @@ export class LogFile {
   }
 }
 
-/** A descriptor that is closed only when nobody uses it any more: its number may be another file's right after. */
+/** A descriptor that is closed when its last user is done. Right after that its number may be another file's. */
 class Descriptor {
   readonly #fs: FileSystem
   readonly #fd: number

@@ -14,16 +14,16 @@
  *             56   4  CRC-32C of the body
  *             60   4  0, so that records begin at 64
  *
- * - A record is valid only in its own file, at its own place in the chain: stale bytes of any other never are (R49).
- * - A record of the tail that a file begins with says `synced` >= its own number: a file has its name only when the tail
- *   is durable. One that was appended later says less.
+ * - A record is valid only in its own file, at its own place in the chain. Stale bytes of any other place never are (R49).
+ * - A file gets its name when the tail with which it begins is durable, so a record of that tail says `synced` >= its own
+ *   number. A record that was appended later says less.
  */
 import { crc32c } from '../../../src/bytes/crc32c.js'
 import { ENVELOPE_HEAD, ENVELOPE_TAIL, seal, unseal } from '../../../src/bytes/envelope.js'
 
 export const HEADER = 64
 export const RECORD_HEAD = 40
-/** The size of a record is kept in 32 bits, and a buffer of Node has at most 2 GiB. */
+/** The largest payload. The size of a record has 32 bits, and a buffer of Node has at most 2 GiB. */
 export const LARGEST_PAYLOAD = 2 ** 31 - 1024
 
 const BODY = 40
@@ -45,7 +45,7 @@ export interface RecordHead {
   readonly writer: number
 }
 
-/** The checksums of a file start from these: that of its id, and for the first record that of its header's body. */
+/** The checksums with which those of a file start: that of its id, and for the first record that of the header's body. */
 export interface Seeds {
   readonly id: number
   readonly first: number
@@ -71,14 +71,14 @@ function encodeBody({ id, g, seq, first }: LogFileHeader): Uint8Array {
   return body
 }
 
-/** Throws `CORRUPT` when the bytes are damaged and `UNSUPPORTED_FORMAT` when a newer release wrote them. */
+/** Reads a header. `CORRUPT` when it is damaged, `UNSUPPORTED_FORMAT` when a newer release wrote it. */
 export function decodeHeader(bytes: Uint8Array, path: string): LogFileHeader {
   const body = unseal('log file', bytes.subarray(0, SEALED), `The log file ${path}`)
   const view = viewOf(body)
   return { id: body.slice(0, 16), g: getU64(view, 16), seq: getU64(view, 24), first: getU64(view, 32) }
 }
 
-/** How much room the record of a payload takes in its file. */
+/** How many bytes the record of a payload takes in its file. */
 export function roomFor(payload: number): number {
   return padded(RECORD_HEAD + payload)
 }
@@ -126,7 +126,7 @@ export function recordHead(bytes: Uint8Array, at = 0): RecordHead | undefined {
   }
 }
 
-/** Whether `record`, from its head to the end of its payload, has the checksum that it says. */
+/** Whether `record`, from its head to the end of its payload, has the checksum that its head says. */
 export function isIntact(record: Uint8Array, head: RecordHead, idSeed: number): boolean {
   return record.length >= head.size && crc32c(record.subarray(4, head.size), idSeed) === head.checksum
 }

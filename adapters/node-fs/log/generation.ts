@@ -1,4 +1,4 @@
-/** Our place among the owners of a log: the marker that begins it, and what it takes over. */
+/** Our generation among the owners of a log: the marker that begins it, and the entries that it takes over. */
 import type { Listing, LogDirectory } from './directory.js'
 import { recordsOf, type LogFile, type LogRecord } from './file.js'
 import type { LogView } from './view.js'
@@ -6,11 +6,11 @@ import type { LogView } from './view.js'
 export class Generation {
   readonly #directory: LogDirectory
   readonly #view: LogView
-  /** 0 before the first claim. */
+  /** The number of the generation; 0 before the first claim. */
   #g = 0
-  /** The last entry that was settled before it. */
+  /** The last entry that was settled before the generation began. */
   #settledBefore = 0
-  /** A marker of ours whose generation has no file yet; else 0. */
+  /** The generation of our marker while it has no file; else 0. */
   #marker = 0
 
   constructor(directory: LogDirectory, view: LogView) {
@@ -22,20 +22,20 @@ export class Generation {
     return this.#g
   }
 
-  /** Begins generation g, and lists the log after that; `undefined` when somebody else was first. */
+  /** Begins generation g, and then lists the log; `undefined` when somebody else was first. */
   async make(g: number): Promise<Listing | undefined> {
     const { settled, proven } = this.#view
     if (!(await this.#directory.mark(g, { settled, proven }))) return undefined
     this.#marker = g
     const listing = await this.#directory.list()
-    // A number below the newest is free again when its marker was deleted as an old one.
+    // This number may lie below the newest, and be free only because the marker was deleted as an old one.
     if (listing.newest !== g) return undefined
     this.#g = g
     this.#settledBefore = settled
     return listing
   }
 
-  /** A file of it has its name, or may have: from here on the marker stays. */
+  /** Takes note that a file of the generation has its name, or may have it. The marker stays then. */
   named(): void {
     this.#marker = 0
   }
@@ -53,8 +53,8 @@ export class Generation {
   }
 
   /**
-   * The records to take over from a file, beginning not after `latest`. Only what is settled and durable may be left behind; and
-   * after a failed sync of its owner the page cache lies, so that the records themselves have to say that they are.
+   * The records to take over from a file, beginning at `latest` or before. Only settled and durable records may be left behind.
+   * The records themselves have to say that they are durable, because the page cache lies after a failed sync of their owner.
    */
   async tail(source: LogFile, from: number, latest: number): Promise<readonly LogRecord[]> {
     const begin = Math.min(from, this.#settledBefore + 1, source.proven + 1, latest)

@@ -1,4 +1,4 @@
-/** A handle on a log: reads what is settled, and writes once it has claimed. Both know nothing of other handles. */
+/** A handle on a log. It reads settled entries, and writes once it has claimed the log. It knows nothing of other handles. */
 import type { Clock } from '../../../src/clock.js'
 import { TidemarkError, throwIfAborted } from '../../../src/errors.js'
 import type { CallOptions, Log, LogOptions } from '../../../src/storage/contract.js'
@@ -31,7 +31,7 @@ export function openLog(
     throwIfAborted(signal)
   }
 
-  /** Every call but `close`: an open handle, a signal that has not aborted, typed errors. */
+  /** Makes every call but `close`: checks that the handle is open and the signal has not aborted, and types errors. */
   function call<T>(doing: string, { signal }: CallOptions = {}, act: () => Promise<T>): Promise<T> {
     return guarded(doing, directory.path, async () => {
       checkOpen(signal)

@@ -1,20 +1,19 @@
 /**
- * Writing to a log: rules R41 to R54 of docs/protocol.md.
+ * Writes to a log, by the rules R41 to R54 of docs/protocol.md.
  *
- * - A claim makes the marker of a new generation, takes over the tail from the last file of those before it and from no
- *   other, and writes it with the fence to a file of its own (R41, R42). That file gets its name when it is durable
- *   (R43).
- * - An append writes, syncs, **then** looks whether the own marker is still the newest, and only then is acknowledged. If
- *   it is not, the file of the newest owner decides (R45): whoever made it has read ours before, or will never.
- * - A claim whose entry is in a file with a name, while others stand in between and settle nothing, settles it by claiming
- *   anew. So only errors, or that its number was trimmed meanwhile, leave the fate of a claim unknown. An owner that appends does not take back what it has lost:
- *   when whoever took over has died before it had a file, the outcome is unknown.
- * - After an outcome that stays unknown the handle answers `unknown` for ever: a new one finds out by claiming.
+ * - A claim makes the marker of a new generation. It takes over the tail from the last file before it, and from no other, and
+ *   writes that with the fence to a file of its own (R41, R42). The file gets its name when it is durable (R43).
+ * - An append writes, syncs, **then** looks whether its own marker is still the newest, and only then is acknowledged. If the
+ *   marker is not the newest, the file of the newest owner decides (R45): its maker has read our file before, or never will.
+ * - A claim whose entry is in a file with a name may meet other generations that settle nothing. It settles the entry by
+ *   claiming anew. So its fate stays unknown only after an error, or when its number was trimmed meanwhile.
+ * - An owner that appends does not take back a log that it has lost. When the one that took over has died before it had a
+ *   file, the outcome is unknown.
+ * - After an unknown outcome the handle answers `unknown` for ever. A new handle finds out by claiming.
  * - A claim that fails before its file has a name takes its marker back, and the owner before it goes on. Nobody has counted
  *   on that marker, as only a file that has its name decides anything.
- * - Two that claim at once would fence each other for nothing. So a claimer waits a moment for an owner that has a marker
- *   and no file yet, and is refused the first time without making a marker when it sees the number taken. Nothing but the
- *   time it takes depends on this.
+ * - Two claims at once would fence each other for nothing. So a claim waits a moment for an owner that has a marker and no file
+ *   yet. And when it sees its number taken it is refused before it makes a marker. Only the time that it takes depends on this.
  */
 import type { Clock } from '../../../src/clock.js'
 import { TidemarkError, corrupt, invalid, isFull, isTidemarkError } from '../../../src/errors.js'
@@ -36,18 +35,18 @@ const LOST: Outcome = { outcome: 'lost' }
 interface Asked {
   readonly n: number
   readonly bytes: Uint8Array
-  /** The lowest number that recovery needs. */
+  /** The lowest entry that recovery needs. */
   readonly from: number
-  /** May take the room that is kept for what makes room. */
+  /** Whether the entry may take the room that is kept for entries that make room. */
   readonly makesRoom: boolean
 }
-/** The generations in whose files, with a name, the entry stands by now: others may take it over from there. */
+/** The generations whose named files have the entry by now. Others may take it over from there. */
 type Written = Set<number>
 
-/** `undefined`: a file of ours has the entry, and whether it is part of the history others have not settled yet. */
+/** The outcome; `undefined` while a file of ours has the entry and others have not settled whether it is part of the history. */
 type Verdict = Outcome | undefined
 type Place = Pick<LogFileHeader, 'g' | 'seq'>
-/** How often a claim begins anew because others came in between. */
+/** How often a claim may begin anew because others came in between. */
 const MOST_TRIES = 100
 const unknown = (cause?: unknown): Outcome => ({ outcome: 'unknown', settle: false, cause })
 
@@ -60,10 +59,10 @@ export class LogOwner {
   readonly #inTurn = serial()
   readonly #generation: Generation
   #own: OwnFile | undefined
-  /** Why nothing more is written: others own the log, or the effect of a write is not known. */
+  /** The reason why nothing more is written: others own the log, or the outcome of a write is unknown. */
   #ended: 'lost' | 'unknown' | undefined
   #wasRefused = false
-  /** From which size on it is tried again to go on to the next file, after there was no room for one. */
+  /** The size of the file from which on it may go on to the next one. It grows when there was no room for that one. */
   #rotateFrom = 0
 
   constructor(directory: LogDirectory, view: LogView, clock: Clock, tuning: LogTuning, strict: boolean) {
@@ -93,12 +92,12 @@ export class LogOwner {
     })
   }
 
-  /** An entry that this handle was told is committed, if it stands in its current file. */
+  /** An entry that this handle has committed, if it is in its present file. */
   async read(n: number): Promise<Uint8Array | undefined> {
     return (await this.#own?.file.read(n))?.payload
   }
 
-  /** After an error it never resolves again: what was not written counts as clean, and another sync would succeed. */
+  /** Syncs the file. After an error it never resolves again: unwritten pages count as clean, and another sync would succeed. */
   sync(): Promise<void> {
     return this.#inTurn(async () => {
       if (this.#ended === 'unknown') throw this.#doubtful()
@@ -112,7 +111,7 @@ export class LogOwner {
     })
   }
 
-  /** The log was destroyed by this handle. */
+  /** Lets go of the file, after this handle has destroyed the log. */
   release(): Promise<void> {
     return this.#inTurn(() => this.#end('lost'))
   }
@@ -139,7 +138,7 @@ export class LogOwner {
         if (outcome) return outcome
       } catch (error) {
         await this.#generation.withdraw()
-        // A newer owner has unlinked what was to be read.
+        // A newer owner has unlinked a file that was to be read.
         if (isAbsent(error)) continue
         if (written.size > 0) return this.#doubt(error)
         throw error
@@ -148,13 +147,13 @@ export class LogOwner {
     return written.size > 0 ? this.#doubt() : LOST
   }
 
-  /** Makes our marker the newest; `undefined` when n is seen to be taken before that. */
+  /** Makes our marker the newest; `undefined` when n is found taken before that. */
   async #begin({ n, from }: Asked, written: Written): Promise<Listing | undefined> {
     for (;;) {
       const { newest } = await this.#awaitFile()
       await this.#view.refresh()
       const { last } = this.#view
-      // Entries below either number were read from here, or are named by the anchor: a file of ours would bury them.
+      // Entries below these numbers were read here, or are needed by the anchor. A file of ours would bury them.
       if (Math.max(n, from) > last + 1) throw this.#short(last, Math.max(n, from) - 1)
       if (written.size === 0 && !this.#wasRefused && last !== n - 1) {
         this.#wasRefused = true
@@ -166,20 +165,20 @@ export class LogOwner {
   }
 
   /**
-   * Writes our file, with the entry if it is the next one. A file without it, of the tail alone, settles what stood in doubt
-   * until then: the caller can read on, and the next claim is an append to it.
+   * Writes our file, with the entry if it is the next one. A file without it, of the tail alone, settles the entries that were
+   * in doubt until then. The caller can read on, and its next claim is an append to that file.
    */
   async #enter({ n, bytes, from }: Asked, listing: Listing, written: Written): Promise<Verdict> {
     const source = await this.#generation.source(listing)
     const isNext = (source?.last ?? 0) === n - 1
-    // A file has one record at least: without the fence that is the last one of the tail.
+    // A file has one record at least. Without the fence that is the last record of the tail.
     const tail = source ? await this.#generation.tail(source, from, isNext ? n : source.last) : []
     this.#wasRefused ||= !isNext
     const entry = { n, writer: this.#generation.g, payload: bytes }
     if (isNext) return this.#takeOver({ g: this.#generation.g, seq: 0 }, [...tail, entry], written)
     if (tail.length === 0) return LOST
     const failed = await this.#name({ g: this.#generation.g, seq: 0 }, tail)
-    // Nothing can be found of an entry that never was in a file with a name.
+    // An entry that never was in a file with a name is surely not committed.
     if (written.size > 0) return failed === 'unnamed' ? undefined : (failed ?? this.#verdict(n, written))
     if (failed) return LOST
     if ((await this.#directory.newest()) === this.#generation.g) await this.#tidy()
@@ -187,7 +186,7 @@ export class LogOwner {
     return LOST
   }
 
-  /** Makes `records` our file, of which the last one is new. */
+  /** Makes our file of `records`, the last of which is new. */
   async #takeOver(place: Place, records: readonly LogRecord[], written: Written): Promise<Verdict> {
     const failed = await this.#name(place, records)
     if (failed) return failed === 'unnamed' ? undefined : failed
@@ -196,7 +195,7 @@ export class LogOwner {
     return outcome
   }
 
-  /** Writes a file and gives it its name. Throws when that surely failed, and is `unnamed` when a newer owner is why. */
+  /** Writes a file and gives it its name. Throws when that surely failed; `unnamed` when a newer owner is the reason. */
   async #name(place: Place, records: readonly LogRecord[]): Promise<Outcome | 'unnamed' | undefined> {
     const own = await OwnFile.create(this.#directory, place, records, this.#tuning)
     try {
@@ -214,7 +213,7 @@ export class LogOwner {
     this.#own = own
     this.#rotateFrom = 0
     this.#ended = undefined
-    // Its entry is out: from here on nothing may throw.
+    // The entry may be read by others now, so that nothing may throw any more.
     await before?.close().catch(() => {})
     return undefined
   }
@@ -228,7 +227,7 @@ export class LogOwner {
       try {
         return await this.#rotate(own, asked, written)
       } catch (error) {
-        // The entry may fit into the file as it is. The next one need not try as well.
+        // The entry may still fit into the present file. The next one need not try again at once.
         if (!isFull(error)) throw error
         this.#rotateFrom = own.file.end + this.#tuning.rotateBytes / 8
       }
@@ -239,7 +238,7 @@ export class LogOwner {
       pending = await own.write(n, this.#generation.g, bytes, this.#strict)
     } catch (cause) {
       if (!isTidemarkError(cause)) return this.#doubt(fileError(cause, 'write', own.file.path))
-      // Nothing of the record is there. A newer owner may have unlinked the file.
+      // Nothing of the record was written. A newer owner may have unlinked the file.
       if ((await this.#directory.newest()) === this.#generation.g) throw cause
       await this.#end('lost')
       return LOST
@@ -256,7 +255,7 @@ export class LogOwner {
     )
   }
 
-  /** Goes on to our next file. All that stays behind is acknowledged; it becomes durable first, in `relaxed` too. */
+  /** Goes on to our next file. All entries that stay behind are acknowledged, and made durable first, in `relaxed` too. */
   async #rotate(own: OwnFile, { n, bytes, from }: Asked, written: Written): Promise<Verdict> {
     try {
       await own.sync()
@@ -270,7 +269,7 @@ export class LogOwner {
     return this.#takeOver(place, [...records, entry], written)
   }
 
-  /** Entry n is durable in our file. Whether it is part of the history. */
+  /** Tells whether entry n, durable in our file, is part of the history. */
   async #check(n: number, written: Written): Promise<Verdict> {
     written.add(this.#generation.g)
     try {
@@ -282,14 +281,14 @@ export class LogOwner {
   }
 
   /**
-   * There are markers above ours. A file decides whose marker is the newest *after* it was seen to have its name: every later
-   * owner begins with that file, or with what came of it. One that stalls, or gives up, decides nothing.
+   * Finds out the fate of entry n when there are markers above ours. A named file decides if its marker is the newest *after* the
+   * file was seen: every later owner begins with that file, or with a successor of it. An owner without a file decides nothing.
    */
   async #verdict(n: number, written: Written): Promise<Verdict> {
     let before = await this.#directory.list()
     return patiently(this.#clock, this.#tuning.patienceMs, async () => {
       const listing = await this.#directory.list()
-      // The files that would decide may be gone.
+      // The files that would decide it may be gone.
       if (n <= listing.trim) return this.#doubt()
       const isDecisive = before.files.at(-1)?.g === listing.newest
       const verdict = isDecisive ? await this.#view.verdict(n, written, before) : undefined
@@ -299,7 +298,7 @@ export class LogOwner {
     })
   }
 
-  /** While the newest owner has a marker and no file it is about to make one, or gives up, or is dead. */
+  /** Waits while the newest owner has a marker and no file: it makes one, or gives up, or is dead. */
   async #awaitFile(): Promise<Listing> {
     let listing = await this.#directory.list()
     await patiently(this.#clock, this.#tuning.patienceMs, async () => {
@@ -321,7 +320,7 @@ export class LogOwner {
     await tidy(this.#directory, this.#clock.now()).catch(() => {})
   }
 
-  /** Nothing more is written: only a new handle finds out what has happened. */
+  /** Ends writing with an unknown outcome. Only a new handle finds out what has happened. */
   async #doubt(cause?: unknown): Promise<Outcome> {
     await this.#end('unknown')
     return unknown(cause)

@@ -1,6 +1,6 @@
 import { sleep, type Clock } from '../../../src/clock.js'
 
-/** Looks until there is an answer, again and again for so long, and longer each time in between. */
+/** Looks again and again until there is an answer or the time is over, with pauses that grow. */
 export async function patiently<T>(
   clock: Clock,
   ms: number,

@@ -1,12 +1,12 @@
-/** Times and sizes of a log; `nodeFs` does not take them, tests reach them with little. */
+/** Times and sizes of a log. Tests make them small, so that little data reaches them; `nodeFs` does not take them. */
 export interface LogTuning {
-  /** How long to wait for the file of an owner that has only a marker yet. */
+  /** How long to wait for the file of an owner that has only a marker yet, in milliseconds. */
   readonly patienceMs: number
-  /** The room that a new file begins with, and the first step by which it grows. */
+  /** The room with which a new file begins, and the first step by which it grows. */
   readonly roomBytes: number
-  /** Room that is kept for entries by which space comes free. */
+  /** The room that is kept for entries by which space comes free. */
   readonly reserveBytes: number
-  /** From which size on an owner goes on to its next file, if that leaves half of this one behind. */
+  /** The size from which on an owner goes on to its next file, if that leaves half of this one behind. */
   readonly rotateBytes: number
 }
 

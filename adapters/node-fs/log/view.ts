@@ -1,18 +1,19 @@
 /**
  * All that a handle knows of a log that others may be writing.
  *
- * The history ends in the *top* file, the last in the order of (g, seq). An entry is **settled** when every later owner
- * will take it over and no power loss takes it back; only settled entries are returned (R53). That is so
- * - for what stood in the top file before that was synced, if its owner's marker is still the newest afterwards: whoever
- *   makes a newer one will read the file later, and find it;
- * - for what a newer marker says, whose owner has no file yet: its maker had found it settled before. It stands in the
- *   file that is the top one when the marker is there, and perhaps not in one that was before.
- * An owner leaves behind only what it has found settled. So each file holds all that was settled when it got its name,
- * from its `first` on; entry n stands in the last file whose `first` is not above n, and what a stalled owner still gives
- * a name to changes no settled entry.
+ * The history ends in the *top* file, the last one in the order of (g, seq). An entry is **settled** when every later owner will
+ * take it over and no power loss takes it back. Only settled entries are returned (R53). These are settled:
+ * - Entries that were in the top file before it was synced, if its owner's marker is still the newest afterwards. The maker of
+ *   a newer marker will read the file later, and find them.
+ * - Entries up to the number in a newer marker whose owner has no file yet. Its maker had found them settled. They are in the
+ *   file that is the top one when the marker is there, and perhaps not in one that was the top before.
+ * An owner leaves behind only entries that it has found settled. So each file has all entries from its `first` on that were
+ * settled when it got its name. Entry n is in the last file whose `first` is not above n, and a file that a stalled owner still
+ * names changes no settled entry.
  *
- * A log that has lost files says `CORRUPT`: its last file is named as one that a later one has followed, or is gone while a
- * `trim` says that it was there, or holds less than the newest marker says was durable. All are judged by a second look, at a folder in which nothing has changed.
+ * A log that has lost files says `CORRUPT`. Its last file has the name of one that a later one has followed, or is gone while a
+ * `trim` says that there was one, or has less than the newest marker says was durable. Each of these is judged by a second look
+ * at a folder in which nothing has changed.
  */
 import { corrupt } from '../../../src/errors.js'
 import { isAbsent } from '../errors.js'
@@ -26,7 +27,7 @@ export class LogView {
   readonly #directory: LogDirectory
   #listing: Listing | undefined
   #top: LogFile | undefined
-  /** Scanned once: nothing is added to them that counts. */
+  /** Files before the top one. Each is scanned once, since nothing that is added to it later counts. */
   readonly #older = new Map<string, Promise<LogFile>>()
   #settled = 0
   #trim = 0
@@ -40,12 +41,12 @@ export class LogView {
     this.#directory = directory
   }
 
-  /** All entries up to this number are settled. */
+  /** The number up to which all entries are settled. */
   get settled(): number {
     return this.#settled
   }
 
-  /** Settled entries up to here were durable, as later records say. */
+  /** The number up to which settled entries were durable, as later records say. */
   get proven(): number {
     return Math.min(this.#settled, this.#top?.proven ?? 0)
   }
@@ -59,7 +60,7 @@ export class LogView {
     return this.#trim
   }
 
-  /** Looks at the log anew. Calls made while one waits share it. */
+  /** Looks at the log anew. Calls that come while one waits share it. */
   refresh(): Promise<void> {
     this.#next ??= this.#running.then(() => {
       this.#next = undefined
@@ -91,8 +92,8 @@ export class LogView {
   }
 
   /**
-   * Finds out what became of entry n, which stands in files of the generations `written`, by a listing whose last file decides it. This
-   * stays so, as that file's name is durable first. `undefined` when trimming is under way.
+   * Finds out the fate of entry n, which is in files of the generations `written`, by a listing whose last file decides it. The
+   * name of that file is made durable first, so that the verdict stays. `undefined` when trimming is under way.
    */
   async verdict(
     n: number,
@@ -101,7 +102,7 @@ export class LogView {
   ): Promise<'committed' | 'lost' | undefined> {
     if (files.at(-1)?.isPast) return undefined
     await this.#directory.sync()
-    // If no newer file goes back to n, it was settled, in one of those before.
+    // If no newer file goes back to n, it was settled in an earlier one.
     const place = files.findLast((file) => file.first <= n)
     if (!place) return undefined
     try {
@@ -115,7 +116,7 @@ export class LogView {
     }
   }
 
-  /** The file with all that is in it by now. */
+  /** The file with all records that are in it by now. */
   async now(place: LogFileName): Promise<LogFile> {
     await this.refresh()
     if (this.#top?.name === place.name) return this.#top
@@ -124,7 +125,7 @@ export class LogView {
     return file
   }
 
-  /** Hides the entries from this handle, and returns up to which number all are removed now. */
+  /** Hides entries from this handle, and returns the number up to which all are removed now. */
   hide(numbers: readonly number[]): number {
     for (const n of numbers) if (n > this.#trim) this.#removed.add(n)
     let end = Math.max(this.#trim, this.#lowest() - 1)
@@ -132,19 +133,19 @@ export class LogView {
     return end
   }
 
-  /** All entries up to `n` are removed, for every handle. */
+  /** Takes note that all entries up to `n` are removed, for every handle. */
   trimmed(n: number): void {
     this.#trim = Math.max(this.#trim, n)
     for (const removed of this.#removed) if (removed <= n) this.#removed.delete(removed)
   }
 
-  /** Makes durable what others wrote without syncing. */
+  /** Makes records durable that others wrote without syncing. */
   async sync(): Promise<void> {
     await this.refresh()
     await this.#top?.sync()
   }
 
-  /** Forgets everything, as a new handle would begin. */
+  /** Forgets everything, so that the handle begins like a new one. */
   async reset(): Promise<void> {
     await this.#running
     const top = this.#top
@@ -156,7 +157,7 @@ export class LogView {
   }
 
   async close(): Promise<void> {
-    // Those under way may still open files: of calls that wait for their turn, and of those that look once more.
+    // Looks that are under way or wait for their turn may still open files.
     while (this.#next ?? this.#top) {
       await (this.#next ?? this.#running).catch(() => {})
       await this.#takeTop(undefined)
@@ -164,13 +165,13 @@ export class LogView {
   }
 
   async #refresh(): Promise<void> {
-    /** More was durable than was there, at a look at these names. */
+    /** A look at these names at which less was there than was durable. */
     let missing: { readonly names: string; readonly proven: number } | undefined
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const listing = await this.#directory.list()
       const place = listing.files.at(-1)
       const names = listing.names.join()
-      // A marker that is taken back and made anew has its old name: what it says is held against a later look at the file.
+      // A marker that is taken back and made anew keeps its name, so its numbers are compared with a later look at the file.
       const wanted = missing?.names === names ? missing.proven : 0
       missing = undefined
       if (place ? place.isPast : listing.hadFiles) {
@@ -202,7 +203,7 @@ export class LogView {
     }
   }
 
-  /** `undefined` when the log has gone on to a newer owner meanwhile: what is settled is not to be looked for in `top` then. */
+  /** Finds out how far `top` is settled; `undefined` when the log has gone on to a newer owner, whose file decides then. */
   async #settle(top: LogFile, newest: number): Promise<Before | undefined> {
     if (newest !== top.header.g) return this.#directory.before(newest)
     const { last, proven } = top
@@ -263,7 +264,7 @@ export class LogView {
     return Math.max(this.#trim + 1, Math.min(...firsts, Number.MAX_SAFE_INTEGER))
   }
 
-  /** Owners unlink files that nobody needs any more, at any time: who meets that lists anew. */
+  /** Runs `act`, and again after a new listing when an owner has unlinked a file meanwhile. */
   async #retrying<T>(act: () => Promise<T>): Promise<T> {
     for (let tries = 1; ; tries++) {
       try {

@@ -1,14 +1,13 @@
 /**
  * The log file that an owner writes.
  *
- * - It begins with a tail of the history, written under a temporary name and synced; then it gets its name. From there on
- *   records are appended one at a time, and only after the one before was acknowledged.
- * - Records are written over zeros that are durable already, so that syncing one does not have to write where it is. The
- *   room is made ahead of need, in the background, through a descriptor of its own: an error of a sync is told once to
- *   each open descriptor, and that of the records must not miss its own (R54).
- * - An error of a record's own write or sync is the end of the file: what is on the disk is not known, and the page cache
- *   may say otherwise. Whoever meets it stops using the file (R51). Only a write that found no room is known: its record is not
- *   whole, and what there is of it is taken back.
+ * - It begins with a tail of the history, which is written under a temporary name and synced. Then it gets its name. From there
+ *   on records are appended one at a time, each after the one before was acknowledged.
+ * - Records are written over zeros that are durable already, so that the sync of a record need not write the size of the file.
+ *   Room is made ahead of need, in the background, through a descriptor of its own: the kernel tells an error of a sync once to
+ *   each open descriptor, and the descriptor of the records must not miss its own (R54).
+ * - An error of a record's own write or sync ends the file (R51): the bytes on the disk are unknown, and the page cache may differ.
+ *   Only a write that found no room is known: the record is not whole, and its bytes are taken back.
  */
 import { isFull } from '../../../src/errors.js'
 import { fileError } from '../errors.js'
@@ -18,10 +17,10 @@ import { HEADER, RECORD_HEAD, encodeHeader, encodeRecord, roomFor, type LogFileH
 import type { LogTuning } from './tuning.js'
 import { discard, readUpTo, writeAll } from '../write.js'
 
-/** The steps by which a file grows double up to this. */
+/** The largest step by which a file grows. Steps double up to it. */
 const LARGEST_STEP = 4 << 20
 const ZEROS = new Uint8Array(256 << 10)
-/** Records up to this size are built in a buffer that is kept. */
+/** Records up to this size are built in a buffer that is used again. */
 const SCRATCH = 64 << 10
 
 export class OwnFile {
@@ -31,12 +30,12 @@ export class OwnFile {
   readonly #temporary: string
   readonly #tuning: LogTuning
   readonly #scratch = new Uint8Array(SCRATCH)
-  /** Up to where the file is made of durable bytes. */
+  /** The number of bytes of the file that are durable, room included. */
   #room: number
   #step: number
   #growing: Promise<void> | undefined
   #isNamed = false
-  /** Up to which number everything is durable. */
+  /** The number up to which all records are durable. */
   #synced: number
 
   private constructor(
@@ -57,7 +56,7 @@ export class OwnFile {
     this.#synced = file.last
   }
 
-  /** Writes a file with `records` and syncs it; nobody sees it before `publish`. Throws when that cannot be done. */
+  /** Writes a file with `records`, and syncs it. Nobody sees it before `publish`. Throws when that cannot be done. */
   static async create(
     directory: LogDirectory,
     place: Pick<LogFileHeader, 'g' | 'seq'>,
@@ -66,7 +65,7 @@ export class OwnFile {
   ): Promise<OwnFile> {
     const size = records.reduce((sum, { payload }) => sum + roomFor(payload.length), HEADER)
     const room = Math.ceil(size / tuning.roomBytes + 0.5) * tuning.roomBytes
-    // A disk that is nearly full has to have room for the records; what is made ahead of need is as much as there is.
+    // On a disk that is nearly full the room ahead of need is made smaller, so that the records fit.
     for (const less of [room, size + tuning.reserveBytes]) {
       try {
         return await OwnFile.#create(directory, place, records, tuning, size, less)
@@ -90,7 +89,7 @@ export class OwnFile {
     const header: LogFileHeader = { id: directory.newId(), ...place, first }
     const temporary = directory.temporary(place.g)
     const fd = await fs.open(temporary, 'create')
-    // From here on `file` owns the descriptor.
+    // From here on `file` closes the descriptor.
     const file = new LogFile(directory, header, fd)
     try {
       const bytes = new Uint8Array(size)
@@ -111,7 +110,7 @@ export class OwnFile {
     return new OwnFile(directory, file, fd, temporary, room, tuning)
   }
 
-  /** Gives the file its name. After an error it may have it, unless that was refused. */
+  /** Gives the file its name. After an error it may have that, unless the call was refused. */
   async publish(): Promise<void> {
     await this.#directory.fs.rename(this.#temporary, this.file.path)
     this.#isNamed = true
@@ -122,12 +121,12 @@ export class OwnFile {
     return this.#isNamed
   }
 
-  /** The number that was acknowledged last. */
+  /** The number of the record that was acknowledged last. */
   get last(): number {
     return this.file.last
   }
 
-  /** Makes room for the record of a payload. What it throws has written nothing. */
+  /** Makes room for the record of a payload. When it throws nothing was written. */
   async makeRoom(payload: number, mayUseReserve: boolean): Promise<void> {
     const need = this.file.end + roomFor(payload) + (mayUseReserve ? 0 : this.#tuning.reserveBytes)
     await this.#growing?.catch(() => {})
@@ -135,8 +134,8 @@ export class OwnFile {
   }
 
   /**
-   * Writes the record after the last one. Its outcome is open until `acknowledge`. A `TidemarkError` is that there was no room
-   * for it, and nothing of it is left; after any other error it may be there.
+   * Writes the record after the last one. Its outcome is open until `acknowledge`. A `TidemarkError` says that there was no room,
+   * and that nothing of the record is left. After any other error the record may be there.
    */
   async write(n: number, writer: number, payload: Uint8Array, sync: boolean): Promise<Pending> {
     const length = roomFor(payload.length)
@@ -149,7 +148,7 @@ export class OwnFile {
     return { payload: payload.length, checksum, synced, durable: sync }
   }
 
-  /** On file systems that copy on write, overwriting the room that was made takes some, too. */
+  /** Writes the bytes of a record. File systems that copy on write need space to overwrite room, too, and may find none. */
   async #put(bytes: Uint8Array): Promise<void> {
     const { fs } = this.#directory
     const { end, path } = this.file
@@ -158,7 +157,7 @@ export class OwnFile {
     } catch (cause) {
       const error = fileError(cause, 'write', path)
       if (!isFull(error)) throw cause
-      // Bytes written before the room ended must begin no record. If they cannot be cleared, nobody knows what is there.
+      // The bytes that were written must not begin a record. If they cannot be cleared, nobody knows what is there.
       const head = await readUpTo(fs, this.#fd, end, RECORD_HEAD)
       if (head.some((byte) => byte !== 0)) {
         await writeAll(fs, this.#fd, new Uint8Array(RECORD_HEAD), end)
@@ -173,7 +172,7 @@ export class OwnFile {
     if (pending.durable) this.#synced = this.file.last
     const ahead = Math.max(this.#step / 2, this.#tuning.reserveBytes)
     if (this.#room - this.file.end < ahead && !this.#growing) {
-      // An append that needs the room tries again, and tells what keeps it from growing.
+      // An append that needs the room tries again, and tells of the error.
       this.#grow(this.#room + 1).catch(() => {})
     }
   }
@@ -190,7 +189,7 @@ export class OwnFile {
     await this.file.close()
   }
 
-  /** Closes a file that did not get its name, as far as that is known. Never throws: why it got none is what counts. */
+  /** Closes a file that did not get its name, as far as that is known. It never throws, so that the first error counts. */
   async abandon(): Promise<void> {
     await this.close().catch(() => {})
     await discard(this.#directory.fs, this.#temporary)
@@ -201,7 +200,7 @@ export class OwnFile {
     return this.#growing
   }
 
-  /** By a whole step, or where there is no room for that by what is needed. */
+  /** Makes the file grow by a whole step, or by `need` where there is no room for a step. */
   async #growBy(need: number): Promise<void> {
     try {
       await this.#extend(Math.ceil(need / this.#step) * this.#step)
@@ -221,7 +220,7 @@ export class OwnFile {
         await writeZeros(this.#directory, fd, this.#room, room)
         await fs.fdatasync(fd)
       } catch (error) {
-        // Others may need the room that was made so far more.
+        // The part of the room that was made is given back, as others may need it more.
         await fs.truncate(fd, this.#room).catch(() => {})
         throw error
       } finally {
@@ -234,9 +233,9 @@ export class OwnFile {
   }
 }
 
-/** A record that is written and not yet acknowledged. */
+/** A record that was written and is not yet acknowledged. */
 export interface Pending {
-  /** Its length. */
+  /** The length of its payload. */
   readonly payload: number
   readonly checksum: number
   readonly synced: number

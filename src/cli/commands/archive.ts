@@ -1,4 +1,4 @@
-/** Archives: export and import, of files and of streams. */
+/** The commands export and import, of files and of streams. */
 import { createWriteStream } from 'node:fs'
 import { open, rename, rm, stat } from 'node:fs/promises'
 import { Readable } from 'node:stream'
@@ -33,7 +33,7 @@ export const exportStore: AddCommand = (program, context) => {
         const zip = exportZip(place, { at: options.at, onProgress, clock: context.clock })
         return path === undefined ? toStdout(context, zip) : toFile(zip, path, file)
       })
-      // The archive itself goes to stdout, and nothing else may.
+      // The archive went to stdout, and nothing else may go there.
       if (path === undefined) return
       const text = `${file} holds store "${place.name}", ${size(bytes)}.`
       await context.out.line(options.json ? plainJson({ store: place.name, file, bytes }) : text)
@@ -52,8 +52,8 @@ async function toStdout({ stdout }: Context, zip: AsyncIterable<Uint8Array>): Pr
 }
 
 async function toFile(zip: AsyncIterable<Uint8Array>, path: string, file: string): Promise<number> {
-  // Under another name until all of it is there.
-  // A name that nobody else has: of another export, or of a file that somebody keeps.
+  // The archive has another name until all of it is there. Nobody else has that name, neither another export nor a file
+  // that somebody keeps.
   const partial = `${path}.${toHex(systemClock.random(8))}.partial`
   try {
     await pipeline(Readable.from(zip), createWriteStream(partial))
@@ -103,7 +103,7 @@ async function* bytesOf(stream: Readable, file: string): AsyncGenerator<Uint8Arr
   }
 }
 
-/** Turns what the system says of the archive file into a sentence. */
+/** Turns an error of the system about the archive file into a sentence. */
 function fileError(error: unknown, file: string): unknown {
   const { code } = error as { code?: unknown }
   if (error instanceof TidemarkError || typeof code !== 'string') return error

@@ -24,7 +24,7 @@ export const destroy: AddCommand = (program, context) => {
     })
 }
 
-/** Here no store is chosen by its age. */
+/** The only store of a place. Destroying chooses none by its age. */
 async function onlyOne(storage: Storage, where: string): Promise<string> {
   const [only, ...others] = await listStores(storage)
   if (only === undefined) throw new TidemarkError('NOT_FOUND', `There is no store in ${where}; check the path.`)
@@ -36,7 +36,7 @@ async function confirm({ stdin, terminal }: Context, name: string, where: string
   if (yes) return
   if (!terminal || !stdin.isTTY) throw invalid(`Store "${name}" would be removed for good; add --yes to do it.`)
   const asking = createInterface({ input: stdin, output: terminal })
-  // Ctrl-C and Ctrl-D are no.
+  // Ctrl-C and Ctrl-D mean no.
   const closed = new Promise<string>((resolve) => asking.once('close', () => resolve('')))
   const question = asking.question(
     `This removes store "${name}" in ${where} with all its versions, for good.\nType its name to do it: `,

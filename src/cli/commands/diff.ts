@@ -18,7 +18,7 @@ interface Options extends StoreOptions {
 
 type Change = DiffChange<Key, Uint8Array>
 
-/** Lines, and characters in a line, that a person is shown without asking for more. */
+/** How many lines a person is shown without asking for more, and how many characters of a line. */
 const LINES = 100
 const WIDTH = 2000
 
@@ -36,7 +36,7 @@ export const diff: AddCommand = (program, context) => {
       await withStore(context, where, options, async (store) => {
         const states = [(await stateAt(store, a)).state, (await stateAt(store, b)).state]
         const decode = decoderOf(store.name, table, states)
-        // Opened so here, the table is compared by its stored bytes.
+        // With this codec the table is compared by its stored bytes.
         handleOf(store).spec(table, { codec: storedBytes })
         let left = limit ?? (json ? Infinity : LINES)
         for await (const change of differences(store, a, b, { table, prefix }) as AsyncIterable<Change>) {
@@ -63,7 +63,7 @@ function lineOf({ paint }: Context, text: string): string {
   return paint(SIGNS[text[0] as keyof typeof SIGNS], text[0]!) + text.slice(1)
 }
 
-/** `+ key  new`, `- key  old`, `~ key  old -> new`. */
+/** A change as `+ key  new`, `- key  old` or `~ key  old -> new`. */
 function textOf({ key, before, after }: Change, decode: StoredTable['decode']): string {
   const sign = before === undefined ? '+' : after === undefined ? '-' : '~'
   const values = [before, after].flatMap((bytes) => (bytes === undefined ? [] : [show(decode(bytes))]))

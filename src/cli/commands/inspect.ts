@@ -30,7 +30,7 @@ export const inspect: AddCommand = (program, context) => {
 }
 
 interface Keys extends KeyCount {
-  /** Keys of each table, where they were counted. */
+  /** The keys of each table, where they were counted. */
   readonly tables: ReadonlyMap<string, number>
 }
 
@@ -48,11 +48,11 @@ async function keysOf(handle: StoreHandle, { place, state }: Shown): Promise<Key
 
 type Facts = ReturnType<typeof factsOf>
 
-/** Times are milliseconds since the epoch, as everywhere in the API. */
+/** The facts for --json. Times are milliseconds since 1970, as everywhere in the API. */
 function factsOf(store: Store, state: ShardState, tags: readonly TagInfo[], keys: Keys) {
   const { carried, manifest } = state
   const { config } = manifest
-  // Those of large commits, too, which no fold has listed yet.
+  // The segments of large commits count, too, although no fold has listed them yet.
   const live = segmentsOf(state)
   const sum = (field: 'records' | 'tombstones' | 'length' | 'rawBytes'): number =>
     live.reduce((total, segment) => total + segment[field], 0)
@@ -71,11 +71,11 @@ function factsOf(store: Store, state: ShardState, tags: readonly TagInfo[], keys
     keys: { count: keys.keys, exact: keys.isExact },
     segments: {
       count: live.length,
-      /** Tombstones among them. */
+      /** Tombstones count as records. */
       records: sum('records'),
       tombstones: sum('tombstones'),
       bytes: sum('length'),
-      /** Before compression. */
+      /** The bytes before compression. */
       rawBytes: sum('rawBytes'),
     },
     runs: manifest.runs.length + state.tail.reduce((runs, { references }) => runs + (references?.runs.length ?? 0), 0),

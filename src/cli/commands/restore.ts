@@ -60,7 +60,7 @@ function offsetsOf(text: string): Offsets {
   }
 }
 
-/** How many keys of all tables would become something else. */
+/** How many keys of all tables would get another value. */
 async function countChanges(store: Store, when: When, partitions: readonly number[] | undefined): Promise<number> {
   const handle = handleOf(store)
   for (const number of partitions ?? []) store.partition(number)

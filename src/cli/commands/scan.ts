@@ -17,7 +17,7 @@ interface Options extends StoreOptions, TableOptions, AtOption, Bounds {
   readonly keys?: true
 }
 
-/** Lines, and characters in a line, that a person is shown without asking for more. */
+/** How many lines a person is shown without asking for more, and how many characters of a line. */
 const LINES = 100
 const WIDTH = 2000
 
@@ -71,13 +71,13 @@ async function printLines(
   options: Options,
 ): Promise<void> {
   let left = options.limit ?? LINES
-  // One more, to know whether there is more.
+  // One entry more than is shown tells whether there are others.
   const scanned = { ...range, limit: left + 1 }
   const line = (key: Key, value: string): string => {
     const name = cut(show(key), WIDTH)
     return paint('cyan', name) + cut(name + value, WIDTH).slice(name.length)
   }
-  // Values that nobody wants to see are not read.
+  // With --keys no value is read.
   const lines = options.keys
     ? mapped(table.keys(scanned), (key) => line(key, ''))
     : mapped(table.entries(scanned), ([key, bytes]) => line(key, `  ${show(decode(bytes))}`))

@@ -1,4 +1,4 @@
-/** Copies of versions from place to place. */
+/** The commands push and pull, which copy versions from place to place. */
 import type { When } from '../../store/find.js'
 import type { TransferProgress } from '../../transfer/options.js'
 import { pull as pullStore, push as pushStore, type PushResult } from '../../transfer/push.js'

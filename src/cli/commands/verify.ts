@@ -1,5 +1,6 @@
 import { TidemarkError } from '../../errors.js'
-import { verify as verifyStore, type VerifyReport } from '../../tools/verify.js'
+import type { VerifyReport } from '../../tools/findings.js'
+import { verify as verifyStore } from '../../tools/verify.js'
 import { placeOf, storeCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
 import { facts as factList, wrap } from '../grid.js'
 import { plainJson } from '../json.js'
@@ -45,7 +46,7 @@ function textOf(context: Context, report: VerifyReport): string {
     pairs.map(([what, value]) => [what, harmless(value)]),
     9,
   )
-  // The path stays whole, to be copied.
+  // The path is never broken, so that it can be copied.
   const each = damages.map(({ object, code, message }) =>
     [
       harmless(object),

@@ -7,9 +7,9 @@ import { cut, harmless, size, time } from '../text.js'
 
 type Options = StoreOptions & VersionsOptions
 
-/** Characters shown of a label, tags or offsets, however wide the terminal is. */
+/** How many characters of a label, tags or offsets are shown, however wide the terminal is. */
 const LONGEST = 200
-/** Rows that share their widths; the names of the columns stand above each lot. */
+/** How many rows share their widths. The names of the columns stand above each lot. */
 const PAGE = 200
 
 export const versions: AddCommand = (program, context) => {
@@ -34,7 +34,7 @@ export const versions: AddCommand = (program, context) => {
     })
 }
 
-/** As `store.versions()` gives them; what a version does not have is null. */
+/** A version as `store.versions()` gives it. A field that it does not have is null. */
 function jsonOf(info: VersionInfo): string {
   return plainJson({ ...info, label: info.label ?? null, meta: info.meta ?? null })
 }
@@ -55,7 +55,7 @@ function rowOf({ version, time: at, kind, bytes, folded, label, tags, offsets }:
   return [String(version), time(at), kind, size(bytes), folded ? 'yes' : '', ...text]
 }
 
-/** `clicks 7, views 0:x 3:9`. */
+/** Offsets as `clicks 7, views 0:x 3:9`. */
 function offsetsText(offsets: Offsets): string {
   return Object.entries(offsets)
     .map(([source, at]) => {

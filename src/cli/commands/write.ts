@@ -1,4 +1,4 @@
-/** Single keys: put and delete. */
+/** The commands put and delete, of a single key. */
 import { text as textOfStream } from 'node:stream/consumers'
 import { jsonCodec, type Codec } from '../../bytes/codec.js'
 import type { Key } from '../../bytes/keys.js'
@@ -30,7 +30,7 @@ export const put: AddCommand = (program, context) => {
     .option('--text', 'the value is not JSON but a string, as it stands')
     .option('--ttl <time>', 'how long it lives: 30s, 15m, 12h, 7d; for ever when left out', spanOf)
     .action(async (where: string, first: string | undefined, second: string | undefined, options: PutOptions) => {
-      // With --json-key the value is the only thing that is left to say.
+      // With --json-key the only argument is the value.
       const [text, given] = options.jsonKey !== undefined && second === undefined ? [undefined, first] : [first, second]
       const key = keyOf(command, text, options)
       if (given === undefined) command.error('error: give the value, as JSON or with --text')
@@ -58,7 +58,7 @@ export const remove: AddCommand = (program, context) => {
   )
 }
 
-/** Decodes JSON as the default codec does: its tags count, such as {"$date":0}. */
+/** Decodes JSON as the default codec does. Its tags count, such as {"$date":0}. */
 function valueOf(text: string, { text: isText }: PutOptions): unknown {
   if (isText) return text
   let json: string
@@ -74,7 +74,7 @@ function valueOf(text: string, { text: isText }: PutOptions): unknown {
     return jsonCodec.decode(utf8(json))
   } catch (cause) {
     throw invalid(
-      'The value has a tag that there is not: a single field whose name begins with $ is one, such as {"$date":0}. {"$object":{…}} keeps such an object as it stands.',
+      'The value has an unknown tag. A single field whose name begins with $ is a tag, such as {"$date":0}. {"$object":{…}} keeps such an object as it stands.',
       cause,
     )
   }
@@ -98,7 +98,7 @@ async function write(
   })
 }
 
-/** A table of another codec can only lose keys here; its codec stays as it is. */
+/** The codec to write with. A table of another codec can only lose keys here, and keeps its codec. */
 function writingCodec(id: string | undefined, isPut: boolean): Codec<unknown> {
   if (id === undefined || id === jsonCodec.id) return jsonCodec
   if (isPut) throw invalid(`The table has the codec "${id}", and only a program that has this codec can write values.`)

@@ -1,203 +1,185 @@
 /**
- * Compactor and merging beside commits. A job only uploads; what it has made waits as an edit until the next entry carries
- * it. One fold and one merge run at a time.
+ * Folds and merges beside commits. Each only uploads; the edit that it has made waits until the next entry carries it. One fold
+ * and one merge run at a time.
  */
 import { TidemarkError, isFull, isTidemarkError } from '../../errors.js'
-import { applyEdit, type Edit, type FoldEdit, type MergeEdit } from '../../manifest/edits.js'
+import { applyEdit, type Edit } from '../../manifest/edits.js'
 import type { Manifest, SegmentRef } from '../../manifest/manifest.js'
 import { damageOf } from '../../segment/damage.js'
-import { warnLater, type LogContext, type ShardContext } from '../context.js'
+import { warnLater } from '../context.js'
+import type { OpenLog, ShardState } from '../state.js'
 import { pickAll, pickMerge } from './picker.js'
 import { foldTail, mergeRuns, writtenFor } from './run-writer.js'
-import type { ShardState } from '../state.js'
 
-export { dropUploads, foldTail, writeMemtables, writtenFor } from './run-writer.js'
+export { dropUploads, foldTail, writeChanges, writtenFor } from './run-writer.js'
 
-/** What a merge does about damage. */
+/** Knows of damage, for a merge. */
 export interface Repairs {
-  isDamaged(name: string): boolean
+  readonly repairer: { readonly loaded?: { isAnyDamaged(segments: readonly SegmentRef[]): boolean } | undefined }
   /** Resolves when the present state is repaired; rejects with what it can't repair. */
   mend(state: ShardState, error: unknown): Promise<unknown>
 }
 
+type Kind = Edit['kind']
+
 export class Compactor {
-  readonly #ctx: ShardContext
-  readonly #log: LogContext
-  readonly #state: () => ShardState
+  readonly #shard: OpenLog
   readonly #repairs: Repairs
   /** Aborts when nothing more is to be uploaded. */
   readonly #signal: AbortSignal
   /** Looks at the state anew. */
   readonly #consider: () => void
-  #folding: Promise<void> | undefined
-  #merging: Promise<void> | undefined
-  #fold: FoldEdit | undefined
-  #merge: MergeEdit | undefined
-  /** Of the last fold or merge that failed. */
+  readonly #running = new Map<Kind, Promise<void>>()
+  readonly #ready = new Map<Kind, Edit>()
+  /** The error of the last fold or merge that failed. */
   #lastError: unknown
-  /** Counts repairs: what a job began on before one is dropped. */
+  /** Counts repairs: an edit that was begun before one is dropped. */
   #ground = 0
 
-  constructor(
-    ctx: ShardContext,
-    log: LogContext,
-    state: () => ShardState,
-    repairs: Repairs,
-    signal: AbortSignal,
-    consider: () => void,
-  ) {
-    this.#ctx = ctx
-    this.#log = log
-    this.#state = state
+  constructor(shard: OpenLog, repairs: Repairs, signal: AbortSignal, consider: () => void) {
+    this.#shard = shard
     this.#repairs = repairs
     this.#signal = signal
     this.#consider = consider
   }
 
-  /** What the next entry may carry. */
+  /** The edits that the next entry may carry. */
   get edits(): readonly Edit[] {
-    return [...(this.#merge ? [this.#merge] : []), ...(this.#fold ? [this.#fold] : [])]
+    return (['merge', 'fold'] as const).flatMap((kind) => this.#ready.get(kind) ?? [])
   }
 
   restart(): void {
     this.#ground++
-    this.#dropFold()
-    this.#dropMerge()
+    this.#drop(() => true)
   }
 
+  /** Drops edits that name what another writer's collection has condemned, which could not know of it. */
   dropCondemned(): void {
-    if (this.#fold && this.#isCondemned(this.#fold)) this.#dropFold()
-    if (this.#merge && this.#isCondemned(this.#merge)) this.#dropMerge()
+    this.#drop((edit) => this.#isCondemned(edit))
   }
 
-  /** Another writer's collection could not know of what is about to be named. */
-  #isCondemned(edit: FoldEdit | MergeEdit): boolean {
-    return this.#ctx.uploads.areCondemned(edit.kind === 'fold' ? edit.runs.flat() : edit.output)
+  #isCondemned(edit: Edit): boolean {
+    return this.#shard.context.uploads.areCondemned(writtenFor([edit]))
   }
 
-  /** Waits for a fold; rejects when folds fail and there is no patience left. */
-  async admit(isPatient: boolean): Promise<void> {
-    if (this.#fold) return
-    const { length } = this.#state().tail
+  #drop(isOver: (edit: Edit) => boolean): void {
+    for (const edit of this.#ready.values()) {
+      if (!isOver(edit)) continue
+      this.#shard.context.uploads.drop(writtenFor([edit]))
+      this.#ready.delete(edit.kind)
+    }
+  }
+
+  /** Waits for a fold; rejects when folds fail. */
+  async admit(): Promise<void> {
+    if (this.#ready.has('fold')) return
+    const { context, state } = this.#shard
     this.#lastError = undefined
     // One that began before a repair is dropped without an error; the one after it counts.
-    for (let tries = 2; tries > 0 && !this.#fold && this.#lastError === undefined; tries--) {
-      this.startFold(true)
-      await this.#folding
+    for (let tries = 2; tries > 0 && !this.#ready.has('fold') && this.#lastError === undefined; tries--) {
+      await this.startFold(true)
     }
-    if (this.#fold || isPatient) return
-    const what = `Commits of store "${this.#ctx.store}" wait: ${length} entries are not folded, because`
+    if (this.#ready.has('fold')) return
+    const what = `Commits of store "${context.store}" wait: ${state.tail.length} entries are not folded, because`
     const cause = this.#lastError
     throw isFull(cause)
       ? new TidemarkError('QUOTA', `${what} there is no space for that. Free some space and try again.`, { cause })
       : new TidemarkError('STORAGE_UNAVAILABLE', `${what} folding fails. See the cause.`, { cause })
   }
 
-  /** Folds what is there now, or less; resolves when the edit is ready, rejects with what made it fail. */
-  async foldNow(): Promise<void> {
-    const wanted = this.#state().head
-    while (this.#state().manifest.covers < wanted) {
-      // One that covers less is carried first: what it has uploaded is not for nothing.
-      if (this.#fold) return
-      this.startFold(true)
-      this.#lastError = undefined
-      await this.#folding
-      // No edit and no error: another one was carried meanwhile.
-      if (this.#fold === undefined && this.#lastError !== undefined) throw this.#lastError
-      if (this.#signal.aborted) return
+  /** Folds what is committed now, and has entries carry that. `writer` throws when nothing may be written any more. */
+  async foldNow(writer: () => { carry(): Promise<void> }): Promise<void> {
+    const wanted = this.#shard.state.head
+    while (this.#shard.state.manifest.covers < wanted) {
+      // A fold that covers less is carried first: what it has uploaded is not for nothing.
+      if (!this.#ready.has('fold')) {
+        const folding = this.startFold(true)
+        this.#lastError = undefined
+        await folding
+        // An error of a commit meanwhile forbids it as well, and says more than that the fold was stopped.
+        writer()
+        // No edit and no error: another one was carried meanwhile.
+        if (!this.#ready.has('fold') && this.#lastError !== undefined) throw this.#lastError
+      }
+      await writer().carry()
     }
   }
 
-  /** Beside other tabs only one folds at a time, unless it `must` be done. */
-  startFold(must = false): void {
-    if (this.#folding || this.#fold || this.#signal.aborted) return
-    const state = this.#state()
-    const ground = this.#ground
-    const fold = (): Promise<FoldEdit> => foldTail(this.#ctx, this.#log, state, this.#signal)
-    const { peers } = this.#ctx.storage
-    this.#folding = (this.#ctx.isShared && peers && !must ? peers.alone(`${this.#log.path}/fold`, fold) : fold())
-      .then((edit) => {
-        if (edit === undefined) return
-        // Another one may have been carried since this one began.
-        this.#fold = edit
-        const isMoved = edit.from !== this.#state().manifest.covers
-        if (ground !== this.#ground || isMoved || this.#isCondemned(edit)) this.#dropFold()
-      })
-      .catch((error: unknown) => this.#failed('Compactor', error))
-      .finally(() => {
-        this.#folding = undefined
-        if (ground !== this.#ground) this.#consider()
-      })
+  /** Beside other tabs only one folds at a time, unless it `must` be done. Resolves when the fold is over. */
+  startFold(must = false): Promise<void> {
+    const { context, log, state } = this.#shard
+    const { peers } = context.storage
+    const fold = (): Promise<Edit> => foldTail(context, log, state, this.#signal)
+    return this.#start('fold', () =>
+      context.isShared && peers && !must ? peers.alone(`${log.path}/fold`, fold) : fold(),
+    )
   }
 
   /** Merges all that is there where that is worth it; resolves with whether there is an edit to carry. */
   async mergeNow(): Promise<boolean> {
-    await this.#merging
-    if (this.#merge === undefined) {
+    await this.#running.get('merge')
+    if (!this.#ready.has('merge')) {
       this.#lastError = undefined
-      this.startMerge(pickAll(this.#state().manifest))
-      await this.#merging
-      if (this.#merge === undefined && this.#lastError !== undefined) throw this.#lastError
+      await this.startMerge(pickAll(this.#shard.state.manifest))
+      if (!this.#ready.has('merge') && this.#lastError !== undefined) throw this.#lastError
     }
-    return this.#merge !== undefined
+    return this.#ready.has('merge')
   }
 
-  #dropFold(): void {
-    if (this.#fold) this.#ctx.uploads.drop(this.#fold.written?.flat() ?? [])
-    this.#fold = undefined
+  async startMerge(inputs = pickMerge(this.#shard.state.manifest)): Promise<void> {
+    const { context, log, state } = this.#shard
+    // Lost segments stay where they are, for whoever can still read parts of them.
+    if (inputs === undefined || this.#repairs.repairer.loaded?.isAnyDamaged(inputs.flat())) return
+    await this.#start('merge', () =>
+      mergeRuns(context, log, state, inputs, this.#signal).catch(async (error: unknown) => {
+        if (damageOf(error) === undefined) throw error
+        // It is tried again on the repaired state.
+        await this.#repairs.mend(state, error)
+        return undefined
+      }),
+    )
   }
 
-  #dropMerge(): void {
-    if (this.#merge) this.#ctx.uploads.drop(this.#merge.output)
-    this.#merge = undefined
-  }
-
-  startMerge(inputs = pickMerge(this.#state().manifest)): void {
-    if (this.#merging || this.#merge || this.#signal.aborted || inputs === undefined) return
-    const state = this.#state()
-    // What is lost stays where it is, for whoever can still read parts of it.
-    if (inputs.flat().some(({ name }) => this.#repairs.isDamaged(name))) return
+  /** Starts what makes an edit, unless one is being made or waits; what no longer fits when it is made is dropped. */
+  #start(kind: Kind, make: () => Promise<Edit | undefined>): Promise<void> {
+    const running = this.#running.get(kind)
+    if (running || this.#ready.has(kind) || this.#signal.aborted) return running ?? Promise.resolve()
     const ground = this.#ground
-    this.#merging = mergeRuns(this.#ctx, this.#log, state, inputs, this.#signal)
+    const made = make()
       .then((edit) => {
-        this.#merge = edit
-        if (ground !== this.#ground || this.#isCondemned(edit)) this.#dropMerge()
+        if (edit === undefined) return
+        this.#ready.set(kind, edit)
+        const fits = applyEdit(this.#shard.state.manifest, edit) !== undefined
+        if (ground !== this.#ground || !fits || this.#isCondemned(edit)) this.#drop((other) => other === edit)
       })
-      .catch(async (error: unknown) => {
-        // Tried again on the repaired state.
-        if (damageOf(error)) await this.#repairs.mend(state, error)
-        else throw error
+      .catch((error: unknown) => {
+        this.#lastError = error
+        if (this.#signal.aborted || (isTidemarkError(error) && error.code === 'ABORTED')) return
+        warnLater(this.#shard.context, kind === 'fold' ? 'Compactor' : 'Compaction', error)
       })
-      .catch((error: unknown) => this.#failed('Compaction', error))
       .finally(() => {
-        this.#merging = undefined
+        this.#running.delete(kind)
+        if (ground !== this.#ground) this.#consider()
       })
+    this.#running.set(kind, made)
+    return made
   }
 
-  #failed(what: string, error: unknown): void {
-    this.#lastError = error
-    if (this.#signal.aborted || (isTidemarkError(error) && error.code === 'ABORTED')) return
-    warnLater(this.#ctx, what, error)
-  }
-
-  /** Entries were committed that carry `edits`: what was waiting is done with. */
+  /** Entries were committed that carry `edits`; one that no longer fits would wait for ever. */
   carried(after: Manifest, edits: readonly Edit[]): void {
-    // An edit that is carried is done with; one that no longer fits would wait for ever, its blobs are left to collection.
-    if (this.#fold && edits.includes(this.#fold)) this.#fold = undefined
-    else if (this.#fold?.from !== after.covers) this.#dropFold()
-    if (this.#merge && edits.includes(this.#merge)) this.#merge = undefined
-    else if (this.#merge && applyEdit(after, this.#merge) === undefined) this.#dropMerge()
+    for (const edit of this.#ready.values()) if (edits.includes(edit)) this.#ready.delete(edit.kind)
+    this.#drop((edit) => applyEdit(after, edit) === undefined)
   }
 
   /** Resolves when nothing runs any more. */
   async idle(): Promise<void> {
-    await Promise.allSettled([this.#folding, this.#merging])
+    await Promise.all(this.#running.values())
   }
 
-  /** What waits for an entry, and will not get one. */
+  /** Takes the segments of the edits that wait for an entry, and will not get one. */
   takeWaiting(): readonly SegmentRef[] {
-    const waiting = writtenFor([this.#fold, this.#merge])
-    this.#fold = this.#merge = undefined
+    const waiting = writtenFor(this.edits)
+    this.#ready.clear()
     return waiting
   }
 }

@@ -3,8 +3,7 @@
  * written once per power of eight; the oldest run, the base, is rewritten only when the runs above it have reached its
  * size. That stays under three times the bytes of the changes, which leveled compaction does not.
  */
-import { FAN_IN } from '../../manifest/edits.js'
-import type { Manifest, Run } from '../../manifest/manifest.js'
+import { FAN_IN, type Manifest, type Run } from '../../manifest/manifest.js'
 
 /** Runs below this are all of one size. */
 const SMALLEST = 64 << 10

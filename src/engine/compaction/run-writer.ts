@@ -3,18 +3,18 @@ import { isFull, throwIfAborted } from '../../errors.js'
 import { ID_BYTES } from '../../log/entry.js'
 import type { Edit, FoldEdit, MergeEdit } from '../../manifest/edits.js'
 import { refOf } from '../../manifest/ref.js'
-import type { Run, SegmentRef } from '../../manifest/manifest.js'
+import type { CodedRuns, Run, SegmentRef } from '../../manifest/manifest.js'
 import { segmentName } from '../../manifest/names.js'
 import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../../segment/cursor.js'
 import { MergeCursor, unionRanges } from '../../segment/merge.js'
-import { EVERYTHING, type KeyedRecord, type KeyRange } from '../../segment/record.js'
+import { EVERYTHING, type KeyRange } from '../../segment/record.js'
+import { SiftingCursor } from '../../segment/sift.js'
 import { WholeSegments } from '../../segment/whole.js'
 import { writeSegments, type BuiltSegment } from '../../segment/writer.js'
 import { compareBytes } from '../../bytes/compare.js'
 import type { LogContext, ShardContext } from '../context.js'
 import type { Memtable } from '../memtable.js'
-import type { Slot } from '../slot.js'
-import { tailCodecs, type ShardState } from '../state.js'
+import { memtableCodecs, tailCodecs, type ShardState } from '../state.js'
 
 const ALL_KEYS = { ...EVERYTHING, reverse: false }
 
@@ -63,8 +63,20 @@ export async function foldTail(
   return { kind: 'fold', from: state.manifest.covers, covers: state.head, runs, written, codecs }
 }
 
+/** A large commit's changes in segments of their own, which its entry refers to. */
+export async function writeChanges(
+  ctx: ShardContext,
+  log: LogContext,
+  memtable: Memtable,
+  time: number,
+  signal: AbortSignal,
+): Promise<CodedRuns> {
+  const run = await writeMemtables(ctx, log, [memtable], false, time, signal)
+  return { codecs: memtableCodecs(memtable), runs: run.length > 0 ? [run] : [] }
+}
+
 /** Memtables, newest first, as a run. `oldest`: nothing older lies beneath it. `time`: what has expired by then is deleted. */
-export async function writeMemtables(
+async function writeMemtables(
   ctx: ShardContext,
   log: LogContext,
   memtables: readonly Memtable[],
@@ -76,11 +88,14 @@ export async function writeMemtables(
     memtables.flatMap((memtable) => Array.from(memtable.slots.values(), ({ slot }) => [slot.id, slot] as const)),
   )
   const sorted = [...slots.values()].sort((a, b) => compareBytes(a.prefix, b.prefix))
-  const records = new Kept(new SlotsCursor(memtables, sorted), oldest, time)
+  // Slots lie in the order of their prefixes, with which all their keys begin.
+  const sources = memtables.map((memtable) => ({
+    cursor: new ArrayCursor(sorted.flatMap((slot) => memtable.sorted(slot, EVERYTHING))),
+    ranges: sorted.flatMap((slot) => memtable.ranges(slot)),
+  }))
+  const records = kept(new MergeCursor(sources), oldest, time)
   // Over nothing there is nothing that a range could still hide.
-  const ranges = oldest
-    ? []
-    : unionRanges(memtables.flatMap((memtable) => sorted.flatMap((slot) => memtable.ranges(slot))))
+  const ranges = oldest ? [] : unionRanges(sources.flatMap((source) => source.ranges))
   return writeRun(ctx, log, records, ranges, signal)
 }
 
@@ -99,7 +114,7 @@ export async function mergeRuns(
     ranges: ranges[i]!,
   }))
   const oldest = inputs[0] === state.manifest.runs[0]
-  const records = new Kept(new MergeCursor(sources), oldest, state.carried.versionTime)
+  const records = kept(new MergeCursor(sources), oldest, state.carried.versionTime)
   const output = await writeRun(ctx, log, records, oldest ? [] : unionRanges(ranges.flat()), signal)
   return { kind: 'merge', inputs, output, bottom: oldest }
 }
@@ -144,8 +159,8 @@ async function writeRun(
 }
 
 /** The segments that were written for edits. */
-export function writtenFor(edits: readonly (Edit | undefined)[]): readonly SegmentRef[] {
-  return edits.flatMap((edit) => (edit?.kind === 'merge' ? edit.output : (edit?.written?.flat() ?? [])))
+export function writtenFor(edits: readonly Edit[]): readonly SegmentRef[] {
+  return edits.flatMap((edit) => (edit.kind === 'merge' ? edit.output : (edit.written?.flat() ?? [])))
 }
 
 /**
@@ -160,69 +175,18 @@ export async function dropUploads(
   uploads.drop(segments)
   uploads.isTight ||= isFull(cause)
   const names = segments.map(({ name }) => name).filter((name) => name !== '')
-  // What this cannot delete collection does.
+  // Collection deletes what this cannot.
   if (uploads.isTight && names.length > 0) await storage.blobs.delete(names).catch(() => undefined)
 }
 
-/** All slots of some memtables, one after another in the order of their prefixes. */
-class SlotsCursor implements Cursor {
-  readonly #memtables: readonly Memtable[]
-  readonly #slots: readonly Slot[]
-  #at = -1
-  #cursor: MergeCursor | undefined
-
-  constructor(memtables: readonly Memtable[], slots: readonly Slot[]) {
-    this.#memtables = memtables
-    this.#slots = slots
-  }
-
-  get current(): KeyedRecord | undefined {
-    return this.#cursor?.current
-  }
-
-  next(): undefined {
-    for (;;) {
-      void this.#cursor?.next()
-      if (this.#cursor?.current !== undefined || this.#at >= this.#slots.length) return
-      const slot = this.#slots[++this.#at]
-      this.#cursor =
-        slot &&
-        new MergeCursor(
-          this.#memtables.map((l) => ({ cursor: new ArrayCursor(l.sorted(slot, EVERYTHING)), ranges: l.ranges(slot) })),
-        )
-    }
-  }
-}
-
 /**
- * What is left to keep: a put that had expired by the time of the covered version is no more than a tombstone, and a
- * tombstone over the oldest data is nothing. Anywhere else it still hides something older (R9).
+ * Leaves out what need not be kept: a put that had expired by the time of the covered version is no more than a tombstone, and
+ * a tombstone over the oldest data is nothing. Anywhere else it still hides something older (R9).
  */
-class Kept implements Cursor {
-  readonly #from: Cursor
-  readonly #oldest: boolean
-  readonly #time: number
-  current: KeyedRecord | undefined
-
-  constructor(from: Cursor, oldest: boolean, time: number) {
-    this.#from = from
-    this.#oldest = oldest
-    this.#time = time
-  }
-
-  next(): Promise<void> | undefined {
-    for (;;) {
-      const loading = this.#from.next()
-      if (loading) return loading.then(() => (this.#settle() ? undefined : this.next()))
-      if (this.#settle()) return undefined
-    }
-  }
-
-  #settle(): boolean {
-    let record = this.#from.current
-    if (record && record.expires > 0 && record.expires <= this.#time)
-      record = { key: record.key, bytes: undefined, expires: 0 }
-    this.current = record
-    return record === undefined || record.bytes !== undefined || !this.#oldest
-  }
+function kept(from: Cursor, oldest: boolean, time: number): Cursor {
+  return new SiftingCursor(from, (record) => {
+    const isExpired = record.expires > 0 && record.expires <= time
+    const left = isExpired ? { key: record.key, bytes: undefined, expires: 0 } : record
+    return oldest && left.bytes === undefined ? undefined : left
+  })
 }

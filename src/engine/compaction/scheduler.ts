@@ -2,16 +2,19 @@
  * When to fold and to merge, and what of that the next entry carries; the work is the compactor's, which is loaded for it.
  * The tail is held by letting commits wait for a fold that is under way.
  */
-import { FAN_IN, type Edit } from '../../manifest/edits.js'
-import type { Manifest, SegmentRef } from '../../manifest/manifest.js'
-import type { CollectPlan } from '../entry-builder.js'
-import { warnLater, type LogContext, type ShardContext } from '../context.js'
+import type { Edit } from '../../manifest/edits.js'
+import { FAN_IN, type Manifest, type SegmentRef } from '../../manifest/manifest.js'
+import { manifests, type CollectPlan } from '../entry-builder.js'
+import { warnLater } from '../context.js'
 import { Part, type Lazy } from '../../part.js'
-import { tailBytes, type ShardState } from '../state.js'
+import { tailBytes, type OpenLog } from '../state.js'
 import type { Compactor, Repairs } from './compactor.js'
 
-/** Everything that writes segments. */
-export const rewriting = new Part('checkpoints', () => import('./compactor.js'))
+/** Everything that writes segments; with it comes what an entry needs that names them. */
+export const rewriting = new Part(async () => {
+  await manifests.load()
+  return import('./compactor.js')
+})
 
 /** Part of the tail's bound at which a fold starts. */
 const FOLD_AT = 0.75
@@ -21,18 +24,16 @@ const SHARED_FOLD_AT = 1.5
 const PATIENCE = 4
 
 export class CompactionScheduler {
-  readonly #ctx: ShardContext
-  readonly #state: () => ShardState
+  readonly #shard: OpenLog
   readonly #stop = new AbortController()
-  readonly #compactor: Lazy<Compactor>
-  /** What the next entry is to condemn, and the entry after which that was found. */
-  #plan: { readonly collect: CollectPlan; readonly resetAt: number | undefined } | undefined
+  readonly compactor: Lazy<Compactor>
+  /** The collection that was found for the next entry. */
+  plan: CollectPlan | undefined
 
-  constructor(ctx: ShardContext, log: LogContext, state: () => ShardState, repairs: Repairs) {
-    this.#ctx = ctx
-    this.#state = state
+  constructor(shard: OpenLog, repairs: Repairs) {
+    this.#shard = shard
     const consider = (): void => this.consider(true)
-    this.#compactor = rewriting.lazy((part) => new part.Compactor(ctx, log, state, repairs, this.signal, consider))
+    this.compactor = rewriting.lazy((part) => new part.Compactor(shard, repairs, this.signal, consider))
   }
 
   /** Aborts when nothing more is to be uploaded. */
@@ -40,38 +41,28 @@ export class CompactionScheduler {
     return this.#stop.signal
   }
 
-  /** What the next entry may carry. */
+  /** The edits that the next entry may carry. */
   get edits(): readonly Edit[] {
-    return this.#compactor.loaded?.edits ?? []
+    return this.compactor.loaded?.edits ?? []
   }
 
-  /** What the next entry is to condemn. A reset in between may need some of it again. */
+  /** The collection that the next entry is to carry. A reset in between may need some of what it condemns again. */
   get collection(): CollectPlan | undefined {
-    return this.#plan?.resetAt === this.#state().resetAt ? this.#plan?.collect : undefined
-  }
-
-  /** `resetAt` is that of the state in which it was found. */
-  condemn(collect: CollectPlan, resetAt: number | undefined): void {
-    this.#plan = { collect, resetAt }
-  }
-
-  /** An entry condemned what was waiting. */
-  condemned(): void {
-    this.#plan = undefined
+    return this.plan?.resetAt === this.#shard.state.resetAt ? this.plan : undefined
   }
 
   /** The state was repaired: what was made for the one before it fits no longer, even where it looks as if it did. */
   restart(): void {
-    this.#compactor.loaded?.restart()
-    this.#plan = undefined
+    this.compactor.loaded?.restart()
+    this.plan = undefined
     this.consider(true)
   }
 
   /** Others have written: what was found or made before and no longer fits is dropped, and found or made anew. */
   met(after: Manifest): void {
-    this.#plan = undefined
-    this.#compactor.loaded?.carried(after, [])
-    this.#compactor.loaded?.dropCondemned()
+    this.plan = undefined
+    this.compactor.loaded?.carried(after, [])
+    this.compactor.loaded?.dropCondemned()
   }
 
   /**
@@ -79,55 +70,45 @@ export class CompactionScheduler {
    * bound folds, or else anyone some entries later; merging goes with folding.
    */
   consider(isOwn: boolean, hasFolded = false): void {
-    const state = this.#state()
-    const { entries, bytes } = this.#ctx.checkpoint
+    const state = this.#shard.state
+    const { entries, bytes } = this.#shard.context.checkpoint
     const { length } = state.tail
-    const { isShared } = this.#ctx
+    const { isShared } = this.#shard.context
     if (isShared && !isOwn) return
     const isMany = isShared ? length === entries || length >= entries * SHARED_FOLD_AT : length >= entries * FOLD_AT
     // As long as nothing heals what was repaired, more damage may be more than can be repaired.
     const folds = isMany || tailBytes(state) >= bytes || state.isRepaired
     const merges = (!isShared || hasFolded) && state.manifest.runs.length > FAN_IN
     if (!folds && !merges) return
-    this.#compactor
+    this.compactor
       .use((work) => {
-        if (folds) work.startFold()
-        if (merges) work.startMerge()
+        if (folds) void work.startFold()
+        if (merges) void work.startMerge()
       })
       .catch((error: unknown) => {
-        if (!this.signal.aborted) warnLater(this.#ctx, 'Compactor', error)
+        if (!this.signal.aborted) warnLater(this.#shard.context, 'Compactor', error)
       })
   }
 
   /** Resolves when another entry may be appended; rejects when folds have failed for too long (R58). */
   async admit(): Promise<void> {
-    const state = this.#state()
-    const { entries, bytes } = this.#ctx.checkpoint
-    const bound = this.#ctx.isShared ? entries * SHARED_FOLD_AT : entries
+    const state = this.#shard.state
+    const { entries, bytes } = this.#shard.context.checkpoint
+    const bound = this.#shard.context.isShared ? entries * SHARED_FOLD_AT : entries
     const over = Math.max(state.tail.length / bound, tailBytes(state) / (bytes * PATIENCE))
     if (over < 1) return
     try {
-      await this.#compactor.use((work) => work.admit(over < PATIENCE))
+      await this.compactor.use((work) => work.admit())
     } catch (error) {
       if (over >= PATIENCE) throw error
     }
   }
 
-  /** Folds what is there now, or less; resolves when the edit is ready, rejects with what made it fail. */
-  foldNow(): Promise<void> {
-    return this.#compactor.use((work) => work.foldNow())
-  }
-
-  /** Merges all that is there where that is worth it; resolves with whether there is an edit to carry. */
-  mergeNow(): Promise<boolean> {
-    return this.#compactor.use((work) => work.mergeNow())
-  }
-
   /** An entry with a manifest was committed, which carries `edits`. */
   carried(before: Manifest, after: Manifest, edits: readonly Edit[]): void {
-    const { counters } = this.#ctx
+    const { counters } = this.#shard.context
     for (const { kind } of edits) counters[kind === 'fold' ? 'folds' : 'compactions']++
-    this.#compactor.loaded?.carried(after, edits)
+    this.compactor.loaded?.carried(after, edits)
     const old = new Set(before.runs.flat().map((s) => s.name))
     counters.segmentsReused += after.runs.flat().filter((s) => old.has(s.name)).length
   }
@@ -135,12 +116,12 @@ export class CompactionScheduler {
   /** Stops what is running; what was uploaded and not yet named is left to collection, as long as there is room. */
   async stop(): Promise<void> {
     this.#stop.abort()
-    await this.#compactor.loaded?.idle()
+    await this.compactor.loaded?.idle()
   }
 
   /** No entry will name these segments, nor what waits for one: the last one was not written, or there will be no more. */
   async dropWaiting(segments: readonly SegmentRef[], cause?: unknown): Promise<void> {
-    const waiting = this.#compactor.loaded?.takeWaiting() ?? []
-    await rewriting.loaded?.dropUploads(this.#ctx, [...segments, ...waiting], cause)
+    const waiting = this.compactor.loaded?.takeWaiting() ?? []
+    await rewriting.loaded?.dropUploads(this.#shard.context, [...segments, ...waiting], cause)
   }
 }

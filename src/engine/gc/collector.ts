@@ -6,17 +6,18 @@
 import { toHex } from '../../bytes/hex.js'
 import { TidemarkError, isFull, throwIfAborted } from '../../errors.js'
 import { raiseAnchor } from '../../log/anchor.js'
-import type { Collection } from '../../log/collection.js'
-import { idOfBlob, segmentName, segmentsPrefix } from '../../manifest/names.js'
+import { encodeCollection, type Collection } from '../../log/collection.js'
+import { idOfBlob, segmentsPrefix } from '../../manifest/listed-names.js'
+import { segmentName } from '../../manifest/names.js'
 import type { CollectPlan } from '../entry-builder.js'
 import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
 import type { EntryFacts, EntryIndex } from './entry-index.js'
 import { deadForks } from './fork-holds.js'
-import { eachEntry, readEntry } from '../history/past.js'
-import { isOver, listKnownPins, manifestOfPin, type StoredPin } from '../history/pins.js'
+import { collectionIn, eachEntry, readEntry } from '../history/past.js'
+import { isOver, manifestOfPin, pinsOf, type StoredPin } from '../history/pins.js'
 import { pagesOf } from '../../storage/pages.js'
 import { retained } from './retention.js'
-import { segmentsOf, type ShardState } from '../state.js'
+import { segmentsOf, type OpenLog, type ShardState } from '../state.js'
 
 export interface CollectOptions {
   /** Nothing is condemned for fewer entries than this, unless segments go with them. */
@@ -30,20 +31,18 @@ export interface CollectOptions {
 }
 
 export interface CollectResult {
-  /** What was deleted. */
+  /** The objects that were deleted. */
   readonly deleted: {
     readonly entries: number
     readonly segments: number
     readonly pins: number
     readonly bytes: number
   }
-  /** What is to be condemned by the next entry; `undefined` when nothing is. */
+  /** The collection for the next entry; `undefined` when it has nothing to condemn. */
   readonly plan: CollectPlan | undefined
   /** How many entries and segments were condemned before and still wait. */
   readonly waiting: number
 }
-
-type Facts = Omit<EntryFacts, 'names'>
 
 /** The most ids that one entry lists: 16 bytes each. */
 const MAX_IDS = 4096
@@ -66,21 +65,23 @@ export class Collector {
   readonly #signal: AbortSignal
 
   /** `signal` ends a look that is under way. */
-  constructor(ctx: ShardContext, log: LogContext, known: EntryIndex, signal: AbortSignal) {
-    this.#ctx = ctx
+  constructor({ context, log }: OpenLog, known: EntryIndex, signal: AbortSignal) {
+    this.#ctx = context
     this.#log = log
     this.#known = known
     this.#signal = signal
   }
 
-  /** When the oldest of what is condemned is due; `undefined` when nothing is. */
-  async dueAt({ carried }: ShardState): Promise<number | undefined> {
-    const n = carried.collectedAt
-    if (n === 0) return undefined
+  /** When the oldest of what entry `collectedAt` condemned is due. */
+  async dueAt(collectedAt: number): Promise<number> {
+    if (collectedAt === 0) return Infinity
     const { facts } = this.#known
-    if (!facts.has(n)) this.#known.note(await readEntry(this.#ctx, this.#log, n))
-    const [oldest] = facts.get(n)?.collection ?? []
-    return oldest && oldest.time + this.#ctx.graceMs
+    if (!facts.has(collectedAt)) this.#known.note(await readEntry(this.#ctx, this.#log, collectedAt))
+    return (this.#collectionIn(collectedAt)[0]?.time ?? Infinity) + this.#ctx.graceMs
+  }
+
+  #collectionIn(n: number): Collection {
+    return collectionIn(n, this.#known.facts.get(n)?.collection) ?? []
   }
 
   /** Deletes what is due and looks for what is to be condemned next. */
@@ -88,13 +89,13 @@ export class Collector {
     const facts = await this.#readFacts(state)
     const listing = await this.#list()
     const now = currentTime(this.#ctx, this.#log)
-    const pending = this.#known.facts.get(state.carried.collectedAt)?.collection ?? []
+    const pending = this.#collectionIn(state.carried.collectedAt)
     const due = pending.filter(({ time }) => time + this.#ctx.graceMs <= now)
     const undue = pending.filter((batch) => !due.includes(batch))
     const isLive = this.#liveNames(listing, state.carried.trim)
     const { isPartial, ...deleted } = await this.#deleteDue(state, due, listing, isLive, now, options)
     const waiting = undue.reduce((sum, { ids }) => sum + ids.length, 0)
-    // What was repaired stands on entries that the next fold makes dispensable, and on the spare one no longer.
+    // A repaired state stands on entries that the next fold makes dispensable, and no longer on the spare fold.
     if (isPartial || state.isRepaired) return { deleted, plan: undefined, waiting }
     // With what was appended meanwhile: it may name what was still an upload when it was listed.
     const plan = this.#plan(state, facts, listing, undue, now, options)
@@ -106,20 +107,17 @@ export class Collector {
     return (name) => (this.#known.namedAt.get(name) ?? 0) > trim || held.has(name)
   }
 
-  async #readFacts(state: ShardState): Promise<Facts[]> {
+  async #readFacts(state: ShardState): Promise<EntryFacts[]> {
     const { trim } = state.carried
     const { facts } = this.#known
     this.#known.forget(trim)
-    for (let n = trim + 1; n <= state.head; n++) {
-      if (facts.has(n)) continue
-      let last = n
-      while (last < state.head && !facts.has(last + 1)) last++
-      for await (const applied of eachEntry(this.#ctx, this.#log, n, last)) {
-        throwIfAborted(this.#signal)
-        this.#known.note(applied)
-      }
+    const numbers = Array.from({ length: state.head - trim }, (_, i) => trim + 1 + i)
+    const missing = numbers.filter((n) => !facts.has(n))
+    for await (const applied of eachEntry(this.#ctx, this.#log, missing[0] ?? 1, missing.at(-1) ?? 0)) {
+      throwIfAborted(this.#signal)
+      this.#known.note(applied)
     }
-    return Array.from({ length: state.head - trim }, (_, i) => facts.get(trim + 1 + i)!)
+    return numbers.map((n) => facts.get(n)!)
   }
 
   /** Segments first, pins last: a pin that is made meanwhile is then seen, or its maker sees the entry that condemns (R36). */
@@ -130,11 +128,14 @@ export class Collector {
       noteTime(this.#ctx, this.#log, time)
       for (const { name, size } of items) if (idOfBlob(prefix, name)) segments.set(name, size)
     }
-    // One that can't be read may hold anything. One that is over holds until it is gone (R37).
-    const pins = await listKnownPins(this.#ctx, this.#log)
+    // One that is over holds until it is gone (R37).
+    const pins = await pinsOf({ context: this.#ctx, log: this.#log }, (error) => {
+      // One that can't be read may hold anything.
+      throw error
+    })
     const held = new Set<string>()
     for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
-    // What nobody has read on for so long was forgotten, or may expire (R40).
+    // A reading that nobody has gone on with for so long was forgotten, or may expire (R40).
     const used = this.#ctx.clock.monotonic() - this.#ctx.graceMs
     let trim = Infinity
     for (const reading of this.#ctx.held) {
@@ -236,7 +237,7 @@ export class Collector {
 
   #plan(
     state: ShardState,
-    facts: readonly Facts[],
+    facts: readonly EntryFacts[],
     listing: Listing,
     pending: Collection,
     now: number,
@@ -255,7 +256,8 @@ export class Collector {
       if (!listed.has(toHex(id))) ids.push(id)
     }
     if (ids.length === 0 && trim - state.carried.trim < Math.max(1, minDeletes)) return undefined
-    return { keeps, trim, pending, ids }
+    const encode = (time: number, to: number): Uint8Array => encodeCollection([...pending, { time, trim: to, ids }])
+    return { resetAt: state.resetAt, keeps, trim, ids, encode }
   }
 }
 

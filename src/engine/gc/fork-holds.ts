@@ -1,9 +1,11 @@
 /** The pins that hold for forks what these have of their parent: each is needed until its fork names nothing of that any more. */
 import { equalBytes } from '../../bytes/compare.js'
 import { isTidemarkError, type ErrorCode } from '../../errors.js'
-import { decodeAnchor, isTombstone } from '../../log/anchor.js'
+import { decodeAnchor } from '../../log/anchor.js'
+import { isTombstone } from '../../log/tombstone.js'
 import { encodeEntry } from '../../log/entry.js'
-import { checkLogPath, logIdOfPath, storeOfLog } from '../../manifest/names.js'
+import { logIdOfPath, storeOfLog } from '../../manifest/listed-names.js'
+import { checkLogPath } from '../../manifest/names.js'
 import {
   anchorName,
   closeLog,
@@ -18,7 +20,7 @@ import { listPins, manifestOfPin, type StoredPin } from '../history/pins.js'
 import { bareEntry } from '../open/handover.js'
 import { isVoid } from '../open/lost-log.js'
 import { endsEarly, readLog } from '../open/recovery.js'
-import { factsOf } from './entry-index.js'
+import { namesIn } from './entry-index.js'
 
 /** Holds of forks that are gone, never came about, or name nothing of this log any more. */
 export async function deadForks(
@@ -76,7 +78,7 @@ async function isNeeded(ctx: ReadContext, held: ReadonlySet<string>, path: strin
       const { head, carried } = state
       if (head < value.manifestAt) throw endsEarly(child, state, value)
       for await (const entry of eachEntry(child, log, carried.trim + 1, head)) {
-        if (factsOf(entry).names.some((segment) => held.has(segment))) return true
+        if (namesIn(entry).some((segment) => held.has(segment))) return true
       }
       const pins = await listPins(ctx.storage, path)
       return pins.some((pin) =>
@@ -87,7 +89,7 @@ async function isNeeded(ctx: ReadContext, held: ReadonlySet<string>, path: strin
     }
     const { numbers } = await log.log.list(1, { limit: 1 })
     if (numbers.length > 0) return numbers[0] !== 1 || !(await isVoid(log.log))
-    // What has lost its log and its anchor may be put back.
+    // A store that has lost its log and its anchor may be put back.
     if (value === undefined && (await isLeft(ctx, path))) return true
     // Who was about to create it has given up or stalled: from here on it can't any more.
     const { outcome } = await log.log.claim(1, encodeEntry(bareEntry(log, 1, 'void')), 1)

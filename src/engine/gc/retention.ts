@@ -1,9 +1,9 @@
-/** What follows from a store's retention. */
+/** Retention: which versions a store keeps, and which entries these need. */
 import type { EntryFacts } from './entry-index.js'
 
 /** The oldest version to keep, and up to where entries may go: what it needs stays (R31), with one fold more for repairs (R11). */
 export function retained(
-  facts: readonly Omit<EntryFacts, 'names'>[],
+  facts: readonly EntryFacts[],
   retain: { readonly versions: number; readonly ageMs: number },
   now: number,
   before: { readonly keeps: number; readonly trim: number },
@@ -11,7 +11,7 @@ export function retained(
   const versions = facts.filter(({ isVersion, n }) => isVersion && n >= before.keeps)
   const oldest = versions.at(-retain.versions)
   if (oldest === undefined) return before
-  // Of a span of time also the version with which it began.
+  // A span of time has also the version with which it began.
   const first = versions.findLast(({ carried }) => carried!.time <= now - retain.ageMs)
   if (retain.ageMs > 0 && first === undefined) return before
   const kept = retain.ageMs > 0 && first!.n < oldest.n ? first! : oldest

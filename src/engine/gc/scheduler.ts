@@ -1,10 +1,11 @@
 /** When to look for what nothing needs any more: now and then beside commits, and whenever somebody asks for it. */
 import { isTidemarkError } from '../../errors.js'
+import { warnLater } from '../context.js'
 import { Collector, type CollectOptions, type CollectResult } from './collector.js'
-import { warnLater, type LogContext, type ShardContext } from '../context.js'
 import { COLLECT_EVERY, type EntryIndex } from './entry-index.js'
 import type { CollectPlan } from '../entry-builder.js'
-import type { ShardState } from '../state.js'
+import type { Lazy } from '../../part.js'
+import type { OpenLog, ShardState } from '../state.js'
 
 /** How often what is to be condemned is looked for anew because another writer came first. */
 const TRIES = 4
@@ -12,13 +13,13 @@ const TRIES = 4
 /** The most objects that are deleted beside commits at once. */
 const COLLECT_AT_ONCE = 1024
 
-/** What `maintain()` did, or with `dryRun` what of it would be due now. */
+/** The work that `maintain()` did, or with `dryRun` the work that would be due now. */
 export interface MaintainResult {
   readonly folds: number
   readonly compactions: number
   /** The oldest version that is kept; 0 as long as all are. */
   readonly keeps: number
-  /** What is deleted by a later call, a grace period from now. */
+  /** These are deleted by a later call, a grace period from now. */
   readonly condemned: { readonly entries: number; readonly segments: number }
   /** Segments that were condemned before, and whose grace period is not over. */
   readonly waiting: number
@@ -26,23 +27,22 @@ export interface MaintainResult {
 }
 
 /** The shard whose log is collected. */
-export interface CollectedShard {
-  readonly state: ShardState
+export interface CollectedShard extends OpenLog {
   readonly isPoisoned: boolean
-  /** Of a handle that may write. */
+  readonly known: EntryIndex
+  /** Only a handle that may write has one. */
   readonly compaction:
-    | { condemn(plan: CollectPlan, resetAt: number | undefined): void; mergeNow(): Promise<boolean> }
+    | { plan: CollectPlan | undefined; readonly compactor: Pick<Lazy<{ mergeNow(): Promise<boolean> }>, 'use'> }
     | undefined
+  /** Appends an entry for what is ready. */
+  readonly writer: { carry(): Promise<void> }
   assertWritable(): void
   checkpoint(): Promise<void>
-  /** Appends an entry for what is ready. */
-  carry(): Promise<void>
   /** Catches up with other writers. */
   refresh(): Promise<void>
 }
 
 export class CollectionScheduler {
-  readonly #ctx: ShardContext
   readonly #shard: CollectedShard
   readonly #collector: Collector
   readonly #stop = new AbortController()
@@ -50,12 +50,11 @@ export class CollectionScheduler {
   /** At which head it was last looked for what to collect. */
   #lookedAt = 0
   /** When the oldest of what a collection has condemned is due. */
-  #due: { readonly collectedAt: number; readonly time: number | undefined } | undefined
+  #due: { readonly collectedAt: number; time: number } | undefined
 
-  constructor(ctx: ShardContext, log: LogContext, known: EntryIndex, shard: CollectedShard) {
-    this.#ctx = ctx
+  constructor(shard: CollectedShard) {
     this.#shard = shard
-    this.#collector = new Collector(ctx, log, known, this.#stop.signal)
+    this.#collector = new Collector(shard, shard.known, this.#stop.signal)
   }
 
   /** Beside commits, now and then: an idle store stays idle. */
@@ -63,7 +62,7 @@ export class CollectionScheduler {
     if (this.#running) return
     const state = this.#shard.state
     const { head, carried } = state
-    const { versions, ageMs } = this.#ctx.retain
+    const { versions, ageMs } = this.#shard.context.retain
     // A look reads what it does not know of the log, and that is worth a part of what is kept.
     const since = head - Math.max(this.#lookedAt, carried.collectedAt, carried.trim)
     const isWorth = since >= Math.max(COLLECT_EVERY, versions / 4) && (ageMs > 0 || head - carried.trim > versions)
@@ -71,21 +70,20 @@ export class CollectionScheduler {
     const options = { minDeletes: COLLECT_EVERY, maxDeletes: COLLECT_AT_ONCE, inTime: () => true, dryRun: false }
     this.#collect(options).catch((cause: unknown) => {
       if (this.#shard.isPoisoned || this.#stop.signal.aborted) return
-      warnLater(this.#ctx, 'Collection', cause)
+      warnLater(this.#shard.context, 'Collection', cause)
     })
   }
 
-  #isDue(state: ShardState): boolean {
-    const { collectedAt, time } = state.carried
-    if (this.#due?.collectedAt === collectedAt) return (this.#due.time ?? Infinity) <= time
-    this.#due = { collectedAt, time: undefined }
-    this.#collector
-      .dueAt(state)
-      .then((due) => {
-        if (this.#due?.collectedAt === collectedAt) this.#due = { collectedAt, time: due }
-      })
-      // It is tried again with the next collection, or when there is more to do.
-      .catch(() => undefined)
+  /** Whether the oldest of what is condemned may be deleted by now; that is not known before the first time it is asked. */
+  #isDue({ carried: { collectedAt, time } }: ShardState): boolean {
+    if (this.#due?.collectedAt === collectedAt) return this.#due.time <= time
+    const due = { collectedAt, time: Infinity }
+    this.#due = due
+    // When it can't be found out, it is tried again with the next collection, or when there is more to do.
+    this.#collector.dueAt(collectedAt).then(
+      (at) => (due.time = at),
+      () => undefined,
+    )
     return false
   }
 
@@ -97,7 +95,7 @@ export class CollectionScheduler {
       const state = shard.state
       if (!options.dryRun) this.#lookedAt = state.head
       const result = await this.#collector.run(state, options)
-      if (result.plan && !options.dryRun) shard.compaction!.condemn(result.plan, state.resetAt)
+      if (result.plan && !options.dryRun) shard.compaction!.plan = result.plan
       return result
     })
     const running = run.finally(() => {
@@ -121,7 +119,7 @@ export class CollectionScheduler {
   /** Folds, compacts and collects now. */
   async maintain(options: CollectOptions): Promise<MaintainResult> {
     const shard = this.#shard
-    const { counters } = this.#ctx
+    const { counters } = this.#shard.context
     const { dryRun, inTime } = options
     const before = { ...counters }
     let isFolded = true
@@ -135,14 +133,14 @@ export class CollectionScheduler {
     let { deleted, plan, waiting } = await this.#collect(options)
     for (let tries = 1; plan && !dryRun; tries++) {
       const collectedAt = shard.state.carried.collectedAt
-      await shard.carry()
+      await shard.writer.carry()
       if (shard.state.carried.collectedAt !== collectedAt || tries === TRIES) break
       const again = await this.#collect(options)
       plan = again.plan
       waiting = again.waiting
       deleted = sum(deleted, again.deleted)
     }
-    // What was deleted may have made room.
+    // Deleting may have made room.
     if (!isFolded && deleted.bytes > 0) await this.#fold(inTime)
     return {
       folds: counters.folds - before.folds,
@@ -159,7 +157,7 @@ export class CollectionScheduler {
     const shard = this.#shard
     try {
       await shard.checkpoint()
-      if (inTime() && (await shard.compaction!.mergeNow())) await shard.carry()
+      if (inTime() && (await shard.compaction!.compactor.use((work) => work.mergeNow()))) await shard.writer.carry()
       return true
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'QUOTA') throw error

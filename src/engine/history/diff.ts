@@ -10,6 +10,7 @@ import type { SegmentCache } from '../../segment/cache.js'
 import { ArrayCursor, RunCursor, meets, runRanges, type Cursor } from '../../segment/cursor.js'
 import { isCovered, MergeCursor, unionRanges } from '../../segment/merge.js'
 import type { KeyedRecord, KeyRange, StoredRecord } from '../../segment/record.js'
+import { SiftingCursor } from '../../segment/sift.js'
 import { Memtable, MemtableRecord, Point } from '../memtable.js'
 import { counts, lookUpLoading, scan, viewOf, type View } from '../read.js'
 import type { Slot } from '../slot.js'
@@ -45,7 +46,7 @@ const STRIDE = 512
 export class Comparison {
   readonly #views: Views
   readonly #batch: number
-  /** Of each state what the other does not have. */
+  /** The sources of each state that the other does not have. */
   readonly #apart: readonly [Source[], Source[]]
   readonly #sides: readonly [Side, Side] | undefined
   /** From after the earlier version's time up to the later one's: what expires then differs. */
@@ -99,7 +100,7 @@ export class Comparison {
     } while (named.current)
   }
 
-  /** What only one of the two states has, and what of it can matter here. */
+  /** The sources that only one of the two states has, as far as they can matter here. */
   #sourcesIn(slot: Slot, bounds: KeyRange): Source[] {
     return this.#apart.flatMap((sources, i) => {
       const other = this.#sides?.[1 - i]
@@ -125,7 +126,11 @@ export class Comparison {
       const isDue = ({ expires }: { readonly expires: number }): boolean => expires > 0 && expires <= span[1]
       const part = source instanceof Memtable ? source : source.filter((s) => isDue(s) && concerns(s, slot, bounds))
       if (!(part instanceof Memtable) && part.length === 0) return []
-      return [new Expiring(cursorOver(part, cache, slot, bounds), span)]
+      return [
+        new SiftingCursor(cursorOver(part, cache, slot, bounds), (record) =>
+          this.#expires(record) ? record : undefined,
+        ),
+      ]
     })
   }
 
@@ -169,8 +174,11 @@ export class Comparison {
 
   #differs({ before, after }: Difference): boolean {
     if (before?.bytes === undefined || after?.bytes === undefined) return before?.bytes !== after?.bytes
-    const { expires } = before
-    if (expires !== after.expires || !equalBytes(before.bytes, after.bytes)) return true
+    return before.expires !== after.expires || !equalBytes(before.bytes, after.bytes) || this.#expires(before)
+  }
+
+  /** Whether a record expires between the two versions. */
+  #expires({ expires }: Pick<KeyedRecord, 'expires'>): boolean {
     return this.#span !== undefined && expires > this.#span[0] && expires <= this.#span[1]
   }
 }
@@ -192,7 +200,7 @@ function sourcesOf({ memtable, references }: TailEntry): Source[] {
   return [...(memtable ? [memtable] : []), ...(references?.runs ?? [])]
 }
 
-/** What `one` stands on and `other` does not. */
+/** The sources that `one` stands on and `other` does not. */
 function apart(one: ShardState, other: ShardState, segments: Side): Source[] {
   const isOther = !equalBytes(one.logId, other.logId)
   const entries = new Map(isOther ? [] : other.tail.map((entry) => [entry.n, entry]))
@@ -236,34 +244,6 @@ async function rangesIn(source: Source, cache: SegmentCache, slot: Slot, bounds:
 function cursorOver(source: Source, cache: SegmentCache, slot: Slot, bounds: KeyRange): Cursor {
   if (source instanceof Memtable) return new ArrayCursor(source.sorted(slot, bounds))
   return new RunCursor(cache, source, { ...bounds, reverse: false })
-}
-
-/** Only what expires within a span of time. */
-class Expiring implements Cursor {
-  readonly #from: Cursor
-  readonly #span: readonly [after: number, upTo: number]
-
-  constructor(from: Cursor, span: readonly [after: number, upTo: number]) {
-    this.#from = from
-    this.#span = span
-  }
-
-  get current(): KeyedRecord | undefined {
-    return this.#from.current
-  }
-
-  next(): Promise<void> | undefined {
-    for (;;) {
-      const loading = this.#from.next()
-      if (loading) return loading.then(() => (this.#counts() ? undefined : this.next()))
-      if (this.#counts()) return undefined
-    }
-  }
-
-  #counts(): boolean {
-    const { current } = this.#from
-    return current === undefined || (current.expires > this.#span[0] && current.expires <= this.#span[1])
-  }
 }
 
 function recordOf(keyed: KeyedRecord | undefined): AnyRecord | undefined {

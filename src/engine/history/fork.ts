@@ -5,10 +5,10 @@
 import { invalid, isTidemarkError, type TidemarkError } from '../../errors.js'
 import { ID_BYTES } from '../../log/entry.js'
 import { logPath } from '../../manifest/names.js'
-import { closeLog, currentTime, openAnchor, type LogContext, type ShardContext } from '../context.js'
+import { closeLog, currentTime, openAnchor, type ShardContext } from '../context.js'
 import { createLog } from '../open/create.js'
 import { findStore } from '../open/recovery.js'
-import type { ShardState } from '../state.js'
+import type { OpenLog } from '../state.js'
 import { putPin, type PinRequest } from './pin-version.js'
 import { stateOfPin } from './pins.js'
 
@@ -17,17 +17,16 @@ import { stateOfPin } from './pins.js'
  * the first entry may be there, only collection may take the hold away.
  */
 export async function createFork(
-  ctx: ShardContext,
-  log: LogContext,
-  present: () => ShardState,
+  shard: OpenLog,
   name: string,
   source: Pick<PinRequest, 'state' | 'from' | 'isHeld'>,
 ): Promise<void> {
+  const { context: ctx, log } = shard
   const child: ShardContext = { ...ctx, store: name }
   const anchor = openAnchor(child)
   if ((await findStore(child, anchor)).value !== undefined) throw exists(name)
   const logId = ctx.clock.random(ID_BYTES)
-  const pin = await putPin(ctx, log, present, { kind: 'fork', name: logPath(name, logId), ttlMs: 0, ...source })
+  const pin = await putPin(shard, { kind: 'fork', name: logPath(name, logId), ttlMs: 0, ...source })
   const { manifest, tail, carried } = stateOfPin(pin, log.path)
   const time = currentTime(ctx, log)
   const reset = { manifest, origin: { log: log.path, version: carried.version, partitions: [] } }
@@ -38,7 +37,7 @@ export async function createFork(
   try {
     created = await createLog(child, anchor, logId, config, change, () => (isBegun = true))
   } catch (error) {
-    // What no storage should throw is not sure to have changed nothing.
+    // An error that no storage should throw may have changed something.
     if (!isBegun && isTidemarkError(error)) await ctx.storage.blobs.delete([pin.blob])
     throw error
   }

@@ -1,9 +1,12 @@
 /** States of the past: any kept version is the newest manifest before it and the deltas after that. */
 import { equalBytes } from '../../bytes/compare.js'
-import { TidemarkError, corrupt } from '../../errors.js'
-import { readAnchor } from '../../log/anchor.js'
-import { anchorName, type LogContext, type ReadContext } from '../context.js'
-import { applyEntry, emptyState, parseEntry, type AppliedEntry, type ShardState } from '../state.js'
+import { TidemarkError, corrupt, damaged } from '../../errors.js'
+import { readAnchor, type AnchorValue } from '../../log/anchor.js'
+import { decodeCollection, type Collection } from '../../log/collection.js'
+import { segmentName } from '../../manifest/names.js'
+import { anchorName, ownAnchor, type LogContext, type ReadContext } from '../context.js'
+import type { Lazy } from '../../part.js'
+import { applyEntry, emptyState, parseEntry, type AppliedEntry, type OpenLog, type ShardState } from '../state.js'
 
 const READ_AT_ONCE = 16
 
@@ -39,6 +42,16 @@ export async function readEntries(
   return entries
 }
 
+/** The collection that entry `n` carries. */
+export function collectionIn(n: number, bytes: Uint8Array | undefined): Collection | undefined {
+  return bytes && decodeCollection(bytes, `The collection of entry ${n}`)
+}
+
+/** The names of the segments that an entry of the log at `path` condemns. */
+export function condemnedIn({ entry: { n, collection } }: AppliedEntry, path: string): string[] {
+  return collectionIn(n, collection)?.flatMap(({ ids }) => ids.map((id) => segmentName(path, id))) ?? []
+}
+
 /** The state as entry `n` left it. `VERSION_EXPIRED` when it was collected meanwhile. */
 export async function stateAt(ctx: ReadContext, log: LogContext, n: number): Promise<ShardState> {
   const { entry } = await readEntry(ctx, log, n)
@@ -48,15 +61,39 @@ export async function stateAt(ctx: ReadContext, log: LogContext, n: number): Pro
   const entries = await readEntries(ctx, log, covers + 1, n)
   const state = entries.reduce(applyEntry, emptyState(log.logId, covers))
   if (state.manifest.covers !== covers || state.carried.manifestAt !== entry.carried.manifestAt) {
-    throw corrupt(`Version ${n} of store "${ctx.store}" is damaged: its manifest is not where its header says.`)
+    throw damaged(`Version ${n} of store "${ctx.store}"`, 'its manifest is not where its header says')
   }
   return state
 }
 
+interface Repaired extends OpenLog {
+  readonly repairs: { readonly repairer: Pick<Lazy<{ soundest(state: ShardState): Promise<ShardState> }>, 'loaded'> }
+}
+
+/** An equal state that lists nothing damaged, or the state as it is where it can't be repaired. */
+export async function soundest({ repairs }: Repaired, state: ShardState): Promise<ShardState> {
+  return repairs.repairer.loaded?.soundest(state) ?? state
+}
+
+/** The state as entry `n` left it, sound as far as that can be. */
+export async function stateOf(shard: Repaired, n: number): Promise<ShardState> {
+  return soundest(shard, await stateAt(shard.context, shard.log, n))
+}
+
+/** The anchor, which has to name this log. */
+export async function namedAnchor(ctx: ReadContext, log: LogContext): Promise<AnchorValue> {
+  const { value } = await readAnchor(log.anchor, anchorName(ctx))
+  if (value && equalBytes(value.logId, log.logId)) return value
+  throw new TidemarkError(
+    'NOT_FOUND',
+    `Store "${ctx.store}" was destroyed${value ? ' and made anew' : ''}; call reopen() to look again.`,
+  )
+}
+
 /** The error for an entry or a blob that is not there: looked at again, it may have been collected (R39). */
 async function missing(ctx: ReadContext, log: LogContext, n: number): Promise<TidemarkError> {
-  const { value } = await readAnchor(log.anchor, anchorName(ctx))
-  if (value && equalBytes(value.logId, log.logId) && n <= value.trim) return expired(ctx.store, n)
+  const anchor = await ownAnchor(ctx, log)
+  if (anchor && n <= anchor.trim) return expired(ctx.store, n)
   return corrupt(`Entry ${n} of the log of store "${ctx.store}" is missing. Restore the store from a backup.`)
 }
 

@@ -3,24 +3,22 @@ import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, isFull } from '../../errors.js'
 import { readAnchor } from '../../log/anchor.js'
 import { ID_BYTES } from '../../log/entry.js'
-import { encodePin, type Pin, type PinKind } from '../../log/pin.js'
-import { encodeManifest } from '../../manifest/manifest.js'
-import { pinName, segmentName } from '../../manifest/names.js'
+import { encodePin, type PinKind } from '../../log/pin.js'
+import { pinName } from '../../manifest/listed-names.js'
 import { dropUploads } from '../compaction/run-writer.js'
 import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
-import { encodeDelta } from '../memtable.js'
 import { readOn } from '../open/recovery.js'
-import type { ShardState } from '../state.js'
-import { expired } from './past.js'
-import { readPin, type StoredPin } from './pins.js'
+import type { OpenLog, ShardState } from '../state.js'
+import { condemnedIn, expired } from './past.js'
+import { pinOf, readPin, type StoredPin } from './pins.js'
 import { payloadOf } from './reset.js'
 
 export interface PinRequest {
   readonly kind: PinKind
   readonly name: string
   readonly ttlMs: number
-  readonly label?: string | undefined
-  /** What it keeps, and the pin that state was taken from, if it was. */
+  readonly label?: string
+  /** The state that it keeps, and the pin from which that was taken, if it was. */
   readonly state: ShardState
   readonly from: StoredPin | undefined
   /** This handle holds the state until the pin is there: its own collections are not in the way. */
@@ -31,35 +29,18 @@ export interface PinRequest {
  * Makes a pin, and looks afterwards whether what it keeps was collected while it was being made: a collection that came
  * before the pin could not see it (R35).
  */
-export async function putPin(
-  ctx: ShardContext,
-  log: LogContext,
-  present: () => ShardState,
-  request: PinRequest,
-): Promise<StoredPin> {
-  const { kind, name, ttlMs, label, state, from } = request
-  const { manifest, memtable } = await payloadOf(ctx, log, state, new AbortController().signal)
-  const { version, versionTime, offsets } = state.carried
-  const made = currentTime(ctx, log)
-  const pin: Pin = {
-    kind,
-    name,
-    made,
-    expires: ttlMs > 0 ? made + ttlMs : 0,
-    version,
-    versionTime,
-    hash: state.headHash!,
-    label,
-    offsets,
-    manifest: encodeManifest({ ...manifest, covers: version - 1 }, log.path),
-    delta: memtable && encodeDelta(memtable),
-  }
+export async function putPin(shard: OpenLog, request: PinRequest): Promise<StoredPin> {
+  const { context: ctx, log } = shard
+  const { state, from } = request
+  const { manifest, memtable } = await payloadOf(shard, state, new AbortController().signal)
+  const { version } = state.carried
+  const pin = pinOf(state, log.path, manifest, memtable, { label: undefined, ...request, made: currentTime(ctx, log) })
   const blob = pinName(log.path, ctx.clock.random(ID_BYTES))
   const { blobs } = ctx.storage
   const uploaded = manifest.runs.flat().filter(({ name }) => ctx.uploads.has(name))
   try {
     noteTime(ctx, log, (await blobs.put(blob, encodePin(pin))).time)
-    const now = present()
+    const now = shard.state
     const keeps = !ctx.isShared && request.isHeld ? now.carried.keeps : 0
     const isThere = from
       ? (await readPin(blobs, from.blob)) !== undefined
@@ -76,15 +57,15 @@ export async function putPin(
     if (isFull(error)) await dropUploads(ctx, uploaded, error)
     throw error
   } finally {
-    // What was uploaded for it is reached through it by now, or by nothing.
+    // The pin reaches what was uploaded for it by now, or nothing does.
     ctx.uploads.drop(uploaded)
   }
 }
 
 /** Whether no collection that came before this moment has let go of a version. */
 export async function isKept(ctx: ShardContext, log: LogContext, now: ShardState, version: number): Promise<boolean> {
-  const { head, carried } = await readOn(ctx, { ...log }, now, 1, ({ collection }) => {
-    for (const { ids } of collection ?? []) ctx.uploads.condemn(ids.map((id) => segmentName(log.path, id)))
+  const { head, carried } = await readOn(ctx, { ...log }, now, 1, (entry) => {
+    ctx.uploads.condemn(condemnedIn(entry, log.path))
   })
   if (carried.keeps > version) return false
   // After a long stall the entries that say so may themselves be gone: a head that is trimmed is none (R25).

@@ -3,13 +3,14 @@ import { TidemarkError, corrupt, isDamage } from '../../errors.js'
 import { decodeDelta } from '../../log/delta.js'
 import { emptyCarried } from '../../log/entry.js'
 import { decodePin, type Pin } from '../../log/pin.js'
+import { encodeManifest } from '../../manifest/encode.js'
 import { decodeManifest, type Manifest } from '../../manifest/manifest.js'
-import { idOfBlob, logIdOfPath, pinsPrefix, storeOfLog } from '../../manifest/names.js'
+import { idOfBlob, logIdOfPath, pinsPrefix, storeOfLog } from '../../manifest/listed-names.js'
 import type { Blobs, Storage } from '../../storage/contract.js'
 import { pagesOf } from '../../storage/pages.js'
-import type { LogContext, ShardContext } from '../context.js'
-import { memtableOfDelta } from '../memtable.js'
-import type { ShardState } from '../state.js'
+import type { LogContext } from '../context.js'
+import { encodeDelta, memtableOfDelta, type Memtable } from '../memtable.js'
+import type { OpenLog, ShardState } from '../state.js'
 
 /** A pin, and the name of its blob. */
 export interface StoredPin extends Pin {
@@ -33,36 +34,34 @@ export async function listPins(
 ): Promise<StoredPin[]> {
   const names = await listPinNames(blobs, logPath)
   const pins: StoredPin[] = []
-  for (let i = 0; i < names.length; i += READ_AT_ONCE) {
-    const part = names.slice(i, i + READ_AT_ONCE)
-    const read = await Promise.all(part.map(async (name) => known?.get(name) ?? readOrPass(blobs, name, damaged)))
-    for (const pin of read) if (pin) pins.push(pin)
+  const read = async (name: string): Promise<StoredPin | undefined> => {
+    try {
+      return known?.get(name) ?? (await readPin(blobs, name))
+    } catch (error) {
+      if (!isDamage(error) || damaged === undefined) throw error
+      damaged(error)
+      return undefined
+    }
   }
-  // Of one age the ids decide, which the list is sorted by.
+  for (let i = 0; i < names.length; i += READ_AT_ONCE) {
+    for (const pin of await Promise.all(names.slice(i, i + READ_AT_ONCE).map(read))) if (pin) pins.push(pin)
+  }
+  // Where two are of one age their ids decide, by which the list is sorted.
   return pins.sort((a, b) => a.made - b.made)
 }
 
 const knownPins = new WeakMap<LogContext, ReadonlyMap<string, StoredPin>>()
 
-/** The same for an open log: those that were read before never change. */
-export async function listKnownPins(
-  { storage }: Pick<ShardContext, 'storage'>,
-  log: LogContext,
-  damaged?: ListPins['damaged'],
+/** The same for an open log: those that were read before never change. One that cannot be read is passed over with a warning. */
+export async function pinsOf(
+  { context, log }: Pick<OpenLog, 'context' | 'log'>,
+  damaged: ListPins['damaged'] = (error) => {
+    context.warn(`A tag or fork of store "${context.store}" cannot be read. ${error.message}`, error)
+  },
 ): Promise<StoredPin[]> {
-  const pins = await listPins(storage, log.path, { known: knownPins.get(log) ?? new Map(), damaged })
+  const pins = await listPins(context.storage, log.path, { known: knownPins.get(log) ?? new Map(), damaged })
   knownPins.set(log, new Map(pins.map((pin) => [pin.blob, pin])))
   return pins
-}
-
-async function readOrPass(blobs: Blobs, name: string, damaged: ListPins['damaged']): Promise<StoredPin | undefined> {
-  try {
-    return await readPin(blobs, name)
-  } catch (error) {
-    if (!isDamage(error) || damaged === undefined) throw error
-    damaged(error)
-    return undefined
-  }
 }
 
 /** The blobs that are pins of a log, whether or not they can be read. */
@@ -87,6 +86,30 @@ export function isOver(pin: Pin, now: number): boolean {
 
 export function manifestOfPin(pin: StoredPin, logPath: string): Manifest {
   return decodeManifest(pin.manifest, logPath, `The manifest in pin ${pin.blob}`)
+}
+
+/** The pin of a state, which stands on that manifest and memtable. */
+export function pinOf(
+  { carried, headHash }: ShardState,
+  path: string,
+  manifest: Manifest,
+  memtable: Memtable | undefined,
+  { kind, name, label, made, ttlMs }: Pick<Pin, 'kind' | 'name' | 'label' | 'made'> & { readonly ttlMs: number },
+): Pin {
+  const { version, versionTime, offsets } = carried
+  return {
+    kind,
+    name,
+    made,
+    expires: ttlMs > 0 ? made + Math.ceil(ttlMs) : 0,
+    version,
+    versionTime,
+    hash: headHash!,
+    label,
+    offsets,
+    manifest: encodeManifest({ ...manifest, covers: version - 1 }, path),
+    delta: memtable && encodeDelta(memtable),
+  }
 }
 
 /** The state that a pin keeps. */

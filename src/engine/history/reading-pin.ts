@@ -4,11 +4,10 @@
  */
 import { ID_BYTES } from '../../log/entry.js'
 import { encodePin } from '../../log/pin.js'
-import { encodeManifest } from '../../manifest/manifest.js'
-import { pinName } from '../../manifest/names.js'
+import { pinName } from '../../manifest/listed-names.js'
 import { currentTime, moment, noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
 import { isKept } from './pin-version.js'
-import { readPin, type StoredPin } from './pins.js'
+import { pinOf, readPin, type StoredPin } from './pins.js'
 import type { Moment } from '../moment.js'
 import { segmentsOf, type ShardState } from '../state.js'
 
@@ -51,18 +50,18 @@ export class Reading {
    * that may not write reads on without, and finds out later what was collected.
    */
   async begin(present: ShardState, keptAt?: Moment): Promise<boolean> {
-    const isThere = segmentsOf(this.#state).length === 0 || (await this.#isThere(present, keptAt))
-    if (!isThere) await this.end()
-    return isThere
-  }
-
-  async #isThere(present: ShardState, keptAt: Moment | undefined): Promise<boolean> {
+    if (segmentsOf(this.#state).length === 0) return true
     await this.use()
     const { storage, graceMs } = this.#ctx
     // Whatever condemned it meanwhile deletes it only later, and looks for pins before.
-    if (keptAt && elapsed(keptAt, moment(this.#ctx, this.#log)) < graceMs) return true
-    if (this.#from) return (await readPin(storage.blobs, this.#from.blob)) !== undefined
-    return isKept(this.#ctx, this.#log, present, this.#state.carried.version)
+    const isFresh = keptAt !== undefined && elapsed(keptAt, moment(this.#ctx, this.#log)) < graceMs
+    const isThere =
+      isFresh ||
+      (this.#from
+        ? (await readPin(storage.blobs, this.#from.blob)) !== undefined
+        : await isKept(this.#ctx, this.#log, present, this.#state.carried.version))
+    if (!isThere) await this.end()
+    return isThere
   }
 
   /** A step of the reading. */
@@ -85,23 +84,11 @@ export class Reading {
   }
 
   #encode(): Uint8Array {
-    const { manifest, tail, carried, headHash } = this.#state
-    const { version, versionTime, offsets } = carried
-    const made = currentTime(this.#ctx, this.#log)
+    const { manifest, tail } = this.#state
     const runs = [...manifest.runs, ...tail.flatMap(({ references }) => references?.runs ?? [])]
-    return encodePin({
-      kind: 'reading',
-      name: 'reading',
-      made,
-      expires: made + Math.ceil(this.#ctx.graceMs),
-      version,
-      versionTime,
-      hash: headHash!,
-      label: undefined,
-      offsets,
-      manifest: encodeManifest({ ...manifest, runs, covers: version - 1 }, this.#log.path),
-      delta: undefined,
-    })
+    const kept = { kind: 'reading', name: 'reading', label: undefined, ttlMs: this.#ctx.graceMs } as const
+    const made = currentTime(this.#ctx, this.#log)
+    return encodePin(pinOf(this.#state, this.#log.path, { ...manifest, runs }, undefined, { ...kept, made }))
   }
 
   async #remove(blob: string | undefined): Promise<void> {

@@ -1,13 +1,12 @@
-/** What puts an old state in place of the present one: the manifest it stands on, and one memtable for the changes after that. */
+/** Puts an old state in place of the present one, by the manifest that it stands on and one memtable for the changes after that. */
 import { invalid } from '../../errors.js'
 import { mergeOffsets, type OffsetMap, type Position } from '../../log/offsets.js'
 import { applyEdit } from '../../manifest/edits.js'
 import { spliceRuns } from '../../manifest/clip.js'
 import type { Manifest } from '../../manifest/manifest.js'
-import type { LogContext, ShardContext } from '../context.js'
 import { Memtable } from '../memtable.js'
-import { foldTail } from '../compaction/run-writer.js'
-import { memtableCodecs, type ShardState } from '../state.js'
+import { dropUploads, foldTail } from '../compaction/run-writer.js'
+import { memtableCodecs, type OpenLog, type ShardState } from '../state.js'
 
 /** A state without a log: everything that a reset, a pin or a backup needs. */
 export interface Payload {
@@ -21,19 +20,29 @@ export interface Payload {
  * above that can't be one memtable.
  */
 export async function payloadOf(
-  ctx: ShardContext,
-  log: LogContext,
+  { context, log }: Pick<OpenLog, 'context' | 'log'>,
   state: ShardState,
   signal: AbortSignal,
 ): Promise<Payload> {
   if (state.tail.some(({ references }) => references)) {
-    const edit = await foldTail(ctx, log, state, signal)
+    const edit = await foldTail(context, log, state, signal)
     return { manifest: applyEdit(state.manifest, edit)!, memtable: undefined }
   }
   const memtable = new Memtable()
   for (const entry of state.tail) if (entry.memtable) memtable.absorb(entry.memtable)
   const codecs = new Map([...state.manifest.codecs, ...memtableCodecs(memtable)])
   return { manifest: { ...state.manifest, codecs }, memtable: memtable.empty ? undefined : memtable }
+}
+
+/** Segments that were uploaded for a payload and that no entry names are left to collection, or deleted where there is no room. */
+export async function dropPayload(
+  { context, isPoisoned }: Pick<OpenLog, 'context'> & { readonly isPoisoned: boolean },
+  { manifest }: Payload,
+): Promise<void> {
+  const left = manifest.runs.flat().filter(({ name }) => context.uploads.has(name))
+  // An entry of which nothing is known may name it.
+  if (isPoisoned) context.uploads.drop(left)
+  else await dropUploads(context, left, undefined)
 }
 
 /** The chosen partitions of `theirs`, all others of `mine`. */

@@ -2,33 +2,39 @@
  * Following a log beside those who write it: what they have appended since is read and applied, or the history is read
  * anew where so much was trimmed meanwhile that nothing follows on what is known here.
  */
-import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, isExpired } from '../../errors.js'
-import { readAnchor, type AnchorValue } from '../../log/anchor.js'
-import { segmentName } from '../../manifest/names.js'
+import type { AnchorValue } from '../../log/anchor.js'
+import type { Manifest } from '../../manifest/manifest.js'
 import { Part } from '../../part.js'
-import { anchorName, noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
+import { noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
 import type { EntryIndex } from '../gc/entry-index.js'
+import { condemnedIn, namedAnchor } from '../history/past.js'
 import { mayBeTrimmed } from '../moment.js'
-import { applyEntry, type AppliedEntry, type ShardState } from '../state.js'
+import { applyEntry, type AppliedEntry, type OpenLog, type ShardState } from '../state.js'
 import { confirmHead, overtaken, readHistory, readOn } from './recovery.js'
 
-const longReads = new Part('long reads', () => import('../history/reading-pin.js'))
+const longReads = new Part(() => import('../history/reading-pin.js'))
 
 /** The open shard that follows. */
-interface Followed {
-  readonly context: ShardContext
-  readonly log: LogContext
-  readonly state: ShardState
+interface Followed extends OpenLog {
   refresh(): Promise<void>
 }
 
-export interface CaughtUp {
-  /** The state as it was read … */
+/** The shard that catches up, as far as that changes it. */
+export interface Following extends OpenLog {
+  state: ShardState
+  readonly known: EntryIndex
+  readonly isPoisoned: boolean
+  /** Only a handle that may write has one. */
+  readonly compaction: { met(after: Manifest): void } | undefined
+  readonly repairs: { prepared(state: ShardState): Promise<ShardState> }
+  /** Is told that others have made versions, by which entries; `undefined` when that is not known. */
+  met(before: ShardState, entries: readonly AppliedEntry[] | undefined): void
+}
+
+interface Newest {
   readonly read: ShardState
-  /** … and the one that `prepare` made of it. */
-  readonly state: ShardState
-  /** What was applied; `undefined` when the history was read anew. */
+  /** The entries that were applied; `undefined` when the history was read anew. */
   readonly entries: readonly AppliedEntry[] | undefined
   /** Why it went no further: the next look goes on from there. */
   readonly failure?: unknown
@@ -38,26 +44,47 @@ export interface CaughtUp {
 const TRIES = 4
 
 /**
- * Reads what others have written, and makes it ready to be used by `prepare`. What `prepare` needs may be collected meanwhile:
- * then there is something newer, and that is read.
+ * Applies what others have written. The state is made ready to be used before; what that needs may be collected meanwhile: then
+ * there is something newer, and that is read.
  */
-export async function catchUp(
-  ctx: ShardContext,
-  log: LogContext,
-  before: ShardState,
-  prepare: (state: ShardState) => Promise<ShardState>,
-): Promise<CaughtUp> {
+export async function catchUp(shard: Following): Promise<void> {
+  const { context, log, state: before } = shard
   for (let tries = 1; ; tries++) {
-    const found = await readNewest(ctx, log, before)
+    const { read, entries, failure } = await readNewest(context, log, before)
     try {
-      return { ...found, state: await prepare(found.read) }
+      const state = await shard.repairs.prepared(read)
+      if (state !== before && (read !== before || shard.state === before)) apply(shard, before, state, entries)
+      if (failure !== undefined) throw failure
+      return
     } catch (error) {
-      if (!isExpired(error) || tries === TRIES) throw error
+      if (error === failure || !isExpired(error) || tries === TRIES) throw error
     }
   }
 }
 
-async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState): Promise<Omit<CaughtUp, 'state'>> {
+/** Puts a newer state in place of the present one. Throws when the right to write has ended. */
+function apply(shard: Following, before: ShardState, state: ShardState, entries: Newest['entries']): void {
+  const { context, log, compaction, known } = shard
+  shard.state = state
+  const { trim, version } = state.carried
+  const isNewer = version !== before.carried.version
+  if (compaction) {
+    // Where nobody knows what others have written, they may have condemned everything.
+    if (entries === undefined) context.uploads.condemn()
+    for (const applied of entries ?? []) {
+      known.note(applied)
+      context.uploads.condemn(condemnedIn(applied, log.path))
+    }
+    known.forget(trim)
+    compaction.met(state.manifest)
+    if (isNewer) shard.met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
+  }
+  context.moved()
+  if (isNewer) context.emit('version', { version })
+  if (compaction && !shard.isPoisoned) assertShared(context.store, state, entries)
+}
+
+async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState): Promise<Newest> {
   const entries: AppliedEntry[] = []
   // Judged below: what stands at a trimmed number may have been written late, and is no part of the history.
   const look = { ...log }
@@ -69,27 +96,11 @@ async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState
   // Read after the absent answer: a head at or below the trim number is no head.
   const anchor = await namedAnchor(ctx, log)
   if (anchor.trim < state.head) {
-    // What follows on a part of it is not known to be free.
-    if (failure === undefined) takeOver(log, look)
+    // A look counts only once the head that it saw is confirmed: that the next number is free since then, above all.
+    if (failure === undefined) Object.assign(log, { free: look.free, storageTime: look.storageTime })
     return { read: state, entries, failure }
   }
   return { read: await readAnew(ctx, log, anchor), entries: undefined }
-}
-
-/** What a look has learned counts only once the head that it saw is confirmed: since when the next number is free, above all. */
-function takeOver(log: LogContext, { free, storageTime }: LogContext): void {
-  log.free = free
-  log.storageTime = storageTime
-}
-
-/** The anchor, as long as it names this log. */
-async function namedAnchor(ctx: ShardContext, log: LogContext): Promise<AnchorValue> {
-  const { value } = await readAnchor(log.anchor, anchorName(ctx))
-  if (value !== undefined && equalBytes(value.logId, log.logId)) return value
-  throw new TidemarkError(
-    'NOT_FOUND',
-    `Store "${ctx.store}" was destroyed${value ? ' and made anew' : ''}; call reopen() to look again.`,
-  )
 }
 
 async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue): Promise<ShardState> {
@@ -99,26 +110,12 @@ async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue)
     const state = await readHistory(ctx, look, hint, false)
     const confirmed = state && (await confirmHead(ctx, log, state))
     if (confirmed) {
-      takeOver(log, look)
+      Object.assign(log, { free: look.free, storageTime: look.storageTime })
       return confirmed
     }
     hint = await namedAnchor(ctx, log)
   }
   throw overtaken(ctx)
-}
-
-/** Takes note of what others have written; `undefined`: of nobody knows what. */
-export function noteOthers(
-  { uploads }: ShardContext,
-  { path }: LogContext,
-  known: EntryIndex,
-  entries: readonly AppliedEntry[] | undefined,
-): void {
-  if (entries === undefined) uploads.condemnAll()
-  for (const applied of entries ?? []) {
-    known.note(applied)
-    for (const { ids } of applied.collection ?? []) uploads.condemn(ids.map((id) => segmentName(path, id)))
-  }
 }
 
 /**
@@ -146,7 +143,7 @@ export function tellReading({ context: ctx, log, state: present }: Followed, sta
   longReads.use((part) => part.keep(ctx, log, present, state, own)).catch(() => undefined)
 }
 
-/** What was read is collected, and was the newest that the handle knows: it looks, so that what is read next is there. */
+/** The newest state that the handle knows was collected: it looks, so that what is read next is there. */
 export async function outdated(
   { mode, followMs, name }: { readonly mode: string; readonly followMs: number; readonly name: string },
   cause: unknown,
@@ -163,11 +160,7 @@ export async function outdated(
 }
 
 /** A fence of another mode among the entries ends the right to write (R21). */
-export function assertShared(
-  store: string,
-  { carried }: ShardState,
-  entries: readonly AppliedEntry[] | undefined,
-): void {
+function assertShared(store: string, { carried }: ShardState, entries: Newest['entries']): void {
   const isTaken = entries?.some(({ entry }) => entry.mode !== 'shared') ?? carried.mode !== 'shared'
   if (!isTaken) return
   throw new TidemarkError(

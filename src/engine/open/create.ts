@@ -8,15 +8,12 @@ import type { StoreConfig } from '../../manifest/manifest.js'
 import { shardPath } from '../../manifest/names.js'
 import type { Anchor } from '../../storage/contract.js'
 import { probe } from '../../storage/probe.js'
-import { anchorName, closeLog, moment, noteTime, openLog, type LogContext, type ShardContext } from '../context.js'
+import { anchorName, closeLog, moment, noteTime, openLog, type ShardContext } from '../context.js'
 import { buildEntry, type EntryChange } from '../entry-builder.js'
-import { applyEntry, emptyState, type ShardState } from '../state.js'
-import { CLAIM_TRIES, sendClaim } from './claim.js'
+import { applyEntry, emptyState, type OpenedLog } from '../state.js'
+import { sendEntry } from '../write/send.js'
 
-export interface Created {
-  readonly log: LogContext
-  readonly state: ShardState
-}
+const SWAP_TRIES = 8
 
 export function createStore(
   ctx: ShardContext,
@@ -24,7 +21,7 @@ export function createStore(
   config: StoreConfig,
   mode: WriteMode,
   seenAt: number | undefined,
-): Promise<Created | undefined> {
+): Promise<OpenedLog | undefined> {
   // A fold of nothing: it carries the configuration and no segment.
   const edits: Edit[] = [{ kind: 'fold', from: 0, covers: 0, runs: [], codecs: new Map() }]
   // The storage's time where it has one: no later entry has a lower one, so a wrong clock here would hold up all that follow.
@@ -45,14 +42,14 @@ export async function createLog(
   config: StoreConfig,
   change: EntryChange,
   begun: () => void = () => {},
-): Promise<Created | undefined> {
+): Promise<OpenedLog | undefined> {
   await probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed)
   const log = openLog(ctx, anchor, logId ?? ctx.clock.random(ID_BYTES))
   const what = `store "${ctx.store}" was created; open it again.`
   const nothing = emptyState(log.logId, 0, config)
   try {
     const first = await buildEntry(log, nothing, change)
-    const resolution = await sendClaim(ctx, log, nothing, first)
+    const resolution = await sendEntry(ctx, log, 0, first)
     begun()
     const made = landed(resolution, what)
     // Somebody has given this creator up, or has finished its work.
@@ -63,7 +60,7 @@ export async function createLog(
     const state = applyEntry(nothing, first)
     const value = anchorAfter(log.logId, state.carried)
     // A swap of unknown outcome may still land, and then it is our own that is found, or that is in the way of the next.
-    for (let tries = CLAIM_TRIES; tries > 0; tries--) {
+    for (let tries = SWAP_TRIES; tries > 0; tries--) {
       const swapped = await anchor.swap(undefined, encodeAnchor(value), value.trim)
       if (swapped.outcome === 'committed') return { log, state }
       const there = await readAnchor(anchor, anchorName(ctx))

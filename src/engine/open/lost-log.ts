@@ -5,12 +5,15 @@
 import { corrupt } from '../../errors.js'
 import { anchorAfter, readAnchor, type AnchorReading, type AnchorValue } from '../../log/anchor.js'
 import { decodeEntry } from '../../log/entry.js'
-import { comingPrefix, gonePrefix, logIdOfComing, logIdOfPath, logPath, shardPath } from '../../manifest/names.js'
+import { comingPrefix, gonePrefix, logIdOfComing, logIdOfPath } from '../../manifest/listed-names.js'
+import { logPath, shardPath } from '../../manifest/names.js'
 import type { Anchor, BlobInfo } from '../../storage/contract.js'
 import { pagesOf } from '../../storage/pages.js'
 import { isProbe } from '../../storage/probe-name.js'
 import { anchorName, closeLog, openLog, type LogContext, type ReadContext } from '../context.js'
 import { parseEntry } from '../state.js'
+
+export { settleHistory } from './handover.js'
 
 const TRIES = 4
 
@@ -29,7 +32,7 @@ export async function findWithoutAnchor(ctx: ReadContext, anchor: Anchor): Promi
     if (reading.value) return reading
     const { paths } = await ctx.storage.logs(`${shardPath(ctx.store)}/`)
     try {
-      // What an interrupted probe left behind is no store.
+      // An interrupted probe may have left a log behind, which is no store.
       const own = paths.filter((path) => logIdOfPath(ctx.store, path) !== undefined)
       const value = await anchorOf(ctx, anchor, own)
       if (value) return { ...reading, value: { ...value, isRebuilt: true } }
@@ -51,7 +54,7 @@ export async function listComing({ storage, store }: ReadContext): Promise<Uint8
 /** Segments without a log are what is left of a store: making a new one there would bury it. */
 async function assertNothingLeft(ctx: ReadContext): Promise<void> {
   const { blobs } = ctx.storage
-  // What an interrupted push uploaded before it could create the store is no store, either.
+  // An interrupted push may have uploaded segments before it could create the store.
   const coming = (await listComing(ctx)).map((logId) => `${logPath(ctx.store, logId)}/`)
   const isKnown = (name: string): boolean =>
     isProbe(name) || logIdOfComing(name) !== undefined || coming.some((prefix) => name.startsWith(prefix))
@@ -70,7 +73,7 @@ async function assertNothingLeft(ctx: ReadContext): Promise<void> {
 }
 
 /**
- * What the newest header of what is there says; `undefined` when there is no store. Several logs are left only by creators
+ * The anchor by the newest header that is there; `undefined` when there is no store. Several logs are left only by creators
  * that never got to name one.
  */
 async function anchorOf(ctx: ReadContext, anchor: Anchor, paths: readonly string[]): Promise<AnchorValue | undefined> {

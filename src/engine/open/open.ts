@@ -10,12 +10,12 @@ import type { StoreConfig } from '../../manifest/manifest.js'
 import type { Anchor } from '../../storage/contract.js'
 import { Part } from '../../part.js'
 import { anchorName, closeLog, noteTime, openAnchor, openLog, type LogContext, type ShardContext } from '../context.js'
-import type { ShardState } from '../state.js'
+import type { OpenedLog, ShardState } from '../state.js'
 import { CLAIM_TRIES, claim, type ClaimRequest } from './claim.js'
 import type { Hint } from './lost-log.js'
 import { confirmHead, findStore, overtaken, readHistory } from './recovery.js'
 
-const creating = new Part('creating stores', () => import('./create.js'))
+const creating = new Part(() => import('./create.js'))
 
 /** A hint that leaves more than this many entries to read is worth a swap. */
 const LONG_TAIL = 16
@@ -24,22 +24,15 @@ export interface OpenRequest extends ClaimRequest {
   readonly mode: WriteMode | 'follower'
   /** True: it must not exist yet; false: it must exist. */
   readonly create: boolean | undefined
-  /** Of a store that is to be created. */
+  /** The configuration of a store that is to be created. */
   readonly config: () => StoreConfig
 }
 
-export interface OpenedShard {
-  readonly log: LogContext
-  readonly state: ShardState
-}
-
-export async function openShard(ctx: ShardContext, request: OpenRequest): Promise<OpenedShard> {
+export async function openShard(ctx: ShardContext, request: OpenRequest): Promise<OpenedLog> {
   const anchor = openAnchor(ctx)
   for (let tries = CLAIM_TRIES; tries > 0; tries--) {
     const { value, time } = await findStore(ctx, anchor)
-    const opened = value
-      ? await openExisting(ctx, anchor, value, time, request)
-      : await create(ctx, anchor, time, request)
+    const opened = await (value ? openExisting(ctx, anchor, value, time, request) : create(ctx, anchor, time, request))
     if (opened) return opened
   }
   throw overtaken(ctx)
@@ -51,7 +44,7 @@ async function create(
   anchor: Anchor,
   seenAt: number | undefined,
   request: OpenRequest,
-): Promise<OpenedShard | undefined> {
+): Promise<OpenedLog | undefined> {
   const { mode } = request
   request.check(undefined)
   if (mode === 'follower' || request.create === false) {
@@ -61,49 +54,40 @@ async function create(
   return creating.use(({ createStore }) => createStore(ctx, anchor, request.config(), mode, seenAt))
 }
 
-/** Opens the log that the anchor names, and lets go of it again unless it stays open. */
+/** Replays the history of the log that the anchor names, then takes it over or confirms its head. */
 async function openExisting(
   ctx: ShardContext,
   anchor: Anchor,
   hint: Hint,
   seenAt: number | undefined,
   request: OpenRequest,
-): Promise<OpenedShard | undefined> {
-  if (request.create === true) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
+): Promise<OpenedLog | undefined> {
+  const { mode, create: mustBeNew, check } = request
+  if (mustBeNew) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
   const log = openLog(ctx, anchor, hint.logId)
   noteTime(ctx, log, seenAt)
   let state: ShardState | undefined
   try {
-    state = await enter(ctx, log, hint, request)
+    const isFollower = mode === 'follower'
+    const found = await readHistory(ctx, log, hint, !isFollower)
+    if (!found) return undefined
+    check(found)
+    // Whoever comes first decides which log an anchor that was lost names.
+    if (hint.isRebuilt && !isFollower && !(await raiseAnchor(log.anchor, anchorName(ctx), hint))) return undefined
+    // A writer beside others takes nothing over, unless it ends another mode.
+    if (isFollower || (mode === 'shared' && found.carried.mode === mode)) {
+      state = await confirmHead(ctx, log, found, hint.isRebuilt)
+    } else {
+      state = await claim(ctx, log, found, mode, request)
+      // The fence has carried a manifest, or openers read too much.
+      const isWorth = state && (state.carried.manifestAt === state.head || state.tail.length > LONG_TAIL)
+      if (state && isWorth) await refreshAnchor(ctx, log, state)
+    }
     return state && { log, state }
   } finally {
+    // It stays open only for a state.
     if (!state) await closeLog(ctx, log)
   }
-}
-
-/** Replays the history, then takes it over or confirms its head. */
-async function enter(
-  ctx: ShardContext,
-  log: LogContext,
-  hint: Hint,
-  request: OpenRequest,
-): Promise<ShardState | undefined> {
-  const { mode } = request
-  const found = await readHistory(ctx, log, hint, mode !== 'follower')
-  if (!found) return undefined
-  request.check(found)
-  // Whoever comes first decides which log an anchor that was lost names.
-  if (hint.isRebuilt && mode !== 'follower' && !(await raiseAnchor(log.anchor, anchorName(ctx), hint))) return undefined
-  // A writer beside others takes nothing over, unless it ends another mode.
-  if (mode === 'follower' || (mode === 'shared' && found.carried.mode === mode)) {
-    return confirmHead(ctx, log, found, hint.isRebuilt)
-  }
-  const state = await claim(ctx, log, found, mode, request)
-  if (!state) return undefined
-  const { carried, head, tail } = state
-  // The fence has carried a manifest, or openers read too much.
-  if (carried.manifestAt === head || tail.length > LONG_TAIL) await refreshAnchor(ctx, log, state)
-  return state
 }
 
 /** Raises the anchor to the newest manifest; it is a hint, and so a failure is only worth a warning. */

@@ -3,7 +3,7 @@
  * is missing, and confirm the head. Nothing is written here, but for what settles entries in doubt on files.
  */
 import { equalBytes } from '../../bytes/compare.js'
-import { TidemarkError, corrupt } from '../../errors.js'
+import { TidemarkError, corrupt, damaged } from '../../errors.js'
 import { readAnchor, type AnchorValue } from '../../log/anchor.js'
 import { Part } from '../../part.js'
 import type { Anchor } from '../../storage/contract.js'
@@ -11,9 +11,8 @@ import { anchorName, moment, noteTime, type LogContext, type ReadContext, type S
 import { applyEntry, emptyState, parseEntry, type AppliedEntry, type ShardState } from '../state.js'
 import type { Found, Hint } from './lost-log.js'
 
-/** What may be lost of a log. */
-const losing = new Part('finding lost entries', () => import('./lost-log.js'))
-const settling = new Part('files', () => import('./handover.js'))
+/** Looks into what may be lost of a log. */
+const losing = new Part(() => import('./lost-log.js'))
 
 const READ_AHEAD = 16
 
@@ -44,14 +43,15 @@ export async function readHistory(
     }
     if (state.head >= hint.manifestAt) {
       if (state.carried.covers === state.manifest.covers) return state
-      throw corrupt(
-        `Store "${ctx.store}" is damaged: entry ${state.head} counts on a manifest that covers ${state.carried.covers}, the newest one covers ${state.manifest.covers}.`,
+      throw damaged(
+        `Store "${ctx.store}"`,
+        `entry ${state.head} needs a manifest up to ${state.carried.covers}, and the newest one covers ${state.manifest.covers}`,
       )
     }
     if (await hasMoved(ctx, log, hint)) return undefined
     const isInDoubt =
       ctx.storage.capabilities.trim === 'owner' &&
-      (await settling.use((part) => part.settleHistory(ctx, log, hint, isWriter, tries)))
+      (await losing.use((part) => part.settleHistory(ctx, log, hint, isWriter, tries)))
     if (!isInDoubt) throw endsEarly(ctx, state, hint)
   }
 }
@@ -126,7 +126,7 @@ export async function confirmHead(
 /** The error for a log that ends before the entry that its anchor names. */
 export function endsEarly(ctx: Pick<ReadContext, 'store'>, state: ShardState, hint: AnchorValue): TidemarkError {
   return corrupt(
-    `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore the store from a backup.`,
+    `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore a backup.`,
   )
 }
 

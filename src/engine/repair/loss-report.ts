@@ -37,7 +37,7 @@ export async function lossReport(
   )
 }
 
-/** What the bounds say; they are cut, so that long keys show in part. */
+/** The keys of a segment by its bounds; they are cut, so that long keys show in part. */
 function keysOf({ lower, upper, clip }: SegmentRef): string {
   const [from, to] = [placeOf(lower, 'the first one'), placeOf(upper, 'the last one')]
   const [first, last] = clip ?? [from.partition, to.partition]

@@ -9,9 +9,9 @@ import type { Manifest, Run } from '../../manifest/manifest.js'
 import type { LogContext, ShardContext } from '../context.js'
 import { Memtable } from '../memtable.js'
 import { readEntries, readEntry, stateAt } from '../history/past.js'
-import { segmentsOf, type AppliedEntry, type ShardState, type TailEntry } from '../state.js'
+import { applyEntry, segmentsOf, type AppliedEntry, type ShardState, type TailEntry } from '../state.js'
 
-/** What must not be used, and what is there to be used instead. */
+/** The ground of a repair: segments that must not be used, and entries that are there to be used instead. */
 export interface Ground {
   readonly ctx: ShardContext
   readonly log: LogContext
@@ -21,7 +21,7 @@ export interface Ground {
   readonly trim: number
 }
 
-/** What a state is made of, without what its header carries. */
+/** The pieces of a state, without what its header carries. */
 type Parts = Pick<ShardState, 'manifest' | 'tail'>
 
 /** The same state on an older manifest that lists nothing damaged. Throws when there is none. */
@@ -31,22 +31,27 @@ export async function repairedState(ground: Ground, state: ShardState): Promise<
   if (state.carried.manifestAt === 0) return repairedState(ground, await keptState(ground, state.head))
   const { manifest, tail, from, at } = await baseOf(ground, state.carried.manifestAt)
   const applied = await readEntries(ctx, log, Math.min(from, at.entry.n), Math.max(state.head, at.entry.n))
-  // What was written late at a number that is trimmed since is no part of the history.
+  // An entry that was written late at a number that is trimmed since is no part of the history.
   for (const [i, { entry, hash }] of applied.entries()) {
     const parent = applied[i + 1]?.entry.parent
     const isSame = entry.n !== at.entry.n || equalBytes(hash, at.hash)
     if (!isSame || (parent && !equalBytes(parent, hash)))
       throw corrupt(`Entry ${entry.n + 1} does not follow entry ${entry.n}.`)
   }
-  const newer = applied.filter(({ entry }) => entry.n >= from && entry.n <= state.head).map(tailEntryOf)
-  const repaired = { ...state, manifest, tail: [...tail, ...newer], isRepaired: true }
+  // Their manifests are left out: they list what is damaged.
+  const rebuilt = applied
+    .filter(({ entry }) => entry.n >= from && entry.n <= state.head)
+    .reduce<ShardState>((before, entry) => applyEntry(before, { ...entry, manifest: undefined }), {
+      ...state,
+      head: from - 1,
+      headHash: undefined,
+      manifest,
+      tail,
+    })
+  const repaired = { ...state, manifest, tail: rebuilt.tail, isRepaired: true }
   const left = segmentsOf(repaired).find(({ name }) => ground.damaged.has(name))
   if (left) throw corrupt(`Segment ${left.name} holds the changes of a commit that no other segment has.`)
   return repaired
-}
-
-function tailEntryOf({ entry, memtable, references }: AppliedEntry): TailEntry {
-  return { n: entry.n, time: entry.carried?.time ?? 0, memtable, references, bytes: entry.delta?.length ?? 0 }
 }
 
 /** The newest manifest, in entry `n` or before it, that lists nothing damaged; the entries after it begin with `from`. */

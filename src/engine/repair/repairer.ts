@@ -1,28 +1,32 @@
 /**
- * What a handle knows of damage: which segments not to use any more, and the states that were repaired around them. All who
+ * Keeps what a handle knows of damage: which segments not to use any more, and the states that were repaired around them. All who
  * meet the same damage share one repair, and the present state is put in place for everybody.
  */
-import { equalBytes } from '../../bytes/compare.js'
-import { TidemarkError, isTidemarkError } from '../../errors.js'
-import { readAnchor } from '../../log/anchor.js'
+import { isTidemarkError, type TidemarkError } from '../../errors.js'
+import type { SegmentRef } from '../../manifest/manifest.js'
 import { damageOf, type Damage } from '../../segment/damage.js'
 import { checkWhole } from '../../segment/whole.js'
-import { anchorName, type LogContext, type ShardContext } from '../context.js'
+import type { LogContext, ShardContext } from '../context.js'
 import { lossReport } from './loss-report.js'
-import { expired } from '../history/past.js'
+import { expired, namedAnchor } from '../history/past.js'
 import { listPins } from '../history/pins.js'
 import { readOn } from '../open/recovery.js'
 import { isFinal, repairedState, type Ground } from './rebuild.js'
-import { segmentsOf, type ShardState } from '../state.js'
+import { segmentsOf, type OpenLog, type ShardState } from '../state.js'
 
 /** How often a segment may read wrong in part and right as a whole, before the error is passed on. */
 const MISREADS = 3
 
+/** The shard whose damage is repaired. */
+export interface Repairable extends OpenLog {
+  /** Puts an equal state in place of the present one. */
+  replace(equal: ShardState): void
+}
+
 export class Repairer {
+  readonly #shard: Repairable
   readonly #ctx: ShardContext
   readonly #log: LogContext
-  readonly #present: () => ShardState
-  readonly #replace: (equal: ShardState) => void
   /** By name: what the first read of it said. */
   readonly #damaged = new Map<string, TidemarkError>()
   /** By name and the manifest under which it is read: that nothing is left to repair it from. */
@@ -34,33 +38,34 @@ export class Repairer {
   readonly #repaired = new WeakMap<ShardState, Promise<ShardState>>()
   #preparing: Promise<void> | undefined
 
-  /** `replace` puts an equal state in place of the present one. */
-  constructor(ctx: ShardContext, log: LogContext, present: () => ShardState, replace: (equal: ShardState) => void) {
-    this.#ctx = ctx
-    this.#log = log
-    this.#present = present
-    this.#replace = replace
+  constructor(shard: Repairable) {
+    this.#shard = shard
+    this.#ctx = shard.context
+    this.#log = shard.log
   }
 
-  isDamaged(name: string): boolean {
-    return this.#damaged.has(name)
+  isAnyDamaged(segments: readonly SegmentRef[]): boolean {
+    return segments.some(({ name }) => this.#damaged.has(name))
   }
 
   /** Whether the state stands on something that is known to be damaged, and not known to be lost. */
   isHit(state: ShardState): boolean {
-    return this.#hits(state).length > 0
+    return this.#damaged.size > 0 && this.#hits(state).length > 0
   }
 
   #hits(state: ShardState): string[] {
-    if (this.#damaged.size === 0) return []
     const names = new Set(segmentsOf(state).map(({ name }) => name))
-    return [...names].filter((name) => this.#damaged.has(name) && !this.#lost.has(lossOf(state, name)))
+    return [...names].filter((name) => this.#isHit(state, name))
+  }
+
+  #isHit(state: ShardState, name: string): boolean {
+    return this.#damaged.has(name) && !this.#lost.has(lossOf(state, name))
   }
 
   /** The state itself as long as nothing that it lists is known to be damaged, else an equal one. */
   async sound(state: ShardState): Promise<ShardState> {
     let sound = state
-    // What is rebuilt may meet more of what was found meanwhile.
+    // The rebuilt state may list more that was found to be damaged meanwhile.
     while (this.isHit(sound)) {
       let running = this.#repaired.get(sound)
       if (running === undefined) {
@@ -81,10 +86,10 @@ export class Repairer {
   }
 
   async #repair(state: ShardState): Promise<ShardState> {
-    const { head, carried } = this.#present()
+    const { head, carried } = this.#shard.state
     const trim = Math.max(carried.trim, state.carried.trim)
     const ground: Ground = { ctx: this.#ctx, log: this.#log, damaged: this.#damaged, trim }
-    const has = (name: string): boolean => this.#damaged.has(name) && !this.#lost.has(lossOf(state, name))
+    const has = (name: string): boolean => this.#isHit(state, name)
     let isDone = false
     try {
       for (;;) {
@@ -102,7 +107,7 @@ export class Repairer {
       for (const name of lost) this.#lost.set(lossOf(state, name), final)
       throw final
     } finally {
-      // What failed did not fail for good: what is lost is passed over the next time, and the storage may answer then.
+      // It is tried again the next time: lost segments are passed over then, and the storage may answer.
       if (!isDone) this.#repaired.delete(state)
     }
   }
@@ -112,9 +117,8 @@ export class Repairer {
     if (names.length < 2) return names
     const lost: string[] = []
     for (const name of names) {
-      // What the state does not list must be sound in any case.
-      const has = (other: string): boolean =>
-        other === name || (this.#damaged.has(other) && !names.includes(other) && !this.#lost.has(lossOf(state, other)))
+      // Segments that the state does not list must be sound in any case.
+      const has = (other: string): boolean => other === name || (!names.includes(other) && this.#isHit(state, other))
       try {
         await repairedState({ ...ground, damaged: { has } }, state)
       } catch (error) {
@@ -155,7 +159,7 @@ export class Repairer {
     this.#ctx.counters.repaired += found.length
     const { version } = after.carried
     const what = found.map(([, { message }]) => message).join(' ')
-    const healed = version === this.#present().carried.version ? ' The next fold writes it anew.' : ''
+    const healed = version === this.#shard.state.carried.version ? ' The next fold writes it anew.' : ''
     this.#ctx.emit('repaired', {
       message: `${what} Version ${version} of store "${this.#ctx.store}" is read from an older fold and the log instead; nothing is lost.${healed}`,
       cause: found[0]![1],
@@ -167,22 +171,16 @@ export class Repairer {
    * what is lost when nothing is left to repair from.
    */
   async mend(state: ShardState, error: unknown): Promise<ShardState> {
-    const damage = damageOf(error)
-    if (damage === undefined) throw error
-    const isKnown = this.#damaged.has(damage.place.name)
-    if (damage.isMissing && !isKnown) await this.#lookAgain(state)
-    await this.#check(damage, error as TidemarkError)
+    const name = await this.#learn(state, error)
     const sound = await this.sound(state)
     // A state that does not list what its reader has met cannot help.
-    if (sound === state && this.#damaged.has(damage.place.name)) {
-      throw this.#lost.get(lossOf(state, damage.place.name)) ?? error
-    }
+    if (sound === state && this.#damaged.has(name)) throw this.#lost.get(lossOf(state, name)) ?? error
     // For the present state the two are one repair. What others come to know of it is told to those who read it.
-    if (this.isHit(this.#present())) await this.prepare().catch(() => undefined)
+    if (this.isHit(this.#shard.state)) await this.prepare().catch(() => undefined)
     return sound
   }
 
-  /** Of a read of several states: it is enough that one of them is another afterwards. */
+  /** The same after a read of several states: it is enough that one of them is another afterwards. */
   async mendAll(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
     const mended = await Promise.allSettled(states.map((state) => this.mend(state, error)))
     const failed = mended.filter((result) => result.status === 'rejected')
@@ -200,14 +198,14 @@ export class Repairer {
 
   async #prepare(): Promise<void> {
     for (;;) {
-      const before = this.#present()
+      const before = this.#shard.state
       const sound = await this.prepared(before)
       if (sound === before) return
-      const now = this.#present()
+      const now = this.#shard.state
       // Entries that came meanwhile follow on the repaired state as they did on the other.
       if (now.manifest !== before.manifest) continue
       const tail = [...sound.tail, ...now.tail.filter(({ n }) => n > before.head)]
-      this.#replace({ ...now, manifest: sound.manifest, tail, isRepaired: true })
+      this.#shard.replace({ ...now, manifest: sound.manifest, tail, isRepaired: true })
       const kept = new Set(segmentsOf(sound).map(({ name }) => name))
       this.#ctx.resident?.release(segmentsOf(before).filter(({ name }) => !kept.has(name)))
       return
@@ -222,15 +220,20 @@ export class Repairer {
         await this.#ctx.resident?.prepare(sound)
         if (!this.isHit(sound)) return sound
       } catch (error) {
-        const damage = damageOf(error)
-        if (damage === undefined) throw error
-        const { name } = damage.place
-        if (damage.isMissing && !this.#damaged.has(name)) await this.#lookAgain(sound)
-        await this.#check(damage, error as TidemarkError)
-        const lost = this.#lost.get(lossOf(sound, name))
+        const lost = this.#lost.get(lossOf(sound, await this.#learn(sound, error)))
         if (lost) throw lost
       }
     }
+  }
+
+  /** Takes note of the damage that a read of `state` has met, and resolves with the segment's name; throws all other errors. */
+  async #learn(state: ShardState, error: unknown): Promise<string> {
+    const damage = damageOf(error)
+    if (damage === undefined) throw error
+    const { name } = damage.place
+    if (damage.isMissing && !this.#damaged.has(name)) await this.#lookAgain(state)
+    await this.#check(damage, error as TidemarkError)
+    return name
   }
 
   /** Reads the whole segment once more: what was damaged on its way only is no reason to give it up. */
@@ -259,16 +262,13 @@ export class Repairer {
     if (misreads >= MISREADS) throw error
   }
 
-  /** What is missing may have been collected: that is judged by the anchor and the head as they are now (R39). */
+  /** A missing segment may have been collected: the anchor and the head tell, as they are now (R39). */
   async #lookAgain(state: ShardState): Promise<void> {
     const [ctx, log] = [this.#ctx, this.#log]
-    const { value } = await readAnchor(log.anchor, anchorName(ctx))
-    if (value === undefined || !equalBytes(value.logId, log.logId)) {
-      throw new TidemarkError('NOT_FOUND', `Store "${ctx.store}" was destroyed; call reopen() to look again.`)
-    }
+    const { trim } = await namedAnchor(ctx, log)
     const { version, manifestAt } = state.carried
-    const present = this.#present()
-    const newest = value.trim >= present.head ? undefined : await readOn(ctx, log, present, 1)
+    const present = this.#shard.state
+    const newest = trim >= present.head ? undefined : await readOn(ctx, log, present, 1)
     if (newest !== undefined && version >= newest.carried.keeps) return
     const isPinned = manifestAt === 0 && (await listPins(ctx.storage, log.path)).some((pin) => pin.version === version)
     if (!isPinned) throw expired(ctx.store, version)

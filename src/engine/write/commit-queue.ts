@@ -1,88 +1,76 @@
 /**
- * What is asked of the log and not settled yet, in order: what is in flight, and what waits behind it. What is on its way is
- * read already: the queue holds the memtables.
+ * The queue holds what is asked of the log and not settled yet, in order: first what is in flight, then what waits behind it.
+ * Readers see the memtables of both.
  */
 import type { Memtable } from '../memtable.js'
 import type { Job } from './requests.js'
 
 export class Queue {
-  #waiting: Job[] = []
-  #inFlight: Job[] = []
-  /** Of both, oldest first, and the sum of their sizes. */
-  #onTheWay: Memtable[] = []
+  #jobs: Job[] = []
+  /** How many of the first jobs are in flight. */
+  #sent = 0
   #bytes = 0
-  /** The same newest first, until it changes. */
+  /** The memtables of all jobs, newest first, until the jobs change. */
   #memtables: readonly Memtable[] | undefined
 
-  /** What waits next. */
+  /** The job that waits next. */
   get first(): Job | undefined {
-    return this.#waiting[0]
+    return this.#jobs[this.#sent]
   }
 
   get inFlight(): readonly Job[] {
-    return this.#inFlight
+    return this.#jobs.slice(0, this.#sent)
   }
 
-  /** Memtables on their way, newest first: what was put stays readable. */
+  /** The memtables on their way, newest first, so that what was put stays readable. */
   get memtables(): readonly Memtable[] {
-    this.#memtables ??= [...this.#onTheWay].reverse()
+    this.#memtables ??= this.#jobs
+      .flatMap(({ request }) => (request && !request.memtable.empty ? [request.memtable] : []))
+      .reverse()
     return this.#memtables
   }
 
-  /** Memory of the changes on their way, about. */
+  /** About how much memory the changes on their way take. */
   get bytes(): number {
     return this.#bytes
   }
 
   push(job: Job): void {
-    const memtable = job.request?.memtable
-    if (memtable && !memtable.empty) {
-      this.#onTheWay.push(memtable)
-      this.#bytes += memtable.size
-      this.#memtables = undefined
-    }
-    this.#waiting.push(job)
+    this.#jobs.push(job)
+    this.#changed([job], 1)
   }
 
   /** Sends off the first `count`; left out: the first with all that follow and may share its entry. */
   take(count?: number): readonly Job[] {
     const joins = ({ request }: Job): boolean =>
       request?.offsets.size === 0 && request.label === undefined && request.meta === undefined
-    let length = count ?? 1
-    if (count === undefined && this.#waiting.length > 0 && joins(this.#waiting[0]!)) {
-      while (length < this.#waiting.length && joins(this.#waiting[length]!)) length++
-    }
-    this.#inFlight = this.#waiting.splice(0, length)
-    return this.#inFlight
+    this.#sent = count ?? 1
+    if (count === undefined && joins(this.#jobs[0]!)) while (this.first && joins(this.first)) this.#sent++
+    return this.inFlight
   }
 
-  /** What was in flight has happened. */
+  /** Takes out what was in flight: it has happened. */
   settle(): readonly Job[] {
-    const done = this.#inFlight
-    this.#inFlight = []
-    const memtables = done.filter(({ request }) => request && !request.memtable.empty)
-    for (const { size } of this.#onTheWay.splice(0, memtables.length)) this.#bytes -= size
-    this.#memtables = undefined
-    return done
+    return this.#changed(this.#jobs.splice(0, this.#sent), -1)
   }
 
-  /** What was in flight waits for another turn. */
+  /** Lets what was in flight wait for another turn. */
   putBack(): void {
-    this.#waiting = [...this.#inFlight, ...this.#waiting]
-    this.#inFlight = []
+    this.#sent = 0
   }
 
   /** Takes out what `falls`, oldest first; nothing is in flight then. */
   takeOut(falls: (job: Job) => boolean): readonly Job[] {
-    this.putBack()
-    const fallen = new Set(this.#waiting.filter(falls))
-    if (fallen.size === 0) return []
-    this.#waiting = this.#waiting.filter((job) => !fallen.has(job))
-    this.#onTheWay = this.#waiting.flatMap(({ request }) =>
-      request && !request.memtable.empty ? [request.memtable] : [],
-    )
-    this.#bytes = this.#onTheWay.reduce((sum, { size }) => sum + size, 0)
+    const fallen = new Set(this.#jobs.filter(falls))
+    this.#jobs = this.#jobs.filter((job) => !fallen.has(job))
+    return this.#changed([...fallen], -1)
+  }
+
+  /** Takes note of jobs that have come, or gone. */
+  #changed(jobs: readonly Job[], sign: 1 | -1): readonly Job[] {
+    for (const { request } of jobs) this.#bytes += sign * (request?.memtable.size ?? 0)
+    if (sign < 0) this.#sent = 0
     this.#memtables = undefined
-    return [...fallen]
+    return jobs
   }
 }

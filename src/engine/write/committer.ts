@@ -7,25 +7,24 @@
  * appended again, built anew (R16); the rest fails with `CONFLICT`.
  */
 import { TidemarkError, isFull, isTidemarkError } from '../../errors.js'
-import { resolveAppend } from '../../log/append.js'
 import { mergeOffsets, type OffsetMap } from '../../log/offsets.js'
 import type { CodedRuns, SegmentRef } from '../../manifest/manifest.js'
 import { Part } from '../../part.js'
 import { buildEntry, setExpiry, type BuiltEntry, type EntryChange } from '../entry-builder.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from '../context.js'
 import { Memtable } from '../memtable.js'
-import { assertNotTrimmed } from '../open/claim.js'
 import type { Contention } from './contention.js'
 import { Queue } from './commit-queue.js'
+import { assertNotTrimmed, sendEntry } from './send.js'
 import type { CommitRequest, CommitResult, Job, MakeChange } from './requests.js'
-import { memtableCodecs, recoveryStart, type ShardState } from '../state.js'
+import type { OpenLog } from '../state.js'
 import { rewriting, type CompactionScheduler } from '../compaction/scheduler.js'
 
 /** In shared mode it is there before there is a committer. */
-export const sharing = new Part('shared mode', () => import('./contention.js'))
+export const sharing = new Part(() => import('./contention.js'))
 
-export interface CommitterHost {
-  state(): ShardState
+/** The shard whose entries are appended. */
+export interface CommitterHost extends OpenLog {
   /** The entry is durable: the state moves on. */
   advance(built: BuiltEntry): void
   /** The right to write has ended. */
@@ -36,14 +35,16 @@ export interface CommitterHost {
   catchUp(): Promise<void>
 }
 
+const NONE: ReadonlySet<Job> = new Set()
+
 export class Committer {
   readonly #ctx: ShardContext
   readonly #log: LogContext
   readonly #compaction: CompactionScheduler
   readonly #host: CommitterHost
-  readonly #queue = new Queue()
+  readonly queue = new Queue()
   /** Why nothing more is taken: who may write or what was written is in doubt, or the handle is closed. */
-  #ended: TidemarkError | undefined
+  ended: TidemarkError | undefined
   /** The changes of the first `count` in the queue, in segments that were written for them. */
   #uploaded: { readonly references: CodedRuns; readonly count: number } | undefined
   /** With other writers, in shared mode. */
@@ -54,33 +55,28 @@ export class Committer {
   #isUnsifted = false
   #running: Promise<void> | undefined
 
-  constructor(ctx: ShardContext, log: LogContext, compaction: CompactionScheduler, host: CommitterHost) {
-    this.#ctx = ctx
-    this.#log = log
+  constructor(host: CommitterHost, compaction: CompactionScheduler) {
+    this.#ctx = host.context
+    this.#log = host.log
     this.#compaction = compaction
     this.#host = host
-    this.#contention = ctx.isShared ? new sharing.loaded!.Contention(ctx) : undefined
-  }
-
-  /** What is on its way. */
-  get queue(): Pick<Queue, 'memtables' | 'bytes'> {
-    return this.#queue
+    this.#contention = this.#ctx.isShared ? new sharing.loaded!.Contention(this.#ctx) : undefined
   }
 
   /** From here on the committer owns the memtable; it throws, and takes nothing, when the offsets surely go back. */
   commit(request: CommitRequest): Promise<CommitResult> {
-    // Of what is in front of it nobody knows yet what will come about.
+    // While something is in front of it, nobody knows yet which offsets it will meet.
     if (this.#running === undefined) this.#offsetsAfter(request)
     return this.#enqueue({ request, isVersion: true, build: (batch) => this.#buildCommit(batch) })
   }
 
   #offsetsAfter({ offsets, force }: CommitRequest): OffsetMap {
-    return mergeOffsets(this.#host.state().carried.offsets, offsets, force)
+    return mergeOffsets(this.#host.state.carried.offsets, offsets, force)
   }
 
   /** Appends a version of another kind; it takes its place in the queue in this very turn. */
   append(make: MakeChange): Promise<CommitResult> {
-    const build = async (): Promise<BuiltEntry> => this.#entry(await make(this.#host.state(), this.#compaction.signal))
+    const build = async (): Promise<BuiltEntry> => this.#entry(await make(this.#host.state, this.#compaction.signal))
     return this.#enqueue({ isVersion: true, build })
   }
 
@@ -105,19 +101,15 @@ export class Committer {
 
   #enqueue(job: Omit<Job, 'resolve' | 'reject'>): Promise<CommitResult> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ ...job, resolve, reject })
+      this.queue.push({ ...job, resolve, reject })
       this.#isUnsifted = true
       this.#running ??= this.#run()
     })
   }
 
-  get ended(): TidemarkError | undefined {
-    return this.#ended
-  }
-
   /** Takes nothing more, as what came after the queue was seen empty would be cut off; resolves when it is empty. */
   async close(reason: TidemarkError): Promise<void> {
-    this.#ended ??= reason
+    this.ended ??= reason
     await this.#running
   }
 
@@ -125,20 +117,20 @@ export class Committer {
     // One turn later, so that all commits of one turn of the program are there to be joined.
     await Promise.resolve()
     let hasLooked = false
-    for (let next = this.#queue.first; next; next = this.#queue.first) {
+    for (let next = this.queue.first; next; next = this.queue.first) {
       if (this.#isUnsifted && this.#sift(false)) continue
       let sent = false
       try {
         if (next.isVersion) {
-          // What is carried makes the tail shorter, or room for that.
+          // An entry without a version makes the tail shorter, or room for that; it need not wait.
           await this.#compaction.admit()
           await this.#contention?.giveWay()
         }
-        if (this.#ended && !this.#isClosed) throw this.#ended
-        const built = await next.build(this.#queue.take(this.#uploaded?.count))
-        if (built === undefined) this.#settle({ version: this.#host.state().carried.version, bytes: 0, requests: 0 })
+        if (this.ended && !this.#isClosed) throw this.ended
+        const built = await next.build(this.queue.take(this.#uploaded?.count))
+        if (built === undefined) this.#settle({ version: this.#host.state.carried.version, bytes: 0, requests: 0 })
         else if (!hasLooked && this.#contention?.hasSlept(this.#log.free)) {
-          this.#queue.putBack()
+          this.queue.putBack()
           await this.#catchUp()
           hasLooked = true
         } else {
@@ -189,11 +181,11 @@ export class Committer {
   }
 
   #entry(change: Omit<EntryChange, 'time'>, time = this.#time()): Promise<BuiltEntry> {
-    return buildEntry(this.#log, this.#host.state(), { ...change, time })
+    return buildEntry(this.#log, this.#host.state, { ...change, time })
   }
 
   #time(): number {
-    return Math.max(this.#host.state().carried.time, currentTime(this.#ctx, this.#log))
+    return Math.max(this.#host.state.carried.time, currentTime(this.#ctx, this.#log))
   }
 
   /** Changes that alone would call for a fold go into segments at once, and a later one lists them as they are. */
@@ -201,9 +193,9 @@ export class Committer {
     // Before anything names them, another writer's collection may have condemned them.
     if (this.#ctx.uploads.areCondemned(this.#segments)) this.#dropUploaded()
     if (this.#uploaded === undefined) {
-      const { writeMemtables } = await rewriting.load()
-      const run = await writeMemtables(this.#ctx, this.#log, [memtable], false, time, this.#compaction.signal)
-      this.#uploaded = { references: { codecs: memtableCodecs(memtable), runs: run.length > 0 ? [run] : [] }, count }
+      const { writeChanges } = await rewriting.load()
+      const references = await writeChanges(this.#ctx, this.#log, memtable, time, this.#compaction.signal)
+      this.#uploaded = { references, count }
     }
     return this.#uploaded.references
   }
@@ -218,21 +210,14 @@ export class Committer {
   }
 
   async #append(built: BuiltEntry): Promise<void> {
-    const { log } = this.#log
     const { n } = built.entry
+    const { clock, isShared } = this.#ctx
     let requests = 0
-    const from = recoveryStart({ ...this.#host.state(), manifest: built.manifest ?? this.#host.state().manifest })
-    const { clock, timeoutMs } = this.#ctx
-    const isLostSure = this.#ctx.storage.capabilities.trim !== 'writer'
-    const context = { log, clock, timeoutMs, isLostSure }
+    const { covers } = built.manifest ?? this.#host.state.manifest
     const sent = moment(this.#ctx, this.#log)
     const begun = clock.monotonic()
-    const resolution = await resolveAppend(context, built.entry, () => {
-      requests++
-      const options = { makesRoom: built.entry.kind === 'collect' }
-      // Where a log has one owner, it is whoever wrote last.
-      return this.#ctx.isShared ? log.claim(n, built.bytes, from, options) : log.append(n, built.bytes, from, options)
-    })
+    const how = isShared ? 'claim' : 'append'
+    const resolution = await sendEntry(this.#ctx, this.#log, covers, built, how, () => requests++)
     if (resolution.outcome === 'committed') {
       await assertNotTrimmed(this.#ctx, this.#log, n, resolution.time)
       // Nobody appends after an entry before it is there.
@@ -250,7 +235,7 @@ export class Committer {
         `It is not known whether version ${n} of store "${this.#ctx.store}" was written. Call reopen() and look.`,
         { cause: resolution.cause },
       )
-    } else if (this.#ctx.isShared) {
+    } else if (isShared) {
       await this.#lost(clock.monotonic() - begun)
     } else {
       throw new TidemarkError(
@@ -263,11 +248,11 @@ export class Committer {
   /** Another writer was first: what stands on top of what it wrote has another turn. */
   async #lost(tookMs: number): Promise<void> {
     await this.#contention!.lost(tookMs)
-    const before = this.#host.state().carried.version
+    const before = this.#host.state.carried.version
     await this.#host.catchUp()
-    this.#queue.putBack()
+    this.queue.putBack()
     // Entries without changes, as folds and collections are, stand in nobody's way.
-    if (this.#host.state().carried.version === before) return
+    if (this.#host.state.carried.version === before) return
     this.#sift(true)
   }
 
@@ -275,52 +260,52 @@ export class Committer {
   #sift(isLate: boolean): boolean {
     this.#isUnsifted = false
     if (!this.#ctx.isShared) return false
-    const fallen = sharing.loaded!.takeFallen(this.#queue, isLate)
+    const fallen = sharing.loaded!.takeFallen(this.queue, isLate)
     if (fallen.length === 0) return false
-    this.#dropUploaded()
-    this.#rollback(fallen)
-    const { version } = this.#host.state().carried
-    for (const { request, reject } of fallen) reject(sharing.loaded!.conflict(this.#ctx.store, version, request!))
+    const { version } = this.#host.state.carried
+    this.#fall(fallen, ({ request }) => sharing.loaded!.conflict(this.#ctx.store, version, request!))
     return true
   }
 
   #settle(result: CommitResult): void {
     this.#uploaded = undefined
-    for (const { resolve } of this.#queue.settle()) resolve(result)
+    for (const { resolve } of this.queue.settle()) resolve(result)
   }
 
   #fail(job: Job, error: unknown, sent: boolean): void {
     const unknown = isTidemarkError(error) && error.code === 'UNKNOWN_OUTCOME'
-    // What may have been written must not be offered for writing again.
-    const written = new Set(sent && unknown ? this.#queue.inFlight : [])
-    // What has no changes of the program to give back, and can't be built, fails alone.
+    // Changes that may have been written must not be offered for writing again (R15).
+    const written = new Set(sent && unknown ? this.queue.inFlight : [])
+    // A job that has no changes of the program to give back, and can't be built, fails alone.
     const isAlone = !sent && job.request === undefined
-    const failed = this.#queue.takeOut((other) => other === job || (!isAlone && other.isVersion))
-    this.#dropUploaded()
-    this.#rollback(failed.filter((other) => !written.has(other)))
+    const failed = this.queue.takeOut((other) => other === job || (!isAlone && other.isVersion))
+    this.#fall(failed, () => error, written)
     this.#end(error)
-    for (const { reject } of failed) reject(error)
   }
 
-  #rollback(failed: readonly Job[]): void {
-    const requests = failed.flatMap(({ request }) => request ?? [])
-    if (requests.length === 0) return
-    this.#host.rollback(
-      requests.filter(({ isOwn }) => !isOwn).map(({ memtable }) => memtable),
-      requests.some(({ offsets }) => offsets.size > 0),
-    )
+  /** Fails jobs, and gives the changes back of those that were surely not written. */
+  #fall(failed: readonly Job[], why: (job: Job) => unknown, written: ReadonlySet<Job> = NONE): void {
+    this.#dropUploaded()
+    const requests = failed.flatMap((job) => (written.has(job) ? [] : (job.request ?? [])))
+    if (requests.length > 0) {
+      this.#host.rollback(
+        requests.filter(({ isOwn }) => !isOwn).map(({ memtable }) => memtable),
+        requests.some(({ offsets }) => offsets.size > 0),
+      )
+    }
+    for (const job of failed) job.reject(why(job))
   }
 
-  /** What leaves in doubt what was written, or who may write, ends it. */
+  /** An error that leaves in doubt what was written, or who may write, ends the right to write. */
   #end(error: unknown): void {
     if (!isTidemarkError(error) || (error.code !== 'UNKNOWN_OUTCOME' && error.code !== 'FENCED')) return
-    if (this.#ended && !this.#isClosed) return
-    this.#ended = error
+    if (this.ended && !this.#isClosed) return
+    this.ended = error
     this.#host.ended(error)
   }
 
-  /** What it took before it was closed is still appended. */
+  /** Jobs that came before the end are still appended. */
   get #isClosed(): boolean {
-    return this.#ended?.code === 'CLOSED'
+    return this.ended?.code === 'CLOSED'
   }
 }

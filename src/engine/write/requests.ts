@@ -1,4 +1,4 @@
-/** What is asked of the committer, and what it answers. */
+/** Requests to the committer, and its answers. */
 import type { OffsetMap } from '../../log/offsets.js'
 import type { BuiltEntry, EntryChange } from '../entry-builder.js'
 import type { Memtable } from '../memtable.js'
@@ -17,14 +17,17 @@ export interface CommitRequest {
    * asked in shared mode.
    */
   readonly stands: (isLate: boolean) => boolean
-  /** What fails is not given back: it is made anew. */
+  /** Its changes are not given back when it fails: its maker makes them anew. */
   readonly isOwn: boolean
 }
 
+/** The result of `commit`. */
 export interface CommitResult {
+  /** The version that the commit made. */
   readonly version: number
-  /** Bytes of the entry and of segments that it refers to, and the storage requests that writing them took. */
+  /** The bytes of the entry, and of segments to which it refers. */
   readonly bytes: number
+  /** The storage requests that writing these took. */
   readonly requests: number
 }
 
@@ -33,7 +36,7 @@ export type MakeChange = (state: ShardState, signal: AbortSignal) => Promise<Omi
 
 /** A place in the queue. */
 export interface Job {
-  /** Of a commit. */
+  /** Only a commit has one. */
   readonly request?: CommitRequest
   /** It makes a version: it waits for room in the tail, and falls together with those in front of it. */
   readonly isVersion: boolean

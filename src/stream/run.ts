@@ -1,0 +1,293 @@
+/**
+ * One run of `consume`: the loop that takes the events of a source into the state of a store.
+ *
+ * - State, offsets and outputs of an event are committed together, between events. So wherever a run is cut off, the store
+ *   holds exactly the effect of the events below the committed positions.
+ * - One event is in hand at a time, whatever the number of partitions. The next one of its partition is asked for after it.
+ * - An error ends the run, and what is uncommitted is dropped, so that the state never runs ahead of the offsets.
+ * - The loop looks at the time every few events, and lets other tasks of the program run when it has run for long.
+ */
+import { TidemarkError, isTidemarkError } from '../errors.js'
+import type { Key } from '../bytes/keys.js'
+import type { StoreHandle } from '../store/handle.js'
+import { whole } from '../store/options.js'
+import type { Store } from '../store/store.js'
+import { OwnBuffer } from './buffer.js'
+import { Fingerprints } from './fingerprints.js'
+import { limit, type ConsumeOptions, type ConsumeResult, type Handler } from './options.js'
+import { Outbox } from './outbox.js'
+import { Positions } from './positions.js'
+import { Readers } from './readers.js'
+import type { HandledEvent, Source, SourceEvent } from './source.js'
+import { States } from './states.js'
+
+/** How long the loop may keep the thread from other tasks of the program, in milliseconds, and after how many events it looks. */
+const TURN_MS = 10
+const LOOK_EVENTS = 16
+/** The longest wait that timers take, 24 days. A longer one is not waited for. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/** How often in a row a commit is tried at most. */
+const TRIES = 16
+
+type Handled<V> = HandledEvent<V, Key | undefined>
+type Batch<V> = (readonly [partition: number, event: SourceEvent<V>])[]
+
+export class Run<V, O> {
+  readonly #store: Store
+  readonly #handle: StoreHandle
+  /** The shard on which the uncommitted changes were begun. `reopen()` opens another one, and drops them. */
+  #shard: StoreHandle['shard']
+  readonly #source: Source<V>
+  readonly #handler: Handler<V, O>
+  readonly #options: ConsumeOptions<O>
+  readonly #everyMs: number
+  readonly #everyEvents: number
+  readonly #partitions: number
+  readonly #positions: Positions
+  readonly #readers: Readers
+  readonly #states: States
+  readonly #fingerprints: Fingerprints
+  readonly #buffer: OwnBuffer
+  readonly #outbox: Outbox<O>
+  readonly #emit = (output: O): void => this.#outbox.emit(output)
+  /** In shared mode: the events since the last commit. They are handled again when others have written before it. */
+  #batch: Batch<V> | undefined
+  #events = 0
+  #commits = 0
+  #uncommitted = 0
+  /** Whether `everyMs` has passed since the first uncommitted event. */
+  #due = false
+  #cancelTimer = (): void => undefined
+  #looks = 0
+  #turnStart: number
+
+  constructor(
+    store: Store,
+    handle: StoreHandle,
+    source: Source<V>,
+    handler: Handler<V, O>,
+    options: ConsumeOptions<O>,
+  ) {
+    this.#store = store
+    this.#handle = handle
+    this.#shard = handle.shard
+    this.#source = source
+    this.#handler = handler
+    this.#options = options
+    this.#everyMs = limit('everyMs', options.everyMs, 1000, 0)
+    // With no time to wait, each event is due at once.
+    this.#everyEvents = this.#everyMs === 0 ? 1 : limit('everyEvents', options.everyEvents, 10_000, 1)
+    this.#partitions = whole('source.partitions', source.partitions, store.partitions, 1, 999_999_999)
+    this.#positions = new Positions(source.name, this.#partitions, handle.state.carried.offsets)
+    if (handle.options.mode === 'shared') this.#batch = []
+    this.#buffer = new OwnBuffer(handle)
+    this.#states = new States(handle, this.#buffer, this.#partitions)
+    this.#readers = new Readers(handle.options.clock)
+    this.#fingerprints = new Fingerprints(handle, this.#buffer, source.name)
+    this.#outbox = new Outbox(handle, this.#buffer, options.sink)
+    this.#turnStart = handle.monotonic()
+  }
+
+  async go(): Promise<ConsumeResult> {
+    const { signal } = this.#options
+    const outbox = this.#outbox
+    if (this.#batch && !this.#handle.writable().empty) await this.#store.commit()
+    const stop = new AbortController()
+    const onAbort = (): void => {
+      stop.abort(signal!.reason)
+      this.#readers.wake()
+    }
+    if (signal?.aborted) onAbort()
+    else signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      await this.#fingerprints.open()
+      await outbox.open()
+      await outbox.deliver(this.#store.version)
+      if (!stop.signal.aborted) this.#startReading(stop.signal)
+      await this.#loop(stop.signal)
+      await this.#finish()
+    } catch (error) {
+      this.#cancelTimer()
+      this.#discard()
+      stop.abort(error)
+      await this.#readers.close().catch(() => undefined)
+      throw error
+    } finally {
+      outbox.close()
+      this.#buffer.end()
+      signal?.removeEventListener('abort', onAbort)
+    }
+    stop.abort()
+    await this.#readers.close()
+    return this.#result()
+  }
+
+  #startReading(signal: AbortSignal): void {
+    const partitions = this.#partitions
+    for (let i = 0; i < partitions; i++) {
+      const from = this.#positions.from(i)
+      const fingerprint = this.#fingerprints.at(i, from)
+      this.#readers.add(i, this.#source.read(i, from, { signal, partitions, fingerprint }))
+    }
+  }
+
+  async #loop(signal: AbortSignal): Promise<void> {
+    const readers = this.#readers
+    while (!signal.aborted) {
+      const reader = readers.take()
+      if (reader === undefined) {
+        if (readers.ended) break
+        await readers.wait()
+      } else {
+        const { partition } = reader
+        const event = reader.event as SourceEvent<V>
+        const handling = this.#handleEvent(partition, event)
+        if (handling !== undefined) await handling
+        this.#batch?.push([partition, event])
+        readers.ask(reader)
+        if (++this.#looks >= LOOK_EVENTS) await this.#look()
+      }
+      if (this.#uncommitted >= this.#everyEvents || this.#due) await this.#commit()
+    }
+  }
+
+  /** Handles an event; `undefined` when nothing has to be waited for. */
+  #handleEvent(partition: number, event: SourceEvent<V>): Promise<void> | undefined {
+    const next = this.#positions.after(partition, event)
+    if (next === undefined) return undefined
+    const done = this.#handler(event as Handled<V>, this.#states.of(partition, event.key), this.#emit)
+    const moved = (): void => {
+      this.#positions.move(partition, next)
+      this.#fingerprints.move(partition, next, event)
+      this.#events++
+      if (this.#uncommitted++ === 0) this.#startTimer()
+    }
+    if (done === undefined) return moved() as undefined
+    return (async () => {
+      await (done as Promise<unknown>)
+      moved()
+    })()
+  }
+
+  /** Lets other tasks run when this one has run for long, so that timers and signals come through. */
+  async #look(): Promise<void> {
+    this.#looks = 0
+    if (this.#handle.monotonic() - this.#turnStart < TURN_MS) return
+    await this.#handle.options.clock.pause()
+    this.#turnStart = this.#handle.monotonic()
+  }
+
+  #startTimer(): void {
+    if (this.#everyMs > LONGEST_TIMER_MS) return
+    const onTime = (): void => {
+      this.#due = true
+      this.#readers.wake()
+    }
+    // This timer keeps the process alive until the events that it has handled are committed.
+    this.#cancelTimer = this.#handle.options.clock.timer(this.#everyMs, onTime)
+  }
+
+  /**
+   * Commits the events that were handled. Where others write as well, these may have to be handled again on top of what
+   * the others wrote. That is done in smaller and smaller parts, so that in the end one is committed before others come again.
+   */
+  async #commit(): Promise<void> {
+    const outbox = this.#outbox
+    let left = this.#batch ?? []
+    let part = left.length
+    if (this.#batch !== undefined) this.#batch = []
+    for (let tries = 1; ;) {
+      this.#cancelTimer()
+      this.#due = false
+      if (this.#isDirty) {
+        outbox.seal()
+        this.#fingerprints.seal()
+        try {
+          this.#assertStands()
+          await this.#buffer.commit({ offsets: this.#positions.take() })
+        } catch (error) {
+          if (!this.#batch || !isConflict(error) || tries++ === TRIES || !(await this.#catchUp())) throw error
+          part = Math.ceil(part / 2)
+          await this.#handleEvents(left.slice(0, part))
+          continue
+        }
+        this.#uncommitted = 0
+        this.#positions.settle()
+        outbox.settle()
+        this.#commits++
+        await outbox.deliver(this.#store.version)
+        await this.#tell()
+      }
+      left = left.slice(part)
+      if (left.length === 0) return
+      tries = 1
+      await this.#handleEvents(left.slice(0, part))
+    }
+  }
+
+  /** Throws `CONFLICT` when the program has opened the store again, or moved the source, since the events were handled. */
+  #assertStands(): void {
+    const { shard, state, options } = this.#handle
+    if (shard === this.#shard && this.#positions.match(state.carried.offsets)) return
+    throw new TidemarkError(
+      'CONFLICT',
+      `Store "${options.name}" was opened again, or its offsets of this source were changed, while consume() was running; call it again to go on from there.`,
+    )
+  }
+
+  get #isDirty(): boolean {
+    return this.#uncommitted > 0 || this.#outbox.isDirty || !this.#buffer.isEmpty
+  }
+
+  async #handleEvents(batch: Batch<V>): Promise<void> {
+    for (const [partition, event] of batch) {
+      await this.#handleEvent(partition, event)
+      if (++this.#looks >= LOOK_EVENTS) await this.#look()
+    }
+  }
+
+  /** Drops the batch and takes up what others have written; false when they have moved this source out of the way. */
+  async #catchUp(): Promise<boolean> {
+    this.#events -= this.#uncommitted
+    this.#uncommitted = 0
+    // Unlike refresh(), this keeps the read set: reads of the program itself still count.
+    await this.#handle.catchUp()
+    this.#discard()
+    this.#shard = this.#handle.shard
+    await this.#outbox.again()
+    return this.#positions.follow(this.#handle.state.carried.offsets)
+  }
+
+  /** Tells the program how far the run is, and waits, so that events do not overtake what shows them. */
+  async #tell(): Promise<void> {
+    try {
+      await this.#options.onProgress?.({ ...this.#result(), offsets: this.#store.offsets })
+    } catch (cause) {
+      this.#handle.report('The function onProgress of consume() failed.', cause)
+    }
+  }
+
+  /** Commits the rest, and then the deletion of delivered outputs, so that the next run does not deliver them again. */
+  async #finish(): Promise<void> {
+    this.#cancelTimer()
+    if (this.#isDirty) await this.#commit()
+    if (this.#outbox.isDirty) await this.#commit()
+  }
+
+  #discard(): void {
+    try {
+      this.#buffer.discard()
+    } catch {
+      // The store was closed meanwhile, and that has dropped the buffer.
+    }
+  }
+
+  #result(): ConsumeResult {
+    return { events: this.#events, commits: this.#commits, version: this.#store.version }
+  }
+}
+
+function isConflict(error: unknown): boolean {
+  return isTidemarkError(error) && error.code === 'CONFLICT'
+}

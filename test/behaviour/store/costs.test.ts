@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest'
+import { openStore } from 'tidemark'
+import { memory } from 'tidemark/memory'
+import { memtableOfDelta } from '../../../src/engine/memtable.js'
+import { unionRanges } from '../../../src/segment/merge.js'
+import { collect } from '../../support/storages.js'
+
+/** The processor's time for a piece of work, the best of some rounds, in microseconds. */
+async function costOf(work: () => unknown): Promise<number> {
+  let best = Infinity
+  for (let round = 0; round < 3; round++) {
+    const before = process.cpuUsage()
+    await work()
+    const { user, system } = process.cpuUsage(before)
+    best = Math.min(best, user + system)
+  }
+  return best
+}
+
+/** Four times as much costs four times as much, and not sixteen times; a collector of garbage may spoil one look at it. */
+async function expectProportional(n: number, work: (n: number) => unknown): Promise<void> {
+  await costOf(() => work(n))
+  const ratios: number[] = []
+  do ratios.push((await costOf(() => work(4 * n))) / (await costOf(() => work(n))))
+  while (ratios.at(-1)! >= 10 && ratios.length < 4)
+  expect(ratios.at(-1), `times as much: ${ratios.join(', ')}`).toBeLessThan(10)
+}
+
+test('ten thousand commits that are not waited for cost no more each than fewer do', async () => {
+  await expectProportional(2_500, async (n) => {
+    const store = await openStore({ storage: memory(), name: 's' })
+    const commits: Promise<unknown>[] = []
+    for (let i = 0; i < n; i++) {
+      store.put(i, i)
+      commits.push(store.commit())
+    }
+    await Promise.all(commits)
+    expect(await collect(store.keys())).toHaveLength(n)
+    await store.close()
+  })
+})
+
+test('range deletes over a full buffer remove what they cover', async () => {
+  const store = await openStore({ storage: memory(), name: 's' })
+  for (let i = 0; i < 100_000; i++) store.put(`key ${i}`, i)
+  for (let i = 0; i < 50; i++) store.deleteRange({ gte: `key ${i}5`, lt: `key ${i}6` })
+  const isGone = new RegExp(`^(${Array.from({ length: 50 }, (_, i) => `${i}5`).join('|')})`)
+  const left = Array.from({ length: 100_000 }, (_, i) => String(i)).filter((n) => !isGone.test(n))
+  expect(await collect(store.keys())).toEqual(left.map((n) => `key ${n}`).sort())
+  await store.close()
+})
+
+test('twenty thousand range deletes cost no more each than fewer do', async () => {
+  await expectProportional(5_000, async (n) => {
+    const store = await openStore({ storage: memory(), name: 's' })
+    for (let i = 0; i < n; i++) store.deleteRange({ gte: 2 * i, lt: 2 * i + 1 })
+    await store.commit()
+    await store.close()
+  })
+})
+
+test('many ranges are united, and read from a delta, in one go', async () => {
+  const bytes = (i: number): Uint8Array => Uint8Array.of(i >>> 16, i >>> 8, i)
+  const rangesOf = (length: number): { lower: Uint8Array; upper: Uint8Array }[] =>
+    Array.from({ length }, (_, i) => ({ lower: bytes(2 * i), upper: bytes(2 * i + 1) }))
+  const ranges = rangesOf(30_000)
+  expect(unionRanges(ranges)).toEqual(ranges)
+  await expectProportional(7_500, (n) => {
+    const some = rangesOf(n)
+    unionRanges(some)
+    const changes = some.map(({ lower, upper }) => ({ type: 'range' as const, key: lower, upper }))
+    memtableOfDelta([{ partition: 0, table: new Uint8Array(0), codec: 'json', changes }])
+  })
+})

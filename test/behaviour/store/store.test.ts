@@ -1,0 +1,597 @@
+import { describe, expect, test } from 'vitest'
+import { isTidemarkError, openStore, TidemarkError, type OpenOptions, type Storage, type Store } from 'tidemark'
+import { faulty } from 'tidemark/testing'
+import { push } from 'tidemark/transfer'
+import { partitionOf } from '../../../src/store/table.js'
+import { eachAdapter } from '../../support/counting.js'
+import { adapters, collect } from '../../support/storages.js'
+
+const code = (expected: string): unknown => expect.objectContaining({ code: expected })
+
+eachAdapter(adapters, 'a store on %s', (make) => {
+  const open = (storage: Storage, options: Partial<OpenOptions> = {}): Promise<Store> =>
+    openStore({ storage, name: 's', ...options })
+
+  test('keeps what was committed and forgets what was not', async () => {
+    const storage = make()
+    const store = await open(storage)
+    expect(store.version).toBe(0)
+    expect(store.offsets).toEqual({})
+    store.put('a', 1)
+    const { version, bytes, requests } = await store.commit()
+    expect(version).toBe(store.version)
+    expect(bytes).toBeGreaterThan(0)
+    expect(requests).toBe(1)
+    store.put('a', 2)
+    store.put('b', 3)
+    await store.close()
+    const again = await open(storage)
+    expect(await again.get('a')).toBe(1)
+    expect(await again.get('b')).toBeUndefined()
+    expect(again.version).toBe(version)
+    await again.close()
+  })
+
+  test('makes a version of a commit without changes', async () => {
+    const store = await open(make())
+    const first = await store.commit()
+    const second = await store.commit({ label: 'nothing' })
+    expect(second.version).toBeGreaterThan(first.version)
+    expect((await collect(store.versions())).map((v) => v.label)).toEqual([undefined, 'nothing'])
+    await store.close()
+  })
+
+  test('reads what is buffered, and discard() drops it', async () => {
+    const store = await open(make())
+    store.put('a', 1)
+    await store.commit()
+    store.put('a', 2)
+    store.put('b', 2)
+    store.delete('a')
+    expect(await store.get('a')).toBeUndefined()
+    expect(store.getSync('b')).toBe(2)
+    expect(await collect(store.entries())).toEqual([['b', 2]])
+    store.discard()
+    expect(await collect(store.entries())).toEqual([['a', 1]])
+    await store.close()
+  })
+
+  test('batch() applies all of its changes or, when one is refused, none', async () => {
+    const store = await open(make())
+    store.batch([
+      { type: 'put', key: 'a', value: 1 },
+      { type: 'put', key: 'b', value: 2 },
+      { type: 'del', key: 'a' },
+    ])
+    expect(await store.getMany(['a', 'b'])).toEqual([undefined, 2])
+    expect(() =>
+      store.batch([
+        { type: 'put', key: 'c', value: 1 },
+        { type: 'put', key: Number.NaN, value: 1 },
+      ]),
+    ).toThrow(code('INVALID_ARGUMENT') as Error)
+    expect(() =>
+      store.batch([
+        { type: 'put', key: 'c', value: 1 },
+        { type: 'put', key: 'd', value: undefined },
+      ]),
+    ).toThrow(code('INVALID_ARGUMENT') as Error)
+    expect(await store.has('c')).toBe(false)
+    await store.close()
+  })
+
+  test('a value that cannot be encoded fails the commit by name, and nothing of it is committed', async () => {
+    const storage = make()
+    const store = await open(storage)
+    store.put('good', 1)
+    store.put('bad', { f: () => 1 })
+    await expect(store.commit()).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('"bad"') as string,
+    })
+    expect(store.version).toBe(0)
+    store.delete('bad')
+    await store.commit()
+    expect(await collect(store.keys())).toEqual(['good'])
+    store.put('bad', Symbol('s'))
+    await expect(store.commit()).rejects.toThrow(code('INVALID_ARGUMENT') as Error)
+    store.discard()
+    await store.commit()
+    await store.close()
+  })
+
+  test('an iteration sees the state as of its first next(), whatever is written meanwhile', async () => {
+    const store = await open(make(), { checkpoint: { entries: 2 }, blockBytes: 50 })
+    for (let i = 0; i < 20; i++) store.put(i, 'old')
+    await store.commit()
+    await store.checkpoint()
+    const iteration = store.entries()
+    store.put(-1, 'before the first next')
+    const first = await iteration.next()
+    expect(first.value).toEqual([-1, 'before the first next'])
+    for (let i = 0; i < 20; i++) store.put(i, 'new')
+    store.clear()
+    await store.commit()
+    await store.checkpoint()
+    expect(await collect(iteration)).toEqual(Array.from({ length: 20 }, (_, i) => [i, 'old']))
+    expect(await collect(store.entries())).toEqual([])
+    await store.close()
+  })
+
+  test('an aborted iteration ends with ABORTED, and several next() at once come in order', async () => {
+    const store = await open(make(), { blockBytes: 40 })
+    for (let i = 0; i < 30; i++) store.put(i, i)
+    await store.commit()
+    await store.checkpoint()
+    const keys = store.keys()
+    const several = await Promise.all(Array.from({ length: 32 }, () => keys.next()))
+    expect(several.map((r) => r.value)).toEqual([...Array(30).keys(), undefined, undefined])
+    const controller = new AbortController()
+    const aborted = store.keys({ signal: controller.signal })
+    await aborted.next()
+    controller.abort()
+    await expect(aborted.next()).rejects.toThrow(code('ABORTED') as Error)
+    expect(await aborted.next()).toEqual({ done: true, value: undefined })
+    await store.close()
+  })
+
+  test('getSync() answers from memory and says NOT_RESIDENT otherwise', async () => {
+    const storage = make()
+    const store = await open(storage)
+    store.put('a', 1)
+    await store.commit()
+    await store.checkpoint()
+    await store.close()
+    const again = await open(storage)
+    expect(() => again.getSync('a')).toThrow(code('NOT_RESIDENT') as Error)
+    expect(await again.get('a')).toBe(1)
+    expect(again.getSync('a')).toBe(1)
+    await again.close()
+  })
+
+  test('keys go to their partition, are read through it, and other partitions do not show them', async () => {
+    const storage = make()
+    const store = await open(storage, { partitions: 4 })
+    const home = partitionOf('k', 4)
+    store.put('k', 1)
+    expect(await store.partition(home).get('k')).toBe(1)
+    expect(await store.partition((home + 1) % 4).get('k')).toBeUndefined()
+    const named = (home + 2) % 4
+    store.partition(named).put('n', 2)
+    store.partition(named).table('t').put('n', 3)
+    await store.commit()
+    await store.checkpoint()
+    expect(await store.partition(named).get('n')).toBe(2)
+    expect(await store.partition(named).table('t').get('n')).toBe(3)
+    expect(await collect(store.entries())).toEqual([
+      ['k', 1],
+      ['n', 2],
+    ])
+    expect(await collect(store.partition(home).keys())).toEqual(partitionOf('n', 4) === home ? ['k'] : ['k'])
+    for (const bad of [4, -1, 0.5, Number.NaN])
+      expect(() => store.partition(bad)).toThrow(code('INVALID_ARGUMENT') as Error)
+    await store.close()
+    await expect(open(storage, { partitions: 3 })).rejects.toThrow(code('INVALID_ARGUMENT') as Error)
+    const again = await open(storage)
+    expect(again.partitions).toBe(4)
+    await again.close()
+  })
+
+  test('offsets are committed with the data, merged, and never go back', async () => {
+    const storage = make()
+    const store = await open(storage)
+    await store.commit({ offsets: { a: 30, b: { 0: 5n, 2: 'x' } } })
+    await expect(store.commit({ offsets: { a: 29 } })).rejects.toThrow(code('INVALID_ARGUMENT') as Error)
+    await store.commit({ offsets: { a: 31 } })
+    await store.commit({ offsets: { b: { 1: 7 } } })
+    await expect(store.commit({ offsets: { b: { 0: 4 } } })).rejects.toThrow(code('INVALID_ARGUMENT') as Error)
+    await expect(store.commit({ offsets: { b: 4 } })).rejects.toThrow(code('INVALID_ARGUMENT') as Error)
+    expect(store.offsets).toEqual({ a: 31, b: { 0: 5n, 1: 7, 2: 'x' } })
+    await store.commit({ offsets: { a: 3 }, force: true })
+    await store.commit()
+    await store.close()
+    const again = await open(storage)
+    expect(again.offsets).toEqual({ a: 3, b: { 0: 5n, 1: 7, 2: 'x' } })
+    for (const bad of [{ a: Number.NaN }, { a: null }, { a: { x: 1 } }, { a: {}, b: true }, 5]) {
+      await expect(again.commit({ offsets: bad as never })).rejects.toThrow(code('INVALID_ARGUMENT') as Error)
+    }
+    await again.close()
+  })
+
+  test('a source named __proto__ is a source like any other', async () => {
+    const store = await open(make())
+    await store.commit({ offsets: JSON.parse('{"__proto__": 5}') as Record<string, number> })
+    expect(Object.keys(store.offsets)).toEqual(['__proto__'])
+    expect(Object.getPrototypeOf(store.offsets)).toBe(Object.prototype)
+    await store.close()
+  })
+
+  test('a hundred opens without a commit lose neither offsets nor versions', async () => {
+    const storage = make()
+    const store = await open(storage)
+    store.put('a', 1)
+    const { version } = await store.commit({ offsets: { s: 7 } })
+    await store.close()
+    for (let i = 0; i < 100; i++) {
+      const again = await open(storage)
+      expect([again.version, again.offsets, await again.get('a')]).toEqual([version, { s: 7 }, 1])
+      expect(again.metrics().tail).toBeLessThanOrEqual(17)
+      await again.close()
+    }
+  })
+
+  test('labels and meta come back with the versions', async () => {
+    const store = await open(make(), { checkpoint: { entries: 4 } })
+    const made: number[] = []
+    for (let i = 0; i < 40; i++)
+      made.push((await store.commit({ label: `l${i}`, meta: { i, list: [i] }, offsets: { s: i } })).version)
+    const all = await collect(store.versions())
+    expect(all.map((v) => [v.version, v.label, v.meta, v.offsets])).toEqual(
+      made.map((version, i) => [version, `l${i}`, { i, list: [i] }, { s: i }]),
+    )
+    expect((await collect(store.versions({ reverse: true, limit: 2 }))).map((v) => v.label)).toEqual(['l39', 'l38'])
+    expect((await collect(store.versions({ gte: made[3], lte: made[5] }))).map((v) => v.label)).toEqual([
+      'l3',
+      'l4',
+      'l5',
+    ])
+    expect(all.some((v) => v.folded)).toBe(true)
+    await store.close()
+  })
+
+  test('commits that are not waited for each get the version that holds their changes', async () => {
+    const store = await open(make())
+    const before = store.metrics().requests.put
+    const commits = Array.from({ length: 64 }, (_, i) => {
+      store.put(i, i)
+      return store.commit()
+    })
+    const results = await Promise.all(commits)
+    expect(store.metrics().requests.put - before).toBeLessThan(16)
+    expect(results.map((r) => r.version)).toEqual(results.map((r) => r.version).sort((a, b) => a - b))
+    expect((await collect(store.keys())).length).toBe(64)
+    await store.close()
+  })
+
+  test('a second opener fences the first, which reads on but never writes again until reopen()', async () => {
+    const storage = make()
+    const first = await open(storage)
+    const events: unknown[] = []
+    first.on('fenced', (detail) => events.push(detail))
+    first.put('a', 1)
+    await first.commit()
+    const second = await open(storage)
+    first.put('a', 2)
+    await expect(first.commit()).rejects.toThrow(code('FENCED') as Error)
+    await expect(first.commit()).rejects.toThrow(code('FENCED') as Error)
+    expect(() => first.put('b', 1)).toThrow(code('FENCED') as Error)
+    await expect(first.checkpoint()).rejects.toThrow(code('FENCED') as Error)
+    expect(events).toHaveLength(1)
+    second.put('a', 3)
+    await second.commit()
+    const warnings: unknown[] = []
+    first.on('warning', (detail) => warnings.push(detail))
+    await first.reopen()
+    expect(warnings).toHaveLength(1)
+    expect(await first.get('a')).toBe(3)
+    first.put('a', 4)
+    await first.commit()
+    await expect(second.commit()).rejects.toThrow(code('FENCED') as Error)
+    await Promise.all([first.close(), second.close()])
+  })
+
+  test('a follower reads beside the writer, catches up on refresh(), and writes nothing', async () => {
+    const storage = make()
+    await expect(open(storage, { mode: 'follower' })).rejects.toThrow(code('NOT_FOUND') as Error)
+    const writer = await open(storage, { checkpoint: { entries: 4 } })
+    writer.put('a', 0)
+    await writer.commit()
+    const follower = await open(storage, { mode: 'follower' })
+    const versions: number[] = []
+    follower.on('version', ({ version }) => versions.push(version))
+    for (let i = 1; i <= 30; i++) {
+      writer.put('a', i)
+      writer.put(`k${i}`, i)
+      const { version } = await writer.commit({ offsets: { i } })
+      expect(await follower.get('a')).toBe(i - 1)
+      await follower.refresh()
+      expect([follower.version, await follower.get('a'), follower.offsets]).toEqual([version, i, { i }])
+      expect(versions.at(-1)).toBe(version)
+    }
+    expect((await collect(follower.keys({ prefix: 'k' }))).length).toBe(30)
+    for (const write of [() => follower.put('x', 1), () => follower.delete('x'), () => follower.clear()]) {
+      expect(write).toThrow(code('READ_ONLY') as Error)
+    }
+    await expect(follower.commit()).rejects.toThrow(code('READ_ONLY') as Error)
+    await expect(follower.checkpoint()).rejects.toThrow(code('READ_ONLY') as Error)
+    writer.put('still', 'writable')
+    await writer.commit()
+    await Promise.all([writer.close(), follower.close()])
+  })
+
+  test('a follower with followMs sees new versions by itself', async () => {
+    const storage = make()
+    const writer = await open(storage)
+    await writer.commit()
+    const follower = await open(storage, { mode: 'follower', followMs: 5 })
+    const seen = new Promise((resolve) => follower.on('version', resolve))
+    writer.put('a', 1)
+    await writer.commit()
+    await seen
+    expect(await follower.get('a')).toBe(1)
+    await Promise.all([writer.close(), follower.close()])
+  })
+
+  test('a name that Windows reserves, or with a dot at its end, is none of a store, a tag or a fork', async () => {
+    const storage = make()
+    const store = await open(storage)
+    await store.commit()
+    for (const name of ['con', 'nul', 'aux', 'prn', 'com1', 'lpt9', 'con.txt', 'nul.', 'orders.', '...']) {
+      const refused = { code: 'INVALID_ARGUMENT', message: expect.stringContaining(name) }
+      await expect(openStore({ storage, name })).rejects.toMatchObject(refused)
+      await expect(openStore({ storage, name, mode: 'follower' })).rejects.toMatchObject(refused)
+      await expect(store.tag(name)).rejects.toMatchObject(refused)
+      await expect(store.fork(name)).rejects.toMatchObject(refused)
+      await expect(push({ storage, name: 's' }, { storage, name })).rejects.toMatchObject(refused)
+    }
+    for (const name of ['console', 'com', 'com10', 'lpt0', 'null', 'a.con', '.con', '-']) {
+      await (await openStore({ storage, name })).close()
+    }
+    await store.close()
+  })
+
+  test('create, job, name, mode, expectAtLeast and unknown options are held to', async () => {
+    const storage = make()
+    await expect(open(storage, { create: false })).rejects.toThrow(code('NOT_FOUND') as Error)
+    await expect(open(storage, { expectAtLeast: 1 })).rejects.toThrow(code('ROLLED_BACK') as Error)
+    const store = await open(storage, { create: true, job: 'orders' })
+    const { version } = await store.commit()
+    await store.close()
+    await expect(open(storage, { create: true })).rejects.toThrow(code('INVALID_ARGUMENT') as Error)
+    await expect(open(storage, { job: 'other' })).rejects.toThrow(code('INVALID_ARGUMENT') as Error)
+    await expect(open(storage, { expectAtLeast: version + 1 })).rejects.toThrow(code('ROLLED_BACK') as Error)
+    await (await open(storage, { job: 'orders', expectAtLeast: version, create: false })).close()
+    const bad: Partial<Record<keyof OpenOptions, unknown>>[] = [
+      { name: '' },
+      { name: 'A' },
+      { name: '..' },
+      { name: 'a/b' },
+      { name: 'x'.repeat(65) },
+      { name: 5 },
+      { partitions: 0 },
+      { partitions: 1.5 },
+      { partitions: 5000 },
+      { mode: 'both' },
+      { job: 5 },
+      { create: 'yes' },
+      { storage: undefined },
+      { storage: {} },
+      { checkpoint: { entries: 0 } },
+      { deflateLevel: 10 },
+      { durability: 'none' },
+      { codec: {} },
+      { ttlMs: 0 },
+      { timeoutMs: -1 },
+      { expectAtLeast: -1 },
+      { nmae: 1 } as never,
+    ]
+    for (const options of bad) {
+      await expect(open(storage, options as Partial<OpenOptions>), JSON.stringify(options)).rejects.toThrow(
+        code('INVALID_ARGUMENT') as Error,
+      )
+    }
+  })
+
+  test('close() is idempotent, warns of what it drops, and everything after it is CLOSED', async () => {
+    const store = await open(make())
+    const warnings: unknown[] = []
+    store.on('warning', (detail) => warnings.push(detail))
+    store.put('a', 1)
+    await Promise.all([store.close(), store.close()])
+    await store.close()
+    expect(warnings).toHaveLength(1)
+    for (const call of [
+      () => store.put('a', 1),
+      () => store.getSync('a'),
+      () => store.discard(),
+      () => store.table('t'),
+    ]) {
+      expect(call).toThrow(code('CLOSED') as Error)
+    }
+    for (const call of [
+      () => store.get('a'),
+      () => store.commit(),
+      () => store.checkpoint(),
+      () => store.refresh(),
+      () => store.reopen(),
+      () => collect(store.keys()),
+    ]) {
+      await expect(call()).rejects.toThrow(code('CLOSED') as Error)
+    }
+  })
+
+  test('close() waits for a commit that is under way', async () => {
+    const storage = make()
+    const store = await open(storage)
+    store.put('a', 1)
+    const committing = store.commit()
+    await store.close()
+    const { version } = await committing
+    const again = await open(storage)
+    expect([again.version, await again.get('a')]).toEqual([version, 1])
+    await again.close()
+  })
+
+  test('no space leaves the version before whole and keeps the changes for another try', async () => {
+    const inner = make()
+    let full = false
+    const storage = faulty(inner, (point) =>
+      full && (point.method === 'append' || point.method === 'put') ? 'quota' : undefined,
+    )
+    const store = await open(storage)
+    store.put('a', 1)
+    const { version } = await store.commit()
+    full = true
+    store.put('a', 2)
+    store.put('b', 2)
+    const first = store.commit({ offsets: { s: 1 } })
+    store.put('b', 3)
+    const second = store.commit({ offsets: { s: 2 } })
+    await expect(first).rejects.toThrow(code('QUOTA') as Error)
+    await expect(second).rejects.toThrow(code('QUOTA') as Error)
+    expect([store.version, store.offsets, await store.get('b')]).toEqual([version, {}, 3])
+    full = false
+    await store.commit({ offsets: { s: 1 } })
+    expect(await collect(store.entries())).toEqual([
+      ['a', 2],
+      ['b', 3],
+    ])
+    await store.close()
+    const again = await open(inner)
+    expect(await collect(again.entries())).toEqual([
+      ['a', 2],
+      ['b', 3],
+    ])
+    await again.close()
+  })
+
+  test('folding reuses segments by reference: three kept and one new uploads exactly one', async () => {
+    const store = await open(make())
+    for (let i = 0; i < 3; i++) {
+      store.put(`key ${i}`, i)
+      await store.commit()
+      await store.checkpoint()
+    }
+    const before = store.metrics()
+    expect(before.segments).toMatchObject({ written: 3, live: 3 })
+    store.put('key 3', 3)
+    await store.commit()
+    await store.checkpoint()
+    const after = store.metrics()
+    expect(after.segments.written - before.segments.written).toBe(1)
+    expect(after.segments.reused - before.segments.reused).toBe(3)
+    expect(after.segments.live).toBe(4)
+    await store.close()
+  })
+
+  test('blobs of the same size with other content never meet: every upload has a name of its own', async () => {
+    const storage = make()
+    const store = await open(storage)
+    for (const value of ['aaaa', 'bbbb', 'cccc']) {
+      store.put('k', value)
+      await store.commit()
+      await store.checkpoint()
+    }
+    const { items } = await storage.blobs.list('s/')
+    expect(items.length).toBe(3)
+    expect(new Set(items.map(({ name }) => name)).size).toBe(3)
+    expect(new Set(items.map(({ size }) => size)).size).toBe(1)
+    expect(await store.get('k')).toBe('cccc')
+    await store.close()
+  })
+
+  test('several stores share a storage and see nothing of each other', async () => {
+    const storage = make()
+    const [a, b] = await Promise.all([open(storage, { name: 'a' }), open(storage, { name: 'a-b' })])
+    a.put('k', 'a')
+    b.put('k', 'b')
+    await Promise.all([a.commit(), b.commit()])
+    expect([await a.get('k'), await b.get('k')]).toEqual(['a', 'b'])
+    await Promise.all([a.close(), b.close()])
+  })
+
+  test('creators that race end with one store', async () => {
+    const storage = make()
+    const settled = await Promise.allSettled(Array.from({ length: 5 }, () => open(storage)))
+    const opened = settled.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []))
+    for (const s of settled) if (s.status === 'rejected') expect(s.reason).toMatchObject({ code: 'CONFLICT' })
+    expect(opened.length).toBeGreaterThan(0)
+    const written = await Promise.allSettled(
+      opened.map(async (store, i) => {
+        store.put(`from ${i}`, i)
+        return store.commit()
+      }),
+    )
+    expect(written.filter((w) => w.status === 'fulfilled').length).toBeLessThanOrEqual(1)
+    await Promise.all(opened.map((store) => store.close()))
+    const last = await open(storage)
+    expect((await collect(last.keys())).length).toBe(written.filter((w) => w.status === 'fulfilled').length)
+    await last.close()
+  })
+
+  test('a store whose anchor is gone is found again and not created anew', async () => {
+    const storage = make()
+    const store = await open(storage, { checkpoint: { entries: 4 } })
+    for (let i = 0; i < 9; i++) {
+      store.put(i, i)
+      await store.commit()
+    }
+    await store.close()
+    await storage.anchor('s/0/anchor').remove()
+    await expect(open(storage, { create: true })).rejects.toThrow(code('INVALID_ARGUMENT') as Error)
+    const follower = await open(storage, { mode: 'follower' })
+    expect((await collect(follower.keys())).length).toBe(9)
+    await follower.close()
+    const again = await open(storage, { create: false })
+    expect((await collect(again.keys())).length).toBe(9)
+    again.put('more', 1)
+    await again.commit()
+    await again.close()
+  })
+
+  test('another codec than the recorded one is refused, for the default table and for named ones', async () => {
+    const text = {
+      id: 'text',
+      encode: (v: unknown) => new TextEncoder().encode(String(v)),
+      decode: (b: Uint8Array) => new TextDecoder().decode(b),
+    }
+    const storage = make()
+    const store = await open(storage, { codec: text })
+    store.put('a', 'hello')
+    store.table('json').put('a', { x: 1 })
+    await store.commit()
+    expect(() => store.table('json', { codec: text })).toThrow(code('INVALID_ARGUMENT') as Error)
+    await store.checkpoint()
+    await store.close()
+    await expect(open(storage)).rejects.toThrow(code('INVALID_ARGUMENT') as Error)
+    const again = await open(storage, { codec: text })
+    expect(await again.get('a')).toBe('hello')
+    expect(() => again.table('json', { codec: text })).toThrow(code('INVALID_ARGUMENT') as Error)
+    expect(await again.table('json').get('a')).toEqual({ x: 1 })
+    await again.close()
+  })
+
+  test('values with a time to live disappear from live reads when it is over', async () => {
+    let now = 1_000_000
+    const { systemClock } = await import('tidemark')
+    const clock = { ...systemClock, now: () => now }
+    const storage = make()
+    const store = await open(storage, { clock, ttlMs: 1000 })
+    store.put('short', 1)
+    store.put('long', 2, { ttlMs: 5000 })
+    await store.commit()
+    await store.checkpoint()
+    now += 1500
+    expect(await collect(store.entries())).toEqual([['long', 2]])
+    expect(await store.has('short')).toBe(false)
+    now += 5000
+    expect(await collect(store.keys())).toEqual([])
+    await store.close()
+  })
+})
+
+describe('errors', () => {
+  test('are one class with a code, whichever entry point they come from', () => {
+    const error = new TidemarkError('QUOTA', 'full')
+    expect(error).toBeInstanceOf(Error)
+    expect([error.name, error.code, error.retryable, isTidemarkError(error)]).toEqual([
+      'TidemarkError',
+      'QUOTA',
+      false,
+      true,
+    ])
+    expect(new TidemarkError('STORAGE_UNAVAILABLE', 'x').retryable).toBe(true)
+    expect(isTidemarkError(new Error('x'))).toBe(false)
+    expect(isTidemarkError(undefined)).toBe(false)
+  })
+})

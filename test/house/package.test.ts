@@ -1,0 +1,245 @@
+/** Packs the package, installs it into a fresh project without a network, and uses it there as a stranger would. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const root = join(import.meta.dirname, '../..')
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  name: string
+  exports: Record<string, string | { types: string; default: string }>
+  dependencies: Record<string, string>
+}
+const entries = Object.keys(manifest.exports)
+  .filter((subpath) => typeof manifest.exports[subpath] === 'object')
+  .map((subpath) => manifest.name + subpath.slice(1))
+
+/** The stream job of the README, a program as it stands. */
+const streamExample = /```ts\n(import [^`]*'tidemark\/stream'[\s\S]*?)```/.exec(
+  readFileSync(join(root, 'README.md'), 'utf8'),
+)![1]!
+
+const folder = mkdtempSync(join(tmpdir(), 'tidemark-package-'))
+const project = join(folder, 'project')
+const installed = join(project, 'node_modules', manifest.name)
+
+beforeAll(() => {
+  execFileSync(process.execPath, [join(root, '.ci/setup.mjs'), '--build'], { stdio: 'inherit' })
+  mkdirSync(project)
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'stranger', private: true, type: 'module' }))
+  // The dependencies are packed from what is installed here, so that nothing is fetched; with them the one peer that an
+  // adapter imports itself.
+  const names = [...Object.keys(manifest.dependencies), 'idb']
+  const dependencies = names.map((name) => join(root, 'node_modules', name))
+  const tarballs = [root, ...dependencies].map(pack)
+  execFileSync('npm', ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts', ...tarballs], {
+    cwd: project,
+    stdio: 'pipe',
+  })
+}, 120_000)
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+function pack(path: string): string {
+  const output = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
+    cwd: path,
+  })
+  const [packed] = JSON.parse(output.toString()) as [{ filename: string }]
+  return join(folder, packed.filename)
+}
+
+/** Runs a module in the project and returns what it printed. */
+function runModule(code: string): string {
+  const file = join(project, 'run.mjs')
+  writeFileSync(file, code)
+  return execFileSync(process.execPath, [file], { cwd: project }).toString()
+}
+
+const modern = {
+  target: 'es2022',
+  lib: ['es2023', 'esnext.disposable', 'dom'],
+  types: [] as string[],
+  module: 'nodenext',
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  noUncheckedIndexedAccess: true,
+  noEmit: true,
+  skipLibCheck: false,
+}
+/** What people compile with: the oldest library that we ask for, and the two ways of finding modules. */
+const settings: readonly [name: string, options: object][] = [
+  ['nodenext', modern],
+  ['nodenext, without esnext.disposable', { ...modern, lib: ['es2022', 'dom'] }],
+  [
+    'bundler, without esnext.disposable',
+    { ...modern, lib: ['es2022', 'dom'], module: 'esnext', moduleResolution: 'bundler' },
+  ],
+  ['bundler, not strict', { ...modern, module: 'preserve', strict: false, exactOptionalPropertyTypes: false }],
+  ['a worker', { ...modern, lib: ['es2022', 'webworker'], module: 'esnext', moduleResolution: 'bundler' }],
+]
+
+/** What the compiler says of these modules. */
+function typecheck(...modules: string[]): string {
+  return typecheckWith(modern, ...modules)
+}
+
+function typecheckWith(compilerOptions: object, ...modules: string[]): string {
+  const files = modules.map((_, i) => (i === 0 ? 'consumer.ts' : `consumer-${i}.ts`))
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+  for (const [i, file] of files.entries()) writeFileSync(join(project, file), modules[i]!)
+  try {
+    return execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', project]).toString()
+  } catch (error) {
+    return String((error as { stdout: Buffer }).stdout)
+  }
+}
+
+describe('the packed package', () => {
+  test('holds what is documented and nothing else', () => {
+    const allowed = ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'docs', 'package.json']
+    expect(readdirSync(installed).filter((name) => !allowed.includes(name))).toEqual([])
+  })
+
+  test.each(entries)('imports %s', (specifier) => {
+    const names = runModule(`console.log(Object.keys(await import('${specifier}')).join(' '))`)
+    expect(names.trim()).not.toBe('')
+  })
+
+  test('has one error class for all entries', () => {
+    const bundles = readdirSync(join(installed, 'dist'), { recursive: true, encoding: 'utf8' })
+    const defining = bundles
+      .filter((file) => file.endsWith('.js'))
+      .filter((file) =>
+        /\bclass TidemarkError\b|\bTidemarkError = class\b/.test(readText(join(installed, 'dist', file))),
+      )
+    expect(defining).toHaveLength(1)
+  })
+
+  test('throws its error class from a store in memory', () => {
+    const printed = runModule(`
+      import { isTidemarkError, openStore, TidemarkError } from 'tidemark'
+      import { memory } from 'tidemark/memory'
+      try {
+        await openStore({ storage: memory(), name: 'x'.repeat(65) })
+      } catch (error) {
+        console.log(error instanceof TidemarkError, isTidemarkError(error), error.code)
+      }`)
+    expect(printed.trim()).toBe('true true INVALID_ARGUMENT')
+  })
+
+  test('has a command', () => {
+    const command = join(project, 'node_modules/.bin', manifest.name)
+    expect(execFileSync(command, ['--help']).toString()).toMatch(/^Usage: tidemark/)
+  })
+
+  test('has a command that names the package which s3:// needs, and needs it for nothing else', () => {
+    const command = join(project, 'node_modules/.bin', manifest.name)
+    const { status, stdout, stderr } = spawnSync(command, ['inspect', 's3://bucket/state'], { encoding: 'utf8' })
+    expect([status, stdout]).toEqual([1, ''])
+    expect(stderr).toBe(
+      'tidemark: INVALID_ARGUMENT: s3:// addresses need the package @aws-sdk/client-s3: npm install @aws-sdk/client-s3\n',
+    )
+  })
+})
+
+/** A program with streams, which are typed by their sources and the store. */
+const streams = `
+  import { openStore } from 'tidemark'
+  import { memory } from 'tidemark/memory'
+  import { consume, fromIterable } from 'tidemark/stream'
+  import { csvFile, ndjsonFile } from 'tidemark/stream/node'
+
+  const store = await openStore<string, number>({ storage: memory(), name: 'clicks' })
+  interface Click { page: string; at?: number }
+  const clicks = ndjsonFile('./clicks', { key: (click: Click) => click.page })
+  await consume(store, clicks, ({ key, value }, state) => state.put(key, value.page.length))
+  const rows = csvFile('./rows', { key: 'id' })
+  await consume(store, rows, ({ key, value }, state) => state.put(key, Number(value['n'])))
+  const listed = fromIterable('list', [{ id: 'a', n: 1 }], { key: 'id' })
+  await consume(store, listed, ({ key, value }, state) => state.put(key, value.n))
+`
+
+/** One with watches and listeners. */
+const watches = `
+  import { openStore, type WatchChange } from 'tidemark'
+  import { memory } from 'tidemark/memory'
+
+  const store = await openStore<string, number>({ storage: memory(), name: 'orders' })
+  store.watch({ prefix: 'a' }, ([change]) => change!.after!.toFixed())
+  store.watch<string, Date>({ table: 'users' }, ([change]) => change!.after!.getTime())
+  store.watch({ table: 'users' }, (changes: readonly WatchChange<string, Date>[]) => changes[0]!.after!.getTime())
+  store.on('version', async ({ version }) => version.toFixed())
+  await store.close()
+`
+
+describe('its types', () => {
+  test('accept a program that follows the documentation', () => {
+    const errors = typecheck(`
+      import { openStore } from 'tidemark'
+      import { memory } from 'tidemark/memory'
+
+      interface Order { total: number }
+      const store = await openStore<string, Order>({ storage: memory(), name: 'orders' })
+      try {
+        store.put('o-1', { total: 12 })
+        const { version } = await store.commit()
+        const order: Order | undefined = await store.get('o-1')
+        const result: [number, number | undefined] = [version, order?.total]
+        void result
+      } finally {
+        await store.close()
+      }`)
+    expect(errors).toBe('')
+  })
+
+  test('refuse a value of another type', () => {
+    const errors = typecheck(`
+      import { openStore } from 'tidemark'
+      import { memory } from 'tidemark/memory'
+
+      const store = await openStore<string, number>({ storage: memory(), name: 'orders' })
+      store.put('o-1', 'twelve')`)
+    expect(errors).toContain('consumer.ts(6,')
+  })
+
+  test.each(settings)('need no types but their own, and know keys and values: %s', (_, options) => {
+    const everything = entries.map((specifier) => `export * from '${specifier}'`)
+    expect(typecheckWith(options, ...everything, streams, streamExample, watches)).toBe('')
+  })
+
+  test('refuse what nothing is known of', () => {
+    const errors = typecheck(`
+      import { openStore } from 'tidemark'
+      import { memory } from 'tidemark/memory'
+      import { consume, fromIterable } from 'tidemark/stream'
+
+      const store = await openStore<string, number>({ storage: memory(), name: 'orders' })
+      await consume(store, fromIterable('list', [1]), ({ key }, state) => state.put(key, 1))
+      store.watch({ table: 'users' }, ([change]) => change!.after!.toFixed())`)
+    expect(errors.match(/consumer\.ts\(\d+/g)).toEqual(['consumer.ts(7', 'consumer.ts(8'])
+  })
+
+  test('take options that may be undefined', () => {
+    const errors = typecheck(`
+      import { deadlines, metered, openStore, retrying, type Clock } from 'tidemark'
+      import { memory } from 'tidemark/memory'
+      import { consume, fromIterable } from 'tidemark/stream'
+
+      const given: { clock?: Clock; ms?: number; text?: string; limit?: number; progress?: () => Promise<void> } = {}
+      const { clock, ms, text, limit, progress } = given
+      const storage = metered(retrying(deadlines(memory({ clock }), { clock, timeoutMs: ms }), { tries: ms, clock }), {
+        prices: { put: ms, byteRead: ms },
+      })
+      const store = await openStore({ storage, name: 'a', ttlMs: ms, job: text, clock, retain: { versions: ms } })
+      for await (const key of store.keys({ prefix: text, limit })) void key
+      await store.commit({ label: text, offsets: undefined })
+      await consume(store, fromIterable('s', [1], { key: undefined }), () => {}, { everyMs: ms, onProgress: progress })
+    `)
+    expect(errors).toBe('')
+  })
+})
+
+function readText(path: string): string {
+  return readFileSync(path, 'utf8')
+}

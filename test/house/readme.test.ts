@@ -1,0 +1,185 @@
+/** Every code block of README, CHANGELOG and docs runs and compiles as it stands, in the order in which it stands. */
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { browsers } from '../support/chromium.js'
+import { blocksOf, compile, pages, readersFolder, root, run, type Block, type Ended } from '../support/blocks.js'
+import { startS3Server, type S3Server } from '../support/s3-server.js'
+import { temporaryFolder } from '../support/storages.js'
+
+/** How a block is run, by words that no other block of its page has. */
+type Plan =
+  /** Its types are checked, and Node runs it; `as` gives it a name for those after it. */
+  | {
+      readonly has: string
+      readonly in: 'node'
+      readonly as?: string
+      readonly prints?: RegExp
+      readonly again?: RegExp
+    }
+  /** A module of tests. */
+  | { readonly has: string; readonly in: 'node --test' }
+  | { readonly has: string; readonly in: 'a page' }
+  | { readonly has: string; readonly in: 'a shell'; readonly prints?: RegExp }
+  /** Nothing to run. */
+  | { readonly has: string; readonly in: 'no program'; readonly why: string }
+
+const plans: Readonly<Record<string, readonly Plan[]>> = {
+  'README.md': [
+    { has: 'npm install tidemark', in: 'a shell' },
+    {
+      has: "name: 'orders', partitions: 4",
+      in: 'node',
+      prints: /version 2 is durable\n\{ total: 12 \}\n[^]*name: 'Ada'[^]*\n3 \{ clicks: 1042 \}/,
+    },
+    { has: '>> clicks.ndjson', in: 'a shell' },
+    { has: 'consume(store, clicks', in: 'node', prints: /^2 1\n$/, again: /^2 1\n$/ },
+    {
+      has: 'npm run demo',
+      in: 'no program',
+      why: 'these are the scripts of a clone; that they are there is tested below',
+    },
+    { has: "indexedDb('my-app')", in: 'a page' },
+    { has: 'importZip(createReadStream', in: 'node', prints: /name: 'monday'/ },
+    {
+      has: 'npx tidemark inspect ./state\n',
+      in: 'a shell',
+      prints: /"total": 12[^]*"ada"[^]*what-if[^]*tuesday[^]*is gone\.\n$/,
+    },
+    { has: 's3://my-bucket', in: 'a shell', prints: /store +orders/ },
+  ],
+  'docs/adapters.md': [
+    { has: 'new S3Client', in: 'node' },
+    { has: 'new AwsClient', in: 'node' },
+    { has: '<store>/<shard>/anchor', in: 'no program', why: 'names of objects' },
+    { has: 'export function mine', in: 'node', as: 'mine.ts' },
+    { has: 'storageSuite({', in: 'node --test' },
+  ],
+  'docs/architecture.md': [
+    { has: 'errors · callback', in: 'no program', why: 'the layers; test/house/architecture.test.ts has them' },
+  ],
+}
+
+/** Layouts of bytes, and bytes in hex: test/behaviour/store/format.test.ts and test/adapters/node-fs-log.test.ts hold them against the code. */
+const LAYOUTS = { page: 'docs/format.md', languages: ['indented', ''] }
+
+test('every block is named here, with how it is run', () => {
+  const unnamed = pages.flatMap(blocksOf).filter(({ page, language, code }) => {
+    if (page === LAYOUTS.page && LAYOUTS.languages.includes(language)) return false
+    return (plans[page] ?? []).filter(({ has }) => code.includes(has)).length !== 1
+  })
+  expect(unnamed).toEqual([])
+  for (const [page, named] of Object.entries(plans)) {
+    const blocks = blocksOf(page)
+    expect([page, named.map(({ has }) => blocks.findIndex(({ code }) => code.includes(has)))]).toEqual([
+      page,
+      blocks.map((_, i) => i),
+    ])
+  }
+})
+
+test('every command that the README and the docs tell of is there', () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object }
+  const texts = pages.map((page) => readFileSync(join(root, page), 'utf8'))
+  const named = texts.flatMap((text) =>
+    [...text.matchAll(/npm (?:run ([\w:]+)|test\b)/g)].map(([, name = 'test']) => name),
+  )
+  expect(named).toContain('test:browsers')
+  expect(named).toContain('demo')
+  expect(named.filter((name) => !(name in scripts))).toEqual([])
+})
+
+describe('the blocks run in their order, on what those before them have left:', () => {
+  const chromium = browsers()
+  let server!: S3Server
+  beforeAll(async () => {
+    server = await startS3Server({ bucket: 'my-bucket' })
+  })
+  afterAll(() => server.close())
+
+  test.each(Object.keys(plans))('%s', async (page) => {
+    const { folder, path } = readersFolder()
+    const env = {
+      PATH: path,
+      AWS_ENDPOINT_URL: server.url,
+      AWS_ACCESS_KEY_ID: 'AKIDTIDEMARK',
+      AWS_SECRET_ACCESS_KEY: 'sEcReT-kEy-0123456789',
+      NO_COLOR: '1',
+    }
+    try {
+      const blocks = blocksOf(page)
+      const modules = blocks.flatMap((block, i) =>
+        /^[jt]s$/.test(block.language) ? [[sourceOf(block, i), block.code]] : [],
+      )
+      if (modules.length > 0)
+        expect(await compile(folder, Object.fromEntries(modules) as Record<string, string>)).toBe('')
+      for (const [i, block] of blocks.entries()) await runBlock(block, i)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+
+    async function runBlock(block: Block, i: number): Promise<void> {
+      const plan = plans[page]![i]!
+      const file = join('out', sourceOf(block, i).replace(/\.ts$/, '.js'))
+      const node = (...more: string[]): Promise<Ended> => run(process.execPath, [...more, file], folder, env)
+      const ended = (wanted: RegExp | undefined, { code, output }: Ended): void => {
+        expect([`${page}:${block.line}`, code, output]).toEqual([`${page}:${block.line}`, 0, output])
+        if (wanted) expect(output).toMatch(wanted)
+      }
+      if (plan.in === 'node') {
+        ended(plan.prints, await node())
+        if (plan.again) ended(plan.again, await node())
+      } else if (plan.in === 'node --test') {
+        ended(/# fail 0/, await node('--test', '--test-reporter', 'tap'))
+      } else if (plan.in === 'a shell') {
+        const code = block.code.replaceAll('https://s3.example.org', server.url)
+        ended(plan.prints, await run('bash', ['--norc', '-euo', 'pipefail', '-c', code], folder, env))
+      } else if (plan.in === 'a page') {
+        await inPage(readFileSync(join(folder, file), 'utf8'))
+      }
+    }
+
+    function sourceOf({ language }: Block, i: number): string {
+      const plan = plans[page]![i]!
+      return plan.in === 'node' && plan.as ? plan.as : `block-${i}.${language}`
+    }
+  })
+
+  /** Twice, and the second time on what the first one left: the count that it keeps is 2. */
+  async function inPage(code: string): Promise<void> {
+    const running = await chromium.start(temporaryFolder())
+    try {
+      await running.page.goto(`${chromium.pages}/browser-page.html`)
+      const show = `export const count = await notes.get('count'); await notes.close()`
+      const imported = `import(URL.createObjectURL(new Blob([${JSON.stringify(code + show)}], { type: 'text/javascript' })))`
+      expect(await running.page.evaluate(`${imported}.then(({ count }) => count)`)).toBe(1)
+      expect(await running.page.evaluate(`${imported}.then(({ count }) => count)`)).toBe(2)
+    } finally {
+      await running.kill()
+    }
+  }
+})
+
+test('the docs that the package carries are those that are tested, and a picture', () => {
+  expect(readdirSync(join(root, 'docs')).filter((name) => !name.endsWith('.md'))).toEqual(['log.svg'])
+})
+
+test('every link within the repository leads to a page, and to a heading of it', () => {
+  const slug = (heading: string): string =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-')
+  const broken: string[] = []
+  for (const page of [...pages, 'CONTRIBUTING.md', 'SECURITY.md']) {
+    const text = readFileSync(join(root, page), 'utf8')
+    for (const [, target = ''] of text.matchAll(/(?:\]\(|src=")(?!https?:)([^)"\s]+)[)"]/g)) {
+      const [path, heading] = target.split('#') as [string, string | undefined]
+      const file = path === '' ? join(root, page) : join(root, dirname(page), path)
+      const headings = existsSync(file) ? readFileSync(file, 'utf8').matchAll(/^#+ (.*)$/gm) : undefined
+      if (!headings || (heading !== undefined && ![...headings].some(([, text = '']) => slug(text) === heading)))
+        broken.push(`${page}: ${target}`)
+    }
+  }
+  expect(broken).toEqual([])
+})
