@@ -62,7 +62,7 @@ export class TextFile {
     if (hasHeader) await this.#readHeader(beginsWith(first, MARK) ? MARK.length : 0)
     if (fingerprint !== undefined && fingerprint !== fingerprintOf(this.headerBytes, this.#before)) {
       throw invalid(
-        `File "${this.path}" was read up to byte ${start} before, and the bytes before that are others now: it was replaced. ${again}`,
+        `File "${this.path}" was read up to byte ${start} before, and what stands in front of that is not what was read: it was replaced. ${again}`,
       )
     }
     const next = this.#header?.piece.next ?? 0
