@@ -1,6 +1,6 @@
-/** Installs the peers when they are missing. They are dependencies of this folder alone. */
+/** Installs the peers when they are missing, and links this package among them. They are dependencies of this folder alone. */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 
 if (!existsSync(join(import.meta.dirname, 'node_modules/.package-lock.json'))) {
@@ -15,3 +15,6 @@ if (!existsSync(join(import.meta.dirname, 'node_modules/.package-lock.json'))) {
     process.exit(1)
   }
 }
+
+const link = join(import.meta.dirname, 'node_modules/tidemark')
+if (!existsSync(link)) symlinkSync(join(import.meta.dirname, '..'), link, 'junction')

@@ -13,6 +13,7 @@ import { Connection, JOURNAL } from './connection.js'
 import { peers } from './peers.js'
 import { idbObjects } from './objects.js'
 import type { Bond, TransactOptions } from './transact.js'
+import { LONG_TAIL } from '../../src/storage/tails.js'
 
 /** Options of `indexedDb`. */
 export interface IndexedDbOptions {
@@ -30,7 +31,7 @@ export interface IndexedDbOptions {
 }
 
 const OPTIONS = new Set(['persist', 'clock'])
-const CAPABILITIES = { name: 'indexeddb', trim: 'create' } as const
+const CAPABILITIES = { name: 'indexeddb', trim: 'create', tail: LONG_TAIL } as const
 
 /**
  * A storage in the IndexedDB database `name`, which is made when it is first needed. Several stores may share it. `idb` has to

@@ -4,83 +4,12 @@
  * the buffer; from then on it is never changed, so that every reader may keep it.
  */
 import { compareBytes, countInFront } from '../bytes/compare.js'
-import { bytesToMapKey, compareMapKey, mapKeyBytes, writeMapKey, type MapKey } from '../bytes/keys.js'
-import { ByteWriter } from '../bytes/writer.js'
+import { bytesToMapKey, compareMapKey, mapKeyBytes, type MapKey } from '../bytes/keys.js'
 import { DeltaWriter, type DeltaGroup } from '../log/delta.js'
 import { isCovered, placeRange, unionRanges } from '../segment/merge.js'
-import { EVERYTHING, type KeyedRecord, type KeyRange } from '../segment/record.js'
+import { EVERYTHING, type KeyRange } from '../segment/record.js'
+import { Point, sortedRecords, type MemtableRecord } from './point.js'
 import { makeSlot, prefixed, type Slot } from './slot.js'
-
-const UNDECODED = Symbol('undecoded')
-
-/** The newest thing that a memtable says about a key. */
-export class Point {
-  deleted: boolean
-  expires: number
-  /**
-   * How long the value lives, in ms, counted from `putAt` on the monotonic clock; turned into `expires` when an entry is
-   * first built of it. 0: for ever.
-   */
-  ttl = 0
-  /** About how much memory it takes with its key while it is uncommitted; 0 in what was read. */
-  size = 0
-  putAt = 0
-  /** Undefined in a tombstone, and in a put that no entry was built of yet. */
-  bytes: Uint8Array | undefined
-  #value: unknown
-
-  private constructor(deleted: boolean, value: unknown, bytes: Uint8Array | undefined, expires: number) {
-    this.deleted = deleted
-    this.#value = value
-    this.bytes = bytes
-    this.expires = expires
-  }
-
-  static put(value: unknown): Point {
-    return new Point(false, value, undefined, 0)
-  }
-
-  static stored(bytes: Uint8Array, expires: number): Point {
-    return new Point(false, UNDECODED, bytes, expires)
-  }
-
-  static tombstone(): Point {
-    return new Point(true, undefined, undefined, 0)
-  }
-
-  /**
-   * Takes the bytes of its value. What is read from here on is what they stand for, as after a fold and in any other handle,
-   * and not the object that was put; unless that is the very same.
-   */
-  seal(bytes: Uint8Array, comesBack: boolean): void {
-    this.bytes = bytes
-    if (!comesBack) this.#value = UNDECODED
-  }
-
-  /** `keep`: whoever reads it next may get the same one. */
-  value(decode: (bytes: Uint8Array) => unknown, keep = false): unknown {
-    if (this.#value !== UNDECODED) return this.#value
-    const value = decode(this.bytes!)
-    if (keep) this.#value = value
-    return value
-  }
-}
-
-/** A record of a memtable, as cursors hand it on. It looks into its point each time: a commit gives points their bytes. */
-export class MemtableRecord implements KeyedRecord {
-  constructor(
-    readonly key: Uint8Array,
-    readonly point: Point,
-  ) {}
-
-  get bytes(): Uint8Array | undefined {
-    return this.point.bytes
-  }
-
-  get expires(): number {
-    return this.point.expires
-  }
-}
 
 export interface SlotChanges {
   readonly slot: Slot
@@ -225,7 +154,7 @@ export class Memtable {
     const changes = this.slots.get(slot.id)
     if (changes === undefined) return []
     if (changes.sorted) return within(changes.sorted, bounds)
-    const all = sortedRecords(slot, changes.points)
+    const all = sortedRecords(slot.prefix, changes.points)
     const records = within(all, bounds)
     if (records === all) changes.sorted = all
     return records
@@ -245,33 +174,6 @@ export class Memtable {
       for (const [key, point] of points) this.set(slot, codec, key, point)
     }
   }
-}
-
-/**
- * The platform sorts text and numbers by themselves many times faster than bytes are compared here. Text comes nearly always
- * in the order of its bytes so; where it does not, which only rare characters bring about, it is sorted once more.
- */
-function sortedRecords({ prefix }: Slot, points: ReadonlyMap<MapKey, Point>): MemtableRecord[] {
-  const keys = [...points.keys()]
-  if (keys.every((key) => typeof key === 'string')) keys.sort()
-  else if (keys.every((key) => typeof key === 'number')) keys.sort((a, b) => a - b)
-  // All in one buffer: one for each would take longer to get than to fill.
-  const w = new ByteWriter(keys.length * (prefix.length + 16))
-  const ends = keys.map((key) => {
-    w.raw(prefix)
-    writeMapKey(w, key)
-    return w.length
-  })
-  const bytes = w.finish()
-  let isSorted = true
-  let before: Uint8Array | undefined
-  const records = keys.map((key, i) => {
-    const own = bytes.subarray(i === 0 ? 0 : ends[i - 1], ends[i])
-    isSorted &&= before === undefined || compareBytes(before, own) < 0
-    before = own
-    return new MemtableRecord(own, points.get(key)!)
-  })
-  return isSorted ? records : records.sort((a, b) => compareBytes(a.key, b.key))
 }
 
 /** The memory that a range delete takes beside its bounds, about. */

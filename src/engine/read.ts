@@ -14,34 +14,43 @@ import { ArrayCursor, RunCursor, runRanges, type Bounds, type Cursor } from '../
 import { blockFor, type SegmentIndex } from '../segment/index.js'
 import { isCovered, MergeCursor, type MergeSource } from '../segment/merge.js'
 import type { KeyRange, StoredRecord } from '../segment/record.js'
-import { Memtable, type Point, type MemtableRecord } from './memtable.js'
+import { Memtable } from './memtable.js'
+import type { Point, MemtableRecord } from './point.js'
+import type { Rows } from './rows.js'
 import { prefixed, type Slot } from './slot.js'
-import type { ShardState } from './state.js'
+import { layersOf, type ShardState } from './state.js'
 
 /** A view is what is read: uncommitted memtables over a state, newest first. All but the memtables is immutable. */
 export interface View {
   readonly memtables: readonly Memtable[]
-  /** The tail and the manifest, newest first: the changes of each entry, then each run of segments. */
+  /** The tail and the manifest, newest first: the layers of changes, then each run of segments. */
   readonly sources: readonly (Memtable | Run)[]
   readonly cache: SegmentCache
   /** The state that the sources make up, where they are all of one: by it a read that meets damage is repaired. */
   readonly state?: ShardState | undefined
+  /** The rows of the newest state that were read one by one. */
+  readonly rows?: Rows | undefined
 }
 
 const sourcesOf = new WeakMap<ShardState, readonly (Memtable | Run)[]>()
 
-export function viewOf(state: ShardState, memtables: readonly Memtable[], cache: SegmentCache): View {
+export function viewOf(
+  state: ShardState,
+  memtables: readonly Memtable[],
+  cache: SegmentCache,
+  rows?: Rows,
+): View {
   let sources = sourcesOf.get(state)
   if (sources === undefined) {
     const oldestFirst: (Memtable | Run)[] = [...state.manifest.runs]
-    for (const { memtable, references } of state.tail) {
+    for (const { memtable, references } of layersOf(state.tail)) {
       if (memtable) oldestFirst.push(memtable)
       if (references) oldestFirst.push(...references.runs)
     }
     sources = oldestFirst.reverse()
     sourcesOf.set(state, sources)
   }
-  return { memtables, sources, cache, state }
+  return { memtables, sources, cache, state, rows }
 }
 
 /** A read that cannot go on before something is loaded; the same look-up is repeated with `loaded` afterwards. */
@@ -67,6 +76,20 @@ export function lookUp(
     const point = memtable.find(slot, key)
     if (point !== undefined) return point
   }
+  const { rows, state } = view
+  const row = rows?.find(state!, slot, key)
+  if (row !== undefined) return row
+  const found = lookBelow(view, slot, key, loaded)
+  return rows && found && !(found instanceof Missing) ? rows.add(state!, slot, key, found) : found
+}
+
+/** The same of what is committed. */
+function lookBelow(
+  view: View,
+  slot: Slot,
+  key: MapKey,
+  loaded: Loaded | undefined,
+): Point | StoredRecord | undefined | Missing {
   let stored: Uint8Array | undefined
   let hash: number | undefined
   for (const source of view.sources) {

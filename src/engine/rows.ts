@@ -7,29 +7,40 @@
  * full the old one goes. So nothing has to be put in order when a row is read.
  */
 import type { MapKey } from '../bytes/keys.js'
-import type { Point } from './memtable.js'
+import type { StoredRecord } from '../segment/record.js'
+import type { Memtable } from './memtable.js'
+import { Point } from './point.js'
 import type { Slot } from './slot.js'
-import type { AppliedEntry, ShardState } from './state.js'
 
 type Generation = Map<string, Map<MapKey, Point>>
 
-/** What a row takes beside its bytes, which are there twice and a bit: encoded and decoded. */
-const ROW = 200
-const DECODED = 3
+/** An entry that was applied, as far as rows have to know it. */
+interface Change {
+  readonly entry: { readonly kind: string }
+  readonly memtable: Memtable | undefined
+  readonly references: unknown
+}
+
+/** About how many bytes a row takes beside those of its value. */
+const ROW = 250
+/** What a value counts whose bytes are let go. */
+const MOVED = 100
 
 export class Rows {
   readonly #half: number
-  #state: ShardState | undefined
+  /** The newest state, of which only counts which one it is. */
+  #state: object
   #young: Generation = new Map()
   #old: Generation = new Map()
   #weight = 0
 
   /** About so many bytes. */
-  constructor(budget: number) {
+  constructor(budget: number, state: object) {
+    this.#state = state
     this.#half = budget / 2
   }
 
-  find(state: ShardState, slot: Slot, key: MapKey): Point | undefined {
+  find(state: object, slot: Slot, key: MapKey): Point | undefined {
     if (state !== this.#state) return undefined
     const point = this.#young.get(slot.id)?.get(key)
     if (point !== undefined) return point
@@ -41,43 +52,51 @@ export class Rows {
     return kept
   }
 
-  /** What was read in `state`, which may be the newest one no longer. */
-  add(state: ShardState, slot: Slot, key: MapKey, point: Point): void {
-    if (state === this.#state) this.#set(slot, key, point)
+  /** Keeps what was read in `state`, which may be the newest one no longer; returns what to go on with. */
+  add(state: object, slot: Slot, key: MapKey, record: Point | StoredRecord): Point | StoredRecord {
+    if (state !== this.#state || record.bytes === undefined) return record
+    // A copy, as the bytes are a part of a block, all of which they would keep in memory.
+    const point = record instanceof Point ? record : Point.row(record.bytes.slice(), record.expires)
+    this.#set(slot, key, point)
+    return point
   }
 
   #set({ id }: Slot, key: MapKey, point: Point): void {
     let rows = this.#young.get(id)
     if (rows === undefined) this.#young.set(id, (rows = new Map()))
     rows.set(key, point)
-    this.#weight += ROW + DECODED * (point.bytes?.length ?? 0)
+    this.#weight += ROW + (point.bytes?.length ?? MOVED)
     if (this.#weight <= this.#half) return
     this.#old = this.#young
     this.#young = new Map()
     this.#weight = 0
   }
 
-  /** `after` is the newest state now; by `applied` alone it differs from `before`. */
-  follow(before: ShardState, after: ShardState, { entry, memtable, references }: AppliedEntry): void {
-    // What changed is in segments, or all of it is another.
-    if (before !== this.#state || references || entry.kind === 'reset') return this.restart(after)
+  /** `after` is the newest state now; by `entries`, if they are known, it differs from `before`. */
+  follow(before: object, after: object, entries: readonly Change[] | undefined): void {
+    // Where changes are in segments, or all of the state is another one, nobody knows which rows still hold.
+    const isKnown = entries?.every(({ entry, references }) => entry.kind !== 'reset' && references === undefined)
+    if (before !== this.#state || !isKnown) return this.restart(after)
     this.#state = after
-    if (memtable === undefined) return
-    for (const generation of [this.#young, this.#old]) {
-      for (const { slot, points, ranges } of memtable.slots.values()) {
-        const rows = generation.get(slot.id)
-        if (rows === undefined) continue
-        if (ranges.length > 0) generation.delete(slot.id)
-        else for (const key of points.keys()) rows.delete(key)
-      }
+    for (const { memtable } of entries!) {
+      if (memtable) for (const generation of [this.#young, this.#old]) forget(generation, memtable)
     }
   }
 
   /** Begins with a state of which nothing is known. */
-  restart(state: ShardState): void {
+  restart(state: object): void {
     this.#state = state
     this.#young = new Map()
     this.#old = new Map()
     this.#weight = 0
+  }
+}
+
+function forget(generation: Generation, memtable: Memtable): void {
+  for (const { slot, points, ranges } of memtable.slots.values()) {
+    const rows = generation.get(slot.id)
+    if (rows === undefined) continue
+    if (ranges.length > 0) generation.delete(slot.id)
+    else for (const key of points.keys()) rows.delete(key)
   }
 }

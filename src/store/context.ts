@@ -1,5 +1,6 @@
 /** The surroundings of a shard, from the options of its store. */
 import { Part } from '../part.js'
+import { SHORT_TAIL } from '../storage/tails.js'
 import { SegmentCache } from '../segment/cache.js'
 import { currentTime, Uploads, type Held, type ShardContext } from '../engine/context.js'
 import type { Shard } from '../engine/shard.js'
@@ -37,6 +38,9 @@ export async function loadExtras({ resident, mode, freeze }: ResolvedOptions): P
   }
 }
 
+/** The part of the cache that is for single rows. */
+const ROWS = 4
+
 /** `storage` is that of the options, in decorators; `cacheBytes` is that of the options unless it is given. */
 export function shardContext(
   options: ResolvedOptions,
@@ -45,17 +49,24 @@ export function shardContext(
   { Residency: Resident }: Pick<Extras, 'Residency'> = {},
   cacheBytes = options.cacheBytes,
 ): ShardContext & { readonly resident: Residency | undefined } {
+  const { tail = SHORT_TAIL } = storage.capabilities
+  const rowBytes = cacheBytes / ROWS
   const base = {
     store: options.name,
     isShared: options.mode === 'shared',
     storage,
     probed: options.storage,
     clock: options.clock,
-    cache: new SegmentCache(storage, cacheBytes),
+    // Of rows that are read one by one, a part of it keeps the values as well.
+    cache: new SegmentCache(storage, cacheBytes - rowBytes),
+    rowBytes,
     held: new Set<Held>(),
     retain: options.retain,
     segments: options,
-    checkpoint: options.checkpoint,
+    checkpoint: {
+      entries: options.checkpoint.entries || tail.entries,
+      bytes: options.checkpoint.bytes || tail.bytes,
+    },
     durability: options.durability,
     timeoutMs: options.timeoutMs,
     graceMs: options.graceMs,

@@ -79,7 +79,8 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
   /**
    * After how many entries, and how many bytes, the tail of the log is folded into segments. A commit of more bytes goes
    * into segments at once.
-   * @default { entries: 16, bytes: 1 << 20 }
+   * @default as it suits the storage: { entries: 16, bytes: 1 << 20 } where each entry is an object, on S3 and R2; else
+   *   { entries: 4096, bytes: 4 << 20 }
    */
   readonly checkpoint?: { readonly entries?: number | undefined; readonly bytes?: number | undefined } | undefined
   /**
@@ -185,7 +186,7 @@ const CHECKS = {
   force: boolean(false),
   expectAtLeast: optional((option, given) => required(option, given, 0)),
   durability: oneOf('strict', 'relaxed'),
-  checkpoint: within('checkpoint', { entries: number(16, 1, 1 << 20), bytes: number(1 << 20, 1) }),
+  checkpoint: within('checkpoint', { entries: number(0, 1, 1 << 20), bytes: number(0, 1) }),
   segmentBytes: number(4 << 20, 1, 64 << 20),
   blockBytes: number(16 << 10, 1, 1 << 20),
   bloomBits: number(10, 0, 64),

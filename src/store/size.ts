@@ -7,7 +7,8 @@ import type { MapKey } from '../bytes/keys.js'
 import { kindOf } from '../bytes/kinds.js'
 import { TidemarkError } from '../errors.js'
 import type { KeyRange } from '../segment/record.js'
-import { Point, sizeOfRange, type Memtable } from '../engine/memtable.js'
+import { sizeOfRange, type Memtable } from '../engine/memtable.js'
+import { Point } from '../engine/point.js'
 import type { Slot } from '../engine/slot.js'
 
 /** A change takes so much beside its key and value: places in Maps, the point. */

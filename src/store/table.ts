@@ -3,7 +3,8 @@ import { hashMapKey, decodeKey, toMapKey, type Key, type MapKey } from '../bytes
 import { isPromise } from '../callback.js'
 import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
-import { Point, MemtableRecord, type Memtable } from '../engine/memtable.js'
+import type { Memtable } from '../engine/memtable.js'
+import { Point, MemtableRecord } from '../engine/point.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import { lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
 import {

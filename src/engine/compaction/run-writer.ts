@@ -13,8 +13,8 @@ import { WholeSegments } from '../../segment/whole.js'
 import { writeSegments, type BuiltSegment } from '../../segment/writer.js'
 import { compareBytes } from '../../bytes/compare.js'
 import type { LogContext, ShardContext } from '../context.js'
-import type { Memtable } from '../memtable.js'
-import { memtableCodecs, tailCodecs, type ShardState } from '../state.js'
+import { Memtable } from '../memtable.js'
+import { layersOf, memtableCodecs, tailCodecs, type ShardState } from '../state.js'
 
 const ALL_KEYS = { ...EVERYTHING, reverse: false }
 
@@ -36,20 +36,20 @@ export async function foldTail(
   await ctx.clock.pause()
   const runs: Run[] = []
   const written: Run[] = []
-  let memtables: Memtable[] = []
+  let merged = new Memtable()
   const write = async (): Promise<void> => {
-    if (memtables.length === 0) return
+    if (merged.empty) return
     const oldest = state.manifest.runs.length + runs.length === 0
-    const run = await writeMemtables(ctx, log, memtables.reverse(), oldest, state.carried.versionTime, signal)
+    const run = await writeMemtable(ctx, log, merged, oldest, state.carried.versionTime, signal)
     if (run.length > 0) {
       runs.push(run)
       written.push(run)
     }
-    memtables = []
+    merged = new Memtable()
   }
   try {
-    for (const { memtable, references } of state.tail) {
-      if (memtable) memtables.push(memtable)
+    for (const { memtable, references } of layersOf(state.tail)) {
+      if (memtable) merged.absorb(memtable)
       if (references === undefined) continue
       await write()
       runs.push(...references.runs)
@@ -71,32 +71,25 @@ export async function writeChanges(
   time: number,
   signal: AbortSignal,
 ): Promise<CodedRuns> {
-  const run = await writeMemtables(ctx, log, [memtable], false, time, signal)
+  const run = await writeMemtable(ctx, log, memtable, false, time, signal)
   return { codecs: memtableCodecs(memtable), runs: run.length > 0 ? [run] : [] }
 }
 
-/** Memtables, newest first, as a run. `oldest`: nothing older lies beneath it. `time`: what has expired by then is deleted. */
-async function writeMemtables(
+/** A memtable as a run. `oldest`: nothing older lies beneath it. `time`: what has expired by then is deleted. */
+async function writeMemtable(
   ctx: ShardContext,
   log: LogContext,
-  memtables: readonly Memtable[],
+  memtable: Memtable,
   oldest: boolean,
   time: number,
   signal: AbortSignal,
 ): Promise<Run> {
-  const slots = new Map(
-    memtables.flatMap((memtable) => Array.from(memtable.slots.values(), ({ slot }) => [slot.id, slot] as const)),
-  )
-  const sorted = [...slots.values()].sort((a, b) => compareBytes(a.prefix, b.prefix))
   // Slots lie in the order of their prefixes, with which all their keys begin.
-  const sources = memtables.map((memtable) => ({
-    cursor: new ArrayCursor(sorted.flatMap((slot) => memtable.sorted(slot, EVERYTHING))),
-    ranges: sorted.flatMap((slot) => memtable.ranges(slot)),
-  }))
-  const records = kept(new MergeCursor(sources), oldest, time)
+  const slots = Array.from(memtable.slots.values(), ({ slot }) => slot).sort((a, b) => compareBytes(a.prefix, b.prefix))
+  const records = new ArrayCursor(slots.flatMap((slot) => memtable.sorted(slot, EVERYTHING)))
   // Over nothing there is nothing that a range could still hide.
-  const ranges = oldest ? [] : unionRanges(sources.flatMap((source) => source.ranges))
-  return writeRun(ctx, log, records, ranges, signal)
+  const ranges = oldest ? [] : unionRanges(slots.flatMap((slot) => memtable.ranges(slot)))
+  return writeRun(ctx, log, kept(records, oldest, time), ranges, signal)
 }
 
 /** The merge of neighbouring runs, oldest first. */
