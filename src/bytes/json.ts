@@ -78,19 +78,20 @@ function writeValue(value: unknown, key: string, depth: number): boolean {
 
 function writeObject(given: object, key: string, depth: number): boolean {
   let value: unknown = given
-  const isPlain =
-    Object.getPrototypeOf(given) === Object.prototype &&
-    (given as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === undefined
-  let kind = isPlain ? 'Object' : kindOf(given)
+  // Nearly all are of these two kinds, and to ask for the kind takes longer than to write them.
+  const isList = Array.isArray(given)
+  let isPlain = isList || isPlainObject(given)
+  let kind = isList ? 'Array' : isPlain ? 'Object' : kindOf(given)
   if (isPlain || !KEPT.test(kind)) {
     const { toJSON } = given as { toJSON?: unknown }
     if (typeof toJSON === 'function') {
       // As in JSON, the answer is not asked for a toJSON() again.
       value = toJSON.call(given, key)
       kind = kindOf(value)
+      isPlain = false
     }
     // A boxed primitive gives the primitive; all others give themselves.
-    if (isObject(value) && kind !== 'Object' && kind !== 'Array' && !KEPT.test(kind)) value = value.valueOf()
+    if (!isPlain && isObject(value) && kind !== 'Object' && kind !== 'Array' && !KEPT.test(kind)) value = value.valueOf()
   }
   if (!isObject(value)) return writeValue(value, key, depth)
   if (depth >= MAX_DEPTH) throw invalid(`The value is nested more than ${MAX_DEPTH} deep or refers to itself.`)
@@ -196,23 +197,7 @@ function writeElement(value: unknown, depth: number): void {
 function writeNumber(value: number): void {
   if (!Number.isFinite(value)) return writeAscii(`{"$number":"${value}"}`)
   if (Object.is(value, -0)) return writeAscii('{"$number":"-0"}')
-  if (value >= 0 && value < 1e9 && (value | 0) === value) writeDigits(value)
-  else writeAscii(String(value))
-}
-
-/** A whole number below 10^9. */
-function writeDigits(value: number): void {
-  let end = 1
-  for (let power = 10; power <= value; power *= 10) end++
-  room(end)
-  at += end
-  let place = at
-  let rest = value
-  do {
-    const tenth = (rest / 10) | 0
-    bytes[--place] = 48 + rest - tenth * 10
-    rest = tenth
-  } while (rest > 0)
+  writeAscii(String(value))
 }
 
 function writeText(text: string): void {
@@ -269,5 +254,9 @@ const BACKSLASH = 0x5c
 const CLOSE_LIST = 0x5d
 const OPEN = 0x7b
 const CLOSE = 0x7d
+
+const isPlainObject = (value: object): boolean =>
+  Object.getPrototypeOf(value) === Object.prototype &&
+  (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === undefined
 
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null

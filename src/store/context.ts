@@ -38,8 +38,6 @@ export async function loadExtras({ resident, mode, freeze }: ResolvedOptions): P
   }
 }
 
-/** The part of the cache that is for single rows. */
-const ROWS = 4
 
 /** `storage` is that of the options, in decorators; `cacheBytes` is that of the options unless it is given. */
 export function shardContext(
@@ -50,15 +48,16 @@ export function shardContext(
   cacheBytes = options.cacheBytes,
 ): ShardContext & { readonly resident: Residency | undefined } {
   const { tail = SHORT_TAIL } = storage.capabilities
-  const rowBytes = cacheBytes / ROWS
+  // A resident store has everything in memory as it is.
+  const rowBytes = Resident ? Infinity : cacheBytes / 2
   const base = {
     store: options.name,
     isShared: options.mode === 'shared',
     storage,
     probed: options.storage,
     clock: options.clock,
-    // Of rows that are read one by one, a part of it keeps the values as well.
-    cache: new SegmentCache(storage, cacheBytes - rowBytes),
+    // One half is for blocks, the other for rows that are read one by one.
+    cache: new SegmentCache(storage, cacheBytes / 2),
     rowBytes,
     held: new Set<Held>(),
     retain: options.retain,

@@ -15,7 +15,9 @@ import type { Slot } from '../engine/slot.js'
 const CHANGE = 64
 const LEAF = 8
 const OBJECT = 32
-/** How many characters of a text are looked at. */
+/** Up to this length a text counts as ASCII. */
+const SHORT_TEXT = 32
+/** How many characters of a longer text are looked at. */
 const SAMPLES = 16
 /** Objects of a value that are visited before it is checked that none is visited twice. */
 const UNCHECKED = 1000
@@ -80,49 +82,37 @@ function checkGrowth(memtable: Memtable, growth: number, budget: number): void {
   )
 }
 
+/** How many objects were visited of the value that is looked at, and which of them, once they are many. */
+let visited = 0
+let known: Set<object> | undefined
+
 function sizeOf(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return sizeOfLeaf(value)
-  let size = Number.NaN
+  visited = 0
+  known = undefined
   try {
-    size = sizeOfSmall(value, 0)
+    return sizeOfPart(value)
   } catch {
-    // Below a getter that throws is met, too.
+    // A getter that throws, or no end of nesting, is told when the value is encoded.
+    return OBJECT
   }
-  return Number.isNaN(size) ? sizeOfObject(value) : size
 }
 
-/** Up to this depth and so many elements an object is walked without remembering what was visited. */
-const SMALL_DEPTH = 3
-const SMALL_LENGTH = 32
-/** Up to this length a text counts as ASCII. */
-const SMALL_TEXT = 32
-
-/** Of a plain object that is small, as nearly all are; NaN of any other. */
-function sizeOfSmall(value: object, depth: number): number {
-  const isList = Array.isArray(value)
-  if (!isList && Object.getPrototypeOf(value) !== Object.prototype) return Number.NaN
-  if (depth === SMALL_DEPTH || (isList && value.length > SMALL_LENGTH)) return Number.NaN
-  let size = OBJECT
-  let fields = 0
-  for (const name in value) {
-    if (++fields > SMALL_LENGTH) return Number.NaN
-    const field = (value as Record<string, unknown>)[name]
-    if (typeof field === 'string' && field.length <= SMALL_TEXT) size += field.length
-    else if (typeof field === 'object' && field !== null) size += sizeOfSmall(field, depth + 1)
-    else size += sizeOfLeaf(field)
-    if (!isList) size += name.length
+function sizeOfPart(value: unknown): number {
+  switch (typeof value) {
+    case 'string':
+      return value.length <= SHORT_TEXT ? value.length : sizeOfText(value)
+    case 'bigint':
+      return sizeOfBigint(value)
+    case 'object':
+      return value === null ? LEAF : sizeOfObject(value)
+    default:
+      return LEAF
   }
-  return size
-}
-
-function sizeOfLeaf(value: unknown): number {
-  if (typeof value === 'string') return sizeOfText(value)
-  return typeof value === 'bigint' ? sizeOfBigint(value) : LEAF
 }
 
 /** Bytes as UTF-8, by a sample of the characters. */
 function sizeOfText(text: string): number {
-  const step = Math.max(1, Math.floor(text.length / SAMPLES))
+  const step = Math.floor(text.length / SAMPLES)
   let extra = 0
   let seen = 0
   for (let i = 0; i < text.length; i += step) {
@@ -130,43 +120,34 @@ function sizeOfText(text: string): number {
     seen++
     if (unit > 0x7f) extra += unit > 0x7ff ? 2 : 1
   }
-  return extra === 0 ? text.length : Math.ceil(text.length * (1 + extra / seen))
+  return Math.ceil(text.length * (1 + extra / seen))
 }
 
 function sizeOfBigint(value: bigint): number {
   return BigInt.asIntN(64, value) === value ? LEAF : value.toString(16).length / 2
 }
 
-function sizeOfObject(root: object): number {
-  const pending: object[] = [root]
-  let size = 0
-  const add = (value: unknown): void => {
-    if (typeof value === 'object' && value !== null) pending.push(value)
-    else size += sizeOfLeaf(value)
+function sizeOfObject(object: object): number {
+  if (++visited > UNCHECKED) {
+    known ??= new Set()
+    if (known.has(object)) return 0
+    known.add(object)
   }
-  let visited = 0
-  let known: Set<object> | undefined
-  try {
-    for (let object = pending.pop(); object !== undefined; object = pending.pop()) {
-      if (++visited > UNCHECKED) {
-        known ??= new Set()
-        if (known.has(object)) continue
-        known.add(object)
-      }
-      size += OBJECT
-      const { byteLength } = object as { readonly byteLength?: unknown }
-      if (typeof byteLength === 'number') size += byteLength
-      else if (/^(Array|Map|Set)$/.test(kindOf(object))) {
-        for (const element of object as Iterable<unknown>) add(element)
-      } else {
-        for (const name of Object.keys(object)) {
-          size += name.length
-          add((object as Record<string, unknown>)[name])
-        }
-      }
+  let size = OBJECT
+  if (Array.isArray(object)) {
+    for (let i = 0; i < object.length; i++) size += sizeOfPart(object[i])
+    return size
+  }
+  if (Object.getPrototypeOf(object) !== Object.prototype) {
+    const { byteLength } = object as { readonly byteLength?: unknown }
+    if (typeof byteLength === 'number') return size + byteLength
+    const kind = kindOf(object)
+    if (kind === 'Map' || kind === 'Set') {
+      // The pairs of a Map are lists.
+      for (const member of object as Iterable<unknown>) size += sizeOfPart(member)
+      return size
     }
-  } catch {
-    // A getter that throws throws again when the value is encoded, and there it is told.
   }
+  for (const name of Object.keys(object)) size += name.length + sizeOfPart((object as Record<string, unknown>)[name])
   return size
 }
