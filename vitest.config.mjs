@@ -40,7 +40,7 @@ export default defineConfig(({ mode }) => ({
     sequence: { sequencer: LongFirst },
     testTimeout: mode === 'deep' ? deepTimeout() : 180_000,
     hookTimeout: 60_000,
-    // What comes in its own time comes late on a busy machine; a second, the default, decides nothing.
+    // An event that a test waits for comes late on a busy machine; a second, the default, decides nothing.
     expect: { poll: { timeout: 60_000 } },
   },
 }))

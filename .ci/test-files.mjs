@@ -4,6 +4,7 @@ import { suitesOf } from '../test/support/adapters.mjs'
 /** Tests of stores on every adapter: on Node with the adapters there, and once more in the browser with its own. */
 export const sharedTests = [
   'behaviour/store/store',
+  'behaviour/store/opening',
   'behaviour/store/limits',
   'behaviour/store/past',
   'behaviour/store/snapshot',

@@ -28,7 +28,7 @@ let reports = 0
 /** The meta of each test that passed. */
 const metas = []
 const failures = []
-/** Tests that are skipped in other browsers than Chromium. Each name says why. */
+/** Tests that are skipped in other browsers than Chromium, and why. */
 const elsewhere = []
 try {
   if (mode === 'test' && only.length === 0) await check()
@@ -81,7 +81,7 @@ function count(results, files) {
       if (status === 'passed') {
         passed++
         metas.push(meta)
-      } else if (browsers && /\(only in Chromium: .+\)$/.test(fullName)) elsewhere.push(fullName)
+      } else if (browsers && meta.onlyInChromium) elsewhere.push(`${fullName} (${meta.onlyInChromium})`)
       else failures.push(`${file}: ${fullName}${status === 'failed' ? '' : ` (${status}: it has to run)`}`)
     }
     const silent = !assertionResults.some((result) => result.status === 'failed')

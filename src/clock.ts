@@ -30,7 +30,7 @@ const { TextEncoder, TextDecoder } = globalThis
 /** Only long work makes pauses: folds, checks, transfers. */
 const pausing = new Part(() => import('./pause.js'))
 
-/** What there is no substitute for. */
+/** These have no substitute. */
 const NEEDED: Readonly<Record<string, unknown>> = {
   setTimeout,
   performance,

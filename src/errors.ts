@@ -38,7 +38,12 @@ export type ErrorCode =
 
 const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['CONFLICT', 'STORAGE_UNAVAILABLE'])
 
+/** Options of a `TidemarkError`. */
 export interface TidemarkErrorOptions {
+  /**
+   * The error beneath, such as that of the storage.
+   * @default none
+   */
   readonly cause?: unknown
   /**
    * Whether the same call may succeed when it is repeated as it is.
@@ -49,7 +54,9 @@ export interface TidemarkErrorOptions {
 
 /** The error of every call that fails. */
 export class TidemarkError extends Error {
+  /** Always this; it tells the class apart across copies of the package. */
   override readonly name = 'TidemarkError'
+  /** What the caller can do next; `ErrorCode` explains each. */
   readonly code: ErrorCode
   /** Whether the same call may succeed when it is repeated as it is. */
   readonly retryable: boolean
@@ -61,7 +68,12 @@ export class TidemarkError extends Error {
   }
 }
 
-/** True for a `TidemarkError`, also one from another copy of the package; narrows its type. */
+/**
+ * True for a `TidemarkError`, also one from another copy of the package; narrows its type.
+ *
+ * @example
+ *     if (isTidemarkError(error) && error.code === 'CONFLICT') retryLater()
+ */
 export function isTidemarkError(e: unknown): e is TidemarkError {
   const { name, code } = Object(e) as { readonly name?: unknown; readonly code?: unknown }
   return name === 'TidemarkError' && typeof code === 'string'

@@ -27,7 +27,7 @@ function takeTurn(ways: Ways, run: () => void): void {
       })
       if (isTried) tried++
     } catch {
-      // What cannot be used is as good as missing.
+      // A way that cannot be used is as good as missing.
     }
   }
   if (tried > 0) return

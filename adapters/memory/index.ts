@@ -32,6 +32,7 @@ interface StoredObject {
 /**
  * A storage that keeps everything in memory. Several stores may share it.
  *
+ * @throws `ABORTED` by calls whose signal had aborted before
  * @example
  *     const store = await openStore({ storage: memory(), name: 'orders' })
  */

@@ -19,6 +19,7 @@ export type FileKind = 'file' | 'directory' | 'other'
 
 /** The facts about a name in a directory. */
 export interface FileStat {
+  /** Its kind. */
   readonly kind: FileKind
   /** Its length in bytes. */
   readonly size: number
@@ -37,20 +38,31 @@ export interface FileSystem {
   read(fd: number, into: Uint8Array, position: number): Promise<number>
   /** Writes at `position`, perhaps not all, and resolves to the number of bytes. */
   write(fd: number, bytes: Uint8Array, position: number): Promise<number>
+  /** Makes the bytes of a file durable. */
   fdatasync(fd: number): Promise<void>
   /** Gives back the space beyond `length`. */
   truncate(fd: number, length: number): Promise<void>
+  /** The facts about an open file. */
   stat(fd: number): Promise<FileStat>
+  /** Closes a file. */
   close(fd: number): Promise<void>
   /** Looks at the name itself, so that a symbolic link is `other`. */
   lstat(path: string): Promise<FileStat>
+  /** Gives a file a second name; an error (EEXIST) when that is taken. */
   link(existing: string, name: string): Promise<void>
+  /** Gives a file another name in the same directory. */
   rename(from: string, to: string): Promise<void>
+  /** Removes the name of a file. */
   unlink(path: string): Promise<void>
+  /** Makes a directory; its parent has to exist. */
   mkdir(path: string): Promise<void>
+  /** Removes a directory; it has to be empty. */
   rmdir(path: string): Promise<void>
+  /** The names in a directory, in any order. */
   names(path: string): Promise<readonly string[]>
+  /** The names in a directory with their kinds, in any order. */
   entries(path: string): Promise<readonly { readonly name: string; readonly kind: FileKind }[]>
+  /** The path without symbolic links. */
   realpath(path: string): Promise<string>
   /** Makes the names in a directory durable. It does nothing on platforms that cannot (Windows). */
   syncDirectory(path: string): Promise<void>

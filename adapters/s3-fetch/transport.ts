@@ -10,19 +10,29 @@ export type SigningFetch = (url: string, init: SigningInit) => Promise<FetchedRe
 
 /** A request, as `fetch` takes it. */
 export interface SigningInit {
+  /** The method of HTTP. */
   readonly method: string
+  /** The headers. The signature comes to them. */
   readonly headers: Record<string, string>
+  /** Redirections are not followed: a signature is for one URL. */
   readonly redirect: 'manual'
+  /** The bytes to send. */
   readonly body?: Uint8Array<ArrayBuffer>
+  /** Ends the request. */
   readonly signal?: AbortSignal
+  /** Keeps reads from the cache of a browser. */
   readonly cache?: 'no-store'
 }
 
 /** The part of a `Response` that is used. */
 export interface FetchedResponse {
+  /** The status of HTTP. */
   readonly status: number
+  /** Whether a redirection was followed all the same. */
   readonly redirected?: boolean
+  /** The headers of the answer. */
   readonly headers: { get(name: string): string | null }
+  /** The body of the answer. */
   arrayBuffer(): Promise<ArrayBuffer>
 }
 

@@ -12,6 +12,7 @@ import type { ListedItem, S3Reply, S3Request, Transport } from '../s3-common/tra
 
 /** The part of the `S3Client` of `@aws-sdk/client-s3` that is used here. */
 export interface S3ClientLike {
+  /** Sends a command of the SDK and resolves to its output. */
   send(command: never, options?: never): Promise<unknown>
 }
 

@@ -18,7 +18,7 @@ import type { LogContext } from './context.js'
 import { encodeDelta, type Memtable } from './memtable.js'
 import type { AppliedEntry, ShardState } from './state.js'
 
-/** What entries with a manifest or with references need beside the others. */
+/** Entries with a manifest or with references need it besides. */
 export const manifests = new Part(() => import('../manifest/edits.js'))
 
 export interface EntryChange {
@@ -46,11 +46,13 @@ export interface Reset {
   readonly sync?: Omit<SyncPoint, 'at'> | undefined
 }
 
+/** The work of a collection that the next entry is to announce. */
 export interface CollectPlan {
   /** The newest reset of the state in which it was found. */
   readonly resetAt: number | undefined
   /** The oldest version that is kept from now on. */
   readonly keeps: number
+  /** Entries up to it are no longer needed. */
   readonly trim: number
   /** Ids of the segments that it condemns. */
   readonly ids: readonly Uint8Array[]

@@ -41,7 +41,7 @@ export function encodeAnchor(value: AnchorValue): Uint8Array {
   return seal('anchor', w.finish())
 }
 
-/** What the anchor of a store that is being destroyed says (tombstone.ts): all numbers count as trimmed. */
+/** The trim in the anchor of a store that is being destroyed (tombstone.ts): all numbers count as trimmed. */
 export const ALL_TRIMMED = Number.MAX_SAFE_INTEGER
 
 export function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {

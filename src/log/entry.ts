@@ -18,6 +18,7 @@ export const ID_BYTES = 16
 
 /** `commit` and `reset` are versions; the others only take a number. */
 export type EntryKind = 'commit' | 'reset' | 'fence' | 'fold' | 'collect' | 'void'
+/** Whether one handle writes at a time, or several do. */
 export type WriteMode = 'exclusive' | 'shared'
 
 const KINDS: readonly EntryKind[] = ['commit', 'reset', 'fence', 'fold', 'collect', 'void']

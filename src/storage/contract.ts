@@ -20,7 +20,9 @@ import type { Turns } from './turns.js'
  *   without a clock of its own (a file system, a browser) leaves it out.
  */
 export interface Storage {
+  /** The facts about it that the core uses. */
   readonly capabilities: Capabilities
+  /** The objects that are written once, such as segments. */
   readonly blobs: Blobs
   /**
    * The log under `path` (`<store>/<shard>/<log id>`). Cheap, touches nothing; every call gives a handle of its own,
@@ -54,7 +56,9 @@ export interface Peers {
 
 /** A channel to other handles. */
 export interface Channel {
+  /** Calls `heard` of the other handles on the same path. */
   tell(): void
+  /** Ends the channel: nothing is told or heard any more. */
   close(): void
 }
 
@@ -110,24 +114,33 @@ export interface Answer {
 
 /** Options of every call. */
 export interface CallOptions {
-  /** Ends the call with `ABORTED` when it aborts; a create or swap that was sent ends as `unknown`. */
+  /**
+   * Ends the call with `ABORTED` when it aborts; a create or swap that was sent ends as `unknown`.
+   * @default none
+   */
   readonly signal?: AbortSignal | undefined
 }
 
 /** Options of an append. */
 export interface AppendOptions extends CallOptions {
-  /** Whether space comes free by the entry. It may then take the room that some storages keep back for such entries. */
+  /**
+   * Whether space comes free by the entry. It may then take the room that some storages keep back for such entries.
+   * @default false
+   */
   readonly makesRoom?: boolean | undefined
 }
 
 /** A part of a blob, in bytes. Beyond the end of the blob the answer is shorter. */
 export interface ByteRange {
+  /** The place of its first byte, from 0 on. */
   readonly offset: number
+  /** How many bytes it has. */
   readonly length: number
 }
 
 /** A blob in a list. */
 export interface BlobInfo {
+  /** Its name, as it was put. */
   readonly name: string
   /** Its length in bytes. */
   readonly size: number
@@ -168,7 +181,13 @@ export interface Blobs {
 export type Outcome =
   | { readonly outcome: 'committed' }
   | { readonly outcome: 'lost' }
-  | { readonly outcome: 'unknown'; readonly settle: boolean; readonly cause?: unknown }
+  | {
+      readonly outcome: 'unknown'
+      /** Whether sending the same bytes again can settle it. */
+      readonly settle: boolean
+      /** The error that left it unknown. */
+      readonly cause?: unknown
+    }
 
 /** A handle on a log: numbered entries, each created once. */
 export interface Log {

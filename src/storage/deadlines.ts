@@ -26,7 +26,10 @@ export interface DeadlinesOptions {
    * @default the platform's
    */
   readonly clock?: Clock | undefined
-  /** Counts what is sent, as `metered` does: one decorator less around every call of a store. */
+  /**
+   * Counts what is sent, as `metered` does: one decorator less around every call of a store.
+   * @default nothing is counted
+   */
   readonly requests?: { -readonly [R in keyof Requests]: number } | undefined
 }
 

@@ -5,8 +5,10 @@
 import type { CallOptions, Outcome, Storage } from './contract.js'
 import type { Run } from './turns.js'
 
+/** The part of a storage that is called. */
 export type Target = 'blobs' | 'log' | 'anchor' | 'storage'
 
+/** The method that is called. */
 export type Method =
   | 'put'
   | 'get'
@@ -29,24 +31,29 @@ export interface Requests {
   readonly put: number
   /** Reads, of what is absent too. */
   readonly get: number
+  /** Lists of blobs, entries and logs. */
   readonly list: number
+  /** Deletions of blobs, entries, anchors and logs. */
   readonly delete: number
 }
 
 /** One call of a storage, told to decorators. */
 export interface Call {
+  /** The part of the storage that is called. */
   readonly target: Target
+  /** The method that is called. */
   readonly method: Method
-  /** What it counts as; `sync`, `close` and `probe` count as none. */
+  /** The counter of `Requests` for it; `sync`, `close` and `probe` have none. */
   readonly kind: keyof Requests | undefined
-  /** Of the log or anchor; the blob's name; the prefix of a list; the first name of a delete. */
+  /** The path of the log or anchor; the blob's name; the prefix of a list; the first name of a delete. */
   readonly path: string
   /** The number of the entry; the first of those removed. */
   readonly n?: number | undefined
-  /** What the call would store. */
+  /** The bytes that the call would store. */
   readonly bytes?: Uint8Array | undefined
   /** The call answers an `Outcome`: it is not to be repeated and not to throw once it has been sent. */
   readonly conditional: boolean
+  /** The signal of its caller. */
   readonly signal: AbortSignal | undefined
 }
 

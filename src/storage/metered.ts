@@ -13,14 +13,25 @@ import type { Run } from './turns.js'
  * @default 0 for each
  */
 export type Prices = { readonly [R in keyof Requests]?: Requests[R] | undefined } & {
+  /**
+   * The price of a byte that is written.
+   * @default 0
+   */
   readonly byteWritten?: number | undefined
+  /**
+   * The price of a byte that is read.
+   * @default 0
+   */
   readonly byteRead?: number | undefined
 }
 
 /** The use of a storage since `metered` was called. */
 export interface Usage {
+  /** How many requests of each kind were sent. */
   readonly requests: Requests
+  /** How many bytes were to be stored. */
   readonly bytesWritten: number
+  /** How many bytes were read. */
   readonly bytesRead: number
   /** The sum in the currency of the prices. */
   readonly cost: number
@@ -33,7 +44,7 @@ export interface Metered extends Storage {
 }
 
 /**
- * Decorates `storage` so that it counts requests, bytes and, given prices, money.
+ * Decorates `storage` so that it counts requests, bytes and, given prices, money. Answers and errors stay as they are.
  *
  * @example
  *     const storage = metered(s3(bucket), { prices: { put: 5e-6, get: 4e-7, list: 5e-6 } })

@@ -35,8 +35,11 @@ export interface ObjectStore {
   delete(keys: readonly string[], options?: CallOptions): Promise<Answer>
 }
 
+/** The condition of a create: entry `n` is not trimmed yet. */
 export interface TrimGuard {
+  /** The key of the anchor beside the log. */
   readonly anchor: string
+  /** The number of the entry. */
   readonly n: number
 }
 

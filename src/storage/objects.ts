@@ -17,6 +17,8 @@ const listing = new Part(() => import('./listing.js'))
 /**
  * Makes a storage of objects with conditional writes. An adapter that can do more spreads the result, and replaces a part.
  *
+ * Its calls throw and answer as those of `objects` do.
+ *
  * @param capabilities the name of the adapter, and `trim`: `create` when the create itself refuses trimmed numbers
  * @example
  *     export const mine = () => overObjects({ create, swap, put, get, list, delete: remove }, { name: 'mine', trim: 'writer' })

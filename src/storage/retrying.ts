@@ -40,8 +40,9 @@ export interface RetryingOptions {
 }
 
 /**
- * Decorates `storage` so that calls which failed in passing are repeated. The last error is thrown as it is.
+ * Decorates `storage` so that calls which failed in passing are repeated.
  *
+ * @throws by calls: their last error as it is, mostly `STORAGE_UNAVAILABLE`; `ABORTED` by their signal, also in a wait
  * @example
  *     const storage = retrying(s3Fetch({ fetch, url }), { tries: 3 })
  */

@@ -11,7 +11,9 @@ export type Run<T> = (signal: AbortSignal | undefined) => Promise<T>
 
 const queueing = new Part(() => import('./waiting.js'))
 
+/** The places of the calls that an adapter serves at once. */
 export class Turns {
+  /** How many places are free. */
   free: number
   /** How many calls the adapter has answered, however that was. */
   answers = 0

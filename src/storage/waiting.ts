@@ -9,9 +9,13 @@ interface Turns {
   readonly waiting: Set<() => void>
 }
 
+/** How long a call waits for its turn. */
 export interface Patience {
+  /** Measures `timeoutMs`. */
   readonly clock: Clock
+  /** The longest time without any answer of the adapter, in milliseconds. */
   readonly timeoutMs: number
+  /** The signal of the call. */
   readonly signal: AbortSignal | undefined
   /** Makes the error of a call that has waited in vain. */
   readonly late: () => Error

@@ -20,9 +20,15 @@ export interface CommitOptions {
    * @default the offsets stay as they are
    */
   readonly offsets?: Offsets | undefined
-  /** A name for the version, of at most 65,536 characters; `versions()` shows it. */
+  /**
+   * A name for the version, of at most 65,536 characters; `versions()` shows it.
+   * @default none
+   */
   readonly label?: string | undefined
-  /** Anything that JSON keeps; `versions()` shows it. */
+  /**
+   * Anything that JSON keeps; `versions()` shows it.
+   * @default none
+   */
   readonly meta?: unknown
   /**
    * Lets offsets go back.

@@ -12,6 +12,7 @@ import { boolean, checker, number } from './options.js'
 
 /** A version, as `versions()` lists it. */
 export interface VersionInfo {
+  /** The number of the version. */
   readonly version: number
   /** When it was made, in milliseconds since the epoch. */
   readonly time: number

@@ -5,18 +5,25 @@ import type { Requests } from '../storage/intercept.js'
 
 /** Totals since the store was opened. */
 export interface Metrics {
+  /** Entries with commits; commits that share an entry count once. */
   readonly commits: number
   /** Bytes of the entries written. */
   readonly bytes: number
+  /** Requests sent to the storage, by kind. */
   readonly requests: Requests
-  /** `written` and `reused` add up over all manifests; `live` is what the newest one lists. */
+  /** Segments: `written` and `reused` add up over all manifests; `live` is what the newest one lists. */
   readonly segments: { readonly written: number; readonly reused: number; readonly live: number }
+  /** How often the tail of the log was folded into segments. */
   readonly folds: number
+  /** How often segments were merged. */
   readonly compactions: number
+  /** Entries, segments and pins that collections have deleted. */
   readonly collected: number
+  /** Damages that were found and worked around. */
   readonly repaired: number
   /** Entries that no manifest covers yet. */
   readonly tail: number
+  /** How often a part of a segment was found in memory, and how often it was not. */
   readonly cache: { readonly hits: number; readonly misses: number }
   /** How long the last 512 commits took, in milliseconds; 0 before the first. */
   readonly latencyMs: { readonly commit: { readonly p50: number; readonly p99: number } }

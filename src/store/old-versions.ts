@@ -30,9 +30,15 @@ export interface RestoreOptions {
    * @default as it was then
    */
   readonly offsets?: Offsets | undefined
-  /** A name for the new version; `versions()` shows it. */
+  /**
+   * A name for the new version; `versions()` shows it.
+   * @default none
+   */
   readonly label?: string | undefined
-  /** Anything that JSON keeps; `versions()` shows it. */
+  /**
+   * Anything that JSON keeps; `versions()` shows it.
+   * @default none
+   */
   readonly meta?: unknown
 }
 
@@ -52,7 +58,9 @@ export interface TagOptions {
 
 /** A tag, as `tags()` lists it. */
 export interface TagInfo {
+  /** The name of the tag. */
   readonly name: string
+  /** The version that it keeps. */
   readonly version: number
   /** When the version was made, in milliseconds since the epoch. */
   readonly time: number
@@ -62,6 +70,7 @@ export interface TagInfo {
   readonly expires?: number
 }
 
+/** Options of `fork()`. */
 export interface ForkOptions {
   /**
    * The version that the fork begins with.
@@ -110,7 +119,7 @@ export async function prepareRestore(
   const hold = handle.hold(state)
   cleanUp.push(() => hold.release())
   let theirs = await payloadOf(shard, state, shard.compaction!.signal)
-  // What was uploaded for it is named in the end, or never will be.
+  // If no entry comes to name these uploads, none ever will.
   cleanUp.push(() => dropPayload(shard, theirs))
   const { version, offsets } = state.carried
   const partitions = chosen.size === handle.partitions ? [] : [...chosen].sort((a, b) => a - b)

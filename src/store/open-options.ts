@@ -29,6 +29,7 @@ export interface Logger {
   warn?(message: string, cause?: unknown): unknown
 }
 
+/** How a handle uses its store; `OpenOptions.mode` says what each does. */
 export type Mode = WriteMode | 'follower'
 
 /** The options of `openStore`; `codec`, `schema` and `ttlMs` are those of the default table. */
@@ -154,7 +155,10 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    * @default systemClock
    */
   readonly clock?: Clock | undefined
-  /** Ends the opening with `ABORTED`. */
+  /**
+   * Ends the opening with `ABORTED`.
+   * @default none
+   */
   readonly signal?: AbortSignal | undefined
 }
 

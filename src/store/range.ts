@@ -1,18 +1,37 @@
 /** Ranges of keys as callers give them, and as bounds of bytes. */
 import { compareBytes } from '../bytes/compare.js'
 import { encodeKey, encodePrefix, type Key } from '../bytes/keys.js'
-import { invalid } from '../errors.js'
+import { checkFields, invalid } from '../errors.js'
 import type { KeyRange } from '../segment/record.js'
 import { prefixed, type Slot } from '../engine/slot.js'
 import { any, boolean, checker, number, signal, type Check } from './options.js'
 
 /** A range of keys: those that meet every bound that is given. */
 export interface RangeOptions<K> {
+  /**
+   * Only keys above this one.
+   * @default no bound
+   */
   readonly gt?: K | undefined
+  /**
+   * Only this key and those above it.
+   * @default no bound
+   */
   readonly gte?: K | undefined
+  /**
+   * Only keys below this one.
+   * @default no bound
+   */
   readonly lt?: K | undefined
+  /**
+   * Only this key and those below it.
+   * @default no bound
+   */
   readonly lte?: K | undefined
-  /** Only strings or bytes that begin so, or arrays whose first elements are these. */
+  /**
+   * Only strings or bytes that begin so, or arrays whose first elements are these.
+   * @default no bound
+   */
   readonly prefix?: Key | undefined
 }
 
@@ -28,7 +47,10 @@ export interface ScanOptions<K> extends RangeOptions<K>, ReadOptions {
    * @default Infinity
    */
   readonly limit?: number | undefined
-  /** Ends the iteration with `ABORTED`. */
+  /**
+   * Ends the iteration with `ABORTED`.
+   * @default none
+   */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -91,7 +113,7 @@ export function isEmptyRange({ lower, upper }: KeyBounds): boolean {
 }
 
 /** Keys are checked where they are encoded. */
-export const RANGE = { gt: any<Key>(), gte: any<Key>(), lt: any<Key>(), lte: any<Key>(), prefix: any<Key>() }
+const RANGE = { gt: any<Key>(), gte: any<Key>(), lt: any<Key>(), lte: any<Key>(), prefix: any<Key>() }
 const READ = { fresh: boolean(false) }
 
 const limit: Check<number> = (name, given) => {
@@ -103,9 +125,23 @@ export const checkScan: (options: ScanOptions<never>) => { reverse: boolean; lim
   'read',
   { ...RANGE, ...READ, reverse: boolean(false), limit, signal },
 )
+const WATCH_KEY = new Set(['key', 'table'])
+const WATCH_RANGE = new Set([...Object.keys(RANGE), ...WATCH_KEY])
 const checkDeleteRange = checker('deleteRange', RANGE)
 
 export function checkRange(options: RangeOptions<never>): void {
   const bounds = Object.values(checkDeleteRange(options)).filter((bound) => bound !== undefined)
   if (bounds.length === 0) throw invalid('deleteRange needs at least one bound; clear() deletes everything.')
+}
+
+/** The table and the range that a watch looks at. Beside `key` no bound may be given. */
+export function checkWatch(
+  options: RangeOptions<Key> & { readonly key?: Key | undefined; readonly table?: string | undefined },
+): {
+  readonly table: string
+  readonly bounds: KeyBounds
+} {
+  checkFields('watch', options, options?.key === undefined ? WATCH_RANGE : WATCH_KEY)
+  const { table = '', key } = options
+  return { table, bounds: keyBounds(key === undefined ? options : { gte: key, lte: key }) }
 }

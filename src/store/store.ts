@@ -1,6 +1,6 @@
 /** A store as programs see it: opening one, and the calls on it. */
 import type { Key } from '../bytes/keys.js'
-import { checkFields, invalid } from '../errors.js'
+import { invalid } from '../errors.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import { Part, type Lazy } from '../part.js'
 import type { MaintainResult } from '../engine/gc/scheduler.js'
@@ -10,18 +10,17 @@ import { parseCommit, type CommitOptions } from './changes.js'
 import type { StoreEvents } from './events.js'
 import type { When } from './find.js'
 import type { StoreHandle } from './handle.js'
+import { handles } from './handles.js'
 import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './old-versions.js'
 import type { MaintainOptions } from './maintain.js'
 import type { Metrics } from './metrics.js'
-import { isEmptyRange, keyBounds, RANGE } from './range.js'
+import { checkWatch, isEmptyRange } from './range.js'
 import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables, type Disposable } from './tables.js'
 import type { Transaction, TransactionOptions, TransactionQueue } from './transaction.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
 import type { WatchListener, WatchOptions } from './watch.js'
-
-export { Partition } from './tables.js'
 
 const old = new Part(() => import('./old-versions.js'))
 const maintaining = new Part(() => import('./maintain.js'))
@@ -70,7 +69,6 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * are called while another one is on its way may share an entry of the log.
    *
    * Changes that surely were not committed are buffered again after an error.
-   *
    * @returns the version, the bytes that were written for it, and the storage requests that this took
    * @throws `INVALID_ARGUMENT` when an option is wrong, offsets go back without `force`, or a value cannot be encoded
    * @throws `CONFLICT` when others have changed what this handle had read (shared mode only)
@@ -97,9 +95,8 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * `INVALID_ARGUMENT`, awaited or not; later in a body it may be started, and runs after this one. When `body` has neither
    * called anything on `tx` nor waited for a read of it for `timeoutMs`, it may be waiting for one in the queue behind it:
    * these then fail with `CONFLICT`. So fetch what takes longer before the transaction.
-   *
    * @returns what `body` resolves to
-   * @throws what `body` throws, and as `commit`; `ABORTED` by the signal
+   * @throws what `body` throws; as `commit`: `FENCED`, `READ_ONLY`, `QUOTA`, `UNKNOWN_OUTCOME`; `ABORTED` by the signal
    * @throws `CONFLICT` after `tries` runs, or when other offsets were committed meanwhile
    * @example
    *     await store.transaction(async (tx) => tx.put('n', ((await tx.get('n')) ?? 0) + 1))
@@ -112,6 +109,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   /**
    * A stable view of what is committed now, as far as this handle knows. A snapshot that nobody reads for `graceMs` may
    * expire. Close it when it is no longer needed.
+   * @throws `CLOSED` once the store is closed; `STORAGE_UNAVAILABLE` when a part of Tidemark cannot be loaded
    * @example
    *     await using snapshot = await store.snapshot()
    */
@@ -135,7 +133,6 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * then deleted is not told at all. Partitions are not named: the same key in two of them is told twice. A table that was
    * written with another codec than the default one has to be opened with it; until then there are warnings, and afterwards
    * the watch goes on from where it was.
-   *
    * @returns a function that stops it
    * @throws `INVALID_ARGUMENT` when an option or the listener is wrong
    * @example
@@ -151,24 +148,24 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     const handle = this.#handle
     handle.assertOpen()
     if (typeof listener !== 'function') throw invalid('watch: a listener function is expected.')
-    const options = given as WatchOptions
-    checkFields('watch', options, options?.key === undefined ? WATCH_RANGE : WATCH_KEY)
-    const { table = '', key } = options
-    const bounds = keyBounds(key === undefined ? options : { gte: key, lte: key })
-    const watched = { table, bytes: tableBytes(table), bounds, listener: listener as unknown as WatchListener }
+    const { table, bounds } = checkWatch(given as WatchOptions)
+    const bytes = tableBytes(table)
     if (isEmptyRange(bounds)) return () => undefined
-    const { state } = handle
-    return handle.observe(watching.lazy(({ Watch }) => new Watch(handle, { ...watched, told: state })))
+    const watched = { table, bytes, bounds, listener: listener as unknown as WatchListener, told: handle.state }
+    return handle.observe(watching.lazy(({ Watch }) => new Watch(handle, watched)))
   }
 
-  /** Drops what is buffered. */
+  /**
+   * Drops what is buffered.
+   * @throws `CLOSED` once the store is closed
+   */
   discard(): void {
     this.#handle.discard()
   }
 
   /**
    * Folds the log's tail into segments now; otherwise it happens by itself.
-   * @throws as `commit`
+   * @throws as `commit`: `FENCED`, `READ_ONLY`, `QUOTA`, `STORAGE_UNAVAILABLE`, `UNKNOWN_OUTCOME`
    */
   async checkpoint(): Promise<void> {
     this.#handle.assertOpen()
@@ -178,7 +175,6 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   /**
    * A stable view of a version that is kept: by its number, by a tag, or as it was at a moment. A number between two commits
    * stands for the one before it.
-   *
    * @throws `VERSION_EXPIRED` when the version is no longer kept
    * @throws `NOT_FOUND` when there is no such tag, or the version is beyond the newest or before the first
    * @example
@@ -192,9 +188,9 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * Puts a version back, as a new version: nothing of the history is lost, and restoring `undo` undoes it. Offsets go back,
    * too, so that a job reads its sources again from there. With `partitions` only those go back; a source with one position
    * for all of them then needs `offsets`.
-   *
    * @returns the new version, and the number of the one before it
-   * @throws as `at` and `commit`; `INVALID_ARGUMENT` when an option is wrong, or there are uncommitted changes
+   * @throws as `at` and `commit`: `NOT_FOUND`, `VERSION_EXPIRED`, `FENCED`, `READ_ONLY`, `UNKNOWN_OUTCOME`
+   * @throws `INVALID_ARGUMENT` when an option is wrong, or there are uncommitted changes
    * @example
    *     const { undo } = await store.restore('before-migration')
    */
@@ -225,8 +221,10 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   /**
    * Keeps a version, whatever `retain` says, until `untag` or the end of its `ttlMs`.
    * @param name as a store's name, with at least one letter
-   * @throws as `at`; `INVALID_ARGUMENT` when the name or an option is wrong, or there is such a tag
+   * @throws as `at`: `NOT_FOUND`, `VERSION_EXPIRED`; `INVALID_ARGUMENT` when an argument is wrong, or there is such a tag
    * @throws `READ_ONLY` in a follower; `FENCED`; `CONFLICT` when the version was collected meanwhile
+   * @example
+   *     const { version } = await store.tag('before-migration', { ttlMs: 30 * 86_400_000 })
    */
   tag(name: string, options: TagOptions = {}): Promise<TagInfo> {
     const { version } = this
@@ -236,12 +234,19 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   /**
    * Removes a tag: its version is kept no longer than `retain` says.
    * @throws `NOT_FOUND` when there is no such tag; `READ_ONLY` in a follower; `FENCED`
+   * @example
+   *     await store.untag('before-migration')
    */
   untag(name: string): Promise<void> {
     return old.use((part) => part.untag(this.#handle, name))
   }
 
-  /** The tags that have not ended, oldest first. */
+  /**
+   * The tags that have not ended, oldest first.
+   * @throws `CLOSED` once the store is closed; `STORAGE_UNAVAILABLE` when the storage does not answer
+   * @example
+   *     for (const { name, version } of await store.tags()) console.log(name, version)
+   */
   tags(): Promise<TagInfo[]> {
     return old.use((part) => part.tags(this.#handle))
   }
@@ -249,8 +254,11 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   /**
    * Makes a store of its own from a version, in the same storage; nothing is copied. Segments that both have stay for as
    * long as the fork needs them.
-   * @throws as `at`; `INVALID_ARGUMENT` when the name is wrong, or there is such a store
+   * @throws as `at`: `NOT_FOUND`, `VERSION_EXPIRED`; `INVALID_ARGUMENT` when the name is wrong, or there is such a store
    * @throws `READ_ONLY` in a follower; `FENCED`
+   * @example
+   *     await store.fork('what-if', { at: 'before-migration' })
+   *     const fork = await openStore({ storage, name: 'what-if' })
    */
   fork(name: string, options: ForkOptions = {}): Promise<void> {
     const { version } = this
@@ -260,20 +268,19 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   /**
    * Folds, compacts and collects now: for cron jobs and idle moments. What nothing kept needs any more is condemned by one
    * call and deleted by one that comes `graceMs` later.
-   * @throws as `commit`
+   * @throws as `commit`: `FENCED`, `READ_ONLY`, `STORAGE_UNAVAILABLE`; `INVALID_ARGUMENT` when an option is wrong
+   * @example
+   *     const { deleted } = await store.maintain({ budgetMs: 10_000, maxDeletes: 1_000 })
    */
   async maintain(options: MaintainOptions = {}): Promise<MaintainResult> {
-    const {
-      shard,
-      options: { clock },
-    } = this.#handle
-    this.#handle.assertOpen()
-    return maintaining.use((part) => shard.maintain(part.checkMaintain(options, clock)))
+    const handle = this.#handle
+    handle.assertOpen()
+    const { shard } = handle
+    return maintaining.use((part) => shard.maintain(part.checkMaintain(options, handle.options.clock)))
   }
 
   /**
    * Commits and resets that are kept, with what is known of them, oldest first.
-   *
    * @throws `INVALID_ARGUMENT` when an option is wrong
    * @example
    *     for await (const { version, time, label } of store.versions({ reverse: true, limit: 10 })) …
@@ -287,14 +294,19 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * Catches up with what other writers have committed; `{ fresh: true }` does it for one read.
    * @throws `STORAGE_UNAVAILABLE` when the storage does not answer; `CORRUPT` when what others wrote is damaged
    * @throws `FENCED` when the store was taken over, or its mode was changed
+   * @example
+   *     await follower.refresh()
    */
   refresh(): Promise<void> {
     return this.#handle.refresh()
   }
 
   /**
-   * Opens the store again in place: after `FENCED` and unknown outcomes. What is uncommitted is dropped with a warning.
-   * @throws as `openStore`; the handle then still reads what it knows, and may be opened again
+   * Opens the store again in place: after `FENCED` and unknown outcomes. What is uncommitted is dropped with a warning. When
+   * it fails the handle still reads what it knows, and may be opened again.
+   * @throws as `openStore`: `NOT_FOUND`, `CONFLICT`, `ROLLED_BACK`, `CORRUPT`, `STORAGE_UNAVAILABLE`; `CLOSED` after `close()`
+   * @example
+   *     if (isTidemarkError(error) && error.code === 'UNKNOWN_OUTCOME') await store.reopen()
    */
   reopen(): Promise<void> {
     return this.#handle.reopen()
@@ -304,6 +316,8 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * Calls `listener` after every such event. It is not waited for, and what it throws or rejects with is told to the logger.
    * @returns a function that stops it
    * @throws `INVALID_ARGUMENT` when there is no such event, or the listener is no function
+   * @example
+   *     const stop = store.on('warning', ({ message, cause }) => console.warn(message, cause))
    */
   on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => unknown): () => void {
     return this.#handle.events.on(event, listener)
@@ -314,7 +328,10 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     return this.#handle.metrics()
   }
 
-  /** Waits for commits under way and lets go; what is uncommitted is dropped with a warning. It may be called again. */
+  /**
+   * Waits for commits under way and lets go; what is uncommitted is dropped with a warning. It may be called again. A log
+   * that cannot be closed is told as a warning, too.
+   */
   close(): Promise<void> {
     return this.#handle.close()
   }
@@ -325,19 +342,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   }
 }
 
-const WATCH_KEY = new Set(['key', 'table'])
-const WATCH_RANGE = new Set([...Object.keys(RANGE), ...WATCH_KEY])
-
 async function* readVersions(handle: StoreHandle, options: VersionsOptions): AsyncGenerator<VersionInfo, void> {
   const part = await old.load()
   yield* part.readVersions(handle, options)
-}
-
-const handles = new WeakMap<object, StoreHandle>()
-
-/** The handle of a store, for the parts of Tidemark that work on it from outside. */
-export function handleOf(store: unknown): StoreHandle {
-  const handle = handles.get(store as object)
-  if (handle === undefined) throw invalid('A store is expected, as openStore() returns it.')
-  return handle
 }

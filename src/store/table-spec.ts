@@ -11,6 +11,7 @@ import { checker, optional, type Check } from './options.js'
 
 /** The part of Standard Schema (v1) that is used here; validation must be synchronous. */
 export interface StandardSchema<V> {
+  /** The schema as its standard has it: who made it, and the function that checks a value. */
   readonly '~standard': {
     readonly version: 1
     readonly vendor: string
@@ -19,6 +20,7 @@ export interface StandardSchema<V> {
   }
 }
 
+/** The checked value, or what is wrong with the given one. */
 type StandardResult<V> =
   | { readonly value: V; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }

@@ -32,9 +32,18 @@ export interface PutOptions {
   readonly ttlMs?: number | undefined
 }
 
-/** A change of a `batch`. */
+/** A change of a `batch`: a value to put, or a key to delete. */
 export type BatchChange<K, V> =
-  | { readonly type: 'put'; readonly key: K; readonly value: V; readonly ttlMs?: number | undefined }
+  | {
+      readonly type: 'put'
+      readonly key: K
+      readonly value: V
+      /**
+       * How long the value lives from now on, in milliseconds.
+       * @default the `ttlMs` of the table
+       */
+      readonly ttlMs?: number | undefined
+    }
   | { readonly type: 'del'; readonly key: K }
 
 const NO_OPTIONS: PutOptions = {}
@@ -101,7 +110,7 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /**
    * Buffers the removal of a key; one that does not exist is fine.
-   * @throws as `put`
+   * @throws as `put`: `INVALID_ARGUMENT`, `QUOTA`, `READ_ONLY`, `FENCED`, `UNKNOWN_OUTCOME`
    */
   delete(key: K): void {
     const memtable = this.#host.writable()
@@ -116,7 +125,10 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /**
    * Buffers the removal of all keys in a range, as one record, whatever the range covers.
-   * @throws as `put`; `INVALID_ARGUMENT` when there is no bound
+   * @throws as `put`: `QUOTA`, `READ_ONLY`, `FENCED`, `UNKNOWN_OUTCOME`; `INVALID_ARGUMENT` when a bound is wrong, or there
+   *   is none
+   * @example
+   *     store.deleteRange({ gte: 'o-1', lt: 'o-5' })
    */
   deleteRange(range: RangeOptions<K>): void {
     checkRange(range as RangeOptions<never>)
@@ -125,7 +137,7 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /**
    * Buffers the removal of every key of this table.
-   * @throws as `put`
+   * @throws as `put`: `INVALID_ARGUMENT`, `QUOTA`, `READ_ONLY`, `FENCED`, `UNKNOWN_OUTCOME`
    */
   clear(): void {
     this.#deleteBounds({})
@@ -143,7 +155,7 @@ export class Table<K extends Key = Key, V = unknown> {
   /**
    * Buffers several changes: all of them, or none when one is refused.
    *
-   * @throws as `put`
+   * @throws as `put`: `INVALID_ARGUMENT`, `QUOTA`, `READ_ONLY`, `FENCED`, `UNKNOWN_OUTCOME`
    * @example
    *     store.batch([{ type: 'put', key: 'a', value: 1 }, { type: 'del', key: 'b' }])
    */
@@ -168,6 +180,7 @@ export class Table<K extends Key = Key, V = unknown> {
    * The value of a key, buffered changes included; `undefined` when there is none. It may be shared with the store: treat it
    * as immutable.
    * @throws `INVALID_ARGUMENT` when the key or an option is wrong, or the table was written with another codec
+   * @throws `CORRUPT`, `UNSUPPORTED_FORMAT`, `STORAGE_UNAVAILABLE` or `VERSION_EXPIRED` when the value cannot be read
    */
   async get(key: K, options?: ReadOptions): Promise<V | undefined> {
     const mapKey = toMapKey(key)
@@ -177,7 +190,7 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /**
    * The value of a key, as `get` has it, from memory alone. In a store that is opened with `resident` it always answers.
-   * @throws as `get`; `NOT_RESIDENT` when a block would have to be loaded
+   * @throws as `get`: `INVALID_ARGUMENT`, `CORRUPT`; `NOT_RESIDENT` when a block would have to be loaded
    */
   getSync(key: K): V | undefined {
     const view = this.#host.view()
@@ -193,7 +206,9 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /**
    * The values of several keys, all as of one version, in the order in which the keys are given.
-   * @throws as `get`
+   * @throws as `get`: `INVALID_ARGUMENT`, `CORRUPT`, `STORAGE_UNAVAILABLE`, `VERSION_EXPIRED`
+   * @example
+   *     const [first, third] = await store.getMany(['o-1', 'o-3'])
    */
   async getMany(keys: readonly K[], options?: ReadOptions): Promise<(V | undefined)[]> {
     if (!Array.isArray(keys)) throw invalid('getMany: an array of keys is expected.')
@@ -207,6 +222,7 @@ export class Table<K extends Key = Key, V = unknown> {
   /**
    * Whether the key is there, buffered changes included.
    * @throws `INVALID_ARGUMENT` when the key or an option is wrong
+   * @throws `CORRUPT`, `UNSUPPORTED_FORMAT`, `STORAGE_UNAVAILABLE` or `VERSION_EXPIRED` when that cannot be read
    */
   async has(key: K, options?: ReadOptions): Promise<boolean> {
     const mapKey = toMapKey(key)
@@ -292,7 +308,7 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /**
    * The keys alone, as `entries` has them. No value is decoded or copied; blocks hold keys and values, and are read whole.
-   * @throws as `entries`
+   * @throws as `entries`: `INVALID_ARGUMENT`, `ABORTED`, `CORRUPT`, `STORAGE_UNAVAILABLE`, `VERSION_EXPIRED`
    */
   keys(options: ScanOptions<K> = {}): AsyncIterableIterator<K> {
     return this.#iterate(options, (key) => key)
@@ -300,7 +316,7 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /**
    * The values alone, in the order of their keys.
-   * @throws as `entries`
+   * @throws as `entries`: `INVALID_ARGUMENT`, `ABORTED`, `CORRUPT`, `STORAGE_UNAVAILABLE`, `VERSION_EXPIRED`
    */
   values(options: ScanOptions<K> = {}): AsyncIterableIterator<V> {
     return this.#iterate(options, (key, record) => this.#decode(key, record))
@@ -318,7 +334,10 @@ export class Table<K extends Key = Key, V = unknown> {
   }
 }
 
-/** The partition of a key among `partitions`, as docs/format.md defines it. */
+/**
+ * The partition of a key among `partitions`, as docs/format.md defines it.
+ * @throws `INVALID_ARGUMENT` when the key is wrong
+ */
 export function partitionOf(key: Key, partitions: number): number {
   return hashMapKey(toMapKey(key)) % partitions
 }

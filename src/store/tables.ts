@@ -14,6 +14,7 @@ declare global {
 
 /** `await using` closes it. */
 export interface Disposable {
+  /** Lets go of what it holds. */
   [Symbol.asyncDispose](): Promise<void>
 }
 
@@ -22,7 +23,7 @@ export interface TablesHost extends TableHost {
   spec(name: string, options: AnyTableOptions): TableSpec
 }
 
-/** The reads and writes of a store through one partition that the caller names. */
+/** The reads and writes of a store through one partition that the caller names. They throw as those of a table do. */
 export class Partition<K extends Key = Key, V = unknown> extends Table<K, V> {
   readonly #open: <K2 extends Key, V2>(name: string, options: TableOptions<V2>) => Table<K2, V2>
 
@@ -30,6 +31,7 @@ export class Partition<K extends Key = Key, V = unknown> extends Table<K, V> {
   constructor(
     host: TableHost,
     spec: TableSpec,
+    /** The number of the partition. */
     readonly number: number,
     open: <K2 extends Key, V2>(name: string, options: TableOptions<V2>) => Table<K2, V2>,
   ) {
@@ -40,12 +42,14 @@ export class Partition<K extends Key = Key, V = unknown> extends Table<K, V> {
   /**
    * A table of the store, seen through this partition.
    * @throws `INVALID_ARGUMENT` when the name or an option is wrong, or the table was written with another codec
+   * @throws `CLOSED` once the store, the snapshot or the transaction has ended
    */
   table<K2 extends Key = Key, V2 = unknown>(name: string, options: TableOptions<V2> = {}): Table<K2, V2> {
     return this.#open(name, options)
   }
 }
 
+/** The reads and writes of a default table, and the way to the other tables and to partitions. */
 export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
   readonly #host: TablesHost
   readonly #spec: TableSpec
@@ -57,7 +61,7 @@ export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
     this.#spec = spec
   }
 
-  /** How many partitions the store has; the number was fixed when the store was created. */
+  /** How many partitions the store has; the number was fixed when the store was created. It is known after `close()`, too. */
   get partitions(): number {
     return this.#host.partitions
   }
@@ -68,6 +72,7 @@ export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
    *
    * @throws `INVALID_ARGUMENT` when the name (at most 255 bytes) or an option is wrong, or the table was written with
    *   another codec
+   * @throws `CLOSED` once the store, the snapshot or the transaction has ended
    * @example
    *     const users = store.table<string, User>('users', { ttlMs: 3_600_000 })
    */
@@ -79,6 +84,8 @@ export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
    * The same reads and writes on one partition, whatever partition the keys would go to by themselves. A key that is put
    * through a partition is read through it.
    * @throws `INVALID_ARGUMENT` when there is no partition of this number
+   * @example
+   *     store.partition(2).put('o-1', { total: 12 })
    */
   partition(number: number): Partition<K, V> {
     const host = this.#host

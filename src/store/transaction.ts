@@ -26,7 +26,10 @@ export interface TransactionOptions {
    * @default 16
    */
   readonly tries?: number | undefined
-  /** Ends the waiting, and the transaction as long as it is not being committed, with `ABORTED`. */
+  /**
+   * Ends the waiting, and the transaction as long as it is not being committed, with `ABORTED`.
+   * @default none
+   */
   readonly signal?: AbortSignal | undefined
 }
 

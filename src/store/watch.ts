@@ -14,11 +14,13 @@ import type { Hold } from './table-host.js'
 
 /** A change that a version made, as a watch tells it. */
 export interface WatchChange<K = Key, V = unknown> {
+  /** The key that changed. */
   readonly key: K
-  /** Left out when there was nothing before. */
+  /** The value before the version; left out when there was none. */
   readonly before?: V
-  /** Left out when the key is gone. */
+  /** The value in the version; left out when the key is gone. */
   readonly after?: V
+  /** The version that changed it. */
   readonly version: number
 }
 
@@ -27,7 +29,10 @@ export type WatchListener<K = Key, V = unknown> = (changes: readonly WatchChange
 
 /** Options of `watch`: a range of keys, or one key. */
 export interface WatchOptions<K = Key> extends RangeOptions<K> {
-  /** Only this key; there is no range then. */
+  /**
+   * Only this key; there is no range then.
+   * @default none: all keys of the range
+   */
   readonly key?: K | undefined
   /**
    * The name of the table.

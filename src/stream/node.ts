@@ -31,7 +31,12 @@ export interface FileOptions<V> {
   readonly name?: string | undefined
 }
 
+/** The part of `FileOptions` that says nothing of keys. */
 interface Named {
+  /**
+   * The source's name, under which its position is committed.
+   * @default the file's name without its folder
+   */
   readonly name?: string | undefined
 }
 
@@ -77,8 +82,8 @@ export function ndjsonFile<V>(path: string, options: FileOptions<V> = {}): Sourc
  * column; quoted fields may hold commas, newlines and doubled quotes. Empty lines are skipped. Nothing is opened before the
  * source is read.
  *
- * @throws the errors of `ndjsonFile`. A record that has more or fewer columns than the header is malformed, and a file with
- *   another header is not the one that was read before
+ * @throws as `ndjsonFile`: `NOT_FOUND`, `INVALID_ARGUMENT`, `STORAGE_UNAVAILABLE`. A record that has more or fewer columns
+ *   than the header is malformed, and a file with another header is not the one that was read before
  * @example
  *     csvFile('./orders.csv', { key: 'id' })
  */

@@ -16,6 +16,7 @@ import { Table } from '../store/table.js'
 export interface Output<O = unknown> {
   /** A number that counts up over the life of the store, as text. It is the same whenever this output is delivered again. */
   readonly id: string
+  /** The output as the handler emitted it. */
   readonly value: O
 }
 

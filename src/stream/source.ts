@@ -13,8 +13,12 @@ export interface SourceEvent<V = unknown, E = Key | undefined> {
    * @default `offset` + 1; needed when the offset is a string
    */
   readonly next?: Position | undefined
-  /** Decides the partition of the store, unless the source has as many partitions as the store. */
+  /**
+   * Decides the partition of the store, unless the source has as many partitions as the store.
+   * @default none: the event goes to partition 0
+   */
   readonly key?: E
+  /** The event itself, as the handler gets it. */
   readonly value: V
   /**
    * Makes a few characters that tell what lies before `next`. It is called when `next` is committed, and its result is kept
@@ -30,12 +34,18 @@ export interface ReadOptions {
   readonly signal: AbortSignal
   /** How many partitions are read in all: the source's own number, else the store's. */
   readonly partitions: number
-  /** The fingerprint that the event before `from` gave; `undefined` when there is none. */
+  /**
+   * The fingerprint that the event before `from` gave.
+   * @default none: that event gave none
+   */
   readonly fingerprint?: string | undefined
 }
 
 /** An event as handlers get it, with the key that the source gives its events. */
-export type HandledEvent<V = unknown, E = Key | undefined> = SourceEvent<V, E> & { readonly key: E }
+export type HandledEvent<V = unknown, E = Key | undefined> = SourceEvent<V, E> & {
+  /** The key of the event; `undefined` when the source gives none. */
+  readonly key: E
+}
 
 /** A source of events. `E` is the type of their keys. */
 export interface Source<V = unknown, E = Key | undefined> {

@@ -1,7 +1,7 @@
 /** The store as handlers see it: one partition of it, chosen by the source's partition or by the event's key. */
 import type { Key } from '../bytes/keys.js'
 import type { StoreHandle } from '../store/handle.js'
-import { Partition } from '../store/store.js'
+import { Partition } from '../store/tables.js'
 import type { TableHost } from '../store/table-host.js'
 import { partitionOf, Table } from '../store/table.js'
 import type { TableOptions } from '../store/table-spec.js'

@@ -20,6 +20,7 @@ export const WAYS: readonly Way[] = ['never-sent', 'reply-lost', 'error-before',
 
 /** A place to run in: a storage whose calls go through `decide`, or the calls of a file system beneath it. */
 export interface World {
+  /** The storage of the run. Its calls fail as `decide` says. */
   readonly storage: Storage
   /** The storage that another process finds after the crash, when all calls that were sent have ended. */
   reopen(): Storage | Promise<Storage>
@@ -107,7 +108,12 @@ export async function cuts<Note>(options: CutsOptions<Note>): Promise<CutsResult
   return { points: points.length, runs, missed }
 }
 
-/** Gives a function that makes a world of any storage. `make` gives a new, empty one for each run. */
+/**
+ * Gives a function that makes a world of any storage. `make` gives a new, empty one for each run; its errors come through.
+ *
+ * @example
+ *     const makeWorld = worldOver(() => memory())
+ */
 export function worldOver(make: () => Storage | Promise<Storage>): (decide: Decide) => Promise<World> {
   return async (decide) => {
     // Each run has to make the same calls, so the end of a fold must not depend on how fast the platform hashes.

@@ -30,8 +30,11 @@ export type Fault =
 export interface Point {
   /** The number of the call, from 0 on. */
   readonly index: number
+  /** The part of the storage that is called. */
   readonly target: Target
+  /** The method that is called. */
   readonly method: Method
+  /** The path of the log or anchor; the blob's name; the prefix of a list; the first name of a delete. */
   readonly path: string
   /** The number of the entry, of calls that have one. */
   readonly n?: number | undefined
@@ -49,6 +52,7 @@ export interface Faulty extends Storage {
 /**
  * Decorates `storage` so that its calls fail as `decide` says.
  *
+ * @throws `STORAGE_UNAVAILABLE` or `QUOTA` by calls, as told; errors of `decide` come through
  * @example
  *     const broken = faulty(memory(), ({ method }) => (method === 'append' ? 'reply-lost' : undefined))
  */
@@ -111,7 +115,12 @@ export function faulty(storage: Storage, decide: Decide): Faulty {
   }
 }
 
-/** For `corrupt`: turns one bit, number `at` from the start, modulo the length. */
+/**
+ * For `corrupt`: turns one bit, number `at` from the start, modulo the length.
+ *
+ * @example
+ *     faulty(storage, ({ method }) => (method === 'read' ? { corrupt: flipBit(100) } : undefined))
+ */
 export function flipBit(at: number): (bytes: Uint8Array) => Uint8Array {
   return (bytes) => {
     if (bytes.length > 0) bytes[(at >>> 3) % bytes.length]! ^= 1 << (at & 7)
@@ -119,7 +128,12 @@ export function flipBit(at: number): (bytes: Uint8Array) => Uint8Array {
   }
 }
 
-/** For `corrupt`: cuts off the last `count` bytes. */
+/**
+ * For `corrupt`: cuts off the last `count` bytes.
+ *
+ * @example
+ *     faulty(storage, ({ method }) => (method === 'get' ? { corrupt: cutOff(1) } : undefined))
+ */
 export function cutOff(count: number): (bytes: Uint8Array) => Uint8Array {
   return (bytes) => bytes.slice(0, Math.max(0, bytes.length - count))
 }

@@ -56,7 +56,9 @@ export interface SimulateOptions {
 
 /** A program beside others, with a clock of its own. A stall delays its calls, and a crash abandons them. */
 export interface Actor {
+  /** Its name in the trace. */
   readonly name: string
+  /** Its own clock, in virtual time. */
   readonly clock: Clock
   /** The storage as the actor reaches it, over the simulated line. */
   storage(storage: Storage): Storage
@@ -68,7 +70,9 @@ export interface Actor {
 
 /** The main program. Its clock shows the true time, and it is never stalled. */
 export interface Simulation extends Actor {
+  /** The seed from which all that happens follows. */
   readonly seed: number
+  /** Random numbers that follow from the seed. */
   readonly random: Random
   /** Starts a program beside the others. Its clock is off by `skewMs`, 0 unless given. */
   actor(name: string, run: (me: Actor) => Promise<unknown>, options?: { readonly skewMs?: number | undefined }): Actor

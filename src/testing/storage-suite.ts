@@ -35,7 +35,7 @@ export interface StorageSuiteOptions {
 
 /**
  * Registers the tests of the suite, each named by the promise that it checks. A test fails with an `Error` that says what was
- * expected.
+ * expected. An error of `test` itself comes through.
  *
  * @example
  *     import { test } from 'node:test'

@@ -9,7 +9,8 @@ import { checkSignal } from '../store/options.js'
 import type { When } from '../store/find.js'
 import { findIn } from '../store/old-versions.js'
 import { isEmptyRange, keyBounds, slotRange, type KeyBounds } from '../store/range.js'
-import { handleOf, type Store } from '../store/store.js'
+import { handleOf } from '../store/handles.js'
+import type { Store } from '../store/store.js'
 import type { TableSpec } from '../store/table-spec.js'
 
 /** Options of `diff`. */
@@ -33,6 +34,7 @@ export interface DiffOptions {
 
 /** A key whose values differ. */
 export interface DiffChange<K = Key, V = unknown> {
+  /** The key. */
   readonly key: K
   /** The value in the first version; left out when there is none. */
   readonly before?: V

@@ -7,7 +7,9 @@ import { isDamage, throwIfAborted, type ErrorCode, type TidemarkError } from '..
 export interface Damage {
   /** The name of the anchor, log, entry or blob, as docs/format.md has it. */
   readonly object: string
+  /** `CORRUPT`, or `UNSUPPORTED_FORMAT` when a newer release wrote it. */
   readonly code: ErrorCode
+  /** What is wrong with its bytes. */
   readonly message: string
 }
 

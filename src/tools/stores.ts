@@ -17,6 +17,7 @@ import { isVoidLog } from './reading.js'
 
 /** A store that was found. */
 export interface StoreInfo {
+  /** The name with which it is opened. */
   readonly name: string
   /** The numbers of its shards. A store has one for now. */
   readonly shards: readonly number[]

@@ -15,6 +15,7 @@ import { contextOf, openToRead } from './options.js'
 export interface BackupInfo {
   /** The name of the tag. */
   readonly name: string
+  /** The version at the target. */
   readonly version: number
   /** When the version was made at the target, in milliseconds since 1970. */
   readonly time: number
@@ -28,7 +29,10 @@ const MADE_BY = 'push'
 /**
  * Lists all tagged versions of a store, oldest first; `pull(local, remote, { at: name })` brings one back.
  *
- * @throws `NOT_FOUND` when there is no such store
+ * @throws `NOT_FOUND` when there is no such store; `INVALID_ARGUMENT` when `place` is wrong
+ * @throws `CORRUPT` when a tag or the log is damaged, `STORAGE_UNAVAILABLE` when the storage does not answer
+ * @example
+ *     for (const { name, version } of await backups({ storage, name: 'orders' })) console.log(name, version)
  */
 export async function backups(place: StorePlace): Promise<BackupInfo[]> {
   checkPlace('backups', place)
@@ -39,7 +43,10 @@ export async function backups(place: StorePlace): Promise<BackupInfo[]> {
  * Removes the tags of all backups that push has made but the newest `count`, and returns their names. Other tags stay, and do
  * not count. The space comes free when the store at `place` collects, at the latest by its `maintain()`.
  *
- * @throws `NOT_FOUND` when there is no such store
+ * @throws `NOT_FOUND` when there is no such store; `INVALID_ARGUMENT` when `place` or `count` is wrong
+ * @throws `CORRUPT` when a tag or the log is damaged, `STORAGE_UNAVAILABLE` when the storage does not answer
+ * @example
+ *     const removed = await keep({ storage, name: 'orders' }, 7)
  */
 export async function keep(place: StorePlace, count: number): Promise<string[]> {
   checkPlace('keep', place)

@@ -35,8 +35,14 @@ export interface ImportOptions extends TransferOptions {
   readonly force?: boolean | undefined
 }
 
-/** Where a version is to go. Without a `name` it goes to a store of the name that it has in the archive. */
-export type ImportPlace = Omit<StorePlace, 'name'> & { readonly name?: string | undefined }
+/** Where a version is to go. */
+export type ImportPlace = Omit<StorePlace, 'name'> & {
+  /**
+   * The store's name.
+   * @default the name of the store that was exported
+   */
+  readonly name?: string | undefined
+}
 
 /** The result of `importZip`. */
 export interface ImportResult {

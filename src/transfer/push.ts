@@ -70,7 +70,7 @@ const PUSH = [...PULL, 'tag', 'keep']
  * @throws `CONFLICT` when the target has versions that the source does not know, unless `force` is set
  * @throws `INVALID_ARGUMENT` for a wrong option, and when another version at the target has the name of `tag`
  * @throws `NOT_FOUND` when there is no such source, version or tag, `VERSION_EXPIRED` when the version is no longer kept
- * @throws `CORRUPT` when a segment of the source is damaged, `QUOTA`, `UNKNOWN_OUTCOME`, `ABORTED`
+ * @throws `CORRUPT` when a segment of the source is damaged, `QUOTA`, `STORAGE_UNAVAILABLE`, `UNKNOWN_OUTCOME`, `ABORTED`
  * @example
  *     await push({ storage: nodeFs('./state'), name: 'orders' }, { storage: s3(bucket), name: 'orders' }, { tag: 'monday' })
  */
@@ -85,6 +85,9 @@ export async function push(source: StorePlace, target: StorePlace, options: Push
  * Makes a version of `remote` the newest one of `local`, with the rules and errors of `push`. Whoever has `local` open for
  * writing is fenced, and sees the version after `reopen()`.
  *
+ * @throws `CONFLICT` when `local` has versions that `remote` does not know, unless `force` is set
+ * @throws `INVALID_ARGUMENT` for a wrong option; `NOT_FOUND` or `VERSION_EXPIRED` when `remote` has no such version
+ * @throws `CORRUPT` when a segment of `remote` is damaged, `QUOTA`, `STORAGE_UNAVAILABLE`, `UNKNOWN_OUTCOME`, `ABORTED`
  * @example
  *     await pull({ storage: nodeFs('./state'), name: 'orders' }, { storage: s3(bucket), name: 'orders' }, { at: 'monday' })
  */

@@ -71,7 +71,7 @@ describe('an edge function with a counter and sessions, in workerd', () => {
       const made = await Promise.all(bodies.slice(i, i + 6).map((body) => ask('POST', 'sessions', body)))
       expect(made.map(({ status }) => status)).toEqual(made.map(() => 201))
     }
-    // Of the whole process, the bucket's own server among it: an isolate is less.
+    // This counts the whole process, with the bucket's own server: an isolate takes less.
     const grown = memoryOfWorkerd() - idle
     console.log(`workerd grew by ${Math.round(grown / 2 ** 20)} MiB from ${Math.round(idle / 2 ** 20)} in 100 requests`)
     expect(grown).toBeLessThan(128 << 20)

@@ -1,4 +1,4 @@
-/** What nodeFs() asks of a folder, what it leaves there, and what it does when the folder is taken from under it. */
+/** nodeFs() and its folders: what it asks of one, what it leaves there, and what it does when one is taken from under it. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

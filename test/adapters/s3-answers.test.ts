@@ -1,4 +1,4 @@
-/** What each answer of a server is taken for, by both transports; and that no error tells a secret. */
+/** How both transports take each answer of a server; and that no error tells a secret. */
 import { eachAdapter } from '../support/counting.js'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { isTidemarkError, type Storage } from 'tidemark'
@@ -33,7 +33,7 @@ function always(fault: S3Fault, method?: string): void {
   server.decide = (seen) => (method === undefined || seen.method === method ? fault : undefined)
 }
 
-/** What an error says, with everything that hangs on it. */
+/** The text of an error, with everything that hangs on it. */
 function everything(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const own = Object.getOwnPropertyNames(error).filter((name) => name !== 'stack' && name !== 'cause')
@@ -229,7 +229,7 @@ eachAdapter(s3Adapters, '%s', (make, adapter) => {
     const away = make(placeAt(gone.url), 'x')
     expect(await thrown(away.blobs.get(BLOB))).toMatchObject({ code: 'STORAGE_UNAVAILABLE', retryable: true })
     const writing = away.log('a/0/id').append(1, bytes, 1)
-    // Of a fetch it is not known how often it has tried.
+    // Nobody knows how often a fetch has tried.
     if (sdk) expect(await thrown(writing)).toMatchObject({ code: 'STORAGE_UNAVAILABLE', retryable: true })
     else expect(await writing).toMatchObject({ outcome: 'unknown', settle: true })
   })

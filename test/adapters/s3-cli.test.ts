@@ -20,7 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => real.dispose())
 
-/** What the SDK's chain finds: these keys and no file, no region, and no service of a machine in a cloud. */
+/** The SDK's chain finds these keys and no file, no region, and no service of a machine in a cloud. */
 beforeEach(() => {
   for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) vi.stubEnv(name, undefined)
   vi.stubEnv('AWS_ACCESS_KEY_ID', real.place.accessKeyId)

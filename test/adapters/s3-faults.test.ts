@@ -95,7 +95,7 @@ async function life(storage: Storage, acknowledged: Acknowledged[]): Promise<voi
 async function runLife(adapter: Storage, decide: S3Server['decide']): Promise<void> {
   // An opening reads some twenty objects: without repetition one failure in four would end each of them.
   const storage = retrying(adapter, { clock: hastyClock })
-  // What the probe says of such a server is its own matter; here it is passed in advance.
+  // This test is not about the probe's answer to such a server, so the probe is passed in advance.
   await probe(memory(), 'history/0', hastyClock, storage)
   const acknowledged: Acknowledged[] = []
   server.decide = decide

@@ -174,7 +174,7 @@ eachAdapter(s3Adapters, '%s', (make) => {
 
   test('a store that is opened without ListBucket says which permission is missing', async () => {
     const server = await startS3Server()
-    // What S3 answers to a key that may read and write objects and not list: an absent object is forbidden.
+    // S3 answers a key that may read and write objects, and not list, that an absent object is forbidden.
     server.decide = ({ method, key, query }) => {
       const absent = method === 'GET' && !server.objects.has(key)
       return absent || query.has('list-type') ? { status: 403, code: 'AccessDenied' } : undefined

@@ -1,7 +1,7 @@
-/** What reading one key costs when a large state is opened cold on S3. */
+/** The cost of reading one key when a large state is opened cold on S3. */
 import { expect, test } from 'vitest'
 import { metered, openStore, type Storage } from 'tidemark'
-import { handleOf } from '../../src/store/store.js'
+import { handleOf } from '../../src/store/handles.js'
 import { extent } from '../support/extent.js'
 import { byFetch, placeAt } from '../support/s3-clients.js'
 import { startS3Server } from '../support/s3-server.js'

@@ -54,7 +54,7 @@ eachAdapter(s3Adapters, 'the requests of a store by %s', (make) => {
         list: list - before.list,
         delete: deletes - before.delete,
       }
-      // What the adapter counts as one request is one request.
+      // The adapter counts one request as one.
       expect(server.requests.length - sent).toBe(used.put + used.get + used.list + used.delete)
       return used
     }

@@ -1,4 +1,4 @@
-/** What indexedDb() promises beyond the contract: what it touches, how it writes, and who races whom. */
+/** The promises of indexedDb() beyond the contract: what it touches, how it writes, and who races whom. */
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { openStore } from 'tidemark'
 import { indexedDb } from 'tidemark/indexeddb'

@@ -8,10 +8,10 @@ export const text = (string: string): Uint8Array => new TextEncoder().encode(str
 
 export const isChromium = server.browser === 'chromium'
 
-/** A test that needs Chromium. Elsewhere it is skipped under a name that says why, which the runner counts. */
+/** A test that needs Chromium. Elsewhere it is skipped, and its meta says why; the runner lists it (.ci/test.mjs). */
 export function inChromium(why: string, name: string, run: () => Promise<void>): void {
   if (isChromium) test(name, run)
-  else test(`${name} (only in Chromium: ${why})`, ({ skip }) => skip())
+  else test(name, { meta: { onlyInChromium: why } }, ({ skip }) => skip())
 }
 
 /** A method as it is before it is replaced. */

@@ -127,7 +127,7 @@ describe('indexedDb()', () => {
       store.put('a', large)
       await store.commit()
     }
-    // What is larger than a small object finds no space; that finds some, as in Chromium at its limit.
+    // An object that is larger than a small one finds no space; a small one finds some, as in Chromium at its limit.
     const full = refuseLarge()
     for (let i = 0; i < 3; i++) {
       store.put(`small ${i}`, noise(10_000))

@@ -1,4 +1,4 @@
-/** What the command line says when it cannot do what it was asked, and about itself. */
+/** The errors of the command line when it cannot do what it was asked, and its words about itself. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStore, TidemarkError, type Storage } from 'tidemark'

@@ -7,7 +7,7 @@ import { cli, storeWith } from '../support/cli.js'
 
 const root = join(import.meta.dirname, '../..')
 
-/** What the command line stands on; it opens no store in memory, in IndexedDB or in R2, and reads no stream. */
+/** The command line stands on these folders; it opens no store in memory, in IndexedDB or in R2, and reads no stream. */
 const FOLDERS = ['bytes', 'log', 'manifest', 'segment', 'engine', 'storage', 'store', 'tools', 'transfer'].map((name) =>
   join('src', name),
 )
@@ -17,7 +17,7 @@ const ADAPTERS = ['node-fs', 's3', 's3-common'].map((name) => join('adapters', n
 const OF_THE_API =
   /\w\(\)|\b(?:force|create|mode|exclusive|shared): ?\S|`|\b[a-z]+[A-Z]\w*\b|\bhandle\b|^[a-z]\w*: |storage: |the cause\b/
 
-/** What nobody at a command line can meet, and why. */
+/** Nobody at a command line can meet these, for the reason beside each. */
 const UNREACHABLE: readonly (readonly [RegExp, string])[] = [
   [/writes nothing more until it is open again/, 'a command closes its store once, at its end, and reopens none'],
   [

@@ -34,7 +34,7 @@ const folder = (): Promise<string> =>
     }
   })
 
-/** What `verify` writes to stderr. */
+/** Runs `verify`, and resolves with its exit code and its stderr. */
 async function stderr(where: string, args: string[], isTTY: boolean, clock: Clock): Promise<[code: number, string]> {
   const terminal = new Terminal(isTTY)
   const { code, out } = await cli(['verify', where, ...args], { stderr: terminal, clock })

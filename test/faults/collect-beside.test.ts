@@ -66,7 +66,7 @@ describe('a collector that is cut at every storage call', () => {
         await Promise.all(making.map((making, i) => making.then(() => made.add(['late', 'late-fork'][i]!), typed)))
       },
       async after(store, storage) {
-        // What was acknowledged is there; what was not is there whole or not at all.
+        // Acknowledged changes are there; the others are there whole or not at all.
         const names = (await store.tags()).map(({ name }) => name)
         if (made.has('late')) expect(names).toContain('late')
         for (let round = 0; round < 3; round++) {

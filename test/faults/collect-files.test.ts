@@ -30,7 +30,7 @@ const VERDICTS: Record<Way, Verdict> = {
 let seed = 1
 
 test.each<[string, readonly Way[], (disk: ModelFs) => ModelFs]>([
-  // What the end of a process alone leaves is one of the things that power loss may leave.
+  // Power loss may also leave exactly as much as the end of the process alone, so that needs no row of its own.
   ['power loss', ['reply-lost'], (disk) => disk.crash({ seed: seed++ })],
 ])(
   'a collector on nodeFs(), cut at every file system call, loses nothing of what is kept by %s',

@@ -65,7 +65,7 @@ describe('a store on nodeFs() over a disk that loses what was not synced, cut at
   let seed = 1
   test.each<[string, readonly Way[], (disk: ModelFs) => ModelFs]>([
     ['power loss', WAYS, (disk) => disk.crash({ seed: seed++ })],
-    // What errors do is seen above; without a power loss only the end of the process differs.
+    // Errors are tried above; without a power loss only the end of the process differs.
     ['the end of the process', ['never-sent', 'reply-lost'], (disk) => disk.kill()],
   ])('loses nothing acknowledged by %s, shows one version whole, and goes on', async (what, ways, lose) => {
     const result = await cuts<Acknowledged>({

@@ -32,7 +32,7 @@ async function destroy(storage: Storage): Promise<void> {
   }
 }
 
-/** What is left is the whole store, nothing at all, or something that nobody opens and everybody finds. */
+/** Afterwards there is the whole store, nothing at all, or something that nobody opens and everybody finds. */
 async function look(
   storage: Storage,
   small: Small,
@@ -64,7 +64,7 @@ async function filesOf(disk: ModelFs): Promise<string[]> {
 describe('destroyStore on nodeFs(), cut at every file system call', () => {
   test.each<[string, readonly Way[], (disk: ModelFs) => ModelFs, (disk: ModelFs) => ModelFs]>([
     ['power loss', ['reply-lost'], powerLoss, powerLoss],
-    // What the dead process had not synced is lost only after another one has relied on it.
+    // Power loss takes the unsynced writes of the dead process only after another one has relied on them.
     ['the end of the process, and power loss after another has finished', ['reply-lost'], endOfProcess, powerLoss],
   ])('by %s, leaves the store whole or refused, and is finished by another', async (what, ways, lose, loseAgain) => {
     const template = new ModelFs()

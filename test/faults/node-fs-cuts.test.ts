@@ -159,7 +159,7 @@ async function verifyLog(disk: ModelFs, notes: LogNotes): Promise<void> {
   const after = await history(storage.log(LOG))
   expect(head).toBeGreaterThan(found.length)
   expect(after.length).toBe(head)
-  // What was read before the claim is what is read after it.
+  // Entries that were read before the claim are read after it.
   expect(after.slice(0, found.length)).toEqual(found)
   for (const body of notes.lost) expect(after).not.toContain(body)
   for (const [n, body] of notes.committed) {

@@ -46,7 +46,7 @@ describe('the limits of repair', () => {
     expect(error.message).toMatch(/No kept version does without it\./)
     expect(messages).toEqual([])
     expect(again.metrics().repaired).toBe(0)
-    // What the log has is there.
+    // Changes that the log still has are there.
     expect(await again.get('z')).toBe(1)
     await expect(collect(again.entries())).rejects.toThrow(code('CORRUPT'))
     const resident = { mode: 'follower', partitions: 1, resident: true } as const
@@ -147,7 +147,7 @@ describe('the limits of repair', () => {
     for (const ref of fresh) await ruin(storage, ref)
     const again = await openRuin(storage, { ...options, resident: true })
     expect(await contentOf(again)).toEqual(expected)
-    // What it stands on now is not collected before it is healed.
+    // The segments that it stands on now are not collected before it is healed.
     await step(again, 18)
     for (let i = 0; i < 3; i++) await maintainLater(again)
     const after = await contentOf(again)

@@ -61,7 +61,7 @@ eachAdapter(adapters, 'repair on %s', (make, adapter) => {
         expect(await contentByKeys(store, Object.keys(expected))).toEqual(expected)
         expect(store.metrics().repaired).toBe(messages.length)
         expect(messages.every((message) => message.includes(ref.name))).toBe(true)
-        // What lazy reads never look at does not matter to them.
+        // Damage in bytes that lazy reads never look at does not matter to them.
         if (what !== 'the header' && what !== 'the checksum' && what !== 'the filter' && what !== 'cut at the end') {
           expect(messages, what).toHaveLength(1)
         }

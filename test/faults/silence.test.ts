@@ -6,7 +6,7 @@ import { probe } from '../../src/storage/probe.js'
 import { advance, hastyClock, open, persist, reached, verifyHistory, type Acknowledged } from '../support/history.js'
 
 const LAST = 10
-/** Of the storage, by a clock that runs twenty times as fast. */
+/** The time-out of the storage, by a clock that runs twenty times as fast. */
 const TIMEOUT = { timeoutMs: 300 }
 
 async function life(storage: Storage, acknowledged: Acknowledged[]): Promise<void> {

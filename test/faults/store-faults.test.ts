@@ -5,7 +5,7 @@ import { faulty } from 'tidemark/testing'
 import { destroyStore } from 'tidemark/tools'
 import { collect } from '../support/storages.js'
 
-/** What went wrong once, or nearly did: each in the smallest story that shows it. */
+/** Faults that happened once, or nearly did: each in the smallest story that shows it. */
 
 const open = (storage: Storage, options: Partial<OpenOptions> = {}): Promise<Store> =>
   openStore({ storage, name: 's', ...options })

@@ -21,7 +21,7 @@ const open = (storage: Storage): Promise<Store<string, number[]>> =>
 
 /** Each sensor's values so far, two tables of them, one key that comes and goes, and an output for every high value. */
 function run(store: Store<string, number[]>, deliver: (output: Output<number>) => void): Promise<unknown> {
-  const source = fromIterable('readSet', READINGS, { key: 'sensor' })
+  const source = fromIterable('readings', READINGS, { key: 'sensor' })
   return consume<Reading, number, string, number[]>(
     store,
     source,
@@ -37,7 +37,7 @@ function run(store: Store<string, number[]>, deliver: (output: Output<number>) =
   )
 }
 
-/** The effect of the first `count` readSet, worked out without a store. */
+/** The effect of the first `count` readings, worked out without a store. */
 function effectOf(count: number): { state: Map<string, number[]>; last: Map<string, number>; outputs: number[] } {
   const state = new Map<string, number[]>()
   const last = new Map<string, number>()
@@ -60,7 +60,7 @@ async function entriesOf<V>(table: { entries(): AsyncIterable<[string, V]> }): P
 
 /** The state is the effect of what lies below the committed `next`, no more and no less; returns that position. */
 async function check(store: Store<string, number[]>): Promise<number> {
-  const next = ((store.offsets['readSet'] as { 0?: number } | undefined)?.[0] ?? 0) as number
+  const next = ((store.offsets['readings'] as { 0?: number } | undefined)?.[0] ?? 0) as number
   const { state, last } = effectOf(next)
   expect(await entriesOf(store)).toEqual(state)
   expect(await entriesOf(store.table<string, number>('last'))).toEqual(last)

@@ -12,7 +12,7 @@ import { thinned } from '../support/extent.js'
 import { collect, temporaryFolder } from '../support/storages.js'
 
 const source = { storage: memory(), name: 'history' }
-/** What the source held when it was pushed first, and what it holds; their versions there. */
+/** The contents of the source when it was pushed first, and now, with their versions there. */
 const held: { version: number; contents: Map<string, unknown> }[] = []
 let zip: Uint8Array
 

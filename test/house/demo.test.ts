@@ -54,7 +54,7 @@ describe('the demo', () => {
     const second = await demo(FEWER)
     expect(second).toMatchObject({ code: 0, output: expect.stringContaining('12,000 flights are counted already') })
     expect(second.output).toContain('npm run demo -- --again')
-    // What both end with can be done: each command line of it runs on what is there.
+    // The command lines that both end with can be run on the stores that are there.
     for (const ended of [output, second.output]) {
       const lines = ended.slice(ended.indexOf('What to try next:')).trimEnd().split('\n').slice(1)
       expect(lines).toHaveLength(5)

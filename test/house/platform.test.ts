@@ -1,5 +1,5 @@
 /**
- * What the built package asks of a platform: timers as they were at the import, or none; a word about what is missing; and no
+ * The built package asks little of a platform: timers as they were at the import, or none; a word about what is missing; and no
  * process that it keeps alive when nothing is pending. Each case is a program of its own.
  */
 import { execFile } from 'node:child_process'
@@ -47,7 +47,7 @@ function run(before: string, code: string): Promise<Ended> {
   })
 }
 
-/** What fake timers do: nothing fires by itself. Those of vitest and jest are marked; those of node:test are not. */
+/** Fake timers: nothing fires by itself. Those of vitest and jest are marked; those of node:test are not. */
 const fake = (mark: string): string => `
   const fake = () => Object.assign(() => ({ ref() {}, unref() {} }), ${mark})
   for (const name of ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearImmediate', 'queueMicrotask'])
@@ -150,7 +150,7 @@ describe('a process', () => {
       store.watch({}, () => {})
       store.on('version', () => {})
       await store.get(1)
-      // What runs beside commits has its deadlines; a timer that is left stays for two seconds and more.
+      // Work beside commits has its deadlines; a timer that is left stays for two seconds and more.
       const ends = performance.now() + 1_500
       let left
       do {

@@ -16,7 +16,7 @@ beforeAll(async () => {
 })
 afterAll(() => library.remove())
 
-/** What test runners hand over; all else is of the realm itself. */
+/** Test runners hand these over; all else is of the realm itself. */
 const platform = {
   TextEncoder,
   TextDecoder,
@@ -138,7 +138,7 @@ describe('what comes from another realm', () => {
     await store.checkpoint()
     store.put('last', 1)
     await store.commit()
-    // What async functions give is no instance of it.
+    // The promises of async functions are no instances of it.
     globalThis.Promise = class extends platform<unknown> {} as never
     try {
       expect((await collect(store.keys())).length).toBe(21)

@@ -1,4 +1,4 @@
-/** What the commands of a clone say before they do what they are for. */
+/** The words of a clone's commands before they do what they are for. */
 import { execFile } from 'node:child_process'
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -47,7 +47,7 @@ interface Double {
   readonly tags: Map<string, Tag>
   undo: number | undefined
   held: { snapshot: Snapshot; version: Version; usedAt: number }[]
-  /** What verify() cannot judge yet. */
+  /** It holds something that verify() cannot judge yet. */
   spliced: boolean
 }
 

@@ -45,7 +45,7 @@ class Life {
   #snapshots: { snapshot: Snapshot; model: Model }[] = []
   #committed: Model
   #current: Model
-  /** What the store has buffered: it stays on top of what transactions commit beneath it. */
+  /** The changes in the store's buffer: they stay on top of what transactions commit beneath them. */
   #buffered: ((model: Model) => void)[] = []
 
   constructor(entries: number, partitions: number, route: (key: Key) => number) {

@@ -10,7 +10,7 @@ export interface Block {
   readonly page: string
   /** Where it begins. */
   readonly line: number
-  /** What stands behind its fence; `indented` without one. */
+  /** The word behind its fence; `indented` without one. */
   readonly language: string
   readonly code: string
 }
@@ -38,7 +38,7 @@ export function blocksOf(page: string): Block[] {
 const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
 export const pages = ['README.md', 'CHANGELOG.md', ...docs.map((name) => `docs/${name}`)]
 
-/** What a reader of the documentation installs. */
+/** The packages that a reader of the documentation installs. */
 const PEERS = ['idb', '@aws-sdk/client-s3', 'aws4fetch', '@types/node']
 
 /**
@@ -91,7 +91,7 @@ export interface Ended {
   readonly output: string
 }
 
-/** What a program printed on both of its outputs, and how it ended. */
+/** Runs a program, and resolves with what it printed on both of its outputs, and how it ended. */
 export function run(
   command: string,
   args: readonly string[],

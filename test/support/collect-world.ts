@@ -17,7 +17,7 @@ import { namesIn } from '../../src/engine/gc/entry-index.js'
 import { readEntry } from '../../src/engine/history/past.js'
 import { manifestOfPin, pinsOf } from '../../src/engine/history/pins.js'
 import { intercept } from '../../src/storage/intercept.js'
-import { handleOf } from '../../src/store/store.js'
+import { handleOf } from '../../src/store/handles.js'
 import { persist } from './history.js'
 import { collect } from './collect.js'
 
@@ -58,7 +58,7 @@ export type Contents = string
 export const contents = async (view: Pick<Store, 'entries'>): Promise<Contents> =>
   JSON.stringify(await collect(view.entries()))
 
-/** What was there after each version. */
+/** The contents after each version. */
 export interface Past {
   readonly versions: ReadonlyMap<number, Contents>
   readonly tagged: number
@@ -153,7 +153,7 @@ export async function expectPast(
   const versions = new Map([...past.versions, ...more])
   const listed = (await collect(store.versions())).map(({ version }) => version)
   expect(listed.length).toBeGreaterThanOrEqual(KEPT)
-  // What is listed beyond what is known was appended and never acknowledged.
+  // Versions that are listed and not known were appended and never acknowledged.
   const known = listed.filter((version) => versions.has(version))
   expect(listed.slice(0, known.length)).toEqual(known)
   expect(known).toEqual([...versions.keys()].slice(-known.length))
@@ -223,7 +223,7 @@ export async function settle(storage: Storage, store: Store): Promise<Objects> {
 }
 
 export interface Beside {
-  /** What else goes on while the first maintain() runs. */
+  /** Goes on while the first maintain() runs. */
   readonly during?: (store: Store, note: (version: number, contents: Contents) => void) => Promise<unknown>
   /** Another handle that is there all the time, on the storage without faults; returns what is looked at in the end. */
   readonly before?: (storage: Storage) => Promise<() => Promise<void>>

@@ -98,7 +98,7 @@ export class Owner {
 
   async #commit(op: string, store: Store<string>): Promise<void> {
     const { sim, truth } = this.#world
-    // Of those that were tried before.
+    // One of the earlier tries has happened.
     if (truth.versionOf(op)) return
     // A blind one goes on top of whatever others have written meanwhile.
     const isBlind = this.#world.mode === 'shared' && sim.random.chance(0.3)
@@ -178,7 +178,7 @@ export class Owner {
     } catch (error) {
       const code = passing(error, 'NOT_FOUND')
       if (code === 'FENCED' || code === 'UNKNOWN_OUTCOME') throw error
-      // What a commit surely did not write is in the buffer again.
+      // If a commit surely failed, its changes are in the buffer again.
       store.discard()
     }
   }

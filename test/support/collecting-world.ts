@@ -29,7 +29,7 @@ export interface World {
   readonly retain: number
   /** Who was told that a version is his. */
   readonly acknowledged: Map<number, string>
-  /** What surely was not applied. */
+  /** The changes that were surely not applied. */
   readonly refused: Set<string>
   /** Tags and forks that were made, and of which versions. */
   readonly tags: Map<string, number>

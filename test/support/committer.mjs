@@ -5,7 +5,7 @@ import { isTidemarkError, openStore } from 'tidemark'
 import { nodeFs } from 'tidemark/node-fs'
 
 const [folder, mode, id = ''] = process.argv.slice(2)
-/** Of a process that writes together with others. */
+/** The increments of a process that writes together with others. */
 const INCREMENTS = 40
 const report = (line) => writeSync(1, `${line}\n`)
 const open = async () => {

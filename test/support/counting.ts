@@ -1,4 +1,4 @@
-/** Tests say in their meta which adapter they are about, so that a run can count them (adapters.mjs). */
+/** Tests say in their meta which adapter they are about, so that a run can count them (adapters.mjs), and where they cannot run. */
 import { beforeEach, describe, test } from 'vitest'
 import type { Storage } from 'tidemark'
 import type { Adapter, Suite } from './adapters.mjs'
@@ -7,6 +7,8 @@ declare module 'vitest' {
   interface TaskMeta {
     adapter?: Adapter
     suite?: Suite
+    /** The reason why it needs Chromium: elsewhere it is skipped. */
+    onlyInChromium?: string
   }
 }
 

@@ -77,7 +77,7 @@ export async function writeKeys(): Promise<Example> {
 }
 
 /**
- * What versions leave behind: writers in shared mode, a tag, a fork, a restore of everything and one of a partition, a
+ * A store with all that versions leave behind: writers in shared mode, a tag, a fork, a restore of everything and one of a partition, a
  * collection that has condemned and one that has deleted, and a copy that was pushed twice. Copying draws ids of its own, so
  * that the bytes are others each time.
  */

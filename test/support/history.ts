@@ -44,7 +44,7 @@ function applyCommit(store: Store, i: number): void {
   if (i % 4 === 0) store.table('other').deleteRange({ lt: ['k', i - 5] })
 }
 
-/** What the store holds after commit `i`. */
+/** The contents of the store after commit `i`. */
 export function stateAfter(i: number): Map<string, unknown> {
   const state = new Map<string, unknown>()
   for (let j = 1; j <= i; j++) {

@@ -1,4 +1,4 @@
-/** What the parts of an engine that work on a log are handed, without a store: a log in memory, a clock, and counters. */
+/** A log in memory, a clock, and counters: the things that the engine's parts get which work on a log, without a store. */
 import { memory } from 'tidemark/memory'
 import * as pure from '../../src/bytes/pure.js'
 import { Uploads, type LogContext, type ShardContext } from '../../src/engine/context.js'
@@ -15,7 +15,7 @@ export class LogWorld {
   readonly clock = new PatientClock()
   readonly ctx: ShardContext
   readonly log: LogContext
-  /** What becomes of the next appends: an answer, an error, or a wait. Without one, what the log makes of them. */
+  /** Decides the next appends: an answer, an error, or a wait. Without one the log answers. */
   readonly next: (Outcome | Error | Promise<void>)[] = []
   /** All that was sent: by which call, and with which options. */
   readonly sent: { readonly by: 'append' | 'claim'; readonly n: number; readonly options: AppendOptions }[] = []

@@ -1,4 +1,4 @@
-/** What is done with a store after it has lost something. */
+/** The acts that are tried on a store after it has lost something. */
 import { expect } from 'vitest'
 import type { OpenOptions } from 'tidemark'
 import { memory } from 'tidemark/memory'

@@ -39,7 +39,7 @@ export function change(store: Store, i: number): void {
   if (i % 4 === 0) store.delete(`key ${(i + 3) % 9}`)
 }
 
-/** What the store holds after commit `i`. */
+/** The contents of the store after commit `i`. */
 export function stateAfter(i: number): Record<string, unknown> {
   const state: Record<string, unknown> = {}
   for (let j = 1; j <= i; j++) {
@@ -149,7 +149,7 @@ export class Trial {
     }
   }
 
-  /** What an opened store shows; `false` when it is not the newest version. */
+  /** Compares the contents of an opened store with what they should be; `false` when it is not the newest version. */
   async look(store: Store): Promise<boolean> {
     const { age, isCutShort } = this.given
     const i = reached(store)
@@ -170,7 +170,7 @@ export class Trial {
     return i === age
   }
 
-  /** Of a store that opens, a part may still be lost: that is said, and never made up for. */
+  /** A store that opens may still have lost a part: an error says so, and nothing is made up for it. */
   async #readable(run: () => Promise<void>): Promise<void> {
     try {
       await run()
@@ -181,7 +181,7 @@ export class Trial {
   }
 
   /**
-   * What was lost is put back: everything is there, and what came since. Once the store has been collected, only what has not
+   * Puts back the lost things: everything is there, and what came since. Once the store has been collected, only what has not
    * been made anew may be: an anchor of before would lead to what is gone.
    */
   async putBack(last: number, isCollected = false): Promise<void> {

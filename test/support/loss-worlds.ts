@@ -7,7 +7,7 @@ export type Objects = ReadonlyMap<string, Uint8Array>
 /** Where stores are looked at as objects by name, on files as files by path. */
 export interface LossWorld {
   readonly storage: Storage
-  /** What there is of a store. */
+  /** All files or objects of a store. */
   dump(store: string): Promise<Map<string, Uint8Array>>
   lose(names: readonly string[]): Promise<void>
   put(objects: Objects): Promise<void>

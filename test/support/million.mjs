@@ -11,7 +11,7 @@ const open = () => openStore({ storage: nodeFs(folder), name: 'million', cacheBy
 const scattered = (i) => (i * 7_919) % KEYS
 const valueOf = (i) => ({ number: i, name: `user ${i % 1_000}`, active: i % 3 === 0 })
 
-/** What is in use and not merely garbage yet, in the heap and in buffers outside of it. */
+/** The bytes in use that are not merely garbage yet, in the heap and in buffers outside of it. */
 let maxLive = 0
 function lookAtMemory() {
   globalThis.gc?.()

@@ -1,5 +1,5 @@
 /**
- * What the model of a file system keeps (model-fs.ts): files and folders as running programs see them, and beside that
+ * The contents of the model of a file system (model-fs.ts): files and folders as running programs see them, and beside that
  * what is on the disk for certain and what has changed since.
  */
 import { Random } from '../../src/testing/random.js'
@@ -15,7 +15,7 @@ export class File {
   readonly kind = 'file'
   /** The page cache: what every reader sees. */
   cache: Uint8Array = new Uint8Array(0)
-  /** What successful syncs made sure of. */
+  /** The bytes that successful syncs made sure of. */
   #durable: Uint8Array = new Uint8Array(0)
   #writes: Write[] = []
 
@@ -104,7 +104,7 @@ function apply(names: Map<string, Node>, { name, node, from }: Change): void {
   else names.delete(name)
 }
 
-/** What chance does in a power loss. A seed decides for the whole of it whether little or much is kept. */
+/** Chance in a power loss. A seed decides for the whole of it whether little or much is kept. */
 export class Luck extends Random {
   readonly #kept = [0, 0.2, 0.5, 0.8, 1][this.below(5)]!
 

@@ -45,7 +45,7 @@ const WAYS: readonly Way[] = ['never-sent', 'reply-lost', 'error-before', 'error
 export interface CutScenario<Notes> {
   /** Done on the disk before anything is cut. */
   prepare?(disk: ModelFs): Promise<void>
-  /** What is cut: the same calls each time. Notes count from the moment they are made. */
+  /** The run that is cut makes the same calls each time. Notes count from the moment they are made. */
   run(fs: ModelProcess, notes: Notes, disk: ModelFs): Promise<void>
   notes(): Notes
   /** Looks at what is left, as the next process finds it. Throws when a promise was broken. */
@@ -95,7 +95,7 @@ async function cut<Notes>(
   const notes = scenario.notes()
   try {
     await Promise.race([scenario.run(fs, notes, disk), death])
-    // What takes effect and is not answered takes it now.
+    // Calls that take effect and are not answered take it now.
     await eventLoop()
     await scenario.verify(seed === 0 ? disk.kill() : disk.crash({ seed: seed * 1000 + at }), notes)
   } catch (error) {
@@ -109,7 +109,7 @@ function verdict(way: Way): Verdict {
   return way === 'error-before' ? { before: 'EIO' } : way === 'error-after' ? { after: 'EIO' } : way
 }
 
-/** What becomes of a step. */
+/** The fate of a step. */
 export type Disturbance = 'taken' | 'held up' | 'killed' | 'lost power'
 
 /** Lets processes take their steps one at a time, in an order that follows from a seed; some are held up for a while. */
@@ -133,7 +133,7 @@ export class Interleaving {
     })
   }
 
-  /** What `owner` waits for never happens. */
+  /** The calls that `owner` waits for never happen. */
   forget(owner: string, why: 'killed' | 'lost power'): void {
     for (let i = this.#waiting.length - 1; i >= 0; i--) {
       if (this.#waiting[i]!.owner === owner) this.#told(why, this.#waiting.splice(i, 1)[0]!.step)

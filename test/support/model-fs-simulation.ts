@@ -18,7 +18,7 @@ const LIMIT = 20_000
 const MOST_STEPS_BEFORE_POWER_LOSS = 500
 /** How many turns a follower waits at most when there is nothing new. */
 const LONGEST_PAUSE = 40
-/** What a file system without room may refuse. */
+/** The calls that a file system without room may refuse. */
 const NEEDS_ROOM: ReadonlySet<string> = new Set(['open', 'write', 'link', 'rename', 'mkdir'])
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 const string = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
@@ -38,7 +38,7 @@ export interface Simulated {
 /** How often each kind of step was taken, or disturbed: `write log` is a write to a log file. */
 export type Steps = Map<string, Record<Disturbance, number>>
 
-/** What anybody was told. */
+/** All that any process was told. */
 class Told {
   readonly committed = new Map<number, string>()
   readonly lost = new Set<string>()
@@ -67,7 +67,7 @@ export async function simulate(seed: number, steps: Steps = new Map()): Promise<
     rotateBytes: 600,
   }
   const failSync = random.chance(0.5) ? 0.1 : 0
-  // Of their own luck, so that the other seeds tell what they told before.
+  // Full disks have luck of their own, so that the other seeds tell what they told before.
   const luck = new Random(seed + 1_000_000_000)
   const failRoom = luck.chance(0.3) ? 0.04 : 0
   const sharing = luck.chance(0.5) ? 0.8 : 0
@@ -271,7 +271,7 @@ async function compare(disk: ModelFs, tuning: LogTuning, told: Told, lies: boole
   }
 }
 
-/** Of the file of a path: `log`, `owner`, `temp`, `trim`; `folder` for any other. */
+/** The kind of the file at a path: `log`, `owner`, `temp`, `trim`; `folder` for any other. */
 function kindOf(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1)
   const dot = name.indexOf('.')

@@ -280,7 +280,7 @@ function growth(descriptor: Descriptor | undefined, end: number): number | undef
 }
 
 function failure(code: string, path: string): Error {
-  // Of thousands in a simulation nobody looks at the stack, which is what takes time.
+  // A simulation makes thousands of errors and looks at no stack, which is what takes time.
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0
   const error = Object.assign(new Error(`${code}: ${path}`), { code })

@@ -25,7 +25,7 @@ export interface Rule {
 export interface RuleOptions {
   /** The module that the body is given, named from the root. Default: `test/support/sources.ts`. */
   readonly module?: string
-  /** What the body has to throw without the rule. Default: that an expectation is not met. */
+  /** The error that the body has to throw without the rule. Default: that an expectation is not met. */
   readonly wrong?: RegExp
 }
 

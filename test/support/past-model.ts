@@ -1,4 +1,4 @@
-/** What the past of a store is held against: every version as a model of its own, kept for ever; and the acts of random lives. */
+/** The model of a store's past: every version as a model of its own, kept for ever; and the acts of random lives. */
 import fc from 'fast-check'
 import { expect } from 'vitest'
 import type { Key, Store, Table, VersionInfo, When } from 'tidemark'
@@ -180,7 +180,7 @@ export function mustKeep(versions: readonly Version[], retain: Retain, now: numb
   return Math.min(versions.length, Math.max(retain.versions, young))
 }
 
-/** Of what versions() lists: which ones, of what kind, when, where sources stood. */
+/** The parts of an item of versions() that are compared: which version, of what kind, when, where sources stood. */
 export function listed({ version, kind, time, offsets }: VersionInfo | Version): unknown {
   return { version, kind, time, offsets }
 }

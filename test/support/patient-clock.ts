@@ -2,7 +2,7 @@ import { systemClock, type Clock } from 'tidemark'
 
 /** A clock that moves only when somebody waits: each timer fires at once, and moves it on by what it was set to. */
 export class PatientClock implements Clock {
-  /** What was waited for, one after another. */
+  /** The pauses that were asked for, one after another. */
   readonly pauses: number[] = []
   time: number
 

@@ -26,14 +26,14 @@ export interface Ground {
   readonly beneath: Storage
   /** From now on there is room. */
   free(): void
-  /** What lies about that is no object of a store. */
+  /** The files or objects that lie about and are no object of a store. */
   litter(): Promise<readonly string[]>
 }
 
 interface World {
   readonly ground: Ground
   store: Store
-  /** What was acknowledged. */
+  /** The acknowledged changes. */
   readonly expected: Map<string, unknown>
   commits: number
   versions: number[]
@@ -64,7 +64,7 @@ type Step = readonly [what: string, act: (world: World) => Promise<unknown>]
 const small = (count: number): Step[] =>
   Array.from({ length: count }, () => ['commit', (world) => commit(world, noise(world.commits, 300))] as const)
 
-/** What is made in one step is there after it, and a step that is repeated makes it then. */
+/** A thing that a step makes is there after it, and a step that is repeated makes it then. */
 const STEPS: readonly Step[] = [
   ...small(5),
   ['large commit', (world) => commit(world, noise(world.commits, 5_000))],
@@ -132,7 +132,7 @@ async function expectNothingLeft(ground: Ground, before: ReadonlySet<string>, wh
   const { beneath } = ground
   // A store that got as far as its first entry is there for whoever opens it next: what it needs is held, and noted.
   const begun = new Set((await beneath.logs('')).paths.map((path) => path.split('/')[0]!))
-  // Of one that is half destroyed the notes are what is left.
+  // A store that is half destroyed has only its notes left.
   const isHeld = (blob: string): boolean =>
     blob.includes('/gone/') ||
     (blob.includes('/pins/') ? begun.has('forked') : blob.includes('/push/') && begun.has(blob.split('/')[0]!))

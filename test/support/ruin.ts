@@ -2,7 +2,7 @@
 import { openStore, type Key, type OpenOptions, type Storage, type Store } from 'tidemark'
 import type { SegmentRef } from '../../src/manifest/manifest.js'
 import { segmentsOf } from '../../src/engine/state.js'
-import { handleOf } from '../../src/store/store.js'
+import { handleOf } from '../../src/store/handles.js'
 import { collect } from './collect.js'
 
 const OPTIONS = {

@@ -56,7 +56,7 @@ export interface S3ServerOptions {
   /** How far the server's clock is ahead, in milliseconds; `undefined` sends no Date. Default: 0. */
   readonly skewMs?: number | undefined
   readonly deleteMany?: boolean
-  /** What stands in the ETag header: the quoted MD5, the same as a proxy weakens it, or a number. Default: md5. */
+  /** The content of the ETag header: the quoted MD5, the same as a proxy weakens it, or a number. Default: md5. */
   readonly etags?: 'md5' | 'weak' | 'number'
   readonly decide?: (request: S3Seen) => S3Fault | undefined
 }

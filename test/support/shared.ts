@@ -18,7 +18,7 @@ export async function pair(
 
 export const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
 
-/** What the settled promises came to: `done`, or the code of the error. */
+/** The results of the settled promises: `done`, or the code of the error. */
 export async function outcomes(...promises: readonly Promise<unknown>[]): Promise<string[]> {
   const settled = await Promise.allSettled(promises)
   return settled.map((each) => (each.status === 'fulfilled' ? 'done' : (each.reason as { code: string }).code))
@@ -37,7 +37,7 @@ export function gate(): { readonly passed: Promise<void>; shut(): void; open(): 
   }
 }
 
-/** What a reader finds that opens the store anew. */
+/** The value that a reader finds that opens the store anew. */
 export async function found(storage: Storage, key: string): Promise<number | undefined> {
   const reader = await open(storage, { mode: 'follower' })
   return reader.get(key)

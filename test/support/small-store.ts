@@ -30,7 +30,7 @@ function openSmall(storage: Storage, options: Partial<OpenOptions> = {}): Promis
   return openStore({ storage, clock: briefClock, ...SMALL, ...options })
 }
 
-/** What a reader can see of a version: all tables through keys and entries, and the offsets. */
+/** All that a reader can see of a version: all tables through keys and entries, and the offsets. */
 export interface Seen {
   readonly version: number
   readonly tables: string
@@ -38,7 +38,7 @@ export interface Seen {
 }
 
 export interface Small {
-  /** What was to be seen after each commit, by its version. */
+  /** All that was to be seen after each commit, by its version. */
   readonly history: ReadonlyMap<number, Seen>
   readonly versions: readonly string[]
 }

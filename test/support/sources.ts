@@ -1,4 +1,4 @@
-/** What the tests of single rules use: loaded once as it is, and once more without the rule (mutated.ts). */
+/** The tests of single rules import this: once as it is, and once more without the rule (mutated.ts). */
 export { intercept } from '../../src/storage/intercept.js'
 export { openStore } from '../../src/index.js'
 export { destroyStore, verify } from '../../src/tools/index.js'

@@ -1,4 +1,4 @@
-/** What a store's contents are held against: a sorted map, and the actions of random lives. */
+/** The model of a store's contents: a sorted map, and the actions of random lives. */
 import fc from 'fast-check'
 import type { Key } from 'tidemark'
 import { compareKeys, keys, ModelMap } from './arbitraries.js'
@@ -31,7 +31,7 @@ const put = fc.record({
   ttlMs: fc.constantFrom(undefined, undefined, undefined, 5, 50),
 })
 
-/** What a transaction does, and whether it throws in the end. */
+/** The steps of a transaction, and whether it throws in the end. */
 const transaction = fc.record({
   steps: fc.array(
     fc.oneof(

@@ -19,7 +19,7 @@ import {
   time,
   type Template,
 } from './collect-world.js'
-import type { SuiteOptions } from './suites.js'
+import type { SuiteOptions } from './suite-options.js'
 import { inTurn } from './thin.js'
 
 let made: Promise<Template> | undefined

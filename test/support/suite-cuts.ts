@@ -15,7 +15,7 @@ import {
   verifyHistory,
   type Acknowledged,
 } from './history.js'
-import type { SuiteOptions } from './suites.js'
+import type { SuiteOptions } from './suite-options.js'
 import { inTurn, type Share } from './thin.js'
 
 const OFTEN = { checkpoint: { entries: 3, bytes: 2_000 } }

@@ -9,13 +9,13 @@ import { Random } from '../../src/testing/random.js'
 import { contentHash } from './crafted.js'
 import { steadyClock } from './example.js'
 import { bytesOf, live } from './ruin.js'
-import type { SuiteOptions } from './suites.js'
+import type { SuiteOptions } from './suite-options.js'
 
 const NOW = 1_700_000_000_000
 const NAME = 'same'
 
 /**
- * Of all that `leftBy` tells of the life below, the same in Node, in browsers and in workerd. When the format or the order
+ * The hash of all that `leftBy` tells of the life below, the same in Node, in browsers and in workerd. When the format or the order
  * of what is written changes on purpose, this changes: the failing test prints the new one.
  */
 const DIGEST = '6c685bf2b38373622b82877924973e79'

@@ -1,7 +1,7 @@
 /**
- * What becomes of a store of which something is gone: each object, or file, each folder, one at a time and in pairs, at
- * several ages. Whoever opens it, copies it or looks at it sees all that was acknowledged, or gets a typed error; an error
- * has written nothing; and when what was lost is put back, everything is there again.
+ * A store loses something: each object, or file, each folder, one at a time and in pairs, at several ages. Whoever opens it, copies
+ * it or looks at it sees all that was acknowledged, or gets a typed error; an error has written nothing; and when the lost things
+ * are put back, everything is there again.
  *
  * On objects one loss can't be told: that of the newest entries. Then an earlier version is shown, and `expectAtLeast` tells.
  */
@@ -26,19 +26,7 @@ import {
   type Tally,
 } from './loss-trial.js'
 import { isEntry, objectsWorld, type LossWorld } from './loss-worlds.js'
-import type { SuiteOptions } from './suites.js'
-
-/** How much is tried. */
-export interface LossShare {
-  readonly ages: readonly number[]
-  /** Of the things, and of the pairs of things, that can be lost at each age. */
-  readonly singles: number
-  readonly pairs: number
-  /** What is done after a single loss, of all that there is to do; after a double one it is one thing. */
-  readonly acts: number
-  /** Of the things that a fork can lose, or a store beneath its owner. */
-  readonly others: number
-}
+import type { LossShare, SuiteOptions } from './suite-options.js'
 
 export const FEW_LOSSES: LossShare = { ages: [14], singles: 3, pairs: 2, acts: 1, others: 1 }
 export const MORE_LOSSES: LossShare = { ages: [2, 14, 31], singles: 8, pairs: 6, acts: 1, others: 3 }
@@ -158,7 +146,7 @@ export function lossSuite({ test, make, loss, world }: SuiteOptions): void {
     const [parents, whole] = [await young.dump('parent'), await young.dump(NAME)]
     for (const thing of some(thingsOf(whole), loss.others, random)) {
       const given = lose(whole, 26, [thing])
-      // Of a fork of which nothing at all is left, nothing says that it ever was.
+      // When nothing at all is left of a fork, nothing says that it ever was.
       if (given.left.size === 0) continue
       const trial = new Trial(fresh(), given, { right: 0, earlier: 0, new: 0 })
       await trial.world.put(new Map([...parents, ...given.left]))

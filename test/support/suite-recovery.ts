@@ -1,4 +1,4 @@
-/** What the next process finds: a prefix of the history that holds all that was acknowledged, and one owner. */
+/** The next process finds a prefix of the history that holds all that was acknowledged, and one owner. */
 import { expect } from 'vitest'
 import type { Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'
@@ -17,7 +17,7 @@ import {
   type Acknowledged,
 } from './history.js'
 import { live, ruin } from './ruin.js'
-import type { SuiteOptions } from './suites.js'
+import type { SuiteOptions } from './suite-options.js'
 
 /** Ends at the given call as a process does that is killed: that call and all later ones are never answered. */
 async function lifeUpTo(call: number, storage: Storage, last: number, acknowledged: Acknowledged[]): Promise<boolean> {

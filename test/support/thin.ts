@@ -2,9 +2,9 @@
 import type { Point, Way } from 'tidemark/testing'
 
 export interface Share {
-  /** Of the calls that write, one in so many is cut. */
+  /** One in so many of the calls that write is cut. */
   readonly writes: number
-  /** Of those that only read, one in so many is cut. */
+  /** One in so many of the calls that only read is cut. */
   readonly reads: number
 }
 

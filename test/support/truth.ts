@@ -1,5 +1,5 @@
 /**
- * What truly happened to some stores, seen from beneath their storage: the entry that came first at each number is the
+ * The true history of some stores, seen from beneath their storage: the entry that came first at each number is the
  * history, and its deltas alone say what every version holds. No manifest, no fold and no collection has a part in it.
  */
 import type { Storage } from 'tidemark'
@@ -17,7 +17,7 @@ export type Contents = ReadonlyMap<string, unknown>
 interface Happened {
   readonly version: number
   readonly contents: Contents
-  /** What its commit, or its restore, was called. */
+  /** The name of its commit, or of its restore. */
   readonly op: string | undefined
 }
 
@@ -27,7 +27,7 @@ export class Truth {
   /** By store; its entries from number 1 on. */
   readonly #stores = new Map<string, Happened[]>()
   readonly #ops = new Map<string, number>()
-  /** What commits too large for their entry put, by their labels. */
+  /** The puts of commits that are too large for their entry, by their labels. */
   readonly large = new Map<string, Contents>()
   /** The first thing that can't be right; what a storage throws would only reach the program. */
   wrong: string | undefined
@@ -47,7 +47,7 @@ export class Truth {
     const store = path.slice(0, path.indexOf('/'))
     const entries = this.#stores.get(store) ?? []
     this.#stores.set(store, entries)
-    // What lands on a number that was taken once is no part of the history, whatever its writer believes.
+    // An entry that lands on a number that was taken once is no part of the history, whatever its writer believes.
     if (n <= entries.length) return
     if (n > entries.length + 1) {
       this.#fail(`entry ${n} of ${store} came before entry ${entries.length + 1}`)
@@ -108,7 +108,7 @@ export class Truth {
     return this.#stores.get(store)?.at(-1)?.version ?? 0
   }
 
-  /** What a version holds. */
+  /** The contents of a version. */
   at(store: string, version: number): Contents {
     return this.#stores.get(store)?.[version - 1]?.contents ?? NOTHING.contents
   }

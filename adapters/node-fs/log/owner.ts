@@ -3,7 +3,7 @@
  *
  * - A claim makes the marker of a new generation. It takes over the tail from the last file before it, and from no other, and
  *   writes that with the fence to a file of its own (R41, R42). The file gets its name when it is durable (R43).
- * - An append writes, syncs, **then** looks whether its own marker is still the newest, and only then is acknowledged. If the
+ * - An append writes, syncs, **then** looks whether its own marker is still the newest, and only then is acknowledged (R44). If the
  *   marker is not the newest, the file of the newest owner decides (R45): its maker has read our file before, or never will.
  * - A claim whose entry is in a file with a name may meet other generations that settle nothing. It settles the entry by
  *   claiming anew. So its fate stays unknown only after an error, or when its number was trimmed meanwhile.
@@ -269,7 +269,7 @@ export class LogOwner {
     return this.#takeOver(place, [...records, entry], written)
   }
 
-  /** Tells whether entry n, durable in our file, is part of the history. */
+  /** Tells whether entry n, durable in our file, is part of the history. Only now does it ask who owns the log (R44). */
   async #check(n: number, written: Written): Promise<Verdict> {
     written.add(this.#generation.g)
     try {

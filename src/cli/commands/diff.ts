@@ -1,7 +1,7 @@
 import type { Key } from '../../bytes/keys.js'
 import { storedBytes } from '../../store/table-spec.js'
 import type { When } from '../../store/find.js'
-import { handleOf } from '../../store/store.js'
+import { handleOf } from '../../store/handles.js'
 import { diff as differences, type DiffChange } from '../../tools/diff.js'
 import { storeCommand, wholeNumber, withStore, type AddCommand, type Context, type StoreOptions } from '../context.js'
 import { keyOfJson, taggedJson } from '../json.js'

@@ -1,7 +1,7 @@
 /**
  * Which runs to merge next: a pure function of a manifest. Runs of like size are gathered eight at a time, so a record is
  * written once per power of eight; the oldest run, the base, is rewritten only when the runs above it have reached its
- * size. That stays under three times the bytes of the changes, which leveled compaction does not.
+ * size. Where changes hit the same keys again, it writes 2.5 times their bytes, and leveled compaction more than three times.
  */
 import { FAN_IN, type Manifest, type Run } from '../../manifest/manifest.js'
 

@@ -30,12 +30,17 @@ export interface CollectOptions {
   readonly dryRun: boolean
 }
 
+/** The work that a collection did, and what it leaves to the next entry. */
 export interface CollectResult {
   /** The objects that were deleted. */
   readonly deleted: {
+    /** How many entries of the log. */
     readonly entries: number
+    /** How many segments. */
     readonly segments: number
+    /** How many pins: tags that have ended, and what nobody reads or forks any more. */
     readonly pins: number
+    /** The bytes of the segments. */
     readonly bytes: number
   }
   /** The collection for the next entry; `undefined` when it has nothing to condemn. */

@@ -15,7 +15,9 @@ const COLLECT_AT_ONCE = 1024
 
 /** The work that `maintain()` did, or with `dryRun` the work that would be due now. */
 export interface MaintainResult {
+  /** How often the tail of the log was folded into segments. */
   readonly folds: number
+  /** How often segments were merged. */
   readonly compactions: number
   /** The oldest version that is kept; 0 as long as all are. */
   readonly keeps: number
@@ -23,6 +25,7 @@ export interface MaintainResult {
   readonly condemned: { readonly entries: number; readonly segments: number }
   /** Segments that were condemned before, and whose grace period is not over. */
   readonly waiting: number
+  /** Objects that were deleted, and their bytes. */
   readonly deleted: CollectResult['deleted']
 }
 

@@ -1,4 +1,4 @@
-/** What a handle in shared mode, or a follower, shows of what others have committed since it last looked. */
+/** How much a handle in shared mode, or a follower, shows of the commits of others since it last looked. */
 import { describe, expect, test } from 'vitest'
 import type { Storage, Store } from 'tidemark'
 import { memory } from 'tidemark/memory'

@@ -293,7 +293,7 @@ eachAdapter(adapters, 'a store in shared mode on %s', (make) => {
     b.put('k', 10)
     await expect(b.commit()).rejects.toThrow(code('CONFLICT'))
     b.discard()
-    // What it had read besides is as it was.
+    // The other keys that it had read are as they were.
     await collect(b.entries())
     a.put('k', 3)
     await a.commit()

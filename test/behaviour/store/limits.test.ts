@@ -3,7 +3,7 @@ import { openStore, type Codec, type OpenOptions, type Storage, type Store } fro
 import { memory } from 'tidemark/memory'
 import { faulty } from 'tidemark/testing'
 import { sizeOfChange } from '../../../src/store/size.js'
-import { handleOf } from '../../../src/store/store.js'
+import { handleOf } from '../../../src/store/handles.js'
 import { eachAdapter } from '../../support/counting.js'
 import { adapters, collect } from '../../support/storages.js'
 
@@ -23,7 +23,7 @@ eachAdapter(adapters, 'maxUncommittedBytes on %s', (make) => {
     expect(taken).toBe(9)
     expect(() => store.batch([{ type: 'put', key: 'b', value }])).toThrow(code('QUOTA'))
     expect(await store.get(8)).toBe(value)
-    // What makes it no larger goes through: the same keys again, deletes of large values, ranges.
+    // Changes that make it no larger go through: the same keys again, deletes of large values, ranges.
     store.put(0, value)
     store.batch([
       { type: 'put', key: 1, value },

@@ -1,4 +1,4 @@
-/** What is being read is held, and ends with what it is read from. */
+/** A state that is being read is held, and a reading ends with the handle that it reads from. */
 import { describe, expect, test } from 'vitest'
 import type { OpenOptions, Store, VersionInfo } from 'tidemark'
 import { memory } from 'tidemark/memory'
@@ -10,7 +10,7 @@ import { TidemarkError } from '../../../src/errors.js'
 import { Reading } from '../../../src/engine/history/reading-pin.js'
 import { isOver, pinsOf } from '../../../src/engine/history/pins.js'
 import { intercept } from '../../../src/storage/intercept.js'
-import { handleOf } from '../../../src/store/store.js'
+import { handleOf } from '../../../src/store/handles.js'
 import { churned, GRACE, KEYS, type Churned } from '../../support/churn.js'
 import { collect } from '../../support/collect.js'
 import { code } from '../../support/shared.js'
@@ -63,7 +63,7 @@ describe.each<[string, OpenOptions['mode'], Partial<OpenOptions> | undefined]>([
       await world.churn(2)
       await world.churn(2)
       await world.churn(2)
-      // What was held is gone with it.
+      // The segments that it held are gone with it.
       expect((await world.segments()).length).toBeLessThan(150)
     },
   )

@@ -242,7 +242,7 @@ describe('retention', () => {
     const wide = await bench.open({ checkpoint: { entries: 2 }, retain: { versions: 2, ageMs: 500 } })
     await wide.maintain()
     expect(await bench.versions()).toEqual(versions.slice(-6))
-    // What is gone does not come back when more is to be kept.
+    // A version that is gone does not come back when more is to be kept.
     await wide.close()
     const wider = await bench.open({ checkpoint: { entries: 2 }, retain: { versions: 30 } })
     expect(await bench.versions()).toEqual(versions.slice(-6))

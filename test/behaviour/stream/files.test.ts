@@ -290,7 +290,7 @@ describe.each<[string, (path: string) => Source, string[]]>([
     // As the error says.
     await run('t')
     expect(handled).toBeGreaterThan(1000)
-    // What was read before is there again, and more.
+    // The lines that were read before are there again, and more.
     await writeFile(path, `${lines.join('')}9\n`)
     expect(await run('s')).toMatchObject({ events: 1 })
   })

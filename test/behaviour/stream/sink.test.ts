@@ -112,7 +112,7 @@ describe('outputs', () => {
       expect(new Set([...valuesOf(failing), ...valuesOf(sink)])).toEqual(new Set(ALL))
       const byId = new Map([...failing.outputs, ...sink.outputs].map(({ id, value }) => [id, value]))
       expect([...byId.values()]).toEqual(ALL)
-      // What the failing call was given comes again whether it took it or not.
+      // The outputs of the failing call come again, whether it took them or not.
       expect(sink.outputs[0]!.id).toBe(['1', '4', '7', '10'][failAt - 1])
     }
   })

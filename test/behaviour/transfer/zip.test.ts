@@ -154,7 +154,7 @@ describe('an exported version', () => {
     })
     await expect(importing).rejects.toThrow(code('ABORTED'))
     await expect(openStore({ ...target, mode: 'follower' })).rejects.toThrow(code('NOT_FOUND'))
-    // What has arrived counts.
+    // The segments that have arrived count.
     expect((await importZip(zip, target)).reused).toBeGreaterThanOrEqual(3)
     await store.close()
   })

@@ -16,7 +16,7 @@ function withHoles(elements: unknown[]): unknown[] {
   return array
 }
 
-/** What a random value has in it that JSON and the codec see differently: `refused`, or a `box` at its top. */
+/** The parts of a random value that JSON and the codec see differently: `refused`, or a `box` at its top. */
 function kindsOf(value: unknown): Set<string> {
   const kinds = new Set<string>()
   if (value instanceof Number || value instanceof String || value instanceof Boolean) kinds.add('box')

@@ -11,7 +11,7 @@ import { EVERYTHING } from '../../../src/segment/record.js'
 import { closeKeys, closeRanges } from '../../support/arbitraries.js'
 import { keyAt, memtableOf, rangeOf, SLOT, type Value } from '../../support/parts.js'
 
-/** What it says about a key: a value, `gone`, or nothing. */
+/** The answer about a key: a value, `gone`, or nothing. */
 function said(memtable: Memtable, key: Key, slot = SLOT): Value | 'gone' {
   const point = memtable.find(slot, toMapKey(key))
   return point?.deleted ? 'gone' : point?.bytes![0]

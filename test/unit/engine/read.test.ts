@@ -1,4 +1,4 @@
-/** The merge of layers: memtables over the tail over runs, for one key and in key order. */
+/** The merge of memtables and runs: the buffer over the tail over the runs, for one key and in key order. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { toMapKey, type Key } from '../../../src/bytes/keys.js'
@@ -12,14 +12,14 @@ import { LOG_ID, memtableOf, rangeOf, recordsOf, Runs, SLOT, walk, type Value } 
 
 const all = { ...EVERYTHING, reverse: false }
 
-/** Layers, newest first. */
+/** Memtables and runs, newest first. */
 const view = (runs: Runs, sources: readonly (Memtable | Run)[], memtables: readonly Memtable[] = []): View => ({
   memtables,
   sources,
   cache: runs.cache,
 })
 
-/** What a key stands for: its value, `gone` for a tombstone, `undefined` when no layer says anything. */
+/** The value of a key, `gone` for a tombstone, `undefined` when neither a memtable nor a run has the key. */
 async function get(view: View, key: Key, slot = SLOT): Promise<Value | 'gone'> {
   const found = await lookUpLoading(view, slot, toMapKey(key))
   if (found === undefined) return undefined
@@ -29,76 +29,76 @@ async function get(view: View, key: Key, slot = SLOT): Promise<Value | 'gone'> {
 const list = async (view: View, bounds = all): Promise<Value[]> =>
   (await walk(await scan(view, SLOT, bounds))).map(({ value }) => value)
 
-test('the newest layer that says anything about a key decides', async () => {
+test('the newest memtable or run that says anything about a key decides', async () => {
   const runs = new Runs()
   const old = await runs.write(recordsOf([1, 2, 3, 4].map((key) => [key, 10])))
   const middle = await runs.write(recordsOf([2, 3, 4].map((key) => [key, 20])))
   const tail = memtableOf({ puts: [3, 4].map((key) => [key, 30]) })
   const buffer = memtableOf({ puts: [[4, 40]] })
-  const layers = view(runs, [tail, middle, old], [buffer])
-  expect(await Promise.all([1, 2, 3, 4, 5].map((key) => get(layers, key)))).toEqual([10, 20, 30, 40, undefined])
-  expect(await list(layers)).toEqual([10, 20, 30, 40])
+  const seen = view(runs, [tail, middle, old], [buffer])
+  expect(await Promise.all([1, 2, 3, 4, 5].map((key) => get(seen, key)))).toEqual([10, 20, 30, 40, undefined])
+  expect(await list(seen)).toEqual([10, 20, 30, 40])
 })
 
 test('a tombstone hides what is older, and is told apart from silence', async () => {
   const runs = new Runs()
   const old = await runs.write(recordsOf([[1, 10]]))
-  const layers = view(runs, [await runs.write(recordsOf([[1, undefined]])), old])
-  expect(await get(layers, 1)).toBe('gone')
-  expect(await list(layers)).toEqual([undefined])
+  const seen = view(runs, [await runs.write(recordsOf([[1, undefined]])), old])
+  expect(await get(seen, 1)).toBe('gone')
+  expect(await list(seen)).toEqual([undefined])
 })
 
-test('a range delete hides older layers, neither its own points nor newer ones', async () => {
+test('a range delete hides older memtables and runs, neither its own points nor newer ones', async () => {
   const runs = new Runs()
   const old = await runs.write(recordsOf([1, 2, 3, 4].map((key) => [key, 10])))
   const cut = memtableOf({ puts: [[2, 20]], ranges: [rangeOf(1, 4)] })
-  const layers = view(runs, [memtableOf({ puts: [[3, 30]] }), cut, old])
-  expect(await Promise.all([1, 2, 3, 4].map((key) => get(layers, key)))).toEqual(['gone', 20, 30, 10])
-  expect(await list(layers)).toEqual([20, 30, 10])
+  const seen = view(runs, [memtableOf({ puts: [[3, 30]] }), cut, old])
+  expect(await Promise.all([1, 2, 3, 4].map((key) => get(seen, key)))).toEqual(['gone', 20, 30, 10])
+  expect(await list(seen)).toEqual([20, 30, 10])
 })
 
 test('so does one that lies in a segment', async () => {
   const runs = new Runs()
   const old = await runs.write(recordsOf([1, 2, 3, 4].map((key) => [key, 10])))
-  const layers = view(runs, [await runs.write(recordsOf([[2, 20]]), [rangeOf(1, 4)]), old])
-  expect(await Promise.all([1, 2, 3, 4].map((key) => get(layers, key)))).toEqual(['gone', 20, 'gone', 10])
-  expect(await list(layers)).toEqual([20, 10])
-  expect(await list(layers, { ...all, reverse: true })).toEqual([10, 20])
+  const seen = view(runs, [await runs.write(recordsOf([[2, 20]]), [rangeOf(1, 4)]), old])
+  expect(await Promise.all([1, 2, 3, 4].map((key) => get(seen, key)))).toEqual(['gone', 20, 'gone', 10])
+  expect(await list(seen)).toEqual([20, 10])
+  expect(await list(seen, { ...all, reverse: true })).toEqual([10, 20])
 })
 
 test('other tables and partitions are not seen', async () => {
   const runs = new Runs()
   const [table, partition] = [makeSlot(0, tableBytes('t')), makeSlot(1, tableBytes(''))]
   const changes = [SLOT, table, partition].map((slot, i) => memtableOf({ puts: [[1, i]], slot }))
-  const layers = view(runs, changes)
-  expect(await Promise.all([SLOT, table, partition].map((slot) => get(layers, 1, slot)))).toEqual([0, 1, 2])
+  const seen = view(runs, changes)
+  expect(await Promise.all([SLOT, table, partition].map((slot) => get(seen, 1, slot)))).toEqual([0, 1, 2])
   const own = { ...rangeOf(0, 9, table), reverse: false }
-  expect((await walk(await scan(layers, table, own))).map(({ value }) => value)).toEqual([1])
+  expect((await walk(await scan(seen, table, own))).map(({ value }) => value)).toEqual([1])
 })
 
 test('of a clipped segment only its partitions count', async () => {
   const runs = new Runs()
   const slots = [0, 1].map((partition) => makeSlot(partition, tableBytes('')))
   const run = await runs.write(slots.flatMap((slot) => recordsOf([[1, 10]], slot)))
-  const layers = view(runs, [run.map((ref) => ({ ...ref, clip: [1, 1] as const }))])
-  expect(await get(layers, 1, slots[0])).toBeUndefined()
-  expect(await get(layers, 1, slots[1])).toBe(10)
+  const seen = view(runs, [run.map((ref) => ({ ...ref, clip: [1, 1] as const }))])
+  expect(await get(seen, 1, slots[0])).toBeUndefined()
+  expect(await get(seen, 1, slots[1])).toBe(10)
 })
 
 test('lookUp loads nothing by itself: it says what is missing, and answers at once when that is there', async () => {
   const runs = new Runs()
-  const layers = view(runs, [await runs.write(recordsOf([[1, 10]]))])
-  expect(lookUp(layers, SLOT, 1)).toBeInstanceOf(Missing)
+  const seen = view(runs, [await runs.write(recordsOf([[1, 10]]))])
+  expect(lookUp(seen, SLOT, 1)).toBeInstanceOf(Missing)
   expect(runs.reads).toEqual([])
-  await get(layers, 1)
-  expect(lookUp(layers, SLOT, 1)).toMatchObject({ bytes: Uint8Array.of(10) })
+  await get(seen, 1)
+  expect(lookUp(seen, SLOT, 1)).toMatchObject({ bytes: Uint8Array.of(10) })
 })
 
 test('it comes to an end where the cache keeps nothing', async () => {
   const runs = new Runs(0)
   const newer = await runs.write(recordsOf([[1, 20]]))
-  const layers = view(runs, [newer, await runs.write(recordsOf([[2, 10]]))])
-  expect(await Promise.all([1, 2, 3].map((key) => get(layers, key)))).toEqual([20, 10, undefined])
+  const seen = view(runs, [newer, await runs.write(recordsOf([[2, 10]]))])
+  expect(await Promise.all([1, 2, 3].map((key) => get(seen, key)))).toEqual([20, 10, undefined])
 })
 
 test('a filter spares the block of a run above the oldest, and none is read for the oldest', async () => {
@@ -113,8 +113,8 @@ test('a filter spares the block of a run above the oldest, and none is read for 
       ]),
     ),
   ]
-  const layers = view(runs, [newer, old])
-  expect(await get(layers, 4)).toBe(1)
+  const seen = view(runs, [newer, old])
+  expect(await get(seen, 4)).toBe(1)
   const isBlock = (ref: { name: string }): boolean => runs.reads.some((r) => r.name === ref.name && r.offset < 30)
   expect(runs.reads.some(({ name }) => name === newer[0]!.name)).toBe(true)
   expect(isBlock(newer[0]!)).toBe(false)
@@ -149,17 +149,17 @@ test('what a scan holds of memtables stays as it was', async () => {
       [2, 2],
     ],
   })
-  const layers = view(runs, [], [buffer])
-  const held = holdMemtables(layers, SLOT, all)
+  const seen = view(runs, [], [buffer])
+  const held = holdMemtables(seen, SLOT, all)
   buffer.deleteRange(SLOT, 'json', rangeOf(0, 2))
   buffer.absorb(memtableOf({ puts: [[3, 3]] }))
-  expect((await walk(await scan(layers, SLOT, all, held))).map(({ value }) => value)).toEqual([1, 2])
-  expect(await list(layers)).toEqual([2, 3])
+  expect((await walk(await scan(seen, SLOT, all, held))).map(({ value }) => value)).toEqual([1, 2])
+  expect(await list(seen)).toEqual([2, 3])
 })
 
-test('layers of any kind, read by key and in order, give what a map gives', async () => {
+test('memtables and runs, read by key and in order, give what a map gives', async () => {
   const key = fc.integer({ min: 0, max: 30 })
-  const layer = fc.record({
+  const change = fc.record({
     isRun: fc.boolean(),
     puts: fc.uniqueArray(fc.tuple(key, fc.option(fc.nat(255), { nil: undefined })), {
       selector: ([k]) => k,
@@ -168,11 +168,11 @@ test('layers of any kind, read by key and in order, give what a map gives', asyn
     ranges: fc.array(fc.tuple(key, fc.integer({ min: 1, max: 9 })), { maxLength: 2 }),
   })
   await fc.assert(
-    fc.asyncProperty(fc.array(layer, { maxLength: 6 }), fc.boolean(), async (layers, reverse) => {
+    fc.asyncProperty(fc.array(change, { maxLength: 6 }), fc.boolean(), async (changes, reverse) => {
       const runs = new Runs()
       const model = new Map<number, Value>()
       const sources: (Memtable | Run)[] = []
-      for (const { isRun, puts, ranges } of layers) {
+      for (const { isRun, puts, ranges } of changes) {
         const cut = ranges.map(([from, length]) => rangeOf(from, from + length))
         const memtable = memtableOf({ puts, ranges: cut })
         for (const [from, length] of ranges) for (let k = from; k < from + length; k++) model.delete(k)

@@ -1,4 +1,4 @@
-/** What the platform lends: the same hash and the same decompression, whoever has them, and never more bytes than were said. */
+/** The platform's hash and decompression are the same, whoever lends them, and give never more bytes than were said. */
 import { deflateRawSync } from 'node:zlib'
 import { createHash } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'

@@ -140,7 +140,7 @@ test('waiting is no stall as long as others are answered, and ends when nobody i
   fire()
   await settle()
   expect(await Promise.all(calls)).toEqual(['answered', 'answered', 'STORAGE_UNAVAILABLE', 'STORAGE_UNAVAILABLE'])
-  // What ended by its deadline holds no place: the storage can be asked again.
+  // A call that ended by its deadline holds no place: the storage can be asked again.
   const again = blobs.get('e')
   await settle()
   expect(sent.at(-1)).toBe('get e')

@@ -11,7 +11,7 @@ import { LOG_ID, memtableOf, rangeOf, SLOT } from '../../support/parts.js'
 
 const puts = (...keys: Key[]): Memtable => memtableOf({ puts: keys.map((key) => [key, 1]) })
 const cut = (from: Key, to: Key): Memtable => memtableOf({ ranges: [rangeOf(from, to)] })
-/** What others have written: one entry with these changes. */
+/** The changes of others: one entry with these. */
 const entries = (memtable: Memtable | undefined, references?: CodedRuns): AppliedEntry[] => [
   { memtable, references } as unknown as AppliedEntry,
 ]

@@ -16,7 +16,7 @@ async function append(storage: Storage, notes: number[]): Promise<void> {
   }
 }
 
-/** What was noted is there, and there are no holes. */
+/** All entries that were noted are there, and there are no holes. */
 async function verify(storage: Storage, notes: readonly number[]): Promise<void> {
   const { numbers } = await storage.log('s/0/id').list(1)
   expect(numbers).toEqual(numbers.map((_, i) => i + 1))

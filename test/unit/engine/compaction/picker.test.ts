@@ -45,7 +45,7 @@ describe('the picker', () => {
     expect(applyEdit(merged, { kind: 'fold', from: 0, covers: 12, runs: [], codecs: new Map() })).toBeUndefined()
   })
 
-  test('keeps few runs, and writes less than three times the bytes of the changes; of a state that only grows, a little more', () => {
+  test('keeps few runs, and writes less than three times the bytes of the changes; of a state that grows, less than six', () => {
     for (const overlap of [0, 0.5, 1]) {
       for (const jitter of [0, 0.5]) {
         const random = mulberry(7)
@@ -60,7 +60,7 @@ describe('the picker', () => {
           written += size
           manifest = { ...manifest, runs: [...manifest.runs, run(size)] }
           for (let picked = pickMerge(manifest); picked; picked = pickMerge(manifest)) {
-            // Of random updates in a fixed space of keys merging leaves what that many draws hit.
+            // If updates are random in a fixed space of keys, merging leaves as many as so many draws hit.
             const sum = bytesOf(picked)
             const apart = total * (1 - Math.exp(-sum / total))
             const length = Math.max(1, Math.floor(sum * (1 - overlap) + Math.min(total, apart) * overlap))

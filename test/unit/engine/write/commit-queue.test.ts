@@ -20,7 +20,7 @@ function commit(key: number, request: Partial<CommitRequest> = {}): Job {
   return { ...other(), request: whole }
 }
 
-/** What is no commit: a reset, a fold. */
+/** A job that is no commit: a reset, a fold. */
 const other = (): Job => ({
   isVersion: true,
   build: () => Promise.resolve(undefined),

@@ -33,7 +33,7 @@ class Bench {
   readonly world: LogWorld
   readonly committer: Committer
   state: ShardState
-  /** What was given back, oldest first, by its values, and whether offsets were among it. */
+  /** The values of the commits that were rolled back, oldest first, and whether offsets were among them. */
   readonly rolledBack: { readonly values: number[]; readonly withOffsets: boolean }[] = []
   readonly endings: string[] = []
   readonly catchUps: (() => Promise<void>)[] = []
@@ -90,7 +90,7 @@ class Bench {
     this.catchUps.push(() => Promise.resolve(void (this.state = theirs)))
   }
 
-  /** What the last entry says of the key. */
+  /** The value of the key in the last entry. */
   get last(): number | undefined {
     return this.state.tail.at(-1)?.memtable && valueOf(this.state.tail.at(-1)!.memtable!)
   }
