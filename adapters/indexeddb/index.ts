@@ -12,8 +12,8 @@ import { overObjects } from '../../src/storage/objects.js'
 import { Connection, JOURNAL } from './connection.js'
 import { peers } from './peers.js'
 import { idbObjects } from './objects.js'
-import type { Bond, TransactOptions } from './transact.js'
 import { LONG_TAIL } from '../../src/storage/tails.js'
+import type { DatabaseId, TransactOptions } from './transact.js'
 
 /** Options of `indexedDb`. */
 export interface IndexedDbOptions {
@@ -50,34 +50,35 @@ export function indexedDb(name: string, options: IndexedDbOptions = {}): Storage
   const clock = checkClock(options.clock)
   if (typeof persist !== 'boolean') throw invalid(`indexedDb: persist is true or false, not ${show(persist)}.`)
   const connection = new Connection(name, { persist, clock })
-  const bound = (bond?: Bond, durability: TransactOptions['durability'] = 'strict'): Storage =>
-    overObjects(idbObjects(connection, { durability, bond }), CAPABILITIES)
+  const storageIn = (databaseId?: DatabaseId, durability: TransactOptions['durability'] = 'strict'): Storage =>
+    overObjects(idbObjects(connection, { durability, databaseId }), CAPABILITIES)
   /**
-   * Bonds to a database, by the path of a log. Work that was begun in one database does not go on in another that came in its
-   * place: a log shares the bond of the anchor that led to it, and so do blobs under its path. Each opening has an anchor of
-   * its own. Bonds stay after `close()`, for calls that are still under way. They are small, and a path never recurs.
+   * The id of the database that work was begun in, by the path of a log. Such work does not go on in another database that came
+   * in its place: a log shares the id of the anchor that led to it, and so do blobs under its path. Each opening has an anchor of
+   * its own. Ids stay after `close()`, for calls that are still under way. They are small, and a path never recurs.
    */
-  const bonds = new Map<string, Bond>()
-  const bondOf = (path: string): Bond | undefined => bonds.get(path) ?? bonds.get(parentOf(path))
-  const storage = bound()
+  const databaseIds = new Map<string, DatabaseId>()
+  const databaseIdOf = (path: string): DatabaseId | undefined =>
+    databaseIds.get(path) ?? databaseIds.get(parentOf(path))
+  const storage = storageIn()
   return {
     ...storage,
     peers: peers(name),
     blobs: {
       ...storage.blobs,
-      put: (blob, bytes, o) => bound(bondOf(logOf(blob))).blobs.put(blob, bytes, o),
+      put: (blob, bytes, o) => storageIn(databaseIdOf(logOf(blob))).blobs.put(blob, bytes, o),
     },
     anchor(path) {
-      const bond = {}
-      bonds.set(parentOf(path), bond)
-      return bound(bond).anchor(path)
+      const databaseId = {}
+      databaseIds.set(parentOf(path), databaseId)
+      return storageIn(databaseId).anchor(path)
     },
     log(path, { durability = 'strict' } = {}) {
-      const bond = bondOf(path) ?? {}
-      bonds.set(path, bond)
-      const log = bound(bond, durability).log(path)
+      const databaseId = databaseIdOf(path) ?? {}
+      databaseIds.set(path, databaseId)
+      const log = storageIn(databaseId, durability).log(path)
       if (durability === 'strict') return log
-      const { sync } = idbObjects(connection, { durability: 'strict', bond })
+      const { sync } = idbObjects(connection, { durability: 'strict', databaseId })
       return { ...log, sync }
     },
   }

@@ -18,11 +18,12 @@ export type Writing = IDBPTransaction<Schema, typeof STORES, 'readwrite'>
 
 export interface TransactOptions {
   readonly durability: 'strict' | 'relaxed'
-  /** Binds calls to the database that the first of them met. When that is gone, each later one fails. */
-  readonly bond?: Bond | undefined
+  /** Keeps calls to the database that the first of them met. When that is gone, each later one fails. */
+  readonly databaseId?: DatabaseId | undefined
 }
 
-export interface Bond {
+/** The id of a database, once a call has met it. */
+export interface DatabaseId {
   id?: string
 }
 
@@ -37,7 +38,7 @@ export interface Transactions {
   readonly once: Transact<Writing>
 }
 
-export function transactions(connection: Connection, { durability, bond }: TransactOptions): Transactions {
+export function transactions(connection: Connection, { durability, databaseId }: TransactOptions): Transactions {
   const { database } = connection
 
   async function transact<T>(
@@ -52,7 +53,7 @@ export function transactions(connection: Connection, { durability, bond }: Trans
       return await connection.use(dead, signal, (session) => {
         // The signal may have aborted while the database was opened.
         throwIfAborted(signal)
-        keepTo(bond, session, database)
+        keepTo(databaseId, session, database)
         return attempt(session)
       })
     } catch (error) {
@@ -110,13 +111,13 @@ function abort(tx: Writing): void {
 }
 
 /**
- * Refuses another database than the bond's. A database that was deleted comes back empty, and a log that went on in it would
- * acknowledge entries after a hole. Whoever opens the store again finds out what is there.
+ * Refuses another database than the one with this id. A database that was deleted comes back empty, and a log that went on in
+ * it would acknowledge entries after a hole. Whoever opens the store again finds out what is there.
  */
-function keepTo(bond: Bond | undefined, { id }: Session, database: string): void {
-  if (bond === undefined) return
-  bond.id ??= id
-  if (bond.id === id) return
+function keepTo(databaseId: DatabaseId | undefined, { id }: Session, database: string): void {
+  if (databaseId === undefined) return
+  databaseId.id ??= id
+  if (databaseId.id === id) return
   throw new TidemarkError(
     'ROLLED_BACK',
     `The IndexedDB database "${database}" was deleted while it was in use, and all that it held is gone. ` +

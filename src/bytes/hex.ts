@@ -10,3 +10,9 @@ export function toHex(bytes: Uint8Array): string {
   for (const byte of bytes) text += DIGITS[byte]!
   return text
 }
+
+export function fromHex(hex: string): Uint8Array {
+  const bytes = new Uint8Array(hex.length / 2)
+  for (let i = 0; i < bytes.length; i++) bytes[i] = parseInt(hex.slice(i * 2, i * 2 + 2), 16)
+  return bytes
+}

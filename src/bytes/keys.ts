@@ -14,7 +14,7 @@ import { invalid } from '../errors.js'
 import { afterPrefix, compareBytes } from './compare.js'
 import { concat } from './concat.js'
 import { FNV_START, fnvStep, keyHash, mix32 } from './hash.js'
-import { toHex } from './hex.js'
+import { fromHex, toHex } from './hex.js'
 import { copyBytes, isBytes, isDate } from './kinds.js'
 import { ByteReader } from './reader.js'
 import { isWellFormed, utf8 } from './utf8.js'
@@ -138,17 +138,17 @@ function writeOrdered(w: ByteWriter, tag: number, value: number): number {
 
 function writeBigint(w: ByteWriter, value: bigint): number {
   const flip = value < 0n ? 0xff : 0
-  let hex = (value < 0n ? -value : value).toString(16)
-  if (hex === '0') hex = ''
-  else if (hex.length % 2 === 1) hex = `0${hex}`
-  const length = hex.length / 2
+  let hex = value === 0n ? '' : (value < 0n ? -value : value).toString(16)
+  if (hex.length % 2) hex = `0${hex}`
+  const bytes = fromHex(hex)
+  const { length } = bytes
   if (length > MAX_KEY_BYTES) throw tooLong(length)
   if (length < LONG_BIGINT) w.u8((0x80 + length) ^ flip)
   else {
     w.u8(0xf8 ^ flip)
     for (let shift = 24; shift >= 0; shift -= 8) w.u8(((length >>> shift) & 0xff) ^ flip)
   }
-  for (let i = 0; i < hex.length; i += 2) w.u8(Number.parseInt(hex.slice(i, i + 2), 16) ^ flip)
+  for (const byte of bytes) w.u8(byte ^ flip)
   return length
 }
 

@@ -18,7 +18,7 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#length)
   }
 
-  #room(n: number): number {
+  #reserve(n: number): number {
     const at = this.#length
     const need = at + n
     if (need > this.#bytes.length) {
@@ -31,12 +31,12 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    const at = this.#room(1)
+    const at = this.#reserve(1)
     this.#bytes[at] = value
   }
 
   u32(value: number): void {
-    const at = this.#room(4)
+    const at = this.#reserve(4)
     const b = this.#bytes
     b[at] = value
     b[at + 1] = value >>> 8
@@ -56,7 +56,7 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): void {
-    const at = this.#room(bytes.length)
+    const at = this.#reserve(bytes.length)
     this.#bytes.set(bytes, at)
   }
 
@@ -69,7 +69,7 @@ export class ByteWriter {
   /** A tag, and behind it UTF-8. Short ASCII, as keys are, is written here: to ask the platform takes longer. */
   tagged(tag: number, text: string): void {
     const from = this.#length
-    const at = this.#room(text.length + 1)
+    const at = this.#reserve(text.length + 1)
     const bytes = this.#bytes
     bytes[at] = tag
     for (let i = 0; i < text.length; i++) {

@@ -51,6 +51,7 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
     /can be opened with at\(\) or put back with restore\(\)\./g,
     'can be read with --at or put back with `tidemark restore`.',
   ],
+  [/verify\(\) lists/g, '`tidemark verify` lists'],
   [/choose another name, or untag\(\) it first\./g, 'choose another name, or run `tidemark untag` first.'],
   [/untag\(\) it first, or choose another name\./g, 'run `tidemark untag` first, or choose another name.'],
   [/use force: true\./g, 'add --force.'],

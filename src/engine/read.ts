@@ -165,10 +165,10 @@ function findIn(
   return isCovered(index.ranges, key) ? TOMBSTONE : undefined
 }
 
-/** The records of a slot that memtables hold now, newest first; later changes of them do not show. */
-export type Held = readonly { readonly records: readonly MemtableRecord[]; readonly ranges: readonly KeyRange[] }[]
+/** The records of a slot as they are taken from its memtables, newest first; later changes do not show. */
+export type Taken = readonly { readonly records: readonly MemtableRecord[]; readonly ranges: readonly KeyRange[] }[]
 
-export function holdMemtables({ memtables }: View, slot: Slot, bounds: Bounds): Held {
+export function takeRecords({ memtables }: View, slot: Slot, bounds: Bounds): Taken {
   return memtables
     .filter((memtable) => memtable.slots.has(slot.id))
     .map((memtable) => ({ records: memtable.sorted(slot, bounds), ranges: memtable.ranges(slot) }))
@@ -179,9 +179,9 @@ export function scan(
   view: View,
   slot: Slot,
   bounds: Bounds,
-  held: Held = holdMemtables(view, slot, bounds),
+  taken: Taken = takeRecords(view, slot, bounds),
 ): Cursor | Promise<Cursor> {
-  const over = held.map(({ records, ranges }) => ({ cursor: new ArrayCursor(records, bounds.reverse), ranges }))
+  const over = taken.map(({ records, ranges }) => ({ cursor: new ArrayCursor(records, bounds.reverse), ranges }))
   const made = [...over, ...view.sources.map((source) => sourceOf(source, view.cache, slot, bounds))]
   const sources = made.filter((source) => source !== undefined)
   return sources.some((source) => isPromise(source))

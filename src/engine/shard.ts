@@ -40,12 +40,12 @@ export class Shard {
   readonly #committer: Committer | undefined
   readonly rollback: ShardRequest['rollback']
   readonly met: ShardRequest['met']
-  readonly repairs: DamageDetector
+  readonly detector: DamageDetector
   state: ShardState
   #refreshing: Promise<void> | undefined
-  /** A look that has not begun: it is for all. */
-  #looking: Promise<void> | undefined
-  #raising: Promise<void> | undefined
+  /** A refresh that has not begun: it is for all. */
+  #nextRefresh: Promise<void> | undefined
+  #raising = Promise.resolve()
   /** The entries that this handle has written or applied need not be read back. */
   readonly known = new EntryIndex()
   readonly #collection: Lazy<CollectionScheduler>
@@ -65,9 +65,9 @@ export class Shard {
     this.state = state
     this.#rows = new Rows(ctx.rowBytes, state)
     this.#collection = collecting.lazy((part) => new part.CollectionScheduler(this))
-    this.repairs = new DamageDetector(this)
+    this.detector = new DamageDetector(this)
     if (request.mode === 'follower') return
-    this.compaction = new CompactionScheduler(this, this.repairs)
+    this.compaction = new CompactionScheduler(this, this.detector)
     this.#committer = new Committer(this, this.compaction)
     this.compaction.consider(false)
   }
@@ -86,7 +86,8 @@ export class Shard {
     return viewOf(this.state, memtables, this.context.cache, this.#rows)
   }
 
-  get isPoisoned(): boolean {
+  /** Whether the right to write has ended. */
+  get hasEnded(): boolean {
     return this.#committer?.ended !== undefined
   }
 
@@ -136,7 +137,7 @@ export class Shard {
     context.uploads.named([...(manifest?.runs.flat() ?? []), ...(references?.runs.flat() ?? [])])
     if (entry.collection) compaction!.plan = undefined
     if (entry.kind === 'commit') counters.commits++
-    if (manifest) compaction!.carried(before.manifest, manifest, carries)
+    if (manifest) compaction!.settled(before.manifest, manifest, carries)
     if (manifest || entry.collection) this.#raise()
     context.moved()
     const { version } = this.state.carried
@@ -146,7 +147,7 @@ export class Shard {
       context.emit('version', { version })
     }
     // An entry that was built before damage was found may list it.
-    if (this.repairs.repairer.loaded?.isHit(this.state)) void this.repairs.prepare().catch(() => undefined)
+    if (this.detector.repairer.loaded?.isHit(this.state)) void this.detector.prepare().catch(() => undefined)
     compaction!.consider(true, carries.length > 0)
     if (carries.length > 0) this.#considerCollection()
   }
@@ -158,7 +159,7 @@ export class Shard {
     if (carried.collectedAt === 0 && head - carried.trim < COLLECT_EVERY) return
     this.#collection
       .use((work) => {
-        if (!this.isPoisoned) work.consider()
+        if (!this.hasEnded) work.consider()
       })
       .catch((cause: unknown) => warnLater(this.context, 'Collection', cause))
   }
@@ -173,7 +174,7 @@ export class Shard {
   /** Refreshes the anchor beside everything else; one swap at a time, and the last one sees the newest state. */
   #raise(): void {
     const state = this.state
-    this.#raising = (this.#raising ?? Promise.resolve()).then(async () => {
+    this.#raising = this.#raising.then(async () => {
       if (this.state.carried.manifestAt === state.carried.manifestAt) {
         await refreshAnchor(this.context, this.log, state)
       }
@@ -195,14 +196,13 @@ export class Shard {
 
   /** Catches up with what others have written; an owner has nothing to catch up with. Who may not write goes on reading. */
   refresh(): Promise<void> {
-    const { isShared } = this.context
-    if (this.#committer && !isShared) return Promise.resolve()
-    if (this.#committer && !this.isPoisoned) return this.#committer.look()
-    this.#looking ??= Promise.allSettled([this.#refreshing]).then(() => {
-      this.#looking = undefined
+    if (this.#committer && !this.context.isShared) return Promise.resolve()
+    if (this.#committer && !this.hasEnded) return this.#committer.refresh()
+    this.#nextRefresh ??= Promise.allSettled([this.#refreshing]).then(() => {
+      this.#nextRefresh = undefined
       return (this.#refreshing = this.catchUp())
     })
-    return this.#looking
+    return this.#nextRefresh
   }
 
   /** Applies what others have written; a writer calls it when nothing is in flight. Throws when the right to write has ended. */
@@ -219,7 +219,7 @@ export class Shard {
     if (this.#committer?.ended?.code === 'CLOSED') await this.compaction?.dropWaiting([])
     await this.#collection.loaded?.stop()
     await this.#raising
-    await (this.#looking ?? this.#refreshing)?.catch(() => undefined)
+    await (this.#nextRefresh ?? this.#refreshing)?.catch(() => undefined)
     await closeLog(this.context, this.log)
   }
 }

@@ -2,7 +2,7 @@
  * The names of what is found by listing, and their parsers (docs/format.md, "Names"). Opening, reading and writing list
  * nothing, so that this is loaded with what does.
  */
-import { toHex } from '../bytes/hex.js'
+import { fromHex, toHex } from '../bytes/hex.js'
 import { shardPath } from './names.js'
 
 /** The log id at the end of a log's path; `undefined` for a path that no store of this format has. */
@@ -65,8 +65,4 @@ export function comingPath(store: string, logId: Uint8Array): string {
 export function logIdOfComing(name: string): Uint8Array | undefined {
   const [, hex] = COMING.exec(name) ?? []
   return hex === undefined ? undefined : fromHex(hex)
-}
-
-function fromHex(hex: string): Uint8Array {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(i * 2, i * 2 + 2), 16))
 }

@@ -1,7 +1,8 @@
 /**
- * Loads parts of segments and keeps the most recently used of them within a byte budget. Segments are immutable and their
+ * Loads pieces of segments and keeps the most recently used of them within a byte budget. Segments are immutable and their
  * names are never reused, so nothing in here can be stale.
  */
+import { singleFlight } from '../async.js'
 import { damaged } from '../errors.js'
 import type { Blobs, Storage } from '../storage/contract.js'
 import { platformOf, type Platform } from '../storage/platform.js'
@@ -11,28 +12,29 @@ import { checked } from '../bytes/checked.js'
 import { inSegment, missingSegment, type SegmentPlace } from './damage.js'
 import { decodeIndex, type SegmentIndex } from './index.js'
 
-/** Where cursors get the parts of segments from: at once when they are in memory, else by loading. */
-export interface SegmentParts {
+/** Where cursors get the pieces of segments from: at once when they are in memory, else by loading. */
+export interface SegmentPieces {
   index(place: SegmentPlace): SegmentIndex | undefined
   block(place: SegmentPlace, number: number): Block | undefined
   loadIndex(place: SegmentPlace, filter: boolean): Promise<SegmentIndex>
   loadBlock(place: SegmentPlace, index: SegmentIndex, number: number): Promise<Block>
 }
 
-interface Part {
+interface Piece {
   readonly value: Block | SegmentIndex | Uint8Array
   readonly weight: number
 }
 
-export class SegmentCache implements SegmentParts {
+export class SegmentCache implements SegmentPieces {
   readonly #blobs: Blobs
   readonly platform: Platform
   readonly #capacity: number
   // A Map keeps insertion order: the first key is the least recently used.
-  readonly #parts = new Map<string, Part>()
-  readonly #loading = new Map<string, Promise<Part['value']>>()
-  /** Parts of segments that are held whole, beside the budget (hold.ts). */
-  readonly held = new Map<string, Part['value']>()
+  readonly #pieces = new Map<string, Piece>()
+  /** Callers that want the same piece at once share one request. */
+  readonly #once = singleFlight()
+  /** Pieces of segments that stay whole in memory, beside the budget (resident.ts). */
+  readonly resident = new Map<string, Piece['value']>()
   #weight = 0
   hits = 0
   misses = 0
@@ -55,21 +57,21 @@ export class SegmentCache implements SegmentParts {
     return this.#peek(`${place.name}#${number}`) as Block | undefined
   }
 
-  #peek(key: string): Part['value'] | undefined {
-    const held = this.held.size > 0 ? this.held.get(key) : undefined
-    if (held !== undefined) {
+  #peek(key: string): Piece['value'] | undefined {
+    const resident = this.resident.get(key)
+    if (resident !== undefined) {
       this.hits++
-      return held
+      return resident
     }
-    const part = this.#parts.get(key)
-    if (part === undefined) {
+    const piece = this.#pieces.get(key)
+    if (piece === undefined) {
       this.misses++
       return undefined
     }
     this.hits++
-    this.#parts.delete(key)
-    this.#parts.set(key, part)
-    return part.value
+    this.#pieces.delete(key)
+    this.#pieces.set(key, piece)
+    return piece.value
   }
 
   /** Loads the index, and with `filter` the bloom filter by the same request. */
@@ -108,25 +110,15 @@ export class SegmentCache implements SegmentParts {
     })
   }
 
-  /** Callers that want the same part at once share one request, and what comes of it. */
-  #once<T extends Part['value']>(key: string, load: () => Promise<T>): Promise<T> {
-    let running = this.#loading.get(key) as Promise<T> | undefined
-    if (running === undefined) {
-      running = load().finally(() => this.#loading.delete(key))
-      this.#loading.set(key, running)
-    }
-    return running
-  }
-
-  #keep(key: string, part: Part): void {
-    const before = this.#parts.get(key)
+  #keep(key: string, piece: Piece): void {
+    const before = this.#pieces.get(key)
     if (before) this.#weight -= before.weight
-    this.#parts.delete(key)
-    this.#parts.set(key, part)
-    this.#weight += part.weight
-    for (const [oldest, { weight }] of this.#parts) {
+    this.#pieces.delete(key)
+    this.#pieces.set(key, piece)
+    this.#weight += piece.weight
+    for (const [oldest, { weight }] of this.#pieces) {
       if (this.#weight <= this.#capacity) return
-      this.#parts.delete(oldest)
+      this.#pieces.delete(oldest)
       this.#weight -= weight
     }
   }

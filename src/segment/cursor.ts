@@ -5,7 +5,7 @@
 import { compareBytes } from '../bytes/compare.js'
 import { isPromise } from '../callback.js'
 import type { Block } from './block.js'
-import type { SegmentParts } from './cache.js'
+import type { SegmentPieces } from './cache.js'
 import type { SegmentPlace } from './damage.js'
 import { blockFor, type SegmentIndex } from './index.js'
 import { partitionPrefix, type KeyedRecord, type KeyRange } from './record.js'
@@ -69,8 +69,8 @@ export class RunCursor implements Cursor {
   readonly #steps: Steps
   current: KeyedRecord | undefined
 
-  constructor(parts: SegmentParts, run: readonly BoundedSegment[], bounds: Bounds) {
-    this.#steps = walk(parts, run, bounds)
+  constructor(pieces: SegmentPieces, run: readonly BoundedSegment[], bounds: Bounds) {
+    this.#steps = walk(pieces, run, bounds)
   }
 
   next(): Promise<void> | undefined {
@@ -81,25 +81,25 @@ export class RunCursor implements Cursor {
     const { value } = this.#steps.next(loaded)
     const isLoading = isPromise(value)
     this.current = isLoading ? undefined : value
-    return isLoading ? value.then((part) => this.#step(part)) : undefined
+    return isLoading ? value.then((loaded) => this.#step(loaded)) : undefined
   }
 }
 
 type Steps = Generator<KeyedRecord | Promise<unknown>, undefined, unknown>
 
 /** Yields records, and what has to be loaded before the next one; it is handed that in return. */
-function* walk(parts: SegmentParts, run: readonly BoundedSegment[], all: Bounds): Steps {
+function* walk(pieces: SegmentPieces, run: readonly BoundedSegment[], all: Bounds): Steps {
   const { reverse } = all
   const step = reverse ? -1 : 1
   const segments = run.filter((s) => meets(s, all))
   for (const place of reverse ? segments.reverse() : segments) {
     const { lower, upper } = clipped(place, all)
-    const index = parts.index(place) ?? ((yield parts.loadIndex(place, false)) as SegmentIndex)
+    const index = pieces.index(place) ?? ((yield pieces.loadIndex(place, false)) as SegmentIndex)
     const { length } = index.blocks
     let isBeyond = false
     let n = reverse ? blockFor(index, upper) : Math.max(0, blockFor(index, lower))
     for (; n >= 0 && n < length && !isBeyond; n += step) {
-      const block = parts.block(place, n) ?? ((yield parts.loadBlock(place, index, n)) as Block)
+      const block = pieces.block(place, n) ?? ((yield pieces.loadBlock(place, index, n)) as Block)
       for (
         let i = reverse ? block.lowerBound(upper) - 1 : block.lowerBound(lower);
         i >= 0 && i < block.length;
@@ -122,14 +122,14 @@ export function meets(segment: KeyRange, { lower, upper }: KeyRange): boolean {
 
 /** The range deletes of a run within the bounds; a promise only when an index has to be loaded. */
 export function runRanges(
-  parts: SegmentParts,
+  pieces: SegmentPieces,
   run: readonly BoundedSegment[],
   bounds: KeyRange,
 ): readonly KeyRange[] | Promise<readonly KeyRange[]> {
   const having = run.filter((s) => s.ranges > 0 && meets(s, bounds))
   if (having.length === 0) return []
   const load = async (s: BoundedSegment): Promise<readonly KeyRange[]> => {
-    const { ranges } = parts.index(s) ?? (await parts.loadIndex(s, false))
+    const { ranges } = pieces.index(s) ?? (await pieces.loadIndex(s, false))
     if (s.clip === undefined) return ranges
     return ranges.map((range) => clipped(s, range)).filter(({ lower, upper }) => compareBytes(lower, upper) < 0)
   }

@@ -8,12 +8,12 @@ import { damaged } from '../errors.js'
 import type { Storage } from '../storage/contract.js'
 import { contentHash, platformOf, type Platform } from '../storage/platform.js'
 import { Block } from './block.js'
-import type { SegmentParts } from './cache.js'
+import type { SegmentPieces } from './cache.js'
 import type { SegmentPlace } from './damage.js'
 import { inSegment, missingSegment } from './damage.js'
 import { decodeIndex, type SegmentIndex } from './index.js'
 
-export class WholeSegments implements SegmentParts {
+export class WholeSegments implements SegmentPieces {
   readonly #storage: Pick<Storage, 'blobs' | 'capabilities'>
   #name: string | undefined
   #bytes: Uint8Array = new Uint8Array(0)

@@ -37,7 +37,7 @@ export interface CommitOptions {
   readonly force?: boolean | undefined
 }
 
-export type CommitParts = Pick<CommitRequest, 'offsets' | 'force' | 'label' | 'meta'>
+export type CommitNotes = Pick<CommitRequest, 'offsets' | 'force' | 'label' | 'meta'>
 
 const MAX_LABEL = 65_536
 
@@ -61,7 +61,7 @@ const meta: Check<string> = (_, given) => {
 
 /** The options that say something of a version. */
 export const NOTES = { offsets, label: optional(label), meta: optional(meta) }
-export const parseCommit: (options: CommitOptions) => CommitParts = checker('commit', {
+export const parseCommit: (options: CommitOptions) => CommitNotes = checker('commit', {
   ...NOTES,
   force: boolean(false),
 })
@@ -81,7 +81,7 @@ export class Changes {
   readonly #handle: ChangesHost
   readonly latencies = new Latencies()
   #buffer = new Memtable()
-  #generation = 0
+  #revision = 0
   /** How often others have written. */
   #others = 0
   #fallenOffsets = 0
@@ -99,8 +99,8 @@ export class Changes {
   }
 
   /** Another number whenever what was committed or on its way has become something else. */
-  get generation(): number {
-    return this.#generation
+  get revision(): number {
+    return this.#revision
   }
 
   /** Whether the newest commit came about, and with it all before. */
@@ -110,7 +110,7 @@ export class Changes {
 
   /** Something else is committed or on its way now. */
   changed(): void {
-    this.#generation++
+    this.#revision++
   }
 
   /** The store was opened again, and others may have written in between. */
@@ -157,8 +157,8 @@ export class Changes {
     throw invalid(`${what}: store "${name}" has uncommitted changes; commit() or discard() them first.`)
   }
 
-  commitBuffer(parts: CommitParts): Promise<CommitResult> {
-    const committing = this.commit(this.#buffer, parts, true)
+  commitBuffer(notes: CommitNotes): Promise<CommitResult> {
+    const committing = this.commit(this.#buffer, notes, true)
     this.#buffer = new Memtable()
     return committing
   }
@@ -168,12 +168,12 @@ export class Changes {
    * into the buffer. Others that came first are in the way of a transaction and of offsets always (R19), of what is kept
    * where it has read of it.
    */
-  commit(memtable: Memtable, parts: CommitParts, keep: boolean): Promise<CommitResult> {
+  commit(memtable: Memtable, notes: CommitNotes, keep: boolean): Promise<CommitResult> {
     const handle = this.#handle
     encodeMemtable(memtable, (table) => handle.specs.of(table))
     const started = handle.monotonic()
     const others = this.#others
-    const withOffsets = parts.offsets.size > 0
+    const withOffsets = notes.offsets.size > 0
     // A read from here on was not made for this.
     const isRead = keep && handle.readSet?.hasRead(memtable) === true
     const stands = (isLate: boolean): boolean => {
@@ -181,8 +181,8 @@ export class Changes {
       if (!keep || (isLate && (isRead || withOffsets))) return false
       return handle.readSet!.allow(memtable, withOffsets, handle.state)
     }
-    const committing = handle.shard.writer.commit({ memtable, ...parts, stands, isOwn: !keep })
-    if (!memtable.empty || parts.offsets.size > 0) this.#generation++
+    const committing = handle.shard.writer.commit({ memtable, ...notes, stands, isOwn: !keep })
+    if (!memtable.empty || withOffsets) this.#revision++
     this.#newest = committing.then(
       () => true,
       () => false,
@@ -201,7 +201,7 @@ export class Changes {
 
   /** Takes back what surely did not happen, beneath what came since. */
   rollback(memtables: readonly Memtable[], withOffsets: boolean): void {
-    this.#generation++
+    this.#revision++
     if (withOffsets) this.#fallenOffsets++
     const buffer = new Memtable()
     for (const memtable of memtables) buffer.absorb(memtable)

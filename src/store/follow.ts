@@ -3,20 +3,19 @@ import type { Clock } from '../clock.js'
 
 export interface FollowOptions {
   readonly clock: Clock
-  /** How often it looks, in milliseconds; 0: only when told. */
+  /** How often it catches up, in milliseconds; 0: only when told. */
   readonly followMs: number
-  /** Catches up. */
-  readonly look: () => Promise<void>
+  readonly catchUp: () => Promise<void>
   readonly failed: (cause: unknown) => void
 }
 
-/** One look at a time. */
+/** Catches up once at a time. */
 export class Following {
   readonly #options: FollowOptions
   #cancel = (): void => undefined
   #isOn = false
-  /** A look is under way; whether another one is wanted after it. */
-  #looking: { isAgain: boolean } | undefined
+  /** Catching up is under way; whether it is wanted once more after that. */
+  #running: { isAgain: boolean } | undefined
 
   constructor(options: FollowOptions) {
     this.#options = options
@@ -30,32 +29,32 @@ export class Following {
   stop(): void {
     this.#isOn = false
     this.#cancel()
-    this.#looking = undefined
+    this.#running = undefined
   }
 
   #await(): void {
     const { clock, followMs } = this.#options
     this.#cancel()
     if (!this.#isOn || followMs === 0) return
-    this.#cancel = clock.timer(followMs, () => void this.look().then(() => this.#await()), { background: true })
+    this.#cancel = clock.timer(followMs, () => void this.catchUp().then(() => this.#await()), { background: true })
   }
 
-  async look(): Promise<void> {
+  async catchUp(): Promise<void> {
     if (!this.#isOn) return
-    if (this.#looking) {
-      this.#looking.isAgain = true
+    if (this.#running) {
+      this.#running.isAgain = true
       return
     }
-    const looking = { isAgain: true }
-    this.#looking = looking
-    while (looking.isAgain && this.#looking === looking) {
-      looking.isAgain = false
+    const running = { isAgain: true }
+    this.#running = running
+    while (running.isAgain && this.#running === running) {
+      running.isAgain = false
       try {
-        await this.#options.look()
+        await this.#options.catchUp()
       } catch (cause) {
-        if (this.#looking === looking) this.#options.failed(cause)
+        if (this.#running === running) this.#options.failed(cause)
       }
     }
-    if (this.#looking === looking) this.#looking = undefined
+    if (this.#running === running) this.#running = undefined
   }
 }

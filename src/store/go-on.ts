@@ -3,7 +3,7 @@ import { compareBytes } from '../bytes/compare.js'
 import { isExpired } from '../errors.js'
 import type { Bounds } from '../segment/cursor.js'
 import { isWithin, type KeyedRecord } from '../segment/record.js'
-import type { Held, View } from '../engine/read.js'
+import type { Taken, View } from '../engine/read.js'
 import { prefixed, type Slot } from '../engine/slot.js'
 import type { TableHost } from './table-host.js'
 
@@ -16,10 +16,10 @@ export async function viewAfter(
   note: () => void,
 ): Promise<View> {
   try {
-    return await host.mend(before, error)
+    return await host.repair(before, error)
   } catch (failure) {
     const present = host.view()
-    // It was collected, and the handle has looked since; but what was shown of it stands for no other state.
+    // It was collected, and the handle has caught up since; but what was shown of it stands for no other state.
     if (!isExpired(failure) || last !== undefined || present.state === before.state) throw failure
     note()
     return { ...present, memtables: before.memtables }
@@ -30,14 +30,14 @@ export async function viewAfter(
 export function rest(
   slots: readonly Slot[],
   all: readonly Bounds[],
-  held: readonly Held[],
+  taken: readonly Taken[],
   last: KeyedRecord | undefined,
-): { readonly bounds: readonly Bounds[]; readonly held: readonly Held[] } {
+): { readonly bounds: readonly Bounds[]; readonly memtables: readonly Taken[] } {
   const bounds = all.map((each, i) => (last ? behind(each, slots[i]!, last) : each))
   return {
     bounds,
-    held: held.map((memtables, i) =>
-      memtables.map(({ records, ranges }) => ({
+    memtables: taken.map((each, i) =>
+      each.map(({ records, ranges }) => ({
         records: records.filter(({ key }) => isWithin(key, bounds[i]!)),
         ranges,
       })),

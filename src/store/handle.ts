@@ -1,4 +1,5 @@
 /** The handle behind a store: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
+import { singleFlight } from '../async.js'
 import { tell } from '../callback.js'
 import { TidemarkError, isExpired } from '../errors.js'
 import { shardPath } from '../manifest/names.js'
@@ -49,7 +50,7 @@ export class StoreHandle implements TableHost {
   #channel: Channel | undefined
   #shard: Shard | undefined
   #closing: Promise<void> | undefined
-  #reopening: Promise<void> | undefined
+  readonly #once = singleFlight()
 
   static async open(options: ResolvedOptions): Promise<StoreHandle> {
     const handle = new StoreHandle(options, await loadExtras(options))
@@ -72,7 +73,7 @@ export class StoreHandle implements TableHost {
       {
         warn: (message, cause) => this.report(message, cause),
         moved: () => this.#moved(),
-        // When telling fails: the version is durable, and others find it when they look.
+        // When telling fails: the version is durable, and others find it when they catch up.
         committed: () => tell(() => this.#channel?.tell(), this.#followingFailed),
         emit: (event, detail) => {
           // Opening may repair before anybody listens.
@@ -84,7 +85,7 @@ export class StoreHandle implements TableHost {
     )
     this.#following =
       extras.Following &&
-      new extras.Following({ clock, followMs, look: () => this.catchUp(), failed: this.#followingFailed })
+      new extras.Following({ clock, followMs, catchUp: () => this.catchUp(), failed: this.#followingFailed })
   }
 
   readonly #followingFailed = (cause: unknown): void =>
@@ -93,7 +94,7 @@ export class StoreHandle implements TableHost {
   async #openShard(create: boolean | undefined, expectAtLeast: number | undefined): Promise<void> {
     const shard = await Shard.open(this.#ctx, this.#request(create, expectAtLeast))
     try {
-      await shard.repairs.prepare()
+      await shard.detector.prepare()
     } catch (error) {
       await shard.close()
       throw error
@@ -107,7 +108,7 @@ export class StoreHandle implements TableHost {
     const { mode, followMs, name } = this.options
     this.#channel ??= this.#peers?.channel(shardPath(name), () => {
       // A follower that was not told to follow stays where it is until refresh().
-      if (mode === 'shared' || followMs > 0) void this.#following?.look()
+      if (mode === 'shared' || followMs > 0) void this.#following?.catchUp()
     })
     this.#following?.start()
   }
@@ -116,8 +117,8 @@ export class StoreHandle implements TableHost {
   #moved(): void {
     // Opening folds and carries before there is a store to speak of.
     if (this.#shard === undefined) return
-    this.#ctx.resident?.use(this.state)
     const { state } = this
+    this.#ctx.resident?.use(state)
     for (const observer of this.#observers) this.#tell(observer, (loaded) => loaded.push(state))
   }
 
@@ -231,10 +232,10 @@ export class StoreHandle implements TableHost {
     return this.shard.view([this.changes.buffer])
   }
 
-  async mend(view: View, error: unknown): Promise<View> {
+  async repair(view: View, error: unknown): Promise<View> {
     if (view.state === undefined) throw error
     try {
-      const state = await this.shard.repairs.mend(view.state, error)
+      const state = await this.shard.detector.repair(view.state, error)
       return viewOf(state, view.memtables, view.cache)
     } catch (failure) {
       // Others may have collected the newest state that this handle knows.
@@ -277,8 +278,7 @@ export class StoreHandle implements TableHost {
   }
 
   async refresh(): Promise<void> {
-    const look = (): Promise<void> => this.catchUp()
-    await (this.readSet ? this.readSet.during(look) : look())
+    await (this.readSet?.during(() => this.catchUp()) ?? this.catchUp())
   }
 
   /** Reads that the program has made before still count as made. */
@@ -288,12 +288,9 @@ export class StoreHandle implements TableHost {
     this.specs.recheck(this.state)
   }
 
-  reopen(): Promise<void> {
-    if (this.#closing) return Promise.reject(this.#closedError())
-    this.#reopening ??= this.#reopen().finally(() => {
-      this.#reopening = undefined
-    })
-    return this.#reopening
+  async reopen(): Promise<void> {
+    this.assertOpen()
+    await this.#once('reopen', () => this.#reopen())
   }
 
   async #reopen(): Promise<void> {
@@ -308,7 +305,7 @@ export class StoreHandle implements TableHost {
       await this.#openShard(false, this.options.expectAtLeast)
     } catch (error) {
       this.#ctx.resident?.releaseAll()
-      // Reads go on with the state that is there, and a follower goes on looking.
+      // Reads go on with the state that is there, and a follower goes on following.
       this.#follow()
       throw error
     }
@@ -328,8 +325,8 @@ export class StoreHandle implements TableHost {
   }
 
   async #close(): Promise<void> {
-    // A shard that is being opened at this moment has to be let go as well.
-    await this.#reopening?.catch(() => undefined)
+    // Joins a reopening that is under way: the shard that it opens has to be let go as well.
+    await this.#once('reopen', () => Promise.resolve()).catch(() => undefined)
     this.#following?.stop()
     for (const observer of this.#observers) this.#dismiss(observer)
     for (const end of this.waits) end(this.#closedError())

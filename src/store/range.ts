@@ -73,7 +73,7 @@ export interface KeyBounds {
 const NOTHING = new Uint8Array(0)
 
 /** All keys of a slot. */
-export const EVERYTHING: KeyBounds = { lower: NOTHING, upper: undefined }
+export const ALL_OF_SLOT: KeyBounds = { lower: NOTHING, upper: undefined }
 
 /** Above every key in a slot: no key begins with 0xff. */
 const ABOVE_ALL = Uint8Array.of(0xff)

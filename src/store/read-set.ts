@@ -11,13 +11,13 @@ import { Memtable } from '../engine/memtable.js'
 import { Point } from '../engine/point.js'
 import { prefixed, type Slot } from '../engine/slot.js'
 import { recordedCodec, type AppliedEntry, type ShardState } from '../engine/state.js'
-import { EVERYTHING, slotRange } from './range.js'
+import { ALL_OF_SLOT, slotRange } from './range.js'
 import type { ReadNotes } from './table-host.js'
 
 /** Keys and ranges in a set after which it stands for all of their tables. */
 const MANY = 100_000
 
-const MARK = Point.tombstone()
+const READ = Point.tombstone()
 
 /** Keys and ranges, in the shape of a memtable that deletes them. */
 class KeySet {
@@ -26,7 +26,7 @@ class KeySet {
 
   key(slot: Slot, key: MapKey): void {
     if (this.#memtable.find(slot, key)) return
-    this.#memtable.set(slot, '', key, MARK)
+    this.#memtable.set(slot, '', key, READ)
     this.#counted()
   }
 
@@ -41,25 +41,25 @@ class KeySet {
     this.#counted()
   }
 
-  /** Takes out keys, and what lies within ranges; a mark that is a range itself goes only as a whole. */
+  /** Takes out keys, and what lies within ranges; a range that was read goes only as a whole. */
   drop(slot: Slot, keys: Iterable<MapKey>, ranges: readonly KeyRange[]): void {
-    const marks = this.#memtable.slots.get(slot.id)
-    if (marks === undefined) return
-    for (const key of keys) marks.points.delete(key)
+    const slotReads = this.#memtable.slots.get(slot.id)
+    if (slotReads === undefined) return
+    for (const key of keys) slotReads.points.delete(key)
     for (const range of ranges) {
-      for (const key of marks.points.keys()) {
-        if (isWithin(prefixed(slot.prefix, mapKeyBytes(key)), range)) marks.points.delete(key)
+      for (const key of slotReads.points.keys()) {
+        if (isWithin(prefixed(slot.prefix, mapKeyBytes(key)), range)) slotReads.points.delete(key)
       }
-      marks.ranges = marks.ranges.filter((other) => !isInside(other, range))
+      slotReads.ranges = slotReads.ranges.filter((other) => !isInside(other, range))
     }
-    marks.sorted = undefined
-    if (marks.points.size + marks.ranges.length === 0) this.#memtable.slots.delete(slot.id)
+    slotReads.sorted = undefined
+    if (slotReads.points.size + slotReads.ranges.length === 0) this.#memtable.slots.delete(slot.id)
   }
 
   #counted(): void {
     if (++this.#count < MANY) return
     const whole = new Memtable()
-    for (const { slot } of this.#memtable.slots.values()) whole.deleteRange(slot, '', slotRange(slot, EVERYTHING))
+    for (const { slot } of this.#memtable.slots.values()) whole.deleteRange(slot, '', slotRange(slot, ALL_OF_SLOT))
     this.#memtable = whole
     this.#count = 0
   }
@@ -87,8 +87,8 @@ class KeySet {
   }
 }
 
-/** The reads up to some moment. */
-interface Span {
+/** The reads between one refresh and the next. */
+interface ReadPhase {
   /** Since the handle last caught up, and before. */
   read: KeySet
   readonly older: KeySet
@@ -99,7 +99,7 @@ interface Span {
   knowsOffsets: boolean
 }
 
-const newSpan = (knowsOffsets: boolean): Span => ({
+const newPhase = (knowsOffsets: boolean): ReadPhase => ({
   read: new KeySet(),
   older: new KeySet(),
   stale: new KeySet(),
@@ -109,7 +109,7 @@ const newSpan = (knowsOffsets: boolean): Span => ({
 
 export class ReadSet implements ReadNotes {
   /** The last one is for what is read now; those before it end with a refresh that is under way. */
-  #spans: Span[] = [newSpan(true)]
+  #phases: ReadPhase[] = [newPhase(true)]
   /** Reading a key that the program itself has put tells it nothing of others. */
   readonly #buffer: () => Memtable
 
@@ -119,20 +119,20 @@ export class ReadSet implements ReadNotes {
 
   key(slot: Slot, key: MapKey): void {
     if (this.#buffer().find(slot, key)) return
-    this.#spans.at(-1)!.read.key(slot, key)
+    this.#phases.at(-1)!.read.key(slot, key)
     // Who reads it again knows what others have made of it.
-    for (const { stale } of this.#spans) stale.drop(slot, [key], [])
+    for (const { stale } of this.#phases) stale.drop(slot, [key], [])
   }
 
   range(slot: Slot, range: KeyRange): void {
-    this.#spans.at(-1)!.read.range(slot, range)
-    for (const { stale } of this.#spans) stale.drop(slot, [], [range])
+    this.#phases.at(-1)!.read.range(slot, range)
+    for (const { stale } of this.#phases) stale.drop(slot, [], [range])
   }
 
   offsets(): void {
-    for (const span of this.#spans) {
-      span.areOffsetsStale = false
-      span.knowsOffsets = true
+    for (const phase of this.#phases) {
+      phase.areOffsetsStale = false
+      phase.knowsOffsets = true
     }
   }
 
@@ -144,63 +144,63 @@ export class ReadSet implements ReadNotes {
   /** Others have made these changes; `undefined`: it is not known which. */
   changed(entries: readonly AppliedEntry[] | undefined, areOffsets: boolean): void {
     const isKnown = entries?.every(({ references }) => references === undefined)
-    for (const span of this.#spans) {
-      span.areOffsetsStale ||= areOffsets && span.knowsOffsets
-      span.older.add(span.read)
-      span.read = new KeySet()
-      if (!isKnown) span.stale.add(span.older)
-      else for (const { memtable } of entries!) if (memtable) markChanged(span, memtable)
+    for (const phase of this.#phases) {
+      phase.areOffsetsStale ||= areOffsets && phase.knowsOffsets
+      phase.older.add(phase.read)
+      phase.read = new KeySet()
+      if (!isKnown) phase.stale.add(phase.older)
+      else for (const { memtable } of entries!) if (memtable) markChanged(phase, memtable)
     }
   }
 
   /** Whether anything that these change was read since the handle last caught up. */
   hasRead(changes: Memtable): boolean {
-    return this.#spans.some(({ read }) => read.touch(changes))
+    return this.#phases.some(({ read }) => read.touch(changes))
   }
 
   /** Whether others have left alone what was read of what these change; and in `state`, its codecs. */
   allow(changes: Memtable, withOffsets: boolean, state?: ShardState): boolean {
     if (state && !isWrittenAs(state, changes)) return false
-    return !this.#spans.some(({ stale, areOffsetsStale }) => (withOffsets && areOffsetsStale) || stale.touch(changes))
+    return !this.#phases.some(({ stale, areOffsetsStale }) => (withOffsets && areOffsetsStale) || stale.touch(changes))
   }
 
   /** The program was told that others have changed these. */
   told(changes: Memtable, ofOffsets: boolean): void {
     for (const { slot, points, ranges } of changes.slots.values()) {
-      for (const { stale } of this.#spans) stale.drop(slot, points.keys(), ranges)
+      for (const { stale } of this.#phases) stale.drop(slot, points.keys(), ranges)
     }
     if (ofOffsets) this.offsets()
   }
 
   /** While the program catches up: what it has read before does not count afterwards, what it reads meanwhile does. */
-  async during<T>(look: () => Promise<T>): Promise<T> {
-    const before = [...this.#spans]
-    const span = newSpan(false)
-    this.#spans.push(span)
+  async during<T>(catchUp: () => Promise<T>): Promise<T> {
+    const before = [...this.#phases]
+    const phase = newPhase(false)
+    this.#phases.push(phase)
     try {
-      const result = await look()
-      this.#spans = this.#spans.filter((each) => !before.includes(each))
-      span.knowsOffsets = true
+      const result = await catchUp()
+      this.#phases = this.#phases.filter((each) => !before.includes(each))
+      phase.knowsOffsets = true
       return result
     } catch (error) {
       const last = before.at(-1)!
-      last.read.add(span.read)
-      last.older.add(span.older)
-      last.stale.add(span.stale)
-      last.areOffsetsStale ||= span.areOffsetsStale
-      this.#spans = this.#spans.filter((each) => each !== span)
+      last.read.add(phase.read)
+      last.older.add(phase.older)
+      last.stale.add(phase.stale)
+      last.areOffsetsStale ||= phase.areOffsetsStale
+      this.#phases = this.#phases.filter((each) => each !== phase)
       throw error
     } finally {
-      if (this.#spans.length === 0) this.#spans.push(newSpan(true))
+      if (this.#phases.length === 0) this.#phases.push(newPhase(true))
     }
   }
 
   clear(): void {
-    this.#spans = [newSpan(true)]
+    this.#phases = [newPhase(true)]
   }
 }
 
-function markChanged({ older, stale }: Span, memtable: Memtable): void {
+function markChanged({ older, stale }: ReadPhase, memtable: Memtable): void {
   for (const { slot, points, ranges } of memtable.slots.values()) {
     for (const key of points.keys()) if (older.has(slot, key)) stale.key(slot, key)
     for (const range of ranges) if (older.meets(slot, range)) stale.range(slot, range)

@@ -3,7 +3,7 @@
  * before a state that lists them is used; what this handle writes itself is taken over as it is written.
  */
 import type { CodedRuns, Manifest, SegmentRef, SegmentSource } from '../manifest/manifest.js'
-import { dropSegment, holdSegment } from '../segment/hold.js'
+import { dropResident, keepResident } from '../segment/resident.js'
 import { checkWhole } from '../segment/whole.js'
 import type { ShardContext } from '../engine/context.js'
 import { segmentsOf, type ShardState } from '../engine/state.js'
@@ -60,7 +60,7 @@ export class Residency {
   async adopt(segment: SegmentRef, bytes: Uint8Array): Promise<void> {
     const { cache, clock } = this.#ctx
     let sliceEnd = clock.monotonic() + SLICE_MS
-    await holdSegment(cache, segment, bytes, () => {
+    await keepResident(cache, segment, bytes, () => {
       if (clock.monotonic() < sliceEnd) return undefined
       return clock.pause().then(() => {
         sliceEnd = clock.monotonic() + SLICE_MS
@@ -102,7 +102,7 @@ export class Residency {
     for (const { usedAt } of held) if (usedAt > used) return
     for (const [name, segment] of this.#loaded) {
       if (this.#listed.has(name) || this.#fresh.has(name)) continue
-      dropSegment(cache, segment)
+      dropResident(cache, segment)
       this.#loaded.delete(name)
     }
   }

@@ -7,7 +7,7 @@ import { throwIfAborted } from '../errors.js'
 import { Part } from '../part.js'
 import type { Bounds, Cursor } from '../segment/cursor.js'
 import type { KeyedRecord } from '../segment/record.js'
-import { holdMemtables, scan, type Held, type View } from '../engine/read.js'
+import { takeRecords, scan, type Taken, type View } from '../engine/read.js'
 import type { Slot } from '../engine/slot.js'
 import { isEmptyRange, slotRange, type KeyBounds } from './range.js'
 import type { Hold, TableHost } from './table-host.js'
@@ -20,7 +20,7 @@ export interface ScanRequest {
   readonly bounds: KeyBounds
   readonly reverse: boolean
   readonly limit: number
-  /** It looks for what others have committed before it begins. */
+  /** It catches up with others before it begins. */
   readonly fresh: boolean
   readonly signal: AbortSignal | undefined
 }
@@ -35,9 +35,9 @@ export class Scan<T> implements AsyncIterableIterator<T> {
   #fresh: boolean
   #left: number
   #done = false
-  /** The view and what its memtables held, slot by slot, as of the first step. */
+  /** The view and what was taken from its memtables, slot by slot, as of the first step. */
   #view: View | undefined
-  #held: readonly Held[] = []
+  #taken: readonly Taken[] = []
   #hold: Hold | undefined
   #cursor: Cursor | undefined
   /** The record of the last step. */
@@ -156,8 +156,8 @@ export class Scan<T> implements AsyncIterableIterator<T> {
     this.#view = view
     // Scanning takes what the memtables hold now, in all partitions in this very turn.
     this.#noteReading()
-    this.#held = this.#slots.map((slot, i) => holdMemtables(view, slot, this.#bounds[i]!))
-    return this.#scan(view, this.#bounds, this.#held)
+    this.#taken = this.#slots.map((slot, i) => takeRecords(view, slot, this.#bounds[i]!))
+    return this.#scan(view, this.#bounds, this.#taken)
   }
 
   #noteReading(): void {
@@ -172,19 +172,19 @@ export class Scan<T> implements AsyncIterableIterator<T> {
     for (let error = failure; ;) {
       const view = await viewAfter(this.#host, this.#view, error, last, () => this.#noteReading())
       this.#release()
-      // Only the newest memtables may be let go by now: what they held is at hand.
+      // Only the newest memtables may be let go by now: what was taken from them is at hand.
       this.#view = view
-      const { bounds, held } = rest(this.#slots, this.#bounds, this.#held, last)
+      const { bounds, memtables } = rest(this.#slots, this.#bounds, this.#taken, last)
       try {
-        return await this.#scan(view, bounds, held)
+        return await this.#scan(view, bounds, memtables)
       } catch (next) {
         error = next
       }
     }
   }
 
-  #scan(view: View, bounds: readonly Bounds[], held: readonly Held[]): Cursor | Promise<Cursor> {
-    const cursors = this.#slots.map((slot, i) => scan(view, slot, bounds[i]!, held[i]))
+  #scan(view: View, bounds: readonly Bounds[], taken: readonly Taken[]): Cursor | Promise<Cursor> {
+    const cursors = this.#slots.map((slot, i) => scan(view, slot, bounds[i]!, taken[i]))
     if (cursors.length === 1) return cursors[0]!
     const prefixLength = this.#slots[0]!.prefix.length
     const merge = (all: readonly Cursor[]): Cursor => new PartitionsCursor(all, prefixLength, bounds[0]!.reverse)

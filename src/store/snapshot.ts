@@ -64,14 +64,14 @@ abstract class HeldView implements TablesHost {
     return { use: () => this.use(), release: () => undefined }
   }
 
-  async mend(view: View, error: unknown): Promise<View> {
-    const mended = await this.handle.mend(view, error)
-    if (this.#isClosed || mended.state === view.state) return mended
-    this.under = { ...mended, memtables: this.under.memtables }
+  async repair(view: View, error: unknown): Promise<View> {
+    const repaired = await this.handle.repair(view, error)
+    if (this.#isClosed || repaired.state === view.state) return repaired
+    this.under = { ...repaired, memtables: this.under.memtables }
     const before = this.#hold
-    this.#hold = this.handle.hold(mended.state!)
+    this.#hold = this.handle.hold(repaired.state!)
     before.release()
-    return mended
+    return repaired
   }
 
   spec(name: string, options: AnyTableOptions): TableSpec {
@@ -183,7 +183,7 @@ export class TransactionHost extends HeldView {
     return this.#waiting > 0 ? 0 : this.monotonic() - this.#usedAt
   }
 
-  /** Whether what it reads from was collected by others, and the handle has looked since. */
+  /** Whether what it reads from was collected by others, and the handle has caught up since. */
   get isOutdated(): boolean {
     return this.#isExpired && this.handle.state !== this.under.state
   }
@@ -226,9 +226,9 @@ export class TransactionHost extends HeldView {
     return super.hold(state, waiting)
   }
 
-  override async mend(view: View, error: unknown): Promise<View> {
+  override async repair(view: View, error: unknown): Promise<View> {
     try {
-      return await super.mend(view, error)
+      return await super.repair(view, error)
     } catch (failure) {
       this.#isExpired ||= isExpired(failure)
       throw failure

@@ -41,5 +41,5 @@ export interface TableHost {
   /** Keeps what a reader of the state needs: while it waits for a promise, or for as long as it is used. */
   hold(state: ShardState, waiting?: Promise<unknown>): Hold
   /** After a read that failed: the same view, repaired, to repeat it on. Throws when it was not damage, or can't be. */
-  mend(view: View, error: unknown): Promise<View>
+  repair(view: View, error: unknown): Promise<View>
 }

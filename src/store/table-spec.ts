@@ -239,8 +239,8 @@ export class Specs {
     return spec
   }
 
-  /** The table as it is to be read in `state`. One that nobody has opened gets no codec by being looked at. */
-  look(name: string, bytes: Uint8Array, state: ShardState): TableSpec {
+  /** The table as it is to be read in `state`. One that nobody has opened gets no codec by being read. */
+  forReading(name: string, bytes: Uint8Array, state: ShardState): TableSpec {
     const known = this.#known.get(toBinary(bytes))
     const codec = recordedCodec(state, bytes)
     if (known === undefined) return new TableSpec(name, bytes, {}, { codec }, this.#freeze)
@@ -248,7 +248,7 @@ export class Specs {
     return known.spec
   }
 
-  /** Looks again after others may have written. */
+  /** Takes the codecs that others may have written with. */
   recheck(state: ShardState): void {
     for (const { spec, recorded } of this.#known.values()) {
       recorded.codec = recordedCodec(state, spec.bytes)

@@ -184,7 +184,7 @@ export class Table<K extends Key = Key, V = unknown> {
    */
   async get(key: K, options?: ReadOptions): Promise<V | undefined> {
     const mapKey = toMapKey(key)
-    if (options) await this.#look(options)
+    if (options) await this.#catchUp(options)
     return this.#valueOf(key, await this.#read((view) => this.#find(view, mapKey)))
   }
 
@@ -214,7 +214,7 @@ export class Table<K extends Key = Key, V = unknown> {
     if (!Array.isArray(keys)) throw invalid('getMany: an array of keys is expected.')
     // All keys first: a read that is under way when a key is refused would fail unheard.
     const mapKeys = Array.from(keys as readonly K[], toMapKey)
-    if (options) await this.#look(options)
+    if (options) await this.#catchUp(options)
     const records = await this.#read((view) => Promise.all(mapKeys.map(async (key) => this.#find(view, key))))
     return records.map((record, i) => this.#valueOf(keys[i] as K, record))
   }
@@ -226,15 +226,15 @@ export class Table<K extends Key = Key, V = unknown> {
    */
   async has(key: K, options?: ReadOptions): Promise<boolean> {
     const mapKey = toMapKey(key)
-    if (options) await this.#look(options)
+    if (options) await this.#catchUp(options)
     return this.#isLive(await this.#read((view) => this.#find(view, mapKey)))
   }
 
-  #look(options: ReadOptions): Promise<void> | false {
+  #catchUp(options: ReadOptions): Promise<void> | false {
     return checkRead(options).fresh && this.#host.catchUp()
   }
 
-  /** Reads what is there now; once more when that was collected meanwhile and the handle has looked since. */
+  /** Reads what is there now; once more when that was collected meanwhile and the handle has caught up since. */
   #read<T>(read: (view: View) => T | Promise<T>): T | Promise<T> {
     const view = this.#host.view()
     const found = read(view)
@@ -261,7 +261,7 @@ export class Table<K extends Key = Key, V = unknown> {
       try {
         return await lookUpLoading(view, slot, key)
       } catch (error) {
-        view = await this.#host.mend(view, error)
+        view = await this.#host.repair(view, error)
       }
     }
   }

@@ -7,7 +7,7 @@ import { TidemarkError, aborted, invalid, isExpired, isTidemarkError, throwIfAbo
 import type { Offsets } from '../log/offsets.js'
 import { sameOffsets } from '../log/same-offsets.js'
 import { following } from '../engine/shard.js'
-import { parseCommit, type CommitParts } from './changes.js'
+import { parseCommit, type CommitNotes } from './changes.js'
 import type { StoreHandle } from './handle.js'
 import { TransactionHost } from './snapshot.js'
 import { any, checker, number, signal as aborting } from './options.js'
@@ -43,7 +43,7 @@ export class Transaction<K extends Key = Key, V = unknown> extends Tables<K, V> 
 interface Call<K extends Key, V, T> {
   readonly spec: TableSpec
   readonly body: (tx: Transaction<K, V>) => Promise<T> | T
-  readonly parts: CommitParts
+  readonly notes: CommitNotes
   /** How many offsets had not come about when it was called. */
   readonly fallenOffsets: number
   readonly signal: AbortSignal | undefined
@@ -85,12 +85,12 @@ export class TransactionQueue {
   ): Promise<T> {
     if (typeof body !== 'function') throw invalid('transaction: a function is expected.')
     const { signal, offsets, tries } = check(options)
-    const parts = parseCommit({ offsets })
+    const notes = parseCommit({ offsets })
     throwIfAborted(signal)
     this.#handle.assertWritable()
     if (this.#calling) throw invalid(`transaction: ${NESTED}`)
     const isFresh = this.#handle.options.mode !== 'shared'
-    const call: Call<K, V, T> = { spec, body, parts, fallenOffsets, signal, isFresh, isLast: false }
+    const call: Call<K, V, T> = { spec, body, notes, fallenOffsets, signal, isFresh, isLast: false }
     let place = this.#queue()
     try {
       await place.turn(signal)
@@ -142,14 +142,14 @@ export class TransactionQueue {
     call: Call<K, V, T>,
     leave: () => void,
   ): Promise<{ readonly result: T } | undefined> {
-    const { spec, body, parts, fallenOffsets, signal } = call
+    const { spec, body, notes, fallenOffsets, signal } = call
     const handle = this.#handle
     const { changes } = handle
     // No view shows a restore that is on its way, and what is read now would be committed on top of it.
     while (changes.restoring) await this.#until(changes.restoring, signal)
     throwIfAborted(signal)
     handle.assertWritable()
-    const { generation, newest, others } = changes
+    const { revision, newest, others } = changes
     const { offsets } = handle.state.carried
     // Its own stand on those that are committed once all is settled that is on its way now, unless others write meanwhile.
     const expected = newest.then(() => (others === changes.others ? handle.state.carried.offsets : offsets))
@@ -167,19 +167,19 @@ export class TransactionQueue {
     throwIfAborted(signal)
     handle.assertWritable()
     const { memtable } = host
-    if (handle.readSet && parts.offsets.size > 0 && fallenOffsets !== changes.fallenOffsets) {
+    if (handle.readSet && notes.offsets.size > 0 && fallenOffsets !== changes.fallenOffsets) {
       throw new TidemarkError(
         'CONFLICT',
         'Offsets that were to be committed before those of the transaction were not, and its own say that they were. Look at store.offsets.',
       )
     }
-    if (memtable.empty && parts.offsets.size === 0) {
+    if (memtable.empty && notes.offsets.size === 0) {
       // A commit that it saw on its way may fail after all.
       if (!call.isFresh) leave()
       const isSame = await this.#confirm(call, others)
       if (isSame && (!host.isEarly || (await this.#until(newest, signal)))) return { result }
-    } else if (generation === changes.generation) {
-      const committing = changes.commit(memtable, parts, false)
+    } else if (revision === changes.revision) {
+      const committing = changes.commit(memtable, notes, false)
       // The next one may begin: it sees this one on its way.
       leave()
       try {
@@ -189,7 +189,7 @@ export class TransactionQueue {
         if (!isTidemarkError(error) || error.code !== 'CONFLICT') throw error
       }
     }
-    if (parts.offsets.size > 0) {
+    if (notes.offsets.size > 0) {
       await this.#until(changes.newest, signal)
       if (sameOffsets(await expected, handle.state.carried.offsets)) return undefined
       throw new TidemarkError(
@@ -201,7 +201,7 @@ export class TransactionQueue {
   }
 
   /**
-   * Whether nobody else has written since; the handle has looked by then, so that what runs again reads what was the newest
+   * Whether nobody else has written since; the handle has caught up by then, so that what runs again reads what was the newest
    * after it was called.
    */
   async #confirm(call: Pick<Call<Key, unknown, unknown>, 'isFresh' | 'signal'>, others: number): Promise<boolean> {

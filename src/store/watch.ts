@@ -186,8 +186,8 @@ export class Watch implements Observer {
         return await comparing
       } catch (error) {
         const states = [before, after]
-        const mended = await this.#handle.shard.repairs.about(error, (repairer) => repairer.mendAll(states, error))
-        ;[before, after] = mended as [ShardState, ShardState]
+        const repaired = await this.#handle.shard.detector.about(error, (repairer) => repairer.repairAll(states, error))
+        ;[before, after] = repaired as [ShardState, ShardState]
       }
     }
   }
@@ -195,7 +195,7 @@ export class Watch implements Observer {
   async #compare({ before, after, entry }: Step): Promise<WatchChange[]> {
     const { version, versionTime } = after.carried
     const { table, bytes, bounds } = this.#watched
-    const { decode } = this.#handle.specs.look(table, bytes, after)
+    const { decode } = this.#handle.specs.forReading(table, bytes, after)
     const comparison = new Comparison(before, after, this.#handle.cache, { entry })
     const found: (readonly [key: Uint8Array, change: WatchChange])[] = []
     for (const slot of this.#slots) {

@@ -18,7 +18,7 @@ export class OwnBuffer implements TableHost {
   readonly #handle: StoreHandle
   #memtable = new Memtable()
   /** In shared mode: the state and changes of the batch, and the count of commits that it stands on. */
-  #batch: { readonly host: TransactionHost; readonly generation: number } | undefined
+  #batch: { readonly host: TransactionHost; readonly revision: number } | undefined
 
   constructor(handle: StoreHandle) {
     this.#handle = handle
@@ -30,7 +30,7 @@ export class OwnBuffer implements TableHost {
     const { options, changes } = this.#handle
     this.#batch?.host.end()
     if (options.mode !== 'shared') this.#memtable = new Memtable()
-    else this.#batch = { host: new TransactionHost(this.#handle, undefined), generation: changes.generation }
+    else this.#batch = { host: new TransactionHost(this.#handle, undefined), revision: changes.revision }
   }
 
   /** Drops the changes, and those of the program that would go with them. */
@@ -48,26 +48,26 @@ export class OwnBuffer implements TableHost {
   async commit(options: CommitOptions): Promise<void> {
     const { changes } = this.#handle
     const memtable = this.writable()
-    const parts = parseCommit(options)
+    const notes = parseCommit(options)
     if (this.#batch) {
       const isOvertaken = this.isOvertaken
       try {
         if (isOvertaken) throw overtaken(this.#handle)
-        await changes.commit(memtable, parts, false)
+        await changes.commit(memtable, notes, false)
       } finally {
         this.#begin()
       }
       return
     }
     this.#memtable = new Memtable()
-    if (changes.buffer.empty) return void (await changes.commit(memtable, parts, true))
+    if (changes.buffer.empty) return void (await changes.commit(memtable, notes, true))
     changes.buffer.absorb(memtable)
-    await changes.commitBuffer(parts)
+    await changes.commitBuffer(notes)
   }
 
   /** In shared mode: whether something else was committed since the batch began. */
   get isOvertaken(): boolean {
-    return this.#batch !== undefined && this.#batch.generation !== this.#handle.changes.generation
+    return this.#batch !== undefined && this.#batch.revision !== this.#handle.changes.revision
   }
 
   get isEmpty(): boolean {
@@ -113,8 +113,8 @@ export class OwnBuffer implements TableHost {
     return (this.#batch?.host ?? this.#handle).hold(state, waiting)
   }
 
-  mend(view: View, error: unknown): Promise<View> {
-    return (this.#batch?.host ?? this.#handle).mend(view, error)
+  repair(view: View, error: unknown): Promise<View> {
+    return (this.#batch?.host ?? this.#handle).repair(view, error)
   }
 }
 

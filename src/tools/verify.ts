@@ -8,7 +8,7 @@ import { checkClock } from '../clock.js'
 import { isDamage, isExpired, TidemarkError, checkFields, corrupt, throwIfAborted } from '../errors.js'
 import { readAnchor, type AnchorValue } from '../log/anchor.js'
 import type { Origin } from '../log/entry.js'
-import { spansOf } from '../manifest/clip.js'
+import { partitionRanges } from '../manifest/clip.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { logIdOfPath } from '../manifest/listed-names.js'
 import { anchorPath, checkLogPath, logPath, shardPath } from '../manifest/names.js'
@@ -258,10 +258,10 @@ class Verifier {
     const isKnown = before.manifest && before.manifest.covers >= before.since
     const mine = isKnown ? { runs: before.manifest.runs, changes: before.tail } : undefined
     const chosen = new Set(origin.partitions)
-    for (const { span, isChosen } of spansOf(chosen, manifest.config.partitions)) {
+    for (const { range, isChosen } of partitionRanges(chosen, manifest.config.partitions)) {
       const one = isChosen || chosen.size === 0 ? whence && stackOf(whence) : mine
       if (one === undefined) continue
-      const bounds = { lower: partitionPrefix(span[0]), upper: partitionPrefix(span[1] + 1) }
+      const bounds = { lower: partitionPrefix(range[0]), upper: partitionPrefix(range[1] + 1) }
       const problem = (key: string): string =>
         isChosen || chosen.size === 0
           ? `Entry ${n} does not put version ${origin.version} back: key ${key} is not the same in both.`

@@ -50,17 +50,17 @@ async function holds(shard: Shard, { version, hash }: SyncPoint): Promise<boolea
   }
 }
 
-/** A state in parts: runs, and a tail over them. */
-export interface Parts {
+/** The state that the target is to have: runs, and a tail over them. */
+export interface Wanted {
   readonly runs: readonly Run[]
   readonly tail: readonly TailEntry[]
 }
 
 /**
- * The parts that the target is to have. When it has an earlier version of this log that stands on the same manifest, its part
+ * The state that the target is to have. When it has an earlier version of this log that stands on the same manifest, its part
  * of the tail is not sent again, so that a push moves about what is new.
  */
-export async function partsFor(source: Source, target: ShardState | undefined): Promise<Parts> {
+export async function wantedBy(source: Source, target: ShardState | undefined): Promise<Wanted> {
   const { state } = source
   const all = { runs: state.manifest.runs, tail: state.tail }
   const last = target && syncWith(source, target)

@@ -6,7 +6,7 @@ import { nowIn } from '../store/context.js'
 import type { When } from '../store/find.js'
 import { flag, required } from '../store/options.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
-import { partsFor, relate, type Relation } from './ancestry.js'
+import { relate, wantedBy, type Relation } from './ancestry.js'
 import { checkTag, isTagFree, keepNewest, tagBackup } from './backups.js'
 import { abortable, checkTransfer, tellProgress, type TransferOptions } from './options.js'
 import { Receiver } from './receiver.js'
@@ -141,7 +141,7 @@ async function run(source: Source, receiver: Receiver, options: PushOptions): Pr
 async function send(source: Source, receiver: Receiver, force: boolean) {
   await receiver.begin(force)
   const { state, label, meta, version } = source
-  const content = await receiver.combine(await partsFor(source, receiver.state), state)
+  const content = await receiver.combine(await wantedBy(source, receiver.state), state)
   const wanted = content.manifest.runs.flat()
   const copied = await receiver.copy(wanted, (segment) => source.read(segment))
   const { logId, path } = source.shard.log

@@ -24,7 +24,7 @@ import type { Shard } from '../engine/shard.js'
 import { applyEntry, memtableCodecs, segmentsOf, tailBytes, tailCodecs, type ShardState } from '../engine/state.js'
 import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
-import type { Parts } from './ancestry.js'
+import type { Wanted } from './ancestry.js'
 import { clearComing, listUploads, prepareLog, takeBack } from './coming.js'
 import { contextOf, eachOf, openToRead, tellProgress, type TransferOptions } from './options.js'
 
@@ -238,7 +238,7 @@ export class Receiver {
    * The parts as one manifest and one memtable. A fold that this takes is written here, never to the source. The manifest may
    * still name segments that are to be copied.
    */
-  async combine({ runs, tail }: Parts, from: ShardState): Promise<Content> {
+  async combine({ runs, tail }: Wanted, from: ShardState): Promise<Content> {
     const codecs = new Map(from.manifest.codecs)
     for (const entry of [...from.tail, ...tail])
       for (const [table, codec] of tailCodecs(entry)) codecs.set(table, codec)

@@ -226,7 +226,7 @@ describe('errors of the file system', () => {
 
   test('writes that take less than they were given are continued', async () => {
     world.decide = (step) => (step.call === 'write' ? { atMost: 7 } : undefined)
-    const log = world.storage(world.broken(), { roomBytes: 128 }).log(LOG)
+    const log = world.storage(world.broken(), { preallocateBytes: 128 }).log(LOG)
     await fill(log, 4)
     expect(await world.entries()).toEqual(expected(4))
   })

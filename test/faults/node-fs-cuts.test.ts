@@ -16,7 +16,7 @@ forAdapter('nodeFs')
 vi.setConfig({ testTimeout: 300_000 })
 
 const LOG = 'orders/0/id'
-const tuning: LogTuning = { ...LOG_TUNING, patienceMs: 0, roomBytes: 512, rotateBytes: 700 }
+const tuning: LogTuning = { ...LOG_TUNING, patienceMs: 0, preallocateBytes: 512, rotateBytes: 700 }
 const text = (value: string): Uint8Array => new TextEncoder().encode(value)
 const string = (bytes: Uint8Array | undefined): string | undefined => bytes && new TextDecoder().decode(bytes)
 const storageOn = (fs: FileSystem, seed = 1): Storage => fileStorage(fs, '/disk', modelClock(seed), tuning)

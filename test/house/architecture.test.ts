@@ -8,7 +8,7 @@ const root = join(import.meta.dirname, '../..')
 
 /** Each may import those in its own row and in the rows above it. */
 const layers = [
-  ['src/errors.ts', 'src/callback.ts', 'src/clock.ts', 'src/pause.ts', 'src/part.ts'],
+  ['src/errors.ts', 'src/async.ts', 'src/callback.ts', 'src/clock.ts', 'src/pause.ts', 'src/part.ts'],
   ['src/bytes'],
   ['src/storage'],
   ['src/segment'],
@@ -24,6 +24,7 @@ const layers = [
 /** Checksum, envelope and hex digits are no secrets of the core: an adapter that keeps files of its own has the same. */
 const adaptersMayImport = [
   'src/errors.ts',
+  'src/async.ts',
   'src/clock.ts',
   'src/part.ts',
   'src/storage',

@@ -56,7 +56,7 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
     { has: 'storageSuite({', in: 'node --test' },
   ],
   'docs/architecture.md': [
-    { has: 'errors · callback', in: 'no program', why: 'the layers; test/house/architecture.test.ts has them' },
+    { has: 'errors · async · callback', in: 'no program', why: 'the layers; test/house/architecture.test.ts has them' },
   ],
 }
 

@@ -152,7 +152,7 @@ rule(
 rule(
   'R19',
   'a commit with offsets is not repeated on top of others',
-  [edit('src/store/changes.ts', 'const withOffsets = parts.offsets.size > 0', 'const withOffsets = false')],
+  [edit('src/store/changes.ts', 'const withOffsets = notes.offsets.size > 0', 'const withOffsets = false')],
   async (sources) => {
     const [a, b] = await pair(sources)
     b.put('b', 1)

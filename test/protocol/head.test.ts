@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import { edit, rule } from '../support/mutated.js'
 import { collectorsRule } from '../support/rule-simulations.js'
-import { ageing, due, facts, open, put } from '../support/rule-stores.js'
+import { ageing, due, indexedEntries, open, put } from '../support/rule-stores.js'
 import { gate } from '../support/shared.js'
 import { collect } from '../support/storages.js'
 
@@ -125,7 +125,7 @@ rule(
     ),
   ],
   async ({ retained }) => {
-    const { trim } = retained(facts(), { versions: 1, ageMs: 0 }, 9, { keeps: 1, trim: 0 })
+    const { trim } = retained(indexedEntries(), { versions: 1, ageMs: 0 }, 9, { keeps: 1, trim: 0 })
     expect(trim).toBeLessThanOrEqual(4)
   },
 )

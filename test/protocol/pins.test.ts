@@ -177,7 +177,7 @@ rule(
   [
     edit(
       'src/engine/repair/repairer.ts',
-      'if (damage.isMissing && !this.#damaged.has(name)) await this.#lookAgain(state)',
+      'if (damage.isMissing && !this.#damaged.has(name)) await this.#assertKept(state)',
       '',
     ),
   ],

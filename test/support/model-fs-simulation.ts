@@ -62,7 +62,7 @@ export async function simulate(seed: number, steps: Steps = new Map()): Promise<
   const tuning = {
     ...LOG_TUNING,
     patienceMs: random.chance(0.5) ? 0 : 3,
-    roomBytes: 256,
+    preallocateBytes: 256,
     reserveBytes: 64,
     rotateBytes: 600,
   }

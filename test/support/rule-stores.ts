@@ -1,4 +1,4 @@
-/** Stores, clocks and facts for the tests of single rules (test/protocol). */
+/** Stores, clocks and entries for the tests of single rules (test/protocol). */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemClock, type Clock, type OpenOptions, type Storage, type Store } from 'tidemark'
@@ -48,7 +48,7 @@ export async function pinned({ blobs }: Storage): Promise<void> {
 }
 
 /** Versions 1 to 6; entries 3 and 5 carry folds of all before them. */
-export function facts(): Parameters<typeof Sources.retained>[0] {
+export function indexedEntries(): Parameters<typeof Sources.retained>[0] {
   return [1, 2, 3, 4, 5, 6].map((n) => {
     const manifestAt = n < 3 ? 1 : n < 5 ? 3 : 5
     return { n, isVersion: true, carried: { time: n, manifestAt, covers: manifestAt - 1 } }
@@ -126,6 +126,6 @@ export async function ageing(
 
 /** A log of files on a model of a file system. */
 export function logOn(fileStorage: typeof Sources.fileStorage, fs: ModelProcess, durability?: 'relaxed'): Log {
-  const tuning = { patienceMs: 0, roomBytes: 1024, reserveBytes: 64, rotateBytes: 1 << 20 }
+  const tuning = { patienceMs: 0, preallocateBytes: 1024, reserveBytes: 64, rotateBytes: 1 << 20 }
   return fileStorage(fs, '/disk', systemClock, tuning).log('s/0/id', { durability: durability ?? 'strict' })
 }

@@ -16,7 +16,7 @@ import {
   decodeHeader,
   isIntact,
   recordHead,
-  roomFor,
+  recordBytes,
   seedsOf,
   type LogFileHeader,
   type Seeds,
@@ -109,7 +109,7 @@ export class LogFile {
   /** Adds the record at `end` to the index: a scan has found it, or the owner has written it. */
   add({ payload, checksum, synced }: { payload: number; checksum: number; synced: number }): void {
     this.#offsets.push(this.#end)
-    this.#end += roomFor(payload)
+    this.#end += recordBytes(payload)
     this.#checksum = checksum
     this.#claimed = Math.max(this.#claimed, synced)
   }

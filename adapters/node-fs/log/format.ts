@@ -79,7 +79,7 @@ export function decodeHeader(bytes: Uint8Array, path: string): LogFileHeader {
 }
 
 /** How many bytes the record of a payload takes in its file. */
-export function roomFor(payload: number): number {
+export function recordBytes(payload: number): number {
   return padded(RECORD_HEAD + payload)
 }
 

@@ -15,6 +15,7 @@
  * - Two claims at once would fence each other for nothing. So a claim waits a moment for an owner that has a marker and no file
  *   yet. And when it sees its number taken it is refused before it makes a marker. Only the time that it takes depends on this.
  */
+import { serial } from '../../../src/async.js'
 import type { Clock } from '../../../src/clock.js'
 import { TidemarkError, corrupt, invalid, isFull, isTidemarkError } from '../../../src/errors.js'
 import type { Outcome } from '../../../src/storage/contract.js'
@@ -28,7 +29,6 @@ import type { LogTuning } from './tuning.js'
 import type { LogView } from './view.js'
 import { OwnFile, type Pending } from './writer.js'
 import { patiently } from './patiently.js'
-import { serial } from '../serial.js'
 
 const COMMITTED: Outcome = { outcome: 'committed' }
 const LOST: Outcome = { outcome: 'lost' }

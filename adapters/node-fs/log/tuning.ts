@@ -2,8 +2,8 @@
 export interface LogTuning {
   /** How long to wait for the file of an owner that has only a marker yet, in milliseconds. */
   readonly patienceMs: number
-  /** The room with which a new file begins, and the first step by which it grows. */
-  readonly roomBytes: number
+  /** The free space with which a new file begins, and the first step by which it grows. */
+  readonly preallocateBytes: number
   /** The room that is kept for entries by which space comes free. */
   readonly reserveBytes: number
   /** The size from which on an owner goes on to its next file, if that leaves half of this one behind. */
@@ -12,7 +12,7 @@ export interface LogTuning {
 
 export const LOG_TUNING: LogTuning = {
   patienceMs: 500,
-  roomBytes: 64 << 10,
+  preallocateBytes: 64 << 10,
   reserveBytes: 4 << 10,
   rotateBytes: 8 << 20,
 }

@@ -13,7 +13,7 @@ import { isFull } from '../../../src/errors.js'
 import { fileError } from '../errors.js'
 import type { LogDirectory } from './directory.js'
 import { LogFile, type LogRecord } from './file.js'
-import { HEADER, RECORD_HEAD, encodeHeader, encodeRecord, roomFor, type LogFileHeader } from './format.js'
+import { HEADER, RECORD_HEAD, encodeHeader, encodeRecord, recordBytes, type LogFileHeader } from './format.js'
 import type { LogTuning } from './tuning.js'
 import { discard, readUpTo, writeAll } from '../write.js'
 
@@ -52,7 +52,7 @@ export class OwnFile {
     this.#temporary = temporary
     this.#room = room
     this.#tuning = tuning
-    this.#step = tuning.roomBytes
+    this.#step = tuning.preallocateBytes
     this.#synced = file.last
   }
 
@@ -63,8 +63,8 @@ export class OwnFile {
     records: readonly LogRecord[],
     tuning: LogTuning,
   ): Promise<OwnFile> {
-    const size = records.reduce((sum, { payload }) => sum + roomFor(payload.length), HEADER)
-    const room = Math.ceil(size / tuning.roomBytes + 0.5) * tuning.roomBytes
+    const size = records.reduce((sum, { payload }) => sum + recordBytes(payload.length), HEADER)
+    const room = Math.ceil(size / tuning.preallocateBytes + 0.5) * tuning.preallocateBytes
     // On a disk that is nearly full the room ahead of need is made smaller, so that the records fit.
     for (const less of [room, size + tuning.reserveBytes]) {
       try {
@@ -128,7 +128,7 @@ export class OwnFile {
 
   /** Makes room for the record of a payload. When it throws nothing was written. */
   async makeRoom(payload: number, mayUseReserve: boolean): Promise<void> {
-    const need = this.file.end + roomFor(payload) + (mayUseReserve ? 0 : this.#tuning.reserveBytes)
+    const need = this.file.end + recordBytes(payload) + (mayUseReserve ? 0 : this.#tuning.reserveBytes)
     await this.#growing?.catch(() => {})
     if (this.#room < need) await this.#grow(need)
   }
@@ -138,7 +138,7 @@ export class OwnFile {
    * and that nothing of the record is left. After any other error the record may be there.
    */
   async write(n: number, writer: number, payload: Uint8Array, sync: boolean): Promise<Pending> {
-    const length = roomFor(payload.length)
+    const length = recordBytes(payload.length)
     const bytes = length <= SCRATCH ? this.#scratch.subarray(0, length) : new Uint8Array(length)
     const synced = this.#synced
     const fields = { before: this.file.checksum, n, synced, writer }
@@ -206,7 +206,7 @@ export class OwnFile {
       await this.#extend(Math.ceil(need / this.#step) * this.#step)
       this.#step = Math.min(this.#step * 2, LARGEST_STEP)
     } catch (error) {
-      this.#step = this.#tuning.roomBytes
+      this.#step = this.#tuning.preallocateBytes
       if (!isFull(error)) throw error
       await this.#extend(need)
     }

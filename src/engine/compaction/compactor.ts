@@ -14,17 +14,17 @@ import { foldTail, mergeRuns, writtenFor } from './run-writer.js'
 export { dropUploads, foldTail, writeChanges, writtenFor } from './run-writer.js'
 
 /** Knows of damage, for a merge. */
-export interface Repairs {
+export interface Detector {
   readonly repairer: { readonly loaded?: { isAnyDamaged(segments: readonly SegmentRef[]): boolean } | undefined }
   /** Resolves when the present state is repaired; rejects with what it can't repair. */
-  mend(state: ShardState, error: unknown): Promise<unknown>
+  repair(state: ShardState, error: unknown): Promise<unknown>
 }
 
 type Kind = Edit['kind']
 
 export class Compactor {
   readonly #shard: OpenLog
-  readonly #repairs: Repairs
+  readonly #detector: Detector
   /** Aborts when nothing more is to be uploaded. */
   readonly #signal: AbortSignal
   /** Looks at the state anew. */
@@ -36,9 +36,9 @@ export class Compactor {
   /** Counts repairs: an edit that was begun before one is dropped. */
   #ground = 0
 
-  constructor(shard: OpenLog, repairs: Repairs, signal: AbortSignal, consider: () => void) {
+  constructor(shard: OpenLog, detector: Detector, signal: AbortSignal, consider: () => void) {
     this.#shard = shard
-    this.#repairs = repairs
+    this.#detector = detector
     this.#signal = signal
     this.#consider = consider
   }
@@ -129,12 +129,12 @@ export class Compactor {
   async startMerge(inputs = pickMerge(this.#shard.state.manifest)): Promise<void> {
     const { context, log, state } = this.#shard
     // Lost segments stay where they are, for whoever can still read parts of them.
-    if (inputs === undefined || this.#repairs.repairer.loaded?.isAnyDamaged(inputs.flat())) return
+    if (inputs === undefined || this.#detector.repairer.loaded?.isAnyDamaged(inputs.flat())) return
     await this.#start('merge', () =>
       mergeRuns(context, log, state, inputs, this.#signal).catch(async (error: unknown) => {
         if (damageOf(error) === undefined) throw error
         // It is tried again on the repaired state.
-        await this.#repairs.mend(state, error)
+        await this.#detector.repair(state, error)
         return undefined
       }),
     )
@@ -155,7 +155,7 @@ export class Compactor {
       .catch((error: unknown) => {
         this.#lastError = error
         if (this.#signal.aborted || (isTidemarkError(error) && error.code === 'ABORTED')) return
-        warnLater(this.#shard.context, kind === 'fold' ? 'Compactor' : 'Compaction', error)
+        warnLater(this.#shard.context, kind === 'fold' ? 'Folding' : 'Merging', error)
       })
       .finally(() => {
         this.#running.delete(kind)
@@ -166,7 +166,7 @@ export class Compactor {
   }
 
   /** Entries were committed that carry `edits`; one that no longer fits would wait for ever. */
-  carried(after: Manifest, edits: readonly Edit[]): void {
+  settled(after: Manifest, edits: readonly Edit[]): void {
     for (const edit of this.#ready.values()) if (edits.includes(edit)) this.#ready.delete(edit.kind)
     this.#drop((edit) => applyEdit(after, edit) === undefined)
   }

@@ -16,8 +16,6 @@ import type { LogContext, ShardContext } from '../context.js'
 import { Memtable } from '../memtable.js'
 import { layersOf, memtableCodecs, tailCodecs, type ShardState } from '../state.js'
 
-const ALL_KEYS = { ...EVERYTHING, reverse: false }
-
 /** How long to work, and on how many blocks, before other tasks get their turn. */
 const SLICE_MS = 8
 const SLICE_BLOCKS = 64
@@ -101,9 +99,9 @@ export async function mergeRuns(
   signal: AbortSignal,
 ): Promise<MergeEdit> {
   const newestFirst = [...inputs].reverse()
-  const ranges = await Promise.all(newestFirst.map(async (run) => runRanges(ctx.cache, run, ALL_KEYS)))
+  const ranges = await Promise.all(newestFirst.map(async (run) => runRanges(ctx.cache, run, EVERYTHING)))
   const sources = newestFirst.map((run, i) => ({
-    cursor: new RunCursor(new WholeSegments(ctx.storage), run, ALL_KEYS),
+    cursor: new RunCursor(new WholeSegments(ctx.storage), run, { ...EVERYTHING, reverse: false }),
     ranges: ranges[i]!,
   }))
   const oldest = inputs[0] === state.manifest.runs[0]

@@ -8,7 +8,7 @@ import { manifests, type CollectPlan } from '../entry-builder.js'
 import { warnLater } from '../context.js'
 import { Part, type Lazy } from '../../part.js'
 import { tailBytes, type OpenLog } from '../state.js'
-import type { Compactor, Repairs } from './compactor.js'
+import type { Compactor, Detector } from './compactor.js'
 
 /** Everything that writes segments; with it comes what an entry needs that names them. */
 export const rewriting = new Part(async () => {
@@ -30,10 +30,10 @@ export class CompactionScheduler {
   /** The collection that was found for the next entry. */
   plan: CollectPlan | undefined
 
-  constructor(shard: OpenLog, repairs: Repairs) {
+  constructor(shard: OpenLog, detector: Detector) {
     this.#shard = shard
     const consider = (): void => this.consider(true)
-    this.compactor = rewriting.lazy((part) => new part.Compactor(shard, repairs, this.signal, consider))
+    this.compactor = rewriting.lazy((part) => new part.Compactor(shard, detector, this.signal, consider))
   }
 
   /** Aborts when nothing more is to be uploaded. */
@@ -61,7 +61,7 @@ export class CompactionScheduler {
   /** Others have written: what was found or made before and no longer fits is dropped, and found or made anew. */
   met(after: Manifest): void {
     this.plan = undefined
-    this.compactor.loaded?.carried(after, [])
+    this.compactor.loaded?.settled(after, [])
     this.compactor.loaded?.dropCondemned()
   }
 
@@ -86,7 +86,7 @@ export class CompactionScheduler {
         if (merges) void work.startMerge()
       })
       .catch((error: unknown) => {
-        if (!this.signal.aborted) warnLater(this.#shard.context, 'Compactor', error)
+        if (!this.signal.aborted) warnLater(this.#shard.context, folds ? 'Folding' : 'Merging', error)
       })
   }
 
@@ -105,10 +105,10 @@ export class CompactionScheduler {
   }
 
   /** An entry with a manifest was committed, which carries `edits`. */
-  carried(before: Manifest, after: Manifest, edits: readonly Edit[]): void {
+  settled(before: Manifest, after: Manifest, edits: readonly Edit[]): void {
     const { counters } = this.#shard.context
     for (const { kind } of edits) counters[kind === 'fold' ? 'folds' : 'compactions']++
-    this.compactor.loaded?.carried(after, edits)
+    this.compactor.loaded?.settled(after, edits)
     const old = new Set(before.runs.flat().map((s) => s.name))
     counters.segmentsReused += after.runs.flat().filter((s) => old.has(s.name)).length
   }

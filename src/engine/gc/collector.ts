@@ -11,7 +11,7 @@ import { idOfBlob, segmentsPrefix } from '../../manifest/listed-names.js'
 import { segmentName } from '../../manifest/names.js'
 import type { CollectPlan } from '../entry-builder.js'
 import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
-import type { EntryFacts, EntryIndex } from './entry-index.js'
+import type { EntryIndex, IndexedEntry } from './entry-index.js'
 import { deadForks } from './fork-holds.js'
 import { collectionIn, eachEntry, readEntry } from '../history/past.js'
 import { isOver, manifestOfPin, pinsOf, type StoredPin } from '../history/pins.js'
@@ -80,18 +80,18 @@ export class Collector {
   /** When the oldest of what entry `collectedAt` condemned is due. */
   async dueAt(collectedAt: number): Promise<number> {
     if (collectedAt === 0) return Infinity
-    const { facts } = this.#known
-    if (!facts.has(collectedAt)) this.#known.note(await readEntry(this.#ctx, this.#log, collectedAt))
+    const { entries } = this.#known
+    if (!entries.has(collectedAt)) this.#known.note(await readEntry(this.#ctx, this.#log, collectedAt))
     return (this.#collectionIn(collectedAt)[0]?.time ?? Infinity) + this.#ctx.graceMs
   }
 
   #collectionIn(n: number): Collection {
-    return collectionIn(n, this.#known.facts.get(n)?.collection) ?? []
+    return collectionIn(n, this.#known.entries.get(n)?.collection) ?? []
   }
 
   /** Deletes what is due and looks for what is to be condemned next. */
   async run(state: ShardState, options: CollectOptions): Promise<CollectResult> {
-    const facts = await this.#readFacts(state)
+    const entries = await this.#indexedEntries(state)
     const listing = await this.#list()
     const now = currentTime(this.#ctx, this.#log)
     const pending = this.#collectionIn(state.carried.collectedAt)
@@ -103,7 +103,7 @@ export class Collector {
     // A repaired state stands on entries that the next fold makes dispensable, and no longer on the spare fold.
     if (isPartial || state.isRepaired) return { deleted, plan: undefined, waiting }
     // With what was appended meanwhile: it may name what was still an upload when it was listed.
-    const plan = this.#plan(state, facts, listing, undue, now, options)
+    const plan = this.#plan(state, entries, listing, undue, now, options)
     return { deleted, plan, waiting }
   }
 
@@ -112,17 +112,17 @@ export class Collector {
     return (name) => (this.#known.namedAt.get(name) ?? 0) > trim || held.has(name)
   }
 
-  async #readFacts(state: ShardState): Promise<EntryFacts[]> {
+  async #indexedEntries(state: ShardState): Promise<IndexedEntry[]> {
     const { trim } = state.carried
-    const { facts } = this.#known
+    const { entries } = this.#known
     this.#known.forget(trim)
     const numbers = Array.from({ length: state.head - trim }, (_, i) => trim + 1 + i)
-    const missing = numbers.filter((n) => !facts.has(n))
+    const missing = numbers.filter((n) => !entries.has(n))
     for await (const applied of eachEntry(this.#ctx, this.#log, missing[0] ?? 1, missing.at(-1) ?? 0)) {
       throwIfAborted(this.#signal)
       this.#known.note(applied)
     }
-    return numbers.map((n) => facts.get(n)!)
+    return numbers.map((n) => entries.get(n)!)
   }
 
   /** Segments first, pins last: a pin that is made meanwhile is then seen, or its maker sees the entry that condemns (R36). */
@@ -242,13 +242,13 @@ export class Collector {
 
   #plan(
     state: ShardState,
-    facts: readonly EntryFacts[],
+    entries: readonly IndexedEntry[],
     listing: Listing,
     pending: Collection,
     now: number,
     { minDeletes }: CollectOptions,
   ): CollectPlan | undefined {
-    const { keeps, trim: wanted } = retained(facts, this.#ctx.retain, now, state.carried)
+    const { keeps, trim: wanted } = retained(entries, this.#ctx.retain, now, state.carried)
     const trim = Math.max(state.carried.trim, Math.min(wanted, listing.trim))
     const isLive = this.#liveNames(listing, trim)
     const listed = new Set(pending.flatMap(({ ids }) => ids.map(toHex)))

@@ -5,7 +5,7 @@ import type { AppliedEntry } from '../state.js'
 /** Entries after which it is looked for what to collect. */
 export const COLLECT_EVERY = 64
 
-export interface EntryFacts {
+export interface IndexedEntry {
   readonly n: number
   /** Undefined in a fence that was written blindly. There may be very many, so that no more is kept than is needed. */
   readonly carried: Pick<Carried, 'time' | 'manifestAt' | 'covers'> | undefined
@@ -20,20 +20,20 @@ export function namesIn({ manifest, references }: AppliedEntry): string[] {
 
 /** Keeps what is known of the entries of a log, so that they need not be read again. */
 export class EntryIndex {
-  readonly facts = new Map<number, EntryFacts>()
+  readonly entries = new Map<number, IndexedEntry>()
   /** The newest entry that names each segment. */
   readonly namedAt = new Map<string, number>()
 
   /** Drops all that is not after `trim`. */
   forget(trim: number): void {
-    for (const n of this.facts.keys()) if (n <= trim) this.facts.delete(n)
+    for (const n of this.entries.keys()) if (n <= trim) this.entries.delete(n)
     for (const [name, n] of this.namedAt) if (n <= trim) this.namedAt.delete(name)
   }
 
   note(applied: AppliedEntry): void {
     const { n, kind, collection, carried: all } = applied.entry
     const carried = all && { time: all.time, manifestAt: all.manifestAt, covers: all.covers }
-    this.facts.set(n, { n, carried, isVersion: kind === 'commit' || kind === 'reset', collection })
+    this.entries.set(n, { n, carried, isVersion: kind === 'commit' || kind === 'reset', collection })
     for (const name of namesIn(applied)) this.namedAt.set(name, Math.max(n, this.namedAt.get(name) ?? 0))
   }
 }

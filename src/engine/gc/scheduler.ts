@@ -31,7 +31,8 @@ export interface MaintainResult {
 
 /** The shard whose log is collected. */
 export interface CollectedShard extends OpenLog {
-  readonly isPoisoned: boolean
+  /** Whether the right to write has ended. */
+  readonly hasEnded: boolean
   readonly known: EntryIndex
   /** Only a handle that may write has one. */
   readonly compaction:
@@ -72,7 +73,7 @@ export class CollectionScheduler {
     if (!isWorth && !this.#isDue(state)) return
     const options = { minDeletes: COLLECT_EVERY, maxDeletes: COLLECT_AT_ONCE, inTime: () => true, dryRun: false }
     this.#collect(options).catch((cause: unknown) => {
-      if (this.#shard.isPoisoned || this.#stop.signal.aborted) return
+      if (this.#shard.hasEnded || this.#stop.signal.aborted) return
       warnLater(this.#shard.context, 'Collection', cause)
     })
   }

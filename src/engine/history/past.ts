@@ -67,12 +67,12 @@ export async function stateAt(ctx: ReadContext, log: LogContext, n: number): Pro
 }
 
 interface Repaired extends OpenLog {
-  readonly repairs: { readonly repairer: Pick<Lazy<{ soundest(state: ShardState): Promise<ShardState> }>, 'loaded'> }
+  readonly detector: { readonly repairer: Pick<Lazy<{ soundest(state: ShardState): Promise<ShardState> }>, 'loaded'> }
 }
 
 /** An equal state that lists nothing damaged, or the state as it is where it can't be repaired. */
-export async function soundest({ repairs }: Repaired, state: ShardState): Promise<ShardState> {
-  return repairs.repairer.loaded?.soundest(state) ?? state
+export async function soundest({ detector }: Repaired, state: ShardState): Promise<ShardState> {
+  return detector.repairer.loaded?.soundest(state) ?? state
 }
 
 /** The state as entry `n` left it, sound as far as that can be. */

@@ -36,12 +36,12 @@ export async function payloadOf(
 
 /** Segments that were uploaded for a payload and that no entry names are left to collection, or deleted where there is no room. */
 export async function dropPayload(
-  { context, isPoisoned }: Pick<OpenLog, 'context'> & { readonly isPoisoned: boolean },
+  { context, hasEnded }: Pick<OpenLog, 'context'> & { readonly hasEnded: boolean },
   { manifest }: Payload,
 ): Promise<void> {
   const left = manifest.runs.flat().filter(({ name }) => context.uploads.has(name))
   // An entry of which nothing is known may name it.
-  if (isPoisoned) context.uploads.drop(left)
+  if (hasEnded) context.uploads.drop(left)
   else await dropUploads(context, left, undefined)
 }
 

@@ -24,10 +24,11 @@ interface Followed extends OpenLog {
 export interface Following extends OpenLog {
   moveTo(after: ShardState, entries: Newest['entries']): void
   readonly known: EntryIndex
-  readonly isPoisoned: boolean
+  /** Whether the right to write has ended. */
+  readonly hasEnded: boolean
   /** Only a handle that may write has one. */
   readonly compaction: { met(after: Manifest): void } | undefined
-  readonly repairs: { prepared(state: ShardState): Promise<ShardState> }
+  readonly detector: { prepared(state: ShardState): Promise<ShardState> }
   /** Is told that others have made versions, by which entries; `undefined` when that is not known. */
   met(before: ShardState, entries: readonly AppliedEntry[] | undefined): void
 }
@@ -36,7 +37,7 @@ interface Newest {
   readonly read: ShardState
   /** The entries that were applied; `undefined` when the history was read anew. */
   readonly entries: readonly AppliedEntry[] | undefined
-  /** Why it went no further: the next look goes on from there. */
+  /** Why it went no further: the next call goes on from there. */
   readonly failure?: unknown
 }
 
@@ -52,7 +53,7 @@ export async function catchUp(shard: Following): Promise<void> {
   for (let tries = 1; ; tries++) {
     const { read, entries, failure } = await readNewest(context, log, before)
     try {
-      const state = await shard.repairs.prepared(read)
+      const state = await shard.detector.prepared(read)
       if (state !== before && (read !== before || shard.state === before)) apply(shard, before, state, entries)
       if (failure !== undefined) throw failure
       return
@@ -81,23 +82,23 @@ function apply(shard: Following, before: ShardState, state: ShardState, entries:
   }
   context.moved()
   if (isNewer) context.emit('version', { version })
-  if (compaction && !shard.isPoisoned) assertShared(context.store, state, entries)
+  if (compaction && !shard.hasEnded) assertShared(context.store, state, entries)
 }
 
 async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState): Promise<Newest> {
   const entries: AppliedEntry[] = []
   // Judged below: what stands at a trimmed number may have been written late, and is no part of the history.
-  const look = { ...log }
+  const copy = { ...log }
   let failure: unknown
-  const state = await readOn(ctx, look, before, 1, (entry) => entries.push(entry)).catch((error: unknown) => {
+  const state = await readOn(ctx, copy, before, 1, (entry) => entries.push(entry)).catch((error: unknown) => {
     failure = error
     return entries.reduce(applyEntry, before)
   })
   // Read after the absent answer: a head at or below the trim number is no head.
   const anchor = await namedAnchor(ctx, log)
   if (anchor.trim < state.head) {
-    // A look counts only once the head that it saw is confirmed: that the next number is free since then, above all.
-    if (failure === undefined) Object.assign(log, { free: look.free, storageTime: look.storageTime })
+    // What was read counts only once its head is confirmed: that the next number is free since then, above all.
+    if (failure === undefined) Object.assign(log, { free: copy.free, storageTime: copy.storageTime })
     return { read: state, entries, failure }
   }
   return { read: await readAnew(ctx, log, anchor), entries: undefined }
@@ -106,11 +107,11 @@ async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState
 async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue): Promise<ShardState> {
   let hint = anchor
   for (let tries = 0; tries < TRIES; tries++) {
-    const look = { ...log }
-    const state = await readHistory(ctx, look, hint, false)
+    const copy = { ...log }
+    const state = await readHistory(ctx, copy, hint, false)
     const confirmed = state && (await confirmHead(ctx, log, state))
     if (confirmed) {
-      Object.assign(log, { free: look.free, storageTime: look.storageTime })
+      Object.assign(log, { free: copy.free, storageTime: copy.storageTime })
       return confirmed
     }
     hint = await namedAnchor(ctx, log)
@@ -143,15 +144,15 @@ export function tellReading({ context: ctx, log, state: present }: Followed, sta
   longReads.use((part) => part.keep(ctx, log, present, state, own)).catch(() => undefined)
 }
 
-/** The newest state that the handle knows was collected: it looks, so that what is read next is there. */
+/** The newest state that the handle knows was collected: it catches up, so that what is read next is there. */
 export async function outdated(
   { mode, followMs, name }: { readonly mode: string; readonly followMs: number; readonly name: string },
   cause: unknown,
-  look: () => Promise<void>,
+  catchUp: () => Promise<void>,
 ): Promise<void> {
   if (mode === 'exclusive') return
   // The program has not asked for it: what it read before still counts as read.
-  if (mode === 'shared' || followMs > 0) return look()
+  if (mode === 'shared' || followMs > 0) return catchUp()
   throw new TidemarkError(
     'VERSION_EXPIRED',
     `What this follower last saw of store "${name}" is no longer kept. Call refresh(), and read again.`,

@@ -54,8 +54,8 @@ export async function claim(
     const fence = await buildEntry(log, state, { kind: 'fence', mode, time, edits })
     throwIfAborted(request.signal)
     const sent = moment(ctx, log)
-    // A look that fails is repeated below: it must not leave the claim alone.
-    const looking = ownAnchor(ctx, log).catch(() => undefined)
+    // A read that fails is repeated below: it must not leave the claim alone.
+    const reading = ownAnchor(ctx, log).catch(() => undefined)
     let resolution: Resolution
     try {
       resolution = await sendEntry(ctx, log, state.manifest.covers, fence)
@@ -67,13 +67,13 @@ export async function claim(
       edits = []
       continue
     }
-    const looked = await looking
+    const read = await reading
     const claimed = landed(resolution, `store "${ctx.store}" was taken over; open it again.`)
     if (claimed) {
       noteTime(ctx, log, claimed.time)
-      // The look at the anchor counts only if little time has passed since the head was observed.
+      // The anchor as it was read counts only if little time has passed since the head was observed.
       const late = isLate(ctx, log, claimed.time)
-      const anchor = looked === undefined || late ? await ownAnchor(ctx, log) : looked
+      const anchor = read === undefined || late ? await ownAnchor(ctx, log) : read
       if (anchor === undefined) return undefined
       if (anchor.trim >= fence.entry.n) return undefined
       log.free = sent

@@ -25,8 +25,8 @@ export class DamageDetector {
    * After a read of `state` that failed: an equal state to repeat it on. Throws the error when it is not about damage, and
    * says what is lost when nothing is left to repair from.
    */
-  mend(state: ShardState, error: unknown): Promise<ShardState> {
-    return this.about(error, (repairer) => repairer.mend(state, error))
+  repair(state: ShardState, error: unknown): Promise<ShardState> {
+    return this.about(error, (repairer) => repairer.repair(state, error))
   }
 
   /** Puts a state in place of the present one that lists nothing damaged, and loads it where all is kept in memory. */

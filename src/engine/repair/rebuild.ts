@@ -21,8 +21,8 @@ export interface Ground {
   readonly trim: number
 }
 
-/** The pieces of a state, without what its header carries. */
-type Parts = Pick<ShardState, 'manifest' | 'tail'>
+/** Manifest and tail of a state, without what its header carries. */
+type Base = Pick<ShardState, 'manifest' | 'tail'>
 
 /** The same state on an older manifest that lists nothing damaged. Throws when there is none. */
 export async function repairedState(ground: Ground, state: ShardState): Promise<ShardState> {
@@ -55,7 +55,7 @@ export async function repairedState(ground: Ground, state: ShardState): Promise<
 }
 
 /** The newest manifest, in entry `n` or before it, that lists nothing damaged; the entries after it begin with `from`. */
-async function baseOf(ground: Ground, n: number): Promise<Parts & { from: number; at: AppliedEntry }> {
+async function baseOf(ground: Ground, n: number): Promise<Base & { from: number; at: AppliedEntry }> {
   const { ctx, log, damaged, trim } = ground
   for (let number = n; ;) {
     const at = await readEntry(ctx, log, number)
@@ -65,7 +65,7 @@ async function baseOf(ground: Ground, n: number): Promise<Parts & { from: number
       if (manifest.covers < trim) throw corrupt(`The entries after ${manifest.covers} were collected.`)
       return { manifest, tail: [], from: manifest.covers + 1, at }
     }
-    if (entry.kind === 'reset') return { ...(await resetParts(ground, at, manifest)), from: number + 1, at }
+    if (entry.kind === 'reset') return { ...(await resetBase(ground, at, manifest)), from: number + 1, at }
     number = await manifestBefore(ground, number)
   }
 }
@@ -82,24 +82,27 @@ async function manifestBefore({ ctx, log, trim }: Ground, n: number): Promise<nu
 }
 
 /** The state that a reset put in place, put together once more from the versions that it was made of. */
-async function resetParts(ground: Ground, { entry }: AppliedEntry, manifest: Manifest): Promise<Parts> {
+async function resetBase(ground: Ground, { entry }: AppliedEntry, manifest: Manifest): Promise<Base> {
   const { n, origin } = entry
   if (origin?.log !== ground.log.path) throw corrupt(`Entry ${n} took its state over from another store.`)
   const theirs = await keptState(ground, origin.version)
   if (origin.partitions.length === 0) {
-    return { manifest: { ...manifest, runs: theirs.manifest.runs }, tail: theirs.tail.map((part) => ({ ...part, n })) }
+    return {
+      manifest: { ...manifest, runs: theirs.manifest.runs },
+      tail: theirs.tail.map((changes) => ({ ...changes, n })),
+    }
   }
   const mine = await keptState(ground, n - 1)
   const chosen = new Set(origin.partitions)
   const { partitions } = manifest.config
   const only = (tail: ShardState['tail'], isChosen: boolean): TailEntry[] =>
-    tail.map(({ memtable, references, ...part }) => {
+    tail.map(({ memtable, references, ...changes }) => {
       const clip = (runs: readonly Run[]): Run[] =>
         isChosen ? spliceRuns([], runs, chosen, partitions) : spliceRuns(runs, [], chosen, partitions)
       const own = new Memtable()
       if (memtable) own.absorb(memtable, ({ partition }) => chosen.has(partition) === isChosen)
       return {
-        ...part,
+        ...changes,
         n,
         memtable: own.empty ? undefined : own,
         references: references && { ...references, runs: clip(references.runs) },

@@ -2,6 +2,7 @@
  * Keeps what a handle knows of damage: which segments not to use any more, and the states that were repaired around them. All who
  * meet the same damage share one repair, and the present state is put in place for everybody.
  */
+import { singleFlight } from '../../async.js'
 import { isTidemarkError, type TidemarkError } from '../../errors.js'
 import type { SegmentRef } from '../../manifest/manifest.js'
 import { damageOf, type Damage } from '../../segment/damage.js'
@@ -32,11 +33,11 @@ export class Repairer {
   /** By name and the manifest under which it is read: that nothing is left to repair it from. */
   readonly #lost = new Map<string, TidemarkError>()
   readonly #misreads = new Map<string, number>()
-  readonly #checks = new Map<string, Promise<void>>()
+  /** Reads of whole segments, by their names, and the repair of the present state. */
+  readonly #once = singleFlight()
   /** Damage that was told of. */
   readonly #told = new Set<string>()
   readonly #repaired = new WeakMap<ShardState, Promise<ShardState>>()
-  #preparing: Promise<void> | undefined
 
   constructor(shard: Repairable) {
     this.#shard = shard
@@ -69,7 +70,7 @@ export class Repairer {
     while (this.isHit(sound)) {
       let running = this.#repaired.get(sound)
       if (running === undefined) {
-        running = this.#repair(sound)
+        running = this.#rebuild(sound)
         this.#repaired.set(sound, running)
       }
       sound = await running
@@ -85,9 +86,8 @@ export class Repairer {
     })
   }
 
-  async #repair(state: ShardState): Promise<ShardState> {
-    const { head, carried } = this.#shard.state
-    const trim = Math.max(carried.trim, state.carried.trim)
+  async #rebuild(state: ShardState): Promise<ShardState> {
+    const trim = Math.max(this.#shard.state.carried.trim, state.carried.trim)
     const ground: Ground = { ctx: this.#ctx, log: this.#log, damaged: this.#damaged, trim }
     const has = (name: string): boolean => this.#isHit(state, name)
     let isDone = false
@@ -102,8 +102,8 @@ export class Repairer {
     } catch (error) {
       if (!isFinal(error)) throw error
       const hits = this.#hits(state)
-      const lost = await this.#lostOf(ground, state, hits)
-      const final = await lossReport(ground, state, Math.max(head, state.head), this.#damaged, lost, error)
+      const lost = await this.#irreparable(ground, state, hits)
+      const final = lossReport(this.#ctx.store, state, this.#damaged, lost, error)
       for (const name of lost) this.#lost.set(lossOf(state, name), final)
       throw final
     } finally {
@@ -112,8 +112,11 @@ export class Repairer {
     }
   }
 
-  /** Those that cannot be repaired even alone; all of them, when they stand in each other's way. */
-  async #lostOf(ground: Ground, state: ShardState, names: readonly string[]): Promise<readonly string[]> {
+  /**
+   * Those that cannot be repaired even alone; all of them, when they stand in each other's way. A repair that fails does not say
+   * which segment it failed for. Only with that known is what is lost passed over from then on, and the rest repaired.
+   */
+  async #irreparable(ground: Ground, state: ShardState, names: readonly string[]): Promise<readonly string[]> {
     if (names.length < 2) return names
     const lost: string[] = []
     for (const name of names) {
@@ -170,7 +173,7 @@ export class Repairer {
    * After a read of `state` that failed: an equal state to repeat it on. Throws the error when it is not about damage, and
    * what is lost when nothing is left to repair from.
    */
-  async mend(state: ShardState, error: unknown): Promise<ShardState> {
+  async repair(state: ShardState, error: unknown): Promise<ShardState> {
     const name = await this.#learn(state, error)
     const sound = await this.sound(state)
     // A state that does not list what its reader has met cannot help.
@@ -181,19 +184,16 @@ export class Repairer {
   }
 
   /** The same after a read of several states: it is enough that one of them is another afterwards. */
-  async mendAll(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
-    const mended = await Promise.allSettled(states.map((state) => this.mend(state, error)))
-    const failed = mended.filter((result) => result.status === 'rejected')
+  async repairAll(states: readonly ShardState[], error: unknown): Promise<ShardState[]> {
+    const ends = await Promise.allSettled(states.map((state) => this.repair(state, error)))
+    const failed = ends.filter((result) => result.status === 'rejected')
     if (failed.length === states.length) throw failed.at(-1)!.reason
-    return mended.map((result, i) => (result.status === 'fulfilled' ? result.value : states[i]!))
+    return ends.map((result, i) => (result.status === 'fulfilled' ? result.value : states[i]!))
   }
 
   /** Puts a state in place of the present one that lists nothing damaged, and loads it where all is kept in memory. */
   prepare(): Promise<void> {
-    this.#preparing ??= this.#prepare().finally(() => {
-      this.#preparing = undefined
-    })
-    return this.#preparing
+    return this.#once('present', () => this.#prepare())
   }
 
   async #prepare(): Promise<void> {
@@ -231,7 +231,7 @@ export class Repairer {
     const damage = damageOf(error)
     if (damage === undefined) throw error
     const { name } = damage.place
-    if (damage.isMissing && !this.#damaged.has(name)) await this.#lookAgain(state)
+    if (damage.isMissing && !this.#damaged.has(name)) await this.#assertKept(state)
     await this.#check(damage, error as TidemarkError)
     return name
   }
@@ -240,12 +240,7 @@ export class Repairer {
   #check({ place }: Damage, error: TidemarkError): Promise<void> {
     const { name } = place
     if (this.#damaged.has(name)) return Promise.resolve()
-    let running = this.#checks.get(name)
-    if (running === undefined) {
-      running = this.#readAgain(name, place, error).finally(() => this.#checks.delete(name))
-      this.#checks.set(name, running)
-    }
-    return running
+    return this.#once(name, () => this.#readAgain(name, place, error))
   }
 
   async #readAgain(name: string, place: Damage['place'], error: TidemarkError): Promise<void> {
@@ -263,7 +258,7 @@ export class Repairer {
   }
 
   /** A missing segment may have been collected: the anchor and the head tell, as they are now (R39). */
-  async #lookAgain(state: ShardState): Promise<void> {
+  async #assertKept(state: ShardState): Promise<void> {
     const [ctx, log] = [this.#ctx, this.#log]
     const { trim } = await namedAnchor(ctx, log)
     const { version, manifestAt } = state.carried

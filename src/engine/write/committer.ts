@@ -49,8 +49,8 @@ export class Committer {
   #uploaded: { readonly references: CodedRuns; readonly count: number } | undefined
   /** With other writers, in shared mode. */
   readonly #contention: Contention | undefined
-  /** A look that has not had its turn. */
-  #looking: Promise<void> | undefined
+  /** A refresh that has not had its turn. */
+  #refreshing: Promise<void> | undefined
   /** Something in the queue has not been asked yet whether it stands on top of what others have written. */
   #isUnsifted = false
   #running: Promise<void> | undefined
@@ -82,21 +82,21 @@ export class Committer {
 
   /** Appends an entry for what is ready to be carried, unless an earlier one carries it. */
   async carry(): Promise<void> {
-    await this.#enqueue({ isVersion: false, build: async () => this.#buildMaintenance() })
+    await this.#enqueue({ isVersion: false, build: () => this.#buildMaintenance() })
   }
 
   /** Catches up with other writers, at its turn. */
-  look(): Promise<void> {
+  refresh(): Promise<void> {
     // One that has not begun is for all.
-    this.#looking ??= this.#enqueue({
+    this.#refreshing ??= this.#enqueue({
       isVersion: false,
       build: async () => {
-        this.#looking = undefined
+        this.#refreshing = undefined
         await this.#catchUp()
         return undefined
       },
     }).then(() => undefined)
-    return this.#looking
+    return this.#refreshing
   }
 
   #enqueue(job: Omit<Job, 'resolve' | 'reject'>): Promise<CommitResult> {
@@ -116,7 +116,7 @@ export class Committer {
   async #run(): Promise<void> {
     // One turn later, so that all commits of one turn of the program are there to be joined.
     await Promise.resolve()
-    let hasLooked = false
+    let hasCaughtUp = false
     for (let next = this.queue.first; next; next = this.queue.first) {
       if (this.#isUnsifted && this.#sift(false)) continue
       let sent = false
@@ -129,13 +129,13 @@ export class Committer {
         if (this.ended && !this.#isClosed) throw this.ended
         const built = await next.build(this.queue.take(this.#uploaded?.count))
         if (built === undefined) this.#settle({ version: this.#host.state.carried.version, bytes: 0, requests: 0 })
-        else if (!hasLooked && this.#contention?.hasSlept(this.#log.free)) {
+        else if (!hasCaughtUp && this.#contention?.hasSlept(this.#log.free)) {
           this.queue.putBack()
           await this.#catchUp()
-          hasLooked = true
+          hasCaughtUp = true
         } else {
           sent = true
-          hasLooked = false
+          hasCaughtUp = false
           await this.#append(built)
         }
       } catch (error) {

@@ -86,7 +86,7 @@ test('refresh() of a handle that may not write any more catches up', async () =>
   expect(await b.getMany(['k', 'x'])).toEqual([1, undefined])
 })
 
-test('calls of refresh() at once share a look', async () => {
+test('calls of refresh() at once catch up once', async () => {
   const a = await open(memory())
   const before = a.metrics().requests.get
   await Promise.all(Array.from({ length: 100 }, () => a.refresh()))
@@ -105,7 +105,7 @@ test('what a handle knows of entries is bounded, whoever folds and collects', as
   }
   const known = new Set(noted.mock.contexts as EntryIndex[])
   expect(known.size).toBe(2)
-  for (const { facts } of known) expect(facts.size).toBeLessThan(150)
+  for (const { entries } of known) expect(entries.size).toBeLessThan(150)
 })
 
 test('of two large commits the second one is written as it is when the first one, already uploaded, falls', async () => {

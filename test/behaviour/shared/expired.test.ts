@@ -154,7 +154,7 @@ test('a follower that was not told to follow is told to refresh()', async () => 
   expect(await stale.get(key(150))).toBe(5)
 })
 
-test('a look that fails on its way keeps what it has read, and the next one goes on from there', async () => {
+test('a refresh that fails on its way keeps what it has read, and the next one goes on from there', async () => {
   const inner = memory()
   const writer = await open(inner)
   let [reads, isFlaky] = [0, false]

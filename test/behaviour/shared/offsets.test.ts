@@ -71,7 +71,7 @@ test('a transaction with offsets does not go on from commits that fell while it 
   expect(a.offsets).toEqual({ theirs: 7 })
 })
 
-test('a commit with offsets behind a look that finds those of others keeps theirs', async () => {
+test('a commit with offsets behind a refresh that finds those of others keeps theirs', async () => {
   const [a, b] = await pair(memory())
   await a.commit({ offsets: { theirs: 7 } })
   const looking = b.refresh()

@@ -344,7 +344,7 @@ test('a resident store lets go of what was uploaded and never listed, however of
   await store.commit()
   await store.checkpoint()
   const { cache, state } = handleOf(store)
-  const held = [...cache.held.keys()].filter((key) => key.endsWith('#index'))
+  const held = [...cache.resident.keys()].filter((key) => key.endsWith('#index'))
   expect(held).toHaveLength(state.manifest.runs.flat().length)
   for (let i = 0; i < 10; i++) expect(store.getSync(i)).toBe('x'.repeat(500))
   await store.close()

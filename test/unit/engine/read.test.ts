@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { toMapKey, type Key } from '../../../src/bytes/keys.js'
 import type { Memtable } from '../../../src/engine/memtable.js'
-import { holdMemtables, lookUp, lookUpLoading, Missing, scan, viewOf, type View } from '../../../src/engine/read.js'
+import { takeRecords, lookUp, lookUpLoading, Missing, scan, viewOf, type View } from '../../../src/engine/read.js'
 import { makeSlot, tableBytes } from '../../../src/engine/slot.js'
 import { emptyState, type ShardState } from '../../../src/engine/state.js'
 import type { Run } from '../../../src/manifest/manifest.js'
@@ -150,10 +150,10 @@ test('what a scan holds of memtables stays as it was', async () => {
     ],
   })
   const seen = view(runs, [], [buffer])
-  const held = holdMemtables(seen, SLOT, all)
+  const taken = takeRecords(seen, SLOT, all)
   buffer.deleteRange(SLOT, 'json', rangeOf(0, 2))
   buffer.absorb(memtableOf({ puts: [[3, 3]] }))
-  expect((await walk(await scan(seen, SLOT, all, held))).map(({ value }) => value)).toEqual([1, 2])
+  expect((await walk(await scan(seen, SLOT, all, taken))).map(({ value }) => value)).toEqual([1, 2])
   expect(await list(seen)).toEqual([2, 3])
 })
 

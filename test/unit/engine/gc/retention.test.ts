@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { retained } from '../../../../src/engine/gc/retention.js'
 
-type Facts = Parameters<typeof retained>[0][number]
+type IndexedEntry = Parameters<typeof retained>[0][number]
 
 /** An entry at so many seconds, after a fold that lies at `manifestAt` and covers up to `covers`. */
-const entry = (n: number, time: number, [manifestAt, covers] = [1, 0], isVersion = true): Facts => ({
+const entry = (n: number, time: number, [manifestAt, covers] = [1, 0], isVersion = true): IndexedEntry => ({
   n,
   isVersion,
   carried: { time, manifestAt, covers },
@@ -16,8 +16,8 @@ const TEN = Array.from({ length: 10 }, (_, i) => {
   return entry(n, n, n >= 8 ? [8, 7] : n >= 4 ? [4, 3] : [1, 0])
 })
 const NOTHING = { keeps: 0, trim: 0 }
-const keep = (versions: number, ageMs = 0, now = 10, before = NOTHING, facts = TEN): typeof NOTHING =>
-  retained(facts, { versions, ageMs }, now, before)
+const keep = (versions: number, ageMs = 0, now = 10, before = NOTHING, entries = TEN): typeof NOTHING =>
+  retained(entries, { versions, ageMs }, now, before)
 
 test('the newest so many versions are kept', () => {
   expect(keep(3).keeps).toBe(8)
@@ -30,8 +30,8 @@ test('with fewer versions than are to be kept nothing changes', () => {
 })
 
 test('versions count, not entries', () => {
-  const facts = [...TEN, entry(11, 11, [11, 10], false), entry(12, 12, [11, 10], false)]
-  expect(keep(2, 0, 12, NOTHING, facts).keeps).toBe(9)
+  const entries = [...TEN, entry(11, 11, [11, 10], false), entry(12, 12, [11, 10], false)]
+  expect(keep(2, 0, 12, NOTHING, entries).keeps).toBe(9)
 })
 
 test('a span of time keeps all versions in it, and the one with which it began', () => {
@@ -56,9 +56,9 @@ test('one fold more than the oldest version needs stays, for repairs', () => {
 })
 
 test('a fence that was written blindly says nothing of folds', () => {
-  const blind: Facts = { n: 8, isVersion: false, carried: undefined, collection: undefined }
-  const facts = TEN.map((fact) => (fact.n === 7 ? { ...blind, n: 7 } : fact))
-  expect(keep(1, 0, 10, NOTHING, facts)).toEqual({ keeps: 10, trim: 3 })
+  const blind: IndexedEntry = { n: 8, isVersion: false, carried: undefined, collection: undefined }
+  const entries = TEN.map((each) => (each.n === 7 ? { ...blind, n: 7 } : each))
+  expect(keep(1, 0, 10, NOTHING, entries)).toEqual({ keeps: 10, trim: 3 })
 })
 
 test('what is no longer kept does not come back, and the trim number does not fall', () => {

@@ -282,13 +282,13 @@ test('an entry without changes stands in nobody’s way', async () => {
   expect(await outcomes([bench.commit(1, { stands: (isLate) => !isLate })])).toEqual([3])
 })
 
-test('one look that has not begun is for all who ask, and a failed one passes its error on', async () => {
+test('one refresh that has not begun is for all who ask, and a failed one passes its error on', async () => {
   const bench = await Bench.open({ isShared: true })
-  let looks = 0
-  bench.catchUps.push(() => Promise.resolve(void looks++))
-  await Promise.all([bench.committer.look(), bench.committer.look()])
-  expect([looks, bench.catchUps.length]).toEqual([1, 0])
+  let catchUps = 0
+  bench.catchUps.push(() => Promise.resolve(void catchUps++))
+  await Promise.all([bench.committer.refresh(), bench.committer.refresh()])
+  expect([catchUps, bench.catchUps.length]).toEqual([1, 0])
   bench.catchUps.push(() => Promise.reject(DOWN))
-  await expect(bench.committer.look()).rejects.toBe(DOWN)
+  await expect(bench.committer.refresh()).rejects.toBe(DOWN)
   expect(await outcomes([bench.commit(1)])).toEqual([2])
 })
