@@ -6,7 +6,7 @@
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { bytesToMapKey, compareMapKey, mapKeyBytes, type MapKey } from '../bytes/keys.js'
 import { DeltaWriter, type DeltaGroup } from '../log/delta.js'
-import { isCovered, placeRange, unionRanges } from '../segment/merge.js'
+import { isCovered, placeRange, unionRanges } from '../segment/ranges.js'
 import { EVERYTHING, type KeyRange } from '../segment/record.js'
 import { Point, sortedRecords, type MemtableRecord } from './point.js'
 import { makeSlot, prefixed, type Slot } from './slot.js'

@@ -5,14 +5,13 @@
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { keyHash } from '../bytes/hash.js'
 import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
-import { isPromise } from '../callback.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import { mayContain } from '../segment/bloom.js'
 import type { Block } from '../segment/block.js'
 import type { SegmentCache } from '../segment/cache.js'
-import { ArrayCursor, RunCursor, runRanges, type Bounds, type Cursor } from '../segment/cursor.js'
+import type { Bounds } from '../segment/cursor.js'
 import { blockFor, type SegmentIndex } from '../segment/index.js'
-import { isCovered, MergeCursor, type MergeSource } from '../segment/merge.js'
+import { isCovered } from '../segment/ranges.js'
 import type { KeyRange, StoredRecord } from '../segment/record.js'
 import { Memtable } from './memtable.js'
 import type { Point, MemtableRecord } from './point.js'
@@ -172,36 +171,4 @@ export function takeRecords({ memtables }: View, slot: Slot, bounds: Bounds): Ta
   return memtables
     .filter((memtable) => memtable.slots.has(slot.id))
     .map((memtable) => ({ records: memtable.sorted(slot, bounds), ranges: memtable.ranges(slot) }))
-}
-
-/** Walks all records of a slot within the bounds, newest of each key, tombstones included. */
-export function scan(
-  view: View,
-  slot: Slot,
-  bounds: Bounds,
-  taken: Taken = takeRecords(view, slot, bounds),
-): Cursor | Promise<Cursor> {
-  const over = taken.map(({ records, ranges }) => ({ cursor: new ArrayCursor(records, bounds.reverse), ranges }))
-  const made = [...over, ...view.sources.map((source) => sourceOf(source, view.cache, slot, bounds))]
-  const sources = made.filter((source) => source !== undefined)
-  return sources.some((source) => isPromise(source))
-    ? Promise.all(sources.map(async (source) => source)).then((ready) => new MergeCursor(ready, bounds.reverse))
-    : new MergeCursor(sources as MergeSource[], bounds.reverse)
-}
-
-/** One source of a scan; a promise only when the range deletes of a run have to be loaded. */
-function sourceOf(
-  source: Memtable | Run,
-  cache: SegmentCache,
-  slot: Slot,
-  bounds: Bounds,
-): MergeSource | undefined | Promise<MergeSource> {
-  if (source instanceof Memtable) {
-    if (!source.slots.has(slot.id)) return undefined
-    return { cursor: new ArrayCursor(source.sorted(slot, bounds), bounds.reverse), ranges: source.ranges(slot) }
-  }
-  const run = source.filter((segment) => counts(segment, slot.partition))
-  const cursor = new RunCursor(cache, run, bounds)
-  const ranges = runRanges(cache, run, bounds)
-  return isPromise(ranges) ? ranges.then((known) => ({ cursor, ranges: known })) : { cursor, ranges }
 }
