@@ -58,6 +58,9 @@ const PLANS: [string, Plan][] = [
   ['swaps that land late', { fault: { late: 40 }, on: swaps, spared: 1 }],
 ]
 
+/** The SDK pauses by itself after a 503, at random and in real time, which the clock of these tests does not shorten. */
+const PATIENT = { timeoutMs: 300_000 }
+
 let server!: S3Server
 let runs = 0
 beforeAll(async () => {
@@ -81,7 +84,7 @@ async function typed<T>(run: () => Promise<T>): Promise<T> {
 /** Commits, folds, is opened anew in the middle, and goes on, whatever happens. */
 async function life(storage: Storage, acknowledged: Acknowledged[]): Promise<void> {
   for (const upTo of [5, LAST]) {
-    const store: Store = await persist(() => typed(() => open(storage)))
+    const store: Store = await persist(() => typed(() => open(storage, PATIENT)))
     // Each round stands for a program that was restarted after too many failures.
     for (let round = 0; round < 8 && reached(store) < upTo; round++) {
       await persist(() => typed(() => advance(store, upTo, acknowledged)))
@@ -132,7 +135,7 @@ eachAdapter(s3Adapters, '%s', (make) => {
   test('a rival that takes over while a create lands late is not overwritten, and neither is it', async () => {
     const storage = make(placeAt(server.url), `run-${runs++}`)
     const acknowledged: Acknowledged[] = []
-    const store = await open(storage)
+    const store = await open(storage, PATIENT)
     await advance(store, 3, acknowledged)
     // The next create is answered by nothing, and lands when another has opened the store.
     let once = true
@@ -142,7 +145,7 @@ eachAdapter(s3Adapters, '%s', (make) => {
       return { late: 60 }
     }
     const late = typed(() => advance(store, 4, acknowledged)).catch((error: unknown) => error)
-    const rival = await persist(() => typed(() => open(storage)))
+    const rival = await persist(() => typed(() => open(storage, PATIENT)))
     server.decide = undefined
     await server.settled()
     await late
