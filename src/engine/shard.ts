@@ -50,6 +50,8 @@ export class Shard {
   readonly known = new EntryIndex()
   readonly #collection: Lazy<CollectionScheduler>
   readonly #rows: Rows
+  /** Of the state alone. */
+  #view: View | undefined
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
     if (request.mode !== 'exclusive') await following.load()
@@ -79,11 +81,11 @@ export class Shard {
 
   /** A view of the state under the caller's own memtables, and under those on their way. */
   view(uncommitted: readonly Memtable[]): View {
-    const memtables = [
-      ...uncommitted.filter((memtable) => !memtable.empty),
-      ...(this.#committer?.queue.memtables ?? []),
-    ]
-    return viewOf(this.state, memtables, this.context.cache, this.#rows)
+    const waiting = this.#committer?.queue.memtables ?? []
+    const memtables = [...uncommitted.filter((memtable) => !memtable.empty), ...waiting]
+    if (memtables.length > 0) return viewOf(this.state, memtables, this.context.cache, this.#rows)
+    if (this.#view?.state !== this.state) this.#view = viewOf(this.state, [], this.context.cache, this.#rows)
+    return this.#view!
   }
 
   /** Whether the right to write has ended. */

@@ -185,7 +185,9 @@ export class Table<K extends Key = Key, V = unknown> {
   async get(key: K, options?: ReadOptions): Promise<V | undefined> {
     const mapKey = toMapKey(key)
     if (options) await this.#catchUp(options)
-    return this.#valueOf(key, await this.#read((view) => this.#find(view, mapKey)))
+    const found = this.#read((view) => this.#find(view, mapKey))
+    // What is in memory is not waited for.
+    return this.#valueOf(key, isPromise(found) ? await found : found)
   }
 
   /**
