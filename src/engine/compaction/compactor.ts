@@ -126,15 +126,17 @@ export class Compactor {
     return this.#ready.has('merge')
   }
 
-  async startMerge(inputs = pickMerge(this.#shard.state.manifest)): Promise<void> {
-    const { context, log, state } = this.#shard
+  startMerge(inputs = pickMerge(this.#shard.state.manifest)): Promise<void> {
+    const { context, log } = this.#shard
+    // A merge takes long, and must not keep the tail in memory that the state has when it begins.
+    const { manifest, carried } = this.#shard.state
     // Lost segments stay where they are, for whoever can still read parts of them.
-    if (inputs === undefined || this.#detector.repairer.loaded?.isAnyDamaged(inputs.flat())) return
-    await this.#start('merge', () =>
-      mergeRuns(context, log, state, inputs, this.#signal).catch(async (error: unknown) => {
+    if (inputs === undefined || this.#detector.repairer.loaded?.isAnyDamaged(inputs.flat())) return Promise.resolve()
+    return this.#start('merge', () =>
+      mergeRuns(context, log, manifest, carried.versionTime, inputs, this.#signal).catch(async (error: unknown) => {
         if (damageOf(error) === undefined) throw error
         // It is tried again on the repaired state.
-        await this.#detector.repair(state, error)
+        await this.#detector.repair(this.#shard.state, error)
         return undefined
       }),
     )

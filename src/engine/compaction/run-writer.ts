@@ -3,7 +3,7 @@ import { isFull, throwIfAborted } from '../../errors.js'
 import { ID_BYTES } from '../../log/entry.js'
 import type { Edit, FoldEdit, MergeEdit } from '../../manifest/edits.js'
 import { refOf } from '../../manifest/ref.js'
-import type { CodedRuns, Run, SegmentRef } from '../../manifest/manifest.js'
+import type { CodedRuns, Manifest, Run, SegmentRef } from '../../manifest/manifest.js'
 import { segmentName } from '../../manifest/names.js'
 import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../../segment/cursor.js'
 import { MergeCursor } from '../../segment/merge.js'
@@ -95,7 +95,8 @@ async function writeMemtable(
 export async function mergeRuns(
   ctx: ShardContext,
   log: LogContext,
-  state: ShardState,
+  manifest: Manifest,
+  versionTime: number,
   inputs: readonly Run[],
   signal: AbortSignal,
 ): Promise<MergeEdit> {
@@ -105,8 +106,8 @@ export async function mergeRuns(
     cursor: new RunCursor(new WholeSegments(ctx.storage), run, { ...EVERYTHING, reverse: false }),
     ranges: ranges[i]!,
   }))
-  const oldest = inputs[0] === state.manifest.runs[0]
-  const records = kept(new MergeCursor(sources), oldest, state.carried.versionTime)
+  const oldest = inputs[0] === manifest.runs[0]
+  const records = kept(new MergeCursor(sources), oldest, versionTime)
   const output = await writeRun(ctx, log, records, oldest ? [] : unionRanges(ranges.flat()), signal)
   return { kind: 'merge', inputs, output, bottom: oldest }
 }
