@@ -13,7 +13,10 @@ const TITLE = 34
  */
 export function ratioChart(title, groups) {
   const shown = groups
-    .map(({ name, peers }) => ({ name, peers: peers.filter(({ peer, ratio }) => peer !== 'tidemark' && ratio !== undefined) }))
+    .map(({ name, peers }) => ({
+      name,
+      peers: peers.filter(({ peer, ratio }) => peer !== 'tidemark' && ratio !== undefined),
+    }))
     .filter(({ peers }) => peers.length > 0)
   const all = shown.flatMap(({ peers }) => peers.map(({ ratio }) => ratio))
   const [low, high] = [Math.log10(Math.min(0.5, ...all)) - 0.1, Math.log10(Math.max(2, ...all)) + 0.3]

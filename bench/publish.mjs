@@ -29,18 +29,40 @@ for (const values of ['objects', 'strings']) {
   put(`node ${values}`, markdownTable(rows))
   if (values === 'objects') chart('performance-node', 'Node, files: how many times as good', rows)
 }
-put('node limits', Object.entries(node.limits).map(([name, value]) => `- ${name}: ${show(value)}`).join('\n'))
-put('machine', `${node.machine.cpu}, ${node.machine.cores} cores, ${node.machine.memory}, Node ${node.machine.node}; ${node.rounds} rounds, ${node.rows} rows.`)
+put(
+  'node limits',
+  Object.entries(node.limits)
+    .map(([name, value]) => `- ${name}: ${show(value)}`)
+    .join('\n'),
+)
+put(
+  'machine',
+  `${node.machine.cpu}, ${node.machine.cores} cores, ${node.machine.memory}, Node ${node.machine.node}; ${node.rounds} rounds, ${node.rows} rows.`,
+)
 if (browser) {
   const rows = tableOf(browser)
   put('browser', markdownTable(rows))
   chart('performance-browser', 'Chromium: how many times as good', rows)
 }
-if (s3) put('s3', ['| | |', '| --- | ---: |', ...Object.entries(s3.figures).map(([name, value]) => `| ${name} | ${show(value)} |`)].join('\n'))
+if (s3)
+  put(
+    's3',
+    [
+      '| | |',
+      '| --- | ---: |',
+      ...Object.entries(s3.figures).map(([name, value]) => `| ${name} | ${show(value)} |`),
+    ].join('\n'),
+  )
 writeFileSync(page, text)
 
 function chart(name, title, rows) {
-  writeFileSync(join(docs, `${name}.svg`), ratioChart(title, rows.map((row) => ({ ...row, name: row.title ?? row.name }))))
+  writeFileSync(
+    join(docs, `${name}.svg`),
+    ratioChart(
+      title,
+      rows.map((row) => ({ ...row, name: row.title ?? row.name })),
+    ),
+  )
 }
 
 function put(name, content) {

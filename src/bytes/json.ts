@@ -91,7 +91,8 @@ function writeObject(given: object, key: string, depth: number): boolean {
       isPlain = false
     }
     // A boxed primitive gives the primitive; all others give themselves.
-    if (!isPlain && isObject(value) && kind !== 'Object' && kind !== 'Array' && !KEPT.test(kind)) value = value.valueOf()
+    if (!isPlain && isObject(value) && kind !== 'Object' && kind !== 'Array' && !KEPT.test(kind))
+      value = value.valueOf()
   }
   if (!isObject(value)) return writeValue(value, key, depth)
   if (depth >= MAX_DEPTH) throw invalid(`The value is nested more than ${MAX_DEPTH} deep or refers to itself.`)

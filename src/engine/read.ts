@@ -33,12 +33,7 @@ export interface View {
 
 const sourcesOf = new WeakMap<ShardState, readonly (Memtable | Run)[]>()
 
-export function viewOf(
-  state: ShardState,
-  memtables: readonly Memtable[],
-  cache: SegmentCache,
-  rows?: Rows,
-): View {
+export function viewOf(state: ShardState, memtables: readonly Memtable[], cache: SegmentCache, rows?: Rows): View {
   let sources = sourcesOf.get(state)
   if (sources === undefined) {
     const oldestFirst: (Memtable | Run)[] = [...state.manifest.runs]

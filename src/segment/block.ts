@@ -81,7 +81,11 @@ export class Block {
 
   record(i: number): KeyedRecord {
     const key = this.key(i)
-    const [end, value, rest] = [this.#places[i * PLACES + 1]!, this.#places[i * PLACES + 2]!, this.#places[i * PLACES + 3]!]
+    const [end, value, rest] = [
+      this.#places[i * PLACES + 1]!,
+      this.#places[i * PLACES + 2]!,
+      this.#places[i * PLACES + 3]!,
+    ]
     if (value > rest) return { key, bytes: undefined, expires: 0 }
     const bytes = this.#raw.subarray(value, rest)
     const isExpiring = this.#raw[end] === PUT_EXPIRING

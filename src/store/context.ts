@@ -38,7 +38,6 @@ export async function loadExtras({ resident, mode, freeze }: ResolvedOptions): P
   }
 }
 
-
 /** `storage` is that of the options, in decorators; `cacheBytes` is that of the options unless it is given. */
 export function shardContext(
   options: ResolvedOptions,

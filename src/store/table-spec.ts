@@ -167,7 +167,8 @@ export class TableSpec {
       const key = nameOf(mapKey)
       throw invalid(`The value of ${key} cannot be encoded: ${reason}. Delete the key or discard() to go on.`, cause)
     }
-    if (!isBytes(bytes)) throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${nameOf(mapKey)}.`)
+    if (!isBytes(bytes))
+      throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${nameOf(mapKey)}.`)
     if (bytes.length > MAX_VALUE_BYTES) {
       throw invalid(`The value of ${nameOf(mapKey)} has ${bytes.length} bytes encoded; at most ${MAX_VALUE_BYTES} fit.`)
     }

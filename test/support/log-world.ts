@@ -33,7 +33,7 @@ export class LogWorld {
       probed: storage,
       clock: this.clock,
       rowBytes: 0,
-    cache: new SegmentCache(storage, 1 << 20),
+      cache: new SegmentCache(storage, 1 << 20),
       segments: { segmentBytes: 1 << 20, blockBytes: 1 << 14, bloomBits: 10, deflateLevel: 0 },
       checkpoint: { entries: 1_000, bytes: 1_000 },
       durability: 'strict',
