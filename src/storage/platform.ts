@@ -27,15 +27,15 @@ const systemPlatform: Platform = {
       ? new Uint8Array(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))
       : pure.use(({ sha256 }) => sha256(bytes))
   },
-  deflate(bytes, level) {
+  async deflate(bytes, level) {
     let stream: CompressionStream
     try {
       stream = new CompressionStream('deflate-raw')
     } catch {
       return pure.use(({ deflate }) => deflate(bytes, level))
     }
-    // Raw deflate makes nothing much longer, and what is longer is stored as it is.
-    return through(stream, bytes, bytes.length + 1024)
+    // What would become longer stays as it is.
+    return (await through(stream, bytes, bytes.length)) ?? bytes
   },
   async inflate(payload, length) {
     let stream: DecompressionStream
@@ -45,17 +45,17 @@ const systemPlatform: Platform = {
       return pure.use(({ inflate }) => inflate(payload, length))
     }
     const raw = await through(stream, payload, length)
-    if (raw.length < length) throw new Error(`It inflates to ${raw.length} bytes.`)
+    if (raw?.length !== length) throw new Error(`It inflates to ${raw?.length ?? 'more'} bytes.`)
     return raw
   },
 }
 
-/** What comes out of a stream for `payload`, at most `most` bytes. */
+/** The bytes that a stream makes of `payload`; `undefined` when they are more than `most`. */
 async function through(
   stream: CompressionStream | DecompressionStream,
   payload: Uint8Array,
   most: number,
-): Promise<Uint8Array> {
+): Promise<Uint8Array | undefined> {
   const writer = stream.writable.getWriter()
   // Where writing fails, reading does, too.
   for (const written of [writer.write(payload as Uint8Array<ArrayBuffer>), writer.close()])
@@ -68,7 +68,7 @@ async function through(
     if (value === undefined) break
     if (at + value.length > most) {
       reader.cancel().catch(() => undefined)
-      throw new Error('It makes more bytes.')
+      return undefined
     }
     all.set(value, at)
     at += value.length
