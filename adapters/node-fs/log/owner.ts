@@ -234,7 +234,7 @@ export class LogOwner {
     }
     let pending: Pending
     try {
-      await own.makeRoom(bytes.length, makesRoom)
+      await own.makeRoom(bytes.length, makesRoom, this.#strict)
       pending = await own.write(n, this.#generation.g, bytes, this.#strict)
     } catch (cause) {
       if (!isTidemarkError(cause)) return this.#doubt(fileError(cause, 'write', own.file.path))

@@ -18,7 +18,7 @@ import { Memtable } from '../memtable.js'
 import { layersOf, memtableCodecs, tailCodecs, type ShardState } from '../state.js'
 
 /** How long to work, and on how many blocks, before other tasks get their turn. */
-const SLICE_MS = 8
+const SLICE_MS = 3
 const SLICE_BLOCKS = 64
 
 /**
@@ -36,6 +36,7 @@ export async function foldTail(
   const runs: Run[] = []
   const written: Run[] = []
   let merged = new Memtable()
+  const pace = pacer(ctx, signal)
   const write = async (): Promise<void> => {
     if (merged.empty) return
     const oldest = state.manifest.runs.length + runs.length === 0
@@ -49,6 +50,7 @@ export async function foldTail(
   try {
     for (const { memtable, references } of layersOf(state.tail)) {
       if (memtable) merged.absorb(memtable)
+      await pace()
       if (references === undefined) continue
       await write()
       runs.push(...references.runs)
@@ -112,6 +114,20 @@ export async function mergeRuns(
   return { kind: 'merge', inputs, output, bottom: oldest }
 }
 
+/** Asked after each step, it gives other tasks their turn when the slice is over. */
+function pacer({ clock }: ShardContext, signal: AbortSignal): () => Promise<void> | undefined {
+  let sliceEnd = clock.monotonic() + SLICE_MS
+  let steps = 0
+  return () => {
+    throwIfAborted(signal)
+    if (++steps < SLICE_BLOCKS && clock.monotonic() < sliceEnd) return undefined
+    return clock.pause().then(() => {
+      sliceEnd = clock.monotonic() + SLICE_MS
+      steps = 0
+    })
+  }
+}
+
 async function writeRun(
   ctx: ShardContext,
   log: LogContext,
@@ -120,16 +136,6 @@ async function writeRun(
   signal: AbortSignal,
 ): Promise<Run> {
   const run: SegmentRef[] = []
-  let sliceEnd = ctx.clock.monotonic() + SLICE_MS
-  let blocks = 0
-  const pace = (): Promise<void> | undefined => {
-    throwIfAborted(signal)
-    if (++blocks < SLICE_BLOCKS && ctx.clock.monotonic() < sliceEnd) return undefined
-    return ctx.clock.pause().then(() => {
-      sliceEnd = ctx.clock.monotonic() + SLICE_MS
-      blocks = 0
-    })
-  }
   let name = ''
   const upload = async (built: BuiltSegment): Promise<void> => {
     throwIfAborted(signal)
@@ -143,7 +149,7 @@ async function writeRun(
     run.push(segment)
   }
   try {
-    await writeSegments(log.platform, records, ranges, ctx.segments, upload, pace)
+    await writeSegments(log.platform, records, ranges, ctx.segments, upload, pacer(ctx, signal))
   } catch (error) {
     await dropUploads(ctx, [...run, { name }], error)
     throw error
