@@ -26,8 +26,9 @@ for (const values of ['objects', 'strings']) {
     })),
   )
   if (rows.length === 0) continue
-  put(`node ${values}`, markdownTable(rows))
   if (values === 'objects') chart('performance-node', 'Node, files: how many times as good', rows)
+  const picture = values === 'objects' ? '![Ratios on Node](performance-node.svg)\n\n' : ''
+  put(`node ${values}`, picture + markdownTable(rows))
 }
 put(
   'node limits',
@@ -41,7 +42,7 @@ put(
 )
 if (browser) {
   const rows = tableOf(browser)
-  put('browser', markdownTable(rows))
+  put('browser', `![Ratios in Chromium](performance-browser.svg)\n\n${markdownTable(rows)}`)
   chart('performance-browser', 'Chromium: how many times as good', rows)
 }
 if (s3)
