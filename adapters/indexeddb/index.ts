@@ -12,7 +12,6 @@ import { overObjects } from '../../src/storage/objects.js'
 import { Connection, JOURNAL } from './connection.js'
 import { peers } from './peers.js'
 import { idbObjects } from './objects.js'
-import { LONG_TAIL } from '../../src/storage/tails.js'
 import type { DatabaseId, TransactOptions } from './transact.js'
 
 /** Options of `indexedDb`. */
@@ -31,7 +30,9 @@ export interface IndexedDbOptions {
 }
 
 const OPTIONS = new Set(['persist', 'clock'])
-const CAPABILITIES = { name: 'indexeddb', trim: 'create', tail: LONG_TAIL } as const
+/** Each entry is a request of its own, though a quick one. */
+const TAIL = { entries: 128, bytes: 4 << 20 }
+const CAPABILITIES = { name: 'indexeddb', trim: 'create', tail: TAIL } as const
 
 /**
  * A storage in the IndexedDB database `name`, which is made when it is first needed. Several stores may share it. `idb` has to

@@ -13,6 +13,8 @@ const PIECE = 64 << 10
  * acknowledged can be stored again everywhere. Reading it takes no stack, whatever its depth.
  */
 const MAX_DEPTH = 500
+/** How many bytes ahead of need a large value gets at most. */
+const LARGE = 1 << 20
 /** Up to this length it is quicker to look at each character than to ask the platform. */
 const SHORT = 48
 
@@ -35,11 +37,17 @@ export function writeJson(value: unknown): Uint8Array {
   start = at
   try {
     if (!writeValue(value, '', 0)) throw invalid('undefined is not a value; delete the key, or store null.')
-    return bytes.subarray(start, at)
+    const written = bytes.subarray(start, at)
+    // A piece that was made for a large value is not filled with small ones, each of which would keep all of it in memory.
+    return bytes.length > PIECE ? written.slice() : written
   } catch (error) {
     at = start
     throw error
   } finally {
+    if (bytes.length > PIECE) {
+      bytes = new Uint8Array(0)
+      at = 0
+    }
     isBusy = around !== undefined
     if (around !== undefined) {
       start = at
@@ -50,7 +58,7 @@ export function writeJson(value: unknown): Uint8Array {
   }
 }
 
-/** `key`: under which name it stands, for its toJSON(). False for what is left out. One call for each level. */
+/** `key`: under which name it stands, for its toJSON(). False for what is left out. Three calls for each level of nesting. */
 function writeValue(value: unknown, key: string, depth: number): boolean {
   switch (typeof value) {
     case 'string':
@@ -219,9 +227,10 @@ function writeText(text: string): void {
       return
     }
   }
-  const json = JSON.stringify(text)
-  room(json.length * 3)
-  at += utf8.encodeInto(json, bytes.subarray(at)).written
+  const encoded = utf8.encode(JSON.stringify(text))
+  room(encoded.length)
+  bytes.set(encoded, at)
+  at += encoded.length
 }
 
 function writeAscii(text: string): void {
@@ -241,7 +250,8 @@ function room(length: number): void {
 /** The value goes on in another piece. */
 function move(length: number): void {
   const written = bytes.subarray(start, at)
-  bytes = new Uint8Array(Math.max(PIECE, 2 * (written.length + length)))
+  const size = written.length + length
+  bytes = new Uint8Array(Math.max(PIECE, size + Math.min(size, LARGE)))
   bytes.set(written)
   start = 0
   at = written.length

@@ -1,4 +1,4 @@
-/** A hash and decompression without the platform's. They are loaded only where the platform has none. */
+/** A hash and compression without the platform's. They are loaded only where the platform has none. */
 import { sha256 } from '@noble/hashes/sha2.js'
 import { deflateSync, inflateSync } from 'fflate'
 

@@ -21,7 +21,6 @@ export class Point {
   /** Undefined in a tombstone, and in a put that no entry was built of yet. */
   bytes: Uint8Array | undefined
   #value: unknown
-  #keepsBytes = true
 
   private constructor(deleted: boolean, value: unknown, bytes: Uint8Array | undefined, expires: number) {
     this.deleted = deleted
@@ -38,13 +37,6 @@ export class Point {
     return new Point(false, UNDECODED, bytes, expires)
   }
 
-  /** A row that was read: once it is decoded, its bytes are let go. */
-  static row(bytes: Uint8Array, expires: number): Point {
-    const point = Point.stored(bytes, expires)
-    point.#keepsBytes = false
-    return point
-  }
-
   static tombstone(): Point {
     return new Point(true, undefined, undefined, 0)
   }
@@ -58,14 +50,11 @@ export class Point {
     if (!comesBack) this.#value = UNDECODED
   }
 
-  /** `keep`: whoever reads it next may get the same one. */
-  value(decode: (bytes: Uint8Array) => unknown, keep = false): unknown {
-    if (this.#value !== UNDECODED) return this.#value
+  /** `isShared`: all readers may have the same one, which was decoded when the first of them came. */
+  value(decode: (bytes: Uint8Array) => unknown, isShared = false): unknown {
+    if (this.#value !== UNDECODED && (isShared || this.bytes === undefined)) return this.#value
     const value = decode(this.bytes!)
-    if (keep) {
-      this.#value = value
-      if (!this.#keepsBytes) this.bytes = undefined
-    }
+    if (isShared) this.#value = value
     return value
   }
 }

@@ -14,7 +14,7 @@ import { blockFor, type SegmentIndex } from '../segment/index.js'
 import { isCovered } from '../segment/ranges.js'
 import type { KeyRange, StoredRecord } from '../segment/record.js'
 import { Memtable } from './memtable.js'
-import type { Point, MemtableRecord } from './point.js'
+import { Point, type MemtableRecord } from './point.js'
 import type { Rows } from './rows.js'
 import { prefixed, type Slot } from './slot.js'
 import { layersOf, type ShardState } from './state.js'
@@ -74,7 +74,9 @@ export function lookUp(
   const row = rows?.find(state!, slot, key)
   if (row !== undefined) return row
   const found = lookBelow(view, slot, key, loaded)
-  return rows && found && !(found instanceof Missing) ? rows.add(state!, slot, key, found) : found
+  // What the tail has is found as quickly as a row.
+  const isStored = found !== undefined && !(found instanceof Missing) && !(found instanceof Point)
+  return rows && isStored ? rows.add(state!, slot, key, found) : found
 }
 
 /** The same of what is committed. */

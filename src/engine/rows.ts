@@ -21,10 +21,9 @@ interface Change {
   readonly references: unknown
 }
 
-/** About how many bytes a row takes beside those of its value. */
+/** About how many bytes a row takes beside those of its value, which is kept decoded as well. */
 const ROW = 250
-/** What a value counts whose bytes are let go. */
-const MOVED = 100
+const VALUE = 3
 
 export class Rows {
   readonly #half: number
@@ -52,11 +51,12 @@ export class Rows {
     return kept
   }
 
-  /** Keeps what was read in `state`, which may be the newest one no longer; returns what to go on with. */
-  add(state: object, slot: Slot, key: MapKey, record: Point | StoredRecord): Point | StoredRecord {
+  /** Keeps what a segment had for a key in `state`, which may be the newest one no longer; returns what to go on with. */
+  add(state: object, slot: Slot, key: MapKey, record: StoredRecord): Point | StoredRecord {
     if (state !== this.#state || record.bytes === undefined) return record
     // A copy, as the bytes are a part of a block, all of which they would keep in memory.
-    const point = record instanceof Point ? record : Point.row(record.bytes.slice(), record.expires)
+    const point = Point.stored(record.bytes.slice(), record.expires)
+    point.size = ROW + VALUE * record.bytes.length
     this.#set(slot, key, point)
     return point
   }
@@ -65,7 +65,7 @@ export class Rows {
     let rows = this.#young.get(id)
     if (rows === undefined) this.#young.set(id, (rows = new Map()))
     rows.set(key, point)
-    this.#weight += ROW + (point.bytes?.length ?? MOVED)
+    this.#weight += point.size
     if (this.#weight <= this.#half) return
     this.#old = this.#young
     this.#young = new Map()
@@ -79,7 +79,9 @@ export class Rows {
     if (before !== this.#state || !isKnown) return this.restart(after)
     this.#state = after
     for (const { memtable } of entries!) {
-      if (memtable) for (const generation of [this.#young, this.#old]) forget(generation, memtable)
+      if (memtable === undefined) continue
+      this.#weight -= forget(this.#young, memtable)
+      forget(this.#old, memtable)
     }
   }
 
@@ -92,11 +94,17 @@ export class Rows {
   }
 }
 
-function forget(generation: Generation, memtable: Memtable): void {
+/** Lets go of the rows that a memtable changes; returns what they weighed. */
+function forget(generation: Generation, memtable: Memtable): number {
+  let weight = 0
   for (const { slot, points, ranges } of memtable.slots.values()) {
     const rows = generation.get(slot.id)
     if (rows === undefined) continue
-    if (ranges.length > 0) generation.delete(slot.id)
-    else for (const key of points.keys()) rows.delete(key)
+    const gone = ranges.length > 0 ? rows.keys() : points.keys()
+    for (const key of gone) {
+      weight += rows.get(key)?.size ?? 0
+      rows.delete(key)
+    }
   }
+  return weight
 }

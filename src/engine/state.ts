@@ -102,7 +102,9 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   }
   const carried = entry.carried ?? { ...state.carried, mode: entry.mode }
   const manifest = applied.manifest ?? state.manifest
-  const kept = applied.manifest ? state.tail.filter(({ n }) => n > applied.manifest!.covers) : state.tail
+  const later = applied.manifest ? state.tail.filter(({ n }) => n > manifest.covers) : state.tail
+  // A manifest that only merges leaves the tail, and its layers, as they are.
+  const kept = later.length < state.tail.length ? later : state.tail
   const tail = [...kept, { n: entry.n, time: carried.time, memtable, references, bytes: entry.delta?.length ?? 0 }]
   if (kept === state.tail) layers.set(tail, withEntry(layersOf(kept), tail.at(-1)!))
   const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
@@ -157,8 +159,8 @@ export function tailBytes(state: ShardState): number {
 /** Codec id of a table as recorded: by the newest entry of the tail that has it, else by the manifest. */
 export function recordedCodec(state: ShardState, table: Uint8Array): string | undefined {
   const name = toBinary(table)
-  for (let i = state.tail.length - 1; i >= 0; i--) {
-    const codec = tailCodecs(state.tail[i]!).get(name)
+  for (const layer of [...layersOf(state.tail)].reverse()) {
+    const codec = tailCodecs(layer).get(name)
     if (codec !== undefined) return codec
   }
   return state.manifest.codecs.get(name)
@@ -167,7 +169,10 @@ export function recordedCodec(state: ShardState, table: Uint8Array): string | un
 const NONE: ReadonlyMap<string, string> = new Map()
 
 /** Codec ids by table, of what an entry changed. */
-export function tailCodecs({ memtable, references }: TailEntry): ReadonlyMap<string, string> {
+export function tailCodecs({
+  memtable,
+  references,
+}: Pick<TailEntry, 'memtable' | 'references'>): ReadonlyMap<string, string> {
   if (references) return references.codecs
   return memtable ? memtableCodecs(memtable) : NONE
 }

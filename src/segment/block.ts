@@ -72,7 +72,7 @@ export class Block {
 
   /** The memory that the block takes, in bytes. */
   get weight(): number {
-    return this.#raw.length + this.#places.length * 4 + 64
+    return this.#raw.length + this.#places.length * 8 + 64
   }
 
   key(i: number): Uint8Array {

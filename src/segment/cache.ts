@@ -117,6 +117,9 @@ export class SegmentCache implements SegmentPieces {
   }
 
   #keep(name: string, id: PieceId, value: Value, weight: number): void {
+    const before = this.#segments.get(name)?.get(id)
+    // It was read before the segment came to stay whole.
+    if (before && !this.#asked.has(before)) return
     const piece = this.#set(name, id, value, weight)
     this.#asked.add(piece)
     this.#weight += weight

@@ -93,7 +93,7 @@ export interface Capabilities {
    * A faster hash and decompression than those of the web.
    * @default WebCrypto and `DecompressionStream`
    */
-  readonly platform?: Platform | undefined
+  readonly platform?: Partial<Platform> | undefined
 }
 
 /** Options of `Storage.log`. */

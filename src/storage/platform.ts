@@ -80,9 +80,10 @@ async function through(
 export function platformOf({
   capabilities,
 }: {
-  readonly capabilities: { readonly platform?: Platform | undefined }
+  readonly capabilities: { readonly platform?: Partial<Platform> | undefined }
 }): Platform {
-  return capabilities.platform ?? systemPlatform
+  const { platform } = capabilities
+  return platform ? { ...systemPlatform, ...platform } : systemPlatform
 }
 
 /** SHA-256 cut to its first 16 bytes: names content (segments, entries, the parent of an entry). */

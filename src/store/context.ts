@@ -47,8 +47,8 @@ export function shardContext(
   cacheBytes = options.cacheBytes,
 ): ShardContext & { readonly resident: Residency | undefined } {
   const { tail = SHORT_TAIL } = storage.capabilities
-  // A resident store has everything in memory as it is.
-  const rowBytes = Resident ? Infinity : cacheBytes / 2
+  // The blocks of a resident store are in memory beside the cache.
+  const rowBytes = Resident ? cacheBytes : cacheBytes / 2
   const base = {
     store: options.name,
     isShared: options.mode === 'shared',

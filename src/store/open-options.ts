@@ -100,12 +100,14 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    */
   readonly bloomBits?: number | undefined
   /**
-   * How hard blocks are compressed: 0 (stored as they are) to 9.
+   * How hard blocks are compressed: 0 (stored as they are) to 9. CompressionStream, in browsers and for storages that lend no
+   * other, knows 0 and its own level alone.
    * @default 1
    */
   readonly deflateLevel?: number | undefined
   /**
-   * Memory for blocks and indexes, in bytes.
+   * Memory in bytes, about: one half for blocks and indexes, the other for rows that were read one by one, with their values as
+   * they were decoded.
    * @default 32 << 20
    */
   readonly cacheBytes?: number | undefined
@@ -126,7 +128,7 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    */
   readonly timeoutMs?: number | undefined
   /**
-   * Keeps everything that is committed in memory, whatever `cacheBytes` says, so that `getSync` always answers.
+   * Keeps everything that is committed in memory, beside `cacheBytes`, which is for decoded rows then, so that `getSync` always answers.
    * @default false
    */
   readonly resident?: boolean | undefined

@@ -88,12 +88,13 @@ let known: Set<object> | undefined
 
 function sizeOf(value: unknown): number {
   visited = 0
-  known = undefined
   try {
     return sizeOfPart(value)
   } catch {
     // A getter that throws, or no end of nesting, is told when the value is encoded.
     return OBJECT
+  } finally {
+    known = undefined
   }
 }
 

@@ -3,7 +3,7 @@
  *
  * - It begins with a tail of the history, which is written under a temporary name and synced. Then it gets its name. From there
  *   on records are appended one at a time, each after the one before was acknowledged.
- * - Records are written over zeros that are durable already, so that the sync of a record need not write the size of the file.
+ * - Small records are written over zeros that are durable already, so that the sync of a record need not write the size of the file.
  *   Room is made ahead of need, in the background, through a descriptor of its own: the kernel tells an error of a sync once to
  *   each open descriptor, and the descriptor of the records must not miss its own (R54).
  * - An error of a record's own write or sync ends the file (R51): the bytes on the disk are unknown, and the page cache may differ.
@@ -142,12 +142,11 @@ export class OwnFile {
    * Writes the record after the last one. Its outcome is open until `acknowledge`. A `TidemarkError` says that there was no room,
    * and that nothing of the record is left. After any other error the record may be there.
    */
-  async write(n: number, writer: number, payload: Uint8Array, sync: boolean): Promise<Pending> {
+  async write(n: number, writer: number, payload: Uint8Array, sync: boolean, mayUseReserve: boolean): Promise<Pending> {
     const length = recordBytes(payload.length)
     // One that goes beyond the room brings along what is kept free behind it.
-    const behind = this.file.end + length + this.#tuning.reserveBytes
-    const size =
-      this.#makesOwnRoom(payload.length, sync) && behind > this.#room ? length + this.#tuning.reserveBytes : length
+    const free = length + (mayUseReserve ? 0 : this.#tuning.reserveBytes)
+    const size = this.#makesOwnRoom(payload.length, sync) && this.file.end + free > this.#room ? free : length
     const bytes = size <= SCRATCH ? this.#scratch.subarray(0, size).fill(0, length) : new Uint8Array(size)
     const synced = this.#synced
     const fields = { before: this.file.checksum, n, synced, writer }
