@@ -21,6 +21,7 @@ export class Point {
   /** Undefined in a tombstone, and in a put that no entry was built of yet. */
   bytes: Uint8Array | undefined
   #value: unknown
+  #isRow = false
 
   private constructor(deleted: boolean, value: unknown, bytes: Uint8Array | undefined, expires: number) {
     this.deleted = deleted
@@ -35,6 +36,13 @@ export class Point {
 
   static stored(bytes: Uint8Array, expires: number): Point {
     return new Point(false, UNDECODED, bytes, expires)
+  }
+
+  /** A row that was read, for readers who share values: its bytes are let go once it is decoded. */
+  static row(bytes: Uint8Array, expires: number): Point {
+    const point = Point.stored(bytes, expires)
+    point.#isRow = true
+    return point
   }
 
   static tombstone(): Point {
@@ -54,7 +62,10 @@ export class Point {
   value(decode: (bytes: Uint8Array) => unknown, isShared = false): unknown {
     if (this.#value !== UNDECODED && (isShared || this.bytes === undefined)) return this.#value
     const value = decode(this.bytes!)
-    if (isShared) this.#value = value
+    if (isShared) {
+      this.#value = value
+      if (this.#isRow) this.bytes = undefined
+    }
     return value
   }
 }

@@ -59,18 +59,23 @@ class Loaded {
   readonly blocks = new Map<string, Block>()
 }
 
-/** The newest record of a key, perhaps a tombstone; `undefined` when there is none. */
+/**
+ * The newest record of a key, perhaps a tombstone; `undefined` when there is none. `isShared`: it may be a row whose value was
+ * decoded for another reader.
+ */
 export function lookUp(
   view: View,
   slot: Slot,
   key: MapKey,
+  isShared = false,
   loaded?: Loaded,
 ): Point | StoredRecord | undefined | Missing {
   for (const memtable of view.memtables) {
     const point = memtable.find(slot, key)
     if (point !== undefined) return point
   }
-  const { rows, state } = view
+  const { state } = view
+  const rows = isShared ? view.rows : undefined
   const row = rows?.find(state!, slot, key)
   if (row !== undefined) return row
   const found = lookBelow(view, slot, key, loaded)
@@ -109,10 +114,15 @@ function lookBelow(
 }
 
 /** Looks a key up until all that it needs is loaded. */
-export async function lookUpLoading(view: View, slot: Slot, key: MapKey): Promise<Point | StoredRecord | undefined> {
+export async function lookUpLoading(
+  view: View,
+  slot: Slot,
+  key: MapKey,
+  isShared = false,
+): Promise<Point | StoredRecord | undefined> {
   const loaded = new Loaded()
   for (;;) {
-    const found = lookUp(view, slot, key, loaded)
+    const found = lookUp(view, slot, key, isShared, loaded)
     if (!(found instanceof Missing)) return found
     await found.load(loaded)
   }

@@ -21,9 +21,8 @@ interface Change {
   readonly references: unknown
 }
 
-/** About how many bytes a row takes beside those of its value, which is kept decoded as well. */
-const ROW = 250
-const VALUE = 3
+/** About how many bytes a row takes beside twice those of its value, which is kept as it was decoded. */
+const ROW = 200
 
 export class Rows {
   readonly #half: number
@@ -55,8 +54,8 @@ export class Rows {
   add(state: object, slot: Slot, key: MapKey, record: StoredRecord): Point | StoredRecord {
     if (state !== this.#state || record.bytes === undefined) return record
     // A copy, as the bytes are a part of a block, all of which they would keep in memory.
-    const point = Point.stored(record.bytes.slice(), record.expires)
-    point.size = ROW + VALUE * record.bytes.length
+    const point = Point.row(record.bytes.slice(), record.expires)
+    point.size = ROW + 2 * record.bytes.length
     this.#set(slot, key, point)
     return point
   }

@@ -47,8 +47,8 @@ export function shardContext(
   cacheBytes = options.cacheBytes,
 ): ShardContext & { readonly resident: Residency | undefined } {
   const { tail = SHORT_TAIL } = storage.capabilities
-  // The blocks of a resident store are in memory beside the cache.
-  const rowBytes = Resident ? cacheBytes : cacheBytes / 2
+  // A resident store has all of its blocks in memory beside the cache, and may have most of its rows.
+  const rowBytes = Resident ? cacheBytes * 4 : cacheBytes / 2
   const base = {
     store: options.name,
     isShared: options.mode === 'shared',

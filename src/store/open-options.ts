@@ -128,7 +128,8 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    */
   readonly timeoutMs?: number | undefined
   /**
-   * Keeps everything that is committed in memory, beside `cacheBytes`, which is for decoded rows then, so that `getSync` always answers.
+   * Keeps everything that is committed in memory, and single rows as they were decoded, up to four times
+   * `cacheBytes`, so that `getSync` always answers.
    * @default false
    */
   readonly resident?: boolean | undefined

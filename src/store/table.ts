@@ -199,7 +199,7 @@ export class Table<K extends Key = Key, V = unknown> {
     const mapKey = toMapKey(key)
     const slot = this.#slotOf(mapKey)
     this.#host.readSet?.key(slot, mapKey)
-    const found = lookUp(view, slot, mapKey)
+    const found = lookUp(view, slot, mapKey, this.#spec.isShared)
     if (found instanceof Missing) {
       throw new TidemarkError('NOT_RESIDENT', `The value of key ${show(key)} is not in memory; use get().`)
     }
@@ -250,7 +250,7 @@ export class Table<K extends Key = Key, V = unknown> {
   #find(view: View, key: MapKey): Point | StoredRecord | undefined | Promise<Point | StoredRecord | undefined> {
     const slot = this.#slotOf(key)
     this.#host.readSet?.key(slot, key)
-    const found = lookUp(view, slot, key)
+    const found = lookUp(view, slot, key, this.#spec.isShared)
     if (!(found instanceof Missing)) return found
     // No memtable knows the key now, and what is written to one later is no business of this read.
     const loading = this.#load({ ...view, memtables: [] }, slot, key)
@@ -261,7 +261,7 @@ export class Table<K extends Key = Key, V = unknown> {
   async #load(under: View, slot: Slot, key: MapKey): Promise<Point | StoredRecord | undefined> {
     for (let view = under; ;) {
       try {
-        return await lookUpLoading(view, slot, key)
+        return await lookUpLoading(view, slot, key, this.#spec.isShared)
       } catch (error) {
         view = await this.#host.repair(view, error)
       }
