@@ -1,10 +1,10 @@
 /**
- * Writes docs/performance.md's tables and charts from the results that the benchmarks have left:
+ * Writes docs/performance.md, tables and charts, from bench/performance.md and the results that the benchmarks have left:
  *
  *     npm run bench -- --json node.json && npm run bench:browser -- --json browser.json && npm run bench:s3 -- --json s3.json
  *     node bench/publish.mjs node.json browser.json s3.json
  *
- * The text of the page stays; what stands between `<!-- name -->` and `<!-- /name -->` is replaced.
+ * The text is that of bench/performance.md; a table takes the place between `<!-- name -->` and `<!-- /name -->`.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,8 +15,7 @@ import { works } from './works.mjs'
 const docs = join(import.meta.dirname, '../docs')
 const read = (file) => JSON.parse(readFileSync(file, 'utf8'))
 const [node, browser, s3] = process.argv.slice(2).map(read)
-const page = join(docs, 'performance.md')
-let text = readFileSync(page, 'utf8')
+let text = readFileSync(join(import.meta.dirname, 'performance.md'), 'utf8')
 
 for (const values of ['objects', 'strings']) {
   const rows = Object.keys(works).flatMap((work) =>
@@ -54,7 +53,7 @@ if (s3)
       ...Object.entries(s3.figures).map(([name, value]) => `| ${name} | ${show(value)} |`),
     ].join('\n'),
   )
-writeFileSync(page, text)
+writeFileSync(join(docs, 'performance.md'), text)
 
 function chart(name, title, rows) {
   writeFileSync(
@@ -69,6 +68,6 @@ function chart(name, title, rows) {
 function put(name, content) {
   const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
   const [from, to] = [text.indexOf(begin), text.indexOf(end)]
-  if (from < 0 || to < from) throw new Error(`docs/performance.md has no place for "${name}".`)
+  if (from < 0 || to < from) throw new Error(`bench/performance.md has no place for "${name}".`)
   text = `${text.slice(0, from + begin.length)}\n\n${content}\n\n${text.slice(to)}`
 }

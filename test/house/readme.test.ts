@@ -58,9 +58,6 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
   'docs/architecture.md': [
     { has: 'errors · async · callback', in: 'no program', why: 'the layers; test/house/architecture.test.ts has them' },
   ],
-  'docs/performance.md': [
-    { has: 'npm run bench ', in: 'no program', why: 'they take some twenty minutes, and packages of their own' },
-  ],
 }
 
 /** Layouts of bytes, and bytes in hex: test/behaviour/store/format.test.ts and test/adapters/node-fs-log.test.ts hold them against the code. */
