@@ -3,7 +3,7 @@ import { Part } from './part.js'
 
 /**
  * Time, randomness and timers for everything in src. Only this file touches the platform's; all other code is handed a
- * `Clock`, so that a test with a seeded one replays a failure. (Hash and decompression are in `src/storage/platform.ts`.)
+ * `Clock`, so that a test with a seeded one replays a failure. (Hash and compression are in `src/storage/platform.ts`.)
  */
 export interface Clock {
   /** Milliseconds since 1970. They may step in either direction. */

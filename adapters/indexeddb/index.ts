@@ -30,7 +30,9 @@ export interface IndexedDbOptions {
 }
 
 const OPTIONS = new Set(['persist', 'clock'])
-const CAPABILITIES = { name: 'indexeddb', trim: 'create' } as const
+/** Each entry is a request of its own, though a quick one. */
+const TAIL = { entries: 128, bytes: 4 << 20 }
+const CAPABILITIES = { name: 'indexeddb', trim: 'create', tail: TAIL } as const
 
 /**
  * A storage in the IndexedDB database `name`, which is made when it is first needed. Several stores may share it. `idb` has to

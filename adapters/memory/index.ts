@@ -11,6 +11,7 @@ import { throwIfAborted } from '../../src/errors.js'
 import type { Answer, BlobInfo, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
 import type { ObjectStore } from '../../src/storage/object-store.js'
 import { overObjects } from '../../src/storage/objects.js'
+import { LONG_TAIL } from '../../src/storage/tails.js'
 
 /** Options of `memory`. */
 export interface MemoryOptions {
@@ -86,7 +87,7 @@ export function memory({ clock }: MemoryOptions = {}): Storage {
       return answer()
     }),
   }
-  return overObjects(memoryObjects, { name: 'memory', trim: 'create' })
+  return overObjects(memoryObjects, { name: 'memory', trim: 'create', tail: LONG_TAIL })
 }
 
 /** Makes a call of `run`, which takes one turn. A signal that has aborted ends it before, and never in the middle. */

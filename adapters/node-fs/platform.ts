@@ -1,10 +1,15 @@
 import { createHash } from 'node:crypto'
-import { inflateRawSync } from 'node:zlib'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Platform } from '../../src/storage/platform.js'
 
 /** The hash and decompression of Node. They answer in this very turn: for some KiB a wait for a thread would take longer. */
 export const platform: Platform = {
   sha256: (bytes) => new Uint8Array(createHash('sha256').update(bytes).digest()),
+  deflate(bytes, level) {
+    // In one piece: what is longer than it was is stored as it is.
+    const deflated = deflateRawSync(bytes, { level, chunkSize: Math.max(64, bytes.length) })
+    return new Uint8Array(deflated.buffer, deflated.byteOffset, deflated.length)
+  },
   inflate(payload, length) {
     // The chunk is as long as the result, so that there is one. zlib takes no chunk below 64 bytes.
     const raw = inflateRawSync(payload, { maxOutputLength: Math.max(1, length), chunkSize: Math.max(64, length) })

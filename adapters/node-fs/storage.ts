@@ -1,6 +1,7 @@
 import type { Clock } from '../../src/clock.js'
 import { throwIfAborted } from '../../src/errors.js'
 import type { Storage } from '../../src/storage/contract.js'
+import { LONG_TAIL } from '../../src/storage/tails.js'
 import { anchor } from './anchor.js'
 import { blobs } from './blobs.js'
 import { descriptorsOf } from './descriptors.js'
@@ -19,7 +20,7 @@ export function fileStorage(fs: FileSystem, directory: string, clock: Clock, tun
   const root = new Root(fs, directory)
   const descriptors = descriptorsOf(fs)
   return {
-    capabilities: { name: 'node-fs', trim: 'owner', turns: () => descriptors.turns, platform },
+    capabilities: { name: 'node-fs', trim: 'owner', tail: LONG_TAIL, turns: () => descriptors.turns, platform },
     blobs: blobs(fs, root, clock, descriptors),
     log: (path, options) => openLog(fs, root, clock, tuning, path, options),
     anchor: (path) => anchor(fs, root, clock, path),

@@ -7,11 +7,12 @@
  *
  * A value that is itself a Uint8Array is one byte 0x00 and the bytes: JSON never begins with 0x00.
  */
-import { damaged, invalid } from '../errors.js'
-import { fromBinary, toBinary } from './binary.js'
+import { damaged } from '../errors.js'
+import { fromBinary } from './binary.js'
 import { concat } from './concat.js'
-import { copyBytes, isBytes, kindOf, timeOf } from './kinds.js'
-import { fromUtf8, utf8 } from './utf8.js'
+import { writeJson } from './json.js'
+import { copyBytes, isBytes } from './kinds.js'
+import { fromUtf8 } from './utf8.js'
 
 /** Turns the values of a table into bytes, and back. */
 export interface Codec<V> {
@@ -24,19 +25,15 @@ export interface Codec<V> {
 }
 
 const RAW = 0x00
-/**
- * How deep a value's JSON may be nested, about: far below what the smallest stack of a platform bears, so that whatever is
- * acknowledged can be stored again everywhere. Reading it takes no stack, whatever its depth.
- */
-const MAX_DEPTH = 500
+/** The bytes of a value with the default codec: a part of a larger buffer, which nobody may give away. */
+export function encodeJson(value: unknown): Uint8Array {
+  return isBytes(value) ? concat([Uint8Array.of(RAW), copyBytes(value)]) : writeJson(value)
+}
 
 /** The default codec: JSON, with tags for values that JSON lacks. */
 export const jsonCodec: Codec<unknown> = {
   id: 'json',
-  encode(value) {
-    if (isBytes(value)) return concat([Uint8Array.of(RAW), copyBytes(value)])
-    return utf8(taggedJson(value))
-  },
+  encode: (value) => encodeJson(value).slice(),
   decode(bytes) {
     if (bytes[0] === RAW) return new Uint8Array(bytes.subarray(1))
     try {
@@ -51,80 +48,8 @@ export const jsonCodec: Codec<unknown> = {
 
 /** A value as JSON, with tags for what JSON would lose. */
 export function taggedJson(value: unknown): string {
-  const json = toJson(value, '', 0)
-  if (json === undefined) throw invalid('undefined is not a value; delete the key, or store null.')
-  return JSON.stringify(json)
+  return fromUtf8(writeJson(value))
 }
-
-/** JSON knows nothing of these, or less than is kept; a toJSON() that they have does not count. */
-const KEPT = /^(Uint8Array|Date|Map|Set)$/
-
-/** `key`: under which name it stands, for its toJSON(). `undefined` for what is left out. One call for each level. */
-function toJson(given: unknown, key: string, depth: number): unknown {
-  let value = given
-  let kind = isObject(value) ? kindOf(value) : ''
-  if (isObject(value) && !KEPT.test(kind)) {
-    const { toJSON } = value as { toJSON?: unknown }
-    if (typeof toJSON === 'function') {
-      // As in JSON, the answer is not asked for a toJSON() again.
-      value = toJSON.call(value, key)
-      kind = kindOf(value)
-    }
-    // A boxed primitive gives the primitive; all others give themselves.
-    if (isObject(value) && kind !== 'Object' && !KEPT.test(kind)) value = value.valueOf()
-  }
-  if (!isObject(value)) return primitiveToJson(value)
-  if (depth >= MAX_DEPTH) throw invalid(`The value is nested more than ${MAX_DEPTH} deep or refers to itself.`)
-  const list: unknown[] = []
-  switch (kind) {
-    case 'Uint8Array':
-      return { $bytes: btoa(toBinary(copyBytes(value as Uint8Array))) }
-    case 'Date':
-      // That of an invalid one is null in JSON.
-      return { $date: timeOf(value) }
-    case 'Map':
-      for (const [k, v] of value as Map<unknown, unknown>) {
-        list.push([element(toJson(k, '', depth + 3)), element(toJson(v, '', depth + 3))])
-      }
-      return { $map: list }
-    case 'Set':
-      for (const v of value as Set<unknown>) list.push(element(toJson(v, '', depth + 2)))
-      return { $set: list }
-    case 'Array':
-      for (const v of value as unknown[]) list.push(toJson(v, String(list.length), depth + 1) ?? null)
-      return list
-  }
-  if (kind !== 'Object') {
-    throw invalid(`A ${kind || 'thing'} cannot be stored; convert it, or give the table a codec.`)
-  }
-  const json: Record<string, unknown> = {}
-  for (const name of Object.keys(value)) {
-    const field = (value as Record<string, unknown>)[name]
-    // Whoever gives itself, or a copy, gives its toJSON() along.
-    if (name === 'toJSON' && typeof field === 'function') continue
-    const done = toJson(field, name, depth + 1)
-    if (done !== undefined) setOwn(json, name, done)
-  }
-  return tagIn(json) === undefined ? json : { $object: json }
-}
-
-function primitiveToJson(value: unknown): unknown {
-  switch (typeof value) {
-    case 'number':
-      if (Number.isFinite(value) && !Object.is(value, -0)) return value
-      return { $number: Object.is(value, -0) ? '-0' : String(value) }
-    case 'bigint':
-      return { $bigint: value.toString() }
-    case 'function':
-    case 'symbol':
-      throw invalid(`A ${typeof value} cannot be stored.`)
-    default:
-      return value
-  }
-}
-
-/** An element of a collection: it has its place even where JSON would leave it out. */
-const element = (json: unknown): unknown => (json === undefined ? { $undefined: true } : json)
 
 /** Sets an own property whatever its name: `__proto__` is a key like any other. */
 export function setOwn(target: object, key: string, value: unknown): void {

@@ -288,6 +288,12 @@ export function mapKeyBytes(key: MapKey): Uint8Array {
   return isEncoded(key) ? fromBinary(key.slice(1)) : encodeKey(key)
 }
 
+/** Writes the encoded bytes of a Map key. */
+export function writeMapKey(w: ByteWriter, key: MapKey): void {
+  if (typeof key === 'string' && !key.startsWith(ENCODED)) w.tagged(STRING, key)
+  else w.raw(mapKeyBytes(key))
+}
+
 /** As `compareBytes` of the key's bytes and `bytes`; numbers and ASCII strings are not encoded for it. */
 export function compareMapKey(key: MapKey, bytes: Uint8Array): number {
   if (typeof key === 'number') return compareNumber(key, bytes)

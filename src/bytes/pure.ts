@@ -1,8 +1,12 @@
-/** A hash and decompression without the platform's. They are loaded only where the platform has none. */
+/** A hash and compression without the platform's. They are loaded only where the platform has none. */
 import { sha256 } from '@noble/hashes/sha2.js'
-import { inflateSync } from 'fflate'
+import { deflateSync, inflateSync } from 'fflate'
 
 export { sha256 }
+
+export function deflate(bytes: Uint8Array, level: number): Uint8Array {
+  return deflateSync(bytes, { level: level as 1 })
+}
 
 export function inflate(payload: Uint8Array, length: number): Uint8Array {
   // One byte of room more than announced shows what inflates to more.

@@ -79,6 +79,11 @@ export class ByteReader {
     return this.raw(this.varint())
   }
 
+  /** Passes over bytes; returns where they begin. */
+  skip(): number {
+    return this.#take(this.varint())
+  }
+
   string(): string {
     return this.text(this.bytes())
   }

@@ -66,6 +66,38 @@ export class ByteWriter {
     this.raw(bytes)
   }
 
+  /** A tag, and behind it UTF-8. Short ASCII, as keys are, is written here: to ask the platform takes longer. */
+  tagged(tag: number, text: string): void {
+    const from = this.#length
+    const at = this.#reserve(text.length + 1)
+    const bytes = this.#bytes
+    bytes[at] = tag
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      if (code > 0x7f) {
+        this.#length = from
+        this.u8(tag)
+        this.raw(utf8(text))
+        return
+      }
+      bytes[at + 1 + i] = code
+    }
+  }
+
+  /** What `write` writes, behind its length as a varint. */
+  measured(write: () => void): void {
+    const from = this.#length
+    this.u8(0)
+    write()
+    const length = this.#length - from - 1
+    if (length < 0x80) this.#bytes[from] = length
+    else {
+      const bytes = this.#bytes.slice(from + 1, this.#length)
+      this.#length = from
+      this.bytes(bytes)
+    }
+  }
+
   /** A varint length, then UTF-8. */
   string(text: string): void {
     this.bytes(utf8(text))

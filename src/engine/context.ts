@@ -33,6 +33,8 @@ export interface ShardContext {
   readonly probed: Storage
   readonly clock: Clock
   readonly cache: SegmentCache
+  /** What of the cache is for rows that are read one by one, in bytes. */
+  readonly rowBytes: number
   readonly segments: SegmentOptions
   readonly checkpoint: { readonly entries: number; readonly bytes: number }
   readonly durability: 'strict' | 'relaxed'

@@ -5,77 +5,11 @@
  */
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { bytesToMapKey, compareMapKey, mapKeyBytes, type MapKey } from '../bytes/keys.js'
-import type { Change, DeltaGroup } from '../log/delta.js'
-import { isCovered, placeRange, unionRanges } from '../segment/merge.js'
-import { EVERYTHING, isWithin, type KeyedRecord, type KeyRange } from '../segment/record.js'
+import { DeltaWriter, type DeltaGroup } from '../log/delta.js'
+import { isCovered, placeRange, unionRanges } from '../segment/ranges.js'
+import { EVERYTHING, type KeyRange } from '../segment/record.js'
+import { Point, sortedRecords, type MemtableRecord } from './point.js'
 import { makeSlot, prefixed, type Slot } from './slot.js'
-
-const UNDECODED = Symbol('undecoded')
-
-/** The newest thing that a memtable says about a key. */
-export class Point {
-  deleted: boolean
-  expires: number
-  /**
-   * How long the value lives, in ms, counted from `putAt` on the monotonic clock; turned into `expires` when an entry is
-   * first built of it. 0: for ever.
-   */
-  ttl = 0
-  /** About how much memory it takes with its key while it is uncommitted; 0 in what was read. */
-  size = 0
-  putAt = 0
-  /** Undefined in a tombstone, and in a put that no entry was built of yet. */
-  bytes: Uint8Array | undefined
-  #value: unknown
-
-  private constructor(deleted: boolean, value: unknown, bytes: Uint8Array | undefined, expires: number) {
-    this.deleted = deleted
-    this.#value = value
-    this.bytes = bytes
-    this.expires = expires
-  }
-
-  static put(value: unknown): Point {
-    return new Point(false, value, undefined, 0)
-  }
-
-  static stored(bytes: Uint8Array, expires: number): Point {
-    return new Point(false, UNDECODED, bytes, expires)
-  }
-
-  static tombstone(): Point {
-    return new Point(true, undefined, undefined, 0)
-  }
-
-  /**
-   * Takes the bytes of its value. What is read from here on is what they stand for, as after a fold and in any other handle,
-   * and not the object that was put; unless that is the very same.
-   */
-  seal(bytes: Uint8Array, comesBack: boolean): void {
-    this.bytes = bytes
-    if (!comesBack) this.#value = UNDECODED
-  }
-
-  value(decode: (bytes: Uint8Array) => unknown): unknown {
-    return this.#value === UNDECODED ? decode(this.bytes!) : this.#value
-  }
-}
-
-/** A record of a memtable, as cursors hand it on. It looks into its point each time: a commit gives points their bytes. */
-export class MemtableRecord implements KeyedRecord {
-  constructor(
-    readonly key: Uint8Array,
-    readonly point: Point,
-  ) {}
-
-  get bytes(): Uint8Array | undefined {
-    return this.point.bytes
-  }
-
-  get expires(): number {
-    return this.point.expires
-  }
-}
 
 export interface SlotChanges {
   readonly slot: Slot
@@ -220,13 +154,9 @@ export class Memtable {
     const changes = this.slots.get(slot.id)
     if (changes === undefined) return []
     if (changes.sorted) return within(changes.sorted, bounds)
-    const records: MemtableRecord[] = []
-    for (const [mapKey, point] of changes.points) {
-      const key = prefixed(slot.prefix, mapKeyBytes(mapKey))
-      if (isWithin(key, bounds)) records.push(new MemtableRecord(key, point))
-    }
-    records.sort((a, b) => compareBytes(a.key, b.key))
-    if (records.length === changes.points.size) changes.sorted = records
+    const all = sortedRecords(slot.prefix, changes.points)
+    const records = within(all, bounds)
+    if (records === all) changes.sorted = all
     return records
   }
 
@@ -277,21 +207,20 @@ function boundsIn(records: readonly MemtableRecord[], { lower, upper }: KeyRange
 }
 
 /** The changes of a memtable as a delta; every point must have its bytes. */
-export function memtableToDelta(memtable: Memtable): DeltaGroup[] {
-  return Array.from(memtable.slots.values(), ({ slot, codec, points, ranges }) => {
-    const changes: Change[] = ranges.map(({ lower, upper }) => ({
-      type: 'range',
-      key: lower.subarray(slot.prefix.length),
-      upper: upper.subarray(slot.prefix.length),
-    }))
-    for (const [mapKey, point] of points) {
-      const key = mapKeyBytes(mapKey)
-      changes.push(
-        point.deleted ? { type: 'delete', key } : { type: 'put', key, value: point.bytes!, expires: point.expires },
-      )
+export function encodeDelta({ slots }: Memtable): Uint8Array {
+  const delta = new DeltaWriter(slots.size)
+  for (const { slot, codec, points, ranges } of slots.values()) {
+    delta.group(slot.partition, slot.table, codec, ranges.length + points.size)
+    for (const range of ranges) {
+      const { lower, upper } = ownBounds(slot, range)
+      delta.range(lower, upper)
     }
-    return { partition: slot.partition, table: slot.table, codec, changes }
-  })
+    for (const [key, point] of points) {
+      if (point.deleted) delta.delete(key)
+      else delta.put(key, point.bytes!, point.expires)
+    }
+  }
+  return delta.finish()
 }
 
 export function memtableOfDelta(groups: readonly DeltaGroup[]): Memtable {

@@ -5,43 +5,46 @@
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { keyHash } from '../bytes/hash.js'
 import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
-import { isPromise } from '../callback.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import { mayContain } from '../segment/bloom.js'
 import type { Block } from '../segment/block.js'
 import type { SegmentCache } from '../segment/cache.js'
-import { ArrayCursor, RunCursor, runRanges, type Bounds, type Cursor } from '../segment/cursor.js'
+import type { Bounds } from '../segment/cursor.js'
 import { blockFor, type SegmentIndex } from '../segment/index.js'
-import { isCovered, MergeCursor, type MergeSource } from '../segment/merge.js'
+import { isCovered } from '../segment/ranges.js'
 import type { KeyRange, StoredRecord } from '../segment/record.js'
-import { Memtable, type Point, type MemtableRecord } from './memtable.js'
+import { Memtable } from './memtable.js'
+import { Point, type MemtableRecord } from './point.js'
+import type { Rows } from './rows.js'
 import { prefixed, type Slot } from './slot.js'
-import type { ShardState } from './state.js'
+import { layersOf, type ShardState } from './state.js'
 
 /** A view is what is read: uncommitted memtables over a state, newest first. All but the memtables is immutable. */
 export interface View {
   readonly memtables: readonly Memtable[]
-  /** The tail and the manifest, newest first: the changes of each entry, then each run of segments. */
+  /** The tail and the manifest, newest first: the layers of changes, then each run of segments. */
   readonly sources: readonly (Memtable | Run)[]
   readonly cache: SegmentCache
   /** The state that the sources make up, where they are all of one: by it a read that meets damage is repaired. */
   readonly state?: ShardState | undefined
+  /** The rows of the newest state that were read one by one. */
+  readonly rows?: Rows | undefined
 }
 
 const sourcesOf = new WeakMap<ShardState, readonly (Memtable | Run)[]>()
 
-export function viewOf(state: ShardState, memtables: readonly Memtable[], cache: SegmentCache): View {
+export function viewOf(state: ShardState, memtables: readonly Memtable[], cache: SegmentCache, rows?: Rows): View {
   let sources = sourcesOf.get(state)
   if (sources === undefined) {
     const oldestFirst: (Memtable | Run)[] = [...state.manifest.runs]
-    for (const { memtable, references } of state.tail) {
+    for (const { memtable, references } of layersOf(state.tail)) {
       if (memtable) oldestFirst.push(memtable)
       if (references) oldestFirst.push(...references.runs)
     }
     sources = oldestFirst.reverse()
     sourcesOf.set(state, sources)
   }
-  return { memtables, sources, cache, state }
+  return { memtables, sources, cache, state, rows }
 }
 
 /** A read that cannot go on before something is loaded; the same look-up is repeated with `loaded` afterwards. */
@@ -56,17 +59,38 @@ class Loaded {
   readonly blocks = new Map<string, Block>()
 }
 
-/** The newest record of a key, perhaps a tombstone; `undefined` when there is none. */
+/**
+ * The newest record of a key, perhaps a tombstone; `undefined` when there is none. `isShared`: it may be a row whose value was
+ * decoded for another reader.
+ */
 export function lookUp(
   view: View,
   slot: Slot,
   key: MapKey,
+  isShared = false,
   loaded?: Loaded,
 ): Point | StoredRecord | undefined | Missing {
   for (const memtable of view.memtables) {
     const point = memtable.find(slot, key)
     if (point !== undefined) return point
   }
+  const { state } = view
+  const rows = isShared ? view.rows : undefined
+  const row = rows?.find(state!, slot, key)
+  if (row !== undefined) return row
+  const found = lookBelow(view, slot, key, loaded)
+  // What the tail has is found as quickly as a row.
+  const isStored = found !== undefined && !(found instanceof Missing) && !(found instanceof Point)
+  return rows && isStored ? rows.add(state!, slot, key, found) : found
+}
+
+/** The same of what is committed. */
+function lookBelow(
+  view: View,
+  slot: Slot,
+  key: MapKey,
+  loaded: Loaded | undefined,
+): Point | StoredRecord | undefined | Missing {
   let stored: Uint8Array | undefined
   let hash: number | undefined
   for (const source of view.sources) {
@@ -90,10 +114,15 @@ export function lookUp(
 }
 
 /** Looks a key up until all that it needs is loaded. */
-export async function lookUpLoading(view: View, slot: Slot, key: MapKey): Promise<Point | StoredRecord | undefined> {
+export async function lookUpLoading(
+  view: View,
+  slot: Slot,
+  key: MapKey,
+  isShared = false,
+): Promise<Point | StoredRecord | undefined> {
   const loaded = new Loaded()
   for (;;) {
-    const found = lookUp(view, slot, key, loaded)
+    const found = lookUp(view, slot, key, isShared, loaded)
     if (!(found instanceof Missing)) return found
     await found.load(loaded)
   }
@@ -149,36 +178,4 @@ export function takeRecords({ memtables }: View, slot: Slot, bounds: Bounds): Ta
   return memtables
     .filter((memtable) => memtable.slots.has(slot.id))
     .map((memtable) => ({ records: memtable.sorted(slot, bounds), ranges: memtable.ranges(slot) }))
-}
-
-/** Walks all records of a slot within the bounds, newest of each key, tombstones included. */
-export function scan(
-  view: View,
-  slot: Slot,
-  bounds: Bounds,
-  taken: Taken = takeRecords(view, slot, bounds),
-): Cursor | Promise<Cursor> {
-  const over = taken.map(({ records, ranges }) => ({ cursor: new ArrayCursor(records, bounds.reverse), ranges }))
-  const made = [...over, ...view.sources.map((source) => sourceOf(source, view.cache, slot, bounds))]
-  const sources = made.filter((source) => source !== undefined)
-  return sources.some((source) => isPromise(source))
-    ? Promise.all(sources.map(async (source) => source)).then((ready) => new MergeCursor(ready, bounds.reverse))
-    : new MergeCursor(sources as MergeSource[], bounds.reverse)
-}
-
-/** One source of a scan; a promise only when the range deletes of a run have to be loaded. */
-function sourceOf(
-  source: Memtable | Run,
-  cache: SegmentCache,
-  slot: Slot,
-  bounds: Bounds,
-): MergeSource | undefined | Promise<MergeSource> {
-  if (source instanceof Memtable) {
-    if (!source.slots.has(slot.id)) return undefined
-    return { cursor: new ArrayCursor(source.sorted(slot, bounds), bounds.reverse), ranges: source.ranges(slot) }
-  }
-  const run = source.filter((segment) => counts(segment, slot.partition))
-  const cursor = new RunCursor(cache, run, bounds)
-  const ranges = runRanges(cache, run, bounds)
-  return isPromise(ranges) ? ranges.then((known) => ({ cursor, ranges: known })) : { cursor, ranges }
 }

@@ -13,6 +13,7 @@ import type { CollectionScheduler, MaintainResult } from './gc/scheduler.js'
 import type { Memtable } from './memtable.js'
 import { openShard, refreshAnchor, type OpenRequest } from './open/open.js'
 import { viewOf, type View } from './read.js'
+import { Rows } from './rows.js'
 import { DamageDetector } from './repair/detector.js'
 import { applyEntry, type AppliedEntry, type OpenedLog, type ShardState } from './state.js'
 import { CompactionScheduler } from './compaction/scheduler.js'
@@ -28,8 +29,8 @@ export type ShardRequest = Omit<OpenRequest, 'folds'> & {
 export const following = new Part(() => import('./open/catch-up.js'))
 const collecting = new Part(() => import('./gc/scheduler.js'))
 
-/** Entries that are never folded for their number alone. */
-const FEW = 4
+/** Entries without changes that are not folded for their number alone. */
+const FEW = 16
 
 export class Shard {
   readonly context: ShardContext
@@ -48,6 +49,9 @@ export class Shard {
   /** The entries that this handle has written or applied need not be read back. */
   readonly known = new EntryIndex()
   readonly #collection: Lazy<CollectionScheduler>
+  readonly #rows: Rows
+  /** Of the state alone. */
+  #view: View | undefined
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
     if (request.mode !== 'exclusive') await following.load()
@@ -61,6 +65,7 @@ export class Shard {
     this.rollback = request.rollback
     this.met = request.met
     this.state = state
+    this.#rows = new Rows(ctx.rowBytes, state)
     this.#collection = collecting.lazy((part) => new part.CollectionScheduler(this))
     this.detector = new DamageDetector(this)
     if (request.mode === 'follower') return
@@ -76,11 +81,11 @@ export class Shard {
 
   /** A view of the state under the caller's own memtables, and under those on their way. */
   view(uncommitted: readonly Memtable[]): View {
-    const memtables = [
-      ...uncommitted.filter((memtable) => !memtable.empty),
-      ...(this.#committer?.queue.memtables ?? []),
-    ]
-    return viewOf(this.state, memtables, this.context.cache)
+    const waiting = this.#committer?.queue.memtables ?? []
+    const memtables = [...uncommitted.filter((memtable) => !memtable.empty), ...waiting]
+    if (memtables.length > 0) return viewOf(this.state, memtables, this.context.cache, this.#rows)
+    if (this.#view?.state !== this.state) this.#view = viewOf(this.state, [], this.context.cache, this.#rows)
+    return this.#view!
   }
 
   /** Whether the right to write has ended. */
@@ -108,7 +113,7 @@ export class Shard {
     // its peers leave behind, or an idle store would be folded again and again.
     const { tail, isRepaired } = this.state
     const isIdle = tail.every(({ memtable, references }) => memtable === undefined && references === undefined)
-    if (!isRepaired && isIdle && tail.length < Math.max(this.context.checkpoint.entries, FEW)) return
+    if (!isRepaired && isIdle && tail.length < FEW) return
     await this.compaction!.compactor.use((work) => work.foldNow(() => this.writer))
     await this.#raising
   }
@@ -116,6 +121,7 @@ export class Shard {
   /** Puts an equal state, which stands on other segments, in place of the present one. */
   replace(equal: ShardState): void {
     this.state = equal
+    this.#rows.restart(equal)
     this.compaction?.restart()
     this.context.moved()
   }
@@ -125,6 +131,7 @@ export class Shard {
     const before = this.state
     this.state = applyEntry(before, built)
     const { context, compaction } = this
+    this.#rows.follow(before, this.state, [built])
     const { counters } = context
     const { entry, manifest, references, carries } = built
     counters.bytes += built.bytes.length
@@ -181,6 +188,12 @@ export class Shard {
     // Nothing could name what would still be uploaded.
     void this.compaction!.stop()
     if (error.code === 'FENCED') this.context.emit('fenced', { error })
+  }
+
+  /** Others have written `entries`, or what is not known. */
+  moveTo(after: ShardState, entries: readonly AppliedEntry[] | undefined): void {
+    this.#rows.follow(this.state, after, entries)
+    this.state = after
   }
 
   /** Catches up with what others have written; an owner has nothing to catch up with. Who may not write goes on reading. */

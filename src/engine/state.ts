@@ -21,7 +21,7 @@ import {
 } from '../manifest/manifest.js'
 import { contentHash } from '../storage/platform.js'
 import type { LogContext, ShardContext } from './context.js'
-import { memtableOfDelta, type Memtable } from './memtable.js'
+import { memtableOfDelta, Memtable } from './memtable.js'
 
 export interface TailEntry {
   readonly n: number
@@ -102,11 +102,49 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   }
   const carried = entry.carried ?? { ...state.carried, mode: entry.mode }
   const manifest = applied.manifest ?? state.manifest
-  const kept = applied.manifest ? state.tail.filter(({ n }) => n > applied.manifest!.covers) : state.tail
+  const later = applied.manifest ? state.tail.filter(({ n }) => n > manifest.covers) : state.tail
+  // A manifest that only merges leaves the tail, and its layers, as they are.
+  const kept = later.length < state.tail.length ? later : state.tail
   const tail = [...kept, { n: entry.n, time: carried.time, memtable, references, bytes: entry.delta?.length ?? 0 }]
+  if (kept === state.tail) layers.set(tail, withEntry(layersOf(kept), tail.at(-1)!))
   const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
   const isRepaired = applied.manifest ? undefined : state.isRepaired
   return { logId: state.logId, head: entry.n, headHash: hash, carried, manifest, tail, resetAt, isRepaired }
+}
+
+/** Neighbouring entries of a tail as one: what all of them changed, or what one of them lists. */
+export interface Layer {
+  readonly memtable: Memtable | undefined
+  readonly references: CodedRuns | undefined
+  readonly entries: number
+}
+
+/** So many layers of as many entries become one. */
+const LAYERS = 8
+
+const layers = new WeakMap<readonly TailEntry[], readonly Layer[]>()
+
+/** The tail, oldest first, in so few layers that a read can ask each: like sizes are gathered, as in a counter. */
+export function layersOf(tail: readonly TailEntry[]): readonly Layer[] {
+  let known = layers.get(tail)
+  if (known === undefined) {
+    known = tail.reduce<readonly Layer[]>(withEntry, [])
+    layers.set(tail, known)
+  }
+  return known
+}
+
+function withEntry(before: readonly Layer[], { memtable, references }: TailEntry): readonly Layer[] {
+  if (memtable === undefined && references === undefined) return before
+  const after: Layer[] = [...before, { memtable, references, entries: 1 }]
+  for (;;) {
+    const last = after.slice(-LAYERS)
+    const { entries } = last[0]!
+    if (last.length < LAYERS || last.some((layer) => layer.references || layer.entries !== entries)) return after
+    const merged = new Memtable()
+    for (const layer of last) merged.absorb(layer.memtable!)
+    after.splice(-LAYERS, LAYERS, { memtable: merged, references: undefined, entries: entries * LAYERS })
+  }
 }
 
 /** All segments that a state reads. */
@@ -121,8 +159,8 @@ export function tailBytes(state: ShardState): number {
 /** Codec id of a table as recorded: by the newest entry of the tail that has it, else by the manifest. */
 export function recordedCodec(state: ShardState, table: Uint8Array): string | undefined {
   const name = toBinary(table)
-  for (let i = state.tail.length - 1; i >= 0; i--) {
-    const codec = tailCodecs(state.tail[i]!).get(name)
+  for (const layer of [...layersOf(state.tail)].reverse()) {
+    const codec = tailCodecs(layer).get(name)
     if (codec !== undefined) return codec
   }
   return state.manifest.codecs.get(name)
@@ -131,7 +169,10 @@ export function recordedCodec(state: ShardState, table: Uint8Array): string | un
 const NONE: ReadonlyMap<string, string> = new Map()
 
 /** Codec ids by table, of what an entry changed. */
-export function tailCodecs({ memtable, references }: TailEntry): ReadonlyMap<string, string> {
+export function tailCodecs({
+  memtable,
+  references,
+}: Pick<TailEntry, 'memtable' | 'references'>): ReadonlyMap<string, string> {
   if (references) return references.codecs
   return memtable ? memtableCodecs(memtable) : NONE
 }

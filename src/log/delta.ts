@@ -11,6 +11,7 @@
  *
  * Within a delta points win over its range deletes, and a later change of a key over an earlier one.
  */
+import { writeMapKey, type MapKey } from '../bytes/keys.js'
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
 
@@ -34,35 +35,46 @@ const PUT_EXPIRING = 1
 const DELETE = 2
 const RANGE = 3
 
-export function encodeDelta(groups: readonly DeltaGroup[]): Uint8Array {
-  const w = new ByteWriter(1024)
-  w.varint(groups.length)
-  for (const group of groups) {
-    w.varint(group.partition)
-    w.bytes(group.table)
-    w.string(group.codec)
-    w.varint(group.changes.length)
-    for (const change of group.changes) writeChange(w, change)
-  }
-  return w.finish()
-}
+/** Writes a delta as it comes, group by group. */
+export class DeltaWriter {
+  readonly #w = new ByteWriter(1024)
 
-function writeChange(w: ByteWriter, change: Change): void {
-  switch (change.type) {
-    case 'put':
-      w.u8(change.expires === 0 ? PUT : PUT_EXPIRING)
-      w.bytes(change.key)
-      if (change.expires !== 0) w.varint(change.expires)
-      w.bytes(change.value)
-      break
-    case 'delete':
-      w.u8(DELETE)
-      w.bytes(change.key)
-      break
-    case 'range':
-      w.u8(RANGE)
-      w.bytes(change.key)
-      w.bytes(change.upper)
+  constructor(groups: number) {
+    this.#w.varint(groups)
+  }
+
+  /** So many changes of one table in one partition follow. */
+  group(partition: number, table: Uint8Array, codec: string, changes: number): void {
+    this.#w.varint(partition)
+    this.#w.bytes(table)
+    this.#w.string(codec)
+    this.#w.varint(changes)
+  }
+
+  put(key: MapKey, value: Uint8Array, expires: number): void {
+    this.#w.u8(expires === 0 ? PUT : PUT_EXPIRING)
+    this.#key(key)
+    if (expires !== 0) this.#w.varint(expires)
+    this.#w.bytes(value)
+  }
+
+  delete(key: MapKey): void {
+    this.#w.u8(DELETE)
+    this.#key(key)
+  }
+
+  range(lower: Uint8Array, upper: Uint8Array): void {
+    this.#w.u8(RANGE)
+    this.#w.bytes(lower)
+    this.#w.bytes(upper)
+  }
+
+  #key(key: MapKey): void {
+    this.#w.measured(() => writeMapKey(this.#w, key))
+  }
+
+  finish(): Uint8Array {
+    return this.#w.finish()
   }
 }
 

@@ -8,7 +8,6 @@
  * There is no prefix compression and no offset table: deflate finds the shared prefixes, and walking a block once when
  * it is loaded both checks every length and yields the offsets that binary search wants.
  */
-import { compareBytes, countInFront } from '../bytes/compare.js'
 import { ByteReader } from '../bytes/reader.js'
 import { damaged, isTidemarkError } from '../errors.js'
 import type { Platform } from '../storage/platform.js'
@@ -25,12 +24,15 @@ export const DEFLATED = 1
 /** The most that a block of a well-formed segment holds: one record more than fits, with the largest key and value. */
 const MAX_BLOCK_BYTES = (64 << 20) + (2 << 20)
 
+/** Numbers for each record: where its key begins and ends, and its value; a tombstone has none, which is as long as -1. */
+const PLACES = 4
+
 /** A loaded block: its records by number, found by binary search. */
 export class Block {
   readonly #raw: Uint8Array
-  /** Where each record begins, and the end of the last. */
-  readonly #starts: number[]
+  readonly #places: number[] = []
   readonly #what: string
+  readonly length: number
 
   /** Checks and unpacks a stored block; `rawLength` is what the index says, and all that is ever allocated. */
   static async unpack(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Promise<Block> {
@@ -55,55 +57,68 @@ export class Block {
   private constructor(raw: Uint8Array, what: string) {
     this.#raw = raw
     this.#what = what
-    this.#starts = [0]
     const r = new ByteReader(raw, what)
     while (r.left > 0) {
-      r.bytes()
+      const key = r.skip()
+      const end = r.at
       const type = r.u8()
       if (type === PUT_EXPIRING) r.varint()
       else if (type !== PUT && type !== TOMBSTONE) r.fail(`an unknown type ${type}`)
-      if (type !== TOMBSTONE) r.bytes()
-      this.#starts.push(r.at)
+      const value = type === TOMBSTONE ? r.at + 1 : r.skip()
+      this.#places.push(key, end, value, r.at)
     }
-  }
-
-  get length(): number {
-    return this.#starts.length - 1
+    this.length = this.#places.length / PLACES
   }
 
   /** The memory that the block takes, in bytes. */
   get weight(): number {
-    return this.#raw.length + this.#starts.length * 4 + 64
+    return this.#raw.length + this.#places.length * 8 + 64
   }
 
   key(i: number): Uint8Array {
-    const raw = this.#raw
-    let at = this.#starts[i]!
-    let byte = raw[at++]!
-    let length = byte & 0x7f
-    for (let scale = 128; byte >= 0x80; scale *= 128) {
-      byte = raw[at++]!
-      length += (byte & 0x7f) * scale
-    }
-    return raw.subarray(at, at + length)
+    return this.#raw.subarray(this.#places[i * PLACES], this.#places[i * PLACES + 1])
   }
 
   record(i: number): KeyedRecord {
-    const r = new ByteReader(this.#raw.subarray(this.#starts[i]!, this.#starts[i + 1]!), this.#what)
-    const key = r.bytes()
-    const type = r.u8()
-    if (type === TOMBSTONE) return { key, bytes: undefined, expires: 0 }
-    const expires = type === PUT_EXPIRING ? r.varint() : 0
-    return { key, bytes: r.bytes(), expires }
+    const key = this.key(i)
+    const [end, value, rest] = [
+      this.#places[i * PLACES + 1]!,
+      this.#places[i * PLACES + 2]!,
+      this.#places[i * PLACES + 3]!,
+    ]
+    if (value > rest) return { key, bytes: undefined, expires: 0 }
+    const bytes = this.#raw.subarray(value, rest)
+    const isExpiring = this.#raw[end] === PUT_EXPIRING
+    return { key, bytes, expires: isExpiring ? new ByteReader(this.#raw.subarray(end + 1), this.#what).varint() : 0 }
   }
 
   /** The number of the first record whose key is not below `key`. */
   lowerBound(key: Uint8Array): number {
-    return countInFront(this.length, (i) => compareBytes(this.key(i), key) < 0)
+    let low = 0
+    let high = this.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#compare(middle, key) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 
   find(key: Uint8Array): KeyedRecord | undefined {
     const i = this.lowerBound(key)
-    return i < this.length && compareBytes(this.key(i), key) === 0 ? this.record(i) : undefined
+    return i < this.length && this.#compare(i, key) === 0 ? this.record(i) : undefined
+  }
+
+  /** As `compareBytes` of the record's key and `key`, without taking it out. */
+  #compare(i: number, key: Uint8Array): number {
+    const raw = this.#raw
+    const at = this.#places[i * PLACES]!
+    const length = this.#places[i * PLACES + 1]! - at
+    const both = length < key.length ? length : key.length
+    for (let j = 0; j < both; j++) {
+      const difference = raw[at + j]! - key[j]!
+      if (difference !== 0) return difference
+    }
+    return length - key.length
   }
 }

@@ -20,21 +20,34 @@ export interface SegmentPieces {
   loadBlock(place: SegmentPlace, index: SegmentIndex, number: number): Promise<Block>
 }
 
+type Value = Block | SegmentIndex | Uint8Array
+/** A block by its number, or another piece. */
+type PieceId = number | 'index' | 'filter'
+/** The pieces of one segment. */
+type Pieces = Map<PieceId, Piece>
+
 interface Piece {
-  readonly value: Block | SegmentIndex | Uint8Array
+  readonly value: Value
   readonly weight: number
+  /** Of the segment. */
+  readonly name: string
+  readonly id: PieceId
+  /** Somebody has used it since it was last asked whether it may go. */
+  isUsed: boolean
 }
 
 export class SegmentCache implements SegmentPieces {
   readonly #blobs: Blobs
   readonly platform: Platform
   readonly #capacity: number
-  // A Map keeps insertion order: the first key is the least recently used.
-  readonly #pieces = new Map<string, Piece>()
+  readonly #segments = new Map<string, Pieces>()
+  /**
+   * Those that may go, in the order in which they are asked: what was used since it was last asked stays, and is asked again after
+   * all others (the CLOCK algorithm). So a use moves nothing.
+   */
+  readonly #asked = new Set<Piece>()
   /** Callers that want the same piece at once share one request. */
   readonly #once = singleFlight()
-  /** Pieces of segments that stay whole in memory, beside the budget (resident.ts). */
-  readonly resident = new Map<string, Piece['value']>()
   #weight = 0
   hits = 0
   misses = 0
@@ -46,31 +59,25 @@ export class SegmentCache implements SegmentPieces {
   }
 
   index(place: SegmentPlace): SegmentIndex | undefined {
-    return this.#peek(`${place.name}#index`) as SegmentIndex | undefined
+    return this.#peek(place, 'index') as SegmentIndex | undefined
   }
 
   filter(place: SegmentPlace): Uint8Array | undefined {
-    return this.#peek(`${place.name}#filter`) as Uint8Array | undefined
+    return this.#peek(place, 'filter') as Uint8Array | undefined
   }
 
   block(place: SegmentPlace, number: number): Block | undefined {
-    return this.#peek(`${place.name}#${number}`) as Block | undefined
+    return this.#peek(place, number) as Block | undefined
   }
 
-  #peek(key: string): Piece['value'] | undefined {
-    const resident = this.resident.get(key)
-    if (resident !== undefined) {
-      this.hits++
-      return resident
-    }
-    const piece = this.#pieces.get(key)
+  #peek({ name }: SegmentPlace, id: PieceId): Value | undefined {
+    const piece = this.#segments.get(name)?.get(id)
     if (piece === undefined) {
       this.misses++
       return undefined
     }
     this.hits++
-    this.#pieces.delete(key)
-    this.#pieces.set(key, piece)
+    piece.isUsed = true
     return piece.value
   }
 
@@ -81,10 +88,10 @@ export class SegmentCache implements SegmentPieces {
     return this.#once(`${name}#index${filter ? '+' : ''}`, async () => {
       const bytes = await this.#range(place, at, indexLength + (filter ? filterLength : 0))
       const index = await indexOf(place, bytes.subarray(0, indexLength), at)
-      this.#keep(`${name}#index`, { value: index, weight: indexLength * 4 })
+      this.#keep(name, 'index', index, indexLength * 4)
       if (filter) {
         const bits = await inSegment(place, () => checked(bytes.subarray(indexLength), `Segment ${name}`))
-        this.#keep(`${name}#filter`, { value: bits, weight: bits.length })
+        this.#keep(name, 'filter', bits, bits.length)
       }
       return index
     })
@@ -92,11 +99,10 @@ export class SegmentCache implements SegmentPieces {
 
   loadBlock(place: SegmentPlace, index: SegmentIndex, number: number): Promise<Block> {
     const { offset, length, rawLength } = index.blocks[number]!
-    const key = `${place.name}#${number}`
-    return this.#once(key, async () => {
+    return this.#once(`${place.name}#${number}`, async () => {
       const bytes = await this.#range(place, offset, length)
       const block = await inSegment(place, () => Block.unpack(this.platform, bytes, rawLength, `Segment ${place.name}`))
-      this.#keep(key, { value: block, weight: block.weight })
+      this.#keep(place.name, number, block, block.weight)
       return block
     })
   }
@@ -110,17 +116,57 @@ export class SegmentCache implements SegmentPieces {
     })
   }
 
-  #keep(key: string, piece: Piece): void {
-    const before = this.#pieces.get(key)
-    if (before) this.#weight -= before.weight
-    this.#pieces.delete(key)
-    this.#pieces.set(key, piece)
-    this.#weight += piece.weight
-    for (const [oldest, { weight }] of this.#pieces) {
+  #keep(name: string, id: PieceId, value: Value, weight: number): void {
+    const before = this.#segments.get(name)?.get(id)
+    // It was read before the segment came to stay whole.
+    if (before && !this.#asked.has(before)) return
+    const piece = this.#set(name, id, value, weight)
+    this.#asked.add(piece)
+    this.#weight += weight
+    for (const asked of this.#asked) {
       if (this.#weight <= this.#capacity) return
-      this.#pieces.delete(oldest)
-      this.#weight -= weight
+      this.#asked.delete(asked)
+      if (asked.isUsed && asked !== piece) {
+        asked.isUsed = false
+        this.#asked.add(asked)
+      } else {
+        this.#weight -= asked.weight
+        const pieces = this.#segments.get(asked.name)!
+        pieces.delete(asked.id)
+        if (pieces.size === 0) this.#segments.delete(asked.name)
+      }
     }
+  }
+
+  #set(name: string, id: PieceId, value: Value, weight: number): Piece {
+    let pieces = this.#segments.get(name)
+    if (pieces === undefined) this.#segments.set(name, (pieces = new Map<PieceId, Piece>()))
+    this.#forget(pieces.get(id))
+    const piece: Piece = { value, weight, name, id, isUsed: false }
+    pieces.set(id, piece)
+    return piece
+  }
+
+  #forget(piece: Piece | undefined): void {
+    if (piece && this.#asked.delete(piece)) this.#weight -= piece.weight
+  }
+
+  /** Keeps all pieces of a segment, whatever the budget, until they are dropped. */
+  keepWhole(name: string, index: SegmentIndex, filter: Uint8Array, blocks: readonly Block[]): void {
+    this.#set(name, 'index', index, 0)
+    this.#set(name, 'filter', filter, 0)
+    for (const [number, block] of blocks.entries()) this.#set(name, number, block, 0)
+  }
+
+  /** The segments of which something is in memory. */
+  get names(): Iterable<string> {
+    return this.#segments.keys()
+  }
+
+  /** Lets go of all pieces of a segment. */
+  drop(name: string): void {
+    for (const piece of this.#segments.get(name)?.values() ?? []) this.#forget(piece)
+    this.#segments.delete(name)
   }
 }
 

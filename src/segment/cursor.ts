@@ -100,16 +100,9 @@ function* walk(pieces: SegmentPieces, run: readonly BoundedSegment[], all: Bound
     let n = reverse ? blockFor(index, upper) : Math.max(0, blockFor(index, lower))
     for (; n >= 0 && n < length && !isBeyond; n += step) {
       const block = pieces.block(place, n) ?? ((yield pieces.loadBlock(place, index, n)) as Block)
-      for (
-        let i = reverse ? block.lowerBound(upper) - 1 : block.lowerBound(lower);
-        i >= 0 && i < block.length;
-        i += step
-      ) {
-        const key = block.key(i)
-        isBeyond = reverse ? compareBytes(key, lower) < 0 : compareBytes(key, upper) >= 0
-        if (isBeyond) break
-        yield block.record(i)
-      }
+      const [from, to] = [block.lowerBound(lower), block.lowerBound(upper)]
+      for (let i = reverse ? to - 1 : from; i >= from && i < to; i += step) yield block.record(i)
+      isBeyond = reverse ? from > 0 : to < block.length
     }
   }
   return undefined

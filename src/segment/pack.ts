@@ -1,8 +1,9 @@
 /** Writes the parts of a segment that block.ts, index.ts and bloom.ts read. */
-import { deflateSync } from 'fflate'
 import { crc32c } from '../bytes/crc32c.js'
 import { mix32 } from '../bytes/hash.js'
 import { ByteWriter } from '../bytes/writer.js'
+import { isPromise } from '../callback.js'
+import type { Platform } from '../storage/platform.js'
 import { STEP } from './bloom.js'
 import { DEFLATED, PUT, PUT_EXPIRING, STORED, TOMBSTONE } from './block.js'
 import type { SegmentIndex } from './index.js'
@@ -22,10 +23,15 @@ export function writeRecord(w: ByteWriter, record: KeyedRecord): void {
   w.bytes(record.bytes)
 }
 
-/** Packs records that `writeRecord` wrote. */
-export function packBlock(raw: Uint8Array, level: number): Uint8Array {
-  const deflated = level === 0 ? undefined : deflateSync(raw, { level: level as 1 })
-  const payload = deflated !== undefined && deflated.length < raw.length ? deflated : raw
+/** Packs records that `writeRecord` wrote; at once, where the platform compresses at once. */
+export function packBlock(platform: Platform, raw: Uint8Array, level: number): Uint8Array | Promise<Uint8Array> {
+  if (level === 0) return packed(raw, raw)
+  const deflated = platform.deflate(raw, level)
+  return isPromise(deflated) ? deflated.then((payload) => packed(raw, payload)) : packed(raw, deflated)
+}
+
+function packed(raw: Uint8Array, deflated: Uint8Array): Uint8Array {
+  const payload = deflated.length < raw.length ? deflated : raw
   const w = new ByteWriter(payload.length + 5)
   w.u8(payload === raw ? STORED : DEFLATED)
   w.raw(payload)

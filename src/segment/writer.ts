@@ -8,6 +8,7 @@ import { concat } from '../bytes/concat.js'
 import { crc32c } from '../bytes/crc32c.js'
 import { ENVELOPE_HEAD, envelopeHead } from '../bytes/envelope.js'
 import { keyHash } from '../bytes/hash.js'
+import { isPromise } from '../callback.js'
 import { contentHash, type Platform } from '../storage/platform.js'
 import type { BlockPlace } from './index.js'
 import { buildBloom, encodeIndex, packBlock, separatorBetween, writeRecord } from './pack.js'
@@ -90,15 +91,19 @@ function greater(a: Uint8Array, b: Uint8Array): Uint8Array {
   return compareBytes(a, b) > 0 ? a : b
 }
 
+interface PackedBlock {
+  readonly separator: Uint8Array
+  readonly rawLength: number
+  readonly stored: Uint8Array | Promise<Uint8Array>
+}
+
 class SegmentBuilder {
   readonly #platform: Platform
   readonly #options: SegmentOptions
-  readonly #parts: Uint8Array[] = []
-  readonly #places: BlockPlace[] = []
+  readonly #blocks: PackedBlock[] = []
   readonly #hashes: number[] = []
   #block = new ByteWriter(20 << 10)
   #blockSeparator: Uint8Array | undefined
-  #length = 0
   #rawBytes = 0
   #tombstones = 0
   #expires = 0
@@ -136,27 +141,31 @@ class SegmentBuilder {
 
   #closeBlock(): void {
     const raw = this.#block.finish()
-    const stored = packBlock(raw, this.#options.deflateLevel)
-    this.#places.push({
-      separator: this.#blockSeparator!,
-      offset: ENVELOPE_HEAD + this.#length,
-      length: stored.length,
-      rawLength: raw.length,
-    })
-    this.#parts.push(stored)
-    this.#length += stored.length
+    const stored = packBlock(this.#platform, raw, this.#options.deflateLevel)
+    // Its failure is heard when the segment is put together.
+    if (isPromise(stored)) stored.catch(() => undefined)
+    this.#blocks.push({ separator: this.#blockSeparator!, rawLength: raw.length, stored })
     this.#block = new ByteWriter(20 << 10)
     this.#blockSeparator = undefined
   }
 
   async finish(ranges: readonly KeyRange[]): Promise<BuiltSegment> {
     if (this.#block.length > 0) this.#closeBlock()
-    const index = encodeIndex({ blocks: this.#places, ranges })
+    const parts: Uint8Array[] = []
+    const places: BlockPlace[] = []
+    let offset = ENVELOPE_HEAD
+    for (const { separator, rawLength, stored } of this.#blocks) {
+      const part = isPromise(stored) ? await stored : stored
+      parts.push(part)
+      places.push({ separator, rawLength, offset, length: part.length })
+      offset += part.length
+    }
+    const index = encodeIndex({ blocks: places, ranges })
     const bloom = buildBloom(this.#hashes, this.#options.bloomBits)
     const filter = new ByteWriter(bloom.length + 4)
     filter.raw(bloom)
     filter.u32(crc32c(bloom))
-    const body = concat([...this.#parts, index, filter.finish()])
+    const body = concat([...parts, index, filter.finish()])
     const tail = new ByteWriter(4)
     tail.u32(crc32c(body))
     const bytes = concat([envelopeHead('segment', body.length), body, tail.finish()])

@@ -84,10 +84,16 @@ export interface Capabilities {
    */
   readonly turns?: (() => Turns) | undefined
   /**
+   * The length of a tail that an opener reads as quickly as a short one. After as many entries, or as many bytes, the tail is
+   * folded.
+   * @default { entries: 16, bytes: 1 << 20 }, as where each entry is a request of its own
+   */
+  readonly tail?: { readonly entries: number; readonly bytes: number } | undefined
+  /**
    * A faster hash and decompression than those of the web.
    * @default WebCrypto and `DecompressionStream`
    */
-  readonly platform?: Platform | undefined
+  readonly platform?: Partial<Platform> | undefined
 }
 
 /** Options of `Storage.log`. */

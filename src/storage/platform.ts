@@ -1,19 +1,21 @@
 /**
- * The hash and the decompression that all stored bytes go through. Beside `src/clock.ts` this is the file that touches the
+ * The hash and the compression that all stored bytes go through. Beside `src/clock.ts` this is the file that touches the
  * platform's own, and it takes them at import for the same reason: test runners put others in their place.
  */
 import { HASH_BYTES } from '../bytes/hash.js'
 import { Part } from '../part.js'
 
-/** Either call may answer at once, where that is faster than to be waited for. */
+/** Each call may answer at once, where that is faster than to be waited for. */
 export interface Platform {
   /** SHA-256, 32 bytes. */
   sha256(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>
+  /** Raw deflate. The level, from 1 to 9, counts where the platform has levels. */
+  deflate(bytes: Uint8Array, level: number): Uint8Array | Promise<Uint8Array>
   /** Undoes raw deflate. It fails unless exactly `length` bytes come out; more than that it never allocates. */
   inflate(payload: Uint8Array, length: number): Uint8Array | Promise<Uint8Array>
 }
 
-const { crypto, DecompressionStream } = globalThis
+const { crypto, CompressionStream, DecompressionStream } = globalThis
 
 const pure = new Part(() => import('../bytes/pure.js'))
 
@@ -25,46 +27,63 @@ const systemPlatform: Platform = {
       ? new Uint8Array(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))
       : pure.use(({ sha256 }) => sha256(bytes))
   },
-  inflate(payload, length) {
+  async deflate(bytes, level) {
+    let stream: CompressionStream
+    try {
+      stream = new CompressionStream('deflate-raw')
+    } catch {
+      return pure.use(({ deflate }) => deflate(bytes, level))
+    }
+    // What would become longer stays as it is.
+    return (await through(stream, bytes, bytes.length)) ?? bytes
+  },
+  async inflate(payload, length) {
     let stream: DecompressionStream
     try {
       stream = new DecompressionStream('deflate-raw')
     } catch {
       return pure.use(({ inflate }) => inflate(payload, length))
     }
-    return inflateThrough(stream, payload, length)
+    const raw = await through(stream, payload, length)
+    if (raw?.length !== length) throw new Error(`It inflates to ${raw?.length ?? 'more'} bytes.`)
+    return raw
   },
 }
 
-async function inflateThrough(stream: DecompressionStream, payload: Uint8Array, length: number): Promise<Uint8Array> {
+/** The bytes that a stream makes of `payload`; `undefined` when they are more than `most`. */
+async function through(
+  stream: CompressionStream | DecompressionStream,
+  payload: Uint8Array,
+  most: number,
+): Promise<Uint8Array | undefined> {
   const writer = stream.writable.getWriter()
   // Where writing fails, reading does, too.
   for (const written of [writer.write(payload as Uint8Array<ArrayBuffer>), writer.close()])
     written.catch(() => undefined)
   const reader = stream.readable.getReader()
-  const raw = new Uint8Array(length)
+  const all = new Uint8Array(most)
   let at = 0
   for (;;) {
     const { value } = await reader.read()
     if (value === undefined) break
-    if (at + value.length > length) {
+    if (at + value.length > most) {
       reader.cancel().catch(() => undefined)
-      throw new Error('It inflates to more bytes.')
+      return undefined
     }
-    raw.set(value, at)
+    all.set(value, at)
     at += value.length
   }
-  if (at < length) throw new Error(`It inflates to ${at} bytes.`)
-  return raw
+  return all.subarray(0, at)
 }
 
-/** The hash and decompression that the storage lends, else those of the platform. */
+/** The hash and compression that the storage lends, else those of the platform. */
 export function platformOf({
   capabilities,
 }: {
-  readonly capabilities: { readonly platform?: Platform | undefined }
+  readonly capabilities: { readonly platform?: Partial<Platform> | undefined }
 }): Platform {
-  return capabilities.platform ?? systemPlatform
+  const { platform } = capabilities
+  return platform ? { ...systemPlatform, ...platform } : systemPlatform
 }
 
 /** SHA-256 cut to its first 16 bytes: names content (segments, entries, the parent of an entry). */

@@ -1,5 +1,6 @@
 /** The surroundings of a shard, from the options of its store. */
 import { Part } from '../part.js'
+import { SHORT_TAIL } from '../storage/tails.js'
 import { SegmentCache } from '../segment/cache.js'
 import { currentTime, Uploads, type Held, type ShardContext } from '../engine/context.js'
 import type { Shard } from '../engine/shard.js'
@@ -45,17 +46,25 @@ export function shardContext(
   { Residency: Resident }: Pick<Extras, 'Residency'> = {},
   cacheBytes = options.cacheBytes,
 ): ShardContext & { readonly resident: Residency | undefined } {
+  const { tail = SHORT_TAIL } = storage.capabilities
+  // A resident store has all of its blocks in memory beside the cache, and may have most of its rows.
+  const rowBytes = Resident ? cacheBytes * 4 : cacheBytes / 2
   const base = {
     store: options.name,
     isShared: options.mode === 'shared',
     storage,
     probed: options.storage,
     clock: options.clock,
-    cache: new SegmentCache(storage, cacheBytes),
+    // One half is for blocks, the other for rows that are read one by one.
+    cache: new SegmentCache(storage, cacheBytes / 2),
+    rowBytes,
     held: new Set<Held>(),
     retain: options.retain,
     segments: options,
-    checkpoint: options.checkpoint,
+    checkpoint: {
+      entries: options.checkpoint.entries || tail.entries,
+      bytes: options.checkpoint.bytes || tail.bytes,
+    },
     durability: options.durability,
     timeoutMs: options.timeoutMs,
     graceMs: options.graceMs,

@@ -80,7 +80,8 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
   /**
    * After how many entries, and how many bytes, the tail of the log is folded into segments. A commit of more bytes goes
    * into segments at once.
-   * @default { entries: 16, bytes: 1 << 20 }
+   * @default as it suits the storage: { entries: 16, bytes: 1 << 20 } where each entry is an object, on S3 and R2; else
+   *   { entries: 4096, bytes: 4 << 20 }
    */
   readonly checkpoint?: { readonly entries?: number | undefined; readonly bytes?: number | undefined } | undefined
   /**
@@ -99,12 +100,14 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    */
   readonly bloomBits?: number | undefined
   /**
-   * How hard blocks are compressed: 0 (stored as they are) to 9.
+   * How hard blocks are compressed: 0 (stored as they are) to 9. CompressionStream, in browsers and for storages that lend no
+   * other, knows 0 and its own level alone.
    * @default 1
    */
   readonly deflateLevel?: number | undefined
   /**
-   * Memory for blocks and indexes, in bytes.
+   * Memory in bytes, about: one half for blocks and indexes, the other for rows that were read one by one, with their values as
+   * they were decoded.
    * @default 32 << 20
    */
   readonly cacheBytes?: number | undefined
@@ -125,7 +128,8 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    */
   readonly timeoutMs?: number | undefined
   /**
-   * Keeps everything that is committed in memory, whatever `cacheBytes` says, so that `getSync` always answers.
+   * Keeps everything that is committed in memory, and single rows as they were decoded, up to four times
+   * `cacheBytes`, so that `getSync` always answers.
    * @default false
    */
   readonly resident?: boolean | undefined
@@ -189,7 +193,7 @@ const CHECKS = {
   force: boolean(false),
   expectAtLeast: optional((option, given) => required(option, given, 0)),
   durability: oneOf('strict', 'relaxed'),
-  checkpoint: within('checkpoint', { entries: number(16, 1, 1 << 20), bytes: number(1 << 20, 1) }),
+  checkpoint: within('checkpoint', { entries: number(0, 1, 1 << 20), bytes: number(0, 1) }),
   segmentBytes: number(4 << 20, 1, 64 << 20),
   blockBytes: number(16 << 10, 1, 1 << 20),
   bloomBits: number(10, 0, 64),

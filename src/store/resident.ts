@@ -3,7 +3,7 @@
  * before a state that lists them is used; what this handle writes itself is taken over as it is written.
  */
 import type { CodedRuns, Manifest, SegmentRef, SegmentSource } from '../manifest/manifest.js'
-import { dropResident, keepResident } from '../segment/resident.js'
+import { keepResident } from '../segment/resident.js'
 import { checkWhole } from '../segment/whole.js'
 import type { ShardContext } from '../engine/context.js'
 import { segmentsOf, type ShardState } from '../engine/state.js'
@@ -102,7 +102,7 @@ export class Residency {
     for (const { usedAt } of held) if (usedAt > used) return
     for (const [name, segment] of this.#loaded) {
       if (this.#listed.has(name) || this.#fresh.has(name)) continue
-      dropResident(cache, segment)
+      cache.drop(segment.name)
       this.#loaded.delete(name)
     }
   }

@@ -7,11 +7,12 @@ import { throwIfAborted } from '../errors.js'
 import { Part } from '../part.js'
 import type { Bounds, Cursor } from '../segment/cursor.js'
 import type { KeyedRecord } from '../segment/record.js'
-import { takeRecords, scan, type Taken, type View } from '../engine/read.js'
+import { takeRecords, type Taken, type View } from '../engine/read.js'
 import type { Slot } from '../engine/slot.js'
 import { isEmptyRange, slotRange, type KeyBounds } from './range.js'
 import type { Hold, TableHost } from './table-host.js'
 
+const scanning = new Part(() => import('../engine/scan.js'))
 const goingOn = new Part(() => import('./go-on.js'))
 
 type Step<T> = IteratorResult<T, undefined>
@@ -184,61 +185,9 @@ export class Scan<T> implements AsyncIterableIterator<T> {
   }
 
   #scan(view: View, bounds: readonly Bounds[], taken: readonly Taken[]): Cursor | Promise<Cursor> {
-    const cursors = this.#slots.map((slot, i) => scan(view, slot, bounds[i]!, taken[i]))
-    if (cursors.length === 1) return cursors[0]!
-    const prefixLength = this.#slots[0]!.prefix.length
-    const merge = (all: readonly Cursor[]): Cursor => new PartitionsCursor(all, prefixLength, bounds[0]!.reverse)
-    return cursors.some((cursor) => isPromise(cursor))
-      ? Promise.all(cursors.map(async (cursor) => cursor)).then(merge)
-      : merge(cursors as Cursor[])
+    const { loaded } = scanning
+    return loaded
+      ? loaded.scanSlots(view, this.#slots, bounds, taken)
+      : scanning.use((part) => part.scanSlots(view, this.#slots, bounds, taken))
   }
-}
-
-/** The cursors of several partitions as one, by the key behind the slots' prefixes, which are of one length. */
-class PartitionsCursor implements Cursor {
-  readonly #cursors: readonly Cursor[]
-  readonly #prefixLength: number
-  readonly #sign: number
-  #at = -1
-  current: KeyedRecord | undefined
-
-  constructor(cursors: readonly Cursor[], prefixLength: number, reverse: boolean) {
-    this.#cursors = cursors
-    this.#prefixLength = prefixLength
-    this.#sign = reverse ? -1 : 1
-  }
-
-  next(): Promise<void> | undefined {
-    const moved = this.#at < 0 ? this.#cursors : [this.#cursors[this.#at]!]
-    const loading = moved.flatMap((cursor) => cursor.next() ?? [])
-    if (loading.length > 0) return Promise.all(loading).then(() => this.#pick())
-    this.#pick()
-    return undefined
-  }
-
-  #pick(): void {
-    this.current = undefined
-    // With nothing left the first cursor is asked again: it stays at its end.
-    this.#at = 0
-    for (let i = 0; i < this.#cursors.length; i++) {
-      const record = this.#cursors[i]!.current
-      if (record === undefined) continue
-      if (
-        this.current === undefined ||
-        compareFrom(record.key, this.current.key, this.#prefixLength) * this.#sign < 0
-      ) {
-        this.current = record
-        this.#at = i
-      }
-    }
-  }
-}
-
-function compareFrom(a: Uint8Array, b: Uint8Array, from: number): number {
-  const n = Math.min(a.length, b.length)
-  for (let i = from; i < n; i++) {
-    const d = a[i]! - b[i]!
-    if (d !== 0) return d
-  }
-  return a.length - b.length
 }

@@ -7,14 +7,17 @@ import type { MapKey } from '../bytes/keys.js'
 import { kindOf } from '../bytes/kinds.js'
 import { TidemarkError } from '../errors.js'
 import type { KeyRange } from '../segment/record.js'
-import { Point, sizeOfRange, type Memtable } from '../engine/memtable.js'
+import { sizeOfRange, type Memtable } from '../engine/memtable.js'
+import { Point } from '../engine/point.js'
 import type { Slot } from '../engine/slot.js'
 
 /** A change takes so much beside its key and value: places in Maps, the point. */
 const CHANGE = 64
 const LEAF = 8
 const OBJECT = 32
-/** How many characters of a text are looked at. */
+/** Up to this length a text counts as ASCII. */
+const SHORT_TEXT = 32
+/** How many characters of a longer text are looked at. */
 const SAMPLES = 16
 /** Objects of a value that are visited before it is checked that none is visited twice. */
 const UNCHECKED = 1000
@@ -79,18 +82,38 @@ function checkGrowth(memtable: Memtable, growth: number, budget: number): void {
   )
 }
 
+/** How many objects were visited of the value that is looked at, and which of them, once they are many. */
+let visited = 0
+let known: Set<object> | undefined
+
 function sizeOf(value: unknown): number {
-  return typeof value === 'object' && value !== null ? sizeOfObject(value) : sizeOfLeaf(value)
+  visited = 0
+  try {
+    return sizeOfPart(value)
+  } catch {
+    // A getter that throws, or no end of nesting, is told when the value is encoded.
+    return OBJECT
+  } finally {
+    known = undefined
+  }
 }
 
-function sizeOfLeaf(value: unknown): number {
-  if (typeof value === 'string') return sizeOfText(value)
-  return typeof value === 'bigint' ? sizeOfBigint(value) : LEAF
+function sizeOfPart(value: unknown): number {
+  switch (typeof value) {
+    case 'string':
+      return value.length <= SHORT_TEXT ? value.length : sizeOfText(value)
+    case 'bigint':
+      return sizeOfBigint(value)
+    case 'object':
+      return value === null ? LEAF : sizeOfObject(value)
+    default:
+      return LEAF
+  }
 }
 
 /** Bytes as UTF-8, by a sample of the characters. */
 function sizeOfText(text: string): number {
-  const step = Math.max(1, Math.floor(text.length / SAMPLES))
+  const step = Math.floor(text.length / SAMPLES)
   let extra = 0
   let seen = 0
   for (let i = 0; i < text.length; i += step) {
@@ -98,43 +121,34 @@ function sizeOfText(text: string): number {
     seen++
     if (unit > 0x7f) extra += unit > 0x7ff ? 2 : 1
   }
-  return extra === 0 ? text.length : Math.ceil(text.length * (1 + extra / seen))
+  return Math.ceil(text.length * (1 + extra / seen))
 }
 
 function sizeOfBigint(value: bigint): number {
   return BigInt.asIntN(64, value) === value ? LEAF : value.toString(16).length / 2
 }
 
-function sizeOfObject(root: object): number {
-  const pending: object[] = [root]
-  let size = 0
-  const add = (value: unknown): void => {
-    if (typeof value === 'object' && value !== null) pending.push(value)
-    else size += sizeOfLeaf(value)
+function sizeOfObject(object: object): number {
+  if (++visited > UNCHECKED) {
+    known ??= new Set()
+    if (known.has(object)) return 0
+    known.add(object)
   }
-  let visited = 0
-  let known: Set<object> | undefined
-  try {
-    for (let object = pending.pop(); object !== undefined; object = pending.pop()) {
-      if (++visited > UNCHECKED) {
-        known ??= new Set()
-        if (known.has(object)) continue
-        known.add(object)
-      }
-      size += OBJECT
-      const { byteLength } = object as { readonly byteLength?: unknown }
-      if (typeof byteLength === 'number') size += byteLength
-      else if (/^(Array|Map|Set)$/.test(kindOf(object))) {
-        for (const element of object as Iterable<unknown>) add(element)
-      } else {
-        for (const name of Object.keys(object)) {
-          size += name.length
-          add((object as Record<string, unknown>)[name])
-        }
-      }
+  let size = OBJECT
+  if (Array.isArray(object)) {
+    for (let i = 0; i < object.length; i++) size += sizeOfPart(object[i])
+    return size
+  }
+  if (Object.getPrototypeOf(object) !== Object.prototype) {
+    const { byteLength } = object as { readonly byteLength?: unknown }
+    if (typeof byteLength === 'number') return size + byteLength
+    const kind = kindOf(object)
+    if (kind === 'Map' || kind === 'Set') {
+      // The pairs of a Map are lists.
+      for (const member of object as Iterable<unknown>) size += sizeOfPart(member)
+      return size
     }
-  } catch {
-    // A getter that throws throws again when the value is encoded, and there it is told.
   }
+  for (const name of Object.keys(object)) size += name.length + sizeOfPart((object as Record<string, unknown>)[name])
   return size
 }

@@ -1,6 +1,6 @@
 /** The codec, schema and time to live of a table. */
-import { jsonCodec, type Codec } from '../bytes/codec.js'
-import { mapKeyToKey } from '../bytes/keys.js'
+import { encodeJson, jsonCodec, type Codec } from '../bytes/codec.js'
+import { mapKeyToKey, type MapKey } from '../bytes/keys.js'
 import { copyBytes, isBytes } from '../bytes/kinds.js'
 import { refusePromise } from '../callback.js'
 import { TidemarkError, corrupt, invalid, isTidemarkError, reasonOf, show } from '../errors.js'
@@ -151,24 +151,33 @@ export class TableSpec {
     }
   }
 
-  /** `key` names the value in the error. */
-  encode(value: unknown, key: string): Uint8Array {
+  encode(value: unknown, mapKey: MapKey): Uint8Array {
     this.assertCodec()
     let bytes: unknown
     try {
-      bytes = this.codec.encode(value)
-      refusePromise(`the codec "${this.codec.id}"`, bytes)
       // The default one makes them anew; another may hand out the same array again and again, or the value itself.
-      if (!this.#isDefault && isBytes(bytes)) bytes = copyBytes(bytes)
+      if (this.#isDefault) bytes = encodeJson(value)
+      else {
+        bytes = this.codec.encode(value)
+        refusePromise(`the codec "${this.codec.id}"`, bytes)
+        if (isBytes(bytes)) bytes = copyBytes(bytes)
+      }
     } catch (cause) {
       const reason = reasonOf(cause).replace(/[.\s]*$/, '')
+      const key = nameOf(mapKey)
       throw invalid(`The value of ${key} cannot be encoded: ${reason}. Delete the key or discard() to go on.`, cause)
     }
-    if (!isBytes(bytes)) throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${key}.`)
+    if (!isBytes(bytes))
+      throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${nameOf(mapKey)}.`)
     if (bytes.length > MAX_VALUE_BYTES) {
-      throw invalid(`The value of ${key} has ${bytes.length} bytes encoded; at most ${MAX_VALUE_BYTES} fit.`)
+      throw invalid(`The value of ${nameOf(mapKey)} has ${bytes.length} bytes encoded; at most ${MAX_VALUE_BYTES} fit.`)
     }
     return bytes
+  }
+
+  /** Whether a value that was read is as good for the next reader: another codec may hand out what its reader then changes. */
+  get isShared(): boolean {
+    return this.#isDefault
   }
 
   /** Whether decoding gives just this value back, so that it may go on standing for its bytes. */
@@ -258,6 +267,8 @@ function settle(recorded: RecordedCodec, spec: TableSpec): void {
   if (spec.codec !== storedBytes) recorded.codec ??= spec.codec.id
 }
 
+const nameOf = (key: MapKey): string => `key ${show(mapKeyToKey(key))}`
+
 /** Gives every put of a memtable its bytes. Throws before anything is changed for the worse: what is encoded stays so. */
 export function encodeMemtable(memtable: Memtable, specOf: (table: Uint8Array) => TableSpec): void {
   for (const { slot, points } of memtable.slots.values()) {
@@ -267,7 +278,7 @@ export function encodeMemtable(memtable: Memtable, specOf: (table: Uint8Array) =
     for (const [key, point] of points) {
       if (point.deleted || point.bytes !== undefined) continue
       const value = point.value(spec.decode)
-      point.seal(spec.encode(value, `key ${show(mapKeyToKey(key))}`), spec.comesBack(value))
+      point.seal(spec.encode(value, key), spec.comesBack(value))
     }
   }
 }

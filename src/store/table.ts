@@ -3,7 +3,8 @@ import { hashMapKey, decodeKey, toMapKey, type Key, type MapKey } from '../bytes
 import { isPromise } from '../callback.js'
 import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
-import { Point, MemtableRecord, type Memtable } from '../engine/memtable.js'
+import type { Memtable } from '../engine/memtable.js'
+import { Point, MemtableRecord } from '../engine/point.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import { lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
 import {
@@ -184,7 +185,9 @@ export class Table<K extends Key = Key, V = unknown> {
   async get(key: K, options?: ReadOptions): Promise<V | undefined> {
     const mapKey = toMapKey(key)
     if (options) await this.#catchUp(options)
-    return this.#valueOf(key, await this.#read((view) => this.#find(view, mapKey)))
+    const found = this.#read((view) => this.#find(view, mapKey))
+    // What is in memory is not waited for.
+    return this.#valueOf(key, isPromise(found) ? await found : found)
   }
 
   /**
@@ -196,7 +199,7 @@ export class Table<K extends Key = Key, V = unknown> {
     const mapKey = toMapKey(key)
     const slot = this.#slotOf(mapKey)
     this.#host.readSet?.key(slot, mapKey)
-    const found = lookUp(view, slot, mapKey)
+    const found = lookUp(view, slot, mapKey, this.#spec.isShared)
     if (found instanceof Missing) {
       throw new TidemarkError('NOT_RESIDENT', `The value of key ${show(key)} is not in memory; use get().`)
     }
@@ -247,7 +250,7 @@ export class Table<K extends Key = Key, V = unknown> {
   #find(view: View, key: MapKey): Point | StoredRecord | undefined | Promise<Point | StoredRecord | undefined> {
     const slot = this.#slotOf(key)
     this.#host.readSet?.key(slot, key)
-    const found = lookUp(view, slot, key)
+    const found = lookUp(view, slot, key, this.#spec.isShared)
     if (!(found instanceof Missing)) return found
     // No memtable knows the key now, and what is written to one later is no business of this read.
     const loading = this.#load({ ...view, memtables: [] }, slot, key)
@@ -258,7 +261,7 @@ export class Table<K extends Key = Key, V = unknown> {
   async #load(under: View, slot: Slot, key: MapKey): Promise<Point | StoredRecord | undefined> {
     for (let view = under; ;) {
       try {
-        return await lookUpLoading(view, slot, key)
+        return await lookUpLoading(view, slot, key, this.#spec.isShared)
       } catch (error) {
         view = await this.#host.repair(view, error)
       }
@@ -285,7 +288,7 @@ export class Table<K extends Key = Key, V = unknown> {
   #decode(key: unknown, record: Point | StoredRecord): V {
     const { decode, name } = this.#spec
     try {
-      return (record instanceof Point ? record.value(decode) : decode(record.bytes!)) as V
+      return (record instanceof Point ? record.value(decode, this.#spec.isShared) : decode(record.bytes!)) as V
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'CORRUPT') throw error
       const where = name === '' ? '' : ` in table ${show(name)}`

@@ -220,7 +220,7 @@ describe('a folder that is removed', () => {
     test.each(calls)(`${how}, while a store is open: %s fails, and the store can be made anew`, async (_, call) => {
       const root = fresh()
       const storage = nodeFs(root)
-      const store = await openStore<string, string>({ storage, name: 's' })
+      const store = await openStore<string, string>({ storage, name: 's', checkpoint: { bytes: 1 << 20 } })
       store.put('key', 'before')
       await store.commit()
       rmSync(root, { recursive: true })

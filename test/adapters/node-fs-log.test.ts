@@ -176,7 +176,7 @@ describe('errors of the file system', () => {
   })
 
   test('no room while growing is QUOTA before anything is written, and the handle stays usable', async () => {
-    const log = await fill(world.storage(world.broken()).log(LOG), 2)
+    const log = await fill(world.storage(world.broken(), { largeBytes: Infinity }).log(LOG), 2)
     const big = new Uint8Array(60_000)
     world.decide = (step) => (step.call === 'open' ? { before: 'ENOSPC' } : undefined)
     // The second one starts growing in the background, which fails unseen; the third needs the room.
@@ -188,6 +188,30 @@ describe('errors of the file system', () => {
     expect((await log.append(5, big, 1)).outcome).toBe('committed')
     expect((await world.entries())[3]).toBe('a small one')
   })
+
+  test.each([0, 1, 39, 50, 30_000, 59_000, 60_200])(
+    'a large record makes its own room; where there is none, after %i bytes of it: QUOTA, nothing is left, and the handle stays usable',
+    async (atMost) => {
+      const log = await fill(world.storage(world.broken(), { preallocateBytes: 1024 }).log(LOG), 2)
+      const large = new Uint8Array(60_000).fill(7)
+      let writes = 0
+      world.decide = (step) => {
+        if (step.call !== 'write') return undefined
+        // Taking back what was written of it needs no room.
+        return ++writes === 1 && atMost > 0 ? { atMost } : writes > 2 ? undefined : { before: 'ENOSPC' }
+      }
+      if (atMost === 0) writes = 1
+      await expect(log.append(3, large, 1)).rejects.toMatchObject({ code: 'QUOTA' })
+      world.decide = () => undefined
+      expect((await log.append(3, text('a small one'), 1)).outcome).toBe('committed')
+      expect((await log.append(4, large, 1)).outcome).toBe('committed')
+      // Behind it there is room for the next one.
+      expect((await log.append(5, text('entry'), 1)).outcome).toBe('committed')
+      world.disk = world.disk.kill()
+      const [, , third, fourth, fifth] = await world.entries()
+      expect([third, fourth?.length, fifth]).toEqual(['a small one', 60_000, 'entry'])
+    },
+  )
 
   test.each([0, 1, 8, 39, 45, 46, 47])(
     'no room for the write of a record, after %i bytes of it: QUOTA, nothing is left, and the handle stays usable',

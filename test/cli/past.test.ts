@@ -141,12 +141,15 @@ test('tag, untag and fork keep versions by name, and fence a running owner', asy
 })
 
 test('maintain says what is due and does it, and keeps what the owner keeps', async () => {
-  const folder = await storeWith(async (store) => {
-    for (let i = 0; i < 60; i++) {
-      store.put('same', i)
-      await store.commit()
-    }
-  })
+  const folder = await storeWith(
+    async (store) => {
+      for (let i = 0; i < 60; i++) {
+        store.put('same', i)
+        await store.commit()
+      }
+    },
+    { checkpoint: { entries: 16 } },
+  )
   const before = filesOf(folder)
   const dry = await run('maintain', folder, '--dry-run', '--keep-versions', '3')
   expect(dry.out).toMatch(/^A dry run: nothing was done\.\nkept {7}from version \d+ on\n/)

@@ -57,7 +57,7 @@ describe('a store', () => {
   test('goes on folding when a checkpoint is asked for while a commit carries the fold before it', async () => {
     const put = gated(memory(), 'put')
     const append = gated(put.storage, 'append')
-    const store = await open(append.storage)
+    const store = await open(append.storage, { checkpoint: { entries: 16 } })
     put.shut()
     for (let i = 0; i < 14; i++) {
       store.put(i, i)

@@ -2,6 +2,7 @@
 import { openStore, type Clock, type Key, type Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { push } from 'tidemark/transfer'
+import { atOnce } from '../../src/testing/at-once.js'
 import { sleep, systemClock } from '../../src/clock.js'
 
 /** Time stands at `now` and ids count up, so that the same calls write the same bytes. */
@@ -23,7 +24,7 @@ export interface Example {
 
 /** Two partitions, one fold, a delta by reference, values of several types, a range delete, an expiry, offsets, label, meta. */
 export async function writeExample(): Promise<Example> {
-  const storage = memory()
+  const storage = atOnce(memory())
   const store = await openStore({
     storage,
     name: 'example',
@@ -65,7 +66,7 @@ const arrays: readonly Key[] = [[], [null], [true, new Date(0)], ['a\0b', Uint8A
 export const everyKey: readonly Key[] = [...primitives, ...others, ...arrays]
 
 export async function writeKeys(): Promise<Example> {
-  const storage = memory()
+  const storage = atOnce(memory())
   const store = await openStore({ storage, name: 'keys', partitions: 2, clock: steadyClock() })
   for (const [i, key] of everyKey.entries()) if (i % 2 === 0) store.put(key, i)
   await store.commit()
@@ -82,7 +83,7 @@ export async function writeKeys(): Promise<Example> {
  * that the bytes are others each time.
  */
 export async function writePast(): Promise<Example> {
-  const storage = memory()
+  const storage = atOnce(memory())
   const time = { now: 1_700_000_000_000 }
   const clock: Clock = { ...steadyClock(), now: () => time.now, monotonic: () => time.now }
   const settings = { storage, clock, retain: { versions: 3 }, graceMs: 1_000, deflateLevel: 0 } as const

@@ -10,7 +10,6 @@ import { SegmentCache } from '../../src/segment/cache.js'
 import type { AppendOptions, Capabilities, Log, Outcome } from '../../src/storage/contract.js'
 import { LOG_ID, LOG_PATH } from './parts.js'
 import { PatientClock } from './patient-clock.js'
-import { newCounters } from '../../src/store/metrics.js'
 
 export class LogWorld {
   readonly clock = new PatientClock()
@@ -33,13 +32,23 @@ export class LogWorld {
       storage,
       probed: storage,
       clock: this.clock,
+      rowBytes: 0,
       cache: new SegmentCache(storage, 1 << 20),
       segments: { segmentBytes: 1 << 20, blockBytes: 1 << 14, bloomBits: 10, deflateLevel: 0 },
       checkpoint: { entries: 1_000, bytes: 1_000 },
       durability: 'strict',
       timeoutMs: 5_000,
       graceMs: 60_000,
-      counters: newCounters(),
+      counters: {
+        commits: 0,
+        bytes: 0,
+        folds: 0,
+        compactions: 0,
+        segmentsWritten: 0,
+        segmentsReused: 0,
+        collected: 0,
+        repaired: 0,
+      },
       uploads: new Uploads(undefined),
       held: new Set(),
       retain: { versions: 1, ageMs: 0 },

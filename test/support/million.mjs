@@ -5,7 +5,14 @@ import { nodeFs } from 'tidemark/node-fs'
 const KEYS = Number(process.argv[3])
 const PER_COMMIT = KEYS / 100
 const folder = process.argv[2]
-const open = () => openStore({ storage: nodeFs(folder), name: 'million', cacheBytes: 8 << 20, durability: 'relaxed' })
+const open = () =>
+  openStore({
+    storage: nodeFs(folder),
+    name: 'million',
+    cacheBytes: 8 << 20,
+    durability: 'relaxed',
+    checkpoint: { entries: 16, bytes: 1 << 20 },
+  })
 
 /** Visits all numbers below KEYS once, in an order that is far from sorted. */
 const scattered = (i) => (i * 7_919) % KEYS

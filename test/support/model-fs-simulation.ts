@@ -63,6 +63,8 @@ export async function simulate(seed: number, steps: Steps = new Map()): Promise<
     ...LOG_TUNING,
     patienceMs: random.chance(0.5) ? 0 : 3,
     preallocateBytes: 256,
+    // By luck of its own, as below.
+    largeBytes: new Random(seed + 2_000_000_000).chance(0.5) ? 60 : 1_000_000,
     reserveBytes: 64,
     rotateBytes: 600,
   }

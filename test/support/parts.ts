@@ -2,7 +2,8 @@
 import { memory } from 'tidemark/memory'
 import { encodeKey, toMapKey, type Key } from '../../src/bytes/keys.js'
 import * as pure from '../../src/bytes/pure.js'
-import { Memtable, Point } from '../../src/engine/memtable.js'
+import { Memtable } from '../../src/engine/memtable.js'
+import { Point } from '../../src/engine/point.js'
 import { makeSlot, prefixed, tableBytes, type Slot } from '../../src/engine/slot.js'
 import type { SegmentRef } from '../../src/manifest/manifest.js'
 import { refOf } from '../../src/manifest/ref.js'
@@ -12,8 +13,6 @@ import type { KeyedRecord, KeyRange } from '../../src/segment/record.js'
 import { writeSegments } from '../../src/segment/writer.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { atOnce } from '../../src/testing/at-once.js'
-import type { CommitRequest } from '../../src/engine/write/requests.js'
-import { NO_OFFSETS } from '../../src/log/offsets.js'
 
 /** The default table of partition 0. */
 export const SLOT = makeSlot(0, tableBytes(''))
@@ -106,19 +105,5 @@ export async function walk(cursor: Cursor): Promise<{ key: Uint8Array; value: Va
     await cursor.next()
     if (cursor.current === undefined) return seen
     seen.push({ key: cursor.current.key.slice(), value: cursor.current.bytes?.[0] })
-  }
-}
-
-/** A commit of a memtable as the queue takes it, without anything else. */
-export function requestOf(memtable: Memtable, change: Partial<CommitRequest> = {}): CommitRequest {
-  return {
-    memtable,
-    offsets: NO_OFFSETS,
-    force: false,
-    label: undefined,
-    meta: undefined,
-    stands: () => true,
-    isOwn: false,
-    ...change,
   }
 }

@@ -126,6 +126,6 @@ export async function ageing(
 
 /** A log of files on a model of a file system. */
 export function logOn(fileStorage: typeof Sources.fileStorage, fs: ModelProcess, durability?: 'relaxed'): Log {
-  const tuning = { patienceMs: 0, preallocateBytes: 1024, reserveBytes: 64, rotateBytes: 1 << 20 }
+  const tuning = { patienceMs: 0, preallocateBytes: 1024, largeBytes: 1 << 20, reserveBytes: 64, rotateBytes: 1 << 20 }
   return fileStorage(fs, '/disk', systemClock, tuning).log('s/0/id', { durability: durability ?? 'strict' })
 }

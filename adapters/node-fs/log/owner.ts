@@ -234,8 +234,8 @@ export class LogOwner {
     }
     let pending: Pending
     try {
-      await own.makeRoom(bytes.length, makesRoom)
-      pending = await own.write(n, this.#generation.g, bytes, this.#strict)
+      await own.makeRoom(bytes.length, makesRoom, this.#strict)
+      pending = await own.write(n, this.#generation.g, bytes, this.#strict, makesRoom)
     } catch (cause) {
       if (!isTidemarkError(cause)) return this.#doubt(fileError(cause, 'write', own.file.path))
       // Nothing of the record was written. A newer owner may have unlinked the file.

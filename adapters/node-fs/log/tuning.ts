@@ -4,6 +4,8 @@ export interface LogTuning {
   readonly patienceMs: number
   /** The free space with which a new file begins, and the first step by which it grows. */
   readonly preallocateBytes: number
+  /** The size of a record from which on it makes its own room: zeros before it would be as many bytes again. */
+  readonly largeBytes: number
   /** The room that is kept for entries by which space comes free. */
   readonly reserveBytes: number
   /** The size from which on an owner goes on to its next file, if that leaves half of this one behind. */
@@ -13,6 +15,7 @@ export interface LogTuning {
 export const LOG_TUNING: LogTuning = {
   patienceMs: 500,
   preallocateBytes: 64 << 10,
+  largeBytes: 32 << 10,
   reserveBytes: 4 << 10,
   rotateBytes: 8 << 20,
 }

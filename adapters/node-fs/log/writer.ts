@@ -3,7 +3,7 @@
  *
  * - It begins with a tail of the history, which is written under a temporary name and synced. Then it gets its name. From there
  *   on records are appended one at a time, each after the one before was acknowledged.
- * - Records are written over zeros that are durable already, so that the sync of a record need not write the size of the file.
+ * - Small records are written over zeros that are durable already, so that the sync of a record need not write the size of the file.
  *   Room is made ahead of need, in the background, through a descriptor of its own: the kernel tells an error of a sync once to
  *   each open descriptor, and the descriptor of the records must not miss its own (R54).
  * - An error of a record's own write or sync ends the file (R51): the bytes on the disk are unknown, and the page cache may differ.
@@ -126,25 +126,34 @@ export class OwnFile {
     return this.file.last
   }
 
-  /** Makes room for the record of a payload. When it throws nothing was written. */
-  async makeRoom(payload: number, mayUseReserve: boolean): Promise<void> {
+  /** Makes room for the record of a payload, unless it makes its own. When it throws nothing was written. */
+  async makeRoom(payload: number, mayUseReserve: boolean, sync: boolean): Promise<void> {
     const need = this.file.end + recordBytes(payload) + (mayUseReserve ? 0 : this.#tuning.reserveBytes)
     await this.#growing?.catch(() => {})
-    if (this.#room < need) await this.#grow(need)
+    if (this.#room < need && !this.#makesOwnRoom(payload, sync)) await this.#grow(need)
+  }
+
+  /** A large record that is synced costs less without zeros that are written and synced before it. */
+  #makesOwnRoom(payload: number, sync: boolean): boolean {
+    return sync && payload >= this.#tuning.largeBytes
   }
 
   /**
    * Writes the record after the last one. Its outcome is open until `acknowledge`. A `TidemarkError` says that there was no room,
    * and that nothing of the record is left. After any other error the record may be there.
    */
-  async write(n: number, writer: number, payload: Uint8Array, sync: boolean): Promise<Pending> {
+  async write(n: number, writer: number, payload: Uint8Array, sync: boolean, mayUseReserve: boolean): Promise<Pending> {
     const length = recordBytes(payload.length)
-    const bytes = length <= SCRATCH ? this.#scratch.subarray(0, length) : new Uint8Array(length)
+    // One that goes beyond the room brings along what is kept free behind it.
+    const free = length + (mayUseReserve ? 0 : this.#tuning.reserveBytes)
+    const size = this.#makesOwnRoom(payload.length, sync) && this.file.end + free > this.#room ? free : length
+    const bytes = size <= SCRATCH ? this.#scratch.subarray(0, size).fill(0, length) : new Uint8Array(size)
     const synced = this.#synced
     const fields = { before: this.file.checksum, n, synced, writer }
-    const checksum = encodeRecord(bytes, this.file.seeds.id, fields, payload)
+    const checksum = encodeRecord(bytes.subarray(0, length), this.file.seeds.id, fields, payload)
     await this.#put(bytes)
     if (sync) await this.#directory.fs.fdatasync(this.#fd)
+    this.#room = Math.max(this.#room, this.file.end + size)
     return { payload: payload.length, checksum, synced, durable: sync }
   }
 
@@ -163,6 +172,8 @@ export class OwnFile {
         await writeAll(fs, this.#fd, new Uint8Array(RECORD_HEAD), end)
         await fs.fdatasync(this.#fd)
       }
+      // Others may need the room that the record made for itself.
+      if (end + bytes.length > this.#room) await fs.truncate(this.#fd, this.#room).catch(() => {})
       throw error
     }
   }
@@ -171,6 +182,8 @@ export class OwnFile {
     this.file.add(pending)
     if (pending.durable) this.#synced = this.file.last
     const ahead = Math.max(this.#step / 2, this.#tuning.reserveBytes)
+    // Large ones are followed by large ones, as a rule.
+    if (this.#makesOwnRoom(pending.payload, pending.durable)) return
     if (this.#room - this.file.end < ahead && !this.#growing) {
       // An append that needs the room tries again, and tells of the error.
       this.#grow(this.#room + 1).catch(() => {})

@@ -6,18 +6,19 @@ import { refOf } from '../../manifest/ref.js'
 import type { CodedRuns, Manifest, Run, SegmentRef } from '../../manifest/manifest.js'
 import { segmentName } from '../../manifest/names.js'
 import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../../segment/cursor.js'
-import { MergeCursor, unionRanges } from '../../segment/merge.js'
+import { MergeCursor } from '../../segment/merge.js'
+import { unionRanges } from '../../segment/ranges.js'
 import { EVERYTHING, type KeyRange } from '../../segment/record.js'
 import { SiftingCursor } from '../../segment/sift.js'
 import { WholeSegments } from '../../segment/whole.js'
 import { writeSegments, type BuiltSegment } from '../../segment/writer.js'
 import { compareBytes } from '../../bytes/compare.js'
 import type { LogContext, ShardContext } from '../context.js'
-import type { Memtable } from '../memtable.js'
-import { memtableCodecs, tailCodecs, type ShardState } from '../state.js'
+import { Memtable } from '../memtable.js'
+import { layersOf, memtableCodecs, tailCodecs, type ShardState } from '../state.js'
 
 /** How long to work, and on how many blocks, before other tasks get their turn. */
-const SLICE_MS = 8
+const SLICE_MS = 3
 const SLICE_BLOCKS = 64
 
 /**
@@ -34,20 +35,22 @@ export async function foldTail(
   await ctx.clock.pause()
   const runs: Run[] = []
   const written: Run[] = []
-  let memtables: Memtable[] = []
+  let merged = new Memtable()
+  const pace = pacer(ctx, signal)
   const write = async (): Promise<void> => {
-    if (memtables.length === 0) return
+    if (merged.empty) return
     const oldest = state.manifest.runs.length + runs.length === 0
-    const run = await writeMemtables(ctx, log, memtables.reverse(), oldest, state.carried.versionTime, signal)
+    const run = await writeMemtable(ctx, log, merged, oldest, state.carried.versionTime, signal)
     if (run.length > 0) {
       runs.push(run)
       written.push(run)
     }
-    memtables = []
+    merged = new Memtable()
   }
   try {
-    for (const { memtable, references } of state.tail) {
-      if (memtable) memtables.push(memtable)
+    for (const { memtable, references } of layersOf(state.tail)) {
+      if (memtable) merged.absorb(memtable)
+      await pace()
       if (references === undefined) continue
       await write()
       runs.push(...references.runs)
@@ -69,32 +72,25 @@ export async function writeChanges(
   time: number,
   signal: AbortSignal,
 ): Promise<CodedRuns> {
-  const run = await writeMemtables(ctx, log, [memtable], false, time, signal)
+  const run = await writeMemtable(ctx, log, memtable, false, time, signal)
   return { codecs: memtableCodecs(memtable), runs: run.length > 0 ? [run] : [] }
 }
 
-/** Memtables, newest first, as a run. `oldest`: nothing older lies beneath it. `time`: what has expired by then is deleted. */
-async function writeMemtables(
+/** A memtable as a run. `oldest`: nothing older lies beneath it. `time`: what has expired by then is deleted. */
+async function writeMemtable(
   ctx: ShardContext,
   log: LogContext,
-  memtables: readonly Memtable[],
+  memtable: Memtable,
   oldest: boolean,
   time: number,
   signal: AbortSignal,
 ): Promise<Run> {
-  const slots = new Map(
-    memtables.flatMap((memtable) => Array.from(memtable.slots.values(), ({ slot }) => [slot.id, slot] as const)),
-  )
-  const sorted = [...slots.values()].sort((a, b) => compareBytes(a.prefix, b.prefix))
   // Slots lie in the order of their prefixes, with which all their keys begin.
-  const sources = memtables.map((memtable) => ({
-    cursor: new ArrayCursor(sorted.flatMap((slot) => memtable.sorted(slot, EVERYTHING))),
-    ranges: sorted.flatMap((slot) => memtable.ranges(slot)),
-  }))
-  const records = kept(new MergeCursor(sources), oldest, time)
+  const slots = Array.from(memtable.slots.values(), ({ slot }) => slot).sort((a, b) => compareBytes(a.prefix, b.prefix))
+  const records = new ArrayCursor(slots.flatMap((slot) => memtable.sorted(slot, EVERYTHING)))
   // Over nothing there is nothing that a range could still hide.
-  const ranges = oldest ? [] : unionRanges(sources.flatMap((source) => source.ranges))
-  return writeRun(ctx, log, records, ranges, signal)
+  const ranges = oldest ? [] : unionRanges(slots.flatMap((slot) => memtable.ranges(slot)))
+  return writeRun(ctx, log, kept(records, oldest, time), ranges, signal)
 }
 
 /** The merge of neighbouring runs, oldest first. */
@@ -118,6 +114,20 @@ export async function mergeRuns(
   return { kind: 'merge', inputs, output, bottom: oldest }
 }
 
+/** Asked after each step, it gives other tasks their turn when the slice is over. */
+function pacer({ clock }: ShardContext, signal: AbortSignal): () => Promise<void> | undefined {
+  let sliceEnd = clock.monotonic() + SLICE_MS
+  let steps = 0
+  return () => {
+    throwIfAborted(signal)
+    if (++steps < SLICE_BLOCKS && clock.monotonic() < sliceEnd) return undefined
+    return clock.pause().then(() => {
+      sliceEnd = clock.monotonic() + SLICE_MS
+      steps = 0
+    })
+  }
+}
+
 async function writeRun(
   ctx: ShardContext,
   log: LogContext,
@@ -126,16 +136,6 @@ async function writeRun(
   signal: AbortSignal,
 ): Promise<Run> {
   const run: SegmentRef[] = []
-  let sliceEnd = ctx.clock.monotonic() + SLICE_MS
-  let blocks = 0
-  const pace = (): Promise<void> | undefined => {
-    throwIfAborted(signal)
-    if (++blocks < SLICE_BLOCKS && ctx.clock.monotonic() < sliceEnd) return undefined
-    return ctx.clock.pause().then(() => {
-      sliceEnd = ctx.clock.monotonic() + SLICE_MS
-      blocks = 0
-    })
-  }
   let name = ''
   const upload = async (built: BuiltSegment): Promise<void> => {
     throwIfAborted(signal)
@@ -149,7 +149,7 @@ async function writeRun(
     run.push(segment)
   }
   try {
-    await writeSegments(log.platform, records, ranges, ctx.segments, upload, pace)
+    await writeSegments(log.platform, records, ranges, ctx.segments, upload, pacer(ctx, signal))
   } catch (error) {
     await dropUploads(ctx, [...run, { name }], error)
     throw error

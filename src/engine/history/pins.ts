@@ -1,6 +1,6 @@
 /** The pins of a log: tags, the holds of forks, and what is being read. Immutable blobs, each of which keeps all that a version needs. */
 import { TidemarkError, corrupt, isDamage } from '../../errors.js'
-import { decodeDelta, encodeDelta } from '../../log/delta.js'
+import { decodeDelta } from '../../log/delta.js'
 import { emptyCarried } from '../../log/entry.js'
 import { decodePin, type Pin } from '../../log/pin.js'
 import { encodeManifest } from '../../manifest/encode.js'
@@ -9,7 +9,7 @@ import { idOfBlob, logIdOfPath, pinsPrefix, storeOfLog } from '../../manifest/li
 import type { Blobs, Storage } from '../../storage/contract.js'
 import { pagesOf } from '../../storage/pages.js'
 import type { LogContext } from '../context.js'
-import { memtableOfDelta, memtableToDelta, type Memtable } from '../memtable.js'
+import { encodeDelta, memtableOfDelta, type Memtable } from '../memtable.js'
 import type { OpenLog, ShardState } from '../state.js'
 
 /** A pin, and the name of its blob. */
@@ -108,7 +108,7 @@ export function pinOf(
     label,
     offsets,
     manifest: encodeManifest({ ...manifest, covers: version - 1 }, path),
-    delta: memtable && encodeDelta(memtableToDelta(memtable)),
+    delta: memtable && encodeDelta(memtable),
   }
 }
 

@@ -22,7 +22,7 @@ interface Followed extends OpenLog {
 
 /** The shard that catches up, as far as that changes it. */
 export interface Following extends OpenLog {
-  state: ShardState
+  moveTo(after: ShardState, entries: Newest['entries']): void
   readonly known: EntryIndex
   /** Whether the right to write has ended. */
   readonly hasEnded: boolean
@@ -66,7 +66,7 @@ export async function catchUp(shard: Following): Promise<void> {
 /** Puts a newer state in place of the present one. Throws when the right to write has ended. */
 function apply(shard: Following, before: ShardState, state: ShardState, entries: Newest['entries']): void {
   const { context, log, compaction, known } = shard
-  shard.state = state
+  shard.moveTo(state, entries)
   const { trim, version } = state.carried
   const isNewer = version !== before.carried.version
   if (compaction) {

@@ -163,7 +163,7 @@ describe('between tabs', () => {
   test('a lock that another tab never gives back does not end writing', async () => {
     const storage = tabs(memory())
     const peers = { ...storage.peers!, alone: () => Promise.resolve(undefined) }
-    const a = await open({ ...storage, peers })
+    const a = await open({ ...storage, peers }, { checkpoint: { entries: 16 } })
     for (let i = 0; i < 100; i++) {
       a.put(`k${i}`, i)
       await a.commit()

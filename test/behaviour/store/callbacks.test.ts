@@ -50,7 +50,7 @@ afterEach(async () => {
 })
 
 const open = (options: Partial<OpenOptions> = {}): Promise<Store> =>
-  openStore({ storage: memory(), name: 'a', logger: {}, ...options })
+  openStore({ storage: memory(), name: 'a', logger: {}, checkpoint: { entries: 16 }, ...options })
 const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error
 
 async function commits(store: Store, count: number): Promise<void> {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { openStore } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { memtableOfDelta } from '../../../src/engine/memtable.js'
-import { unionRanges } from '../../../src/segment/merge.js'
+import { unionRanges } from '../../../src/segment/ranges.js'
 import { collect } from '../../support/storages.js'
 
 /** The processor's time for a piece of work, the best of some rounds, in microseconds. */

@@ -207,12 +207,13 @@ eachAdapter(adapters, 'a store on %s', (make) => {
 
   test('a hundred opens without a commit lose neither offsets nor versions', async () => {
     const storage = make()
-    const store = await open(storage)
+    const options = { checkpoint: { entries: 16 } }
+    const store = await open(storage, options)
     store.put('a', 1)
     const { version } = await store.commit({ offsets: { s: 7 } })
     await store.close()
     for (let i = 0; i < 100; i++) {
-      const again = await open(storage)
+      const again = await open(storage, options)
       expect([again.version, again.offsets, await again.get('a')]).toEqual([version, { s: 7 }, 1])
       expect(again.metrics().tail).toBeLessThanOrEqual(17)
       await again.close()

@@ -174,7 +174,14 @@ eachAdapter(adapters, 'diff on %s', (make) => {
 
 test('reads only what the two versions do not have in common', async () => {
   const storage = metered(memory())
-  const options = { name: 's', storage, partitions: 2, segmentBytes: 20_000, cacheBytes: 1 << 20 }
+  const options = {
+    name: 's',
+    storage,
+    partitions: 2,
+    segmentBytes: 20_000,
+    cacheBytes: 1 << 20,
+    checkpoint: { bytes: 1 << 20 },
+  }
   let store = await openStore(options)
   for (let i = 0; i < 20_000; i++) store.put(i, { number: i, text: `value ${i * 7919}` })
   const { version: a } = await store.commit()

@@ -5,7 +5,7 @@ import { cuts, worldOver } from 'tidemark/testing'
 import { destroyStore, listStores, verify, type VerifyReport } from 'tidemark/tools'
 import { decodeEntry, encodeEntry } from '../../../src/log/entry.js'
 import { decodePin, encodePin, type Pin } from '../../../src/log/pin.js'
-import { encodeDelta } from '../../../src/log/delta.js'
+import { DeltaWriter } from '../../../src/log/delta.js'
 import { eachAdapter } from '../../support/counting.js'
 import { storageOf } from '../../support/damage.js'
 import { objectsOf } from '../../support/loss-worlds.js'
@@ -149,14 +149,10 @@ describe('verify finds', () => {
     expect(await withPin((pin) => ({ ...pin, versionTime: 1 }))).toEqual([
       'Pin P is damaged: it gives its version another time.',
     ])
-    const delta = encodeDelta([
-      {
-        partition: 0,
-        table: new Uint8Array(0),
-        codec: 'json',
-        changes: [{ type: 'delete', key: Uint8Array.of(0x30, 107, 53) }],
-      },
-    ])
+    const writer = new DeltaWriter(1)
+    writer.group(0, new Uint8Array(0), 'json', 1)
+    writer.delete('k5')
+    const delta = writer.finish()
     expect(await withPin((pin) => ({ ...pin, delta }))).toEqual([
       expect.stringMatching(/^Pin P does not keep version 7: key 000000306b\d+ is not the same in both.$/) as string,
     ])

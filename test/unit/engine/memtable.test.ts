@@ -1,10 +1,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compareBytes } from '../../../src/bytes/compare.js'
-import { encodeKey, toMapKey, type Key } from '../../../src/bytes/keys.js'
-import { Memtable, memtableOfDelta, memtableToDelta, Point } from '../../../src/engine/memtable.js'
+import { decodeKey, encodeKey, toMapKey, type Key } from '../../../src/bytes/keys.js'
+import { decodeDelta } from '../../../src/log/delta.js'
+import { encodeDelta, memtableOfDelta, Memtable } from '../../../src/engine/memtable.js'
+import { Point } from '../../../src/engine/point.js'
 import { makeSlot, prefixed, tableBytes } from '../../../src/engine/slot.js'
-import { isCovered, unionRanges } from '../../../src/segment/merge.js'
+import { isCovered, unionRanges } from '../../../src/segment/ranges.js'
 import { EVERYTHING } from '../../../src/segment/record.js'
 import { closeKeys, closeRanges } from '../../support/arbitraries.js'
 import { keyAt, memtableOf, rangeOf, SLOT, type Value } from '../../support/parts.js'
@@ -107,8 +109,11 @@ test('a sealed value is what its bytes decode to, unless the very same comes bac
   sealed.seal(Uint8Array.of(1), false)
   same.seal(Uint8Array.of(2), true)
   const decoded = { a: 1 }
-  expect(sealed.value(() => decoded)).toBe(decoded)
-  expect(same.value(() => expect.fail('it is not decoded'))).toBe(5)
+  expect(sealed.value(() => decoded, true)).toBe(decoded)
+  expect(same.value(() => expect.fail('it is not decoded'), true)).toBe(5)
+  // It is decoded once for all who share it, and anew for whoever does not.
+  const other = { a: 2 }
+  expect([sealed.value(() => other, true), sealed.value(() => other)]).toEqual([decoded, other])
 })
 
 test('as a delta and back it says the same', () => {
@@ -122,7 +127,7 @@ test('as a delta and back it says the same', () => {
     slot,
     codec: 'mine',
   })
-  const groups = memtableToDelta(memtable)
+  const groups = decodeDelta(encodeDelta(memtable), 'the delta')
   expect(groups).toMatchObject([{ partition: 3, codec: 'mine' }])
   const back = memtableOfDelta(groups)
   expect([1, 'k', 5, 7].map((key) => said(back, key, slot))).toEqual([10, 'gone', 'gone', undefined])
@@ -198,4 +203,13 @@ test('a memtable knows its size, its order and its keys, however it came about, 
     }),
     { numRuns: 1000 },
   )
+})
+
+test('records come in the order of their bytes, also where text has another order', () => {
+  // U+E000 to U+FFFF come before characters beyond in UTF-8, and after their surrogates in UTF-16.
+  const keys = ['\ufffd', '\u{1f600}', '\ue000', 'z', '\u{10000}', '', 'é', 'a', '\ud7ff']
+  const memtable = memtableOf({ puts: keys.map((key, i) => [key, i]) })
+  const sorted = memtable.sorted(SLOT, EVERYTHING).map(({ key }) => decodeKey(key.subarray(SLOT.prefix.length)))
+  const byBytes = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  expect(sorted).toEqual(byBytes)
 })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compareBytes } from '../../../src/bytes/compare.js'
 import { encodeKey } from '../../../src/bytes/keys.js'
-import { isCovered, unionRanges } from '../../../src/segment/merge.js'
+import { isCovered, unionRanges } from '../../../src/segment/ranges.js'
 import { closeKeys, closeRanges } from '../../support/arbitraries.js'
 
 test('a union of ranges covers what the ranges cover, sorted and apart', () => {

@@ -1,0 +1,119 @@
+/**
+ * What Tidemark asks of an S3 server: requests, bytes and round trips, none of which depends on the machine.
+ * `npm run bench:s3 -- --help`.
+ *
+ * The server is a real one, R2's in miniflare. Each request passes a counter; for the depth every answer is held back by the
+ * same time, so that the time that an opening takes tells how many requests waited for one another.
+ */
+import { deflateRawSync } from 'node:zlib'
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { AwsClient } from 'aws4fetch'
+import { Miniflare } from 'miniflare'
+import { openStore } from 'tidemark'
+import { s3Fetch } from 'tidemark/s3-fetch'
+import { keyOf, objectOf, random } from './data.mjs'
+import { show } from './report.mjs'
+
+const { values: flags } = parseArgs({
+  options: {
+    rows: { type: 'string', default: '100000' },
+    epochs: { type: 'string', default: '200' },
+    json: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+if (flags.help) {
+  console.log(`npm run bench:s3 -- [flags]
+
+  --rows 100000   rows of the table
+  --epochs 200    commits of 1 % of the rows
+  --json file     writes the figures`)
+  process.exit()
+}
+
+const rows = Number(flags.rows)
+const epochs = Number(flags.epochs)
+const HOLD_MS = 200
+
+const credentials = { accessKeyId: 'AKIDTIDEMARK', secretAccessKey: 'sEcReT-kEy-0123456789' }
+const server = new Miniflare({
+  modules: true,
+  script: 'export default { fetch: () => new Response("") }',
+  r2Buckets: { BUCKET: { id: 'bucket', s3Credentials: credentials } },
+})
+
+const counts = {}
+let holds = false
+const counted = async (url, init = {}) => {
+  const method = init.method ?? 'GET'
+  const kind = method === 'GET' && new URL(url).searchParams.has('list-type') ? 'LIST' : method
+  counts[kind] = (counts[kind] ?? 0) + 1
+  counts.uploaded = (counts.uploaded ?? 0) + (init.body?.byteLength ?? init.body?.length ?? 0)
+  const answer = await aws.fetch(url, init)
+  counts.downloaded = (counts.downloaded ?? 0) + Number(answer.headers.get('content-length') ?? 0)
+  if (holds) await new Promise((resolve) => setTimeout(resolve, HOLD_MS))
+  return answer
+}
+const aws = new AwsClient({ ...credentials, region: 'auto', service: 's3', retries: 0 })
+
+function takeCounts() {
+  const taken = { ...counts }
+  for (const name of Object.keys(counts)) delete counts[name]
+  return taken
+}
+
+try {
+  const figures = await measure(new URL('/cdn-cgi/local/r2/s3', await server.ready).href)
+  console.log(`S3, ${rows} rows, ${epochs} epochs of 1 %`)
+  for (const [name, value] of Object.entries(figures)) console.log(`  ${name.padEnd(58)} ${show(value)}`)
+  if (flags.json) writeFileSync(flags.json, JSON.stringify({ rows, epochs, figures }, undefined, 1))
+} finally {
+  await server.dispose()
+}
+
+async function measure(endpoint) {
+  const open = (options) =>
+    openStore({ storage: s3Fetch({ fetch: counted, url: `${endpoint}/bucket` }), name: 'bench', ...options })
+  let store = await open()
+  for (let i = 0; i < rows; i++) store.put(keyOf(i), objectOf(i))
+  await store.commit()
+  await store.checkpoint()
+  takeCounts()
+
+  const next = random(21)
+  let deflated = 0
+  for (let epoch = 1; epoch <= epochs; epoch++) {
+    const changes = []
+    for (let i = 0; i < rows / 100; i++) {
+      const row = Math.floor(next() * rows)
+      const value = objectOf(row, epoch)
+      store.put(keyOf(row), value)
+      changes.push([keyOf(row), value])
+    }
+    deflated += deflateRawSync(JSON.stringify(changes), { level: 6 }).length
+    await store.commit({ offsets: { events: epoch * 1000 } })
+  }
+  await store.close()
+  const run = takeCounts()
+  const requests = (run.PUT ?? 0) + (run.GET ?? 0) + (run.LIST ?? 0) + (run.HEAD ?? 0)
+
+  holds = true
+  const begun = performance.now()
+  store = await open({ resident: true })
+  const took = performance.now() - begun
+  holds = false
+  const opened = takeCounts()
+  const { tail, segments } = store.metrics()
+  if (store.getSync(keyOf(1)) === undefined) throw new Error('A key is missing.')
+  await store.close()
+  return {
+    'bytes uploaded per epoch': run.uploaded / epochs,
+    'of the deflated changes': run.uploaded / deflated,
+    'requests per epoch, deletes apart': requests / epochs,
+    'recovery, resident: round trips deep': Math.floor(took / HOLD_MS),
+    'recovery, resident: requests': ['PUT', 'GET', 'LIST', 'HEAD'].reduce((sum, kind) => sum + (opened[kind] ?? 0), 0),
+    'entries of the tail': tail,
+    segments: segments.live,
+  }
+}

@@ -1,0 +1,273 @@
+/**
+ * Writes values as the JSON of the default codec (docs/format.md, "Values"), straight into bytes and in one walk: a walk that
+ * tells plain values from others, the text, and its UTF-8 would each take as long again.
+ */
+import { invalid } from '../errors.js'
+import { toBinary } from './binary.js'
+import { copyBytes, kindOf, timeOf } from './kinds.js'
+
+/** Values are written one behind another into pieces of this size, as a buffer of its own for each costs more than to fill it. */
+const PIECE = 64 << 10
+/**
+ * How deep a value's JSON may be nested, about: far below what the smallest stack of a platform bears, so that whatever is
+ * acknowledged can be stored again everywhere. Reading it takes no stack, whatever its depth.
+ */
+const MAX_DEPTH = 500
+/** How many bytes ahead of need a large value gets at most. */
+const LARGE = 1 << 20
+/** Up to this length it is quicker to look at each character than to ask the platform. */
+const SHORT = 48
+
+/** JSON knows nothing of these, or less than is kept; a toJSON() that they have does not count. */
+const KEPT = /^(Uint8Array|Date|Map|Set)$/
+
+const utf8 = globalThis.TextEncoder && new TextEncoder()
+
+/** The piece that is being filled, up to where, and where the value begins that is being written. One for all: variables of a module are the fastest there are. */
+let bytes = new Uint8Array(0)
+let at = 0
+let start = 0
+let isBusy = false
+
+/** The bytes of a value: a part of a larger buffer, in which nothing is written there again. */
+export function writeJson(value: unknown): Uint8Array {
+  // A toJSON() may lead here again: what is written of the value around it goes on behind this one.
+  const around = isBusy ? bytes.slice(start, at) : undefined
+  isBusy = true
+  start = at
+  try {
+    if (!writeValue(value, '', 0)) throw invalid('undefined is not a value; delete the key, or store null.')
+    const written = bytes.subarray(start, at)
+    // A piece that was made for a large value is not filled with small ones, each of which would keep all of it in memory.
+    return bytes.length > PIECE ? written.slice() : written
+  } catch (error) {
+    at = start
+    throw error
+  } finally {
+    if (bytes.length > PIECE) {
+      bytes = new Uint8Array(0)
+      at = 0
+    }
+    isBusy = around !== undefined
+    if (around !== undefined) {
+      start = at
+      room(around.length)
+      bytes.set(around, at)
+      at += around.length
+    }
+  }
+}
+
+/** `key`: under which name it stands, for its toJSON(). False for what is left out. Three calls for each level of nesting. */
+function writeValue(value: unknown, key: string, depth: number): boolean {
+  switch (typeof value) {
+    case 'string':
+      writeText(value)
+      return true
+    case 'number':
+      writeNumber(value)
+      return true
+    case 'boolean':
+      writeAscii(value ? 'true' : 'false')
+      return true
+    case 'undefined':
+      return false
+    case 'bigint':
+      writeAscii(`{"$bigint":"${value}"}`)
+      return true
+    case 'object':
+      if (value !== null) return writeObject(value, key, depth)
+      writeAscii('null')
+      return true
+    default:
+      throw invalid(`A ${typeof value} cannot be stored.`)
+  }
+}
+
+function writeObject(given: object, key: string, depth: number): boolean {
+  let value: unknown = given
+  // Nearly all are of these two kinds, and to ask for the kind takes longer than to write them.
+  const isList = Array.isArray(given)
+  let isPlain = isList || isPlainObject(given)
+  let kind = isList ? 'Array' : isPlain ? 'Object' : kindOf(given)
+  if (isPlain || !KEPT.test(kind)) {
+    const { toJSON } = given as { toJSON?: unknown }
+    if (typeof toJSON === 'function') {
+      // As in JSON, the answer is not asked for a toJSON() again.
+      value = toJSON.call(given, key)
+      kind = kindOf(value)
+      isPlain = false
+    }
+    // A boxed primitive gives the primitive; all others give themselves.
+    if (!isPlain && isObject(value) && kind !== 'Object' && kind !== 'Array' && !KEPT.test(kind))
+      value = value.valueOf()
+  }
+  if (!isObject(value)) return writeValue(value, key, depth)
+  if (depth >= MAX_DEPTH) throw invalid(`The value is nested more than ${MAX_DEPTH} deep or refers to itself.`)
+  switch (kind) {
+    case 'Object':
+      writeFields(value as Record<string, unknown>, depth)
+      return true
+    case 'Array':
+      writeElements(value as unknown[], depth)
+      return true
+    case 'Uint8Array':
+      writeAscii(`{"$bytes":"${btoa(toBinary(copyBytes(value as Uint8Array)))}"}`)
+      return true
+    case 'Date': {
+      // That of an invalid one is null in JSON.
+      const time = timeOf(value)
+      writeAscii(`{"$date":${Number.isNaN(time) ? null : time}}`)
+      return true
+    }
+    case 'Map':
+      writeAscii('{"$map":[')
+      writeMembers(value as Map<unknown, unknown>, ([k, v]) => {
+        writeAscii('[')
+        writeElement(k, depth + 3)
+        writeAscii(',')
+        writeElement(v, depth + 3)
+        writeAscii(']')
+      })
+      return true
+    case 'Set':
+      writeAscii('{"$set":[')
+      writeMembers(value as Set<unknown>, (v) => writeElement(v, depth + 2))
+      return true
+  }
+  throw invalid(`A ${kind || 'thing'} cannot be stored; convert it, or give the table a codec.`)
+}
+
+function writeFields(value: Record<string, unknown>, depth: number): void {
+  let written = 0
+  let isTag = false
+  const from = at - start
+  writeByte(OPEN)
+  for (const name of Object.keys(value)) {
+    const field = value[name]
+    // Whoever gives itself, or a copy, gives its toJSON() along.
+    if (field === undefined || (name === 'toJSON' && typeof field === 'function')) continue
+    const before = at - start
+    if (written > 0) writeByte(COMMA)
+    writeText(name)
+    writeByte(COLON)
+    if (!writeValue(field, name, depth + 1)) {
+      at = start + before
+      continue
+    }
+    isTag = name[0] === '$'
+    written++
+  }
+  writeByte(CLOSE)
+  // What looks like a tag is quoted.
+  if (written === 1 && isTag) quote(from)
+}
+
+/** Puts `{"$object":` and `}` around what stands in the value from `from` on. */
+function quote(from: number): void {
+  const head = '{"$object":'
+  const end = at - start
+  writeAscii(`${head}}`)
+  bytes.copyWithin(start + from + head.length, start + from, start + end)
+  at = start + from
+  writeAscii(head)
+  at = start + end + head.length
+  writeByte(CLOSE)
+}
+
+function writeElements(value: readonly unknown[], depth: number): void {
+  writeByte(OPEN_LIST)
+  for (let i = 0; i < value.length; i++) {
+    if (i > 0) writeByte(COMMA)
+    const element = value[i]
+    // A primitive does not want to know where it stands.
+    const name = typeof element === 'object' ? String(i) : ''
+    if (!writeValue(element, name, depth + 1)) writeAscii('null')
+  }
+  writeByte(CLOSE_LIST)
+}
+
+/** The members of a collection, after its tag. */
+function writeMembers<T>(members: Iterable<T>, write: (member: T) => void): void {
+  let isFirst = true
+  for (const member of members) {
+    if (!isFirst) writeByte(COMMA)
+    isFirst = false
+    write(member)
+  }
+  writeAscii(']}')
+}
+
+/** A member has its place even where JSON would leave it out. */
+function writeElement(value: unknown, depth: number): void {
+  if (!writeValue(value, '', depth)) writeAscii('{"$undefined":true}')
+}
+
+function writeNumber(value: number): void {
+  if (!Number.isFinite(value)) return writeAscii(`{"$number":"${value}"}`)
+  if (Object.is(value, -0)) return writeAscii('{"$number":"-0"}')
+  writeAscii(String(value))
+}
+
+function writeText(text: string): void {
+  if (text.length <= SHORT) {
+    room(text.length + 2)
+    const into = bytes
+    let to = at
+    into[to++] = QUOTE
+    let i = 0
+    for (; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      if (code < 0x20 || code > 0x7e || code === QUOTE || code === BACKSLASH) break
+      into[to++] = code
+    }
+    if (i === text.length) {
+      into[to++] = QUOTE
+      at = to
+      return
+    }
+  }
+  const encoded = utf8.encode(JSON.stringify(text))
+  room(encoded.length)
+  bytes.set(encoded, at)
+  at += encoded.length
+}
+
+function writeAscii(text: string): void {
+  room(text.length)
+  for (let i = 0; i < text.length; i++) bytes[at++] = text.charCodeAt(i)
+}
+
+function writeByte(code: number): void {
+  room(1)
+  bytes[at++] = code
+}
+
+function room(length: number): void {
+  if (at + length > bytes.length) move(length)
+}
+
+/** The value goes on in another piece. */
+function move(length: number): void {
+  const written = bytes.subarray(start, at)
+  const size = written.length + length
+  bytes = new Uint8Array(Math.max(PIECE, size + Math.min(size, LARGE)))
+  bytes.set(written)
+  start = 0
+  at = written.length
+}
+
+const QUOTE = 0x22
+const COMMA = 0x2c
+const COLON = 0x3a
+const OPEN_LIST = 0x5b
+const BACKSLASH = 0x5c
+const CLOSE_LIST = 0x5d
+const OPEN = 0x7b
+const CLOSE = 0x7d
+
+const isPlainObject = (value: object): boolean =>
+  Object.getPrototypeOf(value) === Object.prototype &&
+  (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === undefined
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null
