@@ -10,6 +10,7 @@ import { SegmentCache } from '../../src/segment/cache.js'
 import type { AppendOptions, Capabilities, Log, Outcome } from '../../src/storage/contract.js'
 import { LOG_ID, LOG_PATH } from './parts.js'
 import { PatientClock } from './patient-clock.js'
+import { newCounters } from '../../src/store/metrics.js'
 
 export class LogWorld {
   readonly clock = new PatientClock()
@@ -39,16 +40,7 @@ export class LogWorld {
       durability: 'strict',
       timeoutMs: 5_000,
       graceMs: 60_000,
-      counters: {
-        commits: 0,
-        bytes: 0,
-        folds: 0,
-        compactions: 0,
-        segmentsWritten: 0,
-        segmentsReused: 0,
-        collected: 0,
-        repaired: 0,
-      },
+      counters: newCounters(),
       uploads: new Uploads(undefined),
       held: new Set(),
       retain: { versions: 1, ageMs: 0 },

@@ -13,6 +13,8 @@ import type { KeyedRecord, KeyRange } from '../../src/segment/record.js'
 import { writeSegments } from '../../src/segment/writer.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { atOnce } from '../../src/testing/at-once.js'
+import type { CommitRequest } from '../../src/engine/write/requests.js'
+import { NO_OFFSETS } from '../../src/log/offsets.js'
 
 /** The default table of partition 0. */
 export const SLOT = makeSlot(0, tableBytes(''))
@@ -105,5 +107,19 @@ export async function walk(cursor: Cursor): Promise<{ key: Uint8Array; value: Va
     await cursor.next()
     if (cursor.current === undefined) return seen
     seen.push({ key: cursor.current.key.slice(), value: cursor.current.bytes?.[0] })
+  }
+}
+
+/** A commit of a memtable as the queue takes it, without anything else. */
+export function requestOf(memtable: Memtable, change: Partial<CommitRequest> = {}): CommitRequest {
+  return {
+    memtable,
+    offsets: NO_OFFSETS,
+    force: false,
+    label: undefined,
+    meta: undefined,
+    stands: () => true,
+    isOwn: false,
+    ...change,
   }
 }

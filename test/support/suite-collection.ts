@@ -1,8 +1,9 @@
 /** Collectors on an adapter: what a kept version, tag or fork needs stays, and everything else goes in the end. */
 import { expect } from 'vitest'
-import { isTidemarkError, type Storage, type Store } from 'tidemark'
+import type { Storage, Store } from 'tidemark'
 import { WAYS } from 'tidemark/testing'
 import { destroyStore } from 'tidemark/tools'
+import { formerOwner, readerOf } from './collect-beside.js'
 import {
   atOurTime,
   change,
@@ -25,10 +26,6 @@ import { inTurn } from './thin.js'
 let made: Promise<Template> | undefined
 const template = (): Promise<Template> => (made ??= makeTemplate())
 
-const typed = (error: unknown): undefined => {
-  if (!isTidemarkError(error)) throw error
-}
-
 export function collectionSuite({ test, make, share }: SuiteOptions): void {
   const undisturbed = { ways: WAYS, only: () => false, make }
 
@@ -43,37 +40,12 @@ export function collectionSuite({ test, make, share }: SuiteOptions): void {
     const world = await template()
     await cutCollector(world, {
       ...undisturbed,
-      async before(storage) {
-        const follower = await open(storage, { mode: 'follower', cacheBytes: 0 })
-        const [oldest] = [...world.past.versions].slice(-3)
-        const views = [await follower.at(oldest![0]), await follower.at('kept'), await follower.snapshot()]
-        const expected = await Promise.all(views.map(contents))
-        expect(expected[0]).toBe(oldest![1])
-        return async () => {
-          expect(await Promise.all(views.map(contents))).toEqual(expected)
-          await follower.refresh()
-          expect(await Promise.all(views.map(contents))).toEqual(expected)
-          await follower.close()
-        }
-      },
+      ...readerOf(world),
     })
   })
 
   test('a former owner that goes on collecting takes nothing that is kept', async () => {
-    let former: Store
-    await cutCollector(await template(), {
-      ...undisturbed,
-      async before(storage) {
-        former = await open(storage)
-        // It has condemned something, and believes that it is to delete it.
-        await former.maintain()
-        return async () => {
-          await former.maintain().catch(typed)
-          await former.close()
-        }
-      },
-      during: () => former.maintain().catch(typed),
-    })
+    await cutCollector(await template(), { ...undisturbed, ...formerOwner() })
   })
 
   async function past(): Promise<{ storage: Storage; store: Store }> {

@@ -1,6 +1,6 @@
 /** In shared mode a commit changes nothing that was read before others wrote it, and needs nothing else to be read again. */
 import { describe, expect, test } from 'vitest'
-import { systemClock, type Store } from 'tidemark'
+import { systemClock, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { sleep } from '../../../src/clock.js'
 import { intercept } from '../../../src/storage/intercept.js'
@@ -27,8 +27,8 @@ test.each<[string, (b: Store<string, number>) => Promise<void>]>([
   expect(await found(storage, 'mine')).toBe(1)
 })
 
-test('what was read again after others changed it may be written', async () => {
-  const storage = memory()
+/** A handle that has read `k`, and has come by itself to what another one made of it since. */
+async function readBefore(storage: Storage): Promise<Store<string, number>> {
   const [a, b] = [await open(storage), await open(storage, { followMs: 1 })]
   a.put('k', 1)
   await a.commit()
@@ -37,6 +37,12 @@ test('what was read again after others changed it may be written', async () => {
   a.put('k', 2)
   await a.commit()
   await caughtUp(b, a)
+  return b
+}
+
+test('what was read again after others changed it may be written', async () => {
+  const storage = memory()
+  const b = await readBefore(storage)
   expect(await b.get('k')).toBe(2)
   b.put('k', 3)
   await b.commit()
@@ -45,14 +51,7 @@ test('what was read again after others changed it may be written', async () => {
 
 test('reading up to a key is not reading that key again', async () => {
   const storage = memory()
-  const [a, b] = [await open(storage), await open(storage, { followMs: 1 })]
-  a.put('k', 1)
-  await a.commit()
-  await caughtUp(b, a)
-  expect(await b.get('k')).toBe(1)
-  a.put('k', 2)
-  await a.commit()
-  await caughtUp(b, a)
+  const b = await readBefore(storage)
   expect(await collect(b.entries({ lt: 'k' }))).toEqual([])
   b.put('k', 3)
   await expect(b.commit()).rejects.toThrow(code('CONFLICT'))

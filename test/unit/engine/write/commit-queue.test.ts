@@ -2,22 +2,12 @@ import { expect, test } from 'vitest'
 import { Memtable } from '../../../../src/engine/memtable.js'
 import { Queue } from '../../../../src/engine/write/commit-queue.js'
 import type { CommitRequest, Job } from '../../../../src/engine/write/requests.js'
-import { NO_OFFSETS, parseOffsets } from '../../../../src/log/offsets.js'
-import { memtableOf } from '../../../support/parts.js'
+import { parseOffsets } from '../../../../src/log/offsets.js'
+import { memtableOf, requestOf } from '../../../support/parts.js'
 
 /** A commit that puts one key, ten bytes in size. */
 function commit(key: number, request: Partial<CommitRequest> = {}): Job {
-  const whole: CommitRequest = {
-    memtable: memtableOf({ puts: [[key, key]] }),
-    offsets: NO_OFFSETS,
-    force: false,
-    label: undefined,
-    meta: undefined,
-    stands: () => true,
-    isOwn: false,
-    ...request,
-  }
-  return { ...other(), request: whole }
+  return { ...other(), request: requestOf(memtableOf({ puts: [[key, key]] }), request) }
 }
 
 /** A job that is no commit: a reset, a fold. */

@@ -10,9 +10,9 @@ import { applyEntry, type ShardState } from '../../../../src/engine/state.js'
 import type { CompactionScheduler } from '../../../../src/engine/compaction/scheduler.js'
 import { Committer, sharing, type CommitterHost } from '../../../../src/engine/write/committer.js'
 import type { CommitRequest, CommitResult } from '../../../../src/engine/write/requests.js'
-import { offsetsToObject, NO_OFFSETS, parseOffsets } from '../../../../src/log/offsets.js'
+import { offsetsToObject, parseOffsets } from '../../../../src/log/offsets.js'
 import { LogWorld } from '../../../support/log-world.js'
-import { memtableOf, SLOT } from '../../../support/parts.js'
+import { memtableOf, requestOf, SLOT } from '../../../support/parts.js'
 
 beforeAll(() => sharing.load())
 
@@ -68,16 +68,7 @@ class Bench {
   }
 
   commit(value: number, request: Partial<CommitRequest> = {}): Promise<CommitResult> {
-    return this.committer.commit({
-      memtable: memtableOf({ puts: [['k', value]] }),
-      offsets: NO_OFFSETS,
-      force: false,
-      label: undefined,
-      meta: undefined,
-      stands: () => true,
-      isOwn: false,
-      ...request,
-    })
+    return this.committer.commit(requestOf(memtableOf({ puts: [['k', value]] }), request))
   }
 
   /** A rival writes the next entry, and this handle will hear of it when it catches up. */
