@@ -7,13 +7,13 @@
  *     5   1  object kind
  *     6   2  flags; 1: encrypted, the body begins with u8 cipher id and 16 key id. Others are a newer format
  *     8   4  length of the body
- *    12   4  CRC-32C of the twelve bytes before
+ *    12   4  CRC-32 of the twelve bytes before
  *    16   …  body
- *     …   4  CRC-32C of the body
+ *     …   4  CRC-32 of the body
  */
 import { corrupt, damaged, unsupported } from '../errors.js'
 import { checked } from './checked.js'
-import { crc32c } from './crc32c.js'
+import { crc32 } from './crc32.js'
 import { ByteReader } from './reader.js'
 import { ByteWriter } from './writer.js'
 import { toHex } from './hex.js'
@@ -38,7 +38,7 @@ export function envelopeHead(kind: ObjectKind, bodyLength: number): Uint8Array {
   w.u8(0)
   w.u8(0)
   w.u32(bodyLength)
-  w.u32(crc32c(w.finish()))
+  w.u32(crc32(w.finish()))
   return w.finish()
 }
 
@@ -47,7 +47,7 @@ export function seal(kind: ObjectKind, body: Uint8Array): Uint8Array {
   const sealed = new Uint8Array(ENVELOPE_HEAD + body.length + ENVELOPE_TAIL)
   sealed.set(envelopeHead(kind, body.length))
   sealed.set(body, ENVELOPE_HEAD)
-  new DataView(sealed.buffer).setUint32(sealed.length - ENVELOPE_TAIL, crc32c(body), true)
+  new DataView(sealed.buffer).setUint32(sealed.length - ENVELOPE_TAIL, crc32(body), true)
   return sealed
 }
 

@@ -135,8 +135,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
 export function setExpiry(memtable: Memtable, time: number, monotonic: number): void {
   for (const { points } of memtable.slots.values()) {
     for (const point of points.values()) {
-      if (point.ttl > 0 && point.expires === 0)
-        point.expires = Math.max(1, Math.ceil(time + point.ttl - (monotonic - point.putAt)))
+      if (point.due > 0 && point.expires === 0) point.expires = Math.max(1, Math.ceil(time + point.due - monotonic))
     }
   }
 }

@@ -8,7 +8,8 @@ import { bytesToMapKey, compareMapKey, mapKeyBytes, type MapKey } from '../bytes
 import { DeltaWriter, type DeltaGroup } from '../log/delta.js'
 import { isCovered, placeRange, unionRanges } from '../segment/ranges.js'
 import { EVERYTHING, type KeyRange } from '../segment/record.js'
-import { Point, sortedRecords, type MemtableRecord } from './point.js'
+import { sortedRecords } from './in-order.js'
+import { Point, type MemtableRecord } from './point.js'
 import { makeSlot, prefixed, type Slot } from './slot.js'
 
 export interface SlotChanges {
@@ -34,6 +35,8 @@ export class Memtable {
   readonly slots = new Map<string, SlotChanges>()
   /** The sum of the sizes of its points and range deletes. */
   size = 0
+  /** Somebody else may keep points of it: a put then makes another one. */
+  #isTaken = false
 
   get empty(): boolean {
     return this.slots.size === 0
@@ -58,9 +61,18 @@ export class Memtable {
     changes.looks = 0
   }
 
-  /** By how much the size grows when the point is set. */
-  growth(slot: Slot, key: MapKey, point: Point): number {
-    return point.size - (this.slots.get(slot.id)?.points.get(key)?.size ?? 0)
+  /** As `set` with a new point; who puts the same key again and again makes one. `due`: see `Point`. */
+  put(slot: Slot, codec: string, key: MapKey, value: unknown, size: number, due: number): void {
+    const changes = this.#open(slot, codec)
+    const known = changes.points.get(key)
+    if (known === undefined || this.#isTaken) return this.set(slot, codec, key, Point.put(value, size, due))
+    this.size += size - known.size
+    known.overwrite(value, size, due)
+  }
+
+  /** The size of what it has for a key. */
+  sizeAt(slot: Slot, key: MapKey): number {
+    return this.slots.get(slot.id)?.points.get(key)?.size ?? 0
   }
 
   deleteRange(slot: Slot, codec: string, range: KeyRange): void {
@@ -153,6 +165,7 @@ export class Memtable {
   sorted(slot: Slot, bounds: KeyRange): readonly MemtableRecord[] {
     const changes = this.slots.get(slot.id)
     if (changes === undefined) return []
+    this.#isTaken = true
     if (changes.sorted) return within(changes.sorted, bounds)
     const all = sortedRecords(slot.prefix, changes.points)
     const records = within(all, bounds)
@@ -168,6 +181,7 @@ export class Memtable {
 
   /** Lays a newer memtable over this one, or the slots of it that count: its ranges first, then its points (R7). */
   absorb(newer: Memtable, counts?: (slot: Slot) => boolean): void {
+    this.#isTaken = true
     for (const { slot, codec, points, ranges } of newer.slots.values()) {
       if (counts && !counts(slot)) continue
       this.deleteRanges(slot, codec, ranges)

@@ -1,7 +1,4 @@
-/** The points of memtables: the newest thing that one says about a key, and the order in which cursors walk them. */
-import { compareBytes } from '../bytes/compare.js'
-import { writeMapKey, type MapKey } from '../bytes/keys.js'
-import { ByteWriter } from '../bytes/writer.js'
+/** The points of memtables: the newest thing that one says about a key. */
 import type { KeyedRecord } from '../segment/record.js'
 
 const UNDECODED = Symbol('undecoded')
@@ -10,43 +7,48 @@ const UNDECODED = Symbol('undecoded')
 export class Point {
   deleted: boolean
   expires: number
-  /**
-   * How long the value lives, in ms, counted from `putAt` on the monotonic clock; turned into `expires` when an entry is
-   * first built of it. 0: for ever.
-   */
-  ttl = 0
+  /** When the value has lived long enough, on the monotonic clock, until an entry is first built of it; 0: never. */
+  due: number
   /** About how much memory it takes with its key while it is uncommitted; 0 in what was read. */
-  size = 0
-  putAt = 0
+  size: number
   /** Undefined in a tombstone, and in a put that no entry was built of yet. */
   bytes: Uint8Array | undefined
   #value: unknown
-  #isRow = false
 
-  private constructor(deleted: boolean, value: unknown, bytes: Uint8Array | undefined, expires: number) {
+  protected constructor(deleted: boolean, value: unknown, bytes: Uint8Array | undefined, expires: number) {
     this.deleted = deleted
-    this.#value = value
-    this.bytes = bytes
     this.expires = expires
+    this.due = 0
+    this.size = 0
+    this.bytes = bytes
+    this.#value = value
   }
 
-  static put(value: unknown): Point {
-    return new Point(false, value, undefined, 0)
+  static put(value: unknown, size = 0, due = 0): Point {
+    const point = new Point(false, value, undefined, 0)
+    point.size = size
+    point.due = due
+    return point
   }
 
   static stored(bytes: Uint8Array, expires: number): Point {
     return new Point(false, UNDECODED, bytes, expires)
   }
 
-  /** A row that was read, for readers who share values: its bytes are let go once it is decoded. */
-  static row(bytes: Uint8Array, expires: number): Point {
-    const point = Point.stored(bytes, expires)
-    point.#isRow = true
+  static tombstone(size = 0): Point {
+    const point = new Point(true, undefined, undefined, 0)
+    point.size = size
     return point
   }
 
-  static tombstone(): Point {
-    return new Point(true, undefined, undefined, 0)
+  /** Becomes the put of another value, as if made by `put`. */
+  overwrite(value: unknown, size: number, due: number): void {
+    this.deleted = false
+    this.expires = 0
+    this.due = due
+    this.size = size
+    this.bytes = undefined
+    this.#value = value
   }
 
   /**
@@ -62,10 +64,21 @@ export class Point {
   value(decode: (bytes: Uint8Array) => unknown, isShared = false): unknown {
     if (this.#value !== UNDECODED && (isShared || this.bytes === undefined)) return this.#value
     const value = decode(this.bytes!)
-    if (isShared) {
-      this.#value = value
-      if (this.#isRow) this.bytes = undefined
-    }
+    if (isShared) this.#value = value
+    return value
+  }
+}
+
+/** A row that was read, for readers who share values: its bytes are let go once it is decoded. */
+export class Row extends Point {
+  constructor(bytes: Uint8Array, expires: number, size: number) {
+    super(false, UNDECODED, bytes, expires)
+    this.size = size
+  }
+
+  override value(decode: (bytes: Uint8Array) => unknown, isShared = false): unknown {
+    const value = super.value(decode, isShared)
+    if (isShared) this.bytes = undefined
     return value
   }
 }
@@ -84,31 +97,4 @@ export class MemtableRecord implements KeyedRecord {
   get expires(): number {
     return this.point.expires
   }
-}
-
-/**
- * The platform sorts text and numbers by themselves many times faster than bytes are compared here. Text comes nearly always
- * in the order of its bytes so; where it does not, which only rare characters bring about, it is sorted once more.
- */
-export function sortedRecords(prefix: Uint8Array, points: ReadonlyMap<MapKey, Point>): MemtableRecord[] {
-  const keys = [...points.keys()]
-  if (keys.every((key) => typeof key === 'string')) keys.sort()
-  else if (keys.every((key) => typeof key === 'number')) keys.sort((a, b) => a - b)
-  // All in one buffer: one for each would take longer to get than to fill.
-  const w = new ByteWriter(keys.length * (prefix.length + 16))
-  const ends = keys.map((key) => {
-    w.raw(prefix)
-    writeMapKey(w, key)
-    return w.length
-  })
-  const bytes = w.finish()
-  let isSorted = true
-  let before: Uint8Array | undefined
-  const records = keys.map((key, i) => {
-    const own = bytes.subarray(i === 0 ? 0 : ends[i - 1], ends[i])
-    isSorted &&= before === undefined || compareBytes(before, own) < 0
-    before = own
-    return new MemtableRecord(own, points.get(key)!)
-  })
-  return isSorted ? records : records.sort((a, b) => compareBytes(a.key, b.key))
 }

@@ -9,7 +9,7 @@
 import type { MapKey } from '../bytes/keys.js'
 import type { StoredRecord } from '../segment/record.js'
 import type { Memtable } from './memtable.js'
-import { Point } from './point.js'
+import { Row, type Point } from './point.js'
 import type { Slot } from './slot.js'
 
 type Generation = Map<string, Map<MapKey, Point>>
@@ -54,8 +54,7 @@ export class Rows {
   add(state: object, slot: Slot, key: MapKey, record: StoredRecord): Point | StoredRecord {
     if (state !== this.#state || record.bytes === undefined) return record
     // A copy, as the bytes are a part of a block, all of which they would keep in memory.
-    const point = Point.row(record.bytes.slice(), record.expires)
-    point.size = ROW + 2 * record.bytes.length
+    const point = new Row(record.bytes.slice(), record.expires, ROW + 2 * record.bytes.length)
     this.#set(slot, key, point)
     return point
   }

@@ -1,9 +1,9 @@
 /**
- * A block: up to about 16 KiB of records in key order, deflated, with a CRC-32C behind it (docs/format.md, "Blocks").
+ * A block: up to about 16 KiB of records in key order, deflated, with a CRC-32 behind it (docs/format.md, "Blocks").
  *
  *     record   varint key length · key · u8 type (0 put, 1 put that expires, 2 tombstone)
  *              [type 1: varint expiry in ms] [types 0, 1: varint value length · value]
- *     stored   u8 compression (0 none, 1 raw deflate) · payload · u32 CRC-32C of all before
+ *     stored   u8 compression (0 none, 1 raw deflate) · payload · u32 CRC-32 of all before
  *
  * There is no prefix compression and no offset table: deflate finds the shared prefixes, and walking a block once when
  * it is loaded both checks every length and yields the offsets that binary search wants.

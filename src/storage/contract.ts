@@ -90,6 +90,12 @@ export interface Capabilities {
    */
   readonly tail?: { readonly entries: number; readonly bytes: number } | undefined
   /**
+   * Whether bytes are written faster than they are deflated, as on a disk of this machine. Then what a commit waits for is
+   * stored as it is; merges deflate it later.
+   * @default false
+   */
+  readonly isLocal?: boolean | undefined
+  /**
    * A faster hash and decompression than those of the web.
    * @default WebCrypto and `DecompressionStream`
    */

@@ -13,11 +13,11 @@ rule(
   'R49',
   'a record of another file is none of this one',
   [
-    edit('adapters/node-fs/log/format.ts', 'crc32c(into.subarray(4, size), idSeed)', 'crc32c(into.subarray(4, size))'),
+    edit('adapters/node-fs/log/format.ts', 'crc32(into.subarray(4, size), idSeed)', 'crc32(into.subarray(4, size))'),
     edit(
       'adapters/node-fs/log/format.ts',
-      'crc32c(record.subarray(4, head.size), idSeed)',
-      'crc32c(record.subarray(4, head.size))',
+      'crc32(record.subarray(4, head.size), idSeed)',
+      'crc32(record.subarray(4, head.size))',
     ),
   ],
   async (sources) => {

@@ -15,7 +15,7 @@
  * it had a file.
  */
 import type { Clock } from '../../../src/clock.js'
-import { crc32c } from '../../../src/bytes/crc32c.js'
+import { crc32 } from '../../../src/bytes/crc32.js'
 import { hexOfU32 } from '../../../src/bytes/hex.js'
 import { toHex } from '../../../src/bytes/hex.js'
 import type { TidemarkError } from '../../../src/errors.js'
@@ -228,7 +228,7 @@ function newestOwner(names: readonly string[]): number {
 
 function encodeMarker({ settled, proven }: Before): Uint8Array {
   const text = `${digits(settled)} ${digits(proven)}`
-  const checksum = hexOfU32(crc32c(new TextEncoder().encode(text)))
+  const checksum = hexOfU32(crc32(new TextEncoder().encode(text)))
   return new TextEncoder().encode(`${text} ${checksum}
 `)
 }

@@ -88,10 +88,8 @@ test('a copy goes its own way', () => {
 test('its size counts each key once, and what a range takes away no more', () => {
   const memtable = new Memtable()
   const put = (key: Key, size: number): void => {
-    const point = Point.put(1)
-    point.size = size
-    expect(memtable.growth(SLOT, toMapKey(key), point)).toBe(size - (said0(key)?.size ?? 0))
-    memtable.set(SLOT, 'json', toMapKey(key), point)
+    expect(memtable.sizeAt(SLOT, toMapKey(key))).toBe(said0(key)?.size ?? 0)
+    memtable.put(SLOT, 'json', toMapKey(key), 1, size, 0)
   }
   const said0 = (key: Key): Point | undefined => memtable.find(SLOT, toMapKey(key))
   put(1, 100)
@@ -101,6 +99,24 @@ test('its size counts each key once, and what a range takes away no more', () =>
   memtable.deleteRange(SLOT, 'json', rangeOf(1, 2))
   const { lower, upper } = rangeOf(1, 2)
   expect(memtable.size).toBe(5 + 64 + lower.length + upper.length)
+})
+
+test('who puts a key again changes its point, unless somebody took points before', () => {
+  const memtable = new Memtable()
+  const put = (value: unknown): Point => {
+    memtable.put(SLOT, 'json', 'k', value, 10, 0)
+    return memtable.find(SLOT, 'k')!
+  }
+  const first = put(1)
+  first.seal(Uint8Array.of(1), true)
+  expect(put(2)).toBe(first)
+  expect([first.value(() => 0), first.bytes]).toEqual([2, undefined])
+  const [taken] = memtable.sorted(SLOT, rangeOf('a', 'z'))
+  expect(put(3)).not.toBe(first)
+  expect(taken!.point.value(() => 0)).toBe(2)
+  const copy = memtable.copy()
+  copy.put(SLOT, 'json', 'k', 4, 10, 0)
+  expect(memtable.find(SLOT, 'k')!.value(() => 0)).toBe(3)
 })
 
 test('a sealed value is what its bytes decode to, unless the very same comes back', () => {

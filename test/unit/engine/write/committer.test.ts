@@ -211,8 +211,7 @@ test('time does not go back, and a time to live counts from the put', async () =
   bench.world.log.storageTime = undefined
   bench.world.clock.time = 20_000
   const memtable = memtableOf({})
-  const point = Point.put(1)
-  Object.assign(point, { ttl: 1_000, putAt: 19_900 })
+  const point = Point.put(1, 0, 19_900 + 1_000)
   point.seal(Uint8Array.of(1), true)
   memtable.set(SLOT, 'json', 'k', point)
   await bench.commit(2, { memtable })
