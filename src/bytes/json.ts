@@ -204,6 +204,20 @@ function writeElement(value: unknown, depth: number): void {
 }
 
 function writeNumber(value: number): void {
+  // Most numbers are counts: their digits are written from the last one on.
+  if (value > 0 && value < 1e9 && (value | 0) === value) {
+    let length = 1
+    for (let bound = 10; bound <= value; bound *= 10) length++
+    room(length)
+    at += length
+    let rest = value
+    for (let to = at - 1; length > 0; length--) {
+      const more = (rest / 10) | 0
+      bytes[to--] = ZERO + rest - more * 10
+      rest = more
+    }
+    return
+  }
   if (!Number.isFinite(value)) return writeAscii(`{"$number":"${value}"}`)
   if (Object.is(value, -0)) return writeAscii('{"$number":"-0"}')
   writeAscii(String(value))
@@ -257,6 +271,7 @@ function move(length: number): void {
   at = written.length
 }
 
+const ZERO = 0x30
 const QUOTE = 0x22
 const COMMA = 0x2c
 const COLON = 0x3a

@@ -261,7 +261,7 @@ export type MapKey = string | number | bigint
 const ENCODED = '\udc00'
 
 function isEncoded(key: MapKey): key is `${typeof ENCODED}${string}` {
-  return typeof key === 'string' && key.startsWith(ENCODED)
+  return typeof key === 'string' && key.charCodeAt(0) === 0xdc00
 }
 
 /** Characters that UTF-16 and UTF-8 may put into another order. */
@@ -297,9 +297,10 @@ export function mapKeyBytes(key: MapKey): Uint8Array {
   return isEncoded(key) ? fromBinary(key.slice(1)) : encodeKey(key)
 }
 
-/** Writes the encoded bytes of a Map key. */
-export function writeMapKey(w: ByteWriter, key: MapKey): void {
-  if (typeof key === 'string' && !key.startsWith(ENCODED)) w.tagged(STRING, key)
+/** Writes the encoded bytes of a Map key; `measured`: behind their length as a varint. */
+export function writeMapKey(w: ByteWriter, key: MapKey, measured = false): void {
+  if (typeof key === 'string' && !isEncoded(key)) w.tagged(STRING, key, measured)
+  else if (measured) w.bytes(mapKeyBytes(key))
   else w.raw(mapKeyBytes(key))
 }
 

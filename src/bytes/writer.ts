@@ -1,5 +1,8 @@
 import { utf8 } from './utf8.js'
 
+/** Lengths below it are one byte as a varint, with a byte more in front. */
+const MEASURED = 0x7f
+
 /** Appends fields to a growing buffer. Integers are little-endian; a varint is unsigned LEB128 of at most 2^53 - 1. */
 export class ByteWriter {
   #bytes: Uint8Array
@@ -66,36 +69,32 @@ export class ByteWriter {
     this.raw(bytes)
   }
 
-  /** A tag, and behind it UTF-8. Short ASCII, as keys are, is written here: to ask the platform takes longer. */
-  tagged(tag: number, text: string): void {
-    const from = this.#length
-    const at = this.#reserve(text.length + 1)
-    const bytes = this.#bytes
-    bytes[at] = tag
-    for (let i = 0; i < text.length; i++) {
-      const code = text.charCodeAt(i)
-      if (code > 0x7f) {
-        this.#length = from
-        this.u8(tag)
-        this.raw(utf8(text))
-        return
+  /**
+   * A tag, and behind it UTF-8. `measured`: behind their length as a varint. Short ASCII, as keys are, is written here: to ask the
+   * platform takes longer.
+   */
+  tagged(tag: number, text: string, measured: boolean): void {
+    const { length } = text
+    const head = measured ? 2 : 1
+    if (length < MEASURED) {
+      const from = this.#length
+      let at = this.#reserve(length + head)
+      const bytes = this.#bytes
+      if (measured) bytes[at++] = length + 1
+      bytes[at++] = tag
+      let i = 0
+      for (; i < length; i++) {
+        const code = text.charCodeAt(i)
+        if (code > 0x7f) break
+        bytes[at + i] = code
       }
-      bytes[at + 1 + i] = code
-    }
-  }
-
-  /** What `write` writes, behind its length as a varint. */
-  measured(write: () => void): void {
-    const from = this.#length
-    this.u8(0)
-    write()
-    const length = this.#length - from - 1
-    if (length < 0x80) this.#bytes[from] = length
-    else {
-      const bytes = this.#bytes.slice(from + 1, this.#length)
+      if (i === length) return
       this.#length = from
-      this.bytes(bytes)
     }
+    const long = utf8(text)
+    if (measured) this.varint(long.length + 1)
+    this.u8(tag)
+    this.raw(long)
   }
 
   /** A varint length, then UTF-8. */

@@ -221,8 +221,9 @@ function boundsIn(records: readonly MemtableRecord[], { lower, upper }: KeyRange
 }
 
 /** The changes of a memtable as a delta; every point must have its bytes. */
-export function encodeDelta({ slots }: Memtable): Uint8Array {
-  const delta = new DeltaWriter(slots.size)
+export function encodeDelta(memtable: Memtable): Uint8Array {
+  const { slots } = memtable
+  const delta = new DeltaWriter(slots.size, memtable.bytes + 64)
   for (const { slot, codec, points, ranges } of slots.values()) {
     delta.group(slot.partition, slot.table, codec, ranges.length + points.size)
     for (const range of ranges) {

@@ -71,6 +71,9 @@ export class Point {
 
 /** A row that was read, for readers who share values: its bytes are let go once it is decoded. */
 export class Row extends Point {
+  /** Somebody has read it since it was last asked whether it may go. */
+  isUsed = true
+
   constructor(bytes: Uint8Array, expires: number, size: number) {
     super(false, UNDECODED, bytes, expires)
     this.size = size

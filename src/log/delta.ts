@@ -37,9 +37,11 @@ const RANGE = 3
 
 /** Writes a delta as it comes, group by group. */
 export class DeltaWriter {
-  readonly #w = new ByteWriter(1024)
+  readonly #w: ByteWriter
 
-  constructor(groups: number) {
+  /** `size`: about how many bytes it will be. */
+  constructor(groups: number, size: number) {
+    this.#w = new ByteWriter(size)
     this.#w.varint(groups)
   }
 
@@ -53,24 +55,20 @@ export class DeltaWriter {
 
   put(key: MapKey, value: Uint8Array, expires: number): void {
     this.#w.u8(expires === 0 ? PUT : PUT_EXPIRING)
-    this.#key(key)
+    writeMapKey(this.#w, key, true)
     if (expires !== 0) this.#w.varint(expires)
     this.#w.bytes(value)
   }
 
   delete(key: MapKey): void {
     this.#w.u8(DELETE)
-    this.#key(key)
+    writeMapKey(this.#w, key, true)
   }
 
   range(lower: Uint8Array, upper: Uint8Array): void {
     this.#w.u8(RANGE)
     this.#w.bytes(lower)
     this.#w.bytes(upper)
-  }
-
-  #key(key: MapKey): void {
-    this.#w.measured(() => writeMapKey(this.#w, key))
   }
 
   finish(): Uint8Array {

@@ -155,24 +155,25 @@ export class TableSpec {
     this.assertCodec()
     let bytes: unknown
     try {
-      // The default one makes them anew; another may hand out the same array again and again, or the value itself.
-      if (this.#isDefault) bytes = encodeJson(value)
-      else {
-        bytes = this.codec.encode(value)
-        refusePromise(`the codec "${this.codec.id}"`, bytes)
-        if (isBytes(bytes)) bytes = copyBytes(bytes)
-      }
+      // The default one makes them anew.
+      bytes = this.#isDefault ? encodeJson(value) : this.#ownEncode(value)
     } catch (cause) {
       const reason = reasonOf(cause).replace(/[.\s]*$/, '')
       const key = nameOf(mapKey)
       throw invalid(`The value of ${key} cannot be encoded: ${reason}. Delete the key or discard() to go on.`, cause)
     }
-    if (!isBytes(bytes))
+    if (!this.#isDefault && !isBytes(bytes))
       throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${nameOf(mapKey)}.`)
-    if (bytes.length > MAX_VALUE_BYTES) {
-      throw invalid(`The value of ${nameOf(mapKey)} has ${bytes.length} bytes encoded; at most ${MAX_VALUE_BYTES} fit.`)
-    }
-    return bytes
+    const { length } = bytes as Uint8Array
+    if (length <= MAX_VALUE_BYTES) return bytes as Uint8Array
+    throw invalid(`The value of ${nameOf(mapKey)} has ${length} bytes encoded; at most ${MAX_VALUE_BYTES} fit.`)
+  }
+
+  #ownEncode(value: unknown): unknown {
+    const bytes: unknown = this.codec.encode(value)
+    refusePromise(`the codec "${this.codec.id}"`, bytes)
+    // It may hand out the same array again and again, or the value itself.
+    return isBytes(bytes) ? copyBytes(bytes) : bytes
   }
 
   /** Whether a value that was read is as good for the next reader: another codec may hand out what its reader then changes. */

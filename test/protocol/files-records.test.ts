@@ -62,8 +62,8 @@ filesRule(
   [
     edit(
       'adapters/node-fs/log/writer.ts',
-      'if (sync) await this.#directory.fs.fdatasync(this.#fd)',
-      'if (sync) await this.#directory.fs.fdatasync(this.#fd).catch(() => this.#directory.fs.fdatasync(this.#fd))',
+      'sync ? this.#directory.fs.fdatasync(this.#fd) :',
+      'sync ? this.#directory.fs.fdatasync(this.#fd).catch(() => this.#directory.fs.fdatasync(this.#fd)) :',
     ),
   ],
   /is damaged|was acknowledged/,

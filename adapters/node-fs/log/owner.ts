@@ -3,8 +3,9 @@
  *
  * - A claim makes the marker of a new generation. It takes over the tail from the last file before it, and from no other, and
  *   writes that with the fence to a file of its own (R41, R42). The file gets its name when it is durable (R43).
- * - An append writes, syncs, **then** looks whether its own marker is still the newest, and only then is acknowledged (R44). If the
- *   marker is not the newest, the file of the newest owner decides (R45): its maker has read our file before, or never will.
+ * - An append writes, **then** looks whether its own marker is still the newest, while the record is synced, and is acknowledged
+ *   after both (R44). If the marker is not the newest, the file of the newest owner decides (R45): its maker has read our file
+ *   before, or never will.
  * - A claim whose entry is in a file with a name may meet other generations that settle nothing. It settles the entry by
  *   claiming anew. So its fate stays unknown only after an error, or when its number was trimmed meanwhile.
  * - An owner that appends does not take back a log that it has lost. When the one that took over has died before it had a
@@ -233,9 +234,13 @@ export class LogOwner {
       }
     }
     let pending: Pending
+    let isCurrent: Promise<boolean>
     try {
       await own.makeRoom(bytes.length, makesRoom, this.#strict)
       pending = await own.write(n, this.#generation.g, bytes, this.#strict, makesRoom)
+      isCurrent = this.#isCurrent(own)
+      isCurrent.catch(() => {})
+      await pending.durable
     } catch (cause) {
       if (!isTidemarkError(cause)) return this.#doubt(fileError(cause, 'write', own.file.path))
       // Nothing of the record was written. A newer owner may have unlinked the file.
@@ -243,9 +248,13 @@ export class LogOwner {
       await this.#end('lost')
       return LOST
     }
-    const outcome = await this.#check(n, written)
+    const outcome = await this.#check(n, written, isCurrent)
     if (outcome === COMMITTED && !this.#ended) own.acknowledge(pending)
     return outcome
+  }
+
+  #isCurrent({ file }: OwnFile): Promise<boolean> {
+    return this.#directory.isCurrent(this.#generation.g, file.name)
   }
 
   #isWorthRotating({ file }: OwnFile, from: number): boolean {
@@ -269,11 +278,11 @@ export class LogOwner {
     return this.#takeOver(place, [...records, entry], written)
   }
 
-  /** Tells whether entry n, durable in our file, is part of the history. Only now does it ask who owns the log (R44). */
-  async #check(n: number, written: Written): Promise<Verdict> {
+  /** Tells whether entry n, durable in our file, is part of the history. Who owns the log was asked when others could read n (R44). */
+  async #check(n: number, written: Written, isCurrent = this.#own && this.#isCurrent(this.#own)): Promise<Verdict> {
     written.add(this.#generation.g)
     try {
-      if (this.#own && (await this.#directory.isCurrent(this.#generation.g, this.#own.file.name))) return COMMITTED
+      if (await isCurrent) return COMMITTED
       return await this.#verdict(n, written)
     } catch (cause) {
       return this.#doubt(fileError(cause, 'list', this.#directory.path))
