@@ -87,7 +87,7 @@ export function memory({ clock }: MemoryOptions = {}): Storage {
       return answer()
     }),
   }
-  return overObjects(memoryObjects, { name: 'memory', trim: 'create', tail: LONG_TAIL, isLocal: true })
+  return overObjects(memoryObjects, { name: 'memory', trim: 'create', tail: LONG_TAIL })
 }
 
 /** Makes a call of `run`, which takes one turn. A signal that has aborted ends it before, and never in the middle. */

@@ -20,14 +20,7 @@ export function fileStorage(fs: FileSystem, directory: string, clock: Clock, tun
   const root = new Root(fs, directory)
   const descriptors = descriptorsOf(fs)
   return {
-    capabilities: {
-      name: 'node-fs',
-      trim: 'owner',
-      tail: LONG_TAIL,
-      isLocal: true,
-      turns: () => descriptors.turns,
-      platform,
-    },
+    capabilities: { name: 'node-fs', trim: 'owner', tail: LONG_TAIL, turns: () => descriptors.turns, platform },
     blobs: blobs(fs, root, clock, descriptors),
     log: (path, options) => openLog(fs, root, clock, tuning, path, options),
     anchor: (path) => anchor(fs, root, clock, path),

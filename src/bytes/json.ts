@@ -5,6 +5,7 @@
 import { invalid } from '../errors.js'
 import { toBinary } from './binary.js'
 import { copyBytes, kindOf, timeOf } from './kinds.js'
+import { sliceOf, type Slice } from './slice.js'
 
 /** Values are written one behind another into pieces of this size, as a buffer of its own for each costs more than to fill it. */
 const PIECE = 64 << 10
@@ -30,16 +31,15 @@ let start = 0
 let isBusy = false
 
 /** The bytes of a value: a part of a larger buffer, in which nothing is written there again. */
-export function writeJson(value: unknown): Uint8Array {
+export function writeJson(value: unknown): Slice {
   // A toJSON() may lead here again: what is written of the value around it goes on behind this one.
   const around = isBusy ? bytes.slice(start, at) : undefined
   isBusy = true
   start = at
   try {
     if (!writeValue(value, '', 0)) throw invalid('undefined is not a value; delete the key, or store null.')
-    const written = bytes.subarray(start, at)
     // A piece that was made for a large value is not filled with small ones, each of which would keep all of it in memory.
-    return bytes.length > PIECE ? written.slice() : written
+    return bytes.length > PIECE ? sliceOf(bytes.slice(start, at)) : { buffer: bytes, from: start, to: at }
   } catch (error) {
     at = start
     throw error

@@ -260,17 +260,8 @@ export type MapKey = string | number | bigint
 // No well-formed string begins with a low surrogate, so encoded keys never meet a string key.
 const ENCODED = '\udc00'
 
-function isEncoded(key: MapKey): key is `${typeof ENCODED}${string}` {
+export function isEncoded(key: MapKey): key is `${typeof ENCODED}${string}` {
   return typeof key === 'string' && key.charCodeAt(0) === 0xdc00
-}
-
-/** Characters that UTF-16 and UTF-8 may put into another order. */
-const HIGH = /[\ud800-\uffff]/
-
-/** Whether the platform's own order of these, all numbers or all text, is that of their bytes. */
-export function hasByteOrder(keys: readonly MapKey[]): boolean {
-  if (keys.every((key) => typeof key === 'number')) return true
-  return keys.every((key) => typeof key === 'string' && !HIGH.test(key)) || keys.every(isEncoded)
 }
 
 /** Checks the key and gives its place in a Map; -0 and 0 are one key there too. */

@@ -1,7 +1,10 @@
+import { bytesOf, type Slice } from './slice.js'
 import { utf8 } from './utf8.js'
 
 /** Lengths below it are one byte as a varint, with a byte more in front. */
 const MEASURED = 0x7f
+/** Up to this length a copy is quicker byte by byte. */
+const SHORT = 256
 
 /** Appends fields to a growing buffer. Integers are little-endian; a varint is unsigned LEB128 of at most 2^53 - 1. */
 export class ByteWriter {
@@ -61,6 +64,16 @@ export class ByteWriter {
   raw(bytes: Uint8Array): void {
     const at = this.#reserve(bytes.length)
     this.#bytes.set(bytes, at)
+  }
+
+  /** A varint length, then the bytes of a slice. Short ones are copied here, as `raw` wants an array of its own. */
+  slice(slice: Slice): void {
+    const { buffer, from, to } = slice
+    this.varint(to - from)
+    if (to - from > SHORT) return this.raw(bytesOf(slice))
+    let at = this.#reserve(to - from)
+    const into = this.#bytes
+    for (let i = from; i < to; i++) into[at++] = buffer[i]!
   }
 
   /** A varint length, then the bytes. */

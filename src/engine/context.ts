@@ -36,7 +36,8 @@ export interface ShardContext {
   /** What of the cache is for rows that are read one by one, in bytes. */
   readonly rowBytes: number
   readonly segments: SegmentOptions
-  readonly checkpoint: { readonly entries: number; readonly bytes: number }
+  /** The bound of the tail, and from how many bytes on a commit goes into segments at once. */
+  readonly checkpoint: { readonly entries: number; readonly bytes: number; readonly large: number }
   readonly durability: 'strict' | 'relaxed'
   readonly timeoutMs: number
   readonly graceMs: number

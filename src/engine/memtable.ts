@@ -8,8 +8,7 @@ import { bytesToMapKey, compareMapKey, mapKeyBytes, type MapKey } from '../bytes
 import { DeltaWriter, type DeltaGroup } from '../log/delta.js'
 import { isCovered, placeRange, unionRanges } from '../segment/ranges.js'
 import { EVERYTHING, type KeyRange } from '../segment/record.js'
-import { sortedRecords } from './in-order.js'
-import { Point, type MemtableRecord } from './point.js'
+import { Point, sortedRecords, type MemtableRecord } from './point.js'
 import { makeSlot, prefixed, type Slot } from './slot.js'
 
 export interface SlotChanges {
@@ -46,8 +45,8 @@ export class Memtable {
   get bytes(): number {
     let bytes = 0
     for (const { points, ranges } of this.slots.values()) {
-      for (const [key, point] of points)
-        bytes += 8 + (typeof key === 'string' ? key.length : 8) + (point.bytes?.length ?? 0)
+      for (const [key, { slice }] of points)
+        bytes += 8 + (typeof key === 'string' ? key.length : 8) + (slice ? slice.to - slice.from : 0)
       for (const { lower, upper } of ranges) bytes += lower.length + upper.length
     }
     return bytes
@@ -232,7 +231,7 @@ export function encodeDelta(memtable: Memtable): Uint8Array {
     }
     for (const [key, point] of points) {
       if (point.deleted) delta.delete(key)
-      else delta.put(key, point.bytes!, point.expires)
+      else delta.put(key, point.slice!, point.expires)
     }
   }
   return delta.finish()

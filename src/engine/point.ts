@@ -1,4 +1,8 @@
-/** The points of memtables: the newest thing that one says about a key. */
+/** The points of memtables: the newest thing that one says about a key, and the order in which cursors walk them. */
+import { compareBytes } from '../bytes/compare.js'
+import { isEncoded, writeMapKey, type MapKey } from '../bytes/keys.js'
+import { bytesOf, sliceOf, type Slice } from '../bytes/slice.js'
+import { ByteWriter } from '../bytes/writer.js'
 import type { KeyedRecord } from '../segment/record.js'
 
 const UNDECODED = Symbol('undecoded')
@@ -11,16 +15,16 @@ export class Point {
   due: number
   /** About how much memory it takes with its key while it is uncommitted; 0 in what was read. */
   size: number
-  /** Undefined in a tombstone, and in a put that no entry was built of yet. */
-  bytes: Uint8Array | undefined
+  /** The bytes of the value. Undefined in a tombstone, and in a put that no entry was built of yet. */
+  slice: Slice | undefined
   #value: unknown
 
-  protected constructor(deleted: boolean, value: unknown, bytes: Uint8Array | undefined, expires: number) {
+  protected constructor(deleted: boolean, value: unknown, slice: Slice | undefined, expires: number) {
     this.deleted = deleted
     this.expires = expires
     this.due = 0
     this.size = 0
-    this.bytes = bytes
+    this.slice = slice
     this.#value = value
   }
 
@@ -32,7 +36,7 @@ export class Point {
   }
 
   static stored(bytes: Uint8Array, expires: number): Point {
-    return new Point(false, UNDECODED, bytes, expires)
+    return new Point(false, UNDECODED, sliceOf(bytes), expires)
   }
 
   static tombstone(size = 0): Point {
@@ -47,22 +51,26 @@ export class Point {
     this.expires = 0
     this.due = due
     this.size = size
-    this.bytes = undefined
+    this.slice = undefined
     this.#value = value
+  }
+
+  get bytes(): Uint8Array | undefined {
+    return this.slice && bytesOf(this.slice)
   }
 
   /**
    * Takes the bytes of its value. What is read from here on is what they stand for, as after a fold and in any other handle,
    * and not the object that was put; unless that is the very same.
    */
-  seal(bytes: Uint8Array, comesBack: boolean): void {
-    this.bytes = bytes
+  seal(slice: Slice, comesBack: boolean): void {
+    this.slice = slice
     if (!comesBack) this.#value = UNDECODED
   }
 
   /** `isShared`: all readers may have the same one, which was decoded when the first of them came. */
   value(decode: (bytes: Uint8Array) => unknown, isShared = false): unknown {
-    if (this.#value !== UNDECODED && (isShared || this.bytes === undefined)) return this.#value
+    if (this.#value !== UNDECODED && (isShared || this.slice === undefined)) return this.#value
     const value = decode(this.bytes!)
     if (isShared) this.#value = value
     return value
@@ -75,13 +83,13 @@ export class Row extends Point {
   isUsed = true
 
   constructor(bytes: Uint8Array, expires: number, size: number) {
-    super(false, UNDECODED, bytes, expires)
+    super(false, UNDECODED, sliceOf(bytes), expires)
     this.size = size
   }
 
   override value(decode: (bytes: Uint8Array) => unknown, isShared = false): unknown {
     const value = super.value(decode, isShared)
-    if (isShared) this.bytes = undefined
+    if (isShared) this.slice = undefined
     return value
   }
 }
@@ -100,4 +108,48 @@ export class MemtableRecord implements KeyedRecord {
   get expires(): number {
     return this.point.expires
   }
+}
+
+/** Characters that UTF-16 and UTF-8 may put into another order. */
+const HIGH = /[\ud800-\uffff]/
+
+/** Whether the platform's own order of these, all numbers or all text, is that of their bytes. */
+export function hasByteOrder(keys: readonly MapKey[]): boolean {
+  if (keys.every((key) => typeof key === 'number')) return true
+  return keys.every((key) => typeof key === 'string' && !HIGH.test(key)) || keys.every(isEncoded)
+}
+
+export interface SortedKeys {
+  readonly keys: readonly MapKey[]
+  /** Key by key, with the prefix of the slot. */
+  readonly bytes: readonly Uint8Array[]
+}
+
+/** The platform sorts text and numbers by themselves many times faster than bytes are compared here. */
+export function sortNaturally(keys: readonly MapKey[]): MapKey[] {
+  if (typeof keys[0] === 'number') return [...(keys as readonly number[])].sort((a, b) => a - b)
+  return [...(keys as readonly string[])].sort()
+}
+
+/** Sorts keys by their bytes. */
+export function sortInBytes(prefix: Uint8Array, unsorted: readonly MapKey[]): SortedKeys {
+  const isNatural = hasByteOrder(unsorted)
+  const keys = isNatural ? sortNaturally(unsorted) : unsorted
+  // All in one buffer: one for each would take longer to get than to fill.
+  const w = new ByteWriter(keys.length * (prefix.length + 20))
+  const ends = keys.map((key) => {
+    w.raw(prefix)
+    writeMapKey(w, key)
+    return w.length
+  })
+  const all = w.finish()
+  const bytes = ends.map((end, i) => all.subarray(i === 0 ? 0 : ends[i - 1], end))
+  if (isNatural) return { keys, bytes }
+  const order = [...keys.keys()].sort((a, b) => compareBytes(bytes[a]!, bytes[b]!))
+  return { keys: order.map((i) => keys[i]!), bytes: order.map((i) => bytes[i]!) }
+}
+
+export function sortedRecords(prefix: Uint8Array, points: ReadonlyMap<MapKey, Point>): MemtableRecord[] {
+  const { keys, bytes } = sortInBytes(prefix, [...points.keys()])
+  return keys.map((key, i) => new MemtableRecord(bytes[i]!, points.get(key)!))
 }

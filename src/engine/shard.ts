@@ -15,7 +15,7 @@ import { openShard, refreshAnchor, type OpenRequest } from './open/open.js'
 import { viewOf, type View } from './read.js'
 import { Rows } from './rows.js'
 import { DamageDetector } from './repair/detector.js'
-import { applyEntry, type AppliedEntry, type OpenedLog, type ShardState } from './state.js'
+import { applyEntry, tailBytes, type AppliedEntry, type OpenedLog, type ShardState } from './state.js'
 import { CompactionScheduler } from './compaction/scheduler.js'
 
 export type ShardRequest = Omit<OpenRequest, 'folds'> & {
@@ -212,8 +212,15 @@ export class Shard {
     return following.use((part) => part.catchUp(this))
   }
 
+  /** Whoever opens the store next finds a tail within its bound. */
+  async #foldDue(): Promise<void> {
+    if (this.compaction === undefined || this.hasEnded || tailBytes(this.state) <= this.context.checkpoint.bytes) return
+    await this.checkpoint().catch((cause: unknown) => warnLater(this.context, 'Folding', cause))
+  }
+
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
   async close(): Promise<void> {
+    await this.#foldDue()
     const message = `Store "${this.context.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`
     await this.#committer?.close(new TidemarkError('CLOSED', message))
     await this.compaction?.stop()

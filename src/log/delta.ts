@@ -13,6 +13,7 @@
  */
 import { writeMapKey, type MapKey } from '../bytes/keys.js'
 import { ByteReader } from '../bytes/reader.js'
+import type { Slice } from '../bytes/slice.js'
 import { ByteWriter } from '../bytes/writer.js'
 
 export const MAX_PARTITIONS = 4096
@@ -53,11 +54,11 @@ export class DeltaWriter {
     this.#w.varint(changes)
   }
 
-  put(key: MapKey, value: Uint8Array, expires: number): void {
+  put(key: MapKey, value: Slice, expires: number): void {
     this.#w.u8(expires === 0 ? PUT : PUT_EXPIRING)
     writeMapKey(this.#w, key, true)
     if (expires !== 0) this.#w.varint(expires)
-    this.#w.bytes(value)
+    this.#w.slice(value)
   }
 
   delete(key: MapKey): void {

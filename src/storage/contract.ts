@@ -85,16 +85,10 @@ export interface Capabilities {
   readonly turns?: (() => Turns) | undefined
   /**
    * The length of a tail that an opener reads as quickly as a short one. After as many entries, or as many bytes, the tail is
-   * folded.
+   * folded. A commit of more than `large` bytes goes into segments at once; left out, that is `bytes`.
    * @default { entries: 16, bytes: 1 << 20 }, as where each entry is a request of its own
    */
-  readonly tail?: { readonly entries: number; readonly bytes: number } | undefined
-  /**
-   * Whether bytes are written faster than they are deflated, as on a disk of this machine. Then what a commit waits for is
-   * stored as it is; merges deflate it later.
-   * @default false
-   */
-  readonly isLocal?: boolean | undefined
+  readonly tail?: { readonly entries: number; readonly bytes: number; readonly large?: number } | undefined
   /**
    * A faster hash and decompression than those of the web.
    * @default WebCrypto and `DecompressionStream`

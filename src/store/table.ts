@@ -3,7 +3,6 @@ import { hashMapKey, decodeKey, toMapKey, type Key, type MapKey } from '../bytes
 import { isPromise } from '../callback.js'
 import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
-import type { Memtable } from '../engine/memtable.js'
 import { Point, MemtableRecord } from '../engine/point.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import { lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
@@ -21,30 +20,8 @@ import {
 import { Scan } from './scan.js'
 import { batchWithin, deleteWithin, putWithin, sizeOfChange, tombstone } from './size.js'
 import type { TableHost } from './table-host.js'
+import type { BatchChange, PutOptions } from './table-options.js'
 import { checkTtl, type TableSpec } from './table-spec.js'
-
-/** Options of `put`. */
-export interface PutOptions {
-  /**
-   * How long the value lives from now on, in milliseconds.
-   * @default the `ttlMs` of the table
-   */
-  readonly ttlMs?: number | undefined
-}
-
-/** A change of a `batch`: a value to put, or a key to delete. */
-export type BatchChange<K, V> =
-  | {
-      readonly type: 'put'
-      readonly key: K
-      readonly value: V
-      /**
-       * How long the value lives from now on, in milliseconds.
-       * @default the `ttlMs` of the table
-       */
-      readonly ttlMs?: number | undefined
-    }
-  | { readonly type: 'del'; readonly key: K }
 
 /** What a look-up comes to. */
 type Found = Point | StoredRecord | undefined

@@ -86,9 +86,13 @@ rule(
     edit(
       'adapters/node-fs/log/owner.ts',
       'pending = await own.write(',
-      'isCurrent = this.#isCurrent(own)\n      pending = await own.write(',
+      'isCurrent = this.#directory.isCurrent(this.#generation.g, own.file.name)\n      pending = await own.write(',
     ),
-    edit('adapters/node-fs/log/owner.ts', 'isCurrent = this.#isCurrent(own)\n      isCurrent.catch', 'isCurrent.catch'),
+    edit(
+      'adapters/node-fs/log/owner.ts',
+      'isCurrent = this.#directory.isCurrent(this.#generation.g, own.file.name)\n      await',
+      'await',
+    ),
   ],
   async ({ fileStorage }) => {
     const disk = new ModelFs()

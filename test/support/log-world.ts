@@ -36,7 +36,7 @@ export class LogWorld {
       rowBytes: 0,
       cache: new SegmentCache(storage, 1 << 20),
       segments: { segmentBytes: 1 << 20, blockBytes: 1 << 14, bloomBits: 10, deflateLevel: 0 },
-      checkpoint: { entries: 1_000, bytes: 1_000 },
+      checkpoint: { entries: 1_000, bytes: 1_000, large: 1_000 },
       durability: 'strict',
       timeoutMs: 5_000,
       graceMs: 60_000,

@@ -238,9 +238,8 @@ export class LogOwner {
     try {
       await own.makeRoom(bytes.length, makesRoom, this.#strict)
       pending = await own.write(n, this.#generation.g, bytes, this.#strict, makesRoom)
-      isCurrent = this.#isCurrent(own)
-      isCurrent.catch(() => {})
-      await pending.durable
+      isCurrent = this.#directory.isCurrent(this.#generation.g, own.file.name)
+      await Promise.all([isCurrent.catch(() => {}), pending.durable])
     } catch (cause) {
       if (!isTidemarkError(cause)) return this.#doubt(fileError(cause, 'write', own.file.path))
       // Nothing of the record was written. A newer owner may have unlinked the file.
@@ -251,10 +250,6 @@ export class LogOwner {
     const outcome = await this.#check(n, written, isCurrent)
     if (outcome === COMMITTED && !this.#ended) own.acknowledge(pending)
     return outcome
-  }
-
-  #isCurrent({ file }: OwnFile): Promise<boolean> {
-    return this.#directory.isCurrent(this.#generation.g, file.name)
   }
 
   #isWorthRotating({ file }: OwnFile, from: number): boolean {
@@ -279,10 +274,11 @@ export class LogOwner {
   }
 
   /** Tells whether entry n, durable in our file, is part of the history. Who owns the log was asked when others could read n (R44). */
-  async #check(n: number, written: Written, isCurrent = this.#own && this.#isCurrent(this.#own)): Promise<Verdict> {
-    written.add(this.#generation.g)
+  async #check(n: number, written: Written, isCurrent?: Promise<boolean>): Promise<Verdict> {
+    const { g } = this.#generation
+    written.add(g)
     try {
-      if (await isCurrent) return COMMITTED
+      if (await (isCurrent ?? (this.#own && this.#directory.isCurrent(g, this.#own.file.name)))) return COMMITTED
       return await this.#verdict(n, written)
     } catch (cause) {
       return this.#doubt(fileError(cause, 'list', this.#directory.path))

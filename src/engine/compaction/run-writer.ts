@@ -14,9 +14,9 @@ import { WholeSegments } from '../../segment/whole.js'
 import { writeSegments, type BuiltSegment } from '../../segment/writer.js'
 import { compareBytes } from '../../bytes/compare.js'
 import type { LogContext, ShardContext } from '../context.js'
-import { BucketsCursor, deal, type Bucket } from '../in-order.js'
 import { Memtable } from '../memtable.js'
 import { memtableCodecs, tailCodecs, type ShardState } from '../state.js'
+import { BucketsCursor, deal, type Bucket } from './buckets.js'
 
 /** How long to work, and on how many blocks, before other tasks get their turn. */
 const SLICE_MS = 3
@@ -73,9 +73,7 @@ export async function writeChanges(
   time: number,
   signal: AbortSignal,
 ): Promise<CodedRuns> {
-  const { segments, storage } = ctx
-  const asIs = storage.capabilities.isLocal ? { ...ctx, segments: { ...segments, deflateLevel: 0 } } : ctx
-  const run = await writeMemtable(asIs, log, memtable, false, time, signal)
+  const run = await writeMemtable(ctx, log, memtable, false, time, signal)
   return { codecs: memtableCodecs(memtable), runs: run.length > 0 ? [run] : [] }
 }
 

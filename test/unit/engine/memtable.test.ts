@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { sliceOf } from '../../../src/bytes/slice.js'
 import { compareBytes } from '../../../src/bytes/compare.js'
 import { decodeKey, encodeKey, toMapKey, type Key } from '../../../src/bytes/keys.js'
 import { decodeDelta } from '../../../src/log/delta.js'
@@ -108,7 +109,7 @@ test('who puts a key again changes its point, unless somebody took points before
     return memtable.find(SLOT, 'k')!
   }
   const first = put(1)
-  first.seal(Uint8Array.of(1), true)
+  first.seal(sliceOf(Uint8Array.of(1)), true)
   expect(put(2)).toBe(first)
   expect([first.value(() => 0), first.bytes]).toEqual([2, undefined])
   const [taken] = memtable.sorted(SLOT, rangeOf('a', 'z'))
@@ -122,8 +123,8 @@ test('who puts a key again changes its point, unless somebody took points before
 test('a sealed value is what its bytes decode to, unless the very same comes back', () => {
   const object = { a: 1 }
   const [sealed, same] = [Point.put(object), Point.put(5)]
-  sealed.seal(Uint8Array.of(1), false)
-  same.seal(Uint8Array.of(2), true)
+  sealed.seal(sliceOf(Uint8Array.of(1)), false)
+  same.seal(sliceOf(Uint8Array.of(2)), true)
   const decoded = { a: 1 }
   expect(sealed.value(() => decoded, true)).toBe(decoded)
   expect(same.value(() => expect.fail('it is not decoded'), true)).toBe(5)

@@ -1,52 +1,17 @@
 /**
- * The points of a memtable in the order of their keys' bytes. To write a large one, its keys are dealt out into buckets, each of
- * which is sorted when its turn comes (sample sort; Frazer and McKellar, 1970): so others get their turn in between.
+ * The points of a large memtable in the order of their keys' bytes. The keys are dealt out into buckets, each of which is sorted
+ * when its turn comes (sample sort; Frazer and McKellar, 1970): so others get their turn in between.
  */
-import { compareBytes } from '../bytes/compare.js'
-import { hasByteOrder, writeMapKey, type MapKey } from '../bytes/keys.js'
-import { ByteWriter } from '../bytes/writer.js'
-import type { Cursor } from '../segment/cursor.js'
-import type { KeyedRecord } from '../segment/record.js'
-import { MemtableRecord, type Point } from './point.js'
+import type { MapKey } from '../../bytes/keys.js'
+import type { Cursor } from '../../segment/cursor.js'
+import type { KeyedRecord } from '../../segment/record.js'
+import { hasByteOrder, sortInBytes, sortNaturally, type Point, type SortedKeys } from '../point.js'
 
 /** About how many keys a bucket has, and of how many of them one is looked at to find where it ends. */
 const BUCKET = 1024
 const SAMPLED = 64
 /** After how many keys others get their turn. */
 const TURN = 4096
-
-interface SortedKeys {
-  readonly keys: readonly MapKey[]
-  /** Key by key, with the prefix of the slot. */
-  readonly bytes: readonly Uint8Array[]
-}
-
-/** The platform sorts text and numbers by themselves many times faster than bytes are compared here. */
-function sort(keys: readonly MapKey[]): MapKey[] {
-  return typeof keys[0] === 'number' ? [...keys].sort((a, b) => Number(a) - Number(b)) : [...keys].sort()
-}
-
-function sorted(prefix: Uint8Array, unsorted: readonly MapKey[]): SortedKeys {
-  const inOrder = hasByteOrder(unsorted)
-  const keys = inOrder ? sort(unsorted) : unsorted
-  // All in one buffer: one for each would take longer to get than to fill.
-  const w = new ByteWriter(keys.length * (prefix.length + 20))
-  const ends = keys.map((key) => {
-    w.raw(prefix)
-    writeMapKey(w, key)
-    return w.length
-  })
-  const all = w.finish()
-  const bytes = ends.map((end, i) => all.subarray(i === 0 ? 0 : ends[i - 1], end))
-  if (inOrder) return { keys, bytes }
-  const order = bytes.map((own, i) => ({ own, i })).sort((a, b) => compareBytes(a.own, b.own))
-  return { keys: order.map(({ i }) => keys[i]!), bytes: order.map(({ own }) => own) }
-}
-
-export function sortedRecords(prefix: Uint8Array, points: ReadonlyMap<MapKey, Point>): MemtableRecord[] {
-  const { keys, bytes } = sorted(prefix, [...points.keys()])
-  return keys.map((key, i) => new MemtableRecord(bytes[i]!, points.get(key)!))
-}
 
 /** Some of the keys of a slot: all in a bucket come before those in the next one. */
 export interface Bucket {
@@ -63,7 +28,7 @@ export async function deal(
 ): Promise<readonly Bucket[]> {
   const keys = [...points.keys()]
   const count = hasByteOrder(keys) ? Math.ceil(keys.length / BUCKET) : 1
-  const sample = sort(keys.filter((_, i) => i % SAMPLED === 0))
+  const sample = sortNaturally(keys.filter((_, i) => i % SAMPLED === 0))
   // Where each bucket but the last ends.
   const ends = Array.from({ length: count - 1 }, (_, i) => sample[Math.floor(((i + 1) * sample.length) / count)]!)
   const buckets = Array.from({ length: count }, (): MapKey[] => [])
@@ -99,7 +64,7 @@ export class BucketsCursor implements Cursor {
       this.current = undefined
       if (value === undefined) return
       this.#points = value.points
-      this.#sorted = sorted(value.prefix, value.keys)
+      this.#sorted = sortInBytes(value.prefix, value.keys)
       this.#at = -1
     }
     const { bytes, expires } = this.#points!.get(this.#sorted.keys[this.#at]!)!
