@@ -147,6 +147,8 @@ export interface LogContext {
   readonly logId: Uint8Array
   readonly path: string
   readonly platform: Platform
+  /** What is written goes over a network. */
+  readonly isRemote: boolean
   readonly log: Log
   readonly anchor: Anchor
   readonly writerId: Uint8Array
@@ -181,7 +183,8 @@ export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): Lo
   const log = ctx.storage.log(path, { durability: ctx.durability })
   const writerId = ctx.clock.random(ID_BYTES)
   const platform = platformOf(ctx.storage)
-  return { logId, path, platform, log, anchor, writerId, writes: 0, storageTime: undefined, free: undefined }
+  const { isRemote = false } = ctx.storage.capabilities
+  return { logId, path, platform, isRemote, log, anchor, writerId, writes: 0, storageTime: undefined, free: undefined }
 }
 
 /** Lets go of a log. A failure takes nothing back and must not hide what happened before, so it is only a warning. */

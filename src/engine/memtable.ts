@@ -6,10 +6,14 @@
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { bytesToMapKey, compareMapKey, mapKeyBytes, type MapKey } from '../bytes/keys.js'
 import { DeltaWriter, type DeltaGroup } from '../log/delta.js'
+import type { Platform } from '../storage/platform.js'
+import { Part } from '../part.js'
 import { isCovered, placeRange, unionRanges } from '../segment/ranges.js'
 import { EVERYTHING, type KeyRange } from '../segment/record.js'
 import { Point, sortedRecords, type MemtableRecord } from './point.js'
 import { makeSlot, prefixed, type Slot } from './slot.js'
+
+const deflating = new Part(() => import('../log/deflate.js'))
 
 export interface SlotChanges {
   readonly slot: Slot
@@ -221,6 +225,16 @@ export function encodeDelta({ slots }: Memtable): Uint8Array {
     }
   }
   return delta.finish()
+}
+
+/** The same as they are stored, if there are any: compressed before they go over a network. */
+export async function storedDelta(
+  { platform, isRemote }: { readonly platform: Platform; readonly isRemote: boolean },
+  memtable: Memtable,
+): Promise<Uint8Array | undefined> {
+  if (memtable.empty) return undefined
+  const delta = encodeDelta(memtable)
+  return isRemote ? deflating.use((part) => part.deflateDelta(platform, delta)) : delta
 }
 
 export function memtableOfDelta(groups: readonly DeltaGroup[]): Memtable {
