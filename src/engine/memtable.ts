@@ -227,14 +227,14 @@ export function encodeDelta({ slots }: Memtable): Uint8Array {
   return delta.finish()
 }
 
-/** The same as they are stored, if there are any: compressed before they go over a network. */
+/** The same as they are stored, if there are any. */
 export async function storedDelta(
-  { platform, isRemote }: { readonly platform: Platform; readonly isRemote: boolean },
+  { platform, deflates }: { readonly platform: Platform; readonly deflates: boolean },
   memtable: Memtable,
 ): Promise<Uint8Array | undefined> {
   if (memtable.empty) return undefined
   const delta = encodeDelta(memtable)
-  return isRemote ? deflating.use((part) => part.deflateDelta(platform, delta)) : delta
+  return deflates ? deflating.use((part) => part.deflateDelta(platform, delta)) : delta
 }
 
 export function memtableOfDelta(groups: readonly DeltaGroup[]): Memtable {
