@@ -86,7 +86,7 @@ export interface Capabilities {
   /**
    * The length of a tail that an opener reads as quickly as a short one. After as many entries, or as many bytes, the tail is
    * folded.
-   * @default { entries: 64, bytes: 8 << 20 }, as where each entry is a request of its own
+   * @default { entries: 48, bytes: 6 << 20 }, as where each entry is a request of its own
    */
   readonly tail?: { readonly entries: number; readonly bytes: number } | undefined
   /**

@@ -1,6 +1,6 @@
 /** How long a tail of the log may grow before it is folded, by what it costs an opener to read it. */
 
 /** Each entry is a request of its own. */
-export const SHORT_TAIL = { entries: 64, bytes: 8 << 20 } as const
+export const SHORT_TAIL = { entries: 48, bytes: 6 << 20 } as const
 /** All entries are read in a few calls. */
 export const LONG_TAIL = { entries: 4096, bytes: 4 << 20 } as const

@@ -80,7 +80,7 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
   /**
    * After how many entries, and how many bytes, the tail of the log is folded into segments. A commit of more bytes goes
    * into segments at once.
-   * @default as it suits the storage: { entries: 64, bytes: 8 << 20 } where each entry is an object, on S3 and R2; else
+   * @default as it suits the storage: { entries: 48, bytes: 6 << 20 } where each entry is an object, on S3 and R2; else
    *   { entries: 4096, bytes: 4 << 20 }
    */
   readonly checkpoint?: { readonly entries?: number | undefined; readonly bytes?: number | undefined } | undefined
