@@ -234,7 +234,9 @@ export async function storedDelta(
 ): Promise<Uint8Array | undefined> {
   if (memtable.empty) return undefined
   const delta = encodeDelta(memtable)
-  return deflates ? deflating.use((part) => part.deflateDelta(platform, delta)) : delta
+  if (!deflates) return delta
+  // It is good as it is, should this fail.
+  return deflating.use((part) => part.deflateDelta(platform, delta)).catch(() => delta)
 }
 
 export function memtableOfDelta(groups: readonly DeltaGroup[]): Memtable {
