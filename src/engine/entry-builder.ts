@@ -15,7 +15,7 @@ import type { CodedRuns, Manifest } from '../manifest/manifest.js'
 import { Part } from '../part.js'
 import { contentHash } from '../storage/platform.js'
 import type { LogContext } from './context.js'
-import { encodeDelta, type Memtable } from './memtable.js'
+import { storedDelta, type Memtable } from './memtable.js'
 import type { AppliedEntry, ShardState } from './state.js'
 
 /** Entries with a manifest or with references need it besides. */
@@ -113,7 +113,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     carried,
     label: change.label,
     meta: change.meta,
-    delta: change.memtable && !change.memtable.empty ? encodeDelta(change.memtable) : undefined,
+    delta: change.memtable && (await storedDelta(log, change.memtable)),
     references: references && making!.encodeReferences(references, log.path),
     manifest: isNew ? making!.encodeManifest(manifest, log.path) : undefined,
     origin: reset?.origin,

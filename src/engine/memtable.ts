@@ -6,10 +6,14 @@
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { bytesToMapKey, compareMapKey, mapKeyBytes, type MapKey } from '../bytes/keys.js'
 import { DeltaWriter, type DeltaGroup } from '../log/delta.js'
+import type { Platform } from '../storage/platform.js'
+import { Part } from '../part.js'
 import { isCovered, placeRange, unionRanges } from '../segment/ranges.js'
 import { EVERYTHING, type KeyRange } from '../segment/record.js'
 import { Point, sortedRecords, type MemtableRecord } from './point.js'
 import { makeSlot, prefixed, type Slot } from './slot.js'
+
+const deflating = new Part(() => import('../log/deflate.js'))
 
 export interface SlotChanges {
   readonly slot: Slot
@@ -235,6 +239,18 @@ export function encodeDelta(memtable: Memtable): Uint8Array {
     }
   }
   return delta.finish()
+}
+
+/** The same as they are stored, if there are any. */
+export async function storedDelta(
+  { platform, deflates }: { readonly platform: Platform; readonly deflates: boolean },
+  memtable: Memtable,
+): Promise<Uint8Array | undefined> {
+  if (memtable.empty) return undefined
+  const delta = encodeDelta(memtable)
+  if (!deflates) return delta
+  // It is good as it is, should this fail.
+  return deflating.use((part) => part.deflateDelta(platform, delta)).catch(() => delta)
 }
 
 export function memtableOfDelta(groups: readonly DeltaGroup[]): Memtable {

@@ -140,7 +140,8 @@ export class Shard {
     if (entry.collection) compaction!.plan = undefined
     if (entry.kind === 'commit') counters.commits++
     if (manifest) compaction!.settled(before.manifest, manifest, carries)
-    if (manifest || entry.collection) this.#raise()
+    // A merge, and a collection that has deleted nothing yet, leave openers no more to read.
+    if (this.state.carried.covers !== before.carried.covers) this.#raise()
     context.moved()
     const { version } = this.state.carried
     if (carries.length > 0) context.emit('checkpoint', { version, covers: manifest!.covers })

@@ -31,7 +31,7 @@ export interface TailEntry {
   readonly memtable: Memtable | undefined
   /** … or in segments. */
   readonly references: CodedRuns | undefined
-  /** Bytes of its delta. */
+  /** Bytes of its changes, about, before compression. */
   readonly bytes: number
 }
 
@@ -89,7 +89,7 @@ export async function parseEntry(
   const entry = decodeEntry(bytes, n, logId)
   const manifest = entry.manifest && decodeManifest(entry.manifest, ownLog, `The manifest in entry ${n}`)
   if (manifest && manifest.covers >= n) throw damaged(`Entry ${n}`, `its manifest covers ${manifest.covers}`)
-  const memtable = entry.delta && memtableOfDelta(decodeDelta(entry.delta, `The delta of entry ${n}`))
+  const memtable = entry.delta && memtableOfDelta(await decodeDelta(platform, entry.delta, `The delta of entry ${n}`))
   const references = entry.references && decodeReferences(entry.references, ownLog, `The delta of entry ${n}`)
   return { entry, hash: await contentHash(platform, bytes), memtable, references, manifest }
 }
@@ -103,7 +103,7 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const carried = entry.carried ?? { ...state.carried, mode: entry.mode }
   const manifest = applied.manifest ?? state.manifest
   const later = applied.manifest ? state.tail.filter(({ n }) => n > manifest.covers) : state.tail
-  const tail = [...later, { n: entry.n, time: carried.time, memtable, references, bytes: entry.delta?.length ?? 0 }]
+  const tail = [...later, { n: entry.n, time: carried.time, memtable, references, bytes: memtable?.bytes ?? 0 }]
   const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
   const isRepaired = applied.manifest ? undefined : state.isRepaired
   return { logId: state.logId, head: entry.n, headHash: hash, carried, manifest, tail, resetAt, isRepaired }

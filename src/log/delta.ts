@@ -1,6 +1,7 @@
 /**
  * A delta: the changes of a commit, grouped by partition and table (docs/format.md, "Deltas").
  *
+ *     varint 0, or where the rest is deflated its length before that
  *     varint number of groups; per group:
  *       varint partition · table (varint length, bytes) · codec id (varint length, UTF-8) · varint number of changes
  *       per change: u8 type · key (varint length, bytes)
@@ -15,6 +16,7 @@ import { writeMapKey, type MapKey } from '../bytes/keys.js'
 import { ByteReader } from '../bytes/reader.js'
 import type { Slice } from '../bytes/slice.js'
 import { ByteWriter } from '../bytes/writer.js'
+import { inflated, type Platform } from '../storage/platform.js'
 
 export const MAX_PARTITIONS = 4096
 export const MAX_TABLE_BYTES = 255
@@ -31,6 +33,11 @@ export type Change =
   | { readonly type: 'delete'; readonly key: Uint8Array }
   | { readonly type: 'range'; readonly key: Uint8Array; readonly upper: Uint8Array }
 
+/** Stands for the length before compression of what is not compressed. */
+const PLAIN = 0
+/** Deflate makes nothing shorter than this part of it. */
+const MOST = 1032
+
 const PUT = 0
 const PUT_EXPIRING = 1
 const DELETE = 2
@@ -43,6 +50,7 @@ export class DeltaWriter {
   /** `size`: about how many bytes it will be. */
   constructor(groups: number, size: number) {
     this.#w = new ByteWriter(size)
+    this.#w.varint(PLAIN)
     this.#w.varint(groups)
   }
 
@@ -77,7 +85,16 @@ export class DeltaWriter {
   }
 }
 
-export function decodeDelta(bytes: Uint8Array, what: string): DeltaGroup[] {
+export async function decodeDelta(platform: Platform, bytes: Uint8Array, what: string): Promise<DeltaGroup[]> {
+  const r = new ByteReader(bytes, what)
+  const length = r.varint()
+  const payload = r.raw(r.left)
+  if (length > payload.length * MOST) r.fail('an impossible length')
+  return decodeGroups(length === PLAIN ? payload : await inflated(platform, payload, length, what), what)
+}
+
+/** The changes of a delta, without the length in front, uncompressed. */
+export function decodeGroups(bytes: Uint8Array, what: string): DeltaGroup[] {
   const r = new ByteReader(bytes, what)
   const groups: DeltaGroup[] = []
   for (let left = r.count(4); left > 0; left--) {

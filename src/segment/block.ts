@@ -9,8 +9,8 @@
  * it is loaded both checks every length and yields the offsets that binary search wants.
  */
 import { ByteReader } from '../bytes/reader.js'
-import { damaged, isTidemarkError } from '../errors.js'
-import type { Platform } from '../storage/platform.js'
+import { damaged } from '../errors.js'
+import { inflated, type Platform } from '../storage/platform.js'
 import { checked } from '../bytes/checked.js'
 import type { KeyedRecord } from './record.js'
 
@@ -40,17 +40,9 @@ export class Block {
     const [type] = body
     if (type !== STORED && type !== DEFLATED) throw damaged(what, `a block of unknown type ${type}`)
     if (rawLength > MAX_BLOCK_BYTES) throw damaged(what, `a block of ${rawLength} bytes`)
-    let raw: Uint8Array | undefined = body.subarray(1)
-    let cause: unknown
-    try {
-      if (type === DEFLATED) raw = await platform.inflate(raw, rawLength)
-    } catch (error) {
-      // That it could not be tried says nothing of the block.
-      if (isTidemarkError(error)) throw error
-      raw = undefined
-      cause = error
-    }
-    if (raw?.length !== rawLength) throw damaged(what, 'a block is not as long as the index says', cause)
+    const payload = body.subarray(1)
+    const raw = type === DEFLATED ? await inflated(platform, payload, rawLength, what) : payload
+    if (raw.length !== rawLength) throw damaged(what, 'a block is not as long as the index says')
     return new Block(raw, what)
   }
 

@@ -54,6 +54,7 @@ export class LogWorld {
       logId: LOG_ID,
       path: LOG_PATH,
       platform: pure,
+      deflates: false,
       log: { ...bound(this.#raw), append: this.#send('append'), claim: this.#send('claim') },
       anchor: storage.anchor('s/0/anchor'),
       writerId: new Uint8Array(16).fill(2),

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { sliceOf } from '../../../src/bytes/slice.js'
 import { compareBytes } from '../../../src/bytes/compare.js'
 import { decodeKey, encodeKey, toMapKey, type Key } from '../../../src/bytes/keys.js'
+import * as pure from '../../../src/bytes/pure.js'
 import { decodeDelta } from '../../../src/log/delta.js'
 import { encodeDelta, memtableOfDelta, Memtable } from '../../../src/engine/memtable.js'
 import { Point } from '../../../src/engine/point.js'
@@ -133,7 +134,7 @@ test('a sealed value is what its bytes decode to, unless the very same comes bac
   expect([sealed.value(() => other, true), sealed.value(() => other)]).toEqual([decoded, other])
 })
 
-test('as a delta and back it says the same', () => {
+test('as a delta and back it says the same', async () => {
   const slot = makeSlot(3, tableBytes('t'))
   const memtable = memtableOf({
     puts: [
@@ -144,7 +145,7 @@ test('as a delta and back it says the same', () => {
     slot,
     codec: 'mine',
   })
-  const groups = decodeDelta(encodeDelta(memtable), 'the delta')
+  const groups = await decodeDelta(pure, encodeDelta(memtable), 'the delta')
   expect(groups).toMatchObject([{ partition: 3, codec: 'mine' }])
   const back = memtableOfDelta(groups)
   expect([1, 'k', 5, 7].map((key) => said(back, key, slot))).toEqual([10, 'gone', 'gone', undefined])
