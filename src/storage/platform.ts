@@ -1,6 +1,7 @@
 /**
  * The hash and the compression that all stored bytes go through. Beside `src/clock.ts` this is the file that touches the
- * platform's own, and it takes them at import for the same reason: test runners put others in their place.
+ * platform's own. It looks them up when it needs them: Node makes its Compression Streams when they are first named, and
+ * `nodeFs` lends something faster.
  */
 import { HASH_BYTES } from '../bytes/hash.js'
 import { damaged, isTidemarkError } from '../errors.js'
@@ -15,8 +16,6 @@ export interface Platform {
   /** Undoes raw deflate. It fails unless exactly `length` bytes come out; more than that it never allocates. */
   inflate(payload: Uint8Array, length: number): Uint8Array | Promise<Uint8Array>
 }
-
-const { crypto, CompressionStream, DecompressionStream } = globalThis
 
 const pure = new Part(() => import('../bytes/pure.js'))
 

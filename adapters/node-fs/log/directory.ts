@@ -81,7 +81,10 @@ export class LogDirectory {
   async list(): Promise<Listing> {
     if (!(await this.#root.has(this.#folder))) return parseNames([])
     this.#root.knowsLog(this.#log)
-    return parseNames(await this.fs.names(this.path).catch(noneIfAbsent))
+    const listing = parseNames(await this.fs.names(this.path).catch(noneIfAbsent))
+    // A marker is made when the way to it is durable.
+    if (listing.newest > 0) this.#root.isDurable(this.#folder)
+    return listing
   }
 
   /** The generation of the newest owner. */

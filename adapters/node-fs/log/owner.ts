@@ -182,7 +182,7 @@ export class LogOwner {
     // An entry that never was in a file with a name is surely not committed.
     if (written.size > 0) return failed === 'unnamed' ? undefined : (failed ?? this.#verdict(n, written))
     if (failed) return LOST
-    if ((await this.#directory.newest()) === this.#generation.g) await this.#tidy()
+    if ((await this.#directory.newest()) === this.#generation.g) this.#tidy()
     else await this.#end('lost')
     return LOST
   }
@@ -192,7 +192,7 @@ export class LogOwner {
     const failed = await this.#name(place, records)
     if (failed) return failed === 'unnamed' ? undefined : failed
     const outcome = await this.#check(records.at(-1)!.n, written)
-    if (outcome === COMMITTED) await this.#tidy()
+    if (outcome === COMMITTED) this.#tidy()
     return outcome
   }
 
@@ -321,8 +321,9 @@ export class LogOwner {
     )
   }
 
-  async #tidy(): Promise<void> {
-    await tidy(this.#directory, this.#clock.now()).catch(() => {})
+  /** Only the next write waits for it. */
+  #tidy(): void {
+    this.#inTurn(() => tidy(this.#directory, this.#clock.now())).catch(() => {})
   }
 
   /** Ends writing with an unknown outcome. Only a new handle finds out what has happened. */

@@ -15,11 +15,10 @@ import type { LogDirectory } from './directory.js'
 import { LogFile, type LogRecord } from './file.js'
 import { HEADER, RECORD_HEAD, encodeHeader, encodeRecord, recordBytes, type LogFileHeader } from './format.js'
 import type { LogTuning } from './tuning.js'
-import { discard, readUpTo, writeAll } from '../write.js'
+import { ZEROS, discard, readUpTo, writeAll } from '../write.js'
 
 /** The largest step by which a file grows. Steps double up to it. */
 const LARGEST_STEP = 512 << 10
-const ZEROS = new Uint8Array(256 << 10)
 /** Records up to this size are built in a buffer that is used again. */
 const SCRATCH = 64 << 10
 
