@@ -21,21 +21,31 @@ interface Change {
   readonly references: unknown
 }
 
+/** Has the memory of which rows may take their budget. */
+interface Lender {
+  /** How much of it they take now. */
+  lend(bytes: number): void
+}
+
 /** About how many bytes a row takes beside twice those of its value, which is kept as it was decoded. */
 const ROW = 200
 
 export class Rows {
   readonly #half: number
+  readonly #lender: Lender
   /** The newest state, of which only counts which one it is. */
   #state: object
   #young: Generation = new Map()
   #old: Generation = new Map()
   #weight = 0
+  /** At most; that of rows which are gone by now counts until the generation goes. */
+  #oldWeight = 0
 
-  /** About so many bytes. */
-  constructor(budget: number, state: object) {
+  /** About so many bytes of a cache. */
+  constructor(budget: number, lender: Lender, state: object) {
     this.#state = state
     this.#half = budget / 2
+    this.#lender = lender
   }
 
   find(state: object, slot: Slot, key: MapKey): Point | undefined {
@@ -65,10 +75,13 @@ export class Rows {
     if (rows === undefined) this.#young.set(id, (rows = new Map()))
     rows.set(key, point)
     this.#weight += point.size
-    if (this.#weight <= this.#half) return
-    this.#old = this.#young
-    this.#young = new Map()
-    this.#weight = 0
+    if (this.#weight > this.#half) {
+      this.#old = this.#young
+      this.#oldWeight = this.#weight
+      this.#young = new Map()
+      this.#weight = 0
+    }
+    this.#lender.lend(this.#weight + this.#oldWeight)
   }
 
   /** `after` is the newest state now; by `entries`, if they are known, it differs from `before`. */
@@ -89,7 +102,8 @@ export class Rows {
     this.#state = state
     this.#young = new Map()
     this.#old = new Map()
-    this.#weight = 0
+    this.#weight = this.#oldWeight = 0
+    this.#lender.lend(0)
   }
 }
 

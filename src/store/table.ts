@@ -286,9 +286,9 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /** The record is live. */
   #decode(key: unknown, record: Point | StoredRecord): V {
-    const { decode, name } = this.#spec
+    const { decode, isShared, name } = this.#spec
     try {
-      return (record instanceof Point ? record.value(decode, this.#spec.isShared) : decode(record.bytes!)) as V
+      return (record.value ? record.value(decode, isShared) : decode(record.bytes!)) as V
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'CORRUPT') throw error
       const where = name === '' ? '' : ` in table ${show(name)}`
@@ -330,7 +330,7 @@ export class Table<K extends Key = Key, V = unknown> {
     const prefixLength = this.#slots[0]!.prefix.length
     const toItem = (keyed: KeyedRecord): T | undefined => {
       const record = keyed instanceof MemtableRecord ? keyed.point : keyed
-      return this.#isLive(record) ? map(decodeKey(keyed.key.subarray(prefixLength)) as K, record) : undefined
+      return this.#isLive(record) ? map(decodeKey(keyed.key, prefixLength) as K, record) : undefined
     }
     return new Scan(this.#host, this.#slots, { ...checked, bounds, signal: options.signal }, toItem)
   }
