@@ -9,6 +9,7 @@
  * it is loaded both checks every length and yields the offsets that binary search wants.
  */
 import { ByteReader } from '../bytes/reader.js'
+import { isPromise } from '../callback.js'
 import { damaged, isTidemarkError } from '../errors.js'
 import type { Platform } from '../storage/platform.js'
 import { checked } from '../bytes/checked.js'
@@ -70,6 +71,15 @@ export class Block {
     }
     if (raw?.length !== rawLength) throw damaged(what, 'a block is not as long as the index says', cause)
     return new Block(raw, what)
+  }
+
+  /** The same at once; `undefined` where the platform inflates later. */
+  static unpackNow(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Block | undefined {
+    const body = checked(stored, what)
+    if (body[0]! > DEFLATED || rawLength > MAX_BLOCK_BYTES) return undefined
+    const payload = body.subarray(1)
+    const raw = body[0] === DEFLATED ? platform.inflate(payload, rawLength) : payload
+    return isPromise(raw) || raw.length !== rawLength ? undefined : new Block(raw, what)
   }
 
   private constructor(raw: Uint8Array, what: string) {

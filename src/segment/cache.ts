@@ -76,6 +76,20 @@ export class SegmentCache implements SegmentPieces, Room {
     return block
   }
 
+  /** The same, read in this very turn, where the storage can do that. */
+  blockNow(place: SegmentPlace, { blocks }: SegmentIndex, number: number): Block | undefined {
+    const { offset, length, rawLength } = blocks[number]!
+    try {
+      const stored = this.#blobs.getNow?.(place.name, { offset, length })
+      const block = stored && Block.unpackNow(this.platform, stored, rawLength, '')
+      if (block) this.#keep(place.name, number, block, block.weight)
+      return block
+    } catch {
+      // To load it fails in the same way, and says why.
+      return undefined
+    }
+  }
+
   take(bytes: number): boolean {
     const isRoom = this.#weight + this.#lent + bytes <= this.#capacity
     if (isRoom) this.#weight += bytes

@@ -6,7 +6,7 @@ import type { KeyedRecord, StoredRecord } from '../segment/record.js'
 import type { Memtable } from '../engine/memtable.js'
 import { Point, MemtableRecord } from '../engine/point.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
-import { lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
+import { AT_ONCE, lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
 import {
   checkRange,
   checkRead,
@@ -250,7 +250,7 @@ export class Table<K extends Key = Key, V = unknown> {
   #find(view: View, key: MapKey): Point | StoredRecord | undefined | Promise<Point | StoredRecord | undefined> {
     const slot = this.#slotOf(key)
     this.#host.readSet?.key(slot, key)
-    const found = lookUp(view, slot, key, this.#spec.isShared)
+    const found = lookUp(view, slot, key, this.#spec.isShared, AT_ONCE)
     if (!(found instanceof Missing)) return found
     // No memtable knows the key now, and what is written to one later is no business of this read.
     const loading = this.#load({ ...view, memtables: [] }, slot, key)
