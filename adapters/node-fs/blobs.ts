@@ -10,7 +10,7 @@ import { invalid, throwIfAborted } from '../../src/errors.js'
 import type { Blobs, ByteRange } from '../../src/storage/contract.js'
 import { openFile, type Descriptors, type OpenBlob } from './descriptors.js'
 import { errno, guarded, isAbsent } from './errors.js'
-import type { FileSystem } from './file-system.js'
+import { AT_ONCE, type FileSystem } from './file-system.js'
 import { checkName, split, temporaryName } from './names.js'
 import type { Root } from './root.js'
 import { listFiles } from './walk.js'
@@ -50,6 +50,13 @@ export function blobs(fs: FileSystem, root: Root, clock: Clock, descriptors: Des
       // Only reads of parts share a descriptor, as a blob that is read whole has no other readers.
       const bytes = guarded('read', path, () => (range ? descriptors.share(path, read) : descriptors.use(path, read)))
       return { bytes: await bytes }
+    },
+
+    getNow(name, { offset, length }) {
+      if (length > AT_ONCE || !root.knows(split(name)[0])) return undefined
+      checkName('The blob', name)
+      const bytes = new Uint8Array(length)
+      return fs.readNow?.(root.place(name), bytes, offset) === length ? bytes : undefined
     },
 
     async list(prefix, { after, limit = PAGE, signal } = {}) {

@@ -36,6 +36,12 @@ export interface FileSystem {
   open(path: string, how: 'read' | 'update' | 'create'): Promise<number>
   /** Reads from `position` on, and resolves to the number of bytes, 0 at the end. */
   read(fd: number, into: Uint8Array, position: number): Promise<number>
+  /**
+   * Opens a file as `open` does to read it, reads from `position` on, closes it, and returns the number of bytes: all in this
+   * very turn. It throws what they reject with.
+   * @default reads are waited for
+   */
+  readNow?(path: string, into: Uint8Array, position: number): number
   /** Writes at `position`, perhaps not all, and resolves to the number of bytes. */
   write(fd: number, bytes: Uint8Array, position: number): Promise<number>
   /** Makes the bytes of a file durable. */
@@ -78,7 +84,7 @@ const FLAGS = {
 } as const
 
 /** Reads and writes up to this size copy from and to the page cache, as a rule: that is faster than a turn of another thread. */
-const AT_ONCE = 64 << 10
+export const AT_ONCE = 64 << 10
 
 /**
  * The calls of Node. They use plain descriptors and callbacks: an append is three calls, and a `FileHandle` adds about 10 µs to
@@ -91,6 +97,14 @@ const plain: FileSystem = {
   async read(fd, into, position) {
     if (into.length <= AT_ONCE) return fs.readSync(fd, into, 0, into.length, position)
     return call<number>((done) => fs.read(fd, into, 0, into.length, position, done))
+  },
+  readNow(path, into, position) {
+    const fd = fs.openSync(path, FLAGS.read)
+    try {
+      return fs.readSync(fd, into, 0, into.length, position)
+    } finally {
+      fs.closeSync(fd)
+    }
   },
   async write(fd, bytes, position) {
     if (bytes.length <= AT_ONCE) return fs.writeSync(fd, bytes, 0, bytes.length, position)
@@ -131,6 +145,7 @@ function withHandles(): FileSystem {
   const handles = new Map<number, fs.promises.FileHandle>()
   return {
     ...plain,
+    readNow: undefined,
     async open(path, how) {
       const handle = await fs.promises.open(path, FLAGS[how], 0o666)
       handles.set(handle.fd, handle)

@@ -40,6 +40,11 @@ export class Root {
     return join(this.path, name)
   }
 
+  /** Whether the folder was found to lie inside. */
+  knows(folder: string): boolean {
+    return this.#inside.has(folder)
+  }
+
   /** Whether the folder exists. Throws when that leads out of the root. */
   async has(folder: string): Promise<boolean> {
     if (this.#inside.has(folder)) return true

@@ -160,11 +160,12 @@ function writeEscaped(w: ByteWriter, bytes: Uint8Array): void {
   w.u8(END)
 }
 
-/** The key of bytes that were stored; `CORRUPT` when no key encodes to them. */
-export function decodeKey(bytes: Uint8Array): Key {
+/** The key of bytes that were stored, from `at` on; `CORRUPT` when no key encodes to them. */
+export function decodeKey(stored: Uint8Array, at = 0): Key {
+  const tag = stored[at]
+  const bytes = stored.subarray(tag === STRING ? at + 1 : at)
   const r = new ByteReader(bytes, 'A stored key')
-  const tag = bytes[0]
-  if (tag === STRING) return r.text(bytes.subarray(1))
+  if (tag === STRING) return r.text(bytes)
   if (tag === BYTES) return copyBytes(bytes.subarray(1))
   const key = readKey(r, 0)
   r.end()

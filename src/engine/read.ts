@@ -53,11 +53,14 @@ export class Missing {
 }
 
 /** Keeps what a look-up has loaded: it is found here even if the cache has let go of it meanwhile. */
-class Loaded {
+export class Loaded {
   readonly indexes = new Map<string, SegmentIndex>()
   readonly filters = new Map<string, Uint8Array>()
   readonly blocks = new Map<string, Block>()
 }
+
+/** Of a look-up that reads blocks in its own turn where the storage can do that. Nothing is put in here. */
+export const AT_ONCE = new Loaded()
 
 /**
  * The newest record of a key, perhaps a tombstone; `undefined` when there is none. `isShared`: it may be a row whose value was
@@ -161,7 +164,10 @@ function findIn(
   const number = blockFor(index, key)
   if (number >= 0) {
     const id = `${name}#${number}`
-    const block = loaded?.blocks.get(id) ?? cache.block(segment, number)
+    const block =
+      loaded?.blocks.get(id) ??
+      cache.block(segment, number) ??
+      (loaded === AT_ONCE ? cache.blockNow(segment, index, number) : undefined)
     if (block === undefined) {
       return new Missing(async (into) => void into.blocks.set(id, await cache.loadBlock(segment, index, number)))
     }

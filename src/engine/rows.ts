@@ -17,11 +17,18 @@ interface Change {
   readonly references: unknown
 }
 
+/** Has the memory of which rows may take their budget. */
+interface Lender {
+  /** How much of it they take now. */
+  lend(bytes: number): void
+}
+
 /** About how many bytes a row takes beside twice those of its value, which is kept as it was decoded. */
 const ROW = 200
 
 export class Rows {
   readonly #budget: number
+  readonly #lender: Lender
   /** The newest state, of which only counts which one it is. */
   #state: object
   /** By the id of the slot. */
@@ -29,10 +36,11 @@ export class Rows {
   #weight = 0
   #hand = this.#sweep()
 
-  /** About so many bytes. */
-  constructor(budget: number, state: object) {
+  /** About so many bytes of a cache. */
+  constructor(budget: number, lender: Lender, state: object) {
     this.#state = state
     this.#budget = budget
+    this.#lender = lender
   }
 
   find(state: object, slot: Slot, key: MapKey): Point | undefined {
@@ -52,6 +60,7 @@ export class Rows {
     this.#weight += row.size - (rows.get(key)?.size ?? 0)
     rows.set(key, row)
     while (this.#weight > this.#budget) this.#hand.next()
+    this.#lender.lend(this.#weight)
     return row
   }
 
@@ -89,6 +98,7 @@ export class Rows {
     this.#rows = new Map()
     this.#weight = 0
     this.#hand = this.#sweep()
+    this.#lender.lend(0)
   }
 }
 

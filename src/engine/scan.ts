@@ -36,8 +36,13 @@ export function scan(
   const made = [...over, ...view.sources.map((source) => sourceOf(source, view.cache, slot, bounds))]
   const sources = made.filter((source) => source !== undefined)
   return sources.some((source) => isPromise(source))
-    ? Promise.all(sources.map(async (source) => source)).then((ready) => new MergeCursor(ready, bounds.reverse))
-    : new MergeCursor(sources as MergeSource[], bounds.reverse)
+    ? Promise.all(sources.map(async (source) => source)).then((ready) => merged(ready, bounds.reverse))
+    : merged(sources as MergeSource[], bounds.reverse)
+}
+
+/** What a source deletes is in older ones, so that one alone is as it is. */
+function merged(sources: readonly MergeSource[], reverse: boolean): Cursor {
+  return sources.length === 1 ? sources[0]!.cursor : new MergeCursor(sources, reverse)
 }
 
 /** One source of a scan; a promise only when the range deletes of a run have to be loaded. */

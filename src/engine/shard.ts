@@ -65,7 +65,7 @@ export class Shard {
     this.rollback = request.rollback
     this.met = request.met
     this.state = state
-    this.#rows = new Rows(ctx.rowBytes, state)
+    this.#rows = new Rows(ctx.rowBytes, ctx.cache, state)
     this.#collection = collecting.lazy((part) => new part.CollectionScheduler(this))
     this.detector = new DamageDetector(this)
     if (request.mode === 'follower') return

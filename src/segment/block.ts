@@ -9,10 +9,11 @@
  * it is loaded both checks every length and yields the offsets that binary search wants.
  */
 import { ByteReader } from '../bytes/reader.js'
+import { isPromise } from '../callback.js'
 import { damaged } from '../errors.js'
 import { inflated, type Platform } from '../storage/platform.js'
 import { checked } from '../bytes/checked.js'
-import type { KeyedRecord } from './record.js'
+import type { Decode, KeyedRecord } from './record.js'
 
 export const PUT = 0
 export const PUT_EXPIRING = 1
@@ -27,12 +28,30 @@ const MAX_BLOCK_BYTES = (64 << 20) + (2 << 20)
 /** Numbers for each record: where its key begins and ends, and its value; a tombstone has none, which is as long as -1. */
 const PLACES = 4
 
+/** Where the records of the block lie that is being loaded: one buffer for all, unless a block has more records than others. */
+const SCRATCH = new Uint32Array(PLACES << 10)
+
+/** The memory for values that blocks keep as they were decoded. */
+export interface Room {
+  /** Takes some bytes of it, if there are as many left. */
+  take(bytes: number): boolean
+  /** Gives bytes back that were taken. */
+  give(bytes: number): void
+}
+
+/** About how many bytes a decoded value takes beside twice those of its JSON. */
+const VALUE = 72
+
 /** A loaded block: its records by number, found by binary search. */
 export class Block {
   readonly #raw: Uint8Array
-  readonly #places: number[] = []
+  readonly #places: Uint32Array
   readonly #what: string
   readonly length: number
+  /** Values of its records as they were decoded, and how much of the room they take. */
+  readonly #values: unknown[] = []
+  #taken = 0
+  #room: Room | undefined
 
   /** Checks and unpacks a stored block; `rawLength` is what the index says, and all that is ever allocated. */
   static async unpack(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Promise<Block> {
@@ -46,25 +65,42 @@ export class Block {
     return new Block(raw, what)
   }
 
+  /** The same at once; `undefined` where the platform inflates later. */
+  static unpackNow(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Block | undefined {
+    const body = checked(stored, what)
+    if (body[0]! > DEFLATED || rawLength > MAX_BLOCK_BYTES) return undefined
+    const payload = body.subarray(1)
+    const raw = body[0] === DEFLATED ? platform.inflate(payload, rawLength) : payload
+    return isPromise(raw) || raw.length !== rawLength ? undefined : new Block(raw, what)
+  }
+
   private constructor(raw: Uint8Array, what: string) {
     this.#raw = raw
     this.#what = what
+    let places = SCRATCH
+    let at = 0
     const r = new ByteReader(raw, what)
     while (r.left > 0) {
-      const key = r.skip()
-      const end = r.at
+      if (at === places.length) {
+        const grown = new Uint32Array(places.length * 2)
+        grown.set(places)
+        places = grown
+      }
+      places[at++] = r.skip()
+      places[at++] = r.at
       const type = r.u8()
       if (type === PUT_EXPIRING) r.varint()
       else if (type !== PUT && type !== TOMBSTONE) r.fail(`an unknown type ${type}`)
-      const value = type === TOMBSTONE ? r.at + 1 : r.skip()
-      this.#places.push(key, end, value, r.at)
+      places[at++] = type === TOMBSTONE ? r.at + 1 : r.skip()
+      places[at++] = r.at
     }
-    this.length = this.#places.length / PLACES
+    this.#places = places.slice(0, at)
+    this.length = at / PLACES
   }
 
   /** The memory that the block takes, in bytes. */
   get weight(): number {
-    return this.#raw.length + this.#places.length * 8 + 64
+    return this.#raw.length + this.#places.length * 4 + 200
   }
 
   key(i: number): Uint8Array {
@@ -72,16 +108,38 @@ export class Block {
   }
 
   record(i: number): KeyedRecord {
-    const key = this.key(i)
-    const [end, value, rest] = [
-      this.#places[i * PLACES + 1]!,
-      this.#places[i * PLACES + 2]!,
-      this.#places[i * PLACES + 3]!,
-    ]
-    if (value > rest) return { key, bytes: undefined, expires: 0 }
-    const bytes = this.#raw.subarray(value, rest)
-    const isExpiring = this.#raw[end] === PUT_EXPIRING
-    return { key, bytes, expires: isExpiring ? new ByteReader(this.#raw.subarray(end + 1), this.#what).varint() : 0 }
+    const end = this.#places[i * PLACES + 1]!
+    const value = this.#places[i * PLACES + 2]!
+    const rest = this.#places[i * PLACES + 3]!
+    const bytes = value > rest ? undefined : this.#raw.subarray(value, rest)
+    const expires =
+      this.#raw[end] === PUT_EXPIRING ? new ByteReader(this.#raw.subarray(end + 1), this.#what).varint() : 0
+    return new BlockRecord(this, i, this.key(i), bytes, expires)
+  }
+
+  /** The value of a record that is no tombstone. */
+  value(i: number, bytes: Uint8Array, decode: Decode): unknown {
+    const known = this.#values[i]
+    if (known !== undefined) return known
+    const value = decode(bytes)
+    const weight = VALUE + 2 * bytes.length
+    if (this.#room?.take(weight)) {
+      this.#taken += weight
+      this.#values[i] = value
+    }
+    return value
+  }
+
+  /** Keeps values as they are decoded from now on, as long as there is room for them. */
+  keepValues(room: Room): void {
+    this.#room = room
+  }
+
+  /** Gives the room back, and keeps no more. */
+  forgetValues(): void {
+    this.#room?.give(this.#taken)
+    this.#room = undefined
+    this.#taken = this.#values.length = 0
   }
 
   /** The number of the first record whose key is not below `key`. */
@@ -112,5 +170,25 @@ export class Block {
       if (difference !== 0) return difference
     }
     return length - key.length
+  }
+}
+
+class BlockRecord implements KeyedRecord {
+  readonly #block: Block
+  readonly #i: number
+
+  constructor(
+    block: Block,
+    i: number,
+    readonly key: Uint8Array,
+    readonly bytes: Uint8Array | undefined,
+    readonly expires: number,
+  ) {
+    this.#block = block
+    this.#i = i
+  }
+
+  value(decode: Decode, isShared: boolean): unknown {
+    return isShared ? this.#block.value(this.#i, this.bytes!, decode) : decode(this.bytes!)
   }
 }

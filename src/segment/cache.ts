@@ -7,7 +7,7 @@ import { damaged } from '../errors.js'
 import type { Blobs, Storage } from '../storage/contract.js'
 import { platformOf, type Platform } from '../storage/platform.js'
 import { ENVELOPE_TAIL } from '../bytes/envelope.js'
-import { Block } from './block.js'
+import { Block, type Room } from './block.js'
 import { checked } from '../bytes/checked.js'
 import { inSegment, missingSegment, type SegmentPlace } from './damage.js'
 import { decodeIndex, type SegmentIndex } from './index.js'
@@ -36,7 +36,7 @@ interface Piece {
   isUsed: boolean
 }
 
-export class SegmentCache implements SegmentPieces {
+export class SegmentCache implements SegmentPieces, Room {
   readonly #blobs: Blobs
   readonly platform: Platform
   readonly #capacity: number
@@ -48,7 +48,10 @@ export class SegmentCache implements SegmentPieces {
   readonly #asked = new Set<Piece>()
   /** Callers that want the same piece at once share one request. */
   readonly #once = singleFlight()
+  /** Of the pieces that may go, and of the values that blocks keep. */
   #weight = 0
+  /** How many bytes of the capacity others take; at most half of it. */
+  #lent = 0
   hits = 0
   misses = 0
 
@@ -67,7 +70,40 @@ export class SegmentCache implements SegmentPieces {
   }
 
   block(place: SegmentPlace, number: number): Block | undefined {
-    return this.#peek(place, number) as Block | undefined
+    const block = this.#peek(place, number) as Block | undefined
+    // Not before it is used again: a walk through more than there is room for would keep what nobody comes back to.
+    block?.keepValues(this)
+    return block
+  }
+
+  /** The same, read in this very turn, where the storage can do that. */
+  blockNow(place: SegmentPlace, { blocks }: SegmentIndex, number: number): Block | undefined {
+    const { offset, length, rawLength } = blocks[number]!
+    try {
+      const stored = this.#blobs.getNow?.(place.name, { offset, length })
+      const block = stored && Block.unpackNow(this.platform, stored, rawLength, '')
+      if (block) this.#keep(place.name, number, block, block.weight)
+      return block
+    } catch {
+      // To load it fails in the same way, and says why.
+      return undefined
+    }
+  }
+
+  take(bytes: number): boolean {
+    const isRoom = this.#weight + this.#lent + bytes <= this.#capacity
+    if (isRoom) this.#weight += bytes
+    return isRoom
+  }
+
+  give(bytes: number): void {
+    this.#weight -= bytes
+  }
+
+  /** Lends so many bytes of the capacity, in place of those that it lent before. */
+  lend(bytes: number): void {
+    this.#lent = bytes
+    this.#trim()
   }
 
   #peek({ name }: SegmentPlace, id: PieceId): Value | undefined {
@@ -123,10 +159,15 @@ export class SegmentCache implements SegmentPieces {
     const piece = this.#set(name, id, value, weight)
     this.#asked.add(piece)
     this.#weight += weight
+    this.#trim(piece)
+  }
+
+  /** Lets go of what was not used, until what is left is within the budget; of `newest` whether it was used or not. */
+  #trim(newest?: Piece): void {
     for (const asked of this.#asked) {
-      if (this.#weight <= this.#capacity) return
+      if (this.#weight + this.#lent <= this.#capacity) return
       this.#asked.delete(asked)
-      if (asked.isUsed && asked !== piece) {
+      if (asked.isUsed && asked !== newest) {
         asked.isUsed = false
         this.#asked.add(asked)
       } else {
@@ -134,6 +175,7 @@ export class SegmentCache implements SegmentPieces {
         const pieces = this.#segments.get(asked.name)!
         pieces.delete(asked.id)
         if (pieces.size === 0) this.#segments.delete(asked.name)
+        if (asked.value instanceof Block) asked.value.forgetValues()
       }
     }
   }
@@ -148,7 +190,9 @@ export class SegmentCache implements SegmentPieces {
   }
 
   #forget(piece: Piece | undefined): void {
-    if (piece && this.#asked.delete(piece)) this.#weight -= piece.weight
+    if (piece === undefined) return
+    if (this.#asked.delete(piece)) this.#weight -= piece.weight
+    if (piece.value instanceof Block) piece.value.forgetValues()
   }
 
   /** Keeps all pieces of a segment, whatever the budget, until they are dropped. */

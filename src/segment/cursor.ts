@@ -67,27 +67,48 @@ export function clipped<B extends KeyRange>({ clip }: Pick<BoundedSegment, 'clip
 /** Walks one run: segments that lie one after another in key order. */
 export class RunCursor implements Cursor {
   readonly #steps: Steps
+  readonly #step: number
+  #stretch: Stretch | undefined
+  #at = 0
   current: KeyedRecord | undefined
 
   constructor(pieces: SegmentPieces, run: readonly BoundedSegment[], bounds: Bounds) {
     this.#steps = walk(pieces, run, bounds)
+    this.#step = bounds.reverse ? -1 : 1
   }
 
   next(): Promise<void> | undefined {
-    return this.#step(undefined)
+    const stretch = this.#stretch
+    this.#at += this.#step
+    if (stretch === undefined || this.#at < stretch.from || this.#at >= stretch.to) return this.#move(undefined)
+    this.current = stretch.block.record(this.#at)
+    return undefined
   }
 
-  #step(loaded: unknown): Promise<void> | undefined {
+  /** To the next stretch. */
+  #move(loaded: unknown): Promise<void> | undefined {
     const { value } = this.#steps.next(loaded)
-    const isLoading = isPromise(value)
-    this.current = isLoading ? undefined : value
-    return isLoading ? value.then((loaded) => this.#step(loaded)) : undefined
+    this.#stretch = undefined
+    this.current = undefined
+    if (isPromise(value)) return value.then((loaded) => this.#move(loaded))
+    if (value === undefined) return undefined
+    this.#stretch = value
+    this.#at = this.#step < 0 ? value.to - 1 : value.from
+    this.current = value.block.record(this.#at)
+    return undefined
   }
 }
 
-type Steps = Generator<KeyedRecord | Promise<unknown>, undefined, unknown>
+/** Records of one block that lie within the bounds, at least one: from `from` on, below `to`. */
+interface Stretch {
+  readonly block: Block
+  readonly from: number
+  readonly to: number
+}
 
-/** Yields records, and what has to be loaded before the next one; it is handed that in return. */
+type Steps = Generator<Stretch | Promise<unknown>, undefined, unknown>
+
+/** Yields stretches, and what has to be loaded before the next one; it is handed that in return. */
 function* walk(pieces: SegmentPieces, run: readonly BoundedSegment[], all: Bounds): Steps {
   const { reverse } = all
   const step = reverse ? -1 : 1
@@ -101,7 +122,7 @@ function* walk(pieces: SegmentPieces, run: readonly BoundedSegment[], all: Bound
     for (; n >= 0 && n < length && !isBeyond; n += step) {
       const block = pieces.block(place, n) ?? ((yield pieces.loadBlock(place, index, n)) as Block)
       const [from, to] = [block.lowerBound(lower), block.lowerBound(upper)]
-      for (let i = reverse ? to - 1 : from; i >= from && i < to; i += step) yield block.record(i)
+      if (from < to) yield { block, from, to }
       isBeyond = reverse ? from > 0 : to < block.length
     }
   }

@@ -1,11 +1,18 @@
 import { compareBytes } from '../bytes/compare.js'
 
+export type Decode = (bytes: Uint8Array) => unknown
+
 /** The record of a key in a segment, as every read passes it on. */
 export interface StoredRecord {
   /** The encoded value; `undefined` for a tombstone: the key was deleted here. */
   readonly bytes: Uint8Array | undefined
   /** When the value expires, in milliseconds since the epoch; 0: never. */
   readonly expires: number
+  /**
+   * The decoded value, where it may be known from another reader. `isShared`: all readers may have the same one. By default
+   * it is decoded from the bytes.
+   */
+  value?(decode: Decode, isShared: boolean): unknown
 }
 
 /** A record with its key: in segments the slot's prefix and the key's bytes. */

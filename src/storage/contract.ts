@@ -164,6 +164,12 @@ export interface Blobs {
     options?: CallOptions & { readonly range?: ByteRange | undefined },
   ): Promise<Answer & { readonly bytes: Uint8Array | undefined }>
   /**
+   * Reads a range of a blob in this very turn. `undefined` where that cannot be done, whatever the reason: then `get` is called.
+   * It is for storages where a small read takes less time than to wait for it, such as a local file system.
+   * @default every read is waited for
+   */
+  getNow?(name: string, range: ByteRange): Uint8Array | undefined
+  /**
    * Lists names that begin with `prefix` and come after `after`, ascending by code point, at most `limit` (1,000 by default).
    * `more` says that others follow. A list may miss blobs that are written while it runs, but none that was there before. Log
    * entries and anchors are not listed.

@@ -84,6 +84,19 @@ export function deadlines(
       ? send(call, run)
       : turns.give({ clock, timeoutMs, signal: call.signal, late: () => late(call) }, run, (own) => send(call, own))
   }
-  // Deadlines around these have other turns: nobody who has one there waits for himself here.
-  return { ...intercept(storage, inTurn), capabilities: { ...capabilities, turns: turns?.again } }
+  const inTime = intercept(storage, inTurn)
+  const { blobs } = storage
+  return {
+    ...inTime,
+    // Deadlines around these have other turns: nobody who has one there waits for himself here.
+    capabilities: { ...capabilities, turns: turns?.again },
+    blobs: {
+      ...inTime.blobs,
+      getNow(name, range) {
+        const bytes = blobs.getNow?.(name, range)
+        if (bytes && requests) requests.get++
+        return bytes
+      },
+    },
+  }
 }

@@ -47,16 +47,16 @@ export function shardContext(
   cacheBytes = options.cacheBytes,
 ): ShardContext & { readonly resident: Residency | undefined } {
   const tail: NonNullable<Capabilities['tail']> = storage.capabilities.tail ?? SHORT_TAIL
-  // A resident store has all of its blocks in memory beside the cache, and may have most of its rows.
-  const rowBytes = Resident ? cacheBytes * 4 : cacheBytes / 2
+  // A resident store has all of its blocks in memory beside the cache, and may have most of its rows. Else at most half of the
+  // cache is for them.
+  const [capacity, rowBytes] = Resident ? [cacheBytes * 4, cacheBytes * 4] : [cacheBytes, cacheBytes / 2]
   const base = {
     store: options.name,
     isShared: options.mode === 'shared',
     storage,
     probed: options.storage,
     clock: options.clock,
-    // One half is for blocks, the other for rows that are read one by one.
-    cache: new SegmentCache(storage, cacheBytes / 2),
+    cache: new SegmentCache(storage, capacity),
     rowBytes,
     held: new Set<Held>(),
     retain: options.retain,

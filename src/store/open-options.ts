@@ -106,8 +106,8 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    */
   readonly deflateLevel?: number | undefined
   /**
-   * Memory in bytes, about: one half for blocks and indexes, the other for rows that were read one by one, with their values as
-   * they were decoded.
+   * Memory in bytes, about, for blocks and indexes, and for values as they were decoded. Rows that were read one by one take at
+   * most half of it; iterations keep what they decode of blocks that are in memory, as long as there is room.
    * @default 32 << 20
    */
   readonly cacheBytes?: number | undefined

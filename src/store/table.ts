@@ -5,7 +5,7 @@ import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkErro
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
 import { Point, MemtableRecord } from '../engine/point.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
-import { lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
+import { AT_ONCE, lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
 import {
   checkRange,
   checkRead,
@@ -236,7 +236,7 @@ export class Table<K extends Key = Key, V = unknown> {
   #find(view: View, key: MapKey): Found | Promise<Found> {
     const slot = this.#slotOf(key)
     this.#host.readSet?.key(slot, key)
-    const found = lookUp(view, slot, key, this.#spec.isShared)
+    const found = lookUp(view, slot, key, this.#spec.isShared, AT_ONCE)
     if (!(found instanceof Missing)) return found
     // No memtable knows the key now, and what is written to one later is no business of this read.
     const loading = this.#load({ ...view, memtables: [] }, slot, key)
@@ -272,9 +272,9 @@ export class Table<K extends Key = Key, V = unknown> {
 
   /** The record is live. */
   #decode(key: unknown, record: Point | StoredRecord): V {
-    const { decode, name } = this.#spec
+    const { decode, isShared, name } = this.#spec
     try {
-      return (record instanceof Point ? record.value(decode, this.#spec.isShared) : decode(record.bytes!)) as V
+      return (record.value ? record.value(decode, isShared) : decode(record.bytes!)) as V
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'CORRUPT') throw error
       const where = name === '' ? '' : ` in table ${show(name)}`
@@ -316,7 +316,7 @@ export class Table<K extends Key = Key, V = unknown> {
     const prefixLength = this.#slots[0]!.prefix.length
     const toItem = (keyed: KeyedRecord): T | undefined => {
       const record = keyed instanceof MemtableRecord ? keyed.point : keyed
-      return this.#isLive(record) ? map(decodeKey(keyed.key.subarray(prefixLength)) as K, record) : undefined
+      return this.#isLive(record) ? map(decodeKey(keyed.key, prefixLength) as K, record) : undefined
     }
     return new Scan(this.#host, this.#slots, { ...checked, bounds, signal: options.signal }, toItem)
   }

@@ -4,6 +4,7 @@ import { Rows } from '../../../src/engine/rows.js'
 import { tableBytes, makeSlot } from '../../../src/engine/slot.js'
 import { memtableOf, rangeOf, SLOT } from '../../support/parts.js'
 
+const cache = { lend: () => undefined }
 const state = (): object => ({})
 const record = (length: number, expires = 0): { bytes: Uint8Array; expires: number } => ({
   bytes: new Uint8Array(length).fill(1),
@@ -17,7 +18,7 @@ const commit = (memtable: ReturnType<typeof memtableOf> | undefined, kind = 'com
 
 test('a row is found again in the same state and in no other', () => {
   const [now, other] = [state(), state()]
-  const rows = new Rows(10_000, now)
+  const rows = new Rows(10_000, cache, now)
   const added = rows.add(now, SLOT, 'a', record(10))
   expect(rows.find(now, SLOT, 'a')).toBe(added)
   expect(rows.find(now, SLOT, 'b')).toBeUndefined()
@@ -27,7 +28,7 @@ test('a row is found again in the same state and in no other', () => {
 
 test('what was read in a state that is the newest no longer is not kept', () => {
   const [before, after] = [state(), state()]
-  const rows = new Rows(10_000, before)
+  const rows = new Rows(10_000, cache, before)
   rows.follow(before, after, [commit(memtableOf({ puts: [['a', 2]] }))])
   const late = record(10)
   expect(rows.add(before, SLOT, 'a', late)).toBe(late)
@@ -36,7 +37,7 @@ test('what was read in a state that is the newest no longer is not kept', () => 
 
 test('a row has bytes of its own, and keeps no block in memory', () => {
   const now = state()
-  const rows = new Rows(10_000, now)
+  const rows = new Rows(10_000, cache, now)
   const block = new Uint8Array(1000).fill(5)
   const added = rows.add(now, SLOT, 'a', { bytes: block.subarray(10, 20), expires: 7 })
   expect([added.bytes?.buffer.byteLength, added.expires]).toEqual([10, 7])
@@ -44,7 +45,7 @@ test('a row has bytes of its own, and keeps no block in memory', () => {
 
 test('an entry takes away the rows that it changes, and leaves the others', () => {
   let now = state()
-  const rows = new Rows(100_000, now)
+  const rows = new Rows(100_000, cache, now)
   const fill = (): void => {
     for (const key of [1, 2, 3]) rows.add(now, SLOT, key, record(10))
   }
@@ -76,7 +77,7 @@ test('an entry takes away the rows that it changes, and leaves the others', () =
 
 test('entries that follow on another state than the one that is known take all away', () => {
   const [now, other, after] = [state(), state(), state()]
-  const rows = new Rows(10_000, now)
+  const rows = new Rows(10_000, cache, now)
   rows.add(now, SLOT, 'a', record(10))
   rows.follow(other, after, [])
   expect(rows.find(after, SLOT, 'a')).toBeUndefined()
@@ -85,7 +86,7 @@ test('entries that follow on another state than the one that is known take all a
 test('the budget is kept, whatever is read again and again; what is used last stays', () => {
   const now = state()
   const budget = 1 << 20
-  const rows = new Rows(budget, now)
+  const rows = new Rows(budget, cache, now)
   const size = 10_000
   const kept = (): number => Array.from({ length: 500 }, (_, i) => i).filter((i) => rows.find(now, SLOT, i)).length
   for (let i = 0; i < 500; i++) {
@@ -98,7 +99,7 @@ test('the budget is kept, whatever is read again and again; what is used last st
 
 test('one key that is written and read in turns does not drive out the others', () => {
   let now = state()
-  const rows = new Rows(40_000, now)
+  const rows = new Rows(40_000, cache, now)
   rows.add(now, SLOT, 'quiet', record(10))
   for (let i = 0; i < 1000; i++) {
     rows.add(now, SLOT, 'hot', record(100))
