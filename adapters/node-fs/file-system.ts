@@ -41,7 +41,7 @@ export interface FileSystem {
    * very turn. It throws what they reject with.
    * @default reads are waited for
    */
-  readNow?(path: string, into: Uint8Array, position: number): number
+  readonly readNow?: ((path: string, into: Uint8Array, position: number) => number) | undefined
   /** Writes at `position`, perhaps not all, and resolves to the number of bytes. */
   write(fd: number, bytes: Uint8Array, position: number): Promise<number>
   /** Makes the bytes of a file durable. */
