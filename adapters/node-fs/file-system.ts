@@ -83,8 +83,10 @@ const FLAGS = {
   create: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
 } as const
 
-/** Reads and writes up to this size copy from and to the page cache, as a rule: that is faster than a turn of another thread. */
+/** Reads up to this size copy from the page cache, as a rule: that is faster than a turn of another thread. */
 export const AT_ONCE = 64 << 10
+/** So do writes, which need not find what they write there. */
+const WRITTEN_AT_ONCE = 256 << 10
 
 /**
  * The calls of Node. They use plain descriptors and callbacks: an append is three calls, and a `FileHandle` adds about 10 µs to
@@ -107,7 +109,7 @@ const plain: FileSystem = {
     }
   },
   async write(fd, bytes, position) {
-    if (bytes.length <= AT_ONCE) return fs.writeSync(fd, bytes, 0, bytes.length, position)
+    if (bytes.length <= WRITTEN_AT_ONCE) return fs.writeSync(fd, bytes, 0, bytes.length, position)
     return call<number>((done) => fs.write(fd, bytes, 0, bytes.length, position, done))
   },
   fdatasync: (fd) => call((done) => fs.fdatasync(fd, done)),

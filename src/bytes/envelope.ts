@@ -42,13 +42,27 @@ export function envelopeHead(kind: ObjectKind, bodyLength: number): Uint8Array {
   return w.finish()
 }
 
+/** Begins an object: its body of about `size` bytes is to be written behind what is there, and then sealed. */
+export function unsealed(size: number): ByteWriter {
+  const w = new ByteWriter(ENVELOPE_HEAD + size + ENVELOPE_TAIL)
+  w.raw(new Uint8Array(ENVELOPE_HEAD))
+  return w
+}
+
+/** The whole object that was begun by `unsealed`. */
+export function sealed(kind: ObjectKind, w: ByteWriter): Uint8Array {
+  const body = w.finish().subarray(ENVELOPE_HEAD)
+  w.u32(crc32(body))
+  const all = w.finish()
+  all.set(envelopeHead(kind, body.length))
+  return all
+}
+
 /** A whole object around `body`. */
 export function seal(kind: ObjectKind, body: Uint8Array): Uint8Array {
-  const sealed = new Uint8Array(ENVELOPE_HEAD + body.length + ENVELOPE_TAIL)
-  sealed.set(envelopeHead(kind, body.length))
-  sealed.set(body, ENVELOPE_HEAD)
-  new DataView(sealed.buffer).setUint32(sealed.length - ENVELOPE_TAIL, crc32(body), true)
-  return sealed
+  const w = unsealed(body.length)
+  w.raw(body)
+  return sealed(kind, w)
 }
 
 /** The body, without a copy; `what` names the object in errors. `CORRUPT` or `UNSUPPORTED_FORMAT` otherwise. */

@@ -20,7 +20,7 @@ import { ZEROS, discard, readUpTo, writeAll } from '../write.js'
 /** The largest step by which a file grows. Steps double up to it. */
 const LARGEST_STEP = 512 << 10
 /** Records up to this size are built in a buffer that is used again. */
-const SCRATCH = 64 << 10
+const SCRATCH = 256 << 10
 
 export class OwnFile {
   readonly file: LogFile
