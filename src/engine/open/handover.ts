@@ -28,8 +28,7 @@ export async function settleHistory(
       { retryable: true },
     )
   }
-  // A log that goes on beyond that entry is in no doubt about it: it is a hole, and nothing is written.
-  if (isWriter && tries > 1 && (await log.log.list(hint.manifestAt, { limit: 1 })).numbers.length === 0) {
+  if (isWriter && tries > 1) {
     // The oldest entry of all, so that nothing is taken over; a log that ends before the entry that the anchor names has
     // lost it, and is refused before anything is written.
     const n = hint.trim + 1

@@ -5,6 +5,7 @@
 import { equalBytes } from '../../bytes/compare.js'
 import { TidemarkError, corrupt, damaged } from '../../errors.js'
 import { readAnchor, type AnchorValue } from '../../log/anchor.js'
+import { tailOf } from '../../log/tail.js'
 import { Part } from '../../part.js'
 import type { Anchor } from '../../storage/contract.js'
 import { anchorName, moment, noteTime, type LogContext, type ReadContext, type ShardContext } from '../context.js'
@@ -13,8 +14,6 @@ import type { Found, Hint } from './lost-log.js'
 
 /** Looks into what may be lost of a log. */
 const losing = new Part(() => import('./lost-log.js'))
-
-const READ_AHEAD = 16
 
 /** The anchor, or what the entries say of it when there is none; without a value when there is no store. */
 export async function findStore(ctx: ReadContext, anchor: Anchor): Promise<Found> {
@@ -60,46 +59,47 @@ export async function readHistory(
  * Reads from the anchor's hint to the head; the manifest that counts is the newest one on the way. When the log ends before
  * the one that the anchor names, the state is short: its head is below `hint.manifestAt`.
  */
-export async function readLog(ctx: ReadContext, log: LogContext, hint: AnchorValue): Promise<ShardState> {
-  let state = emptyState(log.logId, hint.covers)
-  for (;;) {
-    const { head } = state
-    state = await readOn(ctx, log, state)
-    // How far was looked beyond the end. One entry that is lost, or two, must show as a hole and not as the end.
-    const beyond = READ_AHEAD - 1 - ((state.head - head) % READ_AHEAD)
-    if (beyond >= 2 || (await losing.use((part) => part.isEnd(ctx, log, state.head)))) return state
-  }
+export function readLog(ctx: ReadContext, log: LogContext, { covers, manifestAt }: AnchorValue): Promise<ShardState> {
+  return readOn(ctx, log, emptyState(log.logId, covers), manifestAt)
 }
 
-/**
- * Applies what the log has after `state`, until an entry is absent. `ahead` entries are asked for at first: many when many
- * are expected, one when probably none is there.
- */
+/** Applies what the log has after `from`, to its end. Up to `known` entries are known to be there. */
 export async function readOn(
   ctx: ReadContext,
   log: LogContext,
   from: ShardState,
-  ahead = READ_AHEAD,
+  known?: number,
   applied?: (entry: AppliedEntry) => void,
 ): Promise<ShardState> {
-  let state = from
-  for (let length = ahead; ; length = Math.min(2 * length, READ_AHEAD)) {
-    const first = state.head + 1
+  for (let state = from; ;) {
     const sent = moment(ctx, log)
-    const answers = await Promise.all(Array.from({ length }, (_, i) => log.log.read(first + i)))
-    for (const [i, { bytes, time }] of answers.entries()) {
-      noteTime(ctx, log, time)
-      if (bytes === undefined) {
-        log.free = sent
-        const later = answers.slice(i).some((answer) => answer.bytes)
-        if (!later || (await losing.use((part) => part.isTrimmed(ctx, log, first + i)))) return state
-        break
-      }
-      const entry = await parseEntry(log, first + i, bytes)
+    const read = await applyTail(ctx, log, state, known, applied)
+    state = read.state
+    if (read.hasHole && !(await losing.use((part) => part.isTrimmed(ctx, log, state.head + 1)))) continue
+    log.free = sent
+    return state
+  }
+}
+
+/** The state behind `from` as far as no number is left out. */
+async function applyTail(
+  ctx: ReadContext,
+  log: LogContext,
+  from: ShardState,
+  known?: number,
+  applied?: (entry: AppliedEntry) => void,
+): Promise<{ readonly state: ShardState; readonly hasHole: boolean }> {
+  let state = from
+  for await (const { entries, time } of tailOf(log.log, state.head + 1, known)) {
+    noteTime(ctx, log, time)
+    for (const { n, bytes } of entries) {
+      if (n !== state.head + 1) return { state, hasHole: true }
+      const entry = await parseEntry(log, n, bytes)
       state = applyEntry(state, entry)
       applied?.(entry)
     }
   }
+  return { state, hasHole: false }
 }
 
 /** Whether the anchor says something else by now. */
