@@ -105,8 +105,8 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const later = applied.manifest ? state.tail.filter(({ n }) => n > manifest.covers) : state.tail
   // A manifest that only merges leaves the tail, and its layers, as they are.
   const kept = later.length < state.tail.length ? later : state.tail
-  const tail = [...kept, { n: entry.n, time: carried.time, memtable, references, bytes: entry.delta?.length ?? 0 }]
-  if (kept === state.tail) layers.set(tail, withEntry(layersOf(kept), tail.at(-1)!))
+  const added = { n: entry.n, time: carried.time, memtable, references, bytes: entry.delta?.length ?? 0 }
+  const tail = kept === state.tail ? longerTail(kept, added) : [...kept, added]
   const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
   const isRepaired = applied.manifest ? undefined : state.isRepaired
   return { logId: state.logId, head: entry.n, headHash: hash, carried, manifest, tail, resetAt, isRepaired }
@@ -132,6 +132,13 @@ export function layersOf(tail: readonly TailEntry[]): readonly Layer[] {
     layers.set(tail, known)
   }
   return known
+}
+
+/** The tail with one more entry. What is known of its layers goes on. */
+export function longerTail(tail: readonly TailEntry[], entry: TailEntry): readonly TailEntry[] {
+  const longer = [...tail, entry]
+  layers.set(longer, withEntry(layersOf(tail), entry))
+  return longer
 }
 
 function withEntry(before: readonly Layer[], { memtable, references }: TailEntry): readonly Layer[] {
