@@ -1,10 +1,11 @@
 /** Reads on in a log where each entry is a request of its own. */
-import type { Log } from '../storage/contract.js'
-import type { Entries } from './tail.js'
+import type { Answer, Log, TailRead } from '../storage/contract.js'
 
 /** How many entries are read and listed at once: no more of them are held. */
 const READ_AT_ONCE = 16
 const LISTED_AT_ONCE = 1000
+
+export type Entries = Answer & Pick<TailRead, 'entries'>
 
 /**
  * The entries that are there from `from` on. Up to `known` they are known to be there, and what follows is listed. Without it

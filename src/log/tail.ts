@@ -1,10 +1,9 @@
 /** Reads on in a log, in as few requests as its storage can. */
 import { Part } from '../part.js'
-import type { Answer, Log, TailRead } from '../storage/contract.js'
+import type { Log } from '../storage/contract.js'
+import type { Entries } from './tail-by-entry.js'
 
 const byEntry = new Part(() => import('./tail-by-entry.js'))
-
-export type Entries = Answer & Pick<TailRead, 'entries'>
 
 /** The entries that are there from `from` on, ascending. Those up to `known` are known to be there. */
 export async function* tailOf(log: Log, from: number, known?: number): AsyncGenerator<Entries, void> {

@@ -3,7 +3,7 @@
  * is missing, and confirm the head. Nothing is written here, but for what settles entries in doubt on files.
  */
 import { equalBytes } from '../../bytes/compare.js'
-import { TidemarkError, corrupt, damaged } from '../../errors.js'
+import { TidemarkError, damaged } from '../../errors.js'
 import { readAnchor, type AnchorValue } from '../../log/anchor.js'
 import { tailOf } from '../../log/tail.js'
 import { Part } from '../../part.js'
@@ -48,10 +48,7 @@ export async function readHistory(
       )
     }
     if (await hasMoved(ctx, log, hint)) return undefined
-    const isInDoubt =
-      ctx.storage.capabilities.trim === 'owner' &&
-      (await losing.use((part) => part.settleHistory(ctx, log, hint, isWriter, tries)))
-    if (!isInDoubt) throw endsEarly(ctx, state, hint)
+    await losing.use((part) => part.settleHistory(ctx, log, state.head, hint, isWriter, tries))
   }
 }
 
@@ -71,35 +68,26 @@ export async function readOn(
   known?: number,
   applied?: (entry: AppliedEntry) => void,
 ): Promise<ShardState> {
-  for (let state = from; ;) {
+  let state = from
+  /** Resolves with whether a number was left out. */
+  const meetsHole = async (): Promise<boolean> => {
+    for await (const { entries, time } of tailOf(log.log, state.head + 1, known)) {
+      noteTime(ctx, log, time)
+      for (const { n, bytes } of entries) {
+        if (n !== state.head + 1) return true
+        const entry = await parseEntry(log, n, bytes)
+        state = applyEntry(state, entry)
+        applied?.(entry)
+      }
+    }
+    return false
+  }
+  for (;;) {
     const sent = moment(ctx, log)
-    const read = await applyTail(ctx, log, state, known, applied)
-    state = read.state
-    if (read.hasHole && !(await losing.use((part) => part.isTrimmed(ctx, log, state.head + 1)))) continue
+    if ((await meetsHole()) && !(await losing.use((part) => part.isTrimmed(ctx, log, state.head + 1)))) continue
     log.free = sent
     return state
   }
-}
-
-/** The state behind `from` as far as no number is left out. */
-async function applyTail(
-  ctx: ReadContext,
-  log: LogContext,
-  from: ShardState,
-  known?: number,
-  applied?: (entry: AppliedEntry) => void,
-): Promise<{ readonly state: ShardState; readonly hasHole: boolean }> {
-  let state = from
-  for await (const { entries, time } of tailOf(log.log, state.head + 1, known)) {
-    noteTime(ctx, log, time)
-    for (const { n, bytes } of entries) {
-      if (n !== state.head + 1) return { state, hasHole: true }
-      const entry = await parseEntry(log, n, bytes)
-      state = applyEntry(state, entry)
-      applied?.(entry)
-    }
-  }
-  return { state, hasHole: false }
 }
 
 /** Whether the anchor says something else by now. */
@@ -121,13 +109,6 @@ export async function confirmHead(
   if (value === undefined) return isRebuilt ? state : undefined
   const isHead = value.trim < state.head
   return equalBytes(value.logId, log.logId) && isHead ? state : undefined
-}
-
-/** The error for a log that ends before the entry that its anchor names. */
-export function endsEarly(ctx: Pick<ReadContext, 'store'>, state: ShardState, hint: AnchorValue): TidemarkError {
-  return corrupt(
-    `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore a backup.`,
-  )
 }
 
 /** The error for a head that the trim number has overtaken: what was read is no longer the history. */
