@@ -35,7 +35,7 @@ rule(
   [
     edit(
       'adapters/node-fs/log/file.ts',
-      'const whole = this.#offsets.length > 0 && this.#claimed <= this.last\n        if (whole && !(search && (await this.#isClaimedAhead(fd)))) break',
+      'const whole = this.#offsets.length > 0 && this.#claimed <= this.last\n        if (whole && !(search && (await this.#isClaimedAhead(window)))) break',
       'if (search || this.#offsets.length > 0) break',
     ),
   ],
