@@ -85,14 +85,7 @@ describe('an adapter that cannot work where it is', () => {
 describe('importing any entry', () => {
   const urls = JSON.stringify(entries.map(([, file]) => pathToFileURL(file).href))
   /** Fake timers that come after the import must not be taken for the platform's own. */
-  const timers = [
-    'MessageChannel',
-    'clearTimeout',
-    'crypto',
-    'performance',
-    'setImmediate',
-    'setTimeout',
-  ]
+  const timers = ['MessageChannel', 'clearTimeout', 'crypto', 'performance', 'setImmediate', 'setTimeout']
   const expected = Object.fromEntries(
     entries.map(([subpath, file]) => [pathToFileURL(file).href, subpath === '.' ? timers : []]),
   )
