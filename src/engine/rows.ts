@@ -38,8 +38,6 @@ export class Rows {
   #young: Generation = new Map()
   #old: Generation = new Map()
   #weight = 0
-  /** At most; that of rows which are gone by now counts until the generation goes. */
-  #oldWeight = 0
 
   /** About so many bytes of a cache. */
   constructor(budget: number, lender: Lender, state: object) {
@@ -75,13 +73,12 @@ export class Rows {
     if (rows === undefined) this.#young.set(id, (rows = new Map()))
     rows.set(key, point)
     this.#weight += point.size
-    if (this.#weight > this.#half) {
-      this.#old = this.#young
-      this.#oldWeight = this.#weight
-      this.#young = new Map()
-      this.#weight = 0
-    }
-    this.#lender.lend(this.#weight + this.#oldWeight)
+    // The old ones are as many, or there will soon be some.
+    this.#lender.lend(this.#half + this.#weight)
+    if (this.#weight <= this.#half) return
+    this.#old = this.#young
+    this.#young = new Map()
+    this.#weight = 0
   }
 
   /** `after` is the newest state now; by `entries`, if they are known, it differs from `before`. */
@@ -102,8 +99,7 @@ export class Rows {
     this.#state = state
     this.#young = new Map()
     this.#old = new Map()
-    this.#weight = this.#oldWeight = 0
-    this.#lender.lend(0)
+    this.#weight = 0
   }
 }
 
