@@ -3,7 +3,8 @@
  * `npm run bench:s3 -- --help`.
  *
  * The server is a real one, R2's in miniflare. Each request passes a counter; for the depth every answer is held back by the
- * same time, so that the time that an opening takes tells how many requests waited for one another.
+ * same time, so that the time that an opening takes tells how many requests waited for one another. Answers get the Date that
+ * S3 and R2 send, and miniflare leaves out: without the time of the storage a writer looks at the anchor after each commit.
  */
 import { deflateRawSync } from 'node:zlib'
 import { writeFileSync } from 'node:fs'
@@ -44,16 +45,20 @@ const server = new Miniflare({
 })
 
 const counts = {}
+const count = (name, by) => (counts[name] = (counts[name] ?? 0) + by)
 let holds = false
 const counted = async (url, init = {}) => {
   const method = init.method ?? 'GET'
   const kind = method === 'GET' && new URL(url).searchParams.has('list-type') ? 'LIST' : method
-  counts[kind] = (counts[kind] ?? 0) + 1
-  counts.uploaded = (counts.uploaded ?? 0) + (init.body?.byteLength ?? init.body?.length ?? 0)
+  const length = init.body?.byteLength ?? 0
+  count(kind, 1)
+  count('uploaded', length)
+  if (method === 'PUT') count(/\/(log|seg|anchor)\b/.exec(url)?.[1] ?? 'other', length)
   const answer = await aws.fetch(url, init)
-  counts.downloaded = (counts.downloaded ?? 0) + Number(answer.headers.get('content-length') ?? 0)
   if (holds) await new Promise((resolve) => setTimeout(resolve, HOLD_MS))
-  return answer
+  const { status, redirected, headers } = answer
+  const get = (name) => headers.get(name) ?? (name === 'date' ? new Date().toUTCString() : null)
+  return { status, redirected, headers: { get }, arrayBuffer: () => answer.arrayBuffer() }
 }
 const aws = new AwsClient({ ...credentials, region: 'auto', service: 's3', retries: 0 })
 
@@ -110,7 +115,12 @@ async function measure(endpoint) {
   return {
     'bytes uploaded per epoch': run.uploaded / epochs,
     'of the deflated changes': run.uploaded / deflated,
+    'of these in entries': run.log / deflated,
+    'of these in segments': run.seg / deflated,
     'requests per epoch, deletes apart': requests / epochs,
+    'PUT per epoch': run.PUT / epochs,
+    'GET per epoch': (run.GET ?? 0) / epochs,
+    'LIST per epoch': (run.LIST ?? 0) / epochs,
     'recovery, resident: round trips deep': Math.floor(took / HOLD_MS),
     'recovery, resident: requests': ['PUT', 'GET', 'LIST', 'HEAD'].reduce((sum, kind) => sum + (opened[kind] ?? 0), 0),
     'entries of the tail': tail,

@@ -120,7 +120,7 @@ export const works = {
   warm: {
     title: 'Gets, awaited, not resident, warm',
     needs: (rows) => rows,
-    options: (rows) => ({ cacheBytes: Math.max(32 << 20, rows * 400) }),
+    options: (rows) => ({ cacheBytes: Math.max(64 << 20, rows * 1000) }),
     async run({ db, rows, counts: { gets } }) {
       const keys = Array.from({ length: rows }, (_, i) => keyOf(i))
       await warm(db, keys)
@@ -160,7 +160,7 @@ export const works = {
   scan: {
     title: 'Scan, warm',
     needs: (rows) => rows,
-    options: (rows) => ({ cacheBytes: Math.max(32 << 20, rows * 400) }),
+    options: (rows) => ({ cacheBytes: Math.max(64 << 20, rows * 1000) }),
     run: (task) => scan(task),
   },
 

@@ -41,7 +41,7 @@ export interface FileSystem {
    * very turn. It throws what they reject with.
    * @default reads are waited for
    */
-  readNow?(path: string, into: Uint8Array, position: number): number
+  readonly readNow?: ((path: string, into: Uint8Array, position: number) => number) | undefined
   /** Writes at `position`, perhaps not all, and resolves to the number of bytes. */
   write(fd: number, bytes: Uint8Array, position: number): Promise<number>
   /** Makes the bytes of a file durable. */
@@ -83,13 +83,16 @@ const FLAGS = {
   create: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
 } as const
 
-/** Reads and writes up to this size copy from and to the page cache, as a rule: that is faster than a turn of another thread. */
+/** Reads up to this size copy from the page cache, as a rule: that is faster than a turn of another thread. */
 export const AT_ONCE = 64 << 10
+/** So do writes, which need not find what they write there. */
+const WRITTEN_AT_ONCE = 256 << 10
 
 /**
  * The calls of Node. They use plain descriptors and callbacks: an append is three calls, and a `FileHandle` adds about 10 µs to
- * each (measured on Node 20). Calls that do not wait for the disk, as small writes and the names in a folder, are made at once:
- * handing them to another thread and back takes some 50 µs more. Syncs never hold up the event loop.
+ * each (measured on Node 20). Calls that do not wait for the disk, as small writes and all that only changes or reads names, are
+ * made at once: handing them to another thread and back takes some 50 µs more. Syncs never hold up the event loop, nor does
+ * `unlink`, which frees the space of a file.
  */
 const plain: FileSystem = {
   open: async (path, how) => fs.openSync(path, FLAGS[how], 0o666),
@@ -106,32 +109,32 @@ const plain: FileSystem = {
     }
   },
   async write(fd, bytes, position) {
-    if (bytes.length <= AT_ONCE) return fs.writeSync(fd, bytes, 0, bytes.length, position)
+    if (bytes.length <= WRITTEN_AT_ONCE) return fs.writeSync(fd, bytes, 0, bytes.length, position)
     return call<number>((done) => fs.write(fd, bytes, 0, bytes.length, position, done))
   },
   fdatasync: (fd) => call((done) => fs.fdatasync(fd, done)),
   truncate: (fd, length) => call((done) => fs.ftruncate(fd, length, done)),
   stat: async (fd) => statOf(fs.fstatSync(fd)),
   close: async (fd) => fs.closeSync(fd),
-  lstat: async (path) => statOf(await call<fs.Stats>((done) => fs.lstat(path, done))),
-  link: (existing, name) => call((done) => fs.link(existing, name, done)),
-  rename: (from, to) => call((done) => fs.rename(from, to, done)),
+  lstat: async (path) => statOf(fs.lstatSync(path)),
+  link: async (existing, name) => fs.linkSync(existing, name),
+  rename: async (from, to) => fs.renameSync(from, to),
   unlink: (path) => call((done) => fs.unlink(path, done)),
-  mkdir: (path) => call((done) => fs.mkdir(path, (error) => done(error))),
-  rmdir: (path) => call((done) => fs.rmdir(path, done)),
+  mkdir: async (path) => fs.mkdirSync(path),
+  rmdir: async (path) => fs.rmdirSync(path),
   names: async (path) => fs.readdirSync(path),
   async entries(path) {
-    const found = await call<fs.Dirent[]>((done) => fs.readdir(path, { withFileTypes: true }, done))
+    const found = fs.readdirSync(path, { withFileTypes: true })
     return found.map((entry) => ({ name: entry.name, kind: kindOf(entry) }))
   },
-  realpath: (path) => call((done) => fs.realpath.native(path, done)),
+  realpath: async (path) => fs.realpathSync.native(path),
   async syncDirectory(path) {
     if (process.platform === 'win32') return
-    const fd = await call<number>((done) => fs.open(path, O_RDONLY, done))
+    const fd = fs.openSync(path, O_RDONLY)
     try {
       await call<void>((done) => fs.fsync(fd, done))
     } finally {
-      await call<void>((done) => fs.close(fd, done))
+      fs.closeSync(fd)
     }
   },
 }
@@ -142,9 +145,9 @@ const plain: FileSystem = {
  */
 function withHandles(): FileSystem {
   const handles = new Map<number, fs.promises.FileHandle>()
-  const { readNow: _, ...others } = plain
   return {
-    ...others,
+    ...plain,
+    readNow: undefined,
     async open(path, how) {
       const handle = await fs.promises.open(path, FLAGS[how], 0o666)
       handles.set(handle.fd, handle)

@@ -8,6 +8,7 @@
 import { systemClock, type Clock } from '../../src/clock.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { nodeFileSystem, type FileSystem } from './file-system.js'
+import { lendChecksum } from './platform.js'
 import { fileStorage } from './storage.js'
 
 export type { FileKind, FileStat, FileSystem } from './file-system.js'
@@ -35,5 +36,6 @@ export interface NodeFsOptions {
  *     const store = await openStore({ storage: nodeFs('./state'), name: 'orders' })
  */
 export function nodeFs(directory: string, options: NodeFsOptions = {}): Storage {
+  lendChecksum()
   return fileStorage(options.fs ?? nodeFileSystem(), directory, options.clock ?? systemClock)
 }

@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto'
-import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { hash } from 'node:crypto'
+import zlib, { deflateRawSync, inflateRawSync } from 'node:zlib'
+import { lendCrc32 } from '../../src/bytes/crc32.js'
 import type { Platform } from '../../src/storage/platform.js'
 
 /** The hash and decompression of Node. They answer in this very turn: for some KiB a wait for a thread would take longer. */
 export const platform: Platform = {
-  sha256: (bytes) => new Uint8Array(createHash('sha256').update(bytes).digest()),
+  sha256: (bytes) => new Uint8Array(hash('sha256', bytes, 'buffer')),
   deflate(bytes, level) {
     // In one piece: what is longer than it was is stored as it is.
     const deflated = deflateRawSync(bytes, { level, chunkSize: Math.max(64, bytes.length) })
@@ -17,4 +18,9 @@ export const platform: Platform = {
     // A plain Uint8Array, because `slice` of a Buffer makes no copy.
     return new Uint8Array(raw.buffer, raw.byteOffset, raw.length)
   },
+}
+
+/** Not every platform that has the rest of zlib has this. */
+export function lendChecksum(): void {
+  lendCrc32((zlib as { crc32?: typeof zlib.crc32 }).crc32)
 }

@@ -3,7 +3,8 @@
  *
  * - Reading makes nothing, as a follower may lack the permission to write. A missing folder is an answer.
  * - Writing makes folders, and syncs the parent of each on the way, also of folders that it finds: another process may have
- *   made one a moment ago and not have synced it yet.
+ *   made one a moment ago and not have synced it yet. Only what is written after that, such as the marker of an owner, shows
+ *   that it was done.
  * - No folder that leads out of the root is entered. Each is resolved once and remembered. This guards against an accident
  *   with symbolic links, not against somebody who changes folders while the storage runs.
  */
@@ -67,6 +68,11 @@ export class Root {
   /** Takes note of a log. No blob makes its folder anew from now on, since ids of logs are never used again. */
   knowsLog(path: string): void {
     this.#logs.add(path)
+  }
+
+  /** Takes note that the way up from a folder is durable, as what was found in it shows. */
+  isDurable(folder: string): void {
+    for (let below = folder; !this.#durable.has(below); [below] = split(below)) this.#durable.add(below)
   }
 
   /**

@@ -3,6 +3,13 @@ import { Buffer } from 'node:buffer'
 import { isTaken, linkError } from './errors.js'
 import type { FileSystem } from './file-system.js'
 
+export const ZEROS = new Uint8Array(256 << 10)
+
+/** Whether these bytes, no more than `ZEROS` has, are all zero. */
+export function isZero(bytes: Uint8Array): boolean {
+  return Buffer.compare(bytes, ZEROS.subarray(0, bytes.length)) === 0
+}
+
 export async function writeAll(fs: FileSystem, fd: number, bytes: Uint8Array, position: number): Promise<void> {
   let rest = bytes
   let at = position

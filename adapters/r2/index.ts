@@ -43,6 +43,7 @@ export function r2(bucket: R2BucketLike, options: R2Options = {}): Storage {
   return overObjects(objectsIn(bucket, keyPrefix('r2', options.prefix)), {
     name: 'r2',
     trim: 'writer',
+    isRemote: true,
     turns: ownTurns,
   })
 }

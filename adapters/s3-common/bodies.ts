@@ -1,6 +1,6 @@
 /** Judges whether a body is the one that was stored, by its length, and by its checksum or ETag where the reply has one. */
 import type { ByteRange } from '../../src/storage/contract.js'
-import { crc32c } from '../../src/bytes/crc32c.js'
+import { crc32 } from '../../src/bytes/crc32.js'
 import { toHex } from '../../src/bytes/hex.js'
 import { md5 } from './md5.js'
 import type { S3Reply } from './transport.js'
@@ -16,10 +16,10 @@ export function bodyFault(reply: S3Reply, range: ByteRange | undefined, etagIsMd
   if (length !== undefined && !packed && Number(length) !== body.length) return 'length'
   if (status === 206)
     return range !== undefined && isPart(header('content-range'), range, body.length) ? undefined : 'length'
-  const checksum = header('x-amz-checksum-crc32c')
+  const checksum = header('x-amz-checksum-crc32')
   // A checksum with a dash is composed of those of parts.
   if (checksum !== undefined && !checksum.includes('-'))
-    return checksum === base64(word(crc32c(body))) ? undefined : 'hash'
+    return checksum === base64(word(crc32(body))) ? undefined : 'hash'
   const digest = etagIsMd5 && !isEncrypted(header) ? md5OfEtag(header('etag')) : undefined
   return digest !== undefined && digest !== toHex(md5(body)) ? 'hash' : undefined
 }

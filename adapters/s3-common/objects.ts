@@ -190,7 +190,7 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     list: (within, options) => many.use((part) => part.list(bucket, within, options)),
     delete: (keys, options) => many.use((part) => part.remove(bucket, keys, options)),
   }
-  return overObjects(objects, { name, trim: 'writer', turns })
+  return overObjects(objects, { name, trim: 'writer', isRemote: true, turns })
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -20,12 +20,20 @@ import { r2 } from 'tidemark/r2'
 const SESSION_STORES = Array.from('0123456789abcdef', (digit) => `sessions-${digit}`)
 const HALF_AN_HOUR = 30 * 60_000
 
-/** Small buffers: an isolate has 128 MiB for all requests that it serves at once. */
-const MEMORY = { cacheBytes: 4 << 20, maxUncommittedBytes: 1 << 20, segmentBytes: 1 << 20 }
+/**
+ * Small buffers: an isolate has 128 MiB for all requests that it serves at once. A short tail: each request opens the store,
+ * and reads all of it.
+ */
+const SIZES = {
+  cacheBytes: 4 << 20,
+  maxUncommittedBytes: 1 << 20,
+  segmentBytes: 1 << 20,
+  checkpoint: { entries: 16, bytes: 1 << 20 },
+}
 
 async function withStore(env, name, use, options = {}) {
   const storage = r2(env.BUCKET, { prefix: 'state' })
-  const store = await openStore({ storage, name, mode: 'shared', ...MEMORY, ...options })
+  const store = await openStore({ storage, name, mode: 'shared', ...SIZES, ...options })
   try {
     return await use(store)
   } finally {

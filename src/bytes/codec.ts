@@ -12,6 +12,7 @@ import { fromBinary } from './binary.js'
 import { concat } from './concat.js'
 import { writeJson } from './json.js'
 import { copyBytes, isBytes } from './kinds.js'
+import { bytesOf, sliceOf, type Slice } from './slice.js'
 import { fromUtf8 } from './utf8.js'
 
 /** Turns the values of a table into bytes, and back. */
@@ -26,14 +27,14 @@ export interface Codec<V> {
 
 const RAW = 0x00
 /** The bytes of a value with the default codec: a part of a larger buffer, which nobody may give away. */
-export function encodeJson(value: unknown): Uint8Array {
-  return isBytes(value) ? concat([Uint8Array.of(RAW), copyBytes(value)]) : writeJson(value)
+export function encodeJson(value: unknown): Slice {
+  return isBytes(value) ? sliceOf(concat([Uint8Array.of(RAW), copyBytes(value)])) : writeJson(value)
 }
 
 /** The default codec: JSON, with tags for values that JSON lacks. */
 export const jsonCodec: Codec<unknown> = {
   id: 'json',
-  encode: (value) => encodeJson(value).slice(),
+  encode: (value) => bytesOf(encodeJson(value)).slice(),
   decode(bytes) {
     if (bytes[0] === RAW) return new Uint8Array(bytes.subarray(1))
     try {
@@ -48,7 +49,7 @@ export const jsonCodec: Codec<unknown> = {
 
 /** A value as JSON, with tags for what JSON would lose. */
 export function taggedJson(value: unknown): string {
-  return fromUtf8(writeJson(value))
+  return fromUtf8(bytesOf(writeJson(value)))
 }
 
 /** Sets an own property whatever its name: `__proto__` is a key like any other. */

@@ -7,13 +7,13 @@
  *     5   1  object kind
  *     6   2  flags; 1: encrypted, the body begins with u8 cipher id and 16 key id. Others are a newer format
  *     8   4  length of the body
- *    12   4  CRC-32C of the twelve bytes before
+ *    12   4  CRC-32 of the twelve bytes before
  *    16   …  body
- *     …   4  CRC-32C of the body
+ *     …   4  CRC-32 of the body
  */
 import { corrupt, damaged, unsupported } from '../errors.js'
 import { checked } from './checked.js'
-import { crc32c } from './crc32c.js'
+import { crc32 } from './crc32.js'
 import { ByteReader } from './reader.js'
 import { ByteWriter } from './writer.js'
 import { toHex } from './hex.js'
@@ -38,17 +38,31 @@ export function envelopeHead(kind: ObjectKind, bodyLength: number): Uint8Array {
   w.u8(0)
   w.u8(0)
   w.u32(bodyLength)
-  w.u32(crc32c(w.finish()))
+  w.u32(crc32(w.finish()))
   return w.finish()
+}
+
+/** Begins an object: its body of about `size` bytes is to be written behind what is there, and then sealed. */
+export function unsealed(size: number): ByteWriter {
+  const w = new ByteWriter(ENVELOPE_HEAD + size + ENVELOPE_TAIL)
+  w.raw(new Uint8Array(ENVELOPE_HEAD))
+  return w
+}
+
+/** The whole object that was begun by `unsealed`. */
+export function sealed(kind: ObjectKind, w: ByteWriter): Uint8Array {
+  const body = w.finish().subarray(ENVELOPE_HEAD)
+  w.u32(crc32(body))
+  const all = w.finish()
+  all.set(envelopeHead(kind, body.length))
+  return all
 }
 
 /** A whole object around `body`. */
 export function seal(kind: ObjectKind, body: Uint8Array): Uint8Array {
-  const sealed = new Uint8Array(ENVELOPE_HEAD + body.length + ENVELOPE_TAIL)
-  sealed.set(envelopeHead(kind, body.length))
-  sealed.set(body, ENVELOPE_HEAD)
-  new DataView(sealed.buffer).setUint32(sealed.length - ENVELOPE_TAIL, crc32c(body), true)
-  return sealed
+  const w = unsealed(body.length)
+  w.raw(body)
+  return sealed(kind, w)
 }
 
 /** The body, without a copy; `what` names the object in errors. `CORRUPT` or `UNSUPPORTED_FORMAT` otherwise. */

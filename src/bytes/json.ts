@@ -5,6 +5,7 @@
 import { invalid } from '../errors.js'
 import { toBinary } from './binary.js'
 import { copyBytes, kindOf, timeOf } from './kinds.js'
+import { sliceOf, type Slice } from './slice.js'
 
 /** Values are written one behind another into pieces of this size, as a buffer of its own for each costs more than to fill it. */
 const PIECE = 64 << 10
@@ -30,16 +31,15 @@ let start = 0
 let isBusy = false
 
 /** The bytes of a value: a part of a larger buffer, in which nothing is written there again. */
-export function writeJson(value: unknown): Uint8Array {
+export function writeJson(value: unknown): Slice {
   // A toJSON() may lead here again: what is written of the value around it goes on behind this one.
   const around = isBusy ? bytes.slice(start, at) : undefined
   isBusy = true
   start = at
   try {
     if (!writeValue(value, '', 0)) throw invalid('undefined is not a value; delete the key, or store null.')
-    const written = bytes.subarray(start, at)
     // A piece that was made for a large value is not filled with small ones, each of which would keep all of it in memory.
-    return bytes.length > PIECE ? written.slice() : written
+    return bytes.length > PIECE ? sliceOf(bytes.slice(start, at)) : { buffer: bytes, from: start, to: at }
   } catch (error) {
     at = start
     throw error
@@ -204,6 +204,20 @@ function writeElement(value: unknown, depth: number): void {
 }
 
 function writeNumber(value: number): void {
+  // Most numbers are counts: their digits are written from the last one on.
+  if (value > 0 && value < 1e9 && (value | 0) === value) {
+    let length = 1
+    for (let bound = 10; bound <= value; bound *= 10) length++
+    room(length)
+    at += length
+    let rest = value
+    for (let to = at - 1; length > 0; length--) {
+      const more = (rest / 10) | 0
+      bytes[to--] = ZERO + rest - more * 10
+      rest = more
+    }
+    return
+  }
   if (!Number.isFinite(value)) return writeAscii(`{"$number":"${value}"}`)
   if (Object.is(value, -0)) return writeAscii('{"$number":"-0"}')
   writeAscii(String(value))
@@ -257,6 +271,7 @@ function move(length: number): void {
   at = written.length
 }
 
+const ZERO = 0x30
 const QUOTE = 0x22
 const COMMA = 0x2c
 const COLON = 0x3a

@@ -261,8 +261,8 @@ export type MapKey = string | number | bigint
 // No well-formed string begins with a low surrogate, so encoded keys never meet a string key.
 const ENCODED = '\udc00'
 
-function isEncoded(key: MapKey): key is `${typeof ENCODED}${string}` {
-  return typeof key === 'string' && key.startsWith(ENCODED)
+export function isEncoded(key: MapKey): key is `${typeof ENCODED}${string}` {
+  return typeof key === 'string' && key.charCodeAt(0) === 0xdc00
 }
 
 /** Checks the key and gives its place in a Map; -0 and 0 are one key there too. */
@@ -289,9 +289,10 @@ export function mapKeyBytes(key: MapKey): Uint8Array {
   return isEncoded(key) ? fromBinary(key.slice(1)) : encodeKey(key)
 }
 
-/** Writes the encoded bytes of a Map key. */
-export function writeMapKey(w: ByteWriter, key: MapKey): void {
-  if (typeof key === 'string' && !key.startsWith(ENCODED)) w.tagged(STRING, key)
+/** Writes the encoded bytes of a Map key; `measured`: behind their length as a varint. */
+export function writeMapKey(w: ByteWriter, key: MapKey, measured = false): void {
+  if (typeof key === 'string' && !isEncoded(key)) w.tagged(STRING, key, measured)
+  else if (measured) w.bytes(mapKeyBytes(key))
   else w.raw(mapKeyBytes(key))
 }
 

@@ -1,4 +1,10 @@
+import { bytesOf, type Slice } from './slice.js'
 import { utf8 } from './utf8.js'
+
+/** Lengths below it are one byte as a varint, with a byte more in front. */
+const MEASURED = 0x7f
+/** Up to this length a copy is quicker byte by byte. */
+const SHORT = 256
 
 /** Appends fields to a growing buffer. Integers are little-endian; a varint is unsigned LEB128 of at most 2^53 - 1. */
 export class ByteWriter {
@@ -60,42 +66,48 @@ export class ByteWriter {
     this.#bytes.set(bytes, at)
   }
 
+  /** A varint length, then the bytes of a slice. Short ones are copied here, as `raw` wants an array of its own. */
+  slice(slice: Slice): void {
+    const { buffer, from, to } = slice
+    this.varint(to - from)
+    if (to - from > SHORT) return this.raw(bytesOf(slice))
+    let at = this.#reserve(to - from)
+    const into = this.#bytes
+    for (let i = from; i < to; i++) into[at++] = buffer[i]!
+  }
+
   /** A varint length, then the bytes. */
   bytes(bytes: Uint8Array): void {
     this.varint(bytes.length)
     this.raw(bytes)
   }
 
-  /** A tag, and behind it UTF-8. Short ASCII, as keys are, is written here: to ask the platform takes longer. */
-  tagged(tag: number, text: string): void {
-    const from = this.#length
-    const at = this.#reserve(text.length + 1)
-    const bytes = this.#bytes
-    bytes[at] = tag
-    for (let i = 0; i < text.length; i++) {
-      const code = text.charCodeAt(i)
-      if (code > 0x7f) {
-        this.#length = from
-        this.u8(tag)
-        this.raw(utf8(text))
-        return
+  /**
+   * A tag, and behind it UTF-8. `measured`: behind their length as a varint. Short ASCII, as keys are, is written here: to ask the
+   * platform takes longer.
+   */
+  tagged(tag: number, text: string, measured: boolean): void {
+    const { length } = text
+    const head = measured ? 2 : 1
+    if (length < MEASURED) {
+      const from = this.#length
+      let at = this.#reserve(length + head)
+      const bytes = this.#bytes
+      if (measured) bytes[at++] = length + 1
+      bytes[at++] = tag
+      let i = 0
+      for (; i < length; i++) {
+        const code = text.charCodeAt(i)
+        if (code > 0x7f) break
+        bytes[at + i] = code
       }
-      bytes[at + 1 + i] = code
-    }
-  }
-
-  /** What `write` writes, behind its length as a varint. */
-  measured(write: () => void): void {
-    const from = this.#length
-    this.u8(0)
-    write()
-    const length = this.#length - from - 1
-    if (length < 0x80) this.#bytes[from] = length
-    else {
-      const bytes = this.#bytes.slice(from + 1, this.#length)
+      if (i === length) return
       this.#length = from
-      this.bytes(bytes)
     }
+    const long = utf8(text)
+    if (measured) this.varint(long.length + 1)
+    this.u8(tag)
+    this.raw(long)
   }
 
   /** A varint length, then UTF-8. */

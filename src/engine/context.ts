@@ -36,7 +36,8 @@ export interface ShardContext {
   /** What of the cache is for rows that are read one by one, in bytes. */
   readonly rowBytes: number
   readonly segments: SegmentOptions
-  readonly checkpoint: { readonly entries: number; readonly bytes: number }
+  /** The bound of the tail, and from how many bytes on a commit goes into segments at once. */
+  readonly checkpoint: { readonly entries: number; readonly bytes: number; readonly large: number }
   readonly durability: 'strict' | 'relaxed'
   readonly timeoutMs: number
   readonly graceMs: number
@@ -66,7 +67,8 @@ export function warnLater(ctx: Pick<ShardContext, 'store' | 'warn'>, what: strin
 }
 
 /** The part of the surroundings that reading a log from outside takes. */
-export type ReadContext = Pick<ShardContext, 'store' | 'storage' | 'clock' | 'durability' | 'warn'>
+export type ReadContext = Pick<ShardContext, 'store' | 'storage' | 'clock' | 'durability' | 'warn'> &
+  Partial<Pick<ShardContext, 'segments'>>
 
 export interface Resident {
   /** Loads all that a state needs, before it is used. */
@@ -147,6 +149,8 @@ export interface LogContext {
   readonly logId: Uint8Array
   readonly path: string
   readonly platform: Platform
+  /** Changes are compressed before they are sent. */
+  readonly deflates: boolean
   readonly log: Log
   readonly anchor: Anchor
   readonly writerId: Uint8Array
@@ -181,7 +185,8 @@ export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): Lo
   const log = ctx.storage.log(path, { durability: ctx.durability })
   const writerId = ctx.clock.random(ID_BYTES)
   const platform = platformOf(ctx.storage)
-  return { logId, path, platform, log, anchor, writerId, writes: 0, storageTime: undefined, free: undefined }
+  const deflates = ctx.storage.capabilities.isRemote === true && ctx.segments?.deflateLevel !== 0
+  return { logId, path, platform, deflates, log, anchor, writerId, writes: 0, storageTime: undefined, free: undefined }
 }
 
 /** Lets go of a log. A failure takes nothing back and must not hide what happened before, so it is only a warning. */

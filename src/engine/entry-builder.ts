@@ -15,7 +15,7 @@ import type { CodedRuns, Manifest } from '../manifest/manifest.js'
 import { Part } from '../part.js'
 import { contentHash } from '../storage/platform.js'
 import type { LogContext } from './context.js'
-import { encodeDelta, type Memtable } from './memtable.js'
+import { storedDelta, type Memtable } from './memtable.js'
 import type { AppliedEntry, ShardState } from './state.js'
 
 /** Entries with a manifest or with references need it besides. */
@@ -113,7 +113,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     carried,
     label: change.label,
     meta: change.meta,
-    delta: change.memtable && !change.memtable.empty ? encodeDelta(change.memtable) : undefined,
+    delta: change.memtable && (await storedDelta(log, change.memtable)),
     references: references && making!.encodeReferences(references, log.path),
     manifest: isNew ? making!.encodeManifest(manifest, log.path) : undefined,
     origin: reset?.origin,
@@ -135,8 +135,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
 export function setExpiry(memtable: Memtable, time: number, monotonic: number): void {
   for (const { points } of memtable.slots.values()) {
     for (const point of points.values()) {
-      if (point.ttl > 0 && point.expires === 0)
-        point.expires = Math.max(1, Math.ceil(time + point.ttl - (monotonic - point.putAt)))
+      if (point.due > 0 && point.expires === 0) point.expires = Math.max(1, Math.ceil(time + point.due - monotonic))
     }
   }
 }

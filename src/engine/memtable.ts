@@ -6,10 +6,14 @@
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { bytesToMapKey, compareMapKey, mapKeyBytes, type MapKey } from '../bytes/keys.js'
 import { DeltaWriter, type DeltaGroup } from '../log/delta.js'
+import type { Platform } from '../storage/platform.js'
+import { Part } from '../part.js'
 import { isCovered, placeRange, unionRanges } from '../segment/ranges.js'
 import { EVERYTHING, type KeyRange } from '../segment/record.js'
 import { Point, sortedRecords, type MemtableRecord } from './point.js'
 import { makeSlot, prefixed, type Slot } from './slot.js'
+
+const deflating = new Part(() => import('../log/deflate.js'))
 
 export interface SlotChanges {
   readonly slot: Slot
@@ -34,6 +38,8 @@ export class Memtable {
   readonly slots = new Map<string, SlotChanges>()
   /** The sum of the sizes of its points and range deletes. */
   size = 0
+  /** Somebody else may keep points of it: a put then makes another one. */
+  #isTaken = false
 
   get empty(): boolean {
     return this.slots.size === 0
@@ -43,8 +49,8 @@ export class Memtable {
   get bytes(): number {
     let bytes = 0
     for (const { points, ranges } of this.slots.values()) {
-      for (const [key, point] of points)
-        bytes += 8 + (typeof key === 'string' ? key.length : 8) + (point.bytes?.length ?? 0)
+      for (const [key, { slice }] of points)
+        bytes += 8 + (typeof key === 'string' ? key.length : 8) + (slice ? slice.to - slice.from : 0)
       for (const { lower, upper } of ranges) bytes += lower.length + upper.length
     }
     return bytes
@@ -58,9 +64,18 @@ export class Memtable {
     changes.looks = 0
   }
 
-  /** By how much the size grows when the point is set. */
-  growth(slot: Slot, key: MapKey, point: Point): number {
-    return point.size - (this.slots.get(slot.id)?.points.get(key)?.size ?? 0)
+  /** As `set` with a new point; who puts the same key again and again makes one. `due`: see `Point`. */
+  put(slot: Slot, codec: string, key: MapKey, value: unknown, size: number, due: number): void {
+    const changes = this.#open(slot, codec)
+    const known = changes.points.get(key)
+    if (known === undefined || this.#isTaken) return this.set(slot, codec, key, Point.put(value, size, due))
+    this.size += size - known.size
+    known.overwrite(value, size, due)
+  }
+
+  /** The size of what it has for a key. */
+  sizeAt(slot: Slot, key: MapKey): number {
+    return this.slots.get(slot.id)?.points.get(key)?.size ?? 0
   }
 
   deleteRange(slot: Slot, codec: string, range: KeyRange): void {
@@ -153,6 +168,7 @@ export class Memtable {
   sorted(slot: Slot, bounds: KeyRange): readonly MemtableRecord[] {
     const changes = this.slots.get(slot.id)
     if (changes === undefined) return []
+    this.#isTaken = true
     if (changes.sorted) return within(changes.sorted, bounds)
     const all = sortedRecords(slot.prefix, changes.points)
     const records = within(all, bounds)
@@ -168,6 +184,7 @@ export class Memtable {
 
   /** Lays a newer memtable over this one, or the slots of it that count: its ranges first, then its points (R7). */
   absorb(newer: Memtable, counts?: (slot: Slot) => boolean): void {
+    this.#isTaken = true
     for (const { slot, codec, points, ranges } of newer.slots.values()) {
       if (counts && !counts(slot)) continue
       this.deleteRanges(slot, codec, ranges)
@@ -207,8 +224,9 @@ function boundsIn(records: readonly MemtableRecord[], { lower, upper }: KeyRange
 }
 
 /** The changes of a memtable as a delta; every point must have its bytes. */
-export function encodeDelta({ slots }: Memtable): Uint8Array {
-  const delta = new DeltaWriter(slots.size)
+export function encodeDelta(memtable: Memtable): Uint8Array {
+  const { slots } = memtable
+  const delta = new DeltaWriter(slots.size, memtable.bytes + 64)
   for (const { slot, codec, points, ranges } of slots.values()) {
     delta.group(slot.partition, slot.table, codec, ranges.length + points.size)
     for (const range of ranges) {
@@ -217,10 +235,22 @@ export function encodeDelta({ slots }: Memtable): Uint8Array {
     }
     for (const [key, point] of points) {
       if (point.deleted) delta.delete(key)
-      else delta.put(key, point.bytes!, point.expires)
+      else delta.put(key, point.slice!, point.expires)
     }
   }
   return delta.finish()
+}
+
+/** The same as they are stored, if there are any. */
+export async function storedDelta(
+  { platform, deflates }: { readonly platform: Platform; readonly deflates: boolean },
+  memtable: Memtable,
+): Promise<Uint8Array | undefined> {
+  if (memtable.empty) return undefined
+  const delta = encodeDelta(memtable)
+  if (!deflates) return delta
+  // It is good as it is, should this fail.
+  return deflating.use((part) => part.deflateDelta(platform, delta)).catch(() => delta)
 }
 
 export function memtableOfDelta(groups: readonly DeltaGroup[]): Memtable {

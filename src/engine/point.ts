@@ -1,6 +1,7 @@
 /** The points of memtables: the newest thing that one says about a key, and the order in which cursors walk them. */
 import { compareBytes } from '../bytes/compare.js'
-import { writeMapKey, type MapKey } from '../bytes/keys.js'
+import { isEncoded, writeMapKey, type MapKey } from '../bytes/keys.js'
+import { bytesOf, sliceOf, type Slice } from '../bytes/slice.js'
 import { ByteWriter } from '../bytes/writer.js'
 import type { KeyedRecord } from '../segment/record.js'
 
@@ -10,62 +11,85 @@ const UNDECODED = Symbol('undecoded')
 export class Point {
   deleted: boolean
   expires: number
-  /**
-   * How long the value lives, in ms, counted from `putAt` on the monotonic clock; turned into `expires` when an entry is
-   * first built of it. 0: for ever.
-   */
-  ttl = 0
+  /** When the value has lived long enough, on the monotonic clock, until an entry is first built of it; 0: never. */
+  due: number
   /** About how much memory it takes with its key while it is uncommitted; 0 in what was read. */
-  size = 0
-  putAt = 0
-  /** Undefined in a tombstone, and in a put that no entry was built of yet. */
-  bytes: Uint8Array | undefined
+  size: number
+  /** The bytes of the value. Undefined in a tombstone, and in a put that no entry was built of yet. */
+  slice: Slice | undefined
   #value: unknown
-  #isRow = false
 
-  private constructor(deleted: boolean, value: unknown, bytes: Uint8Array | undefined, expires: number) {
+  protected constructor(deleted: boolean, value: unknown, slice: Slice | undefined, expires: number) {
     this.deleted = deleted
-    this.#value = value
-    this.bytes = bytes
     this.expires = expires
+    this.due = 0
+    this.size = 0
+    this.slice = slice
+    this.#value = value
   }
 
-  static put(value: unknown): Point {
-    return new Point(false, value, undefined, 0)
-  }
-
-  static stored(bytes: Uint8Array, expires: number): Point {
-    return new Point(false, UNDECODED, bytes, expires)
-  }
-
-  /** A row that was read, for readers who share values: its bytes are let go once it is decoded. */
-  static row(bytes: Uint8Array, expires: number): Point {
-    const point = Point.stored(bytes, expires)
-    point.#isRow = true
+  static put(value: unknown, size = 0, due = 0): Point {
+    const point = new Point(false, value, undefined, 0)
+    point.size = size
+    point.due = due
     return point
   }
 
-  static tombstone(): Point {
-    return new Point(true, undefined, undefined, 0)
+  static stored(bytes: Uint8Array, expires: number): Point {
+    return new Point(false, UNDECODED, sliceOf(bytes), expires)
+  }
+
+  static tombstone(size = 0): Point {
+    const point = new Point(true, undefined, undefined, 0)
+    point.size = size
+    return point
+  }
+
+  /** Becomes the put of another value, as if made by `put`. */
+  overwrite(value: unknown, size: number, due: number): void {
+    this.deleted = false
+    this.expires = 0
+    this.due = due
+    this.size = size
+    this.slice = undefined
+    this.#value = value
+  }
+
+  get bytes(): Uint8Array | undefined {
+    return this.slice && bytesOf(this.slice)
   }
 
   /**
    * Takes the bytes of its value. What is read from here on is what they stand for, as after a fold and in any other handle,
    * and not the object that was put; unless that is the very same.
    */
-  seal(bytes: Uint8Array, comesBack: boolean): void {
-    this.bytes = bytes
+  seal(slice: Slice, comesBack: boolean): void {
+    this.slice = slice
     if (!comesBack) this.#value = UNDECODED
   }
 
   /** `isShared`: all readers may have the same one, which was decoded when the first of them came. */
   value(decode: (bytes: Uint8Array) => unknown, isShared = false): unknown {
-    if (this.#value !== UNDECODED && (isShared || this.bytes === undefined)) return this.#value
+    if (this.#value !== UNDECODED && (isShared || this.slice === undefined)) return this.#value
     const value = decode(this.bytes!)
-    if (isShared) {
-      this.#value = value
-      if (this.#isRow) this.bytes = undefined
-    }
+    if (isShared) this.#value = value
+    return value
+  }
+}
+
+/** A row that was read, for readers who share values: its bytes are let go once it is decoded. */
+export class Row extends Point {
+  /** Somebody has read it since it was last asked whether it may go. */
+  isUsed = true
+
+  constructor(bytes: Uint8Array, expires: number, size: number) {
+    super(false, UNDECODED, sliceOf(bytes), expires)
+    this.size = size
+  }
+
+  override value(decode: (bytes: Uint8Array) => unknown, isShared = false): unknown {
+    const value = super.value(decode, isShared)
+    if (isShared) this.slice = undefined
     return value
   }
 }
@@ -86,29 +110,46 @@ export class MemtableRecord implements KeyedRecord {
   }
 }
 
-/**
- * The platform sorts text and numbers by themselves many times faster than bytes are compared here. Text comes nearly always
- * in the order of its bytes so; where it does not, which only rare characters bring about, it is sorted once more.
- */
-export function sortedRecords(prefix: Uint8Array, points: ReadonlyMap<MapKey, Point>): MemtableRecord[] {
-  const keys = [...points.keys()]
-  if (keys.every((key) => typeof key === 'string')) keys.sort()
-  else if (keys.every((key) => typeof key === 'number')) keys.sort((a, b) => a - b)
+/** Characters that UTF-16 and UTF-8 may put into another order. */
+const HIGH = /[\ud800-\uffff]/
+
+/** Whether the platform's own order of these, all numbers or all text, is that of their bytes. */
+export function hasByteOrder(keys: readonly MapKey[]): boolean {
+  if (keys.every((key) => typeof key === 'number')) return true
+  return keys.every((key) => typeof key === 'string' && !HIGH.test(key)) || keys.every(isEncoded)
+}
+
+export interface SortedKeys {
+  readonly keys: readonly MapKey[]
+  /** Key by key, with the prefix of the slot. */
+  readonly bytes: readonly Uint8Array[]
+}
+
+/** The platform sorts text and numbers by themselves many times faster than bytes are compared here. */
+export function sortNaturally(keys: readonly MapKey[]): MapKey[] {
+  if (typeof keys[0] === 'number') return [...(keys as readonly number[])].sort((a, b) => a - b)
+  return [...(keys as readonly string[])].sort()
+}
+
+/** Sorts keys by their bytes. */
+export function sortInBytes(prefix: Uint8Array, unsorted: readonly MapKey[]): SortedKeys {
+  const isNatural = hasByteOrder(unsorted)
+  const keys = isNatural ? sortNaturally(unsorted) : unsorted
   // All in one buffer: one for each would take longer to get than to fill.
-  const w = new ByteWriter(keys.length * (prefix.length + 16))
+  const w = new ByteWriter(keys.length * (prefix.length + 20))
   const ends = keys.map((key) => {
     w.raw(prefix)
     writeMapKey(w, key)
     return w.length
   })
-  const bytes = w.finish()
-  let isSorted = true
-  let before: Uint8Array | undefined
-  const records = keys.map((key, i) => {
-    const own = bytes.subarray(i === 0 ? 0 : ends[i - 1], ends[i])
-    isSorted &&= before === undefined || compareBytes(before, own) < 0
-    before = own
-    return new MemtableRecord(own, points.get(key)!)
-  })
-  return isSorted ? records : records.sort((a, b) => compareBytes(a.key, b.key))
+  const all = w.finish()
+  const bytes = ends.map((end, i) => all.subarray(i === 0 ? 0 : ends[i - 1], end))
+  if (isNatural) return { keys, bytes }
+  const order = [...keys.keys()].sort((a, b) => compareBytes(bytes[a]!, bytes[b]!))
+  return { keys: order.map((i) => keys[i]!), bytes: order.map((i) => bytes[i]!) }
+}
+
+export function sortedRecords(prefix: Uint8Array, points: ReadonlyMap<MapKey, Point>): MemtableRecord[] {
+  const { keys, bytes } = sortInBytes(prefix, [...points.keys()])
+  return keys.map((key, i) => new MemtableRecord(bytes[i]!, points.get(key)!))
 }

@@ -15,7 +15,7 @@ import { openShard, refreshAnchor, type OpenRequest } from './open/open.js'
 import { viewOf, type View } from './read.js'
 import { Rows } from './rows.js'
 import { DamageDetector } from './repair/detector.js'
-import { applyEntry, type AppliedEntry, type OpenedLog, type ShardState } from './state.js'
+import { applyEntry, tailBytes, type AppliedEntry, type OpenedLog, type ShardState } from './state.js'
 import { CompactionScheduler } from './compaction/scheduler.js'
 
 export type ShardRequest = Omit<OpenRequest, 'folds'> & {
@@ -140,7 +140,8 @@ export class Shard {
     if (entry.collection) compaction!.plan = undefined
     if (entry.kind === 'commit') counters.commits++
     if (manifest) compaction!.settled(before.manifest, manifest, carries)
-    if (manifest || entry.collection) this.#raise()
+    // A merge, and a collection that has deleted nothing yet, leave openers no more to read.
+    if (this.state.carried.covers !== before.carried.covers) this.#raise()
     context.moved()
     const { version } = this.state.carried
     if (carries.length > 0) context.emit('checkpoint', { version, covers: manifest!.covers })
@@ -212,8 +213,15 @@ export class Shard {
     return following.use((part) => part.catchUp(this))
   }
 
+  /** Whoever opens the store next finds a tail within its bound. */
+  async #foldDue(): Promise<void> {
+    if (this.compaction === undefined || this.hasEnded || tailBytes(this.state) <= this.context.checkpoint.bytes) return
+    await this.checkpoint().catch((cause: unknown) => warnLater(this.context, 'Folding', cause))
+  }
+
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
   async close(): Promise<void> {
+    await this.#foldDue()
     const message = `Store "${this.context.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`
     await this.#committer?.close(new TidemarkError('CLOSED', message))
     await this.compaction?.stop()

@@ -31,7 +31,7 @@ export interface TailEntry {
   readonly memtable: Memtable | undefined
   /** … or in segments. */
   readonly references: CodedRuns | undefined
-  /** Bytes of its delta. */
+  /** Bytes of its changes, about, before compression. */
   readonly bytes: number
 }
 
@@ -89,7 +89,7 @@ export async function parseEntry(
   const entry = decodeEntry(bytes, n, logId)
   const manifest = entry.manifest && decodeManifest(entry.manifest, ownLog, `The manifest in entry ${n}`)
   if (manifest && manifest.covers >= n) throw damaged(`Entry ${n}`, `its manifest covers ${manifest.covers}`)
-  const memtable = entry.delta && memtableOfDelta(decodeDelta(entry.delta, `The delta of entry ${n}`))
+  const memtable = entry.delta && memtableOfDelta(await decodeDelta(platform, entry.delta, `The delta of entry ${n}`))
   const references = entry.references && decodeReferences(entry.references, ownLog, `The delta of entry ${n}`)
   return { entry, hash: await contentHash(platform, bytes), memtable, references, manifest }
 }
@@ -103,10 +103,7 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const carried = entry.carried ?? { ...state.carried, mode: entry.mode }
   const manifest = applied.manifest ?? state.manifest
   const later = applied.manifest ? state.tail.filter(({ n }) => n > manifest.covers) : state.tail
-  // A manifest that only merges leaves the tail, and its layers, as they are.
-  const kept = later.length < state.tail.length ? later : state.tail
-  const tail = [...kept, { n: entry.n, time: carried.time, memtable, references, bytes: entry.delta?.length ?? 0 }]
-  if (kept === state.tail) layers.set(tail, withEntry(layersOf(kept), tail.at(-1)!))
+  const tail = [...later, { n: entry.n, time: carried.time, memtable, references, bytes: memtable?.bytes ?? 0 }]
   const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
   const isRepaired = applied.manifest ? undefined : state.isRepaired
   return { logId: state.logId, head: entry.n, headHash: hash, carried, manifest, tail, resetAt, isRepaired }
@@ -122,16 +119,23 @@ export interface Layer {
 /** So many layers of as many entries become one. */
 const LAYERS = 8
 
-const layers = new WeakMap<readonly TailEntry[], readonly Layer[]>()
+/** By the first entry of a tail: the longest one that begins with it and was read, and its layers. */
+const gathered = new WeakMap<TailEntry, { readonly tail: readonly TailEntry[]; readonly layers: readonly Layer[] }>()
 
-/** The tail, oldest first, in so few layers that a read can ask each: like sizes are gathered, as in a counter. */
+/**
+ * The tail, oldest first, in so few layers that a read can ask each: like sizes are gathered, as in a counter. They are made
+ * when somebody reads, and go on from those of the last read.
+ */
 export function layersOf(tail: readonly TailEntry[]): readonly Layer[] {
-  let known = layers.get(tail)
-  if (known === undefined) {
-    known = tail.reduce<readonly Layer[]>(withEntry, [])
-    layers.set(tail, known)
-  }
-  return known
+  const [first] = tail
+  if (first === undefined) return []
+  const before = gathered.get(first)
+  if (before?.tail === tail) return before.layers
+  const length = before?.tail.length ?? 0
+  const goesOn = length > 0 && length <= tail.length && tail[length - 1] === before!.tail[length - 1]
+  const layers = tail.slice(goesOn ? length : 0).reduce(withEntry, goesOn ? before!.layers : [])
+  if (tail.length >= length) gathered.set(first, { tail, layers })
+  return layers
 }
 
 function withEntry(before: readonly Layer[], { memtable, references }: TailEntry): readonly Layer[] {

@@ -1,6 +1,7 @@
 /**
  * A delta: the changes of a commit, grouped by partition and table (docs/format.md, "Deltas").
  *
+ *     varint 0, or where the rest is deflated its length before that
  *     varint number of groups; per group:
  *       varint partition · table (varint length, bytes) · codec id (varint length, UTF-8) · varint number of changes
  *       per change: u8 type · key (varint length, bytes)
@@ -13,7 +14,9 @@
  */
 import { writeMapKey, type MapKey } from '../bytes/keys.js'
 import { ByteReader } from '../bytes/reader.js'
+import type { Slice } from '../bytes/slice.js'
 import { ByteWriter } from '../bytes/writer.js'
+import { inflated, type Platform } from '../storage/platform.js'
 
 export const MAX_PARTITIONS = 4096
 export const MAX_TABLE_BYTES = 255
@@ -30,6 +33,11 @@ export type Change =
   | { readonly type: 'delete'; readonly key: Uint8Array }
   | { readonly type: 'range'; readonly key: Uint8Array; readonly upper: Uint8Array }
 
+/** Stands for the length before compression of what is not compressed. */
+const PLAIN = 0
+/** Deflate makes nothing shorter than this part of it. */
+const MOST = 1032
+
 const PUT = 0
 const PUT_EXPIRING = 1
 const DELETE = 2
@@ -37,9 +45,12 @@ const RANGE = 3
 
 /** Writes a delta as it comes, group by group. */
 export class DeltaWriter {
-  readonly #w = new ByteWriter(1024)
+  readonly #w: ByteWriter
 
-  constructor(groups: number) {
+  /** `size`: about how many bytes it will be. */
+  constructor(groups: number, size: number) {
+    this.#w = new ByteWriter(size)
+    this.#w.varint(PLAIN)
     this.#w.varint(groups)
   }
 
@@ -51,16 +62,16 @@ export class DeltaWriter {
     this.#w.varint(changes)
   }
 
-  put(key: MapKey, value: Uint8Array, expires: number): void {
+  put(key: MapKey, value: Slice, expires: number): void {
     this.#w.u8(expires === 0 ? PUT : PUT_EXPIRING)
-    this.#key(key)
+    writeMapKey(this.#w, key, true)
     if (expires !== 0) this.#w.varint(expires)
-    this.#w.bytes(value)
+    this.#w.slice(value)
   }
 
   delete(key: MapKey): void {
     this.#w.u8(DELETE)
-    this.#key(key)
+    writeMapKey(this.#w, key, true)
   }
 
   range(lower: Uint8Array, upper: Uint8Array): void {
@@ -69,16 +80,21 @@ export class DeltaWriter {
     this.#w.bytes(upper)
   }
 
-  #key(key: MapKey): void {
-    this.#w.measured(() => writeMapKey(this.#w, key))
-  }
-
   finish(): Uint8Array {
     return this.#w.finish()
   }
 }
 
-export function decodeDelta(bytes: Uint8Array, what: string): DeltaGroup[] {
+export async function decodeDelta(platform: Platform, bytes: Uint8Array, what: string): Promise<DeltaGroup[]> {
+  const r = new ByteReader(bytes, what)
+  const length = r.varint()
+  const payload = r.raw(r.left)
+  if (length > payload.length * MOST) r.fail('an impossible length')
+  return decodeGroups(length === PLAIN ? payload : await inflated(platform, payload, length, what), what)
+}
+
+/** The changes of a delta, without the length in front, uncompressed. */
+export function decodeGroups(bytes: Uint8Array, what: string): DeltaGroup[] {
   const r = new ByteReader(bytes, what)
   const groups: DeltaGroup[] = []
   for (let left = r.count(4); left > 0; left--) {

@@ -7,7 +7,7 @@
  * before it; it has no parent hash and carries nothing: readers keep what the entry before it says.
  */
 import { equalBytes } from '../bytes/compare.js'
-import { unseal, seal } from '../bytes/envelope.js'
+import { sealed, unseal, unsealed } from '../bytes/envelope.js'
 import { HASH_BYTES } from '../bytes/hash.js'
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
@@ -106,7 +106,7 @@ const SYNC_POINT = 512
 const PARTS = 10
 
 export function encodeEntry(entry: Entry): Uint8Array {
-  const w = new ByteWriter(256 + (entry.delta?.length ?? 0) + (entry.manifest?.length ?? 0))
+  const w = unsealed(256 + (entry.delta?.length ?? 0) + (entry.manifest?.length ?? 0))
   w.varint(entry.n)
   w.u8(KINDS.indexOf(entry.kind))
   w.u8(MODES.indexOf(entry.mode))
@@ -153,7 +153,7 @@ export function encodeEntry(entry: Entry): Uint8Array {
   }
   if (entry.collection) w.bytes(entry.collection)
   if (entry.carried?.sync) writeSyncPoint(w, entry.carried.sync)
-  return seal('entry', w.finish())
+  return sealed('entry', w)
 }
 
 /** Checks that the bytes are entry `n` of this log; `CORRUPT` or `UNSUPPORTED_FORMAT` otherwise. */

@@ -1,17 +1,17 @@
 /**
- * A block: up to about 16 KiB of records in key order, deflated, with a CRC-32C behind it (docs/format.md, "Blocks").
+ * A block: up to about 16 KiB of records in key order, deflated, with a CRC-32 behind it (docs/format.md, "Blocks").
  *
  *     record   varint key length · key · u8 type (0 put, 1 put that expires, 2 tombstone)
  *              [type 1: varint expiry in ms] [types 0, 1: varint value length · value]
- *     stored   u8 compression (0 none, 1 raw deflate) · payload · u32 CRC-32C of all before
+ *     stored   u8 compression (0 none, 1 raw deflate) · payload · u32 CRC-32 of all before
  *
  * There is no prefix compression and no offset table: deflate finds the shared prefixes, and walking a block once when
  * it is loaded both checks every length and yields the offsets that binary search wants.
  */
 import { ByteReader } from '../bytes/reader.js'
 import { isPromise } from '../callback.js'
-import { damaged, isTidemarkError } from '../errors.js'
-import type { Platform } from '../storage/platform.js'
+import { damaged } from '../errors.js'
+import { inflated, type Platform } from '../storage/platform.js'
 import { checked } from '../bytes/checked.js'
 import type { KeyedRecord } from './record.js'
 
@@ -49,17 +49,9 @@ export class Block {
     const [type] = body
     if (type !== STORED && type !== DEFLATED) throw damaged(what, `a block of unknown type ${type}`)
     if (rawLength > MAX_BLOCK_BYTES) throw damaged(what, `a block of ${rawLength} bytes`)
-    let raw: Uint8Array | undefined = body.subarray(1)
-    let cause: unknown
-    try {
-      if (type === DEFLATED) raw = await platform.inflate(raw, rawLength)
-    } catch (error) {
-      // That it could not be tried says nothing of the block.
-      if (isTidemarkError(error)) throw error
-      raw = undefined
-      cause = error
-    }
-    if (raw?.length !== rawLength) throw damaged(what, 'a block is not as long as the index says', cause)
+    const payload = body.subarray(1)
+    const raw = type === DEFLATED ? await inflated(platform, payload, rawLength, what) : payload
+    if (raw.length !== rawLength) throw damaged(what, 'a block is not as long as the index says')
     return new Block(raw, what)
   }
 

@@ -3,7 +3,7 @@
  *
  *     varint number of blocks; per block: separator (varint length, bytes) · varint stored length · varint raw length
  *     varint number of range deletes; each: lower · upper (varint length, bytes)
- *     u32 CRC-32C of all before
+ *     u32 CRC-32 of all before
  *
  * A separator is the shortest byte string above every key before the block and not above its first one. Blocks follow
  * one another without gaps from the end of the envelope's head.

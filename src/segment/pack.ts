@@ -1,5 +1,5 @@
 /** Writes the parts of a segment that block.ts, index.ts and bloom.ts read. */
-import { crc32c } from '../bytes/crc32c.js'
+import { crc32 } from '../bytes/crc32.js'
 import { mix32 } from '../bytes/hash.js'
 import { ByteWriter } from '../bytes/writer.js'
 import { isPromise } from '../callback.js'
@@ -35,7 +35,7 @@ function packed(raw: Uint8Array, deflated: Uint8Array): Uint8Array {
   const w = new ByteWriter(payload.length + 5)
   w.u8(payload === raw ? STORED : DEFLATED)
   w.raw(payload)
-  w.u32(crc32c(w.finish()))
+  w.u32(crc32(w.finish()))
   return w.finish()
 }
 
@@ -52,7 +52,7 @@ export function encodeIndex(index: SegmentIndex): Uint8Array {
     w.bytes(range.lower)
     w.bytes(range.upper)
   }
-  w.u32(crc32c(w.finish()))
+  w.u32(crc32(w.finish()))
   return w.finish()
 }
 

@@ -5,7 +5,7 @@
 import { compareBytes } from '../bytes/compare.js'
 import { ByteWriter } from '../bytes/writer.js'
 import { concat } from '../bytes/concat.js'
-import { crc32c } from '../bytes/crc32c.js'
+import { crc32 } from '../bytes/crc32.js'
 import { ENVELOPE_HEAD, envelopeHead } from '../bytes/envelope.js'
 import { keyHash } from '../bytes/hash.js'
 import { isPromise } from '../callback.js'
@@ -164,10 +164,10 @@ class SegmentBuilder {
     const bloom = buildBloom(this.#hashes, this.#options.bloomBits)
     const filter = new ByteWriter(bloom.length + 4)
     filter.raw(bloom)
-    filter.u32(crc32c(bloom))
+    filter.u32(crc32(bloom))
     const body = concat([...parts, index, filter.finish()])
     const tail = new ByteWriter(4)
-    tail.u32(crc32c(body))
+    tail.u32(crc32(body))
     const bytes = concat([envelopeHead('segment', body.length), body, tail.finish()])
     let lower = this.#first
     let upper = this.#last

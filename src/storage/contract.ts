@@ -85,10 +85,16 @@ export interface Capabilities {
   readonly turns?: (() => Turns) | undefined
   /**
    * The length of a tail that an opener reads as quickly as a short one. After as many entries, or as many bytes, the tail is
-   * folded.
-   * @default { entries: 16, bytes: 1 << 20 }, as where each entry is a request of its own
+   * folded. A commit of more than `large` bytes goes into segments at once; left out, that is `bytes`.
+   * @default { entries: 48, bytes: 6 << 20 }, as where each entry is a request of its own
    */
-  readonly tail?: { readonly entries: number; readonly bytes: number } | undefined
+  readonly tail?: { readonly entries: number; readonly bytes: number; readonly large?: number } | undefined
+  /**
+   * Whether what is written goes over a network, where it takes longer to send bytes than to compress them. The changes in
+   * entries are compressed then.
+   * @default false
+   */
+  readonly isRemote?: boolean | undefined
   /**
    * A faster hash and decompression than those of the web.
    * @default WebCrypto and `DecompressionStream`

@@ -1,8 +1,10 @@
 /**
  * The hash and the compression that all stored bytes go through. Beside `src/clock.ts` this is the file that touches the
- * platform's own, and it takes them at import for the same reason: test runners put others in their place.
+ * platform's own. It looks them up when it needs them: Node makes its Compression Streams when they are first named, and
+ * `nodeFs` lends something faster.
  */
 import { HASH_BYTES } from '../bytes/hash.js'
+import { damaged, isTidemarkError } from '../errors.js'
 import { Part } from '../part.js'
 
 /** Each call may answer at once, where that is faster than to be waited for. */
@@ -14,8 +16,6 @@ export interface Platform {
   /** Undoes raw deflate. It fails unless exactly `length` bytes come out; more than that it never allocates. */
   inflate(payload: Uint8Array, length: number): Uint8Array | Promise<Uint8Array>
 }
-
-const { crypto, CompressionStream, DecompressionStream } = globalThis
 
 const pure = new Part(() => import('../bytes/pure.js'))
 
@@ -84,6 +84,21 @@ export function platformOf({
 }): Platform {
   const { platform } = capabilities
   return platform ? { ...systemPlatform, ...platform } : systemPlatform
+}
+
+/** Undoes raw deflate. Throws `CORRUPT` unless exactly `length` bytes come out. */
+export async function inflated(
+  platform: Platform,
+  payload: Uint8Array,
+  length: number,
+  what: string,
+): Promise<Uint8Array> {
+  try {
+    return await platform.inflate(payload, length)
+  } catch (error) {
+    // That it could not be tried says nothing of the bytes.
+    throw isTidemarkError(error) ? error : damaged(what, `it does not inflate to ${length} bytes`, error)
+  }
 }
 
 /** SHA-256 cut to its first 16 bytes: names content (segments, entries, the parent of an entry). */

@@ -4,7 +4,7 @@ import { SHORT_TAIL } from '../storage/tails.js'
 import { SegmentCache } from '../segment/cache.js'
 import { currentTime, Uploads, type Held, type ShardContext } from '../engine/context.js'
 import type { Shard } from '../engine/shard.js'
-import type { Storage } from '../storage/contract.js'
+import type { Capabilities, Storage } from '../storage/contract.js'
 import { newCounters } from './metrics.js'
 import type { ResolvedOptions } from './open-options.js'
 import type { ReadSet } from './read-set.js'
@@ -46,7 +46,7 @@ export function shardContext(
   { Residency: Resident }: Pick<Extras, 'Residency'> = {},
   cacheBytes = options.cacheBytes,
 ): ShardContext & { readonly resident: Residency | undefined } {
-  const { tail = SHORT_TAIL } = storage.capabilities
+  const tail: NonNullable<Capabilities['tail']> = storage.capabilities.tail ?? SHORT_TAIL
   // A resident store has all of its blocks in memory beside the cache, and may have most of its rows. Else at most half of the
   // cache is for them.
   const [capacity, rowBytes] = Resident ? [cacheBytes * 4, cacheBytes * 4] : [cacheBytes, cacheBytes / 2]
@@ -64,6 +64,7 @@ export function shardContext(
     checkpoint: {
       entries: options.checkpoint.entries || tail.entries,
       bytes: options.checkpoint.bytes || tail.bytes,
+      large: options.checkpoint.bytes || (tail.large ?? tail.bytes),
     },
     durability: options.durability,
     timeoutMs: options.timeoutMs,

@@ -37,7 +37,7 @@ export async function findVersion(shard: Shard, when: When): Promise<Found> {
     const now = nowIn(shard.context, shard)
     const pin = (await pinsOf(shard)).find((tag) => tag.kind === 'tag' && tag.version === when && !isOver(tag, now))
     if (pin === undefined) throw expired(store, when)
-    return { state: stateOfPin(pin, shard.log.path), from: pin }
+    return { state: await stateOfPin(shard.log.platform, pin, shard.log.path), from: pin }
   }
   const { version } = await carriedAt(shard, Math.min(when, newest))
   if (version === 0) {
@@ -50,7 +50,7 @@ async function findTag(shard: Shard, name: string): Promise<Found> {
   checkTagName(name)
   const pin = tagNamed(await pinsOf(shard), name, nowIn(shard.context, shard))
   if (pin === undefined) throw unknownTag(shard.context.store, name)
-  return { state: stateOfPin(pin, shard.log.path), from: pin }
+  return { state: await stateOfPin(shard.log.platform, pin, shard.log.path), from: pin }
 }
 
 /** The totals that entry `n` carries, or the last one before it that carries any. */

@@ -80,8 +80,8 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
   /**
    * After how many entries, and how many bytes, the tail of the log is folded into segments. A commit of more bytes goes
    * into segments at once.
-   * @default as it suits the storage: { entries: 16, bytes: 1 << 20 } where each entry is an object, on S3 and R2; else
-   *   { entries: 4096, bytes: 4 << 20 }
+   * @default as it suits the storage: { entries: 48, bytes: 6 << 20 } where each entry is an object, on S3 and R2; else
+   *   { entries: 1024, bytes: 4 << 20 }, and on files only a commit of more than 16 << 20 bytes goes into segments at once
    */
   readonly checkpoint?: { readonly entries?: number | undefined; readonly bytes?: number | undefined } | undefined
   /**
@@ -101,7 +101,7 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
   readonly bloomBits?: number | undefined
   /**
    * How hard blocks are compressed: 0 (stored as they are) to 9. CompressionStream, in browsers and for storages that lend no
-   * other, knows 0 and its own level alone.
+   * other, knows 0 and its own level alone. On S3 and R2 the changes in entries are compressed as well, unless it is 0.
    * @default 1
    */
   readonly deflateLevel?: number | undefined

@@ -27,9 +27,7 @@ export function sizeOfChange(key: MapKey, value?: unknown): number {
 }
 
 export function tombstone(key: MapKey): Point {
-  const point = Point.tombstone()
-  point.size = sizeOfChange(key)
-  return point
+  return Point.tombstone(sizeOfChange(key))
 }
 
 export interface PointChange {
@@ -38,9 +36,19 @@ export interface PointChange {
   readonly point: Point
 }
 
-export function putWithin(budget: number, memtable: Memtable, codec: string, { slot, key, point }: PointChange): void {
-  if (memtable.size + point.size > budget) checkGrowth(memtable, memtable.growth(slot, key, point), budget)
-  memtable.set(slot, codec, key, point)
+/** `due`: when the value has lived long enough, as a point has it. */
+export function putWithin(
+  budget: number,
+  memtable: Memtable,
+  codec: string,
+  slot: Slot,
+  key: MapKey,
+  value: unknown,
+  due: number,
+): void {
+  const size = sizeOfChange(key, value)
+  if (memtable.size + size > budget) checkGrowth(memtable, size - memtable.sizeAt(slot, key), budget)
+  memtable.put(slot, codec, key, value, size, due)
 }
 
 /** All of the changes, or none. */
@@ -49,7 +57,7 @@ export function batchWithin(budget: number, memtable: Memtable, codec: string, c
     // The last change of a key counts.
     const last = new Map(changes.map((change) => [change.key, change]))
     let growth = 0
-    for (const { slot, key, point } of last.values()) growth += memtable.growth(slot, key, point)
+    for (const { slot, key, point } of last.values()) growth += point.size - memtable.sizeAt(slot, key)
     checkGrowth(memtable, growth, budget)
   }
   for (const { slot, key, point } of changes) memtable.set(slot, codec, key, point)

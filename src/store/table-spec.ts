@@ -5,6 +5,7 @@ import { copyBytes, isBytes } from '../bytes/kinds.js'
 import { refusePromise } from '../callback.js'
 import { TidemarkError, corrupt, invalid, isTidemarkError, reasonOf, show } from '../errors.js'
 import { toBinary } from '../bytes/binary.js'
+import { sliceOf, type Slice } from '../bytes/slice.js'
 import type { Memtable } from '../engine/memtable.js'
 import { recordedCodec, type ShardState } from '../engine/state.js'
 import { checker, optional, type Check } from './options.js'
@@ -151,28 +152,29 @@ export class TableSpec {
     }
   }
 
-  encode(value: unknown, mapKey: MapKey): Uint8Array {
+  encode(value: unknown, mapKey: MapKey): Slice {
     this.assertCodec()
-    let bytes: unknown
+    let slice: Slice | undefined
     try {
-      // The default one makes them anew; another may hand out the same array again and again, or the value itself.
-      if (this.#isDefault) bytes = encodeJson(value)
-      else {
-        bytes = this.codec.encode(value)
-        refusePromise(`the codec "${this.codec.id}"`, bytes)
-        if (isBytes(bytes)) bytes = copyBytes(bytes)
-      }
+      // The default one makes them anew.
+      slice = this.#isDefault ? encodeJson(value) : this.#ownEncode(value)
     } catch (cause) {
       const reason = reasonOf(cause).replace(/[.\s]*$/, '')
       const key = nameOf(mapKey)
       throw invalid(`The value of ${key} cannot be encoded: ${reason}. Delete the key or discard() to go on.`, cause)
     }
-    if (!isBytes(bytes))
+    if (slice === undefined)
       throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${nameOf(mapKey)}.`)
-    if (bytes.length > MAX_VALUE_BYTES) {
-      throw invalid(`The value of ${nameOf(mapKey)} has ${bytes.length} bytes encoded; at most ${MAX_VALUE_BYTES} fit.`)
-    }
-    return bytes
+    const length = slice.to - slice.from
+    if (length <= MAX_VALUE_BYTES) return slice
+    throw invalid(`The value of ${nameOf(mapKey)} has ${length} bytes encoded; at most ${MAX_VALUE_BYTES} fit.`)
+  }
+
+  #ownEncode(value: unknown): Slice | undefined {
+    const bytes: unknown = this.codec.encode(value)
+    refusePromise(`the codec "${this.codec.id}"`, bytes)
+    // It may hand out the same array again and again, or the value itself.
+    return isBytes(bytes) ? sliceOf(copyBytes(bytes)) : undefined
   }
 
   /** Whether a value that was read is as good for the next reader: another codec may hand out what its reader then changes. */
@@ -276,7 +278,7 @@ export function encodeMemtable(memtable: Memtable, specOf: (table: Uint8Array) =
     // Deletes too: an entry records the codec of each table that it changes.
     spec.assertCodec()
     for (const [key, point] of points) {
-      if (point.deleted || point.bytes !== undefined) continue
+      if (point.deleted || point.slice !== undefined) continue
       const value = point.value(spec.decode)
       point.seal(spec.encode(value, key), spec.comesBack(value))
     }

@@ -3,7 +3,6 @@ import { hashMapKey, decodeKey, toMapKey, type Key, type MapKey } from '../bytes
 import { isPromise } from '../callback.js'
 import { TidemarkError, checkFields, corrupt, invalid, isExpired, isTidemarkError, show } from '../errors.js'
 import type { KeyedRecord, StoredRecord } from '../segment/record.js'
-import type { Memtable } from '../engine/memtable.js'
 import { Point, MemtableRecord } from '../engine/point.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import { AT_ONCE, lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
@@ -21,30 +20,11 @@ import {
 import { Scan } from './scan.js'
 import { batchWithin, deleteWithin, putWithin, sizeOfChange, tombstone } from './size.js'
 import type { TableHost } from './table-host.js'
+import type { BatchChange, PutOptions } from './table-options.js'
 import { checkTtl, type TableSpec } from './table-spec.js'
 
-/** Options of `put`. */
-export interface PutOptions {
-  /**
-   * How long the value lives from now on, in milliseconds.
-   * @default the `ttlMs` of the table
-   */
-  readonly ttlMs?: number | undefined
-}
-
-/** A change of a `batch`: a value to put, or a key to delete. */
-export type BatchChange<K, V> =
-  | {
-      readonly type: 'put'
-      readonly key: K
-      readonly value: V
-      /**
-       * How long the value lives from now on, in milliseconds.
-       * @default the `ttlMs` of the table
-       */
-      readonly ttlMs?: number | undefined
-    }
-  | { readonly type: 'del'; readonly key: K }
+/** What a look-up comes to. */
+type Found = Point | StoredRecord | undefined
 
 const NO_OPTIONS: PutOptions = {}
 const PUT_OPTIONS = new Set(['ttlMs'])
@@ -93,19 +73,15 @@ export class Table<K extends Key = Key, V = unknown> {
     const memtable = this.#host.writable()
     if (options !== NO_OPTIONS) checkFields('put', options, PUT_OPTIONS)
     const mapKey = toMapKey(key)
-    this.#set(memtable, mapKey, this.#point(mapKey, value, options.ttlMs))
+    const checked = this.#spec.checkValue(value)
+    const { codec } = this.#spec
+    putWithin(this.#host.budget, memtable, codec.id, this.#slotOf(mapKey), mapKey, checked, this.#due(options.ttlMs))
   }
 
-  #point(key: MapKey, value: V, ttlMs: number | undefined): Point {
-    const checked = this.#spec.checkValue(value)
-    const point = Point.put(checked)
-    point.size = sizeOfChange(key, checked)
+  /** When a value that is put now has lived long enough, on the monotonic clock; 0: never. */
+  #due(ttlMs: number | undefined): number {
     const ttl = ttlMs === undefined ? this.#spec.ttlMs : checkTtl('ttlMs', ttlMs)
-    if (ttl > 0) {
-      point.ttl = ttl
-      point.putAt = this.#host.monotonic()
-    }
-    return point
+    return ttl > 0 ? this.#host.monotonic() + ttl : 0
   }
 
   /**
@@ -116,11 +92,8 @@ export class Table<K extends Key = Key, V = unknown> {
     const memtable = this.#host.writable()
     this.#spec.assertCodec()
     const mapKey = toMapKey(key)
-    this.#set(memtable, mapKey, tombstone(mapKey))
-  }
-
-  #set(memtable: Memtable, key: MapKey, point: Point): void {
-    putWithin(this.#host.budget, memtable, this.#spec.codec.id, { slot: this.#slotOf(key), key, point })
+    const change = { slot: this.#slotOf(mapKey), key: mapKey, point: tombstone(mapKey) }
+    batchWithin(this.#host.budget, memtable, this.#spec.codec.id, [change])
   }
 
   /**
@@ -170,7 +143,9 @@ export class Table<K extends Key = Key, V = unknown> {
         throw invalid(`batch: type is "put" or "del", not ${show((change as { type: unknown }).type)}.`)
       }
       const key = toMapKey(change.key)
-      const point = change.type === 'put' ? this.#point(key, change.value, change.ttlMs) : tombstone(key)
+      if (change.type === 'del') return { slot: this.#slotOf(key), key, point: tombstone(key) }
+      const value = this.#spec.checkValue(change.value)
+      const point = Point.put(value, sizeOfChange(key, value), this.#due(change.ttlMs))
       return { slot: this.#slotOf(key), key, point }
     })
     batchWithin(this.#host.budget, memtable, this.#spec.codec.id, checked)
@@ -185,9 +160,11 @@ export class Table<K extends Key = Key, V = unknown> {
   async get(key: K, options?: ReadOptions): Promise<V | undefined> {
     const mapKey = toMapKey(key)
     if (options) await this.#catchUp(options)
-    const found = this.#read((view) => this.#find(view, mapKey))
-    // What is in memory is not waited for.
-    return this.#valueOf(key, isPromise(found) ? await found : found)
+    const view = this.#host.view()
+    const found = this.#find(view, mapKey)
+    if (!isPromise(found)) return this.#valueOf(key, found)
+    const answer = (record: Found): V | undefined => this.#valueOf(key, record)
+    return this.#again(view, found.then(answer), (newer) => this.#answer(newer, mapKey, answer))
   }
 
   /**
@@ -217,8 +194,8 @@ export class Table<K extends Key = Key, V = unknown> {
     // All keys first: a read that is under way when a key is refused would fail unheard.
     const mapKeys = Array.from(keys as readonly K[], toMapKey)
     if (options) await this.#catchUp(options)
-    const records = await this.#read((view) => Promise.all(mapKeys.map(async (key) => this.#find(view, key))))
-    return records.map((record, i) => this.#valueOf(keys[i] as K, record))
+    const answers = mapKeys.map((key, i) => [key, (record: Found) => this.#valueOf(keys[i] as K, record)] as const)
+    return this.#read((view) => Promise.all(answers.map(async ([key, answer]) => this.#answer(view, key, answer))))
   }
 
   /**
@@ -229,25 +206,34 @@ export class Table<K extends Key = Key, V = unknown> {
   async has(key: K, options?: ReadOptions): Promise<boolean> {
     const mapKey = toMapKey(key)
     if (options) await this.#catchUp(options)
-    return this.#isLive(await this.#read((view) => this.#find(view, mapKey)))
+    return this.#read((view) => this.#answer(view, mapKey, (record) => this.#isLive(record)))
   }
 
   #catchUp(options: ReadOptions): Promise<void> | false {
     return checkRead(options).fresh && this.#host.catchUp()
   }
 
-  /** Reads what is there now; once more when that was collected meanwhile and the handle has caught up since. */
   #read<T>(read: (view: View) => T | Promise<T>): T | Promise<T> {
     const view = this.#host.view()
     const found = read(view)
-    if (!isPromise(found)) return found
-    return (found as Promise<T>).catch((error: unknown) => {
+    return isPromise(found) ? this.#again(view, found as Promise<T>, read) : found
+  }
+
+  /** Reads once more when what is `reading` was collected meanwhile and the handle has caught up since. */
+  #again<T>(view: View, reading: Promise<T>, read: (view: View) => T | Promise<T>): Promise<T> {
+    return reading.catch((error: unknown) => {
       if (!isExpired(error) || this.#host.view().state === view.state) throw error
       return this.#read(read)
     })
   }
 
-  #find(view: View, key: MapKey): Point | StoredRecord | undefined | Promise<Point | StoredRecord | undefined> {
+  /** What is in memory is answered in this very turn: a put that follows may change a point that was found. */
+  #answer<T>(view: View, key: MapKey, answer: (record: Found) => T): T | Promise<T> {
+    const found = this.#find(view, key)
+    return isPromise(found) ? found.then(answer) : answer(found)
+  }
+
+  #find(view: View, key: MapKey): Found | Promise<Found> {
     const slot = this.#slotOf(key)
     this.#host.readSet?.key(slot, key)
     const found = lookUp(view, slot, key, this.#spec.isShared, AT_ONCE)
@@ -258,7 +244,7 @@ export class Table<K extends Key = Key, V = unknown> {
     return loading
   }
 
-  async #load(under: View, slot: Slot, key: MapKey): Promise<Point | StoredRecord | undefined> {
+  async #load(under: View, slot: Slot, key: MapKey): Promise<Found> {
     for (let view = under; ;) {
       try {
         return await lookUpLoading(view, slot, key, this.#spec.isShared)
@@ -268,19 +254,19 @@ export class Table<K extends Key = Key, V = unknown> {
     }
   }
 
-  #isLive(record: Point | StoredRecord | undefined): record is Point | StoredRecord {
+  #isLive(record: Found): record is Point | StoredRecord {
     if (record === undefined) return false
     if (!(record instanceof Point)) {
       if (record.bytes === undefined) return false
     } else {
       if (record.deleted) return false
       // No entry was built of it yet, so it has no time of expiry.
-      if (record.ttl > 0 && record.expires === 0) return this.#host.monotonic() - record.putAt < record.ttl
+      if (record.due > 0 && record.expires === 0) return this.#host.monotonic() < record.due
     }
     return record.expires === 0 || record.expires > this.#host.now()
   }
 
-  #valueOf(key: unknown, record: Point | StoredRecord | undefined): V | undefined {
+  #valueOf(key: unknown, record: Found): V | undefined {
     return this.#isLive(record) ? this.#decode(key, record) : undefined
   }
 

@@ -1,6 +1,6 @@
 /** Takes bytes that come in chunks apart into lines or records. Positions count bytes, never characters. */
 import { concat } from '../bytes/concat.js'
-import { crc32c } from '../bytes/crc32c.js'
+import { crc32 } from '../bytes/crc32.js'
 import { hexOfU32 } from '../bytes/hex.js'
 
 /** A line or a record. */
@@ -70,7 +70,7 @@ function last(parts: readonly Uint8Array[]): Uint8Array {
 
 /** Some characters that tell these bytes from others. */
 export function fingerprintOf(...parts: readonly Uint8Array[]): string {
-  return parts.map((part) => hexOfU32(crc32c(part))).join('')
+  return parts.map((part) => hexOfU32(crc32(part))).join('')
 }
 
 const [NEWLINE, RETURN] = [0x0a, 0x0d]

@@ -7,6 +7,7 @@ import { checkLogPath, checkStoreName } from '../manifest/names.js'
 import { isOver, listPinNames, readPin, stateOfPin, type StoredPin } from '../engine/history/pins.js'
 import type { AppliedEntry, ShardState } from '../engine/state.js'
 import type { Storage } from '../storage/contract.js'
+import { platformOf } from '../storage/platform.js'
 import type { Findings } from './findings.js'
 import { checkMemtable, offsetBytes } from './log-check.js'
 
@@ -50,11 +51,13 @@ export class PinShelf {
 
 /** Reads the pins among the blobs of a store, and checks each by itself. */
 export async function readPins(
-  { blobs }: Storage,
+  storage: Storage,
   logPath: string,
   names: readonly string[],
   findings: Findings,
 ): Promise<ReadPin[]> {
+  const { blobs } = storage
+  const platform = platformOf(storage)
   const pins: ReadPin[] = []
   const prefix = pinsPrefix(logPath)
   for (const blob of names.filter((name) => idOfBlob(prefix, name))) {
@@ -64,7 +67,7 @@ export async function readPins(
       if (bytes === undefined) return
       findings.count(bytes)
       const pin = { ...decodePin(bytes, `Pin ${blob}`), blob }
-      const state = stateOfPin(pin, logPath)
+      const state = await stateOfPin(platform, pin, logPath)
       checkPin(pin, state)
       pins.push({ pin, state })
     })

@@ -277,7 +277,7 @@ class Verifier {
     await this.#findings.try(name, async () => {
       const own = path === log.path ? this.#pins.map(({ pin }) => pin) : await this.#shelf.of(checkLogPath(path))
       const pin = own.find((p) => p.version === version && (path === log.path || p.name === log.path))
-      state = pin && stateOfPin(pin, path)
+      state = pin && (await stateOfPin(log.platform, pin, path))
     })
     return state
   }

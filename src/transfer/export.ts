@@ -6,6 +6,7 @@ import type { SegmentRef } from '../manifest/manifest.js'
 import type { ShardContext } from '../engine/context.js'
 import { pinOf } from '../engine/history/pins.js'
 import { payloadOf } from '../engine/history/reset.js'
+import { encodeDelta } from '../engine/memtable.js'
 import type { When } from '../store/find.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
 import { MANIFEST, METADATA, encodeMetadata, fileOf, infoOfFile } from './archive.js'
@@ -56,7 +57,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
     )
     const { version, versionTime, offsets } = state.carried
     const note = { kind: 'tag', name: ctx.store, label: source.label, made: versionTime, ttlMs: 0 } as const
-    const kept = pinOf(state, log.path, manifest, memtable, note)
+    const kept = pinOf(state, log.path, manifest, memtable && encodeDelta(memtable), note)
     const pin = encodePin(kept)
     const segments = [...new Map(manifest.runs.flat().map((segment) => [fileOf(segment), segment]))]
     const [total, totalBytes] = [segments.length, segments.reduce((sum, [, { length }]) => sum + length, 0)]

@@ -218,7 +218,8 @@ class Importer {
     const { log, version, meta } = metadata
     const logId = logIdOfPath(storeOfLog(log), log)
     if (version !== pin.version || logId === undefined) throw corrupt(`${METADATA} of the archive is damaged.`)
-    const memtable = pin.delta && memtableOfDelta(decodeDelta(pin.delta, 'The changes in the archive'))
+    const { platform } = receiver.ctx.cache
+    const memtable = pin.delta && memtableOfDelta(await decodeDelta(platform, pin.delta, 'The changes in the archive'))
     const { carried } = await receiver.commit(
       { manifest, memtable },
       {

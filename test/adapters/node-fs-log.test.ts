@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { decodeHeader, encodeHeader } from '../../adapters/node-fs/log/format.js'
 import { fileStorage } from '../../adapters/node-fs/storage.js'
-import { crc32c } from '../../src/bytes/crc32c.js'
+import { crc32 } from '../../src/bytes/crc32.js'
 import { seal } from '../../src/bytes/envelope.js'
 import type { Log } from '../../src/storage/contract.js'
 import { ModelFs } from '../support/model-fs.js'
@@ -44,7 +44,7 @@ describe('format', () => {
       'trim.0000000000000000',
     ])
     expect(string(world.disk.bytes(`${FOLDER}/owner.0000000000000001`))).toBe(
-      '0000000000000000 0000000000000000 b6dee490\n',
+      '0000000000000000 0000000000000000 65f9661a\n',
     )
   })
 
@@ -61,7 +61,7 @@ describe('format', () => {
     const whole = world.disk.bytes(path)
     const newer = whole.slice()
     newer[4] = 9
-    new DataView(newer.buffer).setUint32(12, crc32c(newer.subarray(0, 12)), true)
+    new DataView(newer.buffer).setUint32(12, crc32(newer.subarray(0, 12)), true)
     world.disk.damage(path, () => newer)
     await expect(world.log().read(1)).rejects.toMatchObject({
       code: 'UNSUPPORTED_FORMAT',

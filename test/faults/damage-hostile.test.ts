@@ -50,7 +50,10 @@ async function allocated(act: () => Promise<unknown>): Promise<number> {
 
 const HUGE = 2 ** 40
 const varints = (...numbers: number[]): Uint8Array => bytesOf((w) => numbers.forEach((n) => w.varint(n)))
-const deltaOf = (delta: Uint8Array): Parts => ({ entries: [craftEntry({}), commit({ delta })] })
+/** `length` is that before compression, 0 for none. */
+const deltaOf = (delta: Uint8Array, length = 0): Parts => ({
+  entries: [craftEntry({}), commit({ delta: concat([varints(length), delta]) })],
+})
 const manifest = (write: (w: ByteWriter) => void): Parts => ({
   entries: [craftEntry({ manifest: concat([varints(0, 1, 0, 0), bytesOf(write)]) })],
 })
@@ -97,6 +100,8 @@ const claims: Record<string, Parts> = {
   'a segment of a pebibyte': segment({ ref: { length: 2 ** 50 } }),
   'an index of 32 TiB': segment({ ref: { length: 2 ** 50, indexLength: 2 ** 45 } }),
   'a filter of 32 TiB': segment({ ref: { length: 2 ** 50, filterLength: 2 ** 45 } }),
+  'changes of a tebibyte before compression': deltaOf(bomb, HUGE),
+  'changes of a few bytes that inflate to 64 MiB': deltaOf(bomb, 100),
   'a trillion groups of changes': deltaOf(varints(HUGE)),
   'a trillion changes': deltaOf(varints(1, 0, 0, 0, HUGE)),
   'a key of a tebibyte in a change': deltaOf(concat([varints(1, 0, 0, 0, 1, 2, HUGE), new Uint8Array(4)])),

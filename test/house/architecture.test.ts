@@ -28,7 +28,7 @@ const adaptersMayImport = [
   'src/clock.ts',
   'src/part.ts',
   'src/storage',
-  'src/bytes/crc32c.ts',
+  'src/bytes/crc32.ts',
   'src/bytes/envelope.ts',
   'src/bytes/hex.ts',
 ]

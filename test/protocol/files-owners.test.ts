@@ -86,11 +86,13 @@ rule(
     edit(
       'adapters/node-fs/log/owner.ts',
       'pending = await own.write(',
-      `const early = await this.#check(n, written)
-      if (early !== COMMITTED) return early
-      pending = await own.write(`,
+      'isCurrent = this.#directory.isCurrent(this.#generation.g, own.file.name)\n      pending = await own.write(',
     ),
-    edit('adapters/node-fs/log/owner.ts', 'const outcome = await this.#check(n, written)', 'const outcome = COMMITTED'),
+    edit(
+      'adapters/node-fs/log/owner.ts',
+      'isCurrent = this.#directory.isCurrent(this.#generation.g, own.file.name)\n      await',
+      'await',
+    ),
   ],
   async ({ fileStorage }) => {
     const disk = new ModelFs()

@@ -13,11 +13,11 @@ rule(
   'R49',
   'a record of another file is none of this one',
   [
-    edit('adapters/node-fs/log/format.ts', 'crc32c(into.subarray(4, size), idSeed)', 'crc32c(into.subarray(4, size))'),
+    edit('adapters/node-fs/log/format.ts', 'crc32(into.subarray(4, size), idSeed)', 'crc32(into.subarray(4, size))'),
     edit(
       'adapters/node-fs/log/format.ts',
-      'crc32c(record.subarray(4, head.size), idSeed)',
-      'crc32c(record.subarray(4, head.size))',
+      'crc32(record.subarray(4, head.size), idSeed)',
+      'crc32(record.subarray(4, head.size))',
     ),
   ],
   async (sources) => {
@@ -35,7 +35,7 @@ rule(
   [
     edit(
       'adapters/node-fs/log/file.ts',
-      'const whole = this.#offsets.length > 0 && this.#claimed <= this.last\n        if (whole && !(search && (await this.#isClaimedAhead(fd)))) break',
+      'const whole = this.#offsets.length > 0 && this.#claimed <= this.last\n        if (whole && !(search && (await this.#isClaimedAhead(window)))) break',
       'if (search || this.#offsets.length > 0) break',
     ),
   ],
@@ -62,8 +62,8 @@ filesRule(
   [
     edit(
       'adapters/node-fs/log/writer.ts',
-      'if (sync) await this.#directory.fs.fdatasync(this.#fd)',
-      'if (sync) await this.#directory.fs.fdatasync(this.#fd).catch(() => this.#directory.fs.fdatasync(this.#fd))',
+      'sync ? this.#directory.fs.fdatasync(this.#fd) :',
+      'sync ? this.#directory.fs.fdatasync(this.#fd).catch(() => this.#directory.fs.fdatasync(this.#fd)) :',
     ),
   ],
   /is damaged|was acknowledged/,

@@ -1,6 +1,6 @@
 /** Stores made by hand, of bytes whose checksums are all valid: what somebody would write who means harm. */
 import type { Storage } from 'tidemark'
-import { crc32c } from '../../src/bytes/crc32c.js'
+import { crc32 } from '../../src/bytes/crc32.js'
 import { seal } from '../../src/bytes/envelope.js'
 import { HASH_BYTES } from '../../src/bytes/hash.js'
 import { sha256 } from '../../src/bytes/pure.js'
@@ -29,7 +29,7 @@ export function bytesOf(write: (w: ByteWriter) => void): Uint8Array {
 }
 
 function withCrc(bytes: Uint8Array): Uint8Array {
-  return concat([bytes, bytesOf((w) => w.u32(crc32c(bytes)))])
+  return concat([bytes, bytesOf((w) => w.u32(crc32(bytes)))])
 }
 
 /** A record as in docs/format.md, in the default table of partition 0: the key is the string `k`. */
@@ -129,6 +129,6 @@ export async function craft(storage: Storage, { entries, anchor = craftAnchor(),
 export function resealed(bytes: Uint8Array, change: (head: Uint8Array) => void): Uint8Array {
   const changed = bytes.slice()
   change(changed)
-  new DataView(changed.buffer).setUint32(12, crc32c(changed.subarray(0, 12)), true)
+  new DataView(changed.buffer).setUint32(12, crc32(changed.subarray(0, 12)), true)
   return changed
 }

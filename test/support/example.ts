@@ -77,6 +77,20 @@ export async function writeKeys(): Promise<Example> {
   return { storage, objects: await dump(storage, ['keys']) }
 }
 
+/** What goes over a network: a commit that is compressed, one that is too small for that, and a tag of both. */
+export async function writeRemote(): Promise<Example> {
+  const { capabilities, ...rest } = atOnce(memory())
+  const storage = { ...rest, capabilities: { ...capabilities, isRemote: true } }
+  const store = await openStore({ storage, name: 'remote', clock: steadyClock() })
+  for (let i = 0; i < 100; i++) store.put(i, `value ${i}`)
+  await store.commit()
+  store.put('small', true)
+  await store.commit()
+  await store.tag('both')
+  await store.close()
+  return { storage, objects: await dump(storage, ['remote']) }
+}
+
 /**
  * A store with all that versions leave behind: writers in shared mode, a tag, a fork, a restore of everything and one of a partition, a
  * collection that has condemned and one that has deleted, and a copy that was pushed twice. Copying draws ids of its own, so

@@ -15,7 +15,7 @@
  * it had a file.
  */
 import type { Clock } from '../../../src/clock.js'
-import { crc32c } from '../../../src/bytes/crc32c.js'
+import { crc32 } from '../../../src/bytes/crc32.js'
 import { hexOfU32 } from '../../../src/bytes/hex.js'
 import { toHex } from '../../../src/bytes/hex.js'
 import type { TidemarkError } from '../../../src/errors.js'
@@ -81,7 +81,10 @@ export class LogDirectory {
   async list(): Promise<Listing> {
     if (!(await this.#root.has(this.#folder))) return parseNames([])
     this.#root.knowsLog(this.#log)
-    return parseNames(await this.fs.names(this.path).catch(noneIfAbsent))
+    const listing = parseNames(await this.fs.names(this.path).catch(noneIfAbsent))
+    // A marker is made when the way to it is durable.
+    if (listing.newest > 0) this.#root.isDurable(this.#folder)
+    return listing
   }
 
   /** The generation of the newest owner. */
@@ -228,7 +231,7 @@ function newestOwner(names: readonly string[]): number {
 
 function encodeMarker({ settled, proven }: Before): Uint8Array {
   const text = `${digits(settled)} ${digits(proven)}`
-  const checksum = hexOfU32(crc32c(new TextEncoder().encode(text)))
+  const checksum = hexOfU32(crc32(new TextEncoder().encode(text)))
   return new TextEncoder().encode(`${text} ${checksum}
 `)
 }

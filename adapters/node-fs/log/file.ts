@@ -21,7 +21,7 @@ import {
   type LogFileHeader,
   type Seeds,
 } from './format.js'
-import { readUpTo } from '../write.js'
+import { ZEROS, isZero, readUpTo } from '../write.js'
 
 /** The size of the pieces in which a file is read at first. Later scans find little that is new. */
 const FIRST_CHUNK = 256 << 10
@@ -121,11 +121,14 @@ export class LogFile {
     await this.#use(async (fd) => {
       const isFirst = this.#searchedAt === 0
       for (let suspect = 0; ; suspect = this.#end) {
-        const stop = await this.#scanChain(fd, isFirst ? FIRST_CHUNK : NEXT_CHUNK)
+        const window = new Window(this.#fs, fd, isFirst ? FIRST_CHUNK : NEXT_CHUNK)
+        // It saves a read beyond the end.
+        if (isFirst) await window.size()
+        const stop = await this.#scanChain(window)
         const search = isFirst || (stop === 'invalid' && this.#searchedAt !== this.#end)
         // A file gets its name when the tail with which it begins is durable, so that it has one record at least.
         const whole = this.#offsets.length > 0 && this.#claimed <= this.last
-        if (whole && !(search && (await this.#isClaimedAhead(fd)))) break
+        if (whole && !(search && (await this.#isClaimedAhead(window)))) break
         // At the first look the owner may have written between reading and searching. A second look at the same end proves
         // damage.
         if (this.#end === suspect) throw this.#corrupt(this.last + 1)
@@ -174,16 +177,14 @@ export class LogFile {
     await descriptor?.drop()
   }
 
-  async #scanChain(fd: number, chunk: number): Promise<'end' | 'invalid'> {
-    const window = new Window(this.#fs, fd, chunk)
+  async #scanChain(window: Window): Promise<'end' | 'invalid'> {
     for (;;) {
       let bytes = await window.at(this.#end, RECORD_HEAD)
       if (bytes.length < 8 || (bytes[4]! | bytes[5]! | bytes[6]! | bytes[7]!) === 0) return 'end'
       const head = recordHead(bytes)
       if (!head || head.n !== this.last + 1 || head.before !== this.#checksum) return 'invalid'
       if (head.size > bytes.length) {
-        const { size } = await this.#fs.stat(fd)
-        if (this.#end + head.size > size) return 'invalid'
+        if (this.#end + head.size > (await window.size())) return 'invalid'
         bytes = await window.at(this.#end, head.size)
       }
       if (!isIntact(bytes, head, this.seeds.id)) return 'invalid'
@@ -192,20 +193,20 @@ export class LogFile {
   }
 
   /** Whether an intact record behind the end of the chain says that the missing one was durable (R50). */
-  async #isClaimedAhead(fd: number): Promise<boolean> {
+  async #isClaimedAhead(window: Window): Promise<boolean> {
     const missing = this.last + 1
-    const { size } = await this.#fs.stat(fd)
+    const size = await window.size()
     for (let at = this.#end + 8; at + RECORD_HEAD <= size;) {
-      const bytes = await readUpTo(this.#fs, fd, at, FIRST_CHUNK)
+      const bytes = (await window.at(at, RECORD_HEAD)).subarray(0, ZEROS.length)
       const ends = bytes.length - RECORD_HEAD
       if (ends < 0) return false
       // Most of the rest is zeros. The second word of a record, its size, is never zero.
       const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2)
-      for (let i = 0; i <= ends; i += 8) {
+      for (let i = isZero(bytes) ? bytes.length : 0; i <= ends; i += 8) {
         if (words[(i >>> 2) + 1] === 0) continue
         const head = recordHead(bytes, i)
         if (!head || head.n <= missing || head.synced < missing || at + i + head.size > size) continue
-        const record = await readUpTo(this.#fs, fd, at + i, head.size)
+        const record = await window.at(at + i, head.size)
         if (isIntact(record, head, this.seeds.id)) return true
       }
       at += ends - (ends % 8) + 8
@@ -258,6 +259,7 @@ class Window {
   readonly #fs: FileSystem
   readonly #fd: number
   readonly #chunk: number
+  #size: number | undefined
   #bytes: Uint8Array = new Uint8Array(0)
   #start = 0
 
@@ -267,11 +269,17 @@ class Window {
     this.#chunk = chunk
   }
 
+  /** The size of the file when it was first asked for. Nothing beyond that is read then. */
+  async size(): Promise<number> {
+    return (this.#size ??= (await this.#fs.stat(this.#fd)).size)
+  }
+
   /** The bytes at `position`: at least `length` bytes, fewer only at the end of the file. */
   async at(position: number, length: number): Promise<Uint8Array> {
     const from = position - this.#start
     if (from >= 0 && from + length <= this.#bytes.length) return this.#bytes.subarray(from)
-    this.#bytes = await readUpTo(this.#fs, this.#fd, position, Math.max(length, this.#chunk))
+    const rest = Math.max(0, (this.#size ?? Infinity) - position)
+    this.#bytes = await readUpTo(this.#fs, this.#fd, position, Math.min(rest, Math.max(length, this.#chunk)))
     this.#start = position
     return this.#bytes
   }

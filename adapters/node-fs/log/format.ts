@@ -1,24 +1,24 @@
 /**
  * The bytes of a log file (docs/format.md, "Log files"). Everything is little-endian.
  *
- *     header   0   4  magic "TDMK"                record   0   4  CRC-32C of the file's id, then of bytes 4 to the end
+ *     header   0   4  magic "TDMK"                record   0   4  CRC-32 of the file's id, then of bytes 4 to the end
  *              4   1  format version, 1                    4   4  size: 40 + length of the payload; 0: nothing follows
  *              5   1  object kind, 5                       8   4  checksum of the record before; of the first: the body's
  *              6   2  flags, 0                            12   4  0
  *              8   4  length of the body, 40              16   8  number
- *             12   4  CRC-32C of bytes 0 to 11            24   8  synced: all up to this number was durable
+ *             12   4  CRC-32 of bytes 0 to 11            24   8  synced: all up to this number was durable
  *             16  16  body: random id of the file         32   8  writer: the generation that first wrote the entry
  *             32   8        generation g of its owner     40   …  payload, then zeros up to a multiple of 8
  *             40   8        sequence among the owner's
  *             48   8        number of the first record
- *             56   4  CRC-32C of the body
+ *             56   4  CRC-32 of the body
  *             60   4  0, so that records begin at 64
  *
  * - A record is valid only in its own file, at its own place in the chain. Stale bytes of any other place never are (R49).
  * - A file gets its name when the tail with which it begins is durable, so a record of that tail says `synced` >= its own
  *   number. A record that was appended later says less.
  */
-import { crc32c } from '../../../src/bytes/crc32c.js'
+import { crc32 } from '../../../src/bytes/crc32.js'
 import { ENVELOPE_HEAD, ENVELOPE_TAIL, seal, unseal } from '../../../src/bytes/envelope.js'
 
 export const HEADER = 64
@@ -52,7 +52,7 @@ export interface Seeds {
 }
 
 export function seedsOf(header: LogFileHeader): Seeds {
-  return { id: crc32c(header.id), first: crc32c(encodeBody(header)) }
+  return { id: crc32(header.id), first: crc32(encodeBody(header)) }
 }
 
 export function encodeHeader(header: LogFileHeader): Uint8Array {
@@ -104,7 +104,7 @@ export function encodeRecord(
   setU64(view, 32, writer)
   into.set(payload, RECORD_HEAD)
   into.fill(0, size, padded(size))
-  const checksum = crc32c(into.subarray(4, size), idSeed)
+  const checksum = crc32(into.subarray(4, size), idSeed)
   view.setUint32(0, checksum, true)
   return checksum
 }
@@ -128,7 +128,7 @@ export function recordHead(bytes: Uint8Array, at = 0): RecordHead | undefined {
 
 /** Whether `record`, from its head to the end of its payload, has the checksum that its head says. */
 export function isIntact(record: Uint8Array, head: RecordHead, idSeed: number): boolean {
-  return record.length >= head.size && crc32c(record.subarray(4, head.size), idSeed) === head.checksum
+  return record.length >= head.size && crc32(record.subarray(4, head.size), idSeed) === head.checksum
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -3,8 +3,9 @@
  *
  * - A claim makes the marker of a new generation. It takes over the tail from the last file before it, and from no other, and
  *   writes that with the fence to a file of its own (R41, R42). The file gets its name when it is durable (R43).
- * - An append writes, syncs, **then** looks whether its own marker is still the newest, and only then is acknowledged (R44). If the
- *   marker is not the newest, the file of the newest owner decides (R45): its maker has read our file before, or never will.
+ * - An append writes, **then** looks whether its own marker is still the newest, while the record is synced, and is acknowledged
+ *   after both (R44). If the marker is not the newest, the file of the newest owner decides (R45): its maker has read our file
+ *   before, or never will.
  * - A claim whose entry is in a file with a name may meet other generations that settle nothing. It settles the entry by
  *   claiming anew. So its fate stays unknown only after an error, or when its number was trimmed meanwhile.
  * - An owner that appends does not take back a log that it has lost. When the one that took over has died before it had a
@@ -181,7 +182,7 @@ export class LogOwner {
     // An entry that never was in a file with a name is surely not committed.
     if (written.size > 0) return failed === 'unnamed' ? undefined : (failed ?? this.#verdict(n, written))
     if (failed) return LOST
-    if ((await this.#directory.newest()) === this.#generation.g) await this.#tidy()
+    if ((await this.#directory.newest()) === this.#generation.g) this.#tidy()
     else await this.#end('lost')
     return LOST
   }
@@ -191,7 +192,7 @@ export class LogOwner {
     const failed = await this.#name(place, records)
     if (failed) return failed === 'unnamed' ? undefined : failed
     const outcome = await this.#check(records.at(-1)!.n, written)
-    if (outcome === COMMITTED) await this.#tidy()
+    if (outcome === COMMITTED) this.#tidy()
     return outcome
   }
 
@@ -233,9 +234,12 @@ export class LogOwner {
       }
     }
     let pending: Pending
+    let isCurrent: Promise<boolean>
     try {
       await own.makeRoom(bytes.length, makesRoom, this.#strict)
       pending = await own.write(n, this.#generation.g, bytes, this.#strict, makesRoom)
+      isCurrent = this.#directory.isCurrent(this.#generation.g, own.file.name)
+      await Promise.all([isCurrent.catch(() => {}), pending.durable])
     } catch (cause) {
       if (!isTidemarkError(cause)) return this.#doubt(fileError(cause, 'write', own.file.path))
       // Nothing of the record was written. A newer owner may have unlinked the file.
@@ -243,7 +247,7 @@ export class LogOwner {
       await this.#end('lost')
       return LOST
     }
-    const outcome = await this.#check(n, written)
+    const outcome = await this.#check(n, written, isCurrent)
     if (outcome === COMMITTED && !this.#ended) own.acknowledge(pending)
     return outcome
   }
@@ -269,11 +273,12 @@ export class LogOwner {
     return this.#takeOver(place, [...records, entry], written)
   }
 
-  /** Tells whether entry n, durable in our file, is part of the history. Only now does it ask who owns the log (R44). */
-  async #check(n: number, written: Written): Promise<Verdict> {
-    written.add(this.#generation.g)
+  /** Tells whether entry n, durable in our file, is part of the history. Who owns the log was asked when others could read n (R44). */
+  async #check(n: number, written: Written, isCurrent?: Promise<boolean>): Promise<Verdict> {
+    const { g } = this.#generation
+    written.add(g)
     try {
-      if (this.#own && (await this.#directory.isCurrent(this.#generation.g, this.#own.file.name))) return COMMITTED
+      if (await (isCurrent ?? (this.#own && this.#directory.isCurrent(g, this.#own.file.name)))) return COMMITTED
       return await this.#verdict(n, written)
     } catch (cause) {
       return this.#doubt(fileError(cause, 'list', this.#directory.path))
@@ -316,8 +321,9 @@ export class LogOwner {
     )
   }
 
-  async #tidy(): Promise<void> {
-    await tidy(this.#directory, this.#clock.now()).catch(() => {})
+  /** Only the next write waits for it. */
+  #tidy(): void {
+    this.#inTurn(() => tidy(this.#directory, this.#clock.now())).catch(() => {})
   }
 
   /** Ends writing with an unknown outcome. Only a new handle finds out what has happened. */

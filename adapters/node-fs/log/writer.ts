@@ -15,13 +15,12 @@ import type { LogDirectory } from './directory.js'
 import { LogFile, type LogRecord } from './file.js'
 import { HEADER, RECORD_HEAD, encodeHeader, encodeRecord, recordBytes, type LogFileHeader } from './format.js'
 import type { LogTuning } from './tuning.js'
-import { discard, readUpTo, writeAll } from '../write.js'
+import { ZEROS, discard, readUpTo, writeAll } from '../write.js'
 
 /** The largest step by which a file grows. Steps double up to it. */
-const LARGEST_STEP = 4 << 20
-const ZEROS = new Uint8Array(256 << 10)
+const LARGEST_STEP = 512 << 10
 /** Records up to this size are built in a buffer that is used again. */
-const SCRATCH = 64 << 10
+const SCRATCH = 256 << 10
 
 export class OwnFile {
   readonly file: LogFile
@@ -139,8 +138,9 @@ export class OwnFile {
   }
 
   /**
-   * Writes the record after the last one. Its outcome is open until `acknowledge`. A `TidemarkError` says that there was no room,
-   * and that nothing of the record is left. After any other error the record may be there.
+   * Writes the record after the last one; resolves when whoever takes the log over from here on reads it. Its outcome is open
+   * until it is `durable` and then acknowledged. A `TidemarkError` says that there was no room, and that nothing of the record
+   * is left. After any other error the record may be there.
    */
   async write(n: number, writer: number, payload: Uint8Array, sync: boolean, mayUseReserve: boolean): Promise<Pending> {
     const length = recordBytes(payload.length)
@@ -152,9 +152,8 @@ export class OwnFile {
     const fields = { before: this.file.checksum, n, synced, writer }
     const checksum = encodeRecord(bytes.subarray(0, length), this.file.seeds.id, fields, payload)
     await this.#put(bytes)
-    if (sync) await this.#directory.fs.fdatasync(this.#fd)
-    this.#room = Math.max(this.#room, this.file.end + size)
-    return { payload: payload.length, checksum, synced, durable: sync }
+    const durable = sync ? this.#directory.fs.fdatasync(this.#fd) : undefined
+    return { payload: payload.length, checksum, synced, room: this.file.end + size, durable }
   }
 
   /** Writes the bytes of a record. File systems that copy on write need space to overwrite room, too, and may find none. */
@@ -180,10 +179,11 @@ export class OwnFile {
 
   acknowledge(pending: Pending): void {
     this.file.add(pending)
+    this.#room = Math.max(this.#room, pending.room)
     if (pending.durable) this.#synced = this.file.last
     const ahead = Math.max(this.#step / 2, this.#tuning.reserveBytes)
     // Large ones are followed by large ones, as a rule.
-    if (this.#makesOwnRoom(pending.payload, pending.durable)) return
+    if (this.#makesOwnRoom(pending.payload, pending.durable !== undefined)) return
     if (this.#room - this.file.end < ahead && !this.#growing) {
       // An append that needs the room tries again, and tells of the error.
       this.#grow(this.#room + 1).catch(() => {})
@@ -252,7 +252,10 @@ export interface Pending {
   readonly payload: number
   readonly checksum: number
   readonly synced: number
-  readonly durable: boolean
+  /** Where the room ends that it makes for itself. */
+  readonly room: number
+  /** Rejects when nobody knows whether the record is durable; `undefined` when it need not be. */
+  readonly durable: Promise<void> | undefined
 }
 
 async function writeZeros({ fs }: LogDirectory, fd: number, from: number, to: number): Promise<void> {

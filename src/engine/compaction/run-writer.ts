@@ -5,7 +5,7 @@ import type { Edit, FoldEdit, MergeEdit } from '../../manifest/edits.js'
 import { refOf } from '../../manifest/ref.js'
 import type { CodedRuns, Manifest, Run, SegmentRef } from '../../manifest/manifest.js'
 import { segmentName } from '../../manifest/names.js'
-import { ArrayCursor, RunCursor, runRanges, type Cursor } from '../../segment/cursor.js'
+import { RunCursor, runRanges, type Cursor } from '../../segment/cursor.js'
 import { MergeCursor } from '../../segment/merge.js'
 import { unionRanges } from '../../segment/ranges.js'
 import { EVERYTHING, type KeyRange } from '../../segment/record.js'
@@ -15,7 +15,8 @@ import { writeSegments, type BuiltSegment } from '../../segment/writer.js'
 import { compareBytes } from '../../bytes/compare.js'
 import type { LogContext, ShardContext } from '../context.js'
 import { Memtable } from '../memtable.js'
-import { layersOf, memtableCodecs, tailCodecs, type ShardState } from '../state.js'
+import { memtableCodecs, tailCodecs, type ShardState } from '../state.js'
+import { BucketsCursor, deal, type Bucket } from './buckets.js'
 
 /** How long to work, and on how many blocks, before other tasks get their turn. */
 const SLICE_MS = 3
@@ -48,7 +49,7 @@ export async function foldTail(
     merged = new Memtable()
   }
   try {
-    for (const { memtable, references } of layersOf(state.tail)) {
+    for (const { memtable, references } of state.tail) {
       if (memtable) merged.absorb(memtable)
       await pace()
       if (references === undefined) continue
@@ -87,7 +88,10 @@ async function writeMemtable(
 ): Promise<Run> {
   // Slots lie in the order of their prefixes, with which all their keys begin.
   const slots = Array.from(memtable.slots.values(), ({ slot }) => slot).sort((a, b) => compareBytes(a.prefix, b.prefix))
-  const records = new ArrayCursor(slots.flatMap((slot) => memtable.sorted(slot, EVERYTHING)))
+  const pace = pacer(ctx, signal)
+  const buckets: Bucket[] = []
+  for (const { id, prefix } of slots) buckets.push(...(await deal(prefix, memtable.slots.get(id)!.points, pace)))
+  const records = new BucketsCursor(buckets)
   // Over nothing there is nothing that a range could still hide.
   const ranges = oldest ? [] : unionRanges(slots.flatMap((slot) => memtable.ranges(slot)))
   return writeRun(ctx, log, kept(records, oldest, time), ranges, signal)

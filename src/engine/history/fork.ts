@@ -27,7 +27,7 @@ export async function createFork(
   if ((await findStore(child, anchor)).value !== undefined) throw exists(name)
   const logId = ctx.clock.random(ID_BYTES)
   const pin = await putPin(shard, { kind: 'fork', name: logPath(name, logId), ttlMs: 0, ...source })
-  const { manifest, tail, carried } = stateOfPin(pin, log.path)
+  const { manifest, tail, carried } = await stateOfPin(log.platform, pin, log.path)
   const time = currentTime(ctx, log)
   const reset = { manifest, origin: { log: log.path, version: carried.version, partitions: [] } }
   const config = { ...manifest.config, created: time, parent: ctx.store }

@@ -7,6 +7,7 @@ import { encodePin, type PinKind } from '../../log/pin.js'
 import { pinName } from '../../manifest/listed-names.js'
 import { dropUploads } from '../compaction/run-writer.js'
 import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
+import { storedDelta } from '../memtable.js'
 import { readOn } from '../open/recovery.js'
 import type { OpenLog, ShardState } from '../state.js'
 import { condemnedIn, expired } from './past.js'
@@ -34,7 +35,8 @@ export async function putPin(shard: OpenLog, request: PinRequest): Promise<Store
   const { state, from } = request
   const { manifest, memtable } = await payloadOf(shard, state, new AbortController().signal)
   const { version } = state.carried
-  const pin = pinOf(state, log.path, manifest, memtable, { label: undefined, ...request, made: currentTime(ctx, log) })
+  const delta = memtable && (await storedDelta(log, memtable))
+  const pin = pinOf(state, log.path, manifest, delta, { label: undefined, ...request, made: currentTime(ctx, log) })
   const blob = pinName(log.path, ctx.clock.random(ID_BYTES))
   const { blobs } = ctx.storage
   const uploaded = manifest.runs.flat().filter(({ name }) => ctx.uploads.has(name))

@@ -8,8 +8,9 @@ import { decodeManifest, type Manifest } from '../../manifest/manifest.js'
 import { idOfBlob, logIdOfPath, pinsPrefix, storeOfLog } from '../../manifest/listed-names.js'
 import type { Blobs, Storage } from '../../storage/contract.js'
 import { pagesOf } from '../../storage/pages.js'
+import type { Platform } from '../../storage/platform.js'
 import type { LogContext } from '../context.js'
-import { encodeDelta, memtableOfDelta, type Memtable } from '../memtable.js'
+import { memtableOfDelta } from '../memtable.js'
 import type { OpenLog, ShardState } from '../state.js'
 
 /** A pin, and the name of its blob. */
@@ -88,12 +89,12 @@ export function manifestOfPin(pin: StoredPin, logPath: string): Manifest {
   return decodeManifest(pin.manifest, logPath, `The manifest in pin ${pin.blob}`)
 }
 
-/** The pin of a state, which stands on that manifest and memtable. */
+/** The pin of a state, which stands on that manifest and those changes. */
 export function pinOf(
   { carried, headHash }: ShardState,
   path: string,
   manifest: Manifest,
-  memtable: Memtable | undefined,
+  delta: Uint8Array | undefined,
   { kind, name, label, made, ttlMs }: Pick<Pin, 'kind' | 'name' | 'label' | 'made'> & { readonly ttlMs: number },
 ): Pin {
   const { version, versionTime, offsets } = carried
@@ -108,15 +109,15 @@ export function pinOf(
     label,
     offsets,
     manifest: encodeManifest({ ...manifest, covers: version - 1 }, path),
-    delta: memtable && encodeDelta(memtable),
+    delta,
   }
 }
 
 /** The state that a pin keeps. */
-export function stateOfPin(pin: StoredPin, logPath: string): ShardState {
+export async function stateOfPin(platform: Platform, pin: StoredPin, logPath: string): Promise<ShardState> {
   const { version, versionTime, offsets, delta } = pin
   const manifest = manifestOfPin(pin, logPath)
-  const memtable = delta && memtableOfDelta(decodeDelta(delta, `The delta in pin ${pin.blob}`))
+  const memtable = delta && memtableOfDelta(await decodeDelta(platform, delta, `The delta in pin ${pin.blob}`))
   const logId = logIdOfPath(storeOfLog(logPath), logPath)
   if (logId === undefined) throw corrupt(`${logPath} is no path of a log.`)
   return {
@@ -132,7 +133,7 @@ export function stateOfPin(pin: StoredPin, logPath: string): ShardState {
       covers: manifest.covers,
     },
     manifest,
-    tail: memtable ? [{ n: version, time: versionTime, memtable, references: undefined, bytes: delta.length }] : [],
+    tail: memtable ? [{ n: version, time: versionTime, memtable, references: undefined, bytes: memtable.bytes }] : [],
   }
 }
 

@@ -17,9 +17,6 @@ import { confirmHead, findStore, overtaken, readHistory } from './recovery.js'
 
 const creating = new Part(() => import('./create.js'))
 
-/** A hint that leaves more than this many entries to read is worth a swap. */
-const LONG_TAIL = 16
-
 export interface OpenRequest extends ClaimRequest {
   readonly mode: WriteMode | 'follower'
   /** True: it must not exist yet; false: it must exist. */
@@ -79,9 +76,8 @@ async function openExisting(
       state = await confirmHead(ctx, log, found, hint.isRebuilt)
     } else {
       state = await claim(ctx, log, found, mode, request)
-      // The fence has carried a manifest, or openers read too much.
-      const isWorth = state && (state.carried.manifestAt === state.head || state.tail.length > LONG_TAIL)
-      if (state && isWorth) await refreshAnchor(ctx, log, state)
+      // The fence has carried a fold, or whoever made the last one never got to write it there.
+      if (state && state.carried.covers !== hint.covers) await refreshAnchor(ctx, log, state)
     }
     return state && { log, state }
   } finally {

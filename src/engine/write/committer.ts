@@ -166,7 +166,7 @@ export class Committer {
     }
     const time = this.#time()
     setExpiry(memtable, time, this.#ctx.clock.monotonic())
-    const isLarge = memtable.bytes > this.#ctx.checkpoint.bytes
+    const isLarge = memtable.bytes > this.#ctx.checkpoint.large
     const changes = isLarge ? { references: await this.#upload(memtable, time, batch.length) } : { memtable }
     const { label, meta } = request
     const { edits, collection: collect } = this.#compaction

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { openStore, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
-import { everyKey, hexDump, writeExample, writeKeys, writePast } from '../../support/example.js'
+import { everyKey, hexDump, writeExample, writeKeys, writePast, writeRemote } from '../../support/example.js'
 import { collect } from '../../support/storages.js'
 import { verify } from 'tidemark/tools'
 
@@ -32,9 +32,11 @@ describe('the format', () => {
       write('1', objects)
       write('1-past', (await writePast()).objects)
       write('1-keys', (await writeKeys()).objects)
+      write('1-remote', (await writeRemote()).objects)
     }
     expect(objects).toEqual(golden('1'))
     expect((await writeKeys()).objects).toEqual(golden('1-keys'))
+    expect((await writeRemote()).objects).toEqual(golden('1-remote'))
   })
 
   test('of version 1 is readable for ever', async () => {
@@ -68,6 +70,19 @@ describe('the format', () => {
     const store = await openStore({ storage, name: 'keys', mode: 'follower' })
     expect(await collect(store.entries())).toStrictEqual(everyKey.map((key, i) => [key, i]))
     for (const [i, key] of everyKey.entries()) expect(await store.get(key)).toBe(i)
+    await store.close()
+  })
+
+  test('of version 1 is readable for ever with changes that went over a network', async () => {
+    const storage = await load(golden('1-remote'))
+    expect(await verify({ storage, name: 'remote' })).toMatchObject({ ok: true, damages: [] })
+    const store = await openStore({ storage, name: 'remote', mode: 'follower' })
+    const kept = await store.at('both')
+    for (const view of [store, kept]) {
+      expect(await view.get('small')).toBe(true)
+      for (let i = 0; i < 100; i++) expect(await view.get(i)).toBe(`value ${i}`)
+    }
+    await kept.close()
     await store.close()
   })
 
@@ -110,7 +125,7 @@ describe('the format', () => {
   })
 
   test('of a newer version, or with unknown flags, is refused by name', async () => {
-    const { crc32c } = await import('../../../src/bytes/crc32c.js')
+    const { crc32 } = await import('../../../src/bytes/crc32.js')
     for (const [at, value, says] of [
       [4, 2, 'format 2'],
       [6, 1, 'is encrypted (cipher '],
@@ -121,7 +136,7 @@ describe('the format', () => {
         const objects = new Map([...golden('1')].map(([name, bytes]) => [name, bytes.slice()]))
         const bytes = [...objects].find(([name]) => name.endsWith(kind))![1]
         bytes[at] = value
-        new DataView(bytes.buffer).setUint32(12, crc32c(bytes.subarray(0, 12)), true)
+        new DataView(bytes.buffer).setUint32(12, crc32(bytes.subarray(0, 12)), true)
         const opening = openStore({ storage: await load(objects), name: 'example' })
         await expect(opening).rejects.toMatchObject({
           code: 'UNSUPPORTED_FORMAT',

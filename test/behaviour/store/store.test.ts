@@ -55,6 +55,46 @@ eachAdapter(adapters, 'a store on %s', (make) => {
     await store.close()
   })
 
+  test('a read shows what was there when it was called, whatever is put in the same turn', async () => {
+    const store = await open(make())
+    store.put('a', 1)
+    store.put('b', { is: 'old' })
+    const scan = store.entries()
+    expect(await scan.next()).toEqual({ done: false, value: ['a', 1] })
+    const reads = [store.get('a'), store.getMany(['a', 'b']), store.has('c'), collect(scan)]
+    store.put('a', 2)
+    store.put('b', { is: 'new' })
+    store.put('c', 3)
+    expect(await Promise.all(reads)).toEqual([1, [1, { is: 'old' }], false, [['b', { is: 'old' }]]])
+    expect(await store.getMany(['a', 'b', 'c'])).toEqual([2, { is: 'new' }, 3])
+    await store.close()
+  })
+
+  test('close() leaves a tail within its bound, and a failure to do that loses nothing', async () => {
+    const storage = make()
+    const life = async (fails: boolean, text: string): Promise<number> => {
+      let isOpen = false
+      const on = faulty(storage, ({ method }) => (fails && isOpen && method === 'put' ? 'error-before' : undefined))
+      const warnings: string[] = []
+      const logger = { warn: (message: string) => warnings.push(message) }
+      const store = await open(on, { checkpoint: { bytes: 2_000 }, timeoutMs: 500, logger })
+      isOpen = true
+      for (let i = 0; i < 5; i++) {
+        store.put(i, text.repeat(100))
+        await store.commit()
+      }
+      await store.close()
+      expect(warnings.length > 0).toBe(fails)
+      const reader = await open(storage, { mode: 'follower' })
+      for (let i = 0; i < 5; i++) expect(await reader.get(i)).toBe(text.repeat(100))
+      const { tail } = reader.metrics()
+      await reader.close()
+      return tail
+    }
+    expect(await life(true, 'first')).toBeGreaterThan(4)
+    expect(await life(false, 'second')).toBeLessThan(4)
+  })
+
   test('batch() applies all of its changes or, when one is refused, none', async () => {
     const store = await open(make())
     store.batch([

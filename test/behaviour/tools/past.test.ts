@@ -149,7 +149,7 @@ describe('verify finds', () => {
     expect(await withPin((pin) => ({ ...pin, versionTime: 1 }))).toEqual([
       'Pin P is damaged: it gives its version another time.',
     ])
-    const writer = new DeltaWriter(1)
+    const writer = new DeltaWriter(1, 64)
     writer.group(0, new Uint8Array(0), 'json', 1)
     writer.delete('k5')
     const delta = writer.finish()

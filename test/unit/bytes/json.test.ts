@@ -1,7 +1,9 @@
 /** The JSON of the default codec, written straight into pieces of bytes that values share. */
 import { expect, test } from 'vitest'
-import { writeJson } from '../../../src/bytes/json.js'
+import { writeJson as writeSlice } from '../../../src/bytes/json.js'
+import { bytesOf } from '../../../src/bytes/slice.js'
 
+const writeJson = (value: unknown): Uint8Array => bytesOf(writeSlice(value))
 const textOf = (value: unknown): string => new TextDecoder().decode(writeJson(value))
 
 test('what was written stays as it was, whatever is written after it', () => {

@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { sliceOf } from '../../../src/bytes/slice.js'
 import { compareBytes } from '../../../src/bytes/compare.js'
 import { decodeKey, encodeKey, toMapKey, type Key } from '../../../src/bytes/keys.js'
+import * as pure from '../../../src/bytes/pure.js'
 import { decodeDelta } from '../../../src/log/delta.js'
 import { encodeDelta, memtableOfDelta, Memtable } from '../../../src/engine/memtable.js'
 import { Point } from '../../../src/engine/point.js'
@@ -88,10 +90,8 @@ test('a copy goes its own way', () => {
 test('its size counts each key once, and what a range takes away no more', () => {
   const memtable = new Memtable()
   const put = (key: Key, size: number): void => {
-    const point = Point.put(1)
-    point.size = size
-    expect(memtable.growth(SLOT, toMapKey(key), point)).toBe(size - (said0(key)?.size ?? 0))
-    memtable.set(SLOT, 'json', toMapKey(key), point)
+    expect(memtable.sizeAt(SLOT, toMapKey(key))).toBe(said0(key)?.size ?? 0)
+    memtable.put(SLOT, 'json', toMapKey(key), 1, size, 0)
   }
   const said0 = (key: Key): Point | undefined => memtable.find(SLOT, toMapKey(key))
   put(1, 100)
@@ -103,11 +103,29 @@ test('its size counts each key once, and what a range takes away no more', () =>
   expect(memtable.size).toBe(5 + 64 + lower.length + upper.length)
 })
 
+test('who puts a key again changes its point, unless somebody took points before', () => {
+  const memtable = new Memtable()
+  const put = (value: unknown): Point => {
+    memtable.put(SLOT, 'json', 'k', value, 10, 0)
+    return memtable.find(SLOT, 'k')!
+  }
+  const first = put(1)
+  first.seal(sliceOf(Uint8Array.of(1)), true)
+  expect(put(2)).toBe(first)
+  expect([first.value(() => 0), first.bytes]).toEqual([2, undefined])
+  const [taken] = memtable.sorted(SLOT, rangeOf('a', 'z'))
+  expect(put(3)).not.toBe(first)
+  expect(taken!.point.value(() => 0)).toBe(2)
+  const copy = memtable.copy()
+  copy.put(SLOT, 'json', 'k', 4, 10, 0)
+  expect(memtable.find(SLOT, 'k')!.value(() => 0)).toBe(3)
+})
+
 test('a sealed value is what its bytes decode to, unless the very same comes back', () => {
   const object = { a: 1 }
   const [sealed, same] = [Point.put(object), Point.put(5)]
-  sealed.seal(Uint8Array.of(1), false)
-  same.seal(Uint8Array.of(2), true)
+  sealed.seal(sliceOf(Uint8Array.of(1)), false)
+  same.seal(sliceOf(Uint8Array.of(2)), true)
   const decoded = { a: 1 }
   expect(sealed.value(() => decoded, true)).toBe(decoded)
   expect(same.value(() => expect.fail('it is not decoded'), true)).toBe(5)
@@ -116,7 +134,7 @@ test('a sealed value is what its bytes decode to, unless the very same comes bac
   expect([sealed.value(() => other, true), sealed.value(() => other)]).toEqual([decoded, other])
 })
 
-test('as a delta and back it says the same', () => {
+test('as a delta and back it says the same', async () => {
   const slot = makeSlot(3, tableBytes('t'))
   const memtable = memtableOf({
     puts: [
@@ -127,7 +145,7 @@ test('as a delta and back it says the same', () => {
     slot,
     codec: 'mine',
   })
-  const groups = decodeDelta(encodeDelta(memtable), 'the delta')
+  const groups = await decodeDelta(pure, encodeDelta(memtable), 'the delta')
   expect(groups).toMatchObject([{ partition: 3, codec: 'mine' }])
   const back = memtableOfDelta(groups)
   expect([1, 'k', 5, 7].map((key) => said(back, key, slot))).toEqual([10, 'gone', 'gone', undefined])

@@ -1,5 +1,6 @@
 /** The committer between a queue and a log, with a host that only notes what it is told. */
 import { beforeAll, expect, test } from 'vitest'
+import { sliceOf } from '../../../../src/bytes/slice.js'
 import type { TidemarkError } from '../../../../src/errors.js'
 import { TidemarkError as Failure } from '../../../../src/errors.js'
 import type { ShardContext } from '../../../../src/engine/context.js'
@@ -211,16 +212,15 @@ test('time does not go back, and a time to live counts from the put', async () =
   bench.world.log.storageTime = undefined
   bench.world.clock.time = 20_000
   const memtable = memtableOf({})
-  const point = Point.put(1)
-  Object.assign(point, { ttl: 1_000, putAt: 19_900 })
-  point.seal(Uint8Array.of(1), true)
+  const point = Point.put(1, 0, 19_900 + 1_000)
+  point.seal(sliceOf(Uint8Array.of(1)), true)
   memtable.set(SLOT, 'json', 'k', point)
   await bench.commit(2, { memtable })
   expect([bench.state.carried.time, point.expires]).toEqual([50_000, 50_900])
 })
 
 test('a large commit goes by reference; when it is not written, nobody keeps its segments', async () => {
-  const bench = await Bench.open({ checkpoint: { entries: 1_000, bytes: 10 } })
+  const bench = await Bench.open({ checkpoint: { entries: 1_000, bytes: 10, large: 10 } })
   const puts = Array.from({ length: 20 }, (_, i) => [i, i] as const)
   const large = (): Promise<CommitResult> => bench.commit(1, { memtable: memtableOf({ puts }) })
   const blobs = async (): Promise<string[]> =>

@@ -1,14 +1,26 @@
 /**
- * CRC-32C (Castagnoli, reflected polynomial 0x82F63B78), eight table look-ups per eight bytes ("slicing-by-8", Kounavis
- * and Berry, 2005).
+ * CRC-32 (reflected polynomial 0xEDB88320, as in zip and zlib), eight table look-ups per eight bytes ("slicing-by-8", Kounavis
+ * and Berry, 2005). A platform that has it natively lends it.
  */
 const T = makeTables()
+
+/** Up to this length a call into the platform takes longer than the sum. */
+const SHORT = 128
+
+type Crc32 = (bytes: Uint8Array, seed: number) => number
+
+let native: Crc32 | undefined
+
+/** Takes the platform's own, which gives the same numbers. */
+export function lendCrc32(lent: Crc32 | undefined): void {
+  native = lent
+}
 
 function makeTables(): Uint32Array {
   const t = new Uint32Array(8 * 256)
   for (let i = 0; i < 256; i++) {
     let c = i
-    for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0x82f63b78 : c >>> 1
+    for (let k = 0; k < 8; k++) c = c & 1 ? (c >>> 1) ^ 0xedb88320 : c >>> 1
     t[i] = c
   }
   for (let i = 0; i < 256; i++) {
@@ -21,8 +33,9 @@ function makeTables(): Uint32Array {
   return t
 }
 
-/** The checksum of `bytes`, as an unsigned 32-bit number. `crc32c(b, crc32c(a))` is the checksum of a followed by b. */
-export function crc32c(bytes: Uint8Array, seed = 0): number {
+/** The checksum of `bytes`, as an unsigned 32-bit number. `crc32(b, crc32(a))` is the checksum of a followed by b. */
+export function crc32(bytes: Uint8Array, seed = 0): number {
+  if (native !== undefined && bytes.length > SHORT) return native(bytes, seed)
   let c = ~seed
   let i = 0
   const end8 = bytes.length - 7
