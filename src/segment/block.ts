@@ -44,27 +44,19 @@ export class Block {
   kept: KeptValues | undefined
 
   /** Checks and unpacks a stored block; `rawLength` is what the index says, and all that is ever allocated. */
-  static async unpack(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Promise<Block> {
+  static unpack(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Block | Promise<Block> {
     const body = checked(stored, what)
     const [type] = body
     if (type !== STORED && type !== DEFLATED) throw damaged(what, `a block of unknown type ${type}`)
     if (rawLength > MAX_BLOCK_BYTES) throw damaged(what, `a block of ${rawLength} bytes`)
     const payload = body.subarray(1)
-    const raw = type === DEFLATED ? await inflated(platform, payload, rawLength, what) : payload
+    const raw = type === DEFLATED ? inflated(platform, payload, rawLength, what) : payload
+    const block = (bytes: Uint8Array): Block => new Block(bytes, rawLength, what)
+    return isPromise(raw) ? raw.then(block) : block(raw)
+  }
+
+  private constructor(raw: Uint8Array, rawLength: number, what: string) {
     if (raw.length !== rawLength) throw damaged(what, 'a block is not as long as the index says')
-    return new Block(raw, what)
-  }
-
-  /** The same at once; `undefined` where the platform inflates later. */
-  static unpackNow(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Block | undefined {
-    const body = checked(stored, what)
-    if (body[0]! > DEFLATED || rawLength > MAX_BLOCK_BYTES) return undefined
-    let raw: Uint8Array | Promise<Uint8Array> = body.subarray(1)
-    if (body[0] === DEFLATED) raw = platform.inflate(raw, rawLength)
-    return isPromise(raw) || raw.length !== rawLength ? undefined : new Block(raw, what)
-  }
-
-  private constructor(raw: Uint8Array, what: string) {
     this.#raw = raw
     this.#what = what
     const places: number[] = []

@@ -81,13 +81,16 @@ export class SegmentCache implements SegmentPieces {
     const { offset, length, rawLength } = blocks[number]!
     try {
       const stored = this.#blobs.getNow?.(place.name, { offset, length })
-      const block = stored && Block.unpackNow(this.platform, stored, rawLength, '')
-      if (block) this.#keep(place.name, number, block, block.weight)
-      return block
+      const block = stored && Block.unpack(this.platform, stored, rawLength, '')
+      if (block instanceof Block) {
+        this.#keep(place.name, number, block, block.weight)
+        return block
+      }
+      block?.catch(() => undefined)
     } catch {
       // To load it fails in the same way, and says why.
-      return undefined
     }
+    return undefined
   }
 
   keepValue({ kept }: Block, number: number, value: unknown, weight: number): void {
