@@ -164,8 +164,9 @@ export interface Blobs {
     options?: CallOptions & { readonly range?: ByteRange | undefined },
   ): Promise<Answer & { readonly bytes: Uint8Array | undefined }>
   /**
-   * Reads a range of a blob in this very turn. `undefined` where that cannot be done, whatever the reason: then `get` is called.
-   * It is for storages where a small read takes less time than to wait for it, such as a local file system.
+   * Reads a range of a blob in this very turn, all of it. Where that cannot be done, whatever the reason, it returns `undefined`
+   * or throws, and `get` is called. It is for storages where a small read takes less time than to wait for it, such as a local
+   * file system.
    * @default every read is waited for
    */
   getNow?(name: string, range: ByteRange): Uint8Array | undefined
