@@ -11,7 +11,7 @@ import type { CollectOptions } from './gc/collector.js'
 import { COLLECT_EVERY, EntryIndex } from './gc/entry-index.js'
 import type { CollectionScheduler, MaintainResult } from './gc/scheduler.js'
 import type { Memtable } from './memtable.js'
-import { openShard, refreshAnchor, type OpenRequest } from './open/open.js'
+import { anchoring, openShard, type OpenRequest } from './open/open.js'
 import { viewOf, type View } from './read.js'
 import { Rows } from './rows.js'
 import { DamageDetector } from './repair/detector.js'
@@ -179,7 +179,7 @@ export class Shard {
     const state = this.state
     this.#raising = this.#raising.then(async () => {
       if (this.state.carried.manifestAt === state.carried.manifestAt) {
-        await refreshAnchor(this.context, this.log, state)
+        await anchoring.use((part) => part.refreshAnchor(this.context, this.log, state))
       }
     })
   }
@@ -213,15 +213,14 @@ export class Shard {
     return following.use((part) => part.catchUp(this))
   }
 
-  /** Whoever opens the store next finds a tail within its bound. */
-  async #foldDue(): Promise<void> {
+  /** Before it is closed: whoever opens the store next finds a tail within its bound. */
+  async foldDue(): Promise<void> {
     if (this.compaction === undefined || this.hasEnded || tailBytes(this.state) <= this.context.checkpoint.bytes) return
     await this.checkpoint().catch((cause: unknown) => warnLater(this.context, 'Folding', cause))
   }
 
   /** Waits for what is in flight, stops what runs beside it, and lets go of the log. */
   async close(): Promise<void> {
-    await this.#foldDue()
     const message = `Store "${this.context.store}" writes nothing more until it is open again: call reopen(), once more if it failed.`
     await this.#committer?.close(new TidemarkError('CLOSED', message))
     await this.compaction?.stop()

@@ -3,7 +3,8 @@
  * what is left, and no writer can append where the storage looks at the trim number.
  */
 import { equalBytes } from '../bytes/compare.js'
-import { ALL_TRIMMED, encodeAnchor } from './anchor.js'
+import { ALL_TRIMMED } from './anchor.js'
+import { encodeAnchor } from './raise.js'
 import { ID_BYTES } from './entry.js'
 
 export const TOMBSTONE = {

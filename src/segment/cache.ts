@@ -3,14 +3,14 @@
  * names are never reused, so nothing in here can be stale.
  */
 import { singleFlight } from '../async.js'
-import { damaged } from '../errors.js'
 import type { Blobs, Storage } from '../storage/contract.js'
 import { platformOf, type Platform } from '../storage/platform.js'
-import { ENVELOPE_TAIL } from '../bytes/envelope.js'
-import { Block } from './block.js'
-import { checked } from '../bytes/checked.js'
-import { inSegment, missingSegment, type SegmentPlace } from './damage.js'
-import { decodeIndex, type SegmentIndex } from './index.js'
+import { Part } from '../part.js'
+import type { Block } from './block.js'
+import type { SegmentPlace } from './damage.js'
+import type { SegmentIndex } from './index.js'
+
+const reading = new Part(() => import('./pieces.js'))
 
 /** Where cursors get the pieces of segments from: at once when they are in memory, else by loading. */
 export interface SegmentPieces {
@@ -78,19 +78,9 @@ export class SegmentCache implements SegmentPieces {
   }
 
   blockNow(place: SegmentPlace, { blocks }: SegmentIndex, number: number): Block | undefined {
-    const { offset, length, rawLength } = blocks[number]!
-    try {
-      const stored = this.#blobs.getNow?.(place.name, { offset, length })
-      const block = stored && Block.unpack(this.platform, stored, rawLength, '')
-      if (block instanceof Block) {
-        this.#keep(place.name, number, block, block.weight)
-        return block
-      }
-      block?.catch(() => undefined)
-    } catch {
-      // To load it fails in the same way, and says why.
-    }
-    return undefined
+    const block = reading.loaded?.readBlockNow(this.#blobs, this.platform, place, blocks[number]!)
+    if (block) this.#keep(place.name, number, block, block.weight)
+    return block
   }
 
   keepValue({ kept }: Block, number: number, value: unknown, weight: number): void {
@@ -119,36 +109,21 @@ export class SegmentCache implements SegmentPieces {
 
   /** Loads the index, and with `filter` the bloom filter by the same request. */
   loadIndex(place: SegmentPlace, filter: boolean): Promise<SegmentIndex> {
-    const { name, indexLength, filterLength } = place
-    const at = place.length - ENVELOPE_TAIL - filterLength - indexLength
+    const { name, indexLength } = place
     return this.#once(`${name}#index${filter ? '+' : ''}`, async () => {
-      const bytes = await this.#range(place, at, indexLength + (filter ? filterLength : 0))
-      const index = await indexOf(place, bytes.subarray(0, indexLength), at)
-      this.#keep(name, 'index', index, indexLength * 4)
-      if (filter) {
-        const bits = await inSegment(place, () => checked(bytes.subarray(indexLength), `Segment ${name}`))
-        this.#keep(name, 'filter', bits, bits.length)
-      }
-      return index
+      const read = await reading.use((part) => part.readIndex(this.#blobs, place, filter))
+      this.#keep(name, 'index', read.index, indexLength * 4)
+      if (read.filter) this.#keep(name, 'filter', read.filter, read.filter.length)
+      return read.index
     })
   }
 
-  loadBlock(place: SegmentPlace, index: SegmentIndex, number: number): Promise<Block> {
-    const { offset, length, rawLength } = index.blocks[number]!
-    return this.#once(`${place.name}#${number}`, async () => {
-      const bytes = await this.#range(place, offset, length)
-      const block = await inSegment(place, () => Block.unpack(this.platform, bytes, rawLength, `Segment ${place.name}`))
-      this.#keep(place.name, number, block, block.weight)
+  loadBlock(place: SegmentPlace, { blocks }: SegmentIndex, number: number): Promise<Block> {
+    const { name } = place
+    return this.#once(`${name}#${number}`, async () => {
+      const block = await reading.use((part) => part.readBlock(this.#blobs, this.platform, place, blocks[number]!))
+      this.#keep(name, number, block, block.weight)
       return block
-    })
-  }
-
-  async #range(place: SegmentPlace, offset: number, length: number): Promise<Uint8Array> {
-    const { bytes } = await this.#blobs.get(place.name, { range: { offset, length } })
-    if (bytes === undefined) throw missingSegment(place)
-    return inSegment(place, () => {
-      if (bytes.length === length) return bytes
-      throw damaged(`Segment ${place.name}`, `it ends before byte ${offset + length}`)
     })
   }
 
@@ -211,8 +186,4 @@ export class SegmentCache implements SegmentPieces {
     for (const piece of this.#segments.get(name)?.values() ?? []) this.#forget(piece)
     this.#segments.delete(name)
   }
-}
-
-export function indexOf(place: SegmentPlace, bytes: Uint8Array, at: number): Promise<SegmentIndex> {
-  return inSegment(place, () => decodeIndex(bytes, at, `Segment ${place.name}`))
 }

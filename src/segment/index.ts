@@ -9,9 +9,6 @@
  * one another without gaps from the end of the envelope's head.
  */
 import { compareBytes, countInFront } from '../bytes/compare.js'
-import { ENVELOPE_HEAD } from '../bytes/envelope.js'
-import { ByteReader } from '../bytes/reader.js'
-import { checked } from '../bytes/checked.js'
 import type { KeyRange } from './record.js'
 
 export interface BlockPlace {
@@ -25,27 +22,6 @@ export interface SegmentIndex {
   readonly blocks: readonly BlockPlace[]
   /** Ranges deleted by this segment's run; its own records win over them. */
   readonly ranges: readonly KeyRange[]
-}
-
-export function decodeIndex(bytes: Uint8Array, end: number, what: string): SegmentIndex {
-  const body = checked(bytes, what)
-  const r = new ByteReader(body, what)
-  const blocks: BlockPlace[] = []
-  let offset = ENVELOPE_HEAD
-  for (let left = r.count(3); left > 0; left--) {
-    const separator = r.bytes()
-    const length = r.varint()
-    const rawLength = r.varint()
-    const before = blocks.at(-1)
-    if (before && compareBytes(before.separator, separator) >= 0) r.fail('blocks out of order')
-    blocks.push({ separator, offset, length, rawLength })
-    offset += length
-  }
-  if (offset !== end) r.fail('blocks out of order')
-  const ranges: KeyRange[] = []
-  for (let left = r.count(2); left > 0; left--) ranges.push({ lower: r.bytes(), upper: r.bytes() })
-  r.end()
-  return { blocks, ranges }
 }
 
 /** The number of the only block that can hold `key`; -1 when the key lies before all of them. */

@@ -1,7 +1,8 @@
 /** Keeps whole segments in the cache, whatever its budget: for stores that have everything in memory. */
 import { ENVELOPE_TAIL } from '../bytes/envelope.js'
 import { Block } from './block.js'
-import { indexOf, type SegmentCache } from './cache.js'
+import type { SegmentCache } from './cache.js'
+import { indexOf } from './pieces.js'
 import type { SegmentPlace } from './damage.js'
 import { checked } from '../bytes/checked.js'
 import { inSegment } from './damage.js'

@@ -11,7 +11,8 @@ import { Block } from './block.js'
 import type { SegmentPieces } from './cache.js'
 import type { SegmentPlace } from './damage.js'
 import { inSegment, missingSegment } from './damage.js'
-import { decodeIndex, type SegmentIndex } from './index.js'
+import type { SegmentIndex } from './index.js'
+import { decodeIndex } from './pieces.js'
 
 export class WholeSegments implements SegmentPieces {
   readonly #storage: Pick<Storage, 'blobs' | 'capabilities'>

@@ -331,6 +331,7 @@ export class StoreHandle implements TableHost {
     for (const observer of this.#observers) this.#dismiss(observer)
     for (const end of this.waits) end(this.#closedError())
     for (const { reading } of this.#ctx.held) await reading?.end()
+    await this.shard.foldDue()
     await this.shard.close()
     this.#channel?.close()
     this.#channel = undefined

@@ -52,7 +52,7 @@ const PLANS: [string, Plan][] = [
   ['bodies that are shorter than stored', { fault: 'short-body', on: reads }],
   ['bodies that are damaged on their way', { fault: 'damaged-body', on: reads }],
   ['bodies that come slowly', { fault: { slow: 80 }, on: reads }],
-  ['404 from a cache', { fault: 'cached-404', on: reads, spared: 20 }],
+  ['404 from a cache', { fault: 'cached-404', on: reads, spared: 8 }],
   ['lists that are stale', { fault: { staleList: 2 }, on: lists, spared: 0 }],
   ['creates that land late', { fault: { late: 40 }, on: creates }],
   ['swaps that land late', { fault: { late: 40 }, on: swaps, spared: 1 }],

@@ -86,13 +86,9 @@ rule(
     edit(
       'adapters/node-fs/log/owner.ts',
       'pending = await own.write(',
-      'isCurrent = this.#directory.isCurrent(this.#generation.g, own.file.name)\n      pending = await own.write(',
+      'isCurrent = own.isCurrent(this.#generation.g)\n      pending = await own.write(',
     ),
-    edit(
-      'adapters/node-fs/log/owner.ts',
-      'isCurrent = this.#directory.isCurrent(this.#generation.g, own.file.name)\n      await',
-      'await',
-    ),
+    edit('adapters/node-fs/log/owner.ts', 'isCurrent = own.isCurrent(this.#generation.g)\n      await', 'await'),
   ],
   async ({ fileStorage }) => {
     const disk = new ModelFs()

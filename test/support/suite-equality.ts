@@ -4,7 +4,7 @@
  */
 import { expect } from 'vitest'
 import { openStore, type Answer, type OpenOptions, type Storage, type Store } from 'tidemark'
-import { indexOf } from '../../src/segment/cache.js'
+import { indexOf } from '../../src/segment/pieces.js'
 import { intercept } from '../../src/storage/intercept.js'
 import { Random } from '../../src/testing/random.js'
 import { contentHash } from './crafted.js'

@@ -3,9 +3,8 @@
  *
  * - A claim makes the marker of a new generation. It takes over the tail from the last file before it, and from no other, and
  *   writes that with the fence to a file of its own (R41, R42). The file gets its name when it is durable (R43).
- * - An append writes, **then** looks whether its own marker is still the newest, while the record is synced, and is acknowledged
- *   after both (R44). If the marker is not the newest, the file of the newest owner decides (R45): its maker has read our file
- *   before, or never will.
+ * - An append writes, **then** looks whether its own marker is still the newest, while the record is synced (R44). If it is not, the
+ *   file of the newest owner decides (R45): its maker has read our file before, or never will.
  * - A claim whose entry is in a file with a name may meet other generations that settle nothing. It settles the entry by
  *   claiming anew. So its fate stays unknown only after an error, or when its number was trimmed meanwhile.
  * - An owner that appends does not take back a log that it has lost. When the one that took over has died before it had a
@@ -238,7 +237,7 @@ export class LogOwner {
     try {
       await own.makeRoom(bytes.length, makesRoom, this.#strict)
       pending = await own.write(n, this.#generation.g, bytes, this.#strict, makesRoom)
-      isCurrent = this.#directory.isCurrent(this.#generation.g, own.file.name)
+      isCurrent = own.isCurrent(this.#generation.g)
       await Promise.all([isCurrent.catch(() => {}), pending.durable])
     } catch (cause) {
       if (!isTidemarkError(cause)) return this.#doubt(fileError(cause, 'write', own.file.path))
@@ -278,7 +277,7 @@ export class LogOwner {
     const { g } = this.#generation
     written.add(g)
     try {
-      if (await (isCurrent ?? (this.#own && this.#directory.isCurrent(g, this.#own.file.name)))) return COMMITTED
+      if (await (isCurrent ?? this.#own?.isCurrent(g))) return COMMITTED
       return await this.#verdict(n, written)
     } catch (cause) {
       return this.#doubt(fileError(cause, 'list', this.#directory.path))

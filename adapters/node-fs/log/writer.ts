@@ -116,6 +116,11 @@ export class OwnFile {
     await this.#directory.sync()
   }
 
+  /** Whether the owner of generation g is the newest, and this is its file. */
+  isCurrent(g: number): Promise<boolean> {
+    return this.#directory.isCurrent(g, this.file.name)
+  }
+
   get isNamed(): boolean {
     return this.#isNamed
   }

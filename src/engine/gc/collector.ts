@@ -5,7 +5,7 @@
  */
 import { toHex } from '../../bytes/hex.js'
 import { TidemarkError, isFull, throwIfAborted } from '../../errors.js'
-import { raiseAnchor } from '../../log/anchor.js'
+import { raiseAnchor } from '../../log/raise.js'
 import { encodeCollection, type Collection } from '../../log/collection.js'
 import { idOfBlob, segmentsPrefix } from '../../manifest/listed-names.js'
 import { segmentName } from '../../manifest/names.js'

@@ -1,6 +1,7 @@
 /** Creating a store: its log, with entry 1, and the anchor that names it. */
 import { equalBytes } from '../../bytes/compare.js'
-import { anchorAfter, encodeAnchor, readAnchor } from '../../log/anchor.js'
+import { readAnchor } from '../../log/anchor.js'
+import { anchorAfter, encodeAnchor } from '../../log/raise.js'
 import { landed, unknownOutcome } from '../../log/append.js'
 import { ID_BYTES, type WriteMode } from '../../log/entry.js'
 import type { Edit } from '../../manifest/edits.js'

@@ -3,7 +3,8 @@
  * everything as it was.
  */
 import { corrupt } from '../../errors.js'
-import { anchorAfter, readAnchor, type AnchorReading, type AnchorValue } from '../../log/anchor.js'
+import { readAnchor, type AnchorReading, type AnchorValue } from '../../log/anchor.js'
+import { anchorAfter } from '../../log/raise.js'
 import { decodeEntry } from '../../log/entry.js'
 import { comingPrefix, gonePrefix, logIdOfComing, logIdOfPath } from '../../manifest/listed-names.js'
 import { logPath, shardPath } from '../../manifest/names.js'

@@ -4,18 +4,19 @@
  * hands, was trimmed or was made by somebody else meanwhile: then opening begins again from the anchor.
  */
 import { TidemarkError, invalid, throwIfAborted } from '../../errors.js'
-import { anchorAfter, raiseAnchor } from '../../log/anchor.js'
 import type { WriteMode } from '../../log/entry.js'
 import type { StoreConfig } from '../../manifest/manifest.js'
 import type { Anchor } from '../../storage/contract.js'
 import { Part } from '../../part.js'
-import { anchorName, closeLog, noteTime, openAnchor, openLog, type LogContext, type ShardContext } from '../context.js'
+import { closeLog, noteTime, openAnchor, openLog, type ShardContext } from '../context.js'
 import { segmentsOf, type OpenedLog, type ShardState } from '../state.js'
 import { CLAIM_TRIES, claim, type ClaimRequest } from './claim.js'
 import type { Hint } from './lost-log.js'
 import { confirmHead, findStore, overtaken, readHistory } from './recovery.js'
 
 const creating = new Part(() => import('./create.js'))
+/** Writing anchors, after folds for instance. */
+export const anchoring = new Part(() => import('./anchoring.js'))
 
 export interface OpenRequest extends ClaimRequest {
   readonly mode: WriteMode | 'follower'
@@ -74,14 +75,16 @@ async function openExisting(
     // Its segments come while the head is settled. What fails here is met again, and repaired, when they are asked for.
     loading = ctx.resident?.prepare(found).catch(() => undefined)
     // Whoever comes first decides which log an anchor that was lost names.
-    if (hint.isRebuilt && !isFollower && !(await raiseAnchor(log.anchor, anchorName(ctx), hint))) return undefined
+    if (hint.isRebuilt && !isFollower && !(await anchoring.use((part) => part.raiseTo(ctx, log, hint))))
+      return undefined
     // A writer beside others takes nothing over, unless it ends another mode.
     if (isFollower || (mode === 'shared' && found.carried.mode === mode)) {
       state = await confirmHead(ctx, log, found, hint.isRebuilt)
     } else {
       state = await claim(ctx, log, found, mode, request)
       // The fence has carried a fold, or whoever made the last one never got to write it there.
-      if (state && state.carried.covers !== hint.covers) await refreshAnchor(ctx, log, state)
+      if (state && state.carried.covers !== hint.covers)
+        await anchoring.use((part) => part.refreshAnchor(ctx, log, state!))
     }
     return state && { log, state }
   } finally {
@@ -91,16 +94,5 @@ async function openExisting(
       if (found) ctx.resident?.release(segmentsOf(found))
       await closeLog(ctx, log)
     }
-  }
-}
-
-/** Raises the anchor to the newest manifest; it is a hint, and so a failure is only worth a warning. */
-export async function refreshAnchor(ctx: ShardContext, log: LogContext, state: ShardState): Promise<void> {
-  try {
-    // The anchor must not name what power loss could take back.
-    if (ctx.durability === 'relaxed') await log.log.sync()
-    await raiseAnchor(log.anchor, anchorName(ctx), anchorAfter(log.logId, state.carried))
-  } catch (cause) {
-    ctx.warn(`The anchor of store "${ctx.store}" could not be refreshed; the next open reads more entries.`, cause)
   }
 }
