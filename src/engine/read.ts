@@ -52,15 +52,11 @@ export class Missing {
   constructor(readonly load: (loaded: Loaded) => Promise<void>) {}
 }
 
-/** Keeps what a look-up has loaded: it is found here even if the cache has let go of it meanwhile. */
-export class Loaded {
-  readonly indexes = new Map<string, SegmentIndex>()
-  readonly filters = new Map<string, Uint8Array>()
-  readonly blocks = new Map<string, Block>()
-}
+/** The pieces that a look-up has loaded: they are found here even if the cache has let go of them meanwhile. */
+type Loaded = Map<string, SegmentIndex | Uint8Array | Block>
 
 /** Of a look-up that reads blocks in its own turn where the storage can do that. Nothing is put in here. */
-export const AT_ONCE = new Loaded()
+export const AT_ONCE: Loaded = new Map()
 
 /**
  * The newest record of a key, perhaps a tombstone; `undefined` when there is none. `isShared`: it may be a row whose value was
@@ -123,7 +119,7 @@ export async function lookUpLoading(
   key: MapKey,
   isShared = false,
 ): Promise<Point | StoredRecord | undefined> {
-  const loaded = new Loaded()
+  const loaded: Loaded = new Map()
   for (;;) {
     const found = lookUp(view, slot, key, isShared, loaded)
     if (!(found instanceof Missing)) return found
@@ -151,25 +147,25 @@ function findIn(
   hash: () => number,
   loaded: Loaded | undefined,
 ): StoredRecord | undefined | Missing {
-  const { name } = segment
-  const filter = filtered ? (loaded?.filters.get(name) ?? cache.filter(segment)) : undefined
+  const idOf = (piece: number | string): string => `${segment.name}#${piece}`
+  const had = (piece: number | string): unknown => (loaded?.size ? loaded.get(idOf(piece)) : undefined)
+  const filter = filtered ? ((had('filter') as Uint8Array | undefined) ?? cache.filter(segment)) : undefined
   if (filter && !mayContain(filter, hash())) return undefined
-  const index = loaded?.indexes.get(name) ?? cache.index(segment)
+  const index = (had('index') as SegmentIndex | undefined) ?? cache.index(segment)
   if (index === undefined || (filtered && filter === undefined)) {
     return new Missing(async (into) => {
-      into.indexes.set(name, await cache.loadIndex(segment, filtered))
-      if (filtered) into.filters.set(name, cache.filter(segment) ?? new Uint8Array(0))
+      into.set(idOf('index'), await cache.loadIndex(segment, filtered))
+      if (filtered) into.set(idOf('filter'), cache.filter(segment) ?? new Uint8Array(0))
     })
   }
   const number = blockFor(index, key)
   if (number >= 0) {
-    const id = `${name}#${number}`
     const block =
-      loaded?.blocks.get(id) ??
+      (had(number) as Block | undefined) ??
       cache.block(segment, number) ??
       (loaded === AT_ONCE ? cache.blockNow(segment, index, number) : undefined)
     if (block === undefined) {
-      return new Missing(async (into) => void into.blocks.set(id, await cache.loadBlock(segment, index, number)))
+      return new Missing(async (into) => void into.set(idOf(number), await cache.loadBlock(segment, index, number)))
     }
     const record = block.find(key)
     if (record) return record

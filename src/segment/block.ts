@@ -13,7 +13,7 @@ import { isPromise } from '../callback.js'
 import { damaged } from '../errors.js'
 import { inflated, type Platform } from '../storage/platform.js'
 import { checked } from '../bytes/checked.js'
-import type { Decode, KeyedRecord } from './record.js'
+import type { KeyedRecord } from './record.js'
 
 export const PUT = 0
 export const PUT_EXPIRING = 1
@@ -28,19 +28,11 @@ const MAX_BLOCK_BYTES = (64 << 20) + (2 << 20)
 /** Numbers for each record: where its key begins and ends, and its value; a tombstone has none, which is as long as -1. */
 const PLACES = 4
 
-/** Where the records of the block lie that is being loaded: one buffer for all, unless a block has more records than others. */
-const SCRATCH = new Uint32Array(PLACES << 10)
-
-/** The memory for values that blocks keep as they were decoded. */
-export interface Room {
-  /** Takes some bytes of it, if there are as many left. */
-  take(bytes: number): boolean
-  /** Gives bytes back that were taken. */
-  give(bytes: number): void
+/** Values of a block as they were decoded, by the number of their record; they take so many bytes, about. */
+export interface KeptValues {
+  readonly values: unknown[]
+  taken: number
 }
-
-/** About how many bytes a decoded value takes beside twice those of its JSON. */
-const VALUE = 72
 
 /** A loaded block: its records by number, found by binary search. */
 export class Block {
@@ -48,54 +40,39 @@ export class Block {
   readonly #places: Uint32Array
   readonly #what: string
   readonly length: number
-  /** Values of its records as they were decoded, and how much of the room they take. */
-  readonly #values: unknown[] = []
-  #taken = 0
-  #room: Room | undefined
+  /** Those that iterations have decoded. */
+  kept: KeptValues | undefined
 
   /** Checks and unpacks a stored block; `rawLength` is what the index says, and all that is ever allocated. */
-  static async unpack(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Promise<Block> {
+  static unpack(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Block | Promise<Block> {
     const body = checked(stored, what)
     const [type] = body
     if (type !== STORED && type !== DEFLATED) throw damaged(what, `a block of unknown type ${type}`)
     if (rawLength > MAX_BLOCK_BYTES) throw damaged(what, `a block of ${rawLength} bytes`)
     const payload = body.subarray(1)
-    const raw = type === DEFLATED ? await inflated(platform, payload, rawLength, what) : payload
+    const raw = type === DEFLATED ? inflated(platform, payload, rawLength, what) : payload
+    const block = (bytes: Uint8Array): Block => new Block(bytes, rawLength, what)
+    return isPromise(raw) ? raw.then(block) : block(raw)
+  }
+
+  private constructor(raw: Uint8Array, rawLength: number, what: string) {
     if (raw.length !== rawLength) throw damaged(what, 'a block is not as long as the index says')
-    return new Block(raw, what)
-  }
-
-  /** The same at once; `undefined` where the platform inflates later. */
-  static unpackNow(platform: Platform, stored: Uint8Array, rawLength: number, what: string): Block | undefined {
-    const body = checked(stored, what)
-    if (body[0]! > DEFLATED || rawLength > MAX_BLOCK_BYTES) return undefined
-    const payload = body.subarray(1)
-    const raw = body[0] === DEFLATED ? platform.inflate(payload, rawLength) : payload
-    return isPromise(raw) || raw.length !== rawLength ? undefined : new Block(raw, what)
-  }
-
-  private constructor(raw: Uint8Array, what: string) {
     this.#raw = raw
     this.#what = what
-    let places = SCRATCH
-    let at = 0
+    const places: number[] = []
     const r = new ByteReader(raw, what)
     while (r.left > 0) {
-      if (at === places.length) {
-        const grown = new Uint32Array(places.length * 2)
-        grown.set(places)
-        places = grown
-      }
-      places[at++] = r.skip()
-      places[at++] = r.at
+      const key = r.skip()
+      const end = r.at
       const type = r.u8()
       if (type === PUT_EXPIRING) r.varint()
       else if (type !== PUT && type !== TOMBSTONE) r.fail(`an unknown type ${type}`)
-      places[at++] = type === TOMBSTONE ? r.at + 1 : r.skip()
-      places[at++] = r.at
+      const value = type === TOMBSTONE ? r.at + 1 : r.skip()
+      places.push(key, end, value, r.at)
     }
-    this.#places = places.slice(0, at)
-    this.length = at / PLACES
+    // Less than half the memory.
+    this.#places = new Uint32Array(places)
+    this.length = places.length / PLACES
   }
 
   /** The memory that the block takes, in bytes. */
@@ -112,34 +89,9 @@ export class Block {
     const value = this.#places[i * PLACES + 2]!
     const rest = this.#places[i * PLACES + 3]!
     const bytes = value > rest ? undefined : this.#raw.subarray(value, rest)
-    const expires =
-      this.#raw[end] === PUT_EXPIRING ? new ByteReader(this.#raw.subarray(end + 1), this.#what).varint() : 0
-    return new BlockRecord(this, i, this.key(i), bytes, expires)
-  }
-
-  /** The value of a record that is no tombstone. */
-  value(i: number, bytes: Uint8Array, decode: Decode): unknown {
-    const known = this.#values[i]
-    if (known !== undefined) return known
-    const value = decode(bytes)
-    const weight = VALUE + 2 * bytes.length
-    if (this.#room?.take(weight)) {
-      this.#taken += weight
-      this.#values[i] = value
-    }
-    return value
-  }
-
-  /** Keeps values as they are decoded from now on, as long as there is room for them. */
-  keepValues(room: Room): void {
-    this.#room = room
-  }
-
-  /** Gives the room back, and keeps no more. */
-  forgetValues(): void {
-    this.#room?.give(this.#taken)
-    this.#room = undefined
-    this.#taken = this.#values.length = 0
+    const isExpiring = this.#raw[end] === PUT_EXPIRING
+    const expires = isExpiring ? new ByteReader(this.#raw.subarray(end + 1), this.#what).varint() : 0
+    return { key: this.key(i), bytes, expires }
   }
 
   /** The number of the first record whose key is not below `key`. */
@@ -170,25 +122,5 @@ export class Block {
       if (difference !== 0) return difference
     }
     return length - key.length
-  }
-}
-
-class BlockRecord implements KeyedRecord {
-  readonly #block: Block
-  readonly #i: number
-
-  constructor(
-    block: Block,
-    i: number,
-    readonly key: Uint8Array,
-    readonly bytes: Uint8Array | undefined,
-    readonly expires: number,
-  ) {
-    this.#block = block
-    this.#i = i
-  }
-
-  value(decode: Decode, isShared: boolean): unknown {
-    return isShared ? this.#block.value(this.#i, this.bytes!, decode) : decode(this.bytes!)
   }
 }

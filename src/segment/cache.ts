@@ -7,7 +7,7 @@ import { damaged } from '../errors.js'
 import type { Blobs, Storage } from '../storage/contract.js'
 import { platformOf, type Platform } from '../storage/platform.js'
 import { ENVELOPE_TAIL } from '../bytes/envelope.js'
-import { Block, type Room } from './block.js'
+import { Block } from './block.js'
 import { checked } from '../bytes/checked.js'
 import { inSegment, missingSegment, type SegmentPlace } from './damage.js'
 import { decodeIndex, type SegmentIndex } from './index.js'
@@ -16,8 +16,12 @@ import { decodeIndex, type SegmentIndex } from './index.js'
 export interface SegmentPieces {
   index(place: SegmentPlace): SegmentIndex | undefined
   block(place: SegmentPlace, number: number): Block | undefined
+  /** The same, read in this very turn, where the storage can do that. */
+  blockNow?(place: SegmentPlace, index: SegmentIndex, number: number): Block | undefined
   loadIndex(place: SegmentPlace, filter: boolean): Promise<SegmentIndex>
   loadBlock(place: SegmentPlace, index: SegmentIndex, number: number): Promise<Block>
+  /** Keeps a decoded value with its block, if the block keeps values and there is room. */
+  keepValue?(block: Block, number: number, value: unknown, weight: number): void
 }
 
 type Value = Block | SegmentIndex | Uint8Array
@@ -36,7 +40,7 @@ interface Piece {
   isUsed: boolean
 }
 
-export class SegmentCache implements SegmentPieces, Room {
+export class SegmentCache implements SegmentPieces {
   readonly #blobs: Blobs
   readonly platform: Platform
   readonly #capacity: number
@@ -70,34 +74,30 @@ export class SegmentCache implements SegmentPieces, Room {
   }
 
   block(place: SegmentPlace, number: number): Block | undefined {
-    const block = this.#peek(place, number) as Block | undefined
-    // Not before it is used again: a walk through more than there is room for would keep what nobody comes back to.
-    block?.keepValues(this)
-    return block
+    return this.#peek(place, number) as Block | undefined
   }
 
-  /** The same, read in this very turn, where the storage can do that. */
   blockNow(place: SegmentPlace, { blocks }: SegmentIndex, number: number): Block | undefined {
     const { offset, length, rawLength } = blocks[number]!
     try {
       const stored = this.#blobs.getNow?.(place.name, { offset, length })
-      const block = stored && Block.unpackNow(this.platform, stored, rawLength, '')
-      if (block) this.#keep(place.name, number, block, block.weight)
-      return block
+      const block = stored && Block.unpack(this.platform, stored, rawLength, '')
+      if (block instanceof Block) {
+        this.#keep(place.name, number, block, block.weight)
+        return block
+      }
+      block?.catch(() => undefined)
     } catch {
       // To load it fails in the same way, and says why.
-      return undefined
     }
+    return undefined
   }
 
-  take(bytes: number): boolean {
-    const isRoom = this.#weight + this.#lent + bytes <= this.#capacity
-    if (isRoom) this.#weight += bytes
-    return isRoom
-  }
-
-  give(bytes: number): void {
-    this.#weight -= bytes
+  keepValue({ kept }: Block, number: number, value: unknown, weight: number): void {
+    if (kept === undefined || this.#weight + this.#lent + weight > this.#capacity) return
+    this.#weight += weight
+    kept.taken += weight
+    kept.values[number] = value
   }
 
   /** Lends so many bytes of the capacity, in place of those that it lent before. */
@@ -159,23 +159,22 @@ export class SegmentCache implements SegmentPieces, Room {
     const piece = this.#set(name, id, value, weight)
     this.#asked.add(piece)
     this.#weight += weight
-    this.#trim(piece)
+    this.#trim()
   }
 
-  /** Lets go of what was not used, until what is left is within the budget; of `newest` whether it was used or not. */
-  #trim(newest?: Piece): void {
+  /** Lets go of what was not used lately, until what is left is within the budget. */
+  #trim(): void {
     for (const asked of this.#asked) {
       if (this.#weight + this.#lent <= this.#capacity) return
       this.#asked.delete(asked)
-      if (asked.isUsed && asked !== newest) {
+      if (asked.isUsed) {
         asked.isUsed = false
         this.#asked.add(asked)
       } else {
-        this.#weight -= asked.weight
+        this.#forget(asked)
         const pieces = this.#segments.get(asked.name)!
         pieces.delete(asked.id)
         if (pieces.size === 0) this.#segments.delete(asked.name)
-        if (asked.value instanceof Block) asked.value.forgetValues()
       }
     }
   }
@@ -191,15 +190,15 @@ export class SegmentCache implements SegmentPieces, Room {
 
   #forget(piece: Piece | undefined): void {
     if (piece === undefined) return
-    if (this.#asked.delete(piece)) this.#weight -= piece.weight
-    if (piece.value instanceof Block) piece.value.forgetValues()
+    this.#asked.delete(piece)
+    const block = piece.value as Partial<Block>
+    this.#weight -= piece.weight + (block.kept?.taken ?? 0)
+    if (block.kept) block.kept = undefined
   }
 
   /** Keeps all pieces of a segment, whatever the budget, until they are dropped. */
-  keepWhole(name: string, index: SegmentIndex, filter: Uint8Array, blocks: readonly Block[]): void {
-    this.#set(name, 'index', index, 0)
-    this.#set(name, 'filter', filter, 0)
-    for (const [number, block] of blocks.entries()) this.#set(name, number, block, 0)
+  keepWhole(name: string, pieces: readonly (readonly [PieceId, Value])[]): void {
+    for (const [id, value] of pieces) this.#set(name, id, value, 0)
   }
 
   /** The segments of which something is in memory. */

@@ -8,7 +8,7 @@ import type { Block } from './block.js'
 import type { SegmentPieces } from './cache.js'
 import type { SegmentPlace } from './damage.js'
 import { blockFor, type SegmentIndex } from './index.js'
-import { partitionPrefix, type KeyedRecord, type KeyRange } from './record.js'
+import { partitionPrefix, type Decode, type KeyedRecord, type KeyRange } from './record.js'
 
 export interface Cursor {
   /** The record under the cursor; `undefined` before the first `next` and after the last record. */
@@ -81,7 +81,7 @@ export class RunCursor implements Cursor {
     const stretch = this.#stretch
     this.#at += this.#step
     if (stretch === undefined || this.#at < stretch.from || this.#at >= stretch.to) return this.#move(undefined)
-    this.current = stretch.block.record(this.#at)
+    this.current = stretch.record(this.#at)
     return undefined
   }
 
@@ -94,16 +94,61 @@ export class RunCursor implements Cursor {
     if (value === undefined) return undefined
     this.#stretch = value
     this.#at = this.#step < 0 ? value.to - 1 : value.from
-    this.current = value.block.record(this.#at)
+    this.current = value.record(this.#at)
     return undefined
   }
 }
 
 /** Records of one block that lie within the bounds, at least one: from `from` on, below `to`. */
-interface Stretch {
-  readonly block: Block
-  readonly from: number
-  readonly to: number
+class Stretch {
+  readonly #pieces: SegmentPieces
+  readonly #block: Block
+
+  constructor(
+    pieces: SegmentPieces,
+    block: Block,
+    readonly from: number,
+    readonly to: number,
+  ) {
+    this.#pieces = pieces
+    this.#block = block
+  }
+
+  record(i: number): KeyedRecord {
+    return new BlockRecord(this, i, this.#block.record(i))
+  }
+
+  /** The value of a record, as it was decoded when it was first asked for, where that is kept. */
+  value(i: number, bytes: Uint8Array, decode: Decode): unknown {
+    const known = this.#block.kept?.values[i]
+    if (known !== undefined) return known
+    const value = decode(bytes)
+    this.#pieces.keepValue?.(this.#block, i, value, VALUE + 2 * bytes.length)
+    return value
+  }
+}
+
+/** About how many bytes a decoded value takes beside twice those of its JSON. */
+const VALUE = 72
+
+class BlockRecord implements KeyedRecord {
+  readonly #stretch: Stretch
+  readonly #i: number
+  readonly key: Uint8Array
+  readonly bytes: Uint8Array | undefined
+  readonly expires: number
+
+  constructor(stretch: Stretch, i: number, { key, bytes, expires }: KeyedRecord) {
+    this.#stretch = stretch
+    this.#i = i
+    this.key = key
+    this.bytes = bytes
+    this.expires = expires
+  }
+
+  value(decode: Decode, isShared: boolean): unknown {
+    return isShared ? this.#stretch.value(this.#i, this.bytes!, decode) : decode(this.bytes!)
+  }
 }
 
 type Steps = Generator<Stretch | Promise<unknown>, undefined, unknown>
@@ -120,9 +165,12 @@ function* walk(pieces: SegmentPieces, run: readonly BoundedSegment[], all: Bound
     let isBeyond = false
     let n = reverse ? blockFor(index, upper) : Math.max(0, blockFor(index, lower))
     for (; n >= 0 && n < length && !isBeyond; n += step) {
-      const block = pieces.block(place, n) ?? ((yield pieces.loadBlock(place, index, n)) as Block)
+      let block = pieces.block(place, n)
+      // Only what is used again: a walk through more than there is room for would keep what nobody comes back to.
+      if (block) block.kept ??= { values: [], taken: 0 }
+      block ??= pieces.blockNow?.(place, index, n) ?? ((yield pieces.loadBlock(place, index, n)) as Block)
       const [from, to] = [block.lowerBound(lower), block.lowerBound(upper)]
-      if (from < to) yield { block, from, to }
+      if (from < to) yield new Stretch(pieces, block, from, to)
       isBeyond = reverse ? from > 0 : to < block.length
     }
   }

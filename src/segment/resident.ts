@@ -26,5 +26,5 @@ export async function keepResident(
     await pace()
   }
   // All of it or nothing: pieces could not be found again to be dropped.
-  cache.keepWhole(place.name, index, bits, blocks)
+  cache.keepWhole(place.name, [['index', index], ['filter', bits], ...blocks.entries()])
 }

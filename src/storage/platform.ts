@@ -4,6 +4,7 @@
  * `nodeFs` lends something faster.
  */
 import { HASH_BYTES } from '../bytes/hash.js'
+import { isPromise } from '../callback.js'
 import { damaged, isTidemarkError } from '../errors.js'
 import { Part } from '../part.js'
 
@@ -87,17 +88,21 @@ export function platformOf({
 }
 
 /** Undoes raw deflate. Throws `CORRUPT` unless exactly `length` bytes come out. */
-export async function inflated(
+export function inflated(
   platform: Platform,
   payload: Uint8Array,
   length: number,
   what: string,
-): Promise<Uint8Array> {
-  try {
-    return await platform.inflate(payload, length)
-  } catch (error) {
+): Uint8Array | Promise<Uint8Array> {
+  const failed = (error: unknown): never => {
     // That it could not be tried says nothing of the bytes.
     throw isTidemarkError(error) ? error : damaged(what, `it does not inflate to ${length} bytes`, error)
+  }
+  try {
+    const raw = platform.inflate(payload, length)
+    return isPromise(raw) ? raw.catch(failed) : raw
+  } catch (error) {
+    return failed(error)
   }
 }
 

@@ -283,7 +283,8 @@ export class Table<K extends Key = Key, V = unknown> {
   }
 
   /**
-   * Keys and values in key order over all partitions, as of the first `next()`: later writes do not show.
+   * Keys and values in key order over all partitions, as of the first `next()`: later writes do not show. Values may be shared
+   * with the store: treat them as immutable.
    *
    * @throws `INVALID_ARGUMENT` when a bound or an option is wrong, or the table was written with another codec
    * @throws `ABORTED` by the signal

@@ -75,6 +75,35 @@ export const blobTests: readonly Promised[] = [
     },
   ],
   [
+    'blobs: a range that is read at once is what is waited for, and what is not all there is not read at once',
+    async ({ blobs }) => {
+      if (!blobs.getNow) return
+      const now = (name: string, offset: number, length: number): Uint8Array | undefined => {
+        try {
+          return blobs.getNow?.(at(name), { offset, length })
+        } catch {
+          return undefined
+        }
+      }
+      const bytes = pattern(100)
+      await blobs.put(at('a'), bytes)
+      equalBytes((await blobs.get(at('a'))).bytes, bytes, 'a blob')
+      for (const [offset, length] of [
+        [0, 100],
+        [0, 1],
+        [40, 20],
+        [99, 1],
+      ] as const) {
+        const part = now('a', offset, length)
+        if (part) equalBytes(part, bytes.slice(offset, offset + length), `${length} bytes from ${offset} on, at once`)
+      }
+      equalAbsent(now('a', 90, 20), 'a range that ends beyond the end, at once')
+      equalAbsent(now('b', 0, 1), 'a range of an absent blob, at once')
+      await blobs.delete([at('a')])
+      equalAbsent(now('a', 0, 1), 'a range of a deleted blob, at once')
+    },
+  ],
+  [
     'blobs: a range beyond the end is shorter, never absent',
     async ({ blobs }) => {
       const bytes = pattern(100)

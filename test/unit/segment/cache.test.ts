@@ -10,7 +10,10 @@ const INDEX: SegmentIndex = { blocks: [], ranges: [] }
 
 test('a segment that stays whole is there until it is dropped', () => {
   const cache = new SegmentCache(memory(), 0)
-  cache.keepWhole('s', INDEX, Uint8Array.of(1), [])
+  cache.keepWhole('s', [
+    ['index', INDEX],
+    ['filter', Uint8Array.of(1)],
+  ])
   expect(cache.index(place('s'))).toBe(INDEX)
   expect(cache.filter(place('s'))).toEqual(Uint8Array.of(1))
   expect([...cache.names]).toEqual(['s'])

@@ -66,6 +66,58 @@ test('only segments that a range meets are read', async () => {
   expect(run.findIndex(({ name }) => read.has(name))).toBeGreaterThan(0)
 })
 
+/** Walks a run, and gives what its values decode to. */
+async function decodeAll(runs: Runs, run: Awaited<ReturnType<Runs['write']>>, isShared: boolean): Promise<unknown[]> {
+  const seen: unknown[] = []
+  const cursor = new RunCursor(runs.cache, run, all)
+  for (;;) {
+    await cursor.next()
+    if (cursor.current === undefined) return seen
+    seen.push(cursor.current.value!(([byte]) => ({ byte }), isShared))
+  }
+}
+
+test('values of blocks that are used again are kept as they were decoded, for readers who share them', async () => {
+  const runs = new Runs()
+  const run = await runs.write(recordsOf(numbers))
+  const [first, second, third, own] = [
+    await decodeAll(runs, run, true),
+    await decodeAll(runs, run, true),
+    await decodeAll(runs, run, true),
+    await decodeAll(runs, run, false),
+  ]
+  expect(first).toEqual(numbers.map(([i]) => ({ byte: i })))
+  expect(second).toEqual(first)
+  expect(second.some((value, i) => value === first[i])).toBe(false)
+  expect(third.every((value, i) => value === second[i])).toBe(true)
+  expect(own).toEqual(first)
+  expect(own.some((value, i) => value === second[i])).toBe(false)
+})
+
+test('values are kept only as long as there is room, and go when others take it', async () => {
+  const counts: number[] = []
+  for (let capacity = 5_000; capacity <= 50_000; capacity += 2_500) {
+    const runs = new Runs(capacity)
+    const run = await runs.write(recordsOf(numbers))
+    const expected = await decodeAll(runs, run, true)
+    const keptCount = async (): Promise<number> => {
+      const [before, after] = [await decodeAll(runs, run, true), await decodeAll(runs, run, true)]
+      expect(after).toEqual(expected)
+      return after.filter((value, i) => value === before[i]).length
+    }
+    await decodeAll(runs, run, true)
+    counts.push(await keptCount())
+    runs.cache.lend(capacity)
+    expect(await keptCount()).toBe(0)
+    runs.cache.lend(0)
+    await decodeAll(runs, run, true)
+    expect(await keptCount()).toBe(counts.at(-1))
+  }
+  expect(counts[0]).toBe(0)
+  expect(counts.some((count) => count > 0 && count < 100)).toBe(true)
+  expect(counts.at(-1)).toBe(100)
+})
+
 test('next() gives a promise only when something has to be loaded', async () => {
   const runs = new Runs()
   const run = await runs.write(recordsOf(numbers))
