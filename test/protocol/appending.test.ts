@@ -12,19 +12,22 @@ rule(
   [edit('src/engine/write/committer.ts', 'this.#running ??= this.#run()', 'this.#running = this.#run()')],
   async (sources) => {
     let [inFlight, most] = [0, 0]
+    // The probe of a new store appends as well.
+    let [released, release] = [Promise.resolve(), (): void => undefined]
     const storage = sources.intercept(sources.memory(), async (call, run) => {
       if (call.method !== 'append') return run(call.signal)
       most = Math.max(most, ++inFlight)
-      await pause()
-      await pause()
+      await released
       return run(call.signal).finally(() => inFlight--)
     })
     const store = await open(sources, storage)
+    released = new Promise<void>((resolve) => (release = resolve))
     const first = put(store, 'a', 1)
     await pause()
     const both = Promise.all([first, put(store, 'b', 2)])
     both.catch(() => undefined)
-    for (let i = 0; i < 6; i++) await pause()
+    for (let i = 0; i < 20; i++) await pause()
+    release()
     expect(most).toBe(1)
     await both
     await store.close()
