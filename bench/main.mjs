@@ -6,7 +6,18 @@
  * of Tidemark over that of a peer; the median over the rounds stands in the table, with the lowest and the highest.
  */
 import { execFile } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
@@ -81,13 +92,25 @@ async function measure(peer, name, values) {
   const folder = join(base, 'run')
   const needs = works[name].needs(rows)
   rmSync(folder, { recursive: true, force: true })
-  if (needs > 0) cpSync(await prepared(peer, values), folder, { recursive: true })
-  else mkdirSync(folder)
+  if (needs > 0) {
+    cpSync(await prepared(peer, values), folder, { recursive: true })
+    flush(folder)
+  } else mkdirSync(folder)
   try {
     return await inProcess({ peer, work: name, folder, rows, values, counts })
   } catch (error) {
     console.error(`${peer}, ${name}: ${String(error.stderr ?? error).slice(-400)}`)
     return undefined
+  }
+}
+
+/** Makes the copy durable, as the store was: the first sync of a peer would have to write what was copied. */
+function flush(folder) {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    const fd = openSync(join(entry.parentPath, entry.name), 'r+')
+    fsyncSync(fd)
+    closeSync(fd)
   }
 }
 

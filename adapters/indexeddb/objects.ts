@@ -2,12 +2,16 @@
 import { toHex } from '../../src/bytes/hex.js'
 import type { Clock } from '../../src/clock.js'
 import { corrupt } from '../../src/errors.js'
-import type { Answer, CallOptions, Outcome } from '../../src/storage/contract.js'
+import type { Answer, ByteRange, CallOptions, Outcome } from '../../src/storage/contract.js'
 import type { ObjectStore } from '../../src/storage/object-store.js'
+import { TAIL_BYTES } from '../../src/storage/tails.js'
 import type { Connection } from './connection.js'
 import { nameOf, Uncertain } from './errors.js'
 import { divide, fromParts, keysAfter, partsIn, partsOf, type Head } from './schema.js'
-import { transactions, type TransactOptions, type Writing } from './transact.js'
+import { transactions, type Reading, type TransactOptions, type Writing } from './transact.js'
+
+/** How many heads are read at once, of which each may have some KiB of bytes. */
+const HEADS_AT_ONCE = 256
 
 export interface Objects extends ObjectStore {
   /** Makes writes in relaxed durability durable. */
@@ -56,9 +60,7 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
           tx.objectStore('parts').getAll(partsOf(key, first, last)),
         ])
         if (head === undefined) return { bytes: undefined, token: undefined }
-        const bytes = fromParts(head.within ? [head.within] : parts, first, head.size, o?.range)
-        if (bytes === undefined) throw corrupt(`${key}: the database lacks a part of it. Restore it from a copy.`)
-        return { bytes, token: head.token }
+        return { bytes: bytesOf(head, parts, first, o?.range), token: head.token }
       }),
     list: (prefix, { after, limit, signal }) =>
       read({ signal }, async (tx) => {
@@ -66,6 +68,19 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
         const heads = keys === undefined ? [] : await tx.objectStore('objects').getAll(keys, limit + 1)
         const items = heads.slice(0, limit).map(({ name, size }) => ({ name, size }))
         return { items, more: heads.length > limit }
+      }),
+    getAll: (prefix, { after, signal }) =>
+      read({ signal }, async (tx) => {
+        const keys = keysAfter(prefix, after)
+        const heads = keys === undefined ? [] : await tx.objectStore('objects').getAll(keys, HEADS_AT_ONCE)
+        const items: { name: string; bytes: Uint8Array }[] = []
+        let size = 0
+        for (const head of heads) {
+          if (size >= TAIL_BYTES) break
+          items.push({ name: head.name, bytes: await whole(tx, head) })
+          size += head.size
+        }
+        return { items, more: items.length < heads.length || heads.length === HEADS_AT_ONCE }
       }),
     delete: (keys, o) =>
       repeat(o, async (tx) => {
@@ -81,6 +96,18 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
         return {}
       }),
   }
+}
+
+/** All bytes of an object. */
+async function whole(tx: Reading, head: Head): Promise<Uint8Array> {
+  return bytesOf(head, head.within ? [] : await tx.objectStore('parts').getAll(partsOf(head.name)), 0)
+}
+
+/** Those of a range, out of the parts from number `first` on that hold it. */
+function bytesOf(head: Head, parts: readonly Uint8Array[], first: number, range?: ByteRange): Uint8Array {
+  const bytes = fromParts(head.within ? [head.within] : parts, first, head.size, range)
+  if (bytes === undefined) throw corrupt(`${head.name}: the database lacks a part of it. Restore it from a copy.`)
+  return bytes
 }
 
 interface Encoded {

@@ -11,7 +11,7 @@ import { throwIfAborted } from '../../src/errors.js'
 import type { Answer, BlobInfo, CallOptions, Outcome, Storage } from '../../src/storage/contract.js'
 import type { ObjectStore } from '../../src/storage/object-store.js'
 import { overObjects } from '../../src/storage/objects.js'
-import { LONG_TAIL } from '../../src/storage/tails.js'
+import { LONG_TAIL, TAIL_BYTES } from '../../src/storage/tails.js'
 
 /** Options of `memory`. */
 export interface MemoryOptions {
@@ -39,15 +39,31 @@ interface StoredObject {
 export function memory({ clock }: MemoryOptions = {}): Storage {
   const objects = new Map<string, StoredObject>()
   let tokens = 0
-  /** The keys in order. They are sorted when a list needs them, and dropped when a key comes or goes. */
+  /** The keys in order, once somebody has asked for them. */
   let keys: string[] | undefined
 
   const answer = (): Answer => (clock === undefined ? {} : { time: clock.now() })
   const outcome = (of: 'committed' | 'lost'): Outcome & Answer => ({ outcome: of, ...answer() })
 
   function store(key: string, bytes: Uint8Array, trim = 0): void {
-    if (!objects.has(key)) keys = undefined
+    if (!objects.has(key)) keys?.splice(firstAbove(keys, key, ''), 0, key)
     objects.set(key, { bytes, token: String(++tokens), trim, time: clock?.now() })
+  }
+
+  /** The objects whose keys begin with `prefix` and come after `after`, until as many, or as many bytes, are `enough`. */
+  function select(prefix: string, after: string, enough: (count: number, size: number) => boolean) {
+    keys ??= [...objects.keys()].sort()
+    const items: (StoredObject & { readonly name: string })[] = []
+    let size = 0
+    for (let i = firstAbove(keys, after, prefix); i < keys.length; i++) {
+      const name = keys[i] as string
+      if (!name.startsWith(prefix)) break
+      if (enough(items.length, size)) return { ...answer(), items, more: true }
+      const object = objects.get(name) as StoredObject
+      size += object.bytes.length
+      items.push({ name, ...object })
+    }
+    return { ...answer(), items, more: false }
   }
 
   const memoryObjects: ObjectStore = {
@@ -71,17 +87,10 @@ export function memory({ clock }: MemoryOptions = {}): Storage {
       return { ...answer(), bytes: range ? bytes?.subarray(range.offset, range.offset + range.length) : bytes, token }
     }),
     list: task((prefix, { after = '', limit }) => {
-      keys ??= [...objects.keys()].sort()
-      const items: BlobInfo[] = []
-      for (let i = firstAbove(keys, after, prefix); i < keys.length; i++) {
-        const name = keys[i] as string
-        if (!name.startsWith(prefix)) break
-        if (items.length === limit) return { ...answer(), items, more: true }
-        const { bytes, time } = objects.get(name) as StoredObject
-        items.push({ name, size: bytes.length, time })
-      }
-      return { ...answer(), items, more: false }
+      const { items, ...rest } = select(prefix, after, (count) => count === limit)
+      return { ...rest, items: items.map(({ name, bytes, time }): BlobInfo => ({ name, size: bytes.length, time })) }
     }),
+    getAll: task((prefix, { after }) => select(prefix, after, (_, size) => size >= TAIL_BYTES)),
     delete: task((names) => {
       for (const name of names) if (objects.delete(name)) keys = undefined
       return answer()

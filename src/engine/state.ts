@@ -129,6 +129,8 @@ const gathered = new WeakMap<TailEntry, { readonly tail: readonly TailEntry[]; r
 export function layersOf(tail: readonly TailEntry[]): readonly Layer[] {
   const [first] = tail
   if (first === undefined) return []
+  const known = made.get(tail)
+  if (known) return known
   const before = gathered.get(first)
   if (before?.tail === tail) return before.layers
   const length = before?.tail.length ?? 0
@@ -136,6 +138,15 @@ export function layersOf(tail: readonly TailEntry[]): readonly Layer[] {
   const layers = tail.slice(goesOn ? length : 0).reduce(withEntry, goesOn ? before!.layers : [])
   if (tail.length >= length) gathered.set(first, { tail, layers })
   return layers
+}
+
+const made = new WeakMap<readonly TailEntry[], readonly Layer[]>()
+
+/** The tail with one more entry, for who reads each tail on the way: its layers go on from those of this one, at once. */
+export function longerTail(tail: readonly TailEntry[], entry: TailEntry): readonly TailEntry[] {
+  const longer = [...tail, entry]
+  made.set(longer, withEntry(layersOf(tail), entry))
+  return longer
 }
 
 function withEntry(before: readonly Layer[], { memtable, references }: TailEntry): readonly Layer[] {

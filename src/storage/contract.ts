@@ -202,6 +202,14 @@ export type Outcome =
       readonly cause?: unknown
     }
 
+/** Entries of a log that were read together. */
+export interface TailRead {
+  /** Their numbers and bytes, ascending. */
+  readonly entries: readonly { readonly n: number; readonly bytes: Uint8Array }[]
+  /** Whether others may follow. */
+  readonly more: boolean
+}
+
 /** A handle on a log: numbered entries, each created once. */
 export interface Log {
   /**
@@ -219,6 +227,12 @@ export interface Log {
   claim(n: number, bytes: Uint8Array, from: number, options?: AppendOptions): Promise<Outcome & Answer>
   /** Reads entry `n`; `undefined` when there is none, or no longer. */
   read(n: number, options?: CallOptions): Promise<Answer & { readonly bytes: Uint8Array | undefined }>
+  /**
+   * Reads the entries that are there from `from` on, ascending: as many as `TAIL_BYTES` hold, and one at least. A number that
+   * is left out is a hole. Unless others follow (`more`), nothing was there after the last of them, or at all.
+   * @default entries are listed and read one by one, as where each of them is a request
+   */
+  readTail?(from: number, options?: CallOptions): Promise<Answer & TailRead>
   /**
    * Lists the numbers that are present, ascending, from `from` on, to find entries when the anchor is gone. Entries up to
    * `inDoubt` are there as well, and whoever takes the log over next settles whether they are part of it.

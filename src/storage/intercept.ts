@@ -17,6 +17,7 @@ export type Method =
   | 'append'
   | 'claim'
   | 'read'
+  | 'readTail'
   | 'sync'
   | 'remove'
   | 'destroy'
@@ -67,6 +68,7 @@ const METHODS: { readonly [T in Target]: { readonly [M in Method]?: readonly [at
     append: [3, 'put'],
     claim: [3, 'put'],
     read: [1, 'get'],
+    readTail: [1, 'get'],
     list: [1, 'list'],
     sync: [0],
     remove: [1, 'delete'],
@@ -81,7 +83,7 @@ const METHODS: { readonly [T in Target]: { readonly [M in Method]?: readonly [at
 export function intercept(storage: Storage, around: Around): Storage {
   /** `inner` with all of its methods replaced; what has no `path` of its own is told it with each call. */
   function wrap<T extends object>(target: Target, inner: T, path?: string): T {
-    const known = Object.entries(METHODS[target]).filter(([name]) => name in inner)
+    const known = Object.entries(METHODS[target]).filter(([name]) => (inner as Record<string, unknown>)[name])
     const methods = known.map(([name, [at, kind]]) => {
       const method = name as Method
       const send = (...given: unknown[]): Promise<unknown> => {

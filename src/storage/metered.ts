@@ -4,7 +4,7 @@
  * Each call is one request, however it ends; placed under `retrying`, repetitions count too. Long lists and large deletes
  * may take the adapter several requests, of which this sees one. `sync`, `close` and `probe` count as none.
  */
-import type { Storage } from './contract.js'
+import type { Storage, TailRead } from './contract.js'
 import { intercept, type Call, type Requests } from './intercept.js'
 import type { Run } from './turns.js'
 
@@ -61,7 +61,10 @@ export function metered(storage: Storage, { prices = {} }: { readonly prices?: P
     if (kind !== undefined) requests[kind]++
     bytesWritten += call.bytes?.length ?? 0
     const answer = await run(call.signal)
-    if (kind === 'get') bytesRead += (answer as { bytes?: Uint8Array }).bytes?.length ?? 0
+    if (kind === 'get') {
+      const { bytes, entries = [] } = answer as { bytes?: Uint8Array } & Partial<TailRead>
+      bytesRead += entries.reduce((sum, entry) => sum + entry.bytes.length, bytes?.length ?? 0)
+    }
     return answer
   }
 

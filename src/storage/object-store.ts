@@ -31,6 +31,20 @@ export interface ObjectStore {
     prefix: string,
     options: CallOptions & { readonly after: string | undefined; readonly limit: number },
   ): Promise<Answer & { readonly items: readonly BlobInfo[]; readonly more: boolean }>
+  /**
+   * Reads the objects whose keys begin with `prefix` and come after `after`, ascending: as many as `TAIL_BYTES` hold, and one at
+   * least. It is for stores where that costs hardly more than reading one.
+   * @default the entries of a log are listed and read one by one
+   */
+  getAll?(
+    prefix: string,
+    options: CallOptions & { readonly after: string },
+  ): Promise<
+    Answer & {
+      readonly items: readonly { readonly name: string; readonly bytes: Uint8Array }[]
+      readonly more: boolean
+    }
+  >
   /** Removes at most `PAGE` objects; one that is absent counts as removed. */
   delete(keys: readonly string[], options?: CallOptions): Promise<Answer>
 }

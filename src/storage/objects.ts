@@ -50,6 +50,13 @@ function log(objects: ObjectStore, path: string): Log {
     append,
     claim: append,
     read: (n, options) => objects.get(entryKey(path, n), options),
+    ...(objects.getAll && {
+      async readTail(from, options) {
+        const after = entryKey(path, Math.max(from, 1) - 1)
+        const { items, ...rest } = await objects.getAll!(`${path}/log/`, { ...options, after })
+        return { ...rest, entries: items.map(({ name, bytes }) => ({ n: Number(name.slice(-16)), bytes })) }
+      },
+    }),
     list: (from, options) => listing.use((part) => part.listEntries(objects, path, from, options)),
     // A create is durable when it is answered.
     sync: () => Promise.resolve({}),

@@ -8,8 +8,8 @@ import { checkWhole } from '../segment/whole.js'
 import type { ShardContext } from '../engine/context.js'
 import { segmentsOf, type ShardState } from '../engine/state.js'
 
-/** How many segments are read at once. */
-const PARALLEL = 4
+/** How many segments are read at once, at most: opening waits for one round trip then. The storage may serve fewer. */
+const PARALLEL = 32
 /** How long to unpack before other tasks get their turn, in milliseconds. */
 const SLICE_MS = 8
 

@@ -7,7 +7,7 @@ import type { Key } from '../bytes/keys.js'
 import { isExpired, isTidemarkError } from '../errors.js'
 import { changeOf, Comparison } from '../engine/history/diff.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
-import type { ShardState, TailEntry } from '../engine/state.js'
+import { longerTail, type ShardState, type TailEntry } from '../engine/state.js'
 import type { Observer, StoreHandle } from './handle.js'
 import { slotRange, type KeyBounds, type RangeOptions } from './range.js'
 import type { Hold } from './table-host.js'
@@ -214,21 +214,23 @@ export class Watch implements Observer {
  * The versions from one state to a later one, one by one as long as the later one still has their entries apart and no reset
  * lies between (R12).
  */
-function stepsBetween(from: ShardState, to: ShardState): Step[] {
+function* stepsBetween(from: ShardState, to: ShardState): Generator<Step, void> {
   const isOther = !equalBytes(from.logId, to.logId)
-  if (from.carried.version === to.carried.version && !isOther) return []
+  if (from.carried.version === to.carried.version && !isOther) return
   const isWhole = !isOther && to.manifest.covers <= from.head && (to.resetAt ?? 0) <= from.head
-  if (!isWhole) return [{ before: from, after: to, entry: undefined }]
+  if (!isWhole) return yield { before: from, after: to, entry: undefined }
   const changing = to.tail.filter(({ n, memtable, references }) => n > from.head && (memtable ?? references))
-  const steps: Step[] = []
+  // Each state goes on from the layers of the one before: a step costs what its entry does, however long the tail is.
+  let tail = from.manifest === to.manifest ? from.tail : to.tail.filter(({ n }) => n <= from.head)
   let before = from
-  for (const [i, entry] of changing.entries()) {
+  for (const entry of changing) {
     const { n } = entry
-    const carried = { ...to.carried, version: n, versionTime: entry.time }
-    const isLast = i === changing.length - 1 && n === to.carried.version
-    const after = isLast ? to : { ...to, head: n, carried, tail: to.tail.filter((other) => other.n <= n) }
-    steps.push({ before, after, entry })
+    let after = to
+    if (n < to.carried.version) {
+      tail = longerTail(tail, entry)
+      after = { ...to, head: n, carried: { ...to.carried, version: n, versionTime: entry.time }, tail }
+    }
+    yield { before, after, entry }
     before = after
   }
-  return steps
 }

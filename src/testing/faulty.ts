@@ -5,7 +5,7 @@
  * - `decide` is asked once for each call, in the order of the calls, before anything is sent.
  */
 import { TidemarkError } from '../errors.js'
-import type { Storage } from '../storage/contract.js'
+import type { Storage, TailRead } from '../storage/contract.js'
 import { intercept, unknownOutcome, type Call, type Method, type Target } from '../storage/intercept.js'
 import type { Run } from '../storage/turns.js'
 
@@ -23,7 +23,7 @@ export type Fault =
   | 'unknown-before'
   /** Not applied; throws `QUOTA`. */
   | 'quota'
-  /** Applied; a read returns the bytes that this function makes of a copy of the true ones. */
+  /** Applied; a read returns the bytes that this function makes of a copy of the true ones: of the first entry, where it reads several. */
   | { readonly corrupt: (bytes: Uint8Array) => Uint8Array }
 
 /** A call as `decide` sees it. */
@@ -101,7 +101,8 @@ export function faulty(storage: Storage, decide: Decide): Faulty {
         throw new TidemarkError('QUOTA', `${name} has no space for ${method} of ${path}, as told.`)
       default: {
         const answer = await apply(call, run)
-        const { bytes } = answer as { bytes?: Uint8Array }
+        const { bytes, entries: [first, ...rest] = [] } = answer as { bytes?: Uint8Array } & Partial<TailRead>
+        if (first) return { ...answer, entries: [{ ...first, bytes: fault.corrupt(first.bytes.slice()) }, ...rest] }
         return bytes === undefined ? answer : { ...answer, bytes: fault.corrupt(bytes.slice()) }
       }
     }

@@ -2,9 +2,9 @@ import type { Log, Outcome, Storage } from '../storage/contract.js'
 import { check, equal, equalAbsent, equalBytes, pattern, text, type Promised } from './assert.js'
 import { race } from './race.js'
 
-const PATH = 'orders/0/id'
+export const PATH = 'orders/0/id'
 
-async function committed(answer: Promise<Outcome>, what: string): Promise<void> {
+export async function committed(answer: Promise<Outcome>, what: string): Promise<void> {
   equal((await answer).outcome, 'committed', what)
 }
 
@@ -13,7 +13,7 @@ async function lost(answer: Promise<Outcome>, what: string): Promise<void> {
 }
 
 /** A handle that owns the log, with a fence at 1 and entries 2 … `upTo`. */
-async function filled(storage: Storage, upTo: number, path = PATH): Promise<Log> {
+export async function filled(storage: Storage, upTo: number, path = PATH): Promise<Log> {
   const log = storage.log(path)
   await committed(log.claim(1, text('entry 1'), 1), 'a claim of a new log')
   for (let n = 2; n <= upTo; n++) await committed(log.append(n, text(`entry ${n}`), 1), `append of ${n}`)
@@ -26,7 +26,7 @@ async function expectEntries(storage: Storage, from: number, to: number, path = 
   for (let n = from; n <= to; n++) equalBytes((await reader.read(n)).bytes, text(`entry ${n}`), `entry ${n}`)
 }
 
-async function trimTo(storage: Storage, trim: number): Promise<void> {
+export async function trimTo(storage: Storage, trim: number): Promise<void> {
   const anchor = storage.anchor('orders/0/anchor')
   const { token } = await anchor.read()
   await committed(anchor.swap(token, text(`trim ${trim}`), trim), 'a swap of the anchor')

@@ -12,6 +12,22 @@ beforeEach(() => {
   world = new FileLogWorld()
 })
 
+test('the way to a log is synced by who writes first, and by no later owner: a marker shows that it was', async () => {
+  const other = world.disk.process()
+  // It ends before it has synced what it made.
+  for (const folder of ['/disk', '/disk/orders', '/disk/orders/0', `/disk/${LOG}`, FOLDER]) await other.mkdir(folder)
+  await fill(world.log(), 2)
+  for (let seed = 1; seed <= 16; seed++) {
+    const later = new FileLogWorld()
+    later.disk = world.disk.crash({ seed })
+    expect(await later.entries()).toEqual(expected(2))
+  }
+  const synced = new Set<string>()
+  const fs = world.disk.process({ onStep: ({ call, path }) => void (call === 'syncDirectory' && synced.add(path)) })
+  await fill(world.storage(fs).log(LOG), 3, 3)
+  expect([...synced]).toEqual([FOLDER])
+})
+
 describe('followers', () => {
   test('read without permission to write, and make nothing where nothing is', async () => {
     const fs = world.disk.process({ readOnly: true })

@@ -8,6 +8,7 @@ import { intercept, type Call } from '../../src/storage/intercept.js'
 import { StoreHandle } from '../../src/store/handle.js'
 import { resolveOptions } from '../../src/store/open-options.js'
 import { Store } from '../../src/store/store.js'
+import { byEntry } from './by-entry.js'
 import { atOnce } from '../../src/testing/at-once.js'
 import { collect } from './storages.js'
 import type { Contents, Truth } from './truth.js'
@@ -48,6 +49,8 @@ export function objects(clock: Clock | undefined, trim: 'create' | 'writer'): St
   return {
     ...storage,
     capabilities: { ...storage.capabilities, name: 'objects', trim },
+    // Each entry is a request of its own.
+    log: (path) => byEntry(storage.log(path)),
     anchor: (path) => {
       const anchor = storage.anchor(path)
       return { ...anchor, swap: (token, bytes, _, options) => anchor.swap(token, bytes, 0, options) }

@@ -113,6 +113,7 @@ function bound(log: Log): Log {
     append: (...given) => log.append(...given),
     claim: (...given) => log.claim(...given),
     read: (...given) => log.read(...given),
+    readTail: (...given) => log.readTail!(...given),
     list: (...given) => log.list(...given),
     sync: (...given) => log.sync(...given),
     remove: (...given) => log.remove(...given),

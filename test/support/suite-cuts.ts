@@ -20,7 +20,7 @@ import { inTurn, type Share } from './thin.js'
 
 const OFTEN = { checkpoint: { entries: 3, bytes: 2_000 } }
 /** Commit 5 is a large one. */
-const LAST = 6
+const LAST = 9
 
 /** Opens, commits, folds, closes, opens again and goes on. */
 async function life(storage: Storage, acknowledged: Acknowledged[]): Promise<void> {
@@ -79,10 +79,10 @@ export function cutsSuite({ test, make, share }: SuiteOptions): void {
       async scenario(storage, acknowledged) {
         acknowledged.push(...before)
         const successor = await persist(() => open(storage))
-        await advance(successor, 3, acknowledged)
+        await advance(successor, LAST, acknowledged)
         await persist(() => successor.close())
       },
-      verify: (storage, acknowledged) => verifyHistory(storage, acknowledged, 3),
+      verify: (storage, acknowledged) => verifyHistory(storage, acknowledged, LAST),
       ways,
       only: inTurn(share, ways),
       limitMs: 60_000,

@@ -52,7 +52,7 @@ export function recoverySuite({ test, make }: SuiteOptions): void {
     const storage = make()
     const acknowledged: Acknowledged[] = []
     let lives = 0
-    while (!(await lifeUpTo(20 + random.below(14), storage, 12, acknowledged))) {
+    while (!(await lifeUpTo(12 + random.below(12), storage, 12, acknowledged))) {
       expect(++lives).toBeLessThan(40)
     }
     expect(lives).toBeGreaterThan(1)

@@ -139,19 +139,38 @@ export class LogFile {
 
   /** The record with number n, checked; `undefined` when the index has none. */
   async read(n: number): Promise<LogRecord | undefined> {
-    if (n < this.first || n > this.last) return undefined
-    const offset = this.offset(n)
-    const length = this.offset(n + 1) - offset
+    return (await this.readFrom(n, n, 1))[0]
+  }
+
+  /** The records from n to `last`, checked: as many as `most` bytes hold, and one at least. None when the index does not have n. */
+  async readFrom(n: number, last = this.last, most = Infinity): Promise<LogRecord[]> {
+    if (n < this.first || n > this.last) return []
+    const start = this.offset(n)
+    let end = n + 1
+    while (end <= Math.min(last, this.last) && this.offset(end + 1) - start <= most) end++
     return this.#use(async (fd) => {
-      for (let again = false; ; again = true) {
-        const bytes = await readUpTo(this.#fs, fd, offset, length)
-        const head = recordHead(bytes)
-        if (head?.n === n && isIntact(bytes, head, this.seeds.id)) {
-          return { n, writer: head.writer, payload: bytes.subarray(RECORD_HEAD, head.size) }
+      const records: LogRecord[] = []
+      for (let again = false; ;) {
+        const from = this.offset(n + records.length)
+        const bytes = await readUpTo(this.#fs, fd, from, this.offset(end) - from)
+        const before = records.length
+        for (let i = n + before; i < end; i++) {
+          const record = this.#record(i, bytes.subarray(this.offset(i) - from, this.offset(i + 1) - from))
+          if (!record) break
+          records.push(record)
         }
-        if (again) throw this.#corrupt(n)
+        if (n + records.length === end) return records
+        // The first look may have met it while it was being written.
+        if (again && records.length === before) throw this.#corrupt(n + before)
+        again = true
       }
     })
+  }
+
+  #record(n: number, bytes: Uint8Array): LogRecord | undefined {
+    const head = recordHead(bytes)
+    if (head?.n !== n || !isIntact(bytes, head, this.seeds.id)) return undefined
+    return { n, writer: head.writer, payload: bytes.subarray(RECORD_HEAD, head.size) }
   }
 
   /** Makes the file durable; `false` where a descriptor that only reads cannot do that. */
@@ -283,11 +302,4 @@ class Window {
     this.#start = position
     return this.#bytes
   }
-}
-
-/** The records from `from` on. */
-export async function recordsOf(file: LogFile, from: number): Promise<LogRecord[]> {
-  const records: LogRecord[] = []
-  for (let n = from; n <= file.last; n++) records.push((await file.read(n))!)
-  return records
 }

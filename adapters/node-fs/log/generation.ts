@@ -1,6 +1,6 @@
 /** Our generation among the owners of a log: the marker that begins it, and the entries that it takes over. */
 import type { Listing, LogDirectory } from './directory.js'
-import { recordsOf, type LogFile, type LogRecord } from './file.js'
+import type { LogFile, LogRecord } from './file.js'
 import type { LogView } from './view.js'
 
 export class Generation {
@@ -58,6 +58,6 @@ export class Generation {
    */
   async tail(source: LogFile, from: number, latest: number): Promise<readonly LogRecord[]> {
     const begin = Math.min(from, this.#settledBefore + 1, source.proven + 1, latest)
-    return recordsOf(source, Math.max(source.first, begin))
+    return source.readFrom(Math.max(source.first, begin))
   }
 }

@@ -2,6 +2,7 @@
 import type { Clock } from '../../../src/clock.js'
 import { TidemarkError, throwIfAborted } from '../../../src/errors.js'
 import type { CallOptions, Log, LogOptions } from '../../../src/storage/contract.js'
+import { TAIL_BYTES } from '../../../src/storage/tails.js'
 import { guarded } from '../errors.js'
 import type { FileSystem } from '../file-system.js'
 import { LogDirectory } from './directory.js'
@@ -55,6 +56,8 @@ export function openLog(
         if (view.isRemoved(n)) return { bytes: undefined }
         return { bytes: (await owner.read(n)) ?? (await view.read(n)) }
       }),
+
+    readTail: (from, options) => call('read', options, () => view.readTail(from, TAIL_BYTES)),
 
     list: (from, options) =>
       call('list', options, async () => {

@@ -23,7 +23,7 @@ import type { Outcome } from '../../../src/storage/contract.js'
 import { fileError, isAbsent, isRefusal } from '../errors.js'
 import { Generation } from './generation.js'
 import type { Listing, LogDirectory } from './directory.js'
-import { recordsOf, type LogRecord } from './file.js'
+import type { LogRecord } from './file.js'
 import { HEADER, LARGEST_PAYLOAD, type LogFileHeader } from './format.js'
 import { tidy } from './cleanup.js'
 import type { LogTuning } from './tuning.js'
@@ -267,7 +267,7 @@ export class LogOwner {
       await this.#end('unknown')
       throw error
     }
-    const records = await recordsOf(own.file, Math.max(own.file.first, Math.min(from, n)))
+    const records = await own.file.readFrom(Math.max(own.file.first, Math.min(from, n)))
     const entry = { n, writer: this.#generation.g, payload: bytes }
     const place = { g: this.#generation.g, seq: own.file.header.seq + 1 }
     return this.#takeOver(place, [...records, entry], written)

@@ -16,6 +16,7 @@
  * at a folder in which nothing has changed.
  */
 import { corrupt } from '../../../src/errors.js'
+import type { TailRead } from '../../../src/storage/contract.js'
 import { isAbsent } from '../errors.js'
 import type { Before, Listing, LogDirectory, LogFileName } from './directory.js'
 import { LogFile, type LogRecord } from './file.js'
@@ -78,7 +79,17 @@ export class LogView {
   async read(n: number): Promise<Uint8Array | undefined> {
     if (n > this.#settled && !this.isRemoved(n)) await this.refresh()
     if (n > this.#settled || this.isRemoved(n)) return undefined
-    return (await this.#find(n))?.payload
+    return (await this.#find(n, n, 1))[0]?.payload
+  }
+
+  /** The entries that are there from `from` on, as many as `most` bytes hold, and one at least. */
+  async readTail(from: number, most: number): Promise<TailRead> {
+    await this.refresh()
+    let n = Math.max(from, this.#lowest())
+    while (n <= this.#settled && this.isRemoved(n)) n++
+    const records = n > this.#settled ? [] : await this.#find(n, this.#settled, most)
+    const entries = records.map((record) => ({ n: record.n, bytes: record.payload }))
+    return { entries, more: (records.at(-1)?.n ?? this.#settled) < this.#settled }
   }
 
   /** The numbers of entries that are there, from `from` on. */
@@ -227,17 +238,19 @@ export class LogView {
     await before?.close()
   }
 
-  /** A settled entry; `undefined` when it was removed. */
-  async #find(n: number): Promise<LogRecord | undefined> {
+  /** Settled entries from n to `last` that are in one file, as many as `most` bytes hold; none when n was removed. */
+  async #find(n: number, last: number, most: number): Promise<readonly LogRecord[]> {
     return this.#retrying(async () => {
-      const place = this.#listing?.files.findLast((file) => file.first <= n)
-      if (!place || this.isRemoved(n)) return undefined
+      const files = this.#listing?.files ?? []
+      const at = files.findLastIndex((file) => file.first <= n)
+      const place = files[at]
+      if (!place || this.isRemoved(n)) return []
       try {
         const file = place.name === this.#top?.name ? this.#top : await this.#olderFile(place)
-        const record = await file.read(n)
-        if (record) return record
+        const records = await file.readFrom(n, Math.min(last, (files[at + 1]?.first ?? Infinity) - 1), most)
+        if (records.length > 0) return records
         await this.refresh()
-        if (this.isRemoved(n) || this.#settled < n) return undefined
+        if (this.isRemoved(n) || this.#settled < n) return []
         throw corrupt(`Entry ${n} is missing at the end of ${file.path}. Restore that file, or the store, from a copy.`)
       } catch (error) {
         if (isAbsent(error)) await this.refresh()

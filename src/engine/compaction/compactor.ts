@@ -11,7 +11,7 @@ import type { OpenLog, ShardState } from '../state.js'
 import { pickAll, pickMerge } from './picker.js'
 import { foldTail, mergeRuns, writtenFor } from './run-writer.js'
 
-export { dropUploads, foldTail, writeChanges, writtenFor } from './run-writer.js'
+export { dropUploads, foldTail, LargeCommit, writtenFor } from './run-writer.js'
 
 /** Knows of damage, for a merge. */
 export interface Detector {

@@ -65,16 +65,52 @@ export async function foldTail(
   return { kind: 'fold', from: state.manifest.covers, covers: state.head, runs, written, codecs }
 }
 
-/** A large commit's changes in segments of their own, which its entry refers to. */
-export async function writeChanges(
-  ctx: ShardContext,
-  log: LogContext,
-  memtable: Memtable,
-  time: number,
-  signal: AbortSignal,
-): Promise<CodedRuns> {
-  const run = await writeMemtable(ctx, log, memtable, false, time, signal)
-  return { codecs: memtableCodecs(memtable), runs: run.length > 0 ? [run] : [] }
+/** The changes of a commit that are too many for its entry, in segments of their own, to which the entry refers. */
+export class LargeCommit {
+  readonly #ctx: ShardContext
+  readonly #log: LogContext
+  readonly #signal: AbortSignal
+  /** The changes of the first `count` in the queue. */
+  #uploaded: { readonly references: CodedRuns; readonly count: number } | undefined
+
+  constructor(ctx: ShardContext, log: LogContext, signal: AbortSignal) {
+    this.#ctx = ctx
+    this.#log = log
+    this.#signal = signal
+  }
+
+  /** How many in the queue the upload is of: no other may join them. */
+  get count(): number | undefined {
+    return this.#uploaded?.count
+  }
+
+  get segments(): readonly SegmentRef[] {
+    return this.#uploaded?.references.runs.flat() ?? []
+  }
+
+  /** Uploads the changes, unless that was done for an entry that lost its number. */
+  async upload(memtable: Memtable, time: number, count: number): Promise<CodedRuns> {
+    // Before anything names them, another writer's collection may have condemned them.
+    if (this.#ctx.uploads.areCondemned(this.segments)) this.drop()
+    this.#uploaded ??= { references: await this.#write(memtable, time), count }
+    return this.#uploaded.references
+  }
+
+  /** No entry will name them. */
+  drop(): void {
+    this.#ctx.uploads.drop(this.segments)
+    this.settled()
+  }
+
+  /** An entry names them. */
+  settled(): void {
+    this.#uploaded = undefined
+  }
+
+  async #write(memtable: Memtable, time: number): Promise<CodedRuns> {
+    const run = await writeMemtable(this.#ctx, this.#log, memtable, false, time, this.#signal)
+    return { codecs: memtableCodecs(memtable), runs: run.length > 0 ? [run] : [] }
+  }
 }
 
 /** A memtable as a run. `oldest`: nothing older lies beneath it. `time`: what has expired by then is deleted. */

@@ -19,7 +19,8 @@ import { eachEntry } from '../history/past.js'
 import { listPins, manifestOfPin, type StoredPin } from '../history/pins.js'
 import { bareEntry } from '../open/handover.js'
 import { isVoid } from '../open/lost-log.js'
-import { endsEarly, readLog } from '../open/recovery.js'
+import { endsEarly } from '../open/handover.js'
+import { readLog } from '../open/recovery.js'
 import { namesIn } from './entry-index.js'
 
 /** Holds of forks that are gone, never came about, or name nothing of this log any more. */
@@ -76,7 +77,7 @@ async function isNeeded(ctx: ReadContext, held: ReadonlySet<string>, path: strin
     if (value && equalBytes(value.logId, logId)) {
       const state = await readLog(child, log, value)
       const { head, carried } = state
-      if (head < value.manifestAt) throw endsEarly(child, state, value)
+      if (head < value.manifestAt) throw endsEarly(child, head, value)
       for await (const entry of eachEntry(child, log, carried.trim + 1, head)) {
         if (namesIn(entry).some((segment) => held.has(segment))) return true
       }

@@ -66,7 +66,7 @@ export async function putPin(shard: OpenLog, request: PinRequest): Promise<Store
 
 /** Whether no collection that came before this moment has let go of a version. */
 export async function isKept(ctx: ShardContext, log: LogContext, now: ShardState, version: number): Promise<boolean> {
-  const { head, carried } = await readOn(ctx, { ...log }, now, 1, (entry) => {
+  const { head, carried } = await readOn(ctx, { ...log }, now, undefined, (entry) => {
     ctx.uploads.condemn(condemnedIn(entry, log.path))
   })
   if (carried.keeps > version) return false

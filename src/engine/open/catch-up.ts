@@ -90,7 +90,7 @@ async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState
   // Judged below: what stands at a trimmed number may have been written late, and is no part of the history.
   const copy = { ...log }
   let failure: unknown
-  const state = await readOn(ctx, copy, before, 1, (entry) => entries.push(entry)).catch((error: unknown) => {
+  const state = await readOn(ctx, copy, before, undefined, (entry) => entries.push(entry)).catch((error: unknown) => {
     failure = error
     return entries.reduce(applyEntry, before)
   })

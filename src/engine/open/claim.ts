@@ -85,7 +85,7 @@ export async function claim(
       return next
     }
     const { head } = state
-    state = await readOn(ctx, log, state)
+    state = await readOn(ctx, log, state, head + 1)
     // Taken, and nothing is there: it was trimmed meanwhile, or the next claim settles it.
     if (state.head === head && !(await confirmHead(ctx, log, state))) return undefined
     request.check(state)

@@ -1,42 +1,49 @@
-/** Settles entries in doubt, on storages whose log changes hands as files do. Others never load this. */
+/** Settles entries in doubt, on storages whose log changes hands as files do; on others a log that is short has lost its end. */
 import { sleep } from '../../clock.js'
-import { TidemarkError } from '../../errors.js'
+import { TidemarkError, corrupt } from '../../errors.js'
 import type { AnchorValue } from '../../log/anchor.js'
 import { encodeEntry, type Entry } from '../../log/entry.js'
-import type { LogContext, ShardContext } from '../context.js'
+import type { LogContext, ReadContext, ShardContext } from '../context.js'
 
 const SETTLE_TRIES = 5
 
 /**
  * While files change hands the newest entries may be in doubt, though they were acknowledged: the next owner settles them.
  * It comes within moments or has died on the way, and then an opener that is to own the store settles them itself: a claim
- * of a number that is long taken is lost, and leaves nothing in doubt.
+ * of a number that is long taken is lost, and leaves nothing in doubt. Throws when nothing is left to wait for.
  */
 export async function settleHistory(
   ctx: ShardContext,
   log: LogContext,
+  head: number,
   hint: AnchorValue,
   isWriter: boolean,
   tries: number,
-): Promise<boolean> {
+): Promise<void> {
+  if (ctx.storage.capabilities.trim !== 'owner') throw endsEarly(ctx, head, hint)
   if (tries > SETTLE_TRIES) {
     const { inDoubt = 0 } = await log.log.list(hint.manifestAt, { limit: 1 })
-    if (inDoubt < hint.manifestAt) return false
+    if (inDoubt < hint.manifestAt) throw endsEarly(ctx, head, hint)
     throw new TidemarkError(
       'STORAGE_UNAVAILABLE',
       `Store "${ctx.store}" is being taken over, or who did so has died on the way. Try again, or open it for writing once, which settles its newest entries.`,
       { retryable: true },
     )
   }
-  // A log that goes on beyond that entry is in no doubt about it: it is a hole, and nothing is written.
-  if (isWriter && tries > 1 && (await log.log.list(hint.manifestAt, { limit: 1 })).numbers.length === 0) {
+  if (isWriter && tries > 1) {
     // The oldest entry of all, so that nothing is taken over; a log that ends before the entry that the anchor names has
     // lost it, and is refused before anything is written.
     const n = hint.trim + 1
     await log.log.claim(n, encodeEntry(bareEntry(log, n, 'fence')), hint.manifestAt + 1)
   }
   await sleep(ctx.clock, 20 << tries)
-  return true
+}
+
+/** The error for a log that ends before the entry that its anchor names. */
+export function endsEarly(ctx: Pick<ReadContext, 'store'>, head: number, hint: AnchorValue): TidemarkError {
+  return corrupt(
+    `Entry ${head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore a backup.`,
+  )
 }
 
 /** An entry that was written without knowing the one before it. */

@@ -123,12 +123,6 @@ async function anchorFromHeaders(own: LogContext, numbers: readonly number[]): P
   throw corrupt(`The anchor is missing, and no entry in ${path} says where the newest manifest is.`)
 }
 
-/** Whether the log ends with entry `head`: nothing comes behind the one that is absent. */
-export async function isEnd(ctx: ReadContext, log: LogContext, head: number): Promise<boolean> {
-  const { numbers } = await log.log.list(head + 2, { limit: 1 })
-  return numbers.length === 0 || isTrimmed(ctx, log, head + 1)
-}
-
 /**
  * Entry `n` was absent, and later ones are there. `false` when it is there by now; `true` when it is trimmed, which the
  * caller finds out for itself. Otherwise the log has lost it: what comes behind it is part of the history.

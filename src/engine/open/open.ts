@@ -10,7 +10,7 @@ import type { StoreConfig } from '../../manifest/manifest.js'
 import type { Anchor } from '../../storage/contract.js'
 import { Part } from '../../part.js'
 import { anchorName, closeLog, noteTime, openAnchor, openLog, type LogContext, type ShardContext } from '../context.js'
-import type { OpenedLog, ShardState } from '../state.js'
+import { segmentsOf, type OpenedLog, type ShardState } from '../state.js'
 import { CLAIM_TRIES, claim, type ClaimRequest } from './claim.js'
 import type { Hint } from './lost-log.js'
 import { confirmHead, findStore, overtaken, readHistory } from './recovery.js'
@@ -63,12 +63,16 @@ async function openExisting(
   if (mustBeNew) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
   const log = openLog(ctx, anchor, hint.logId)
   noteTime(ctx, log, seenAt)
+  let found: ShardState | undefined
   let state: ShardState | undefined
+  let loading: Promise<void> | undefined
   try {
     const isFollower = mode === 'follower'
-    const found = await readHistory(ctx, log, hint, !isFollower)
+    found = await readHistory(ctx, log, hint, !isFollower)
     if (!found) return undefined
     check(found)
+    // Its segments come while the head is settled. What fails here is met again, and repaired, when they are asked for.
+    loading = ctx.resident?.prepare(found).catch(() => undefined)
     // Whoever comes first decides which log an anchor that was lost names.
     if (hint.isRebuilt && !isFollower && !(await raiseAnchor(log.anchor, anchorName(ctx), hint))) return undefined
     // A writer beside others takes nothing over, unless it ends another mode.
@@ -81,8 +85,12 @@ async function openExisting(
     }
     return state && { log, state }
   } finally {
-    // It stays open only for a state.
-    if (!state) await closeLog(ctx, log)
+    await loading
+    // It stays open, and the segments stay, only for a state.
+    if (!state) {
+      if (found) ctx.resident?.release(segmentsOf(found))
+      await closeLog(ctx, log)
+    }
   }
 }
 

@@ -3,8 +3,9 @@
  * is missing, and confirm the head. Nothing is written here, but for what settles entries in doubt on files.
  */
 import { equalBytes } from '../../bytes/compare.js'
-import { TidemarkError, corrupt, damaged } from '../../errors.js'
+import { TidemarkError, damaged } from '../../errors.js'
 import { readAnchor, type AnchorValue } from '../../log/anchor.js'
+import { tailOf } from '../../log/tail.js'
 import { Part } from '../../part.js'
 import type { Anchor } from '../../storage/contract.js'
 import { anchorName, moment, noteTime, type LogContext, type ReadContext, type ShardContext } from '../context.js'
@@ -13,8 +14,6 @@ import type { Found, Hint } from './lost-log.js'
 
 /** Looks into what may be lost of a log. */
 const losing = new Part(() => import('./lost-log.js'))
-
-const READ_AHEAD = 16
 
 /** The anchor, or what the entries say of it when there is none; without a value when there is no store. */
 export async function findStore(ctx: ReadContext, anchor: Anchor): Promise<Found> {
@@ -49,10 +48,7 @@ export async function readHistory(
       )
     }
     if (await hasMoved(ctx, log, hint)) return undefined
-    const isInDoubt =
-      ctx.storage.capabilities.trim === 'owner' &&
-      (await losing.use((part) => part.settleHistory(ctx, log, hint, isWriter, tries)))
-    if (!isInDoubt) throw endsEarly(ctx, state, hint)
+    await losing.use((part) => part.settleHistory(ctx, log, state.head, hint, isWriter, tries))
   }
 }
 
@@ -60,45 +56,37 @@ export async function readHistory(
  * Reads from the anchor's hint to the head; the manifest that counts is the newest one on the way. When the log ends before
  * the one that the anchor names, the state is short: its head is below `hint.manifestAt`.
  */
-export async function readLog(ctx: ReadContext, log: LogContext, hint: AnchorValue): Promise<ShardState> {
-  let state = emptyState(log.logId, hint.covers)
-  for (;;) {
-    const { head } = state
-    state = await readOn(ctx, log, state)
-    // How far was looked beyond the end. One entry that is lost, or two, must show as a hole and not as the end.
-    const beyond = READ_AHEAD - 1 - ((state.head - head) % READ_AHEAD)
-    if (beyond >= 2 || (await losing.use((part) => part.isEnd(ctx, log, state.head)))) return state
-  }
+export function readLog(ctx: ReadContext, log: LogContext, { covers, manifestAt }: AnchorValue): Promise<ShardState> {
+  return readOn(ctx, log, emptyState(log.logId, covers), manifestAt)
 }
 
-/**
- * Applies what the log has after `state`, until an entry is absent. `ahead` entries are asked for at first: many when many
- * are expected, one when probably none is there.
- */
+/** Applies what the log has after `from`, to its end. Up to `known` entries are known to be there. */
 export async function readOn(
   ctx: ReadContext,
   log: LogContext,
   from: ShardState,
-  ahead = READ_AHEAD,
+  known?: number,
   applied?: (entry: AppliedEntry) => void,
 ): Promise<ShardState> {
   let state = from
-  for (let length = ahead; ; length = Math.min(2 * length, READ_AHEAD)) {
-    const first = state.head + 1
-    const sent = moment(ctx, log)
-    const answers = await Promise.all(Array.from({ length }, (_, i) => log.log.read(first + i)))
-    for (const [i, { bytes, time }] of answers.entries()) {
+  /** Resolves with whether a number was left out. */
+  const meetsHole = async (): Promise<boolean> => {
+    for await (const { entries, time } of tailOf(log.log, state.head + 1, known)) {
       noteTime(ctx, log, time)
-      if (bytes === undefined) {
-        log.free = sent
-        const later = answers.slice(i).some((answer) => answer.bytes)
-        if (!later || (await losing.use((part) => part.isTrimmed(ctx, log, first + i)))) return state
-        break
+      for (const { n, bytes } of entries) {
+        if (n !== state.head + 1) return true
+        const entry = await parseEntry(log, n, bytes)
+        state = applyEntry(state, entry)
+        applied?.(entry)
       }
-      const entry = await parseEntry(log, first + i, bytes)
-      state = applyEntry(state, entry)
-      applied?.(entry)
     }
+    return false
+  }
+  for (;;) {
+    const sent = moment(ctx, log)
+    if ((await meetsHole()) && !(await losing.use((part) => part.isTrimmed(ctx, log, state.head + 1)))) continue
+    log.free = sent
+    return state
   }
 }
 
@@ -121,13 +109,6 @@ export async function confirmHead(
   if (value === undefined) return isRebuilt ? state : undefined
   const isHead = value.trim < state.head
   return equalBytes(value.logId, log.logId) && isHead ? state : undefined
-}
-
-/** The error for a log that ends before the entry that its anchor names. */
-export function endsEarly(ctx: Pick<ReadContext, 'store'>, state: ShardState, hint: AnchorValue): TidemarkError {
-  return corrupt(
-    `Entry ${state.head + 1} of store "${ctx.store}" is missing: its anchor names entry ${hint.manifestAt}. Restore a backup.`,
-  )
 }
 
 /** The error for a head that the trim number has overtaken: what was read is no longer the history. */

@@ -263,7 +263,7 @@ export class Repairer {
     const { trim } = await namedAnchor(ctx, log)
     const { version, manifestAt } = state.carried
     const present = this.#shard.state
-    const newest = trim >= present.head ? undefined : await readOn(ctx, log, present, 1)
+    const newest = trim >= present.head ? undefined : await readOn(ctx, log, present)
     if (newest !== undefined && version >= newest.carried.keeps) return
     const isPinned = manifestAt === 0 && (await listPins(ctx.storage, log.path)).some((pin) => pin.version === version)
     if (!isPinned) throw expired(ctx.store, version)

@@ -8,11 +8,12 @@
  */
 import { TidemarkError, isFull, isTidemarkError } from '../../errors.js'
 import { mergeOffsets, type OffsetMap } from '../../log/offsets.js'
-import type { CodedRuns, SegmentRef } from '../../manifest/manifest.js'
-import { Part } from '../../part.js'
+import type { SegmentRef } from '../../manifest/manifest.js'
+import { Part, type Lazy } from '../../part.js'
 import { buildEntry, setExpiry, type BuiltEntry, type EntryChange } from '../entry-builder.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from '../context.js'
 import { Memtable } from '../memtable.js'
+import type { LargeCommit } from '../compaction/run-writer.js'
 import type { Contention } from './contention.js'
 import { Queue } from './commit-queue.js'
 import { assertNotTrimmed, sendEntry } from './send.js'
@@ -45,8 +46,8 @@ export class Committer {
   readonly queue = new Queue()
   /** Why nothing more is taken: who may write or what was written is in doubt, or the handle is closed. */
   ended: TidemarkError | undefined
-  /** The changes of the first `count` in the queue, in segments that were written for them. */
-  #uploaded: { readonly references: CodedRuns; readonly count: number } | undefined
+  /** The changes of the first in the queue, if they are many. */
+  readonly #large: Lazy<LargeCommit>
   /** With other writers, in shared mode. */
   readonly #contention: Contention | undefined
   /** A refresh that has not had its turn. */
@@ -60,6 +61,7 @@ export class Committer {
     this.#log = host.log
     this.#compaction = compaction
     this.#host = host
+    this.#large = rewriting.lazy((part) => new part.LargeCommit(this.#ctx, this.#log, compaction.signal))
     this.#contention = this.#ctx.isShared ? new sharing.loaded!.Contention(this.#ctx) : undefined
   }
 
@@ -127,7 +129,7 @@ export class Committer {
           await this.#contention?.giveWay()
         }
         if (this.ended && !this.#isClosed) throw this.ended
-        const built = await next.build(this.queue.take(this.#uploaded?.count))
+        const built = await next.build(this.queue.take(this.#large.loaded?.count))
         if (built === undefined) this.#settle({ version: this.#host.state.carried.version, bytes: 0, requests: 0 })
         else if (!hasCaughtUp && this.#contention?.hasSlept(this.#log.free)) {
           this.queue.putBack()
@@ -167,7 +169,9 @@ export class Committer {
     const time = this.#time()
     setExpiry(memtable, time, this.#ctx.clock.monotonic())
     const isLarge = memtable.bytes > this.#ctx.checkpoint.large
-    const changes = isLarge ? { references: await this.#upload(memtable, time, batch.length) } : { memtable }
+    const changes = isLarge
+      ? { references: await this.#large.use((large) => large.upload(memtable, time, batch.length)) }
+      : { memtable }
     const { label, meta } = request
     const { edits, collection: collect } = this.#compaction
     return this.#entry({ kind: 'commit', ...changes, offsets, label, meta, edits, collect }, time)
@@ -188,25 +192,8 @@ export class Committer {
     return Math.max(this.#host.state.carried.time, currentTime(this.#ctx, this.#log))
   }
 
-  /** Changes that alone would call for a fold go into segments at once, and a later one lists them as they are. */
-  async #upload(memtable: Memtable, time: number, count: number): Promise<CodedRuns> {
-    // Before anything names them, another writer's collection may have condemned them.
-    if (this.#ctx.uploads.areCondemned(this.#segments)) this.#dropUploaded()
-    if (this.#uploaded === undefined) {
-      const { writeChanges } = await rewriting.load()
-      const references = await writeChanges(this.#ctx, this.#log, memtable, time, this.#compaction.signal)
-      this.#uploaded = { references, count }
-    }
-    return this.#uploaded.references
-  }
-
   get #segments(): readonly SegmentRef[] {
-    return this.#uploaded?.references.runs.flat() ?? []
-  }
-
-  #dropUploaded(): void {
-    this.#ctx.uploads.drop(this.#segments)
-    this.#uploaded = undefined
+    return this.#large.loaded?.segments ?? []
   }
 
   async #append(built: BuiltEntry): Promise<void> {
@@ -268,7 +255,7 @@ export class Committer {
   }
 
   #settle(result: CommitResult): void {
-    this.#uploaded = undefined
+    this.#large.loaded?.settled()
     for (const { resolve } of this.queue.settle()) resolve(result)
   }
 
@@ -285,7 +272,7 @@ export class Committer {
 
   /** Fails jobs, and gives the changes back of those that were surely not written. */
   #fall(failed: readonly Job[], why: (job: Job) => unknown, written: ReadonlySet<Job> = NONE): void {
-    this.#dropUploaded()
+    this.#large.loaded?.drop()
     const requests = failed.flatMap((job) => (written.has(job) ? [] : (job.request ?? [])))
     if (requests.length > 0) {
       this.#host.rollback(

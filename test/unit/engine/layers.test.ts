@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { toMapKey } from '../../../src/bytes/keys.js'
 import type { Memtable } from '../../../src/engine/memtable.js'
-import { layersOf, type TailEntry } from '../../../src/engine/state.js'
+import { layersOf, longerTail, type TailEntry } from '../../../src/engine/state.js'
 import type { CodedRuns } from '../../../src/manifest/manifest.js'
 import { memtableOf, rangeOf, SLOT, type Value } from '../../support/parts.js'
 
@@ -29,6 +29,21 @@ test('thousands of entries are few layers', () => {
   expect(layersOf(tail).length).toBeLessThanOrEqual(28)
   expect(layersOf(tail).reduce((sum, { entries }) => sum + entries, 0)).toBe(4095)
   expect(layersOf(tail)).toBe(layersOf(tail))
+})
+
+test('a tail with one more entry goes on from the layers that are known', () => {
+  const entries = Array.from({ length: 200 }, (_, i) => entry(i + 1, memtableOf({ puts: [[i % 50, i % 200]] })))
+  let tail: readonly TailEntry[] = []
+  for (const [i, added] of entries.entries()) {
+    const before = layersOf(tail)
+    tail = longerTail(tail, added)
+    expect(tail).toEqual(entries.slice(0, i + 1))
+    const after = layersOf(tail)
+    // The oldest are as they were; only those become one that had grown to be as many as a larger one takes.
+    const isMerged = after.length <= before.length
+    if (!isMerged) expect(after.slice(0, -1).every((layer, at) => layer === before[at])).toBe(true)
+    expect(after.map((layer) => layer.entries)).toEqual(layersOf([...tail]).map((layer) => layer.entries))
+  }
 })
 
 test('layers say what the entries say, and leave deltas by reference and entries without changes where they are', () => {

@@ -239,6 +239,49 @@ const MISTAKES: ReadonlyArray<readonly [mistake: string, found: string, parts: (
     }),
   ],
   [
+    'the tail begins behind the number that was asked for',
+    'log: readTail answers the entries from a number on, ascending, to the last one',
+    () => ({ log: (log) => ({ readTail: (from) => log.readTail!(from + 1) }) }),
+  ],
+  [
+    'a tail that is longer than one answer ends there',
+    'log: readTail answers some entries of many large ones, one at least, and says that others follow',
+    () => ({ log: (log) => ({ readTail: async (from) => ({ ...(await log.readTail!(from)), more: false }) }) }),
+  ],
+  [
+    'the whole tail is one answer, however long it is',
+    'log: readTail answers some entries of many large ones, one at least, and says that others follow',
+    () => ({
+      log: (log) => ({
+        async readTail(from) {
+          const entries = []
+          for (let n = from, bytes; (bytes = (await log.read(n)).bytes); n++) entries.push({ n, bytes })
+          return { entries, more: false }
+        },
+      }),
+    }),
+  ],
+  [
+    'the tail has entries that were removed',
+    'log: readTail beside appends shows no hole, and leaves out what was removed',
+    () => {
+      const removed = new Map<number, Uint8Array>()
+      return {
+        log: (log) => ({
+          async remove(numbers) {
+            for (const n of numbers) removed.set(n, (await log.read(n)).bytes!)
+            return log.remove(numbers)
+          },
+          async readTail(from) {
+            const { entries, more } = await log.readTail!(from)
+            const gone = [...removed].map(([n, bytes]) => ({ n, bytes })).filter(({ n }) => n >= from)
+            return { entries: [...gone, ...entries], more }
+          },
+        }),
+      }
+    },
+  ],
+  [
     'removed entries can still be read',
     'log: removed entries are absent; one that is absent counts as removed; the others stay',
     () => ({ log: () => ({ remove: () => Promise.resolve({}) }) }),
