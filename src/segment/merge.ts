@@ -16,7 +16,17 @@ export interface MergeSource {
 export class MergeCursor implements Cursor {
   readonly #sources: readonly MergeSource[]
   readonly #sign: number
+  /** The source of the current record. */
+  #best = 0
+  /** The record that comes first among those of all other sources. */
+  #rival: KeyedRecord | undefined
+  /**
+   * The rival comes behind the current record, so that only the source of that has to move. As long as its next records come
+   * before the rival, too, no other source is looked at: most records are in the oldest run.
+   */
+  #isAhead = false
   #started = false
+  #last: Uint8Array | undefined
   current: KeyedRecord | undefined
 
   constructor(sources: readonly MergeSource[], reverse = false) {
@@ -34,6 +44,7 @@ export class MergeCursor implements Cursor {
 
   /** Moves every source past the current key. */
   #advance(): Promise<unknown> | undefined {
+    if (this.#isAhead) return this.#sources[this.#best]!.cursor.next()
     const last = this.#last
     let waits: Promise<void>[] | undefined
     for (const { cursor } of this.#sources) {
@@ -46,24 +57,42 @@ export class MergeCursor implements Cursor {
     return waits && Promise.all(waits)
   }
 
-  #last: Uint8Array | undefined
-
   /** Settles on the next key; false when a newer range delete hides it, so that the caller has to move on. */
   #pick(): boolean {
+    const next = this.#isAhead ? this.#sources[this.#best]!.cursor.current : undefined
+    if (next !== undefined && (this.#rival === undefined || this.#compare(next, this.#rival) < 0)) this.current = next
+    else this.#pickFromAll()
+    const { current } = this
+    this.#last = current?.key
+    if (current === undefined) return true
+    for (let i = 0; i < this.#best; i++) if (isCovered(this.#sources[i]!.ranges, current.key)) return false
+    return true
+  }
+
+  #pickFromAll(): void {
     let best: KeyedRecord | undefined
-    let source = 0
+    let rival: KeyedRecord | undefined
+    this.#isAhead = true
     for (let i = 0; i < this.#sources.length; i++) {
       const at = this.#sources[i]!.cursor.current
       if (at === undefined) continue
-      if (best === undefined || compareBytes(at.key, best.key) * this.#sign < 0) {
+      const order = best === undefined ? -1 : this.#compare(at, best)
+      if (order < 0) {
+        rival = best
         best = at
-        source = i
+        this.#best = i
+        this.#isAhead = true
+      } else {
+        if (order === 0) this.#isAhead = false
+        if (rival === undefined || this.#compare(at, rival) < 0) rival = at
       }
     }
-    this.#last = best?.key
+    this.#rival = rival
+    this.#isAhead &&= best !== undefined
     this.current = best
-    if (best === undefined) return true
-    for (let i = 0; i < source; i++) if (isCovered(this.#sources[i]!.ranges, best.key)) return false
-    return true
+  }
+
+  #compare(a: KeyedRecord, b: KeyedRecord): number {
+    return compareBytes(a.key, b.key) * this.#sign
   }
 }

@@ -128,8 +128,8 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    */
   readonly timeoutMs?: number | undefined
   /**
-   * Keeps everything that is committed in memory, and single rows as they were decoded, up to four times
-   * `cacheBytes`, so that `getSync` always answers.
+   * Keeps everything that is committed in memory, so that `getSync` always answers. Rows that were read one by one, and values that
+   * iterations have decoded, stay as they were decoded, each up to four times `cacheBytes`.
    * @default false
    */
   readonly resident?: boolean | undefined
