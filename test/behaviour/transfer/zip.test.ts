@@ -119,7 +119,7 @@ describe('an exported version', () => {
     const store = await filled(storage, 17)
     const written: string[] = []
     const watched = faulty(storage, ({ method, path }) => {
-      if (!['get', 'read', 'list', 'logs', 'close'].includes(method)) written.push(`${method} ${path}`)
+      if (!['get', 'read', 'readTail', 'list', 'logs', 'close'].includes(method)) written.push(`${method} ${path}`)
       return undefined
     })
     await bytesOf(exportZip({ storage: watched, name: 's' }))
