@@ -2,9 +2,14 @@
 import { expect } from 'vitest'
 import { edit, rule } from '../support/mutated.js'
 import { collectorsRule } from '../support/rule-simulations.js'
-import { ageing, due, indexedEntries, open, put } from '../support/rule-stores.js'
+import { ageing, clockOf, due, indexedEntries, open, put } from '../support/rule-stores.js'
+import { objects } from '../support/collecting-world.js'
+import type { Call } from '../../src/storage/intercept.js'
 import { gate } from '../support/shared.js'
 import { collect } from '../support/storages.js'
+
+/** The read of the entry behind the head, or the list of what follows it. */
+const isConfirming = ({ target, method }: Call): boolean => target === 'log' && (method === 'list' || method === 'read')
 
 rule(
   'R23',
@@ -35,7 +40,7 @@ rule(
   },
 )
 
-collectorsRule(
+rule(
   'R25',
   'a head is confirmed by the trim number',
   [
@@ -43,8 +48,34 @@ collectorsRule(
     edit('src/engine/open/recovery.ts', 'const isHead = value.trim < state.head', 'const isHead = true'),
     edit('src/engine/open/claim.ts', 'if (anchor.trim >= fence.entry.n) return undefined', ''),
   ],
-  /was acknowledged as version .* not in the history/,
-  240,
+  async (sources) => {
+    for (const mode of ['exclusive', 'follower'] as const) {
+      const time = { ms: 0 }
+      const options = { clock: clockOf(time), graceMs: 1_000, retain: { versions: 1 } }
+      const storage = objects(options.clock, 'writer')
+      const owner = await open(sources, storage, options)
+      await put(owner, 'a', 0)
+      let isHeldUp = true
+      // It has read the history up to its head. While it is held up, all that follows comes, is folded and is removed.
+      const late = sources.intercept(storage, async (call, run) => {
+        if (!isHeldUp || (call.method !== 'claim' && !(mode === 'follower' && isConfirming(call))))
+          return run(call.signal)
+        isHeldUp = false
+        for (let i = 1; i <= 6; i++) {
+          await put(owner, 'a', i)
+          await owner.checkpoint()
+        }
+        await owner.maintain({ minDeletes: 1 })
+        time.ms += 5_000
+        await owner.maintain({ minDeletes: 1 })
+        return run(call.signal)
+      })
+      const store = await open(sources, late, { ...options, mode })
+      expect(isHeldUp).toBe(false)
+      expect(await store.get('a')).toBe(6)
+      await Promise.all([store.close(), owner.close()])
+    }
+  },
 )
 
 collectorsRule(
