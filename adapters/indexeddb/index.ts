@@ -9,6 +9,7 @@ import { checkClock, type Clock } from '../../src/clock.js'
 import { checkFields, invalid, show } from '../../src/errors.js'
 import type { Storage } from '../../src/storage/contract.js'
 import { overObjects } from '../../src/storage/objects.js'
+import { LONG_TAIL } from '../../src/storage/tails.js'
 import { Connection, JOURNAL } from './connection.js'
 import { peers } from './peers.js'
 import { idbObjects } from './objects.js'
@@ -30,8 +31,8 @@ export interface IndexedDbOptions {
 }
 
 const OPTIONS = new Set(['persist', 'clock'])
-/** Each entry is a request of its own, though a quick one. */
-const TAIL = { entries: 128, bytes: 4 << 20 }
+/** Many entries are one request; but whoever opens a page waits until it has decoded them. */
+const TAIL = { ...LONG_TAIL, bytes: 1 << 20 }
 const CAPABILITIES = { name: 'indexeddb', trim: 'create', tail: TAIL } as const
 
 /**

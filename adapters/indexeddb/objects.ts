@@ -10,6 +10,8 @@ import { nameOf, Uncertain } from './errors.js'
 import { divide, fromParts, keysAfter, partsIn, partsOf, type Head } from './schema.js'
 import { transactions, type Reading, type TransactOptions, type Writing } from './transact.js'
 
+/** How many parts are kept that ranges were read of: some MiB. */
+const PARTS_KEPT = 64
 /** How many heads are read at once, of which each may have some KiB of bytes. */
 const HEADS_AT_ONCE = 256
 
@@ -21,6 +23,13 @@ export interface Objects extends ObjectStore {
 export function idbObjects(connection: Connection, options: TransactOptions): Objects {
   const { clock } = connection
   const { read, repeat, once } = transactions(connection, options)
+  /** Parts that ranges were read of lately: a range takes little of one, and others take more of it. */
+  const recent = new Map<string, { readonly head: Head; readonly part: Uint8Array }>()
+
+  function remember(place: string, head: Head, part: Uint8Array): void {
+    recent.set(place, { head, part })
+    if (recent.size > PARTS_KEPT) recent.delete(recent.keys().next().value!)
+  }
 
   return {
     create: (key, bytes, guard, o) => {
@@ -52,16 +61,21 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
         return {}
       })
     },
-    get: (key, o) =>
-      read(o, async (tx) => {
-        const [first, last] = o?.range === undefined ? [0, Infinity] : partsIn(o.range)
+    get: async (key, o) => {
+      const [first, last] = o?.range === undefined ? [0, Infinity] : partsIn(o.range)
+      const place = `${key} ${first}`
+      const known = first === last ? recent.get(place) : undefined
+      if (known) return { bytes: bytesOf(known.head, [known.part], first, o!.range), token: known.head.token }
+      return read(o, async (tx) => {
         const [head, parts] = await Promise.all([
           heard(tx.objectStore('objects').get(key)),
           tx.objectStore('parts').getAll(partsOf(key, first, last)),
         ])
         if (head === undefined) return { bytes: undefined, token: undefined }
+        if (first === last && parts[0]) remember(place, head, parts[0])
         return { bytes: bytesOf(head, parts, first, o?.range), token: head.token }
-      }),
+      })
+    },
     list: (prefix, { after, limit, signal }) =>
       read({ signal }, async (tx) => {
         const keys = keysAfter(prefix, after)
@@ -73,22 +87,22 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
       read({ signal }, async (tx) => {
         const keys = keysAfter(prefix, after)
         const heads = keys === undefined ? [] : await tx.objectStore('objects').getAll(keys, HEADS_AT_ONCE)
-        const items: { name: string; bytes: Uint8Array }[] = []
         let size = 0
-        for (const head of heads) {
-          if (size >= TAIL_BYTES) break
-          items.push({ name: head.name, bytes: await whole(tx, head) })
-          size += head.size
-        }
-        return { items, more: items.length < heads.length || heads.length === HEADS_AT_ONCE }
+        const taken = heads.findIndex((head) => (size += head.size) >= TAIL_BYTES) + 1 || heads.length
+        const some = heads.slice(0, taken)
+        const bytes = await Promise.all(some.map((head) => heard(whole(tx, head))))
+        const more = taken < heads.length || heads.length === HEADS_AT_ONCE
+        return { items: some.map(({ name }, i) => ({ name, bytes: bytes[i]! })), more }
       }),
-    delete: (keys, o) =>
-      repeat(o, async (tx) => {
+    delete: (keys, o) => {
+      recent.clear()
+      return repeat(o, async (tx) => {
         const objects = tx.objectStore('objects')
         const parts = tx.objectStore('parts')
         await Promise.all(keys.flatMap((key) => [heard(objects.delete(key)), heard(parts.delete(partsOf(key)))]))
         return {}
-      }),
+      })
+    },
     // A strict transaction flushes all that came before it, but only if it writes something itself.
     sync: (o) =>
       repeat(o, async (tx) => {

@@ -2,6 +2,7 @@
  * Looks into what may be lost of a store: its anchor, entries, the whole log. Nothing is written here, so that what is put back finds
  * everything as it was.
  */
+import { equalBytes } from '../../bytes/compare.js'
 import { corrupt } from '../../errors.js'
 import { readAnchor, type AnchorReading, type AnchorValue } from '../../log/anchor.js'
 import { anchorAfter } from '../../log/raise.js'
@@ -44,6 +45,13 @@ export async function findWithoutAnchor(ctx: ReadContext, anchor: Anchor): Promi
       if (tries === 1) throw error
     }
   }
+}
+
+/** Whether the anchor that led to a history says something else by now. */
+export async function hasMoved(ctx: ReadContext, log: LogContext, hint: Hint): Promise<boolean> {
+  const { value } = await readAnchor(log.anchor, anchorName(ctx))
+  if (!value) return !hint.isRebuilt
+  return !equalBytes(value.logId, hint.logId) || value.manifestAt !== hint.manifestAt
 }
 
 /** Ids of the logs that pushes were, or are, about to create. */

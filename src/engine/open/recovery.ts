@@ -32,22 +32,18 @@ export async function readHistory(
   isWriter: boolean,
 ): Promise<ShardState | undefined> {
   for (let tries = 1; ; tries++) {
-    let state: ShardState
-    try {
-      state = await readLog(ctx, log, hint)
-    } catch (error) {
-      // An old hint may lead to what was written late at a number that is trimmed: that is no part of the history.
-      if (await hasMoved(ctx, log, hint)) return undefined
-      throw error
-    }
-    if (state.head >= hint.manifestAt) {
+    let failure: unknown
+    const state = await readLog(ctx, log, hint).catch((error: unknown) => void (failure = error))
+    if (state && state.head >= hint.manifestAt) {
       if (state.carried.covers === state.manifest.covers) return state
       throw damaged(
         `Store "${ctx.store}"`,
         `entry ${state.head} needs a manifest up to ${state.carried.covers}, and the newest one covers ${state.manifest.covers}`,
       )
     }
-    if (await hasMoved(ctx, log, hint)) return undefined
+    // An old hint may lead to what was written late at a number that is trimmed: that is no part of the history.
+    if (await losing.use((part) => part.hasMoved(ctx, log, hint))) return undefined
+    if (!state) throw failure
     await losing.use((part) => part.settleHistory(ctx, log, state.head, hint, isWriter, tries))
   }
 }
@@ -88,13 +84,6 @@ export async function readOn(
     log.free = sent
     return state
   }
-}
-
-/** Whether the anchor says something else by now. */
-async function hasMoved(ctx: ShardContext, log: LogContext, hint: Hint): Promise<boolean> {
-  const { value } = await readAnchor(log.anchor, anchorName(ctx))
-  if (!value) return !hint.isRebuilt
-  return !equalBytes(value.logId, hint.logId) || value.manifestAt !== hint.manifestAt
 }
 
 /** The head counts only if the trim number, read after the absent answer, is below it. */
