@@ -32,7 +32,7 @@ export interface IndexedDbOptions {
 
 const OPTIONS = new Set(['persist', 'clock'])
 /** Many entries are one request; but whoever opens a page waits until it has decoded them. */
-const TAIL = { ...LONG_TAIL, bytes: 1 << 20 }
+const TAIL = { entries: LONG_TAIL.entries, bytes: 1 << 20 }
 const CAPABILITIES = { name: 'indexeddb', trim: 'create', tail: TAIL } as const
 
 /**
