@@ -2,13 +2,13 @@
 import { toHex } from '../../src/bytes/hex.js'
 import type { Clock } from '../../src/clock.js'
 import { corrupt } from '../../src/errors.js'
-import type { Answer, ByteRange, CallOptions, Outcome } from '../../src/storage/contract.js'
+import type { Answer, CallOptions, Outcome } from '../../src/storage/contract.js'
 import type { ObjectStore } from '../../src/storage/object-store.js'
 import { TAIL_BYTES } from '../../src/storage/tails.js'
 import type { Connection } from './connection.js'
 import { nameOf, Uncertain } from './errors.js'
 import { divide, fromParts, keysAfter, partsIn, partsOf, type Head } from './schema.js'
-import { transactions, type Reading, type TransactOptions, type Writing } from './transact.js'
+import { transactions, type TransactOptions, type Writing } from './transact.js'
 
 /** How many parts are kept that ranges were read of: some MiB. */
 const PARTS_KEPT = 64
@@ -24,12 +24,7 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
   const { clock } = connection
   const { read, repeat, once } = transactions(connection, options)
   /** Parts that ranges were read of lately: a range takes little of one, and others take more of it. */
-  const recent = new Map<string, { readonly head: Head; readonly part: Uint8Array }>()
-
-  function remember(place: string, head: Head, part: Uint8Array): void {
-    recent.set(place, { head, part })
-    if (recent.size > PARTS_KEPT) recent.delete(recent.keys().next().value!)
-  }
+  const recent = new Map<string, readonly [head: Head, parts: readonly Uint8Array[]]>()
 
   return {
     create: (key, bytes, guard, o) => {
@@ -65,15 +60,18 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
       const [first, last] = o?.range === undefined ? [0, Infinity] : partsIn(o.range)
       const place = `${key} ${first}`
       const known = first === last ? recent.get(place) : undefined
-      if (known) return { bytes: bytesOf(known.head, [known.part], first, o!.range), token: known.head.token }
+      if (known) return answerOf(...known, first, o)
       return read(o, async (tx) => {
         const [head, parts] = await Promise.all([
           heard(tx.objectStore('objects').get(key)),
           tx.objectStore('parts').getAll(partsOf(key, first, last)),
         ])
         if (head === undefined) return { bytes: undefined, token: undefined }
-        if (first === last && parts[0]) remember(place, head, parts[0])
-        return { bytes: bytesOf(head, parts, first, o?.range), token: head.token }
+        if (first === last && parts[0]) {
+          if (recent.size === PARTS_KEPT) recent.clear()
+          recent.set(place, [head, parts])
+        }
+        return answerOf(head, parts, first, o)
       })
     },
     list: (prefix, { after, limit, signal }) =>
@@ -90,9 +88,14 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
         let size = 0
         const taken = heads.findIndex((head) => (size += head.size) >= TAIL_BYTES) + 1 || heads.length
         const some = heads.slice(0, taken)
-        const bytes = await Promise.all(some.map((head) => heard(whole(tx, head))))
-        const more = taken < heads.length || heads.length === HEADS_AT_ONCE
-        return { items: some.map(({ name }, i) => ({ name, bytes: bytes[i]! })), more }
+        const parts = tx.objectStore('parts')
+        const items = await Promise.all(
+          some.map(async (head) => {
+            const own = head.within ? [] : await heard(parts.getAll(partsOf(head.name)))
+            return { name: head.name, bytes: answerOf(head, own, 0).bytes! }
+          }),
+        )
+        return { items, more: taken < heads.length || heads.length === HEADS_AT_ONCE }
       }),
     delete: (keys, o) => {
       recent.clear()
@@ -112,16 +115,13 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
   }
 }
 
-/** All bytes of an object. */
-async function whole(tx: Reading, head: Head): Promise<Uint8Array> {
-  return bytesOf(head, head.within ? [] : await tx.objectStore('parts').getAll(partsOf(head.name)), 0)
-}
+type Got = Awaited<ReturnType<ObjectStore['get']>>
 
-/** Those of a range, out of the parts from number `first` on that hold it. */
-function bytesOf(head: Head, parts: readonly Uint8Array[], first: number, range?: ByteRange): Uint8Array {
-  const bytes = fromParts(head.within ? [head.within] : parts, first, head.size, range)
+/** The answer to a get, out of the parts from number `first` on that hold the range. */
+function answerOf(head: Head, parts: readonly Uint8Array[], first: number, o?: Parameters<ObjectStore['get']>[1]): Got {
+  const bytes = fromParts(head.within ? [head.within] : parts, first, head.size, o?.range)
   if (bytes === undefined) throw corrupt(`${head.name}: the database lacks a part of it. Restore it from a copy.`)
-  return bytes
+  return { bytes, token: head.token }
 }
 
 interface Encoded {

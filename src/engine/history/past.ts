@@ -17,17 +17,31 @@ export async function readEntry(ctx: ReadContext, log: LogContext, n: number): P
   return parseEntry(log, n, bytes)
 }
 
-/** Entries from `first` to `last`: a few are read at once, and no more of them are held. */
+/** Entries from `first` to `last`: some are read at once, and no more of them are held. */
 export async function* eachEntry(
   ctx: ReadContext,
   log: LogContext,
   first: number,
   last: number,
 ): AsyncGenerator<AppliedEntry, void> {
-  for (let n = first; n <= last; n += READ_AT_ONCE) {
-    const length = Math.min(READ_AT_ONCE, last - n + 1)
-    yield* await Promise.all(Array.from({ length }, (_, i) => readEntry(ctx, log, n + i)))
+  for (let n = first; n <= last;) {
+    const some = await readSome(ctx, log, n, last)
+    yield* some
+    n += some.length
   }
+}
+
+/** Entry n and those behind it up to `last`, as many as are read at once. */
+async function readSome(ctx: ReadContext, log: LogContext, n: number, last: number): Promise<AppliedEntry[]> {
+  if (!log.log.readTail || n === last) {
+    const length = Math.min(READ_AT_ONCE, last - n + 1)
+    return Promise.all(Array.from({ length }, (_, i) => readEntry(ctx, log, n + i)))
+  }
+  const { entries } = await log.log.readTail(n)
+  // Behind a hole the numbers run ahead.
+  const whole = entries.filter((entry, i) => entry.n === n + i && entry.n <= last)
+  if (whole.length === 0) throw await missing(ctx, log, n)
+  return Promise.all(whole.map((entry) => parseEntry(log, entry.n, entry.bytes)))
 }
 
 /** The same, all of them: for the few that make up a state. */

@@ -1,25 +1,38 @@
 /** Settles entries in doubt, on storages whose log changes hands as files do; on others a log that is short has lost its end. */
 import { sleep } from '../../clock.js'
-import { TidemarkError, corrupt } from '../../errors.js'
+import { TidemarkError, corrupt, damaged } from '../../errors.js'
 import type { AnchorValue } from '../../log/anchor.js'
 import { encodeEntry, type Entry } from '../../log/entry.js'
 import type { LogContext, ReadContext, ShardContext } from '../context.js'
 
 const SETTLE_TRIES = 5
 
+/** The state that a log gave which lacks something. */
+interface Short {
+  readonly head: number
+  readonly carried: { readonly covers: number }
+  readonly manifest: { readonly covers: number }
+}
+
 /**
  * While files change hands the newest entries may be in doubt, though they were acknowledged: the next owner settles them.
  * It comes within moments or has died on the way, and then an opener that is to own the store settles them itself: a claim
- * of a number that is long taken is lost, and leaves nothing in doubt. Throws when nothing is left to wait for.
+ * of a number that is long taken is lost, and leaves nothing in doubt. Throws when there is nothing to wait for.
  */
 export async function settleHistory(
   ctx: ShardContext,
   log: LogContext,
-  head: number,
+  { head, carried, manifest }: Short,
   hint: AnchorValue,
   isWriter: boolean,
   tries: number,
 ): Promise<void> {
+  if (head >= hint.manifestAt) {
+    throw damaged(
+      `Store "${ctx.store}"`,
+      `entry ${head} needs a manifest up to ${carried.covers}, and the newest one covers ${manifest.covers}`,
+    )
+  }
   if (ctx.storage.capabilities.trim !== 'owner') throw endsEarly(ctx, head, hint)
   if (tries > SETTLE_TRIES) {
     const { inDoubt = 0 } = await log.log.list(hint.manifestAt, { limit: 1 })

@@ -3,7 +3,7 @@
  * is missing, and confirm the head. Nothing is written here, but for what settles entries in doubt on files.
  */
 import { equalBytes } from '../../bytes/compare.js'
-import { TidemarkError, damaged } from '../../errors.js'
+import { TidemarkError } from '../../errors.js'
 import { readAnchor, type AnchorValue } from '../../log/anchor.js'
 import { tailOf } from '../../log/tail.js'
 import { Part } from '../../part.js'
@@ -34,17 +34,11 @@ export async function readHistory(
   for (let tries = 1; ; tries++) {
     let failure: unknown
     const state = await readLog(ctx, log, hint).catch((error: unknown) => void (failure = error))
-    if (state && state.head >= hint.manifestAt) {
-      if (state.carried.covers === state.manifest.covers) return state
-      throw damaged(
-        `Store "${ctx.store}"`,
-        `entry ${state.head} needs a manifest up to ${state.carried.covers}, and the newest one covers ${state.manifest.covers}`,
-      )
-    }
+    if (state && state.head >= hint.manifestAt && state.carried.covers === state.manifest.covers) return state
     // An old hint may lead to what was written late at a number that is trimmed: that is no part of the history.
     if (await losing.use((part) => part.hasMoved(ctx, log, hint))) return undefined
     if (!state) throw failure
-    await losing.use((part) => part.settleHistory(ctx, log, state.head, hint, isWriter, tries))
+    await losing.use((part) => part.settleHistory(ctx, log, state, hint, isWriter, tries))
   }
 }
 

@@ -1,7 +1,9 @@
 /** Opening and closing a store: who owns it, who follows it, which options are refused, and who makes it. */
 import { expect, test } from 'vitest'
 import { openStore, type OpenOptions, type Storage, type Store } from 'tidemark'
+import { memory } from 'tidemark/memory'
 import { push } from 'tidemark/transfer'
+import { intercept } from '../../../src/storage/intercept.js'
 import { eachAdapter } from '../../support/counting.js'
 import { adapters, collect } from '../../support/storages.js'
 
@@ -250,4 +252,27 @@ eachAdapter(adapters, 'opening a store on %s', (make) => {
     expect(await again.table('json').get('a')).toEqual({ x: 1 })
     await again.close()
   })
+})
+
+test('the segments of a resident store are asked for beside the fence', async () => {
+  const storage = memory()
+  const store = await openStore({ storage, name: 's' })
+  store.put('a', 1)
+  await store.commit()
+  await store.checkpoint()
+  await store.close()
+  const begun: string[] = []
+  let answerFence = (): void => undefined
+  const isAsked = new Promise<void>((resolve) => (answerFence = resolve))
+  const watched = intercept(storage, async ({ target, method }, run) => {
+    begun.push(`${target}.${method}`)
+    if (target === 'blobs') answerFence()
+    // It would wait for ever if the segments came after it.
+    if (method === 'claim') await isAsked
+    return run(undefined)
+  })
+  const resident = await openStore({ storage: watched, name: 's', resident: true })
+  expect(resident.getSync('a')).toBe(1)
+  expect(begun).toEqual(expect.arrayContaining(['log.claim', 'blobs.get']))
+  await resident.close()
 })

@@ -18,6 +18,7 @@ async function everyMethod(storage: Storage): Promise<void> {
   await log.append(2, bytes(20), 1)
   await log.read(2)
   await log.read(3)
+  await log.readTail?.(1)
   await log.list(1)
   await log.sync()
   await anchor.swap(undefined, bytes(30), 1)
@@ -78,6 +79,7 @@ test('intercept tells every call: target, method, path, number, bytes', async ()
     'log.append s/0/id 2 20 conditional',
     'log.read s/0/id 2',
     'log.read s/0/id 3',
+    'log.readTail s/0/id 1',
     'log.list s/0/id 1',
     'log.sync s/0/id',
     'anchor.swap s/0/anchor 30 conditional',
@@ -99,10 +101,10 @@ test('metered counts requests, bytes each way and the price; reads of what is ab
   const storage = metered(memory(), { prices: { put: 5, get: 0.5, list: 10, byteRead: 1, byteWritten: 0.1 } })
   await everyMethod(storage)
   expect(storage.usage()).toEqual({
-    requests: { put: 4, get: 5, list: 3, delete: 4 },
+    requests: { put: 4, get: 6, list: 3, delete: 4 },
     bytesWritten: 160,
-    bytesRead: 20 + 30 + 5,
-    cost: 4 * 5 + 5 * 0.5 + 3 * 10 + 55 + 16,
+    bytesRead: 20 + 30 + 5 + 30,
+    cost: 4 * 5 + 6 * 0.5 + 3 * 10 + 85 + 16,
   })
 })
 
