@@ -4,6 +4,7 @@ import type { OpenOptions, Storage, Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { TidemarkError } from '../../../src/errors.js'
 import { intercept } from '../../../src/storage/intercept.js'
+import { byEntry } from '../../support/by-entry.js'
 import { clockwork, code, open } from '../../support/shared.js'
 
 const GRACE = 1000
@@ -158,7 +159,8 @@ test('a refresh that fails on its way keeps what it has read, and the next one g
   const inner = memory()
   const writer = await open(inner)
   let [reads, isFlaky] = [0, false]
-  const flaky = intercept(inner, (call, run) => {
+  const single = { ...inner, log: (path: string) => byEntry(inner.log(path)) }
+  const flaky = intercept(single, (call, run) => {
     if (isFlaky && call.method === 'read' && call.target === 'log' && ++reads % 20 === 0) {
       throw new TidemarkError('STORAGE_UNAVAILABLE', 'The line is down.')
     }

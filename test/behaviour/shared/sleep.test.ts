@@ -93,7 +93,7 @@ describe.each([
     [
       'after refreshes that failed at the anchor',
       async ({ asleep, fail }) => {
-        fail.anchor = 2
+        fail.anchor = Infinity
         const expected = mode === 'shared' ? 'STORAGE_UNAVAILABLE' : 'done'
         for (let i = 0; i < 2; i++) expect(await outcomes(asleep.refresh())).toEqual([expected])
         fail.anchor = 0
