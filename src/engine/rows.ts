@@ -19,7 +19,7 @@ interface Change {
 
 /** Has the memory of which rows may take their budget. */
 interface Lender {
-  /** How much of it they take now. */
+  /** How much of it they take now, at most. */
   lend(bytes: number): void
 }
 

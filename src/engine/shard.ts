@@ -215,6 +215,7 @@ export class Shard {
 
   /** Before it is closed: whoever opens the store next finds a tail within its bound. */
   async foldDue(): Promise<void> {
+    await this.#committer?.idle
     if (this.compaction === undefined || this.hasEnded || tailBytes(this.state) <= this.context.checkpoint.bytes) return
     await this.checkpoint().catch((cause: unknown) => warnLater(this.context, 'Folding', cause))
   }

@@ -20,6 +20,8 @@ import { inflated, type Platform } from '../storage/platform.js'
 
 export const MAX_PARTITIONS = 4096
 export const MAX_TABLE_BYTES = 255
+/** Longer deltas are not deflated, so that nobody has to get more memory for what a few bytes claim. */
+export const MOST_DEFLATED = 256 << 20
 
 export interface DeltaGroup {
   readonly partition: number
@@ -89,7 +91,7 @@ export async function decodeDelta(platform: Platform, bytes: Uint8Array, what: s
   const r = new ByteReader(bytes, what)
   const length = r.varint()
   const payload = r.raw(r.left)
-  if (length > payload.length * MOST) r.fail('an impossible length')
+  if (length > payload.length * MOST || length > MOST_DEFLATED) r.fail('an impossible length')
   return decodeGroups(length === PLAIN ? payload : await inflated(platform, payload, length, what), what)
 }
 

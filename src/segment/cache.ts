@@ -54,7 +54,7 @@ export class SegmentCache implements SegmentPieces {
   readonly #once = singleFlight()
   /** Of the pieces that may go, and of the values that blocks keep. */
   #weight = 0
-  /** How many bytes of the capacity others take; at most half of it. */
+  /** How many bytes of the capacity others take. */
   #lent = 0
   hits = 0
   misses = 0

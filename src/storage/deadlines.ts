@@ -1,5 +1,5 @@
 /**
- * Ends every call that is not answered in time, whatever the adapter does.
+ * Ends every call that is not answered in time, whatever the adapter does; `getNow` alone answers in the turn of its caller.
  *
  * - A create or swap ends as `unknown`: it may have happened, or may yet happen. Sending it again can settle it, except
  *   where only a new handle can (`trim: 'owner'`).

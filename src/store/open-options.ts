@@ -81,7 +81,8 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    * After how many entries, and how many bytes, the tail of the log is folded into segments. A commit of more bytes goes
    * into segments at once.
    * @default as it suits the storage: { entries: 48, bytes: 6 << 20 } where each entry is an object, on S3 and R2; else
-   *   { entries: 1024, bytes: 4 << 20 }, and on files only a commit of more than 16 << 20 bytes goes into segments at once
+   *   { entries: 1024, bytes: 4 << 20 }, with 1 << 20 in IndexedDB; on files and in memory only a commit of more than 16 << 20
+   *   bytes goes into segments at once
    */
   readonly checkpoint?: { readonly entries?: number | undefined; readonly bytes?: number | undefined } | undefined
   /**

@@ -88,7 +88,8 @@ export class LogView {
     let n = Math.max(from, this.#lowest())
     while (n <= this.#settled && this.isRemoved(n)) n++
     const records = n > this.#settled ? [] : await this.#find(n, this.#settled, most)
-    const entries = records.map((record) => ({ n: record.n, bytes: record.payload }))
+    const there = records.filter((record) => !this.isRemoved(record.n))
+    const entries = there.map((record) => ({ n: record.n, bytes: record.payload }))
     return { entries, more: (records.at(-1)?.n ?? this.#settled) < this.#settled }
   }
 

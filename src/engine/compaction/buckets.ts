@@ -28,7 +28,7 @@ export async function deal(
 ): Promise<readonly Bucket[]> {
   const keys = [...points.keys()]
   const count = hasByteOrder(keys) ? Math.ceil(keys.length / BUCKET) : 1
-  const sample = sortNaturally(keys.filter((_, i) => i % SAMPLED === 0))
+  const sample = count > 1 ? sortNaturally(keys.filter((_, i) => i % SAMPLED === 0)) : []
   // Where each bucket but the last ends.
   const ends = Array.from({ length: count - 1 }, (_, i) => sample[Math.floor(((i + 1) * sample.length) / count)]!)
   const buckets = Array.from({ length: count }, (): MapKey[] => [])

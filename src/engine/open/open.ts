@@ -89,10 +89,9 @@ async function openExisting(
     return state && { log, state }
   } finally {
     await loading
-    // It stays open, and the segments stay, only for a state.
-    if (!state) {
-      if (found) ctx.resident?.release(segmentsOf(found))
-      await closeLog(ctx, log)
-    }
+    // Segments stay only for a state that lists them, and the log stays open only for a state.
+    const names = new Set(state && segmentsOf(state).map(({ name }) => name))
+    if (found) ctx.resident?.release(segmentsOf(found).filter(({ name }) => !names.has(name)))
+    if (!state) await closeLog(ctx, log)
   }
 }

@@ -109,6 +109,11 @@ export class Committer {
     })
   }
 
+  /** Settles when the queue is empty. */
+  get idle(): Promise<void> | undefined {
+    return this.#running
+  }
+
   /** Takes nothing more, as what came after the queue was seen empty would be cut off; resolves when it is empty. */
   async close(reason: TidemarkError): Promise<void> {
     this.ended ??= reason

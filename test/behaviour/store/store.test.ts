@@ -79,11 +79,15 @@ eachAdapter(adapters, 'a store on %s', (make) => {
       const logger = { warn: (message: string) => warnings.push(message) }
       const store = await open(on, { checkpoint: { bytes: 2_000 }, timeoutMs: 500, logger })
       isOpen = true
+      let last: Promise<unknown> | undefined
       for (let i = 0; i < 5; i++) {
         store.put(i, text.repeat(100))
-        await store.commit()
+        await last
+        last = store.commit()
       }
+      // The last one is still on its way.
       await store.close()
+      await last
       expect(warnings.length > 0).toBe(fails)
       const reader = await open(storage, { mode: 'follower' })
       for (let i = 0; i < 5; i++) expect(await reader.get(i)).toBe(text.repeat(100))
