@@ -77,6 +77,8 @@ export interface Resident {
   adopt(segment: SegmentRef, bytes: Uint8Array): Promise<void>
   /** Lets go of segments that were adopted for a state that will not come. */
   release(segments: Iterable<{ readonly name: string }>): void
+  /** Lets go of those that were loaded for a state and that another one, which is used instead, does not list. */
+  releaseOthers(loaded: SegmentSource, used: SegmentSource | undefined): void
 }
 
 /** Running totals for `metrics()`. */

@@ -76,6 +76,11 @@ export class Residency {
     this.sweep()
   }
 
+  releaseOthers(loaded: SegmentSource, used: SegmentSource | undefined): void {
+    const names = byName(used ? segmentsOf(used) : [])
+    this.release(segmentsOf(loaded).filter(({ name }) => !names.has(name)))
+  }
+
   /** Nothing is being written any more: what no state in use lists is let go. */
   releaseAll(): void {
     this.#fresh.clear()

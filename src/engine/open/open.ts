@@ -9,7 +9,7 @@ import type { StoreConfig } from '../../manifest/manifest.js'
 import type { Anchor } from '../../storage/contract.js'
 import { Part } from '../../part.js'
 import { closeLog, noteTime, openAnchor, openLog, type ShardContext } from '../context.js'
-import { segmentsOf, type OpenedLog, type ShardState } from '../state.js'
+import type { OpenedLog, ShardState } from '../state.js'
 import { CLAIM_TRIES, claim, type ClaimRequest } from './claim.js'
 import type { Hint } from './lost-log.js'
 import { confirmHead, findStore, overtaken, readHistory } from './recovery.js'
@@ -90,8 +90,7 @@ async function openExisting(
   } finally {
     await loading
     // Segments stay only for a state that lists them, and the log stays open only for a state.
-    const names = new Set(state && segmentsOf(state).map(({ name }) => name))
-    if (found) ctx.resident?.release(segmentsOf(found).filter(({ name }) => !names.has(name)))
+    if (found) ctx.resident?.releaseOthers(found, state)
     if (!state) await closeLog(ctx, log)
   }
 }

@@ -3,7 +3,6 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compareBytes } from '../../../../src/bytes/compare.js'
 import { toMapKey, type Key, type MapKey } from '../../../../src/bytes/keys.js'
-import { sliceOf } from '../../../../src/bytes/slice.js'
 import { BucketsCursor, deal } from '../../../../src/engine/compaction/buckets.js'
 import { Point, sortedRecords } from '../../../../src/engine/point.js'
 
