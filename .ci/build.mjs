@@ -72,7 +72,7 @@ async function writeBundles() {
     format: 'esm',
     sourcemap: true,
     codeSplitting,
-    // What the comments say is in the declarations. Node reads a quarter less, and of one byte per character.
+    // The declarations have the comments. Node reads a quarter less, and of one byte per character.
     comments: { jsdoc: false, annotation: true, legal: true },
     entryFileNames: '[name].js',
     chunkFileNames: 'chunks/[name]-[hash].js',

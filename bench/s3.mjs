@@ -1,5 +1,5 @@
 /**
- * What Tidemark asks of an S3 server: requests, bytes and round trips, none of which depends on the machine.
+ * Counts what Tidemark asks of an S3 server: requests, bytes and round trips, none of which depends on the machine.
  * `npm run bench:s3 -- --help`.
  *
  * The server is a real one, R2's in miniflare, with the Date in its answers that S3 has. Each request passes a counter. A request is one

@@ -196,7 +196,7 @@ async function epochs({ db, rows, value, counts: { epochs: count } }) {
     await db.commitAt(epoch * 1000)
     took.push(performance.now() - start)
   }
-  // What was put off belongs to it.
+  // The work that was put off belongs to it.
   await db.close()
   const seconds = (performance.now() - begun) / 1000
   return {

@@ -56,7 +56,7 @@ export interface TidemarkErrorOptions {
 export class TidemarkError extends Error {
   /** Always this; it tells the class apart across copies of the package. */
   override readonly name = 'TidemarkError'
-  /** What the caller can do next; `ErrorCode` explains each. */
+  /** It tells the caller how to go on; `ErrorCode` explains each. */
   readonly code: ErrorCode
   /** Whether the same call may succeed when it is repeated as it is. */
   readonly retryable: boolean

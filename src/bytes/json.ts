@@ -159,7 +159,7 @@ function writeFields(value: Record<string, unknown>, depth: number): void {
     written++
   }
   writeByte(CLOSE)
-  // What looks like a tag is quoted.
+  // An object that looks like a tag is quoted.
   if (written === 1 && isTag) quote(from)
 }
 

@@ -33,7 +33,7 @@ export interface ShardContext {
   readonly probed: Storage
   readonly clock: Clock
   readonly cache: SegmentCache
-  /** What of the cache is for rows that are read one by one, in bytes. */
+  /** The part of the cache that is for rows read one by one, in bytes. */
   readonly rowBytes: number
   readonly segments: SegmentOptions
   /** The bound of the tail, and from how many bytes on a commit goes into segments at once. */

@@ -55,7 +55,7 @@ export class Missing {
 /** The pieces that a look-up has loaded: they are found here even if the cache has let go of them meanwhile. */
 type Loaded = Map<string, SegmentIndex | Uint8Array | Block>
 
-/** Of a look-up that reads blocks in its own turn where the storage can do that. Nothing is put in here. */
+/** Stands for nothing loaded, in a look-up that reads blocks in its own turn where the storage can do that. */
 export const AT_ONCE: Loaded = new Map()
 
 /**
@@ -78,7 +78,7 @@ export function lookUp(
   const row = rows?.find(state!, slot, key)
   if (row !== undefined) return row
   const found = lookBelow(view, slot, key, loaded)
-  // What the tail has is found as quickly as a row.
+  // A point of the tail is found as quickly as a row.
   const isStored = found !== undefined && !(found instanceof Missing) && !(found instanceof Point)
   return rows && isStored ? rows.add(state!, slot, key, found) : found
 }

@@ -40,7 +40,7 @@ export function scan(
     : merged(sources as MergeSource[], bounds.reverse)
 }
 
-/** What a source deletes is in older ones, so that one alone is as it is. */
+/** The ranges that a source deletes lie in older ones, so that one source alone is as it is. */
 function merged(sources: readonly MergeSource[], reverse: boolean): Cursor {
   return sources.length === 1 ? sources[0]!.cursor : new MergeCursor(sources, reverse)
 }

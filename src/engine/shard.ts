@@ -50,7 +50,7 @@ export class Shard {
   readonly known = new EntryIndex()
   readonly #collection: Lazy<CollectionScheduler>
   readonly #rows: Rows
-  /** Of the state alone. */
+  /** The view of the state alone. */
   #view: View | undefined
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {

@@ -103,7 +103,7 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const carried = entry.carried ?? { ...state.carried, mode: entry.mode }
   const manifest = applied.manifest ?? state.manifest
   const later = applied.manifest ? state.tail.filter(({ n }) => n > manifest.covers) : state.tail
-  // What was gathered from its first entry on would keep the whole of a tail in memory, for as long as somebody reads that one.
+  // Else a snapshot that reads its first entry alone would keep all that was gathered from there on in memory.
   if (later.length < state.tail.length) gathered.delete(state.tail[0]!)
   const tail = [...later, { n: entry.n, time: carried.time, memtable, references, bytes: memtable?.bytes ?? 0 }]
   const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt

@@ -33,7 +33,7 @@ type Pieces = Map<PieceId, Piece>
 interface Piece {
   readonly value: Value
   readonly weight: number
-  /** Of the segment. */
+  /** The name of the segment. */
   readonly name: string
   readonly id: PieceId
   /** Somebody has used it since it was last asked whether it may go. */
@@ -52,7 +52,7 @@ export class SegmentCache implements SegmentPieces {
   readonly #asked = new Set<Piece>()
   /** Callers that want the same piece at once share one request. */
   readonly #once = singleFlight()
-  /** Of the pieces that may go, and of the values that blocks keep. */
+  /** That of the pieces that may go, and of the values that blocks keep. */
   #weight = 0
   /** How many bytes of the capacity others take. */
   #lent = 0

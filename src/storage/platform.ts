@@ -35,7 +35,7 @@ const systemPlatform: Platform = {
     } catch {
       return pure.use(({ deflate }) => deflate(bytes, level))
     }
-    // What would become longer stays as it is.
+    // Bytes that would become more stay as they are.
     return (await through(stream, bytes, bytes.length)) ?? bytes
   },
   async inflate(payload, length) {

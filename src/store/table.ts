@@ -23,7 +23,7 @@ import type { TableHost } from './table-host.js'
 import type { BatchChange, PutOptions } from './table-options.js'
 import { checkTtl, type TableSpec } from './table-spec.js'
 
-/** What a look-up comes to. */
+/** The outcome of a look-up. */
 type Found = Point | StoredRecord | undefined
 
 const NO_OPTIONS: PutOptions = {}
@@ -227,7 +227,7 @@ export class Table<K extends Key = Key, V = unknown> {
     })
   }
 
-  /** What is in memory is answered in this very turn: a put that follows may change a point that was found. */
+  /** Out of memory it is answered in this very turn: a put that follows may change a point that was found. */
   #answer<T>(view: View, key: MapKey, answer: (record: Found) => T): T | Promise<T> {
     const found = this.#find(view, key)
     return isPromise(found) ? found.then(answer) : answer(found)

@@ -9,7 +9,7 @@ export interface Damage {
   readonly object: string
   /** `CORRUPT`, or `UNSUPPORTED_FORMAT` when a newer release wrote it. */
   readonly code: ErrorCode
-  /** What is wrong with its bytes. */
+  /** The fault of its bytes. */
   readonly message: string
 }
 

@@ -1,4 +1,4 @@
-/** What goes on beside a collector, in another handle, and must not be harmed by it: for stores in memory and on every adapter. */
+/** The work that goes on beside a collector, in another handle, and must not be harmed by it: for stores in memory and on every adapter. */
 import { expect } from 'vitest'
 import { isTidemarkError, type Store } from 'tidemark'
 import { contents, open, type Beside, type Template } from './collect-world.js'

@@ -77,7 +77,7 @@ export async function writeKeys(): Promise<Example> {
   return { storage, objects: await dump(storage, ['keys']) }
 }
 
-/** What goes over a network: a commit that is compressed, one that is too small for that, and a tag of both. */
+/** Commits that go over a network: a commit that is compressed, one that is too small for that, and a tag of both. */
 export async function writeRemote(): Promise<Example> {
   const { capabilities, ...rest } = atOnce(memory())
   const storage = { ...rest, capabilities: { ...capabilities, isRemote: true } }

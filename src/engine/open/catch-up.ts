@@ -97,7 +97,7 @@ async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState
   // Read after the absent answer: a head at or below the trim number is no head.
   const anchor = await namedAnchor(ctx, log)
   if (anchor.trim < state.head) {
-    // What was read counts only once its head is confirmed: that the next number is free since then, above all.
+    // Entries that were read count only once their head is confirmed: that the next number is free since then, above all.
     if (failure === undefined) Object.assign(log, { free: copy.free, storageTime: copy.storageTime })
     return { read: state, entries, failure }
   }
