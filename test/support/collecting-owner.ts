@@ -140,7 +140,7 @@ export class Owner {
 
   /** Holds what becomes of a commit against what truly became of it. */
   async #decide(op: string, committing: Promise<{ version: number } | void>): Promise<void> {
-    const { truth, acknowledged, refused } = this.#world
+    const { truth, acknowledged, refused, doubtful } = this.#world
     refused.delete(op)
     try {
       const result = await committing
@@ -152,7 +152,8 @@ export class Owner {
       if (other) throw new Error(`version ${version} was acknowledged for ${other} and for ${op}`)
       acknowledged.set(version, op)
     } catch (error) {
-      if (isTidemarkError(error) && error.code !== 'UNKNOWN_OUTCOME') {
+      if (!isTidemarkError(error) || error.code === 'UNKNOWN_OUTCOME') doubtful.add(op)
+      else if (!doubtful.has(op)) {
         if (truth.versionOf(op)) throw new Error(`${op} failed as ${error.code}, but was applied`)
         refused.add(op)
       }

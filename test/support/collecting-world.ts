@@ -32,6 +32,8 @@ export interface World {
   readonly acknowledged: Map<number, string>
   /** The changes that were surely not applied. */
   readonly refused: Set<string>
+  /** The changes of which a try may still be applied: another try may lose to it. */
+  readonly doubtful: Set<string>
   /** Tags and forks that were made, and of which versions. */
   readonly tags: Map<string, number>
   readonly untagged: Set<string>

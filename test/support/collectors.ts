@@ -74,6 +74,7 @@ async function life(seed: number, mode: World['mode']): Promise<number> {
       retain: 1 + sim.random.below(2),
       acknowledged: new Map(),
       refused: new Set(),
+      doubtful: new Set(),
       tags: new Map(),
       untagged: new Set(),
       forks: new Map(),
