@@ -31,8 +31,8 @@ export class Compactor {
   readonly #consider: () => void
   readonly #running = new Map<Kind, Promise<void>>()
   readonly #ready = new Map<Kind, Edit>()
-  /** The error of the last fold or merge that failed. */
-  #lastError: unknown
+  /** The error of the last fold, or merge, since it was last asked for one: a merge that fails is no business of a fold. */
+  readonly #errors = new Map<Kind, unknown>()
   /** Counts repairs: an edit that was begun before one is dropped. */
   #ground = 0
 
@@ -74,14 +74,14 @@ export class Compactor {
   async admit(): Promise<void> {
     if (this.#ready.has('fold')) return
     const { context, state } = this.#shard
-    this.#lastError = undefined
+    this.#errors.delete('fold')
     // One that began before a repair is dropped without an error; the one after it counts.
-    for (let tries = 2; tries > 0 && !this.#ready.has('fold') && this.#lastError === undefined; tries--) {
+    for (let tries = 2; tries > 0 && !this.#ready.has('fold') && !this.#errors.has('fold'); tries--) {
       await this.startFold(true)
     }
     if (this.#ready.has('fold')) return
     const what = `Commits of store "${context.store}" wait: ${state.tail.length} entries are not folded, because`
-    const cause = this.#lastError
+    const cause = this.#errors.get('fold')
     throw isFull(cause)
       ? new TidemarkError('QUOTA', `${what} there is no space for that. Free some space and try again.`, { cause })
       : new TidemarkError('STORAGE_UNAVAILABLE', `${what} folding fails. See the cause.`, { cause })
@@ -94,12 +94,12 @@ export class Compactor {
       // A fold that covers less is carried first: what it has uploaded is not for nothing.
       if (!this.#ready.has('fold')) {
         const folding = this.startFold(true)
-        this.#lastError = undefined
+        this.#errors.delete('fold')
         await folding
         // An error of a commit meanwhile forbids it as well, and says more than that the fold was stopped.
         writer()
         // No edit and no error: another one was carried meanwhile.
-        if (!this.#ready.has('fold') && this.#lastError !== undefined) throw this.#lastError
+        if (!this.#ready.has('fold') && this.#errors.has('fold')) throw this.#errors.get('fold')
       }
       await writer().carry()
     }
@@ -119,9 +119,9 @@ export class Compactor {
   async mergeNow(): Promise<boolean> {
     await this.#running.get('merge')
     if (!this.#ready.has('merge')) {
-      this.#lastError = undefined
+      this.#errors.delete('merge')
       await this.startMerge(pickAll(this.#shard.state.manifest))
-      if (!this.#ready.has('merge') && this.#lastError !== undefined) throw this.#lastError
+      if (!this.#ready.has('merge') && this.#errors.has('merge')) throw this.#errors.get('merge')
     }
     return this.#ready.has('merge')
   }
@@ -155,7 +155,7 @@ export class Compactor {
         if (ground !== this.#ground || !fits || this.#isCondemned(edit)) this.#drop((other) => other === edit)
       })
       .catch((error: unknown) => {
-        this.#lastError = error
+        this.#errors.set(kind, error)
         if (this.#signal.aborted || (isTidemarkError(error) && error.code === 'ABORTED')) return
         warnLater(this.#shard.context, kind === 'fold' ? 'Folding' : 'Merging', error)
       })
