@@ -104,7 +104,7 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const manifest = applied.manifest ?? state.manifest
   const later = applied.manifest ? state.tail.filter(({ n }) => n > manifest.covers) : state.tail
   // Else a snapshot that reads its first entry alone would keep all that was gathered from there on in memory.
-  if (later.length < state.tail.length) gathered.delete(state.tail[0]!)
+  if (later.length < state.tail.length) longest.delete(state.tail[0]!)
   const tail = [...later, { n: entry.n, time: carried.time, memtable, references, bytes: memtable?.bytes ?? 0 }]
   const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
   const isRepaired = applied.manifest ? undefined : state.isRepaired
@@ -121,33 +121,31 @@ export interface Layer {
 /** So many layers of as many entries become one. */
 const LAYERS = 8
 
-/** By the first entry of a tail: the longest one that begins with it and was read, and its layers. */
-const gathered = new WeakMap<TailEntry, { readonly tail: readonly TailEntry[]; readonly layers: readonly Layer[] }>()
+const layers = new WeakMap<readonly TailEntry[], readonly Layer[]>()
+/** By the first entry of a tail: the longest one that begins with it and was read. */
+const longest = new WeakMap<TailEntry, readonly TailEntry[]>()
 
 /**
  * The tail, oldest first, in so few layers that a read can ask each: like sizes are gathered, as in a counter. They are made
  * when somebody reads, and go on from those of the last read.
  */
 export function layersOf(tail: readonly TailEntry[]): readonly Layer[] {
+  const known = layers.get(tail)
   const [first] = tail
-  if (first === undefined) return []
-  const known = made.get(tail)
-  if (known) return known
-  const before = gathered.get(first)
-  if (before?.tail === tail) return before.layers
-  const length = before?.tail.length ?? 0
-  const goesOn = length > 0 && length <= tail.length && tail[length - 1] === before!.tail[length - 1]
-  const layers = tail.slice(goesOn ? length : 0).reduce(withEntry, goesOn ? before!.layers : [])
-  if (tail.length >= length) gathered.set(first, { tail, layers })
-  return layers
+  if (known || first === undefined) return known ?? []
+  const before = longest.get(first) ?? []
+  const { length } = before
+  const goesOn = length > 0 && length <= tail.length && tail[length - 1] === before[length - 1]
+  const made = tail.slice(goesOn ? length : 0).reduce(withEntry, goesOn ? layersOf(before) : [])
+  layers.set(tail, made)
+  if (tail.length >= length) longest.set(first, tail)
+  return made
 }
-
-const made = new WeakMap<readonly TailEntry[], readonly Layer[]>()
 
 /** The tail with one more entry, for who reads each tail on the way: its layers go on from those of this one, at once. */
 export function longerTail(tail: readonly TailEntry[], entry: TailEntry): readonly TailEntry[] {
   const longer = [...tail, entry]
-  made.set(longer, withEntry(layersOf(tail), entry))
+  layers.set(longer, withEntry(layersOf(tail), entry))
   return longer
 }
 

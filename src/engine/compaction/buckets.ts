@@ -2,6 +2,7 @@
  * The points of a large memtable in the order of their keys' bytes. The keys are dealt out into buckets, each of which is sorted
  * when its turn comes (sample sort; Frazer and McKellar, 1970): so others get their turn in between.
  */
+import { countInFront } from '../../bytes/compare.js'
 import type { MapKey } from '../../bytes/keys.js'
 import type { Cursor } from '../../segment/cursor.js'
 import type { KeyedRecord } from '../../segment/record.js'
@@ -34,14 +35,7 @@ export async function deal(
   const buckets = Array.from({ length: count }, (): MapKey[] => [])
   for (const [i, key] of keys.entries()) {
     if (i % TURN === TURN - 1) await pace()
-    let low = 0
-    let high = ends.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (ends[middle]! <= key) low = middle + 1
-      else high = middle
-    }
-    buckets[low]!.push(key)
+    buckets[countInFront(ends.length, (at) => ends[at]! <= key)]!.push(key)
   }
   return buckets.map((some) => ({ prefix, points, keys: some }))
 }

@@ -17,9 +17,8 @@ import {
 } from '../context.js'
 import { eachEntry } from '../history/past.js'
 import { listPins, manifestOfPin, type StoredPin } from '../history/pins.js'
-import { bareEntry } from '../open/handover.js'
+import { bareEntry, endsEarly } from '../open/handover.js'
 import { isVoid } from '../open/lost-log.js'
-import { endsEarly } from '../open/handover.js'
 import { readLog } from '../open/recovery.js'
 import { namesIn } from './entry-index.js'
 
