@@ -5,16 +5,16 @@
  *   run have ended. The next call opens it again.
  * - An opening that takes too long is given up and reported. When it succeeds later it is closed, so that it holds up nobody.
  */
-import { deleteDB, openDB, type IDBPDatabase } from 'idb'
 import { toHex } from '../../src/bytes/hex.js'
 import { sleep, within, type Clock } from '../../src/clock.js'
 import { invalid, TidemarkError } from '../../src/errors.js'
 import { idbError, nameOf } from './errors.js'
-import { createStores, hasStores, VERSION, type Schema } from './schema.js'
+import { answer } from './requests.js'
+import { createStores, hasStores, VERSION } from './schema.js'
 
 /** An open database, and the id that it got when it was made. */
 export interface Session {
-  readonly db: IDBPDatabase<Schema>
+  readonly db: IDBDatabase
   readonly id: string
 }
 
@@ -92,31 +92,29 @@ export class Connection {
   async #request(blocked: () => void, gone: () => void): Promise<Session> {
     const name = this.database
     let refused: unknown
-    let db: IDBPDatabase<Schema>
+    let db: IDBDatabase
     try {
       if (!globalThis.indexedDB) throw missing()
-      db = await openDB<Schema>(name, VERSION, {
-        upgrade: (created, _old, _new, tx) => {
-          // The opening fails with an AbortError, so the true error of the transaction that creates the stores is kept here.
-          tx.done.catch((error: unknown) => (refused = tx.error ?? error))
-          createStores(created)
-          void tx
-            .objectStore('about')
-            .put(toHex(this.clock.random(16)), 'id')
-            .catch(() => {})
-        },
-        blocked,
-        blocking: (_old, _new, event) => {
-          ;(event.target as IDBDatabase).close()
-          gone()
-        },
-        terminated: gone,
-      })
+      const request = indexedDB.open(name, VERSION)
+      request.onblocked = blocked
+      request.onupgradeneeded = () => {
+        const tx = request.transaction!
+        // The opening fails with an AbortError, so the true error of the transaction that creates the stores is kept here.
+        tx.onabort = () => (refused = tx.error ?? undefined)
+        createStores(request.result)
+        tx.objectStore('about').put(toHex(this.clock.random(16)), 'id')
+      }
+      db = await answer(request)
+      db.onclose = gone
+      db.onversionchange = () => {
+        db.close()
+        gone()
+      }
     } catch (error) {
       throw opened(refused !== undefined && nameOf(error) === 'AbortError' ? refused : error, name)
     }
     try {
-      const id = hasStores(db) ? await db.get('about', 'id') : undefined
+      const id = hasStores(db) ? await answer<string | undefined>(db.transaction('about').objectStore('about').get('id')) : undefined
       if (id === undefined) throw foreign(name)
       // There is a limit to the wait: a tab that stalls can keep the helper from everybody.
       await (this.#renewed ??= within(this.clock, JOURNAL_MS, renewJournal(name)))
@@ -149,14 +147,14 @@ async function renewJournal(name: string): Promise<void> {
   if (globalThis.navigator?.userAgent?.includes('Chrome/') !== true) return
   const helper = `${name}${JOURNAL}`
   try {
-    const db = await openDB(helper, 1, { blocking: (_old, _new, event) => (event.target as IDBDatabase).close() })
+    const db = await answer(indexedDB.open(helper, 1))
+    db.onversionchange = () => db.close()
     const isOurs = db.objectStoreNames.length === 0
     db.close()
     if (!isOurs) return
+    const deleting = indexedDB.deleteDatabase(helper)
     // A tab that holds the helper is doing the same, so that it is not waited for.
-    await new Promise<void>((resolve, reject) => {
-      deleteDB(helper, { blocked: () => resolve() }).then(resolve, reject)
-    })
+    await Promise.race([answer(deleting), new Promise<unknown>((resolve) => (deleting.onblocked = resolve))])
   } catch {
     // The helper may fail. A fault of the storage shows where the storage is used.
   }

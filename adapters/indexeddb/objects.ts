@@ -7,11 +7,13 @@ import type { ObjectStore } from '../../src/storage/object-store.js'
 import { TAIL_BYTES } from '../../src/storage/tails.js'
 import type { Connection } from './connection.js'
 import { nameOf, Uncertain } from './errors.js'
+import { RecentParts } from './recent.js'
+import { answer } from './requests.js'
 import { divide, fromParts, keysAfter, partsIn, partsOf, type Head } from './schema.js'
-import { transactions, type TransactOptions, type Writing } from './transact.js'
+import { transactions, type TransactOptions } from './transact.js'
 
-/** How many parts are kept that ranges were read of: some MiB. */
-const PARTS_KEPT = 64
+/** The name of the error by which the browser refuses to create what is there. */
+const TAKEN = 'ConstraintError'
 /** How many heads are read at once, of which each may have some KiB of bytes. */
 const HEADS_AT_ONCE = 256
 
@@ -23,17 +25,19 @@ export interface Objects extends ObjectStore {
 export function idbObjects(connection: Connection, options: TransactOptions): Objects {
   const { clock } = connection
   const { read, repeat, once } = transactions(connection, options)
-  /** Parts that ranges were read of lately: a range takes little of one, and others take more of it. */
-  const recent = new Map<string, readonly [head: Head, parts: readonly Uint8Array[]]>()
+  const recent = new RecentParts()
 
   return {
     create: (key, bytes, guard, o) => {
       const made = encode(clock, key, bytes)
       return outcome(
-        once(o, async (tx) => {
-          const anchor = await tx.objectStore('objects').get(guard.anchor)
-          if ((anchor?.trim ?? 0) >= guard.n) return 'lost'
-          await Promise.all([heard(tx.objectStore('objects').add(made.head)), ...putParts(tx, made)])
+        once(o, async (tx): Promise<'committed'> => {
+          const objects = tx.objectStore('objects')
+          // All is asked at once. An error gives the transaction up, as that of an entry that is there does.
+          const reading = answer<Head | undefined>(objects.get(guard.anchor))
+          const writing = [answer(objects.add(made.head)), ...putParts(tx, made)]
+          if (((await reading)?.trim ?? 0) >= guard.n) throw new DOMException('The number is trimmed.', TAKEN)
+          await Promise.all(writing)
           return 'committed'
         }),
       )
@@ -42,7 +46,7 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
       const made = encode(clock, key, bytes, trim)
       return outcome(
         once(o, async (tx) => {
-          const present = await tx.objectStore('objects').get(key)
+          const present = await answer<Head | undefined>(tx.objectStore('objects').get(key))
           if (present?.token !== token) return 'lost'
           await replace(tx, made)
           return 'committed'
@@ -57,41 +61,38 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
       })
     },
     get: async (key, o) => {
-      const [first, last] = o?.range === undefined ? [0, Infinity] : partsIn(o.range)
-      const place = `${key} ${first}`
-      const known = first === last ? recent.get(place) : undefined
-      if (known) return answerOf(...known, first, o)
+      const wanted = o?.range && partsIn(o.range)
+      const held = wanted && recent.find(key, ...wanted)
+      if (held) return answerOf(...held, o)
+      const [first, last] = wanted ? recent.ahead(key, ...wanted) : [0, Infinity]
       return read(o, async (tx) => {
         const [head, parts] = await Promise.all([
-          heard(tx.objectStore('objects').get(key)),
-          tx.objectStore('parts').getAll(partsOf(key, first, last)),
+          answer<Head | undefined>(tx.objectStore('objects').get(key)),
+          answer<Uint8Array[]>(tx.objectStore('parts').getAll(partsOf(key, first, last))),
         ])
         if (head === undefined) return { bytes: undefined, token: undefined }
-        if (first === last && parts[0]) {
-          if (recent.size === PARTS_KEPT) recent.clear()
-          recent.set(place, [head, parts])
-        }
+        if (wanted) recent.keep(head, first, parts)
         return answerOf(head, parts, first, o)
       })
     },
     list: (prefix, { after, limit, signal }) =>
       read({ signal }, async (tx) => {
         const keys = keysAfter(prefix, after)
-        const heads = keys === undefined ? [] : await tx.objectStore('objects').getAll(keys, limit + 1)
+        const heads = await headsIn(tx, keys, limit + 1)
         const items = heads.slice(0, limit).map(({ name, size }) => ({ name, size }))
         return { items, more: heads.length > limit }
       }),
     getAll: (prefix, { after, signal }) =>
       read({ signal }, async (tx) => {
         const keys = keysAfter(prefix, after)
-        const heads = keys === undefined ? [] : await tx.objectStore('objects').getAll(keys, HEADS_AT_ONCE)
+        const heads = await headsIn(tx, keys, HEADS_AT_ONCE)
         let size = 0
         const taken = heads.findIndex((head) => (size += head.size) >= TAIL_BYTES) + 1 || heads.length
         const some = heads.slice(0, taken)
         const parts = tx.objectStore('parts')
         const items = await Promise.all(
           some.map(async (head) => {
-            const own = head.within ? [] : await heard(parts.getAll(partsOf(head.name)))
+            const own = head.within ? [] : await answer<Uint8Array[]>(parts.getAll(partsOf(head.name)))
             return { name: head.name, bytes: answerOf(head, own, 0).bytes! }
           }),
         )
@@ -102,14 +103,14 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
       return repeat(o, async (tx) => {
         const objects = tx.objectStore('objects')
         const parts = tx.objectStore('parts')
-        await Promise.all(keys.flatMap((key) => [heard(objects.delete(key)), heard(parts.delete(partsOf(key)))]))
+        await Promise.all(keys.flatMap((key) => [answer(objects.delete(key)), answer(parts.delete(partsOf(key)))]))
         return {}
       })
     },
     // A strict transaction flushes all that came before it, but only if it writes something itself.
     sync: (o) =>
       repeat(o, async (tx) => {
-        await tx.objectStore('about').put(toHex(clock.random(16)), 'synced')
+        await answer(tx.objectStore('about').put(toHex(clock.random(16)), 'synced'))
         return {}
       }),
   }
@@ -124,6 +125,10 @@ function answerOf(head: Head, parts: readonly Uint8Array[], first: number, o?: P
   return { bytes, token: head.token }
 }
 
+async function headsIn(tx: IDBTransaction, keys: IDBKeyRange | undefined, most: number): Promise<readonly Head[]> {
+  return keys === undefined ? [] : answer<Head[]>(tx.objectStore('objects').getAll(keys, most))
+}
+
 interface Encoded {
   readonly head: Head
   readonly parts: readonly Uint8Array[]
@@ -134,25 +139,16 @@ function encode(clock: Clock, name: string, bytes: Uint8Array, trim = 0): Encode
   return { head: { name, size: bytes.length, token: toHex(clock.random(16)), trim, ...within }, parts }
 }
 
-function putParts(tx: Writing, { head, parts }: Encoded): Promise<unknown>[] {
+function putParts(tx: IDBTransaction, { head, parts }: Encoded): Promise<unknown>[] {
   const store = tx.objectStore('parts')
-  return parts.map((part, i) => heard(store.put(part, [head.name, i])))
+  return parts.map((part, i) => answer(store.put(part, [head.name, i])))
 }
 
-/**
- * Marks the failure of a request as handled. A later request may throw at once (when there is no memory to copy a value), and
- * then nobody waits for the ones before it.
- */
-function heard<T>(request: Promise<T>): Promise<T> {
-  request.catch(() => {})
-  return request
-}
-
-async function replace(tx: Writing, made: Encoded): Promise<void> {
+async function replace(tx: IDBTransaction, made: Encoded): Promise<void> {
   const { head, parts } = made
   await Promise.all([
-    heard(tx.objectStore('objects').put(head)),
-    heard(tx.objectStore('parts').delete(partsOf(head.name, parts.length))),
+    answer(tx.objectStore('objects').put(head)),
+    answer(tx.objectStore('parts').delete(partsOf(head.name, parts.length))),
     ...putParts(tx, made),
   ])
 }
@@ -162,7 +158,7 @@ async function outcome(done: Promise<'committed' | 'lost'>): Promise<Outcome> {
     return { outcome: await done }
   } catch (error) {
     if (error instanceof Uncertain) return { outcome: 'unknown', settle: true, cause: error.cause }
-    if (nameOf((error as Error).cause) === 'ConstraintError') return { outcome: 'lost' }
+    if (nameOf((error as Error).cause) === TAKEN) return { outcome: 'lost' }
     throw error
   }
 }

@@ -8,7 +8,6 @@
  * - The id is drawn when the database is created. A database that was deleted and made again has another one, by which a
  *   handle notices that its writes are gone.
  */
-import type { DBSchema, IDBPDatabase } from 'idb'
 import type { ByteRange } from '../../src/storage/contract.js'
 
 export const VERSION = 1
@@ -30,22 +29,16 @@ export interface Head {
   readonly within?: Uint8Array
 }
 
-export interface Schema extends DBSchema {
-  objects: { key: string; value: Head }
-  parts: { key: [name: string, part: number]; value: Uint8Array }
-  about: { key: 'id' | 'synced'; value: string }
-}
-
 export const STORES = ['objects', 'parts', 'about'] as const
 
-export function createStores(db: IDBPDatabase<Schema>): void {
+export function createStores(db: IDBDatabase): void {
   db.createObjectStore('objects', { keyPath: 'name' })
   db.createObjectStore('parts')
   db.createObjectStore('about')
 }
 
 /** Whether this library made the database. */
-export function hasStores(db: IDBPDatabase<Schema>): boolean {
+export function hasStores(db: IDBDatabase): boolean {
   return STORES.every((store) => db.objectStoreNames.contains(store))
 }
 
@@ -85,6 +78,8 @@ export function fromParts(
   const bytes = new Uint8Array(end - range.offset)
   let at = first * PART_BYTES - range.offset
   for (const part of parts) {
+    // What follows was read ahead.
+    if (at >= bytes.length) break
     const wanted = part.subarray(Math.max(0, -at), Math.max(0, bytes.length - at))
     bytes.set(wanted, Math.max(0, at))
     at += part.length

@@ -6,15 +6,12 @@
  *   browser finds that before it writes anything.
  * - A read, and a write that may be repeated, runs again on a new connection. An uncertain conditional write never does.
  */
-import type { IDBPTransaction } from 'idb'
 import { throwIfAborted, TidemarkError } from '../../src/errors.js'
 import type { CallOptions } from '../../src/storage/contract.js'
 import type { Connection, Session } from './connection.js'
 import { idbError, isDead, isFull, Uncertain } from './errors.js'
-import { STORES, type Schema } from './schema.js'
-
-export type Reading = IDBPTransaction<Schema, typeof STORES, 'readonly'>
-export type Writing = IDBPTransaction<Schema, typeof STORES, 'readwrite'>
+import { completion } from './requests.js'
+import { STORES } from './schema.js'
 
 export interface TransactOptions {
   readonly durability: 'strict' | 'relaxed'
@@ -27,15 +24,15 @@ export interface DatabaseId {
   id?: string
 }
 
-type Transact<Tx> = <T>(options: CallOptions | undefined, act: (tx: Tx) => Promise<T>) => Promise<T>
+type Transact = <T>(options: CallOptions | undefined, act: (tx: IDBTransaction) => Promise<T>) => Promise<T>
 
 export interface Transactions {
   /** Reads in one transaction. */
-  readonly read: Transact<Reading>
+  readonly read: Transact
   /** Writes in one transaction, and again when it is not certain that it was written. */
-  readonly repeat: Transact<Writing>
+  readonly repeat: Transact
   /** Writes under a condition, once. Throws `Uncertain` when it may have been written. */
-  readonly once: Transact<Writing>
+  readonly once: Transact
 }
 
 export function transactions(connection: Connection, { durability, databaseId }: TransactOptions): Transactions {
@@ -62,7 +59,7 @@ export function transactions(connection: Connection, { durability, databaseId }:
     }
   }
 
-  async function write<T>(session: Session, act: (tx: Writing) => Promise<T>): Promise<T> {
+  async function write<T>(session: Session, act: (tx: IDBTransaction) => Promise<T>): Promise<T> {
     return completed(session.db.transaction(STORES, 'readwrite', { durability }), act)
   }
 
@@ -70,20 +67,15 @@ export function transactions(connection: Connection, { durability, databaseId }:
 
   return {
     read: (options, act) =>
-      transact('read', options, isDead, async ({ db }) => {
-        const tx = db.transaction(STORES, 'readonly')
-        tx.done.catch(() => {})
-        return act(tx)
-      }),
+      transact('read', options, isDead, ({ db }) => act(db.transaction(STORES, 'readonly'))),
     repeat: (options, act) => transact('write to', options, uncertainToo, (session) => write(session, act)),
     once: (options, act) => transact('write to', options, isDead, (session) => write(session, act)),
   }
 }
 
 /** Runs `act`, which waits for each of its requests, and resolves when the transaction is durable. */
-async function completed<T>(tx: Writing, act: (tx: Writing) => Promise<T>): Promise<T> {
-  const done = tx.done
-  done.catch(() => {})
+async function completed<T>(tx: IDBTransaction, act: (tx: IDBTransaction) => Promise<T>): Promise<T> {
+  const done = completion(tx)
   let result: T
   try {
     result = await act(tx)
@@ -102,7 +94,7 @@ async function completed<T>(tx: Writing, act: (tx: Writing) => Promise<T>): Prom
   return result
 }
 
-function abort(tx: Writing): void {
+function abort(tx: IDBTransaction): void {
   try {
     tx.abort()
   } catch {

@@ -83,19 +83,25 @@ describe('indexedDb()', () => {
     expect((await strict.list(1)).numbers).toEqual([1, 2])
   })
 
-  test('a range read loads the parts that it touches, and a list loads none', async () => {
-    const storage = indexedDb(freshName())
-    const bytes = new Uint8Array(5 << 20).map((_, i) => i >> 12)
-    await storage.blobs.put('s/0/id/seg/a', bytes)
-    const loaded: number[] = []
+  /** The parts that are read from now on, request by request. */
+  function watchParts(): number[][] {
+    const loaded: number[][] = []
     const getAll = methodOf(IDBObjectStore.prototype, 'getAll')
     vi.spyOn(IDBObjectStore.prototype, 'getAll').mockImplementation(function (this: IDBObjectStore, ...args) {
       const request = Reflect.apply(getAll, this, args) as IDBRequest<unknown[]>
       request.addEventListener('success', () => {
-        if (this.name === 'parts') loaded.push(...request.result.map((part) => (part as Uint8Array).length))
+        if (this.name === 'parts') loaded.push(request.result.map((part) => (part as Uint8Array).length))
       })
       return request
     })
+    return loaded
+  }
+
+  test('a range read loads the parts that it touches, and a list loads none', async () => {
+    const name = freshName()
+    const bytes = new Uint8Array(5 << 20).map((_, i) => i >> 12)
+    await indexedDb(name).blobs.put('s/0/id/seg/a', bytes)
+    const loaded = watchParts()
     for (const [offset, length, parts] of [
       [0, 16 << 10, 1],
       [2_950_000, 16 << 10, 1],
@@ -103,14 +109,38 @@ describe('indexedDb()', () => {
       [(5 << 20) - 9, 9, 1],
       [0, 128 << 10, 3],
     ] as const) {
-      const read = await storage.blobs.get('s/0/id/seg/a', { range: { offset, length } })
+      const read = await indexedDb(name).blobs.get('s/0/id/seg/a', { range: { offset, length } })
       expect(read.bytes).toEqual(bytes.slice(offset, offset + length))
-      expect(loaded.length).toBe(parts)
-      expect(Math.max(...loaded)).toBeLessThan(64 << 10)
+      expect(loaded.flat().length).toBe(parts)
+      expect(Math.max(...loaded.flat())).toBeLessThan(64 << 10)
       loaded.length = 0
     }
-    expect((await storage.blobs.list('')).items).toEqual([{ name: 's/0/id/seg/a', size: 5 << 20 }])
+    expect((await indexedDb(name).blobs.list('')).items).toEqual([{ name: 's/0/id/seg/a', size: 5 << 20 }])
     expect(loaded).toEqual([])
+  })
+
+  test.each([
+    ['forwards', (i: number) => i],
+    ['backwards', (i: number) => 149 - i],
+    ['here and there', (i: number) => (i * 67) % 150],
+  ])('whoever reads a blob %s soon has all of it, and reads no more of others', async (_, at) => {
+    const storage = indexedDb(freshName())
+    const bytes = new Uint8Array(150 * 20_000).map((_, i) => i >> 8)
+    const range = (i: number) => ({ offset: i * 20_000, length: 20_000 })
+    for (const blob of ['a', 'b', 'c']) await storage.blobs.put(`s/0/id/seg/${blob}`, bytes)
+    const loaded = watchParts()
+    const parts = Math.ceil(bytes.length / (60 << 10))
+    for (let i = 0; i < 150; i++) {
+      const read = await storage.blobs.get('s/0/id/seg/a', { range: range(at(i)) })
+      expect(read.bytes).toEqual(bytes.slice(range(at(i)).offset, range(at(i)).offset + 20_000))
+    }
+    expect(loaded.length).toBeLessThan(15)
+    expect(loaded.flat().length).toBeLessThan(3 * parts)
+    loaded.length = 0
+    await storage.blobs.get('s/0/id/seg/b', { range: range(1) })
+    expect(loaded.map(({ length }) => length)).toEqual([1])
+    await storage.blobs.get('s/0/id/seg/c', { range: range(2) })
+    expect(loaded.map(({ length }) => length)).toEqual([1, 1])
   })
 
   test('a blob that is put again leaves no part of the longer one before it', async () => {

@@ -1,0 +1,57 @@
+/**
+ * Keeps the parts that ranges were read of lately. A range takes little of a part, and others take more of it.
+ *
+ * A request costs more than what it brings. So the more parts of an object are kept, the more are read at once: whoever reads
+ * here and there in an object soon has all of it, and whoever reads one range of each of many objects reads no more than that.
+ */
+import type { Head } from './schema.js'
+
+/** Some MiB. */
+const PARTS = 64
+
+interface Recent {
+  readonly head: Head
+  /** By number. */
+  readonly parts: Map<number, Uint8Array>
+}
+
+export class RecentParts {
+  /** By the name of the object; that which was used last comes last. */
+  readonly #objects = new Map<string, Recent>()
+  #count = 0
+
+  /** The parts of an object from number `first` to `last`, if all are kept. */
+  find(name: string, first: number, last: number): readonly [Head, readonly Uint8Array[], number] | undefined {
+    const recent = this.#objects.get(name)
+    const parts: Uint8Array[] = []
+    for (let i = first, part; i <= last && (part = recent?.parts.get(i)); i++) parts.push(part)
+    return recent && parts.length > last - first ? [recent.head, parts, first] : undefined
+  }
+
+  /** Which parts to read where those from `first` to `last` are wanted; aligned, for those who read backwards as well. */
+  ahead(name: string, first: number, last: number): readonly [first: number, last: number] {
+    const size = 2 ** Math.floor(Math.log2(this.#objects.get(name)?.parts.size ?? 1))
+    const from = first - (first % size)
+    return [from, Math.max(last, from + size - 1)]
+  }
+
+  keep(head: Head, first: number, parts: readonly Uint8Array[]): void {
+    if (parts.length === 0) return
+    const recent = this.#objects.get(head.name) ?? { head, parts: new Map<number, Uint8Array>() }
+    const before = recent.parts.size
+    parts.forEach((part, i) => recent.parts.set(first + i, part))
+    this.#count += recent.parts.size - before
+    this.#objects.delete(head.name)
+    this.#objects.set(head.name, recent)
+    for (const [name, { parts: oldest }] of this.#objects) {
+      if (this.#count <= PARTS) return
+      this.#objects.delete(name)
+      this.#count -= oldest.size
+    }
+  }
+
+  clear(): void {
+    this.#objects.clear()
+    this.#count = 0
+  }
+}
