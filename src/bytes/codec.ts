@@ -35,16 +35,19 @@ export function encodeJson(value: unknown): Slice {
 export const jsonCodec: Codec<unknown> = {
   id: 'json',
   encode: (value) => bytesOf(encodeJson(value)).slice(),
-  decode(bytes) {
-    if (bytes[0] === RAW) return new Uint8Array(bytes.subarray(1))
-    try {
-      const text = fromUtf8(bytes)
-      const value: unknown = JSON.parse(text)
-      return text.includes('{"$') ? fromJson(value) : value
-    } catch (cause) {
-      throw damaged('A stored value', 'it is no JSON', cause)
-    }
-  },
+  decode: (bytes) => decodeJson(bytes),
+}
+
+/** The value of bytes with the default codec; `known`: their text, if it is known already. */
+export function decodeJson(bytes: Uint8Array, known?: string): unknown {
+  if (bytes[0] === RAW) return new Uint8Array(bytes.subarray(1))
+  try {
+    const text = known ?? fromUtf8(bytes)
+    const value: unknown = JSON.parse(text)
+    return text.includes('{"$') ? fromJson(value) : value
+  } catch (cause) {
+    throw damaged('A stored value', 'it is no JSON', cause)
+  }
 }
 
 /** A value as JSON, with tags for what JSON would lose. */

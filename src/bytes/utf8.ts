@@ -7,9 +7,14 @@ export function utf8(text: string): Uint8Array {
   return encoder.encode(text)
 }
 
+/** Up to this length it is quicker to look at each byte than to ask the platform. */
+const SHORT = 32
+
 /** The string of UTF-8 bytes; throws a `TypeError` when they are not well-formed. */
 export function fromUtf8(bytes: Uint8Array): string {
-  return decoder.decode(bytes)
+  if (bytes.length > SHORT) return decoder.decode(bytes)
+  for (let i = 0; i < bytes.length; i++) if (bytes[i]! > 0x7f) return decoder.decode(bytes)
+  return String.fromCharCode.apply(undefined, bytes as unknown as number[])
 }
 
 /** False for a string with a lone surrogate, which has no UTF-8. */

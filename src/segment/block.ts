@@ -13,7 +13,7 @@ import { isPromise } from '../callback.js'
 import { damaged } from '../errors.js'
 import { inflated, type Platform } from '../storage/platform.js'
 import { checked } from '../bytes/checked.js'
-import type { KeyedRecord } from './record.js'
+import type { Decode, KeyedRecord } from './record.js'
 
 export const PUT = 0
 export const PUT_EXPIRING = 1
@@ -32,6 +32,28 @@ const PLACES = 4
 export interface KeptValues {
   readonly values: unknown[]
   taken: number
+}
+
+const lenient = new TextDecoder('utf-8', { ignoreBOM: true })
+
+/** Where records get their values from. */
+export interface ValueSource {
+  value(i: number, bytes: Uint8Array, decode: Decode): unknown
+}
+
+class BlockRecord implements KeyedRecord {
+  constructor(
+    readonly key: Uint8Array,
+    readonly bytes: Uint8Array | undefined,
+    readonly expires: number,
+    readonly number: number,
+    readonly values: ValueSource | undefined,
+  ) {}
+
+  value(decode: Decode, isShared: boolean): unknown {
+    const bytes = this.bytes!
+    return isShared && this.values ? this.values.value(this.number, bytes, decode) : decode(bytes)
+  }
 }
 
 /** A loaded block: its records by number, found by binary search. */
@@ -84,14 +106,28 @@ export class Block {
     return this.#raw.subarray(this.#places[i * PLACES], this.#places[i * PLACES + 1])
   }
 
-  record(i: number): KeyedRecord {
+  record(i: number, values?: ValueSource): BlockRecord {
     const end = this.#places[i * PLACES + 1]!
     const value = this.#places[i * PLACES + 2]!
     const rest = this.#places[i * PLACES + 3]!
     const bytes = value > rest ? undefined : this.#raw.subarray(value, rest)
     const isExpiring = this.#raw[end] === PUT_EXPIRING
     const expires = isExpiring ? new ByteReader(this.#raw.subarray(end + 1), this.#what).varint() : 0
-    return { key: this.key(i), bytes, expires }
+    return new BlockRecord(this.key(i), bytes, expires, i, values)
+  }
+
+  /**
+   * Gives the texts of values by the numbers of their records, as long as there is nothing but ASCII in them. One call into the
+   * platform is for all, as each takes long. A byte that is no UTF-8, of a length for instance, becomes one character. Where
+   * several bytes become one the numbers of characters and bytes differ.
+   */
+  texts(): (i: number) => string | undefined {
+    const all = lenient.decode(this.#raw)
+    if (all.length !== this.#raw.length) return () => undefined
+    return (i) => {
+      const text = all.slice(this.#places[i * PLACES + 2], this.#places[i * PLACES + 3])
+      return text.includes('\ufffd') ? undefined : text
+    }
   }
 
   /** The number of the first record whose key is not below `key`. */

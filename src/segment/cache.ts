@@ -144,6 +144,8 @@ export class SegmentCache implements SegmentPieces {
       this.#asked.delete(asked)
       if (asked.isUsed) {
         asked.isUsed = false
+        // To decode values again is quicker than to load a block again.
+        this.#forgetValues(asked)
         this.#asked.add(asked)
       } else {
         this.#forget(asked)
@@ -166,9 +168,15 @@ export class SegmentCache implements SegmentPieces {
   #forget(piece: Piece | undefined): void {
     if (piece === undefined) return
     this.#asked.delete(piece)
-    const block = piece.value as Partial<Block>
-    this.#weight -= piece.weight + (block.kept?.taken ?? 0)
-    if (block.kept) block.kept = undefined
+    this.#weight -= piece.weight
+    this.#forgetValues(piece)
+  }
+
+  #forgetValues({ value }: Piece): void {
+    const block = value as Partial<Block>
+    if (block.kept === undefined) return
+    this.#weight -= block.kept.taken
+    block.kept = undefined
   }
 
   /** Keeps all pieces of a segment, whatever the budget, until they are dropped. */

@@ -4,7 +4,7 @@
  */
 import { compareBytes } from '../bytes/compare.js'
 import { isPromise } from '../callback.js'
-import type { Block } from './block.js'
+import type { Block, ValueSource } from './block.js'
 import type { SegmentPieces } from './cache.js'
 import type { SegmentPlace } from './damage.js'
 import { blockFor, type SegmentIndex } from './index.js'
@@ -100,9 +100,10 @@ export class RunCursor implements Cursor {
 }
 
 /** Records of one block that lie within the bounds, at least one: from `from` on, below `to`. */
-class Stretch {
+class Stretch implements ValueSource {
   readonly #pieces: SegmentPieces
   readonly #block: Block
+  #texts: ReturnType<Block['texts']> | undefined
 
   constructor(
     pieces: SegmentPieces,
@@ -115,14 +116,14 @@ class Stretch {
   }
 
   record(i: number): KeyedRecord {
-    return new BlockRecord(this, i, this.#block.record(i))
+    return this.#block.record(i, this)
   }
 
   /** The value of a record, as it was decoded when it was first asked for, where that is kept. */
   value(i: number, bytes: Uint8Array, decode: Decode): unknown {
     const known = this.#block.kept?.values[i]
     if (known !== undefined) return known
-    const value = decode(bytes)
+    const value = decode(bytes, (this.#texts ??= this.#block.texts())(i))
     this.#pieces.keepValue?.(this.#block, i, value, VALUE + 2 * bytes.length)
     return value
   }
@@ -130,26 +131,6 @@ class Stretch {
 
 /** About how many bytes a decoded value takes beside twice those of its JSON. */
 const VALUE = 72
-
-class BlockRecord implements KeyedRecord {
-  readonly #stretch: Stretch
-  readonly #i: number
-  readonly key: Uint8Array
-  readonly bytes: Uint8Array | undefined
-  readonly expires: number
-
-  constructor(stretch: Stretch, i: number, { key, bytes, expires }: KeyedRecord) {
-    this.#stretch = stretch
-    this.#i = i
-    this.key = key
-    this.bytes = bytes
-    this.expires = expires
-  }
-
-  value(decode: Decode, isShared: boolean): unknown {
-    return isShared ? this.#stretch.value(this.#i, this.bytes!, decode) : decode(this.bytes!)
-  }
-}
 
 type Steps = Generator<Stretch | Promise<unknown>, undefined, unknown>
 

@@ -65,7 +65,10 @@ export class MergeCursor implements Cursor {
     const { current } = this
     this.#last = current?.key
     if (current === undefined) return true
-    for (let i = 0; i < this.#best; i++) if (isCovered(this.#sources[i]!.ranges, current.key)) return false
+    for (let i = 0; i < this.#best; i++) {
+      const { ranges } = this.#sources[i]!
+      if (ranges.length > 0 && isCovered(ranges, current.key)) return false
+    }
     return true
   }
 

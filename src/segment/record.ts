@@ -1,6 +1,7 @@
 import { compareBytes } from '../bytes/compare.js'
 
-export type Decode = (bytes: Uint8Array) => unknown
+/** `text`: the bytes as text, if it is known already. */
+export type Decode = (bytes: Uint8Array, text?: string) => unknown
 
 /** The record of a key in a segment, as every read passes it on. */
 export interface StoredRecord {

@@ -1,5 +1,5 @@
 /** The codec, schema and time to live of a table. */
-import { encodeJson, jsonCodec, type Codec } from '../bytes/codec.js'
+import { decodeJson, encodeJson, jsonCodec, type Codec } from '../bytes/codec.js'
 import { mapKeyToKey, type MapKey } from '../bytes/keys.js'
 import { copyBytes, isBytes } from '../bytes/kinds.js'
 import { refusePromise } from '../callback.js'
@@ -187,11 +187,11 @@ export class TableSpec {
     return this.#isDefault && (typeof value !== 'object' || value === null)
   }
 
-  readonly decode = (bytes: Uint8Array): unknown => {
+  readonly decode = (bytes: Uint8Array, text?: string): unknown => {
     this.assertCodec()
     try {
       // The default one only looks at them; another may change them in place, keep them, or give them away.
-      const value = this.codec.decode(this.#isDefault ? bytes : copyBytes(bytes))
+      const value = this.#isDefault ? decodeJson(bytes, text) : this.codec.decode(copyBytes(bytes))
       if (!this.#isDefault) refusePromise(`The codec "${this.codec.id}"`, value)
       return this.freeze ? this.freeze(value) : value
     } catch (cause) {
