@@ -33,7 +33,8 @@ export interface IndexedDbOptions {
 const OPTIONS = new Set(['persist', 'clock'])
 /** Many entries are one request; but whoever opens a page waits until it has decoded them. */
 const TAIL = { entries: LONG_TAIL.entries, bytes: 1 << 20 }
-const CAPABILITIES = { name: 'indexeddb', trim: 'create', tail: TAIL } as const
+/** Each call costs more than what it brings, and so does each stream that unpacks. */
+const CAPABILITIES = { name: 'indexeddb', trim: 'create', tail: TAIL, blockBytes: 64 << 10 } as const
 
 /**
  * A storage in the IndexedDB database `name`, which is made when it is first needed. Several stores may share it. `idb` has to

@@ -90,6 +90,11 @@ export interface Capabilities {
    */
   readonly tail?: { readonly entries: number; readonly bytes: number; readonly large?: number } | undefined
   /**
+   * How large a block may be, in bytes before compression, so that it is read as quickly as a smaller one.
+   * @default 16 << 10
+   */
+  readonly blockBytes?: number | undefined
+  /**
    * Whether what is written goes over a network, where it takes longer to send bytes than to compress them. The changes in
    * entries are compressed then.
    * @default false

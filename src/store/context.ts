@@ -60,7 +60,7 @@ export function shardContext(
     rowBytes,
     held: new Set<Held>(),
     retain: options.retain,
-    segments: options,
+    segments: { ...options, blockBytes: options.blockBytes || (storage.capabilities.blockBytes ?? 16 << 10) },
     checkpoint: {
       entries: options.checkpoint.entries || tail.entries,
       bytes: options.checkpoint.bytes || tail.bytes,

@@ -92,7 +92,7 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
   readonly segmentBytes?: number | undefined
   /**
    * The size of a block before compression, in bytes, up to 1 MiB. A read from storage takes a whole block.
-   * @default 16 << 10
+   * @default 16 << 10; 64 << 10 in IndexedDB
    */
   readonly blockBytes?: number | undefined
   /**
@@ -196,7 +196,7 @@ const CHECKS = {
   durability: oneOf('strict', 'relaxed'),
   checkpoint: within('checkpoint', { entries: number(0, 1, 1 << 20), bytes: number(0, 1) }),
   segmentBytes: number(4 << 20, 1, 64 << 20),
-  blockBytes: number(16 << 10, 1, 1 << 20),
+  blockBytes: number(0, 1, 1 << 20),
   bloomBits: number(10, 0, 64),
   deflateLevel: number(1, 0, 9),
   cacheBytes: number(32 << 20, 0),
