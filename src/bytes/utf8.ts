@@ -12,9 +12,9 @@ const SHORT = 32
 
 /** The string of UTF-8 bytes; throws a `TypeError` when they are not well-formed. */
 export function fromUtf8(bytes: Uint8Array): string {
-  if (bytes.length > SHORT) return decoder.decode(bytes)
-  for (let i = 0; i < bytes.length; i++) if (bytes[i]! > 0x7f) return decoder.decode(bytes)
-  return String.fromCharCode.apply(undefined, bytes as unknown as number[])
+  let isAscii = bytes.length < SHORT
+  for (let i = 0; isAscii && i < bytes.length; i++) isAscii = bytes[i]! < 0x80
+  return isAscii ? String.fromCharCode.apply(undefined, bytes as unknown as number[]) : decoder.decode(bytes)
 }
 
 /** False for a string with a lone surrogate, which has no UTF-8. */

@@ -65,6 +65,11 @@ export class SegmentCache implements SegmentPieces {
     this.#capacity = capacity
   }
 
+  /** The first read will find loaded what it needs. Should that fail, it tries again. */
+  prepare(): void {
+    reading.load().catch(() => undefined)
+  }
+
   index(place: SegmentPlace): SegmentIndex | undefined {
     return this.#peek(place, 'index') as SegmentIndex | undefined
   }

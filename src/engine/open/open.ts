@@ -64,6 +64,7 @@ async function openExisting(
   if (mustBeNew) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
   const log = openLog(ctx, anchor, hint.logId)
   noteTime(ctx, log, seenAt)
+  if (hint.covers > 0) ctx.cache.prepare()
   let found: ShardState | undefined
   let state: ShardState | undefined
   let loading: Promise<void> | undefined
