@@ -88,11 +88,10 @@ export interface OpenLog {
 
 /** Reads an entry's bytes: header, delta and manifest, each checked. */
 export async function parseEntry(log: LogOfEntry, n: number, bytes: Uint8Array): Promise<AppliedEntry> {
-  const { platform } = log
   const head = parseHead(log, n, bytes)
   const { delta } = head.entry
-  const memtable = delta && memtableOfDelta(await decodeDelta(platform, delta, `The delta of entry ${n}`))
-  return { ...head, hash: await contentHash(platform, bytes), memtable }
+  const memtable = delta && memtableOfDelta(await decodeDelta(log.platform, delta, `The delta of entry ${n}`))
+  return { ...head, hash: await contentHash(log.platform, bytes), memtable }
 }
 
 /** The same without the changes that it holds: these take a hundred times as long. */
@@ -145,7 +144,7 @@ export function layersOf(tail: readonly TailEntry[]): readonly Layer[] {
   if (known || first === undefined) return known ?? []
   const before = longest.get(first) ?? []
   const { length } = before
-  const goesOn = length > 0 && length <= tail.length && tail[length - 1] === before[length - 1]
+  const goesOn = tail[length - 1] === before[length - 1]
   const made = tail.slice(goesOn ? length : 0).reduce(withEntry, goesOn ? layersOf(before) : [])
   layers.set(tail, made)
   if (tail.length >= length) longest.set(first, tail)
