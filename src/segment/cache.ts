@@ -10,7 +10,8 @@ import type { Block } from './block.js'
 import type { SegmentPlace } from './damage.js'
 import type { SegmentIndex } from './index.js'
 
-const reading = new Part(() => import('./pieces.js'))
+/** Reads pieces: the first read of a segment needs it. */
+export const reading = new Part(() => import('./pieces.js'))
 
 /** Where cursors get the pieces of segments from: at once when they are in memory, else by loading. */
 export interface SegmentPieces {
@@ -63,11 +64,6 @@ export class SegmentCache implements SegmentPieces {
     this.#blobs = storage.blobs
     this.platform = platformOf(storage)
     this.#capacity = capacity
-  }
-
-  /** The first read will find loaded what it needs. Should that fail, it tries again. */
-  prepare(): void {
-    reading.load().catch(() => undefined)
   }
 
   index(place: SegmentPlace): SegmentIndex | undefined {

@@ -1,7 +1,7 @@
 /**
- * The hash and the compression that all stored bytes go through. Beside `src/clock.ts` this is the file that touches the
- * platform's own. It looks them up when it needs them: Node makes its Compression Streams when they are first named, and
- * `nodeFs` lends something faster.
+ * The hash and the compression that all stored bytes go through. Beside `src/clock.ts` this file and `streams.ts` are those that
+ * touch the platform's own. They look them up when they need them: Node makes its Compression Streams when they are first
+ * named, and `nodeFs` lends something faster.
  */
 import { HASH_BYTES } from '../bytes/hash.js'
 import { isPromise } from '../callback.js'
@@ -19,6 +19,7 @@ export interface Platform {
 }
 
 const pure = new Part(() => import('../bytes/pure.js'))
+const streams = new Part(() => import('./streams.js'))
 
 /** WebCrypto and Compression Streams. A page from an insecure origin has no WebCrypto, an old browser no raw deflate. */
 const systemPlatform: Platform = {
@@ -28,53 +29,8 @@ const systemPlatform: Platform = {
       ? new Uint8Array(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))
       : pure.use(({ sha256 }) => sha256(bytes))
   },
-  async deflate(bytes, level) {
-    let stream: CompressionStream
-    try {
-      stream = new CompressionStream('deflate-raw')
-    } catch {
-      return pure.use(({ deflate }) => deflate(bytes, level))
-    }
-    // Bytes that would become more stay as they are.
-    return (await through(stream, bytes, bytes.length)) ?? bytes
-  },
-  async inflate(payload, length) {
-    let stream: DecompressionStream
-    try {
-      stream = new DecompressionStream('deflate-raw')
-    } catch {
-      return pure.use(({ inflate }) => inflate(payload, length))
-    }
-    const raw = await through(stream, payload, length)
-    if (raw?.length !== length) throw new Error(`It inflates to ${raw?.length ?? 'more'} bytes.`)
-    return raw
-  },
-}
-
-/** The bytes that a stream makes of `payload`; `undefined` when they are more than `most`. */
-async function through(
-  stream: CompressionStream | DecompressionStream,
-  payload: Uint8Array,
-  most: number,
-): Promise<Uint8Array | undefined> {
-  const writer = stream.writable.getWriter()
-  // Where writing fails, reading does, too.
-  for (const written of [writer.write(payload as Uint8Array<ArrayBuffer>), writer.close()])
-    written.catch(() => undefined)
-  const reader = stream.readable.getReader()
-  const all = new Uint8Array(most)
-  let at = 0
-  for (;;) {
-    const { value } = await reader.read()
-    if (value === undefined) break
-    if (at + value.length > most) {
-      reader.cancel().catch(() => undefined)
-      return undefined
-    }
-    all.set(value, at)
-    at += value.length
-  }
-  return all.subarray(0, at)
+  deflate: (bytes, level) => streams.use((part) => part.deflate(bytes, level)),
+  inflate: (payload, length) => streams.use((part) => part.inflate(payload, length)),
 }
 
 /** The hash and compression that the storage lends, else those of the platform. */

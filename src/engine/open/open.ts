@@ -8,6 +8,7 @@ import type { WriteMode } from '../../log/entry.js'
 import type { StoreConfig } from '../../manifest/manifest.js'
 import type { Anchor } from '../../storage/contract.js'
 import { Part } from '../../part.js'
+import { reading } from '../../segment/cache.js'
 import { closeLog, noteTime, openAnchor, openLog, type ShardContext } from '../context.js'
 import type { OpenedLog, ShardState } from '../state.js'
 import { CLAIM_TRIES, claim, type ClaimRequest } from './claim.js'
@@ -64,7 +65,8 @@ async function openExisting(
   if (mustBeNew) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
   const log = openLog(ctx, anchor, hint.logId)
   noteTime(ctx, log, seenAt)
-  if (hint.covers > 0) ctx.cache.prepare()
+  // The first read needs it. Should it not be loaded, that tries again.
+  if (hint.covers > 0) reading.load().catch(() => undefined)
   let found: ShardState | undefined
   let state: ShardState | undefined
   let loading: Promise<void> | undefined
