@@ -6,8 +6,6 @@ import { ByteReader } from '../bytes/reader.js'
 import { damaged } from '../errors.js'
 import type { Blobs } from '../storage/contract.js'
 import type { Platform } from '../storage/platform.js'
-// Blocks are unpacked by it, and so it is loaded with them.
-import '../storage/streams.js'
 import { Block } from './block.js'
 import { inSegment, missingSegment, type SegmentPlace } from './damage.js'
 import type { BlockPlace, SegmentIndex } from './index.js'

@@ -24,6 +24,8 @@ const streams = new Part(() => import('./streams.js'))
 /** WebCrypto and Compression Streams. A page from an insecure origin has no WebCrypto, an old browser no raw deflate. */
 const systemPlatform: Platform = {
   async sha256(bytes) {
+    // Whoever opens a store hashes its entries, and soon unpacks blocks.
+    streams.load().catch(() => undefined)
     const subtle = crypto?.subtle as SubtleCrypto | undefined
     return subtle
       ? new Uint8Array(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))
