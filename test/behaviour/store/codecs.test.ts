@@ -54,6 +54,34 @@ describe('a table that another codec wrote', () => {
   })
 })
 
+test.each<[string, readonly unknown[]]>([
+  ['ASCII', ['', 'a', { b: [1, null, true] }]],
+  ['of lengths that are no ASCII', ['x'.repeat(126), 'x'.repeat(200), { long: 'y'.repeat(40_000) }, 'z']],
+  ['UTF-8 beside ASCII', ['plain', 'é', '\u{1f30a} wave', 'plain too']],
+  ['replacement characters beside ASCII', ['\ufffd', 'plain', { '\ufffd': '\ufffd\ufffd' }]],
+  ['byte order marks beside ASCII', ['\ufeff', 'plain', '\ufeffplain']],
+  ['bytes that are no UTF-8', [Uint8Array.of(0x80, 0xff), 'plain', Uint8Array.of(0xe1, 0x80), Uint8Array.of()]],
+  ['bytes that are UTF-8', [Uint8Array.of(0xc3, 0xa9), 'plain', Uint8Array.of(0xef, 0xbb, 0xbf)]],
+  ['tagged values', [1n, new Date(5), new Map([['é', new Set([Number.NaN])]]), { $date: 1 }, -0]],
+])('a scan of a block gives values as they were put: %s', async (_, values) => {
+  const store = await open(memory(), { checkpoint: { entries: 1 } })
+  // With lengths before and behind them that are no ASCII either, and without.
+  for (const [table, around] of [
+    ['alone', []],
+    ['among others', ['x'.repeat(150), 'y'.repeat(300)]],
+  ] as const) {
+    const all = [...around, ...values, ...around]
+    const rows = store.table<number, unknown>(table)
+    for (const [key, value] of all.entries()) rows.put(key, value)
+    await store.commit()
+    await store.checkpoint()
+    // The first scan loads the block, the second one keeps what it decodes, the third one finds that.
+    for (let i = 0; i < 3; i++) expect(await collect(rows.values())).toEqual(all)
+    expect(await collect(rows.values({ reverse: true }))).toEqual(all.reverse())
+  }
+  await store.close()
+})
+
 test('a codec may hand out one array again and again, or the value itself', async () => {
   const shared = new Uint8Array(3)
   const reusing: Codec<string> = {

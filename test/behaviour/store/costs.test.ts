@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { openStore } from 'tidemark'
+import { metered, openStore } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { memtableOfDelta } from '../../../src/engine/memtable.js'
 import { unionRanges } from '../../../src/segment/ranges.js'
@@ -77,4 +77,21 @@ test('many ranges are united, and read from a delta, in one go', async () => {
     const changes = some.map(({ lower, upper }) => ({ type: 'range' as const, key: lower, upper }))
     memtableOfDelta([{ partition: 0, table: new Uint8Array(0), codec: 'json', changes }])
   })
+})
+
+test('values that iterations keep push no block out of the cache', async () => {
+  const storage = metered(memory())
+  const store = await openStore<number, object>({ storage, name: 's', cacheBytes: 400_000 })
+  for (let i = 0; i < 2000; i++) store.put(i, { id: i, name: `customer ${i}`, tags: ['old', 'web', 'x'.repeat(50)] })
+  await store.commit()
+  await store.checkpoint()
+  const scans: number[] = []
+  // The first ones fill the cache with half of the blocks and with their values.
+  for (const lt of [1000, 1000, 2000, 2000, 2000]) {
+    const { bytesRead } = storage.usage()
+    expect(await collect(store.values({ lt }))).toHaveLength(lt)
+    scans.push(storage.usage().bytesRead - bytesRead)
+  }
+  expect(scans).toEqual([expect.any(Number), 0, expect.any(Number), 0, 0])
+  await store.close()
 })
