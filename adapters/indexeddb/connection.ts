@@ -114,7 +114,9 @@ export class Connection {
       throw opened(refused !== undefined && nameOf(error) === 'AbortError' ? refused : error, name)
     }
     try {
-      const id = hasStores(db) ? await answer<string | undefined>(db.transaction('about').objectStore('about').get('id')) : undefined
+      const id = hasStores(db)
+        ? await answer<string | undefined>(db.transaction('about').objectStore('about').get('id'))
+        : undefined
       if (id === undefined) throw foreign(name)
       // There is a limit to the wait: a tab that stalls can keep the helper from everybody.
       await (this.#renewed ??= within(this.clock, JOURNAL_MS, renewJournal(name)))

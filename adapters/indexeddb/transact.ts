@@ -66,8 +66,7 @@ export function transactions(connection: Connection, { durability, databaseId }:
   const uncertainToo = (error: unknown): boolean => error instanceof Uncertain || isDead(error)
 
   return {
-    read: (options, act) =>
-      transact('read', options, isDead, ({ db }) => act(db.transaction(STORES, 'readonly'))),
+    read: (options, act) => transact('read', options, isDead, ({ db }) => act(db.transaction(STORES, 'readonly'))),
     repeat: (options, act) => transact('write to', options, uncertainToo, (session) => write(session, act)),
     once: (options, act) => transact('write to', options, isDead, (session) => write(session, act)),
   }
