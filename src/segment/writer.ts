@@ -102,7 +102,7 @@ class SegmentBuilder {
   readonly #options: SegmentOptions
   readonly #blocks: PackedBlock[] = []
   readonly #hashes: number[] = []
-  #block = new ByteWriter(20 << 10)
+  #block: ByteWriter
   #blockSeparator: Uint8Array | undefined
   #rawBytes = 0
   #tombstones = 0
@@ -113,6 +113,7 @@ class SegmentBuilder {
   constructor(platform: Platform, options: SegmentOptions) {
     this.#platform = platform
     this.#options = options
+    this.#block = this.#newBlock()
   }
 
   get empty(): boolean {
@@ -145,8 +146,13 @@ class SegmentBuilder {
     // Its failure is heard when the segment is put together.
     if (isPromise(stored)) stored.catch(() => undefined)
     this.#blocks.push({ separator: this.#blockSeparator!, rawLength: raw.length, stored })
-    this.#block = new ByteWriter(20 << 10)
+    this.#block = this.#newBlock()
     this.#blockSeparator = undefined
+  }
+
+  /** With room for the record that ends it, mostly. */
+  #newBlock(): ByteWriter {
+    return new ByteWriter(this.#options.blockBytes + (4 << 10))
   }
 
   async finish(ranges: readonly KeyRange[]): Promise<BuiltSegment> {
