@@ -13,8 +13,10 @@ const SHORT = 32
 /** The string of UTF-8 bytes; throws a `TypeError` when they are not well-formed. */
 export function fromUtf8(bytes: Uint8Array): string {
   let isAscii = bytes.length < SHORT
-  for (let i = 0; isAscii && i < bytes.length; i++) isAscii = bytes[i]! < 0x80
-  return isAscii ? String.fromCharCode.apply(undefined, bytes as unknown as number[]) : decoder.decode(bytes)
+  // A list is passed on more quickly than an array of bytes.
+  const codes: number[] = []
+  for (let i = 0; isAscii && i < bytes.length; i++) isAscii = (codes[i] = bytes[i]!) < 0x80
+  return isAscii ? String.fromCharCode.apply(undefined, codes) : decoder.decode(bytes)
 }
 
 /** False for a string with a lone surrogate, which has no UTF-8. */
