@@ -90,10 +90,15 @@ export async function writeKeys(): Promise<Example> {
   return { storage, objects: await dump(storage, ['keys']) }
 }
 
+/** A storage in memory that counts as one at the other end of a network. */
+function faraway(): Storage {
+  const { capabilities, ...rest } = memory()
+  return { ...rest, capabilities: { ...capabilities, isRemote: true } }
+}
+
 /** Commits that go over a network: a commit that is compressed, one that is too small for that, and a tag of both. */
-export async function writeRemote(): Promise<Example> {
-  const { capabilities, ...rest } = atOnce(memory())
-  const storage = { ...rest, capabilities: { ...capabilities, isRemote: true } }
+export async function writeRemote(given = faraway()): Promise<Example> {
+  const storage = atOnce(given)
   const store = await openStore({ storage, name: 'remote', clock: steadyClock() })
   for (let i = 0; i < 100; i++) store.put(i, `value ${i}`)
   await store.commit()

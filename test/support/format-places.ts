@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { crc32, inflateRawSync } from 'node:zlib'
 import { Fields, hex, must, textOf } from './format-fields.js'
 import { ObjectReader } from './format-reader.js'
-import type { Objects, Rows } from './golden.js'
+import type { Objects, Rows } from './packed.js'
 
 export class FormatReader extends ObjectReader {
   /** The files of a folder: logs in files of their own, anchors by generations, blobs. */

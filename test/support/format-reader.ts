@@ -4,7 +4,7 @@
  */
 import { crc32, inflateRawSync } from 'node:zlib'
 import { CODES, Fields, LARGEST, OBJECTS, checked, hashOf, hex, isIn, must, order, textOf } from './format-fields.js'
-import type { Objects } from './golden.js'
+import type { Objects } from './packed.js'
 
 /** A segment as a manifest lists it. */
 interface Ref {

@@ -5,15 +5,20 @@ import { openStore, type Store } from 'tidemark'
 import { indexedDb } from 'tidemark/indexeddb'
 import { memory } from 'tidemark/memory'
 import { nodeFs } from 'tidemark/node-fs'
+import { r2 } from 'tidemark/r2'
 import { consume, type SourceEvent } from 'tidemark/stream'
 import { destroyStore, listStores, verify } from 'tidemark/tools'
 import { importZip, push } from 'tidemark/transfer'
-import { everyKey, hexDump, steadyClock, writeExample } from '../../support/example.js'
-import { putFiles, putRows } from '../../support/example-places.js'
+import { everyKey, hexDump, steadyClock, writeExample, writeRemote } from '../../support/example.js'
+import { putFiles } from '../../support/example-places.js'
 import { everyValue, ownCodec } from '../../support/example-rare.js'
 import { withIndexedDb } from '../../support/fake-indexeddb.js'
 import { goldenObjects, goldenRows, loadObjects } from '../../support/golden.js'
+import { bucketInMemory } from '../../support/r2-bucket.js'
 import { readAll } from '../../support/read-all.js'
+import { putRows } from '../../support/rows.js'
+import { placeAt, s3Adapters } from '../../support/s3-clients.js'
+import { startS3Server } from '../../support/s3-server.js'
 import { collect, temporaryFolder } from '../../support/storages.js'
 
 const here = new URL('.', import.meta.url)
@@ -175,6 +180,29 @@ describe('the format', () => {
     for (const name of ['never', 'probed']) await (await openStore({ storage, name })).close()
     for (const name of ['coming', 'never', 'probed'])
       expect(await verify({ storage, name })).toMatchObject({ ok: true })
+  })
+
+  test('of version 1 lies in a bucket object by object, under a prefix', async () => {
+    const bodies = new Map([...goldenObjects('1-remote')].map(([name, bytes]) => [`a/b/${name}`, bytes]))
+    const bucket = bucketInMemory()
+    // The time of the storage would be in the entries.
+    const put: typeof bucket.put = async (...args) => {
+      const stored = await bucket.put(...args)
+      return stored && ({ ...stored, uploaded: undefined } as unknown as typeof stored)
+    }
+    await writeRemote(r2({ ...bucket, put }, { prefix: 'a/b' }))
+    const { objects } = await bucket.list()
+    const found = objects.map(
+      async ({ key }) => [key, new Uint8Array(await (await bucket.get(key))!.arrayBuffer())] as const,
+    )
+    expect(new Map(await Promise.all(found))).toEqual(bodies)
+    for (const { make } of s3Adapters) {
+      const server = await startS3Server({ skewMs: undefined })
+      await writeRemote(make(placeAt(server.url), 'a/b/'))
+      const stored = [...server.objects].map(([key, { bytes }]) => [key, new Uint8Array(bytes)] as const)
+      expect(new Map(stored.sort(([a], [b]) => (a < b ? -1 : 1)))).toEqual(bodies)
+      await server.close()
+    }
   })
 
   test('of version 1 is readable for ever in a folder of files', async () => {

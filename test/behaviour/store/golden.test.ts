@@ -22,10 +22,11 @@ import { writeSegments, writeUnfinished, writeValues } from '../../support/examp
 import { CODES, OBJECTS, TAGS } from '../../support/format-fields.js'
 import { FormatReader } from '../../support/format-places.js'
 import { goldenObjects, goldenRows, goldenText, loadObjects, writeGolden } from '../../support/golden.js'
+import type { Objects } from '../../support/packed.js'
 import { readAll } from '../../support/read-all.js'
 import { temporaryFolder } from '../../support/storages.js'
 
-const objectsOf = (write: () => Promise<Example>) => async () => (await write()).objects
+const objectsOf = (write: () => Promise<Example>) => async (): Promise<Objects> => (await write()).objects
 
 /** Each set, and what writes it. */
 const SETS = {
