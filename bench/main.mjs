@@ -35,7 +35,7 @@ const { values: flags } = parseArgs({
     peers: { type: 'string', default: allPeers.join(',') },
     values: { type: 'string', default: 'objects,strings' },
     epochs: { type: 'string', default: '200' },
-    commits: { type: 'string', default: '2000' },
+    commits: { type: 'string', default: '10000' },
     gets: { type: 'string', default: '400000' },
     folder: { type: 'string' },
     json: { type: 'string' },
@@ -51,7 +51,7 @@ if (flags.help) {
   --work a,b          ${Object.keys(works).join(', ')}
   --peers a,b         ${allPeers.join(', ')}
   --values objects    objects, strings
-  --epochs 200  --commits 2000  --gets 400000
+  --epochs 200  --commits 10000  --gets 400000
   --folder path       where the stores are made; default: the system's folder for temporary files
   --json file         writes every figure of every round`)
   process.exit()

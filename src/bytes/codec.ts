@@ -47,11 +47,6 @@ export const jsonCodec: Codec<unknown> = {
   },
 }
 
-/** A value as JSON, with tags for what JSON would lose. */
-export function taggedJson(value: unknown): string {
-  return fromUtf8(bytesOf(writeJson(value)))
-}
-
 /** Sets an own property whatever its name: `__proto__` is a key like any other. */
 export function setOwn(target: object, key: string, value: unknown): void {
   if (key === '__proto__') {

@@ -68,7 +68,7 @@ function writeValue(value: unknown, key: string, depth: number): boolean {
       writeNumber(value)
       return true
     case 'boolean':
-      writeAscii(value ? 'true' : 'false')
+      writeAscii(String(value))
       return true
     case 'undefined':
       return false
@@ -114,25 +114,15 @@ function writeObject(given: object, key: string, depth: number): boolean {
     case 'Uint8Array':
       writeAscii(`{"$bytes":"${btoa(toBinary(copyBytes(value as Uint8Array)))}"}`)
       return true
-    case 'Date': {
+    case 'Date':
       // That of an invalid one is null in JSON.
-      const time = timeOf(value)
-      writeAscii(`{"$date":${Number.isNaN(time) ? null : time}}`)
+      writeAscii(`{"$date":${JSON.stringify(timeOf(value))}}`)
       return true
-    }
     case 'Map':
-      writeAscii('{"$map":[')
-      writeMembers(value as Map<unknown, unknown>, ([k, v]) => {
-        writeAscii('[')
-        writeElement(k, depth + 3)
-        writeAscii(',')
-        writeElement(v, depth + 3)
-        writeAscii(']')
-      })
-      return true
     case 'Set':
-      writeAscii('{"$set":[')
-      writeMembers(value as Set<unknown>, (v) => writeElement(v, depth + 2))
+      writeAscii(`{"$${kind.toLowerCase()}":`)
+      writeMembers(value as Iterable<unknown>, kind === 'Map', depth + 2)
+      writeByte(CLOSE)
       return true
   }
   throw invalid(`A ${kind || 'thing'} cannot be stored; convert it, or give the table a codec.`)
@@ -187,40 +177,45 @@ function writeElements(value: readonly unknown[], depth: number): void {
   writeByte(CLOSE_LIST)
 }
 
-/** The members of a collection, after its tag. */
-function writeMembers<T>(members: Iterable<T>, write: (member: T) => void): void {
-  let isFirst = true
+/** A member has its place even where JSON would leave it out. Those of a map are pairs. */
+function writeMembers(members: Iterable<unknown>, arePairs: boolean, depth: number): void {
+  writeByte(OPEN_LIST)
   for (const member of members) {
-    if (!isFirst) writeByte(COMMA)
-    isFirst = false
-    write(member)
+    // No member ends so.
+    if (bytes[at - 1] !== OPEN_LIST) writeByte(COMMA)
+    if (arePairs) writeMembers(member as Iterable<unknown>, false, depth + 1)
+    else if (!writeValue(member, '', depth)) writeAscii('{"$undefined":true}')
   }
-  writeAscii(']}')
-}
-
-/** A member has its place even where JSON would leave it out. */
-function writeElement(value: unknown, depth: number): void {
-  if (!writeValue(value, '', depth)) writeAscii('{"$undefined":true}')
+  writeByte(CLOSE_LIST)
 }
 
 function writeNumber(value: number): void {
-  // Most numbers are counts: their digits are written from the last one on.
-  if (value > 0 && value < 1e9 && (value | 0) === value) {
-    let length = 1
-    for (let bound = 10; bound <= value; bound *= 10) length++
-    room(length)
-    at += length
-    let rest = value
-    for (let to = at - 1; length > 0; length--) {
-      const more = (rest / 10) | 0
-      bytes[to--] = ZERO + rest - more * 10
-      rest = more
-    }
-    return
+  // Most numbers are counts, or amounts of money. So few digits are the shortest that stand for it.
+  const cents = Math.round(value * 100)
+  if (cents > 0 && cents < 1e11 && cents / 100 === value) {
+    const whole = (cents / 100) | 0
+    const rest = cents - whole * 100
+    writeDigits(whole)
+    if (rest === 0) return
+    writeAscii(rest < 10 ? '.0' : '.')
+    return writeDigits(rest % 10 > 0 ? rest : rest / 10)
   }
   if (!Number.isFinite(value)) return writeAscii(`{"$number":"${value}"}`)
   if (Object.is(value, -0)) return writeAscii('{"$number":"-0"}')
   writeAscii(String(value))
+}
+
+/** The digits of a whole number are written from the last one on. */
+function writeDigits(value: number): void {
+  let length = 1
+  for (let bound = 10; bound <= value; bound *= 10) length++
+  room(length)
+  at += length
+  for (let to = at - 1, rest = value; length > 0; length--) {
+    const more = (rest / 10) | 0
+    bytes[to--] = ZERO + rest - more * 10
+    rest = more
+  }
 }
 
 function writeText(text: string): void {

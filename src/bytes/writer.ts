@@ -1,4 +1,4 @@
-import { bytesOf, type Slice } from './slice.js'
+import type { Slice } from './slice.js'
 import { utf8 } from './utf8.js'
 
 /** Lengths below it are one byte as a varint, with a byte more in front. */
@@ -62,18 +62,20 @@ export class ByteWriter {
   }
 
   raw(bytes: Uint8Array): void {
-    const at = this.#reserve(bytes.length)
-    this.#bytes.set(bytes, at)
+    this.#copy(bytes, 0, bytes.length)
   }
 
-  /** A varint length, then the bytes of a slice. Short ones are copied here, as `raw` wants an array of its own. */
-  slice(slice: Slice): void {
-    const { buffer, from, to } = slice
+  /** A varint length, then the bytes of a slice. */
+  slice({ buffer, from, to }: Slice): void {
     this.varint(to - from)
-    if (to - from > SHORT) return this.raw(bytesOf(slice))
+    this.#copy(buffer, from, to)
+  }
+
+  #copy(bytes: Uint8Array, from: number, to: number): void {
     let at = this.#reserve(to - from)
     const into = this.#bytes
-    for (let i = from; i < to; i++) into[at++] = buffer[i]!
+    if (to - from > SHORT) into.set(bytes.subarray(from, to), at)
+    else for (let i = from; i < to; i++) into[at++] = bytes[i]!
   }
 
   /** A varint length, then the bytes. */

@@ -102,7 +102,7 @@ function tailKeys(tail: ShardState['tail']): { puts: number; deletes: number; is
       slots.set(id, slot)
       for (const [key, point] of points) {
         if (point.expires > 0) isPlain = false
-        slot.set(key, point.slice !== undefined)
+        slot.set(key, !point.deleted)
       }
     }
   }

@@ -1,13 +1,15 @@
 /** Writes JSON for programs, always on one line, and harmless on a terminal too. */
-import { jsonCodec, taggedJson as encodeTagged } from '../bytes/codec.js'
-import { utf8 } from '../bytes/utf8.js'
+import { jsonCodec } from '../bytes/codec.js'
+import { writeJson } from '../bytes/json.js'
+import { bytesOf } from '../bytes/slice.js'
+import { fromUtf8, utf8 } from '../bytes/utf8.js'
 import { encodeKey, type Key } from '../bytes/keys.js'
 import { invalid } from '../errors.js'
 import { harmless } from './text.js'
 
 /** A key or value with the tags of the default codec: `{"$bigint":"5"}`, `{"$bytes":"AQI="}`, `{"$date":0}` … */
 export function taggedJson(value: unknown): string {
-  return harmless(encodeTagged(value))
+  return harmless(fromUtf8(bytesOf(writeJson(value))))
 }
 
 /** A record of the command line's own. Only bigints need a tag. */

@@ -49,8 +49,7 @@ export class Memtable {
   get bytes(): number {
     let bytes = 0
     for (const { points, ranges } of this.slots.values()) {
-      for (const [key, { slice }] of points)
-        bytes += 8 + (typeof key === 'string' ? key.length : 8) + (slice ? slice.to - slice.from : 0)
+      for (const [key, { from, to }] of points) bytes += 8 + (typeof key === 'string' ? key.length : 8) + to - from
       for (const { lower, upper } of ranges) bytes += lower.length + upper.length
     }
     return bytes
@@ -68,7 +67,7 @@ export class Memtable {
   put(slot: Slot, codec: string, key: MapKey, value: unknown, size: number, due: number): void {
     const changes = this.#open(slot, codec)
     const known = changes.points.get(key)
-    if (known === undefined || this.#isTaken) return this.set(slot, codec, key, Point.put(value, size, due))
+    if (known === undefined || this.#isTaken) return this.set(slot, codec, key, new Point(value, size, due))
     this.size += size - known.size
     known.overwrite(value, size, due)
   }
@@ -235,7 +234,7 @@ export function encodeDelta(memtable: Memtable): Uint8Array {
     }
     for (const [key, point] of points) {
       if (point.deleted) delta.delete(key)
-      else delta.put(key, point.slice!, point.expires)
+      else delta.put(key, point, point.expires)
     }
   }
   return delta.finish()

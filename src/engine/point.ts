@@ -6,72 +6,75 @@ import { ByteWriter } from '../bytes/writer.js'
 import type { KeyedRecord } from '../segment/record.js'
 
 const UNDECODED = Symbol('undecoded')
+/** Stands for the bytes of a tombstone, and of a put that no entry was built of yet. */
+const NONE = sliceOf(new Uint8Array(0))
 
-/** The newest thing that a memtable says about a key. */
-export class Point {
-  deleted: boolean
-  expires: number
+/** The newest thing that a memtable says about a key, and the slice of its value's bytes: a slice of its own would be half as much again. */
+export class Point implements Slice {
+  deleted = false
+  expires = 0
   /** When the value has lived long enough, on the monotonic clock, until an entry is first built of it; 0: never. */
   due: number
   /** About how much memory it takes with its key while it is uncommitted; 0 in what was read. */
   size: number
-  /** The bytes of the value. Undefined in a tombstone, and in a put that no entry was built of yet. */
-  slice: Slice | undefined
+  buffer = NONE.buffer
+  from = 0
+  to = 0
   #value: unknown
 
-  protected constructor(deleted: boolean, value: unknown, slice: Slice | undefined, expires: number) {
-    this.deleted = deleted
-    this.expires = expires
-    this.due = 0
-    this.size = 0
-    this.slice = slice
+  /** A put. */
+  constructor(value: unknown, size = 0, due = 0) {
     this.#value = value
-  }
-
-  static put(value: unknown, size = 0, due = 0): Point {
-    const point = new Point(false, value, undefined, 0)
-    point.size = size
-    point.due = due
-    return point
+    this.size = size
+    this.due = due
   }
 
   static stored(bytes: Uint8Array, expires: number): Point {
-    return new Point(false, UNDECODED, sliceOf(bytes), expires)
-  }
-
-  static tombstone(size = 0): Point {
-    const point = new Point(true, undefined, undefined, 0)
-    point.size = size
+    const point = new Point(UNDECODED)
+    point.expires = expires
+    point.seal(sliceOf(bytes), true)
     return point
   }
 
-  /** Becomes the put of another value, as if made by `put`. */
+  static tombstone(size = 0): Point {
+    const point = new Point(undefined, size)
+    point.deleted = true
+    return point
+  }
+
+  /** Becomes the put of another value, as if made anew. */
   overwrite(value: unknown, size: number, due: number): void {
     this.deleted = false
     this.expires = 0
     this.due = due
     this.size = size
-    this.slice = undefined
+    this.seal(NONE, true)
     this.#value = value
   }
 
+  get isSealed(): boolean {
+    return this.buffer !== NONE.buffer
+  }
+
   get bytes(): Uint8Array | undefined {
-    return this.slice && bytesOf(this.slice)
+    return this.isSealed ? bytesOf(this) : undefined
   }
 
   /**
    * Takes the bytes of its value. What is read from here on is what they stand for, as after a fold and in any other handle,
    * and not the object that was put; unless that is the very same.
    */
-  seal(slice: Slice, comesBack: boolean): void {
-    this.slice = slice
+  seal({ buffer, from, to }: Slice, comesBack: boolean): void {
+    this.buffer = buffer
+    this.from = from
+    this.to = to
     if (!comesBack) this.#value = UNDECODED
   }
 
   /** `isShared`: all readers may have the same one, which was decoded when the first of them came. */
   value(decode: (bytes: Uint8Array) => unknown, isShared = false): unknown {
-    if (this.#value !== UNDECODED && (isShared || this.slice === undefined)) return this.#value
-    const value = decode(this.bytes!)
+    if (this.#value !== UNDECODED && (isShared || !this.isSealed)) return this.#value
+    const value = decode(bytesOf(this))
     if (isShared) this.#value = value
     return value
   }
@@ -83,13 +86,14 @@ export class Row extends Point {
   isUsed = true
 
   constructor(bytes: Uint8Array, expires: number, size: number) {
-    super(false, UNDECODED, sliceOf(bytes), expires)
-    this.size = size
+    super(UNDECODED, size)
+    this.expires = expires
+    this.seal(sliceOf(bytes), true)
   }
 
   override value(decode: (bytes: Uint8Array) => unknown, isShared = false): unknown {
     const value = super.value(decode, isShared)
-    if (isShared) this.slice = undefined
+    if (isShared) this.seal(NONE, true)
     return value
   }
 }

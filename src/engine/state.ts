@@ -64,14 +64,20 @@ export function emptyState(logId: Uint8Array, head: number, config = NO_CONFIG):
 /** A log that was opened just now, and the state that was found in it. */
 export type OpenedLog = Pick<OpenLog, 'log' | 'state'>
 
-/** An entry that was read or is about to be written, with what is known of it already. */
-export interface AppliedEntry {
+/** An entry with the segments that it names. */
+export interface EntryHead {
   readonly entry: Entry
-  readonly hash: Uint8Array
-  readonly memtable: Memtable | undefined
   readonly references: CodedRuns | undefined
   readonly manifest: Manifest | undefined
 }
+
+/** An entry that was read or is about to be written, with what is known of it already. */
+export interface AppliedEntry extends EntryHead {
+  readonly hash: Uint8Array
+  readonly memtable: Memtable | undefined
+}
+
+type LogOfEntry = Pick<LogContext, 'logId' | 'path' | 'platform'>
 
 /** A log that is open, and its newest state that is known here. */
 export interface OpenLog {
@@ -81,17 +87,20 @@ export interface OpenLog {
 }
 
 /** Reads an entry's bytes: header, delta and manifest, each checked. */
-export async function parseEntry(
-  { logId, path: ownLog, platform }: Pick<LogContext, 'logId' | 'path' | 'platform'>,
-  n: number,
-  bytes: Uint8Array,
-): Promise<AppliedEntry> {
+export async function parseEntry(log: LogOfEntry, n: number, bytes: Uint8Array): Promise<AppliedEntry> {
+  const head = parseHead(log, n, bytes)
+  const { delta } = head.entry
+  const memtable = delta && memtableOfDelta(await decodeDelta(log.platform, delta, `The delta of entry ${n}`))
+  return { ...head, hash: await contentHash(log.platform, bytes), memtable }
+}
+
+/** The same without the changes that it holds: these take a hundred times as long. */
+export function parseHead({ logId, path: ownLog }: LogOfEntry, n: number, bytes: Uint8Array): EntryHead {
   const entry = decodeEntry(bytes, n, logId)
   const manifest = entry.manifest && decodeManifest(entry.manifest, ownLog, `The manifest in entry ${n}`)
   if (manifest && manifest.covers >= n) throw damaged(`Entry ${n}`, `its manifest covers ${manifest.covers}`)
-  const memtable = entry.delta && memtableOfDelta(await decodeDelta(platform, entry.delta, `The delta of entry ${n}`))
   const references = entry.references && decodeReferences(entry.references, ownLog, `The delta of entry ${n}`)
-  return { entry, hash: await contentHash(platform, bytes), memtable, references, manifest }
+  return { entry, references, manifest }
 }
 
 export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState {
@@ -135,7 +144,7 @@ export function layersOf(tail: readonly TailEntry[]): readonly Layer[] {
   if (known || first === undefined) return known ?? []
   const before = longest.get(first) ?? []
   const { length } = before
-  const goesOn = length > 0 && length <= tail.length && tail[length - 1] === before[length - 1]
+  const goesOn = tail[length - 1] === before[length - 1]
   const made = tail.slice(goesOn ? length : 0).reduce(withEntry, goesOn ? layersOf(before) : [])
   layers.set(tail, made)
   if (tail.length >= length) longest.set(first, tail)

@@ -1,5 +1,5 @@
 /** The changes of a program: buffered, on their way, and given back when they did not come about. */
-import { taggedJson } from '../bytes/codec.js'
+import { writeJson } from '../bytes/json.js'
 import { isWellFormed } from '../bytes/utf8.js'
 import { invalid, isTidemarkError, reasonOf } from '../errors.js'
 import { NO_OFFSETS, parseOffsets, type OffsetMap, type Offsets } from '../log/offsets.js'
@@ -52,7 +52,7 @@ const meta: Check<string> = (_, given) => {
   try {
     const text = JSON.stringify(given)
     // This refuses a value that is nothing in JSON, or nested deeper than values may be.
-    taggedJson(JSON.parse(text))
+    writeJson(JSON.parse(text))
     return text
   } catch (cause) {
     throw invalid(`meta: it cannot be written as JSON: ${reasonOf(cause)}`, cause)

@@ -278,7 +278,7 @@ export function encodeMemtable(memtable: Memtable, specOf: (table: Uint8Array) =
     // Deletes too: an entry records the codec of each table that it changes.
     spec.assertCodec()
     for (const [key, point] of points) {
-      if (point.deleted || point.slice !== undefined) continue
+      if (point.deleted || point.isSealed) continue
       const value = point.value(spec.decode)
       point.seal(spec.encode(value, key), spec.comesBack(value))
     }

@@ -145,7 +145,7 @@ export class Table<K extends Key = Key, V = unknown> {
       const key = toMapKey(change.key)
       if (change.type === 'del') return { slot: this.#slotOf(key), key, point: tombstone(key) }
       const value = this.#spec.checkValue(change.value)
-      const point = Point.put(value, sizeOfChange(key, value), this.#due(change.ttlMs))
+      const point = new Point(value, sizeOfChange(key, value), this.#due(change.ttlMs))
       return { slot: this.#slotOf(key), key, point }
     })
     batchWithin(this.#host.budget, memtable, this.#spec.codec.id, checked)

@@ -254,7 +254,7 @@ export class LogOwner {
   #isWorthRotating({ file }: OwnFile, from: number): boolean {
     return (
       file.end > Math.max(this.#tuning.rotateBytes, this.#rotateFrom) &&
-      file.offset(Math.max(from, file.first)) - HEADER > file.end / 2
+      file.offset(Math.max(from, file.first)) - HEADER > (file.end * 3) / 4
     )
   }
 

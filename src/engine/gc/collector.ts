@@ -13,7 +13,7 @@ import type { CollectPlan } from '../entry-builder.js'
 import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
 import type { EntryIndex, IndexedEntry } from './entry-index.js'
 import { deadForks } from './fork-holds.js'
-import { collectionIn, eachEntry, readEntry } from '../history/past.js'
+import { collectionIn, eachHead, readEntry } from '../history/past.js'
 import { isOver, manifestOfPin, pinsOf, type StoredPin } from '../history/pins.js'
 import { pagesOf } from '../../storage/pages.js'
 import { retained } from './retention.js'
@@ -118,7 +118,7 @@ export class Collector {
     this.#known.forget(trim)
     const numbers = Array.from({ length: state.head - trim }, (_, i) => trim + 1 + i)
     const missing = numbers.filter((n) => !entries.has(n))
-    for await (const applied of eachEntry(this.#ctx, this.#log, missing[0] ?? 1, missing.at(-1) ?? 0)) {
+    for await (const applied of eachHead(this.#ctx, this.#log, missing[0] ?? 1, missing.at(-1) ?? 0)) {
       throwIfAborted(this.#signal)
       this.#known.note(applied)
     }

@@ -1,6 +1,6 @@
 /** The entries of a log, as far as collection has to know of them. */
 import type { Carried } from '../../log/entry.js'
-import type { AppliedEntry } from '../state.js'
+import type { EntryHead } from '../state.js'
 
 /** Entries after which it is looked for what to collect. */
 export const COLLECT_EVERY = 64
@@ -14,7 +14,7 @@ export interface IndexedEntry {
 }
 
 /** The names of the segments that an entry names. */
-export function namesIn({ manifest, references }: AppliedEntry): string[] {
+export function namesIn({ manifest, references }: EntryHead): string[] {
   return [...(manifest?.runs ?? []), ...(references?.runs ?? [])].flat().map(({ name }) => name)
 }
 
@@ -30,7 +30,7 @@ export class EntryIndex {
     for (const [name, n] of this.namedAt) if (n <= trim) this.namedAt.delete(name)
   }
 
-  note(applied: AppliedEntry): void {
+  note(applied: EntryHead): void {
     const { n, kind, collection, carried: all } = applied.entry
     const carried = all && { time: all.time, manifestAt: all.manifestAt, covers: all.covers }
     this.entries.set(n, { n, carried, isVersion: kind === 'commit' || kind === 'reset', collection })

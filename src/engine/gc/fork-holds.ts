@@ -15,7 +15,7 @@ import {
   type ReadContext,
   type ShardContext,
 } from '../context.js'
-import { eachEntry } from '../history/past.js'
+import { eachHead } from '../history/past.js'
 import { listPins, manifestOfPin, type StoredPin } from '../history/pins.js'
 import { bareEntry, endsEarly } from '../open/handover.js'
 import { isVoid } from '../open/lost-log.js'
@@ -77,7 +77,7 @@ async function isNeeded(ctx: ReadContext, held: ReadonlySet<string>, path: strin
       const state = await readLog(child, log, value)
       const { head, carried } = state
       if (head < value.manifestAt) throw endsEarly(child, head, value)
-      for await (const entry of eachEntry(child, log, carried.trim + 1, head)) {
+      for await (const entry of eachHead(child, log, carried.trim + 1, head)) {
         if (namesIn(entry).some((segment) => held.has(segment))) return true
       }
       const pins = await listPins(ctx.storage, path)

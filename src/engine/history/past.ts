@@ -6,54 +6,76 @@ import { decodeCollection, type Collection } from '../../log/collection.js'
 import { segmentName } from '../../manifest/names.js'
 import { anchorName, ownAnchor, type LogContext, type ReadContext } from '../context.js'
 import type { Lazy } from '../../part.js'
-import { applyEntry, emptyState, parseEntry, type AppliedEntry, type OpenLog, type ShardState } from '../state.js'
+import {
+  applyEntry,
+  emptyState,
+  parseEntry,
+  parseHead,
+  type AppliedEntry,
+  type EntryHead,
+  type OpenLog,
+  type ShardState,
+} from '../state.js'
 
 const READ_AT_ONCE = 16
 
 /** An entry that has to be there; what is missing was trimmed, or is lost. */
 export async function readEntry(ctx: ReadContext, log: LogContext, n: number): Promise<AppliedEntry> {
-  const { bytes } = await log.log.read(n)
-  if (bytes === undefined) throw await missing(ctx, log, n)
-  return parseEntry(log, n, bytes)
+  return parseEntry(log, n, await readBytes(ctx, log, n))
 }
 
-/** Entries from `first` to `last`: some are read at once, and no more of them are held. */
-export async function* eachEntry(
+async function readBytes(ctx: ReadContext, log: LogContext, n: number): Promise<Uint8Array> {
+  const { bytes } = await log.log.read(n)
+  if (bytes === undefined) throw await missing(ctx, log, n)
+  return bytes
+}
+
+/** Entries from `first` to `last` without their changes: some are read at once, and no more of them are held. */
+export async function* eachHead(
   ctx: ReadContext,
   log: LogContext,
   first: number,
   last: number,
-): AsyncGenerator<AppliedEntry, void> {
+): AsyncGenerator<EntryHead, void> {
   for (let n = first; n <= last;) {
     const some = await readSome(ctx, log, n, last)
-    yield* some
+    for (const entry of some) yield parseHead(log, entry.n, entry.bytes)
     n += some.length
   }
 }
 
 /** Entry n and those behind it up to `last`, as many as are read at once. */
-async function readSome(ctx: ReadContext, log: LogContext, n: number, last: number): Promise<AppliedEntry[]> {
+async function readSome(
+  ctx: ReadContext,
+  log: LogContext,
+  n: number,
+  last: number,
+): Promise<readonly { readonly n: number; readonly bytes: Uint8Array }[]> {
   if (!log.log.readTail || n === last) {
-    const length = Math.min(READ_AT_ONCE, last - n + 1)
-    return Promise.all(Array.from({ length }, (_, i) => readEntry(ctx, log, n + i)))
+    const numbers = Array.from({ length: Math.min(READ_AT_ONCE, last - n + 1) }, (_, i) => n + i)
+    return Promise.all(numbers.map(async (at) => ({ n: at, bytes: await readBytes(ctx, log, at) })))
   }
   const { entries } = await log.log.readTail(n)
   // Behind a hole the numbers run ahead.
   const whole = entries.filter((entry, i) => entry.n === n + i && entry.n <= last)
   if (whole.length === 0) throw await missing(ctx, log, n)
-  return Promise.all(whole.map((entry) => parseEntry(log, entry.n, entry.bytes)))
+  return whole
 }
 
-/** The same, all of them: for the few that make up a state. */
+/** All entries from `first` to `last`: for the few that make up a state. */
 export async function readEntries(
   ctx: ReadContext,
   log: LogContext,
   first: number,
   last: number,
 ): Promise<AppliedEntry[]> {
-  const entries: AppliedEntry[] = []
-  for await (const entry of eachEntry(ctx, log, first, last)) entries.push(entry)
-  return entries
+  const entries: Promise<AppliedEntry>[] = []
+  for (let n = first; n <= last;) {
+    const some = await readSome(ctx, log, n, last)
+    n += some.length
+    entries.push(...some.map((entry) => parseEntry(log, entry.n, entry.bytes)))
+  }
+  return Promise.all(entries)
 }
 
 /** The collection that entry `n` carries. */
@@ -62,7 +84,7 @@ export function collectionIn(n: number, bytes: Uint8Array | undefined): Collecti
 }
 
 /** The names of the segments that an entry of the log at `path` condemns. */
-export function condemnedIn({ entry: { n, collection } }: AppliedEntry, path: string): string[] {
+export function condemnedIn({ entry: { n, collection } }: EntryHead, path: string): string[] {
   return collectionIn(n, collection)?.flatMap(({ ids }) => ids.map((id) => segmentName(path, id))) ?? []
 }
 

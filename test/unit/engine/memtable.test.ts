@@ -123,7 +123,7 @@ test('who puts a key again changes its point, unless somebody took points before
 
 test('a sealed value is what its bytes decode to, unless the very same comes back', () => {
   const object = { a: 1 }
-  const [sealed, same] = [Point.put(object), Point.put(5)]
+  const [sealed, same] = [new Point(object), new Point(5)]
   sealed.seal(sliceOf(Uint8Array.of(1)), false)
   same.seal(sliceOf(Uint8Array.of(2)), true)
   const decoded = { a: 1 }
@@ -181,7 +181,7 @@ test('a memtable knows its size, its order and its keys, however it came about, 
     }),
   )
   const put = (memtable: Memtable, key: Key): void => {
-    const point = Point.put(1)
+    const point = new Point(1)
     point.size = 7
     memtable.set(slot, 'json', toMapKey(key), point)
   }

@@ -212,7 +212,7 @@ test('time does not go back, and a time to live counts from the put', async () =
   bench.world.log.storageTime = undefined
   bench.world.clock.time = 20_000
   const memtable = memtableOf({})
-  const point = Point.put(1, 0, 19_900 + 1_000)
+  const point = new Point(1, 0, 19_900 + 1_000)
   point.seal(sliceOf(Uint8Array.of(1)), true)
   memtable.set(SLOT, 'json', 'k', point)
   await bench.commit(2, { memtable })
