@@ -66,7 +66,7 @@ const FROZEN: Readonly<Partial<Record<SetName, string>>> = {
 const PROMISE =
   'A release reads every format that ever landed. These files are frozen: a change of the format needs a new version and files of its own, not an edit (CONTRIBUTING.md, "Change the format").'
 
-const goldenOf = (set: SetName) => (set === '1-rows' ? goldenRows(set) : goldenObjects(set))
+const goldenOf = (set: SetName) => (/-rows/.test(set) ? goldenRows(set) : goldenObjects(set))
 
 describe('the golden files', () => {
   test('are as they landed', () => {
@@ -90,9 +90,9 @@ describe('the golden files', () => {
 describe('read by docs/format.md alone,', () => {
   const reader = new FormatReader()
   test.each(names)('%s is as the page says, to the last byte', (set) => {
-    if (set === '1-rows') reader.rows(goldenRows(set))
-    else if (set === '1-files') reader.files(goldenObjects(set))
-    else if (set === '1-archive') for (const bytes of goldenObjects(set).values()) reader.archive(bytes)
+    if (/-rows/.test(set)) reader.rows(goldenRows(set))
+    else if (/-files/.test(set)) reader.files(goldenObjects(set))
+    else if (/-archive/.test(set)) for (const bytes of goldenObjects(set).values()) reader.archive(bytes)
     else reader.objects(goldenObjects(set))
   })
 
