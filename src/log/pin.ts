@@ -54,7 +54,7 @@ export function decodePin(bytes: Uint8Array, what: string): Pin {
   const [made, expires, version, versionTime] = [r.varint(), r.varint(), r.varint(), r.varint()]
   const hash = r.raw(HASH_BYTES)
   const flags = r.u8()
-  if (flags > 3) r.fail('unknown flags')
+  if (flags > 3) throw unsupported(`${what} holds flags ${flags}`)
   const label = flags & 1 ? r.string() : undefined
   const offsets = readOffsets(r)
   const manifest = r.bytes()

@@ -97,7 +97,7 @@ export function decodeManifest(bytes: Uint8Array, ownLog: string, what: string):
   if (partitions < 1 || partitions > MAX_PARTITIONS) r.fail(`${partitions} partitions`)
   const created = r.varint()
   const flags = r.u8()
-  if (flags > 3) r.fail('unknown flags')
+  if (flags > 3) throw unsupported(`${what} holds flags ${flags}`)
   const job = flags & 1 ? r.string() : undefined
   const parent = flags & 2 ? r.string() : undefined
   const runs = readRuns(r, ownLog, what)
@@ -124,7 +124,7 @@ function readRun(r: ByteReader, logs: readonly string[], what: string): Run {
     const id = r.raw(16)
     const log = logs[r.varint()] ?? r.fail('a segment of an unknown log')
     const flags = r.u8()
-    if (flags > REF_FLAG_CLIPPED) throw unsupported(`${what} lists a segment with flags ${flags}`)
+    if (flags > REF_FLAG_CLIPPED) throw unsupported(`${what} holds segment flags ${flags}`)
     const sizes = Object.fromEntries(SIZES.map((field) => [field, r.varint()])) as Record<SizeField, number>
     const hash = r.raw(HASH_BYTES)
     const lower = r.bytes()

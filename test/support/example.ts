@@ -7,11 +7,16 @@ import { sleep, systemClock } from '../../src/clock.js'
 
 /** Time stands at `now` and ids count up, so that the same calls write the same bytes. */
 export function steadyClock(now = 1_700_000_000_000): Clock {
+  return movedClock({ now }, 0)
+}
+
+/** The same, where a writer can move the time on. */
+export function movedClock(time: { now: number }, monotonic?: number): Clock {
   let ids = 0
   return {
     ...systemClock,
-    now: () => now,
-    monotonic: () => 0,
+    now: () => time.now,
+    monotonic: () => monotonic ?? time.now,
     random: (length) => new Uint8Array(length).fill(++ids),
   }
 }
@@ -52,7 +57,8 @@ export async function writeExample(): Promise<Example> {
 }
 
 /** Keys of every kind, alone and in arrays, in order; one half of them in a segment. */
-const primitives: readonly Key[] = [null, false, true, -Infinity, -1.5, 0, 7, -(1n << 1000n), -1n, 0n, 1n << 64n]
+const primitives: readonly Key[] = [null, false, true, -Infinity, -1.5, 0, 7, Infinity]
+const bigints: readonly Key[] = [-(1n << 1000n), -1n, 0n, 1n << 64n, 1n << 1000n]
 const others: readonly Key[] = [
   new Date(-1),
   new Date(1_700_000_000_000),
@@ -62,8 +68,15 @@ const others: readonly Key[] = [
   new Uint8Array(0),
   Uint8Array.of(0, 255),
 ]
-const arrays: readonly Key[] = [[], [null], [true, new Date(0)], ['a\0b', Uint8Array.of(0)], ['b', [1, [2n]]]]
-export const everyKey: readonly Key[] = [...primitives, ...others, ...arrays]
+const arrays: readonly Key[] = [
+  [],
+  [null],
+  [false, -1],
+  [true, new Date(0)],
+  ['a\0b', Uint8Array.of(0)],
+  ['b', [1, [2n]]],
+]
+export const everyKey: readonly Key[] = [...primitives, ...bigints, ...others, ...arrays]
 
 export async function writeKeys(): Promise<Example> {
   const storage = atOnce(memory())
@@ -77,10 +90,15 @@ export async function writeKeys(): Promise<Example> {
   return { storage, objects: await dump(storage, ['keys']) }
 }
 
+/** A storage in memory that counts as one at the other end of a network. */
+function faraway(): Storage {
+  const { capabilities, ...rest } = memory()
+  return { ...rest, capabilities: { ...capabilities, isRemote: true } }
+}
+
 /** Commits that go over a network: a commit that is compressed, one that is too small for that, and a tag of both. */
-export async function writeRemote(): Promise<Example> {
-  const { capabilities, ...rest } = atOnce(memory())
-  const storage = { ...rest, capabilities: { ...capabilities, isRemote: true } }
+export async function writeRemote(given = faraway()): Promise<Example> {
+  const storage = atOnce(given)
   const store = await openStore({ storage, name: 'remote', clock: steadyClock() })
   for (let i = 0; i < 100; i++) store.put(i, `value ${i}`)
   await store.commit()
@@ -93,13 +111,12 @@ export async function writeRemote(): Promise<Example> {
 
 /**
  * A store with all that versions leave behind: writers in shared mode, a tag, a fork, a restore of everything and one of a partition, a
- * collection that has condemned and one that has deleted, and a copy that was pushed twice. Copying draws ids of its own, so
- * that the bytes are others each time.
+ * collection that has condemned and one that has deleted, and a copy that was pushed twice.
  */
 export async function writePast(): Promise<Example> {
   const storage = atOnce(memory())
   const time = { now: 1_700_000_000_000 }
-  const clock: Clock = { ...steadyClock(), now: () => time.now, monotonic: () => time.now }
+  const clock = movedClock(time)
   const settings = { storage, clock, retain: { versions: 3 }, graceMs: 1_000, deflateLevel: 0 } as const
   const store = await openStore<string, unknown>({ ...settings, name: 'past', partitions: 2, mode: 'shared' })
   const other = await openStore<string, unknown>({ ...settings, name: 'past', mode: 'shared' })
@@ -129,17 +146,17 @@ export async function writePast(): Promise<Example> {
     { storage, name: 'past-fork' },
     { storage, name: 'past-copy' },
   ] as const
-  await push(...places)
+  await push(...places, { clock })
   fork.put('forked', 1n)
   await fork.commit()
-  await push(...places, { tag: 'copied' })
+  await push(...places, { clock, tag: 'copied' })
   await fork.close()
   await sleep(systemClock, 5)
   return { storage, objects: await dump(storage, ['past', 'past-copy', 'past-fork']) }
 }
 
 /** Every object of the stores. */
-async function dump(storage: Storage, stores: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>> {
+export async function dump(storage: Storage, stores: readonly string[]): Promise<ReadonlyMap<string, Uint8Array>> {
   const objects = new Map<string, Uint8Array>()
   for (const store of stores) await dumpInto(objects, storage, store)
   return new Map([...objects].sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -152,8 +169,11 @@ async function dumpInto(objects: Map<string, Uint8Array>, storage: Storage, stor
     for (const n of (await log.list(1)).numbers)
       objects.set(`${path}/log/${String(n).padStart(16, '0')}`, (await log.read(n)).bytes!)
   }
-  const anchor = await storage.anchor(`${store}/0/anchor`).read()
-  if (anchor.bytes) objects.set(`${store}/0/anchor`, anchor.bytes)
+  const probes = paths.flatMap((path) => /^.*\/probe-[0-9a-f]+\//.exec(path) ?? [])
+  for (const folder of [`${store}/0/`, ...probes]) {
+    const { bytes } = await storage.anchor(`${folder}anchor`).read()
+    if (bytes) objects.set(`${folder}anchor`, bytes)
+  }
   for (const { name } of (await storage.blobs.list(`${store}/`)).items)
     objects.set(name, (await storage.blobs.get(name)).bytes!)
 }
