@@ -19,7 +19,7 @@ export default defineConfig(({ mode }) => ({
   },
   cacheDir: 'node_modules/.cache/vite-browser',
   // Found while a test runs, they would reload the page.
-  optimizeDeps: { include: ['fflate', '@noble/hashes/sha2.js', 'fast-check'] },
+  optimizeDeps: { include: ['idb', 'fflate', '@noble/hashes/sha2.js', 'fast-check'] },
   test: {
     include: ['test/browser/**/*.browser.test.ts', ...sharedTests],
     fileParallelism: false,

@@ -5,15 +5,18 @@
  *   run have ended. The next call opens it again.
  * - An opening that takes too long is given up and reported. When it succeeds later it is closed, so that it holds up nobody.
  */
+import { deleteDB, openDB, unwrap, type IDBPDatabase } from 'idb'
 import { toHex } from '../../src/bytes/hex.js'
 import { sleep, within, type Clock } from '../../src/clock.js'
-import { invalid, TidemarkError } from '../../src/errors.js'
+import { Part } from '../../src/part.js'
 import { idbError, nameOf } from './errors.js'
-import { answer } from './requests.js'
-import { createStores, hasStores, VERSION } from './schema.js'
+import { createStores, hasStores, VERSION, type Schema } from './schema.js'
+
+const refusing = new Part(() => import('./refusals.js'))
 
 /** An open database, and the id that it got when it was made. */
 export interface Session {
+  /** As the browser has it: what wraps each request would cost a commit of one key a tenth. */
   readonly db: IDBDatabase
   readonly id: string
 }
@@ -86,41 +89,41 @@ export class Connection {
       ({ db }) => db.close(),
       () => {},
     )
-    throw tooLong(this.database, blocked)
+    throw await refusing.use((part) => part.tooLong(this.database, OPEN_MS, blocked))
   }
 
   async #request(blocked: () => void, gone: () => void): Promise<Session> {
     const name = this.database
     let refused: unknown
-    let db: IDBDatabase
+    let db: IDBPDatabase<Schema>
     try {
-      if (!globalThis.indexedDB) throw missing()
-      const request = indexedDB.open(name, VERSION)
-      request.onblocked = blocked
-      request.onupgradeneeded = () => {
-        const tx = request.transaction!
-        // The opening fails with an AbortError, so the true error of the transaction that creates the stores is kept here.
-        tx.onabort = () => (refused = tx.error ?? undefined)
-        createStores(request.result)
-        tx.objectStore('about').put(toHex(this.clock.random(16)), 'id')
-      }
-      db = await answer(request)
-      db.onclose = gone
-      db.onversionchange = () => {
-        db.close()
-        gone()
-      }
+      if (!globalThis.indexedDB) throw await refusing.use((part) => part.missing())
+      db = await openDB<Schema>(name, VERSION, {
+        upgrade: (created, _old, _new, tx) => {
+          // The opening fails with an AbortError, so the true error of the transaction that creates the stores is kept here.
+          tx.done.catch((error: unknown) => (refused = tx.error ?? error))
+          createStores(created)
+          void tx
+            .objectStore('about')
+            .put(toHex(this.clock.random(16)), 'id')
+            .catch(() => {})
+        },
+        blocked,
+        blocking: (_old, _new, event) => {
+          ;(event.target as IDBDatabase).close()
+          gone()
+        },
+        terminated: gone,
+      })
     } catch (error) {
       throw opened(refused !== undefined && nameOf(error) === 'AbortError' ? refused : error, name)
     }
     try {
-      const id = hasStores(db)
-        ? await answer<string | undefined>(db.transaction('about').objectStore('about').get('id'))
-        : undefined
-      if (id === undefined) throw foreign(name)
+      const id = hasStores(db) ? await db.get('about', 'id') : undefined
+      if (id === undefined) throw await refusing.use((part) => part.foreign(name))
       // There is a limit to the wait: a tab that stalls can keep the helper from everybody.
       await (this.#renewed ??= within(this.clock, JOURNAL_MS, renewJournal(name)))
-      return { db, id }
+      return { db: unwrap(db), id }
     } catch (error) {
       db.close()
       throw error
@@ -149,14 +152,14 @@ async function renewJournal(name: string): Promise<void> {
   if (globalThis.navigator?.userAgent?.includes('Chrome/') !== true) return
   const helper = `${name}${JOURNAL}`
   try {
-    const db = await answer(indexedDB.open(helper, 1))
-    db.onversionchange = () => db.close()
+    const db = await openDB(helper, 1, { blocking: (_old, _new, event) => (event.target as IDBDatabase).close() })
     const isOurs = db.objectStoreNames.length === 0
     db.close()
     if (!isOurs) return
-    const deleting = indexedDB.deleteDatabase(helper)
     // A tab that holds the helper is doing the same, so that it is not waited for.
-    await Promise.race([answer(deleting), new Promise<unknown>((resolve) => (deleting.onblocked = resolve))])
+    await new Promise<void>((resolve, reject) => {
+      deleteDB(helper, { blocked: () => resolve() }).then(resolve, reject)
+    })
   } catch {
     // The helper may fail. A fault of the storage shows where the storage is used.
   }
@@ -166,26 +169,4 @@ async function renewJournal(name: string): Promise<void> {
 function opened(error: unknown, name: string): unknown {
   const passing = ['AbortError', 'UnknownError', 'TimeoutError'].includes(nameOf(error) ?? '')
   return passing ? error : idbError(error, 'open', name, true)
-}
-
-function missing(): TidemarkError {
-  return new TidemarkError(
-    'STORAGE_UNAVAILABLE',
-    'There is no IndexedDB here: indexedDb() works in browsers and their workers. Use nodeFs() in Node, or memory().',
-    { retryable: false },
-  )
-}
-
-function tooLong(name: string, blocked: boolean): TidemarkError {
-  return new TidemarkError(
-    'STORAGE_UNAVAILABLE',
-    `The IndexedDB database "${name}" could not be opened within ${OPEN_MS / 1000} s: ` +
-      (blocked
-        ? 'another tab keeps an older version of it open. Close the other tabs of this site and try again.'
-        : 'the browser did not answer, or waits for another tab to let go of it. Close the other tabs and try again.'),
-  )
-}
-
-function foreign(name: string): TidemarkError {
-  return invalid(`The IndexedDB database "${name}" was made by another program; give indexedDb() another name.`)
 }

@@ -37,7 +37,8 @@ const TAIL = { entries: LONG_TAIL.entries, bytes: 1 << 20 }
 const CAPABILITIES = { name: 'indexeddb', trim: 'create', tail: TAIL, blockBytes: 64 << 10 } as const
 
 /**
- * A storage in the IndexedDB database `name`, which is made when it is first needed. Several stores may share it.
+ * A storage in the IndexedDB database `name`, which is made when it is first needed. Several stores may share it. `idb` has to
+ * be installed.
  *
  * @throws `INVALID_ARGUMENT` for a wrong name or option, and by calls when another program made the database
  * @throws `UNSUPPORTED_FORMAT` by calls when a newer release made the database

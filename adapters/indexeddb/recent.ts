@@ -6,7 +6,7 @@
  */
 import type { Head } from './schema.js'
 
-/** Some MiB. */
+/** Beyond so many all are let go of: some MiB. */
 const PARTS = 64
 
 interface Recent {
@@ -16,7 +16,7 @@ interface Recent {
 }
 
 export class RecentParts {
-  /** By the name of the object; that which was used last comes last. */
+  /** By the name of the object. */
   readonly #objects = new Map<string, Recent>()
   #count = 0
 
@@ -30,24 +30,16 @@ export class RecentParts {
 
   /** Which parts to read where those from `first` to `last` are wanted; aligned, for those who read backwards as well. */
   ahead(name: string, first: number, last: number): readonly [first: number, last: number] {
-    const size = 2 ** Math.floor(Math.log2(this.#objects.get(name)?.parts.size ?? 1))
-    const from = first - (first % size)
-    return [from, Math.max(last, from + size - 1)]
+    const mask = (1 << Math.log2(this.#objects.get(name)?.parts.size ?? 1)) - 1
+    return [first & ~mask, last | mask]
   }
 
   keep(head: Head, first: number, parts: readonly Uint8Array[]): void {
-    if (parts.length === 0) return
+    if (this.#count > PARTS) this.clear()
     const recent = this.#objects.get(head.name) ?? { head, parts: new Map<number, Uint8Array>() }
-    const before = recent.parts.size
-    parts.forEach((part, i) => recent.parts.set(first + i, part))
-    this.#count += recent.parts.size - before
-    this.#objects.delete(head.name)
     this.#objects.set(head.name, recent)
-    for (const [name, { parts: oldest }] of this.#objects) {
-      if (this.#count <= PARTS) return
-      this.#objects.delete(name)
-      this.#count -= oldest.size
-    }
+    for (const part of parts) recent.parts.set(first++, part)
+    this.#count += parts.length
   }
 
   clear(): void {

@@ -8,6 +8,7 @@
  * - The id is drawn when the database is created. A database that was deleted and made again has another one, by which a
  *   handle notices that its writes are gone.
  */
+import type { DBSchema, IDBPDatabase } from 'idb'
 import type { ByteRange } from '../../src/storage/contract.js'
 
 export const VERSION = 1
@@ -29,16 +30,22 @@ export interface Head {
   readonly within?: Uint8Array
 }
 
+export interface Schema extends DBSchema {
+  objects: { key: string; value: Head }
+  parts: { key: [name: string, part: number]; value: Uint8Array }
+  about: { key: 'id' | 'synced'; value: string }
+}
+
 export const STORES = ['objects', 'parts', 'about'] as const
 
-export function createStores(db: IDBDatabase): void {
+export function createStores(db: IDBPDatabase<Schema>): void {
   db.createObjectStore('objects', { keyPath: 'name' })
   db.createObjectStore('parts')
   db.createObjectStore('about')
 }
 
 /** Whether this library made the database. */
-export function hasStores(db: IDBDatabase): boolean {
+export function hasStores(db: IDBPDatabase<Schema>): boolean {
   return STORES.every((store) => db.objectStoreNames.contains(store))
 }
 

@@ -28,8 +28,10 @@ beforeAll(() => {
   execFileSync(process.execPath, [join(root, '.ci/setup.mjs'), '--build'], { stdio: 'inherit' })
   mkdirSync(project)
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'stranger', private: true, type: 'module' }))
-  // The dependencies are packed from what is installed here, so that nothing is fetched.
-  const dependencies = Object.keys(manifest.dependencies).map((name) => join(root, 'node_modules', name))
+  // The dependencies are packed from what is installed here, so that nothing is fetched; with them the one peer that an
+  // adapter imports itself.
+  const names = [...Object.keys(manifest.dependencies), 'idb']
+  const dependencies = names.map((name) => join(root, 'node_modules', name))
   const tarballs = [root, ...dependencies].map(pack)
   execFileSync('npm', ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts', ...tarballs], {
     cwd: project,
