@@ -6,8 +6,8 @@
  */
 import type { Head } from './schema.js'
 
-/** Beyond so many all are let go of: some MiB. */
-const PARTS = 64
+/** Beyond so many all are let go of: 8 MiB at most, less where some were read twice. */
+const PARTS = 128
 
 interface Recent {
   readonly head: Head
