@@ -8,7 +8,7 @@ export interface LogTuning {
   readonly largeBytes: number
   /** The room that is kept for entries by which space comes free. */
   readonly reserveBytes: number
-  /** The size from which on an owner goes on to its next file, if that leaves half of this one behind. */
+  /** The size from which on an owner goes on to its next file, if three quarters of this one stay behind. */
   readonly rotateBytes: number
 }
 
