@@ -54,6 +54,35 @@ if (s3)
     ].join('\n'),
   )
 writeFileSync(join(docs, 'performance.md'), text)
+const readme = join(docs, '../README.md')
+text = readFileSync(readme, 'utf8')
+put('performance', markdownTable(shortRows()))
+// No line more than the README has room for.
+writeFileSync(
+  readme,
+  text
+    .replace('<!-- performance -->\n\n', '<!-- performance -->\n')
+    .replace('\n\n<!-- /performance -->', '\n<!-- /performance -->'),
+)
+
+/** The row of each work that says most, beside the stores that a server would pick. */
+function shortRows() {
+  const short = [
+    ['load', 'load ms'],
+    ['epochs', 'epochs/s'],
+    ['one', 'commits/s'],
+    ['flight', 'commits/s'],
+    ['warm', 'gets/s'],
+    ['scan', 'rows/s'],
+  ]
+  return short.map(([work, figure]) => {
+    const all = tableOf(node, (row) => row.values === 'objects' && row.work === work)
+    const row = all.find(({ name }) => name === figure)
+    if (row === undefined) throw new Error(`"${work}" has no figure "${figure}".`)
+    const peers = row.peers.filter(({ peer }) => !['log-by-hand', 'json-file'].includes(peer))
+    return { ...row, peers, title: `${works[work].title}: ${figure}` }
+  })
+}
 
 function chart(name, title, rows) {
   writeFileSync(

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 export async function open(folder) {
   const path = join(folder, 'state.json')
   const rows = new Map(existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : [])
-  const save = async () => {
+  const write = async () => {
     const file = await openFile(`${path}.new`, 'w')
     await file.writeFile(JSON.stringify([...rows]))
     await file.datasync()
@@ -16,6 +16,9 @@ export async function open(folder) {
     await directory.sync()
     await directory.close()
   }
+  // One after the other: two at once would take each other's file away.
+  let last = Promise.resolve()
+  const save = () => (last = last.then(write))
   return {
     put: (key, value) => rows.set(key, value),
     commit: save,

@@ -55,6 +55,9 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
     { has: 'export function mine', in: 'node', as: 'mine.ts' },
     { has: 'storageSuite({', in: 'node --test' },
   ],
+  'docs/performance.md': [
+    { has: 'npm run bench:s3', in: 'no program', why: 'it takes an hour; that the scripts are there is tested below' },
+  ],
   'docs/architecture.md': [
     { has: 'errors · async · callback', in: 'no program', why: 'the layers; test/house/architecture.test.ts has them' },
   ],
@@ -160,8 +163,12 @@ describe('the blocks run in their order, on what those before them have left:', 
   }
 })
 
-test('the docs that the package carries are those that are tested, and a picture', () => {
-  expect(readdirSync(join(root, 'docs')).filter((name) => !name.endsWith('.md'))).toEqual(['log.svg'])
+test('the docs that the package carries are those that are tested, and pictures', () => {
+  expect(readdirSync(join(root, 'docs')).filter((name) => !name.endsWith('.md'))).toEqual([
+    'log.svg',
+    'performance-browser.svg',
+    'performance-node.svg',
+  ])
 })
 
 test('every link within the repository leads to a page, and to a heading of it', () => {
