@@ -71,7 +71,7 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
           answer<Uint8Array[]>(tx.objectStore('parts').getAll(partsOf(key, first, last))),
         ])
         if (head === undefined) return { bytes: undefined, token: undefined }
-        if (wanted) recent.keep(head, first, parts)
+        if (wanted && parts[0]) recent.keep(head, first, parts)
         return answerOf(head, parts, first, o)
       })
     },

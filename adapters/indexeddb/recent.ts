@@ -1,13 +1,17 @@
 /**
  * Keeps the parts that ranges were read of lately. A range takes little of a part, and others take more of it.
  *
- * A request costs more than what it brings. So the more parts of an object are kept, the more are read at once: whoever reads
+ * A request costs more than what it brings. So once some parts of an object are kept, many are read at once: whoever reads
  * here and there in an object soon has all of it, and whoever reads one range of each of many objects reads no more than that.
  */
 import type { Head } from './schema.js'
 
-/** Beyond so many all are let go of: 8 MiB at most, less where some were read twice. */
+/** Beyond so many all are let go of, but for those that were read just now: about 8 MiB, less where some were read twice. */
 const PARTS = 128
+/** With more than so many of an object it is worth it to read ahead. Its index, its filter and a block are that many. */
+const FEW = 3
+/** So many are read at once then. */
+const AHEAD = 16
 
 interface Recent {
   readonly head: Head
@@ -30,16 +34,15 @@ export class RecentParts {
 
   /** Which parts to read where those from `first` to `last` are wanted; aligned, for those who read backwards as well. */
   ahead(name: string, first: number, last: number): readonly [first: number, last: number] {
-    const mask = (1 << Math.log2(this.#objects.get(name)?.parts.size ?? 1)) - 1
-    return [first & ~mask, last | mask]
+    const size = (this.#objects.get(name)?.parts.size ?? 0) > FEW ? AHEAD : 1
+    return [first - (first % size), last - (last % size) + size - 1]
   }
 
   keep(head: Head, first: number, parts: readonly Uint8Array[]): void {
-    if (this.#count > PARTS) this.clear()
+    if ((this.#count += parts.length) > PARTS) this.clear()
     const recent = this.#objects.get(head.name) ?? { head, parts: new Map<number, Uint8Array>() }
     this.#objects.set(head.name, recent)
     for (const part of parts) recent.parts.set(first++, part)
-    this.#count += parts.length
   }
 
   clear(): void {

@@ -7,7 +7,7 @@ export function utf8(text: string): Uint8Array {
   return encoder.encode(text)
 }
 
-/** Up to this length it is quicker to look at each byte than to ask the platform. */
+/** Below this length it is quicker to look at each byte than to ask the platform. */
 const SHORT = 32
 
 /** The string of UTF-8 bytes; throws a `TypeError` when they are not well-formed. */

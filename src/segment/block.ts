@@ -1,5 +1,5 @@
 /**
- * A block: up to about 16 KiB of records in key order, deflated, with a CRC-32 behind it (docs/format.md, "Blocks").
+ * A block: of about `blockBytes` of records in key order, deflated, with a CRC-32 behind it (docs/format.md, "Blocks").
  *
  *     record   varint key length · key · u8 type (0 put, 1 put that expires, 2 tombstone)
  *              [type 1: varint expiry in ms] [types 0, 1: varint value length · value]

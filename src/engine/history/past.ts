@@ -69,13 +69,13 @@ export async function readEntries(
   first: number,
   last: number,
 ): Promise<AppliedEntry[]> {
-  const entries: Promise<AppliedEntry>[] = []
+  const entries: AppliedEntry[] = []
   for (let n = first; n <= last;) {
     const some = await readSome(ctx, log, n, last)
     n += some.length
-    entries.push(...some.map((entry) => parseEntry(log, entry.n, entry.bytes)))
+    entries.push(...(await Promise.all(some.map((entry) => parseEntry(log, entry.n, entry.bytes)))))
   }
-  return Promise.all(entries)
+  return entries
 }
 
 /** The collection that entry `n` carries. */
