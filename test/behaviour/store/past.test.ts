@@ -322,3 +322,36 @@ test('a store without versions has nothing to tag, fork or restore', async () =>
   expect(await store.maintain()).toMatchObject({ deleted: { entries: 0, segments: 0 } })
   await store.close()
 })
+
+test('a damaged entry that is read long before the last one rejects at(), and nothing beside it', async () => {
+  const storage = memory()
+  const store = await openStore({ storage, name: 's', checkpoint: { entries: 100 } })
+  for (let i = 0; i < 40; i++) {
+    store.put(i, i)
+    await store.commit()
+  }
+  let isDamaged = false
+  // Entries are read some at a time, and slowly, as over a network.
+  const slow: Storage = {
+    ...storage,
+    log(path, options) {
+      const log = storage.log(path, options)
+      delete log.readTail
+      return {
+        ...log,
+        async read(n, o) {
+          const answer = await log.read(n, o)
+          await new Promise((resolve) => setTimeout(resolve, 2))
+          return isDamaged && n === 5
+            ? { ...answer, bytes: answer.bytes?.map((byte, i) => (i === 30 ? ~byte : byte)) }
+            : answer
+        },
+      }
+    },
+  }
+  const reader = await openStore({ storage: slow, name: 's', mode: 'follower' })
+  isDamaged = true
+  await expect(reader.at(reader.version - 1)).rejects.toThrow(code('CORRUPT'))
+  await reader.close()
+  await store.close()
+})
