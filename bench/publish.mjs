@@ -56,14 +56,9 @@ if (s3)
 writeFileSync(join(docs, 'performance.md'), text)
 const readme = join(docs, '../README.md')
 text = readFileSync(readme, 'utf8')
-put('performance', markdownTable(shortRows()))
-// No line more than the README has room for.
-writeFileSync(
-  readme,
-  text
-    .replace('<!-- performance -->\n\n', '<!-- performance -->\n')
-    .replace('\n\n<!-- /performance -->', '\n<!-- /performance -->'),
-)
+// The README has no room for empty lines around it.
+put('performance', markdownTable(shortRows()), '\n')
+writeFileSync(readme, text)
 
 /** The row of each work that says most, beside the stores that a server would pick. */
 function shortRows() {
@@ -94,9 +89,9 @@ function chart(name, title, rows) {
   )
 }
 
-function put(name, content) {
+function put(name, content, around = '\n\n') {
   const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
   const [from, to] = [text.indexOf(begin), text.indexOf(end)]
-  if (from < 0 || to < from) throw new Error(`bench/performance.md has no place for "${name}".`)
-  text = `${text.slice(0, from + begin.length)}\n\n${content}\n\n${text.slice(to)}`
+  if (from < 0 || to < from) throw new Error(`There is no place for "${name}".`)
+  text = `${text.slice(0, from + begin.length)}${around}${content}${around}${text.slice(to)}`
 }

@@ -6,7 +6,9 @@ import { faulty, type Point } from 'tidemark/testing'
 import { destroyStore } from 'tidemark/tools'
 import { exportZip, push } from 'tidemark/transfer'
 import { sleep, systemClock } from '../../src/clock.js'
+import { bareEntry } from '../../src/engine/open/handover.js'
 import { encodeEntry } from '../../src/log/entry.js'
+import { logIdOfPath } from '../../src/manifest/listed-names.js'
 import { atOnce } from '../../src/testing/at-once.js'
 import { dump, movedClock, steadyClock, type Example } from './example.js'
 
@@ -212,20 +214,8 @@ async function appendBareFence(storage: Storage): Promise<void> {
   const log = storage.log(paths[0]!)
   const { numbers } = await log.list(1)
   const n = numbers.at(-1)! + 1
-  const logId = Uint8Array.from(paths[0]!.slice(-32).match(/../g)!, (byte) => Number.parseInt(byte, 16))
-  const nothing = {
-    parent: undefined,
-    carried: undefined,
-    label: undefined,
-    meta: undefined,
-    delta: undefined,
-    references: undefined,
-    manifest: undefined,
-    origin: undefined,
-    collection: undefined,
-  }
-  const writerId = new Uint8Array(16).fill(0xfe)
-  await log.append(n, encodeEntry({ n, kind: 'fence', mode: 'exclusive', logId, writerId, write: 0, ...nothing }), 1)
+  const own = { logId: logIdOfPath('doubt', paths[0]!)!, writerId: new Uint8Array(16).fill(0xfe), writes: 0 }
+  await log.append(n, encodeEntry(bareEntry(own, n, 'fence')), 1)
 }
 
 /** The storage, on which these calls fail where the path is one of these. */

@@ -90,7 +90,8 @@ export function condemnedIn({ entry: { n, collection } }: EntryHead, path: strin
 
 /** The state as entry `n` left it. `VERSION_EXPIRED` when it was collected meanwhile. */
 export async function stateAt(ctx: ReadContext, log: LogContext, n: number): Promise<ShardState> {
-  const { entry } = await readEntry(ctx, log, n)
+  // Its changes are read and checked with those before it.
+  const { entry } = parseHead(log, n, await readBytes(ctx, log, n))
   // Only a fence that was written blindly carries nothing, and it changes nothing either.
   if (entry.carried === undefined) return stateAt(ctx, log, n - 1)
   const { covers } = entry.carried

@@ -60,7 +60,11 @@ export function endsEarly(ctx: Pick<ReadContext, 'store'>, head: number, hint: A
 }
 
 /** An entry that was written without knowing the one before it. */
-export function bareEntry(log: LogContext, n: number, kind: 'fence' | 'void'): Entry {
+export function bareEntry(
+  log: Pick<LogContext, 'logId' | 'writerId' | 'writes'>,
+  n: number,
+  kind: 'fence' | 'void',
+): Entry {
   const { logId, writerId } = log
   const nothing = {
     parent: undefined,
