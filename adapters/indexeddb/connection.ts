@@ -85,10 +85,7 @@ export class Connection {
     const opening = this.#request(() => (blocked = true), gone)
     const session = await within(this.clock, OPEN_MS, opening)
     if (session !== undefined) return session
-    opening.then(
-      ({ db }) => db.close(),
-      () => {},
-    )
+    this.drop(opening)
     throw await refusing.use((part) => part.tooLong(this.database, OPEN_MS, blocked))
   }
 

@@ -1,5 +1,5 @@
 /** Turns errors of IndexedDB into `TidemarkError`s, which say what the caller can do next. */
-import { TidemarkError, isTidemarkError } from '../../src/errors.js'
+import { TidemarkError, isTidemarkError, type ErrorCode } from '../../src/errors.js'
 
 /** A transaction whose requests all succeeded and which then did not complete: it may have been committed. */
 export class Uncertain extends Error {
@@ -30,36 +30,37 @@ const DEAD = new Set(['InvalidStateError', 'AbortError', 'UnknownError', 'Transa
 export function idbError(error: unknown, doing: string, database: string, opening = false): TidemarkError {
   if (isTidemarkError(error)) return error
   const cause = error instanceof Uncertain ? error.cause : error
-  const what = `Could not ${doing} the IndexedDB database "${database}" (${nameOf(cause) ?? String(cause)})`
+  const failed = (code: ErrorCode, advice: string, retryable?: boolean): TidemarkError =>
+    new TidemarkError(
+      code,
+      `Could not ${doing} the IndexedDB database "${database}" (${nameOf(cause) ?? String(cause)})${advice}`,
+      { cause, retryable },
+    )
   switch (nameOf(cause)) {
     case 'QuotaExceededError':
-      return new TidemarkError(
+      return failed(
         'QUOTA',
-        `${what}: the browser gives this origin no more space. Delete or collect data, or free space, and try again.`,
-        { cause },
+        ': the browser gives this origin no more space. Delete or collect data, or free space, and try again.',
       )
     case 'VersionError':
-      return new TidemarkError(
+      return failed(
         'UNSUPPORTED_FORMAT',
-        `${what}: it has a version that this release does not know. Reload the page to get the newest release, or choose another name if another program made it.`,
-        { cause },
+        ': it has a version that this release does not know. Reload the page to get the newest release, or choose another name if another program made it.',
       )
     case 'SecurityError':
-      return unavailable(
-        `${what}: the browser forbids storage here. Allow site data for this page, and do not run it in a sandboxed frame.`,
+      return failed(
+        'STORAGE_UNAVAILABLE',
+        ': the browser forbids storage here. Allow site data for this page, and do not run it in a sandboxed frame.',
         false,
       )
     case 'InvalidStateError':
     case 'NotAllowedError':
       if (opening)
-        return unavailable(
-          `${what}: the browser does not open databases here, as in some private windows. Use an ordinary window, or memory().`,
+        return failed(
+          'STORAGE_UNAVAILABLE',
+          ': the browser does not open databases here, as in some private windows. Use an ordinary window, or memory().',
           false,
         )
   }
-  return unavailable(`${what}. Try again; if it stays, reload the page or restart the browser.`, true)
-
-  function unavailable(message: string, retryable: boolean): TidemarkError {
-    return new TidemarkError('STORAGE_UNAVAILABLE', message, { cause, retryable })
-  }
+  return failed('STORAGE_UNAVAILABLE', '. Try again; if it stays, reload the page or restart the browser.')
 }

@@ -33,10 +33,10 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
       return outcome(
         once(o, async (tx): Promise<'committed'> => {
           const objects = tx.objectStore('objects')
-          // All is asked at once. An error gives the transaction up, as that of an entry that is there does.
+          // All is asked at once. Where the number is trimmed the transaction is given up, as by an entry that is there.
           const reading = answer<Head | undefined>(objects.get(guard.anchor))
           const writing = [answer(objects.add(made.head)), ...putParts(tx, made)]
-          if (((await reading)?.trim ?? 0) >= guard.n) throw new DOMException('The number is trimmed.', TAKEN)
+          if (((await reading)?.trim ?? 0) >= guard.n) throw new DOMException('', TAKEN)
           await Promise.all(writing)
           return 'committed'
         }),

@@ -30,16 +30,20 @@ export class Point implements Slice {
   }
 
   static stored(bytes: Uint8Array, expires: number): Point {
-    const point = new Point(UNDECODED)
-    point.expires = expires
-    point.seal(sliceOf(bytes), true)
-    return point
+    return new Point(UNDECODED).load(bytes, expires)
   }
 
   static tombstone(size = 0): Point {
     const point = new Point(undefined, size)
     point.deleted = true
     return point
+  }
+
+  /** Takes what was stored, undecoded. */
+  protected load(bytes: Uint8Array, expires: number): this {
+    this.expires = expires
+    this.seal(sliceOf(bytes), true)
+    return this
   }
 
   /** Becomes the put of another value, as if made anew. */
@@ -87,8 +91,7 @@ export class Row extends Point {
 
   constructor(bytes: Uint8Array, expires: number, size: number) {
     super(UNDECODED, size)
-    this.expires = expires
-    this.seal(sliceOf(bytes), true)
+    this.load(bytes, expires)
   }
 
   override value(decode: (bytes: Uint8Array) => unknown, isShared = false): unknown {
