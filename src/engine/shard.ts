@@ -106,6 +106,11 @@ export class Shard {
     void this.writer
   }
 
+  /** Throws in a follower. */
+  assertWriter(): void {
+    if (this.#committer === undefined) void this.writer
+  }
+
   /** Folds what is committed now and appends the entry that carries it, unless a commit does. */
   async checkpoint(): Promise<void> {
     this.assertWritable()

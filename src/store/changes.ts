@@ -4,7 +4,10 @@ import { isWellFormed } from '../bytes/utf8.js'
 import { invalid, isTidemarkError, reasonOf } from '../errors.js'
 import { NO_OFFSETS, parseOffsets, type OffsetMap, type Offsets } from '../log/offsets.js'
 import type { CommitRequest, CommitResult } from '../engine/write/requests.js'
+import type { MapKey } from '../bytes/keys.js'
 import { Memtable } from '../engine/memtable.js'
+import type { Point } from '../engine/point.js'
+import type { Slot } from '../engine/slot.js'
 import type { AppliedEntry, ShardState } from '../engine/state.js'
 import type { Shard } from '../engine/shard.js'
 import { Latencies } from './metrics.js'
@@ -37,9 +40,13 @@ export interface CommitOptions {
   readonly force?: boolean | undefined
 }
 
+/** The buffer, changes of their own that are blind, or those of a transaction. */
+export type CommitKind = 'buffer' | 'own' | 'transaction'
+
 export type CommitNotes = Pick<CommitRequest, 'offsets' | 'force' | 'label' | 'meta'>
 
 const MAX_LABEL = 65_536
+const NO_NOTES: CommitNotes = { offsets: NO_OFFSETS, force: false, label: undefined, meta: undefined }
 
 const offsets: Check<OffsetMap> = (_, given) => (given === undefined ? NO_OFFSETS : parseOffsets(given as Offsets))
 
@@ -132,6 +139,10 @@ export class Changes {
     return this.#others
   }
 
+  get state(): ShardState {
+    return this.#handle.state
+  }
+
   /** How often offsets that were on their way did not come about. */
   get fallenOffsets(): number {
     return this.#fallenOffsets
@@ -158,30 +169,50 @@ export class Changes {
   }
 
   commitBuffer(notes: CommitNotes): Promise<CommitResult> {
-    const committing = this.commit(this.#buffer, notes, true)
+    const committing = this.commit(this.#buffer, notes, 'buffer')
     this.#buffer = new Memtable()
     return committing
   }
 
+  /** As `commit` of changes of their own; the buffer shows them, too. */
+  commitOwn(memtable: Memtable): Promise<CommitResult> {
+    const committing = this.commit(memtable, NO_NOTES, 'own')
+    if (this.#buffer.empty) return committing
+    // Of a key that the buffer changes this is the later change.
+    const laid: [slot: Slot, codec: string, key: MapKey, point: Point, before: Point][] = []
+    for (const { slot, codec, points } of memtable.slots.values()) {
+      for (const [key, point] of points) {
+        const before = this.#buffer.find(slot, key)
+        if (before) laid.push([slot, codec, key, point, before])
+      }
+    }
+    const later = new Memtable()
+    for (const [slot, codec, key, point] of laid) later.set(slot, codec, key, point)
+    // A put that follows makes a point of its own.
+    this.#buffer.absorb(later)
+    committing.catch(() => {
+      for (const [slot, codec, key, point, before] of laid) {
+        if (this.#buffer.find(slot, key) === point) this.#buffer.set(slot, codec, key, before)
+      }
+    })
+    return committing
+  }
+
   /**
-   * Throws in this very turn and takes nothing, or takes the memtable. What surely did not happen of a memtable to `keep` goes back
-   * into the buffer. Others that came first are in the way of a transaction and of offsets always (R19), of what is kept
-   * where it has read of it.
+   * Throws in this very turn and takes nothing, or takes the memtable. What surely did not happen of the buffer goes back
+   * into it. Others that came first are in the way of a transaction and of offsets always (R19), of the buffer where they
+   * have changed what it changes and the program had read, of changes of their own never.
    */
-  commit(memtable: Memtable, notes: CommitNotes, keep: boolean): Promise<CommitResult> {
+  commit(memtable: Memtable, notes: CommitNotes, kind: CommitKind): Promise<CommitResult> {
     const handle = this.#handle
     encodeMemtable(memtable, (table) => handle.specs.of(table))
     const started = handle.monotonic()
-    const others = this.#others
     const withOffsets = notes.offsets.size > 0
-    // A read from here on was not made for this.
-    const isRead = keep && handle.readSet?.hasRead(memtable) === true
-    const stands = (isLate: boolean): boolean => {
-      if (others === this.#others) return !keep || handle.readSet!.allow(memtable, withOffsets)
-      if (!keep || (isLate && (isRead || withOffsets))) return false
-      return handle.readSet!.allow(memtable, withOffsets, handle.state)
-    }
-    const committing = handle.shard.writer.commit({ memtable, ...notes, stands, isOwn: !keep })
+    let object: CommitRequest['objection'] | undefined
+    const objection: CommitRequest['objection'] = (isLate) => object?.(isLate)
+    const committing = handle.shard.writer.commit({ memtable, ...notes, objection, isOwn: kind !== 'buffer' })
+    // It is not asked before the next turn.
+    object = handle.readSet?.objection(this, memtable, kind, withOffsets, committing)
     if (!memtable.empty || withOffsets) this.#revision++
     this.#newest = committing.then(
       () => true,
@@ -193,7 +224,8 @@ export class Changes {
         return result
       },
       (error: unknown) => {
-        if (keep && isTidemarkError(error) && error.code === 'CONFLICT') handle.readSet?.told(memtable, withOffsets)
+        if (kind === 'buffer' && isTidemarkError(error) && error.code === 'CONFLICT')
+          handle.readSet?.told(memtable, withOffsets)
         throw error
       },
     )
@@ -217,7 +249,11 @@ export class Changes {
   drop(by: string): void {
     if (this.#buffer.empty) return
     const { name } = this.#handle.options
-    this.#handle.report(`${by} dropped uncommitted changes of store "${name}"; commit() them before.`)
+    let count = 0
+    for (const { points, ranges } of this.#buffer.slots.values()) count += points.size + ranges.length
+    this.#handle.report(
+      `${by} dropped ${count} uncommitted change${count === 1 ? '' : 's'} of store "${name}"; commit() before it, or set() in place of put(), would have kept what they say.`,
+    )
     this.discard()
   }
 }

@@ -3,13 +3,14 @@ import { singleFlight } from '../async.js'
 import { tell } from '../callback.js'
 import { TidemarkError, isExpired } from '../errors.js'
 import { shardPath } from '../manifest/names.js'
-import type { Lazy } from '../part.js'
+import { Part, type Lazy } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { Held } from '../engine/context.js'
-import type { Memtable } from '../engine/memtable.js'
+import { Memtable } from '../engine/memtable.js'
 import { viewOf, type View } from '../engine/read.js'
 import { following, Shard, type ShardRequest } from '../engine/shard.js'
 import { tableBytes } from '../engine/slot.js'
+import type { CommitResult } from '../engine/write/requests.js'
 import type { ShardState } from '../engine/state.js'
 import type { Channel, Peers } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'
@@ -22,6 +23,9 @@ import { checkIdentity, type ResolvedOptions } from './open-options.js'
 import type { ReadSet } from './read-set.js'
 import type { Hold, TableHost } from './table-host.js'
 import { Specs, type AnyTableOptions, type TableSpec } from './table-spec.js'
+import type { TransactionQueue } from './transaction.js'
+
+const transacting = new Part(() => import('./transaction.js'))
 
 /** Is told what the store comes to. */
 export interface Observer {
@@ -39,6 +43,8 @@ export class StoreHandle implements TableHost {
   readonly #requests = { put: 0, get: 0, list: 0, delete: 0 }
   readonly specs: Specs
   readonly changes: Changes
+  readonly transactions: Lazy<TransactionQueue>
+  #hasWarned = false
   /** Only of a handle that writes together with others. */
   readonly readSet: ReadSet | undefined
   /** Each ends a wait with an error, when the store is closed. */
@@ -66,7 +72,14 @@ export class StoreHandle implements TableHost {
     const storage = deadlines(options.storage, { timeoutMs, clock, requests: this.#requests })
     this.#peers = storage.peers
     this.changes = new Changes(this)
-    this.readSet = extras.ReadSet && new extras.ReadSet(() => this.changes.buffer)
+    this.transactions = transacting.lazy((part) => new part.TransactionQueue(this))
+    const { ReadSet: Reads } = extras
+    this.readSet =
+      Reads &&
+      new Reads(
+        () => this.changes.buffer,
+        () => this.cache,
+      )
     this.#ctx = shardContext(
       options,
       storage,
@@ -147,8 +160,12 @@ export class StoreHandle implements TableHost {
   }
 
   #log(message: string, cause: unknown): void {
+    const { logger = console } = this.options
     // When it fails there is nobody left to tell.
-    tell(() => this.options.logger?.warn?.(message, cause))
+    tell(() => {
+      if (logger) return cause === undefined ? logger.warn?.(message) : logger.warn?.(message, cause)
+      return undefined
+    })
   }
 
   #request(create: boolean | undefined, expectAtLeast: number | undefined): ShardRequest {
@@ -246,9 +263,28 @@ export class StoreHandle implements TableHost {
     }
   }
 
+  /** Who may no longer write learns it from `commit()`. */
   writable(): Memtable {
-    this.assertWritable()
+    this.assertOpen()
+    this.shard.assertWriter()
+    if (!this.#hasWarned && this.transactions.loaded?.isRunning) {
+      this.#hasWarned = true
+      this.report(
+        `Something was put into the buffer of store "${this.options.name}" while the function of a transaction runs. It is no part of the transaction: use its \`tx\`.`,
+      )
+    }
     return this.changes.buffer
+  }
+
+  async commitOwn(lay: (memtable: Memtable) => void): Promise<CommitResult> {
+    this.assertWritable()
+    const memtable = new Memtable()
+    lay(memtable)
+    return this.changes.commitOwn(memtable)
+  }
+
+  transact<T>(change: (host: TableHost) => Promise<T>): Promise<T> {
+    return this.transactions.use((queue) => queue.run(change, { tries: Number.MAX_SAFE_INTEGER }, 0))
   }
 
   assertWritable(): void {

@@ -150,10 +150,10 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    */
   readonly freeze?: boolean | undefined
   /**
-   * Takes warnings.
-   * @default nobody; `on('warning', …)` tells of them, too
+   * Takes warnings; `false`: nobody does. `on('warning', …)` tells of them, too.
+   * @default console
    */
-  readonly logger?: Logger | undefined
+  readonly logger?: Logger | false | undefined
   /**
    * Time, timers and random bytes.
    * @default systemClock
@@ -207,7 +207,7 @@ const CHECKS = {
   maxUncommittedBytes: number(256 << 20, 1),
   retain: within('retain', { versions: number(100, 1), ageMs: number(0, 0) }),
   freeze: boolean(false),
-  logger: any<Logger | undefined>(),
+  logger: any<Logger | false | undefined>(),
   clock: (_: string, given: unknown) => checkClock(given as Clock | undefined),
   signal,
   ...TABLE_OPTIONS,

@@ -1,132 +1,93 @@
 /**
- * The reads of a handle in shared mode, and which of them others have changed since. A commit outside a transaction may be
- * appended on top of others' versions only when it is blind: when it changes nothing that was read before them
- * (R18).
+ * The reads of a handle in shared mode, and which of them others have changed since. A commit outside a transaction goes on
+ * top of others' versions unless they have changed a key that it changes, and that this handle had read before: by itself, or in
+ * a scan that found it (R18).
  */
-import { compareBytes } from '../bytes/compare.js'
-import { mapKeyBytes, type MapKey } from '../bytes/keys.js'
+import { mapKeyToKey, type MapKey } from '../bytes/keys.js'
+import { show } from '../errors.js'
 import { sameOffsets } from '../log/same-offsets.js'
-import { isWithin, type KeyRange } from '../segment/record.js'
-import { Memtable } from '../engine/memtable.js'
+import type { KeyRange } from '../segment/record.js'
+import type { SegmentCache } from '../segment/cache.js'
+import type { Memtable } from '../engine/memtable.js'
 import { Point } from '../engine/point.js'
-import { prefixed, type Slot } from '../engine/slot.js'
+import { AT_ONCE, lookUp, Missing, viewOf } from '../engine/read.js'
+import type { Slot } from '../engine/slot.js'
 import { recordedCodec, type AppliedEntry, type ShardState } from '../engine/state.js'
-import { ALL_OF_SLOT, slotRange } from './range.js'
+import type { CommitKind } from './changes.js'
+import { isApart, KeySet } from './key-set.js'
 import type { ReadNotes } from './table-host.js'
 
-/** Keys and ranges in a set after which it stands for all of their tables. */
-const MANY = 100_000
-
-const READ = Point.tombstone()
-
-/** Keys and ranges, in the shape of a memtable that deletes them. */
-class KeySet {
-  #memtable = new Memtable()
-  #count = 0
-
-  key(slot: Slot, key: MapKey): void {
-    if (this.#memtable.find(slot, key)) return
-    this.#memtable.set(slot, '', key, READ)
-    this.#counted()
-  }
-
-  range(slot: Slot, range: KeyRange): void {
-    this.#memtable.deleteRange(slot, '', range)
-    this.#counted()
-  }
-
-  add(other: KeySet): void {
-    this.#memtable.absorb(other.#memtable)
-    this.#count += other.#count
-    this.#counted()
-  }
-
-  /** Takes out keys, and what lies within ranges; a range that was read goes only as a whole. */
-  drop(slot: Slot, keys: Iterable<MapKey>, ranges: readonly KeyRange[]): void {
-    const slotReads = this.#memtable.slots.get(slot.id)
-    if (slotReads === undefined) return
-    for (const key of keys) slotReads.points.delete(key)
-    for (const range of ranges) {
-      for (const key of slotReads.points.keys()) {
-        if (isWithin(prefixed(slot.prefix, mapKeyBytes(key)), range)) slotReads.points.delete(key)
-      }
-      slotReads.ranges = slotReads.ranges.filter((other) => !isInside(other, range))
-    }
-    slotReads.sorted = undefined
-    if (slotReads.points.size + slotReads.ranges.length === 0) this.#memtable.slots.delete(slot.id)
-  }
-
-  #counted(): void {
-    if (++this.#count < MANY) return
-    const whole = new Memtable()
-    for (const { slot } of this.#memtable.slots.values()) whole.deleteRange(slot, '', slotRange(slot, ALL_OF_SLOT))
-    this.#memtable = whole
-    this.#count = 0
-  }
-
-  /** Whether changes have anything in common with it. */
-  touch(changes: Memtable): boolean {
-    if (this.#memtable.empty) return false
-    for (const { slot, points, ranges } of changes.slots.values()) {
-      if (!this.#memtable.slots.has(slot.id)) continue
-      for (const key of points.keys()) if (this.#memtable.find(slot, key)) return true
-      for (const range of ranges) if (this.meets(slot, range)) return true
-    }
-    return false
-  }
-
-  has(slot: Slot, key: MapKey): boolean {
-    return this.#memtable.find(slot, key) !== undefined
-  }
-
-  meets(slot: Slot, range: KeyRange): boolean {
-    return (
-      this.#memtable.ranges(slot).some((other) => !isApart(other, range)) ||
-      this.#memtable.sorted(slot, range).length > 0
-    )
-  }
+/** Changes of others that no list of keys tells, and the state before them. */
+interface Wide {
+  /** Undefined: it is not known what they have changed. */
+  readonly ranges: KeySet | undefined
+  /** Undefined where there were too many to keep. */
+  readonly before: ShardState | undefined
+  /** The program knows by now what they made of these. */
+  readonly known: KeySet
 }
+
+/** So many of them are kept apart. */
+const WIDE = 64
 
 /** The reads between one refresh and the next. */
 interface ReadPhase {
-  /** Since the handle last caught up, and before. */
-  read: KeySet
-  readonly older: KeySet
-  /** The part of them that others have changed since, and whether they have changed the offsets. */
+  readonly reads: KeySet
+  /** The keys among them that others have changed since, and the changes of others that are not told by key. */
   readonly stale: KeySet
+  wide: Wide[]
+  /** Whether they have changed the offsets. */
   areOffsetsStale: boolean
   /** Whether the program knows the offsets as they were before others change them: not while it catches up. */
   knowsOffsets: boolean
 }
 
 const newPhase = (knowsOffsets: boolean): ReadPhase => ({
-  read: new KeySet(),
-  older: new KeySet(),
+  reads: new KeySet(),
   stale: new KeySet(),
+  wide: [],
   areOffsetsStale: false,
   knowsOffsets,
 })
 
+/** A commit on its way, with what was read of what it changes when it was asked for. */
+interface Guarded {
+  readonly changes: Memtable
+  readonly reads: KeySet
+  /** What is in its way, as its error names it. */
+  readonly found: string[]
+}
+
 export class ReadSet implements ReadNotes {
   /** The last one is for what is read now; those before it end with a refresh that is under way. */
   #phases: ReadPhase[] = [newPhase(true)]
+  readonly #guarded = new Set<Guarded>()
   /** Reading a key that the program itself has put tells it nothing of others. */
   readonly #buffer: () => Memtable
+  readonly #cache: () => SegmentCache
 
-  constructor(buffer: () => Memtable) {
+  constructor(buffer: () => Memtable, cache: () => SegmentCache) {
     this.#buffer = buffer
+    this.#cache = cache
   }
 
   key(slot: Slot, key: MapKey): void {
     if (this.#buffer().find(slot, key)) return
-    this.#phases.at(-1)!.read.key(slot, key)
-    // Who reads it again knows what others have made of it.
-    for (const { stale } of this.#phases) stale.drop(slot, [key], [])
+    this.#phases.at(-1)!.reads.key(slot, key)
+    this.#knows((known) => known.key(slot, key), slot, [key], [])
   }
 
   range(slot: Slot, range: KeyRange): void {
-    this.#phases.at(-1)!.read.range(slot, range)
-    for (const { stale } of this.#phases) stale.drop(slot, [], [range])
+    this.#phases.at(-1)!.reads.range(slot, range)
+    this.#knows((known) => known.range(slot, range), slot, [], [range])
+  }
+
+  /** The program knows what others have made of these. */
+  #knows(note: (known: KeySet) => void, slot: Slot, keys: Iterable<MapKey>, ranges: readonly KeyRange[]): void {
+    for (const { stale, wide } of this.#phases) {
+      stale.drop(slot, keys, ranges)
+      for (const { known } of wide) note(known)
+    }
   }
 
   offsets(): void {
@@ -136,38 +97,146 @@ export class ReadSet implements ReadNotes {
     }
   }
 
-  /** Others have written versions, and led from the one state to the other. */
+  /** Others have written versions, and led from the one state to the other; `undefined`: it is not known by which entries. */
   met(before: ShardState, after: ShardState, entries: readonly AppliedEntry[] | undefined): void {
-    this.changed(entries, !sameOffsets(before.carried.offsets, after.carried.offsets))
+    const areOffsets = !sameOffsets(before.carried.offsets, after.carried.offsets)
+    const isKnown = entries?.every(({ references }) => references === undefined)
+    const changes = isKnown ? entries!.flatMap(({ memtable }) => memtable ?? []) : [undefined]
+    for (const memtable of changes) {
+      for (const guarded of this.#guarded) this.#object(guarded, memtable, before)
+      for (const phase of this.#phases) this.#mark(phase, memtable, before)
+    }
+    for (const phase of this.#phases) phase.areOffsetsStale ||= areOffsets && phase.knowsOffsets
   }
 
-  /** Others have made these changes; `undefined`: it is not known which. */
-  changed(entries: readonly AppliedEntry[] | undefined, areOffsets: boolean): void {
-    const isKnown = entries?.every(({ references }) => references === undefined)
-    for (const phase of this.#phases) {
-      phase.areOffsetsStale ||= areOffsets && phase.knowsOffsets
-      phase.older.add(phase.read)
-      phase.read = new KeySet()
-      if (!isKnown) phase.stale.add(phase.older)
-      else for (const { memtable } of entries!) if (memtable) markChanged(phase, memtable)
+  /** Whether these reads have found the key in the state that they were of. */
+  #wasRead(reads: KeySet, slot: Slot, key: MapKey, before: ShardState | undefined): boolean {
+    if (reads.hasKey(slot, key)) return true
+    return reads.covers(slot, key) && (before === undefined || existed(this.#cache(), before, slot, key))
+  }
+
+  #mark({ reads, stale, wide }: ReadPhase, memtable: Memtable | undefined, before: ShardState): void {
+    if (reads.isEmpty) return
+    const cut = new KeySet()
+    for (const { slot, points, ranges } of memtable?.slots.values() ?? []) {
+      if (!reads.slots.has(slot.id)) continue
+      for (const key of points.keys()) if (this.#wasRead(reads, slot, key, before)) stale.key(slot, key)
+      for (const range of ranges) cut.range(slot, range)
+    }
+    if (memtable && cut.isEmpty) return
+    wide.push({ ranges: memtable && cut, before, known: new KeySet() })
+    // What the program has read of them since counts no more, then.
+    if (wide.length > WIDE) wide.splice(0, wide.length, { ranges: undefined, before: undefined, known: new KeySet() })
+  }
+
+  /** Takes note of what stands in the way of a commit on its way, of the changes that others have made just now. */
+  #object({ changes, reads, found }: Guarded, memtable: Memtable | undefined, before: ShardState): void {
+    for (const { slot, points, ranges } of changes.slots.values()) {
+      if (!reads.slots.has(slot.id)) continue
+      const theirs = memtable?.slots.get(slot.id)
+      if (memtable && !theirs) continue
+      const isTheirs = (key: MapKey): boolean => theirs === undefined || memtable!.find(slot, key) !== undefined
+      for (const key of points.keys()) {
+        if (isTheirs(key) && this.#wasRead(reads, slot, key, before)) found.push(nameOf(key))
+      }
+      if (ranges.length === 0) continue
+      const read = theirs === undefined ? reads.within(slot, ranges) : [...theirs.points.keys()]
+      for (const key of read) {
+        const isOwn = theirs === undefined || changes.find(slot, key) !== undefined
+        if (!points.has(key) && isOwn && this.#wasRead(reads, slot, key, before)) found.push(nameOf(key))
+      }
+      const cuts = theirs?.ranges ?? ranges
+      for (const range of ranges) {
+        const isCut = cuts.some((cut) => !isApart(cut, range))
+        const isRead = isCut && (reads.overlaps(slot, range) || reads.within(slot, [range]).length > 0)
+        if (isRead) found.push('keys in a range that it deletes')
+      }
     }
   }
 
-  /** Whether anything that these change was read since the handle last caught up. */
-  hasRead(changes: Memtable): boolean {
-    return this.#phases.some(({ read }) => read.touch(changes))
+  /** What others have changed of what these change and the program has read. */
+  #staleIn(changes: Memtable): string[] {
+    const found: string[] = []
+    for (const { reads, stale, wide } of this.#phases) {
+      if (stale.isEmpty && wide.length === 0) continue
+      for (const { slot, points, ranges } of changes.slots.values()) {
+        for (const key of points.keys()) {
+          const isStale =
+            stale.hasKey(slot, key) ||
+            wide.some(({ ranges: cut, before, known }) => {
+              return (
+                (cut?.covers(slot, key) ?? true) && !known.has(slot, key) && this.#wasRead(reads, slot, key, before)
+              )
+            })
+          if (isStale) found.push(nameOf(key))
+        }
+        if (ranges.length === 0) continue
+        found.push(...stale.within(slot, ranges).map(nameOf))
+        for (const range of ranges) {
+          const isRead = reads.overlaps(slot, range) || reads.within(slot, [range]).length > 0
+          const isCut = wide.some(({ ranges: cut, known }) => {
+            return (cut?.overlaps(slot, range) ?? true) && !known.overlaps(slot, range)
+          })
+          if (isRead && isCut) found.push('keys in a range that it deletes')
+        }
+      }
+    }
+    return found
   }
 
-  /** Whether others have left alone what was read of what these change; and in `state`, its codecs. */
-  allow(changes: Memtable, withOffsets: boolean, state?: ShardState): boolean {
-    if (state && !isWrittenAs(state, changes)) return false
-    return !this.#phases.some(({ stale, areOffsetsStale }) => (withOffsets && areOffsetsStale) || stale.touch(changes))
+  /** Tells from now on until it is settled what stands in the way of a commit, see `CommitRequest.objection`. */
+  objection(
+    handle: { readonly others: number; readonly state: ShardState },
+    changes: Memtable,
+    kind: CommitKind,
+    withOffsets: boolean,
+    settled: Promise<unknown>,
+  ): (isLate: boolean) => string | undefined {
+    const { others } = handle
+    const found = kind === 'buffer' ? this.#guard(changes, settled) : []
+    return (isLate) => {
+      const isAhead = handle.others !== others
+      if (kind === 'transaction') return isAhead ? 'run the transaction again' : undefined
+      if (withOffsets && (this.#areOffsetsStale || (isAhead && isLate))) {
+        return 'a commit with offsets is not repeated on top of that'
+      }
+      if (found.length > 0) return `this commit changes ${listOf(found)}, read before others have changed that`
+      return isAhead && !isWrittenAs(handle.state, changes) ? 'a table has another codec now' : undefined
+    }
+  }
+
+  /** Watches over a commit of the buffer: a read from here on was not made for it. */
+  #guard(changes: Memtable, settled: Promise<unknown>): readonly string[] {
+    const reads = new KeySet()
+    for (const phase of this.#phases) {
+      for (const { slot, points, ranges } of changes.slots.values()) {
+        const own = phase.reads.slots.get(slot.id)
+        if (own === undefined) continue
+        for (const key of points.keys()) if (own.keys.has(key)) reads.key(slot, key)
+        for (const key of phase.reads.within(slot, ranges)) reads.key(slot, key)
+        for (const range of own.ranges) reads.range(slot, range)
+      }
+    }
+    const guarded = { changes, reads, found: this.#staleIn(changes) }
+    this.#guarded.add(guarded)
+    const end = (): void => void this.#guarded.delete(guarded)
+    settled.then(end, end)
+    return guarded.found
+  }
+
+  /** Whether others have changed the offsets, and the program has not looked at them since. */
+  get #areOffsetsStale(): boolean {
+    return this.#phases.some(({ areOffsetsStale }) => areOffsetsStale)
   }
 
   /** The program was told that others have changed these. */
   told(changes: Memtable, ofOffsets: boolean): void {
     for (const { slot, points, ranges } of changes.slots.values()) {
-      for (const { stale } of this.#phases) stale.drop(slot, points.keys(), ranges)
+      const note = (known: KeySet): void => {
+        for (const key of points.keys()) known.key(slot, key)
+        for (const range of ranges) known.range(slot, range)
+      }
+      this.#knows(note, slot, points.keys(), ranges)
     }
     if (ofOffsets) this.offsets()
   }
@@ -184,9 +253,9 @@ export class ReadSet implements ReadNotes {
       return result
     } catch (error) {
       const last = before.at(-1)!
-      last.read.add(phase.read)
-      last.older.add(phase.older)
+      last.reads.add(phase.reads)
       last.stale.add(phase.stale)
+      last.wide.push(...phase.wide)
       last.areOffsetsStale ||= phase.areOffsetsStale
       this.#phases = this.#phases.filter((each) => each !== phase)
       throw error
@@ -200,19 +269,15 @@ export class ReadSet implements ReadNotes {
   }
 }
 
-function markChanged({ older, stale }: ReadPhase, memtable: Memtable): void {
-  for (const { slot, points, ranges } of memtable.slots.values()) {
-    for (const key of points.keys()) if (older.has(slot, key)) stale.key(slot, key)
-    for (const range of ranges) if (older.meets(slot, range)) stale.range(slot, range)
-  }
-}
+const nameOf = (key: MapKey): string => show(mapKeyToKey(key))
 
-function isApart(a: KeyRange, b: KeyRange): boolean {
-  return compareBytes(a.upper, b.lower) <= 0 || compareBytes(b.upper, a.lower) <= 0
-}
+/** How many keys an error names. */
+const NAMED = 5
 
-function isInside(a: KeyRange, b: KeyRange): boolean {
-  return compareBytes(b.lower, a.lower) <= 0 && compareBytes(a.upper, b.upper) <= 0
+function listOf(found: readonly string[]): string {
+  const all = [...new Set(found)]
+  const more = all.length - NAMED
+  return more > 0 ? `${all.slice(0, NAMED).join(', ')} and ${more} more` : all.join(', ')
 }
 
 /** Whether the tables that a memtable changes are still written with its codecs. */
@@ -221,4 +286,11 @@ function isWrittenAs(state: ShardState, memtable: Memtable): boolean {
     if ((recordedCodec(state, slot.table) ?? codec) !== codec) return false
   }
   return true
+}
+
+/** Whether a key was there in a state; true as well when that cannot be told in this very turn. */
+function existed(cache: SegmentCache, state: ShardState, slot: Slot, key: MapKey): boolean {
+  const found = lookUp(viewOf(state, [], cache), slot, key, false, AT_ONCE)
+  if (found === undefined || found instanceof Missing) return found !== undefined
+  return found instanceof Point ? !found.deleted : found.bytes !== undefined
 }

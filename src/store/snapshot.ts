@@ -8,8 +8,9 @@ import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import { Memtable } from '../engine/memtable.js'
 import { viewOf, type View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
+import type { CommitResult } from '../engine/write/requests.js'
 import type { StoreHandle } from './handle.js'
-import type { Hold } from './table-host.js'
+import type { Hold, TableHost } from './table-host.js'
 import type { AnyTableOptions, TableSpec } from './table-spec.js'
 import { Tables, type Disposable, type TablesHost } from './tables.js'
 
@@ -41,6 +42,18 @@ abstract class HeldView implements TablesHost {
   abstract now(): number
   abstract writable(): Memtable
   abstract view(): View
+
+  // It joins what is committed in the end.
+  async commitOwn(lay: (memtable: Memtable) => void): Promise<CommitResult> {
+    lay(this.writable())
+    return { version: this.under.state!.carried.version, bytes: 0, requests: 0 }
+  }
+
+  async transact<T>(change: (host: TableHost) => Promise<T>): Promise<T> {
+    this.writable()
+    return change(this)
+  }
+
   protected abstract closed(): TidemarkError
 
   /** It goes on showing what it shows. */

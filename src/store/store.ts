@@ -2,7 +2,7 @@
 import type { Key } from '../bytes/keys.js'
 import { invalid } from '../errors.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
-import { Part, type Lazy } from '../part.js'
+import { Part } from '../part.js'
 import type { MaintainResult } from '../engine/gc/scheduler.js'
 import { tableBytes } from '../engine/slot.js'
 import type { CommitResult } from '../engine/write/requests.js'
@@ -18,13 +18,12 @@ import { checkWatch, isEmptyRange } from './range.js'
 import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables, type Disposable } from './tables.js'
-import type { Transaction, TransactionOptions, TransactionQueue } from './transaction.js'
+import type { Transaction, TransactionOptions } from './transaction.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
 import type { WatchListener, WatchOptions } from './watch.js'
 
 const old = new Part(() => import('./old-versions.js'))
 const maintaining = new Part(() => import('./maintain.js'))
-const transactions = new Part(() => import('./transaction.js'))
 const watching = new Part(() => import('./watch.js'))
 
 /**
@@ -34,14 +33,12 @@ const watching = new Part(() => import('./watch.js'))
 export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implements Disposable {
   readonly #handle: StoreHandle
   readonly #spec: TableSpec
-  readonly #transactions: Lazy<TransactionQueue>
 
   /** @internal */
   constructor(handle: StoreHandle, spec: TableSpec) {
     super(handle, spec)
     this.#handle = handle
     this.#spec = spec
-    this.#transactions = transactions.lazy((part) => new part.TransactionQueue(handle))
     handles.set(this, handle)
   }
 
@@ -102,8 +99,9 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    *     await store.transaction(async (tx) => tx.put('n', ((await tx.get('n')) ?? 0) + 1))
    */
   transaction<T>(body: (tx: Transaction<K, V>) => Promise<T> | T, options: TransactionOptions = {}): Promise<T> {
-    const { fallenOffsets } = this.#handle.changes
-    return this.#transactions.use((queue) => queue.run(this.#spec, body, options, fallenOffsets))
+    const { changes, transactions } = this.#handle
+    const { fallenOffsets } = changes
+    return transactions.use((queue) => queue.transaction(this.#spec, body, options, fallenOffsets))
   }
 
   /**

@@ -2,6 +2,7 @@
 import type { MapKey } from '../bytes/keys.js'
 import type { KeyRange } from '../segment/record.js'
 import type { Memtable } from '../engine/memtable.js'
+import type { CommitResult } from '../engine/write/requests.js'
 import type { View } from '../engine/read.js'
 import type { Slot } from '../engine/slot.js'
 import type { ShardState } from '../engine/state.js'
@@ -30,6 +31,10 @@ export interface TableHost {
   now(): number
   /** The memtable that takes changes; throws when this handle may not write. */
   writable(): Memtable
+  /** Commits changes by themselves. Within something larger that is committed as one they join it. */
+  commitOwn(lay: (memtable: Memtable) => void): Promise<CommitResult>
+  /** Runs `change` as a transaction until it counts; within something larger that is committed as one it is part of that. */
+  transact<T>(change: (host: TableHost) => Promise<T>): Promise<T>
   /** The view to read from now; throws when the handle is closed. */
   view(): View
   /** In handles that write together with others. */

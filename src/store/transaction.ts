@@ -40,9 +40,8 @@ const NESTED = 'One inside another would wait for itself; use the `tx` that is t
 export class Transaction<K extends Key = Key, V = unknown> extends Tables<K, V> {}
 
 /** A transaction that is run until it counts. */
-interface Call<K extends Key, V, T> {
-  readonly spec: TableSpec
-  readonly body: (tx: Transaction<K, V>) => Promise<T> | T
+interface Call<T> {
+  readonly body: (host: TransactionHost) => Promise<T> | T
   readonly notes: CommitNotes
   /** How many offsets had not come about when it was called. */
   readonly fallenOffsets: number
@@ -76,21 +75,35 @@ export class TransactionQueue {
     this.#handle = handle
   }
 
-  async run<K extends Key, V, T>(
+  /** Whether the function of one is running. */
+  get isRunning(): boolean {
+    return this.#running !== undefined
+  }
+
+  /** As `run`, of a function that sees all tables, and `spec` as the default one. */
+  async transaction<K extends Key, V, T>(
     spec: TableSpec,
     body: (tx: Transaction<K, V>) => Promise<T> | T,
+    options: TransactionOptions,
+    fallenOffsets: number,
+  ): Promise<T> {
+    if (typeof body !== 'function') throw invalid('transaction: a function is expected.')
+    return this.run((host) => body(new Transaction<K, V>(host, spec)), options, fallenOffsets)
+  }
+
+  async run<T>(
+    body: (host: TransactionHost) => Promise<T> | T,
     options: TransactionOptions,
     /** How many offsets had not come about when it was called. */
     fallenOffsets: number,
   ): Promise<T> {
-    if (typeof body !== 'function') throw invalid('transaction: a function is expected.')
     const { signal, offsets, tries } = check(options)
     const notes = parseCommit({ offsets })
     throwIfAborted(signal)
     this.#handle.assertWritable()
     if (this.#calling) throw invalid(`transaction: ${NESTED}`)
     const isFresh = this.#handle.options.mode !== 'shared'
-    const call: Call<K, V, T> = { spec, body, notes, fallenOffsets, signal, isFresh, isLast: false }
+    const call: Call<T> = { body, notes, fallenOffsets, signal, isFresh, isLast: false }
     let place = this.#queue()
     try {
       await place.turn(signal)
@@ -138,11 +151,8 @@ export class TransactionQueue {
   }
 
   /** Runs it once; `undefined` when it has to be run again. */
-  async #attempt<K extends Key, V, T>(
-    call: Call<K, V, T>,
-    leave: () => void,
-  ): Promise<{ readonly result: T } | undefined> {
-    const { spec, body, notes, fallenOffsets, signal } = call
+  async #attempt<T>(call: Call<T>, leave: () => void): Promise<{ readonly result: T } | undefined> {
+    const { body, notes, fallenOffsets, signal } = call
     const handle = this.#handle
     const { changes } = handle
     // No view shows a restore that is on its way, and what is read now would be committed on top of it.
@@ -156,7 +166,7 @@ export class TransactionQueue {
     const host = new TransactionHost(handle, signal)
     let result: T
     try {
-      result = await this.#call(host, new Transaction<K, V>(host, spec), body, signal)
+      result = await this.#call(host, body, signal)
     } catch (error) {
       if (isExpired(error) && host.isOutdated) return undefined
       // Others may have changed by now what made it fail; that this can't be told is no other failure.
@@ -179,7 +189,7 @@ export class TransactionQueue {
       const isSame = await this.#confirm(call, others)
       if (isSame && (!host.isEarly || (await this.#until(newest, signal)))) return { result }
     } else if (revision === changes.revision) {
-      const committing = changes.commit(memtable, notes, false)
+      const committing = changes.commit(memtable, notes, 'transaction')
       // The next one may begin: it sees this one on its way.
       leave()
       try {
@@ -204,7 +214,7 @@ export class TransactionQueue {
    * Whether nobody else has written since; the handle has caught up by then, so that what runs again reads what was the newest
    * after it was called.
    */
-  async #confirm(call: Pick<Call<Key, unknown, unknown>, 'isFresh' | 'signal'>, others: number): Promise<boolean> {
+  async #confirm(call: Pick<Call<unknown>, 'isFresh' | 'signal'>, others: number): Promise<boolean> {
     if (call.isFresh) return true
     const { shard, changes } = this.#handle
     await this.#until(following.loaded!.confirm(shard), call.signal)
@@ -212,10 +222,9 @@ export class TransactionQueue {
     return changes.others === others
   }
 
-  async #call<K extends Key, V, T>(
+  async #call<T>(
     host: TransactionHost,
-    tx: Transaction<K, V>,
-    body: (tx: Transaction<K, V>) => Promise<T> | T,
+    body: (host: TransactionHost) => Promise<T> | T,
     signal: AbortSignal | undefined,
   ): Promise<T> {
     this.#running = host
@@ -223,7 +232,7 @@ export class TransactionQueue {
       this.#calling = true
       let running: Promise<T> | T
       try {
-        running = body(tx)
+        running = body(host)
       } finally {
         this.#calling = false
       }

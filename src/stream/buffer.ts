@@ -9,6 +9,7 @@ import { TidemarkError } from '../errors.js'
 import { Memtable } from '../engine/memtable.js'
 import type { View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
+import type { CommitResult } from '../engine/write/requests.js'
 import { parseCommit, type CommitOptions } from '../store/changes.js'
 import type { StoreHandle } from '../store/handle.js'
 import { TransactionHost } from '../store/snapshot.js'
@@ -53,14 +54,14 @@ export class OwnBuffer implements TableHost {
       const isOvertaken = this.isOvertaken
       try {
         if (isOvertaken) throw overtaken(this.#handle)
-        await changes.commit(memtable, notes, false)
+        await changes.commit(memtable, notes, 'transaction')
       } finally {
         this.#begin()
       }
       return
     }
     this.#memtable = new Memtable()
-    if (changes.buffer.empty) return void (await changes.commit(memtable, notes, true))
+    if (changes.buffer.empty) return void (await changes.commit(memtable, notes, 'buffer'))
     changes.buffer.absorb(memtable)
     await changes.commitBuffer(notes)
   }
@@ -77,6 +78,16 @@ export class OwnBuffer implements TableHost {
   writable(): Memtable {
     this.#handle.assertWritable()
     return this.#batch ? this.#batch.host.writable() : this.#memtable
+  }
+
+  async commitOwn(lay: (memtable: Memtable) => void): Promise<CommitResult> {
+    lay(this.writable())
+    return { version: this.#handle.state.carried.version, bytes: 0, requests: 0 }
+  }
+
+  async transact<T>(change: (host: TableHost) => Promise<T>): Promise<T> {
+    this.writable()
+    return change(this)
   }
 
   view(): View {

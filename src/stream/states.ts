@@ -3,7 +3,8 @@ import type { Key } from '../bytes/keys.js'
 import type { StoreHandle } from '../store/handle.js'
 import { Partition } from '../store/tables.js'
 import type { TableHost } from '../store/table-host.js'
-import { partitionOf, Table } from '../store/table.js'
+import { partitionOf } from '../store/reads.js'
+import { Table } from '../store/table.js'
 import type { TableOptions } from '../store/table-spec.js'
 
 export class States {

@@ -4,7 +4,7 @@ import { openStore, systemClock, type Key, type Snapshot, type Storage, type Sto
 import { memory } from 'tidemark/memory'
 import { nodeFs } from 'tidemark/node-fs'
 import { destroyStore, verify } from 'tidemark/tools'
-import { partitionOf } from '../../src/store/table.js'
+import { partitionOf } from '../../src/store/reads.js'
 import {
   act,
   apply,

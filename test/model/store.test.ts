@@ -269,7 +269,7 @@ describe('a store', () => {
   })
 
   test('does so with several partitions too, each key where docs/format.md routes it', async () => {
-    const { partitionOf } = await import('../../src/store/table.js')
+    const { partitionOf } = await import('../../src/store/reads.js')
     const runs = fc.asyncProperty(fc.array(action, { maxLength: 80, size: 'max' }), tails, (actions, entries) =>
       new Life(entries, 3, (key) => partitionOf(key, 3)).run(actions),
     )

@@ -118,7 +118,7 @@ export function requestOf(memtable: Memtable, change: Partial<CommitRequest> = {
     force: false,
     label: undefined,
     meta: undefined,
-    stands: () => true,
+    objection: () => undefined,
     isOwn: false,
     ...change,
   }

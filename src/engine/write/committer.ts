@@ -253,9 +253,12 @@ export class Committer {
     this.#isUnsifted = false
     if (!this.#ctx.isShared) return false
     const fallen = sharing.loaded!.takeFallen(this.queue, isLate)
-    if (fallen.length === 0) return false
+    if (fallen.size === 0) return false
     const { version } = this.#host.state.carried
-    this.#fall(fallen, ({ request }) => sharing.loaded!.conflict(this.#ctx.store, version, request!))
+    const { store } = this.#ctx
+    this.#fall([...fallen.keys()], (job) =>
+      sharing.loaded!.conflict(store, version, fallen.get(job)!, job.request!.isOwn),
+    )
     return true
   }
 

@@ -3,7 +3,7 @@ import { sleep, type Clock } from '../../clock.js'
 import { TidemarkError } from '../../errors.js'
 import type { ShardContext } from '../context.js'
 import type { Queue } from './commit-queue.js'
-import type { CommitRequest, Job } from './requests.js'
+import type { Job } from './requests.js'
 import type { Moment } from '../moment.js'
 
 /** How often in a row a number may be lost before the commit fails. */
@@ -76,31 +76,30 @@ function random(clock: Clock): number {
 }
 
 /**
- * Takes out of the queue what does not stand on top of what others have written. Of what goes back into the buffer that is
+ * Takes out of the queue what does not stand on top of what others have written, and says why. Of what goes back into the buffer that is
  * all from the first one on, as it comes before what is put there next; of offsets too, as each stands on those before.
  */
-export function takeFallen(queue: Queue, isLate: boolean): readonly Job[] {
+export function takeFallen(queue: Queue, isLate: boolean): ReadonlyMap<Job, string> {
+  const why = new Map<Job, string>()
   let isBuffer = false
   let isOffsets = false
-  return queue.takeOut(({ request }) => {
+  queue.takeOut((job) => {
+    const { request } = job
     if (request === undefined) return false
     const { isOwn, offsets } = request
-    if (request.stands(isLate) && !(isBuffer && !isOwn) && !(isOffsets && offsets.size > 0)) return false
+    const isBehind = (isBuffer && !isOwn) || (isOffsets && offsets.size > 0)
+    const reason = request.objection(isLate) ?? (isBehind ? 'a commit in front of this one fell' : undefined)
+    if (reason === undefined) return false
+    why.set(job, reason)
     isBuffer ||= !isOwn
     isOffsets ||= offsets.size > 0
     return true
   })
+  return why
 }
 
-export function conflict(store: string, version: number, { isOwn, offsets }: CommitRequest): TidemarkError {
-  const where = `Another writer has brought store "${store}" to version ${version}`
-  if (isOwn) return new TidemarkError('CONFLICT', `${where}; run the transaction again.`)
-  const why =
-    offsets.size > 0
-      ? 'a commit with offsets is not repeated on top of that'
-      : 'this commit changes keys that were read before'
-  return new TidemarkError(
-    'CONFLICT',
-    `${where}, and ${why}. Its changes are kept: read again, and commit() or discard() them.`,
-  )
+export function conflict(store: string, version: number, why: string, isOwn: boolean): TidemarkError {
+  const kept = isOwn ? '' : ' Its changes are kept: read again, and commit() or discard() them.'
+  const message = `Another writer has brought store "${store}" to version ${version}: ${why}.${kept}`
+  return new TidemarkError('CONFLICT', message)
 }

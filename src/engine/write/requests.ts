@@ -13,10 +13,10 @@ export interface CommitRequest {
   readonly label: string | undefined
   readonly meta: string | undefined
   /**
-   * Whether it may still be appended, now that others have written; `isLate` when they did so after it was asked for. Only
+   * Why it may no longer be appended, now that others have written; `isLate` when they did so after it was asked for. Only
    * asked in shared mode.
    */
-  readonly stands: (isLate: boolean) => boolean
+  readonly objection: (isLate: boolean) => string | undefined
   /** Its changes are not given back when it fails: its maker makes them anew. */
   readonly isOwn: boolean
 }

@@ -142,7 +142,7 @@ test('a blind commit behind one that falls falls with it, so that its changes st
   const storage = memory()
   const [a, b] = await pair(storage)
   await b.get('k')
-  a.put('other', 1)
+  a.put('k', 7)
   await a.commit()
   b.put('k', 1)
   b.put('shared', 1)

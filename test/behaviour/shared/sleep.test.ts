@@ -185,7 +185,8 @@ test('a handle that reads the history anew is fenced when the store is exclusive
   pass(2 * GRACE)
   await owner.maintain()
   await expect(asleep.refresh()).rejects.toThrow(code('FENCED'))
-  expect(() => asleep.put('mine', 2)).toThrow(code('FENCED'))
+  asleep.put('mine', 2)
+  await expect(asleep.commit()).rejects.toThrow(code('FENCED'))
 })
 
 test('a handle that slept while the store was exclusive is fenced, though it is shared again', async () => {

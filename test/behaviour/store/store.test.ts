@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { openStore, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { faulty } from 'tidemark/testing'
-import { partitionOf } from '../../../src/store/table.js'
+import { partitionOf } from '../../../src/store/reads.js'
 import { eachAdapter } from '../../support/counting.js'
 import { adapters, collect } from '../../support/storages.js'
 

@@ -259,8 +259,8 @@ test('R18: what no longer stands on top of that goes back as CONFLICT, with what
   await bench.rivalWrites(9)
   const transaction = bench.commit(1, { isOwn: true })
   const late: boolean[] = []
-  const falls = (isLate: boolean): boolean => (late.push(isLate), !isLate)
-  const all = [transaction, bench.commit(2, { stands: falls }), bench.commit(3)]
+  const falls = (isLate: boolean): string | undefined => (late.push(isLate), isLate ? 'it fell' : undefined)
+  const all = [transaction, bench.commit(2, { objection: falls }), bench.commit(3)]
   expect(await outcomes(all)).toEqual([3, 'CONFLICT', 'CONFLICT'])
   expect(bench.rolledBack).toEqual([{ values: [2, 3], withOffsets: false }])
   expect([late, valueOf(bench.state.tail.at(-1)!.memtable!)]).toEqual([[false, true], 1])
@@ -270,7 +270,7 @@ test('an entry without changes stands in nobody’s way', async () => {
   const bench = await Bench.open({ isShared: true })
   const fenced = await bench.world.append(bench.state, [{ kind: 'fence' }], bench.world.rival)
   bench.catchUps.push(() => Promise.resolve(void (bench.state = fenced)))
-  expect(await outcomes([bench.commit(1, { stands: (isLate) => !isLate })])).toEqual([3])
+  expect(await outcomes([bench.commit(1, { objection: (isLate) => (isLate ? 'it fell' : undefined) })])).toEqual([3])
 })
 
 test('one refresh that has not begun is for all who ask, and a failed one passes its error on', async () => {
