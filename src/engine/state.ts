@@ -40,8 +40,9 @@ export interface ShardState {
   readonly logId: Uint8Array
   /** The newest entry. */
   readonly head: number
-  /** Its content hash; `undefined` while recovery has not read an entry yet. */
+  /** Its content hash, and who wrote it; `undefined` while recovery has not read an entry yet. */
   readonly headHash: Uint8Array | undefined
+  readonly writer?: Uint8Array | undefined
   readonly carried: Carried
   readonly manifest: Manifest
   /** Entries that the manifest does not cover, ascending without gaps. */
@@ -117,7 +118,9 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const tail = [...later, { n: entry.n, time: carried.time, memtable, references, bytes: memtable?.bytes ?? 0 }]
   const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
   const isRepaired = applied.manifest ? undefined : state.isRepaired
-  return { logId: state.logId, head: entry.n, headHash: hash, carried, manifest, tail, resetAt, isRepaired }
+  const { logId } = state
+  const { n: head, writerId: writer } = entry
+  return { logId, head, headHash: hash, writer, carried, manifest, tail, resetAt, isRepaired }
 }
 
 /** Neighbouring entries of a tail as one: what all of them changed, or what one of them lists. */

@@ -19,12 +19,14 @@ import { loadExtras, nowIn, shardContext, type Extras } from './context.js'
 import { Events } from './events.js'
 import type { Following } from './follow.js'
 import { collectMetrics, type Metrics } from './metrics.js'
-import { checkIdentity, type ResolvedOptions } from './open-options.js'
+import { isAsked, type ResolvedOptions } from './open-options.js'
 import type { ReadSet } from './read-set.js'
 import type { Hold, TableHost } from './table-host.js'
 import { Specs, type AnyTableOptions, type TableSpec } from './table-spec.js'
 import type { TransactionQueue } from './transaction.js'
 
+/** The errors of a store that is not the one that was asked for. */
+const refusing = new Part(() => import('./identity.js'))
 const transacting = new Part(() => import('./transaction.js'))
 
 /** Is told what the store comes to. */
@@ -172,6 +174,7 @@ export class StoreHandle implements TableHost {
     const { options } = this
     return {
       mode: options.mode,
+      force: options.force,
       signal: options.signal,
       create,
       config: () => ({
@@ -179,7 +182,10 @@ export class StoreHandle implements TableHost {
         job: options.job,
         created: Math.floor(options.clock.now()),
       }),
-      check: (state) => checkIdentity(options, state, expectAtLeast),
+      check: async (state) => {
+        if (!isAsked(options, state, expectAtLeast))
+          await refusing.use((part) => part.refuse(options, state, expectAtLeast))
+      },
       rollback: (memtables, withOffsets) => this.changes.rollback(memtables, withOffsets),
       met: (before, changes) => this.changes.met(before, changes),
     }
