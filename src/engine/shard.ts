@@ -18,10 +18,12 @@ import { Rows } from './rows.js'
 import { DamageDetector } from './repair/detector.js'
 import { applyEntry, tailBytes, type AppliedEntry, type OpenedLog, type ShardState } from './state.js'
 import { CompactionScheduler } from './compaction/scheduler.js'
+import type { Derive } from './write/requests.js'
 
 export type ShardRequest = Omit<OpenRequest, 'folds'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly rollback: (memtables: readonly Memtable[], withOffsets: boolean) => void
+  readonly derive?: Derive
   /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
   readonly met: (before: ShardState, changes: readonly AppliedEntry[] | undefined) => void
 }
@@ -43,6 +45,7 @@ export class Shard {
   readonly #committer: Committer | undefined
   readonly rollback: ShardRequest['rollback']
   readonly met: ShardRequest['met']
+  readonly derive: Derive | undefined
   readonly detector: DamageDetector
   state: ShardState
   #refreshing: Promise<void> | undefined
@@ -67,6 +70,7 @@ export class Shard {
     this.log = log
     this.rollback = request.rollback
     this.met = request.met
+    this.derive = request.derive
     this.state = state
     this.#rows = new Rows(ctx.rowBytes, ctx.cache, state)
     this.#collection = collecting.lazy((part) => new part.CollectionScheduler(this))

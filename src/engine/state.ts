@@ -22,6 +22,7 @@ import {
 import { contentHash } from '../storage/platform.js'
 import type { LogContext, ShardContext } from './context.js'
 import { memtableOfDelta, Memtable } from './memtable.js'
+import { INDEX_STATES } from './slot.js'
 
 export interface TailEntry {
   readonly n: number
@@ -49,6 +50,8 @@ export interface ShardState {
   readonly tail: readonly TailEntry[]
   /** The newest entry among those applied that put another state in place of the one before it. */
   readonly resetAt?: number | undefined
+  /** Some of its tables may have indexes. */
+  readonly hasIndexes?: boolean | undefined
   /** It was repaired: its manifest is older than the one that the log names, until the next fold. */
   readonly isRepaired?: boolean | undefined
 }
@@ -120,7 +123,17 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const isRepaired = applied.manifest ? undefined : state.isRepaired
   const { logId } = state
   const { n: head, writerId: writer } = entry
-  return { logId, head, headHash: hash, writer, carried, manifest, tail, resetAt, isRepaired }
+  const hasIndexes = state.hasIndexes || mayIndex(applied)
+  return { logId, head, headHash: hash, writer, carried, manifest, tail, resetAt, isRepaired, hasIndexes }
+}
+
+const STATES = toBinary(INDEX_STATES)
+
+/** Whether an entry has the state of an index. */
+function mayIndex({ memtable, manifest, references }: AppliedEntry): boolean {
+  if (manifest?.codecs.has(STATES) || references?.codecs.has(STATES)) return true
+  for (const { slot } of memtable?.slots.values() ?? []) if (toBinary(slot.table) === STATES) return true
+  return false
 }
 
 /** Neighbouring entries of a tail as one: what all of them changed, or what one of them lists. */

@@ -25,6 +25,7 @@ import type { Hold, TableHost } from './table-host.js'
 import { Specs, type AnyTableOptions, type TableSpec } from './table-spec.js'
 import type { TransactionQueue } from './transaction.js'
 
+export const indexing = new Part(() => import('./indexes/indexing.js'))
 /** The errors of a store that is not the one that was asked for. */
 const refusing = new Part(() => import('./identity.js'))
 const transacting = new Part(() => import('./transaction.js'))
@@ -188,6 +189,10 @@ export class StoreHandle implements TableHost {
       },
       rollback: (memtables, withOffsets) => this.changes.rollback(memtables, withOffsets),
       met: (before, changes) => this.changes.met(before, changes),
+      derive: (state, commits, time) => {
+        if (!state.hasIndexes && !this.specs.hasIndexes) return undefined
+        return indexing.use((part) => part.derive(this, state, commits, time))
+      },
     }
   }
 
@@ -311,7 +316,16 @@ export class StoreHandle implements TableHost {
     this.assertOpen()
     const spec = this.specs.open(name, bytes, options, this.state)
     for (const { loaded } of this.#observers) loaded?.retry()
+    if (options.indexes !== undefined && this.options.mode !== 'follower') this.#build(spec)
     return spec
+  }
+
+  /** An index that is not there yet is built beside everything else. */
+  #build(spec: TableSpec): void {
+    if (spec.isEmptyIn(this.state)) return
+    indexing.use((part) => part.build(this, spec)).catch((cause: unknown) => {
+      this.report(`An index of ${spec.title} could not be built; the next commit to the table tries again.`, cause)
+    })
   }
 
   discard(): void {

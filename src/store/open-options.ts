@@ -219,9 +219,9 @@ export type ResolvedOptions = ReturnType<typeof check> & { readonly mode: Mode; 
 export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & AnyTableOptions): ResolvedOptions {
   const options = check(given)
   throwIfAborted(options.signal)
-  const { codec = jsonCodec, schema, ttlMs } = options
+  const { codec = jsonCodec, schema, ttlMs, indexes } = options
   const mode = options.mode ?? modeOf(options.storage)
-  return { ...options, mode, table: { codec, schema, ttlMs } }
+  return { ...options, mode, table: { codec, schema, ttlMs, indexes } }
 }
 
 /** The mode of stores that are not told theirs. */
