@@ -2,7 +2,7 @@
 import type { Key } from '../bytes/keys.js'
 import { invalid } from '../errors.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
-import { Part } from '../part.js'
+import { Part, type Lazy } from '../part.js'
 import type { MaintainResult } from '../engine/gc/scheduler.js'
 import { tableBytes } from '../engine/slot.js'
 import type { CommitResult } from '../engine/write/requests.js'
@@ -19,12 +19,13 @@ import { checkWatch, isEmptyRange } from './range.js'
 import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables, type Disposable } from './tables.js'
-import type { Transaction, TransactionOptions } from './transaction.js'
+import type { Transaction, TransactionOptions, TransactionQueue } from './transaction.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
 import type { WatchListener, WatchOptions } from './watch.js'
 
 const old = new Part(() => import('./old-versions.js'))
 const maintaining = new Part(() => import('./maintain.js'))
+const transacting = new Part(() => import('./transaction.js'))
 const watching = new Part(() => import('./watch.js'))
 
 /**
@@ -34,12 +35,15 @@ const watching = new Part(() => import('./watch.js'))
 export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implements Disposable {
   readonly #handle: StoreHandle
   readonly #spec: TableSpec
+  readonly #transactions: Lazy<TransactionQueue>
 
   /** @internal */
   constructor(handle: StoreHandle, spec: TableSpec) {
     super(handle, spec)
     this.#handle = handle
     this.#spec = spec
+    this.#transactions = transacting.lazy((part) => new part.TransactionQueue(handle))
+    handle.transactions = this.#transactions
     handles.set(this, handle)
   }
 
@@ -111,15 +115,14 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    *     await store.transaction(async (tx) => tx.put('n', ((await tx.get('n')) ?? 0) + 1))
    */
   transaction<T>(body: (tx: Transaction<K, V>) => Promise<T> | T, options: TransactionOptions = {}): Promise<T> {
-    const { changes, transactions } = this.#handle
-    const { fallenOffsets } = changes
-    return transactions.use((queue) => queue.transaction(this.#spec, body, options, fallenOffsets))
+    const { fallenOffsets } = this.#handle.changes
+    return this.#transactions.use((queue) => queue.transaction(this.#spec, body, options, fallenOffsets))
   }
 
   /**
    * A stable view of what is committed now, as far as this handle knows. A snapshot that nobody reads for `graceMs` may
    * expire. Close it when it is no longer needed.
-   * @throws `CLOSED` once the store is closed; `STORAGE_UNAVAILABLE` when a part of Tidemark cannot be loaded
+   * @throws `STORAGE_UNAVAILABLE` when a part of Tidemark cannot be loaded
    * @example
    *     await using snapshot = await store.snapshot()
    */
@@ -165,10 +168,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     return handle.observe(watching.lazy(({ Watch }) => new Watch(handle, watched)))
   }
 
-  /**
-   * Drops what is buffered.
-   * @throws `CLOSED` once the store is closed
-   */
+  /** Drops what is buffered. */
   discard(): void {
     this.#handle.discard()
   }
@@ -220,12 +220,8 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
       return make(state, signal)
     })
     handle.changes.restores(restoring)
-    try {
-      const { version } = await restoring
-      return { version, undo }
-    } finally {
-      for (const act of cleanUp) await act()
-    }
+    const { version } = await restoring.finally(() => Promise.all(cleanUp.map((act) => act())))
+    return { version, undo }
   }
 
   /**
@@ -253,7 +249,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
 
   /**
    * The tags that have not ended, oldest first.
-   * @throws `CLOSED` once the store is closed; `STORAGE_UNAVAILABLE` when the storage does not answer
+   * @throws `STORAGE_UNAVAILABLE` when the storage does not answer
    * @example
    *     for (const { name, version } of await store.tags()) console.log(name, version)
    */
@@ -283,10 +279,9 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    *     const { deleted } = await store.maintain({ budgetMs: 10_000, maxDeletes: 1_000 })
    */
   async maintain(options: MaintainOptions = {}): Promise<MaintainResult> {
-    const handle = this.#handle
-    handle.assertOpen()
-    const { shard } = handle
-    return maintaining.use((part) => shard.maintain(part.checkMaintain(options, handle.options.clock)))
+    const { shard, options: own } = this.#handle
+    this.#handle.assertOpen()
+    return maintaining.use((part) => shard.maintain(part.checkMaintain(options, own.clock)))
   }
 
   /**
