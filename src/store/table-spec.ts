@@ -45,8 +45,6 @@ interface RecordedCodec {
   codec: string | undefined
 }
 
-const NO_INDEXES: Indexes = new Map()
-
 export type Freeze = ((value: unknown) => unknown) | undefined
 
 /** A table with all its options settled. */
@@ -57,8 +55,8 @@ export class TableSpec {
   readonly version: number
   /** The id under which the table is recorded: its codec's, and the version of its values. */
   readonly id: string
-  readonly #indexes: Indexes
-  /** Why the indexes cannot be built of the rows that are there. */
+  readonly indexes: Indexes
+  /** Why its indexes cannot be built of the rows that are there. */
   unbuildable: TidemarkError | undefined
   readonly #isDefault: boolean
   readonly #recorded: RecordedCodec
@@ -79,20 +77,12 @@ export class TableSpec {
     this.version = options.version ?? 1
     this.id = recordedId(this.codec.id, this.version)
     const { indexes = {} } = options
-    this.#indexes = new Map(Object.entries(indexes).map(([name, index]) => [name, definitionOf(index)]))
+    this.indexes = new Map(Object.entries(indexes).map(([name, index]) => [name, definitionOf(index)]))
   }
 
   /** The table in messages. */
   get title(): string {
     return this.name === '' ? 'the default table' : `table "${this.name}"`
-  }
-
-  get indexes(): Indexes {
-    return this.unbuildable ? NO_INDEXES : this.#indexes
-  }
-
-  giveUp(reason: TidemarkError): void {
-    this.unbuildable = reason
   }
 
   /** Whether nothing was ever written to it. */
@@ -237,8 +227,10 @@ export class Specs {
     const key = toBinary(bytes)
     const known = this.#known.get(key)
     const given = checkTable(options)
-    if (known !== undefined && Object.values(given).every((option) => option === undefined)) return known.spec
     const before = known?.spec.options
+    if (known && Object.entries(given).every(([name, option]) => isAsBefore(name, option, before![name as keyof typeof given]))) {
+      return known.spec
+    }
     const settled = {
       codec: given.codec ?? before?.codec,
       schema: given.schema ?? before?.schema,
@@ -267,6 +259,15 @@ export class Specs {
     return spec
   }
 
+  /** From here on the table is without its indexes, until it is opened with them again. */
+  giveUp(spec: TableSpec, reason: TidemarkError): void {
+    spec.unbuildable = reason
+    const key = toBinary(spec.bytes)
+    const { recorded } = this.#known.get(key)!
+    const without = new TableSpec(spec.name, spec.bytes, { ...spec.options, indexes: undefined }, recorded, this.#freeze)
+    this.#known.set(key, { spec: without, recorded })
+  }
+
   /** The table as it is to be read in `state`. One that nobody has opened gets no codec by being read. */
   forReading(name: string, bytes: Uint8Array, state: ShardState): TableSpec {
     const known = this.#known.get(toBinary(bytes))
@@ -289,6 +290,17 @@ export class Specs {
     return this.#known.get(toBinary(table))!.spec
   }
 }
+
+/** Functions that are written down where a table is asked for are others each time. */
+function isAsBefore(name: string, option: unknown, before: unknown): boolean {
+  if (option === undefined || option === before) return true
+  return (name === 'indexes' || name === 'upgrade') && textOf(option) === textOf(before)
+}
+
+const textOf = (option: unknown): string =>
+  typeof option === 'object' && option !== null
+    ? Object.entries(option).map(([name, part]) => `${name}: ${textOf(part)}`).join()
+    : String(option)
 
 /** Not written yet, and still not to be written with two. */
 function settle(recorded: RecordedCodec, spec: TableSpec): void {

@@ -98,7 +98,7 @@ async function repeated<T>(handle: Indexed, state: ShardState, act: (state: Shar
         continue
       }
       const { spec, reason } = error
-      spec.giveUp(reason)
+      handle.specs.giveUp(spec, reason)
       handle.report(
         `The indexes of ${spec.title} cannot be built, and are not kept until that is mended and the table opened again. ${reason.message}`,
         reason,
