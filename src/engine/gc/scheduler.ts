@@ -20,7 +20,7 @@ export interface MaintainResult {
   readonly folds: number
   /** How often segments were merged. */
   readonly compactions: number
-  /** The oldest version that is kept; 0 as long as all are. */
+  /** From this version on all are kept, before it only thinned and tagged ones; 0 as long as all are. */
   readonly keeps: number
   /** These are deleted by a later call, a grace period from now. */
   readonly condemned: { readonly entries: number; readonly segments: number }
