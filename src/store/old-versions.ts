@@ -6,8 +6,9 @@ import type { MakeChange } from '../engine/write/requests.js'
 import { createFork } from '../engine/history/fork.js'
 import { expired, soundest } from '../engine/history/past.js'
 import { putPin } from '../engine/history/pin-version.js'
-import { isOver, pinsOf, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
+import { pinsOf, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
 import { dropPayload, payloadOf, splice, spliceOffsets } from '../engine/history/reset.js'
+import { isTag } from '../engine/history/thinned.js'
 import { NOTES } from './changes.js'
 import { checkTagName, findVersion, type Found, type When } from './find.js'
 import type { StoreHandle } from './handle.js'
@@ -161,7 +162,7 @@ export async function untag(handle: StoreHandle, name: string): Promise<void> {
   handle.assertWritable()
   const { shard } = handle
   const pins = (await pinsOf(shard)).filter((pin) => pin.kind === 'tag' && pin.name === name)
-  if (!pins.some((pin) => !isOver(pin, handle.now()))) throw unknownTag(handle.options.name, name)
+  if (!pins.some((pin) => isTag(pin, handle.now()))) throw unknownTag(handle.options.name, name)
   shard.assertWritable()
   await shard.context.storage.blobs.delete(pins.map(({ blob }) => blob))
 }
@@ -169,7 +170,7 @@ export async function untag(handle: StoreHandle, name: string): Promise<void> {
 /** Oldest first; of two with one name only the newer. */
 export async function tags(handle: StoreHandle): Promise<TagInfo[]> {
   handle.assertOpen()
-  const pins = (await pinsOf(handle.shard)).filter((pin) => pin.kind === 'tag' && !isOver(pin, handle.now()))
+  const pins = (await pinsOf(handle.shard)).filter((pin) => isTag(pin, handle.now()))
   const newest = new Map(pins.map((pin) => [pin.name, pin]))
   return pins.filter((pin) => newest.get(pin.name) === pin).map(infoOf)
 }

@@ -140,10 +140,18 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    */
   readonly maxUncommittedBytes?: number | undefined
   /**
-   * Which versions are kept: the newest `versions`, and those of the last `ageMs` milliseconds. Tagged ones are kept besides.
-   * @default { versions: 100, ageMs: 0 }
+   * Which versions are kept: the newest `versions`, those of the last `ageMs` milliseconds, and the newest one of each of the
+   * last `hourly` hours and `daily` days of UTC that have versions; 0 for none. Tagged ones are kept besides. All writers of a store should say the same.
+   * @default { versions: 100, ageMs: 0, hourly: 24, daily: 30 }
    */
-  readonly retain?: { readonly versions?: number | undefined; readonly ageMs?: number | undefined } | undefined
+  readonly retain?:
+    | {
+        readonly versions?: number | undefined
+        readonly ageMs?: number | undefined
+        readonly hourly?: number | undefined
+        readonly daily?: number | undefined
+      }
+    | undefined
   /**
    * Freezes the objects and arrays in values put and read, so that whoever changes what belongs to the store finds out.
    * @default false
@@ -205,7 +213,12 @@ const CHECKS = {
   timeoutMs: number(30_000, 1, LONGEST_TIMER),
   resident: boolean(false),
   maxUncommittedBytes: number(256 << 20, 1),
-  retain: within('retain', { versions: number(100, 1), ageMs: number(0, 0) }),
+  retain: within('retain', {
+    versions: number(100, 1),
+    ageMs: number(0, 0),
+    hourly: number(24, 0),
+    daily: number(30, 0),
+  }),
   freeze: boolean(false),
   logger: any<Logger | false | undefined>(),
   clock: (_: string, given: unknown) => checkClock(given as Clock | undefined),
