@@ -19,6 +19,8 @@ import { loadExtras, nowIn, shardContext, type Extras } from './context.js'
 import { Events } from './events.js'
 import type { Following } from './follow.js'
 import { collectMetrics, type Metrics } from './metrics.js'
+import type { Observed } from './observed.js'
+import { Observers } from './observers.js'
 import { checkIdentity, type ResolvedOptions } from './open-options.js'
 import type { ReadSet } from './read-set.js'
 import type { Hold, TableHost } from './table-host.js'
@@ -27,16 +29,7 @@ import type { TransactionQueue } from './transaction.js'
 
 const transacting = new Part(() => import('./transaction.js'))
 
-/** Is told what the store comes to. */
-export interface Observer {
-  /** The store has come to a newer state. */
-  push(state: ShardState): void
-  /** A table was opened: what was written with its codec may be read from now on. */
-  retry(): void
-  stop(): void
-}
-
-export class StoreHandle implements TableHost {
+export class StoreHandle implements TableHost, Observed {
   readonly options: ResolvedOptions
   readonly events: Events
   readonly #ctx: ReturnType<typeof shardContext>
@@ -49,7 +42,7 @@ export class StoreHandle implements TableHost {
   readonly readSet: ReadSet | undefined
   /** Each ends a wait with an error, when the store is closed. */
   readonly waits = new Set<(error: unknown) => void>()
-  readonly #observers = new Set<Lazy<Observer>>()
+  readonly observers = new Observers(this)
   readonly #following: Following | undefined
   readonly #peers: Peers | undefined
   /** Tells other handles of versions, and is told of theirs. */
@@ -132,25 +125,7 @@ export class StoreHandle implements TableHost {
     if (this.#shard === undefined) return
     const { state } = this
     this.#ctx.resident?.use(state)
-    for (const observer of this.#observers) this.#tell(observer, (loaded) => loaded.push(state))
-  }
-
-  /** Tells it of each state from now on. Returns a function that stops it. */
-  observe(observer: Lazy<Observer>): () => void {
-    this.#observers.add(observer)
-    this.#tell(observer, () => undefined)
-    return () => this.#dismiss(observer)
-  }
-
-  #tell(observer: Lazy<Observer>, act: (loaded: Observer) => void): void {
-    observer
-      .use((loaded) => void (this.#observers.has(observer) && act(loaded)))
-      .catch((cause: unknown) => this.report('A watch could not begin; it tries again with the next version.', cause))
-  }
-
-  #dismiss(observer: Lazy<Observer>): void {
-    this.#observers.delete(observer)
-    observer.loaded?.stop()
+    this.observers.moved(state)
   }
 
   /** Tells of something that failed no call. */
@@ -304,7 +279,7 @@ export class StoreHandle implements TableHost {
   spec(name: string, options: AnyTableOptions, bytes = tableBytes(name)): TableSpec {
     this.assertOpen()
     const spec = this.specs.open(name, bytes, options, this.state)
-    for (const { loaded } of this.#observers) loaded?.retry()
+    this.observers.retry()
     return spec
   }
 
@@ -364,7 +339,7 @@ export class StoreHandle implements TableHost {
     // Joins a reopening that is under way: the shard that it opens has to be let go as well.
     await this.#once('reopen', () => Promise.resolve()).catch(() => undefined)
     this.#following?.stop()
-    for (const observer of this.#observers) this.#dismiss(observer)
+    this.observers.close()
     for (const end of this.waits) end(this.#closedError())
     for (const { reading } of this.#ctx.held) await reading?.end()
     await this.shard.foldDue()

@@ -1,10 +1,8 @@
 /** A store as programs see it: opening one, and the calls on it. */
 import type { Key } from '../bytes/keys.js'
-import { invalid } from '../errors.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import { Part } from '../part.js'
 import type { MaintainResult } from '../engine/gc/scheduler.js'
-import { tableBytes } from '../engine/slot.js'
 import type { CommitResult } from '../engine/write/requests.js'
 import { parseCommit, type CommitOptions } from './changes.js'
 import type { StoreEvents } from './events.js'
@@ -13,8 +11,9 @@ import type { StoreHandle } from './handle.js'
 import { handles } from './handles.js'
 import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './old-versions.js'
 import type { MaintainOptions } from './maintain.js'
+import type { Live } from './live.js'
 import type { Metrics } from './metrics.js'
-import { checkWatch, isEmptyRange } from './range.js'
+import type { LiveOptions } from './range.js'
 import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables, type Disposable } from './tables.js'
@@ -24,7 +23,6 @@ import type { WatchListener, WatchOptions } from './watch.js'
 
 const old = new Part(() => import('./old-versions.js'))
 const maintaining = new Part(() => import('./maintain.js'))
-const watching = new Part(() => import('./watch.js'))
 
 /**
  * An open store: the reads and writes of its default table, and what concerns all of its tables. Once it is closed every
@@ -123,34 +121,27 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     }
   }
 
-  /**
-   * Calls `listener` after each new version with what it changed in the range, or of one key, in order and one call at a
-   * time: a promise that it returns is waited for.
-   *
-   * That something expires is not told, and so a key that has expired and is then written has no `before`, and one that is
-   * then deleted is not told at all. Partitions are not named: the same key in two of them is told twice. A table that was
-   * written with another codec than the default one has to be opened with it; until then there are warnings, and afterwards
-   * the watch goes on from where it was.
-   * @returns a function that stops it
-   * @throws `INVALID_ARGUMENT` when an option or the listener is wrong
-   * @example
-   *     const stop = store.watch({ prefix: 'o-' }, (changes) => changes.forEach(({ key, after }) => show(key, after)))
-   *     store.watch<number, User>({ table: 'users', key: 7 }, …) // a table with other types
-   */
-  watch<K2 extends Key = Key, V2 = unknown>(
+  /** As that of a table, which may be another one: `table` names it. */
+  override watch(listener: WatchListener<K, V>): () => void
+  override watch<K2 extends Key = Key, V2 = unknown>(
     options: WatchOptions<NoInfer<K2>> & { readonly table: string },
     listener: WatchListener<K2, V2>,
   ): () => void
-  watch<K2 extends Key = K, V2 = V>(options: WatchOptions<NoInfer<K2>>, listener: WatchListener<K2, V2>): () => void
-  watch(given: WatchOptions<never>, listener: WatchListener<never, never>): () => void {
-    const handle = this.#handle
-    handle.assertOpen()
-    if (typeof listener !== 'function') throw invalid('watch: a listener function is expected.')
-    const { table, bounds } = checkWatch(given as WatchOptions)
-    const bytes = tableBytes(table)
-    if (isEmptyRange(bounds)) return () => undefined
-    const watched = { table, bytes, bounds, listener: listener as unknown as WatchListener, told: handle.state }
-    return handle.observe(watching.lazy(({ Watch }) => new Watch(handle, watched)))
+  override watch<K2 extends Key = K, V2 = V>(
+    options: WatchOptions<NoInfer<K2>>,
+    listener: WatchListener<K2, V2>,
+  ): () => void
+  override watch(options: unknown, listener?: unknown): () => void {
+    return super.watch(options as never, listener as never)
+  }
+
+  /** As that of a table, which may be another one: `table` names it. */
+  override live<K2 extends Key = Key, V2 = unknown>(
+    options: LiveOptions<NoInfer<K2>> & { readonly table: string },
+  ): Live<readonly [K2, V2]>
+  override live<K2 extends Key = K, V2 = V>(options?: LiveOptions<NoInfer<K2>>): Live<readonly [K2, V2]>
+  override live(options?: LiveOptions<never>): Live<never> {
+    return super.live(options) as unknown as Live<never>
   }
 
   /**

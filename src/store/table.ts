@@ -4,12 +4,14 @@ import { checkFields, invalid, show } from '../errors.js'
 import type { Memtable } from '../engine/memtable.js'
 import { Point } from '../engine/point.js'
 import type { CommitResult } from '../engine/write/requests.js'
-import { checkRange, isEmptyRange, keyBounds, slotRange, type RangeOptions } from './range.js'
+import type { Live } from './live.js'
+import { checkRange, isEmptyRange, keyBounds, slotRange, type LiveOptions, type RangeOptions } from './range.js'
 import { Reads } from './reads.js'
 import { batchWithin, deleteWithin, putWithin, sizeOfChange, tombstone, type PointChange } from './size.js'
 import type { TableHost } from './table-host.js'
 import type { BatchChange, PutOptions } from './table-options.js'
 import { checkTtl } from './table-spec.js'
+import type { TableWatchOptions, WatchListener } from './watch.js'
 
 const NO_OPTIONS: PutOptions = {}
 const PUT_OPTIONS = new Set(['ttlMs'])
@@ -207,6 +209,39 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
     point.due = this.#due(ttlMs)
     this.#lay(memtable, [{ slot: this.slotOf(key), key, point }])
     return true
+  }
+
+  /**
+   * Calls `listener` after each new version with what it changed in the table, in a range of it, or of one key, in order and
+   * one call at a time: a promise that it returns is waited for.
+   *
+   * That something expires is not told, and so a key that has expired and is then written has no `before`, and one that is
+   * then deleted is not told at all. Partitions are not named: the same key in two of them is told twice. A table that was
+   * written with another codec than the default one has to be opened with it; until then there are warnings, and afterwards
+   * the watch goes on from where it was.
+   * @returns a function that stops it
+   * @throws `INVALID_ARGUMENT` when an option or the listener is wrong, and in a snapshot or a transaction
+   * @example
+   *     const stop = todos.watch({ prefix: 'home-' }, (changes) => changes.forEach(({ key, after }) => show(key, after)))
+   *     store.watch<number, User>({ table: 'users', key: 7 }, …) // of another table
+   */
+  watch(listener: WatchListener<K, V>): () => void
+  watch(options: TableWatchOptions<K>, listener: WatchListener<K, V>): () => void
+  watch(options: unknown, listener?: unknown): () => void {
+    return this.host.observers.watch(this.spec, this.slots, options, listener)
+  }
+
+  /**
+   * The entries of the table, or of a range of it, now and from now on: what is committed, by this handle and by others. What
+   * expires is dropped. With a `limit` they are the first ones. It reads the range once, and then what changes.
+   * @throws `INVALID_ARGUMENT` when an option is wrong, and in a snapshot or a transaction
+   * @example
+   *     const live = todos.live({ prefix: 'home-' })
+   *     const stop = live.subscribe(() => render(live.current))
+   *     store.live<number, User>({ table: 'users', limit: 10 }) // of another table
+   */
+  live(options: LiveOptions<K> = {}): Live<readonly [K, V]> {
+    return this.host.observers.live(this.spec, this.slots, options)
   }
 
   /** Values that it reads are its own. */
