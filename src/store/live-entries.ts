@@ -4,7 +4,7 @@ import { Comparison } from '../engine/history/diff.js'
 import { viewOf } from '../engine/read.js'
 import { scanSlots } from '../engine/scan.js'
 import type { ShardState } from '../engine/state.js'
-import type { Listeners } from './live.js'
+import type { Live } from './live.js'
 import { LiveRows, type LiveChange, type LiveRow, type LiveSource, type LiveWindow } from './live-rows.js'
 import type { Observed } from './observed.js'
 import type { Place } from './observer.js'
@@ -76,9 +76,9 @@ class Entries implements LiveSource<Entry> {
   }
 }
 
-/** The entries of a range, kept up to date. */
-export function liveEntries<T>(handle: Observed, range: EntriesRange, listeners: Listeners): LiveRows<T> {
+/** Shows the entries of a range in `live`. */
+export function liveEntries<T>(handle: Observed, range: EntriesRange, live: Live<T>): LiveRows<T> {
   // By the types of its table an entry is what the caller says.
   const source = new Entries(handle, range) as unknown as LiveSource<T>
-  return new LiveRows(handle, source, range, listeners)
+  return new LiveRows(handle, source, range, live)
 }

@@ -7,7 +7,7 @@ import { compareBytes, countInFront, equalBytes } from '../bytes/compare.js'
 import { tell } from '../callback.js'
 import { TidemarkError, isExpired } from '../errors.js'
 import type { ShardState } from '../engine/state.js'
-import type { Listeners, LiveState } from './live.js'
+import type { Live, LiveState } from './live.js'
 import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS, readRepaired, type Observed } from './observed.js'
 import type { Hold } from './table-host.js'
 
@@ -44,19 +44,20 @@ export interface LiveWindow {
   readonly reverse: boolean
 }
 
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] }
+
 type Shown<T> = Omit<LiveRow<T>, 'entry'> & { readonly entry: T }
 
 /** After so long it looks at the clock again, which may have been set. */
 const LONGEST_WAIT_MS = 60_000
 
-export class LiveRows<T> implements LiveState<T> {
+export class LiveRows<T> implements LiveState {
   readonly #handle: Observed
   readonly #source: LiveSource<T>
-  readonly #listeners: Listeners
+  /** It is shown there. */
+  readonly #live: Writable<Live<T>>
   readonly #limit: number
   readonly #sign: number
-  current: readonly T[] = Object.freeze([])
-  isReady = false
   readonly ready: Promise<void>
   #settle!: (error?: unknown) => void
   /** The rows are those of this state; `undefined`: they have to be read. */
@@ -74,10 +75,10 @@ export class LiveRows<T> implements LiveState<T> {
   #isRunning = false
   #isStopped = false
 
-  constructor(handle: Observed, source: LiveSource<T>, { limit, reverse }: LiveWindow, listeners: Listeners) {
+  constructor(handle: Observed, source: LiveSource<T>, { limit, reverse }: LiveWindow, live: Live<T>) {
     this.#handle = handle
     this.#source = source
-    this.#listeners = listeners
+    this.#live = live
     this.#limit = limit
     this.#sign = reverse ? -1 : 1
     this.ready = new Promise((resolve, reject) => {
@@ -219,13 +220,14 @@ export class LiveRows<T> implements LiveState<T> {
     this.#due = Infinity
     for (const { expires } of rows) if (expires > 0 && expires < this.#due) this.#due = expires
     const isSame = rows.length === before.length && rows.every(({ entry }, i) => entry === before[i]!.entry)
-    if (isSame && this.isReady) return
-    if (!isSame) this.current = Object.freeze(rows.map(({ entry }) => entry))
-    this.isReady = true
+    const live = this.#live
+    if (isSame && live.isReady) return
+    if (!isSame) live.current = Object.freeze(rows.map(({ entry }) => entry))
+    live.isReady = true
     this.#settle()
-    for (const listener of this.#listeners) {
+    for (const listener of live.listeners) {
       tell(
-        () => (this.#isStopped || !this.#listeners.has(listener) ? undefined : listener(this.current as never)),
+        () => (this.#isStopped || !live.listeners.has(listener) ? undefined : listener()),
         (cause) => this.#handle.report('A listener of a live range threw.', cause),
       )
     }

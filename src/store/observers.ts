@@ -72,12 +72,11 @@ export class Observers implements ObserverSet {
     const { table, limit, reverse, ...range } = checkLive(options)
     const place = placeOf(spec, slots, table)
     const wanted = { place, bounds: keyBounds(range), limit, reverse }
-    return new Live(this, (listeners) => living.lazy((part) => part.liveEntries<T>(handle, wanted, listeners)))
+    return new Live<T>(this, (live) => living.lazy((part) => part.liveEntries(handle, wanted, live)))
   }
 }
 
-function placeOf({ name, bytes }: TableName, slots: readonly Slot[], other: string | undefined): Place {
-  if (other === undefined) return { name, bytes, slots }
-  const table = tableBytes(other)
-  return { name: other, bytes: table, slots: slots.map(({ partition }) => makeSlot(partition, table)) }
+function placeOf(spec: TableName, own: readonly Slot[], name = spec.name): Place {
+  const bytes = tableBytes(name)
+  return { name, bytes, slots: own.map(({ partition }) => makeSlot(partition, bytes)) }
 }

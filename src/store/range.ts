@@ -139,12 +139,14 @@ const limit: Check<number> = (name, given) => {
   return number(Number.MAX_SAFE_INTEGER, 0)(name, given === Infinity ? undefined : given)
 }
 
+const SHOWN = { ...RANGE, reverse: boolean(false), limit }
+
 export const checkRead: (options: ReadOptions) => { fresh: boolean } = checker('read', READ)
 export const checkScan: (options: ScanOptions<never>) => { reverse: boolean; limit: number; fresh: boolean } = checker(
   'read',
-  { ...RANGE, ...READ, reverse: boolean(false), limit, signal },
+  { ...READ, ...SHOWN, signal },
 )
-export const checkLive = checker('live', { ...RANGE, reverse: boolean(false), limit, table: any<string | undefined>() })
+export const checkLive = checker('live', { ...SHOWN, table: any<string | undefined>() })
 const WATCH_KEY = new Set(['key', 'table'])
 const WATCH_RANGE = new Set([...Object.keys(RANGE), ...WATCH_KEY])
 const checkDeleteRange = checker('deleteRange', RANGE)

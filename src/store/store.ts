@@ -11,15 +11,12 @@ import type { StoreHandle } from './handle.js'
 import { handles } from './handles.js'
 import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './old-versions.js'
 import type { MaintainOptions } from './maintain.js'
-import type { Live } from './live.js'
 import type { Metrics } from './metrics.js'
-import type { LiveOptions } from './range.js'
 import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables, type Disposable } from './tables.js'
 import type { Transaction, TransactionOptions } from './transaction.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
-import type { WatchListener, WatchOptions } from './watch.js'
 
 const old = new Part(() => import('./old-versions.js'))
 const maintaining = new Part(() => import('./maintain.js'))
@@ -119,29 +116,6 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     } finally {
       hold.release()
     }
-  }
-
-  /** As that of a table, which may be another one: `table` names it. */
-  override watch(listener: WatchListener<K, V>): () => void
-  override watch<K2 extends Key = Key, V2 = unknown>(
-    options: WatchOptions<NoInfer<K2>> & { readonly table: string },
-    listener: WatchListener<K2, V2>,
-  ): () => void
-  override watch<K2 extends Key = K, V2 = V>(
-    options: WatchOptions<NoInfer<K2>>,
-    listener: WatchListener<K2, V2>,
-  ): () => void
-  override watch(options: unknown, listener?: unknown): () => void {
-    return super.watch(options as never, listener as never)
-  }
-
-  /** As that of a table, which may be another one: `table` names it. */
-  override live<K2 extends Key = Key, V2 = unknown>(
-    options: LiveOptions<NoInfer<K2>> & { readonly table: string },
-  ): Live<readonly [K2, V2]>
-  override live<K2 extends Key = K, V2 = V>(options?: LiveOptions<NoInfer<K2>>): Live<readonly [K2, V2]>
-  override live(options?: LiveOptions<never>): Live<never> {
-    return super.live(options) as unknown as Live<never>
   }
 
   /**

@@ -11,7 +11,7 @@ import { batchWithin, deleteWithin, putWithin, sizeOfChange, tombstone, type Poi
 import type { TableHost } from './table-host.js'
 import type { BatchChange, PutOptions } from './table-options.js'
 import { checkTtl } from './table-spec.js'
-import type { TableWatchOptions, WatchListener } from './watch.js'
+import type { WatchListener, WatchOptions } from './watch.js'
 
 const NO_OPTIONS: PutOptions = {}
 const PUT_OPTIONS = new Set(['ttlMs'])
@@ -226,7 +226,14 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
    *     store.watch<number, User>({ table: 'users', key: 7 }, …) // of another table
    */
   watch(listener: WatchListener<K, V>): () => void
-  watch(options: TableWatchOptions<K>, listener: WatchListener<K, V>): () => void
+  watch<K2 extends Key = Key, V2 = unknown>(
+    options: WatchOptions<NoInfer<K2>> & { readonly table: string },
+    listener: WatchListener<K2, V2>,
+  ): () => void
+  watch<K2 extends Key = K, V2 = V>(
+    options: WatchOptions<NoInfer<K2>>,
+    listener: WatchListener<K2, V2>,
+  ): () => void
   watch(options: unknown, listener?: unknown): () => void {
     return this.host.observers.watch(this.spec, this.slots, options, listener)
   }
@@ -240,7 +247,11 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
    *     const stop = live.subscribe(() => render(live.current))
    *     store.live<number, User>({ table: 'users', limit: 10 }) // of another table
    */
-  live(options: LiveOptions<K> = {}): Live<readonly [K, V]> {
+  live<K2 extends Key = Key, V2 = unknown>(
+    options: LiveOptions<NoInfer<K2>> & { readonly table: string },
+  ): Live<readonly [K2, V2]>
+  live<K2 extends Key = K, V2 = V>(options?: LiveOptions<NoInfer<K2>>): Live<readonly [K2, V2]>
+  live<K2 extends Key, V2>(options: LiveOptions<NoInfer<K2>> = {}): Live<readonly [K2, V2]> {
     return this.host.observers.live(this.spec, this.slots, options)
   }
 

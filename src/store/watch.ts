@@ -27,20 +27,16 @@ export interface WatchChange<K = Key, V = unknown> {
 /** The listener of a watch. A promise that it returns is waited for. */
 export type WatchListener<K = Key, V = unknown> = (changes: readonly WatchChange<K, V>[]) => unknown
 
-/** Options of the `watch` of a table: a range of keys, or one key. */
-export interface TableWatchOptions<K = Key> extends RangeOptions<K> {
+/** Options of `watch`: a range of keys, or one key. */
+export interface WatchOptions<K = Key> extends RangeOptions<K> {
   /**
    * Only this key; there is no range then.
    * @default none: all keys of the range
    */
   readonly key?: K | undefined
-}
-
-/** Options of the `watch` of a store. */
-export interface WatchOptions<K = Key> extends TableWatchOptions<K> {
   /**
-   * The name of the table.
-   * @default the default table
+   * The name of another table of the store.
+   * @default this one
    */
   readonly table?: string | undefined
 }
