@@ -1,9 +1,11 @@
 /** The entries of a table as the rows of a live range. */
 import { decodeKey, type Key } from '../bytes/keys.js'
+import { isPromise } from '../callback.js'
 import { Comparison } from '../engine/history/diff.js'
 import { viewOf } from '../engine/read.js'
 import { scanSlots } from '../engine/scan.js'
 import type { ShardState } from '../engine/state.js'
+import type { Cursor } from '../segment/cursor.js'
 import type { Live } from './live.js'
 import { LiveRows, type LiveChange, type LiveRow, type LiveSource, type LiveWindow } from './live-rows.js'
 import type { Observed } from './observed.js'
@@ -26,23 +28,28 @@ class Entries implements LiveSource<Entry> {
     this.#range = range
   }
 
-  async read(state: ShardState, limit: number, now: number): Promise<LiveRow<Entry>[]> {
+  read(state: ShardState, limit: number, now: number): LiveRow<Entry>[] | Promise<LiveRow<Entry>[]> {
     const { place, bounds, reverse } = this.#range
     const rows: LiveRow<Entry>[] = []
     if (limit === 0 || isEmptyRange(bounds)) return rows
+    const rowOf = this.#rows(state)
+    const walk = (cursor: Cursor): LiveRow<Entry>[] | Promise<LiveRow<Entry>[]> => {
+      const take = (): boolean => {
+        if (cursor.current === undefined) return false
+        const { key, bytes, expires } = cursor.current
+        if (bytes && (expires === 0 || expires > now)) rows.push(rowOf(key, bytes, expires))
+        return rows.length < limit
+      }
+      do {
+        const loading = cursor.next()
+        if (loading) return loading.then(() => (take() ? walk(cursor) : rows))
+      } while (take())
+      return rows
+    }
     const ranges = place.slots.map((slot) => ({ ...slotRange(slot, bounds), reverse }))
     const nothing = place.slots.map(() => [])
-    const cursor = await scanSlots(viewOf(state, [], this.#handle.cache), place.slots, ranges, nothing)
-    const rowOf = this.#rows(state)
-    while (rows.length < limit) {
-      const loading = cursor.next()
-      if (loading) await loading
-      const record = cursor.current
-      if (record === undefined) break
-      const { key, bytes, expires } = record
-      if (bytes && (expires === 0 || expires > now)) rows.push(rowOf(key, bytes, expires))
-    }
-    return rows
+    const cursor = scanSlots(viewOf(state, [], this.#handle.cache), place.slots, ranges, nothing)
+    return isPromise(cursor) ? cursor.then(walk) : walk(cursor)
   }
 
   async changes(before: ShardState, after: ShardState): Promise<LiveChange<Entry>[]> {

@@ -4,7 +4,7 @@
  * them are left.
  */
 import { compareBytes, countInFront, equalBytes } from '../bytes/compare.js'
-import { tell } from '../callback.js'
+import { isPromise, tell } from '../callback.js'
 import { TidemarkError, isExpired } from '../errors.js'
 import type { ShardState } from '../engine/state.js'
 import type { Live, LiveState } from './live.js'
@@ -33,8 +33,8 @@ export type LiveChange<T> = LiveRow<T> | (Place & { readonly bytes: undefined })
 
 /** Where rows come from. */
 export interface LiveSource<T> {
-  /** The first rows, `limit` at most, of those that live on after `now`, in their order. */
-  read(state: ShardState, limit: number, now: number): Promise<LiveRow<T>[]>
+  /** The first rows, `limit` at most, of those that live on after `now`, in their order. What is in memory comes at once. */
+  read(state: ShardState, limit: number, now: number): LiveRow<T>[] | Promise<LiveRow<T>[]>
   /** The rows that differ, in any order. */
   changes(before: ShardState, after: ShardState): Promise<LiveChange<T>[]>
 }
@@ -90,7 +90,8 @@ export class LiveRows<T> implements LiveState {
   /** Only the newest state counts, and the handle has it. */
   push(): void {
     if (this.#shown) this.#hold ??= this.#handle.hold(this.#shown)
-    this.retry()
+    // Not within the store's own work.
+    void Promise.resolve().then(() => this.retry())
   }
 
   retry(): void {
@@ -115,14 +116,14 @@ export class LiveRows<T> implements LiveState {
     const handle = this.#handle
     this.#isRunning = true
     this.#cancelDue()
-    // Listeners are never called from within the store's own work.
-    await Promise.resolve()
     let hasFailed = false
     while (!hasFailed && !this.#isStopped && (this.#shown !== handle.state || this.#due <= handle.now())) {
       const { state } = handle
       const hold = handle.hold(state)
       try {
-        const rows = await this.#rowsOf(state)
+        const reading = this.#shown ? this.#follow(this.#shown, state) : this.#read(state)
+        // What is in memory is shown in the turn of the call.
+        const rows = isPromise(reading) ? await reading : reading
         if (!this.#isStopped) this.#show(rows)
         this.#release()
         this.#shown = state
@@ -166,15 +167,26 @@ export class LiveRows<T> implements LiveState {
     this.#cancelDue = this.#handle.options.clock.timer(ms, () => this.retry(), { background: true })
   }
 
-  async #rowsOf(state: ShardState): Promise<readonly Shown<T>[]> {
-    if (this.#shown) {
-      const rows = this.#after(await this.#changes(this.#shown, state))
-      if (!this.#isCut || rows.length >= this.#limit) return rows
-    }
+  #read(state: ShardState): readonly Shown<T>[] | Promise<readonly Shown<T>[]> {
     const now = this.#handle.now()
-    const read = await readRepaired(this.#handle, [state], (from) => this.#source.read(from!, this.#limit, now))
-    this.#isCut = read.length >= this.#limit
-    return read.map((row) => shownOf(row, this.#find(row, 0).known))
+    const take = (rows: readonly LiveRow<T>[]): readonly Shown<T>[] => {
+      this.#isCut = rows.length >= this.#limit
+      return rows.map((row) => shownOf(row, this.#find(row, 0).known))
+    }
+    const first = this.#source.read(state, this.#limit, now)
+    if (!isPromise(first)) return take(first)
+    let begun: typeof first | undefined = first
+    const again = async (from?: ShardState): Promise<LiveRow<T>[]> => {
+      const reading = begun ?? this.#source.read(from!, this.#limit, now)
+      begun = undefined
+      return reading
+    }
+    return readRepaired(this.#handle, [state], again).then(take)
+  }
+
+  async #follow(shown: ShardState, state: ShardState): Promise<readonly Shown<T>[]> {
+    const rows = this.#after(await this.#changes(shown, state))
+    return this.#isCut && rows.length < this.#limit ? this.#read(state) : rows
   }
 
   async #changes(shown: ShardState, state: ShardState): Promise<readonly LiveChange<T>[]> {

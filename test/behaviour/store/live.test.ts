@@ -32,8 +32,8 @@ eachAdapter(adapters, 'live() on %s', (make) => {
     await follower.refresh()
     const lives = [store, other, follower].map((handle) => handle.live({ prefix: 'k' }))
     for (const live of lives) {
-      expect([live.isReady, live.current]).toEqual([false, []])
       expect(Object.isFrozen(live.current)).toBe(true)
+      expect(live.current.length).toBe(live.isReady ? 3 : 0)
     }
     await Promise.all(lives.map(({ ready }) => ready))
     const before = lives.map(({ current }) => current)
@@ -204,8 +204,9 @@ eachAdapter(adapters, 'live() on %s', (make) => {
   })
 
   test('ends by close(), and with its store: the last array stays, and nobody is called', async () => {
-    const store = await open(make())
+    const store = await open(make(), { cacheBytes: 0 })
     await store.set('a', 1)
+    await store.checkpoint()
     const [closed, open_] = [store.live(), store.live()]
     const early = store.live()
     early.close()
@@ -231,7 +232,9 @@ eachAdapter(adapters, 'live() on %s', (make) => {
 
   test('calls the listeners that are there, once each, and hears of those that throw', async () => {
     const warnings: string[] = []
-    const store = await open(make(), { logger: { warn: (message) => void warnings.push(message) } })
+    const store = await open(make(), { cacheBytes: 0, logger: { warn: (message) => void warnings.push(message) } })
+    await store.set('z', 0)
+    await store.checkpoint()
     const live = store.live<string, number>()
     const seen: unknown[] = []
     const listener = (current: readonly (readonly [string, number])[]): void => void seen.push(current)
@@ -242,11 +245,16 @@ eachAdapter(adapters, 'live() on %s', (make) => {
     live.subscribe(() => Promise.reject(new Error('mine')))
     await live.ready
     await until(() => warnings.length === 2)
-    expect(seen).toEqual([[], []])
+    expect(seen).toEqual([[['z', 0]], [['z', 0]]])
     stops[0]!()
     await store.set('a', 1)
     await until(() => warnings.length === 4)
-    expect(seen.slice(2)).toEqual([[['a', 1]]])
+    expect(seen.slice(2)).toEqual([
+      [
+        ['a', 1],
+        ['z', 0],
+      ],
+    ])
     expect(seen[2]).toBe(live.current)
     expect(warnings.every((message) => message.includes('listener of a live'))).toBe(true)
     await store.close()
@@ -321,6 +329,31 @@ describe('what expires', () => {
 })
 
 describe('what it costs', () => {
+  test('what is in memory is there at once', async () => {
+    const store = await open(memory(), { partitions: 3 })
+    await store.write([1, 2, 3].map((key) => ({ type: 'put', key, value: key })))
+    const live = store.live({ reverse: true, limit: 2 })
+    expect([live.isReady, live.current]).toEqual([
+      true,
+      [
+        [3, 3],
+        [2, 2],
+      ],
+    ])
+    await live.ready
+    await store.close()
+
+    const storage = memory()
+    const writer = await open(storage)
+    await writer.set('a', 1)
+    await writer.checkpoint()
+    const resident = await open(storage, { mode: 'follower', resident: true })
+    const shown = resident.live()
+    expect([shown.isReady, shown.current]).toEqual([true, [['a', 1]]])
+    await resident.close()
+    await writer.close()
+  })
+
   test('one of 10,000 rows is changed: the others are neither read nor decoded again', async () => {
     let decoded = 0
     const codec: Codec<{ n: number }> = {
