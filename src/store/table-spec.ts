@@ -226,8 +226,11 @@ export class Specs {
     const key = toBinary(bytes)
     const known = this.#known.get(key)
     const given = checkTable(options)
-    if (known !== undefined && Object.values(given).every((option) => option === undefined)) return known.spec
     const before = known?.spec.options
+    const names = Object.keys(given) as (keyof typeof given)[]
+    if (known && names.every((option) => given[option] === undefined || given[option] === before![option])) {
+      return known.spec
+    }
     const settled = {
       codec: given.codec ?? before?.codec,
       schema: given.schema ?? before?.schema,
