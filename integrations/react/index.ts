@@ -5,16 +5,19 @@
 import {
   createContext,
   createElement,
+  startTransition,
   Suspense,
   useCallback,
   useContext,
+  useEffect,
   useMemo,
+  useReducer,
   useState,
   useSyncExternalStore,
   type ReactElement,
   type ReactNode,
 } from 'react'
-import { TidemarkError, type Key, type Live, type LiveOptions, type OpenOptions, type Store } from '../../src/index.js'
+import { TidemarkError, type Key, type Live, type LiveOptions, type OpenOptions, type Store, type Table } from '../../src/index.js'
 import { makeOpening } from './opening.js'
 import { Failure, keyOf, NOTHING, sharedLive } from './shared-live.js'
 
@@ -65,13 +68,6 @@ export interface ValueOptions extends HookOptions {
   readonly table?: string | undefined
 }
 
-/** A store, a table or a partition. */
-interface Source<K extends Key, V> {
-  live(options: LiveOptions<K>): Live<readonly [K, V]>
-}
-
-type AnySource = Source<never, unknown>
-
 /** A table with indexes. */
 interface Indexed<R, E> {
   index(name: string): { live(range: R): Live<E> }
@@ -82,6 +78,7 @@ const Context = createContext<{ readonly store: Store | undefined; readonly susp
   suspense: false,
 })
 const onServer = (): undefined => undefined
+const never = () => onServer
 
 /**
  * Opens a store for the components below, and closes it when the last provider of it has gone. Mounted twice, as in StrictMode,
@@ -94,7 +91,14 @@ const onServer = (): undefined => undefined
 export function TidemarkProvider(props: TidemarkProviderProps): ReactElement {
   const { children, fallback = null, suspense = false, early = false, store: given, ...options } = props
   const [opening] = useState(() => makeOpening(given ? undefined : (options as OpenOptions)))
-  const opened = useSyncExternalStore(opening.subscribe, opening.get, onServer)
+  const opened = useSyncExternalStore(never, opening.get, onServer)
+  const [, render] = useReducer((count: number) => count + 1, 0)
+  useEffect(() => {
+    // Not at once: what a server sent may not be taken over yet.
+    const stop = opening.subscribe(() => startTransition(render))
+    if (opening.get()) startTransition(render)
+    return stop
+  }, [opening])
   if (opened instanceof Failure) throw opened.cause
   const store = (given as Store | undefined) ?? opened
   const value = useMemo(() => ({ store, suspense }), [store, suspense])
@@ -132,13 +136,13 @@ export function useStore(options?: { readonly optional: boolean }): Store | unde
  */
 export function useEntries<K extends Key = Key, V = unknown>(range?: EntriesOptions<K>): readonly (readonly [K, V])[]
 export function useEntries<K extends Key, V>(
-  source: Source<K, V> | undefined,
+  source: Table<K, V> | undefined,
   range?: EntriesOptions<K>,
 ): readonly (readonly [K, V])[]
 export function useEntries(...given: readonly unknown[]): readonly unknown[] {
   const [source, options = {}] = useSource(given, given.length > 1)
   const { suspense, ...range } = options as EntriesOptions<never>
-  return useLive(source, keyOf(range), () => source!.live(range), suspense)
+  return useLive(source, keyOf(range), () => source!.live(range as LiveOptions<Key>), suspense)
 }
 
 /**
@@ -151,7 +155,7 @@ export function useEntries(...given: readonly unknown[]): readonly unknown[] {
  */
 export function useValue<K extends Key = Key, V = unknown>(key: K, options?: ValueOptions): V | undefined
 export function useValue<K extends Key, V>(
-  source: Source<K, V> | undefined,
+  source: Table<K, V> | undefined,
   key: K,
   options?: HookOptions,
 ): V | undefined
@@ -159,7 +163,7 @@ export function useValue(...given: readonly unknown[]): unknown {
   const [source, key, options = {}] = useSource(given, given[0] === undefined)
   const { suspense, table } = options as ValueOptions
   const range = { gte: key, lte: key, table } as LiveOptions<never>
-  return useLive(source, keyOf(range), () => source!.live(range), suspense)[0]?.[1]
+  return useLive(source, keyOf(range), () => source!.live(range as LiveOptions<Key>), suspense)[0]?.[1]
 }
 
 /**
@@ -194,11 +198,11 @@ export function useVersion(given?: AnyStore): number {
 function useSource(
   given: readonly unknown[],
   isGiven: boolean,
-): readonly [source: AnySource | undefined, ...rest: unknown[]] {
+): readonly [source: Table | undefined, ...rest: unknown[]] {
   const { store } = useContext(Context)
   const [first] = given
-  const isSource = isGiven || typeof (first as Partial<AnySource> | undefined)?.live === 'function'
-  return (isSource ? given : [store, ...given]) as [AnySource | undefined, ...unknown[]]
+  const isSource = isGiven || typeof (first as Partial<Table> | undefined)?.live === 'function'
+  return (isSource ? given : [store, ...given]) as [Table | undefined, ...unknown[]]
 }
 
 function useLive<E>(

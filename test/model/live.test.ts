@@ -70,8 +70,16 @@ test('live ranges show what is read, under random commits, restores, folds, merg
       const clock = new ManualClock()
       const storage = memory()
       const options: OpenOptions = {
-        ...{ storage, name: 's', mode: 'shared', partitions, clock, logger: false, segmentBytes: 200, blockBytes: 50 },
-        ...{ checkpoint: { entries: 3, bytes }, cacheBytes: 300 },
+        storage,
+        name: 's',
+        mode: 'shared',
+        partitions,
+        clock,
+        logger: false,
+        segmentBytes: 200,
+        blockBytes: 50,
+        checkpoint: { entries: 3, bytes },
+        cacheBytes: 300,
       }
       const stores = [await openStore(options), await openStore(options)]
       const cases = stores.flatMap((store) => casesOf(store, ranges, partitions))
