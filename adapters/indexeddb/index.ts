@@ -34,7 +34,7 @@ const OPTIONS = new Set(['persist', 'clock'])
 /** Many entries are one request; but whoever opens a page waits until it has decoded them. */
 const TAIL = { entries: LONG_TAIL.entries, bytes: 1 << 20 }
 /** Each call costs more than what it brings, and so does each stream that unpacks. */
-const CAPABILITIES = { name: 'indexeddb', trim: 'create', tail: TAIL, blockBytes: 64 << 10 } as const
+const CAPABILITIES = { name: 'indexeddb', trim: 'create', tail: TAIL, blockBytes: 64 << 10, mode: 'shared' } as const
 
 /**
  * A storage in the IndexedDB database `name`, which is made when it is first needed. Several stores may share it. `idb` has to
@@ -43,7 +43,7 @@ const CAPABILITIES = { name: 'indexeddb', trim: 'create', tail: TAIL, blockBytes
  * @throws `INVALID_ARGUMENT` for a wrong name or option, and by calls when another program made the database
  * @throws `UNSUPPORTED_FORMAT` by calls when a newer release made the database
  * @example
- *     const store = await openStore({ storage: indexedDb('my-app'), name: 'notes', mode: 'shared' })
+ *     const store = await openStore({ storage: indexedDb('my-app'), name: 'notes' })
  */
 export function indexedDb(name: string, options: IndexedDbOptions = {}): Storage {
   if (typeof name !== 'string' || name === '') throw invalid(`indexedDb(name): a name is expected, not ${show(name)}.`)

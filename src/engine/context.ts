@@ -156,6 +156,8 @@ export interface LogContext {
   readonly log: Log
   readonly anchor: Anchor
   readonly writerId: Uint8Array
+  /** Whoever wrote the newest entry that was there when the log was taken over. */
+  formerWriter?: Uint8Array | undefined
   /** How many entries this handle has built: the second half of write ids. */
   writes: number
   /** The storage's newest time, and when it came by the local monotonic clock; `undefined` where it has none. */

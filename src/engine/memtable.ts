@@ -171,7 +171,7 @@ export class Memtable {
     if (changes.sorted) return within(changes.sorted, bounds)
     const all = sortedRecords(slot.prefix, changes.points)
     const records = within(all, bounds)
-    if (records === all) changes.sorted = all
+    if (records === all || ++changes.looks > LOOKS) changes.sorted = all
     return records
   }
 

@@ -11,22 +11,27 @@ import type { CollectOptions } from './gc/collector.js'
 import { COLLECT_EVERY, EntryIndex } from './gc/entry-index.js'
 import type { CollectionScheduler, MaintainResult } from './gc/scheduler.js'
 import type { Memtable } from './memtable.js'
-import { anchoring, openShard, type OpenRequest } from './open/open.js'
+import { anchoring, openShard } from './open/open.js'
+import type { OpenRequest } from './open/request.js'
 import { viewOf, type View } from './read.js'
 import { Rows } from './rows.js'
 import { DamageDetector } from './repair/detector.js'
 import { applyEntry, tailBytes, type AppliedEntry, type OpenedLog, type ShardState } from './state.js'
 import { CompactionScheduler } from './compaction/scheduler.js'
+import type { Derive } from './write/requests.js'
 
 export type ShardRequest = Omit<OpenRequest, 'folds'> & {
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly rollback: (memtables: readonly Memtable[], withOffsets: boolean) => void
+  readonly derive?: Derive
   /** Others have written versions since; told what they changed, or `undefined` when that is not known. */
   readonly met: (before: ShardState, changes: readonly AppliedEntry[] | undefined) => void
 }
 
 /** Catching up with what others write. */
 export const following = new Part(() => import('./open/catch-up.js'))
+/** The mark of a clean end. */
+const releasing = new Part(() => import('./open/release.js'))
 const collecting = new Part(() => import('./gc/scheduler.js'))
 
 /** Entries without changes that are not folded for their number alone. */
@@ -40,6 +45,7 @@ export class Shard {
   readonly #committer: Committer | undefined
   readonly rollback: ShardRequest['rollback']
   readonly met: ShardRequest['met']
+  readonly derive: Derive | undefined
   readonly detector: DamageDetector
   state: ShardState
   #refreshing: Promise<void> | undefined
@@ -64,6 +70,7 @@ export class Shard {
     this.log = log
     this.rollback = request.rollback
     this.met = request.met
+    this.derive = request.derive
     this.state = state
     this.#rows = new Rows(ctx.rowBytes, ctx.cache, state)
     this.#collection = collecting.lazy((part) => new part.CollectionScheduler(this))
@@ -231,10 +238,14 @@ export class Shard {
     await this.#committer?.close(new TidemarkError('CLOSED', message))
     await this.compaction?.stop()
     // An entry of which nothing is known, perhaps the last one that was on its way, may name what waited for one.
-    if (this.#committer?.ended?.code === 'CLOSED') await this.compaction?.dropWaiting([])
+    const isClean = this.#committer?.ended?.code === 'CLOSED'
+    if (isClean) await this.compaction?.dropWaiting([])
     await this.#collection.loaded?.stop()
     await this.#raising
     await (this.#nextRefresh ?? this.#refreshing)?.catch(() => undefined)
+    if (isClean && this.log.writes > 0) {
+      await releasing.use((part) => part.markClosed(this.context, this.log, this.state)).catch(() => undefined)
+    }
     await closeLog(this.context, this.log)
   }
 }

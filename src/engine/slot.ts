@@ -40,6 +40,9 @@ export function internalTable(name: string): Uint8Array {
   return Uint8Array.of(0xff, ...utf8(name))
 }
 
+/** The table of the states of indexes: a store that has none has no index. */
+export const INDEX_STATES = internalTable('indexes')
+
 export function prefixed(prefix: Uint8Array, key: Uint8Array): Uint8Array {
   const all = new Uint8Array(prefix.length + key.length)
   all.set(prefix)

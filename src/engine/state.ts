@@ -22,6 +22,7 @@ import {
 import { contentHash } from '../storage/platform.js'
 import type { LogContext, ShardContext } from './context.js'
 import { memtableOfDelta, Memtable } from './memtable.js'
+import { INDEX_STATES } from './slot.js'
 
 export interface TailEntry {
   readonly n: number
@@ -40,14 +41,17 @@ export interface ShardState {
   readonly logId: Uint8Array
   /** The newest entry. */
   readonly head: number
-  /** Its content hash; `undefined` while recovery has not read an entry yet. */
+  /** Its content hash, and who wrote it; `undefined` while recovery has not read an entry yet. */
   readonly headHash: Uint8Array | undefined
+  readonly writer?: Uint8Array | undefined
   readonly carried: Carried
   readonly manifest: Manifest
   /** Entries that the manifest does not cover, ascending without gaps. */
   readonly tail: readonly TailEntry[]
   /** The newest entry among those applied that put another state in place of the one before it. */
   readonly resetAt?: number | undefined
+  /** Some of its tables may have indexes. */
+  readonly hasIndexes?: boolean | undefined
   /** It was repaired: its manifest is older than the one that the log names, until the next fold. */
   readonly isRepaired?: boolean | undefined
 }
@@ -117,7 +121,19 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const tail = [...later, { n: entry.n, time: carried.time, memtable, references, bytes: memtable?.bytes ?? 0 }]
   const resetAt = entry.kind === 'reset' ? entry.n : state.resetAt
   const isRepaired = applied.manifest ? undefined : state.isRepaired
-  return { logId: state.logId, head: entry.n, headHash: hash, carried, manifest, tail, resetAt, isRepaired }
+  const { logId } = state
+  const { n: head, writerId: writer } = entry
+  const hasIndexes = state.hasIndexes || mayIndex(applied)
+  return { logId, head, headHash: hash, writer, carried, manifest, tail, resetAt, isRepaired, hasIndexes }
+}
+
+const STATES = toBinary(INDEX_STATES)
+
+/** Whether an entry has the state of an index. */
+function mayIndex({ memtable, manifest, references }: AppliedEntry): boolean {
+  if (manifest?.codecs.has(STATES) || references?.codecs.has(STATES)) return true
+  for (const { slot } of memtable?.slots.values() ?? []) if (toBinary(slot.table) === STATES) return true
+  return false
 }
 
 /** Neighbouring entries of a tail as one: what all of them changed, or what one of them lists. */

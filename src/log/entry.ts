@@ -17,13 +17,13 @@ import { NO_OFFSETS, readOffsets, writeOffsets, type OffsetMap } from './offsets
 export const ID_BYTES = 16
 
 /** `commit` and `reset` are versions; the others only take a number. */
-export type EntryKind = 'commit' | 'reset' | 'fence' | 'fold' | 'collect' | 'void'
+export type EntryKind = 'commit' | 'reset' | 'fence' | 'fold' | 'collect' | 'void' | 'index'
 /** Whether one handle writes at a time, or several do. */
 export type WriteMode = 'exclusive' | 'shared'
 
-const KINDS: readonly EntryKind[] = ['commit', 'reset', 'fence', 'fold', 'collect', 'void']
+const KINDS: readonly (EntryKind | undefined)[] = ['commit', 'reset', 'fence', 'fold', 'collect', 'void', undefined, 'index']
 /** Kinds and parts whose numbers are taken and which no release writes yet, so that this one refuses them by name. */
-const RESERVED_KINDS = ['code version']
+const RESERVED_KINDS: Readonly<Record<number, string>> = { 6: 'code version' }
 const RESERVED_PARTS = ['seal', 'shard', 'turn', 'spans']
 const MODES: readonly WriteMode[] = ['exclusive', 'shared']
 
@@ -163,7 +163,7 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
   if (r.varint() !== n) r.fail('another entry number')
   const kindCode = r.u8()
   const kind = KINDS[kindCode]
-  if (!kind) throw unsupported(`${what} is of kind ${kindCode}${named(RESERVED_KINDS[kindCode - KINDS.length])}`)
+  if (!kind) throw unsupported(`${what} is of kind ${kindCode}${named(RESERVED_KINDS[kindCode])}`)
   const mode = MODES[r.u8()] ?? r.fail('an unknown mode')
   const ownLog = r.raw(ID_BYTES)
   if (logId && !equalBytes(logId, ownLog)) r.fail('the id of another log')

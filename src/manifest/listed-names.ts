@@ -22,6 +22,15 @@ export function pinName(log: string, id: Uint8Array): string {
   return pinsPrefix(log) + toHex(id)
 }
 
+export function closedPrefix(log: string): string {
+  return `${log}/closed/`
+}
+
+/** An empty blob: this writer has closed the store. */
+export function closedPath(log: string, writerId: Uint8Array): string {
+  return closedPrefix(log) + toHex(writerId)
+}
+
 /** The id at the end of the name of a segment or pin; `undefined` when the name is neither. */
 export function idOfBlob(prefix: string, name: string): Uint8Array | undefined {
   const hex = name.slice(prefix.length)

@@ -101,6 +101,11 @@ export interface Capabilities {
    */
   readonly isRemote?: boolean | undefined
   /**
+   * How stores are opened that are not told: `shared` where several writers are the rule, as the tabs of a browser are.
+   * @default 'exclusive'
+   */
+  readonly mode?: 'exclusive' | 'shared' | undefined
+  /**
    * A faster hash and decompression than those of the web.
    * @default WebCrypto and `DecompressionStream`
    */

@@ -210,7 +210,7 @@ export class Changes {
     const withOffsets = notes.offsets.size > 0
     let object: CommitRequest['objection'] | undefined
     const objection: CommitRequest['objection'] = (isLate) => object?.(isLate)
-    const committing = handle.shard.writer.commit({ memtable, ...notes, objection, isOwn: kind !== 'buffer' })
+    const committing = handle.shard.writer.commit({ memtable, ...notes, objection, isOwn: kind !== 'buffer', isBlind: kind === 'own' })
     // It is not asked before the next turn.
     object = handle.readSet?.objection(this, memtable, kind, withOffsets, committing)
     if (!memtable.empty || withOffsets) this.#revision++

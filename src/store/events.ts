@@ -14,11 +14,13 @@ export interface StoreEvents {
   warning: { readonly message: string; readonly cause?: unknown }
   /** Damage was found and worked around. */
   repaired: { readonly message: string; readonly cause?: unknown }
+  /** So many rows of a table were indexed; `done`: all rows are by now. */
+  index: { readonly table: string; readonly rows: number; readonly done: boolean }
   /** Old versions and orphans were deleted. */
   collected: { readonly deleted: number }
 }
 
-const NAMES: readonly (keyof StoreEvents)[] = ['version', 'checkpoint', 'fenced', 'warning', 'repaired', 'collected']
+const NAMES: readonly (keyof StoreEvents)[] = ['version', 'checkpoint', 'fenced', 'warning', 'repaired', 'collected', 'index']
 
 type Listener = (detail: never) => unknown
 

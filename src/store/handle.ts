@@ -21,12 +21,15 @@ import type { Following } from './follow.js'
 import { collectMetrics, type Metrics } from './metrics.js'
 import type { Observed } from './observed.js'
 import { Observers } from './observers.js'
-import { checkIdentity, type ResolvedOptions } from './open-options.js'
+import { isAsked, type ResolvedOptions } from './open-options.js'
 import type { ReadSet } from './read-set.js'
 import type { Hold, TableHost } from './table-host.js'
 import { Specs, type AnyTableOptions, type TableSpec } from './table-spec.js'
 import type { TransactionQueue } from './transaction.js'
 
+export const indexing = new Part(() => import('./indexes/indexing.js'))
+/** The errors of a store that is not the one that was asked for. */
+const refusing = new Part(() => import('./identity.js'))
 const transacting = new Part(() => import('./transaction.js'))
 
 export class StoreHandle implements TableHost, Observed {
@@ -147,6 +150,7 @@ export class StoreHandle implements TableHost, Observed {
     const { options } = this
     return {
       mode: options.mode,
+      force: options.force,
       signal: options.signal,
       create,
       config: () => ({
@@ -154,9 +158,16 @@ export class StoreHandle implements TableHost, Observed {
         job: options.job,
         created: Math.floor(options.clock.now()),
       }),
-      check: (state) => checkIdentity(options, state, expectAtLeast),
+      check: async (state) => {
+        if (!isAsked(options, state, expectAtLeast))
+          await refusing.use((part) => part.refuse(options, state, expectAtLeast))
+      },
       rollback: (memtables, withOffsets) => this.changes.rollback(memtables, withOffsets),
       met: (before, changes) => this.changes.met(before, changes),
+      derive: (state, commits, time) => {
+        if (!state.hasIndexes && !this.specs.hasIndexes) return undefined
+        return indexing.use((part) => part.derive(this, state, commits, time))
+      },
     }
   }
 
@@ -280,7 +291,16 @@ export class StoreHandle implements TableHost, Observed {
     this.assertOpen()
     const spec = this.specs.open(name, bytes, options, this.state)
     this.observers.retry()
+    if (options.indexes !== undefined && this.options.mode !== 'follower') this.#build(spec)
     return spec
+  }
+
+  /** An index that is not there yet is built beside everything else. */
+  #build(spec: TableSpec): void {
+    if (spec.isEmptyIn(this.state)) return
+    indexing.use((part) => part.build(this, spec)).catch((cause: unknown) => {
+      this.report(`An index of ${spec.title} could not be built; the next commit to the table tries again.`, cause)
+    })
   }
 
   discard(): void {

@@ -2,7 +2,7 @@
 import { jsonCodec } from '../bytes/codec.js'
 import { isWellFormed } from '../bytes/utf8.js'
 import { checkClock, type Clock } from '../clock.js'
-import { invalid, throwIfAborted, TidemarkError } from '../errors.js'
+import { invalid, throwIfAborted } from '../errors.js'
 import { MAX_PARTITIONS } from '../log/delta.js'
 import type { WriteMode } from '../log/entry.js'
 import { checkStoreName } from '../manifest/names.js'
@@ -21,7 +21,7 @@ import {
   within,
   type Check,
 } from './options.js'
-import { TABLE_OPTIONS, TableSpec, type AnyTableOptions, type TableOptions } from './table-spec.js'
+import { TABLE_OPTIONS, type AnyTableOptions, type TableOptions } from './table-spec.js'
 
 /** Takes the warnings of a store. */
 export interface Logger {
@@ -46,9 +46,9 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
   /**
    * - `exclusive`: this handle owns the store; an earlier owner is fenced.
    * - `shared`: several handles write, as tabs and edge functions do. When another handle's commit comes first, this one's is
-   *   appended behind it, unless it changes what was read before (then `CONFLICT`; use `transaction()`).
+   *   appended behind it, unless that one has changed a key that this one changes, too, and had read before (then `CONFLICT`).
    * - `follower`: the handle only reads, and never needs the permission to write.
-   * @default 'exclusive'
+   * @default 'shared' on indexedDb(), 'exclusive' elsewhere
    */
   readonly mode?: Mode | undefined
   /**
@@ -62,7 +62,7 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    */
   readonly create?: boolean | undefined
   /**
-   * Opens the store although its recorded mode is another.
+   * Opens the store although its recorded mode is another, and somebody who writes in that has not closed it.
    * @default false
    */
   readonly force?: boolean | undefined
@@ -189,7 +189,7 @@ const CHECKS = {
   name,
   job: optional(job),
   partitions: optional((option, given) => required(option, given, 1, MAX_PARTITIONS)),
-  mode: oneOf<Mode>('exclusive', 'shared', 'follower'),
+  mode: optional(oneOf<Mode>('exclusive', 'shared', 'follower')),
   create: flag,
   force: boolean(false),
   expectAtLeast: optional((option, given) => required(option, given, 0)),
@@ -214,45 +214,31 @@ const CHECKS = {
 }
 const check = checker('openStore', CHECKS)
 
-export type ResolvedOptions = ReturnType<typeof check> & { readonly table: AnyTableOptions }
+export type ResolvedOptions = ReturnType<typeof check> & { readonly mode: Mode; readonly table: AnyTableOptions }
 
 export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & AnyTableOptions): ResolvedOptions {
   const options = check(given)
   throwIfAborted(options.signal)
-  const { codec = jsonCodec, schema, ttlMs } = options
-  return { ...options, table: { codec, schema, ttlMs } }
+  const { codec = jsonCodec, schema, ttlMs, indexes } = options
+  const mode = options.mode ?? modeOf(options.storage)
+  return { ...options, mode, table: { codec, schema, ttlMs, indexes } }
 }
 
-/** Whether what storage holds is the store that was asked for. */
-export function checkIdentity(
-  options: ResolvedOptions,
+/** The mode of stores that are not told theirs. */
+export function modeOf({ capabilities }: Storage): WriteMode {
+  return capabilities.mode ?? 'exclusive'
+}
+
+/** Whether what storage holds is the store that was asked for; `refuse` says why not. */
+export function isAsked(
+  { job, partitions, table }: ResolvedOptions,
   state: ShardState | undefined,
-  expectAtLeast: number | undefined,
-): void {
-  const { name: store, job: asked, partitions, mode, force, table } = options
-  const version = state?.carried.version ?? 0
-  if (expectAtLeast !== undefined && version < expectAtLeast) {
-    const found = state ? `is at version ${version}` : 'does not exist in this storage'
-    throw new TidemarkError(
-      'ROLLED_BACK',
-      `Store "${store}" ${found}, but version ${expectAtLeast} was known: the storage was rolled back. Restore a backup, or open without expectAtLeast.`,
-    )
-  }
-  if (state === undefined) return
-  const { config } = state.manifest
-  if (asked !== undefined && config.job !== undefined && asked !== config.job) {
-    throw invalid(`Store "${store}" belongs to the job "${config.job}", not "${asked}"; choose another name.`)
-  }
-  if (partitions !== undefined && partitions !== config.partitions) {
-    throw invalid(`Store "${store}" has ${config.partitions} partitions, not ${partitions}; that is fixed.`)
-  }
-  if (mode !== 'follower' && state.carried.mode !== mode && !force) {
-    throw new TidemarkError(
-      'CONFLICT',
-      `Store "${store}" is written in ${state.carried.mode} mode; open it in that mode, or with force: true when no such writer lives.`,
-      { retryable: false },
-    )
-  }
-  const bytes = new Uint8Array(0)
-  new TableSpec('', bytes, table, { codec: recordedCodec(state, bytes) }).assertCodec()
+  expectAtLeast = 0,
+): boolean {
+  if (state === undefined) return expectAtLeast === 0
+  const { carried, manifest } = state
+  const { config } = manifest
+  const codec = recordedCodec(state, new Uint8Array(0)) ?? table.codec!.id
+  if (carried.version < expectAtLeast || (partitions ?? config.partitions) !== config.partitions) return false
+  return (job ?? config.job ?? job) === (config.job ?? job) && codec === table.codec!.id
 }

@@ -6,6 +6,7 @@ import type { KeyedRecord, StoredRecord } from '../segment/record.js'
 import { Point, MemtableRecord } from '../engine/point.js'
 import { makeSlot, type Slot } from '../engine/slot.js'
 import { AT_ONCE, lookUp, lookUpLoading, Missing, type View } from '../engine/read.js'
+import { Entries } from './entries.js'
 import { checkRead, checkScan, keyBounds, type RangeOptions, type ReadOptions, type ScanOptions } from './range.js'
 import { Scan } from './scan.js'
 import type { TableHost } from './table-host.js'
@@ -21,7 +22,7 @@ type Found = Point | StoredRecord | undefined
  * `CORRUPT` or `UNSUPPORTED_FORMAT` when stored bytes are damaged or newer than this release, with `STORAGE_UNAVAILABLE`
  * when the storage does not answer, and with `VERSION_EXPIRED` when others have collected what was being read.
  */
-export class Reads<K extends Key = Key, V = unknown> {
+export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions<K>, [K, V]> {
   /** @internal */
   protected readonly host: TableHost
   /** @internal */
@@ -41,6 +42,7 @@ export class Reads<K extends Key = Key, V = unknown> {
     /** @internal */
     protected readonly isShared = spec.isShared,
   ) {
+    super()
     this.host = host
     this.spec = spec
     this.slots =
@@ -249,34 +251,6 @@ export class Reads<K extends Key = Key, V = unknown> {
     let count = 0
     for await (const _ of this.keys(options)) count++
     return count
-  }
-
-  /**
-   * The entries of a range, all at once.
-   * @throws as `entries`: `INVALID_ARGUMENT`, `ABORTED`, `CORRUPT`, `STORAGE_UNAVAILABLE`, `VERSION_EXPIRED`
-   * @example
-   *     const newest = await store.toArray({ prefix: 'o-', reverse: true, limit: 10 })
-   */
-  async toArray(options?: ScanOptions<K>): Promise<[K, V][]> {
-    const all: [K, V][] = []
-    for await (const entry of this.entries(options)) all.push(entry)
-    return all
-  }
-
-  /**
-   * The first entry of a range; `undefined` when there is none.
-   * @throws as `entries`: `INVALID_ARGUMENT`, `ABORTED`, `CORRUPT`, `STORAGE_UNAVAILABLE`, `VERSION_EXPIRED`
-   */
-  async first(options?: ScanOptions<K>): Promise<[K, V] | undefined> {
-    return (await this.toArray({ ...options, limit: 1 }))[0]
-  }
-
-  /**
-   * The last entry of a range; `undefined` when there is none.
-   * @throws as `entries`: `INVALID_ARGUMENT`, `ABORTED`, `CORRUPT`, `STORAGE_UNAVAILABLE`, `VERSION_EXPIRED`
-   */
-  last(options?: ScanOptions<K>): Promise<[K, V] | undefined> {
-    return this.first({ ...options, reverse: !options?.reverse })
   }
 
   #iterate<T>(options: ScanOptions<K>, map: (key: K, record: Point | StoredRecord) => T): AsyncIterableIterator<T> {

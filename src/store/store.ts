@@ -12,6 +12,7 @@ import { handles } from './handles.js'
 import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './old-versions.js'
 import type { MaintainOptions } from './maintain.js'
 import type { Metrics } from './metrics.js'
+import { modeOf, type Mode } from './open-options.js'
 import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables, type Disposable } from './tables.js'
@@ -51,6 +52,16 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     return offsetsToObject(this.#handle.state.carried.offsets)
   }
 
+  /** How this handle uses the store: what `mode` says, or the default. */
+  get mode(): Mode {
+    return this.#handle.options.mode
+  }
+
+  /** The mode of stores in this storage that are opened without one: `shared` on `indexedDb()`, `exclusive` elsewhere. */
+  get modeDefault(): Mode {
+    return modeOf(this.#handle.options.storage)
+  }
+
   /** The name that the store was opened by. */
   get name(): string {
     return this.#handle.options.name
@@ -63,7 +74,8 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    * Changes that surely were not committed are buffered again after an error.
    * @returns the version, the bytes that were written for it, and the storage requests that this took
    * @throws `INVALID_ARGUMENT` when an option is wrong, offsets go back without `force`, or a value cannot be encoded
-   * @throws `CONFLICT` when others have changed what this handle had read (shared mode only)
+   * @throws `CONFLICT` when others have changed keys that are changed here and that this handle had read (shared mode only);
+   *   it names them
    * @throws `FENCED` when another writer took the store over; `READ_ONLY` in a follower
    * @throws `UNKNOWN_OUTCOME` when the commit may or may not have happened; after `reopen()` the store shows it
    * @throws `QUOTA` or `STORAGE_UNAVAILABLE` when the storage is full, or does not answer

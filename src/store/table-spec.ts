@@ -1,10 +1,12 @@
 /** The codec, schema and time to live of a table. */
 import { decodeJson, encodeJson, jsonCodec, type Codec } from '../bytes/codec.js'
-import { mapKeyToKey, type MapKey } from '../bytes/keys.js'
+import { mapKeyToKey, type Key, type MapKey } from '../bytes/keys.js'
 import { copyBytes, isBytes } from '../bytes/kinds.js'
 import { refusePromise } from '../callback.js'
 import { TidemarkError, corrupt, invalid, isTidemarkError, reasonOf, show } from '../errors.js'
 import { toBinary } from '../bytes/binary.js'
+import { utf8 } from '../bytes/utf8.js'
+import { MAX_TABLE_BYTES } from '../log/delta.js'
 import { sliceOf, type Slice } from '../bytes/slice.js'
 import type { Memtable } from '../engine/memtable.js'
 import { recordedCodec, type ShardState } from '../engine/state.js'
@@ -44,7 +46,42 @@ export interface TableOptions<V = unknown> {
    * @default for ever
    */
   readonly ttlMs?: number | undefined
+  /**
+   * Indexes of the table, by their names: a function that returns the key by which an index has a value, or `undefined` for
+   * none. An index that the data does not have yet is built; one that the data has and that is left out is dropped by the next
+   * commit to the table, from whatever handle. Whoever changes what a function returns raises `version`, too.
+   * @default those that the table was last asked for with; none
+   */
+  readonly indexes?: { readonly [name: string]: IndexOptions<V> } | undefined
 }
+
+/** An index: the function that gives its key, or that with more. */
+export type IndexOptions<V = unknown> =
+  | ((value: V) => Key | undefined)
+  | {
+      /** The key by which the index has the value: any key, `undefined` for none; with `many` an array of them. */
+      readonly key: (value: V) => Key | undefined | readonly (Key | undefined)[]
+      /**
+       * The function returns an array of keys, and the index has the value by each of them.
+       * @default false
+       */
+      readonly many?: boolean | undefined
+      /**
+       * No two rows may have the same key: the later one is refused with `INVALID_ARGUMENT`.
+       * @default false
+       */
+      readonly unique?: boolean | undefined
+    }
+
+/** An index with all its options settled. */
+export interface IndexDefinition {
+  readonly key: (value: never) => unknown
+  readonly many: boolean
+  readonly unique: boolean
+}
+
+type AnyIndexes = { readonly [name: string]: IndexOptions<never> }
+export type Indexes = ReadonlyMap<string, IndexDefinition>
 
 type AnyCodec = { readonly id: string; encode(value: never): Uint8Array; decode(bytes: Uint8Array): unknown }
 
@@ -53,6 +90,7 @@ export interface AnyTableOptions {
   readonly codec?: AnyCodec | undefined
   readonly schema?: StandardSchema<unknown> | undefined
   readonly ttlMs?: number | undefined
+  readonly indexes?: AnyIndexes | undefined
 }
 
 const codec: Check<AnyCodec> = (_, given) => {
@@ -73,7 +111,26 @@ export const checkTtl: Check<number> = (name, given) => {
   throw invalid(`${name}: a positive number is expected, not ${show(given)}.`)
 }
 
-export const TABLE_OPTIONS = { codec: optional(codec), schema: optional(schema), ttlMs: optional(checkTtl) }
+const indexes: Check<AnyIndexes> = (_, given) => {
+  for (const [name, index] of Object.entries(Object(given) as AnyIndexes)) {
+    const { key, many, unique } = definitionOf(index)
+    if (name !== '' && typeof key === 'function' && typeof many === 'boolean' && typeof unique === 'boolean') continue
+    throw invalid(`indexes: "${name}" is a function, or { key, many, unique } with a function and two times true or false.`)
+  }
+  return given as AnyIndexes
+}
+
+function definitionOf(index: IndexOptions<never>): IndexDefinition {
+  const { key, many = false, unique = false } = typeof index === 'function' ? { key: index } : Object(index) as Exclude<typeof index, Function>
+  return { key, many, unique }
+}
+
+export const TABLE_OPTIONS = {
+  codec: optional(codec),
+  schema: optional(schema),
+  ttlMs: optional(checkTtl),
+  indexes: optional(indexes),
+}
 const checkTable = checker('table', TABLE_OPTIONS)
 
 /**
@@ -101,6 +158,8 @@ interface RecordedCodec {
   codec: string | undefined
 }
 
+const NO_INDEXES: Indexes = new Map()
+
 export type Freeze = ((value: unknown) => unknown) | undefined
 
 /** A table with all its options settled. */
@@ -108,6 +167,10 @@ export class TableSpec {
   readonly codec: Codec<unknown>
   readonly #schema: StandardSchema<unknown> | undefined
   readonly ttlMs: number
+  readonly version = 1
+  readonly #indexes: Indexes
+  /** Why the indexes cannot be built of the rows that are there. */
+  unbuildable: TidemarkError | undefined
   readonly #isDefault: boolean
   readonly #recorded: RecordedCodec
 
@@ -124,6 +187,26 @@ export class TableSpec {
     this.#schema = options.schema
     this.#recorded = recorded
     this.ttlMs = options.ttlMs ?? 0
+    const { indexes = {} } = options
+    this.#indexes = new Map(Object.entries(indexes).map(([name, index]) => [name, definitionOf(index)]))
+  }
+
+  /** The table in messages. */
+  get title(): string {
+    return this.name === '' ? 'the default table' : `table "${this.name}"`
+  }
+
+  get indexes(): Indexes {
+    return this.unbuildable ? NO_INDEXES : this.#indexes
+  }
+
+  giveUp(reason: TidemarkError): void {
+    this.unbuildable = reason
+  }
+
+  /** Whether nothing was ever written to it. */
+  isEmptyIn(state: ShardState): boolean {
+    return recordedCodec(state, this.bytes) === undefined
   }
 
   /** The value as it is to be stored. */
@@ -204,10 +287,9 @@ export class TableSpec {
   assertCodec(): void {
     const recorded = this.#recorded.codec
     if (recorded === undefined || recorded === this.codec.id || this.codec === storedBytes) return
-    const table = this.name === '' ? 'The default table' : `Table "${this.name}"`
     throw new TidemarkError(
       'INVALID_ARGUMENT',
-      `${table} was written with the codec "${recorded}", not "${this.codec.id}"; open it with that codec first.`,
+      `The codec of ${this.title} is "${recorded}", not "${this.codec.id}"; open it with that one first.`,
     )
   }
 }
@@ -215,6 +297,8 @@ export class TableSpec {
 /** The tables that a handle has been asked for: what each was opened with, and the codec that it was written with. */
 export class Specs {
   readonly #freeze: Freeze
+  /** Some table was opened with indexes. */
+  hasIndexes = false
   readonly #known = new Map<string, { readonly spec: TableSpec; readonly recorded: RecordedCodec }>()
 
   constructor(freeze: Freeze) {
@@ -235,6 +319,12 @@ export class Specs {
       codec: given.codec ?? before?.codec,
       schema: given.schema ?? before?.schema,
       ttlMs: given.ttlMs ?? before?.ttlMs,
+      indexes: given.indexes ?? before?.indexes,
+    }
+    this.hasIndexes ||= given.indexes !== undefined
+    for (const index of Object.keys(settled.indexes ?? {})) {
+      if (bytes.length + utf8(index).length > MAX_TABLE_BYTES - 3)
+        throw invalid(`The names of table "${name}" and index "${index}" have more than 252 bytes together.`)
     }
     const recorded = known?.recorded ?? { codec: undefined }
     recorded.codec = recordedCodec(state, bytes) ?? recorded.codec
@@ -262,6 +352,7 @@ export class Specs {
     }
   }
 
+  /** The table as the program has opened it; all that it writes to it has. */
   of(table: Uint8Array): TableSpec {
     return this.#known.get(toBinary(table))!.spec
   }

@@ -4,6 +4,7 @@ import { checkFields, invalid, show } from '../errors.js'
 import type { Memtable } from '../engine/memtable.js'
 import { Point } from '../engine/point.js'
 import type { CommitResult } from '../engine/write/requests.js'
+import { Index } from './index-reads.js'
 import type { Live } from './live.js'
 import { checkRange, isEmptyRange, keyBounds, slotRange, type LiveOptions, type RangeOptions } from './range.js'
 import { Reads } from './reads.js'
@@ -209,6 +210,21 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
     point.due = this.#due(ttlMs)
     this.#lay(memtable, [{ slot: this.slotOf(key), key, point }])
     return true
+  }
+
+  /**
+   * The table in the order of one of its indexes.
+   * @throws `INVALID_ARGUMENT` when the table was not opened with such an index, or it cannot be built of the rows that are there
+   * @example
+   *     const todos = store.table<string, Todo>('todos', { indexes: { byDue: (todo) => todo.due } })
+   *     const next = await todos.index<Date>('byDue').first({ gte: new Date() })
+   */
+  index<I extends Key = Key>(name: string): Index<I, K, V> {
+    const { host, spec, slots } = this
+    if (spec.unbuildable) throw spec.unbuildable
+    if (!spec.indexes.has(name)) throw invalid(`index: ${spec.title} was not opened with an index "${name}".`)
+    const rows = (still: TableHost, partition: number): Table<K, V> => new Table(still, spec, partition)
+    return new Index<I, K, V>({ host, spec, slots, name, rows: rows as never })
   }
 
   /**

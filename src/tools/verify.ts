@@ -10,7 +10,7 @@ import { readAnchor, type AnchorValue } from '../log/anchor.js'
 import type { Origin } from '../log/entry.js'
 import { partitionRanges } from '../manifest/clip.js'
 import type { Manifest } from '../manifest/manifest.js'
-import { logIdOfPath } from '../manifest/listed-names.js'
+import { closedPrefix, idOfBlob, logIdOfPath } from '../manifest/listed-names.js'
 import { anchorPath, checkLogPath, logPath, shardPath } from '../manifest/names.js'
 import { partitionPrefix } from '../segment/record.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ReadContext } from '../engine/context.js'
@@ -80,7 +80,8 @@ class Verifier {
     await this.#longest(logs, anchor, blobs)
     const pins = new Set(this.#pins.map(({ pin }) => pin.blob))
     for (const { object } of findings.damages) pins.add(object)
-    const orphans = blobs.filter(({ name }) => !this.#segments.has(name) && !pins.has(name))
+    const isMark = (name: string): boolean => logs.some((log) => idOfBlob(closedPrefix(log), name))
+    const orphans = blobs.filter(({ name }) => !this.#segments.has(name) && !pins.has(name) && !isMark(name))
     return {
       name: this.#ctx.store,
       ok: findings.damages.length === 0,

@@ -69,6 +69,7 @@ export function contextOf(place: StorePlace, given: Clock | undefined): ShardCon
 export function openToRead(ctx: ShardContext, signal: AbortSignal | undefined): Promise<Shard> {
   return Shard.open(ctx, {
     mode: 'follower',
+    force: false,
     signal,
     create: false,
     config: () => ({ partitions: 1, job: undefined, created: 0 }),

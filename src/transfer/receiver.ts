@@ -19,6 +19,7 @@ import { Memtable } from '../engine/memtable.js'
 import { createLog } from '../engine/open/create.js'
 import { refreshAnchor } from '../engine/open/anchoring.js'
 import { openShard } from '../engine/open/open.js'
+import { markClosed } from '../engine/open/release.js'
 import { foldTail } from '../engine/compaction/run-writer.js'
 import { assertNotTrimmed, sendEntry } from '../engine/write/send.js'
 import type { Shard } from '../engine/shard.js'
@@ -59,6 +60,8 @@ export class Receiver {
   readonly #made = new Set<string>()
   /** Whether this receiver has noted the log that is yet to be created. */
   #isNoted = false
+  /** An entry was sent, and it is not known what became of it. */
+  #isInDoubt = false
   #log: LogContext | undefined
   #state: ShardState | undefined
   /** The segments that the target has and may name, by hash. */
@@ -146,17 +149,13 @@ export class Receiver {
     }
     const opened = await openShard(ctx, {
       mode: 'exclusive',
+      force,
       signal,
       create: false,
       config: () => seen.state.manifest.config,
       check: (state) => {
         const isSame = state?.carried.version === this.version && equalBytes(state.logId, seen.log.logId)
         if (!isSame) throw this.#overtaken()
-        if (state.carried.mode !== 'exclusive' && !force) {
-          throw new TidemarkError('CONFLICT', `Store "${ctx.store}" is written in ${state.carried.mode} mode.`, {
-            retryable: false,
-          })
-        }
       },
     })
     this.#log = opened.log
@@ -302,10 +301,12 @@ export class Receiver {
     const built = await buildEntry(log, state, change)
     const next = applyEntry(state, built)
     const { n } = built.entry
+    this.#isInDoubt = true
     const resolution = await sendEntry(ctx, log, next.manifest.covers, built, 'append')
     const what = `version ${n} of store "${ctx.store}" was written; call this again, it will look.`
     const committed = landed(resolution, what)
     if (committed === undefined) throw this.#overtaken()
+    this.#isInDoubt = false
     await assertNotTrimmed(ctx, log, n, committed.time)
     noteTime(ctx, log, committed.time)
     await refreshAnchor(ctx, log, next)
@@ -335,7 +336,10 @@ export class Receiver {
   }
 
   async close(): Promise<void> {
-    if (this.#log) await closeLog(this.ctx, this.#log)
+    if (this.#log) {
+      if (this.#state && !this.#isInDoubt) await markClosed(this.ctx, this.#log, this.#state)
+      await closeLog(this.ctx, this.#log)
+    }
     await this.seen?.close()
   }
 }

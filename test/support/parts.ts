@@ -120,6 +120,7 @@ export function requestOf(memtable: Memtable, change: Partial<CommitRequest> = {
     meta: undefined,
     objection: () => undefined,
     isOwn: false,
+    isBlind: false,
     ...change,
   }
 }

@@ -16,6 +16,7 @@ import { deadForks } from './fork-holds.js'
 import { collectionIn, eachHead, readEntry } from '../history/past.js'
 import { isOver, manifestOfPin, pinsOf, type StoredPin } from '../history/pins.js'
 import { pagesOf } from '../../storage/pages.js'
+import { tidyMarks } from '../open/release.js'
 import { retained } from './retention.js'
 import { segmentsOf, type OpenLog, type ShardState } from '../state.js'
 
@@ -98,6 +99,8 @@ export class Collector {
     const due = pending.filter(({ time }) => time + this.#ctx.graceMs <= now)
     const undue = pending.filter((batch) => !due.includes(batch))
     const isLive = this.#liveNames(listing, state.carried.trim)
+    // Only of writers beside each other there are many.
+    if (this.#ctx.isShared && !options.dryRun) await tidyMarks(this.#ctx, this.#log, state)
     const { isPartial, ...deleted } = await this.#deleteDue(state, due, listing, isLive, now, options)
     const waiting = undue.reduce((sum, { ids }) => sum + ids.length, 0)
     // A repaired state stands on entries that the next fold makes dispensable, and no longer on the spare fold.

@@ -12,18 +12,7 @@ import { buildEntry } from '../entry-builder.js'
 import { applyEntry, type ShardState } from '../state.js'
 import { isLate, sendEntry } from '../write/send.js'
 import { confirmHead, readOn } from './recovery.js'
-
-/** How many numbers in a row may be lost (R22). */
-export const CLAIM_TRIES = 8
-
-export interface ClaimRequest {
-  /** Ends the opening before it takes anything over. */
-  readonly signal: AbortSignal | undefined
-  /** Looks at what is there before it is taken over, and throws when this is not the store that was meant. */
-  readonly check: (state: ShardState | undefined) => void
-  /** The fence carries a fold of a long tail. */
-  readonly folds?: boolean
-}
+import { CLAIM_TRIES, type ClaimRequest } from './request.js'
 
 /**
  * The fold of a long tail, for the fence: one that was never folded, by a program that crashes or closes soon after opening, must
@@ -77,6 +66,7 @@ export async function claim(
       if (anchor === undefined) return undefined
       if (anchor.trim >= fence.entry.n) return undefined
       log.free = sent
+      log.formerWriter = state.writer
       const next = applyEntry(state, fence)
       if (fence.manifest) {
         ctx.counters.folds += fence.carries.length
@@ -88,7 +78,7 @@ export async function claim(
     state = await readOn(ctx, log, state, head + 1)
     // Taken, and nothing is there: it was trimmed meanwhile, or the next claim settles it.
     if (state.head === head && !(await confirmHead(ctx, log, state))) return undefined
-    request.check(state)
+    await request.check(state)
     if (edits.length > 0 && state.head > head) edits = await foldLong(ctx, log, state)
   }
   throw new TidemarkError('CONFLICT', `Store "${ctx.store}" was being written too fast to take it over; try again.`)

@@ -4,30 +4,24 @@
  * hands, was trimmed or was made by somebody else meanwhile: then opening begins again from the anchor.
  */
 import { TidemarkError, invalid, throwIfAborted } from '../../errors.js'
-import type { WriteMode } from '../../log/entry.js'
-import type { StoreConfig } from '../../manifest/manifest.js'
 import type { Anchor } from '../../storage/contract.js'
 import { Part } from '../../part.js'
 import { reading } from '../../segment/cache.js'
 import { closeLog, noteTime, openAnchor, openLog, type ShardContext } from '../context.js'
 import type { OpenedLog, ShardState } from '../state.js'
-import { CLAIM_TRIES, claim, type ClaimRequest } from './claim.js'
 import type { Hint } from './lost-log.js'
 import { confirmHead, findStore, overtaken, readHistory } from './recovery.js'
+import { CLAIM_TRIES, type OpenRequest } from './request.js'
 
 const creating = new Part(() => import('./create.js'))
+const claiming = new Part(() => import('./claim.js'))
+const releasing = new Part(() => import('./release.js'))
 /** Writing anchors, after folds for instance. */
 export const anchoring = new Part(() => import('./anchoring.js'))
 
-export interface OpenRequest extends ClaimRequest {
-  readonly mode: WriteMode | 'follower'
-  /** True: it must not exist yet; false: it must exist. */
-  readonly create: boolean | undefined
-  /** The configuration of a store that is to be created. */
-  readonly config: () => StoreConfig
-}
-
 export async function openShard(ctx: ShardContext, request: OpenRequest): Promise<OpenedLog> {
+  // It will be needed, unless somebody else has made the store shared by then.
+  if (request.mode === 'exclusive') claiming.load().catch(() => undefined)
   const anchor = openAnchor(ctx)
   for (let tries = CLAIM_TRIES; tries > 0; tries--) {
     const { value, time } = await findStore(ctx, anchor)
@@ -45,7 +39,7 @@ async function create(
   request: OpenRequest,
 ): Promise<OpenedLog | undefined> {
   const { mode } = request
-  request.check(undefined)
+  await request.check(undefined)
   if (mode === 'follower' || request.create === false) {
     throw new TidemarkError('NOT_FOUND', `There is no store "${ctx.store}" in this storage; check its name and place.`)
   }
@@ -61,7 +55,7 @@ async function openExisting(
   seenAt: number | undefined,
   request: OpenRequest,
 ): Promise<OpenedLog | undefined> {
-  const { mode, create: mustBeNew, check } = request
+  const { mode, create: mustBeNew, force } = request
   if (mustBeNew) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
   const log = openLog(ctx, anchor, hint.logId)
   noteTime(ctx, log, seenAt)
@@ -74,7 +68,13 @@ async function openExisting(
     const isFollower = mode === 'follower'
     found = await readHistory(ctx, log, hint, !isFollower)
     if (!found) return undefined
-    check(found)
+    /** A writer in the recorded mode that has not closed the store is in the way of another mode. */
+    const check = async (state: ShardState | undefined): Promise<void> => {
+      await request.check(state)
+      if (mode === 'follower' || force || state!.carried.mode === mode) return
+      await releasing.use((part) => part.assertReleased(ctx, log, state!))
+    }
+    await check(found)
     // Its segments come while the head is settled. What fails here is met again, and repaired, when they are asked for.
     loading = ctx.resident?.prepare(found).catch(() => undefined)
     // Whoever comes first decides which log an anchor that was lost names.
@@ -84,7 +84,8 @@ async function openExisting(
     if (isFollower || (mode === 'shared' && found.carried.mode === mode)) {
       state = await confirmHead(ctx, log, found, hint.isRebuilt)
     } else {
-      state = await claim(ctx, log, found, mode, request)
+      const { check: _, ...rest } = request
+      state = await claiming.use((part) => part.claim(ctx, log, found!, mode, { ...rest, check }))
       // The fence has carried a fold, or whoever made the last one never got to write it there.
       if (state && state.carried.covers !== hint.covers)
         await anchoring.use((part) => part.refreshAnchor(ctx, log, state!))

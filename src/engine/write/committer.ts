@@ -17,8 +17,8 @@ import type { LargeCommit } from '../compaction/run-writer.js'
 import type { Contention } from './contention.js'
 import { Queue } from './commit-queue.js'
 import { assertNotTrimmed, sendEntry } from './send.js'
-import type { CommitRequest, CommitResult, Job, MakeChange } from './requests.js'
-import type { OpenLog } from '../state.js'
+import type { CommitRequest, CommitResult, Derive, Job, MakeChange } from './requests.js'
+import type { OpenLog, ShardState } from '../state.js'
 import { rewriting, type CompactionScheduler } from '../compaction/scheduler.js'
 
 /** In shared mode it is there before there is a committer. */
@@ -32,11 +32,24 @@ export interface CommitterHost extends OpenLog {
   ended(error: TidemarkError): void
   /** Changes of commits that surely did not happen, oldest first, and whether offsets were among them. */
   rollback(memtables: readonly Memtable[], withOffsets: boolean): void
+  readonly derive: Derive | undefined
   /** Applies what others have written; throws when the right to write has ended. */
   catchUp(): Promise<void>
 }
 
 const NONE: ReadonlySet<Job> = new Set()
+
+/** A commit that an index refuses. */
+class Refused {
+  constructor(
+    readonly job: Job,
+    readonly error: TidemarkError,
+  ) {}
+}
+
+/** The error of a transaction that has read what an index has refused: it is run again. */
+const behind = (store: string): TidemarkError =>
+  new TidemarkError('CONFLICT', `A commit of store "${store}" before this one was refused; run the transaction again.`)
 
 export class Committer {
   readonly #ctx: ShardContext
@@ -85,6 +98,18 @@ export class Committer {
   /** Appends an entry for what is ready to be carried, unless an earlier one carries it. */
   async carry(): Promise<void> {
     await this.#enqueue({ isVersion: false, build: () => this.#buildMaintenance() })
+  }
+
+  /** Appends changes that only indexes store, given the state at its turn; none when there are none. */
+  async index(make: (state: ShardState, time: number) => Promise<Memtable | undefined>): Promise<void> {
+    await this.#enqueue({
+      isVersion: false,
+      build: async () => {
+        const time = this.#time()
+        const memtable = await make(this.#host.state, time)
+        return memtable && this.#entry({ kind: 'index', memtable }, time)
+      },
+    })
   }
 
   /** Catches up with other writers, at its turn. */
@@ -147,6 +172,10 @@ export class Committer {
         }
       } catch (error) {
         // Nothing was written that names what was uploaded.
+        if (error instanceof Refused) {
+          this.#refuse(error)
+          continue
+        }
         if (isFull(error)) await this.#compaction.dropWaiting(this.#segments, error)
         this.#fail(next, error, sent)
       }
@@ -173,6 +202,22 @@ export class Committer {
     }
     const time = this.#time()
     setExpiry(memtable, time, this.#ctx.clock.monotonic())
+    const commits = batch.map(({ request: { memtable: changes } = request }) => changes)
+    const derived = this.#host.derive?.(this.#host.state, commits, time)
+    if (derived) {
+      const { first, over, refused } = await derived
+      if (refused) throw new Refused(batch[refused.at]!, refused.error)
+      if (first) {
+        this.queue.putBack()
+        return this.#entry({ kind: 'index', memtable: first }, time)
+      }
+      if (!over!.empty) {
+        if (batch.length === 1) memtable = memtable.copy()
+        memtable.absorb(over!)
+        // It was made for another state.
+        this.#large.loaded?.drop()
+      }
+    }
     const isLarge = memtable.bytes > this.#ctx.checkpoint.large
     const changes = isLarge
       ? { references: await this.#large.use((large) => large.upload(memtable, time, batch.length)) }
@@ -260,6 +305,19 @@ export class Committer {
       sharing.loaded!.conflict(store, version, fallen.get(job)!, job.request!.isOwn),
     )
     return true
+  }
+
+  /** Fails a commit that an index refuses, and what is queued behind it and may have read or may lie above its changes. */
+  #refuse({ job, error }: Refused): void {
+    const { queue } = this
+    let isBehind = false
+    const failed = queue.takeOut((other) => {
+      isBehind ||= other === job
+      const { request } = other
+      if (other === job || !isBehind || !request) return other === job
+      return request.isOwn ? !request.isBlind : !job.request!.isOwn
+    })
+    this.#fall(failed, (other) => (other === job || !other.request!.isOwn ? error : behind(this.#ctx.store)))
   }
 
   #settle(result: CommitResult): void {

@@ -1,4 +1,5 @@
 /** Requests to the committer, and its answers. */
+import type { TidemarkError } from '../../errors.js'
 import type { OffsetMap } from '../../log/offsets.js'
 import type { BuiltEntry, EntryChange } from '../entry-builder.js'
 import type { Memtable } from '../memtable.js'
@@ -19,6 +20,8 @@ export interface CommitRequest {
   readonly objection: (isLate: boolean) => string | undefined
   /** Its changes are not given back when it fails: its maker makes them anew. */
   readonly isOwn: boolean
+  /** It stands on nothing that was read. */
+  readonly isBlind: boolean
 }
 
 /** The result of `commit`. */
@@ -45,3 +48,16 @@ export interface Job {
   readonly resolve: (result: CommitResult) => void
   readonly reject: (error: unknown) => void
 }
+
+/** What commits that share an entry mean for indexes, when the entry follows a state. */
+export interface Derived {
+  /** To be appended in an entry of its own before any of them. */
+  readonly first?: Memtable
+  /** To be laid over the changes of all of them. */
+  readonly over?: Memtable
+  /** One of them is refused, by its place. */
+  readonly refused?: { readonly at: number; readonly error: TidemarkError }
+}
+
+/** What commits mean for indexes at their turn; `undefined` when no index can be concerned. */
+export type Derive = (state: ShardState, commits: readonly Memtable[], time: number) => Promise<Derived> | undefined

@@ -195,12 +195,14 @@ describe('the format', () => {
     const found = objects.map(
       async ({ key }) => [key, new Uint8Array(await (await bucket.get(key))!.arrayBuffer())] as const,
     )
-    expect(new Map(await Promise.all(found))).toEqual(bodies)
+    const written = (all: readonly (readonly [string, Uint8Array])[]): Map<string, Uint8Array> =>
+      new Map(all.filter(([key]) => !key.includes('/closed/')))
+    expect(written(await Promise.all(found))).toEqual(bodies)
     for (const { make } of s3Adapters) {
       const server = await startS3Server({ skewMs: undefined })
       await writeRemote(make(placeAt(server.url), 'a/b/'))
       const stored = [...server.objects].map(([key, { bytes }]) => [key, new Uint8Array(bytes)] as const)
-      expect(new Map(stored.sort(([a], [b]) => (a < b ? -1 : 1)))).toEqual(bodies)
+      expect(written(stored.sort(([a], [b]) => (a < b ? -1 : 1)))).toEqual(bodies)
       await server.close()
     }
   })

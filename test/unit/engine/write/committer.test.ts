@@ -61,6 +61,7 @@ class Bench {
       log: world.log,
       advance: (built) => void (this.state = applyEntry(this.state, built)),
       ended: ({ code }) => void this.endings.push(code),
+      derive: undefined,
       rollback: (memtables, withOffsets) => void this.rolledBack.push({ values: memtables.map(valueOf), withOffsets }),
       catchUp: () => this.catchUps.shift()?.() ?? Promise.resolve(),
     }

@@ -1,0 +1,374 @@
+/**
+ * What a commit means for the indexes: computed when its entry is built, against the state that the entry follows. So commits
+ * that share an entry see those before them, and one that is built at another number is computed anew.
+ */
+import { decodeKey, encodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../../bytes/keys.js'
+import { toBinary } from '../../bytes/binary.js'
+import { equalBytes } from '../../bytes/compare.js'
+import { invalid, isTidemarkError, show, type TidemarkError } from '../../errors.js'
+import { isWithin, type KeyedRecord } from '../../segment/record.js'
+import type { Bounds } from '../../segment/cursor.js'
+import { Memtable } from '../../engine/memtable.js'
+import { MemtableRecord, Point } from '../../engine/point.js'
+import { AT_ONCE, lookUp, lookUpLoading, Missing, viewOf, type View } from '../../engine/read.js'
+import { scan } from '../../engine/scan.js'
+import type { Slot } from '../../engine/slot.js'
+import type { ShardState } from '../../engine/state.js'
+import type { SegmentCache } from '../../segment/cache.js'
+import { ALL_OF_SLOT, slotRange } from '../range.js'
+import type { TableSpec } from '../table-spec.js'
+import { keysOf } from './definition.js'
+import { isOver, UniqueKeys } from './unique.js'
+import { each } from './walk.js'
+import {
+  checksumOf,
+  decodeRecord,
+  decodeState,
+  encodeRecord,
+  encodeState,
+  INDEX_CODEC,
+  isOfUser,
+  recordsSlot,
+  rowBounds,
+  rowKey,
+  rowsSlot,
+  stateKey,
+  statesSlot,
+  stored,
+  type IndexKeys,
+  type IndexState,
+  type RowRecord,
+} from './layout.js'
+
+/** So many rows are indexed by one entry. */
+const ROWS_AT_ONCE = 4096
+
+export interface Context {
+  readonly cache: SegmentCache
+  readonly partitions: number
+  /** Asked after each row, it gives other tasks their turn now and then. */
+  pace(): Promise<void> | undefined
+  /** A table as the program has opened it, if it has. */
+  spec(table: Uint8Array): TableSpec | undefined
+}
+
+/** An index that cannot be built of the rows that are there. */
+export class Unbuildable extends Error {
+  constructor(
+    readonly spec: TableSpec,
+    readonly reason: TidemarkError,
+  ) {
+    super(reason.message)
+  }
+}
+
+/** A commit that an index refuses. */
+export interface Refused {
+  /** Which of the commits. */
+  readonly at: number
+  readonly error: TidemarkError
+}
+
+/** Rows that were indexed, of a table in a partition. */
+export interface Built {
+  readonly spec: TableSpec
+  readonly rows: number
+  readonly isDone: boolean
+}
+
+/** The records and index rows of a state, under those that are being made. */
+export class Derivation {
+  readonly #ctx: Context
+  readonly #state: ShardState
+  /** By then a row may have expired. */
+  readonly #time: number
+  /** Uncommitted rows over those of the state. */
+  readonly #under: readonly Memtable[]
+  /** The changes to what indexes store, so far. */
+  made = new Memtable()
+  /** The same of the commit that is looked at. */
+  #own = new Memtable()
+  #isJudged = true
+  readonly #unique: UniqueKeys
+  readonly built: Built[] = []
+
+  constructor(ctx: Context, state: ShardState, time: number, under: readonly Memtable[] = []) {
+    this.#ctx = ctx
+    this.#state = state
+    this.#time = time
+    this.#under = under
+    const made = (rows: Slot, key: MapKey): Point | undefined => this.#own.find(rows, key) ?? this.made.find(rows, key)
+    this.#unique = new UniqueKeys(viewOf(state, [], ctx.cache), ctx.partitions, time, made)
+  }
+
+  get #view(): View {
+    return viewOf(this.#state, [this.#own, this.made, ...this.#under], this.#ctx.cache)
+  }
+
+  /**
+   * Makes the indexes ready for changes to these slots: drops those that the program does not know, and builds those that are not
+   * there. Returns false when more has to be built than one entry takes; `made` goes into an entry of its own then.
+   */
+  async prepare(slots: Iterable<Slot>): Promise<boolean> {
+    for (const slot of slots) {
+      if (!isOfUser(slot.table)) continue
+      const spec = this.#ctx.spec(slot.table)
+      const state = await this.state(slot)
+      const indexes = spec?.indexes ?? new Map<string, never>()
+      if (indexes.size === 0) {
+        if (state) this.#drop(slot, state, true)
+        continue
+      }
+      if (state && isReady(spec!, state)) {
+        if (state.indexes.size > indexes.size) this.#drop(slot, state, false, spec)
+        continue
+      }
+      if (!(await this.#build(slot, spec!, state))) return false
+    }
+    this.#keep()
+    return true
+  }
+
+  #keep(): void {
+    this.made.absorb(this.#own)
+    this.#own = new Memtable()
+  }
+
+  async state(slot: Slot): Promise<IndexState | undefined> {
+    const found = await this.#find(statesSlot(slot.partition), stateKey(slot.table))
+    return found && decodeState(found.bytes, 'The state of an index')
+  }
+
+  #put(slot: Slot, key: MapKey, bytes: Uint8Array, expires = 0, due = 0): void {
+    this.#own.set(slot, INDEX_CODEC, key, stored(bytes, expires, due))
+  }
+
+  #delete(slot: Slot, key: MapKey): void {
+    this.#own.set(slot, INDEX_CODEC, key, Point.tombstone())
+  }
+
+  #clear(slot: Slot): void {
+    this.#own.deleteRange(slot, INDEX_CODEC, slotRange(slot, ALL_OF_SLOT))
+  }
+
+  /** Drops the indexes that `spec` does not have; all of them with `isWhole`. */
+  #drop(slot: Slot, state: IndexState, isWhole: boolean, spec?: TableSpec): void {
+    for (const name of state.indexes.keys()) if (!spec?.indexes.has(name)) this.#clear(rowsSlot(slot, name))
+    if (isWhole) {
+      this.#clear(recordsSlot(slot))
+      this.#delete(statesSlot(slot.partition), stateKey(slot.table))
+    } else {
+      this.#setState(slot, spec!, state.upTo)
+    }
+  }
+
+  #setState(slot: Slot, spec: TableSpec, upTo: Uint8Array | undefined): void {
+    const { indexes, version } = spec
+    this.#put(statesSlot(slot.partition), stateKey(slot.table), encodeState({ version, indexes, upTo }))
+  }
+
+  /** Indexes rows, from where the state says or anew. Returns whether all have their records now. */
+  async #build(slot: Slot, spec: TableSpec, state: IndexState | undefined, most = ROWS_AT_ONCE): Promise<boolean> {
+    const goesOn = state?.upTo !== undefined && isSame(spec, state)
+    // Where no index was before there is nothing of one.
+    if (state && !goesOn) {
+      for (const name of new Set([...(state?.indexes.keys() ?? []), ...spec.indexes.keys()])) this.#clear(rowsSlot(slot, name))
+      this.#clear(recordsSlot(slot))
+    }
+    const { lower, upper } = slotRange(slot, ALL_OF_SLOT)
+    const prefix = slot.prefix.length
+    const from = goesOn && state.upTo!.length > 0 ? state.upTo! : undefined
+    const bounds = { lower: from ? slotRange(slot, { lower: from, upper: undefined }).lower : lower, upper, reverse: false }
+    let rows = 0
+    let upTo: Uint8Array | undefined
+    await each(this.#view, slot, bounds, (record) => {
+      const key = record.key.subarray(prefix)
+      // The row where it goes on was the last one.
+      if (isGone(record) || isOver(record, this.#time) || (from && equalBytes(key, from))) return true
+      if (rows === most) return false
+      rows++
+      upTo = key.slice()
+      return this.#buildRow(slot, spec, decodeKey(key), record)
+    })
+    const isDone = rows < most
+    this.#setState(slot, spec, isDone ? undefined : upTo)
+    this.built.push({ spec, rows, isDone })
+    this.#keep()
+    return isDone
+  }
+
+  async #buildRow(slot: Slot, spec: TableSpec, key: Key, record: KeyedRecord): Promise<boolean> {
+    try {
+      const { bytes, expires } = record
+      const point = record instanceof MemtableRecord ? record.point : undefined
+      const from = point ?? record
+      const keys = keysOf(spec, key, from.value ? from.value(spec.decode, spec.isShared) : spec.decode(bytes!))
+      await this.#add(slot, spec, key, { checksum: checksumOf(bytes), keys }, expires, point?.due ?? 0)
+      await this.#ctx.pace()
+      return true
+    } catch (error) {
+      if (isRefusal(error)) throw new Unbuildable(spec, error)
+      throw error
+    }
+  }
+
+  /**
+   * What a read finds in the indexes of a table where `under` has uncommitted rows: the changes that those mean, and where an
+   * index is not there, all of it.
+   */
+  async overlay(slots: readonly Slot[], spec: TableSpec): Promise<Memtable> {
+    for (const slot of slots) {
+      const state = await this.state(slot)
+      if (state && isReady(spec, state)) {
+        for (const memtable of this.#under) {
+          const changes = new Memtable()
+          changes.absorb(memtable, ({ id }) => id === slot.id)
+          await this.add(changes, false)
+        }
+        continue
+      }
+      for (const name of spec.indexes.keys()) this.#clear(rowsSlot(slot, name))
+      this.#clear(recordsSlot(slot))
+      this.#keep()
+      await this.#build(slot, spec, undefined, Infinity)
+    }
+    return this.made
+  }
+
+  /**
+   * Adds what a commit means. Throws `INVALID_ARGUMENT` when an index refuses it, and adds nothing then. What is only read is not
+   * `judged`.
+   */
+  async add(changes: Memtable, isJudged = true): Promise<void> {
+    this.#own = new Memtable()
+    this.#isJudged = isJudged
+    const added: (() => Promise<void>)[] = []
+    for (const { slot, points, ranges } of changes.slots.values()) {
+      if (!isOfUser(slot.table)) continue
+      const spec = this.#ctx.spec(slot.table)
+      if (spec === undefined || spec.indexes.size === 0) continue
+      for (const range of ranges) await this.#removeRange(slot, { ...range, reverse: false })
+      for (const [mapKey, point] of points) {
+        const records = recordsSlot(slot)
+        const before = await this.#record(records, mapKey)
+        if (point.deleted) {
+          if (before) this.#remove(slot, mapKey, before)
+          continue
+        }
+        const key = mapKeyToKey(mapKey)
+        const keys = keysOf(spec, key, point.value(spec.decode, spec.isShared))
+        if (before) this.#removeOthers(slot, key, before, keys)
+        const record = { checksum: checksumOf(point.bytes), keys }
+        // All of the commit is removed before any of it is added: two rows of it may change places.
+        added.push(() => this.#add(slot, spec, key, record, point.expires, point.due, before))
+      }
+    }
+    for (const add of added) {
+      await add()
+      await this.#ctx.pace()
+    }
+    this.#keep()
+  }
+
+  async #record(
+    records: Slot,
+    key: MapKey,
+  ): Promise<(RowRecord & { readonly expires: number; readonly due: number }) | undefined> {
+    const found = await this.#find(records, key)
+    return found && { ...decodeRecord(found.bytes, 'The record of an index'), expires: found.expires, due: found.due }
+  }
+
+  #remove(slot: Slot, mapKey: MapKey, { keys }: RowRecord): void {
+    const key = mapKeyToKey(mapKey)
+    for (const [name, all] of keys) for (const each of all) this.#delete(rowsSlot(slot, name), rowKey(decodeKey(each), key))
+    this.#delete(recordsSlot(slot), mapKey)
+  }
+
+  /** Removes the index rows that a new value has no more. */
+  #removeOthers(slot: Slot, key: Key, before: RowRecord, keys: IndexKeys): void {
+    for (const [name, all] of before.keys) {
+      const kept = keys.get(name) ?? []
+      for (const each of all) {
+        if (!kept.some((other) => equalBytes(other, each))) this.#delete(rowsSlot(slot, name), rowKey(decodeKey(each), key))
+      }
+    }
+  }
+
+  async #removeRange(slot: Slot, range: Bounds): Promise<void> {
+    const records = recordsSlot(slot)
+    const cut = slot.prefix.length
+    const bounds = {
+      ...slotRange(records, { lower: range.lower.subarray(cut), upper: range.upper.subarray(cut) }),
+      reverse: false,
+    }
+    const whole = slotRange(slot, ALL_OF_SLOT)
+    if (equalBytes(range.lower, whole.lower) && equalBytes(range.upper, whole.upper)) {
+      for (const name of (await this.state(slot))?.indexes.keys() ?? []) this.#clear(rowsSlot(slot, name))
+    } else {
+      await each(this.#view, records, bounds, ({ key, bytes }) => {
+        if (bytes === undefined) return true
+        const own = decodeKey(key, records.prefix.length)
+        for (const [name, all] of decodeRecord(bytes, 'The record of an index').keys) {
+          for (const each of all) this.#delete(rowsSlot(slot, name), rowKey(decodeKey(each), own))
+        }
+        return true
+      })
+    }
+    this.#own.deleteRange(records, INDEX_CODEC, bounds)
+  }
+
+  async #add(
+    slot: Slot,
+    spec: TableSpec,
+    key: Key,
+    record: RowRecord,
+    expires: number,
+    due: number,
+    before?: { readonly expires: number; readonly due: number; readonly keys: IndexKeys },
+  ): Promise<void> {
+    for (const [name, all] of record.keys) {
+      const isKept = (each: Uint8Array): boolean =>
+        before?.expires === expires &&
+        before.due === due &&
+        (before.keys.get(name) ?? []).some((other) => equalBytes(other, each))
+      for (const bytes of all) {
+        const indexKey = decodeKey(bytes)
+        if (this.#isJudged && spec.indexes.get(name)!.unique) await this.#unique.assertFree(slot, spec, name, indexKey, key)
+        if (!isKept(bytes)) this.#put(rowsSlot(slot, name), rowKey(indexKey, key), new Uint8Array(0), expires, due)
+      }
+    }
+    this.#put(recordsSlot(slot), toMapKey(key), encodeRecord(record), expires, due)
+  }
+
+  async #find(
+    slot: Slot,
+    key: MapKey,
+  ): Promise<{ readonly bytes: Uint8Array; readonly expires: number; readonly due: number } | undefined> {
+    const view = this.#view
+    const now = lookUp(view, slot, key, false, AT_ONCE)
+    const found = now instanceof Missing ? await lookUpLoading(view, slot, key) : now
+    const bytes = found?.bytes
+    if (found === undefined || bytes === undefined || (found instanceof Point && found.deleted)) return undefined
+    return { bytes, expires: found.expires, due: found instanceof Point ? found.due : 0 }
+  }
+}
+
+export const isRefusal = (error: unknown): error is TidemarkError =>
+  isTidemarkError(error) && error.code === 'INVALID_ARGUMENT'
+
+const isGone = (record: KeyedRecord): boolean =>
+  record instanceof MemtableRecord ? record.point.deleted : record.bytes === undefined
+
+/** Whether the indexes are those of the table, in the version of its values. */
+function isSame(spec: TableSpec, { version, indexes }: IndexState): boolean {
+  if (version !== spec.version || indexes.size < spec.indexes.size) return false
+  return [...spec.indexes].every(([name, { many, unique }]) => {
+    const other = indexes.get(name)
+    return other !== undefined && other.many === many && other.unique === unique
+  })
+}
+
+/** Whether each row has its record, and is in each index of the table. */
+export function isReady(spec: TableSpec, state: IndexState): boolean {
+  return state.upTo === undefined && isSame(spec, state)
+}
