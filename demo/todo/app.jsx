@@ -8,7 +8,7 @@ const storage = indexedDb('todo')
 
 function App() {
   return (
-    <TidemarkProvider storage={storage} name="todo" mode="shared" suspense fallback={<p>Loading …</p>}>
+    <TidemarkProvider storage={storage} name="todo" suspense fallback={<p>Loading …</p>}>
       <Todos />
     </TidemarkProvider>
   )

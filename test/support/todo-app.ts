@@ -16,6 +16,8 @@ export async function buildTodoApp(): Promise<string> {
     input: join(cwd, 'demo/todo/app.jsx'),
     cwd,
     platform: 'browser',
+    // Bundlers say that `'use client'` means nothing to them.
+    onLog: () => undefined,
     transform: { define: { 'process.env.NODE_ENV': '"production"' }, jsx: { runtime: 'automatic' } },
   })
   await bundle.write({ dir: folder, format: 'esm', entryFileNames: 'app.js', minify: true })
