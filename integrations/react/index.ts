@@ -45,7 +45,7 @@ interface Shown {
 export type TidemarkProviderProps = Shown & ((OpenOptions & { readonly store?: undefined }) | { readonly store: AnyStore })
 
 /** A store whatever its keys and values are. */
-type AnyStore = Store<never, never>
+type AnyStore = Pick<Store, 'name' | 'version' | 'table' | 'on' | 'close'>
 
 /** Options of a hook. */
 export interface HookOptions {
