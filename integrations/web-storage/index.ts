@@ -9,7 +9,7 @@ export type { Backing } from '../common/backing.js'
 
 /** Where state libraries keep text. */
 export interface WebStorage {
-  /** The text of a name; `null` when there is none. */
+  /** The text of a name, as others may have changed it; `null` when there is none. */
   getItem(name: string): Promise<string | null>
   /** Keeps a text; it is durable when the promise resolves. */
   setItem(name: string, value: string): Promise<void>
@@ -38,7 +38,7 @@ export interface WebStorageOptions {
 export function webStorage(backing: Backing, { table = 'web-storage' }: WebStorageOptions = {}): WebStorage {
   const backed = new Backed<string, string>(backing, table)
   return {
-    getItem: (name) => backed.run(async (items) => (await items.get(name)) ?? null),
+    getItem: (name) => backed.run(async (items) => (await items.get(name, { fresh: true })) ?? null),
     setItem: (name, value) => backed.run(async (items) => void (await items.set(name, value))),
     removeItem: (name) => backed.run(async (items) => void (await items.remove(name))),
     close: () => backed.close(),

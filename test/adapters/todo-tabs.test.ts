@@ -1,11 +1,13 @@
 /** The to-do app of demo/todo in two tabs of one Chromium, on the built package: both click, type and delete at once. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { expect, test } from 'vitest'
+import { buildPage } from '../support/built-page.js'
 import { browsers } from '../support/chromium.js'
 import { forAdapter } from '../support/counting.js'
 import { extent } from '../support/extent.js'
 import { temporaryFolder } from '../support/storages.js'
-import { buildTodoApp } from '../support/todo-app.js'
 
 forAdapter('indexedDb')
 
@@ -78,7 +80,8 @@ const shown = (page: Page): Promise<[string, boolean][]> =>
   )
 
 test('in two tabs of a to-do app no error is seen, both show the same, and every acknowledged change is there', async () => {
-  const path = await buildTodoApp()
+  const html = readFileSync(join(import.meta.dirname, '../../demo/todo/index.html'), 'utf8')
+  const path = await buildPage('demo/todo/app.jsx', html.replace('app.jsx', 'app.js'))
   const running = await chromium.start(temporaryFolder())
   try {
     const { context, page: first } = running
