@@ -56,8 +56,7 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/untag\(\) it first, or choose another name\./g, 'run `tidemark untag` first, or choose another name.'],
   [/use force: true\./g, 'add --force.'],
   [/Use force: true to put/g, 'Add --force to put'],
-  [/; open it in that mode, or with force: true when no such writer lives\./g, '; run the command again.'],
-  [/is written in (\w+) mode\.$/g, 'is written in $1 mode; add --force to end that.'],
+  [/\. Open it in that mode, or with force: true when no such writer lives\./g, '. Add --force to end that.'],
   [/Export it again with exportZip\(\)\./g, 'Export it again with `tidemark export`.'],
   [/say in `offsets` from where it is to be read\./g, 'say with --offsets from where it is to be read.'],
   [/; open it with that codec first\./g, '; only a program that has this codec can write it.'],
@@ -66,7 +65,7 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/await commit\(\) and go on\./g, 'put less at once.'],
   [/and maxUncommittedBytes leaves/g, 'and there is room for'],
   [
-    /^\S+ dropped uncommitted changes of store ("[^"]*"); commit\(\) them before\./g,
+    /^\S+ dropped \S+ uncommitted \S+ of store ("[^"]*"); commit\(\) .*/g,
     'What was to be written to store $1 is not written.',
   ],
   [/ See the cause\./g, ''],

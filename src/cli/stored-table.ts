@@ -1,6 +1,7 @@
 /** Reads tables as they were stored, whatever their codec. */
 import type { Command } from 'commander'
 import { jsonCodec } from '../bytes/codec.js'
+import { splitId, splitVersion } from '../store/value-version.js'
 import type { Key } from '../bytes/keys.js'
 import { TidemarkError } from '../errors.js'
 import { fromBinary, toBinary } from '../bytes/binary.js'
@@ -88,7 +89,8 @@ export function decoderOf(store: string, name: string, states: readonly ShardSta
       `Store "${store}" has no table "${name}"; it has ${names.join(', ') || 'none at all'}.`,
     )
   }
-  return (bytes) => (codec === jsonCodec.id ? jsonCodec.decode(bytes) : bytes)
+  const isJson = codec !== undefined && splitId(codec).codec === jsonCodec.id
+  return (bytes) => (isJson ? jsonCodec.decode(splitVersion(bytes).rest) : bytes)
 }
 
 /** The names and codec ids of the tables of users, by name. The name of the default table is empty. */
@@ -100,7 +102,7 @@ export function tablesOf(state: ShardState): { readonly name: string; readonly c
   return [...tables]
     .map(fromBinary)
     .filter((bytes) => bytes[0] !== INTERNAL)
-    .map((bytes) => ({ name: new TextDecoder().decode(bytes), codec: recordedCodec(state, bytes)! }))
+    .map((bytes) => ({ name: new TextDecoder().decode(bytes), codec: splitId(recordedCodec(state, bytes)!).codec }))
     .sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 

@@ -21,7 +21,16 @@ export type EntryKind = 'commit' | 'reset' | 'fence' | 'fold' | 'collect' | 'voi
 /** Whether one handle writes at a time, or several do. */
 export type WriteMode = 'exclusive' | 'shared'
 
-const KINDS: readonly (EntryKind | undefined)[] = ['commit', 'reset', 'fence', 'fold', 'collect', 'void', undefined, 'index']
+const KINDS: readonly (EntryKind | undefined)[] = [
+  'commit',
+  'reset',
+  'fence',
+  'fold',
+  'collect',
+  'void',
+  undefined,
+  'index',
+]
 /** Kinds and parts whose numbers are taken and which no release writes yet, so that this one refuses them by name. */
 const RESERVED_KINDS: Readonly<Record<number, string>> = { 6: 'code version' }
 const RESERVED_PARTS = ['seal', 'shard', 'turn', 'spans']

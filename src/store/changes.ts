@@ -3,7 +3,7 @@ import { writeJson } from '../bytes/json.js'
 import { isWellFormed } from '../bytes/utf8.js'
 import { invalid, isTidemarkError, reasonOf } from '../errors.js'
 import { NO_OFFSETS, parseOffsets, type OffsetMap, type Offsets } from '../log/offsets.js'
-import type { CommitRequest, CommitResult } from '../engine/write/requests.js'
+import type { CommitKind, CommitRequest, CommitResult } from '../engine/write/requests.js'
 import type { MapKey } from '../bytes/keys.js'
 import { Memtable } from '../engine/memtable.js'
 import type { Point } from '../engine/point.js'
@@ -39,9 +39,6 @@ export interface CommitOptions {
    */
   readonly force?: boolean | undefined
 }
-
-/** The buffer, changes of their own that are blind, or those of a transaction. */
-export type CommitKind = 'buffer' | 'own' | 'transaction'
 
 export type CommitNotes = Pick<CommitRequest, 'offsets' | 'force' | 'label' | 'meta'>
 
@@ -208,11 +205,11 @@ export class Changes {
     encodeMemtable(memtable, (table) => handle.specs.of(table))
     const started = handle.monotonic()
     const withOffsets = notes.offsets.size > 0
-    let object: CommitRequest['objection'] | undefined
-    const objection: CommitRequest['objection'] = (isLate) => object?.(isLate)
-    const committing = handle.shard.writer.commit({ memtable, ...notes, objection, isOwn: kind !== 'buffer', isBlind: kind === 'own' })
+    const asked: { objection?: CommitRequest['objection'] | undefined } = {}
+    const objection: CommitRequest['objection'] = (isLate) => asked.objection?.(isLate)
+    const committing = handle.shard.writer.commit({ memtable, ...notes, objection, kind })
     // It is not asked before the next turn.
-    object = handle.readSet?.objection(this, memtable, kind, withOffsets, committing)
+    asked.objection = handle.readSet?.objection(this, memtable, kind, withOffsets, committing)
     if (!memtable.empty || withOffsets) this.#revision++
     this.#newest = committing.then(
       () => true,

@@ -20,7 +20,15 @@ export interface StoreEvents {
   collected: { readonly deleted: number }
 }
 
-const NAMES: readonly (keyof StoreEvents)[] = ['version', 'checkpoint', 'fenced', 'warning', 'repaired', 'collected', 'index']
+const NAMES: readonly (keyof StoreEvents)[] = [
+  'version',
+  'checkpoint',
+  'fenced',
+  'warning',
+  'repaired',
+  'collected',
+  'index',
+]
 
 type Listener = (detail: never) => unknown
 

@@ -3,12 +3,11 @@ import { singleFlight } from '../async.js'
 import { tell } from '../callback.js'
 import { TidemarkError, isExpired } from '../errors.js'
 import { shardPath } from '../manifest/names.js'
-import { Part, type Lazy } from '../part.js'
+import type { Lazy } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
-import type { Held } from '../engine/context.js'
 import { Memtable } from '../engine/memtable.js'
 import { viewOf, type View } from '../engine/read.js'
-import { following, Shard, type ShardRequest } from '../engine/shard.js'
+import { following, Shard } from '../engine/shard.js'
 import { tableBytes } from '../engine/slot.js'
 import type { CommitResult } from '../engine/write/requests.js'
 import type { ShardState } from '../engine/state.js'
@@ -18,19 +17,16 @@ import { Changes } from './changes.js'
 import { loadExtras, nowIn, shardContext, type Extras } from './context.js'
 import { Events } from './events.js'
 import type { Following } from './follow.js'
+import { holdState } from './holds.js'
 import { collectMetrics, type Metrics } from './metrics.js'
 import type { Observed } from './observed.js'
 import { Observers } from './observers.js'
-import { isAsked, type ResolvedOptions } from './open-options.js'
+import type { ResolvedOptions } from './open-options.js'
 import type { ReadSet } from './read-set.js'
-import type { Hold, TableHost } from './table-host.js'
-import { Specs, type AnyTableOptions, type TableSpec } from './table-spec.js'
-import type { TransactionQueue } from './transaction.js'
-
-export const indexing = new Part(() => import('./indexes/indexing.js'))
-/** The errors of a store that is not the one that was asked for. */
-const refusing = new Part(() => import('./identity.js'))
-const transacting = new Part(() => import('./transaction.js'))
+import { indexing, shardRequest } from './shard-request.js'
+import type { Hold, TableHost, Transactions } from './table-host.js'
+import type { AnyTableOptions } from './table-options.js'
+import { Specs, type TableSpec } from './table-spec.js'
 
 export class StoreHandle implements TableHost, Observed {
   readonly options: ResolvedOptions
@@ -39,7 +35,8 @@ export class StoreHandle implements TableHost, Observed {
   readonly #requests = { put: 0, get: 0, list: 0, delete: 0 }
   readonly specs: Specs
   readonly changes: Changes
-  readonly transactions: Lazy<TransactionQueue>
+  /** Its store's. */
+  transactions!: Lazy<Transactions>
   #hasWarned = false
   /** Only of a handle that writes together with others. */
   readonly readSet: ReadSet | undefined
@@ -68,7 +65,6 @@ export class StoreHandle implements TableHost, Observed {
     const storage = deadlines(options.storage, { timeoutMs, clock, requests: this.#requests })
     this.#peers = storage.peers
     this.changes = new Changes(this)
-    this.transactions = transacting.lazy((part) => new part.TransactionQueue(this))
     const { ReadSet: Reads } = extras
     this.readSet =
       Reads &&
@@ -101,7 +97,7 @@ export class StoreHandle implements TableHost, Observed {
     this.report(`Following store "${this.options.name}" failed; it goes on.`, cause)
 
   async #openShard(create: boolean | undefined, expectAtLeast: number | undefined): Promise<void> {
-    const shard = await Shard.open(this.#ctx, this.#request(create, expectAtLeast))
+    const shard = await Shard.open(this.#ctx, shardRequest(this, create, expectAtLeast))
     try {
       await shard.detector.prepare()
     } catch (error) {
@@ -146,31 +142,6 @@ export class StoreHandle implements TableHost, Observed {
     })
   }
 
-  #request(create: boolean | undefined, expectAtLeast: number | undefined): ShardRequest {
-    const { options } = this
-    return {
-      mode: options.mode,
-      force: options.force,
-      signal: options.signal,
-      create,
-      config: () => ({
-        partitions: options.partitions ?? 1,
-        job: options.job,
-        created: Math.floor(options.clock.now()),
-      }),
-      check: async (state) => {
-        if (!isAsked(options, state, expectAtLeast))
-          await refusing.use((part) => part.refuse(options, state, expectAtLeast))
-      },
-      rollback: (memtables, withOffsets) => this.changes.rollback(memtables, withOffsets),
-      met: (before, changes) => this.changes.met(before, changes),
-      derive: (state, commits, time) => {
-        if (!state.hasIndexes && !this.specs.hasIndexes) return undefined
-        return indexing.use((part) => part.derive(this, state, commits, time))
-      },
-    }
-  }
-
   get shard(): Shard {
     return this.#shard!
   }
@@ -188,30 +159,7 @@ export class StoreHandle implements TableHost, Observed {
    * used now and then, until it is released. With a number: the entries after it, too.
    */
   hold(state: ShardState, waiting?: Promise<unknown>, trim = Infinity): Hold {
-    const { held, resident, graceMs } = this.#ctx
-    const { shard } = this
-    const own: Held = { state, usedAt: waiting ? Infinity : this.monotonic(), trim, keptAt: shard.log.free }
-    let isOver = false
-    const release = (): void => {
-      isOver = true
-      held.delete(own)
-      resident?.sweep()
-      void own.reading?.end()
-    }
-    held.add(own)
-    waiting?.then(release, release)
-    return {
-      use: () => {
-        const now = this.monotonic()
-        const isFresh = own.usedAt > now - graceMs
-        own.usedAt = now
-        // Collection may have let go of it meanwhile.
-        if (!isOver) held.add(own)
-        if (this.options.mode !== 'exclusive') following.loaded?.tellReading(shard, state, own)
-        return isFresh
-      },
-      release,
-    }
+    return holdState(this.#ctx, this.shard, this.options.mode, state, waiting, trim)
   }
 
   get budget(): number {
@@ -253,7 +201,7 @@ export class StoreHandle implements TableHost, Observed {
   writable(): Memtable {
     this.assertOpen()
     this.shard.assertWriter()
-    if (!this.#hasWarned && this.transactions.loaded?.isRunning) {
+    if (!this.#hasWarned && this.transactions?.loaded?.isRunning) {
       this.#hasWarned = true
       this.report(
         `Something was put into the buffer of store "${this.options.name}" while the function of a transaction runs. It is no part of the transaction: use its \`tx\`.`,
@@ -298,9 +246,11 @@ export class StoreHandle implements TableHost, Observed {
   /** An index that is not there yet is built beside everything else. */
   #build(spec: TableSpec): void {
     if (spec.isEmptyIn(this.state)) return
-    indexing.use((part) => part.build(this, spec)).catch((cause: unknown) => {
-      this.report(`An index of ${spec.title} could not be built; the next commit to the table tries again.`, cause)
-    })
+    indexing
+      .use((part) => part.build(this, spec))
+      .catch((cause: unknown) => {
+        this.report(`An index of ${spec.title} could not be built; the next commit to the table tries again.`, cause)
+      })
   }
 
   discard(): void {

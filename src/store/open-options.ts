@@ -21,7 +21,7 @@ import {
   within,
   type Check,
 } from './options.js'
-import { TABLE_OPTIONS, type AnyTableOptions, type TableOptions } from './table-spec.js'
+import { TABLE_OPTIONS, type AnyTableOptions, type TableOptions } from './table-options.js'
 
 /** Takes the warnings of a store. */
 export interface Logger {
@@ -219,9 +219,9 @@ export type ResolvedOptions = ReturnType<typeof check> & { readonly mode: Mode; 
 export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & AnyTableOptions): ResolvedOptions {
   const options = check(given)
   throwIfAborted(options.signal)
-  const { codec = jsonCodec, schema, ttlMs, indexes } = options
+  const { codec = jsonCodec, schema, ttlMs, indexes, version, upgrade } = options
   const mode = options.mode ?? modeOf(options.storage)
-  return { ...options, mode, table: { codec, schema, ttlMs, indexes } }
+  return { ...options, mode, table: { codec, schema, ttlMs, indexes, version, upgrade } }
 }
 
 /** The mode of stores that are not told theirs. */

@@ -13,8 +13,9 @@ import { Point } from '../engine/point.js'
 import { AT_ONCE, lookUp, Missing, viewOf } from '../engine/read.js'
 import type { Slot } from '../engine/slot.js'
 import { recordedCodec, type AppliedEntry, type ShardState } from '../engine/state.js'
-import type { CommitKind } from './changes.js'
+import type { CommitKind } from '../engine/write/requests.js'
 import { isApart, KeySet } from './key-set.js'
+import { splitId } from './value-version.js'
 import type { ReadNotes } from './table-host.js'
 
 /** Changes of others that no list of keys tells, and the state before them. */
@@ -201,7 +202,9 @@ export class ReadSet implements ReadNotes {
         return 'a commit with offsets is not repeated on top of that'
       }
       if (found.length > 0) return `this commit changes ${listOf(found)}, read before others have changed that`
-      return isAhead && !isWrittenAs(handle.state, changes) ? 'a table has another codec now' : undefined
+      return isAhead && !isWrittenAs(handle.state, changes)
+        ? 'a table has another codec or a later version of its values now'
+        : undefined
     }
   }
 
@@ -283,7 +286,10 @@ function listOf(found: readonly string[]): string {
 /** Whether the tables that a memtable changes are still written with its codecs. */
 function isWrittenAs(state: ShardState, memtable: Memtable): boolean {
   for (const { slot, codec } of memtable.slots.values()) {
-    if ((recordedCodec(state, slot.table) ?? codec) !== codec) return false
+    const recorded = recordedCodec(state, slot.table)
+    if (recorded === undefined || recorded === codec) continue
+    const [own, other] = [splitId(codec), splitId(recorded)]
+    if (own.codec !== other.codec || own.version < other.version) return false
   }
   return true
 }

@@ -11,7 +11,8 @@ import type { ShardState } from '../engine/state.js'
 import type { CommitResult } from '../engine/write/requests.js'
 import type { StoreHandle } from './handle.js'
 import type { Hold, TableHost } from './table-host.js'
-import type { AnyTableOptions, TableSpec } from './table-spec.js'
+import type { AnyTableOptions } from './table-options.js'
+import type { TableSpec } from './table-spec.js'
 import { Tables, type Disposable, type TablesHost } from './tables.js'
 
 abstract class HeldView implements TablesHost {

@@ -1,7 +1,7 @@
 /** A store as programs see it: opening one, and the calls on it. */
 import type { Key } from '../bytes/keys.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
-import { Part } from '../part.js'
+import { Part, type Lazy } from '../part.js'
 import type { MaintainResult } from '../engine/gc/scheduler.js'
 import type { CommitResult } from '../engine/write/requests.js'
 import { parseCommit, type CommitOptions } from './changes.js'
@@ -16,11 +16,12 @@ import { modeOf, type Mode } from './open-options.js'
 import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables, type Disposable } from './tables.js'
-import type { Transaction, TransactionOptions } from './transaction.js'
+import type { Transaction, TransactionOptions, TransactionQueue } from './transaction.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
 
 const old = new Part(() => import('./old-versions.js'))
 const maintaining = new Part(() => import('./maintain.js'))
+const transacting = new Part(() => import('./transaction.js'))
 
 /**
  * An open store: the reads and writes of its default table, and what concerns all of its tables. Once it is closed every
@@ -29,12 +30,15 @@ const maintaining = new Part(() => import('./maintain.js'))
 export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implements Disposable {
   readonly #handle: StoreHandle
   readonly #spec: TableSpec
+  readonly #transactions: Lazy<TransactionQueue>
 
   /** @internal */
   constructor(handle: StoreHandle, spec: TableSpec) {
     super(handle, spec)
     this.#handle = handle
     this.#spec = spec
+    this.#transactions = transacting.lazy((part) => new part.TransactionQueue(handle))
+    handle.transactions = this.#transactions
     handles.set(this, handle)
   }
 
@@ -106,15 +110,14 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    *     await store.transaction(async (tx) => tx.put('n', ((await tx.get('n')) ?? 0) + 1))
    */
   transaction<T>(body: (tx: Transaction<K, V>) => Promise<T> | T, options: TransactionOptions = {}): Promise<T> {
-    const { changes, transactions } = this.#handle
-    const { fallenOffsets } = changes
-    return transactions.use((queue) => queue.transaction(this.#spec, body, options, fallenOffsets))
+    const { fallenOffsets } = this.#handle.changes
+    return this.#transactions.use((queue) => queue.transaction(this.#spec, body, options, fallenOffsets))
   }
 
   /**
    * A stable view of what is committed now, as far as this handle knows. A snapshot that nobody reads for `graceMs` may
    * expire. Close it when it is no longer needed.
-   * @throws `CLOSED` once the store is closed; `STORAGE_UNAVAILABLE` when a part of Tidemark cannot be loaded
+   * @throws `STORAGE_UNAVAILABLE` when a part of Tidemark cannot be loaded
    * @example
    *     await using snapshot = await store.snapshot()
    */
@@ -130,10 +133,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     }
   }
 
-  /**
-   * Drops what is buffered.
-   * @throws `CLOSED` once the store is closed
-   */
+  /** Drops what is buffered. */
   discard(): void {
     this.#handle.discard()
   }
@@ -185,12 +185,8 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
       return make(state, signal)
     })
     handle.changes.restores(restoring)
-    try {
-      const { version } = await restoring
-      return { version, undo }
-    } finally {
-      for (const act of cleanUp) await act()
-    }
+    const { version } = await restoring.finally(() => Promise.all(cleanUp.map((act) => act())))
+    return { version, undo }
   }
 
   /**
@@ -218,7 +214,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
 
   /**
    * The tags that have not ended, oldest first.
-   * @throws `CLOSED` once the store is closed; `STORAGE_UNAVAILABLE` when the storage does not answer
+   * @throws `STORAGE_UNAVAILABLE` when the storage does not answer
    * @example
    *     for (const { name, version } of await store.tags()) console.log(name, version)
    */
@@ -248,10 +244,9 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    *     const { deleted } = await store.maintain({ budgetMs: 10_000, maxDeletes: 1_000 })
    */
   async maintain(options: MaintainOptions = {}): Promise<MaintainResult> {
-    const handle = this.#handle
-    handle.assertOpen()
-    const { shard } = handle
-    return maintaining.use((part) => shard.maintain(part.checkMaintain(options, handle.options.clock)))
+    const { shard, options: own } = this.#handle
+    this.#handle.assertOpen()
+    return maintaining.use((part) => shard.maintain(part.checkMaintain(options, own.clock)))
   }
 
   /**

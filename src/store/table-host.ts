@@ -58,3 +58,10 @@ export interface TableHost {
   /** After a read that failed: the same view, repaired, to repeat it on. Throws when it was not damage, or can't be. */
   repair(view: View, error: unknown): Promise<View>
 }
+
+/** The transactions of a handle, one after another. */
+export interface Transactions {
+  /** Whether the function of one is running. */
+  readonly isRunning: boolean
+  run<T>(body: (host: TableHost) => Promise<T>, options: { readonly tries: number }, fallenOffsets: number): Promise<T>
+}

@@ -1,4 +1,157 @@
-/** The options of a table's writes. */
+/** The options of a table, and those of its writes. */
+import type { Codec } from '../bytes/codec.js'
+import type { Key } from '../bytes/keys.js'
+import { invalid, show } from '../errors.js'
+import { checker, optional, required, type Check } from './options.js'
+
+/** The part of Standard Schema (v1) that is used here; validation must be synchronous. */
+export interface StandardSchema<V> {
+  /** The schema as its standard has it: who made it, and the function that checks a value. */
+  readonly '~standard': {
+    readonly version: 1
+    readonly vendor: string
+    readonly validate: (value: unknown) => StandardResult<V> | Promise<StandardResult<V>>
+    readonly types?: { readonly input: unknown; readonly output: V } | undefined
+  }
+}
+
+/** The checked value, or what is wrong with the given one. */
+export type StandardResult<V> =
+  | { readonly value: V; readonly issues?: undefined }
+  | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
+
+/** Options of a table. */
+export interface TableOptions<V = unknown> {
+  /**
+   * How values become bytes, and bytes values. Its id is stored with the table: who opens the table with another codec is
+   * refused with `INVALID_ARGUMENT`.
+   * @default `jsonCodec`: JSON that keeps Uint8Array, Date, bigint, Map, Set, NaN, infinities and -0
+   */
+  readonly codec?: Codec<V> | undefined
+  /**
+   * Checks each value when it is put, and refuses it with `INVALID_ARGUMENT`; what it returns is what is stored.
+   * @default any value is taken
+   */
+  readonly schema?: StandardSchema<V> | undefined
+  /**
+   * How long values live from their put on, in milliseconds.
+   * @default for ever
+   */
+  readonly ttlMs?: number | undefined
+  /**
+   * Indexes of the table, by their names: a function that returns the key by which an index has a value, or `undefined` for
+   * none. An index that the data does not have yet is built; one that the data has and that is left out is dropped by the next
+   * commit to the table, from whatever handle. Whoever changes what a function returns raises `version`, too.
+   * @default those that the table was last asked for with; none
+   */
+  readonly indexes?: { readonly [name: string]: IndexOptions<V> } | undefined
+  /**
+   * The version of the values, a whole number from 1 on. Those of an earlier one are passed through `upgrade` when they are read,
+   * and are stored so when they are next written. A program that knows only earlier ones is refused with `UNSUPPORTED_FORMAT` once
+   * a value of this one is written.
+   * @default 1
+   */
+  readonly version?: number | undefined
+  /**
+   * Makes a value of this version of one of an earlier version, `from`. It is called whenever such a value is read, and has to
+   * return the same each time.
+   * @default none; from version 2 on it is needed
+   */
+  readonly upgrade?: ((value: never, from: number) => V) | undefined
+}
+
+/** An index: the function that gives its key, or that with more. */
+export type IndexOptions<V = unknown> =
+  | ((value: V) => Key | undefined)
+  | {
+      /** The key by which the index has the value: any key, `undefined` for none; with `many` an array of them. */
+      readonly key: (value: V) => Key | undefined | readonly (Key | undefined)[]
+      /**
+       * The function returns an array of keys, and the index has the value by each of them.
+       * @default false
+       */
+      readonly many?: boolean | undefined
+      /**
+       * No two rows may have the same key: the later one is refused with `INVALID_ARGUMENT`.
+       * @default false
+       */
+      readonly unique?: boolean | undefined
+    }
+
+/** An index with all its options settled. */
+export interface IndexDefinition {
+  readonly key: (value: never) => unknown
+  readonly many: boolean
+  readonly unique: boolean
+}
+
+export type AnyIndexes = { readonly [name: string]: IndexOptions<never> }
+export type Indexes = ReadonlyMap<string, IndexDefinition>
+
+type AnyCodec = { readonly id: string; encode(value: never): Uint8Array; decode(bytes: Uint8Array): unknown }
+
+/** The options of a table whatever its values are. */
+export interface AnyTableOptions {
+  readonly codec?: AnyCodec | undefined
+  readonly schema?: StandardSchema<unknown> | undefined
+  readonly ttlMs?: number | undefined
+  readonly indexes?: AnyIndexes | undefined
+  readonly version?: number | undefined
+  readonly upgrade?: ((value: never, from: number) => unknown) | undefined
+}
+
+const codec: Check<AnyCodec> = (_, given) => {
+  const { id, encode, decode } = Object(given) as Partial<AnyCodec>
+  const isNamed = typeof id === 'string' && id !== '' && id.length <= 255 && !id.includes('\0')
+  if (isNamed && typeof encode === 'function' && typeof decode === 'function') return given as AnyCodec
+  throw invalid('codec: { id, encode, decode } is expected, the id of 1 to 255 characters.')
+}
+
+const schema: Check<StandardSchema<unknown>> = (_, given) => {
+  const checked = given as StandardSchema<unknown> | null
+  if (typeof checked?.['~standard']?.validate === 'function') return checked
+  throw invalid('schema: a Standard Schema is expected, as zod has them.')
+}
+
+export const checkTtl: Check<number> = (name, given) => {
+  if (typeof given === 'number' && Number.isFinite(given) && given > 0 && given <= 2 ** 50) return Math.ceil(given)
+  throw invalid(`${name}: a positive number is expected, not ${show(given)}.`)
+}
+
+const indexes: Check<AnyIndexes> = (_, given) => {
+  for (const [name, index] of Object.entries(Object(given) as AnyIndexes)) {
+    const { key, many, unique } = definitionOf(index)
+    if (name !== '' && typeof key === 'function' && typeof many === 'boolean' && typeof unique === 'boolean') continue
+    throw invalid(
+      `indexes: "${name}" is a function, or { key, many, unique } with a function and two times true or false.`,
+    )
+  }
+  return given as AnyIndexes
+}
+
+export function definitionOf(index: IndexOptions<never>): IndexDefinition {
+  const {
+    key,
+    many = false,
+    unique = false,
+  } = typeof index === 'function' ? { key: index } : (Object(index) as Exclude<typeof index, Function>)
+  return { key, many, unique }
+}
+
+const upgrade: Check<(value: never, from: number) => unknown> = (_, given) => {
+  if (typeof given === 'function') return given as never
+  throw invalid('upgrade: a function is expected.')
+}
+
+export const TABLE_OPTIONS = {
+  codec: optional(codec),
+  schema: optional(schema),
+  ttlMs: optional(checkTtl),
+  indexes: optional(indexes),
+  version: optional((name, given) => required(name, given, 1)),
+  upgrade: optional(upgrade),
+}
+export const checkTable: (options: AnyTableOptions) => AnyTableOptions = checker('table', TABLE_OPTIONS)
 
 /** Options of `put`. */
 export interface PutOptions {

@@ -1,6 +1,6 @@
 /** The codec, schema and time to live of a table. */
 import { decodeJson, encodeJson, jsonCodec, type Codec } from '../bytes/codec.js'
-import { mapKeyToKey, type Key, type MapKey } from '../bytes/keys.js'
+import { mapKeyToKey, type MapKey } from '../bytes/keys.js'
 import { copyBytes, isBytes } from '../bytes/kinds.js'
 import { refusePromise } from '../callback.js'
 import { TidemarkError, corrupt, invalid, isTidemarkError, reasonOf, show } from '../errors.js'
@@ -8,130 +8,17 @@ import { toBinary } from '../bytes/binary.js'
 import { utf8 } from '../bytes/utf8.js'
 import { MAX_TABLE_BYTES } from '../log/delta.js'
 import { sliceOf, type Slice } from '../bytes/slice.js'
+import { recordedId, splitId, splitVersion, withVersion } from './value-version.js'
 import type { Memtable } from '../engine/memtable.js'
 import { recordedCodec, type ShardState } from '../engine/state.js'
-import { checker, optional, type Check } from './options.js'
-
-/** The part of Standard Schema (v1) that is used here; validation must be synchronous. */
-export interface StandardSchema<V> {
-  /** The schema as its standard has it: who made it, and the function that checks a value. */
-  readonly '~standard': {
-    readonly version: 1
-    readonly vendor: string
-    readonly validate: (value: unknown) => StandardResult<V> | Promise<StandardResult<V>>
-    readonly types?: { readonly input: unknown; readonly output: V } | undefined
-  }
-}
-
-/** The checked value, or what is wrong with the given one. */
-type StandardResult<V> =
-  | { readonly value: V; readonly issues?: undefined }
-  | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
-
-/** Options of a table. */
-export interface TableOptions<V = unknown> {
-  /**
-   * How values become bytes, and bytes values. Its id is stored with the table: who opens the table with another codec is
-   * refused with `INVALID_ARGUMENT`.
-   * @default `jsonCodec`: JSON that keeps Uint8Array, Date, bigint, Map, Set, NaN, infinities and -0
-   */
-  readonly codec?: Codec<V> | undefined
-  /**
-   * Checks each value when it is put, and refuses it with `INVALID_ARGUMENT`; what it returns is what is stored.
-   * @default any value is taken
-   */
-  readonly schema?: StandardSchema<V> | undefined
-  /**
-   * How long values live from their put on, in milliseconds.
-   * @default for ever
-   */
-  readonly ttlMs?: number | undefined
-  /**
-   * Indexes of the table, by their names: a function that returns the key by which an index has a value, or `undefined` for
-   * none. An index that the data does not have yet is built; one that the data has and that is left out is dropped by the next
-   * commit to the table, from whatever handle. Whoever changes what a function returns raises `version`, too.
-   * @default those that the table was last asked for with; none
-   */
-  readonly indexes?: { readonly [name: string]: IndexOptions<V> } | undefined
-}
-
-/** An index: the function that gives its key, or that with more. */
-export type IndexOptions<V = unknown> =
-  | ((value: V) => Key | undefined)
-  | {
-      /** The key by which the index has the value: any key, `undefined` for none; with `many` an array of them. */
-      readonly key: (value: V) => Key | undefined | readonly (Key | undefined)[]
-      /**
-       * The function returns an array of keys, and the index has the value by each of them.
-       * @default false
-       */
-      readonly many?: boolean | undefined
-      /**
-       * No two rows may have the same key: the later one is refused with `INVALID_ARGUMENT`.
-       * @default false
-       */
-      readonly unique?: boolean | undefined
-    }
-
-/** An index with all its options settled. */
-export interface IndexDefinition {
-  readonly key: (value: never) => unknown
-  readonly many: boolean
-  readonly unique: boolean
-}
-
-type AnyIndexes = { readonly [name: string]: IndexOptions<never> }
-export type Indexes = ReadonlyMap<string, IndexDefinition>
-
-type AnyCodec = { readonly id: string; encode(value: never): Uint8Array; decode(bytes: Uint8Array): unknown }
-
-/** The options of a table whatever its values are. */
-export interface AnyTableOptions {
-  readonly codec?: AnyCodec | undefined
-  readonly schema?: StandardSchema<unknown> | undefined
-  readonly ttlMs?: number | undefined
-  readonly indexes?: AnyIndexes | undefined
-}
-
-const codec: Check<AnyCodec> = (_, given) => {
-  const { id, encode, decode } = Object(given) as Partial<AnyCodec>
-  const isNamed = typeof id === 'string' && id !== '' && id.length <= 255
-  if (isNamed && typeof encode === 'function' && typeof decode === 'function') return given as AnyCodec
-  throw invalid('codec: { id, encode, decode } is expected, the id of 1 to 255 characters.')
-}
-
-const schema: Check<StandardSchema<unknown>> = (_, given) => {
-  const checked = given as StandardSchema<unknown> | null
-  if (typeof checked?.['~standard']?.validate === 'function') return checked
-  throw invalid('schema: a Standard Schema is expected, as zod has them.')
-}
-
-export const checkTtl: Check<number> = (name, given) => {
-  if (typeof given === 'number' && Number.isFinite(given) && given > 0 && given <= 2 ** 50) return Math.ceil(given)
-  throw invalid(`${name}: a positive number is expected, not ${show(given)}.`)
-}
-
-const indexes: Check<AnyIndexes> = (_, given) => {
-  for (const [name, index] of Object.entries(Object(given) as AnyIndexes)) {
-    const { key, many, unique } = definitionOf(index)
-    if (name !== '' && typeof key === 'function' && typeof many === 'boolean' && typeof unique === 'boolean') continue
-    throw invalid(`indexes: "${name}" is a function, or { key, many, unique } with a function and two times true or false.`)
-  }
-  return given as AnyIndexes
-}
-
-function definitionOf(index: IndexOptions<never>): IndexDefinition {
-  const { key, many = false, unique = false } = typeof index === 'function' ? { key: index } : Object(index) as Exclude<typeof index, Function>
-  return { key, many, unique }
-}
-
-export const TABLE_OPTIONS = {
-  codec: optional(codec),
-  schema: optional(schema),
-  ttlMs: optional(checkTtl),
-  indexes: optional(indexes),
-}
-const checkTable = checker('table', TABLE_OPTIONS)
+import {
+  checkTable,
+  definitionOf,
+  type AnyTableOptions,
+  type Indexes,
+  type StandardResult,
+  type StandardSchema,
+} from './table-options.js'
 
 /**
  * Stands for whichever codec a table was written with: its values are their bytes as stored. For tools that only read.
@@ -158,8 +45,6 @@ interface RecordedCodec {
   codec: string | undefined
 }
 
-const NO_INDEXES: Indexes = new Map()
-
 export type Freeze = ((value: unknown) => unknown) | undefined
 
 /** A table with all its options settled. */
@@ -167,9 +52,11 @@ export class TableSpec {
   readonly codec: Codec<unknown>
   readonly #schema: StandardSchema<unknown> | undefined
   readonly ttlMs: number
-  readonly version = 1
-  readonly #indexes: Indexes
-  /** Why the indexes cannot be built of the rows that are there. */
+  readonly version: number
+  /** The id under which the table is recorded: its codec's, and the version of its values. */
+  readonly id: string
+  readonly indexes: Indexes
+  /** Why its indexes cannot be built of the rows that are there. */
   unbuildable: TidemarkError | undefined
   readonly #isDefault: boolean
   readonly #recorded: RecordedCodec
@@ -187,21 +74,15 @@ export class TableSpec {
     this.#schema = options.schema
     this.#recorded = recorded
     this.ttlMs = options.ttlMs ?? 0
+    this.version = options.version ?? 1
+    this.id = recordedId(this.codec.id, this.version)
     const { indexes = {} } = options
-    this.#indexes = new Map(Object.entries(indexes).map(([name, index]) => [name, definitionOf(index)]))
+    this.indexes = new Map(Object.entries(indexes).map(([name, index]) => [name, definitionOf(index)]))
   }
 
   /** The table in messages. */
   get title(): string {
     return this.name === '' ? 'the default table' : `table "${this.name}"`
-  }
-
-  get indexes(): Indexes {
-    return this.unbuildable ? NO_INDEXES : this.#indexes
-  }
-
-  giveUp(reason: TidemarkError): void {
-    this.unbuildable = reason
   }
 
   /** Whether nothing was ever written to it. */
@@ -249,7 +130,7 @@ export class TableSpec {
     if (slice === undefined)
       throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${nameOf(mapKey)}.`)
     const length = slice.to - slice.from
-    if (length <= MAX_VALUE_BYTES) return slice
+    if (length <= MAX_VALUE_BYTES) return this.version > 1 ? withVersion(slice, this.version) : slice
     throw invalid(`The value of ${nameOf(mapKey)} has ${length} bytes encoded; at most ${MAX_VALUE_BYTES} fit.`)
   }
 
@@ -273,9 +154,8 @@ export class TableSpec {
   readonly decode = (bytes: Uint8Array, text?: string): unknown => {
     this.assertCodec()
     try {
-      // The default one only looks at them; another may change them in place, keep them, or give them away.
-      const value = this.#isDefault ? decodeJson(bytes, text) : this.codec.decode(copyBytes(bytes))
-      if (!this.#isDefault) refusePromise(`The codec "${this.codec.id}"`, value)
+      const value =
+        this.version > 1 || (this.#isDefault && bytes[0] === 1) ? this.#upgraded(bytes) : this.#plain(bytes, text)
       return this.freeze ? this.freeze(value) : value
     } catch (cause) {
       if (isTidemarkError(cause)) throw cause
@@ -283,13 +163,50 @@ export class TableSpec {
     }
   }
 
-  /** Refuses a table that was written with another codec, whenever that comes to light. */
+  #plain(bytes: Uint8Array, text?: string): unknown {
+    // The default one only looks at them; another may change them in place, keep them, or give them away.
+    if (this.#isDefault) return decodeJson(bytes, text)
+    const value = this.codec.decode(copyBytes(bytes))
+    refusePromise(`The codec "${this.codec.id}"`, value)
+    return value
+  }
+
+  /** The value in the version of the table. */
+  #upgraded(bytes: Uint8Array): unknown {
+    const { version, rest } = splitVersion(bytes)
+    if (version > this.version) throw this.#tooNew(version)
+    const value = this.#plain(rest)
+    if (version === this.version) return value
+    let upgraded: unknown
+    try {
+      upgraded = this.options.upgrade!(value as never, version)
+    } catch (cause) {
+      throw invalid(`upgrade: that of ${this.title} threw on a value of version ${version}; see the cause.`, cause)
+    }
+    refusePromise('upgrade', upgraded)
+    if (upgraded === undefined) throw invalid(`upgrade: that of ${this.title} returned nothing.`)
+    return upgraded
+  }
+
+  #tooNew(version: number): TidemarkError {
+    return new TidemarkError(
+      'UNSUPPORTED_FORMAT',
+      `Values of ${this.title} have version ${version}, and this program knows them up to version ${this.version}: update the program.`,
+    )
+  }
+
+  /** Refuses a table that was written with another codec or in a later version, whenever that comes to light. */
   assertCodec(): void {
     const recorded = this.#recorded.codec
-    if (recorded === undefined || recorded === this.codec.id || this.codec === storedBytes) return
+    if (recorded === undefined || recorded === this.id || this.codec === storedBytes) return
+    const { codec, version } = splitId(recorded)
+    if (codec === this.codec.id) {
+      if (version > this.version) throw this.#tooNew(version)
+      return
+    }
     throw new TidemarkError(
       'INVALID_ARGUMENT',
-      `The codec of ${this.title} is "${recorded}", not "${this.codec.id}"; open it with that one first.`,
+      `${this.name === '' ? 'The default table' : `Table "${this.name}"`} was written with the codec "${codec}", not "${this.codec.id}"; open it with that codec first.`,
     )
   }
 }
@@ -311,8 +228,7 @@ export class Specs {
     const known = this.#known.get(key)
     const given = checkTable(options)
     const before = known?.spec.options
-    const names = Object.keys(given) as (keyof typeof given)[]
-    if (known && names.every((option) => given[option] === undefined || given[option] === before![option])) {
+    if (known && Object.entries(given).every(([name, option]) => isAsBefore(name, option, before![name as keyof typeof given]))) {
       return known.spec
     }
     const settled = {
@@ -320,7 +236,15 @@ export class Specs {
       schema: given.schema ?? before?.schema,
       ttlMs: given.ttlMs ?? before?.ttlMs,
       indexes: given.indexes ?? before?.indexes,
+      version: given.version ?? before?.version,
+      upgrade: given.upgrade ?? before?.upgrade,
     }
+    // A tool that has looked at it as it is stored does not know yet.
+    const isKnown = before !== undefined && known!.spec.codec !== storedBytes
+    if (isKnown && (settled.version ?? 1) !== known!.spec.version)
+      throw invalid(`version: table "${name}" was opened in another one before; give it when it is opened first.`)
+    if (settled.version !== undefined && settled.version > 1 && !settled.upgrade)
+      throw invalid(`version: table "${name}" needs an upgrade(value, from) for values of the versions before.`)
     this.hasIndexes ||= given.indexes !== undefined
     for (const index of Object.keys(settled.indexes ?? {})) {
       if (bytes.length + utf8(index).length > MAX_TABLE_BYTES - 3)
@@ -333,6 +257,15 @@ export class Specs {
     settle(recorded, spec)
     this.#known.set(key, { spec, recorded })
     return spec
+  }
+
+  /** From here on the table is without its indexes, until it is opened with them again. */
+  giveUp(spec: TableSpec, reason: TidemarkError): void {
+    spec.unbuildable = reason
+    const key = toBinary(spec.bytes)
+    const { recorded } = this.#known.get(key)!
+    const without = new TableSpec(spec.name, spec.bytes, { ...spec.options, indexes: undefined }, recorded, this.#freeze)
+    this.#known.set(key, { spec: without, recorded })
   }
 
   /** The table as it is to be read in `state`. One that nobody has opened gets no codec by being read. */
@@ -358,9 +291,20 @@ export class Specs {
   }
 }
 
+/** Functions that are written down where a table is asked for are others each time. */
+function isAsBefore(name: string, option: unknown, before: unknown): boolean {
+  if (option === undefined || option === before) return true
+  return (name === 'indexes' || name === 'upgrade') && textOf(option) === textOf(before)
+}
+
+const textOf = (option: unknown): string =>
+  typeof option === 'object' && option !== null
+    ? Object.entries(option).map(([name, part]) => `${name}: ${textOf(part)}`).join()
+    : String(option)
+
 /** Not written yet, and still not to be written with two. */
 function settle(recorded: RecordedCodec, spec: TableSpec): void {
-  if (spec.codec !== storedBytes) recorded.codec ??= spec.codec.id
+  if (spec.codec !== storedBytes) recorded.codec ??= spec.id
 }
 
 const nameOf = (key: MapKey): string => `key ${show(mapKeyToKey(key))}`

@@ -10,8 +10,7 @@ import { checkRange, isEmptyRange, keyBounds, slotRange, type LiveOptions, type 
 import { Reads } from './reads.js'
 import { batchWithin, deleteWithin, putWithin, sizeOfChange, tombstone, type PointChange } from './size.js'
 import type { TableHost } from './table-host.js'
-import type { BatchChange, PutOptions } from './table-options.js'
-import { checkTtl } from './table-spec.js'
+import { checkTtl, type BatchChange, type PutOptions } from './table-options.js'
 import type { WatchListener, WatchOptions } from './watch.js'
 
 const NO_OPTIONS: PutOptions = {}
@@ -40,8 +39,8 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
     if (options !== NO_OPTIONS) checkFields('put', options, PUT_OPTIONS)
     const mapKey = toMapKey(key)
     const checked = this.spec.checkValue(value)
-    const { codec } = this.spec
-    putWithin(this.host.budget, memtable, codec.id, this.slotOf(mapKey), mapKey, checked, this.#due(options.ttlMs))
+    const { id } = this.spec
+    putWithin(this.host.budget, memtable, id, this.slotOf(mapKey), mapKey, checked, this.#due(options.ttlMs))
   }
 
   /** When a value that is put now has lived long enough, on the monotonic clock; 0: never. */
@@ -59,7 +58,7 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
     this.spec.assertCodec()
     const mapKey = toMapKey(key)
     const change = { slot: this.slotOf(mapKey), key: mapKey, point: tombstone(mapKey) }
-    batchWithin(this.host.budget, memtable, this.spec.codec.id, [change])
+    batchWithin(this.host.budget, memtable, this.spec.id, [change])
   }
 
   /**
@@ -88,7 +87,7 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
     const bounds = keyBounds(range as RangeOptions<Key>)
     if (isEmptyRange(bounds)) return
     const ranges = this.slots.map((slot) => ({ slot, range: slotRange(slot, bounds) }))
-    deleteWithin(this.host.budget, memtable, this.spec.codec.id, ranges)
+    deleteWithin(this.host.budget, memtable, this.spec.id, ranges)
   }
 
   /**
@@ -121,7 +120,7 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
   }
 
   #lay(memtable: Memtable, changes: readonly PointChange[]): void {
-    batchWithin(this.host.budget, memtable, this.spec.codec.id, changes)
+    batchWithin(this.host.budget, memtable, this.spec.id, changes)
   }
 
   /**
@@ -217,7 +216,7 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
    * @throws `INVALID_ARGUMENT` when the table was not opened with such an index, or it cannot be built of the rows that are there
    * @example
    *     const todos = store.table<string, Todo>('todos', { indexes: { byDue: (todo) => todo.due } })
-   *     const next = await todos.index<Date>('byDue').first({ gte: new Date() })
+   *     const next = await todos.index<Date>('byDue').first({ gte: today })
    */
   index<I extends Key = Key>(name: string): Index<I, K, V> {
     const { host, spec, slots } = this

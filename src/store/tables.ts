@@ -3,7 +3,8 @@ import type { Key } from '../bytes/keys.js'
 import { required } from './options.js'
 import type { TableHost } from './table-host.js'
 import { Table } from './table.js'
-import type { AnyTableOptions, TableOptions, TableSpec } from './table-spec.js'
+import type { AnyTableOptions, TableOptions } from './table-options.js'
+import type { TableSpec } from './table-spec.js'
 
 declare global {
   // As lib.esnext.disposable has it: a program that is compiled without that has to understand these declarations, too.

@@ -5,7 +5,7 @@ import { Partition } from '../store/tables.js'
 import type { TableHost } from '../store/table-host.js'
 import { partitionOf } from '../store/reads.js'
 import { Table } from '../store/table.js'
-import type { TableOptions } from '../store/table-spec.js'
+import type { TableOptions } from '../store/table-options.js'
 
 export class States {
   readonly #handle: StoreHandle

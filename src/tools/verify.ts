@@ -1,7 +1,7 @@
 /**
  * Reads every byte that the versions of a store need, and lists the damage. It checks the anchor, each entry and how it
  * follows from the one before, each pin, each segment that a manifest names and the facts that the manifest has of it, and
- * that no fold, reset or pin has changed a state. Segments are read once by themselves, and again where states are compared.
+ * that no fold, reset or pin has changed a state, and the indexes of the newest state against its rows. Segments are read once by themselves, and again where states are compared.
  * An object that is collected meanwhile is no damage. Nothing is written.
  */
 import { checkClock } from '../clock.js'
@@ -16,16 +16,22 @@ import { partitionPrefix } from '../segment/record.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ReadContext } from '../engine/context.js'
 import { stateAt } from '../engine/history/past.js'
 import { stateOfPin, type StoredPin } from '../engine/history/pins.js'
-import { parseEntry, type AppliedEntry, type ShardState } from '../engine/state.js'
+import { viewOf } from '../engine/read.js'
+import { parseEntry, segmentsOf, type AppliedEntry, type ShardState } from '../engine/state.js'
+import { SegmentCache } from '../segment/cache.js'
 import type { BlobInfo } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'
 import { Findings, type StillNeeded, type VerifyOptions, type VerifyReport } from './findings.js'
 import { checkSame, differing, stackOf, type Pair, type Stack } from './fold-check.js'
+import { checkIndexes } from './index-check.js'
 import { checkEntry, foldOf, knownAfter, NOTHING, unknownAfter, type Known } from './log-check.js'
 import { checkPinned, namesOf, PinShelf, readPins, type ReadPin } from './pin-check.js'
 import { checkPlace, type StorePlace } from './place.js'
 import { blobsOf, isVoidLog, logsOf, newestHeader } from './reading.js'
 import { Segments } from './segments.js'
+
+/** Memory for the blocks in which indexes and their rows are looked up. */
+const CACHE_BYTES = 16 << 20
 
 const OPTIONS = new Set(['onProgress', 'signal', 'clock'])
 
@@ -160,6 +166,7 @@ class Verifier {
       if (!anchor && longest.numbers.length === 0) this.#lost()
       await this.#walk(log, longest.numbers, anchor)
       for (const pin of this.#pins) await this.#pin(log, pin)
+      await this.#indexes(log)
     } finally {
       await closeLog(this.#ctx, log)
     }
@@ -292,6 +299,14 @@ class Verifier {
       if (isDamage(error) || isExpired(error)) return undefined
       throw error
     }
+  }
+
+  /** Checks the indexes of the newest state, where nothing that it needs is damaged. */
+  async #indexes(log: LogContext): Promise<void> {
+    const state = this.#head > 0 ? await this.#stateAt(log, this.#head) : undefined
+    if (!state?.hasIndexes || !this.#segments.areSound([segmentsOf(state)])) return
+    const view = viewOf(state, [], new SegmentCache(this.#ctx.storage, CACHE_BYTES))
+    await checkIndexes(view, (object, act) => this.#findings.try(object, act, this.#isNeeded(log, this.#head)))
   }
 
   #isPinned({ blob }: StoredPin): StillNeeded {

@@ -21,13 +21,14 @@ const OF_THE_API =
 const UNREACHABLE: readonly (readonly [RegExp, string])[] = [
   [/writes nothing more until it is open again/, 'a command closes its store once, at its end, and reopens none'],
   [
-    /^(?:storage|signal|onProgress|schema|codec|batch|meta|job|freeze|on|watch|reverse|transaction|getMany|importZip|at|diff): /,
+    /^(?:storage|signal|onProgress|schema|codec|indexes|upgrade|version|update|batch|meta|job|freeze|on|watch|reverse|transaction|getMany|importZip|at|diff): /,
     'the command line gives what it has checked, or never calls it',
   ],
   [
     /create: true was asked for|without expectAtLeast|deleteRange needs|openStore\(\)|^A store is expected/,
     'options and calls that no command uses',
   ],
+  [/^index: /, 'no command reads an index'],
   [/is not in memory; use get\(\)|getSync/, 'no command calls getSync()'],
   [/transaction|^One inside another/, 'no command runs a transaction'],
   [/did not return a Uint8Array|stored bytes takes no values|opened for its/, 'codecs of programs'],

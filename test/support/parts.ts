@@ -119,8 +119,7 @@ export function requestOf(memtable: Memtable, change: Partial<CommitRequest> = {
     label: undefined,
     meta: undefined,
     objection: () => undefined,
-    isOwn: false,
-    isBlind: false,
+    kind: 'buffer',
     ...change,
   }
 }

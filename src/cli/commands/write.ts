@@ -5,6 +5,7 @@ import type { Key } from '../../bytes/keys.js'
 import { utf8 } from '../../bytes/utf8.js'
 import { TidemarkError, invalid } from '../../errors.js'
 import { tableBytes } from '../../engine/slot.js'
+import { splitId } from '../../store/value-version.js'
 import { recordedCodec } from '../../engine/state.js'
 import { handleOf } from '../../store/handles.js'
 import type { Store } from '../../store/store.js'
@@ -90,18 +91,22 @@ async function write(
 ): Promise<void> {
   const { table: name = '', partition, json } = options
   await withWriter(context, where, options, async (store) => {
-    const codec = writingCodec(recordedCodec(handleOf(store).state, tableBytes(name)), done === 'Written')
+    const recorded = recordedCodec(handleOf(store).state, tableBytes(name))
+    const { codec: id, version } = splitId(recorded ?? jsonCodec.id)
+    const codec = writingCodec(id, done === 'Written')
+    // Values of earlier versions are nobody's business here.
+    const upgrade = (value: unknown): unknown => value
     const part = partition === undefined ? store : store.partition(partition)
-    await change(part.table<Key, unknown>(name, { codec }), store)
-    const { version } = await store.commit()
-    const text = `${done} as version ${version} of store "${store.name}".`
-    await context.out.line(json ? plainJson({ store: store.name, version }) : text)
+    await change(part.table<Key, unknown>(name, { codec, version, upgrade }), store)
+    const committed = await store.commit()
+    const text = `${done} as version ${committed.version} of store "${store.name}".`
+    await context.out.line(json ? plainJson({ store: store.name, version: committed.version }) : text)
   })
 }
 
 /** The codec to write with. A table of another codec can only lose keys here, and keeps its codec. */
-function writingCodec(id: string | undefined, isPut: boolean): Codec<unknown> {
-  if (id === undefined || id === jsonCodec.id) return jsonCodec
+function writingCodec(id: string, isPut: boolean): Codec<unknown> {
+  if (id === jsonCodec.id) return jsonCodec
   if (isPut) throw invalid(`The table has the codec "${id}", and only a program that has this codec can write values.`)
   return { ...storedBytes, id }
 }

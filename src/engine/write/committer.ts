@@ -17,6 +17,7 @@ import type { LargeCommit } from '../compaction/run-writer.js'
 import type { Contention } from './contention.js'
 import { Queue } from './commit-queue.js'
 import { assertNotTrimmed, sendEntry } from './send.js'
+import { behind, Refused } from './refused.js'
 import type { CommitRequest, CommitResult, Derive, Job, MakeChange } from './requests.js'
 import type { OpenLog, ShardState } from '../state.js'
 import { rewriting, type CompactionScheduler } from '../compaction/scheduler.js'
@@ -38,18 +39,6 @@ export interface CommitterHost extends OpenLog {
 }
 
 const NONE: ReadonlySet<Job> = new Set()
-
-/** A commit that an index refuses. */
-class Refused {
-  constructor(
-    readonly job: Job,
-    readonly error: TidemarkError,
-  ) {}
-}
-
-/** The error of a transaction that has read what an index has refused: it is run again. */
-const behind = (store: string): TidemarkError =>
-  new TidemarkError('CONFLICT', `A commit of store "${store}" before this one was refused; run the transaction again.`)
 
 export class Committer {
   readonly #ctx: ShardContext
@@ -115,15 +104,11 @@ export class Committer {
   /** Catches up with other writers, at its turn. */
   refresh(): Promise<void> {
     // One that has not begun is for all.
-    this.#refreshing ??= this.#enqueue({
-      isVersion: false,
-      build: async () => {
-        this.#refreshing = undefined
-        await this.#catchUp()
-        return undefined
-      },
-    }).then(() => undefined)
-    return this.#refreshing
+    const build = async (): Promise<undefined> => {
+      this.#refreshing = undefined
+      await this.#catchUp()
+    }
+    return (this.#refreshing ??= this.#enqueue({ isVersion: false, build }).then(() => undefined))
   }
 
   #enqueue(job: Omit<Job, 'resolve' | 'reject'>): Promise<CommitResult> {
@@ -302,7 +287,7 @@ export class Committer {
     const { version } = this.#host.state.carried
     const { store } = this.#ctx
     this.#fall([...fallen.keys()], (job) =>
-      sharing.loaded!.conflict(store, version, fallen.get(job)!, job.request!.isOwn),
+      sharing.loaded!.conflict(store, version, fallen.get(job)!, job.request!.kind),
     )
     return true
   }
@@ -313,11 +298,11 @@ export class Committer {
     let isBehind = false
     const failed = queue.takeOut((other) => {
       isBehind ||= other === job
-      const { request } = other
-      if (other === job || !isBehind || !request) return other === job
-      return request.isOwn ? !request.isBlind : !job.request!.isOwn
+      const kind = other.request?.kind
+      if (other === job || !isBehind) return other === job
+      return kind === 'transaction' || (kind === 'buffer' && job.request!.kind === 'buffer')
     })
-    this.#fall(failed, (other) => (other === job || !other.request!.isOwn ? error : behind(this.#ctx.store)))
+    this.#fall(failed, (other) => (other === job || other.request!.kind === 'buffer' ? error : behind(this.#ctx.store)))
   }
 
   #settle(result: CommitResult): void {
@@ -342,7 +327,7 @@ export class Committer {
     const requests = failed.flatMap((job) => (written.has(job) ? [] : (job.request ?? [])))
     if (requests.length > 0) {
       this.#host.rollback(
-        requests.filter(({ isOwn }) => !isOwn).map(({ memtable }) => memtable),
+        requests.filter(({ kind }) => kind === 'buffer').map(({ memtable }) => memtable),
         requests.some(({ offsets }) => offsets.size > 0),
       )
     }

@@ -3,7 +3,7 @@ import { sleep, type Clock } from '../../clock.js'
 import { TidemarkError } from '../../errors.js'
 import type { ShardContext } from '../context.js'
 import type { Queue } from './commit-queue.js'
-import type { Job } from './requests.js'
+import type { CommitKind, Job } from './requests.js'
 import type { Moment } from '../moment.js'
 
 /** How often in a row a number may be lost before the commit fails. */
@@ -86,20 +86,20 @@ export function takeFallen(queue: Queue, isLate: boolean): ReadonlyMap<Job, stri
   queue.takeOut((job) => {
     const { request } = job
     if (request === undefined) return false
-    const { isOwn, offsets } = request
-    const isBehind = (isBuffer && !isOwn) || (isOffsets && offsets.size > 0)
+    const { kind, offsets } = request
+    const isBehind = (isBuffer && kind === 'buffer') || (isOffsets && offsets.size > 0)
     const reason = request.objection(isLate) ?? (isBehind ? 'a commit in front of this one fell' : undefined)
     if (reason === undefined) return false
     why.set(job, reason)
-    isBuffer ||= !isOwn
+    isBuffer ||= kind === 'buffer'
     isOffsets ||= offsets.size > 0
     return true
   })
   return why
 }
 
-export function conflict(store: string, version: number, why: string, isOwn: boolean): TidemarkError {
-  const kept = isOwn ? '' : ' Its changes are kept: read again, and commit() or discard() them.'
+export function conflict(store: string, version: number, why: string, kind: CommitKind): TidemarkError {
+  const kept = kind === 'buffer' ? ' Its changes are kept: read again, and commit() or discard() them.' : ''
   const message = `Another writer has brought store "${store}" to version ${version}: ${why}.${kept}`
   return new TidemarkError('CONFLICT', message)
 }

@@ -5,6 +5,9 @@ import type { BuiltEntry, EntryChange } from '../entry-builder.js'
 import type { Memtable } from '../memtable.js'
 import type { ShardState } from '../state.js'
 
+/** The program's buffer, changes of their own that are blind, or those of a transaction. */
+export type CommitKind = 'buffer' | 'own' | 'transaction'
+
 export interface CommitRequest {
   /** Sealed: every point has its bytes. */
   readonly memtable: Memtable
@@ -18,10 +21,8 @@ export interface CommitRequest {
    * asked in shared mode.
    */
   readonly objection: (isLate: boolean) => string | undefined
-  /** Its changes are not given back when it fails: its maker makes them anew. */
-  readonly isOwn: boolean
-  /** It stands on nothing that was read. */
-  readonly isBlind: boolean
+  /** Only changes of the buffer are given back when it fails: the makers of others make them anew. */
+  readonly kind: CommitKind
 }
 
 /** The result of `commit`. */

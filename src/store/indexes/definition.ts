@@ -4,7 +4,7 @@ import { toBinary } from '../../bytes/binary.js'
 import { refusePromise } from '../../callback.js'
 import { invalid, isTidemarkError, reasonOf, show } from '../../errors.js'
 import type { TableSpec } from '../table-spec.js'
-import type { IndexKeys } from './layout.js'
+import type { IndexKeys, IndexState } from './layout.js'
 
 /**
  * The keys by which the indexes of a table have a row.
@@ -42,4 +42,18 @@ function encoded(key: Key, where: string): Uint8Array {
   } catch (cause) {
     throw isTidemarkError(cause) ? invalid(`${where}: ${cause.message}`, cause) : cause
   }
+}
+
+/** Whether the indexes are those of the table, in the version of its values. */
+export function isSame(spec: TableSpec, { version, indexes }: IndexState): boolean {
+  if (version !== spec.version || indexes.size < spec.indexes.size) return false
+  return [...spec.indexes].every(([name, { many, unique }]) => {
+    const other = indexes.get(name)
+    return other !== undefined && other.many === many && other.unique === unique
+  })
+}
+
+/** Whether each row has its record, and is in each index of the table. */
+export function isReady(spec: TableSpec, state: IndexState): boolean {
+  return state.upTo === undefined && isSame(spec, state)
 }

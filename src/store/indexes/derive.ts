@@ -2,22 +2,20 @@
  * What a commit means for the indexes: computed when its entry is built, against the state that the entry follows. So commits
  * that share an entry see those before them, and one that is built at another number is computed anew.
  */
-import { decodeKey, encodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../../bytes/keys.js'
-import { toBinary } from '../../bytes/binary.js'
+import { decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../../bytes/keys.js'
 import { equalBytes } from '../../bytes/compare.js'
-import { invalid, isTidemarkError, show, type TidemarkError } from '../../errors.js'
-import { isWithin, type KeyedRecord } from '../../segment/record.js'
+import { isTidemarkError, type TidemarkError } from '../../errors.js'
+import type { KeyedRecord } from '../../segment/record.js'
 import type { Bounds } from '../../segment/cursor.js'
 import { Memtable } from '../../engine/memtable.js'
 import { MemtableRecord, Point } from '../../engine/point.js'
 import { AT_ONCE, lookUp, lookUpLoading, Missing, viewOf, type View } from '../../engine/read.js'
-import { scan } from '../../engine/scan.js'
 import type { Slot } from '../../engine/slot.js'
 import type { ShardState } from '../../engine/state.js'
 import type { SegmentCache } from '../../segment/cache.js'
 import { ALL_OF_SLOT, slotRange } from '../range.js'
 import type { TableSpec } from '../table-spec.js'
-import { keysOf } from './definition.js'
+import { isReady, isSame, keysOf } from './definition.js'
 import { isOver, UniqueKeys } from './unique.js'
 import { each } from './walk.js'
 import {
@@ -29,7 +27,6 @@ import {
   INDEX_CODEC,
   isOfUser,
   recordsSlot,
-  rowBounds,
   rowKey,
   rowsSlot,
   stateKey,
@@ -62,19 +59,8 @@ export class Unbuildable extends Error {
   }
 }
 
-/** A commit that an index refuses. */
-export interface Refused {
-  /** Which of the commits. */
-  readonly at: number
-  readonly error: TidemarkError
-}
-
 /** Rows that were indexed, of a table in a partition. */
-export interface Built {
-  readonly spec: TableSpec
-  readonly rows: number
-  readonly isDone: boolean
-}
+export type Built = { readonly spec: TableSpec; readonly rows: number; readonly isDone: boolean }
 
 /** The records and index rows of a state, under those that are being made. */
 export class Derivation {
@@ -88,6 +74,7 @@ export class Derivation {
   made = new Memtable()
   /** The same of the commit that is looked at. */
   #own = new Memtable()
+  /** Whether rows of one unique key are refused: not when they are only read. */
   #isJudged = true
   readonly #unique: UniqueKeys
   readonly built: Built[] = []
@@ -139,8 +126,8 @@ export class Derivation {
     return found && decodeState(found.bytes, 'The state of an index')
   }
 
-  #put(slot: Slot, key: MapKey, bytes: Uint8Array, expires = 0, due = 0): void {
-    this.#own.set(slot, INDEX_CODEC, key, stored(bytes, expires, due))
+  #put(...[slot, key, ...value]: [slot: Slot, key: MapKey, ...value: Parameters<typeof stored>]): void {
+    this.#own.set(slot, INDEX_CODEC, key, stored(...value))
   }
 
   #delete(slot: Slot, key: MapKey): void {
@@ -172,13 +159,18 @@ export class Derivation {
     const goesOn = state?.upTo !== undefined && isSame(spec, state)
     // Where no index was before there is nothing of one.
     if (state && !goesOn) {
-      for (const name of new Set([...(state?.indexes.keys() ?? []), ...spec.indexes.keys()])) this.#clear(rowsSlot(slot, name))
+      for (const name of new Set([...(state?.indexes.keys() ?? []), ...spec.indexes.keys()]))
+        this.#clear(rowsSlot(slot, name))
       this.#clear(recordsSlot(slot))
     }
     const { lower, upper } = slotRange(slot, ALL_OF_SLOT)
     const prefix = slot.prefix.length
     const from = goesOn && state.upTo!.length > 0 ? state.upTo! : undefined
-    const bounds = { lower: from ? slotRange(slot, { lower: from, upper: undefined }).lower : lower, upper, reverse: false }
+    const bounds = {
+      lower: from ? slotRange(slot, { lower: from, upper: undefined }).lower : lower,
+      upper,
+      reverse: false,
+    }
     let rows = 0
     let upTo: Uint8Array | undefined
     await each(this.#view, slot, bounds, (record) => {
@@ -217,31 +209,26 @@ export class Derivation {
    * index is not there, all of it.
    */
   async overlay(slots: readonly Slot[], spec: TableSpec): Promise<Memtable> {
+    this.#isJudged = false
     for (const slot of slots) {
       const state = await this.state(slot)
       if (state && isReady(spec, state)) {
-        for (const memtable of this.#under) {
-          const changes = new Memtable()
-          changes.absorb(memtable, ({ id }) => id === slot.id)
-          await this.add(changes, false)
-        }
+        const changes = new Memtable()
+        for (const memtable of this.#under) changes.absorb(memtable, ({ id }) => id === slot.id)
+        await this.add(changes)
         continue
       }
       for (const name of spec.indexes.keys()) this.#clear(rowsSlot(slot, name))
-      this.#clear(recordsSlot(slot))
-      this.#keep()
-      await this.#build(slot, spec, undefined, Infinity)
+      await this.#build(slot, spec, undefined, Infinity).catch((error: unknown) => {
+        throw error instanceof Unbuildable ? error.reason : error
+      })
     }
     return this.made
   }
 
-  /**
-   * Adds what a commit means. Throws `INVALID_ARGUMENT` when an index refuses it, and adds nothing then. What is only read is not
-   * `judged`.
-   */
-  async add(changes: Memtable, isJudged = true): Promise<void> {
+  /** Adds what a commit means. Throws `INVALID_ARGUMENT` when an index refuses it, and adds nothing then. */
+  async add(changes: Memtable): Promise<void> {
     this.#own = new Memtable()
-    this.#isJudged = isJudged
     const added: (() => Promise<void>)[] = []
     for (const { slot, points, ranges } of changes.slots.values()) {
       if (!isOfUser(slot.table)) continue
@@ -280,7 +267,8 @@ export class Derivation {
 
   #remove(slot: Slot, mapKey: MapKey, { keys }: RowRecord): void {
     const key = mapKeyToKey(mapKey)
-    for (const [name, all] of keys) for (const each of all) this.#delete(rowsSlot(slot, name), rowKey(decodeKey(each), key))
+    for (const [name, all] of keys)
+      for (const each of all) this.#delete(rowsSlot(slot, name), rowKey(decodeKey(each), key))
     this.#delete(recordsSlot(slot), mapKey)
   }
 
@@ -289,7 +277,8 @@ export class Derivation {
     for (const [name, all] of before.keys) {
       const kept = keys.get(name) ?? []
       for (const each of all) {
-        if (!kept.some((other) => equalBytes(other, each))) this.#delete(rowsSlot(slot, name), rowKey(decodeKey(each), key))
+        if (!kept.some((other) => equalBytes(other, each)))
+          this.#delete(rowsSlot(slot, name), rowKey(decodeKey(each), key))
       }
     }
   }
@@ -333,7 +322,8 @@ export class Derivation {
         (before.keys.get(name) ?? []).some((other) => equalBytes(other, each))
       for (const bytes of all) {
         const indexKey = decodeKey(bytes)
-        if (this.#isJudged && spec.indexes.get(name)!.unique) await this.#unique.assertFree(slot, spec, name, indexKey, key)
+        if (this.#isJudged && spec.indexes.get(name)!.unique)
+          await this.#unique.assertFree(slot, spec, name, indexKey, key)
         if (!isKept(bytes)) this.#put(rowsSlot(slot, name), rowKey(indexKey, key), new Uint8Array(0), expires, due)
       }
     }
@@ -358,17 +348,3 @@ export const isRefusal = (error: unknown): error is TidemarkError =>
 
 const isGone = (record: KeyedRecord): boolean =>
   record instanceof MemtableRecord ? record.point.deleted : record.bytes === undefined
-
-/** Whether the indexes are those of the table, in the version of its values. */
-function isSame(spec: TableSpec, { version, indexes }: IndexState): boolean {
-  if (version !== spec.version || indexes.size < spec.indexes.size) return false
-  return [...spec.indexes].every(([name, { many, unique }]) => {
-    const other = indexes.get(name)
-    return other !== undefined && other.many === many && other.unique === unique
-  })
-}
-
-/** Whether each row has its record, and is in each index of the table. */
-export function isReady(spec: TableSpec, state: IndexState): boolean {
-  return state.upTo === undefined && isSame(spec, state)
-}

@@ -1,17 +1,35 @@
 /** Keeps the indexes of a handle's tables: what an entry means for them, and building those that are not there yet. */
-import { Memtable } from '../../engine/memtable.js'
+import type { Memtable } from '../../engine/memtable.js'
 import type { Derived } from '../../engine/write/requests.js'
-import type { Slot } from '../../engine/slot.js'
-import { makeSlot } from '../../engine/slot.js'
+import { makeSlot, type Slot } from '../../engine/slot.js'
 import { recordedCodec, type ShardState } from '../../engine/state.js'
-import type { StoreHandle } from '../handle.js'
-import type { TableSpec } from '../table-spec.js'
-import { Derivation, isReady, isRefusal, Unbuildable, type Built, type Context } from './derive.js'
+import type { Clock } from '../../clock.js'
+import type { SegmentCache } from '../../segment/cache.js'
+import type { Specs, TableSpec } from '../table-spec.js'
+import { Derivation, isRefusal, Unbuildable, type Built, type Context } from './derive.js'
 
 /** How long to work before other tasks get their turn, in milliseconds. */
 const SLICE_MS = 3
 
-export function contextOf(handle: Pick<StoreHandle, 'cache' | 'partitions' | 'specs' | 'options'>): Context {
+/** The handle whose tables they are of. */
+export interface Indexed {
+  readonly cache: SegmentCache
+  readonly partitions: number
+  readonly specs: Specs
+  readonly options: { readonly clock: Clock }
+  readonly shard: {
+    readonly writer: {
+      index(make: (state: ShardState, time: number) => Promise<Memtable | undefined>): Promise<void>
+    }
+    readonly detector: { repair(state: ShardState, error: unknown): Promise<ShardState> }
+  }
+  readonly events: {
+    emit(event: 'index', detail: { readonly table: string; readonly rows: number; readonly done: boolean }): void
+  }
+  report(message: string, cause: unknown): void
+}
+
+function contextOf(handle: Indexed): Context {
   const { clock } = handle.options
   let sliceEnd = clock.monotonic() + SLICE_MS
   return {
@@ -27,7 +45,7 @@ export function contextOf(handle: Pick<StoreHandle, 'cache' | 'partitions' | 'sp
 
 /** What commits, in their order, mean for the indexes when their entry follows `state`. */
 export async function derive(
-  handle: StoreHandle,
+  handle: Indexed,
   state: ShardState,
   commits: readonly Memtable[],
   time: number,
@@ -52,7 +70,7 @@ export async function derive(
 }
 
 /** Builds the indexes of a table that is not changed just now, entry by entry. */
-export async function build(handle: StoreHandle, spec: TableSpec): Promise<void> {
+export async function build(handle: Indexed, spec: TableSpec): Promise<void> {
   const isNeeded = (state: ShardState): boolean => recordedCodec(state, spec.bytes) !== undefined
   const slots = Array.from({ length: handle.partitions }, (_, i) => makeSlot(i, spec.bytes))
   for (let isDone = false; !isDone;) {
@@ -70,7 +88,7 @@ export async function build(handle: StoreHandle, spec: TableSpec): Promise<void>
 }
 
 /** Repeats what meets damage on a repaired state, and what an index stands in the way of without that. */
-async function repeated<T>(handle: StoreHandle, state: ShardState, act: (state: ShardState) => Promise<T>): Promise<T> {
+async function repeated<T>(handle: Indexed, state: ShardState, act: (state: ShardState) => Promise<T>): Promise<T> {
   for (let present = state; ;) {
     try {
       return await act(present)
@@ -80,7 +98,7 @@ async function repeated<T>(handle: StoreHandle, state: ShardState, act: (state: 
         continue
       }
       const { spec, reason } = error
-      spec.giveUp(reason)
+      handle.specs.giveUp(spec, reason)
       handle.report(
         `The indexes of ${spec.title} cannot be built, and are not kept until that is mended and the table opened again. ${reason.message}`,
         reason,
@@ -89,10 +107,8 @@ async function repeated<T>(handle: StoreHandle, state: ShardState, act: (state: 
   }
 }
 
-function tell(handle: StoreHandle, built: readonly Built[]): void {
+function tell(handle: Indexed, built: readonly Built[]): void {
   for (const { spec, rows, isDone } of built) {
     if (rows > 0) handle.events.emit('index', { table: spec.name, rows, done: isDone })
   }
 }
-
-export { isReady }

@@ -131,7 +131,7 @@ export function decodeRecord(bytes: Uint8Array, what: string): RowRecord {
 export const checksumOf = (value: Uint8Array | undefined): number => (value ? crc32(value) : 0)
 
 /** A put that has its bytes. */
-export const stored = (bytes: Uint8Array, expires: number, due = 0): Point => {
+export const stored = (bytes: Uint8Array, expires = 0, due = 0): Point => {
   const point = new Point(undefined, 0, due)
   point.seal(sliceOf(bytes), true)
   point.expires = expires

@@ -89,7 +89,10 @@ async function* rowsIn(
   let overlay: Memtable | undefined
   for (let present = view; overlay === undefined;) {
     try {
-      overlay = await new Derivation(contextOf(host, spec, present), present.state!, -1, present.memtables).overlay(slots, spec)
+      overlay = await new Derivation(contextOf(host, spec, present), present.state!, -1, present.memtables).overlay(
+        slots,
+        spec,
+      )
     } catch (error) {
       present = await host.repair(present, error)
     }
@@ -186,4 +189,3 @@ class StillHost implements TableHost {
     return this.#host.transact(change)
   }
 }
-

@@ -22,12 +22,7 @@ export class UniqueKeys {
   readonly #taken = new Map<string, Key[]>()
 
   /** `made` finds what is made of the index rows of the view, up to now. */
-  constructor(
-    view: View,
-    partitions: number,
-    time: number,
-    made: (rows: Slot, key: MapKey) => Point | undefined,
-  ) {
+  constructor(view: View, partitions: number, time: number, made: (rows: Slot, key: MapKey) => Point | undefined) {
     this.#view = view
     this.#partitions = partitions
     this.#time = time

@@ -1,6 +1,15 @@
 /** Indexes of tables: reads in their order, and that they are never ahead of the rows nor behind. */
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { openStore, systemClock, type Clock, type Key, type OpenOptions, type Storage, type Store, type Table } from 'tidemark'
+import {
+  openStore,
+  systemClock,
+  type Clock,
+  type Key,
+  type OpenOptions,
+  type Storage,
+  type Store,
+  type Table,
+} from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { pull } from 'tidemark/transfer'
 import { code, outcomes } from '../../support/shared.js'
@@ -70,7 +79,11 @@ describe.each(adapters)('on $adapter()', ({ make }) => {
     const emails = todos.index<string>('byEmail')
     expect(await emails.first({ gte: 'c@', lte: 'c@' })).toMatchObject(['c@', 'c', {}])
     expect(await emails.last()).toMatchObject(['c@', 'c', {}])
-    expect([await emails.count(), await emails.count({ prefix: 'b' }), await todos.index('byTag').count({ prefix: 'y' })]).toEqual([2, 1, 2])
+    expect([
+      await emails.count(),
+      await emails.count({ prefix: 'b' }),
+      await todos.index('byTag').count({ prefix: 'y' }),
+    ]).toEqual([2, 1, 2])
     expect(await collect(todos.index('byDue').entries({ limit: 1 }))).toMatchObject([[1, 'b', { email: 'b@' }]])
     await store.checkpoint()
     await store.reopen()
@@ -81,7 +94,24 @@ describe.each(adapters)('on $adapter()', ({ make }) => {
 test('keys of every kind are index keys, in their order', async () => {
   const store = await open(memory())
   const table = store.table<number, { k: Key }>('t', { indexes: { k: (value) => value.k } })
-  const keys: Key[] = [null, false, true, -1, 2, 3n, new Date(5), '', 'a', 'a\0', 'a\0b', 'b', new Uint8Array([0, 1]), [1], [1, 'a'], [1, ['a', 2]]]
+  const keys: Key[] = [
+    null,
+    false,
+    true,
+    -1,
+    2,
+    3n,
+    new Date(5),
+    '',
+    'a',
+    'a\0',
+    'a\0b',
+    'b',
+    new Uint8Array([0, 1]),
+    [1],
+    [1, 'a'],
+    [1, ['a', 2]],
+  ]
   await table.write(keys.map((k, i) => ({ type: 'put', key: i, value: { k } })))
   expect((await table.index('k').toArray()).map(([, key]) => key)).toEqual(keys.map((_, i) => i))
   const at = async (range: object): Promise<number[]> => (await table.index('k').toArray(range)).map(([, key]) => key)
@@ -164,11 +194,9 @@ test('unique: the later of two rows is refused with both keys, and the earlier s
   })
   expect(await todos.get('b')).toBeUndefined()
   // In the order of the entry, whatever is called at once.
-  expect(await outcomes(todos.set('c', { email: 'y@' }), todos.set('d', { email: 'y@' }), todos.set('e', { email: 'z@' }))).toEqual([
-    'done',
-    'INVALID_ARGUMENT',
-    'done',
-  ])
+  expect(
+    await outcomes(todos.set('c', { email: 'y@' }), todos.set('d', { email: 'y@' }), todos.set('e', { email: 'z@' })),
+  ).toEqual(['done', 'INVALID_ARGUMENT', 'done'])
   // Two rows may change places in one commit.
   todos.put('a', { email: 'y@' })
   todos.put('c', { email: 'x@' })
@@ -188,7 +216,9 @@ test('unique: the later of two rows is refused with both keys, and the earlier s
   ])
   await todos.remove('c')
   await todos.set('f', { email: 'x@' })
-  await expect(store.transaction((tx) => tx.table('todos').put('h', { email: 'x@' }))).rejects.toThrow(code('INVALID_ARGUMENT'))
+  await expect(store.transaction((tx) => tx.table('todos').put('h', { email: 'x@' }))).rejects.toThrow(
+    code('INVALID_ARGUMENT'),
+  )
 })
 
 test('a commit that falls because of one in front of it keeps its changes, in their order', async () => {
@@ -221,16 +251,34 @@ test('an index key that is none refuses its own call, and names the row', async 
       },
     },
   })
-  const bad = [Number.NaN, 'throw', {}, Promise.resolve(1), 'x'.repeat(65_535)].map((k, i) => table.set(`row ${i}`, { k: k instanceof Promise ? 'p' : k }))
+  const bad = [Number.NaN, 'throw', {}, Promise.resolve(1), 'x'.repeat(65_535)].map((k, i) =>
+    table.set(`row ${i}`, { k: k instanceof Promise ? 'p' : k }),
+  )
   const settled = await Promise.allSettled([...bad, table.set('good', { k: 1 })])
-  expect(settled.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected', 'fulfilled', 'rejected', 'fulfilled'])
-  expect((settled[1] as PromiseRejectedResult).reason).toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringMatching(/"k".*"row 1"/) as string })
+  expect(settled.map(({ status }) => status)).toEqual([
+    'rejected',
+    'rejected',
+    'rejected',
+    'fulfilled',
+    'rejected',
+    'fulfilled',
+  ])
+  expect((settled[1] as PromiseRejectedResult).reason).toMatchObject({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringMatching(/"k".*"row 1"/) as string,
+  })
   expect(await table.count()).toBe(2)
 })
 
 test('wrong indexes are refused when the table is opened', async () => {
   const store = await open(memory())
-  for (const indexes of [{ a: 1 }, { a: {} }, { a: { key: () => 1, many: 'x' } }, { a: { key: () => 1, unique: 1 } }, { '': () => 1 }]) {
+  for (const indexes of [
+    { a: 1 },
+    { a: {} },
+    { a: { key: () => 1, many: 'x' } },
+    { a: { key: () => 1, unique: 1 } },
+    { '': () => 1 },
+  ]) {
     expect(() => store.table('t', { indexes: indexes as never })).toThrow(code('INVALID_ARGUMENT'))
   }
   expect(() => todosOf(store).index('none')).toThrow(code('INVALID_ARGUMENT'))
@@ -321,7 +369,11 @@ test('an index that cannot be built of the rows is told, and commits go on witho
 
 test('rows that expire are gone from the index at the same moment', async () => {
   let passed = 0
-  const clock: Clock = { ...systemClock, now: () => systemClock.now() + passed, monotonic: () => systemClock.monotonic() + passed }
+  const clock: Clock = {
+    ...systemClock,
+    now: () => systemClock.now() + passed,
+    monotonic: () => systemClock.monotonic() + passed,
+  }
   const [store, todos] = await fresh({ clock })
   todos.put('soon', { due: 1, email: 'x@' }, { ttlMs: 1000 })
   todos.put('later', { due: 2 }, { ttlMs: 5000 })

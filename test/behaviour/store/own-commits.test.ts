@@ -32,7 +32,7 @@ function movable(): Clock & { pass(ms: number): void } {
 }
 
 /** A storage whose next append is refused for want of room. */
-function full(): { storage: Storage; fill(): void } {
+function full(): { storage: Storage; fill: () => void } {
   let isFull = false
   const storage = faulty(memory(), ({ method }) => {
     if (method !== 'append' || !isFull) return undefined

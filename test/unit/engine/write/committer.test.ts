@@ -258,7 +258,7 @@ test('in shared mode each entry is a claim, and one that lost its number is buil
 test('R18: what no longer stands on top of that goes back as CONFLICT, with what would have lain above it', async () => {
   const bench = await Bench.open({ isShared: true })
   await bench.rivalWrites(9)
-  const transaction = bench.commit(1, { isOwn: true })
+  const transaction = bench.commit(1, { kind: 'transaction' })
   const late: boolean[] = []
   const falls = (isLate: boolean): string | undefined => (late.push(isLate), isLate ? 'it fell' : undefined)
   const all = [transaction, bench.commit(2, { objection: falls }), bench.commit(3)]
