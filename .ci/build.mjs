@@ -76,6 +76,8 @@ async function writeBundles() {
     comments: { jsdoc: false, annotation: true, legal: true },
     entryFileNames: '[name].js',
     chunkFileNames: 'chunks/[name]-[hash].js',
+    // Frameworks that render on servers ask for it where hooks are.
+    banner: ({ name }) => (name === 'react' ? `'use client';` : ''),
   })
   await bundle.close()
 }

@@ -14,6 +14,10 @@ const limits = [
   { adapter: 'tidemark/indexeddb', name: 'indexedDb', kib: 38 },
   { adapter: 'tidemark/s3-fetch', name: 's3Fetch', kib: 39 },
 ]
+/** What they add to the core; their peers are the program's own. */
+const besideCore = [{ integration: 'tidemark/react', kib: 2 }]
+/** Packages that every program below brings along itself. */
+const peers = ['react']
 /** The exports of the core that the measured program uses, beside its adapter. */
 const used = 'openStore, isTidemarkError, TidemarkError'
 
@@ -27,6 +31,15 @@ for (const { adapter, name, kib } of limits) {
     for (const [file, bytes] of [...atOnce, ...later])
       console.log(`  ${inKib(bytes)} ${atOnce.has(file) ? 'at once' : ''} ${file}`)
   }
+  if (size > kib * 1024) process.exitCode = 1
+}
+
+const core = `export { ${used} } from './${sourceOf('tidemark')}'`
+const coreSize = sum((await measure(core)).atOnce)
+for (const { integration, kib } of besideCore) {
+  const { atOnce } = await measure(`${core}\nexport * from './${sourceOf(integration)}'`)
+  const size = sum(atOnce) - coreSize
+  console.log(`${integration}: ${inKib(size)} of ${kib} KiB beside the core`)
   if (size > kib * 1024) process.exitCode = 1
 }
 
@@ -47,7 +60,7 @@ async function measure(program) {
         load: (id) => (id.endsWith('/program.js') ? program : undefined),
       },
     ],
-    external: builtins,
+    external: [...builtins, ...peers],
   })
   const { output } = await bundle.generate({ format: 'esm', minify: true, comments: false, codeSplitting })
   await bundle.close()
@@ -57,7 +70,7 @@ async function measure(program) {
   for (const file of atOnce)
     for (const imported of chunks.get(file).imports) if (chunks.has(imported)) atOnce.add(imported)
   for (const { fileName, imports } of output) {
-    const outside = imports.filter((imported) => !chunks.has(imported))
+    const outside = imports.filter((imported) => !chunks.has(imported) && !peers.includes(imported))
     if (outside.length > 0) throw new Error(`${fileName} imports what no browser has: ${outside.join(', ')}`)
   }
   const sizes = output.map(({ fileName, code }) => [fileName, gzipSync(code, { level: 9 }).length])

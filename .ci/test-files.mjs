@@ -19,6 +19,7 @@ export const partialTests = [
   'adapters/s3-million',
   'adapters/shared-writers',
   'adapters/suites',
+  'adapters/todo-tabs',
   'faults/collect-beside',
   'faults/collect-cuts',
   'faults/collect-files',

@@ -19,6 +19,8 @@ import { Events } from './events.js'
 import type { Following } from './follow.js'
 import { holdState } from './holds.js'
 import { collectMetrics, type Metrics } from './metrics.js'
+import type { Observed } from './observed.js'
+import { Observers } from './observers.js'
 import type { ResolvedOptions } from './open-options.js'
 import type { ReadSet } from './read-set.js'
 import { indexing, shardRequest } from './shard-request.js'
@@ -26,16 +28,7 @@ import type { Hold, TableHost, Transactions } from './table-host.js'
 import type { AnyTableOptions } from './table-options.js'
 import { Specs, type TableSpec } from './table-spec.js'
 
-/** Is told what the store comes to. */
-export interface Observer {
-  /** The store has come to a newer state. */
-  push(state: ShardState): void
-  /** A table was opened: what was written with its codec may be read from now on. */
-  retry(): void
-  stop(): void
-}
-
-export class StoreHandle implements TableHost {
+export class StoreHandle implements TableHost, Observed {
   readonly options: ResolvedOptions
   readonly events: Events
   readonly #ctx: ReturnType<typeof shardContext>
@@ -49,7 +42,7 @@ export class StoreHandle implements TableHost {
   readonly readSet: ReadSet | undefined
   /** Each ends a wait with an error, when the store is closed. */
   readonly waits = new Set<(error: unknown) => void>()
-  readonly #observers = new Set<Lazy<Observer>>()
+  readonly observers = new Observers(this)
   readonly #following: Following | undefined
   readonly #peers: Peers | undefined
   /** Tells other handles of versions, and is told of theirs. */
@@ -131,25 +124,7 @@ export class StoreHandle implements TableHost {
     if (this.#shard === undefined) return
     const { state } = this
     this.#ctx.resident?.use(state)
-    for (const observer of this.#observers) this.#tell(observer, (loaded) => loaded.push(state))
-  }
-
-  /** Tells it of each state from now on. Returns a function that stops it. */
-  observe(observer: Lazy<Observer>): () => void {
-    this.#observers.add(observer)
-    this.#tell(observer, () => undefined)
-    return () => this.#dismiss(observer)
-  }
-
-  #tell(observer: Lazy<Observer>, act: (loaded: Observer) => void): void {
-    observer
-      .use((loaded) => void (this.#observers.has(observer) && act(loaded)))
-      .catch((cause: unknown) => this.report('A watch could not begin; it tries again with the next version.', cause))
-  }
-
-  #dismiss(observer: Lazy<Observer>): void {
-    this.#observers.delete(observer)
-    observer.loaded?.stop()
+    this.observers.moved(state)
   }
 
   /** Tells of something that failed no call. */
@@ -263,7 +238,7 @@ export class StoreHandle implements TableHost {
   spec(name: string, options: AnyTableOptions, bytes = tableBytes(name)): TableSpec {
     this.assertOpen()
     const spec = this.specs.open(name, bytes, options, this.state)
-    for (const { loaded } of this.#observers) loaded?.retry()
+    this.observers.retry()
     if (options.indexes !== undefined && this.options.mode !== 'follower') this.#build(spec)
     return spec
   }
@@ -334,7 +309,7 @@ export class StoreHandle implements TableHost {
     // Joins a reopening that is under way: the shard that it opens has to be let go as well.
     await this.#once('reopen', () => Promise.resolve()).catch(() => undefined)
     this.#following?.stop()
-    for (const observer of this.#observers) this.#dismiss(observer)
+    this.observers.close()
     for (const end of this.waits) end(this.#closedError())
     for (const { reading } of this.#ctx.held) await reading?.end()
     await this.shard.foldDue()

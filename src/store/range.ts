@@ -54,6 +54,25 @@ export interface ScanOptions<K> extends RangeOptions<K>, ReadOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Options of `live`. */
+export interface LiveOptions<K> extends RangeOptions<K> {
+  /**
+   * From the last key to the first.
+   * @default false
+   */
+  readonly reverse?: boolean | undefined
+  /**
+   * The most entries that it shows: the first ones, in its order.
+   * @default Infinity
+   */
+  readonly limit?: number | undefined
+  /**
+   * The name of another table of the store.
+   * @default this one
+   */
+  readonly table?: string | undefined
+}
+
 /** Options of `get`, `getMany` and `has`. */
 export interface ReadOptions {
   /**
@@ -120,11 +139,14 @@ const limit: Check<number> = (name, given) => {
   return number(Number.MAX_SAFE_INTEGER, 0)(name, given === Infinity ? undefined : given)
 }
 
+const SHOWN = { ...RANGE, reverse: boolean(false), limit }
+
 export const checkRead: (options: ReadOptions) => { fresh: boolean } = checker('read', READ)
 export const checkScan: (options: ScanOptions<never>) => { reverse: boolean; limit: number; fresh: boolean } = checker(
   'read',
-  { ...RANGE, ...READ, reverse: boolean(false), limit, signal },
+  { ...READ, ...SHOWN, signal },
 )
+export const checkLive = checker('live', { ...SHOWN, table: any<string | undefined>() })
 const WATCH_KEY = new Set(['key', 'table'])
 const WATCH_RANGE = new Set([...Object.keys(RANGE), ...WATCH_KEY])
 const checkDeleteRange = checker('deleteRange', RANGE)
@@ -138,10 +160,10 @@ export function checkRange(options: RangeOptions<never>): void {
 export function checkWatch(
   options: RangeOptions<Key> & { readonly key?: Key | undefined; readonly table?: string | undefined },
 ): {
-  readonly table: string
+  readonly table: string | undefined
   readonly bounds: KeyBounds
 } {
   checkFields('watch', options, options?.key === undefined ? WATCH_RANGE : WATCH_KEY)
-  const { table = '', key } = options
+  const { table, key } = options
   return { table, bounds: keyBounds(key === undefined ? options : { gte: key, lte: key }) }
 }

@@ -3,7 +3,7 @@
  * somebody keeps: a snapshot shows one, and a transaction reads one under what it has changed itself.
  */
 import type { Key } from '../bytes/keys.js'
-import { TidemarkError, isExpired, throwIfAborted } from '../errors.js'
+import { TidemarkError, invalid, isExpired, throwIfAborted } from '../errors.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import { Memtable } from '../engine/memtable.js'
 import { viewOf, type View } from '../engine/read.js'
@@ -38,6 +38,10 @@ abstract class HeldView implements TablesHost {
 
   monotonic(): number {
     return this.handle.monotonic()
+  }
+
+  get observers(): never {
+    throw invalid('watch and live are for the tables of a store: a snapshot or a transaction is not told of changes.')
   }
 
   abstract now(): number

@@ -1,10 +1,8 @@
 /** A store as programs see it: opening one, and the calls on it. */
 import type { Key } from '../bytes/keys.js'
-import { invalid } from '../errors.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import { Part, type Lazy } from '../part.js'
 import type { MaintainResult } from '../engine/gc/scheduler.js'
-import { tableBytes } from '../engine/slot.js'
 import type { CommitResult } from '../engine/write/requests.js'
 import { parseCommit, type CommitOptions } from './changes.js'
 import type { StoreEvents } from './events.js'
@@ -15,18 +13,15 @@ import type { ForkOptions, RestoreOptions, TagInfo, TagOptions } from './old-ver
 import type { MaintainOptions } from './maintain.js'
 import type { Metrics } from './metrics.js'
 import { modeOf, type Mode } from './open-options.js'
-import { checkWatch, isEmptyRange } from './range.js'
 import type { Snapshot } from './snapshot.js'
 import type { TableSpec } from './table-spec.js'
 import { Tables, type Disposable } from './tables.js'
 import type { Transaction, TransactionOptions, TransactionQueue } from './transaction.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
-import type { WatchListener, WatchOptions } from './watch.js'
 
 const old = new Part(() => import('./old-versions.js'))
 const maintaining = new Part(() => import('./maintain.js'))
 const transacting = new Part(() => import('./transaction.js'))
-const watching = new Part(() => import('./watch.js'))
 
 /**
  * An open store: the reads and writes of its default table, and what concerns all of its tables. Once it is closed every
@@ -136,36 +131,6 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     } finally {
       hold.release()
     }
-  }
-
-  /**
-   * Calls `listener` after each new version with what it changed in the range, or of one key, in order and one call at a
-   * time: a promise that it returns is waited for.
-   *
-   * That something expires is not told, and so a key that has expired and is then written has no `before`, and one that is
-   * then deleted is not told at all. Partitions are not named: the same key in two of them is told twice. A table that was
-   * written with another codec than the default one has to be opened with it; until then there are warnings, and afterwards
-   * the watch goes on from where it was.
-   * @returns a function that stops it
-   * @throws `INVALID_ARGUMENT` when an option or the listener is wrong
-   * @example
-   *     const stop = store.watch({ prefix: 'o-' }, (changes) => changes.forEach(({ key, after }) => show(key, after)))
-   *     store.watch<number, User>({ table: 'users', key: 7 }, …) // a table with other types
-   */
-  watch<K2 extends Key = Key, V2 = unknown>(
-    options: WatchOptions<NoInfer<K2>> & { readonly table: string },
-    listener: WatchListener<K2, V2>,
-  ): () => void
-  watch<K2 extends Key = K, V2 = V>(options: WatchOptions<NoInfer<K2>>, listener: WatchListener<K2, V2>): () => void
-  watch(given: WatchOptions<never>, listener: WatchListener<never, never>): () => void {
-    const handle = this.#handle
-    handle.assertOpen()
-    if (typeof listener !== 'function') throw invalid('watch: a listener function is expected.')
-    const { table, bounds } = checkWatch(given as WatchOptions)
-    const bytes = tableBytes(table)
-    if (isEmptyRange(bounds)) return () => undefined
-    const watched = { table, bytes, bounds, listener: listener as unknown as WatchListener, told: handle.state }
-    return handle.observe(watching.lazy(({ Watch }) => new Watch(handle, watched)))
   }
 
   /** Drops what is buffered. */

@@ -6,6 +6,8 @@ import type { CommitResult } from '../engine/write/requests.js'
 import type { View } from '../engine/read.js'
 import type { Slot } from '../engine/slot.js'
 import type { ShardState } from '../engine/state.js'
+import type { Live } from './live.js'
+import type { ObserverSet, TableName } from './observer.js'
 
 /** Keeps a state readable for as long as somebody reads it. */
 export interface Hold {
@@ -18,6 +20,12 @@ export interface Hold {
 export interface ReadNotes {
   key(slot: Slot, key: MapKey): void
   range(slot: Slot, range: KeyRange): void
+}
+
+/** Watches and live ranges of the tables of a store. */
+export interface Observing extends ObserverSet {
+  watch(table: TableName, slots: readonly Slot[], options: unknown, listener: unknown): () => void
+  live<T>(table: TableName, slots: readonly Slot[], options: unknown): Live<T>
 }
 
 /** The side of a host that tables see. */
@@ -41,6 +49,8 @@ export interface TableHost {
   readonly readSet?: ReadNotes | undefined
   /** Catches up with others. */
   catchUp(): Promise<void>
+  /** Those who are told of changes; throws where nothing changes by itself. */
+  readonly observers: Observing
   /** Throws when nothing can be read any more. */
   assertOpen(): void
   /** Keeps what a reader of the state needs: while it waits for a promise, or for as long as it is used. */

@@ -5,11 +5,13 @@ import type { Memtable } from '../engine/memtable.js'
 import { Point } from '../engine/point.js'
 import type { CommitResult } from '../engine/write/requests.js'
 import { Index } from './index-reads.js'
-import { checkRange, isEmptyRange, keyBounds, slotRange, type RangeOptions } from './range.js'
+import type { Live } from './live.js'
+import { checkRange, isEmptyRange, keyBounds, slotRange, type LiveOptions, type RangeOptions } from './range.js'
 import { Reads } from './reads.js'
 import { batchWithin, deleteWithin, putWithin, sizeOfChange, tombstone, type PointChange } from './size.js'
 import type { TableHost } from './table-host.js'
 import { checkTtl, type BatchChange, type PutOptions } from './table-options.js'
+import type { WatchListener, WatchOptions } from './watch.js'
 
 const NO_OPTIONS: PutOptions = {}
 const PUT_OPTIONS = new Set(['ttlMs'])
@@ -222,6 +224,50 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
     if (!spec.indexes.has(name)) throw invalid(`index: ${spec.title} was not opened with an index "${name}".`)
     const rows = (still: TableHost, partition: number): Table<K, V> => new Table(still, spec, partition)
     return new Index<I, K, V>({ host, spec, slots, name, rows: rows as never })
+  }
+
+  /**
+   * Calls `listener` after each new version with what it changed in the table, in a range of it, or of one key, in order and
+   * one call at a time: a promise that it returns is waited for.
+   *
+   * That something expires is not told, and so a key that has expired and is then written has no `before`, and one that is
+   * then deleted is not told at all. Partitions are not named: the same key in two of them is told twice. A table that was
+   * written with another codec than the default one has to be opened with it; until then there are warnings, and afterwards
+   * the watch goes on from where it was.
+   * @returns a function that stops it
+   * @throws `INVALID_ARGUMENT` when an option or the listener is wrong, and in a snapshot or a transaction
+   * @example
+   *     const stop = todos.watch({ prefix: 'home-' }, (changes) => changes.forEach(({ key, after }) => show(key, after)))
+   *     store.watch<number, User>({ table: 'users', key: 7 }, …) // of another table
+   */
+  watch(listener: WatchListener<K, V>): () => void
+  watch<K2 extends Key = Key, V2 = unknown>(
+    options: WatchOptions<NoInfer<K2>> & { readonly table: string },
+    listener: WatchListener<K2, V2>,
+  ): () => void
+  watch<K2 extends Key = K, V2 = V>(
+    options: WatchOptions<NoInfer<K2>>,
+    listener: WatchListener<K2, V2>,
+  ): () => void
+  watch(options: unknown, listener?: unknown): () => void {
+    return this.host.observers.watch(this.spec, this.slots, options, listener)
+  }
+
+  /**
+   * The entries of the table, or of a range of it, now and from now on: what is committed, by this handle and by others. What
+   * expires is dropped. With a `limit` they are the first ones. It reads the range once, and then what changes.
+   * @throws `INVALID_ARGUMENT` when an option is wrong, and in a snapshot or a transaction
+   * @example
+   *     const live = todos.live({ prefix: 'home-' })
+   *     const stop = live.subscribe(() => render(live.current))
+   *     store.live<number, User>({ table: 'users', limit: 10 }) // of another table
+   */
+  live<K2 extends Key = Key, V2 = unknown>(
+    options: LiveOptions<NoInfer<K2>> & { readonly table: string },
+  ): Live<readonly [K2, V2]>
+  live<K2 extends Key = K, V2 = V>(options?: LiveOptions<NoInfer<K2>>): Live<readonly [K2, V2]>
+  live<K2 extends Key, V2>(options: LiveOptions<NoInfer<K2>> = {}): Live<readonly [K2, V2]> {
+    return this.host.observers.live(this.spec, this.slots, options)
   }
 
   /** Values that it reads are its own. */

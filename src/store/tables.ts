@@ -54,6 +54,7 @@ export class Partition<K extends Key = Key, V = unknown> extends Table<K, V> {
 export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
   readonly #host: TablesHost
   readonly #spec: TableSpec
+  readonly #tables = new WeakMap<TableSpec, Table<never, never>>()
 
   /** @internal */
   constructor(host: TablesHost, spec: TableSpec) {
@@ -69,7 +70,7 @@ export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
 
   /**
    * A table of its own: the same calls, another space of keys. An option that is left out is as it was when the table was
-   * last asked for.
+   * last asked for; with the same options it is the same object.
    *
    * @throws `INVALID_ARGUMENT` when the name (at most 255 bytes) or an option is wrong, or the table was written with
    *   another codec
@@ -78,7 +79,10 @@ export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
    *     const users = store.table<string, User>('users', { ttlMs: 3_600_000 })
    */
   table<K2 extends Key = Key, V2 = unknown>(name: string, options: TableOptions<V2> = {}): Table<K2, V2> {
-    return new Table<K2, V2>(this.#host, this.#host.spec(name, options), undefined)
+    const spec = this.#host.spec(name, options)
+    const table = this.#tables.get(spec) ?? new Table(this.#host, spec, undefined)
+    this.#tables.set(spec, table)
+    return table as unknown as Table<K2, V2>
   }
 
   /**

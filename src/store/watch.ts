@@ -6,9 +6,9 @@ import { compareBytes, equalBytes } from '../bytes/compare.js'
 import type { Key } from '../bytes/keys.js'
 import { isExpired, isTidemarkError } from '../errors.js'
 import { changeOf, Comparison } from '../engine/history/diff.js'
-import { makeSlot, type Slot } from '../engine/slot.js'
 import { longerTail, type ShardState, type TailEntry } from '../engine/state.js'
-import type { Observer, StoreHandle } from './handle.js'
+import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS, readRepaired, type Observed } from './observed.js'
+import type { Observer, Place } from './observer.js'
 import { slotRange, type KeyBounds, type RangeOptions } from './range.js'
 import type { Hold } from './table-host.js'
 
@@ -35,16 +35,15 @@ export interface WatchOptions<K = Key> extends RangeOptions<K> {
    */
   readonly key?: K | undefined
   /**
-   * The name of the table.
-   * @default the default table
+   * The name of another table of the store.
+   * @default this one
    */
   readonly table?: string | undefined
 }
 
 /** The range that one watch looks at, and who is told of it. */
 export interface Watched {
-  readonly table: string
-  readonly bytes: Uint8Array
+  readonly place: Place
   readonly bounds: KeyBounds
   readonly listener: WatchListener
   /** Everything up to it has been told. */
@@ -54,14 +53,9 @@ export interface Watched {
 /** One version: the states before and after it, and its entry when it is at hand. */
 type Step = { readonly before: ShardState; readonly after: ShardState; readonly entry: TailEntry | undefined }
 
-/** Before a read that failed is tried again. */
-const FIRST_PAUSE_MS = 500
-const LONGEST_PAUSE_MS = 30_000
-
 export class Watch implements Observer {
-  readonly #handle: StoreHandle
+  readonly #handle: Observed
   readonly #watched: Watched
-  readonly #slots: readonly Slot[]
   /** Everything up to it has been told. */
   #told: ShardState
   #queue: ShardState[] = []
@@ -74,11 +68,10 @@ export class Watch implements Observer {
   #running = false
   #stopped = false
 
-  constructor(handle: StoreHandle, watched: Watched) {
+  constructor(handle: Observed, watched: Watched) {
     this.#handle = handle
     this.#watched = watched
     this.#told = watched.told
-    this.#slots = Array.from({ length: handle.partitions }, (_, i) => makeSlot(i, watched.bytes))
   }
 
   push(state: ShardState): void {
@@ -177,28 +170,17 @@ export class Watch implements Observer {
     }
   }
 
-  async #changes(step: Step): Promise<WatchChange[]> {
-    for (let [before, after] = [step.before, step.after]; ;) {
-      try {
-        const comparing = this.#compare({ before, after, entry: step.entry })
-        this.#handle.hold(before, comparing)
-        this.#handle.hold(after, comparing)
-        return await comparing
-      } catch (error) {
-        const states = [before, after]
-        const repaired = await this.#handle.shard.detector.about(error, (repairer) => repairer.repairAll(states, error))
-        ;[before, after] = repaired as [ShardState, ShardState]
-      }
-    }
+  #changes({ before, after, entry }: Step): Promise<WatchChange[]> {
+    return readRepaired(this.#handle, [before, after], (was, is) => this.#compare({ before: was!, after: is!, entry }))
   }
 
   async #compare({ before, after, entry }: Step): Promise<WatchChange[]> {
     const { version, versionTime } = after.carried
-    const { table, bytes, bounds } = this.#watched
-    const { decode } = this.#handle.specs.forReading(table, bytes, after)
+    const { place, bounds } = this.#watched
+    const { decode } = this.#handle.specs.forReading(place.name, place.bytes, after)
     const comparison = new Comparison(before, after, this.#handle.cache, { entry })
     const found: (readonly [key: Uint8Array, change: WatchChange])[] = []
-    for (const slot of this.#slots) {
+    for (const slot of place.slots) {
       for await (const batch of comparison.within(slot, slotRange(slot, bounds))) {
         for (const difference of batch) {
           const change = changeOf(difference, slot, [versionTime, versionTime], decode)

@@ -96,6 +96,10 @@ export class OwnBuffer implements TableHost {
     return this.#handle.shard.view([this.#memtable, this.#handle.changes.buffer])
   }
 
+  get observers(): TableHost['observers'] {
+    return this.#handle.observers
+  }
+
   get partitions(): number {
     return this.#handle.partitions
   }

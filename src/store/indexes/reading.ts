@@ -142,6 +142,10 @@ class StillHost implements TableHost {
     return this.#host.budget
   }
 
+  get observers(): TableHost['observers'] {
+    return this.#host.observers
+  }
+
   monotonic(): number {
     return this.#host.monotonic()
   }
