@@ -44,7 +44,7 @@ function readPackages(file) {
 function isBuilt() {
   const outputs = [...libraryEntries.flatMap(({ output, types }) => [output, types]), commandEntry.output]
   const built = Math.min(...outputs.map((file) => modified(join(root, file), 0)))
-  const inputs = ['src', 'adapters', 'package.json', 'package-lock.json', 'tsconfig.json', '.ci']
+  const inputs = ['src', 'adapters', 'integrations', 'package.json', 'package-lock.json', 'tsconfig.json', '.ci']
   return built > 0 && Math.max(...inputs.map((path) => newest(join(root, path)))) < built
 }
 

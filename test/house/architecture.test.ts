@@ -35,6 +35,20 @@ const adaptersMayImport = [
 /** No adapter by itself: what two of them differ from only in how they send requests. */
 const adaptersShare = ['adapters/s3-common']
 
+/**
+ * An integration stands on what every program can import, and on the one package that it is for. What several of them share
+ * is no integration by itself.
+ */
+const integrationsShare = ['integrations/common']
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  readonly exports: Readonly<Record<string, { readonly types?: string }>>
+  readonly peerDependenciesMeta: object
+}
+const publicSources = Object.values(manifest.exports).flatMap(
+  ({ types }) => types?.replace('./dist/types/', '').replace(/\.d\.ts$/, '.ts') ?? [],
+)
+const optionalPeers = Object.keys(manifest.peerDependenciesMeta)
+
 /** The installed packages that a part of src may import; everything else in src imports none. Adapters are free. */
 const packages: Record<string, RegExp> = {
   'src/cli': /^(node:.*|commander|cli-progress|cli-table3|string-width|@aws-sdk\/client-s3)$/,
@@ -52,8 +66,8 @@ const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--
   .toString()
   .split('\0')
   .filter((path) => path !== '' && existsSync(join(root, path)))
-const sources = files.filter((path) => /^(src|adapters)\/.*\.ts$/.test(path))
-const tests = files.filter((path) => /^test\/.*\.ts$/.test(path) && path !== 'test/house/architecture.test.ts')
+const sources = files.filter((path) => /^(src|adapters|integrations)\/.*\.tsx?$/.test(path))
+const tests = files.filter((path) => /^test\/.*\.tsx?$/.test(path) && path !== 'test/house/architecture.test.ts')
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
 
 interface Import {
@@ -68,9 +82,9 @@ function importsOf(from: string): Import[] {
   const pattern = /(?:^|[\s;}])(?:import|export)(?:[\s\w*{},$]*?\sfrom)?\s*'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/g
   return [...code.matchAll(pattern)].map((match) => {
     const specifier = (match[1] ?? match[2])!
-    const relative = specifier.startsWith('.')
-    const to = relative ? posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts') : undefined
-    return { from, specifier, to }
+    if (!specifier.startsWith('.')) return { from, specifier, to: undefined }
+    const to = posix.join(posix.dirname(from), specifier).replace(/\.js$/, '.ts')
+    return { from, specifier, to: sources.includes(`${to}x`) ? `${to}x` : to }
   })
 }
 
@@ -78,6 +92,7 @@ const imports = sources.flatMap(importsOf)
 const isIn = (path: string, place: string): boolean => path === place || path.startsWith(`${place}/`)
 const layerOf = (path: string): number => layers.findIndex((places) => places.some((place) => isIn(path, place)))
 const adapterOf = (path: string): string | undefined => /^adapters\/[^/]+/.exec(path)?.[0]
+const integrationOf = (path: string): string | undefined => /^integrations\/[^/]+/.exec(path)?.[0]
 const show = ({ from, specifier }: Import): string => `${from} imports ${specifier}`
 
 describe('imports', () => {
@@ -88,7 +103,7 @@ describe('imports', () => {
   })
 
   test('know the layer of every file', () => {
-    const unknown = sources.filter((path) => layerOf(path) < 0 && adapterOf(path) === undefined)
+    const unknown = sources.filter((path) => layerOf(path) < 0 && !adapterOf(path) && !integrationOf(path))
     expect(unknown, 'files without a place in the table of layers').toEqual([])
   })
 
@@ -108,6 +123,29 @@ describe('imports', () => {
       if (adapter === undefined || to === undefined) return false
       return ![adapter, ...adaptersMayImport, ...adaptersShare].some((place) => isIn(to, place))
     })
+    expect(forbidden.map(show)).toEqual([])
+  })
+
+  test('by integrations are of the public face only, and of no other integration', () => {
+    const forbidden = imports.filter(({ from, to }) => {
+      const integration = integrationOf(from)
+      if (integration === undefined || to === undefined) return false
+      if ([integration, ...integrationsShare].some((place) => isIn(to, place))) return false
+      return integrationOf(to) !== undefined || !publicSources.includes(to)
+    })
+    expect(forbidden.map(show)).toEqual([])
+  })
+
+  test('of integrations are made by nothing but integrations', () => {
+    const outside = imports.filter(({ from, to }) => to !== undefined && integrationOf(to) && !integrationOf(from))
+    expect(outside.map(show)).toEqual([])
+  })
+
+  test('of packages by integrations are of optional peers', () => {
+    const forbidden = imports.filter(
+      ({ from, specifier, to }) =>
+        integrationOf(from) && to === undefined && !optionalPeers.some((name) => isIn(specifier, name)),
+    )
     expect(forbidden.map(show)).toEqual([])
   })
 
@@ -163,7 +201,7 @@ function levelsOf(room: string): number {
 }
 
 describe('import circles', () => {
-  test('of src and adapters, through types and dynamic imports, are none', () => {
+  test('of src, adapters and integrations, through types and dynamic imports, are none', () => {
     expect(components().filter((group) => group.length > 1)).toEqual([])
   })
 
@@ -173,12 +211,12 @@ describe('import circles', () => {
 })
 
 describe('files', () => {
-  test(`of src and adapters have at most ${longestFile} lines, but for those that are listed`, () => {
+  test(`of src, adapters and integrations have at most ${longestFile} lines, but for those that are listed`, () => {
     const long = sources.filter((path) => read(path).split('\n').length - 1 > longestFile)
     expect(long.toSorted()).toEqual(tooLong)
   })
 
-  test('of src and adapters read no time but through the clock', () => {
+  test('of src, adapters and integrations read no time but through the clock', () => {
     const readers = sources.filter((path) => path !== 'src/clock.ts' && !isIn(path, 'src/cli'))
     expect(readers.filter((path) => /\bnew Date\(\)|(?<!new )\bDate\(\)/.test(read(path)))).toEqual([])
   })

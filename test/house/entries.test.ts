@@ -8,9 +8,12 @@ import { rolldown } from 'rolldown'
 import { beforeAll, describe, expect, test } from 'vitest'
 
 const root = join(import.meta.dirname, '../..')
-const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+const { exports, peerDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   exports: Record<string, string | { default: string }>
+  peerDependencies: object
 }
+/** Users install these, and their bundlers know what to do with them. */
+const peers = Object.keys(peerDependencies).map((name) => new RegExp(`^${name}(/|$)`))
 const entries = Object.entries(exports).flatMap(([subpath, target]) =>
   typeof target === 'string' ? [] : [[subpath, join(root, target.default)] as const],
 )
@@ -118,7 +121,7 @@ describe('importing any entry', () => {
         input: file,
         cwd: root,
         platform: 'browser',
-        external: [/^node:/, ...builtinModules, '@aws-sdk/client-s3'],
+        external: [/^node:/, ...builtinModules, ...peers],
         logLevel: 'silent',
       })
       const { output } = await build.generate({ format: 'esm' })

@@ -15,6 +15,9 @@ const entries = Object.keys(manifest.exports)
   .filter((subpath) => typeof manifest.exports[subpath] === 'object')
   .map((subpath) => manifest.name + subpath.slice(1))
 
+/** The peers that an entry imports; of other peers it only takes what they make. */
+const importedPeers = ['idb']
+
 /** The stream job of the README, a program as it stands. */
 const streamExample = /```ts\n(import [^`]*'tidemark\/stream'[\s\S]*?)```/.exec(
   readFileSync(join(root, 'README.md'), 'utf8'),
@@ -28,11 +31,10 @@ beforeAll(() => {
   execFileSync(process.execPath, [join(root, '.ci/setup.mjs'), '--build'], { stdio: 'inherit' })
   mkdirSync(project)
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'stranger', private: true, type: 'module' }))
-  // The dependencies are packed from what is installed here, so that nothing is fetched; with them the one peer that an
-  // adapter imports itself.
-  const names = [...Object.keys(manifest.dependencies), 'idb']
-  const dependencies = names.map((name) => join(root, 'node_modules', name))
-  const tarballs = [root, ...dependencies].map(pack)
+  // The dependencies are packed from what is installed here, so that nothing is fetched; with them the peers that entries
+  // import themselves.
+  const packages = withDependencies([...Object.keys(manifest.dependencies), ...importedPeers])
+  const tarballs = pack([root, ...packages.map((name) => join(root, 'node_modules', name))])
   execFileSync('npm', ['install', '--offline', '--no-audit', '--no-fund', '--ignore-scripts', ...tarballs], {
     cwd: project,
     stdio: 'pipe',
@@ -41,12 +43,23 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-function pack(path: string): string {
-  const output = execFileSync('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder], {
-    cwd: path,
-  })
-  const [packed] = JSON.parse(output.toString()) as [{ filename: string }]
-  return join(folder, packed.filename)
+/** These packages, what they depend on, and so on. */
+function withDependencies(names: readonly string[]): string[] {
+  const all = new Set(names)
+  // The set grows while it is walked.
+  for (const name of all) {
+    const { dependencies = {} } = JSON.parse(readText(join(root, 'node_modules', name, 'package.json'))) as {
+      dependencies?: Record<string, string>
+    }
+    for (const dependency of Object.keys(dependencies)) all.add(dependency)
+  }
+  return [...all]
+}
+
+function pack(paths: readonly string[]): string[] {
+  const args = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder, ...paths]
+  const packed = JSON.parse(execFileSync('npm', args, { cwd: folder }).toString()) as { filename: string }[]
+  return packed.map(({ filename }) => join(folder, filename))
 }
 
 /** Runs a module in the project and returns what it printed. */
