@@ -5,6 +5,7 @@ import {
   TidemarkError,
   type Key,
   type OpenOptions,
+  type RangeOptions,
   type Store,
   type Table,
   type TableOptions,
@@ -14,7 +15,10 @@ import {
  * A store that is open already, and stays open when the driver is closed, or the options of `openStore()`, by which the driver
  * opens a store of its own at the first call, and closes it.
  */
-export type Backing = Store<never, never> | OpenOptions
+export type Backing = OpenStore | OpenOptions
+
+/** A store, whatever its default table holds. */
+export type OpenStore = Pick<Store, 'table' | 'transaction' | 'snapshot' | 'close'>
 
 interface Opened<K extends Key, V> {
   readonly store: Store
@@ -80,15 +84,15 @@ export class Backed<K extends Key, V> {
     this.#reopening ??= store.reopen().then(settled, settled)
   }
 
-  /** Removes the entries of a range, or all, in one commit that takes nothing else along. */
-  clear(range?: { readonly prefix: K }): Promise<void> {
-    return this.run((_, store) =>
-      store.transaction((tx) => {
-        const table = tx.table<K, V>(this.#name)
-        if (range) table.deleteRange(range)
-        else table.clear()
-      }),
-    )
+  /** Changes the table as a transaction does: one commit that takes nothing else along. */
+  transact<T>(change: (table: Table<K, V>) => T | Promise<T>): Promise<T> {
+    return this.run((_, store) => store.transaction((tx) => change(tx.table<K, V>(this.#name))))
+  }
+
+  /** Removes the entries of a range in one commit; all, when it has no bound. */
+  clear(range: RangeOptions<K> = {}): Promise<void> {
+    const isBounded = Object.values(range).some((bound) => bound !== undefined)
+    return this.transact((table) => (isBounded ? table.deleteRange(range) : table.clear()))
   }
 
   /** Closes a store of its own; a later call opens it again. */
