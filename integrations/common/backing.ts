@@ -18,7 +18,7 @@ import {
 export type Backing = OpenStore | OpenOptions
 
 /** A store, whatever its default table holds. */
-export type OpenStore = Pick<Store, 'table' | 'transaction' | 'snapshot' | 'close'>
+export type OpenStore = Pick<Store, 'table' | 'transaction' | 'snapshot' | 'watch'>
 
 interface Opened<K extends Key, V> {
   readonly store: Store

@@ -80,7 +80,9 @@ export class KeyvTidemark {
 
   /** Whether each of several keys is there. */
   hasMany(keys: string[]): Promise<boolean[]> {
-    return this.#read(this.#backed.run(async (table) => (await table.getMany(keys)).map((value) => value !== undefined)))
+    return this.#read(
+      this.#backed.run(async (table) => (await table.getMany(keys)).map((value) => value !== undefined)),
+    )
   }
 
   /** Sets a value; `ttl` in milliseconds. */

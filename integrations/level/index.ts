@@ -3,7 +3,16 @@ import { AbstractLevel, type AbstractDatabaseOptions, type AbstractOpenOptions }
 import type { Store } from '../../src/index.js'
 import { Backed, type Backing } from '../common/backing.js'
 import { failing, levelError, toLevel } from './errors.js'
-import { rangeOf, rawBytes, scanOf, TidemarkIterator, TidemarkSnapshot, View, type Bytes, type IteratorOptions } from './views.js'
+import {
+  rangeOf,
+  rawBytes,
+  scanOf,
+  TidemarkIterator,
+  TidemarkSnapshot,
+  View,
+  type Bytes,
+  type IteratorOptions,
+} from './views.js'
 
 export type { Backing } from '../common/backing.js'
 
@@ -94,7 +103,8 @@ export class TidemarkLevel<K = string, V = string> extends AbstractLevel<Uint8Ar
   /** @internal */
   _getSync(key: Uint8Array, { snapshot }: ReadOptions): Uint8Array | undefined {
     const table = snapshot ? snapshot.view.now : this.#table
-    if (!table) throw levelError('LEVEL_NOT_SUPPORTED', 'The snapshot is still being opened: read from it by get() first.')
+    if (!table)
+      throw levelError('LEVEL_NOT_SUPPORTED', 'The snapshot is still being opened: read from it by get() first.')
     try {
       return table.getSync(key)
     } catch (error) {

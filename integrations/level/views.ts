@@ -123,7 +123,11 @@ export class TidemarkIterator<TDatabase, K, V> extends AbstractIterator<TDatabas
   }
 }
 
-async function* entriesOf(table: Bytes, range: ScanOptions<Uint8Array>, options: IteratorOptions): AsyncGenerator<Entry> {
+async function* entriesOf(
+  table: Bytes,
+  range: ScanOptions<Uint8Array>,
+  options: IteratorOptions,
+): AsyncGenerator<Entry> {
   if (options.values === false) for await (const key of table.keys(range)) yield [key, undefined]
   else if (options.keys === false) for await (const value of table.values(range)) yield [undefined, value]
   else yield* table.entries(range)

@@ -116,7 +116,9 @@ describe('a level on a store', () => {
     await db.clear({ gte: 'k5', limit: 100, reverse: true })
     await db.clear({ lt: 'k4' })
     expect(await versions()).toBe(4)
-    const keys = Array.from({ length: 1000 }, (_, i) => `k${i}`).concat('x', 'y').toSorted()
+    const keys = Array.from({ length: 1000 }, (_, i) => `k${i}`)
+      .concat('x', 'y')
+      .toSorted()
     expect(await db.keys().all()).toEqual(keys.slice(0, -100).filter((key) => key >= 'k4'))
   })
 
