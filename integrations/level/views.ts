@@ -65,12 +65,17 @@ export class TidemarkSnapshot extends AbstractSnapshot {
 
 type Entry = [key: Uint8Array | undefined, value: Uint8Array | undefined]
 
+/** How many entries `next()` has read ahead, of a view that does not change. */
+const AHEAD = 64
+
 export class TidemarkIterator<TDatabase, K, V> extends AbstractIterator<TDatabase, K, V> {
   readonly #options: IteratorOptions
   readonly #view: View
   /** Where it goes on from; `undefined`: nowhere. */
   #range: ScanOptions<Uint8Array> | undefined
-  #scan: AsyncIterator<Entry> | undefined
+  #scan: AsyncIterator<unknown> | undefined
+  /** Read ahead, the next one last. */
+  #ahead: Entry[] = []
 
   constructor(db: TDatabase, options: IteratorOptions, view: View) {
     super(db, options as never)
@@ -81,12 +86,15 @@ export class TidemarkIterator<TDatabase, K, V> extends AbstractIterator<TDatabas
 
   /** @internal */
   async _next(): Promise<Entry | undefined> {
-    return (await this._nextv(1))[0]
+    if (this.#ahead.length === 0) this.#ahead = (await this._nextv(Math.min(AHEAD, this.limit - this.count))).reverse()
+    return this.#ahead.pop()
   }
 
   /** @internal */
-  _nextv(size: number): Promise<Entry[]> {
-    return failing(this.#take(size))
+  async _nextv(size: number): Promise<Entry[]> {
+    const entries = this.#ahead.splice(-size).reverse()
+    if (entries.length < size) await failing(this.#read(entries, size))
+    return entries
   }
 
   /** @internal */
@@ -94,22 +102,29 @@ export class TidemarkIterator<TDatabase, K, V> extends AbstractIterator<TDatabas
     return this._nextv(this.limit - this.count)
   }
 
-  async #take(size: number): Promise<Entry[]> {
-    const entries: Entry[] = []
-    if (this.#range === undefined) return entries
-    this.#scan ??= entriesOf(await this.#view.table, this.#range, this.#options)
+  async #read(entries: Entry[], size: number): Promise<void> {
+    if (this.#range === undefined) return
+    const { keys, values } = this.#options
+    const scan = (this.#scan ??= this.#begin(await this.#view.table, this.#range))
     while (entries.length < size) {
-      const { done, value } = await this.#scan.next()
-      if (done) break
-      entries.push(value)
+      const { done, value } = await scan.next()
+      if (done) return
+      if (values === false) entries.push([value as Uint8Array, undefined])
+      else entries.push(keys === false ? [undefined, value as Uint8Array] : (value as Entry))
     }
-    return entries
+  }
+
+  #begin(table: Bytes, range: ScanOptions<Uint8Array>): AsyncIterator<unknown> {
+    const { keys, values } = this.#options
+    if (values === false) return table.keys(range)
+    return keys === false ? table.values(range) : table.entries(range)
   }
 
   /** @internal */
   _seek(target: Uint8Array): void {
     // The former scan holds nothing of its own: the snapshot does.
     this.#scan = undefined
+    this.#ahead = []
     const range = scanOf(this.#options)
     // Both bounds of the side that it comes from give way to the target.
     const from = range.reverse ? { lt: undefined, lte: target } : { gt: undefined, gte: target }
@@ -121,16 +136,6 @@ export class TidemarkIterator<TDatabase, K, V> extends AbstractIterator<TDatabas
     await this.#scan?.return?.()
     if (!this.#options.snapshot) await this.#view.close()
   }
-}
-
-async function* entriesOf(
-  table: Bytes,
-  range: ScanOptions<Uint8Array>,
-  options: IteratorOptions,
-): AsyncGenerator<Entry> {
-  if (options.values === false) for await (const key of table.keys(range)) yield [key, undefined]
-  else if (options.keys === false) for await (const value of table.values(range)) yield [undefined, value]
-  else yield* table.entries(range)
 }
 
 function isWithin(key: Uint8Array, { gt, gte, lt, lte }: RangeOptions<Uint8Array>): boolean {

@@ -48,19 +48,19 @@ export function expressStore<Base extends object>(
   }
   const calls: ExpressStore = {
     get(id, callback) {
-      answer(sessions.read(id), callback as Callback<ExpressSession | undefined>)
+      void answer(sessions.read(id), callback as Callback<ExpressSession | undefined>)
     },
     set(id, given, callback) {
       const ttlMs = lifetime(given)
       const plain = JSON.parse(JSON.stringify(given)) as ExpressSession
-      answer(ttlMs > 0 ? sessions.save(id, plain, ttlMs) : sessions.remove(id), callback)
+      void answer(ttlMs > 0 ? sessions.save(id, plain, ttlMs) : sessions.remove(id), callback)
     },
     destroy(id, callback) {
-      answer(sessions.remove(id), callback)
+      void answer(sessions.remove(id), callback)
     },
     touch(id, given, callback) {
       const ttlMs = lifetime(given)
-      answer<unknown>(
+      void answer<unknown>(
         ttlMs > 0 ? sessions.touch(id, ttlMs) : sessions.remove(id),
         callback && ((error) => callback(error)),
       )
@@ -69,16 +69,16 @@ export function expressStore<Base extends object>(
       const found = sessions.run(async (table) => {
         return (await table.toArray()).map(([id, value]) => ({ ...structuredClone(value), id }))
       })
-      answer(found, callback as Callback<object[]>)
+      void answer(found, callback as Callback<object[]>)
     },
     length(callback) {
-      answer(
+      void answer(
         sessions.run((table) => table.count()),
         callback,
       )
     },
     clear(callback) {
-      answer(sessions.clear(), callback)
+      void answer(sessions.clear(), callback)
     },
     close: () => sessions.close(),
   }
@@ -86,9 +86,13 @@ export function expressStore<Base extends object>(
   return Object.assign(new Store(), calls)
 }
 
-function answer<T>(work: Promise<T>, callback: Callback<T>): void {
-  work.then(
-    (result) => callback?.(null, result),
-    (error: unknown) => callback?.(error),
-  )
+async function answer<T>(work: Promise<T>, callback: Callback<T>): Promise<void> {
+  let result: T
+  try {
+    result = await work
+  } catch (error) {
+    callback?.(error)
+    return
+  }
+  callback?.(null, result)
 }

@@ -26,9 +26,8 @@ async function runTape(body: Body): Promise<void> {
   const ended = new Promise<void>((resolve, reject) => {
     settle = (error) => (error ? reject(error as Error) : resolve())
   })
-  const note = (holds: boolean, name: string, message: unknown, ...values: unknown[]): void => {
-    if (!holds)
-      failures.push(`${name}: ${String(message ?? '')} ${values.map((value) => JSON.stringify(value)).join(' ')}`)
+  const note = (holds: boolean, name: string, message: unknown = '', ...values: unknown[]): void => {
+    if (!holds) failures.push(`${name}: ${message as string} ${values.map((value) => JSON.stringify(value)).join(' ')}`)
     if (++made === planned) settle()
   }
   const throws = (run: () => unknown): [unknown] | undefined => {
