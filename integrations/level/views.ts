@@ -37,7 +37,7 @@ export class View {
 
   constructor(taken: Promise<Snapshot>, name: string) {
     this.#snapshot = taken
-    this.table = taken.then((snapshot) => (this.now = snapshot.table(name, { codec: rawBytes })))
+    this.table = taken.then((snapshot) => (this.now = snapshot.table(name)))
     // It is heard by whoever reads.
     this.table.catch(() => undefined)
   }
