@@ -10,6 +10,12 @@ export interface KeyvTidemarkOptions {
    * @default 'keyv'
    */
   readonly table?: string | undefined
+  /**
+   * Reads look first for what other processes have written, at the cost of a request or two. It makes a difference in shared
+   * mode alone.
+   * @default false: what the handle knows is read
+   */
+  readonly fresh?: boolean | undefined
 }
 
 /** An entry of `setMany`. */
@@ -37,6 +43,7 @@ export class KeyvTidemark {
   /** Set by Keyv: the part that `clear()` is about. */
   namespace?: string | undefined
   readonly #backed: Backed<string, unknown>
+  readonly #reading: { readonly fresh: true } | undefined
   readonly #listeners: (readonly [event: string, listener: (...args: unknown[]) => void])[] = []
 
   /**
@@ -44,7 +51,8 @@ export class KeyvTidemark {
    *   `disconnect()`
    * @throws `INVALID_ARGUMENT` when it is neither
    */
-  constructor(store: Backing, { table = 'keyv' }: KeyvTidemarkOptions = {}) {
+  constructor(store: Backing, { table = 'keyv', fresh = false }: KeyvTidemarkOptions = {}) {
+    this.#reading = fresh ? { fresh } : undefined
     this.#backed = new Backed(store, table)
   }
 
@@ -65,23 +73,23 @@ export class KeyvTidemark {
 
   /** The value of a key; `undefined` when there is none, or it has expired. */
   get<Value>(key: string): Promise<Value | undefined> {
-    return this.#read(this.#backed.run((table) => table.get(key) as Promise<Value | undefined>))
+    return this.#read(this.#backed.run((table) => table.get(key, this.#reading) as Promise<Value | undefined>))
   }
 
   /** The values of several keys, as of one moment. */
   getMany<Value>(keys: string[]): Promise<(Value | undefined)[]> {
-    return this.#read(this.#backed.run((table) => table.getMany(keys) as Promise<(Value | undefined)[]>))
+    return this.#read(this.#backed.run((table) => table.getMany(keys, this.#reading) as Promise<(Value | undefined)[]>))
   }
 
   /** Whether a key is there, and has not expired. */
   has(key: string): Promise<boolean> {
-    return this.#read(this.#backed.run((table) => table.has(key)))
+    return this.#read(this.#backed.run((table) => table.has(key, this.#reading)))
   }
 
   /** Whether each of several keys is there. */
   hasMany(keys: string[]): Promise<boolean[]> {
     return this.#read(
-      this.#backed.run(async (table) => (await table.getMany(keys)).map((value) => value !== undefined)),
+      this.#backed.run(async (table) => (await table.getMany(keys, this.#reading)).map((value) => value !== undefined)),
     )
   }
 
@@ -120,7 +128,7 @@ export class KeyvTidemark {
 
   /** The entries of a namespace, or all, as they are at the first step. */
   async *iterator<Value>(namespace?: string): AsyncGenerator<(string | Awaited<Value> | undefined)[], void> {
-    const range = namespace ? { prefix: `${namespace}:` } : {}
+    const range = { ...this.#reading, ...(namespace && { prefix: `${namespace}:` }) }
     const { table } = await this.#read(this.#backed.open())
     for await (const entry of table.entries(range)) yield entry as [string, Awaited<Value>]
   }

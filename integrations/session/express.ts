@@ -1,7 +1,7 @@
 /** A store of express-session. Its base class is handed in, so that nothing is imported. */
-import { systemClock } from '../../src/index.js'
+import { systemClock, TidemarkError } from '../../src/index.js'
 import type { Backing } from '../common/backing.js'
-import { Sessions, type SessionOptions } from './sessions.js'
+import { FRESH, Sessions, type SessionOptions } from './sessions.js'
 
 /** A session, as express-session hands it to stores. */
 export interface ExpressSession {
@@ -31,7 +31,7 @@ export interface ExpressStore {
  *
  * @param session express-session itself
  * @param store an open store, or the options of `openStore()`: then the store is opened at the first call
- * @throws `INVALID_ARGUMENT` when an argument is neither
+ * @throws `INVALID_ARGUMENT` when an argument is something else
  * @example
  *     app.use(session({ store: expressStore(session, { storage: nodeFs('./state'), name: 'web' }), secret, resave: false, saveUninitialized: false }))
  */
@@ -40,6 +40,12 @@ export function expressStore<Base extends object>(
   store: Backing,
   options: SessionOptions = {},
 ): Base & ExpressStore {
+  if (typeof session?.Store !== 'function') {
+    throw new TidemarkError(
+      'INVALID_ARGUMENT',
+      'expressStore: what the package express-session exports is expected first.',
+    )
+  }
   const sessions = new Sessions<ExpressSession>(store, options)
   const lifetime = (of: ExpressSession): number => {
     const { expires, maxAge } = Object(of.cookie) as { expires?: Date | string | null; maxAge?: number }
@@ -67,13 +73,13 @@ export function expressStore<Base extends object>(
     },
     all(callback) {
       const found = sessions.run(async (table) => {
-        return (await table.toArray()).map(([id, value]) => ({ ...structuredClone(value), id }))
+        return (await table.toArray(FRESH)).map(([id, value]) => ({ ...structuredClone(value), id }))
       })
       void answer(found, callback as Callback<object[]>)
     },
     length(callback) {
       void answer(
-        sessions.run((table) => table.count()),
+        sessions.run((table) => table.count(FRESH)),
         callback,
       )
     },

@@ -15,6 +15,9 @@ export interface SessionOptions {
   readonly ttlMs?: number | undefined
 }
 
+/** Other processes that write the store in shared mode may have saved a session, or ended it, this very moment. */
+export const FRESH = { fresh: true }
+
 const DAY_MS = 86_400_000
 
 export class Sessions<S extends object> extends Backed<string, S> {
@@ -27,7 +30,7 @@ export class Sessions<S extends object> extends Backed<string, S> {
 
   /** A copy of its reader's own. */
   async read(id: string): Promise<S | undefined> {
-    return structuredClone(await this.run((table) => table.get(id)))
+    return structuredClone(await this.run((table) => table.get(id, FRESH)))
   }
 
   async save(id: string, session: S, ttlMs: number): Promise<void> {

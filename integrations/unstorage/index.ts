@@ -11,6 +11,12 @@ export interface TidemarkDriverOptions {
    * @default 'unstorage'
    */
   readonly table?: string | undefined
+  /**
+   * Reads look first for what other processes have written, at the cost of a request or two. It makes a difference in shared
+   * mode alone.
+   * @default false: what the handle knows is read
+   */
+  readonly fresh?: boolean | undefined
 }
 
 /** Options of an item, as unstorage hands them on. */
@@ -61,7 +67,8 @@ export interface TidemarkDriver {
  *     const storage = createStorage({ driver: tidemarkDriver({ storage: nodeFs('./state'), name: 'app' }) })
  */
 export function tidemarkDriver(store: Backing, options: TidemarkDriverOptions = {}): TidemarkDriver {
-  const { table: name = 'unstorage' } = options
+  const { table: name = 'unstorage', fresh = false } = options
+  const reading = fresh ? { fresh } : undefined
   const backed = new Backed<string, unknown>(store, name)
   const watches = new Set<() => void>()
   const set = async (key: string, value: unknown, { ttl }: ItemOptions = {}): Promise<void> => {
@@ -73,14 +80,19 @@ export function tidemarkDriver(store: Backing, options: TidemarkDriverOptions = 
     flags: { ttl: true },
     options,
     getInstance: async () => (await backed.open()).store,
-    hasItem: (key) => backed.run((table) => table.has(key)),
-    getItem: async (key) => toText(await backed.run((table) => table.get(key))),
+    hasItem: (key) => backed.run((table) => table.has(key, reading)),
+    getItem: async (key) => toText(await backed.run((table) => table.get(key, reading))),
     async getItems(items) {
-      const values = await backed.run((table) => table.getMany(items.map(({ key }) => key)))
+      const values = await backed.run((table) =>
+        table.getMany(
+          items.map(({ key }) => key),
+          reading,
+        ),
+      )
       return items.map(({ key }, i) => ({ key, value: toText(values[i]) }))
     },
     // What the store hands out may be shared by its readers.
-    getItemRaw: async (key) => structuredClone(await backed.run((table) => table.get(key))) ?? null,
+    getItemRaw: async (key) => structuredClone(await backed.run((table) => table.get(key, reading))) ?? null,
     setItem: set,
     setItemRaw: set,
     async setItems(items) {
@@ -93,13 +105,13 @@ export function tidemarkDriver(store: Backing, options: TidemarkDriverOptions = 
       await backed.run((table) => table.remove(key))
     },
     async getMeta(key) {
-      const ttl = await backed.run((table) => table.ttl(key))
+      const ttl = await backed.run((table) => table.ttl(key, reading))
       return ttl === undefined ? null : { ttl: ttl / 1000 }
     },
     getKeys: (base) =>
       backed.run(async (table) => {
         const keys: string[] = []
-        for await (const key of table.keys(base ? { prefix: base } : {})) keys.push(key)
+        for await (const key of table.keys({ ...reading, ...(base && { prefix: base }) })) keys.push(key)
         return keys
       }),
     clear: (base) => backed.clear(base ? { prefix: base } : {}),

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { openStore, type OpenOptions, type Storage } from 'tidemark'
 import { KeyvTidemark } from 'tidemark/keyv'
 import { memory } from 'tidemark/memory'
+import { tidemarkDriver } from 'tidemark/unstorage'
 import { faulty, type Fault, type Point } from 'tidemark/testing'
 
 /** Fails as `fault` says while there is one. */
@@ -90,4 +91,33 @@ test('is opened again by a call after it was closed', async () => {
   await keyv.disconnect()
   expect(await keyv.get('a')).toBe(1)
   await keyv.disconnect()
+})
+
+test('shows what other processes have written where reads ask for it, and in shared mode all of them write', async () => {
+  const options: OpenOptions = { storage: memory(), name: 'app', mode: 'shared' }
+  const [a, b] = [new KeyvTidemark(options, { fresh: true }), new KeyvTidemark(options, { fresh: true })]
+  const [c, d] = [tidemarkDriver(options, { fresh: true }), tidemarkDriver(options, { fresh: true })]
+  for (const [one, other] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    await one.set('k', 1)
+    expect([await other.has('k'), await other.get('k'), await other.getMany(['k'])]).toEqual([true, 1, [1]])
+    await one.delete('k')
+    expect([await other.get('k'), await other.hasMany(['k'])]).toEqual([undefined, [false]])
+    await one.clear()
+  }
+  await c.setItem('x:1', 'text', { ttl: 60 })
+  expect([await d.hasItem('x:1'), await d.getItem('x:1'), await d.getKeys('x:')]).toEqual([true, 'text', ['x:1']])
+  await d.clear('x:')
+  expect([await c.getMeta('x:1'), await c.getItemRaw('x:1'), await c.getItems([{ key: 'x:1' }])]).toEqual([
+    null,
+    null,
+    [{ key: 'x:1', value: null }],
+  ])
+  await Promise.all([a, b].flatMap((keyv, k) => Array.from({ length: 50 }, (_, i) => keyv.set(`${k}-${i}`, i))))
+  let count = 0
+  for await (const _ of a.iterator()) count++
+  expect(count).toBe(100)
+  await Promise.all([a.disconnect(), b.disconnect(), c.dispose(), d.dispose()])
 })

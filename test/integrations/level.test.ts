@@ -175,6 +175,19 @@ describe('a level on a store', () => {
     expect(() => new TidemarkLevel({} as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })
 
+  test('is written by several handles at once in shared mode, and each clears what it is asked to', async () => {
+    const storage = memory()
+    const stores = await Promise.all([1, 2].map(() => openStore({ storage, name: 'app', mode: 'shared' })))
+    open.push(...stores)
+    const [a, b] = stores.map((store) => level(store)) as [TidemarkLevel, TidemarkLevel]
+    await Promise.all([a, b].flatMap((db, k) => Array.from({ length: 40 }, (_, i) => db.put(`${k}-${i}`, `${i}`))))
+    await stores[0]!.refresh()
+    expect((await a.keys().all()).length).toBe(80)
+    await Promise.all([a.clear({ lt: '1-', limit: 30 }), b.clear({ gte: '1-', lt: '2' }), b.put('x', '1')])
+    await stores[1]!.refresh()
+    expect((await b.keys().all()).length).toBe(11)
+  })
+
   test('says honestly whether it keeps anything', () => {
     const permanence = (storage: Storage): unknown => level({ storage, name: 'app' }).supports.permanence
     expect([permanence(memory()), permanence(nodeFs(join(folder, 'p')))]).toEqual([false, true])

@@ -137,6 +137,22 @@ describe('a store of express-session', () => {
     expect(await call((done) => store.length(done))).toBe(0)
   })
 
+  test('finds what another process has saved this moment, and nothing that one has ended', async () => {
+    const options = { storage: memory(), name: 'web', mode: 'shared' } as const
+    const [a, b] = [expressStore(session, options), expressStore(session, options)]
+    for (const [one, other] of [
+      [a, b],
+      [b, a],
+    ] as const) {
+      await set(one, 's', { name: 'Ada' })
+      expect(await get(other, 's')).toMatchObject({ name: 'Ada' })
+      expect(await call((done) => other.length(done))).toBe(1)
+      await call((done) => one.destroy('s', done))
+      expect(await get(other, 's')).toBeUndefined()
+    }
+    await Promise.all([a.close(), b.close()])
+  })
+
   test('tells of errors by the callback, and calls none where there is none', async () => {
     const backing = await opened()
     const store = expressStore(session, backing)
