@@ -39,6 +39,13 @@ export interface HonoContext {
   set(key: never, value: never): void
 }
 
+/** The middleware that `honoSession` makes. */
+export interface HonoSessionMiddleware {
+  (c: HonoContext, next: () => Promise<void>): Promise<void>
+  /** Closes a store that was opened here. */
+  close(): Promise<void>
+}
+
 /** For `new Hono<{ Variables: HonoSessionVariables }>()`: then `c.get('session')` has a type. */
 export interface HonoSessionVariables {
   session: HonoSession
@@ -139,13 +146,10 @@ export class HonoSession {
  *     app.use(honoSession({ storage: nodeFs('./state'), name: 'web' }))
  *     app.get('/', (c) => c.text(`Hello ${c.get('session').get('name')}`))
  */
-export function honoSession(
-  store: Backing,
-  options: HonoSessionOptions = {},
-): (c: HonoContext, next: () => Promise<void>) => Promise<void> {
+export function honoSession(store: Backing, options: HonoSessionOptions = {}): HonoSessionMiddleware {
   const { cookie = 'sid', path = '/', domain, sameSite = 'Lax', secure } = options
   const sessions = new Sessions<Data>(store, options)
-  return async (c, next) => {
+  const middleware = async (c: HonoContext, next: () => Promise<void>): Promise<void> => {
     const id = readCookie(c.req.header('Cookie'), cookie)
     const data = id && (await sessions.read(id))
     // An id that nobody has given out is not taken over.
@@ -160,6 +164,7 @@ export function honoSession(
     parts.push('HttpOnly', `SameSite=${sameSite}`)
     c.header('Set-Cookie', parts.join('; '), { append: true })
   }
+  return Object.assign(middleware, { close: () => sessions.close() })
 }
 
 function merge(data: Data, changes: Data): Data {

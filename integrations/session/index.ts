@@ -4,6 +4,7 @@ export {
   honoSession,
   type HonoContext,
   type HonoSession,
+  type HonoSessionMiddleware,
   type HonoSessionOptions,
   type HonoSessionVariables,
 } from './hono.js'

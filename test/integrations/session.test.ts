@@ -287,6 +287,22 @@ describe('a middleware of Hono', () => {
     expect(await table.ttl(id)).toBeGreaterThan(30_000)
   })
 
+  test('opens a store of its own, and closes it', async () => {
+    const storage = memory()
+    const middleware = honoSession({ storage, name: 'web' })
+    const hono = new Hono<{ Variables: HonoSessionVariables }>()
+    hono.use(middleware)
+    hono.get('/', (c) => {
+      c.get('session').set('a', 1)
+      return c.text(c.get('session').id)
+    })
+    const id = await (await hono.request('/')).text()
+    await middleware.close()
+    const store = await openStore({ storage, name: 'web' })
+    expect(await store.table('sessions').get(id)).toEqual({ a: 1 })
+    await store.close()
+  })
+
   test('fails a request whose session cannot be kept', async () => {
     const { hono } = app(await opened())
     hono.onError((error, c) => c.text((error as { code?: string }).code ?? 'none', 500))
