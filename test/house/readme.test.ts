@@ -55,6 +55,13 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
     { has: 'export function mine', in: 'node', as: 'mine.ts' },
     { has: 'storageSuite({', in: 'node --test' },
   ],
+  'docs/integrations.md': [
+    { has: 'new TidemarkLevel', in: 'node', prints: /^o-2 7\n\{ total: 12 \}\n$/ },
+    { has: 'new KeyvTidemark', in: 'node', prints: /^\{ html: '<h1>Hello<\/h1>' \} \[ 1, 2, undefined \]\n$/ },
+    { has: 'tidemarkDriver(', in: 'node', prints: /\[ 'users:ada', 'users:ada:photo' \] \{ name: 'Ada' \}/ },
+    { has: 'expressStore(session', in: 'node' },
+    { has: 'honoSession(store', in: 'node', prints: /^Visit 1 Visit 2\n$/ },
+  ],
   'docs/performance.md': [
     { has: 'npm run bench:s3', in: 'no program', why: 'it takes an hour; that the scripts are there is tested below' },
   ],
@@ -108,6 +115,7 @@ describe('the blocks run in their order, on what those before them have left:', 
       AWS_ACCESS_KEY_ID: 'AKIDTIDEMARK',
       AWS_SECRET_ACCESS_KEY: 'sEcReT-kEy-0123456789',
       NO_COLOR: '1',
+      PORT: '0',
     }
     try {
       const blocks = blocksOf(page)
