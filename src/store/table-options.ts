@@ -158,6 +158,8 @@ export interface PutOptions {
   /**
    * How long the value lives from now on, in milliseconds.
    * @default the `ttlMs` of the table
+   * @unit milliseconds
+   * @when Set it for a value that ends earlier or later than the others of its table.
    */
   readonly ttlMs?: number | undefined
 }
