@@ -168,6 +168,8 @@ test('the docs that the package carries are those that are tested, and pictures'
     'log.svg',
     'performance-browser.svg',
     'performance-node.svg',
+    // The package does not carry it.
+    'site',
   ])
 })
 
