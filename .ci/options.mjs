@@ -122,19 +122,24 @@ function parametersOf(node) {
   return params.map((given) => (given.left ?? given).typeAnnotation?.typeAnnotation)
 }
 
-/** The objects of options that a type stands for, as [name, path], or as a literal of its own. */
-function optionsIn(type, path) {
+/**
+ * The objects of options that a type stands for: declared ones, or a literal. `bound` has what the parameters of a class stand
+ * for.
+ */
+function optionsIn(type, path, bound) {
   if (!type) return []
   if (type.type === 'TSTypeLiteral') return [{ type, path }]
   if (type.type === 'TSIntersectionType' || type.type === 'TSUnionType') {
-    const all = type.types.flatMap((one) => optionsIn(one, path))
+    const all = type.types.flatMap((one) => optionsIn(one, path, bound))
     const named = all.filter(({ found }) => found)
     // Beside a named one a literal only narrows its types, as overloads do.
     return named.length > 0 ? named : all
   }
   if (type.type !== 'TSTypeReference') return []
   const { name } = type.typeName
-  if (/^(Omit|Pick|Partial|Readonly|NoInfer)$/.test(name)) return optionsIn(type.typeArguments.params[0], path)
+  if (/^(Omit|Pick|Partial|Readonly|NoInfer)$/.test(name)) return optionsIn(type.typeArguments.params[0], path, bound)
+  const meant = bound?.get(name)
+  if (meant) return optionsIn(meant.type, meant.path, meant.bound)
   if (!/(Options|Place|Props)$/.test(name ?? '')) return []
   const found = find(path, name)
   return found ? [{ name, found }] : []
@@ -143,7 +148,9 @@ function optionsIn(type, path) {
 /** All options of an interface or literal, its own first. */
 function membersOf(node, module, prefix = '') {
   if (node.type === 'TSTypeAliasDeclaration') return membersOf(node.typeAnnotation, module, prefix)
-  if (node.type === 'TSIntersectionType') return node.types.flatMap((type) => membersOf(type, module, prefix))
+  if (node.type === 'TSIntersectionType' || node.type === 'TSUnionType') {
+    return node.types.flatMap((type) => membersOf(type, module, prefix))
+  }
   if (node.type === 'TSTypeReference') {
     const { name } = node.typeName
     if (name === 'Omit' || name === 'Pick') {
@@ -160,6 +167,9 @@ function membersOf(node, module, prefix = '') {
   })
   const body = node.body?.body ?? node.members ?? []
   const own = body.flatMap((member) => {
+    if (member.type === 'TSIndexSignature') {
+      return membersOf(member.typeAnnotation.typeAnnotation, module, `${prefix}<name>.`)
+    }
     if (member.key === undefined) return []
     const name = prefix + member.key.name
     const type = member.typeAnnotation?.typeAnnotation
@@ -203,28 +213,33 @@ function hasNumber(type) {
 }
 
 /** The public methods of a class, with those that it has from others. */
-function methodsOf({ node, module }) {
+function methodsOf({ node, module }, bound = new Map()) {
   const own = node.body.body.flatMap((member) => {
     const isPublic =
-      member.type === 'MethodDefinition' &&
+      /^(TSAbstract)?MethodDefinition$/.test(member.type) &&
       member.kind === 'method' &&
       member.key.type === 'Identifier' &&
       !member.accessibility &&
       !('internal' in (docsOf(module, member) ?? {}))
-    const isOverload = member.type === 'TSAbstractMethodDefinition'
-    return isPublic || isOverload ? [{ name: member.key.name, node: member, module }] : []
+    return isPublic ? [{ name: member.key.name, node: member, module, bound }] : []
   })
   const parent = node.superClass && find(module.path, node.superClass.name)
-  return [...own, ...(parent ? methodsOf(parent) : [])]
+  if (!parent) return own
+  const names = parent.node.typeParameters?.params ?? []
+  const given = node.superTypeArguments?.params ?? []
+  const inner = names.flatMap(({ name }, i) =>
+    given[i] ? [[name.name, { type: given[i], path: module.path, bound }]] : [],
+  )
+  return [...own, ...methodsOf(parent, new Map(inner))]
 }
 
 /** Each object of options, with the functions that take it. */
 export function sections() {
   const found = new Map()
-  const add = (specifier, call, path, heads) => {
+  const add = (specifier, call, path, heads, bound) => {
     for (const head of heads) {
       for (const type of parametersOf(head)) {
-        for (const options of optionsIn(type, path)) {
+        for (const options of optionsIn(type, path, bound)) {
           const module = options.found?.module ?? moduleOf(path)
           const node = options.found?.node ?? options.type
           const key = `${module.path}:${node.start}`
@@ -234,7 +249,8 @@ export function sections() {
             calls: [],
             options: membersOf(node, module),
           }
-          if (section.options.some(({ docs }) => docs.text)) found.set(key, section)
+          // A literal without docstrings is the form of an overload.
+          if (options.found || section.options.some(({ docs }) => docs.text)) found.set(key, section)
           if (!section.calls.includes(call)) section.calls.push(call)
         }
       }
@@ -247,8 +263,9 @@ export function sections() {
       const { module, node, heads } = declaration
       if (/Function/.test(node.type)) add(specifier, `${name}()`, module.path, heads)
       if (node.type !== 'ClassDeclaration' || name === 'TidemarkError') continue
-      for (const method of methodsOf(declaration))
-        add(specifier, `.${method.name}()`, method.module.path, [method.node])
+      for (const method of methodsOf(declaration)) {
+        add(specifier, `.${method.name}()`, method.module.path, [method.node], method.bound)
+      }
     }
   }
   return [...found.values()]
