@@ -27,7 +27,10 @@ export function stagePages(folder = staged) {
   const seen = new Set(waiting)
   for (const path of waiting) {
     const links = stage(path, folder)
-    for (const link of links) if (!seen.has(link)) seen.add(link) && waiting.push(link)
+    for (const link of links) {
+      if (!seen.has(link)) waiting.push(link)
+      seen.add(link)
+    }
   }
 }
 

@@ -15,8 +15,8 @@ interface Option {
 }
 
 const { page, sections } = (await import(join(root, '.ci/options.mjs'))) as {
-  page(): string
-  sections(): { readonly calls: readonly string[]; readonly title?: string; readonly options: readonly Option[] }[]
+  page: () => string
+  sections: () => { readonly calls: readonly string[]; readonly title?: string; readonly options: readonly Option[] }[]
 }
 const all = sections()
 const options = all.flatMap((section) => section.options)

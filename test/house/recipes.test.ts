@@ -48,7 +48,7 @@ test('a stream job that is killed goes on, and counts each line once', async () 
   expect(third.output).toContain('\n7 lines counted in this run')
   const counts = [...third.output.matchAll(/^(\/\d)\t(\d+)$/gm)].map(([, key, count]) => [key, Number(count)])
   const truth = Array.from({ length: 7 }, (_, page) => [`/${page}`, Math.floor((20_006 - page) / 7) + 1])
-  expect(counts.toSorted()).toEqual(truth)
+  expect(Object.fromEntries(counts)).toEqual(Object.fromEntries(truth))
   expect((await node([...job.slice(0, 2), 'n', './counts'], folder)).output).toContain('INVALID_ARGUMENT')
 })
 

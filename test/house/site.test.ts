@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { pages, root } from '../support/blocks.js'
 import { temporaryFolder } from '../support/storages.js'
 
-const { stagePages } = (await import(join(root, 'docs/site/pages.mjs'))) as { stagePages(folder: string): void }
+const { stagePages } = (await import(join(root, 'docs/site/pages.mjs'))) as { stagePages: (folder: string) => void }
 
 test('the site has every page, and each link of a page leads to another one', () => {
   const folder = join(temporaryFolder(), 'pages')
