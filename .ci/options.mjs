@@ -217,7 +217,7 @@ function methodsOf({ node, module }, bound = new Map()) {
   const own = node.body.body.flatMap((member) => {
     const isPublic =
       /^(TSAbstract)?MethodDefinition$/.test(member.type) &&
-      member.kind === 'method' &&
+      /^(method|constructor)$/.test(member.kind) &&
       member.key.type === 'Identifier' &&
       !member.accessibility &&
       !('internal' in (docsOf(module, member) ?? {}))
@@ -262,9 +262,10 @@ export function sections() {
       if (!declaration) throw new Error(`${source}: "${name}" is exported, and declared nowhere.`)
       const { module, node, heads } = declaration
       if (/Function/.test(node.type)) add(specifier, `${name}()`, module.path, heads)
-      if (node.type !== 'ClassDeclaration' || name === 'TidemarkError') continue
+      if (node.type !== 'ClassDeclaration') continue
       for (const method of methodsOf(declaration)) {
-        add(specifier, `.${method.name}()`, method.module.path, [method.node], method.bound)
+        const call = method.name === 'constructor' ? `new ${name}()` : `.${method.name}()`
+        add(specifier, call, method.module.path, [method.node], method.bound)
       }
     }
   }
@@ -288,7 +289,7 @@ export function page() {
   for (const section of sections()) {
     if (section.specifier !== specifier) lines.push('', `## ${(specifier = section.specifier)}`)
     const calls = section.calls.map((call) => `\`${call}\``)
-    const heading = section.calls.map((call) => call.replace(/[.()]/g, '')).join(', ')
+    const heading = section.calls.map((call) => call.replace(/^new |[.()]/g, '')).join(', ')
     lines.push(
       '',
       `### ${heading}`,
