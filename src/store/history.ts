@@ -36,21 +36,28 @@ export interface VersionsOptions {
   /**
    * The first version.
    * @default the oldest that is kept
+   * @unit version
+   * @when Set it to begin at a version that you know.
    */
   readonly gte?: number | undefined
   /**
    * The last version.
    * @default the newest
+   * @unit version
+   * @when Set it to end at a version that you know.
    */
   readonly lte?: number | undefined
   /**
    * From the newest to the oldest.
    * @default false
+   * @when Set it to show the newest first.
    */
   readonly reverse?: boolean | undefined
   /**
    * The most versions that are read.
    * @default all
+   * @unit versions
+   * @when Set it to read one page.
    */
   readonly limit?: number | undefined
 }

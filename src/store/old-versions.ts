@@ -25,21 +25,25 @@ export interface RestoreOptions {
   /**
    * The numbers of the partitions that go back.
    * @default all
+   * @when Set it when only some partitions went wrong.
    */
   readonly partitions?: readonly number[] | undefined
   /**
    * Where sources are to be read from afterwards.
    * @default as it was then
+   * @when Set it with `partitions`, when a source has one position for all of them.
    */
   readonly offsets?: Offsets | undefined
   /**
    * A name for the new version; `versions()` shows it.
    * @default none
+   * @when Set it to say why.
    */
   readonly label?: string | undefined
   /**
    * Anything that JSON keeps; `versions()` shows it.
    * @default none
+   * @when Set it to say why, to a program.
    */
   readonly meta?: unknown
 }
@@ -49,11 +53,14 @@ export interface TagOptions {
   /**
    * The version that is tagged.
    * @default the newest version
+   * @when Set it to tag an older version, such as the last good one.
    */
   readonly at?: When | undefined
   /**
    * How long the tag keeps its version, in milliseconds.
    * @default until `untag`
+   * @unit milliseconds
+   * @when Set it when nobody will remember to remove the tag.
    */
   readonly ttlMs?: number | undefined
 }
@@ -77,6 +84,7 @@ export interface ForkOptions {
   /**
    * The version that the fork begins with.
    * @default the newest version
+   * @when Set it to begin with an older version.
    */
   readonly at?: When | undefined
 }
