@@ -78,8 +78,8 @@ export class Committer {
 
   /** Appends a version of another kind; it takes its place in the queue in this very turn. */
   append(make: MakeChange): Promise<CommitResult> {
-    const build = async (): Promise<BuiltEntry> => this.#entry(await make(this.#host.state, this.#compaction.signal))
-    return this.#enqueue({ isVersion: true, build })
+    const { signal } = this.#compaction
+    return this.#enqueue({ isVersion: true, build: async () => this.#entry(await make(this.#host.state, signal)) })
   }
 
   /** Appends an entry for what is ready to be carried, unless an earlier one carries it. */
@@ -155,12 +155,9 @@ export class Committer {
         }
       } catch (error) {
         // Nothing was written that names what was uploaded.
-        if (error instanceof Refused) {
-          this.#refuse(error)
-          continue
-        }
         if (isFull(error)) await this.#compaction.dropWaiting(this.#segments, error)
-        this.#fail(next, error, sent)
+        if (error instanceof Refused) this.#refuse(error)
+        else this.#fail(next, error, sent)
       }
     }
     // In the same turn in which the queue was seen empty: a commit that comes next starts anew.

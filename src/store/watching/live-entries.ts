@@ -10,7 +10,7 @@ import type { Live } from './live.js'
 import { LiveRows, type LiveChange, type LiveRow, type LiveSource, type LiveWindow } from './live-rows.js'
 import type { Observed } from './observed.js'
 import type { Place } from './observer.js'
-import { isEmptyRange, slotRange, type KeyBounds } from '../range.js'
+import { isEmptyRange, slotRange, type KeyBounds } from '../bounds.js'
 
 export interface EntriesRange extends LiveWindow {
   readonly place: Place

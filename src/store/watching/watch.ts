@@ -9,7 +9,8 @@ import { changeOf, Comparison } from '../../engine/history/diff.js'
 import { longerTail, type ShardState, type TailEntry } from '../../engine/state.js'
 import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS, readRepaired, type Observed } from './observed.js'
 import type { Observer, Place } from './observer.js'
-import { slotRange, type KeyBounds, type RangeOptions } from '../range.js'
+import { slotRange, type KeyBounds } from '../bounds.js'
+import { type RangeOptions } from '../range.js'
 import type { Hold } from '../table-host.js'
 
 /** A change that a version made, as a watch tells it. */
