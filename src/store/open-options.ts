@@ -206,7 +206,7 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
          * How many of the newest versions are kept.
          * @default 100
          * @unit versions
-         * @when Raise it to go back further; 1 keeps no history.
+         * @when Raise it to go back further step by step; 1 keeps the newest alone, beside those of hours and days.
          */
         readonly versions?: number | undefined
         /**
