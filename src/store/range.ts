@@ -68,16 +68,20 @@ export interface LiveOptions<K> extends RangeOptions<K> {
   /**
    * From the last key to the first.
    * @default false
+   * @when Set it to have the newest of ordered keys first.
    */
   readonly reverse?: boolean | undefined
   /**
    * The most entries that it shows: the first ones, in its order.
    * @default Infinity
+   * @unit entries
+   * @when Set it to read one page.
    */
   readonly limit?: number | undefined
   /**
    * The name of another table of the store.
    * @default this one
+   * @when Set it for a table with a name.
    */
   readonly table?: string | undefined
 }
