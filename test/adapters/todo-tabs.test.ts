@@ -71,6 +71,12 @@ function user(name: string, ms: number): Promise<{ acts: number; own: [string, b
   return run()
 }
 
+test('the app is the one that the docs show', () => {
+  const root = join(import.meta.dirname, '../..')
+  const app = readFileSync(join(root, 'demo/todo/app.jsx'), 'utf8')
+  expect(readFileSync(join(root, 'docs/react.md'), 'utf8')).toContain(`\n\`\`\`jsx\n${app}\`\`\`\n`)
+})
+
 const shown = (page: Page): Promise<[string, boolean][]> =>
   page.evaluate(() =>
     [...document.querySelectorAll('li')].map((item) => {

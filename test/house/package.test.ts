@@ -16,7 +16,7 @@ const entries = Object.keys(manifest.exports)
   .map((subpath) => manifest.name + subpath.slice(1))
 
 /** The peers that an entry imports; of other peers it only takes what they make. */
-const importedPeers = ['idb']
+const importedPeers = ['idb', 'react', '@types/react']
 
 /** The stream job of the README, a program as it stands. */
 const streamExample = /```ts\n(import [^`]*'tidemark\/stream'[\s\S]*?)```/.exec(

@@ -55,6 +55,11 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
     { has: 'export function mine', in: 'node', as: 'mine.ts' },
     { has: 'storageSuite({', in: 'node --test' },
   ],
+  'docs/react.md': [
+    { has: '<TidemarkProvider storage', in: 'no program', why: 'it is demo/todo; test/adapters/todo-tabs.test.ts runs it' },
+    { has: 'sharedPersist<Counter>', in: 'node', prints: /^1\n$/ },
+    { has: 'webStorage(store)', in: 'node', prints: /"theme":"dark"/ },
+  ],
   'docs/performance.md': [
     { has: 'npm run bench:s3', in: 'no program', why: 'it takes an hour; that the scripts are there is tested below' },
   ],

@@ -39,7 +39,7 @@ const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md
 export const pages = ['README.md', 'CHANGELOG.md', ...docs.map((name) => `docs/${name}`)]
 
 /** The packages that a reader of the documentation installs. */
-const PEERS = ['idb', '@aws-sdk/client-s3', 'aws4fetch', '@types/node']
+const PEERS = ['idb', '@aws-sdk/client-s3', 'aws4fetch', '@types/node', 'zustand']
 
 /**
  * A folder as `npm install tidemark` would leave it, but that the package and its peers are those of this checkout, built. In
