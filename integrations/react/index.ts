@@ -17,7 +17,15 @@ import {
   type ReactElement,
   type ReactNode,
 } from 'react'
-import { TidemarkError, type Key, type Live, type LiveOptions, type OpenOptions, type Store, type Table } from '../../src/index.js'
+import {
+  TidemarkError,
+  type Key,
+  type Live,
+  type LiveOptions,
+  type OpenOptions,
+  type Store,
+  type Table,
+} from '../../src/index.js'
 import { makeOpening } from './opening.js'
 import { Failure, keyOf, NOTHING, sharedLive } from './shared-live.js'
 
@@ -42,7 +50,8 @@ interface Shown {
 }
 
 /** A store that is open, and stays open, or the options of `openStore()`: then the provider opens it, and closes it. */
-export type TidemarkProviderProps = Shown & ((OpenOptions & { readonly store?: undefined }) | { readonly store: AnyStore })
+export type TidemarkProviderProps = Shown &
+  ((OpenOptions & { readonly store?: undefined }) | { readonly store: AnyStore })
 
 /** A store whatever its keys and values are. */
 type AnyStore = Pick<Store, 'name' | 'version' | 'table' | 'on' | 'close'>
@@ -172,11 +181,7 @@ export function useValue(...given: readonly unknown[]): unknown {
  * @example
  *     const due = useIndex(store.table<string, Todo>('todos', { indexes }), 'byDue', { lt: tomorrow })
  */
-export function useIndex<R, E>(
-  table: Indexed<R, E> | undefined,
-  name: string,
-  range?: R & HookOptions,
-): readonly E[] {
+export function useIndex<R, E>(table: Indexed<R, E> | undefined, name: string, range?: R & HookOptions): readonly E[] {
   const { suspense, ...bounds }: Partial<R> & HookOptions = range ?? {}
   return useLive(table, keyOf([name, bounds]), () => table!.index(name).live(bounds as R), suspense)
 }

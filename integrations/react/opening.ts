@@ -43,7 +43,10 @@ class Opening {
     this.state = undefined
     this.closing ??= this.#opening
       // One that could not be opened needs no closing.
-      .then((store) => store.close(), () => undefined)
+      .then(
+        (store) => store.close(),
+        () => undefined,
+      )
       .finally(() => all.delete(this))
     return this.closing
   }

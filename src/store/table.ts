@@ -5,7 +5,7 @@ import type { Memtable } from '../engine/memtable.js'
 import { Point } from '../engine/point.js'
 import type { CommitResult } from '../engine/write/requests.js'
 import { Index } from './index-reads.js'
-import type { Live } from './live.js'
+import type { Live } from './live/live.js'
 import { checkRange, isEmptyRange, keyBounds, slotRange, type LiveOptions, type RangeOptions } from './range.js'
 import { Reads } from './reads.js'
 import { batchWithin, deleteWithin, putWithin, sizeOfChange, tombstone, type PointChange } from './size.js'
@@ -245,10 +245,7 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
     options: WatchOptions<NoInfer<K2>> & { readonly table: string },
     listener: WatchListener<K2, V2>,
   ): () => void
-  watch<K2 extends Key = K, V2 = V>(
-    options: WatchOptions<NoInfer<K2>>,
-    listener: WatchListener<K2, V2>,
-  ): () => void
+  watch<K2 extends Key = K, V2 = V>(options: WatchOptions<NoInfer<K2>>, listener: WatchListener<K2, V2>): () => void
   watch(options: unknown, listener?: unknown): () => void {
     return this.host.observers.watch(this.spec, this.slots, options, listener)
   }

@@ -56,7 +56,11 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
     { has: 'storageSuite({', in: 'node --test' },
   ],
   'docs/react.md': [
-    { has: '<TidemarkProvider storage', in: 'no program', why: 'it is demo/todo; test/adapters/todo-tabs.test.ts runs it' },
+    {
+      has: '<TidemarkProvider storage',
+      in: 'no program',
+      why: 'it is demo/todo; test/adapters/todo-tabs.test.ts runs it',
+    },
     { has: 'sharedPersist<Counter>', in: 'node', prints: /^1\n$/ },
     { has: 'webStorage(store)', in: 'node', prints: /"theme":"dark"/ },
   ],

@@ -19,7 +19,15 @@ const change = fc.oneof(
 const handle = fc.constantFrom(0, 1)
 const part = fc.option(fc.nat(2), { nil: undefined })
 const step = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('commit' as const), handle, part, changes: fc.array(change, { maxLength: 6 }) }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      do: fc.constant('commit' as const),
+      handle,
+      part,
+      changes: fc.array(change, { maxLength: 6 }),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.integer({ min: 1, max: 200 }) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restore' as const), handle, part, back: fc.nat(4) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('checkpoint' as const, 'reopen' as const), handle }) },
@@ -91,7 +99,8 @@ test('live ranges show what is read, under random commits, restores, folds, merg
           if (step.do === 'commit') {
             const table = step.part === undefined ? store : store.partition(step.part % partitions)
             for (const change of step.changes) {
-              if (change.do === 'put') table.put(change.key, { ...change.value, part: step.part ?? null }, { ttlMs: change.ttlMs })
+              if (change.do === 'put')
+                table.put(change.key, { ...change.value, part: step.part ?? null }, { ttlMs: change.ttlMs })
               else if (change.do === 'delete') table.delete(change.key)
               else if (change.do === 'range') table.deleteRange({ gte: change.from, lt: change.to })
               else table.clear()
@@ -100,7 +109,8 @@ test('live ranges show what is read, under random commits, restores, folds, merg
           } else if (step.do === 'restore') {
             const partial = step.part === undefined ? {} : { partitions: [step.part % partitions] }
             const versions: number[] = []
-            for await (const { version } of store.versions({ reverse: true, limit: step.back + 1 })) versions.push(version)
+            for await (const { version } of store.versions({ reverse: true, limit: step.back + 1 }))
+              versions.push(version)
             if (versions.length > 0) await store.restore(versions.at(-1)!, partial)
           } else if (step.do === 'checkpoint') await store.checkpoint()
           else await store.reopen()

@@ -105,7 +105,12 @@ describe.each([18, 19] as const)('React %i', (version) => {
       return `${name}=${value} `
     }
     const Two = ({ more }: { more: boolean }): ReactNode =>
-      provider({ store }, h(Value, { name: 'a', key: 1 }), h(Value, { name: 'b', key: 2 }), more && h(Value, { name: 'a', key: 3 }))
+      provider(
+        { store },
+        h(Value, { name: 'a', key: 1 }),
+        h(Value, { name: 'b', key: 2 }),
+        more && h(Value, { name: 'a', key: 3 }),
+      )
     const { rerender, unmount } = world.Testing.render(h(Two, { more: false }))
     await eventually(() => shown() === 'a=a b=b ')
     renders.length = 0

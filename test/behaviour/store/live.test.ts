@@ -129,7 +129,10 @@ eachAdapter(adapters, 'live() on %s', (make) => {
     users.watch({ key: 'b' }, (changes) => {
       for (const { key } of changes) told.push(`only ${key}`)
     })
-    store.partition(0).table<string, number>('numbers').watch(() => told.push('the other partition'))
+    store
+      .partition(0)
+      .table<string, number>('numbers')
+      .watch(() => told.push('the other partition'))
     // @ts-expect-error The keys of this table are strings.
     users.live({ gte: 7 }).close()
     await users.write([

@@ -46,7 +46,9 @@ test('zustand’s persist keeps its state in it', async () => {
   const storage = memory()
   const make = async () => {
     const items = webStorage(await open(storage))
-    return createStore<{ n: number }>()(persist(() => ({ n: 0 }), { name: 'app', storage: createJSONStorage(() => items) }))
+    return createStore<{ n: number }>()(
+      persist(() => ({ n: 0 }), { name: 'app', storage: createJSONStorage(() => items) }),
+    )
   }
   const first = await make()
   await until(() => first.persist.hasHydrated())

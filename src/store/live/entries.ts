@@ -1,16 +1,16 @@
 /** The entries of a table as the rows of a live range. */
-import { decodeKey, type Key } from '../bytes/keys.js'
-import { isPromise } from '../callback.js'
-import { Comparison } from '../engine/history/diff.js'
-import { viewOf } from '../engine/read.js'
-import { scanSlots } from '../engine/scan.js'
-import type { ShardState } from '../engine/state.js'
-import type { Cursor } from '../segment/cursor.js'
+import { decodeKey, type Key } from '../../bytes/keys.js'
+import { isPromise } from '../../callback.js'
+import { Comparison } from '../../engine/history/diff.js'
+import { viewOf } from '../../engine/read.js'
+import { scanSlots } from '../../engine/scan.js'
+import type { ShardState } from '../../engine/state.js'
+import type { Cursor } from '../../segment/cursor.js'
 import type { Live } from './live.js'
-import { LiveRows, type LiveChange, type LiveRow, type LiveSource, type LiveWindow } from './live-rows.js'
+import { LiveRows, type LiveChange, type LiveRow, type LiveSource, type LiveWindow } from './rows.js'
 import type { Observed } from './observed.js'
 import type { Place } from './observer.js'
-import { isEmptyRange, slotRange, type KeyBounds } from './range.js'
+import { isEmptyRange, slotRange, type KeyBounds } from '../range.js'
 
 export interface EntriesRange extends LiveWindow {
   readonly place: Place

@@ -1,5 +1,5 @@
 /** The entries of a range now and from now on, as programs see them. How they are kept up to date is loaded with the first one. */
-import type { Lazy } from '../part.js'
+import type { Lazy } from '../../part.js'
 import type { Observer, ObserverSet } from './observer.js'
 
 /** What keeps a live range up to date. */

@@ -1,7 +1,7 @@
 /** What is told of changes of a store: its watches and its live ranges. */
-import type { Lazy } from '../part.js'
-import type { Slot } from '../engine/slot.js'
-import type { ShardState } from '../engine/state.js'
+import type { Lazy } from '../../part.js'
+import type { Slot } from '../../engine/slot.js'
+import type { ShardState } from '../../engine/state.js'
 
 /** Is told what the store comes to. */
 export interface Observer {

@@ -1,16 +1,16 @@
 /** Who is told what a store comes to: its watches, and its live ranges. Nothing is done while there are none. */
-import { invalid } from '../errors.js'
-import { Part, type Lazy } from '../part.js'
-import { makeSlot, tableBytes, type Slot } from '../engine/slot.js'
-import type { ShardState } from '../engine/state.js'
+import { invalid } from '../../errors.js'
+import { Part, type Lazy } from '../../part.js'
+import { makeSlot, tableBytes, type Slot } from '../../engine/slot.js'
+import type { ShardState } from '../../engine/state.js'
 import { Live } from './live.js'
 import type { Observed } from './observed.js'
 import type { Observer, ObserverSet, Place, TableName } from './observer.js'
-import { checkLive, checkWatch, isEmptyRange, keyBounds } from './range.js'
-import type { WatchListener } from './watch.js'
+import { checkLive, checkWatch, isEmptyRange, keyBounds } from '../range.js'
+import type { WatchListener } from '../watch.js'
 
-const watching = new Part(() => import('./watch.js'))
-const living = new Part(() => import('./live-entries.js'))
+const watching = new Part(() => import('../watch.js'))
+const living = new Part(() => import('./entries.js'))
 
 export class Observers implements ObserverSet {
   readonly #handle: Observed

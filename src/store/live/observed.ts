@@ -1,10 +1,10 @@
 /** The side of a handle that watches and live ranges see. */
-import type { Clock } from '../clock.js'
-import type { SegmentCache } from '../segment/cache.js'
-import type { DamageDetector } from '../engine/repair/detector.js'
-import type { ShardState } from '../engine/state.js'
-import type { TableHost } from './table-host.js'
-import type { Specs } from './table-spec.js'
+import type { Clock } from '../../clock.js'
+import type { SegmentCache } from '../../segment/cache.js'
+import type { DamageDetector } from '../../engine/repair/detector.js'
+import type { ShardState } from '../../engine/state.js'
+import type { TableHost } from '../table-host.js'
+import type { Specs } from '../table-spec.js'
 
 export interface Observed extends Pick<TableHost, 'hold' | 'now' | 'assertOpen' | 'catchUp'> {
   readonly options: { readonly clock: Clock }

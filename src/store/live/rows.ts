@@ -3,13 +3,13 @@
  * is neither read nor decoded again. Of a range with a limit only its first rows are known, and read anew when too few of
  * them are left.
  */
-import { compareBytes, countInFront, equalBytes } from '../bytes/compare.js'
-import { isPromise, tell } from '../callback.js'
-import { TidemarkError, isExpired } from '../errors.js'
-import type { ShardState } from '../engine/state.js'
+import { compareBytes, countInFront, equalBytes } from '../../bytes/compare.js'
+import { isPromise, tell } from '../../callback.js'
+import { TidemarkError, isExpired } from '../../errors.js'
+import type { ShardState } from '../../engine/state.js'
 import type { Live, LiveState } from './live.js'
 import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS, readRepaired, type Observed } from './observed.js'
-import type { Hold } from './table-host.js'
+import type { Hold } from '../table-host.js'
 
 interface Place {
   /** Rows are in the order of their keys, … */
