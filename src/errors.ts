@@ -43,11 +43,13 @@ export interface TidemarkErrorOptions {
   /**
    * The error beneath, such as that of the storage.
    * @default none
+   * @when An adapter sets it to the error that it met.
    */
   readonly cause?: unknown
   /**
    * Whether the same call may succeed when it is repeated as it is.
    * @default true for `CONFLICT` and `STORAGE_UNAVAILABLE`
+   * @when An adapter sets it when it knows better than the code tells.
    */
   readonly retryable?: boolean | undefined
 }

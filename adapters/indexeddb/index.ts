@@ -21,11 +21,13 @@ export interface IndexedDbOptions {
    * Asks the browser, once, not to delete the data of this origin when space runs short. The storage works on whatever the
    * answer is. Some browsers ask the user.
    * @default false: the browser may delete all of it
+   * @when Set it when users would miss the data, at a moment at which a question does not surprise them.
    */
   readonly persist?: boolean | undefined
   /**
    * Time-outs, random tokens and pauses.
    * @default the platform's
+   * @when Only tests replace it.
    */
   readonly clock?: Clock | undefined
 }

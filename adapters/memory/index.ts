@@ -18,6 +18,7 @@ export interface MemoryOptions {
   /**
    * Gives answers a `time`, as a storage with a clock of its own does.
    * @default none: answers have no time
+   * @when Set it to test how a program behaves on a storage that tells the time, as S3 does.
    */
   readonly clock?: Clock | undefined
 }

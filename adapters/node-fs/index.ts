@@ -18,11 +18,13 @@ export interface NodeFsOptions {
   /**
    * Random ids and short waits.
    * @default the platform's
+   * @when Only tests replace it.
    */
   readonly clock?: Clock | undefined
   /**
    * The file system, which a test may replace.
    * @default that of Node
+   * @when Only tests replace it.
    */
   readonly fs?: FileSystem | undefined
 }

@@ -20,6 +20,7 @@ export interface R2Options {
   /**
    * Begins all keys, so that the bucket can hold other things, too.
    * @default '': keys begin with the name of a store
+   * @when Set it when the bucket holds other things as well.
    */
   readonly prefix?: string | undefined
 }

@@ -13,13 +13,20 @@ export type { FetchedResponse, SigningFetch, SigningInit } from './transport.js'
 
 /** Options of `s3Fetch`. */
 export interface S3FetchOptions {
-  /** Signs a request and sends it, once. */
+  /**
+   * Signs a request and sends it, once.
+   * @when Give it the `fetch` of a client that signs, such as aws4fetch.
+   */
   readonly fetch: SigningFetch
-  /** The URL of the bucket: `https://bucket.host` or `https://host/bucket`. */
+  /**
+   * The URL of the bucket: `https://bucket.host` or `https://host/bucket`.
+   * @when One bucket may hold many stores.
+   */
   readonly url: string
   /**
    * Begins all keys, so that the bucket can hold other things, too.
    * @default '': keys begin with the name of a store
+   * @when Set it when the bucket holds other things as well.
    */
   readonly prefix?: string | undefined
 }

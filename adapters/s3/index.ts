@@ -17,13 +17,20 @@ export type { S3ClientLike } from './transport.js'
 
 /** Options of `s3`. */
 export interface S3Options {
-  /** An `S3Client`. One without any options of its own will do. */
+  /**
+   * An `S3Client`. One without any options of its own will do.
+   * @when Give it the region, credentials and endpoint of the bucket.
+   */
   readonly client: S3ClientLike
-  /** The name of the bucket, or the ARN of an access point. */
+  /**
+   * The name of the bucket, or the ARN of an access point.
+   * @when One bucket may hold many stores.
+   */
   readonly bucket: string
   /**
    * Begins all keys, so that the bucket can hold other things, too.
    * @default '': keys begin with the name of a store
+   * @when Set it when the bucket holds other things as well.
    */
   readonly prefix?: string | undefined
 }

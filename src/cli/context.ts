@@ -83,13 +83,15 @@ export function withStore(
   return opened(context, where, options, { mode: 'follower', ...more }, use)
 }
 
+const ALL = Number.MAX_SAFE_INTEGER
+
 /** Opens the store to write it, in its recorded mode. It collects nothing unless told to: retention is the owner's to say. */
 export function withWriter(
   context: Context,
   where: string,
   options: StoreOptions,
   use: (store: Store) => Promise<void>,
-  more: Pick<OpenOptions, 'retain' | 'graceMs'> = { retain: { versions: Number.MAX_SAFE_INTEGER } },
+  more: Pick<OpenOptions, 'retain' | 'graceMs'> = { retain: { versions: ALL, hourly: ALL, daily: ALL } },
 ): Promise<void> {
   let isOpen = false
   const used = (store: Store): Promise<void> => {

@@ -20,6 +20,8 @@ const FLAGS: Readonly<Record<string, string>> = {
   partition: '--partition',
   partitions: '--partition',
   'retain.ageMs': '--keep-for',
+  'retain.daily': '--keep-daily',
+  'retain.hourly': '--keep-hourly',
   'retain.versions': '--keep-versions',
   ttlMs: '--ttl',
 }

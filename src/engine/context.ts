@@ -8,6 +8,7 @@ import type { SegmentCache } from '../segment/cache.js'
 import type { SegmentOptions } from '../segment/writer.js'
 import type { Anchor, Log, Storage } from '../storage/contract.js'
 import { platformOf, type Platform } from '../storage/platform.js'
+import type { Retain } from './gc/retention.js'
 import type { Moment } from './moment.js'
 
 /** A state that is being read. */
@@ -48,7 +49,7 @@ export interface ShardContext {
   readonly resident?: Resident | undefined
   /** The states that are being read through this handle. */
   readonly held: Set<Held>
-  readonly retain: { readonly versions: number; readonly ageMs: number }
+  readonly retain: Retain
   /** Something that the program should know and that fails no call. */
   readonly warn: (message: string, cause?: unknown) => void
   /** The state is another one. */

@@ -19,16 +19,20 @@ export interface DeadlinesOptions {
   /**
    * How long one call may take, in milliseconds. Large blobs on slow lines have to fit.
    * @default 30000
+   * @unit milliseconds
+   * @when Raise it on slow lines.
    */
   readonly timeoutMs?: number | undefined
   /**
    * Measures `timeoutMs`.
    * @default the platform's
+   * @when Only tests replace it.
    */
   readonly clock?: Clock | undefined
   /**
    * Counts what is sent, as `metered` does: one decorator less around every call of a store.
    * @default nothing is counted
+   * @when Set it when you count requests and set deadlines, too.
    */
   readonly requests?: { -readonly [R in keyof Requests]: number } | undefined
 }

@@ -25,6 +25,18 @@ export type Prices = { readonly [R in keyof Requests]?: Requests[R] | undefined 
   readonly byteRead?: number | undefined
 }
 
+/** Options of `metered`. */
+export interface MeteredOptions {
+  /**
+   * The prices of a request (`put`, `get`, `list`, `delete`) and of a byte (`byteWritten`, `byteRead`), by which `usage()`
+   * reckons the cost.
+   * @default all are 0
+   * @unit your currency per request, or per byte
+   * @when Set it to see what a program costs on a bucket.
+   */
+  readonly prices?: Prices | undefined
+}
+
 /** The use of a storage since `metered` was called. */
 export interface Usage {
   /** How many requests of each kind were sent. */
@@ -51,7 +63,7 @@ export interface Metered extends Storage {
  *     const store = await openStore({ storage, name: 'orders' })
  *     console.log(storage.usage())
  */
-export function metered(storage: Storage, { prices = {} }: { readonly prices?: Prices | undefined } = {}): Metered {
+export function metered(storage: Storage, { prices = {} }: MeteredOptions = {}): Metered {
   const requests = { put: 0, get: 0, list: 0, delete: 0 }
   let bytesWritten = 0
   let bytesRead = 0

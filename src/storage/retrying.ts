@@ -15,26 +15,34 @@ export interface RetryingOptions {
   /**
    * How often a call is made at most.
    * @default 5
+   * @unit calls
+   * @when Raise it on lines that fail often; 1 repeats nothing.
    */
   readonly tries?: number | undefined
   /**
    * The bound of the first wait, in milliseconds. Each wait is a random part of its bound, which doubles each time.
    * @default 100
+   * @unit milliseconds
+   * @when Raise it when the storage asks callers to slow down.
    */
   readonly baseMs?: number | undefined
   /**
    * The largest bound of a wait, in milliseconds.
    * @default 10000
+   * @unit milliseconds
+   * @when Raise it with `tries`, when outages last longer.
    */
   readonly maxMs?: number | undefined
   /**
    * Waits and randomness.
    * @default the platform's
+   * @when Only tests replace it.
    */
   readonly clock?: Clock | undefined
   /**
    * Is told before each wait, for logs and counters. Its errors are dropped.
    * @default none
+   * @when Set it to see how often a storage fails in passing.
    */
   readonly onRetry?: ((call: Call, error: unknown, waitMs: number) => unknown) | undefined
 }

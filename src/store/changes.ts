@@ -21,21 +21,25 @@ export interface CommitOptions {
    * Where each source is to be read from next: `{ [source]: next }` or `{ [source]: { [partition]: next } }`. They are
    * committed in the same entry as the changes, and merged over those that are there.
    * @default the offsets stay as they are
+   * @when Set it when you read a source by yourself; `consume()` does it for you.
    */
   readonly offsets?: Offsets | undefined
   /**
    * A name for the version, of at most 65,536 characters; `versions()` shows it.
    * @default none
+   * @when Set it to find the version again by eye.
    */
   readonly label?: string | undefined
   /**
    * Anything that JSON keeps; `versions()` shows it.
    * @default none
+   * @when Set it to find the version again by program, or to say who made it.
    */
   readonly meta?: unknown
   /**
    * Lets offsets go back.
    * @default false
+   * @when Set it to read events again on purpose.
    */
   readonly force?: boolean | undefined
 }

@@ -1,10 +1,9 @@
 /** The versions of a store, read back from its log. */
 import { corrupt } from '../errors.js'
-import type { Entry } from '../log/entry.js'
-import { offsetsToObject, type Offsets } from '../log/offsets.js'
-import type { CodedRuns } from '../manifest/manifest.js'
+import { offsetsToObject, type OffsetMap, type Offsets } from '../log/offsets.js'
 import { readEntry } from '../engine/history/past.js'
-import { isOver, pinsOf } from '../engine/history/pins.js'
+import { pinsOf, type StoredPin } from '../engine/history/pins.js'
+import { factsOf, factsOfPin, isTag, isThinned, type VersionFacts } from '../engine/history/thinned.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState } from '../engine/state.js'
 import type { StoreHandle } from './handle.js'
@@ -28,7 +27,7 @@ export interface VersionInfo {
   readonly tags: readonly string[]
   /** Bytes of its changes. */
   readonly bytes: number
-  /** Whether its entry carries a manifest. */
+  /** Whether its entry carries a manifest, or carried one while it was there. */
   readonly folded: boolean
 }
 
@@ -37,21 +36,28 @@ export interface VersionsOptions {
   /**
    * The first version.
    * @default the oldest that is kept
+   * @unit version
+   * @when Set it to begin at a version that you know.
    */
   readonly gte?: number | undefined
   /**
    * The last version.
    * @default the newest
+   * @unit version
+   * @when Set it to end at a version that you know.
    */
   readonly lte?: number | undefined
   /**
    * From the newest to the oldest.
    * @default false
+   * @when Set it to show the newest first.
    */
   readonly reverse?: boolean | undefined
   /**
    * The most versions that are read.
    * @default all
+   * @unit versions
+   * @when Set it to read one page.
    */
   readonly limit?: number | undefined
 }
@@ -78,7 +84,9 @@ export async function* readVersions(handle: StoreHandle, options: VersionsOption
     return reading
   }
   try {
-    for await (const info of versionsIn(shard, state, checked, await held(tagsByVersion(shard, handle.now())), held)) {
+    const pins = await held(pinsOf(shard))
+    const tags = tagsByVersion(pins, handle.now())
+    for await (const info of versionsIn(shard, state, checked, pins, tags, held)) {
       hold.use()
       yield info
       handle.assertOpen()
@@ -92,55 +100,73 @@ async function* versionsIn(
   shard: Shard,
   state: ShardState,
   { gte, lte, reverse, limit }: ReturnType<typeof check>,
+  pins: readonly StoredPin[],
   tags: ReadonlyMap<number, readonly string[]>,
   held: <T>(reading: Promise<T>) => Promise<T>,
 ): AsyncGenerator<VersionInfo, void> {
-  const first = Math.max(state.carried.trim + 1, state.carried.keeps, gte)
+  const oldest = Math.max(state.carried.trim + 1, state.carried.keeps)
+  const first = Math.max(oldest, gte)
   const last = Math.min(state.carried.version, lte)
+  // Of two writers that collect at once each may have made a pin for a version.
+  const thinned = new Map(pins.filter(isThinned).map((pin) => [pin.version, pin]))
+  const older = [...thinned.values()]
+    .filter(({ version }) => version < oldest && version >= gte && version <= lte)
+    .sort((a, b) => (a.version - b.version) * (reverse ? -1 : 1))
+    .map((pin) => infoOf(pin.version, pin.versionTime, pin.offsets, factsOfPin(pin, pin.blob), tags))
   let left = limit
+  if (!reverse) {
+    yield* older.slice(0, left)
+    left -= Math.min(left, older.length)
+  }
   const step = reverse ? -1 : 1
   let length = READ_AHEAD
   for (let n = reverse ? last : first; n >= first && n <= last && left > 0; n += step * length) {
     length = Math.min(READ_AHEAD, left)
     const numbers = Array.from({ length }, (_, i) => n + step * i).filter((m) => m >= first && m <= last)
     const entries = await held(Promise.all(numbers.map((m) => readEntry(shard.context, shard.log, m))))
-    for (const { entry, references } of entries) {
-      const info = versionOf(entry, references, tags.get(entry.n) ?? [])
-      if (info && left-- > 0) yield info
+    for (const applied of entries) {
+      const facts = factsOf(applied)
+      const { n: version, carried } = applied.entry
+      if (facts && carried && left-- > 0) yield infoOf(version, carried.time, carried.offsets, facts, tags)
     }
   }
+  if (reverse && left > 0) yield* older.slice(0, left)
 }
 
-function parseMeta({ n, meta }: Entry): unknown {
+function parseMeta(version: number, meta: string | undefined): unknown {
   if (meta === undefined) return undefined
   try {
     return JSON.parse(meta)
   } catch (cause) {
-    throw corrupt(`The meta of entry ${n} is not JSON.`, cause)
+    throw corrupt(`The meta of entry ${version} is not JSON.`, cause)
   }
 }
 
-async function tagsByVersion(shard: Shard, now: number): Promise<Map<number, string[]>> {
+function tagsByVersion(pins: readonly StoredPin[], now: number): Map<number, string[]> {
   const tags = new Map<number, string[]>()
-  for (const pin of await pinsOf(shard)) {
-    if (pin.kind !== 'tag' || isOver(pin, now)) continue
+  for (const pin of pins) {
+    if (!isTag(pin, now)) continue
     tags.set(pin.version, [...(tags.get(pin.version) ?? []), pin.name])
   }
   return tags
 }
 
-function versionOf(entry: Entry, references: CodedRuns | undefined, tags: readonly string[]): VersionInfo | undefined {
-  const { kind, carried } = entry
-  if ((kind !== 'commit' && kind !== 'reset') || !carried) return undefined
+function infoOf(
+  version: number,
+  time: number,
+  offsets: OffsetMap,
+  { kind, label, meta, bytes, folded }: VersionFacts,
+  tags: ReadonlyMap<number, readonly string[]>,
+): VersionInfo {
   return {
-    version: entry.n,
-    time: carried.time,
+    version,
+    time,
     kind,
-    label: entry.label,
-    meta: parseMeta(entry),
-    offsets: offsetsToObject(carried.offsets),
-    tags,
-    bytes: (references?.runs.flat() ?? []).reduce((sum, { length }) => sum + length, entry.delta?.length ?? 0),
-    folded: entry.manifest !== undefined,
+    label,
+    meta: parseMeta(version, meta),
+    offsets: offsetsToObject(offsets),
+    tags: tags.get(version) ?? [],
+    bytes,
+    folded,
   }
 }

@@ -6,8 +6,9 @@ import type { MakeChange } from '../engine/write/requests.js'
 import { createFork } from '../engine/history/fork.js'
 import { expired, soundest } from '../engine/history/past.js'
 import { putPin } from '../engine/history/pin-version.js'
-import { isOver, pinsOf, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
+import { pinsOf, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
 import { dropPayload, payloadOf, splice, spliceOffsets } from '../engine/history/reset.js'
+import { isTag } from '../engine/history/thinned.js'
 import { NOTES } from './changes.js'
 import { checkTagName, findVersion, type Found, type When } from './find.js'
 import type { StoreHandle } from './handle.js'
@@ -24,21 +25,25 @@ export interface RestoreOptions {
   /**
    * The numbers of the partitions that go back.
    * @default all
+   * @when Set it when only some partitions went wrong.
    */
   readonly partitions?: readonly number[] | undefined
   /**
    * Where sources are to be read from afterwards.
    * @default as it was then
+   * @when Set it with `partitions`, when a source has one position for all of them.
    */
   readonly offsets?: Offsets | undefined
   /**
    * A name for the new version; `versions()` shows it.
    * @default none
+   * @when Set it to say why.
    */
   readonly label?: string | undefined
   /**
    * Anything that JSON keeps; `versions()` shows it.
    * @default none
+   * @when Set it to say why, to a program.
    */
   readonly meta?: unknown
 }
@@ -48,11 +53,14 @@ export interface TagOptions {
   /**
    * The version that is tagged.
    * @default the newest version
+   * @when Set it to tag an older version, such as the last good one.
    */
   readonly at?: When | undefined
   /**
    * How long the tag keeps its version, in milliseconds.
    * @default until `untag`
+   * @unit milliseconds
+   * @when Set it when nobody will remember to remove the tag.
    */
   readonly ttlMs?: number | undefined
 }
@@ -76,6 +84,7 @@ export interface ForkOptions {
   /**
    * The version that the fork begins with.
    * @default the newest version
+   * @when Set it to begin with an older version.
    */
   readonly at?: When | undefined
 }
@@ -161,7 +170,7 @@ export async function untag(handle: StoreHandle, name: string): Promise<void> {
   handle.assertWritable()
   const { shard } = handle
   const pins = (await pinsOf(shard)).filter((pin) => pin.kind === 'tag' && pin.name === name)
-  if (!pins.some((pin) => !isOver(pin, handle.now()))) throw unknownTag(handle.options.name, name)
+  if (!pins.some((pin) => isTag(pin, handle.now()))) throw unknownTag(handle.options.name, name)
   shard.assertWritable()
   await shard.context.storage.blobs.delete(pins.map(({ blob }) => blob))
 }
@@ -169,7 +178,7 @@ export async function untag(handle: StoreHandle, name: string): Promise<void> {
 /** Oldest first; of two with one name only the newer. */
 export async function tags(handle: StoreHandle): Promise<TagInfo[]> {
   handle.assertOpen()
-  const pins = (await pinsOf(handle.shard)).filter((pin) => pin.kind === 'tag' && !isOver(pin, handle.now()))
+  const pins = (await pinsOf(handle.shard)).filter((pin) => isTag(pin, handle.now()))
   const newest = new Map(pins.map((pin) => [pin.name, pin]))
   return pins.filter((pin) => newest.get(pin.name) === pin).map(infoOf)
 }

@@ -11,26 +11,31 @@ export interface RangeOptions<K> {
   /**
    * Only keys above this one.
    * @default no bound
+   * @when Set it to go on behind the last key of a page.
    */
   readonly gt?: K | undefined
   /**
    * Only this key and those above it.
    * @default no bound
+   * @when Set it to begin at a key.
    */
   readonly gte?: K | undefined
   /**
    * Only keys below this one.
    * @default no bound
+   * @when Set it to end before a key.
    */
   readonly lt?: K | undefined
   /**
    * Only this key and those below it.
    * @default no bound
+   * @when Set it to end at a key.
    */
   readonly lte?: K | undefined
   /**
    * Only strings or bytes that begin so, or arrays whose first elements are these.
    * @default no bound
+   * @when Set it to read all keys of one group, such as `['customer', 7]`.
    */
   readonly prefix?: Key | undefined
 }
@@ -40,16 +45,20 @@ export interface ScanOptions<K> extends RangeOptions<K>, ReadOptions {
   /**
    * From the last key to the first.
    * @default false
+   * @when Set it to read the newest of ordered keys first.
    */
   readonly reverse?: boolean | undefined
   /**
    * The most entries that are read.
    * @default Infinity
+   * @unit entries
+   * @when Set it to read one page.
    */
   readonly limit?: number | undefined
   /**
    * Ends the iteration with `ABORTED`.
    * @default none
+   * @when Set it when whoever reads may go away.
    */
   readonly signal?: AbortSignal | undefined
 }
@@ -79,6 +88,7 @@ export interface ReadOptions {
    * Looks first for what others have committed, at the cost of a request or two. A handle that owns its store knows it
    * anyway. In a snapshot and in a transaction it changes nothing.
    * @default false: what the handle knows is shown
+   * @when Set it where showing what others did a moment ago is worth a request.
    */
   readonly fresh?: boolean | undefined
 }

@@ -26,16 +26,20 @@ export interface TableOptions<V = unknown> {
    * How values become bytes, and bytes values. Its id is stored with the table: who opens the table with another codec is
    * refused with `INVALID_ARGUMENT`.
    * @default `jsonCodec`: JSON that keeps Uint8Array, Date, bigint, Map, Set, NaN, infinities and -0
+   * @when Set it for values that JSON does not keep, or for a denser form.
    */
   readonly codec?: Codec<V> | undefined
   /**
    * Checks each value when it is put, and refuses it with `INVALID_ARGUMENT`; what it returns is what is stored.
    * @default any value is taken
+   * @when Set it when values come from outside.
    */
   readonly schema?: StandardSchema<V> | undefined
   /**
    * How long values live from their put on, in milliseconds.
    * @default for ever
+   * @unit milliseconds
+   * @when Set it for sessions and caches.
    */
   readonly ttlMs?: number | undefined
   /**
@@ -43,6 +47,7 @@ export interface TableOptions<V = unknown> {
    * none. An index that the data does not have yet is built; one that the data has and that is left out is dropped by the next
    * commit to the table, from whatever handle. Whoever changes what a function returns raises `version`, too.
    * @default those that the table was last asked for with; none
+   * @when Set it to read rows in another order than that of their keys, or to keep what has to be unique.
    */
   readonly indexes?: { readonly [name: string]: IndexOptions<V> } | undefined
   /**
@@ -50,12 +55,15 @@ export interface TableOptions<V = unknown> {
    * and are stored so when they are next written. A program that knows only earlier ones is refused with `UNSUPPORTED_FORMAT` once
    * a value of this one is written.
    * @default 1
+   * @unit version of the values
+   * @when Raise it when the form of the values changes, or what an index's function returns.
    */
   readonly version?: number | undefined
   /**
    * Makes a value of this version of one of an earlier version, `from`. It is called whenever such a value is read, and has to
    * return the same each time.
    * @default none; from version 2 on it is needed
+   * @when Set it with `version`, and keep it for as long as values of earlier versions are stored.
    */
   readonly upgrade?: ((value: never, from: number) => V) | undefined
 }
@@ -64,16 +72,21 @@ export interface TableOptions<V = unknown> {
 export type IndexOptions<V = unknown> =
   | ((value: V) => Key | undefined)
   | {
-      /** The key by which the index has the value: any key, `undefined` for none; with `many` an array of them. */
+      /**
+       * The key by which the index has the value: any key, `undefined` for none; with `many` an array of them.
+       * @when Give a function of the value alone: an index is built anew from the values.
+       */
       readonly key: (value: V) => Key | undefined | readonly (Key | undefined)[]
       /**
        * The function returns an array of keys, and the index has the value by each of them.
        * @default false
+       * @when Set it for tags and the like.
        */
       readonly many?: boolean | undefined
       /**
        * No two rows may have the same key: the later one is refused with `INVALID_ARGUMENT`.
        * @default false
+       * @when Set it for what identifies a row beside its key, such as an address.
        */
       readonly unique?: boolean | undefined
     }
@@ -158,6 +171,8 @@ export interface PutOptions {
   /**
    * How long the value lives from now on, in milliseconds.
    * @default the `ttlMs` of the table
+   * @unit milliseconds
+   * @when Set it for a value that ends earlier or later than the others of its table.
    */
   readonly ttlMs?: number | undefined
 }

@@ -19,16 +19,20 @@ export interface TransactionOptions {
   /**
    * Where each source is to be read from next; committed in the same entry as the changes.
    * @default the offsets stay as they are
+   * @when Set it when you read a source by yourself, and the changes depend on what is there.
    */
   readonly offsets?: Offsets | undefined
   /**
    * How often it is run before it fails with `CONFLICT`.
    * @default 16
+   * @unit runs
+   * @when Raise it when many writers meet all the time; 1 tells you of the first meeting.
    */
   readonly tries?: number | undefined
   /**
    * Ends the waiting, and the transaction as long as it is not being committed, with `ABORTED`.
    * @default none
+   * @when Set it when whoever waits for the result may go away.
    */
   readonly signal?: AbortSignal | undefined
 }

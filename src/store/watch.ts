@@ -32,11 +32,13 @@ export interface WatchOptions<K = Key> extends RangeOptions<K> {
   /**
    * Only this key; there is no range then.
    * @default none: all keys of the range
+   * @when Set it to follow a single value.
    */
   readonly key?: K | undefined
   /**
    * The name of another table of the store.
    * @default this one
+   * @when Set it for a table with a name.
    */
   readonly table?: string | undefined
 }

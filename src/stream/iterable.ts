@@ -9,16 +9,20 @@ export interface IterableOptions<V> {
   /**
    * The key of an event: a field of its value, or a function of that.
    * @default none: events have no key
+   * @when Set it when the state is kept by key.
    */
   readonly key?: KeyOf<V> | undefined
   /**
    * The source's partition of a value, from 0 on.
    * @default all values are in one partition
+   * @when Set it to test a job of several partitions.
    */
   readonly partition?: ((value: V, index: number) => number) | undefined
   /**
    * How many partitions the source has.
    * @default as many as the store with `partition`, one without it
+   * @unit partitions
+   * @when Set it when the source has another number of partitions than the store.
    */
   readonly partitions?: number | undefined
 }

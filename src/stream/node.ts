@@ -22,11 +22,13 @@ export interface FileOptions<V> {
   /**
    * The key of an event: a field of its value, or a function of that.
    * @default none: events have no key
+   * @when Set it when the state is kept by key.
    */
   readonly key?: KeyOf<V> | undefined
   /**
    * The source's name, under which its position is committed.
    * @default the file's name without its folder
+   * @when Set it when the file may be renamed, or two files have the same name.
    */
   readonly name?: string | undefined
 }
@@ -36,6 +38,7 @@ interface Named {
   /**
    * The source's name, under which its position is committed.
    * @default the file's name without its folder
+   * @when Set it when the file may be renamed, or two files have the same name.
    */
   readonly name?: string | undefined
 }

@@ -21,26 +21,33 @@ export interface ConsumeOptions<O = unknown> {
   /**
    * How long an event may stay uncommitted, in milliseconds. `Infinity` sets no limit.
    * @default 1000
+   * @unit milliseconds
+   * @when Lower it when outputs have to come sooner; raise it where each commit is a request that costs.
    */
   readonly everyMs?: number | undefined
   /**
    * How many events are committed together at most. `Infinity` sets no limit.
    * @default 10000
+   * @unit events
+   * @when Lower it when handling events again after a crash takes too long; raise it for cheap events in bulk.
    */
   readonly everyEvents?: number | undefined
   /**
    * Takes the outputs.
    * @default none: `emit` throws
+   * @when Set it when handling an event has to reach something outside of the store.
    */
   readonly sink?: Sink<O> | undefined
   /**
    * Ends the run when it aborts: the event in hand is finished and committed, and `consume` resolves.
    * @default none: the run ends with the source
+   * @when Set it to shut down in good order.
    */
   readonly signal?: AbortSignal | undefined
   /**
    * Is called after each commit, and waited for. An error of it is told as a `warning` of the store.
    * @default none
+   * @when Set it to show how far the run is.
    */
   readonly onProgress?: ((progress: Progress) => unknown) | undefined
 }

@@ -36,30 +36,44 @@ export interface Cut {
 
 /** Options of `cuts`. */
 export interface CutsOptions<Note> {
-  /** Makes a world that asks `decide` before each call and does as it says. `worldOver` makes one of any storage. */
+  /**
+   * Makes a world that asks `decide` before each call and does as it says. `worldOver` makes one of any storage.
+   * @when Write one when a crash has to lose more than the calls under way, as a power loss does.
+   */
   readonly makeWorld: (decide: Decide) => World | Promise<World>
-  /** Makes the same calls in the same order in each run. It puts what was acknowledged into `notes`, for `verify`. */
+  /**
+   * Makes the same calls in the same order in each run. It puts what was acknowledged into `notes`, for `verify`.
+   * @when Keep it short: it is run once for each call and way.
+   */
   readonly scenario: (storage: Storage, notes: Note[]) => Promise<unknown>
-  /** Throws when the storage does not hold what it must after these notes. `cut` is undefined in the undisturbed run. */
+  /**
+   * Throws when the storage does not hold what it must after these notes. `cut` is undefined in the undisturbed run.
+   * @when Say here what must hold after a crash at any moment.
+   */
   readonly verify: (storage: Storage, notes: readonly Note[], cut: Cut | undefined) => Promise<unknown>
   /**
    * The ways to cut each call.
    * @default `WAYS`
+   * @when Set it to test fewer of them.
    */
   readonly ways?: readonly Way[] | undefined
   /**
    * Whether to cut this call of the undisturbed run in this way.
    * @default every call in each of `ways`
+   * @when Set it to see one failure again, or to take a sample of a long scenario.
    */
   readonly only?: ((point: Point, way: Way) => boolean) | undefined
   /**
    * How long one run may take before it counts as hanging, in milliseconds of real time.
    * @default 10000
+   * @unit milliseconds
+   * @when Raise it for a slow storage.
    */
   readonly limitMs?: number | undefined
   /**
    * Measures `limitMs`.
    * @default the platform's
+   * @when Only tests of it replace it.
    */
   readonly clock?: Clock | undefined
 }

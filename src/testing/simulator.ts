@@ -17,42 +17,7 @@ import type { Run } from '../storage/turns.js'
 import { atOnce } from './at-once.js'
 import { Random } from './random.js'
 import { Schedule } from './schedule.js'
-
-/** Options of `simulate`. Times are milliseconds, virtual ones unless it says otherwise. */
-export interface SimulateOptions {
-  /** Decides everything that is random. */
-  readonly seed: number
-  /**
-   * How long one way of a storage call takes, at least and at most.
-   * @default [1, 20]
-   */
-  readonly delayMs?: readonly [number, number] | undefined
-  /**
-   * Makes some ways much longer: how probable that is, and how long they take at most.
-   * @default { chance: 0.02, ms: 3000 }
-   */
-  readonly slow?: { readonly chance: number; readonly ms: number } | undefined
-  /**
-   * Holds actors up before a step: how probable that is, how long it takes at most, and whether their clock goes on.
-   * @default none
-   */
-  readonly stalls?: { readonly chance: number; readonly ms: number; readonly clock?: 'runs' | 'stops' } | undefined
-  /**
-   * The simulation fails after so many steps.
-   * @default 100000
-   */
-  readonly maxSteps?: number | undefined
-  /**
-   * Virtual time at the start, since 1970.
-   * @default 1700000000000
-   */
-  readonly startMs?: number | undefined
-  /**
-   * How long the storage beneath may take for one call, in real time.
-   * @default 5000
-   */
-  readonly realMs?: number | undefined
-}
+import type { SimulateOptions } from './simulate-options.js'
 
 /** A program beside others, with a clock of its own. A stall delays its calls, and a crash abandons them. */
 export interface Actor {

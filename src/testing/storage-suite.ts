@@ -13,23 +13,33 @@ import { tailTests } from './suite-tail.js'
 
 /** Options of `storageSuite`. */
 export interface StorageSuiteOptions {
-  /** Registers a test with the runner: `test` of node:test, vitest or jest, `Deno.test`, … */
+  /**
+   * Registers a test with the runner: `test` of node:test, vitest or jest, `Deno.test`, …
+   * @when Give it the function of the runner that you have.
+   */
   readonly test: (name: string, run: () => Promise<void>) => unknown
-  /** Gives a fresh, empty storage for each test. */
+  /**
+   * Gives a fresh, empty storage for each test.
+   * @when Give it your adapter on a fresh place.
+   */
   readonly create: () => Storage | Promise<Storage>
   /**
    * Clears up after each test, also one that failed.
    * @default nothing is cleared up
+   * @when Set it when tests leave something behind, such as folders.
    */
   readonly destroy?: ((storage: Storage) => unknown) | undefined
   /**
    * How long one test may take before it counts as hanging, in milliseconds.
    * @default 60000
+   * @unit milliseconds
+   * @when Raise it for a storage far away.
    */
   readonly limitMs?: number | undefined
   /**
    * Measures `limitMs`.
    * @default the platform's
+   * @when Only tests of the suite replace it.
    */
   readonly clock?: Clock | undefined
 }

@@ -18,16 +18,19 @@ export interface DiffOptions {
   /**
    * The name of the table to compare.
    * @default the default table
+   * @when Set it for a table with a name.
    */
   readonly table?: string | undefined
   /**
    * Compares only keys with this prefix: strings or bytes that begin so, or arrays whose first elements are these.
    * @default all keys
+   * @when Set it to compare one group of keys.
    */
   readonly prefix?: Key | undefined
   /**
    * Ends the comparison with `ABORTED`.
    * @default none
+   * @when Set it when whoever reads may go away.
    */
   readonly signal?: AbortSignal | undefined
 }

@@ -28,16 +28,19 @@ export interface VerifyOptions {
   /**
    * Is called for each object, and not waited for. Its errors are dropped.
    * @default none
+   * @when Set it to show how far the check is.
    */
   readonly onProgress?: ((progress: VerifyProgress) => unknown) | undefined
   /**
    * Ends the check with `ABORTED`.
    * @default none
+   * @when Set it when the check has to end in time.
    */
   readonly signal?: AbortSignal | undefined
   /**
    * Time and pauses.
    * @default the platform's
+   * @when Only tests replace it.
    */
   readonly clock?: Clock | undefined
 }

@@ -161,7 +161,7 @@ export async function checkIndexes(
       const slot = makeSlot(partition, decodeKey(key, states.prefix.length) as Uint8Array)
       await check(`Indexes of ${titleOf(slot)}`, async () => {
         const state = decodeState(bytes, `The state of the indexes of ${titleOf(slot)}`)
-        await new TableCheck(view, slot, state, carried.versionTime, partitions).run()
+        await new TableCheck(view, slot, state, carried.time, partitions).run()
       })
       return true
     })

@@ -5,6 +5,7 @@ import { decodePin } from '../log/pin.js'
 import { idOfBlob, pinsPrefix } from '../manifest/listed-names.js'
 import { checkLogPath, checkStoreName } from '../manifest/names.js'
 import { isOver, listPinNames, readPin, stateOfPin, type StoredPin } from '../engine/history/pins.js'
+import { factsOfPin, isTag, isThinned } from '../engine/history/thinned.js'
 import type { AppliedEntry, ShardState } from '../engine/state.js'
 import type { Storage } from '../storage/contract.js'
 import { platformOf } from '../storage/platform.js'
@@ -76,7 +77,8 @@ export async function readPins(
   return pins
 }
 
-function checkPin({ kind, name, blob, made, expires, version }: StoredPin, state: ShardState): void {
+function checkPin(pin: StoredPin, state: ShardState): void {
+  const { kind, name, blob, made, expires, version } = pin
   const fail = (problem: string): never => {
     throw corrupt(`Pin ${blob} is damaged: ${problem}.`)
   }
@@ -88,6 +90,7 @@ function checkPin({ kind, name, blob, made, expires, version }: StoredPin, state
       fail('its tag has an impossible name')
     }
   }
+  if (isThinned(pin)) factsOfPin(pin, blob)
   if (expires > 0 && expires <= made) fail('it ends before it begins')
   if (version < 1 || state.manifest.covers !== version - 1) fail('its manifest is not that of its version')
   const { partitions } = state.manifest.config
@@ -110,8 +113,10 @@ export function checkPinned({ pin, state }: ReadPin, { entry, hash }: Pick<Appli
 
 /** The names of the tags that are in force, and of the forks that hold something. */
 export function namesOf(pins: readonly ReadPin[], now: number): { tags: string[]; forks: string[] } {
-  const names = (kind: StoredPin['kind']): string[] =>
-    pins.flatMap(({ pin }) => (pin.kind === kind && !isOver(pin, now) ? [pin.name] : []))
+  const names = (counts: (pin: StoredPin) => boolean): string[] =>
+    pins.flatMap(({ pin }) => (counts(pin) ? [pin.name] : []))
+  const forks = names((pin) => pin.kind === 'fork' && !isOver(pin, now))
   const sorted = (all: string[]): string[] => [...new Set(all)].sort()
-  return { tags: sorted(names('tag')), forks: sorted(names('fork').map((path) => path.slice(0, path.indexOf('/')))) }
+  const tags = names((pin) => isTag(pin, now))
+  return { tags: sorted(tags), forks: sorted(forks.map((path) => path.slice(0, path.indexOf('/')))) }
 }

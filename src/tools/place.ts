@@ -5,9 +5,15 @@ import type { Storage } from '../storage/contract.js'
 
 /** A store: a storage, and the store's name in it. */
 export interface StorePlace {
-  /** The storage, made by an adapter. */
+  /**
+   * The storage, made by an adapter.
+   * @when It may be of another kind than that of the other place.
+   */
   readonly storage: Storage
-  /** The name with which the store is opened. */
+  /**
+   * The name with which the store is opened.
+   * @when Both places may have the same name, where their storages differ.
+   */
   readonly name: string
 }
 

@@ -130,6 +130,7 @@ export interface DestroyOptions {
   /**
    * Also destroys a store whose anchor cannot be read, because it is damaged or was written by a newer release.
    * @default false
+   * @when Set it when the call says that it cannot read the anchor, and the store is to go all the same.
    */
   readonly force?: boolean | undefined
 }

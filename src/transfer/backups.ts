@@ -2,8 +2,9 @@
 import type { Clock } from '../clock.js'
 import { invalid } from '../errors.js'
 import type { LogContext, ShardContext } from '../engine/context.js'
-import { isOver, listPins, tagNamed, type StoredPin } from '../engine/history/pins.js'
+import { listPins, tagNamed, type StoredPin } from '../engine/history/pins.js'
 import { putPin } from '../engine/history/pin-version.js'
+import { isTag } from '../engine/history/thinned.js'
 import type { ShardState } from '../engine/state.js'
 import { nowIn } from '../store/context.js'
 import { checkTagName } from '../store/find.js'
@@ -69,7 +70,7 @@ async function reading<T>(
 }
 
 async function tagsOf(ctx: ShardContext, { path }: LogContext, now: number): Promise<StoredPin[]> {
-  const pins = (await listPins(ctx.storage, path)).filter((pin) => pin.kind === 'tag' && !isOver(pin, now))
+  const pins = (await listPins(ctx.storage, path)).filter((pin) => isTag(pin, now))
   // If two were made in one moment, the newer version is the newer backup.
   return pins.sort((a, b) => a.made - b.made || a.version - b.version)
 }

@@ -19,6 +19,7 @@ export interface ExportOptions extends TransferOptions {
   /**
    * The version, tag or moment to export.
    * @default the newest version
+   * @when Set it to export an older version.
    */
   readonly at?: When | undefined
 }

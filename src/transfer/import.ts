@@ -31,6 +31,7 @@ export interface ImportOptions extends TransferOptions {
   /**
    * Also imports into a store that has versions. They stay in its history.
    * @default false
+   * @when Set it to replace the content of a store that is in use.
    */
   readonly force?: boolean | undefined
 }
@@ -40,6 +41,7 @@ export type ImportPlace = Omit<StorePlace, 'name'> & {
   /**
    * The store's name.
    * @default the name of the store that was exported
+   * @when Set it when the name is taken.
    */
   readonly name?: string | undefined
 }

@@ -27,16 +27,19 @@ export interface TransferOptions {
   /**
    * Is called as segments arrive, and not waited for. Its errors are dropped.
    * @default none
+   * @when Set it to show how far a long copy is.
    */
   readonly onProgress?: ((progress: TransferProgress) => unknown) | undefined
   /**
    * Ends the transfer with `ABORTED`. The target is then what it was before.
    * @default none
+   * @when Set it when a copy has to end in time; another call goes on with it.
    */
   readonly signal?: AbortSignal | undefined
   /**
    * Time and randomness.
    * @default the platform's
+   * @when Only tests replace it.
    */
   readonly clock?: Clock | undefined
 }

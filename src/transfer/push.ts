@@ -17,11 +17,13 @@ export interface PullOptions extends TransferOptions {
   /**
    * The version, tag or moment to copy.
    * @default the newest version
+   * @when Set it to bring an older version or a backup.
    */
   readonly at?: When | undefined
   /**
    * Also puts the version over others that the source does not know. They stay in the target's history.
    * @default false
+   * @when Set it when what the target has on its own may be put aside.
    */
   readonly force?: boolean | undefined
 }
@@ -31,11 +33,14 @@ export interface PushOptions extends PullOptions {
   /**
    * Tags the version at the target under this name, as a backup.
    * @default none: no tag is made
+   * @when Set it to make a backup that stays when others follow.
    */
   readonly tag?: string | undefined
   /**
    * How many backups are kept: the newest of those that push has tagged.
    * @default all
+   * @unit backups
+   * @when Set it with `tag`, so that old backups go by themselves.
    */
   readonly keep?: number | undefined
 }

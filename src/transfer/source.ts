@@ -6,6 +6,7 @@ import type { ShardContext } from '../engine/context.js'
 import { expired, readEntry } from '../engine/history/past.js'
 import { pinsOf } from '../engine/history/pins.js'
 import { Reading } from '../engine/history/reading-pin.js'
+import { factsOfPin, isThinned, type VersionFacts } from '../engine/history/thinned.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState } from '../engine/state.js'
 import { findVersion, type Found, type When } from '../store/find.js'
@@ -87,10 +88,10 @@ export class Source {
 }
 
 /** Reads label and meta from the entry of the version. A tag may outlive that entry. */
-async function describe(shard: Shard, { state, from }: Found): Promise<{ label?: string; meta?: string }> {
+async function describe(shard: Shard, { state, from }: Found): Promise<Partial<Pick<VersionFacts, 'label' | 'meta'>>> {
+  if (from && isThinned(from)) return factsOfPin(from, from.blob)
   try {
-    const { label, meta } = (await readEntry(shard.context, shard.log, state.carried.version)).entry
-    return { ...(label !== undefined && { label }), ...(meta !== undefined && { meta }) }
+    return (await readEntry(shard.context, shard.log, state.carried.version)).entry
   } catch (error) {
     if (from && isExpired(error)) return {}
     throw error

@@ -65,13 +65,18 @@ const WATCHED = `
   }
 `
 
-describe('an adapter that cannot work where it is', () => {
+describe('an entry that cannot work where it is, or with what it is given', () => {
   test.each([
     ['./indexeddb', `(m) => m.indexedDb('app').logs('')`, 'There is no IndexedDB here'],
     ['./s3-fetch', `(m) => m.s3Fetch({ url: 'https://bucket.example' })`, 'fetch'],
     ['./s3', `(m) => m.s3({ bucket: 'b' })`, 'client'],
     ['./r2', `(m) => m.r2(undefined)`, 'binding'],
     ['./node-fs', `(m) => m.nodeFs()`, 'directory'],
+    ['./level', `(m) => new m.TidemarkLevel()`, 'openStore()'],
+    ['./keyv', `(m) => new m.KeyvTidemark('./state')`, 'openStore()'],
+    ['./unstorage', `(m) => m.tidemarkDriver({ name: 'app' })`, 'openStore()'],
+    ['./session', `(m) => m.honoSession()`, 'openStore()'],
+    ['./session', `(m) => m.expressStore({ storage: 1, name: 'app' })`, 'express-session'],
   ])('says so in a sentence: %s', (subpath, use, word) => {
     const url = pathToFileURL(new Map(entries).get(subpath)!).href
     const code = `

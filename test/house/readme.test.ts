@@ -1,6 +1,7 @@
 /** Every code block of README, CHANGELOG and docs runs and compiles as it stands, in the order in which it stands. */
-import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs'
+import { appendFileSync, existsSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { rolldown } from 'rolldown'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { browsers } from '../support/chromium.js'
 import { blocksOf, compile, pages, readersFolder, root, run, type Block, type Ended } from '../support/blocks.js'
@@ -19,34 +20,65 @@ type Plan =
     }
   /** A module of tests. */
   | { readonly has: string; readonly in: 'node --test' }
-  | { readonly has: string; readonly in: 'a page' }
+  /** As a browser loads it, with all that it imports, twice. `ends` follows it, and exports as `shown` what has to be this. */
+  | {
+      readonly has: string
+      readonly in: 'a page'
+      readonly ends: string
+      readonly first: unknown
+      readonly again: unknown
+    }
   | { readonly has: string; readonly in: 'a shell'; readonly prints?: RegExp }
   /** Nothing to run. */
   | { readonly has: string; readonly in: 'no program'; readonly why: string }
+
+/** Adds one to the list of things to do, and ticks it off; what is shown at the end. */
+const oneMore = (text: string): string => `
+  const until = async (is) => { while (!is()) await new Promise((next) => setTimeout(next, 10)) }
+  const items = () => [...document.querySelectorAll('li')]
+  const before = Number(localStorage.items ?? 0)
+  globalThis.prompt = () => '${text}'
+  await until(() => document.querySelector('button') && items().length === before)
+  document.querySelector('button').click()
+  await until(() => items().length === before + 1)
+  items()[before].click()
+  await until(() => items()[before].textContent.startsWith('✓'))
+  localStorage.items = before + 1
+  export const shown = items().map((item) => item.textContent)`
 
 const plans: Readonly<Record<string, readonly Plan[]>> = {
   'README.md': [
     { has: 'npm install tidemark', in: 'a shell' },
     {
+      has: "name: 'notes' })",
+      in: 'a page',
+      ends: `
+        await live.ready
+        export const shown = [await notes.toArray(), live.current]
+        await notes.close()`,
+      first: [[['n-1', { text: 'Buy milk', stars: 1 }]], [['n-1', { text: 'Buy milk', stars: 1 }]]],
+      again: [[['n-1', { text: 'Buy milk', stars: 2 }]], [['n-1', { text: 'Buy milk', stars: 2 }]]],
+    },
+    {
+      has: '<TidemarkProvider',
+      in: 'a page',
+      ends: oneMore('Buy milk'),
+      first: ['✓ Buy milk'],
+      again: ['✓ Buy milk', '✓ Buy milk'],
+    },
+    {
       has: "name: 'orders', partitions: 4",
       in: 'node',
-      prints: /version 2 is durable\n\{ total: 12 \}\n[^]*name: 'Ada'[^]*\n3 \{ clicks: 1042 \}/,
+      prints: /version 2 is durable \{ total: 12 \}\n[^]*name: 'Ada'[^]*\n3 \{ clicks: 1042 \}/,
     },
     { has: '>> clicks.ndjson', in: 'a shell' },
     { has: 'consume(store, clicks', in: 'node', prints: /^2 1\n$/, again: /^2 1\n$/ },
-    {
-      has: 'npm run demo',
-      in: 'no program',
-      why: 'these are the scripts of a clone; that they are there is tested below',
-    },
-    { has: "indexedDb('my-app')", in: 'a page' },
     { has: 'importZip(createReadStream', in: 'node', prints: /name: 'monday'/ },
     {
       has: 'npx tidemark inspect ./state\n',
       in: 'a shell',
-      prints: /"total": 12[^]*"ada"[^]*what-if[^]*tuesday[^]*is gone\.\n$/,
+      prints: /"total": 12[^]*"ada"[^]*what-if[^]*tuesday[^]*is gone\.\n[^]*store +orders/,
     },
-    { has: 's3://my-bucket', in: 'a shell', prints: /store +orders/ },
   ],
   'docs/adapters.md': [
     { has: 'new S3Client', in: 'node' },
@@ -63,6 +95,13 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
     },
     { has: 'sharedPersist<Counter>', in: 'node', prints: /^1\n$/ },
     { has: 'webStorage(store)', in: 'node', prints: /"theme":"dark"/ },
+  ],
+  'docs/integrations.md': [
+    { has: 'new TidemarkLevel', in: 'node', prints: /^o-2 7\n\{ total: 12 \}\n$/ },
+    { has: 'new KeyvTidemark', in: 'node', prints: /^\{ html: '<h1>Hello<\/h1>' \} \[ 1, 2, undefined \]\n$/ },
+    { has: 'tidemarkDriver(', in: 'node', prints: /\[ 'users:ada', 'users:ada:photo' \] \{ name: 'Ada' \}/ },
+    { has: 'expressStore(session', in: 'node' },
+    { has: 'honoSession(store', in: 'node', prints: /^Visit 1 Visit 2\n$/ },
   ],
   'docs/performance.md': [
     { has: 'npm run bench:s3', in: 'no program', why: 'it takes an hour; that the scripts are there is tested below' },
@@ -117,11 +156,12 @@ describe('the blocks run in their order, on what those before them have left:', 
       AWS_ACCESS_KEY_ID: 'AKIDTIDEMARK',
       AWS_SECRET_ACCESS_KEY: 'sEcReT-kEy-0123456789',
       NO_COLOR: '1',
+      PORT: '0',
     }
     try {
       const blocks = blocksOf(page)
       const modules = blocks.flatMap((block, i) =>
-        /^[jt]s$/.test(block.language) ? [[sourceOf(block, i), block.code]] : [],
+        /^[jt]sx?$/.test(block.language) ? [[sourceOf(block, i), block.code]] : [],
       )
       if (modules.length > 0)
         expect(await compile(folder, Object.fromEntries(modules) as Record<string, string>)).toBe('')
@@ -132,7 +172,7 @@ describe('the blocks run in their order, on what those before them have left:', 
 
     async function runBlock(block: Block, i: number): Promise<void> {
       const plan = plans[page]![i]!
-      const file = join('out', sourceOf(block, i).replace(/\.ts$/, '.js'))
+      const file = join('out', sourceOf(block, i).replace(/\.[jt]sx?$/, '.js'))
       const node = (...more: string[]): Promise<Ended> => run(process.execPath, [...more, file], folder, env)
       const ended = (wanted: RegExp | undefined, { code, output }: Ended): void => {
         expect([`${page}:${block.line}`, code, output]).toEqual([`${page}:${block.line}`, 0, output])
@@ -147,7 +187,7 @@ describe('the blocks run in their order, on what those before them have left:', 
         const code = block.code.replaceAll('https://s3.example.org', server.url)
         ended(plan.prints, await run('bash', ['--norc', '-euo', 'pipefail', '-c', code], folder, env))
       } else if (plan.in === 'a page') {
-        await inPage(readFileSync(join(folder, file), 'utf8'))
+        expect(await inPage(join(folder, file), plan.ends)).toEqual([plan.first, plan.again])
       }
     }
 
@@ -157,15 +197,27 @@ describe('the blocks run in their order, on what those before them have left:', 
     }
   })
 
-  /** Twice, and the second time on what the first one left: the count that it keeps is 2. */
-  async function inPage(code: string): Promise<void> {
+  /** Runs a module twice, and the second time on what the first one left; resolves to what each has shown. */
+  async function inPage(file: string, ends: string): Promise<unknown[]> {
+    appendFileSync(file, ends)
+    const bundle = await rolldown({
+      input: file,
+      platform: 'browser',
+      transform: { define: { 'process.env.NODE_ENV': '"production"' } },
+      logLevel: 'silent',
+    })
+    const { output } = await bundle.generate({ format: 'esm', codeSplitting: false })
+    await bundle.close()
     const running = await chromium.start(temporaryFolder())
+    const shown: unknown[] = []
     try {
-      await running.page.goto(`${chromium.pages}/browser-page.html`)
-      const show = `export const count = await notes.get('count'); await notes.close()`
-      const imported = `import(URL.createObjectURL(new Blob([${JSON.stringify(code + show)}], { type: 'text/javascript' })))`
-      expect(await running.page.evaluate(`${imported}.then(({ count }) => count)`)).toBe(1)
-      expect(await running.page.evaluate(`${imported}.then(({ count }) => count)`)).toBe(2)
+      for (let i = 0; i < 2; i++) {
+        await running.page.goto(`${chromium.pages}/browser-page.html`)
+        const load = `import(URL.createObjectURL(new Blob([${JSON.stringify(output[0].code)}], { type: 'text/javascript' })))`
+        const html = `document.body.innerHTML = '<div id="root"></div>'`
+        shown.push(await running.page.evaluate(`${html}, ${load}.then(({ shown }) => shown)`))
+      }
+      return shown
     } finally {
       await running.kill()
     }
@@ -177,6 +229,8 @@ test('the docs that the package carries are those that are tested, and pictures'
     'log.svg',
     'performance-browser.svg',
     'performance-node.svg',
+    // The package does not carry it.
+    'site',
   ])
 })
 

@@ -34,6 +34,51 @@ rule(
   },
 )
 
+rule(
+  'R35',
+  'a pin that its maker may still take back counts for nobody else',
+  [
+    edit(
+      'src/engine/gc/collector.ts',
+      'n < keeps && wanted.has(n))',
+      'n < keeps && wanted.has(n) && !listing.pins.some(({ version }) => version === n))',
+    ),
+  ],
+  async (sources) => {
+    const time = { ms: 0 }
+    const options = { mode: 'shared', clock: clockOf(time), graceMs: 1_000, retain: { versions: 1 } } as const
+    const memory = sources.memory()
+    const other = await open(sources, memory, options)
+    const newest = await put(other, 'a', 1)
+    // In the next hour.
+    time.ms = 3_600_000
+    for (let i = 2; i < 6; i++) {
+      await put(other, 'a', i)
+      await other.checkpoint()
+    }
+    let isNext = true
+    const storage = sources.intercept(memory, async (call, run) => {
+      const answer = await run(call.signal)
+      if (isNext && call.method === 'put' && call.path.includes('/pins/')) {
+        isNext = false
+        await other.maintain()
+      }
+      return answer
+    })
+    const store = await open(sources, storage, options)
+    await store.maintain()
+    expect(isNext).toBe(false)
+    await other.refresh()
+    const kept: number[] = []
+    for await (const { version } of other.versions()) kept.push(version)
+    expect(kept).toContain(newest)
+    expect(kept.length).toBeLessThan(5)
+    const past = await other.at(newest)
+    expect(await past.get('a')).toBe(1)
+    await Promise.all([past.close(), store.close(), other.close()])
+  },
+)
+
 collectorsRule(
   'R36',
   'what a pin holds stays',

@@ -39,7 +39,25 @@ const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md
 export const pages = ['README.md', 'CHANGELOG.md', ...docs.map((name) => `docs/${name}`)]
 
 /** The packages that a reader of the documentation installs. */
-const PEERS = ['idb', '@aws-sdk/client-s3', 'aws4fetch', '@types/node', 'zustand']
+const PEERS = [
+  'idb',
+  '@aws-sdk/client-s3',
+  'aws4fetch',
+  'react',
+  'react-dom',
+  '@types/react',
+  '@types/react-dom',
+  'abstract-level',
+  'express',
+  'express-session',
+  'hono',
+  'keyv',
+  'unstorage',
+  'zustand',
+  '@types/express',
+  '@types/express-session',
+  '@types/node',
+]
 
 /**
  * A folder as `npm install tidemark` would leave it, but that the package and its peers are those of this checkout, built. In
@@ -76,6 +94,7 @@ export async function compile(folder: string, modules: Readonly<Record<string, s
     skipLibCheck: true,
     target: 'es2022',
     module: 'nodenext',
+    jsx: 'react-jsx',
     lib: ['es2023', 'dom', 'esnext.disposable'],
     types: ['node'],
     rootDir: '.',

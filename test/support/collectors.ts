@@ -43,6 +43,10 @@ async function follower(me: Actor, world: World): Promise<void> {
   await store?.close()
 }
 
+const HOUR = 3_600_000
+/** From when simulations begin. */
+const NEXT_HOUR = HOUR - (1_700_000_000_000 % HOUR)
+
 /** One run; throws, naming the seed, when an invariant does not hold. */
 export async function collectors(seed: number, mode: World['mode'] = 'exclusive'): Promise<number> {
   try {
@@ -57,7 +61,9 @@ async function life(seed: number, mode: World['mode']): Promise<number> {
   const late = { ms: 0 }
   const options = { seed, slow: { chance: 0.01, ms: 3 * GRACE }, delayMs: [1, 6] } as const
   const { steps } = await simulate(options, async (sim) => {
-    const clock = { ...systemClock, now: () => sim.clock.now() + late.ms + 1_800_000 }
+    // In the course of most runs an hour ends, whose last version has to stay.
+    const ahead = NEXT_HOUR - ((seed * 7_919) % 10_000)
+    const clock = { ...systemClock, now: () => sim.clock.now() + late.ms + ahead }
     const kind = sim.random.below(8)
     const hasTime = kind > 1
     const isDuel = sim.random.chance(0.5)
@@ -111,7 +117,10 @@ async function judge(world: World, thorough: boolean): Promise<void> {
     throw new Error(`the newest version is ${store.version}, it should be ${truth.newest(NAME)}`)
   }
   truth.compare(NAME, store.version, await read(store), 'in the end')
-  for (const { version } of await collect(store.versions())) {
+  const listed = (await collect(store.versions())).map(({ version }) => version)
+  const gone = truth.newestOfEach(NAME, HOUR).find((version) => !listed.includes(version))
+  if (gone) throw new Error(`version ${gone} is not kept, the newest of its hour; these are: ${listed.join(' ')}`)
+  for (const version of listed) {
     const past = await store.at(version)
     truth.compare(NAME, version, await read(past), 'kept')
     await past.close()

@@ -144,6 +144,46 @@ export async function writeSegments(): Promise<Example> {
   return { storage, objects: await dump(storage, ['segments']) }
 }
 
+/** A store in which the newest versions of some hours are kept thinned: with and without label and meta, a commit and a reset. */
+export async function writeThinned(): Promise<Example> {
+  const storage = atOnce(memory())
+  const time = { now: 1_700_000_000_000 }
+  const clock = movedClock(time)
+  const settings = {
+    storage,
+    clock,
+    graceMs: 1_000,
+    deflateLevel: 0,
+    retain: { versions: 1 },
+    blockBytes: 200,
+  } as const
+  const store = await openStore<string, unknown>({ ...settings, name: 'thinned' })
+  const commit = async (key: string, value: unknown, note = {}): Promise<number> => {
+    store.put(key, value)
+    return (await store.commit(note)).version
+  }
+  const hour = (): void => void (time.now += 3_600_000)
+  await commit('a', 1, { label: 'first', meta: { n: [1] }, offsets: { clicks: 7 } })
+  hour()
+  const second = await commit('b', 'more than a block. '.repeat(20))
+  hour()
+  await commit('c', 1)
+  await store.checkpoint()
+  // With the fold in its own entry.
+  await commit('c', 2)
+  hour()
+  await store.restore(second, { label: 'back' })
+  hour()
+  for (let i = 0; i < 4; i++) {
+    await commit('d', i)
+    await store.checkpoint()
+    await store.maintain({ minDeletes: 1 })
+    time.now += 2_000
+  }
+  await store.close()
+  return { storage, objects: await dump(storage, ['thinned']) }
+}
+
 /**
  * All that crashes leave, and what is there for a while: a probe, a fork that was announced and never begun, whose log a collection has
  * closed, a copy that is yet to be made a store, a store that is being destroyed, a fence in the place of an entry in doubt, the

@@ -225,18 +225,29 @@ export abstract class ObjectReader {
     const f = this.body(bytes, 'pin', what)
     const kind = CODES.pin[f.unsigned(1)]
     must(kind, `${what} is of a kind to come.`)
-    f.text()
+    const name = f.text()
     const [, expires] = [f.varint(), f.varint(), f.varint(), f.varint()]
     f.id()
     const flags = f.unsigned(1)
     must(flags < 4, `${what} has flags to come.`)
-    if (flags & 1) f.text()
+    const label = flags & 1 ? f.text() : ''
+    if (kind === 'tag' && name === '-') this.#thinned(label, what)
     this.#offsets(f)
     this.#manifest(f.sized(), what.split('/', 3).join('/'), `The manifest of ${what}`)
     if (flags & 2) this.#delta(f.sized(), `The delta of ${what}`)
     f.end()
     this.note(`pin: ${kind}`, flags % 2 === 1 && 'pin: label', flags >= 2 && 'pin: delta')
     this.note(expires! > 0 ? 'pin: ends' : 'pin: stays')
+  }
+
+  #thinned(text: string, what: string): void {
+    const { kind, label, meta, bytes, folded, ...others } = JSON.parse(text) as Record<string, unknown>
+    must(kind === 'commit' || kind === 'reset', `${what} is of no version.`)
+    must(typeof bytes === 'number' && typeof folded === 'boolean', `${what} does not say what its entry had.`)
+    must(Object.keys(others).length === 0, `${what} says what is to come.`)
+    if (meta !== undefined) JSON.parse(String(meta))
+    this.note(`thinned: ${kind}`, label !== undefined && 'thinned: label', meta !== undefined && 'thinned: meta')
+    this.note(folded ? 'thinned: folded' : 'thinned: not folded')
   }
 
   protected segment(bytes: Uint8Array, what: string): void {

@@ -44,7 +44,7 @@ export class LogWorld {
       counters: newCounters(),
       uploads: new Uploads(undefined),
       held: new Set(),
-      retain: { versions: 1, ageMs: 0 },
+      retain: { versions: 1, ageMs: 0, hourly: 0, daily: 0 },
       warn: (message) => void this.warnings.push(message),
       moved: () => undefined,
       committed: () => undefined,

@@ -19,9 +19,11 @@ interface Happened {
   readonly contents: Contents
   /** The name of its commit, or of its restore. */
   readonly op: string | undefined
+  /** When the entry was made, as it says. */
+  readonly time: number
 }
 
-const NOTHING: Happened = { version: 0, contents: new Map(), op: undefined }
+const NOTHING: Happened = { version: 0, contents: new Map(), op: undefined, time: 0 }
 
 export class Truth {
   /** By store; its entries from number 1 on. */
@@ -62,12 +64,13 @@ export class Truth {
 
   #apply(store: string, entry: Entry, before: Happened): Happened {
     const { n, kind, label } = entry
+    const time = entry.carried?.time ?? before.time
     if (kind === 'reset') {
       const { log, version } = entry.origin!
       const contents = this.at(log.slice(0, log.indexOf('/')), version)
-      return { version: n, contents, op: label }
+      return { version: n, contents, op: label, time }
     }
-    if (kind !== 'commit') return { ...before, op: undefined }
+    if (kind !== 'commit') return { ...before, op: undefined, time }
     const contents = new Map(before.contents)
     let op = label
     let counts = entry.references !== undefined
@@ -84,7 +87,7 @@ export class Truth {
     if (entry.delta) op = String(contents.get('op'))
     const [count, counted] = [contents, before.contents].map((of) => Number(of.get('count') ?? 0)) as [number, number]
     if (counts && count !== counted + 1) this.#fail(`${op} counted ${count} after ${counted}`)
-    return { version: n, contents, op }
+    return { version: n, contents, op, time }
   }
 
   #fail(what: string): void {
@@ -107,6 +110,15 @@ export class Truth {
 
   newest(store: string): number {
     return this.#stores.get(store)?.at(-1)?.version ?? 0
+  }
+
+  /** The newest version of each period of so many milliseconds that has any. */
+  newestOfEach(store: string, ms: number): number[] {
+    const newest = new Map<number, number>()
+    for (const [i, { version, time }] of (this.#stores.get(store) ?? []).entries()) {
+      if (version === i + 1) newest.set(Math.floor(time / ms), version)
+    }
+    return [...newest.values()]
   }
 
   /** The contents of a version. */

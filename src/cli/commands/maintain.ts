@@ -20,6 +20,8 @@ interface Options extends StoreOptions {
   readonly minDeletes?: number
   readonly keepVersions: number
   readonly keepFor: number
+  readonly keepHourly: number
+  readonly keepDaily: number
   readonly grace: number
 }
 
@@ -31,11 +33,14 @@ export const maintain: AddCommand = (program, context) => {
     .option('--min-deletes <number>', 'condemn nothing for fewer log entries', wholeNumber)
     .option('--keep-versions <number>', "how many versions are kept: the owner's `retain.versions`", wholeNumber, 100)
     .option('--keep-for <time>', "and those of so long: the owner's `retain.ageMs`: 12h, 7d", spanOf, 0)
+    .option('--keep-hourly <number>', "the newest one of so many hours: the owner's `retain.hourly`", wholeNumber, 24)
+    .option('--keep-daily <number>', "the newest one of so many days: the owner's `retain.daily`", wholeNumber, 30)
     .option('--grace <time>', "between condemning and deleting: the owner's `graceMs`", spanOf, 3_600_000)
     .action(async (where: string, options: Options) => {
       const { dryRun = false, budgetMs, maxDeletes, minDeletes, keepVersions, keepFor, grace, json } = options
+      const { keepHourly: hourly, keepDaily: daily } = options
       const open = dryRun ? withStore : withWriter
-      const more = { retain: { versions: keepVersions, ageMs: keepFor }, graceMs: grace }
+      const more = { retain: { versions: keepVersions, ageMs: keepFor, hourly, daily }, graceMs: grace }
       await open(
         context,
         where,

@@ -13,12 +13,14 @@ import type { CollectPlan } from '../entry-builder.js'
 import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
 import type { EntryIndex, IndexedEntry } from './entry-index.js'
 import { deadForks } from './fork-holds.js'
-import { collectionIn, eachHead, readEntry } from '../history/past.js'
+import { collectionIn, eachHead, readEntry, type RepairedLog } from '../history/past.js'
 import { isOver, manifestOfPin, pinsOf, type StoredPin } from '../history/pins.js'
 import { pagesOf } from '../../storage/pages.js'
+import { isThinned } from '../history/thinned.js'
 import { tidyMarks } from '../open/release.js'
 import { retained } from './retention.js'
-import { segmentsOf, type OpenLog, type ShardState } from '../state.js'
+import { Thinning } from './thinning.js'
+import { segmentsOf, type ShardState } from '../state.js'
 
 export interface CollectOptions {
   /** Nothing is condemned for fewer entries than this, unless segments go with them. */
@@ -39,7 +41,7 @@ export interface CollectResult {
     readonly entries: number
     /** How many segments. */
     readonly segments: number
-    /** How many pins: tags that have ended, and what nobody reads or forks any more. */
+    /** How many pins: tags that have ended, thinned versions, and what nobody reads or forks any more. */
     readonly pins: number
     /** The bytes of the segments. */
     readonly bytes: number
@@ -58,7 +60,7 @@ interface Listing {
   readonly segments: ReadonlyMap<string, number>
   readonly pins: readonly StoredPin[]
   /** Names that pins hold, and what is being read. */
-  readonly held: ReadonlySet<string>
+  readonly held: Set<string>
   /** Entries after it are being read. */
   readonly trim: number
 }
@@ -69,13 +71,15 @@ export class Collector {
   readonly #known: EntryIndex
   #forksJudged = -Infinity
   readonly #signal: AbortSignal
+  readonly #thinning: Thinning
 
   /** `signal` ends a look that is under way. */
-  constructor({ context, log }: OpenLog, known: EntryIndex, signal: AbortSignal) {
-    this.#ctx = context
-    this.#log = log
+  constructor(shard: RepairedLog, known: EntryIndex, signal: AbortSignal) {
+    this.#ctx = shard.context
+    this.#log = shard.log
     this.#known = known
     this.#signal = signal
+    this.#thinning = new Thinning(shard, signal)
   }
 
   /** When the oldest of what entry `collectedAt` condemned is due. */
@@ -101,12 +105,27 @@ export class Collector {
     const isLive = this.#liveNames(listing, state.carried.trim)
     // Only of writers beside each other there are many.
     if (this.#ctx.isShared && !options.dryRun) await tidyMarks(this.#ctx, this.#log, state)
-    const { isPartial, ...deleted } = await this.#deleteDue(state, due, listing, isLive, now, options)
+    const wanted = this.#thinning.wanted(entries, listing.pins, state)
+    const unwanted = (pin: StoredPin): boolean => isThinned(pin) && !wanted.has(pin.version)
+    const { isPartial, ...deleted } = await this.#deleteDue(state, due, listing, { isLive, unwanted }, now, options)
     const waiting = undue.reduce((sum, { ids }) => sum + ids.length, 0)
     // A repaired state stands on entries that the next fold makes dispensable, and no longer on the spare fold.
     if (isPartial || state.isRepaired) return { deleted, plan: undefined, waiting }
     // With what was appended meanwhile: it may name what was still an upload when it was listed.
-    const plan = this.#plan(state, entries, listing, undue, now, options)
+    const planned = (until?: number): CollectPlan | undefined =>
+      this.#plan(state, entries, listing, undue, now, options, until)
+    let plan = planned()
+    this.#thinning.forget(state.carried.keeps)
+    const { keeps = 0 } = plan ?? {}
+    const leaving = entries.filter(({ n }) => n >= state.carried.keeps && n < keeps && wanted.has(n))
+    if (leaving.length > 0) {
+      const until = await this.#thinning.keep(
+        leaving.map(({ n }) => n),
+        listing.held,
+        options,
+      )
+      plan = until === undefined ? undefined : planned(until)
+    }
     return { deleted, plan, waiting }
   }
 
@@ -161,7 +180,7 @@ export class Collector {
     { carried }: ShardState,
     due: Collection,
     { segments, pins, trim: most }: Listing,
-    isLive: (name: string) => boolean,
+    { isLive, unwanted }: { isLive: (name: string) => boolean; unwanted: (pin: StoredPin) => boolean },
     now: number,
     { maxDeletes, inTime, dryRun }: CollectOptions,
   ): Promise<CollectResult['deleted'] & { readonly isPartial: boolean }> {
@@ -174,7 +193,7 @@ export class Collector {
     const names = new Set(due.flatMap(({ ids }) => ids.map((id) => segmentName(this.#log.path, id))))
     const segmentsDue = [...names].filter((name) => segments.has(name) && !isLive(name))
     const gone = dryRun ? new Set() : await this.#deadForks(pins, now)
-    const over = pins.filter((pin) => isOver(pin, now) || gone.has(pin.blob)).map(({ blob }) => blob)
+    const over = pins.filter((pin) => isOver(pin, now) || gone.has(pin.blob) || unwanted(pin)).map(({ blob }) => blob)
     let numbers = trim === 0 ? [] : (await log.list(1)).numbers.filter((n) => n <= trim)
     const blobs = [...over, ...segmentsDue]
     const deleted = { entries: 0, segments: 0, pins: 0, bytes: 0 }
@@ -250,8 +269,9 @@ export class Collector {
     pending: Collection,
     now: number,
     { minDeletes }: CollectOptions,
+    until: number | undefined,
   ): CollectPlan | undefined {
-    const { keeps, trim: wanted } = retained(entries, this.#ctx.retain, now, state.carried)
+    const { keeps, trim: wanted } = retained(entries, this.#ctx.retain, now, state.carried, until)
     const trim = Math.max(state.carried.trim, Math.min(wanted, listing.trim))
     const isLive = this.#liveNames(listing, trim)
     const listed = new Set(pending.flatMap(({ ids }) => ids.map(toHex)))

@@ -5,7 +5,8 @@ import { Collector, type CollectOptions, type CollectResult } from './collector.
 import { COLLECT_EVERY, type EntryIndex } from './entry-index.js'
 import type { CollectPlan } from '../entry-builder.js'
 import type { Lazy } from '../../part.js'
-import type { OpenLog, ShardState } from '../state.js'
+import type { RepairedLog } from '../history/past.js'
+import type { ShardState } from '../state.js'
 
 /** How often what is to be condemned is looked for anew because another writer came first. */
 const TRIES = 4
@@ -19,7 +20,7 @@ export interface MaintainResult {
   readonly folds: number
   /** How often segments were merged. */
   readonly compactions: number
-  /** The oldest version that is kept; 0 as long as all are. */
+  /** From this version on all are kept, before it only thinned and tagged ones; 0 as long as all are. */
   readonly keeps: number
   /** These are deleted by a later call, a grace period from now. */
   readonly condemned: { readonly entries: number; readonly segments: number }
@@ -30,7 +31,7 @@ export interface MaintainResult {
 }
 
 /** The shard whose log is collected. */
-export interface CollectedShard extends OpenLog {
+export interface CollectedShard extends RepairedLog {
   /** Whether the right to write has ended. */
   readonly hasEnded: boolean
   readonly known: EntryIndex

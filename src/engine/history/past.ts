@@ -103,17 +103,18 @@ export async function stateAt(ctx: ReadContext, log: LogContext, n: number): Pro
   return state
 }
 
-interface Repaired extends OpenLog {
+/** A log with what is known of damage in it. */
+export interface RepairedLog extends OpenLog {
   readonly detector: { readonly repairer: Pick<Lazy<{ soundest(state: ShardState): Promise<ShardState> }>, 'loaded'> }
 }
 
 /** An equal state that lists nothing damaged, or the state as it is where it can't be repaired. */
-export async function soundest({ detector }: Repaired, state: ShardState): Promise<ShardState> {
+export async function soundest({ detector }: Pick<RepairedLog, 'detector'>, state: ShardState): Promise<ShardState> {
   return detector.repairer.loaded?.soundest(state) ?? state
 }
 
 /** The state as entry `n` left it, sound as far as that can be. */
-export async function stateOf(shard: Repaired, n: number): Promise<ShardState> {
+export async function stateOf(shard: RepairedLog, n: number): Promise<ShardState> {
   return soundest(shard, await stateAt(shard.context, shard.log, n))
 }
 

@@ -24,6 +24,9 @@ export interface PinRequest {
   readonly from: StoredPin | undefined
   /** This handle holds the state until the pin is there: its own collections are not in the way. */
   readonly isHeld?: boolean | undefined
+  /** With more bytes than this, about, its changes after the manifest go into segments. Default: only what can't be in the pin. */
+  readonly most?: number
+  readonly signal?: AbortSignal
 }
 
 /**
@@ -32,8 +35,8 @@ export interface PinRequest {
  */
 export async function putPin(shard: OpenLog, request: PinRequest): Promise<StoredPin> {
   const { context: ctx, log } = shard
-  const { state, from } = request
-  const { manifest, memtable } = await payloadOf(shard, state, new AbortController().signal)
+  const { state, from, signal = new AbortController().signal, most } = request
+  const { manifest, memtable } = await payloadOf(shard, state, signal, most)
   const { version } = state.carried
   const delta = memtable && (await storedDelta(log, memtable))
   const pin = pinOf(state, log.path, manifest, delta, { label: undefined, ...request, made: currentTime(ctx, log) })

@@ -6,7 +6,7 @@ import { spliceRuns } from '../../manifest/clip.js'
 import type { Manifest } from '../../manifest/manifest.js'
 import { Memtable } from '../memtable.js'
 import { dropUploads, foldTail } from '../compaction/run-writer.js'
-import { memtableCodecs, type OpenLog, type ShardState } from '../state.js'
+import { memtableCodecs, tailBytes, type OpenLog, type ShardState } from '../state.js'
 
 /** A state without a log: everything that a reset, a pin or a backup needs. */
 export interface Payload {
@@ -17,14 +17,15 @@ export interface Payload {
 
 /**
  * The payload of a state. Nothing is uploaded unless there is a delta by reference among its tail: what lies beneath and
- * above that can't be one memtable.
+ * above that can't be one memtable. Nor may that have more than `most` bytes, about.
  */
 export async function payloadOf(
   { context, log }: Pick<OpenLog, 'context' | 'log'>,
   state: ShardState,
   signal: AbortSignal,
+  most = Infinity,
 ): Promise<Payload> {
-  if (state.tail.some(({ references }) => references)) {
+  if (tailBytes(state) > most || state.tail.some(({ references }) => references)) {
     const edit = await foldTail(context, log, state, signal)
     return { manifest: applyEdit(state.manifest, edit)!, memtable: undefined }
   }

@@ -1,0 +1,47 @@
+/** Sessions by their ids, each with a time to live: what the stores of Express and the middleware of Hono have in common. */
+import { Backed, type Backing } from '../common/backing.js'
+
+/** Options of `expressStore` and `honoSession`. */
+export interface SessionOptions {
+  /**
+   * The table of the store that holds the sessions.
+   * @default 'sessions'
+   */
+  readonly table?: string | undefined
+  /**
+   * How long a session lives after it was last used, in milliseconds. With Express it counts where the cookie does not say.
+   * @default 86_400_000, a day
+   */
+  readonly ttlMs?: number | undefined
+}
+
+/** Other processes that write the store in shared mode may have saved a session, or ended it, this very moment. */
+export const FRESH = { fresh: true }
+
+const DAY_MS = 86_400_000
+
+export class Sessions<S extends object> extends Backed<string, S> {
+  readonly ttlMs: number
+
+  constructor(store: Backing, { table = 'sessions', ttlMs = DAY_MS }: SessionOptions) {
+    super(store, table)
+    this.ttlMs = ttlMs
+  }
+
+  /** A copy of its reader's own. */
+  async read(id: string): Promise<S | undefined> {
+    return structuredClone(await this.run((table) => table.get(id, FRESH)))
+  }
+
+  async save(id: string, session: S, ttlMs: number): Promise<void> {
+    await this.run((table) => table.set(id, session, { ttlMs }))
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.run((table) => table.remove(id))
+  }
+
+  touch(id: string, ttlMs: number): Promise<boolean> {
+    return this.run((table) => table.touch(id, { ttlMs }))
+  }
+}
