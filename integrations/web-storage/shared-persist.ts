@@ -25,21 +25,27 @@ type StateCreator<T> = (set: SetState<T>, get: () => T, api: StoreApi<T>) => T
 
 /** Options of `sharedPersist`. */
 export interface SharedPersistOptions<T> {
-  /** The name that the state is kept under. */
+  /**
+   * The name that the state is kept under.
+   * @when Always: another name for each state.
+   */
   readonly name: string
   /**
    * The table that it is in.
    * @default 'shared-state'
+   * @when Set it to keep states of two programs apart.
    */
   readonly table?: string | undefined
   /**
    * The part of the state that is kept and shared; the rest stays in this tab.
    * @default all that is no function
+   * @when Set it where a part of the state belongs to one tab.
    */
   readonly partialize?: ((state: T) => Partial<T>) | undefined
   /**
    * Is told what goes wrong. An update that throws or that cannot be stored is undone; all others are tried again.
    * @default `console.warn`
+   * @when Set it to show users what was undone.
    */
   readonly onError?: ((error: unknown) => void) | undefined
 }
