@@ -8,7 +8,6 @@ import type { SegmentCache } from '../segment/cache.js'
 import type { SegmentOptions } from '../segment/writer.js'
 import type { Anchor, Log, Storage } from '../storage/contract.js'
 import { platformOf, type Platform } from '../storage/platform.js'
-import type { Retain } from './gc/retention.js'
 import type { Moment } from './moment.js'
 
 /** A state that is being read. */
@@ -22,6 +21,16 @@ export interface Held {
   readonly keptAt: Moment | undefined
   /** The pin by which others know of it. */
   reading?: { use(): Promise<void>; end(): Promise<void> } | undefined
+}
+
+/** The versions that a store keeps. */
+export interface Retain {
+  /** The newest so many versions are kept, and those of the last so many milliseconds. */
+  readonly versions: number
+  readonly ageMs: number
+  /** And the newest one of each of the last so many hours and days that have versions. */
+  readonly hourly: number
+  readonly daily: number
 }
 
 /** The surroundings that every part of a shard works in. */

@@ -5,7 +5,7 @@
 import { TidemarkError } from '../errors.js'
 import { Part, type Lazy } from '../part.js'
 import type { BuiltEntry } from './entry-builder.js'
-import { Committer, sharing } from './write/committer.js'
+import type { Committer } from './write/committer.js'
 import { closeLog, warnLater, type LogContext, type ShardContext } from './context.js'
 import type { CollectOptions } from './gc/collector.js'
 import { COLLECT_EVERY, EntryIndex } from './gc/entry-index.js'
@@ -17,7 +17,7 @@ import { viewOf, type View } from './read.js'
 import { Rows } from './rows.js'
 import { DamageDetector } from './repair/detector.js'
 import { applyEntry, tailBytes, type AppliedEntry, type OpenedLog, type ShardState } from './state.js'
-import { CompactionScheduler } from './compaction/scheduler.js'
+import type { CompactionScheduler } from './compaction/scheduler.js'
 import type { Derive } from './write/requests.js'
 
 export type ShardRequest = Omit<OpenRequest, 'folds'> & {
@@ -30,6 +30,8 @@ export type ShardRequest = Omit<OpenRequest, 'folds'> & {
 
 /** Catching up with what others write. */
 export const following = new Part(() => import('./open/catch-up.js'))
+/** Only a handle that writes needs it. */
+const writing = new Part(() => import('./write/committer.js'))
 /** The mark of a clean end. */
 const releasing = new Part(() => import('./open/release.js'))
 const collecting = new Part(() => import('./gc/scheduler.js'))
@@ -60,8 +62,8 @@ export class Shard {
   #view: View | undefined
 
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
-    if (request.mode !== 'exclusive') await following.load()
-    if (request.mode === 'shared') await sharing.load()
+    const { mode } = request
+    await Promise.all([mode !== 'exclusive' && following.load(), mode !== 'follower' && writing.load()])
     return new Shard(ctx, request, await openShard(ctx, { ...request, folds: true }))
   }
 
@@ -76,9 +78,10 @@ export class Shard {
     this.#collection = collecting.lazy((part) => new part.CollectionScheduler(this))
     this.detector = new DamageDetector(this)
     if (request.mode === 'follower') return
-    this.compaction = new CompactionScheduler(this, this.detector)
-    this.#committer = new Committer(this, this.compaction)
-    this.compaction.consider(false)
+    const { compaction, committer } = writing.loaded!.startWriting(this, this.detector)
+    this.compaction = compaction
+    this.#committer = committer
+    compaction.consider(false)
   }
 
   /** About how much memory the changes on their way take. */

@@ -41,7 +41,7 @@ export function internalTable(name: string): Uint8Array {
 }
 
 /** The table of the states of indexes: a store that has none has no index. */
-export const INDEX_STATES = internalTable('indexes')
+export const INDEX_STATES = Uint8Array.from('\xffindexes', (letter) => letter.charCodeAt(0))
 
 export function prefixed(prefix: Uint8Array, key: Uint8Array): Uint8Array {
   const all = new Uint8Array(prefix.length + key.length)

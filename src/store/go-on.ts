@@ -5,11 +5,10 @@ import type { Bounds } from '../segment/cursor.js'
 import { isWithin, type KeyedRecord } from '../segment/record.js'
 import type { Taken, View } from '../engine/read.js'
 import { prefixed, type Slot } from '../engine/slot.js'
-import type { TableHost } from './table-host.js'
 
 /** The state to go on with: repaired, or for what has shown nothing yet the present one, which is noted in the very turn. */
 export async function viewAfter(
-  host: TableHost,
+  host: { view(): View; repair(view: View, error: unknown): Promise<View> },
   before: View,
   error: unknown,
   last: KeyedRecord | undefined,

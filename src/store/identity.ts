@@ -1,11 +1,16 @@
 /** The errors for a store that is found and is not the one that was asked for. */
 import { invalid, TidemarkError } from '../errors.js'
-import { recordedCodec, type ShardState } from '../engine/state.js'
-import type { ResolvedOptions } from './open-options.js'
-import { TableSpec } from './table-spec.js'
+import type { ShardState } from '../engine/state.js'
+
+/** The options that say which store is meant. */
+interface Asked {
+  readonly name: string
+  readonly job?: string | undefined
+  readonly partitions?: number | undefined
+}
 
 export function refuse(
-  { name: store, job, partitions, table }: ResolvedOptions,
+  { name: store, job, partitions }: Asked,
   state: ShardState | undefined,
   expectAtLeast = 0,
 ): void {
@@ -24,6 +29,4 @@ export function refuse(
   if (partitions !== undefined && partitions !== config.partitions) {
     throw invalid(`Store "${store}" has ${config.partitions} partitions, not ${partitions}; that is fixed.`)
   }
-  const bytes = new Uint8Array(0)
-  new TableSpec('', bytes, table, { codec: recordedCodec(state, bytes) }).assertCodec()
 }

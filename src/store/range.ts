@@ -2,8 +2,8 @@
 import { compareBytes } from '../bytes/compare.js'
 import { encodeKey, encodePrefix, type Key } from '../bytes/keys.js'
 import { checkFields, invalid } from '../errors.js'
-import type { KeyRange } from '../segment/record.js'
-import { prefixed, type Slot } from '../engine/slot.js'
+import { prefixed } from '../engine/slot.js'
+import type { KeyBounds } from './bounds.js'
 import { any, boolean, checker, number, signal, type Check } from './options.js'
 
 /** A range of keys: those that meet every bound that is given. */
@@ -97,19 +97,7 @@ export interface ReadOptions {
   readonly fresh?: boolean | undefined
 }
 
-/** Bounds of key bytes without a slot's prefix; `upper` undefined: no bound above. */
-export interface KeyBounds {
-  readonly lower: Uint8Array
-  readonly upper: Uint8Array | undefined
-}
-
 const NOTHING = new Uint8Array(0)
-
-/** All keys of a slot. */
-export const ALL_OF_SLOT: KeyBounds = { lower: NOTHING, upper: undefined }
-
-/** Above every key in a slot: no key begins with 0xff. */
-const ABOVE_ALL = Uint8Array.of(0xff)
 
 export function keyBounds(options: RangeOptions<Key>): KeyBounds {
   let lower: Uint8Array = NOTHING
@@ -135,14 +123,6 @@ export function keyBounds(options: RangeOptions<Key>): KeyBounds {
 /** The smallest byte string above `key`. */
 function justAfter(key: Uint8Array): Uint8Array {
   return prefixed(key, Uint8Array.of(0))
-}
-
-export function slotRange(slot: Slot, { lower, upper }: KeyBounds): KeyRange {
-  return { lower: prefixed(slot.prefix, lower), upper: prefixed(slot.prefix, upper ?? ABOVE_ALL) }
-}
-
-export function isEmptyRange({ lower, upper }: KeyBounds): boolean {
-  return upper !== undefined && compareBytes(lower, upper) >= 0
 }
 
 /** Keys are checked where they are encoded. */

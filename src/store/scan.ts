@@ -9,7 +9,7 @@ import type { Bounds, Cursor } from '../segment/cursor.js'
 import type { KeyedRecord } from '../segment/record.js'
 import { takeRecords, type Taken, type View } from '../engine/read.js'
 import type { Slot } from '../engine/slot.js'
-import { isEmptyRange, slotRange, type KeyBounds } from './range.js'
+import { isEmptyRange, slotRange, type KeyBounds } from './bounds.js'
 import type { Hold, TableHost } from './table-host.js'
 
 const scanning = new Part(() => import('../engine/scan.js'))

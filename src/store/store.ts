@@ -185,8 +185,12 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
       return make(state, signal)
     })
     handle.changes.restores(restoring)
-    const { version } = await restoring.finally(() => Promise.all(cleanUp.map((act) => act())))
-    return { version, undo }
+    try {
+      const { version } = await restoring
+      return { version, undo }
+    } finally {
+      for (const act of cleanUp) await act()
+    }
   }
 
   /**

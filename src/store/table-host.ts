@@ -6,8 +6,8 @@ import type { CommitResult } from '../engine/write/requests.js'
 import type { View } from '../engine/read.js'
 import type { Slot } from '../engine/slot.js'
 import type { ShardState } from '../engine/state.js'
-import type { Live } from './live/live.js'
-import type { ObserverSet, TableName } from './live/observer.js'
+import type { Live } from './watching/live.js'
+import type { ObserverSet, TableName } from './watching/observer.js'
 
 /** Keeps a state readable for as long as somebody reads it. */
 export interface Hold {

@@ -228,7 +228,10 @@ export class Specs {
     const known = this.#known.get(key)
     const given = checkTable(options)
     const before = known?.spec.options
-    if (known && Object.entries(given).every(([name, option]) => isAsBefore(name, option, before![name as keyof typeof given]))) {
+    if (
+      known &&
+      Object.entries(given).every(([name, option]) => isAsBefore(name, option, before![name as keyof typeof given]))
+    ) {
       return known.spec
     }
     const settled = {
@@ -264,7 +267,13 @@ export class Specs {
     spec.unbuildable = reason
     const key = toBinary(spec.bytes)
     const { recorded } = this.#known.get(key)!
-    const without = new TableSpec(spec.name, spec.bytes, { ...spec.options, indexes: undefined }, recorded, this.#freeze)
+    const without = new TableSpec(
+      spec.name,
+      spec.bytes,
+      { ...spec.options, indexes: undefined },
+      recorded,
+      this.#freeze,
+    )
     this.#known.set(key, { spec: without, recorded })
   }
 
@@ -299,7 +308,9 @@ function isAsBefore(name: string, option: unknown, before: unknown): boolean {
 
 const textOf = (option: unknown): string =>
   typeof option === 'object' && option !== null
-    ? Object.entries(option).map(([name, part]) => `${name}: ${textOf(part)}`).join()
+    ? Object.entries(option)
+        .map(([name, part]) => `${name}: ${textOf(part)}`)
+        .join()
     : String(option)
 
 /** Not written yet, and still not to be written with two. */

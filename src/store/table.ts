@@ -5,13 +5,14 @@ import type { Memtable } from '../engine/memtable.js'
 import { Point } from '../engine/point.js'
 import type { CommitResult } from '../engine/write/requests.js'
 import { Index } from './index-reads.js'
-import type { Live } from './live/live.js'
-import { checkRange, isEmptyRange, keyBounds, slotRange, type LiveOptions, type RangeOptions } from './range.js'
+import type { Live } from './watching/live.js'
+import { isEmptyRange, slotRange } from './bounds.js'
+import { checkRange, keyBounds, type LiveOptions, type RangeOptions } from './range.js'
 import { Reads } from './reads.js'
 import { batchWithin, deleteWithin, putWithin, sizeOfChange, tombstone, type PointChange } from './size.js'
 import type { TableHost } from './table-host.js'
 import { checkTtl, type BatchChange, type PutOptions } from './table-options.js'
-import type { WatchListener, WatchOptions } from './watch.js'
+import type { WatchListener, WatchOptions } from './watching/watch.js'
 
 const NO_OPTIONS: PutOptions = {}
 const PUT_OPTIONS = new Set(['ttlMs'])

@@ -23,7 +23,7 @@ import {
   type IndexState,
 } from '../store/indexes/layout.js'
 import { each } from '../store/indexes/walk.js'
-import { ALL_OF_SLOT, slotRange } from '../store/range.js'
+import { ALL_OF_SLOT, slotRange } from '../store/bounds.js'
 
 /** Checks one partition of a table; throws `CORRUPT` at the first thing that does not fit. */
 class TableCheck {
@@ -167,4 +167,3 @@ export async function checkIndexes(
     })
   }
 }
-

@@ -5,7 +5,7 @@ import { IndexLife } from '../support/index-life.js'
 import * as sources from '../support/sources.js'
 
 test('indexes are what their functions make of the rows, whatever happens to these', async () => {
-  const runs = Number(process.env["TIDEMARK_RUNS"] ?? extent(400, 60))
+  const runs = Number(process.env['TIDEMARK_RUNS'] ?? extent(400, 60))
   const first = Number(process.env['TIDEMARK_SEED'] ?? 1)
   for (let seed = first; seed < first + runs; seed++) {
     try {
@@ -19,20 +19,90 @@ test('indexes are what their functions make of the rows, whatever happens to the
 
 /** In each of these places a mistake is made; random lives have to see it. */
 const MISTAKES: readonly (readonly [title: string, file: string, find: string, replace: string])[] = [
-  ['commits that share an entry do not see those before them', 'src/store/indexes/derive.ts', 'viewOf(this.#state, [this.#own, this.made, ...this.#under], this.#ctx.cache)', 'viewOf(this.#state, [this.#own, ...this.#under], this.#ctx.cache)'],
-  ['a range delete leaves the index alone', 'src/store/indexes/derive.ts', 'for (const range of ranges) await this.#removeRange(slot, { ...range, reverse: false })', ''],
-  ['clear() leaves the index rows', 'src/store/indexes/derive.ts', 'for (const name of (await this.state(slot))?.indexes.keys() ?? []) this.#clear(rowsSlot(slot, name))', ''],
-  ['an index row lives longer than its row', 'src/store/indexes/derive.ts', "this.#put(rowsSlot(slot, name), rowKey(indexKey, key), new Uint8Array(0), expires, due)", "this.#put(rowsSlot(slot, name), rowKey(indexKey, key), new Uint8Array(0), 0, 0)"],
-  ['a longer life of a row is not that of its index rows', 'src/store/indexes/derive.ts', 'before?.expires === expires &&\n        before.due === due &&', 'before !== undefined &&'],
-  ['a key that a row has no more stays in the index', 'src/store/indexes/derive.ts', 'if (before) this.#removeOthers(slot, key, before, keys)', ''],
-  ['a row that is deleted stays in the index', 'src/store/indexes/derive.ts', 'if (before) this.#remove(slot, mapKey, before)\n', ''],
-  ['two rows of a commit cannot change places', 'src/store/indexes/derive.ts', 'added.push(() => this.#add(slot, spec, key, record, point.expires, point.due, before))', 'await this.#add(slot, spec, key, record, point.expires, point.due, before)'],
-  ['a program without the index leaves it behind', 'src/store/indexes/derive.ts', 'if (state) this.#drop(slot, state, true)', ''],
-  ['a unique key is judged in one partition alone', 'src/store/indexes/unique.ts', 'partition < this.#partitions; partition++', 'partition < 1; partition++'],
-  ['an index that was there before is not cleared when it is built', 'src/store/indexes/derive.ts', 'if (state && !goesOn) {', 'if (false) {'],
-  ['the states of indexes are in one partition', 'src/store/indexes/layout.ts', 'statesSlot = (partition: number): Slot => makeSlot(partition, INDEX_STATES)', 'statesSlot = (_partition: number): Slot => makeSlot(0, INDEX_STATES)'],
-  ['reads do not compute what a state lacks', 'src/store/indexes/derive.ts', 'if (state && isReady(spec, state)) {\n        const', 'if (true) {\n        const'],
-  ['reads do not see what is uncommitted', 'src/store/indexes/reading.ts', 'memtables: pending.empty ? [] : [pending] }', 'memtables: [] }'],
+  [
+    'commits that share an entry do not see those before them',
+    'src/store/indexes/derive.ts',
+    'viewOf(this.#state, [this.#own, this.made, ...this.#under], this.#ctx.cache)',
+    'viewOf(this.#state, [this.#own, ...this.#under], this.#ctx.cache)',
+  ],
+  [
+    'a range delete leaves the index alone',
+    'src/store/indexes/derive.ts',
+    'for (const range of ranges) await this.#removeRange(slot, { ...range, reverse: false })',
+    '',
+  ],
+  [
+    'clear() leaves the index rows',
+    'src/store/indexes/derive.ts',
+    'for (const name of (await this.state(slot))?.indexes.keys() ?? []) this.#clear(rowsSlot(slot, name))',
+    '',
+  ],
+  [
+    'an index row lives longer than its row',
+    'src/store/indexes/derive.ts',
+    'this.#put(rowsSlot(slot, name), rowKey(indexKey, key), new Uint8Array(0), expires, due)',
+    'this.#put(rowsSlot(slot, name), rowKey(indexKey, key), new Uint8Array(0), 0, 0)',
+  ],
+  [
+    'a longer life of a row is not that of its index rows',
+    'src/store/indexes/derive.ts',
+    'before?.expires === expires &&\n        before.due === due &&',
+    'before !== undefined &&',
+  ],
+  [
+    'a key that a row has no more stays in the index',
+    'src/store/indexes/derive.ts',
+    'if (before) this.#removeOthers(slot, key, before, keys)',
+    '',
+  ],
+  [
+    'a row that is deleted stays in the index',
+    'src/store/indexes/derive.ts',
+    'if (before) this.#remove(slot, mapKey, before)\n',
+    '',
+  ],
+  [
+    'two rows of a commit cannot change places',
+    'src/store/indexes/derive.ts',
+    'added.push(() => this.#add(slot, spec, key, record, point.expires, point.due, before))',
+    'await this.#add(slot, spec, key, record, point.expires, point.due, before)',
+  ],
+  [
+    'a program without the index leaves it behind',
+    'src/store/indexes/derive.ts',
+    'if (state) this.#drop(slot, state, true)',
+    '',
+  ],
+  [
+    'a unique key is judged in one partition alone',
+    'src/store/indexes/unique.ts',
+    'partition < this.#partitions; partition++',
+    'partition < 1; partition++',
+  ],
+  [
+    'an index that was there before is not cleared when it is built',
+    'src/store/indexes/derive.ts',
+    'if (state && !goesOn) {',
+    'if (false) {',
+  ],
+  [
+    'the states of indexes are in one partition',
+    'src/store/indexes/layout.ts',
+    'statesSlot = (partition: number): Slot => makeSlot(partition, INDEX_STATES)',
+    'statesSlot = (_partition: number): Slot => makeSlot(0, INDEX_STATES)',
+  ],
+  [
+    'reads do not compute what a state lacks',
+    'src/store/indexes/derive.ts',
+    'if (state && isReady(spec, state)) {\n        const',
+    'if (true) {\n        const',
+  ],
+  [
+    'reads do not see what is uncommitted',
+    'src/store/indexes/reading.ts',
+    'memtables: pending.empty ? [] : [pending] }',
+    'memtables: [] }',
+  ],
 ]
 
 test.each(MISTAKES)('a mistake is found: %s', async (_title, file, find, replace) => {

@@ -261,7 +261,7 @@ rule(
 rule(
   'R12',
   'a watcher is told what a restore changed',
-  [edit('src/store/watch.ts', 'to.manifest.covers <= from.head && (to.resetAt ?? 0) <= from.head', 'true')],
+  [edit('src/store/watching/watch.ts', 'to.manifest.covers <= from.head && (to.resetAt ?? 0) <= from.head', 'true')],
   async (sources) => {
     const store = await open(sources, sources.memory())
     await put(store, 'a', 1)

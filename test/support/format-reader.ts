@@ -245,7 +245,7 @@ export abstract class ObjectReader {
     must(kind === 'commit' || kind === 'reset', `${what} is of no version.`)
     must(typeof bytes === 'number' && typeof folded === 'boolean', `${what} does not say what its entry had.`)
     must(Object.keys(others).length === 0, `${what} says what is to come.`)
-    if (meta !== undefined) JSON.parse(String(meta))
+    if (meta !== undefined) JSON.parse(meta as string)
     this.note(`thinned: ${kind}`, label !== undefined && 'thinned: label', meta !== undefined && 'thinned: meta')
     this.note(folded ? 'thinned: folded' : 'thinned: not folded')
   }

@@ -120,7 +120,11 @@ export class IndexLife {
   }
 
   /** The indexes of a store or a snapshot are what their functions make of its rows. */
-  async #check(store: Pick<Store, 'table'> & { readonly version?: number }, when: string, indexes = this.#indexes): Promise<void> {
+  async #check(
+    store: Pick<Store, 'table'> & { readonly version?: number },
+    when: string,
+    indexes = this.#indexes,
+  ): Promise<void> {
     const table = this.#table(store, indexes)
     const { version } = store
     const rows = await table.toArray()
@@ -142,7 +146,8 @@ export class IndexLife {
       if (store.version !== version) return this.#check(store, when, indexes)
       expect(found, `${name} ${when}\n${this.log.join('\n')}`).toEqual(sorted)
       // What is not committed yet is not judged yet.
-      if (unique && when === 'at the end') expect(new Set(sorted.map(([each]) => each)).size, this.log.join('\n')).toBe(sorted.length)
+      if (unique && when === 'at the end')
+        expect(new Set(sorted.map(([each]) => each)).size, this.log.join('\n')).toBe(sorted.length)
       const from = sorted[Math.floor(sorted.length / 2)]?.[0] as string | undefined
       if (from === undefined) continue
       const count = await table.index(name).count({ gte: from })
@@ -162,8 +167,35 @@ export class IndexLife {
     const store = this.#stores[at]!
     const table = this.#table(store)
     const what = this.#pick([
-      'put', 'put', 'put', 'delete', 'range', 'clear', 'commit', 'commit', 'commit', 'set', 'set', 'burst', 'update', 'touch', 'transaction',
-      'tick', 'checkpoint', 'refresh', 'reopen', 'restore', 'restore some', 'past', 'fork', 'copy', 'other indexes', 'none', 'swap', 'maintain', 'follower',
+      'put',
+      'put',
+      'put',
+      'delete',
+      'range',
+      'clear',
+      'commit',
+      'commit',
+      'commit',
+      'set',
+      'set',
+      'burst',
+      'update',
+      'touch',
+      'transaction',
+      'tick',
+      'checkpoint',
+      'refresh',
+      'reopen',
+      'restore',
+      'restore some',
+      'past',
+      'fork',
+      'copy',
+      'other indexes',
+      'none',
+      'swap',
+      'maintain',
+      'follower',
     ] as const)
     this.log.push(`${at} ${what}`)
     switch (what) {
@@ -183,21 +215,32 @@ export class IndexLife {
         const all = Array.from({ length: 5 }, () => {
           const random = this.#random()
           if (random < 0.2) table.put(this.#key, this.#row)
-          return random < 0.4 ? store.commit() : random < 0.7 ? table.set(this.#key, this.#row) : table.update(this.#key, () => this.#row)
+          return random < 0.4
+            ? store.commit()
+            : random < 0.7
+              ? table.set(this.#key, this.#row)
+              : table.update(this.#key, () => this.#row)
         })
         await Promise.allSettled(all)
         store.discard()
         return
       }
       case 'update':
-        return this.#attempt(store, () => table.update(this.#key, (row) => (this.#random() < 0.3 ? undefined : { ...row, ...this.#row })))
+        return this.#attempt(store, () =>
+          table.update(this.#key, (row) => (this.#random() < 0.3 ? undefined : { ...row, ...this.#row })),
+        )
       case 'touch':
         return this.#attempt(store, () => table.touch(this.#key, this.#options))
       case 'swap':
         table.put('a', { mail: '1@' })
         table.put('b', { mail: '2@' })
         await this.#attempt(store, () => store.commit())
-        return this.#attempt(store, () => table.write([{ type: 'put', key: 'a', value: { mail: '2@' } }, { type: 'put', key: 'b', value: { mail: '1@' } }]))
+        return this.#attempt(store, () =>
+          table.write([
+            { type: 'put', key: 'a', value: { mail: '2@' } },
+            { type: 'put', key: 'b', value: { mail: '1@' } },
+          ]),
+        )
       case 'transaction':
         return this.#attempt(store, () =>
           store.transaction(async (tx) => {

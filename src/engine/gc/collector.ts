@@ -19,7 +19,6 @@ import { pagesOf } from '../../storage/pages.js'
 import { isThinned } from '../history/thinned.js'
 import { tidyMarks } from '../open/release.js'
 import { retained } from './retention.js'
-import { Thinning } from './thinning.js'
 import { segmentsOf, type ShardState } from '../state.js'
 
 export interface CollectOptions {
@@ -65,21 +64,32 @@ interface Listing {
   readonly trim: number
 }
 
+/** Keeps versions that the log lets go of (thinning.ts). */
+interface Thins {
+  wanted(entries: readonly IndexedEntry[], pins: readonly StoredPin[], state: ShardState): ReadonlySet<number>
+  keep(
+    leaving: readonly number[],
+    held: Set<string>,
+    options: Pick<CollectOptions, 'inTime' | 'dryRun'>,
+  ): Promise<number | undefined>
+  forget(keeps: number): void
+}
+
 export class Collector {
   readonly #ctx: ShardContext
   readonly #log: LogContext
   readonly #known: EntryIndex
   #forksJudged = -Infinity
   readonly #signal: AbortSignal
-  readonly #thinning: Thinning
+  readonly #thinning: Thins
 
   /** `signal` ends a look that is under way. */
-  constructor(shard: RepairedLog, known: EntryIndex, signal: AbortSignal) {
+  constructor(shard: RepairedLog, known: EntryIndex, signal: AbortSignal, thinning: Thins) {
     this.#ctx = shard.context
     this.#log = shard.log
     this.#known = known
     this.#signal = signal
-    this.#thinning = new Thinning(shard, signal)
+    this.#thinning = thinning
   }
 
   /** When the oldest of what entry `collectedAt` condemned is due. */

@@ -1,14 +1,6 @@
 /** Retention: which versions a store keeps, and which entries these need. */
+import type { Retain } from '../context.js'
 import type { IndexedEntry } from './entry-index.js'
-
-export interface Retain {
-  /** The newest so many versions are kept, and those of the last so many milliseconds. */
-  readonly versions: number
-  readonly ageMs: number
-  /** And the newest one of each of the last so many hours and days that have versions. */
-  readonly hourly: number
-  readonly daily: number
-}
 
 /**
  * The oldest version that the log keeps, and up to where entries may go: what it needs stays (R31), with one fold more for repairs

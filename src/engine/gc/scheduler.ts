@@ -7,6 +7,7 @@ import type { CollectPlan } from '../entry-builder.js'
 import type { Lazy } from '../../part.js'
 import type { RepairedLog } from '../history/past.js'
 import type { ShardState } from '../state.js'
+import { Thinning } from './thinning.js'
 
 /** How often what is to be condemned is looked for anew because another writer came first. */
 const TRIES = 4
@@ -59,7 +60,7 @@ export class CollectionScheduler {
 
   constructor(shard: CollectedShard) {
     this.#shard = shard
-    this.#collector = new Collector(shard, shard.known, this.#stop.signal)
+    this.#collector = new Collector(shard, shard.known, this.#stop.signal, new Thinning(shard, this.#stop.signal))
   }
 
   /** Beside commits, now and then: an idle store stays idle. */

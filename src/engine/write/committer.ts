@@ -9,21 +9,19 @@
 import { TidemarkError, isFull, isTidemarkError } from '../../errors.js'
 import { mergeOffsets, type OffsetMap } from '../../log/offsets.js'
 import type { SegmentRef } from '../../manifest/manifest.js'
-import { Part, type Lazy } from '../../part.js'
+import type { Lazy } from '../../part.js'
 import { buildEntry, setExpiry, type BuiltEntry, type EntryChange } from '../entry-builder.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from '../context.js'
 import { Memtable } from '../memtable.js'
 import type { LargeCommit } from '../compaction/run-writer.js'
-import type { Contention } from './contention.js'
+import { conflict, Contention, takeFallen } from './contention.js'
 import { Queue } from './commit-queue.js'
 import { assertNotTrimmed, sendEntry } from './send.js'
 import { behind, Refused } from './refused.js'
 import type { CommitRequest, CommitResult, Derive, Job, MakeChange } from './requests.js'
 import type { OpenLog, ShardState } from '../state.js'
-import { rewriting, type CompactionScheduler } from '../compaction/scheduler.js'
-
-/** In shared mode it is there before there is a committer. */
-export const sharing = new Part(() => import('./contention.js'))
+import type { Detector } from '../compaction/compactor.js'
+import { CompactionScheduler, rewriting } from '../compaction/scheduler.js'
 
 /** The shard whose entries are appended. */
 export interface CommitterHost extends OpenLog {
@@ -64,7 +62,7 @@ export class Committer {
     this.#compaction = compaction
     this.#host = host
     this.#large = rewriting.lazy((part) => new part.LargeCommit(this.#ctx, this.#log, compaction.signal))
-    this.#contention = this.#ctx.isShared ? new sharing.loaded!.Contention(this.#ctx) : undefined
+    this.#contention = this.#ctx.isShared ? new Contention(this.#ctx) : undefined
   }
 
   /** From here on the committer owns the memtable; it throws, and takes nothing, when the offsets surely go back. */
@@ -80,8 +78,8 @@ export class Committer {
 
   /** Appends a version of another kind; it takes its place in the queue in this very turn. */
   append(make: MakeChange): Promise<CommitResult> {
-    const build = async (): Promise<BuiltEntry> => this.#entry(await make(this.#host.state, this.#compaction.signal))
-    return this.#enqueue({ isVersion: true, build })
+    const { signal } = this.#compaction
+    return this.#enqueue({ isVersion: true, build: async () => this.#entry(await make(this.#host.state, signal)) })
   }
 
   /** Appends an entry for what is ready to be carried, unless an earlier one carries it. */
@@ -157,12 +155,9 @@ export class Committer {
         }
       } catch (error) {
         // Nothing was written that names what was uploaded.
-        if (error instanceof Refused) {
-          this.#refuse(error)
-          continue
-        }
         if (isFull(error)) await this.#compaction.dropWaiting(this.#segments, error)
-        this.#fail(next, error, sent)
+        if (error instanceof Refused) this.#refuse(error)
+        else this.#fail(next, error, sent)
       }
     }
     // In the same turn in which the queue was seen empty: a commit that comes next starts anew.
@@ -282,25 +277,21 @@ export class Committer {
   #sift(isLate: boolean): boolean {
     this.#isUnsifted = false
     if (!this.#ctx.isShared) return false
-    const fallen = sharing.loaded!.takeFallen(this.queue, isLate)
+    const fallen = takeFallen(this.queue, isLate)
     if (fallen.size === 0) return false
     const { version } = this.#host.state.carried
     const { store } = this.#ctx
-    this.#fall([...fallen.keys()], (job) =>
-      sharing.loaded!.conflict(store, version, fallen.get(job)!, job.request!.kind),
-    )
+    this.#fall([...fallen.keys()], (job) => conflict(store, version, fallen.get(job)!, job.request!.kind))
     return true
   }
 
   /** Fails a commit that an index refuses, and what is queued behind it and may have read or may lie above its changes. */
   #refuse({ job, error }: Refused): void {
-    const { queue } = this
     let isBehind = false
-    const failed = queue.takeOut((other) => {
+    const failed = this.queue.takeOut((other) => {
+      const kind = isBehind ? other.request?.kind : undefined
       isBehind ||= other === job
-      const kind = other.request?.kind
-      if (other === job || !isBehind) return other === job
-      return kind === 'transaction' || (kind === 'buffer' && job.request!.kind === 'buffer')
+      return other === job || kind === 'transaction' || (kind === 'buffer' && job.request!.kind === 'buffer')
     })
     this.#fall(failed, (other) => (other === job || other.request!.kind === 'buffer' ? error : behind(this.#ctx.store)))
   }
@@ -346,4 +337,12 @@ export class Committer {
   get #isClosed(): boolean {
     return this.ended?.code === 'CLOSED'
   }
+}
+
+export function startWriting(
+  host: CommitterHost,
+  detector: Detector,
+): { readonly compaction: CompactionScheduler; readonly committer: Committer } {
+  const compaction = new CompactionScheduler(host, detector)
+  return { compaction, committer: new Committer(host, compaction) }
 }

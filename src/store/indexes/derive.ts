@@ -13,7 +13,7 @@ import { AT_ONCE, lookUp, lookUpLoading, Missing, viewOf, type View } from '../.
 import type { Slot } from '../../engine/slot.js'
 import type { ShardState } from '../../engine/state.js'
 import type { SegmentCache } from '../../segment/cache.js'
-import { ALL_OF_SLOT, slotRange } from '../range.js'
+import { ALL_OF_SLOT, slotRange } from '../bounds.js'
 import type { TableSpec } from '../table-spec.js'
 import { isReady, isSame, keysOf } from './definition.js'
 import { isOver, UniqueKeys } from './unique.js'

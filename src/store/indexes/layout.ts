@@ -18,7 +18,8 @@ import { ByteWriter } from '../../bytes/writer.js'
 import { unsupported } from '../../errors.js'
 import { Point } from '../../engine/point.js'
 import { INDEX_STATES, makeSlot, type Slot } from '../../engine/slot.js'
-import type { KeyBounds, RangeOptions } from '../range.js'
+import type { KeyBounds } from '../bounds.js'
+import type { RangeOptions } from '../range.js'
 
 /** The codec id of all that indexes store. */
 export const INDEX_CODEC = 'index'

@@ -1,5 +1,5 @@
 /** The committer between a queue and a log, with a host that only notes what it is told. */
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { sliceOf } from '../../../../src/bytes/slice.js'
 import type { TidemarkError } from '../../../../src/errors.js'
 import { TidemarkError as Failure } from '../../../../src/errors.js'
@@ -9,13 +9,11 @@ import type { Memtable } from '../../../../src/engine/memtable.js'
 import { Point } from '../../../../src/engine/point.js'
 import { applyEntry, type ShardState } from '../../../../src/engine/state.js'
 import type { CompactionScheduler } from '../../../../src/engine/compaction/scheduler.js'
-import { Committer, sharing, type CommitterHost } from '../../../../src/engine/write/committer.js'
+import { Committer, type CommitterHost } from '../../../../src/engine/write/committer.js'
 import type { CommitRequest, CommitResult } from '../../../../src/engine/write/requests.js'
 import { offsetsToObject, parseOffsets } from '../../../../src/log/offsets.js'
 import { LogWorld } from '../../../support/log-world.js'
 import { memtableOf, requestOf, SLOT } from '../../../support/parts.js'
-
-beforeAll(() => sharing.load())
 
 const DOWN = new Failure('STORAGE_UNAVAILABLE', 'down', { retryable: true })
 const UNSETTLED = { outcome: 'unknown', settle: false } as const

@@ -94,6 +94,7 @@ export class LiveRows<T> implements LiveState {
     const shown = this.#shown
     if (shown && !this.#isRunning && !this.#source.mayDiffer(shown, state)) {
       this.#shown = state
+      this.#release()
       return
     }
     if (shown) this.#hold ??= this.#handle.hold(shown)

@@ -2,15 +2,16 @@
  * Watches: what each new version changed, told to listeners in order. A version's changes are the difference of two states;
  * where its entry is at hand, only the keys that it names are compared. Nothing is done while nobody watches.
  */
-import { compareBytes, equalBytes } from '../bytes/compare.js'
-import type { Key } from '../bytes/keys.js'
-import { isExpired, isTidemarkError } from '../errors.js'
-import { changeOf, Comparison } from '../engine/history/diff.js'
-import { longerTail, type ShardState, type TailEntry } from '../engine/state.js'
-import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS, readRepaired, type Observed } from './live/observed.js'
-import type { Observer, Place } from './live/observer.js'
-import { slotRange, type KeyBounds, type RangeOptions } from './range.js'
-import type { Hold } from './table-host.js'
+import { compareBytes, equalBytes } from '../../bytes/compare.js'
+import type { Key } from '../../bytes/keys.js'
+import { isExpired, isTidemarkError } from '../../errors.js'
+import { changeOf, Comparison } from '../../engine/history/diff.js'
+import { longerTail, type ShardState, type TailEntry } from '../../engine/state.js'
+import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS, readRepaired, type Observed } from './observed.js'
+import type { Observer, Place } from './observer.js'
+import { slotRange, type KeyBounds } from '../bounds.js'
+import { type RangeOptions } from '../range.js'
+import type { Hold } from '../table-host.js'
 
 /** A change that a version made, as a watch tells it. */
 export interface WatchChange<K = Key, V = unknown> {

@@ -8,10 +8,10 @@ import { scanSlots } from '../../engine/scan.js'
 import type { ShardState } from '../../engine/state.js'
 import type { Cursor } from '../../segment/cursor.js'
 import type { Live } from './live.js'
-import { LiveRows, type LiveChange, type LiveRow, type LiveSource, type LiveWindow } from './rows.js'
+import { LiveRows, type LiveChange, type LiveRow, type LiveSource, type LiveWindow } from './live-rows.js'
 import type { Observed } from './observed.js'
 import type { Place } from './observer.js'
-import { isEmptyRange, slotRange, type KeyBounds } from '../range.js'
+import { isEmptyRange, slotRange, type KeyBounds } from '../bounds.js'
 
 export interface EntriesRange extends LiveWindow {
   readonly place: Place

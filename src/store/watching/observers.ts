@@ -6,11 +6,12 @@ import type { ShardState } from '../../engine/state.js'
 import { Live } from './live.js'
 import type { Observed } from './observed.js'
 import type { Observer, ObserverSet, Place, TableName } from './observer.js'
-import { checkLive, checkWatch, isEmptyRange, keyBounds } from '../range.js'
-import type { WatchListener } from '../watch.js'
+import { isEmptyRange } from '../bounds.js'
+import { checkLive, checkWatch, keyBounds } from '../range.js'
+import type { WatchListener } from './watch.js'
 
-const watching = new Part(() => import('../watch.js'))
-const living = new Part(() => import('./entries.js'))
+const watching = new Part(() => import('./watch.js'))
+const living = new Part(() => import('./live-entries.js'))
 
 export class Observers implements ObserverSet {
   readonly #handle: Observed
