@@ -32,27 +32,27 @@ import { Failure, keyOf, NOTHING, sharedLive } from './shared-live.js'
 /** What a provider shows, and when. */
 interface Shown {
   /**
-   * The components below, which use the hooks.
+   * The components that use the store.
    * @default none
-   * @when Always, but for a provider that only keeps a store open.
+   * @when Always: without them there is nothing to show.
    */
   readonly children?: ReactNode
   /**
    * Shown until the store is open, and while a hook below suspends.
    * @default nothing
-   * @when Set it to what the user sees until the store is there.
+   * @when Set it to show something while a store is opened.
    */
   readonly fallback?: ReactNode
   /**
    * Hooks below suspend until what they show has been read. An error boundary gets what cannot be read.
    * @default false: they show nothing until then
-   * @when Set it when nothing is better than an empty list that fills up a moment later.
+   * @when Set it so that no component is shown empty first.
    */
   readonly suspense?: boolean | undefined
   /**
    * The children are there before the store is, on a server too: hooks then show nothing.
    * @default false: the fallback is shown until the store is open
-   * @when Set it when a server renders the page.
+   * @when Set it for pages that a server renders.
    */
   readonly early?: boolean | undefined
 }
@@ -69,7 +69,7 @@ export interface HookOptions {
   /**
    * Suspends until what it shows has been read.
    * @default as the provider has it
-   * @when Set it when nothing is better than an empty list that fills up a moment later.
+   * @when Set it where one component is to wait, or not to wait, unlike the others.
    */
   readonly suspense?: boolean | undefined
 }
@@ -82,7 +82,7 @@ export interface ValueOptions extends HookOptions {
   /**
    * The name of another table of the store.
    * @default the one that is given, or the default table
-   * @when Set it for a table with a name.
+   * @when Set it for a table of the provider's store.
    */
   readonly table?: string | undefined
 }

@@ -24,7 +24,7 @@ export interface WebStorageOptions {
   /**
    * The table that the items are in.
    * @default 'web-storage'
-   * @when Set it to keep the items of several libraries in one store.
+   * @when Set it to keep the items of two libraries apart.
    */
   readonly table?: string | undefined
 }

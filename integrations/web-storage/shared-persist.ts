@@ -27,25 +27,25 @@ type StateCreator<T> = (set: SetState<T>, get: () => T, api: StoreApi<T>) => T
 export interface SharedPersistOptions<T> {
   /**
    * The name that the state is kept under.
-   * @when Give each state a name of its own.
+   * @when Always: another name for each state.
    */
   readonly name: string
   /**
    * The table that it is in.
    * @default 'shared-state'
-   * @when Set it to keep the states of several apps in one store.
+   * @when Set it to keep states of two programs apart.
    */
   readonly table?: string | undefined
   /**
    * The part of the state that is kept and shared; the rest stays in this tab.
    * @default all that is no function
-   * @when Set it when a part of the state is of this tab alone, such as what is selected.
+   * @when Set it where a part of the state belongs to one tab.
    */
   readonly partialize?: ((state: T) => Partial<T>) | undefined
   /**
    * Is told what goes wrong. An update that throws or that cannot be stored is undone; all others are tried again.
    * @default `console.warn`
-   * @when Set it to tell the user.
+   * @when Set it to show users what was undone.
    */
   readonly onError?: ((error: unknown) => void) | undefined
 }

@@ -68,20 +68,20 @@ export interface LiveOptions<K> extends RangeOptions<K> {
   /**
    * From the last key to the first.
    * @default false
-   * @when Set it to have the newest of ordered keys first.
+   * @when Set it to show the last keys first.
    */
   readonly reverse?: boolean | undefined
   /**
    * The most entries that it shows: the first ones, in its order.
    * @default Infinity
    * @unit entries
-   * @when Set it to read one page.
+   * @when Set it to show the beginning of a long range.
    */
   readonly limit?: number | undefined
   /**
    * The name of another table of the store.
    * @default this one
-   * @when Set it for a table with a name.
+   * @when Set it for a table that is at hand by its name only.
    */
   readonly table?: string | undefined
 }

@@ -26,12 +26,13 @@ beforeAll(() => {
 /**
  * Imports files where each global that is not of the language itself tells of being read or written. What encodes and
  * decodes UTF-8 counts as of the language, and so does Buffer; a dependency looks whether there is a queueMicrotask, and
- * calls nothing. Node's own modules are loaded before, as they look at some.
+ * calls nothing. Node's own modules and React are loaded before, as they look at some.
  */
 const WATCHED = `
   import { workerData } from 'node:worker_threads'
   for (const name of ['fs', 'fs/promises', 'path', 'os', 'crypto', 'util', 'stream', 'buffer', 'timers/promises', 'url'])
     await import('node:' + name)
+  await import(${JSON.stringify(pathToFileURL(join(root, 'node_modules/react/index.js')).href)})
   const language = new Set(Object.getOwnPropertyNames((await import('node:vm')).runInNewContext('globalThis')))
   const touched = new Set()
   for (const name of ['TextEncoder', 'TextDecoder', 'queueMicrotask', 'Buffer']) language.add(name)

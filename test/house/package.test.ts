@@ -16,7 +16,7 @@ const entries = Object.keys(manifest.exports)
   .map((subpath) => manifest.name + subpath.slice(1))
 
 /** The peers that an entry imports, and the types that theirs ask for; of other peers it only takes what they make. */
-const importedPeers = ['idb', 'abstract-level', '@types/node']
+const importedPeers = ['idb', 'react', '@types/react', 'abstract-level', '@types/node']
 /** Entries whose types are built on those of a peer, which ask for more than ours do. */
 const onPeerTypes = ['tidemark/level']
 

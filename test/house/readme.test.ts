@@ -96,6 +96,15 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
     { has: 'export function mine', in: 'node', as: 'mine.ts' },
     { has: 'storageSuite({', in: 'node --test' },
   ],
+  'docs/react.md': [
+    {
+      has: '<TidemarkProvider storage',
+      in: 'no program',
+      why: 'it is demo/todo; test/adapters/todo-tabs.test.ts runs it',
+    },
+    { has: 'sharedPersist<Counter>', in: 'node', prints: /^1\n$/ },
+    { has: 'webStorage(store)', in: 'node', prints: /"theme":"dark"/ },
+  ],
   'docs/integrations.md': [
     { has: 'new TidemarkLevel', in: 'node', prints: /^o-2 7\n\{ total: 12 \}\n$/ },
     { has: 'new KeyvTidemark', in: 'node', prints: /^\{ html: '<h1>Hello<\/h1>' \} \[ 1, 2, undefined \]\n$/ },

@@ -53,6 +53,7 @@ const PEERS = [
   'hono',
   'keyv',
   'unstorage',
+  'zustand',
   '@types/express',
   '@types/express-session',
   '@types/node',

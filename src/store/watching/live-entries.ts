@@ -1,4 +1,5 @@
 /** The entries of a table as the rows of a live range. */
+import { equalBytes } from '../../bytes/compare.js'
 import { decodeKey, type Key } from '../../bytes/keys.js'
 import { isPromise } from '../../callback.js'
 import { Comparison } from '../../engine/history/diff.js'
@@ -50,6 +51,24 @@ class Entries implements LiveSource<Entry> {
     const nothing = place.slots.map(() => [])
     const cursor = scanSlots(viewOf(state, [], this.#handle.cache), place.slots, ranges, nothing)
     return isPromise(cursor) ? cursor.then(walk) : walk(cursor)
+  }
+
+  mayDiffer(before: ShardState, after: ShardState): boolean {
+    const { place, bounds } = this.#range
+    if (isEmptyRange(bounds)) return false
+    // Where both stand on one manifest only the entries between them count.
+    const isApart = before.manifest !== after.manifest || !equalBytes(before.logId, after.logId)
+    if (isApart || (after.resetAt ?? 0) > before.head) return true
+    for (let i = after.tail.length - 1; i >= 0 && after.tail[i]!.n > before.head; i--) {
+      const { memtable, references } = after.tail[i]!
+      if (references) return true
+      for (const slot of place.slots) {
+        if (!memtable?.slots.has(slot.id)) continue
+        const isNamed = memtable.sorted(slot, slotRange(slot, bounds)).length > 0
+        if (isNamed || memtable.ranges(slot).length > 0) return true
+      }
+    }
+    return false
   }
 
   async changes(before: ShardState, after: ShardState): Promise<LiveChange<Entry>[]> {

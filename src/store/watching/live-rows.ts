@@ -35,6 +35,8 @@ export type LiveChange<T> = LiveRow<T> | (Place & { readonly bytes: undefined })
 export interface LiveSource<T> {
   /** The first rows, `limit` at most, of those that live on after `now`, in their order. What is in memory comes at once. */
   read(state: ShardState, limit: number, now: number): LiveRow<T>[] | Promise<LiveRow<T>[]>
+  /** Whether anything can differ, as far as is known without reading. It is asked at each version. */
+  mayDiffer(before: ShardState, after: ShardState): boolean
   /** The rows that differ, in any order. */
   changes(before: ShardState, after: ShardState): Promise<LiveChange<T>[]>
 }
@@ -87,9 +89,15 @@ export class LiveRows<T> implements LiveState {
     this.ready.catch(() => undefined)
   }
 
-  /** Only the newest state counts, and the handle has it. */
-  push(): void {
-    if (this.#shown) this.#hold ??= this.#handle.hold(this.#shown)
+  /** Only the newest state counts. */
+  push(state: ShardState): void {
+    const shown = this.#shown
+    if (shown && !this.#isRunning && !this.#source.mayDiffer(shown, state)) {
+      this.#shown = state
+      this.#release()
+      return
+    }
+    if (shown) this.#hold ??= this.#handle.hold(shown)
     // Not within the store's own work.
     void Promise.resolve().then(() => this.retry())
   }
