@@ -13,7 +13,7 @@ import type { Shard } from '../engine/shard.js'
 import { Latencies } from './metrics.js'
 import { boolean, checker, optional, type Check } from './options.js'
 import type { ReadSet } from './read-set.js'
-import { encodeMemtable, type Specs } from './table-spec.js'
+import { encodeMemtable, type Specs } from './specs.js'
 
 /** Options of `commit`. */
 export interface CommitOptions {

@@ -26,7 +26,8 @@ import type { ReadSet } from './read-set.js'
 import { indexing, shardRequest } from './shard-request.js'
 import type { Hold, TableHost, Transactions } from './table-host.js'
 import type { AnyTableOptions } from './table-options.js'
-import { Specs, type TableSpec } from './table-spec.js'
+import { Specs } from './specs.js'
+import { type TableSpec } from './table-spec.js'
 
 export class StoreHandle implements TableHost, Observed {
   readonly options: ResolvedOptions

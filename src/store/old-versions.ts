@@ -14,7 +14,7 @@ import { checkTagName, findVersion, type Found, type When } from './find.js'
 import type { StoreHandle } from './handle.js'
 import { any, checker, optional, required } from './options.js'
 import { Snapshot } from './snapshot.js'
-import { checkTtl } from './table-options.js'
+import { checkTtl } from './table-checks.js'
 import type { TableSpec } from './table-spec.js'
 
 export { readVersions } from './history.js'

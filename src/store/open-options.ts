@@ -21,7 +21,8 @@ import {
   within,
   type Check,
 } from './options.js'
-import { TABLE_OPTIONS, type AnyTableOptions, type TableOptions } from './table-options.js'
+import { TABLE_OPTIONS } from './table-checks.js'
+import { type AnyTableOptions, type TableOptions } from './table-options.js'
 
 /** Takes the warnings of a store. */
 export interface Logger {

@@ -1,8 +1,6 @@
 /** The options of a table, and those of its writes. */
 import type { Codec } from '../bytes/codec.js'
 import type { Key } from '../bytes/keys.js'
-import { invalid, show } from '../errors.js'
-import { checker, optional, required, type Check } from './options.js'
 
 /** The part of Standard Schema (v1) that is used here; validation must be synchronous. */
 export interface StandardSchema<V> {
@@ -101,7 +99,7 @@ export interface IndexDefinition {
 export type AnyIndexes = { readonly [name: string]: IndexOptions<never> }
 export type Indexes = ReadonlyMap<string, IndexDefinition>
 
-type AnyCodec = { readonly id: string; encode(value: never): Uint8Array; decode(bytes: Uint8Array): unknown }
+export type AnyCodec = { readonly id: string; encode(value: never): Uint8Array; decode(bytes: Uint8Array): unknown }
 
 /** The options of a table whatever its values are. */
 export interface AnyTableOptions {
@@ -113,35 +111,6 @@ export interface AnyTableOptions {
   readonly upgrade?: ((value: never, from: number) => unknown) | undefined
 }
 
-const codec: Check<AnyCodec> = (_, given) => {
-  const { id, encode, decode } = Object(given) as Partial<AnyCodec>
-  const isNamed = typeof id === 'string' && id !== '' && id.length <= 255 && !id.includes('\0')
-  if (isNamed && typeof encode === 'function' && typeof decode === 'function') return given as AnyCodec
-  throw invalid('codec: { id, encode, decode } is expected, the id of 1 to 255 characters.')
-}
-
-const schema: Check<StandardSchema<unknown>> = (_, given) => {
-  const checked = given as StandardSchema<unknown> | null
-  if (typeof checked?.['~standard']?.validate === 'function') return checked
-  throw invalid('schema: a Standard Schema is expected, as zod has them.')
-}
-
-export const checkTtl: Check<number> = (name, given) => {
-  if (typeof given === 'number' && Number.isFinite(given) && given > 0 && given <= 2 ** 50) return Math.ceil(given)
-  throw invalid(`${name}: a positive number is expected, not ${show(given)}.`)
-}
-
-const indexes: Check<AnyIndexes> = (_, given) => {
-  for (const [name, index] of Object.entries(Object(given) as AnyIndexes)) {
-    const { key, many, unique } = definitionOf(index)
-    if (name !== '' && typeof key === 'function' && typeof many === 'boolean' && typeof unique === 'boolean') continue
-    throw invalid(
-      `indexes: "${name}" is a function, or { key, many, unique } with a function and two times true or false.`,
-    )
-  }
-  return given as AnyIndexes
-}
-
 export function definitionOf(index: IndexOptions<never>): IndexDefinition {
   const {
     key,
@@ -150,21 +119,6 @@ export function definitionOf(index: IndexOptions<never>): IndexDefinition {
   } = typeof index === 'function' ? { key: index } : (Object(index) as Exclude<typeof index, Function>)
   return { key, many, unique }
 }
-
-const upgrade: Check<(value: never, from: number) => unknown> = (_, given) => {
-  if (typeof given === 'function') return given as never
-  throw invalid('upgrade: a function is expected.')
-}
-
-export const TABLE_OPTIONS = {
-  codec: optional(codec),
-  schema: optional(schema),
-  ttlMs: optional(checkTtl),
-  indexes: optional(indexes),
-  version: optional((name, given) => required(name, given, 1)),
-  upgrade: optional(upgrade),
-}
-export const checkTable: (options: AnyTableOptions) => AnyTableOptions = checker('table', TABLE_OPTIONS)
 
 /** Options of `put`. */
 export interface PutOptions {

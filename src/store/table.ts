@@ -11,7 +11,8 @@ import { checkRange, keyBounds, type LiveOptions, type RangeOptions } from './ra
 import { Reads } from './reads.js'
 import { batchWithin, deleteWithin, putWithin, sizeOfChange, tombstone, type PointChange } from './size.js'
 import type { TableHost } from './table-host.js'
-import { checkTtl, type BatchChange, type PutOptions } from './table-options.js'
+import { checkTtl } from './table-checks.js'
+import { type BatchChange, type PutOptions } from './table-options.js'
 import type { WatchListener, WatchOptions } from './watching/watch.js'
 
 const NO_OPTIONS: PutOptions = {}

@@ -1,7 +1,7 @@
 /** An origin without space: QUOTA, nothing half written, and all that needs no space goes on. */
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { openStore, type Storage } from 'tidemark'
-import { indexedDb } from 'tidemark/indexeddb'
+
 import { verify } from 'tidemark/tools'
 import {
   code,
@@ -84,7 +84,7 @@ describe('indexedDb()', () => {
       await limit(3 << 20)
       // Chromium remembers how much was free, as long as somebody uses the databases of the origin and a little longer.
       await new Promise((resolve) => setTimeout(resolve, 4_000))
-      const storage = indexedDb(freshName())
+      const storage = ownedDb(freshName())
       const store = await eventually(() => openStore<string, Uint8Array>({ storage, name: 's' }))
       const value = noise(8 << 20)
       store.put('a', noise(1 << 19))
@@ -119,7 +119,7 @@ describe('indexedDb()', () => {
   )
 
   test('an origin that is full: reading and collecting go on, although nothing can be folded', async () => {
-    const storage = indexedDb(freshName())
+    const storage = ownedDb(freshName())
     const options = { name: 's', retain: { versions: 1 }, graceMs: 10, checkpoint: { entries: 4 } }
     const store = await openStore<string, Uint8Array>({ storage, ...options })
     const large = noise(300_000)
@@ -155,7 +155,7 @@ describe('indexedDb()', () => {
   })
 
   test('an origin that is full: a store opens, and no try to fold or to commit leaves anything behind', async () => {
-    const storage = indexedDb(freshName())
+    const storage = ownedDb(freshName())
     const options = { storage, name: 's', segmentBytes: 20_000 }
     const store = await openStore<string, Uint8Array>({ ...options, checkpoint: { entries: 64 } })
     for (let i = 0; i < 8; i++) {
@@ -188,7 +188,7 @@ describe('indexedDb()', () => {
     ['at a request', () => failRequests(1, 'QuotaExceededError')],
     ['at the end', () => void failCompletion(new DOMException('', 'QuotaExceededError'), { kept: false })],
   ])('no space %s: QUOTA, surely not written', async (_, inject) => {
-    const storage = indexedDb(freshName())
+    const storage = ownedDb(freshName())
     const log = storage.log('s/0/id')
     await log.append(1, text('1'), 1)
     inject()
@@ -213,11 +213,11 @@ describe('indexedDb()', () => {
 
   test('no space to open: QUOTA', async () => {
     failOpening('QuotaExceededError', { thrown: false })
-    await expect(openStore({ storage: indexedDb(freshName()), name: 's' })).rejects.toThrow(code('QUOTA'))
+    await expect(openStore({ storage: ownedDb(freshName()), name: 's' })).rejects.toThrow(code('QUOTA'))
   })
 
   test('no space for the stores of a new database: QUOTA, and it is made when there is', async () => {
-    const storage = indexedDb(freshName())
+    const storage = ownedDb(freshName())
     const put = methodOf(IDBObjectStore.prototype, 'put')
     vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore, ...args) {
       const request = Reflect.apply(put, this, args) as IDBRequest<IDBValidKey>

@@ -1,5 +1,6 @@
 /** The adapters of the browser, in the place of test/support/storages.ts. */
 import { afterAll } from 'vitest'
+import type { Storage } from 'tidemark'
 import { indexedDb } from 'tidemark/indexeddb'
 import type { AdapterRow } from '../support/counting.js'
 
@@ -15,7 +16,13 @@ export function freshName(): string {
 
 export { collect } from '../support/collect.js'
 
-export const adapters: readonly AdapterRow[] = [{ adapter: 'indexedDb', make: () => indexedDb(freshName()) }]
+/** Stores in it are opened as elsewhere: by default for one owner. */
+export function ownedDb(name: string): Storage {
+  const storage = indexedDb(name)
+  return { ...storage, capabilities: { ...storage.capabilities, mode: undefined } }
+}
+
+export const adapters: readonly AdapterRow[] = [{ adapter: 'indexedDb', make: () => ownedDb(freshName()) }]
 
 export function deleteDatabase(name: string): Promise<void> {
   return new Promise((resolve, reject) => {

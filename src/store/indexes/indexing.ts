@@ -5,7 +5,8 @@ import { makeSlot, type Slot } from '../../engine/slot.js'
 import { recordedCodec, type ShardState } from '../../engine/state.js'
 import type { Clock } from '../../clock.js'
 import type { SegmentCache } from '../../segment/cache.js'
-import type { Specs, TableSpec } from '../table-spec.js'
+import type { Specs } from '../specs.js'
+import type { TableSpec } from '../table-spec.js'
 import { Derivation, isRefusal, Unbuildable, type Built, type Context } from './derive.js'
 
 /** How long to work before other tasks get their turn, in milliseconds. */

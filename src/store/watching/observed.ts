@@ -4,7 +4,7 @@ import type { SegmentCache } from '../../segment/cache.js'
 import type { DamageDetector } from '../../engine/repair/detector.js'
 import type { ShardState } from '../../engine/state.js'
 import type { TableHost } from '../table-host.js'
-import type { Specs } from '../table-spec.js'
+import type { Specs } from '../specs.js'
 
 export interface Observed extends Pick<TableHost, 'hold' | 'now' | 'assertOpen' | 'catchUp'> {
   readonly options: { readonly clock: Clock }

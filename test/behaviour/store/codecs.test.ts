@@ -5,7 +5,8 @@ import { sleep, systemClock } from '../../../src/clock.js'
 import { Memtable } from '../../../src/engine/memtable.js'
 import { Point } from '../../../src/engine/point.js'
 import { makeSlot, tableBytes } from '../../../src/engine/slot.js'
-import { encodeMemtable, TableSpec } from '../../../src/store/table-spec.js'
+import { encodeMemtable } from '../../../src/store/specs.js'
+import { TableSpec } from '../../../src/store/table-spec.js'
 import { collect } from '../../support/storages.js'
 
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
