@@ -1,5 +1,5 @@
 /** Builds the site in dist/site: the pages, and the API reference from the docstrings of what the package exports. */
-import { writeFileSync } from 'node:fs'
+import { readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Application, LogLevel } from 'typedoc'
 import { build } from 'vitepress'
@@ -24,6 +24,7 @@ const app = await Application.bootstrapWithPlugins({
   entryFileName: 'index',
   hideBreadcrumbs: true,
   disableSources: true,
+  excludeExternals: true,
   excludeInternal: true,
   excludePrivate: true,
   excludeProtected: true,
@@ -38,6 +39,18 @@ for (const { specifier, source } of libraryEntries) {
   entry.name = specifier
 }
 await app.generateOutputs(project)
+renameIndexPages(join(staged, 'api'))
 
 await build(import.meta.dirname)
 console.log(`The site is in ${join(import.meta.dirname, 'dist/site')}.`)
+
+/** Vitepress takes a page whose name ends in `Index` for the index of its folder. */
+function renameIndexPages(folder) {
+  for (const name of readdirSync(folder, { recursive: true })) {
+    const file = join(folder, name)
+    if (!name.endsWith('.md')) continue
+    const text = readFileSync(file, 'utf8').replace(/Index\.md(?=[)#])/g, 'Index_.md')
+    rmSync(file)
+    writeFileSync(file.replace(/Index\.md$/, 'Index_.md'), text)
+  }
+}

@@ -8,12 +8,14 @@ export interface KeyvTidemarkOptions {
   /**
    * The table of the store that holds the entries.
    * @default 'keyv'
+   * @when Set it to keep several caches in one store.
    */
   readonly table?: string | undefined
   /**
    * Reads look first for what other processes have written, at the cost of a request or two. It makes a difference in shared
    * mode alone.
    * @default false: what the handle knows is read
+   * @when Set it when several processes share the cache, and an old value does harm.
    */
   readonly fresh?: boolean | undefined
 }

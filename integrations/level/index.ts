@@ -21,6 +21,7 @@ export interface TidemarkLevelOptions<K, V> extends AbstractDatabaseOptions<K, V
   /**
    * The table of the store that holds the entries: bytes under bytes, in the order of the bytes.
    * @default 'level'
+   * @when Set it to keep several databases in one store.
    */
   readonly table?: string | undefined
 }

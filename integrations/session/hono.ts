@@ -8,26 +8,31 @@ export interface HonoSessionOptions extends SessionOptions {
   /**
    * The name of the cookie that holds the id of the session.
    * @default 'sid'
+   * @when Set it when another app of the host has a cookie of that name.
    */
   readonly cookie?: string | undefined
   /**
    * The path of the cookie.
    * @default '/'
+   * @when Set it when the app has only a part of the host.
    */
   readonly path?: string | undefined
   /**
    * The domain of the cookie.
    * @default the host of the request
+   * @when Set it when several hosts of a domain share the sessions.
    */
   readonly domain?: string | undefined
   /**
    * Whether other sites' requests carry the cookie.
    * @default 'Lax'
+   * @when Set `Strict` when nobody comes by links from elsewhere, `None` for an app inside of another site's pages.
    */
   readonly sameSite?: 'Strict' | 'Lax' | 'None' | undefined
   /**
    * Whether the cookie goes over https alone.
    * @default whether the request came over https
+   * @when Set `true` behind a proxy that ends https.
    */
   readonly secure?: boolean | undefined
 }

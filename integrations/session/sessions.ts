@@ -6,11 +6,14 @@ export interface SessionOptions {
   /**
    * The table of the store that holds the sessions.
    * @default 'sessions'
+   * @when Set it to keep the sessions of several apps in one store.
    */
   readonly table?: string | undefined
   /**
    * How long a session lives after it was last used, in milliseconds. With Express it counts where the cookie does not say.
    * @default 86_400_000, a day
+   * @unit milliseconds
+   * @when Lower it where others may use the same browser.
    */
   readonly ttlMs?: number | undefined
 }

@@ -9,12 +9,14 @@ export interface TidemarkDriverOptions {
   /**
    * The table of the store that holds the items.
    * @default 'unstorage'
+   * @when Set it to keep several storages in one store.
    */
   readonly table?: string | undefined
   /**
    * Reads look first for what other processes have written, at the cost of a request or two. It makes a difference in shared
    * mode alone.
    * @default false: what the handle knows is read
+   * @when Set it when several processes share the storage, and an old value does harm.
    */
   readonly fresh?: boolean | undefined
 }

@@ -206,7 +206,7 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
          * How many of the newest versions are kept.
          * @default 100
          * @unit versions
-         * @when Raise it to go back further; 1 keeps no history.
+         * @when Raise it to go back further step by step; 1 keeps the newest alone, beside those of hours and days.
          */
         readonly versions?: number | undefined
         /**
@@ -220,14 +220,14 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
          * Of how many hours that have versions the newest one is kept.
          * @default 24
          * @unit hours
-         * @when 0 keeps none for its hour; raise it to go back by the hour for longer.
+         * @when Raise it to go back by the hour for longer; 0 keeps none for its hour.
          */
         readonly hourly?: number | undefined
         /**
          * Of how many days that have versions the newest one is kept.
          * @default 30
          * @unit days
-         * @when 0 keeps none for its day; raise it to go back by the day for longer.
+         * @when Raise it to go back by the day for longer; 0 keeps none for its day.
          */
         readonly daily?: number | undefined
       }

@@ -46,6 +46,15 @@ const oneMore = (text: string): string => `
   localStorage.items = before + 1
   export const shown = items().map((item) => item.textContent)`
 
+/** The notes after so many runs: as they are read, and as `live` has them. */
+const notesShown = (stars: number): unknown => {
+  const notes = [
+    ['n-1', { text: 'Buy milk', stars }],
+    ['n-2', { text: 'Call Ada', stars: 0 }],
+  ]
+  return [notes, notes]
+}
+
 const plans: Readonly<Record<string, readonly Plan[]>> = {
   'README.md': [
     { has: 'npm install tidemark', in: 'a shell' },
@@ -56,8 +65,8 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
         await live.ready
         export const shown = [await notes.toArray(), live.current]
         await notes.close()`,
-      first: [[['n-1', { text: 'Buy milk', stars: 1 }]], [['n-1', { text: 'Buy milk', stars: 1 }]]],
-      again: [[['n-1', { text: 'Buy milk', stars: 2 }]], [['n-1', { text: 'Buy milk', stars: 2 }]]],
+      first: notesShown(1),
+      again: notesShown(2),
     },
     {
       has: '<TidemarkProvider',

@@ -149,8 +149,9 @@ test('sessions of an Express app outlive a crash of the server', async () => {
   }
 })
 
-test('the README names each recipe', () => {
+test('the README names each recipe, and has less than 250 lines', () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  expect(readme.trimEnd().split('\n').length).toBeLessThan(250)
   const recipes = [
     'demo/todo',
     'demo/stream-job.mjs',

@@ -44,7 +44,7 @@ export async function churned(
       mode,
       clock,
       graceMs: GRACE,
-      retain: { versions: 1 },
+      retain: { versions: 1, hourly: 0, daily: 0 },
       segmentBytes: 1500,
       blockBytes: 100,
       cacheBytes: 0,
