@@ -14,7 +14,7 @@ import {
   send,
   text,
 } from './injected.js'
-import { collect, freshName } from './storages.js'
+import { collect, freshName, ownedDb } from './storages.js'
 import { forAdapter } from '../support/counting.js'
 
 forAdapter('indexedDb')

@@ -115,11 +115,11 @@ rule(
     const storage = sources.memory()
     const store = await open(sources, storage)
     await put(store, 'a', 1)
-    await store.close()
     await storage.anchor(sources.anchorPath('s')).remove()
     const after = await open(sources, storage)
     expect(await after.get('a')).toBe(1)
     await after.close()
+    await store.close()
   },
 )
 

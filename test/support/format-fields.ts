@@ -6,7 +6,7 @@ import { crc32 } from 'node:zlib'
 
 /** The codes of each place, as docs/format.md numbers them from 0 on. */
 export const CODES = {
-  entry: ['commit', 'reset', 'fence', 'fold', 'collect', 'void'],
+  entry: ['commit', 'reset', 'fence', 'fold', 'collect', 'void', undefined, 'index'],
   mode: ['exclusive', 'shared'],
   part: ['parent', 'label', 'meta', 'delta', 'manifest', 'references', 'origin', 'keeps', 'collection', 'sync'],
   change: ['put', 'expiring put', 'delete', 'range delete'],

@@ -37,9 +37,9 @@ export abstract class ObjectReader {
         this.#entry(bytes, `${store}/0/${entry[1]}`, Number(entry[2]), hashes.get(before))
       } else if (last === 'anchor') this.#anchor(bytes, name)
       else if (/^[0-9a-f]{32}\/pins\/[0-9a-f]{32}$/.test(last)) this.pin(bytes, name)
-      else if (/^(gone|push)\/[0-9a-f]{32}$/.test(last)) {
+      else if (/^((gone|push)|[0-9a-f]{32}\/closed)\/[0-9a-f]{32}$/.test(last)) {
         must(bytes.length === 0, `${name} is not empty.`)
-        this.note(`empty: ${last.slice(0, 4)}`)
+        this.note(`empty: ${/gone|push|closed/.exec(last)![0]}`)
       } else if (/^probe-[0-9a-f]{16}\//.test(last)) this.note('probe')
       else must(/^[0-9a-f]{32}\/seg\/[0-9a-f]{32}$/.test(last), `${name} is no name.`)
     }
@@ -156,7 +156,8 @@ export abstract class ObjectReader {
         if (type === 'range delete') f.sized()
         else this.#key(key)
         if (type === 'expiring put') f.varint()
-        if (type.endsWith('put')) this.#value(f.sized(), codec)
+        if (type.endsWith('put') && codec === 'index') this.#indexed(f.sized(), table, what)
+        else if (type.endsWith('put')) this.#value(f.sized(), codec)
       })
     })
     f.end()
@@ -392,8 +393,44 @@ export abstract class ObjectReader {
     throw new Error(`A key has the tag ${tag}.`)
   }
 
+  /** The state of a table's indexes, the record of a row, or an index row, by the name of their table. */
+  #indexed(bytes: Uint8Array, table: Uint8Array, what: string): void {
+    const f = new Fields(bytes, what)
+    if (textOf(table.subarray(1)) === 'indexes') {
+      must(f.unsigned(1) === 1, `${what} has a state of indexes of another form.`)
+      f.varint()
+      f.many(() => {
+        f.text()
+        const flags = f.unsigned(1)
+        this.note(`index: ${['plain', 'many', 'unique'][flags]}`)
+      })
+      if (f.unsigned(1) === 1) {
+        this.#key(f.sized())
+        this.note('indexes: being built')
+      } else this.note('indexes: built')
+    } else if (table[1] === 0) {
+      f.unsigned(4)
+      f.many(() => {
+        f.text()
+        f.many(() => this.#key(f.sized()))
+      })
+      this.note('index: record')
+    } else {
+      must(table[1] === 1 && bytes.length === 0, `${what} has an index row with a value.`)
+      this.note('index: row')
+    }
+    f.end()
+  }
+
   /** `codec` undefined: that of a record is in a manifest, and any value will do. */
   #value(bytes: Uint8Array, codec: string | undefined): void {
+    const version = /^json\0v(\d+)$/.exec(codec ?? '')
+    if (version) {
+      const f = new Fields(bytes, 'A value')
+      must(hex(f.raw(5)) === '0154444d4b' && f.varint() === Number(version[1]), 'A value is of another version.')
+      this.note('value: of a later version')
+      return this.#value(f.raw(bytes.length - f.at), 'json')
+    }
     if (codec !== undefined && codec !== 'json') return this.note('value: of another codec')
     if (bytes[0] === 0) return this.note('value: bytes')
     let value: unknown
@@ -425,7 +462,9 @@ export abstract class ObjectReader {
   }
 }
 
-const tableOf = (name: Uint8Array): string =>
-  name.length === 0 ? 'table: default' : name[0] === 0xff ? `table: own ${textOf(name.subarray(1))}` : 'table: named'
+const tableOf = (name: Uint8Array): string => {
+  if (name[0] !== 0xff) return name.length === 0 ? 'table: default' : 'table: named'
+  return `table: own ${['records', 'index rows'][name[1]!] ?? textOf(name.subarray(1))}`
+}
 
 const partitionOf = (bound: Uint8Array): number => bound[0]! * 256 + bound[1]!
