@@ -2,7 +2,16 @@
  * Builds dist: one bundle per entry, with what they share in chunks (so that there is one copy of the error class), and
  * declarations. It is built beside dist and swapped in when complete: a failed build leaves the last one alone.
  */
-import { chmodSync, existsSync, renameSync, rmSync, utimesSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { rolldown } from 'rolldown'
 import { esmExternalRequirePlugin } from 'rolldown/plugins'
@@ -10,6 +19,9 @@ import { builtins, bundleOptions, codeSplitting, isDependency } from './bundle.m
 import { tool } from './command.mjs'
 import { commandEntry, libraryEntries, root } from './entries.mjs'
 import { noticesPlugin } from './notices.mjs'
+
+/** A chunk that does nothing but pass on what a room exports. */
+const FRONT = /^export \{ ([^}]*) \} from "\.\/([\w-]+\.js)";\s*(\/\/# sourceMappingURL=.*\s*)?$/
 
 const started = new Date()
 const entries = [...libraryEntries, commandEntry]
@@ -80,6 +92,34 @@ async function writeBundles() {
     banner: ({ name }) => (name === 'react' ? `'use client';` : ''),
   })
   await bundle.close()
+  leaveOutFronts()
+}
+
+/** Whoever imports a part of a room imports the room: a page would load a file more for each part. */
+function leaveOutFronts() {
+  const folder = join(fresh, 'chunks')
+  const fronts = new Map()
+  for (const name of readdirSync(folder).filter((file) => file.endsWith('.js'))) {
+    const [, names, room] = FRONT.exec(readFileSync(join(folder, name), 'utf8')) ?? []
+    if (names !== undefined) fronts.set(name, { names: names.split(', '), room })
+  }
+  for (const path of readdirSync(fresh, { recursive: true }).filter((file) => file.endsWith('.js'))) {
+    const code = readFileSync(join(fresh, path), 'utf8')
+    const changed = code.replace(/import\("((?:\.\.?\/)+(?:chunks\/)?)([\w-]+\.js)"\)/g, (all, place, name) => {
+      const front = fronts.get(name)
+      if (front === undefined) return all
+      const fields = front.names.map((each) => {
+        const [inside, outside = inside] = each.split(' as ')
+        return `${outside}: room.${inside}`
+      })
+      return `import("${place}${front.room}").then((room) => ({ ${fields.join(', ')} }))`
+    })
+    if (changed !== code) writeFileSync(join(fresh, path), changed)
+  }
+  for (const name of fronts.keys()) {
+    rmSync(join(folder, name))
+    rmSync(join(folder, `${name}.map`), { force: true })
+  }
 }
 
 /** Dates the entries with the start of the build: setup.mjs then sees a source that was saved meanwhile as newer. */

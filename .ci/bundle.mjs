@@ -9,6 +9,8 @@ export const bundleOptions = {
   resolve: { mainFields: ['module', 'main'], extensionAlias: { '.js': ['.ts', '.js'] } },
   transform: { target: 'es2022' },
   onLog(level, log, handle) {
+    // A part may be loaded already where another one of its room is.
+    if (log.code === 'INEFFECTIVE_DYNAMIC_IMPORT') return
     // A warning (an import that does not resolve, a cycle of chunks) is an error, as it would end up in the package.
     handle(level === 'warn' ? 'error' : level, log)
   },
@@ -30,7 +32,25 @@ const core = join(root, 'src/index.ts')
  * that share a module, some fifteen files, which compress a fifth worse.
  */
 export const codeSplitting = {
-  groups: [{ name: (id, context) => (isReached(id, context) ? 'core' : undefined), debugName: 'core' }],
+  groups: [{ name: (id, context) => (isReached(id, context) ? 'core' : roomOf(id)), debugName: 'core and rooms' }],
+}
+
+/**
+ * What is loaded when it is needed comes in rooms: a page that writes, watches and folds would else load some forty files. The first
+ * pattern that fits counts.
+ */
+const ROOMS = [
+  [
+    'folding',
+    /src\/(engine\/compaction|segment\/(writer|merge|pieces|sift|pack|whole|bloom-writer)|manifest\/(edits|encode|clip))/,
+  ],
+  ['past', /src\/(engine\/(gc|history|repair)|store\/(old-versions|history|find|maintain)|storage\/(pages|listing))/],
+  ['reading', /src\/(engine\/scan|segment\/|store\/(watching|indexes|go-on))/],
+  ['writing', /src\/(engine\/|store\/|log\/)/],
+]
+
+function roomOf(id) {
+  return ROOMS.find(([, pattern]) => pattern.test(id))?.[0]
 }
 
 /** Whether static imports lead from the core's entry to a module. */

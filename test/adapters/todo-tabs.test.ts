@@ -14,7 +14,7 @@ forAdapter('indexedDb')
 const BUSY_MS = extent(60_000, 4_000)
 const FROZEN_MS = extent(10_000, 1_500)
 /** The app's own one among them. */
-const MOST_SCRIPTS = 41
+const MOST_SCRIPTS = 12
 const chromium = browsers()
 
 /** A user: acts on the page, waits each time until the page shows it, and knows what it has to show in the end. */

@@ -109,12 +109,16 @@ describe('read by docs/format.md alone,', () => {
 
 /** The sets of objects are older than the marks of writers that have closed a store. */
 function withoutMarks<Content>(content: Content): Content | Objects {
-  return content instanceof Map ? new Map([...content].filter(([name]) => !/\/closed\/[0-9a-f]{32}$/.test(name))) : content
+  return content instanceof Map
+    ? new Map([...content].filter(([name]) => !/\/closed\/[0-9a-f]{32}$/.test(name)))
+    : content
 }
 
 /** All that a release writes. What is added to the format is added here, and then to a golden set. */
 function everything(): Set<string> {
-  const codes = Object.entries(CODES).flatMap(([place, all]) => all.flatMap((name) => (name ? `${place}: ${name}` : [])))
+  const codes = Object.entries(CODES).flatMap(([place, all]) =>
+    all.flatMap((name) => (name ? `${place}: ${name}` : [])),
+  )
   const keys = ['null', 'false', 'true', 'number', 'bigint', 'Date', 'string', 'Uint8Array', 'array']
   const tags = ['bytes', 'date', 'bigint', 'map', 'set', 'number', 'undefined', 'object']
   return new Set([
@@ -141,7 +145,9 @@ function everything(): Set<string> {
     ...['label', 'delta', 'ends', 'stays'].map((form) => `pin: ${form}`),
     ...['commit', 'reset', 'label', 'meta', 'folded', 'not folded'].map((form) => `thinned: ${form}`),
     ...['untrimmed', 'trimmed', 'tombstone'].map((form) => `anchor: ${form}`),
-    ...['default', 'named', 'own sources', 'own outbox', 'own indexes', 'own records', 'own index rows'].map((table) => `table: ${table}`),
+    ...['default', 'named', 'own sources', 'own outbox', 'own indexes', 'own records', 'own index rows'].map(
+      (table) => `table: ${table}`,
+    ),
     'codec: own',
     ...keys.flatMap((kind) => [`key: ${kind}`, `key: ${kind} in an array`]),
     ...['number', 'bigint', 'Date'].map((kind) => `key: ${kind} below 0`),
