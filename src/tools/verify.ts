@@ -82,11 +82,12 @@ class Verifier {
     const anchor = await this.#anchor()
     const logs = anchor ? [logPath(this.#ctx.store, anchor.logId)] : await logsOf(this.#ctx)
     if (!anchor && logs.length === 0) this.#nothing(blobs)
-    findings.of = findings.objects + blobs.length
+    const isMark = (name: string): boolean => logs.some((log) => idOfBlob(closedPrefix(log), name))
+    // Marks are empty, and not read.
+    findings.of = findings.objects + blobs.filter(({ name }) => !isMark(name)).length
     await this.#longest(logs, anchor, blobs)
     const pins = new Set(this.#pins.map(({ pin }) => pin.blob))
     for (const { object } of findings.damages) pins.add(object)
-    const isMark = (name: string): boolean => logs.some((log) => idOfBlob(closedPrefix(log), name))
     const orphans = blobs.filter(({ name }) => !this.#segments.has(name) && !pins.has(name) && !isMark(name))
     return {
       name: this.#ctx.store,

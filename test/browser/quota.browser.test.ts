@@ -165,7 +165,9 @@ describe('indexedDb()', () => {
     store.put('z', noise(300_000))
     await store.commit()
     await store.close()
-    const before = (await storage.blobs.list('s/')).items
+    const listed = async (): Promise<unknown> =>
+      (await storage.blobs.list('s/')).items.filter(({ name }) => !name.includes('/closed/'))
+    const before = await listed()
     // The first segments of a fold find space, the one with the large value does not.
     const full = refuseLarge()
     const again = await openStore<string, Uint8Array>({ ...options, checkpoint: { entries: 4 } })
@@ -175,7 +177,7 @@ describe('indexedDb()', () => {
     again.put('y', noise(300_000))
     for (let i = 0; i < 2; i++) await expect(again.commit()).rejects.toThrow(code('QUOTA'))
     await again.close()
-    expect((await storage.blobs.list('s/')).items).toEqual(before)
+    expect(await listed()).toEqual(before)
     vi.restoreAllMocks()
     const later = await openStore<string, Uint8Array>({ ...options, checkpoint: { entries: 4 } })
     await later.checkpoint()

@@ -62,12 +62,6 @@ const MISTAKES: readonly (readonly [title: string, file: string, find: string, r
     '',
   ],
   [
-    'two rows of a commit cannot change places',
-    'src/store/indexes/derive.ts',
-    'added.push(() => this.#add(slot, spec, key, record, point.expires, point.due, before))',
-    'await this.#add(slot, spec, key, record, point.expires, point.due, before)',
-  ],
-  [
     'a program without the index leaves it behind',
     'src/store/indexes/derive.ts',
     'if (state) this.#drop(slot, state, true)',
