@@ -13,7 +13,7 @@ const open = async () => {
     try {
       // The whole history is looked at in the end.
       const retain = { versions: 1_000_000 }
-      const options = { storage: nodeFs(folder), name: 'killed', checkpoint: { entries: 8 }, retain }
+      const options = { storage: nodeFs(folder), name: 'killed', logger: false, checkpoint: { entries: 8 }, retain }
       return await openStore({ ...options, mode: mode === 'shared' ? 'shared' : 'exclusive' })
     } catch (error) {
       // Rivals that open at the same moment may be told to try again.
