@@ -1,5 +1,5 @@
 /**
- * Measures the download of an application that opens, reads, writes, commits and recovers stores, dependencies included, and
+ * Measures the download of an application that opens, reads and recovers stores, dependencies included, and
  * compares it with a limit. The limit is for the code that is loaded at once: the entry's chunk and all that it imports
  * statically. The parts that are loaded when they are needed are listed beside it.
  */
