@@ -116,9 +116,9 @@ export class Shard {
     void this.writer
   }
 
-  /** Throws in a follower. */
+  /** Throws in a follower, and while it is closed to be opened again. */
   assertWriter(): void {
-    if (this.#committer === undefined) void this.writer
+    if (this.#committer === undefined || this.#committer.ended?.code === 'CLOSED') void this.writer
   }
 
   /** Folds what is committed now and appends the entry that carries it, unless a commit does. */

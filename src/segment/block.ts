@@ -34,7 +34,8 @@ export interface KeptValues {
   taken: number
 }
 
-const lenient = new TextDecoder('utf-8', { ignoreBOM: true })
+/** Made when it is first used: opening says what the platform lacks. */
+let lenient: TextDecoder | undefined
 
 /** Where records get their values from. */
 export interface ValueSource {
@@ -122,7 +123,7 @@ export class Block {
    * several bytes become one the numbers of characters and bytes differ.
    */
   texts(): (i: number) => string | undefined {
-    const all = lenient.decode(this.#raw)
+    const all = (lenient ??= new TextDecoder('utf-8', { ignoreBOM: true })).decode(this.#raw)
     if (all.length !== this.#raw.length) return () => undefined
     return (i) => {
       const text = all.slice(this.#places[i * PLACES + 2], this.#places[i * PLACES + 3])

@@ -3,7 +3,8 @@ import type { Key } from '../bytes/keys.js'
 import { Part } from '../part.js'
 import { Entries } from './entries.js'
 import type { IndexPlace } from './indexes/reading.js'
-import type { ScanOptions } from './range.js'
+import type { LiveOptions, ScanOptions } from './range.js'
+import type { Live } from './watching/live.js'
 
 const reading = new Part(() => import('./indexes/reading.js'))
 
@@ -44,6 +45,16 @@ export class Index<I extends Key = Key, K extends Key = Key, V = unknown> extend
     let count = 0
     for await (const _ of later((part) => part.indexRows(this.#place, options))) count++
     return count
+  }
+
+  /**
+   * The rows of a range now and from now on, as `table.live` has them: what is committed.
+   * @throws `INVALID_ARGUMENT` when an option is wrong
+   * @example
+   *     const open = todos.index('byDue').live({ lt: tomorrow, limit: 20 })
+   */
+  live(options: Omit<LiveOptions<I>, 'table'> = {}): Live<readonly [indexKey: I, key: K, value: V]> {
+    return this.#place.host.observers.liveIndex(this.#place, options)
   }
 }
 

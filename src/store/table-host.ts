@@ -26,6 +26,8 @@ export interface ReadNotes {
 export interface Observing extends ObserverSet {
   watch(table: TableName, slots: readonly Slot[], options: unknown, listener: unknown): () => void
   live<T>(table: TableName, slots: readonly Slot[], options: unknown): Live<T>
+  /** `place`: the index, as its reads find it. */
+  liveIndex<T>(place: object, options: unknown): Live<T>
 }
 
 /** The side of a host that tables see. */

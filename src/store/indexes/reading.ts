@@ -78,7 +78,8 @@ function viewNow({ host, slots }: IndexPlace): View {
   return { ...view, memtables: pending.empty ? [] : [pending] }
 }
 
-async function* rowsIn(
+/** The index rows of a range in a view that stays. */
+export async function* rowsIn(
   { host, spec, slots, name }: IndexPlace,
   view: View,
   options: RangeOptions<Key> & Pick<ScanOptions<Key>, 'signal'>,

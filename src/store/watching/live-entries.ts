@@ -1,5 +1,4 @@
 /** The entries of a table as the rows of a live range. */
-import { equalBytes } from '../../bytes/compare.js'
 import { decodeKey, type Key } from '../../bytes/keys.js'
 import { isPromise } from '../../callback.js'
 import { Comparison } from '../../engine/history/diff.js'
@@ -8,7 +7,7 @@ import { scanSlots } from '../../engine/scan.js'
 import type { ShardState } from '../../engine/state.js'
 import type { Cursor } from '../../segment/cursor.js'
 import type { Live } from './live.js'
-import { LiveRows, type LiveChange, type LiveRow, type LiveSource, type LiveWindow } from './live-rows.js'
+import { LiveRows, mayChange, type LiveChange, type LiveRow, type LiveSource, type LiveWindow } from './live-rows.js'
 import type { Observed } from './observed.js'
 import type { Place } from './observer.js'
 import { isEmptyRange, slotRange, type KeyBounds } from '../bounds.js'
@@ -56,19 +55,7 @@ class Entries implements LiveSource<Entry> {
   mayDiffer(before: ShardState, after: ShardState): boolean {
     const { place, bounds } = this.#range
     if (isEmptyRange(bounds)) return false
-    // Where both stand on one manifest only the entries between them count.
-    const isApart = before.manifest !== after.manifest || !equalBytes(before.logId, after.logId)
-    if (isApart || (after.resetAt ?? 0) > before.head) return true
-    for (let i = after.tail.length - 1; i >= 0 && after.tail[i]!.n > before.head; i--) {
-      const { memtable, references } = after.tail[i]!
-      if (references) return true
-      for (const slot of place.slots) {
-        if (!memtable?.slots.has(slot.id)) continue
-        const isNamed = memtable.sorted(slot, slotRange(slot, bounds)).length > 0
-        if (isNamed || memtable.ranges(slot).length > 0) return true
-      }
-    }
-    return false
+    return mayChange(place.slots, bounds, before, after)
   }
 
   async changes(before: ShardState, after: ShardState): Promise<LiveChange<Entry>[]> {

@@ -6,9 +6,11 @@
 import { compareBytes, countInFront, equalBytes } from '../../bytes/compare.js'
 import { isPromise, tell } from '../../callback.js'
 import { TidemarkError, isExpired } from '../../errors.js'
+import type { Slot } from '../../engine/slot.js'
 import type { ShardState } from '../../engine/state.js'
 import type { Live, LiveState } from './live.js'
 import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS, readRepaired, type Observed } from './observed.js'
+import { slotRange, type KeyBounds } from '../bounds.js'
 import type { Hold } from '../table-host.js'
 
 interface Place {
@@ -37,8 +39,8 @@ export interface LiveSource<T> {
   read(state: ShardState, limit: number, now: number): LiveRow<T>[] | Promise<LiveRow<T>[]>
   /** Whether anything can differ, as far as is known without reading. It is asked at each version. */
   mayDiffer(before: ShardState, after: ShardState): boolean
-  /** The rows that differ, in any order. */
-  changes(before: ShardState, after: ShardState): Promise<LiveChange<T>[]>
+  /** The rows that differ, in any order. Without it all are read anew. */
+  changes?(before: ShardState, after: ShardState): Promise<LiveChange<T>[]>
 }
 
 export interface LiveWindow {
@@ -193,13 +195,14 @@ export class LiveRows<T> implements LiveState {
   }
 
   async #follow(shown: ShardState, state: ShardState): Promise<readonly Shown<T>[]> {
+    if (this.#source.changes === undefined) return this.#read(state)
     const rows = this.#after(await this.#changes(shown, state))
     return this.#isCut && rows.length < this.#limit ? this.#read(state) : rows
   }
 
   async #changes(shown: ShardState, state: ShardState): Promise<readonly LiveChange<T>[]> {
     if (shown.carried.version === state.carried.version && equalBytes(shown.logId, state.logId)) return []
-    return readRepaired(this.#handle, [shown, state], (was, is) => this.#source.changes(was!, is!))
+    return readRepaired(this.#handle, [shown, state], (was, is) => this.#source.changes!(was!, is!))
   }
 
   /** The rows with their changes, without those that have expired. */
@@ -258,4 +261,21 @@ function shownOf<T>(row: LiveRow<T>, known: Shown<T> | undefined): Shown<T> {
   const { key, partition, bytes, expires } = row
   const entry = known && equalBytes(known.bytes, bytes) ? known.entry : row.entry()
   return { key, partition, bytes, expires, entry }
+}
+
+/** Whether a range of a table can differ in two states, as far as is known without reading. */
+export function mayChange(slots: readonly Slot[], bounds: KeyBounds, before: ShardState, after: ShardState): boolean {
+  // Where both stand on one manifest only the entries between them count.
+  const isApart = before.manifest !== after.manifest || !equalBytes(before.logId, after.logId)
+  if (isApart || (after.resetAt ?? 0) > before.head) return true
+  for (let i = after.tail.length - 1; i >= 0 && after.tail[i]!.n > before.head; i--) {
+    const { memtable, references } = after.tail[i]!
+    if (references) return true
+    for (const slot of slots) {
+      if (!memtable?.slots.has(slot.id)) continue
+      const isNamed = memtable.sorted(slot, slotRange(slot, bounds)).length > 0
+      if (isNamed || memtable.ranges(slot).length > 0) return true
+    }
+  }
+  return false
 }

@@ -3,6 +3,7 @@ import { invalid } from '../../errors.js'
 import { Part, type Lazy } from '../../part.js'
 import { makeSlot, tableBytes, type Slot } from '../../engine/slot.js'
 import type { ShardState } from '../../engine/state.js'
+import type { IndexPlace } from '../indexes/reading.js'
 import { Live } from './live.js'
 import type { Observed } from './observed.js'
 import type { Observer, ObserverSet, Place, TableName } from './observer.js'
@@ -12,6 +13,7 @@ import type { WatchListener } from './watch.js'
 
 const watching = new Part(() => import('./watch.js'))
 const living = new Part(() => import('./live-entries.js'))
+const livingIndex = new Part(() => import('./live-index.js'))
 
 export class Observers implements ObserverSet {
   readonly #handle: Observed
@@ -74,6 +76,18 @@ export class Observers implements ObserverSet {
     const place = placeOf(spec, slots, table)
     const wanted = { place, bounds: keyBounds(range), limit, reverse }
     return new Live<T>(this, (live) => living.lazy((part) => part.liveEntries(handle, wanted, live)))
+  }
+
+  /** The rows of an index. */
+  liveIndex<T>(place: object, options: unknown): Live<T> {
+    const handle = this.#handle
+    handle.assertOpen()
+    const { table, limit, reverse, ...range } = checkLive(options)
+    if (table !== undefined) throw invalid('live: an index is of its own table.')
+    const window = { limit, reverse }
+    return new Live<T>(this, (live) =>
+      livingIndex.lazy((part) => part.liveIndex(handle, place as IndexPlace, range, window, live)),
+    )
   }
 }
 

@@ -1,6 +1,6 @@
 /** Live ranges: the entries of a range now and from now on. */
 import { eachAdapter } from '../../support/counting.js'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { openStore, type Codec, type Key, type Live, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { faulty } from 'tidemark/testing'
@@ -455,5 +455,51 @@ describe('what cannot be read', () => {
     expect(live.current).toEqual([['a', 'A']])
     await follower.close()
     await writer.close()
+  })
+})
+
+describe('live() of an index', () => {
+  interface Todo {
+    readonly due?: number
+    readonly text: string
+  }
+  const indexes = { byDue: (todo: Todo) => todo.due }
+
+  test('shows the rows of a range in the order of the index, now and from now on', async () => {
+    const storage = memory()
+    const store = await openStore({ storage, name: 's', mode: 'shared', partitions: 2 })
+    onTestFinished(() => store.close())
+    const todos = store.table<string, Todo>('todos', { indexes })
+    await todos.write([
+      { type: 'put', key: 'a', value: { due: 3, text: 'a' } },
+      { type: 'put', key: 'b', value: { due: 1, text: 'b' } },
+      { type: 'put', key: 'c', value: { text: 'c' } },
+    ])
+    const live = todos.index<number>('byDue').live({ lt: 5, limit: 2 })
+    const last = todos.index<number>('byDue').live({ reverse: true, limit: 1 })
+    await Promise.all([live.ready, last.ready])
+    const texts = (): string[] => live.current.map(([due, key, { text }]) => `${due} ${key} ${text}`)
+    expect(texts()).toEqual(['1 b b', '3 a a'])
+    expect(last.current).toMatchObject([[3, 'a', { text: 'a' }]])
+    const [first] = live.current
+    const other = await openStore({ storage, name: 's', mode: 'shared' })
+    onTestFinished(() => other.close())
+    await other.table<string, Todo>('todos', { indexes }).set('d', { due: 2, text: 'd' })
+    await store.refresh()
+    await expect.poll(texts).toEqual(['1 b b', '2 d d'])
+    // What did not change is the same.
+    expect(live.current[0]).toBe(first)
+    await todos.update('b', (todo) => ({ ...todo!, due: 9 }))
+    await expect.poll(texts).toEqual(['2 d d', '3 a a'])
+    await expect.poll(() => last.current).toMatchObject([[9, 'b', {}]])
+    const { current } = live
+    await todos.set('c', { text: 'changed, and not in the index' })
+    await store.set('elsewhere', 1)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(live.current).toBe(current)
+    live.close()
+    await todos.remove('d')
+    expect(live.current).toBe(current)
+    expect(() => todos.index('byDue').live({ table: 'x' } as never)).toThrow(/INVALID_ARGUMENT|own table/)
   })
 })
