@@ -40,6 +40,8 @@ export default defineConfig(({ mode }) => ({
     sequence: { sequencer: LongFirst },
     testTimeout: mode === 'deep' ? deepTimeout() : 180_000,
     hookTimeout: 60_000,
+    // Stores warn on the console where a test gives them no logger.
+    onConsoleLog: (_log, type) => type !== 'stderr',
     // An event that a test waits for comes late on a busy machine; a second, the default, decides nothing.
     expect: { poll: { timeout: 60_000 } },
   },

@@ -19,6 +19,8 @@ export const partialTests = [
   'adapters/s3-million',
   'adapters/shared-writers',
   'adapters/suites',
+  'integrations/level',
+  'model/indexes',
   'adapters/todo-tabs',
   'faults/collect-beside',
   'faults/collect-cuts',
@@ -47,6 +49,8 @@ export const partialTests = [
 export const longTests = [
   'model/collect-simulation',
   'adapters/suites',
+  'integrations/level',
+  'model/indexes',
   'model/node-fs-simulation',
   'adapters/shared-writers',
   'adapters/s3-faults',
