@@ -21,7 +21,7 @@ const OF_THE_API =
 const UNREACHABLE: readonly (readonly [RegExp, string])[] = [
   [/writes nothing more until it is open again/, 'a command closes its store once, at its end, and reopens none'],
   [
-    /^(?:storage|signal|onProgress|schema|codec|indexes|upgrade|version|update|batch|meta|job|freeze|on|watch|reverse|transaction|getMany|importZip|at|diff): /,
+    /^(?:storage|signal|onProgress|schema|codec|indexes|upgrade|version|update|live|batch|meta|job|freeze|on|watch|reverse|transaction|getMany|importZip|at|diff): /,
     'the command line gives what it has checked, or never calls it',
   ],
   [
