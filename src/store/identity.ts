@@ -1,16 +1,22 @@
 /** The errors for a store that is found and is not the one that was asked for. */
 import { invalid, TidemarkError } from '../errors.js'
-import type { ShardState } from '../engine/state.js'
+import { recordedCodec, type ShardState } from '../engine/state.js'
+import type { AnyTableOptions } from './table-options.js'
+import { TableSpec } from './table-spec.js'
 
 /** The options that say which store is meant. */
 interface Asked {
   readonly name: string
   readonly job?: string | undefined
   readonly partitions?: number | undefined
+  /** Of the default table. */
+  readonly table: AnyTableOptions
 }
 
+const DEFAULT_TABLE = new Uint8Array(0)
+
 export function refuse(
-  { name: store, job, partitions }: Asked,
+  { name: store, job, partitions, table }: Asked,
   state: ShardState | undefined,
   expectAtLeast = 0,
 ): void {
@@ -29,4 +35,6 @@ export function refuse(
   if (partitions !== undefined && partitions !== config.partitions) {
     throw invalid(`Store "${store}" has ${config.partitions} partitions, not ${partitions}; that is fixed.`)
   }
+  const recorded = { codec: recordedCodec(state, DEFAULT_TABLE) }
+  new TableSpec('', DEFAULT_TABLE, table, recorded, undefined).assertCodec()
 }

@@ -255,6 +255,21 @@ eachAdapter(adapters, 'opening a store on %s', (make) => {
     expect(await again.table('json').get('a')).toEqual({ x: 1 })
     await again.close()
   })
+
+  test('an opener with another codec, or an older version of the values, is refused before it fences the owner', async () => {
+    const storage = make()
+    const upgrade = (value: unknown): unknown => value
+    const owner = await open(storage, { version: 2, upgrade })
+    owner.put('a', 1)
+    await owner.commit()
+    const other = { id: 'other', encode: () => new Uint8Array(1), decode: () => 1 }
+    await expect(open(storage, { codec: other })).rejects.toThrow(code('INVALID_ARGUMENT') as Error)
+    await expect(open(storage)).rejects.toThrow(code('UNSUPPORTED_FORMAT') as Error)
+    owner.put('a', 2)
+    await owner.commit()
+    expect(await owner.get('a')).toBe(2)
+    await owner.close()
+  })
 })
 
 test('the segments of a resident store are asked for beside the fence', async () => {
