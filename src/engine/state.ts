@@ -132,7 +132,7 @@ const STATES = toBinary(INDEX_STATES)
 /** Whether an entry has the state of an index. */
 function mayIndex({ memtable, manifest, references }: AppliedEntry): boolean {
   if (manifest?.codecs.has(STATES) || references?.codecs.has(STATES)) return true
-  for (const { slot } of memtable?.slots.values() ?? []) if (toBinary(slot.table) === STATES) return true
+  for (const { slot } of memtable?.slots.values() ?? []) if (equalBytes(slot.table, INDEX_STATES)) return true
   return false
 }
 
