@@ -3,7 +3,7 @@
  * its index row, and each index row is in the record of a row. The functions of the indexes are not needed for that.
  */
 import { compareBytes, equalBytes } from '../bytes/compare.js'
-import { decodeKey, mapKeyBytes, toMapKey, type Key } from '../bytes/keys.js'
+import { decodeKey, mapKeyBytes, toMapKey, type Key, type MapKey } from '../bytes/keys.js'
 import { corrupt, show } from '../errors.js'
 import type { Cursor } from '../segment/cursor.js'
 import type { KeyedRecord } from '../segment/record.js'
@@ -43,6 +43,12 @@ class TableCheck {
 
   #isLive({ bytes, expires }: Pick<KeyedRecord, 'bytes' | 'expires'>): boolean {
     return bytes !== undefined && (expires === 0 || expires > this.#time)
+  }
+
+  async #find(slot: Slot, key: MapKey): Promise<Pick<KeyedRecord, 'bytes' | 'expires'> | undefined> {
+    const found = await lookUpLoading(this.#view, slot, key)
+    if (found === undefined || (found instanceof Point && found.deleted)) return undefined
+    return this.#isLive(found) ? found : undefined
   }
 
   async run(): Promise<void> {
@@ -89,9 +95,8 @@ class TableCheck {
       if (!this.#state.indexes.has(name)) continue
       for (const bytes of all) {
         const indexKey = decodeKey(bytes)
-        const found = await lookUpLoading(this.#view, rowsSlot(this.#slot, name), rowKey(indexKey, key))
-        const isThere = found !== undefined && !(found instanceof Point && found.deleted) && this.#isLive(found)
-        if (!isThere || found.expires !== row.expires) this.#fail(key, `is not in index "${name}" by ${show(indexKey)}`)
+        const found = await this.#find(rowsSlot(this.#slot, name), rowKey(indexKey, key))
+        if (found?.expires !== row.expires) this.#fail(key, `is not in index "${name}" by ${show(indexKey)}`)
       }
     }
   }
@@ -103,9 +108,8 @@ class TableCheck {
     await each(this.#view, rows, { ...slotRange(rows, ALL_OF_SLOT), reverse: false }, async (row) => {
       if (!this.#isLive(row)) return true
       const [indexKey, key] = decodeKey(row.key, rows.prefix.length) as [Key, Key]
-      const found = await lookUpLoading(this.#view, records, toMapKey(key))
-      const isThere = found !== undefined && !(found instanceof Point && found.deleted) && this.#isLive(found)
-      const keys = isThere ? decodeRecord(found.bytes!, this.#title).keys.get(name) : undefined
+      const found = await this.#find(records, toMapKey(key))
+      const keys = found && decodeRecord(found.bytes!, this.#title).keys.get(name)
       const bytes = row.key.subarray(rows.prefix.length)
       if (!keys?.some((each) => equalBytes(asRowKey(each, key), bytes))) {
         this.#fail(key, `is in index "${name}" by ${show(indexKey)}, which it does not have`)
