@@ -111,7 +111,7 @@ export class Changes {
     return this.#revision
   }
 
-  /** Whether the newest commit came about, and with it all before. */
+  /** Whether the newest commit came about, and with it all before. It settles when none of them is on its way any more. */
   get newest(): Promise<boolean> {
     return this.#newest
   }
@@ -215,9 +215,11 @@ export class Changes {
     // It is not asked before the next turn.
     asked.objection = handle.readSet?.objection(this, memtable, kind, withOffsets, committing)
     if (!memtable.empty || withOffsets) this.#revision++
+    const before = this.#newest
+    // One that fails may leave others in front of it on their way.
     this.#newest = committing.then(
       () => true,
-      () => false,
+      () => before.then(() => false),
     )
     return committing.then(
       (result) => {

@@ -217,3 +217,27 @@ test('a look is not taken along by a commit that fails in front of it, nor the l
   await b.commit()
   expect(await b.get('y')).toBe(1)
 })
+
+test('a look ends that saw a set() on its way, and behind that a transaction that fell', async () => {
+  const base = memory()
+  const b = await open(base)
+  await b.set('there', 0)
+  let rivals = 0
+  // Others come first each time, so that the set() stays on its way and the transaction falls again and again.
+  const a = await open(
+    intercept(base, async (call, run) => {
+      if (call.method === 'claim' && rivals > 0) await b.set('rival', rivals--)
+      return run()
+    }),
+  )
+  rivals = 10
+  let runs = 0
+  const look = (): Promise<unknown> =>
+    a.update('gone', (now) => {
+      if (++runs > 1000) throw new Error('it is run for ever')
+      return now
+    })
+  await Promise.all([a.set('mine', 1), a.update('there', (n) => n! + 1), look(), a.update('there', (n) => n! + 1)])
+  expect(await a.getMany(['mine', 'there', 'rival'])).toEqual([1, 2, 1])
+  expect(runs).toBeLessThan(30)
+})
