@@ -9,6 +9,8 @@ import { forAdapter } from '../support/counting.js'
 forAdapter('indexedDb')
 
 const COMMITS = extent(1_000, 100)
+const TABS = 4
+const UPDATES = 500
 const chromium = browsers()
 
 interface Found {
@@ -63,6 +65,27 @@ test(`tabs that write one store commit ${COMMITS} times each, and a frozen one g
     expect(version).toBeGreaterThan(newestOf(meanwhile))
     await call(second, 'increment(1)')
     expect(await call(first, 'store.refresh().then(() => store.getMany(["n", "thawed0"]))')).toEqual([201, 0])
+  } finally {
+    await running.kill()
+  }
+}, 180_000)
+
+test(`${TABS} tabs that call update() ${UPDATES} times each on one key count all of them, without an error`, async () => {
+  const running = await chromium.start(temporaryFolder())
+  try {
+    const { context, page } = running
+    const pages = [page, ...(await Promise.all(Array.from({ length: TABS - 1 }, () => context.newPage())))]
+    for (const each of pages) {
+      await each.goto(`${chromium.pages}/browser-page.html`)
+      await each.waitForFunction('globalThis.openShared !== undefined')
+      await each.evaluate('openShared()')
+    }
+    const started = performance.now()
+    const took = await Promise.all(pages.map((each) => each.evaluate<number>(`update(${UPDATES})`)))
+    console.log(
+      `${TABS * UPDATES} updates of ${TABS} tabs in ${Math.round(performance.now() - started)} ms; the slowest of each took ${took.map(Math.round).join(', ')} ms`,
+    )
+    for (const each of pages) expect(await each.evaluate('store.get("n", { fresh: true })')).toBe(TABS * UPDATES)
   } finally {
     await running.kill()
   }

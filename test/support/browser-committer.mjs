@@ -61,6 +61,17 @@ async function increment(count) {
   }
 }
 
+/** Counts one by one, and answers how long the slowest took, in milliseconds. */
+async function update(count) {
+  let slowest = 0
+  for (let i = 0; i < count; i++) {
+    const started = performance.now()
+    await store.update('n', (n = 0) => n + 1)
+    slowest = Math.max(slowest, performance.now() - started)
+  }
+  return slowest
+}
+
 /** Resolves to the newest version once it is at least this one. */
 async function atLeast(version) {
   while (store.version < version) await new Promise((resolve) => store.on('version', resolve))
@@ -75,5 +86,5 @@ async function contents() {
   return { entries, versions }
 }
 
-Object.assign(globalThis, { check, openShared, write, increment, atLeast, contents })
+Object.assign(globalThis, { check, openShared, write, increment, update, atLeast, contents })
 if (location.hash === '#commit') commit().catch((error) => report('failed', 0, `${error.code} ${error.stack}`))

@@ -264,7 +264,7 @@ export class Committer {
 
   /** Another writer was first: what stands on top of what it wrote has another turn. */
   async #lost(tookMs: number): Promise<void> {
-    await this.#contention!.lost(tookMs)
+    await this.#contention!.lost(tookMs, this.#host.state.writer)
     const before = this.#host.state.carried.version
     await this.#host.catchUp()
     this.queue.putBack()

@@ -1,5 +1,6 @@
 /** How several writers of one store stay out of each other's way. It is loaded before a store is opened in shared mode. */
 import { sleep, type Clock } from '../../clock.js'
+import { toHex } from '../../bytes/hex.js'
 import { TidemarkError } from '../../errors.js'
 import type { ShardContext } from '../context.js'
 import type { Queue } from './commit-queue.js'
@@ -21,6 +22,8 @@ export class Contention {
   /** Numbers that were lost in a row; and how crowded it was lately, which is forgotten more slowly. */
   #losses = 0
   #crowd = 0
+  /** Who has written meanwhile. */
+  readonly #met = new Set<string>()
   /** Entries of this handle in a row, how long the last one took, and when that was. */
   #streak = { entries: 0, ms: 0, at: 0 }
 
@@ -49,12 +52,14 @@ export class Contention {
   appended(tookMs: number): void {
     this.#losses = 0
     this.#crowd >>= 1
+    if (this.#crowd === 0) this.#met.clear()
     this.#streak = { entries: this.#streak.entries + 1, ms: tookMs, at: this.#ctx.clock.monotonic() }
   }
 
-  /** Waits before the next try, or throws when there were enough. */
-  async lost(tookMs: number): Promise<void> {
+  /** Waits before the next try, or throws when there were enough. `newest` has written the newest entry that is known. */
+  async lost(tookMs: number, newest: Uint8Array | undefined): Promise<void> {
     const { store, clock } = this.#ctx
+    if (newest) this.#met.add(toHex(newest))
     if (++this.#losses > TRIES) {
       this.#losses = 0
       throw new TidemarkError(
@@ -63,8 +68,9 @@ export class Contention {
       )
     }
     // The first time at once; those who meet again and again would otherwise go on meeting. Of fifty each should try once
-    // in the time of fifty tries.
-    const pause = Math.min(LONGEST_PAUSE_MS, tookMs * Math.min(LONGEST_PAUSE, 2 ** this.#crowd))
+    // in the time of fifty tries; but of two, who pauses for longer than the other one would never come first.
+    const tries = Math.min(2 ** this.#crowd, 2 * this.#met.size, LONGEST_PAUSE)
+    const pause = Math.min(LONGEST_PAUSE_MS, tookMs * tries)
     if (this.#crowd++ > 0) await sleep(clock, random(clock) * pause)
   }
 }

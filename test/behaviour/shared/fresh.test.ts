@@ -227,7 +227,7 @@ test('a look ends that saw a set() on its way, and behind that a transaction tha
   const a = await open(
     intercept(base, async (call, run) => {
       if (call.method === 'claim' && rivals > 0) await b.set('rival', rivals--)
-      return run()
+      return run(undefined)
     }),
   )
   rivals = 10
