@@ -29,8 +29,8 @@ export class Point implements Slice {
     this.due = due
   }
 
-  static stored(bytes: Uint8Array, expires: number): Point {
-    return new Point(UNDECODED).load(bytes, expires)
+  static stored(bytes: Uint8Array, expires = 0, due = 0): Point {
+    return new Point(UNDECODED, 0, due).load(bytes, expires)
   }
 
   static tombstone(size = 0): Point {

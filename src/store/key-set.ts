@@ -76,6 +76,7 @@ export class KeySet {
 
   /** Its single keys within ranges. */
   within(slot: Slot, ranges: readonly KeyRange[]): MapKey[] {
+    if (ranges.length === 0) return []
     return [...(this.slots.get(slot.id)?.keys ?? [])].filter((key) => {
       const bytes = prefixed(slot.prefix, mapKeyBytes(key))
       return ranges.some((range) => isWithin(bytes, range))

@@ -112,7 +112,7 @@ export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions
   async has(key: K, options?: ReadOptions): Promise<boolean> {
     const mapKey = toMapKey(key)
     if (options) await this.#catchUp(options)
-    return this.#read((view) => this.#answer(view, mapKey, (record) => this.#isLive(record)))
+    return this.#read((view) => this.#answer(view, mapKey, (record) => isLive(record, this.host)))
   }
 
   /**
@@ -135,7 +135,7 @@ export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions
    * @internal
    */
   protected async liveRecord(key: MapKey): Promise<Point | StoredRecord | undefined> {
-    return this.#read((view) => this.#answer(view, key, (record) => (this.#isLive(record) ? record : undefined)))
+    return this.#read((view) => this.#answer(view, key, (record) => (isLive(record, this.host) ? record : undefined)))
   }
 
   #catchUp(options: ReadOptions): Promise<void> | false {
@@ -183,20 +183,8 @@ export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions
     }
   }
 
-  #isLive(record: Found): record is Point | StoredRecord {
-    if (record === undefined) return false
-    if (!(record instanceof Point)) {
-      if (record.bytes === undefined) return false
-    } else {
-      if (record.deleted) return false
-      // No entry was built of it yet, so it has no time of expiry.
-      if (record.due > 0 && record.expires === 0) return this.host.monotonic() < record.due
-    }
-    return record.expires === 0 || record.expires > this.host.now()
-  }
-
   #valueOf(key: unknown, record: Found): V | undefined {
-    return this.#isLive(record) ? this.#decode(key, record) : undefined
+    return isLive(record, this.host) ? this.#decode(key, record) : undefined
   }
 
   /** The record is live. */
@@ -259,7 +247,7 @@ export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions
     const prefixLength = this.slots[0]!.prefix.length
     const toItem = (keyed: KeyedRecord): T | undefined => {
       const record = keyed instanceof MemtableRecord ? keyed.point : keyed
-      return this.#isLive(record) ? map(decodeKey(keyed.key, prefixLength) as K, record) : undefined
+      return isLive(record, this.host) ? map(decodeKey(keyed.key, prefixLength) as K, record) : undefined
     }
     return new Scan(this.host, this.slots, { ...checked, bounds, signal: options.signal }, toItem)
   }
@@ -271,4 +259,17 @@ export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions
  */
 export function partitionOf(key: Key, partitions: number): number {
   return hashMapKey(toMapKey(key)) % partitions
+}
+
+/** Whether there is a value, which has not expired. */
+export function isLive(record: Found, host: Pick<TableHost, 'monotonic' | 'now'>): record is Point | StoredRecord {
+  if (record === undefined) return false
+  if (!(record instanceof Point)) {
+    if (record.bytes === undefined) return false
+  } else {
+    if (record.deleted) return false
+    // No entry was built of it yet, so it has no time of expiry.
+    if (record.due > 0 && record.expires === 0) return host.monotonic() < record.due
+  }
+  return record.expires === 0 || record.expires > host.now()
 }

@@ -28,7 +28,7 @@ const MISTAKES: readonly (readonly [title: string, file: string, find: string, r
   [
     'a range delete leaves the index alone',
     'src/store/indexes/derive.ts',
-    'for (const range of ranges) await this.#removeRange(slot, { ...range, reverse: false })',
+    'for (const range of ranges) await this.#removeRange(slot, range)',
     '',
   ],
   [
@@ -52,13 +52,13 @@ const MISTAKES: readonly (readonly [title: string, file: string, find: string, r
   [
     'a key that a row has no more stays in the index',
     'src/store/indexes/derive.ts',
-    'if (before) this.#removeOthers(slot, key, before, keys)',
+    'if (before) this.#removeRows(slot, key, before, keys)',
     '',
   ],
   [
     'a row that is deleted stays in the index',
     'src/store/indexes/derive.ts',
-    'if (before) this.#remove(slot, mapKey, before)\n',
+    'this.#removeRows(slot, key, before)\n',
     '',
   ],
   [

@@ -5,8 +5,7 @@
 import { decodeKey, mapKeyToKey, toMapKey, type Key, type MapKey } from '../../bytes/keys.js'
 import { equalBytes } from '../../bytes/compare.js'
 import { isTidemarkError, type TidemarkError } from '../../errors.js'
-import type { KeyedRecord } from '../../segment/record.js'
-import type { Bounds } from '../../segment/cursor.js'
+import type { KeyedRecord, KeyRange } from '../../segment/record.js'
 import { Memtable } from '../../engine/memtable.js'
 import { MemtableRecord, Point } from '../../engine/point.js'
 import { AT_ONCE, lookUp, lookUpLoading, Missing, viewOf, type View } from '../../engine/read.js'
@@ -31,7 +30,6 @@ import {
   rowsSlot,
   stateKey,
   statesSlot,
-  stored,
   type IndexKeys,
   type IndexState,
   type RowRecord,
@@ -126,8 +124,8 @@ export class Derivation {
     return found && decodeState(found.bytes, 'The state of an index')
   }
 
-  #put(...[slot, key, ...value]: [slot: Slot, key: MapKey, ...value: Parameters<typeof stored>]): void {
-    this.#own.set(slot, INDEX_CODEC, key, stored(...value))
+  #put(...[slot, key, ...value]: [slot: Slot, key: MapKey, ...value: Parameters<typeof Point.stored>]): void {
+    this.#own.set(slot, INDEX_CODEC, key, Point.stored(...value))
   }
 
   #delete(slot: Slot, key: MapKey): void {
@@ -234,17 +232,20 @@ export class Derivation {
       if (!isOfUser(slot.table)) continue
       const spec = this.#ctx.spec(slot.table)
       if (spec === undefined || spec.indexes.size === 0) continue
-      for (const range of ranges) await this.#removeRange(slot, { ...range, reverse: false })
+      for (const range of ranges) await this.#removeRange(slot, range)
       for (const [mapKey, point] of points) {
         const records = recordsSlot(slot)
         const before = await this.#record(records, mapKey)
+        const key = mapKeyToKey(mapKey)
         if (point.deleted) {
-          if (before) this.#remove(slot, mapKey, before)
+          if (before) {
+            this.#removeRows(slot, key, before)
+            this.#delete(records, mapKey)
+          }
           continue
         }
-        const key = mapKeyToKey(mapKey)
         const keys = keysOf(spec, key, point.value(spec.decode, spec.isShared))
-        if (before) this.#removeOthers(slot, key, before, keys)
+        if (before) this.#removeRows(slot, key, before, keys)
         const record = { checksum: checksumOf(point.bytes), keys }
         // All of the commit is removed before any of it is added: two rows of it may change places.
         added.push(() => this.#add(slot, spec, key, record, point.expires, point.due, before))
@@ -265,25 +266,18 @@ export class Derivation {
     return found && { ...decodeRecord(found.bytes, 'The record of an index'), expires: found.expires, due: found.due }
   }
 
-  #remove(slot: Slot, mapKey: MapKey, { keys }: RowRecord): void {
-    const key = mapKeyToKey(mapKey)
-    for (const [name, all] of keys)
-      for (const each of all) this.#delete(rowsSlot(slot, name), rowKey(decodeKey(each), key))
-    this.#delete(recordsSlot(slot), mapKey)
-  }
-
-  /** Removes the index rows that a new value has no more. */
-  #removeOthers(slot: Slot, key: Key, before: RowRecord, keys: IndexKeys): void {
-    for (const [name, all] of before.keys) {
-      const kept = keys.get(name) ?? []
+  /** Removes the index rows of a row, but for those that its new value has as well. */
+  #removeRows(slot: Slot, key: Key, { keys }: RowRecord, kept?: IndexKeys): void {
+    for (const [name, all] of keys) {
+      const stay = kept?.get(name) ?? []
       for (const each of all) {
-        if (!kept.some((other) => equalBytes(other, each)))
+        if (!stay.some((other) => equalBytes(other, each)))
           this.#delete(rowsSlot(slot, name), rowKey(decodeKey(each), key))
       }
     }
   }
 
-  async #removeRange(slot: Slot, range: Bounds): Promise<void> {
+  async #removeRange(slot: Slot, range: KeyRange): Promise<void> {
     const records = recordsSlot(slot)
     const cut = slot.prefix.length
     const bounds = {
@@ -295,10 +289,9 @@ export class Derivation {
       for (const name of (await this.state(slot))?.indexes.keys() ?? []) this.#clear(rowsSlot(slot, name))
     } else {
       await each(this.#view, records, bounds, ({ key, bytes }) => {
-        if (bytes === undefined) return true
-        const own = decodeKey(key, records.prefix.length)
-        for (const [name, all] of decodeRecord(bytes, 'The record of an index').keys) {
-          for (const each of all) this.#delete(rowsSlot(slot, name), rowKey(decodeKey(each), own))
+        if (bytes) {
+          const record = decodeRecord(bytes, 'The record of an index')
+          this.#removeRows(slot, decodeKey(key, records.prefix.length), record)
         }
         return true
       })

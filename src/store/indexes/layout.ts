@@ -12,11 +12,9 @@ import { encodeKey, encodePrefix, toMapKey, type Key, type MapKey } from '../../
 import { concat } from '../../bytes/concat.js'
 import { afterPrefix, compareBytes } from '../../bytes/compare.js'
 import { ByteReader } from '../../bytes/reader.js'
-import { sliceOf } from '../../bytes/slice.js'
 import { utf8 } from '../../bytes/utf8.js'
 import { ByteWriter } from '../../bytes/writer.js'
 import { unsupported } from '../../errors.js'
-import { Point } from '../../engine/point.js'
 import { INDEX_STATES, makeSlot, type Slot } from '../../engine/slot.js'
 import type { KeyBounds } from '../bounds.js'
 import type { RangeOptions } from '../range.js'
@@ -130,14 +128,6 @@ export function decodeRecord(bytes: Uint8Array, what: string): RowRecord {
 }
 
 export const checksumOf = (value: Uint8Array | undefined): number => (value ? crc32(value) : 0)
-
-/** A put that has its bytes. */
-export const stored = (bytes: Uint8Array, expires = 0, due = 0): Point => {
-  const point = new Point(undefined, 0, due)
-  point.seal(sliceOf(bytes), true)
-  point.expires = expires
-  return point
-}
 
 const OPEN = 1
 /** No element of an array begins so. */

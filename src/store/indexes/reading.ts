@@ -5,12 +5,13 @@
 import { decodeKey, type Key } from '../../bytes/keys.js'
 import type { KeyedRecord } from '../../segment/record.js'
 import { Memtable } from '../../engine/memtable.js'
-import { MemtableRecord, Point } from '../../engine/point.js'
+import { MemtableRecord } from '../../engine/point.js'
 import type { View } from '../../engine/read.js'
 import type { Slot } from '../../engine/slot.js'
 import { checkScan, type RangeOptions, type ScanOptions } from '../range.js'
+import { isLive } from '../reads.js'
 import { Scan } from '../scan.js'
-import type { Hold, TableHost } from '../table-host.js'
+import type { Hold, ReadNotes, TableHost } from '../table-host.js'
 import type { TableSpec } from '../table-spec.js'
 import { Derivation, type Context } from './derive.js'
 import { rowBounds, rowsSlot } from './layout.js'
@@ -46,7 +47,7 @@ export async function* indexEntries(
   const { fresh, reverse, limit } = checkScan(options as ScanOptions<never>)
   if (fresh) await place.host.catchUp()
   const view = viewNow(place)
-  const still = new StillHost(place.host, view)
+  const still = new StillHost(place.host, view, place.host.readSet)
   const readers = new Map<number, { get(key: Key): Promise<unknown> }>()
   const read = (key: Key, partition: number): Promise<unknown> => {
     let reader = readers.get(partition)
@@ -101,12 +102,12 @@ export async function* rowsIn(
   const indexSlots = slots.map((slot) => rowsSlot(slot, name))
   const prefix = indexSlots[0]!.prefix.length
   const map = (record: KeyedRecord): Found | undefined => {
-    if (!isLive(record, host)) return undefined
+    if (!isLive(record instanceof MemtableRecord ? record.point : record, host)) return undefined
     const [indexKey, key] = decodeKey(record.key, prefix) as [Key, Key]
     return [indexKey, key, record.key[0]! * 256 + record.key[1]!]
   }
   const request = { bounds, reverse, limit, fresh: false, signal: options.signal }
-  yield* new Scan(new StillHost(host, { ...view, memtables: [overlay] }), indexSlots, request, map)
+  yield* new Scan(new StillHost(host, { ...view, memtables: [overlay] }, host.readSet), indexSlots, request, map)
 }
 
 /** Only this table is looked at. */
@@ -114,25 +115,16 @@ function contextOf(host: TableHost, spec: TableSpec, { cache }: View): Context {
   return { cache, partitions: host.partitions, spec: () => spec, pace: () => undefined }
 }
 
-function isLive(record: KeyedRecord, host: TableHost): boolean {
-  const from = record instanceof MemtableRecord ? record.point : record
-  if (from instanceof Point) {
-    if (from.deleted) return false
-    if (from.due > 0 && from.expires === 0) return host.monotonic() < from.due
-  } else if (from.bytes === undefined) return false
-  return from.expires === 0 || from.expires > host.now()
-}
-
 /** A host that goes on showing one view. */
-class StillHost implements TableHost {
-  readonly readSet
+export class StillHost implements TableHost {
+  readonly readSet: ReadNotes | undefined
   readonly #host: TableHost
   #view: View
 
-  constructor(host: TableHost, view: View) {
+  constructor(host: TableHost, view: View, readSet: ReadNotes | undefined) {
     this.#host = host
     this.#view = view
-    this.readSet = host.readSet
+    this.readSet = readSet
   }
 
   get partitions(): number {

@@ -1,13 +1,11 @@
 /** The rows of an index as those of a live range. They are read anew when their table has changed; an entry whose value has not stays the same. */
 import { mapKeyBytes, toMapKey, type Key } from '../../bytes/keys.js'
-import type { Memtable } from '../../engine/memtable.js'
-import { lookUpLoading, viewOf, type View } from '../../engine/read.js'
+import { lookUpLoading, viewOf } from '../../engine/read.js'
 import type { ShardState } from '../../engine/state.js'
 import { ALL_OF_SLOT } from '../bounds.js'
 import { rowKey } from '../indexes/layout.js'
-import { rowsIn, type IndexPlace } from '../indexes/reading.js'
+import { rowsIn, StillHost, type IndexPlace } from '../indexes/reading.js'
 import type { RangeOptions } from '../range.js'
-import type { Hold, TableHost } from '../table-host.js'
 import type { Live } from './live.js'
 import { LiveRows, mayChange, type LiveRow, type LiveSource, type LiveWindow } from './live-rows.js'
 import type { Observed } from './observed.js'
@@ -27,18 +25,13 @@ class IndexRows implements LiveSource<Entry> {
     this.#reverse = reverse
   }
 
-  async read(state: ShardState, limit: number, now: number): Promise<LiveRow<Entry>[]> {
+  async read(state: ShardState, limit: number): Promise<LiveRow<Entry>[]> {
     const { spec, slots } = this.#place
     const view = viewOf(state, [], this.#handle.cache)
-    const host = hostOf(this.#handle, this.#place.host, view, now)
+    // That it is shown is no read by the program.
+    const place = { ...this.#place, host: new StillHost(this.#place.host, view, undefined) }
     const rows: LiveRow<Entry>[] = []
-    for await (const [indexKey, key, partition] of rowsIn(
-      { ...this.#place, host },
-      view,
-      this.#range,
-      this.#reverse,
-      limit,
-    )) {
+    for await (const [indexKey, key, partition] of rowsIn(place, view, this.#range, this.#reverse, limit)) {
       const slot = slots.find((each) => each.partition === partition)!
       const found = await lookUpLoading(view, slot, toMapKey(key))
       // Its bytes are copied: those of the record would keep a whole block in memory.
@@ -57,27 +50,6 @@ class IndexRows implements LiveSource<Entry> {
 
   mayDiffer(before: ShardState, after: ShardState): boolean {
     return mayChange(this.#place.slots, ALL_OF_SLOT, before, after)
-  }
-}
-
-/** What reads one state. */
-function hostOf(handle: Observed, host: TableHost, view: View, now: number): TableHost {
-  const readOnly = (): never => host.observers as never
-  return {
-    partitions: host.partitions,
-    budget: 0,
-    observers: host.observers,
-    monotonic: () => host.monotonic(),
-    now: () => now,
-    writable: (): Memtable => readOnly(),
-    commitOwn: readOnly,
-    transact: readOnly,
-    view: () => view,
-    catchUp: () => Promise.resolve(),
-    assertOpen: () => handle.assertOpen(),
-    hold: (state: ShardState, waiting?: Promise<unknown>): Hold => handle.hold(state, waiting),
-    // A live range reads all of it once more, from a state that is repaired.
-    repair: (_view: View, error: unknown) => Promise.reject(error as Error),
   }
 }
 
