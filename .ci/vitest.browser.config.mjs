@@ -19,7 +19,9 @@ export default defineConfig(({ mode }) => ({
   },
   cacheDir: 'node_modules/.cache/vite-browser',
   // Found while a test runs, they would reload the page.
-  optimizeDeps: { include: ['idb', 'fflate', '@noble/hashes/sha2.js', 'fast-check'] },
+  optimizeDeps: {
+    include: ['idb', 'fflate', '@noble/hashes/sha2.js', 'fast-check', 'abstract-level', 'abstract-level/test'],
+  },
   test: {
     include: ['test/browser/**/*.browser.test.ts', ...sharedTests],
     fileParallelism: false,

@@ -1,40 +1,23 @@
-/** abstract-level on a store: its own published suite, and what the store promises beyond it. */
+/** abstract-level on a store: its own published suite, on IndexedDB in test/browser, and what the store promises beyond it. */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { isTidemarkError, openStore, type OpenOptions, type Storage } from 'tidemark'
-import { indexedDb } from 'tidemark/indexeddb'
 import { TidemarkLevel, type Backing, type TidemarkLevelOptions } from 'tidemark/level'
 import { memory } from 'tidemark/memory'
 import { nodeFs } from 'tidemark/node-fs'
-import { withIndexedDb } from '../support/fake-indexeddb.js'
 import { tapeSuite } from '../support/tape.js'
 
 const published = createRequire(import.meta.url)('abstract-level/test') as (options: object) => void
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-level-'))
 let made = 0
 
-/** The suite looks at what a database supports before its cases run, when there is no IndexedDB yet. */
-let endIndexedDb: () => void
-let indexedDbEnded: Promise<void>
-beforeAll(
-  () =>
-    new Promise<void>((ready) => {
-      indexedDbEnded = withIndexedDb(() => {
-        ready()
-        return new Promise<void>((resolve) => (endIndexedDb = resolve))
-      })
-    }),
-)
-
 const all: TidemarkLevel[] = []
 afterAll(async () => {
   // Some cases leave one in a state in which it cannot be closed.
   await Promise.allSettled(all.map((db) => db.close()))
-  endIndexedDb()
-  await indexedDbEnded
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -42,7 +25,6 @@ describe.each<[name: string, make: () => OpenOptions]>([
   ['memory', () => ({ storage: memory(), name: 'suite' })],
   ['memory, resident', () => ({ storage: memory(), name: 'suite', resident: true })],
   ['files', () => ({ storage: nodeFs(join(folder, `${made++}`)), name: 'suite' })],
-  ['IndexedDB', () => ({ storage: indexedDb(`level-${made++}`), name: 'suite' })],
 ])('the suite of abstract-level on %s', (_, make) => {
   tapeSuite((test) => {
     published({

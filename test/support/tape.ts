@@ -1,5 +1,4 @@
 /** Runs a suite that was written for tape under vitest: the calls of tape that such suites use. */
-import { isDeepStrictEqual } from 'node:util'
 import { expect, test } from 'vitest'
 
 interface Assertions {
@@ -15,6 +14,15 @@ function fits(error: unknown, wanted: unknown): boolean {
   if (wanted === undefined) return true
   if (wanted instanceof RegExp) return wanted.test(String(error))
   return Boolean((wanted as (error: unknown) => unknown)(error))
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  try {
+    expect(a).toStrictEqual(b)
+    return true
+  } catch {
+    return false
+  }
 }
 
 async function runTape(body: Body): Promise<void> {
@@ -46,7 +54,7 @@ async function runTape(body: Body): Promise<void> {
     ok: (value, message) => note(Boolean(value), 'ok', message, value),
     is: (a, b, message) => note(Object.is(a, b), 'is', message, a, b),
     isNot: (a, b, message) => note(!Object.is(a, b), 'isNot', message, a, b),
-    same: (a, b, message) => note(isDeepStrictEqual(a, b), 'same', message, a, b),
+    same: (a, b, message) => note(isSame(a, b), 'same', message, a, b),
     throws: (run, wanted, message) => {
       const thrown = throws(run as () => unknown)
       note(thrown !== undefined && fits(thrown[0], wanted), 'throws', message, String(thrown?.[0]))

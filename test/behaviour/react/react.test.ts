@@ -300,20 +300,35 @@ describe.each([18, 19] as const)('React %i', (version) => {
     noise.mockRestore()
   })
 
-  test('an index is shown as its live range has it', async () => {
+  test('an index is shown in its order, and rendered again only when its rows have changed', async () => {
     const store = await open()
-    await store.set('a', 1)
-    const made: string[] = []
-    const table = {
-      index: (name: string) => ({
-        live: (range: { limit?: number }) => {
-          made.push(`${name} ${range.limit}`)
-          return store.live(range)
-        },
-      }),
+    interface Todo {
+      readonly due: number
     }
-    const List = (): ReactNode => JSON.stringify(world.Hooks.useIndex(table, 'byDue', { limit: 3 }))
-    world.Testing.render(h('p', {}, h(List), h(List)))
-    expect([shown(), made]).toEqual(['[["a",1]][["a",1]]', ['byDue 3']])
+    const todos = store.table<string, Todo>('todos', { indexes: { byDue: (todo: Todo) => todo.due } })
+    await todos.write(['a', 'b', 'c', 'd'].map((key, i) => ({ type: 'put', key, value: { due: 40 - i * 10 } })))
+    let renders = 0
+    const List = (): ReactNode => {
+      renders++
+      return world.Hooks.useIndex(todos, 'byDue', { limit: 3 })
+        .map(([due, key]) => `${String(key)}${String(due)}`)
+        .join()
+    }
+    const Other = (): ReactNode => String(world.Hooks.useIndex(todos, 'byDue', { gte: 40 }).length)
+    world.Testing.render(h('p', {}, h(List), ' ', h(Other)))
+    await eventually(() => shown() === 'd10,c20,b30 1')
+    renders = 0
+    await world.Testing.act(async () => {
+      // Behind the rows that are shown.
+      await todos.set('a', { due: 50 })
+      await settle()
+    })
+    await eventually(() => shown() === 'd10,c20,b30 1')
+    expect(renders).toBe(0)
+    await world.Testing.act(async () => void (await todos.set('a', { due: 5 })))
+    await eventually(() => shown() === 'a5,d10,c20 0')
+    await world.Testing.act(async () => void (await todos.remove('d')))
+    await eventually(() => shown() === 'a5,c20,b30 0')
+    expect(renders).toBe(2)
   })
 })
