@@ -2,7 +2,6 @@
 import {
   isTidemarkError,
   openStore,
-  TidemarkError,
   type Key,
   type OpenOptions,
   type RangeOptions,
@@ -10,6 +9,7 @@ import {
   type Table,
   type TableOptions,
 } from '../../src/index.js'
+import { invalid } from './options.js'
 
 /**
  * A store that is open already, and stays open when the driver is closed, or the options of `openStore()`, by which the driver
@@ -34,8 +34,8 @@ export class Backed<K extends Key, V> {
 
   constructor(given: Backing, table: string, options: TableOptions<V> = {}) {
     const { storage, table: open } = Object(given) as { readonly storage?: unknown; readonly table?: unknown }
-    if (storage === undefined && typeof open !== 'function') {
-      throw new TidemarkError('INVALID_ARGUMENT', 'An open store, or the options of openStore(), is expected first.')
+    if ((typeof storage !== 'object' || storage === null) && typeof open !== 'function') {
+      throw invalid('An open store, or the options of openStore(), is expected first.')
     }
     this.#given = given
     this.#name = table

@@ -1,5 +1,6 @@
 /** A storage adapter of Keyv. It has the shape that Keyv asks for, and imports nothing of it. */
 import { Backed, type Backing } from '../common/backing.js'
+import { checkOptions, flag, tableName } from '../common/options.js'
 
 export type { Backing } from '../common/backing.js'
 
@@ -51,9 +52,10 @@ export class KeyvTidemark {
   /**
    * @param store an open store, or the options of `openStore()`: then the store is opened at the first call, and closed by
    *   `disconnect()`
-   * @throws `INVALID_ARGUMENT` when it is neither
+   * @throws `INVALID_ARGUMENT` when it is neither, or an option is wrong
    */
-  constructor(store: Backing, { table = 'keyv', fresh = false }: KeyvTidemarkOptions = {}) {
+  constructor(store: Backing, options: KeyvTidemarkOptions = {}) {
+    const { table = 'keyv', fresh } = checkOptions('KeyvTidemark', options, { table: tableName, fresh: flag })
     this.#reading = fresh ? { fresh } : undefined
     this.#backed = new Backed(store, table)
   }
@@ -108,17 +110,18 @@ export class KeyvTidemark {
     return entries.map(() => true) as unknown as void
   }
 
-  /** Deletes a key; resolves to whether it was there. */
+  /** Deletes a key, also one that others have just written; resolves to whether it was there. */
   delete(key: string): Promise<boolean> {
     return this.deleteMany([key])
   }
 
   /** Deletes several keys in one commit; resolves to whether any of them was there. */
   deleteMany(keys: string[]): Promise<boolean> {
-    return this.#backed.run(async (table) => {
+    // A transaction, since others may have written a key, or deleted it, that this handle does not know of.
+    return this.#backed.transact(async (table) => {
       const values = await table.getMany(keys)
       const found = keys.filter((_, i) => values[i] !== undefined)
-      if (found.length > 0) await table.write(found.map((key) => ({ type: 'del', key })))
+      for (const key of found) table.delete(key)
       return found.length > 0
     })
   }

@@ -2,6 +2,7 @@
 import { AbstractLevel, type AbstractDatabaseOptions, type AbstractOpenOptions } from 'abstract-level'
 import type { Store } from '../../src/index.js'
 import { Backed, type Backing } from '../common/backing.js'
+import { checkOptions, tableName } from '../common/options.js'
 import { failing, levelError, toLevel } from './errors.js'
 import {
   rangeOf,
@@ -52,10 +53,10 @@ export class TidemarkLevel<K = string, V = string> extends AbstractLevel<Uint8Ar
   /**
    * @param store an open store, or the options of `openStore()`: then the store is opened and closed with the database. Only
    *   then there are `createIfMissing` and `errorIfExists`, and with `resident: true` there is `getSync`
-   * @throws `INVALID_ARGUMENT` when it is neither
+   * @throws `INVALID_ARGUMENT` when it is neither, or the options are no object, or the name of the table is wrong
    */
   constructor(store: Backing, options: TidemarkLevelOptions<K, V> = {}) {
-    const { table = 'level', ...more } = options
+    const { table = 'level', ...more } = checkOptions('TidemarkLevel', options, { table: tableName }, true)
     const backed = new Backed<Uint8Array, Uint8Array>(store, table, { codec: rawBytes })
     const { own } = backed
     const manifest = {

@@ -17,15 +17,8 @@ import {
   type ReactElement,
   type ReactNode,
 } from 'react'
-import {
-  TidemarkError,
-  type Key,
-  type Live,
-  type LiveOptions,
-  type OpenOptions,
-  type Store,
-  type Table,
-} from '../../src/index.js'
+import { type Key, type Live, type LiveOptions, type OpenOptions, type Store, type Table } from '../../src/index.js'
+import { checkOptions, flag, invalid, tableName, type Rules } from '../common/options.js'
 import { makeOpening } from './opening.js'
 import { Failure, keyOf, NOTHING, sharedLive } from './shared-live.js'
 
@@ -87,6 +80,9 @@ export interface ValueOptions extends HookOptions {
   readonly table?: string | undefined
 }
 
+const hookRules: Rules<HookOptions> = { suspense: flag }
+const valueRules: Rules<ValueOptions> = { ...hookRules, table: tableName }
+
 /** A table with indexes. */
 interface Indexed<R, E> {
   index(name: string): { live(range: R): Live<E> }
@@ -139,8 +135,7 @@ export function useStore<K extends Key = Key, V = unknown>(options: {
 export function useStore(options?: { readonly optional: boolean }): Store | undefined {
   const { store } = useContext(Context)
   if (store || options?.optional) return store
-  throw new TidemarkError(
-    'INVALID_ARGUMENT',
+  throw invalid(
     'There is no open store: render below a <TidemarkProvider>, without `early`, or ask for useStore({ optional: true }).',
   )
 }
@@ -148,7 +143,7 @@ export function useStore(options?: { readonly optional: boolean }): Store | unde
 /**
  * The entries of a range, kept up to date: the same array until something in it changes, and the same entry until its value
  * does. It is empty until they are read. Of the provider's store, or of the store, table or partition that is given.
- * @throws to the error boundary: `INVALID_ARGUMENT` when an option is wrong, and what prevents reading
+ * @throws to the error boundary: `INVALID_ARGUMENT` when the source or an option is wrong, and what prevents reading
  * @example
  *     const todos = useEntries<string, Todo>({ prefix: 'todo-' })
  *     const users = useEntries(store.table<string, User>('users'), { limit: 10 })
@@ -160,29 +155,31 @@ export function useEntries<K extends Key, V>(
 ): readonly (readonly [K, V])[]
 export function useEntries(...given: readonly unknown[]): readonly unknown[] {
   const [source, options = {}] = useSource(given, given.length > 1)
-  const { suspense, ...range } = options as EntriesOptions<never>
+  const { suspense, ...range } = checkOptions('useEntries', options as EntriesOptions<never>, hookRules, true)
   return useLive(source, keyOf(range), () => source!.live(range as LiveOptions<Key>), suspense)
 }
 
 /**
  * The value of a key, kept up to date; `undefined` when there is none, and until it is read. Of the provider's store, or of the
- * store, table or partition that is given.
- * @throws to the error boundary: `INVALID_ARGUMENT` when an option or the key is wrong, and what prevents reading
+ * store, table or partition that is given. A key of `undefined` stands for none: then nothing is read.
+ * @throws to the error boundary: `INVALID_ARGUMENT` when the source, the key or an option is wrong, and what prevents reading
  * @example
  *     const theme = useValue<string, string>('theme')
- *     const user = useValue(store.table<string, User>('users'), id)
+ *     const user = useValue(store.table<string, User>('users'), selectedId) // undefined as long as nobody is selected
  */
-export function useValue<K extends Key = Key, V = unknown>(key: K, options?: ValueOptions): V | undefined
+export function useValue<K extends Key = Key, V = unknown>(key: K | undefined, options?: ValueOptions): V | undefined
 export function useValue<K extends Key, V>(
   source: Table<K, V> | undefined,
-  key: K,
+  key: K | undefined,
   options?: HookOptions,
 ): V | undefined
 export function useValue(...given: readonly unknown[]): unknown {
   const [source, key, options = {}] = useSource(given, given[0] === undefined)
-  const { suspense, table } = options as ValueOptions
-  const range = { gte: key, lte: key, table } as LiveOptions<never>
-  return useLive(source, keyOf(range), () => source!.live(range as LiveOptions<Key>), suspense)[0]?.[1]
+  const { suspense, table } = checkOptions('useValue', options as ValueOptions, valueRules)
+  const range = { gte: key, lte: key, limit: 1, table } as LiveOptions<never>
+  // Without a key it would be the whole range.
+  const of = key === undefined ? undefined : source
+  return useLive(of, keyOf(range), () => of!.live(range as LiveOptions<Key>), suspense)[0]?.[1]
 }
 
 /**
@@ -192,7 +189,10 @@ export function useValue(...given: readonly unknown[]): unknown {
  *     const due = useIndex(store.table<string, Todo>('todos', { indexes }), 'byDue', { lt: tomorrow })
  */
 export function useIndex<R, E>(table: Indexed<R, E> | undefined, name: string, range?: R & HookOptions): readonly E[] {
-  const { suspense, ...bounds }: Partial<R> & HookOptions = range ?? {}
+  if (table !== undefined && typeof (Object(table) as Partial<Indexed<R, E>>).index !== 'function')
+    throw invalid('useIndex: a table, or undefined, is expected first.')
+  const given: Partial<R> & HookOptions = range === undefined ? {} : range
+  const { suspense, ...bounds } = checkOptions('useIndex', given, hookRules, true)
   return useLive(table, keyOf([name, bounds]), () => table!.index(name).live(bounds as R), suspense)
 }
 
@@ -216,8 +216,10 @@ function useSource(
 ): readonly [source: Table | undefined, ...rest: unknown[]] {
   const { store } = useContext(Context)
   const [first] = given
-  const isSource = isGiven || typeof (first as Partial<Table> | undefined)?.live === 'function'
-  return (isSource ? given : [store, ...given]) as [Table | undefined, ...unknown[]]
+  const isSource = typeof (first as Partial<Table> | null | undefined)?.live === 'function'
+  if (isGiven && !isSource && first !== undefined)
+    throw invalid('A store, a table, a partition or undefined is expected before the range.')
+  return (isGiven || isSource ? given : [store, ...given]) as [Table | undefined, ...unknown[]]
 }
 
 function useLive<E>(

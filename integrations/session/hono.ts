@@ -1,7 +1,8 @@
 /** A middleware of Hono that gives each request its session. It has the shape that Hono asks for, and imports nothing. */
 import { systemClock } from '../../src/index.js'
 import type { Backing } from '../common/backing.js'
-import { Sessions, type SessionOptions } from './sessions.js'
+import { checkOptions, flag, type Rules } from '../common/options.js'
+import { rules as sessionRules, Sessions, type SessionOptions } from './sessions.js'
 
 /** Options of `honoSession`. */
 export interface HonoSessionOptions extends SessionOptions {
@@ -35,6 +36,17 @@ export interface HonoSessionOptions extends SessionOptions {
    * @when Set `true` behind a proxy that ends https.
    */
   readonly secure?: boolean | undefined
+}
+
+const matching = (pattern: RegExp) => (given: unknown) => typeof given === 'string' && pattern.test(given)
+/** A cookie takes no other letters; what is not refused here would add to its attributes. */
+const rules: Rules<HonoSessionOptions> = {
+  ...sessionRules,
+  cookie: ["a name of ASCII letters, digits and !#$%&'*+-.^_`|~", matching(/^[\w!#$%&'*+.^`|~-]+$/)],
+  path: ['a path that begins with "/", of ASCII without spaces and ";",', matching(/^\/[!-:<-~]*$/)],
+  domain: ['the name of a host', matching(/^[\w.-]+$/)],
+  sameSite: ['"Strict", "Lax" or "None"', matching(/^(Strict|Lax|None)$/)],
+  secure: flag,
 }
 
 /** What the middleware uses of a context of Hono. */
@@ -146,13 +158,13 @@ export class HonoSession {
  * A middleware that gives each request its session, kept in a table of a store and known by a cookie.
  *
  * @param store an open store, or the options of `openStore()`: then the store is opened at the first request
- * @throws `INVALID_ARGUMENT` when it is neither
+ * @throws `INVALID_ARGUMENT` when it is neither, or an option is wrong
  * @example
  *     app.use(honoSession({ storage: nodeFs('./state'), name: 'web' }))
  *     app.get('/', (c) => c.text(`Hello ${c.get('session').get('name')}`))
  */
 export function honoSession(store: Backing, options: HonoSessionOptions = {}): HonoSessionMiddleware {
-  const { cookie = 'sid', path = '/', domain, sameSite = 'Lax', secure } = options
+  const { cookie = 'sid', path = '/', domain, sameSite = 'Lax', secure } = checkOptions('honoSession', options, rules)
   const sessions = new Sessions<Data>(store, options)
   const middleware = async (c: HonoContext, next: () => Promise<void>): Promise<void> => {
     const id = readCookie(c.req.header('Cookie'), cookie)

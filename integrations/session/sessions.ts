@@ -1,5 +1,6 @@
 /** Sessions by their ids, each with a time to live: what the stores of Express and the middleware of Hono have in common. */
 import { Backed, type Backing } from '../common/backing.js'
+import { tableName, type Rules } from '../common/options.js'
 
 /** Options of `expressStore` and `honoSession`. */
 export interface SessionOptions {
@@ -23,9 +24,21 @@ export const FRESH = { fresh: true }
 
 const DAY_MS = 86_400_000
 
+/** A store knows no time to live that is longer. */
+export const LONGEST_MS = 2 ** 50
+
+export const rules: Rules<SessionOptions> = {
+  table: tableName,
+  ttlMs: [
+    'a positive number of milliseconds',
+    (given) => typeof given === 'number' && given > 0 && given <= LONGEST_MS,
+  ],
+}
+
 export class Sessions<S extends object> extends Backed<string, S> {
   readonly ttlMs: number
 
+  /** The options have been checked. */
   constructor(store: Backing, { table = 'sessions', ttlMs = DAY_MS }: SessionOptions) {
     super(store, table)
     this.ttlMs = ttlMs
@@ -36,7 +49,8 @@ export class Sessions<S extends object> extends Backed<string, S> {
     return structuredClone(await this.run((table) => table.get(id, FRESH)))
   }
 
-  async save(id: string, session: S, ttlMs: number): Promise<void> {
+  /** Without a time to live it is kept for ever. */
+  async save(id: string, session: S, ttlMs: number | undefined): Promise<void> {
     await this.run((table) => table.set(id, session, { ttlMs }))
   }
 
@@ -44,7 +58,7 @@ export class Sessions<S extends object> extends Backed<string, S> {
     await this.run((table) => table.remove(id))
   }
 
-  touch(id: string, ttlMs: number): Promise<boolean> {
+  touch(id: string, ttlMs: number | undefined): Promise<boolean> {
     return this.run((table) => table.touch(id, { ttlMs }))
   }
 }

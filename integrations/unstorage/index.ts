@@ -1,6 +1,7 @@
 /** A driver of unstorage. It has the shape that unstorage asks for, and imports nothing of it. */
 import type { Store } from '../../src/index.js'
 import { Backed, type Backing } from '../common/backing.js'
+import { checkOptions, flag, tableName } from '../common/options.js'
 
 export type { Backing } from '../common/backing.js'
 
@@ -64,12 +65,13 @@ export interface TidemarkDriver {
  *
  * @param store an open store, or the options of `openStore()`: then the store is opened at the first call, and closed by
  *   `dispose()`
- * @throws `INVALID_ARGUMENT` when it is neither
+ * @throws `INVALID_ARGUMENT` when it is neither, or an option is wrong
  * @example
  *     const storage = createStorage({ driver: tidemarkDriver({ storage: nodeFs('./state'), name: 'app' }) })
  */
 export function tidemarkDriver(store: Backing, options: TidemarkDriverOptions = {}): TidemarkDriver {
-  const { table: name = 'unstorage', fresh = false } = options
+  const rules = { table: tableName, fresh: flag }
+  const { table: name = 'unstorage', fresh } = checkOptions('tidemarkDriver', options, rules)
   const reading = fresh ? { fresh } : undefined
   const backed = new Backed<string, unknown>(store, name)
   const watches = new Set<() => void>()

@@ -3,6 +3,7 @@
  * for zustand a middleware that several tabs share.
  */
 import { Backed, type Backing } from '../common/backing.js'
+import { checkOptions, invalid, tableName } from '../common/options.js'
 
 export { sharedPersist, type SharedPersist, type SharedPersistOptions } from './shared-persist.js'
 export type { Backing } from '../common/backing.js'
@@ -11,7 +12,7 @@ export type { Backing } from '../common/backing.js'
 export interface WebStorage {
   /** The text of a name, as others may have changed it; `null` when there is none. */
   getItem(name: string): Promise<string | null>
-  /** Keeps a text; it is durable when the promise resolves. */
+  /** Keeps a text; it is durable when the promise resolves. What is no string is refused with `INVALID_ARGUMENT`. */
   setItem(name: string, value: string): Promise<void>
   /** Removes a name. */
   removeItem(name: string): Promise<void>
@@ -32,15 +33,20 @@ export interface WebStorageOptions {
 /**
  * A storage for texts. In several tabs the one that comes last counts, as with `localStorage`, for the whole of a text.
  * @param backing an open store, or the options of `openStore()`, by which it opens one at the first call
- * @throws `INVALID_ARGUMENT` when it is neither; its calls reject as `get`, `set` and `remove` of a table do
+ * @throws `INVALID_ARGUMENT` when it is neither, or an option is wrong; its calls reject as `get`, `set` and `remove` of a table do
  * @example
  *     create(persist(initializer, { name: 'app', storage: createJSONStorage(() => webStorage(store)) }))
  */
-export function webStorage(backing: Backing, { table = 'web-storage' }: WebStorageOptions = {}): WebStorage {
+export function webStorage(backing: Backing, options: WebStorageOptions = {}): WebStorage {
+  const { table = 'web-storage' } = checkOptions('webStorage', options, { table: tableName })
   const backed = new Backed<string, string>(backing, table)
   return {
     getItem: (name) => backed.run(async (items) => (await items.get(name, { fresh: true })) ?? null),
-    setItem: (name, value) => backed.run(async (items) => void (await items.set(name, value))),
+    async setItem(name, value) {
+      if (typeof value !== 'string')
+        throw invalid('setItem: a string is expected; a storage for texts keeps nothing else.')
+      await backed.run((items) => items.set(name, value))
+    },
     removeItem: (name) => backed.run(async (items) => void (await items.remove(name))),
     close: () => backed.close(),
   }

@@ -5,6 +5,7 @@
  */
 import { isTidemarkError, jsonCodec, systemClock, type Live, type Table } from '../../src/index.js'
 import { Backed, type Backing } from '../common/backing.js'
+import { callable, checkOptions, tableName, type Rules } from '../common/options.js'
 
 type Update<T> = Partial<T> | ((state: T) => Partial<T>)
 
@@ -50,6 +51,13 @@ export interface SharedPersistOptions<T> {
   readonly onError?: ((error: unknown) => void) | undefined
 }
 
+const rules: Rules<SharedPersistOptions<never>> = {
+  name: ['the name of the state, a string,', (given) => typeof given === 'string', true],
+  table: tableName,
+  partialize: callable,
+  onError: callable,
+}
+
 /** The state as it is stored. */
 interface Stored<T> {
   readonly state: Partial<T>
@@ -88,7 +96,7 @@ export class SharedPersist<T extends object> {
 
   /** @internal */
   constructor(backing: Backing, options: SharedPersistOptions<T>) {
-    this.#options = options
+    this.#options = checkOptions('sharedPersist', options, rules)
     this.#backed = new Backed(backing, options.table ?? 'shared-state')
   }
 
@@ -303,7 +311,7 @@ function isSame(a: unknown, b: unknown): boolean {
  *
  * Its store has to be one in shared mode, which is the default in IndexedDB.
  * @param backing an open store, or the options of `openStore()`, by which it opens one
- * @throws `INVALID_ARGUMENT` when it is neither
+ * @throws `INVALID_ARGUMENT` when it is neither, an option is wrong, or there is no `name`
  * @example
  *     const shared = sharedPersist<Counter>(store, { name: 'counter' })
  *     const useCounter = create(shared.persist((set) => ({ n: 0, add: () => set(({ n }) => ({ n: n + 1 })) })))

@@ -1,9 +1,12 @@
 /** An index as programs read it. */
 import type { Key } from '../bytes/keys.js'
+import { isPromise } from '../callback.js'
 import { Part } from '../part.js'
+import { Memtable } from '../engine/memtable.js'
+import type { View } from '../engine/read.js'
 import { Entries } from './entries.js'
 import type { IndexPlace } from './indexes/reading.js'
-import type { LiveOptions, ScanOptions } from './range.js'
+import { checkScan, type LiveOptions, type ScanOptions } from './range.js'
 import type { Live } from './watching/live.js'
 
 const reading = new Part(() => import('./indexes/reading.js'))
@@ -33,8 +36,7 @@ export class Index<I extends Key = Key, K extends Key = Key, V = unknown> extend
    *     for await (const [due, key, todo] of todos.index('byDue').entries({ lt: tomorrow })) …
    */
   entries(options: ScanOptions<I> = {}): AsyncIterableIterator<[indexKey: I, key: K, value: V]> {
-    const place = this.#place
-    return later((part) => part.indexEntries(place, options)) as never
+    return rowsOf(this.#place, options, (part, view) => part.indexEntries(this.#place, view, options)) as never
   }
 
   /**
@@ -43,7 +45,8 @@ export class Index<I extends Key = Key, K extends Key = Key, V = unknown> extend
    */
   async count(options: ScanOptions<I> = {}): Promise<number> {
     let count = 0
-    for await (const _ of later((part) => part.indexRows(this.#place, options))) count++
+    for await (const _ of rowsOf(this.#place, options, (part, view) => part.indexRows(this.#place, view, options)))
+      count++
     return count
   }
 
@@ -60,7 +63,18 @@ export class Index<I extends Key = Key, K extends Key = Key, V = unknown> extend
 
 type Reading = typeof import('./indexes/reading.js')
 
-/** Once the part is loaded, its first step is in the turn of the first `next()`. */
-async function* later<T>(make: (part: Reading) => AsyncIterable<T>): AsyncGenerator<T, void> {
-  yield* make(reading.loaded ?? (await reading.load()))
+/** What is read is as it was at the first `next()`, though the part that reads it is loaded only then. */
+async function* rowsOf<I extends Key, T>(
+  { host, slots }: IndexPlace,
+  options: ScanOptions<I>,
+  make: (part: Reading, view: View) => AsyncIterable<T>,
+): AsyncGenerator<T, void> {
+  if (checkScan(options as ScanOptions<never>).fresh) await host.catchUp()
+  const view = host.view()
+  const own = new Set(slots.map(({ id }) => id))
+  const pending = new Memtable()
+  for (const memtable of [...view.memtables].reverse()) pending.absorb(memtable, ({ id }) => own.has(id))
+  const loading = reading.loaded ?? reading.load()
+  if (isPromise(loading)) host.hold(view.state!, loading)
+  yield* make(await loading, { ...view, memtables: pending.empty ? [] : [pending] })
 }

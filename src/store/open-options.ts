@@ -8,19 +8,7 @@ import type { WriteMode } from '../log/entry.js'
 import { checkStoreName } from '../manifest/names.js'
 import { recordedCodec, type ShardState } from '../engine/state.js'
 import type { Storage } from '../storage/contract.js'
-import {
-  any,
-  boolean,
-  checker,
-  flag,
-  number,
-  oneOf,
-  optional,
-  required,
-  signal,
-  within,
-  type Check,
-} from './options.js'
+import { boolean, checker, flag, number, oneOf, optional, required, signal, within, type Check } from './options.js'
 import { TABLE_OPTIONS } from './table-checks.js'
 import { type AnyTableOptions, type TableOptions } from './table-options.js'
 
@@ -305,7 +293,12 @@ const CHECKS = {
     daily: number(30, 0),
   }),
   freeze: boolean(false),
-  logger: any<Logger | false | undefined>(),
+  logger: optional<Logger | false>((_, given) => {
+    const warn: unknown = (Object(given) as Record<string, unknown>)['warn']
+    const isLogger = typeof given === 'object' && given !== null && (warn === undefined || typeof warn === 'function')
+    if (given === false || isLogger) return given as Logger | false
+    throw invalid('logger: false, or an object with warn(message, error) is expected.')
+  }),
   clock: (_: string, given: unknown) => checkClock(given as Clock | undefined),
   signal,
   ...TABLE_OPTIONS,

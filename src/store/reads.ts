@@ -65,7 +65,7 @@ export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions
    */
   async get(key: K, options?: ReadOptions): Promise<V | undefined> {
     const mapKey = toMapKey(key)
-    if (options) await this.#catchUp(options)
+    if (options !== undefined) await this.#catchUp(options)
     const view = this.host.view()
     const found = this.#find(view, mapKey)
     if (!isPromise(found)) return this.#valueOf(key, found)
@@ -99,7 +99,7 @@ export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions
     if (!Array.isArray(keys)) throw invalid('getMany: an array of keys is expected.')
     // All keys first: a read that is under way when a key is refused would fail unheard.
     const mapKeys = Array.from(keys as readonly K[], toMapKey)
-    if (options) await this.#catchUp(options)
+    if (options !== undefined) await this.#catchUp(options)
     const answers = mapKeys.map((key, i) => [key, (record: Found) => this.#valueOf(keys[i] as K, record)] as const)
     return this.#read((view) => Promise.all(answers.map(async ([key, answer]) => this.#answer(view, key, answer))))
   }
@@ -111,7 +111,7 @@ export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions
    */
   async has(key: K, options?: ReadOptions): Promise<boolean> {
     const mapKey = toMapKey(key)
-    if (options) await this.#catchUp(options)
+    if (options !== undefined) await this.#catchUp(options)
     return this.#read((view) => this.#answer(view, mapKey, (record) => isLive(record, this.host)))
   }
 
@@ -121,12 +121,12 @@ export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions
    */
   async ttl(key: K, options?: ReadOptions): Promise<number | undefined> {
     const mapKey = toMapKey(key)
-    if (options) await this.#catchUp(options)
+    if (options !== undefined) await this.#catchUp(options)
     const found = await this.liveRecord(mapKey)
     if (found === undefined) return undefined
     // One that no entry was built of yet has no time of expiry.
     if (found.expires === 0)
-      return found instanceof Point && found.due > 0 ? found.due - this.host.monotonic() : undefined
+      return found instanceof Point && found.due > 0 ? Math.ceil(found.due - this.host.monotonic()) : undefined
     return found.expires - this.host.now()
   }
 

@@ -7,7 +7,7 @@ import type { Memtable } from '../engine/memtable.js'
 import { recordedCodec, type ShardState } from '../engine/state.js'
 import { checkTable } from './table-checks.js'
 import type { AnyTableOptions } from './table-options.js'
-import { storedBytes, TableSpec, type Freeze, type RecordedCodec } from './table-spec.js'
+import { storedBytes, TableSpec, titleOf, type Freeze, type RecordedCodec } from './table-spec.js'
 
 /** The tables that a handle has been asked for: what each was opened with, and the codec that it was written with. */
 export class Specs {
@@ -43,9 +43,9 @@ export class Specs {
     // A tool that has looked at it as it is stored does not know yet.
     const isKnown = before !== undefined && known!.spec.codec !== storedBytes
     if (isKnown && (settled.version ?? 1) !== known!.spec.version)
-      throw invalid(`version: table "${name}" was opened in another one before; give it when it is opened first.`)
+      throw invalid(`version: ${titleOf(name)} was opened in another one before; give it when it is opened first.`)
     if (settled.version !== undefined && settled.version > 1 && !settled.upgrade)
-      throw invalid(`version: table "${name}" needs an upgrade(value, from) for values of the versions before.`)
+      throw invalid(`version: ${titleOf(name)} needs an upgrade(value, from) for values of the versions before.`)
     this.hasIndexes ||= given.indexes !== undefined
     for (const index of Object.keys(settled.indexes ?? {})) {
       if (bytes.length + utf8(index).length > MAX_TABLE_BYTES - 3)

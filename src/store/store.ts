@@ -1,5 +1,6 @@
 /** A store as programs see it: opening one, and the calls on it. */
 import type { Key } from '../bytes/keys.js'
+import type { WriteMode } from '../log/entry.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import { Part, type Lazy } from '../part.js'
 import type { MaintainResult } from '../engine/gc/scheduler.js'
@@ -62,7 +63,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   }
 
   /** The mode of stores in this storage that are opened without one: `shared` on `indexedDb()`, `exclusive` elsewhere. */
-  get modeDefault(): Mode {
+  get modeDefault(): WriteMode {
     return modeOf(this.#handle.options.storage)
   }
 

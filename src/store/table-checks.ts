@@ -1,5 +1,5 @@
 /** Checks of the options of a table. */
-import { invalid, show } from '../errors.js'
+import { checkFields, invalid, show } from '../errors.js'
 import { checker, optional, required, type Check } from './options.js'
 import {
   definitionOf,
@@ -27,8 +27,13 @@ export const checkTtl: Check<number> = (name, given) => {
   throw invalid(`${name}: a positive number is expected, not ${show(given)}.`)
 }
 
+const DEFINITION = new Set(['key', 'many', 'unique'])
+
 const indexes: Check<AnyIndexes> = (_, given) => {
-  for (const [name, index] of Object.entries(Object(given) as AnyIndexes)) {
+  if (typeof given !== 'object' || given === null || Array.isArray(given) || given instanceof Map)
+    throw invalid(`indexes: { name: function } is expected, not ${show(given)}.`)
+  for (const [name, index] of Object.entries(given as AnyIndexes)) {
+    if (typeof index === 'object') checkFields(`indexes: "${name}"`, index, DEFINITION)
     const { key, many, unique } = definitionOf(index)
     if (name !== '' && typeof key === 'function' && typeof many === 'boolean' && typeof unique === 'boolean') continue
     throw invalid(

@@ -43,7 +43,8 @@ export interface TableOptions<V = unknown> {
   /**
    * Indexes of the table, by their names: a function that returns the key by which an index has a value, or `undefined` for
    * none. An index that the data does not have yet is built; one that the data has and that is left out is dropped by the next
-   * commit to the table, from whatever handle. Whoever changes what a function returns raises `version`, too.
+   * commit to the table, from whatever handle. Whoever changes what a function returns raises `version`, too. A
+   * function is known by its text: another one with the same text, which closes over other values, counts as the same.
    * @default those that the table was last asked for with; none
    * @when Set it to read rows in another order than that of their keys, or to keep what has to be unique.
    */

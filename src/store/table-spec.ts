@@ -77,7 +77,7 @@ export class TableSpec {
 
   /** The table in messages. */
   get title(): string {
-    return this.name === '' ? 'the default table' : `table "${this.name}"`
+    return titleOf(this.name)
   }
 
   /** Whether nothing was ever written to it. */
@@ -207,3 +207,6 @@ export class TableSpec {
 }
 
 const nameOf = (key: MapKey): string => `key ${show(mapKeyToKey(key))}`
+
+/** A table in messages. */
+export const titleOf = (name: string): string => (name === '' ? 'the default table' : `table "${name}"`)

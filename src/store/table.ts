@@ -135,7 +135,8 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
    * @example
    *     await store.set('theme', 'dark')
    */
-  set(key: K, value: V, options: PutOptions = NO_OPTIONS): Promise<CommitResult> {
+  async set(key: K, value: V, options: PutOptions = NO_OPTIONS): Promise<CommitResult> {
+    checkFields('set', options, PUT_OPTIONS)
     return this.#commit('set', [{ ...options, type: 'put', key, value }])
   }
 
@@ -177,6 +178,7 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
     options: PutOptions = NO_OPTIONS,
   ): Promise<R> {
     if (typeof change !== 'function') throw invalid('update: a function is expected.')
+    checkFields('update', options, PUT_OPTIONS)
     return this.#transact(async (table) => {
       const before = await table.get(key)
       const after = await change(before)

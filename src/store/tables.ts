@@ -26,7 +26,9 @@ export interface TablesHost extends TableHost {
 
 /** The reads and writes of a store through one partition that the caller names. They throw as those of a table do. */
 export class Partition<K extends Key = Key, V = unknown> extends Table<K, V> {
-  readonly #open: <K2 extends Key, V2>(name: string, options: TableOptions<V2>) => Table<K2, V2>
+  readonly #host: TableHost
+  readonly #specOf: TablesHost['spec']
+  readonly #tables = new WeakMap<TableSpec, Table<never, never>>()
 
   /** @internal */
   constructor(
@@ -34,19 +36,23 @@ export class Partition<K extends Key = Key, V = unknown> extends Table<K, V> {
     spec: TableSpec,
     /** The number of the partition. */
     readonly number: number,
-    open: <K2 extends Key, V2>(name: string, options: TableOptions<V2>) => Table<K2, V2>,
+    specOf: TablesHost['spec'],
   ) {
     super(host, spec, number)
-    this.#open = open
+    this.#host = host
+    this.#specOf = specOf
   }
 
   /**
-   * A table of the store, seen through this partition.
+   * A table of the store, seen through this partition; with the same options it is the same object.
    * @throws `INVALID_ARGUMENT` when the name or an option is wrong, or the table was written with another codec
    * @throws `CLOSED` once the store, the snapshot or the transaction has ended
    */
   table<K2 extends Key = Key, V2 = unknown>(name: string, options: TableOptions<V2> = {}): Table<K2, V2> {
-    return this.#open(name, options)
+    const spec = this.#specOf(name, options)
+    const table = this.#tables.get(spec) ?? new Table(this.#host, spec, this.number)
+    this.#tables.set(spec, table)
+    return table as unknown as Table<K2, V2>
   }
 }
 
@@ -55,6 +61,7 @@ export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
   readonly #host: TablesHost
   readonly #spec: TableSpec
   readonly #tables = new WeakMap<TableSpec, Table<never, never>>()
+  readonly #partitions = new Map<number, Partition>()
 
   /** @internal */
   constructor(host: TablesHost, spec: TableSpec) {
@@ -87,7 +94,7 @@ export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
 
   /**
    * The same reads and writes on one partition, whatever partition the keys would go to by themselves. A key that is put
-   * through a partition is read through it.
+   * through a partition is read through it. It is the same object each time.
    * @throws `INVALID_ARGUMENT` when there is no partition of this number
    * @example
    *     store.partition(2).put('o-1', { total: 12 })
@@ -95,8 +102,9 @@ export class Tables<K extends Key = Key, V = unknown> extends Table<K, V> {
   partition(number: number): Partition<K, V> {
     const host = this.#host
     const checked = required('partition', number, 0, host.partitions - 1)
-    return new Partition<K, V>(host, this.#spec, checked, (name, options) => {
-      return new Table(host, host.spec(name, options), checked)
-    })
+    const known = this.#partitions.get(checked)
+    const partition = known ?? new Partition(host, this.#spec, checked, (name, options) => host.spec(name, options))
+    this.#partitions.set(checked, partition)
+    return partition as unknown as Partition<K, V>
   }
 }

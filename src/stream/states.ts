@@ -4,8 +4,8 @@ import type { StoreHandle } from '../store/handle.js'
 import { Partition } from '../store/tables.js'
 import type { TableHost } from '../store/table-host.js'
 import { partitionOf } from '../store/reads.js'
-import { Table } from '../store/table.js'
-import type { TableOptions } from '../store/table-options.js'
+import type { AnyTableOptions } from '../store/table-options.js'
+import type { TableSpec } from '../store/table-spec.js'
 
 export class States {
   readonly #handle: StoreHandle
@@ -28,15 +28,15 @@ export class States {
   }
 }
 
-/** Like `store.partition(number)`, but it makes each table once: handlers call `table(name)` at every event. */
+/** Like `store.partition(number)`, but it looks each table up once: handlers call `table(name)` at every event. */
 function openState(handle: StoreHandle, host: TableHost, number: number): Partition {
-  const tables = new Map<string, Table>()
-  const open = (name: string, options: TableOptions): Table => {
-    const known = tables.get(name)
+  const specs = new Map<string, TableSpec>()
+  const specOf = (name: string, options: AnyTableOptions): TableSpec => {
+    const known = specs.get(name)
     if (known !== undefined && Object.keys(options).length === 0) return known
-    const table = new Table(host, handle.spec(name, options), number)
-    tables.set(name, table)
-    return table
+    const spec = handle.spec(name, options)
+    specs.set(name, spec)
+    return spec
   }
-  return new Partition(host, handle.spec('', {}), number, open as Partition['table'])
+  return new Partition(host, handle.spec('', {}), number, specOf)
 }

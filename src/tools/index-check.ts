@@ -16,7 +16,6 @@ import {
   decodeRecord,
   decodeState,
   recordsSlot,
-  rowBounds,
   rowKey,
   rowsSlot,
   statesSlot,
@@ -31,14 +30,12 @@ class TableCheck {
   readonly #slot: Slot
   readonly #state: IndexState
   readonly #time: number
-  readonly #partitions: number
 
-  constructor(view: View, slot: Slot, state: IndexState, time: number, partitions: number) {
+  constructor(view: View, slot: Slot, state: IndexState, time: number) {
     this.#view = view
     this.#slot = slot
     this.#state = state
     this.#time = time
-    this.#partitions = partitions
   }
 
   #isLive({ bytes, expires }: Pick<KeyedRecord, 'bytes' | 'expires'>): boolean {
@@ -53,7 +50,7 @@ class TableCheck {
 
   async run(): Promise<void> {
     await this.#rows()
-    for (const [name, { unique }] of this.#state.indexes) await this.#index(name, unique)
+    for (const name of this.#state.indexes.keys()) await this.#index(name)
   }
 
   async #live(slot: Slot): Promise<() => Promise<KeyedRecord | undefined>> {
@@ -101,10 +98,9 @@ class TableCheck {
     }
   }
 
-  async #index(name: string, isUnique: boolean): Promise<void> {
+  async #index(name: string): Promise<void> {
     const rows = rowsSlot(this.#slot, name)
     const records = recordsSlot(this.#slot)
-    let last: Key | undefined
     await each(this.#view, rows, { ...slotRange(rows, ALL_OF_SLOT), reverse: false }, async (row) => {
       if (!this.#isLive(row)) return true
       const [indexKey, key] = decodeKey(row.key, rows.prefix.length) as [Key, Key]
@@ -114,23 +110,8 @@ class TableCheck {
       if (!keys?.some((each) => equalBytes(asRowKey(each, key), bytes))) {
         this.#fail(key, `is in index "${name}" by ${show(indexKey)}, which it does not have`)
       }
-      if (!isUnique) return true
-      if (last !== undefined && toMapKey(last) === toMapKey(indexKey)) this.#twice(name, key, indexKey)
-      last = indexKey
-      for (let p = this.#slot.partition + 1; p < this.#partitions; p++) {
-        const other = rowsSlot({ ...this.#slot, partition: p }, name)
-        const bounds = { ...slotRange(other, rowBounds({ gte: indexKey, lte: indexKey })), reverse: false }
-        await each(this.#view, other, bounds, (record) => {
-          if (this.#isLive(record)) this.#twice(name, key, indexKey)
-          return true
-        })
-      }
       return true
     })
-  }
-
-  #twice(name: string, key: Key, indexKey: Key): never {
-    return this.#fail(key, `has ${show(indexKey)} in the unique index "${name}", and another row has it, too`)
   }
 
   get #title(): string {
@@ -165,7 +146,7 @@ export async function checkIndexes(
       const slot = makeSlot(partition, decodeKey(key, states.prefix.length) as Uint8Array)
       await check(`Indexes of ${titleOf(slot)}`, async () => {
         const state = decodeState(bytes, `The state of the indexes of ${titleOf(slot)}`)
-        await new TableCheck(view, slot, state, carried.time, partitions).run()
+        await new TableCheck(view, slot, state, carried.time).run()
       })
       return true
     })

@@ -30,7 +30,7 @@ eachAdapter(places, '%s', (make, adapter) =>
   allSuites({
     test: suiteTest(adapter),
     make,
-    share: { writes: extent(5, 20), reads: extent(60, 240) },
+    share: { writes: extent(5, 30), reads: extent(60, 360) },
     loss: WHOLE ? MORE_LOSSES : FEW_LOSSES,
   }),
 )

@@ -77,6 +77,25 @@ describe('a Keyv on a store', () => {
     expect(await keyv.hasMany(['k1', 'k2', 'k3'])).toEqual([false, false, true])
   })
 
+  test.each([{}, { fresh: true }])('deletes in shared mode what others have written, with %j', async (options) => {
+    const backing = { storage: memory(), name: 'cache', mode: 'shared' } as const
+    const [a, b] = [new KeyvTidemark(backing, options), new KeyvTidemark(backing, options)]
+    await a.has('k')
+    await b.set('k', 1)
+    expect(await a.delete('k')).toBe(true)
+    expect(await b.delete('k')).toBe(false)
+    expect([await a.get('k'), await b.get('k')]).toEqual([undefined, undefined])
+    await b.setMany(['x', 'y'].map((key) => ({ key, value: 1 })))
+    expect(await a.deleteMany(['y', 'z', 'x'])).toBe(true)
+    expect(await b.deleteMany(['x', 'y'])).toBe(false)
+    expect(await b.hasMany(['x', 'y'])).toEqual([false, false])
+    // Of two at once one finds it.
+    await a.set('k', 2)
+    const found = await Promise.all([a, b].map((keyv) => keyv.delete('k')))
+    expect(found.filter(Boolean)).toHaveLength(1)
+    await Promise.all([a.disconnect(), b.disconnect()])
+  })
+
   test('has a time to live of the store, too', async () => {
     const store = await opened()
     const keyv = new Keyv({ store: new KeyvTidemark(store) })

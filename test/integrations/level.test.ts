@@ -8,6 +8,7 @@ import { isTidemarkError, openStore, type OpenOptions, type Storage } from 'tide
 import { TidemarkLevel, type Backing, type TidemarkLevelOptions } from 'tidemark/level'
 import { memory } from 'tidemark/memory'
 import { nodeFs } from 'tidemark/node-fs'
+import { WHOLE } from '../support/extent.js'
 import { tapeSuite } from '../support/tape.js'
 
 const published = createRequire(import.meta.url)('abstract-level/test') as (options: object) => void
@@ -21,9 +22,15 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+/** The driver has getSync() there. */
+const inMemory: [string, () => OpenOptions] = [
+  'memory, resident',
+  () => ({ storage: memory(), name: 'suite', resident: true }),
+]
+
 describe.each<[name: string, make: () => OpenOptions]>([
   ['memory', () => ({ storage: memory(), name: 'suite' })],
-  ['memory, resident', () => ({ storage: memory(), name: 'suite', resident: true })],
+  ...(WHOLE ? [inMemory] : []),
   ['files', () => ({ storage: nodeFs(join(folder, `${made++}`)), name: 'suite' })],
 ])('the suite of abstract-level on %s', (_, make) => {
   tapeSuite((test) => {

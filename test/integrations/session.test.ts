@@ -115,6 +115,41 @@ describe('a store of express-session', () => {
     expect(await call((done) => store.length(done))).toBe(3)
   })
 
+  test('keeps a session for ever whose cookie says so, and for its own time where the cookie says nonsense', async () => {
+    const backing = await opened()
+    const table = backing.table<string>('sessions')
+    const store = expressStore(session, backing, { ttlMs: 5000 })
+    const ttlOf = async (cookie: object): Promise<number | undefined> => {
+      await set(store, 's', { cookie })
+      expect(await get(store, 's')).toBeDefined()
+      const ttl = await table.ttl('s')
+      await table.touch('s', { ttlMs: 1000 })
+      await call((done) => store.touch('s', { cookie } as never, done))
+      expect((await table.ttl('s')) === undefined).toBe(ttl === undefined)
+      return ttl
+    }
+    expect(await ttlOf({ maxAge: Infinity })).toBeUndefined()
+    expect(await ttlOf({ expires: new Date(8.64e15) })).toBeUndefined()
+    for (const cookie of [{ expires: new Date(Number.NaN) }, { expires: 'soon' }, { maxAge: Number.NaN }]) {
+      expect(await ttlOf(cookie)).toBeLessThanOrEqual(5000)
+    }
+    for (const cookie of [{ maxAge: -Infinity }, { expires: new Date(0) }]) {
+      await set(store, 's', { cookie })
+      expect(await get(store, 's')).toBeUndefined()
+    }
+  })
+
+  test('calls back with the error of a session that is not JSON', async () => {
+    const store = expressStore(session, await opened())
+    const errors: unknown[] = []
+    const data = { cookie: {}, n: 1n } as never
+    store.set('a', data, (error) => errors.push(error))
+    store.set('a', data)
+    await expect.poll(() => errors.length).toBe(1)
+    expect(errors[0]).toMatchObject({ code: 'INVALID_ARGUMENT', cause: expect.any(TypeError) as unknown })
+    expect(await call((done) => store.length(done))).toBe(0)
+  })
+
   test('gives each reader a session of its own', async () => {
     const store = expressStore(session, await opened())
     await set(store, 'a', { name: 'Ada', at: new Date(0) })

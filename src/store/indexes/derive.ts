@@ -14,6 +14,7 @@ import type { ShardState } from '../../engine/state.js'
 import type { SegmentCache } from '../../segment/cache.js'
 import { ALL_OF_SLOT, slotRange } from '../bounds.js'
 import type { TableSpec } from '../table-spec.js'
+import { Unbuildable, type Built } from './built.js'
 import { isReady, isSame, keysOf } from './definition.js'
 import { isOver, UniqueKeys } from './unique.js'
 import { each } from './walk.js'
@@ -47,19 +48,6 @@ export interface Context {
   spec(table: Uint8Array): TableSpec | undefined
 }
 
-/** An index that cannot be built of the rows that are there. */
-export class Unbuildable extends Error {
-  constructor(
-    readonly spec: TableSpec,
-    readonly reason: TidemarkError,
-  ) {
-    super(reason.message)
-  }
-}
-
-/** Rows that were indexed, of a table in a partition. */
-export type Built = { readonly spec: TableSpec; readonly rows: number; readonly isDone: boolean }
-
 /** The records and index rows of a state, under those that are being made. */
 export class Derivation {
   readonly #ctx: Context
@@ -72,8 +60,10 @@ export class Derivation {
   made = new Memtable()
   /** The same of the commit that is looked at. */
   #own = new Memtable()
-  /** Whether rows of one unique key are refused: not when they are only read. */
+  /** Whether keys of unique indexes are looked at: not when they are only read. */
   #isJudged = true
+  /** What the index says of the first row that got a key which another one has. */
+  #repeated: TidemarkError | undefined
   readonly #unique: UniqueKeys
   readonly built: Built[] = []
 
@@ -182,7 +172,8 @@ export class Derivation {
     })
     const isDone = rows < most
     this.#setState(slot, spec, isDone ? undefined : upTo)
-    this.built.push({ spec, rows, isDone })
+    this.built.push({ spec, rows, isDone, repeated: this.#repeated })
+    this.#repeated = undefined
     this.#keep()
     return isDone
   }
@@ -227,6 +218,7 @@ export class Derivation {
   /** Adds what a commit means. Throws `INVALID_ARGUMENT` when an index refuses it, and adds nothing then. */
   async add(changes: Memtable): Promise<void> {
     this.#own = new Memtable()
+    this.#repeated = undefined
     const added: (() => Promise<void>)[] = []
     for (const { slot, points, ranges } of changes.slots.values()) {
       if (!isOfUser(slot.table)) continue
@@ -255,6 +247,7 @@ export class Derivation {
       await add()
       await this.#ctx.pace()
     }
+    if (this.#repeated) throw this.#repeated
     this.#keep()
   }
 
@@ -293,7 +286,7 @@ export class Derivation {
           const record = decodeRecord(bytes, 'The record of an index')
           this.#removeRows(slot, decodeKey(key, records.prefix.length), record)
         }
-        return true
+        return this.#ctx.pace()?.then(() => true) ?? true
       })
     }
     this.#own.deleteRange(records, INDEX_CODEC, bounds)
@@ -308,16 +301,19 @@ export class Derivation {
     due: number,
     before?: { readonly expires: number; readonly due: number; readonly keys: IndexKeys },
   ): Promise<void> {
+    const isSameLife = before?.expires === expires && before.due === due
     for (const [name, all] of record.keys) {
-      const isKept = (each: Uint8Array): boolean =>
-        before?.expires === expires &&
-        before.due === due &&
-        (before.keys.get(name) ?? []).some((other) => equalBytes(other, each))
+      // What has expired may be another row's by now.
+      const had = before && !isOver(before, this.#time) ? (before.keys.get(name) ?? []) : []
       for (const bytes of all) {
         const indexKey = decodeKey(bytes)
-        if (this.#isJudged && spec.indexes.get(name)!.unique)
-          await this.#unique.assertFree(slot, spec, name, indexKey, key)
-        if (!isKept(bytes)) this.#put(rowsSlot(slot, name), rowKey(indexKey, key), new Uint8Array(0), expires, due)
+        const isKept = had.some((other) => equalBytes(other, bytes))
+        if (this.#isJudged && spec.indexes.get(name)!.unique) {
+          const refusal = await this.#unique.take(slot, spec, name, indexKey, key)
+          if (!isKept) this.#repeated ??= refusal
+        }
+        if (!isKept || !isSameLife)
+          this.#put(rowsSlot(slot, name), rowKey(indexKey, key), new Uint8Array(0), expires, due)
       }
     }
     this.#put(recordsSlot(slot), toMapKey(key), encodeRecord(record), expires, due)

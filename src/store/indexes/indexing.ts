@@ -7,7 +7,8 @@ import type { Clock } from '../../clock.js'
 import type { SegmentCache } from '../../segment/cache.js'
 import type { Specs } from '../specs.js'
 import type { TableSpec } from '../table-spec.js'
-import { Derivation, isRefusal, Unbuildable, type Built, type Context } from './derive.js'
+import { Unbuildable, type Built } from './built.js'
+import { Derivation, isRefusal, type Context } from './derive.js'
 
 /** How long to work before other tasks get their turn, in milliseconds. */
 const SLICE_MS = 3
@@ -109,7 +110,11 @@ async function repeated<T>(handle: Indexed, state: ShardState, act: (state: Shar
 }
 
 function tell(handle: Indexed, built: readonly Built[]): void {
-  for (const { spec, rows, isDone } of built) {
+  for (const { spec, rows, isDone, repeated } of built) {
     if (rows > 0) handle.events.emit('index', { table: spec.name, rows, done: isDone })
+    if (repeated) {
+      const advice = 'Both stay as they are; change one of them. No other row gets a key that one has.'
+      handle.report(`Rows of ${spec.title} were there before its index. ${repeated.message} ${advice}`, repeated)
+    }
   }
 }

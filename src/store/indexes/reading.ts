@@ -32,21 +32,18 @@ export type Found = readonly [indexKey: Key, key: Key, partition: number]
 /** So many rows are read at once. */
 const ROWS_AT_ONCE = 64
 
-/** The index rows of a range, as of this turn. */
-export async function* indexRows(place: IndexPlace, options: ScanOptions<Key>): AsyncGenerator<Found, void> {
-  const { fresh, reverse, limit } = checkScan(options as ScanOptions<never>)
-  if (fresh) await place.host.catchUp()
-  yield* rowsIn(place, viewNow(place), options, reverse, limit)
+/** The index rows of a range in a view that stays. */
+export function indexRows(place: IndexPlace, view: View, options: ScanOptions<Key>): AsyncGenerator<Found, void> {
+  const { reverse, limit } = checkScan(options as ScanOptions<never>)
+  return rowsIn(place, view, options, reverse, limit)
 }
 
 /** The same with the values of their rows. */
 export async function* indexEntries(
   place: IndexPlace,
+  view: View,
   options: ScanOptions<Key>,
 ): AsyncGenerator<[indexKey: Key, key: Key, value: unknown], void> {
-  const { fresh, reverse, limit } = checkScan(options as ScanOptions<never>)
-  if (fresh) await place.host.catchUp()
-  const view = viewNow(place)
   const still = new StillHost(place.host, view, place.host.readSet)
   const readers = new Map<number, { get(key: Key): Promise<unknown> }>()
   const read = (key: Key, partition: number): Promise<unknown> => {
@@ -63,23 +60,13 @@ export async function* indexEntries(
     }
     batch = []
   }
-  for await (const row of rowsIn(place, view, options, reverse, limit)) {
+  for await (const row of indexRows(place, view, options)) {
     batch.push(row)
     if (batch.length === ROWS_AT_ONCE) yield* flush()
   }
   yield* flush()
 }
 
-/** The view as it is now: later changes do not show. */
-function viewNow({ host, slots }: IndexPlace): View {
-  const view = host.view()
-  const own = new Set(slots.map(({ id }) => id))
-  const pending = new Memtable()
-  for (const memtable of [...view.memtables].reverse()) pending.absorb(memtable, ({ id }) => own.has(id))
-  return { ...view, memtables: pending.empty ? [] : [pending] }
-}
-
-/** The index rows of a range in a view that stays. */
 export async function* rowsIn(
   { host, spec, slots, name }: IndexPlace,
   view: View,

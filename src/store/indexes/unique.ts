@@ -1,7 +1,10 @@
-/** The keys of unique indexes: no two rows of a table have the same one, in whatever partitions they are. */
+/**
+ * The keys of unique indexes: no row of a table gets one that another row has, in whatever partitions they are. Rows that have the
+ * same one from before the index was there, or since some partitions were restored, stay as they are.
+ */
 import { toBinary } from '../../bytes/binary.js'
 import { decodeKey, encodeKey, toMapKey, type Key, type MapKey } from '../../bytes/keys.js'
-import { invalid, show } from '../../errors.js'
+import { invalid, show, type TidemarkError } from '../../errors.js'
 import type { Point } from '../../engine/point.js'
 import type { View } from '../../engine/read.js'
 import type { Slot } from '../../engine/slot.js'
@@ -29,14 +32,15 @@ export class UniqueKeys {
     this.#made = made
   }
 
-  /** Gives the key to a row; throws `INVALID_ARGUMENT` when another one has it already. */
-  async assertFree(slot: Slot, spec: TableSpec, name: string, indexKey: Key, key: Key): Promise<void> {
+  /** Gives the key to a row. Returns the error for it when another one has it already. */
+  async take(slot: Slot, spec: TableSpec, name: string, indexKey: Key, key: Key): Promise<TidemarkError | undefined> {
     const own = toMapKey(key)
-    for (let partition = 0; partition < this.#partitions; partition++) {
+    let refusal: TidemarkError | undefined
+    for (let partition = 0; partition < this.#partitions && !refusal; partition++) {
       const holders = await this.#holders(rowsSlot({ ...slot, partition }, name), indexKey)
       const other = holders.find((holder) => partition !== slot.partition || toMapKey(holder) !== own)
       if (other === undefined) continue
-      throw invalid(
+      refusal = invalid(
         `Index "${name}" of ${spec.title} is unique: key ${show(other)} has ${show(indexKey)} already, and key ${show(key)} would have it, too.`,
       )
     }
@@ -44,6 +48,7 @@ export class UniqueKeys {
     const taken = this.#taken.get(id)
     if (taken) taken.push(key)
     else this.#taken.set(id, [key])
+    return refusal
   }
 
   /** The rows of one partition that have the key. */

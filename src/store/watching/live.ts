@@ -1,4 +1,5 @@
 /** The entries of a range now and from now on, as programs see them. How they are kept up to date is loaded with the first one. */
+import { invalid } from '../../errors.js'
 import type { Lazy } from '../../part.js'
 import type { Observer, ObserverSet } from './observer.js'
 
@@ -43,8 +44,10 @@ export class Live<T> {
    * Calls `listener` when the entries are first there, and after each change of `current`. It is not waited for, and what it
    * throws or rejects with is told as a warning.
    * @returns a function that stops it
+   * @throws `INVALID_ARGUMENT` when the listener is no function
    */
   subscribe(listener: (current: readonly T[]) => unknown): () => void {
+    if (typeof listener !== 'function') throw invalid('subscribe: a function is expected.')
     const own = (): unknown => listener(this.current)
     this.listeners.add(own)
     return () => void this.listeners.delete(own)

@@ -59,7 +59,7 @@ export class Observers implements ObserverSet {
   watch(spec: TableName, slots: readonly Slot[], options: unknown, then: unknown): () => void {
     const handle = this.#handle
     handle.assertOpen()
-    const [range, listener] = typeof options === 'function' ? [{}, options] : [options, then]
+    const [range, listener] = typeof options === 'function' && then === undefined ? [{}, options] : [options, then]
     if (typeof listener !== 'function') throw invalid('watch: a listener function is expected.')
     const { table, bounds } = checkWatch(range as never)
     const place = placeOf(spec, slots, table)
@@ -84,6 +84,7 @@ export class Observers implements ObserverSet {
     handle.assertOpen()
     const { table, limit, reverse, ...range } = checkLive(options)
     if (table !== undefined) throw invalid('live: an index is of its own table.')
+    keyBounds(range)
     const window = { limit, reverse }
     return new Live<T>(this, (live) =>
       livingIndex.lazy((part) => part.liveIndex(handle, place as IndexPlace, range, window, live)),

@@ -353,3 +353,36 @@ test('an unawaited set() is durable when close() resolves', async () => {
   ).toEqual(Array(3).fill('CLOSED'))
   expect(code('CLOSED')).toBeDefined()
 })
+
+test('wrong options of a call are refused, whatever the call comes to', async () => {
+  const store = await open()
+  await store.set('a', 1)
+  const call = (name: keyof Store, ...args: unknown[]): Promise<unknown> =>
+    (store[name] as (...given: unknown[]) => Promise<unknown>).call(store, ...args)
+  const wrong: [keyof Store, ...unknown[]][] = [
+    ['set', 'a', 2, null],
+    ['set', 'a', 2, 5],
+    ['set', 'a', 2, { key: 'b' }],
+    ['set', 'a', 2, { type: 'del' }],
+    ['update', 'a', () => undefined, null],
+    ['update', 'none', () => undefined, { ttl: 1 }],
+    ['touch', 'none', null],
+    ['get', 'a', null],
+    ['has', 'a', 0],
+    ['ttl', 'a', ''],
+    ['getMany', ['a'], false],
+  ]
+  for (const args of wrong) await expect(call(...args), args.join()).rejects.toThrow(code('INVALID_ARGUMENT'))
+  expect(await store.get('a')).toBe(1)
+  const live = store.live()
+  for (const act of [
+    () => live.subscribe(undefined as never),
+    () => live.subscribe(5 as never),
+    () => store.watch((() => undefined) as never, () => undefined),
+  ]) {
+    expect(act).toThrow(code('INVALID_ARGUMENT'))
+  }
+  for (const logger of [true, null, 5, { warn: 1 }]) {
+    await expect(open({ logger } as never)).rejects.toThrow(code('INVALID_ARGUMENT'))
+  }
+})

@@ -42,6 +42,19 @@ test('keeps texts, in a table of its own, durably when its promise resolves', as
   expect(() => webStorage(undefined as never)).toThrow('open store')
 })
 
+test('refuses what is no text, and keeps what was there', async () => {
+  const items = webStorage(await open())
+  await items.setItem('a', 'A')
+  for (const value of [5, null, undefined, {}, Uint8Array.of(1)]) {
+    const refused = items.setItem('a', value as never)
+    await expect(refused).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('a string'),
+    })
+  }
+  expect(await items.getItem('a')).toBe('A')
+})
+
 test('zustand’s persist keeps its state in it', async () => {
   const storage = memory()
   const make = async () => {
