@@ -1,7 +1,7 @@
 /** The handle behind a store: the buffer of what is uncommitted, the shard that makes it durable, and their life. */
 import { singleFlight } from '../async.js'
 import { tell } from '../callback.js'
-import { TidemarkError, isExpired } from '../errors.js'
+import { TidemarkError, isExpired, isTidemarkError } from '../errors.js'
 import { shardPath } from '../manifest/names.js'
 import type { Lazy } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
@@ -250,6 +250,8 @@ export class StoreHandle implements TableHost, Observed {
     indexing
       .use((part) => part.build(this, spec))
       .catch((cause: unknown) => {
+        // Whoever opens the store next goes on with it.
+        if (isTidemarkError(cause) && cause.code === 'CLOSED') return
         this.report(`An index of ${spec.title} could not be built; the next commit to the table tries again.`, cause)
       })
   }
