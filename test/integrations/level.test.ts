@@ -9,7 +9,7 @@ import { TidemarkLevel, type Backing, type TidemarkLevelOptions } from 'tidemark
 import { memory } from 'tidemark/memory'
 import { nodeFs } from 'tidemark/node-fs'
 import { WHOLE } from '../support/extent.js'
-import { tapeSuite } from '../support/tape.js'
+import { runSuite } from '../support/tape.js'
 
 const published = createRequire(import.meta.url)('abstract-level/test') as (options: object) => void
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-level-'))
@@ -28,12 +28,12 @@ const inMemory: [string, () => OpenOptions] = [
   () => ({ storage: memory(), name: 'suite', resident: true }),
 ]
 
-describe.each<[name: string, make: () => OpenOptions]>([
+test.each<[name: string, make: () => OpenOptions]>([
   ['memory', () => ({ storage: memory(), name: 'suite' })],
   ...(WHOLE ? [inMemory] : []),
   ['files', () => ({ storage: nodeFs(join(folder, `${made++}`)), name: 'suite' })],
-])('the suite of abstract-level on %s', (_, make) => {
-  tapeSuite((test) => {
+])('the suite of abstract-level passes on %s', async (_, make) => {
+  const cases = await runSuite((test) =>
     published({
       test,
       factory: (options: TidemarkLevelOptions<string, string>) => {
@@ -41,9 +41,10 @@ describe.each<[name: string, make: () => OpenOptions]>([
         all.push(db)
         return db
       },
-    })
-  })
-})
+    }),
+  )
+  expect(cases).toBeGreaterThan(1_400)
+}, 300_000)
 
 describe('a level on a store', () => {
   const open: { close(): Promise<void> }[] = []

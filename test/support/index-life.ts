@@ -1,7 +1,8 @@
 /** Random lives of a table with indexes: whatever happens to it, each index is what its function makes of the rows. */
 import { expect } from 'vitest'
-import { systemClock, type Clock, type Storage, type Store, type Table } from 'tidemark'
+import { systemClock, type Clock, type Live, type Storage, type Store, type Table } from 'tidemark'
 import type * as Sources from './sources.js'
+import { settle } from './until.js'
 
 interface Row {
   readonly n?: number
@@ -40,6 +41,8 @@ export class IndexLife {
   #indexes: Indexes
   #passed = 0
   #stores: Store[] = []
+  /** What each of them shows of its indexes, by name. */
+  readonly #lives = new Map<Store, Map<string, Live<unknown>>>()
   readonly log: string[] = []
 
   constructor(sources: typeof Sources, seed: number) {
@@ -95,6 +98,21 @@ export class IndexLife {
     }) as Promise<Store>
   }
 
+  /** Begins to show the indexes. */
+  #show(store: Store): void {
+    const shown = new Map<string, Live<unknown>>()
+    for (const name of Object.keys(this.#indexes)) shown.set(name, this.#table(store).index(name).live())
+    this.#lives.set(store, shown)
+  }
+
+  async #checkShown(store: Store): Promise<void> {
+    for (const [name, live] of this.#lives.get(store)!) {
+      const rows = await this.#table(store).index(name).toArray()
+      for (let i = 0; i < 100 && JSON.stringify(live.current) !== JSON.stringify(rows); i++) await settle()
+      expect(live.current, `live ${name}\n${this.log.join('\n')}`).toEqual(rows)
+    }
+  }
+
   #table(store: Pick<Store, 'table'>, indexes = this.#indexes): Table<string, Row> {
     return store.table<string, Row>('t', { indexes: indexes as never })
   }
@@ -102,16 +120,20 @@ export class IndexLife {
   async run(steps: number): Promise<void> {
     this.#stores = [await this.#open()]
     if (this.#mode === 'shared') this.#stores.push(await this.#open())
+    for (const store of this.#stores) this.#show(store)
     for (let i = 0; i < steps; i++) {
       const at = Math.floor(this.#random() * this.#stores.length)
       await this.#step(at)
       if (process.env['TIDEMARK_VERIFY']) await this.#verify('s')
       await this.#check(this.#stores[at]!, this.log.at(-1)!)
     }
+    for (const store of this.#stores) store.discard()
+    // A live range looks at the clock when something is committed.
+    await this.#table(this.#stores[0]!).set('last', { n: 1 })
     for (const store of this.#stores) {
-      store.discard()
       await store.refresh()
       await this.#check(store, 'at the end')
+      await this.#checkShown(store)
     }
     for (const store of this.#stores) await store.close()
     await this.#verify('s')
@@ -328,6 +350,7 @@ export class IndexLife {
         this.#indexes = this.#pick(SETS)
         this.#stores = [await this.#open()]
         if (this.#mode === 'shared') this.#stores.push(await this.#open())
+        for (const each of this.#stores) this.#show(each)
         await this.#mend(this.#stores[0]!)
         return
       }

@@ -1,5 +1,5 @@
 /** Runs a suite that was written for tape under vitest: the calls of tape that such suites use. */
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 
 interface Assertions {
   plan(count: number): void
@@ -72,11 +72,19 @@ async function runTape(body: Body): Promise<void> {
   if (planned !== undefined) expect(made, 'assertions made').toBe(planned)
 }
 
-/** Runs a suite as cases of vitest, one after another: each stands on those before it. */
-export function tapeSuite(suite: (test: (title: string, options: unknown, body?: Body) => void) => void): void {
-  let number = 0
-  suite((title, options, body = options as Body) => {
-    // Titles occur more than once.
-    test(`${++number} ${title}`, () => runTape(body))
-  })
+type Case = (title: string, options: unknown, body?: Body) => void
+
+/**
+ * Runs a suite, one case after another, as each stands on those before it, and returns how many there were. They are one case of
+ * vitest: to tell of more than a thousand takes longer than to run them.
+ */
+export async function runSuite(suite: (test: Case) => void): Promise<number> {
+  const cases: [title: string, body: Body][] = []
+  suite((title, options, body = options as Body) => void cases.push([title, body]))
+  const failures: string[] = []
+  for (const [i, [title, body]] of cases.entries()) {
+    await runTape(body).catch((error: unknown) => failures.push(`${i + 1} ${title}: ${String(error)}`))
+  }
+  expect(failures).toEqual([])
+  return cases.length
 }

@@ -13,6 +13,7 @@ import { isLive } from '../reads.js'
 import { Scan } from '../scan.js'
 import type { Hold, ReadNotes, TableHost } from '../table-host.js'
 import type { TableSpec } from '../table-spec.js'
+import { isReady } from './definition.js'
 import { Derivation, type Context } from './derive.js'
 import { rowBounds, rowsSlot } from './layout.js'
 
@@ -95,6 +96,16 @@ export async function* rowsIn(
   }
   const request = { bounds, reverse, limit, fresh: false, signal: options.signal }
   yield* new Scan(new StillHost(host, { ...view, memtables: [overlay] }, host.readSet), indexSlots, request, map)
+}
+
+/** Whether a view has the whole of the table's indexes. */
+export async function isBuilt({ host, spec, slots }: IndexPlace, view: View): Promise<boolean> {
+  const derivation = new Derivation(contextOf(host, spec, view), view.state!, -1)
+  for (const slot of slots) {
+    const state = await derivation.state(slot)
+    if (state === undefined || !isReady(spec, state)) return false
+  }
+  return true
 }
 
 /** Only this table is looked at. */

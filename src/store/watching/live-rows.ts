@@ -39,8 +39,8 @@ export interface LiveSource<T> {
   read(state: ShardState, limit: number, now: number): LiveRow<T>[] | Promise<LiveRow<T>[]>
   /** Whether anything can differ, as far as is known without reading. It is asked at each version. */
   mayDiffer(before: ShardState, after: ShardState): boolean
-  /** The rows that differ, in any order. Without it all are read anew. */
-  changes?(before: ShardState, after: ShardState): Promise<LiveChange<T>[]>
+  /** The rows that differ, in any order; `undefined`: all are to be read anew. */
+  changes(before: ShardState, after: ShardState): Promise<LiveChange<T>[] | undefined>
 }
 
 export interface LiveWindow {
@@ -195,14 +195,15 @@ export class LiveRows<T> implements LiveState {
   }
 
   async #follow(shown: ShardState, state: ShardState): Promise<readonly Shown<T>[]> {
-    if (this.#source.changes === undefined) return this.#read(state)
-    const rows = this.#after(await this.#changes(shown, state))
+    const changes = await this.#changes(shown, state)
+    if (changes === undefined) return this.#read(state)
+    const rows = this.#after(changes)
     return this.#isCut && rows.length < this.#limit ? this.#read(state) : rows
   }
 
-  async #changes(shown: ShardState, state: ShardState): Promise<readonly LiveChange<T>[]> {
+  async #changes(shown: ShardState, state: ShardState): Promise<readonly LiveChange<T>[] | undefined> {
     if (shown.carried.version === state.carried.version && equalBytes(shown.logId, state.logId)) return []
-    return readRepaired(this.#handle, [shown, state], (was, is) => this.#source.changes!(was!, is!))
+    return readRepaired(this.#handle, [shown, state], (was, is) => this.#source.changes(was!, is!))
   }
 
   /** The rows with their changes, without those that have expired. */

@@ -385,6 +385,34 @@ describe('what it costs', () => {
     await store.close()
   })
 
+  test('of an index with 10,000 rows one is changed: the others are not read again', async () => {
+    const store = await openStore({ storage: memory(), name: 's' })
+    let read = 0
+    const byN = ({ n }: { n: number }): number => n
+    const codec: Codec<{ n: number }> = {
+      id: 'counting',
+      encode: ({ n }) => new TextEncoder().encode(String(n)),
+      decode(bytes) {
+        read++
+        return { n: Number(new TextDecoder().decode(bytes)) }
+      },
+    }
+    const table = store.table<number, { n: number }>('t', { codec, indexes: { byN } })
+    await table.write(Array.from({ length: 10_000 }, (_, key) => ({ type: 'put', key, value: { n: -key } })))
+    await store.checkpoint()
+    const live = table.index('byN').live({ lte: -10 })
+    await live.ready
+    const before = live.current
+    expect(before).toHaveLength(9_990)
+    read = 0
+    await table.set(5_000, { n: -20_000 })
+    await until(() => live.current !== before)
+    expect(read).toBeLessThanOrEqual(2)
+    expect(live.current[0]).toEqual([-20_000, 5_000, { n: -20_000 }])
+    expect(live.current.slice(1)).toEqual(before.filter(([, key]) => key !== 5_000))
+    await store.close()
+  })
+
   test('reads of it are in no commit’s way', async () => {
     const storage = memory()
     const store = await open(storage, { mode: 'shared' })
