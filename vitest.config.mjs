@@ -36,7 +36,8 @@ export default defineConfig(({ mode }) => ({
     setupFiles: ['test/support/loaded.ts'],
     // Importing the sources anew for each file takes longer than many of the tests.
     isolate: false,
-    maxWorkers: 2,
+    // Some wait for a disk or a server most of their time.
+    maxWorkers: 3,
     sequence: { sequencer: LongFirst },
     testTimeout: mode === 'deep' ? deepTimeout() : 180_000,
     hookTimeout: 60_000,

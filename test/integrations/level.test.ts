@@ -32,19 +32,23 @@ test.each<[name: string, make: () => OpenOptions]>([
   ['memory', () => ({ storage: memory(), name: 'suite' })],
   ...(WHOLE ? [inMemory] : []),
   ['files', () => ({ storage: nodeFs(join(folder, `${made++}`)), name: 'suite' })],
-])('the suite of abstract-level passes on %s', async (_, make) => {
-  const cases = await runSuite((test) =>
-    published({
-      test,
-      factory: (options: TidemarkLevelOptions<string, string>) => {
-        const db = new TidemarkLevel(make(), options)
-        all.push(db)
-        return db
-      },
-    }),
-  )
-  expect(cases).toBeGreaterThan(1_400)
-}, 300_000)
+])(
+  'the suite of abstract-level passes on %s',
+  async (_, make) => {
+    const cases = await runSuite((test) =>
+      published({
+        test,
+        factory: (options: TidemarkLevelOptions<string, string>) => {
+          const db = new TidemarkLevel(make(), options)
+          all.push(db)
+          return db
+        },
+      }),
+    )
+    expect(cases).toBeGreaterThan(1_400)
+  },
+  300_000,
+)
 
 describe('a level on a store', () => {
   const open: { close(): Promise<void> }[] = []

@@ -93,10 +93,12 @@ class IndexRows implements LiveSource<Entry> {
     const found = await lookUpLoading(view, recordsSlot(slot), toMapKey(key))
     const all = found?.bytes && decodeRecord(found.bytes, 'The record of an index').keys.get(this.#place.name)
     const { lower, upper } = this.#bounds
-    return (all ?? []).map((each) => decodeKey(each)).filter((each) => {
-      const bytes = mapKeyBytes(rowKey(each, key))
-      return compareBytes(bytes, lower) >= 0 && (upper === undefined || compareBytes(bytes, upper) < 0)
-    })
+    return (all ?? [])
+      .map((each) => decodeKey(each))
+      .filter((each) => {
+        const bytes = mapKeyBytes(rowKey(each, key))
+        return compareBytes(bytes, lower) >= 0 && (upper === undefined || compareBytes(bytes, upper) < 0)
+      })
   }
 }
 
