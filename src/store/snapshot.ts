@@ -185,7 +185,11 @@ export class TransactionHost extends HeldView {
   #waiting = 0
   #isExpired = false
 
-  constructor(handle: StoreHandle, signal: AbortSignal | undefined) {
+  constructor(
+    handle: StoreHandle,
+    signal: AbortSignal | undefined,
+    readonly calls?: <T>(act: () => T) => T,
+  ) {
     super(handle, handle.state, handle.shard.view([]))
     this.#signal = signal
     this.#usedAt = handle.monotonic()

@@ -45,6 +45,8 @@ export interface TableHost {
   commitOwn(lay: (memtable: Memtable) => void): Promise<CommitResult>
   /** Runs `change` as a transaction until it counts; within something larger that is committed as one it is part of that. */
   transact<T>(change: (host: TableHost) => Promise<T>): Promise<T>
+  /** Calls a function of the program as a part of a transaction. */
+  readonly calls?: (<T>(act: () => T) => T) | undefined
   /** The view to read from now; throws when the handle is closed. */
   view(): View
   /** In handles that write together with others. */

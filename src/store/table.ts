@@ -181,7 +181,8 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
     checkFields('update', options, PUT_OPTIONS)
     return this.#transact(async (table) => {
       const before = await table.get(key)
-      const after = await change(before)
+      const { host } = table
+      const after = await (host.calls ? host.calls(() => change(before)) : change(before))
       if (after !== undefined) table.put(key, after, options)
       else if (before !== undefined) table.delete(key)
       return after

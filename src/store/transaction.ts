@@ -79,6 +79,16 @@ export class TransactionQueue {
     this.#handle = handle
   }
 
+  /** Calls a function of the program; a transaction that it begins in that turn is refused. */
+  readonly #calls = <T>(act: () => T): T => {
+    this.#calling = true
+    try {
+      return act()
+    } finally {
+      this.#calling = false
+    }
+  }
+
   /** Whether the function of one is running. */
   get isRunning(): boolean {
     return this.#running !== undefined
@@ -167,7 +177,7 @@ export class TransactionQueue {
     const { offsets } = handle.state.carried
     // Its own stand on those that are committed once all is settled that is on its way now, unless others write meanwhile.
     const expected = newest.then(() => (others === changes.others ? handle.state.carried.offsets : offsets))
-    const host = new TransactionHost(handle, signal)
+    const host = new TransactionHost(handle, signal, this.#calls)
     let result: T
     try {
       result = await this.#call(host, body, signal)
@@ -233,13 +243,7 @@ export class TransactionQueue {
   ): Promise<T> {
     this.#running = host
     try {
-      this.#calling = true
-      let running: Promise<T> | T
-      try {
-        running = body(host)
-      } finally {
-        this.#calling = false
-      }
+      const running = this.#calls(() => body(host))
       return await this.#until(Promise.resolve(running), signal)
     } finally {
       this.#running = undefined

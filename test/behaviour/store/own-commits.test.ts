@@ -386,3 +386,14 @@ test('wrong options of a call are refused, whatever the call comes to', async ()
     await expect(open({ logger } as never)).rejects.toThrow(code('INVALID_ARGUMENT'))
   }
 })
+
+test('an update() within another one is told at once', async () => {
+  const store = await open()
+  const nested = store.update('a', async () => {
+    await store.update('b', () => 1)
+    return 2
+  })
+  await expect(nested).rejects.toThrow(code('INVALID_ARGUMENT'))
+  expect(await store.update('a', () => 3)).toBe(3)
+  expect(await store.get('b')).toBeUndefined()
+})
