@@ -68,8 +68,15 @@ async function readImports(context, file) {
   return resolved.flatMap((found) => (found && !found.external && isOwn(found.id) ? [found.id] : []))
 }
 
+const reaches = new Map()
+
 /** All files of this repository that a file leads to, itself among them. */
-async function reach(context, file) {
+function reach(context, file) {
+  if (!reaches.has(file)) reaches.set(file, findReach(context, file))
+  return reaches.get(file)
+}
+
+async function findReach(context, file) {
   const reached = new Set([file])
   for (const one of reached) for (const next of await importsOf(context, one)) reached.add(next)
   return reached

@@ -30,7 +30,7 @@ eachAdapter(places, '%s', (make, adapter) =>
   allSuites({
     test: suiteTest(adapter),
     make,
-    share: { writes: extent(5, 30), reads: extent(60, 360) },
+    share: { writes: extent(5, 60), reads: extent(60, 720) },
     loss: WHOLE ? MORE_LOSSES : FEW_LOSSES,
   }),
 )
