@@ -4,6 +4,7 @@ import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
 import { bytes, n } from './format.js'
 import { job } from './job.js'
+import { Key } from './key.jsx'
 import { useSignal } from './signal.js'
 
 const HEIGHT = 200
@@ -30,7 +31,7 @@ export function Chart({ view }) {
       </dl>
       <Plot view={view} />
       <p class="legend">
-        <span class="key used" /> size of the state <span class="key fresh" /> bytes of each commit
+        <Key kind="used">all keys and values</Key> <Key kind="fresh">written by each commit</Key>
       </p>
       <p class="small">
         Since this page was loaded its workers have made {n(written.commits)} commits, {n(written.folds)} folds and{' '}
@@ -43,10 +44,11 @@ export function Chart({ view }) {
 function Plot({ view }) {
   const place = useRef()
   const plot = useRef()
+  const data = useRef([[], [], []])
   useEffect(() => {
     const make = () => {
       plot.current?.destroy()
-      plot.current = new uPlot(optionsFor(place.current), [[], [], []], place.current)
+      plot.current = new uPlot(optionsFor(place.current), data.current, place.current)
     }
     make()
     const scheme = matchMedia('(prefers-color-scheme: dark)')
@@ -61,11 +63,12 @@ function Plot({ view }) {
   }, [])
   useEffect(() => {
     const numbers = view.versions.map(({ version }) => version)
-    plot.current.setData([
+    data.current = [
       numbers,
       numbers.map((version) => view.sizes.get(version) ?? null),
       view.versions.map((version) => version.bytes),
-    ])
+    ]
+    plot.current.setData(data.current)
   }, [view])
   return <div class="plot" ref={place} aria-hidden="true" />
 }

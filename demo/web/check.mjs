@@ -19,7 +19,7 @@ export async function* checkPage(url) {
       if (message.type() === 'error') troubles.push(message.text())
     })
     await page.goto(`${url}?rest=0`)
-    /** @param {string} name @param {RegExp} says */
+    /** @param {string | RegExp} name @param {RegExp} says */
     const press = async (name, says) => {
       await page.getByRole('button', { name, exact: true }).click()
       const said = page.getByRole('status').filter({ hasText: says })
@@ -33,7 +33,7 @@ export async function* checkPage(url) {
     for (let kills = 0; kills < 3; kills++) yield await press('Kill in mid-commit', /^Killed while version .* are right/)
     yield await press('Pause', /has stopped at version/)
     yield await press('Push to S3', /is in the bucket/)
-    yield await press('Restore then', /is back, as the new version/)
+    yield await press(/^Restore version/, /is back, as the new version/)
     yield await press('Pull from S3', /is here, with .* are right/)
     for (const figure of ['lost', 'counted twice']) {
       const shown = (await page.locator(`[data-figure="${figure}"]`).textContent())?.trim()

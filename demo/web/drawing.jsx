@@ -1,5 +1,6 @@
 /** Partitions, log entries and segments, as they are in the storage at this moment. */
 import { bytes, n, plural } from './format.js'
+import { Key } from './key.jsx'
 
 const HEIGHT = 48
 
@@ -66,7 +67,7 @@ function Log({ newest, tail }) {
         })}
       </svg>
       <p class="legend">
-        <span class="key fresh" /> in the log alone <span class="key fold" /> carries a fold <span class="key old" /> folded
+        <Key kind="fresh">in the log alone</Key> <Key kind="fold">carries a fold</Key> <Key kind="old">folded</Key>
       </p>
     </figure>
   )
@@ -88,7 +89,7 @@ function Segments({ segments, metrics }) {
       <Blocks segments={inUse} kind="used" label="Segments of the newest version" />
       <Blocks segments={kept} kind="kept" label="Segments of older versions" />
       <p class="legend">
-        <span class="key used" /> the newest version needs it <span class="key kept" /> older versions need it
+        <Key kind="used">the newest version needs it</Key> <Key kind="kept">only older versions need it</Key>
       </p>
     </figure>
   )

@@ -2,6 +2,7 @@
 import { isTidemarkError, metered, openStore } from 'tidemark'
 import { indexedDb } from 'tidemark/indexeddb'
 import { destroyStore } from 'tidemark/tools'
+import { TABLES } from '../flights/statistics.mjs'
 import { DATABASE, NAME, PARTITIONS, countedIn, optionsFor } from './place.js'
 import { say } from './said.js'
 import { segmentsOf } from './segments.js'
@@ -14,7 +15,7 @@ const SHOWN = 60
 export const view = signal(undefined)
 /** Entries of the list that all tabs edit. */
 export const notes = signal([])
-/** The size of the state by version, as far as the page has seen it. */
+/** The size of all keys and values as JSON, by version, as far as the page has seen it. */
 const sizes = new Map()
 
 export const storage = metered(indexedDb(DATABASE))
@@ -110,20 +111,22 @@ async function read() {
       const airports = await snapshot.partition(i).table('airports').toArray()
       partitions.push({ airports, flights: airports.reduce((sum, [, { count }]) => sum + count, 0) })
     }
+    const { version } = snapshot
     const versions = []
-    for await (const version of store.versions({ reverse: true, lte: snapshot.version })) versions.unshift(version)
+    for await (const each of store.versions({ reverse: true, lte: version })) versions.unshift(each)
     const metrics = store.metrics()
     const segments = await segmentsOf(storage, versions.findLast(({ folded }) => folded)?.version)
-    const from = covers > 0 ? covers : snapshot.version - metrics.tail
-    const tail = versions.filter(({ version }) => version > from)
-    const sum = (items, of) => items.reduce((total, item) => total + of(item), 0)
-    const inUse = segments.filter(({ isInUse }) => isInUse)
-    const size = sum(inUse, (segment) => segment.size) + sum(tail, (version) => version.bytes)
-    sizes.set(snapshot.version, size)
+    const from = covers > 0 ? covers : version - metrics.tail
+    const tail = versions.filter((each) => each.version > from)
+    let size = 0
+    for (const table of [...TABLES, 'notes']) {
+      for await (const entry of snapshot.table(table).entries()) size += JSON.stringify(entry).length
+    }
+    sizes.set(version, size)
     return {
-      version: snapshot.version,
+      version,
       offset: countedIn(snapshot.offsets),
-      counted: sum(partitions, ({ flights }) => flights),
+      counted: partitions.reduce((sum, { flights }) => sum + flights, 0),
       partitions,
       versions,
       newest: versions.slice(-SHOWN),

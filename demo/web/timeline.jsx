@@ -10,7 +10,7 @@ export function Timeline({ view }) {
   const numbers = versions.map(({ version }) => version)
   const [chosen, setChosen] = useState()
   const [other, setOther] = useState()
-  const [name, setName] = useState('before-lunch')
+  const [name, setName] = useState('my-tag')
   const then = nearest(numbers, chosen ?? numbers[0])
   const now = nearest(numbers, other ?? numbers.at(-1))
   if (then === undefined) {
@@ -26,24 +26,28 @@ export function Timeline({ view }) {
     <section aria-labelledby="timeline">
       <h2 id="timeline">Go back to any moment</h2>
       <p>The last 100 versions can be looked at, compared and put back. A tag keeps one for good.</p>
-      <Slider label="Then" versions={numbers} value={then} onChange={setChosen} />
-      <Slider label="Now" versions={numbers} value={now} onChange={(version) => setOther(version === numbers.at(-1) ? undefined : version)} />
+      <Slider label="Look at" versions={numbers} value={then} onChange={setChosen} />
+      <Slider label="Beside it" versions={numbers} value={now} onChange={(version) => setOther(version === numbers.at(-1) ? undefined : version)} />
       <p class="small">
         Version {n(then)} was committed at {clock(time)}
         {label && `, as “${label}”`}.
       </p>
       <Table then={then} now={now} />
       <div class="buttons">
-        <Button name="Compare" run={async () => saidOf(await compareVersions(then, now))} />
+        <Button name="Compare" run={async () => saidOf(await compareVersions(then, now))}>
+          Compare the two
+        </Button>
         <Button
-          name="Restore then"
+          name="Restore"
           kind="main"
           run={async () => {
             const sentence = await restore(then)
             setOther(undefined)
             return sentence
           }}
-        />
+        >
+          Restore version {n(then)}
+        </Button>
         <form
           onSubmit={(event) => {
             event.preventDefault()
@@ -51,9 +55,11 @@ export function Timeline({ view }) {
           }}
         >
           <label>
-            Tag <input value={name} onInput={({ currentTarget }) => setName(currentTarget.value)} maxLength="64" />
+            Name of a tag <input value={name} onInput={({ currentTarget }) => setName(currentTarget.value)} maxLength="64" />
           </label>
-          <Button name="Tag then" run={() => tag(name, then)} />
+          <Button name="Tag" run={() => tag(name, then)}>
+            Tag version {n(then)}
+          </Button>
         </form>
       </div>
       {tags.length > 0 && (
@@ -64,7 +70,7 @@ export function Timeline({ view }) {
                 type="button"
                 onClick={() => {
                   setChosen(each.version)
-                  say(`“${each.name}” is version ${n(each.version)}: it is what Then shows.`)
+                  say(`“${each.name}” is version ${n(each.version)}: the page shows it.`)
                 }}
               >
                 {each.name} <small>version {n(each.version)}</small>
@@ -108,14 +114,14 @@ function Table({ then, now }) {
   }, [then, now])
   return (
     <table>
-      <caption>The busiest airports, then and now</caption>
+      <caption>The busiest airports in both</caption>
       <thead>
         <tr>
-          <th scope="col">Departures from</th>
-          <th scope="col">Flights then</th>
-          <th scope="col">Flights now</th>
-          <th scope="col">Mean delay then</th>
-          <th scope="col">Mean delay now</th>
+          <th scope="col">From</th>
+          <th scope="col">Flights at {n(then)}</th>
+          <th scope="col">Flights at {n(now)}</th>
+          <th scope="col">Mean delay at {n(then)}, min</th>
+          <th scope="col">Mean delay at {n(now)}, min</th>
         </tr>
       </thead>
       <tbody>
@@ -133,7 +139,7 @@ function Table({ then, now }) {
   )
 }
 
-const mean = (delays) => (delays === undefined ? '–' : `${(delays.sum / delays.count).toFixed(1)} min`)
+const mean = (delays) => (delays === undefined ? '–' : (delays.sum / delays.count).toFixed(1))
 
 /** The version itself, or the newest kept before it, or the oldest that is kept. */
 function nearest(numbers, version) {
