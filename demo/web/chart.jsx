@@ -11,7 +11,8 @@ const HEIGHT = 200
 
 export function Chart({ view }) {
   const { written, p50 } = useSignal(job)
-  const last = view.versions.at(-1)
+  // A restore, and a commit of nothing but a label, write no values.
+  const last = view.versions.findLast((version) => version.bytes > 0)
   return (
     <section aria-labelledby="chart">
       <h2 id="chart">A commit costs what it changes, not what there is</h2>

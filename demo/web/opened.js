@@ -52,12 +52,15 @@ export async function whileClosed(run) {
   try {
     return await run()
   } finally {
-    sizes.clear()
     await open()
   }
 }
 
-export const startOver = () => whileClosed(() => destroyStore(place))
+export const startOver = () =>
+  whileClosed(async () => {
+    sizes.clear()
+    await destroyStore(place)
+  })
 
 /** Looks at the store, and once more when something has happened meanwhile. */
 export function look() {
