@@ -29,10 +29,26 @@ export async function startBucket() {
   })
   const aws = new AwsClient({ ...KEYS, region: 'auto', service: 's3', retries: 0 })
   const endpoint = new URL('/cdn-cgi/local/r2/s3', await miniflare.ready).href
-  let requests = 0
-  const gate = createServer(async (request, response) => {
+  const gate = createServer((request, response) => void pass(request, response))
+  gate.listen(0, '127.0.0.1')
+  await once(gate, 'listening')
+  const { port } = /** @type {import('node:net').AddressInfo} */ (gate.address())
+  return {
+    /** The bucket, as the page reaches it. */
+    url: `http://127.0.0.1:${port}/${BUCKET}`,
+    async close() {
+      gate.closeAllConnections()
+      gate.close()
+      await miniflare.dispose()
+    },
+  }
+
+  /**
+   * @param {import('node:http').IncomingMessage} request
+   * @param {import('node:http').ServerResponse} response
+   */
+  async function pass(request, response) {
     if (request.method === 'OPTIONS') return void response.writeHead(204, ALLOWED).end()
-    requests++
     try {
       const answer = await aws.fetch(endpoint + request.url, {
         method: request.method ?? 'GET',
@@ -48,19 +64,6 @@ export async function startBucket() {
       // The bucket has gone away. The page's storage takes this for an unknown outcome, as it has to.
       response.destroy()
     }
-  })
-  gate.listen(0, '127.0.0.1')
-  await once(gate, 'listening')
-  const { port } = /** @type {import('node:net').AddressInfo} */ (gate.address())
-  return {
-    /** The bucket, as the page reaches it. */
-    url: `http://127.0.0.1:${port}/${BUCKET}`,
-    requests: () => requests,
-    async close() {
-      gate.closeAllConnections()
-      gate.close()
-      await miniflare.dispose()
-    },
   }
 }
 
@@ -82,5 +85,5 @@ function pick(names, valueOf) {
 async function bodyOf(request) {
   const chunks = []
   for await (const chunk of request) chunks.push(chunk)
-  return chunks.length > 0 || request.method === 'PUT' ? Buffer.concat(chunks) : undefined
+  return chunks.length > 0 || request.method === 'PUT' ? Buffer.concat(chunks) : null
 }

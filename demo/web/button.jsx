@@ -5,7 +5,13 @@ import { useSignal } from './signal.js'
 export function Button({ name, run, disabled = false, kind = 'plain', children = name }) {
   const now = useSignal(busy)
   return (
-    <button class={kind} type="button" disabled={disabled || now !== ''} aria-busy={now === name} onClick={() => act(name, run)}>
+    <button
+      class={kind}
+      type="button"
+      disabled={disabled || now !== ''}
+      aria-busy={now === name}
+      onClick={() => act(name, run)}
+    >
       {children}
     </button>
   )

@@ -54,7 +54,9 @@ function Plot({ view }) {
     make()
     const scheme = matchMedia('(prefers-color-scheme: dark)')
     scheme.addEventListener('change', make)
-    const resized = new ResizeObserver(([{ contentRect }]) => plot.current.setSize({ width: contentRect.width, height: HEIGHT }))
+    const resized = new ResizeObserver(([{ contentRect }]) =>
+      plot.current.setSize({ width: contentRect.width, height: HEIGHT }),
+    )
     resized.observe(place.current)
     return () => {
       scheme.removeEventListener('change', make)
@@ -91,7 +93,13 @@ function optionsFor(element) {
     series: [
       {},
       { stroke: colour('--deep'), width: 2, fill: colour('--deep-pale'), spanGaps: true, points: { show: false } },
-      { stroke: colour('--fresh'), fill: colour('--fresh'), width: 0, paths: uPlot.paths.bars({ size: [0.7, 12] }), points: { show: false } },
+      {
+        stroke: colour('--fresh'),
+        fill: colour('--fresh'),
+        width: 0,
+        paths: uPlot.paths.bars({ size: [0.7, 12] }),
+        points: { show: false },
+      },
     ],
   }
 }

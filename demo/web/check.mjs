@@ -30,7 +30,8 @@ export async function* checkPage(url) {
       return String(await said.textContent())
     }
     yield await press('Start', /counts from flight 0 on/)
-    for (let kills = 0; kills < 3; kills++) yield await press('Kill in mid-commit', /^Killed while version .* are right/)
+    for (let kills = 0; kills < 3; kills++)
+      yield await press('Kill in mid-commit', /^Killed while version .* are right/)
     yield await press('Pause', /has stopped at version/)
     yield await press('Push to S3', /is in the bucket/)
     yield await press(/^Restore version/, /is back, as the new version/)

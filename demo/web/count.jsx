@@ -25,8 +25,8 @@ export function Count({ view }) {
       <p class="name">Tidemark, live in this tab</p>
       <h1 id="count">Kill it as often as you like. Nothing is lost.</h1>
       <p class="lead">
-        A worker counts 20,000 flights and keeps the result in your browser. Each commit writes the counts and its place in the
-        stream together, so a killed worker goes on where its last commit ended.
+        A worker counts 20,000 flights and keeps the result in your browser. Each commit writes the counts and its place
+        in the stream together, so a killed worker goes on where its last commit ended.
       </p>
       <dl class="figures">
         <Figure name="flights counted" value={n(counted)} of={`of ${n(TOTAL)}`} big />
@@ -38,7 +38,8 @@ export function Count({ view }) {
       <progress max={TOTAL} value={counted} aria-label="Flights counted" />
       <p class="state">
         <span class={`dot ${state}`} aria-hidden="true" /> {STATES[state]}.{' '}
-        {compared && `Version ${n(compared.version)}: ${n(compared.values - compared.different)} of ${n(compared.values)} values equal a count in memory.`}
+        {compared &&
+          `Version ${n(compared.version)}: ${n(compared.values - compared.different)} of ${n(compared.values)} values equal a count in memory.`}
       </p>
       <div class="buttons">
         {state === 'stopped' || state === 'finished' ? (
@@ -47,7 +48,11 @@ export function Count({ view }) {
           <Button name="Pause" kind="main" run={stop} />
         )}
         <Button name="Kill in mid-commit" kind="danger" run={kill} disabled={!runs} />
-        {state === 'frozen' ? <Button name="Thaw" run={thaw} /> : <Button name="Freeze" run={freeze} disabled={!runs} />}
+        {state === 'frozen' ? (
+          <Button name="Thaw" run={thaw} />
+        ) : (
+          <Button name="Freeze" run={freeze} disabled={!runs} />
+        )}
         <Button
           name="Start over"
           disabled={!view || runs || state === 'frozen'}

@@ -8,7 +8,10 @@ export function Drawing({ view }) {
   return (
     <section aria-labelledby="drawing">
       <h2 id="drawing">How it is stored</h2>
-      <p>Commits append to one log. Every 20 or so are folded into sorted segments, and segments are merged as they add up.</p>
+      <p>
+        Commits append to one log. Every 20 or so are folded into sorted segments, and segments are merged as they add
+        up.
+      </p>
       <div class="drawing">
         <Partitions {...view} />
         <Log {...view} />
@@ -49,7 +52,10 @@ function Log({ newest, tail }) {
   return (
     <figure>
       <figcaption>
-        <b>The log</b> {inTail.size === 0 ? 'all of it is in segments' : `${plural(inTail.size, 'entry', 'entries')} not yet in segments`}
+        <b>The log</b>{' '}
+        {inTail.size === 0
+          ? 'all of it is in segments'
+          : `${plural(inTail.size, 'entry', 'entries')} not yet in segments`}
       </figcaption>
       <svg
         class="log"
@@ -62,7 +68,14 @@ function Log({ newest, tail }) {
           const height = Math.max(3, (HEIGHT * entry.bytes) / most)
           const kind = inTail.has(entry.version) ? 'fresh' : entry.folded ? 'fold' : 'old'
           return (
-            <rect key={entry.version} class={kind} x={(60 - newest.length + i) * 6} y={HEIGHT - height} width="4" height={height} />
+            <rect
+              key={entry.version}
+              class={kind}
+              x={(60 - newest.length + i) * 6}
+              y={HEIGHT - height}
+              width="4"
+              height={height}
+            />
           )
         })}
       </svg>
@@ -101,7 +114,13 @@ function Blocks({ segments, kind, label }) {
   const sum = segments.reduce((total, { size }) => total + size, 0)
   let x = 0
   return (
-    <svg class={`blocks ${kind}`} viewBox="0 0 360 24" preserveAspectRatio="none" role="img" aria-label={`${label}: ${segments.length}`}>
+    <svg
+      class={`blocks ${kind}`}
+      viewBox="0 0 360 24"
+      preserveAspectRatio="none"
+      role="img"
+      aria-label={`${label}: ${segments.length}`}
+    >
       {segments.map(({ name, size }) => {
         const width = (360 * size) / sum
         const at = x

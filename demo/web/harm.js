@@ -11,7 +11,7 @@ import { DATABASE, optionsFor } from './place.js'
 const BALLAST = 'ballast'
 const PIECE = 1 << 20
 /** No visitor's disk is filled beyond this. */
-const MOST_PIECES = 256
+const MOST_PIECES = 64
 
 export async function damage() {
   const segment = view.get().segments.findLast(({ isInUse }) => isInUse)
@@ -68,7 +68,6 @@ async function readAll() {
 }
 
 export async function fill() {
-  const { quota, usage } = await navigator.storage.estimate()
   const place = { storage, name: BALLAST }
   let written = 0
   let full = false
@@ -95,7 +94,7 @@ export async function fill() {
   const { values } = await compareWithMemory()
   const safe = `All ${plural(written, 'acknowledged write')} and all ${n(values)} values of the flights are there. The space is free again.`
   if (full) return `The browser refused more (QUOTA) after ${bytes(written * PIECE)}. ${safe}`
-  return `Your browser allows ${bytes(quota - usage)}, more than this page wants to take: it stopped after ${bytes(written * PIECE)}. ${safe}`
+  return `The browser took all ${bytes(written * PIECE)}, and this page wants no more of your disk. ${safe}`
 }
 
 /** Bytes that nothing can compress. */

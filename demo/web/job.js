@@ -9,7 +9,12 @@ import { signal } from './signal.js'
 const LOCK = 'tidemark-demo-job'
 
 /** What the page shows of the job; `written` adds up over all workers, as far as they could tell before they were killed. */
-export const job = signal({ state: 'stopped', kills: 0, written: { commits: 0, log: 0, all: 0, folds: 0, compactions: 0 }, p50: 0 })
+export const job = signal({
+  state: 'stopped',
+  kills: 0,
+  written: { commits: 0, log: 0, all: 0, folds: 0, compactions: 0 },
+  p50: 0,
+})
 const change = (changes) => job.set({ ...job.get(), ...changes })
 
 let worker

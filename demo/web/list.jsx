@@ -24,7 +24,8 @@ export function List() {
       <p>A second tab shows the same counts and edits the same list, live, while the worker goes on committing.</p>
       <form class="add" onSubmit={add}>
         <label>
-          A line for the list <input value={text} onInput={({ currentTarget }) => setText(currentTarget.value)} maxLength="80" />
+          A line for the list{' '}
+          <input value={text} onInput={({ currentTarget }) => setText(currentTarget.value)} maxLength="80" />
         </label>
         <button type="submit">Add</button>
         <Button

@@ -8,12 +8,12 @@ import { look, opened } from './opened.js'
 
 const ROWS = 8
 
-/** The busiest airports as they are now, beside what they were then. */
-export async function tableOf(then, now) {
+/** The airports that are busiest in the second version, with what both hold of them. */
+export async function tableOf(first, second) {
   const store = opened()
-  const [before, after] = [await airportsAt(store, then), await airportsAt(store, now)]
+  const [before, after] = [await airportsAt(store, first), await airportsAt(store, second)]
   const busiest = [...after].sort(([, a], [, b]) => b.count - a.count).slice(0, ROWS)
-  return busiest.map(([airport, delays]) => ({ airport, then: before.get(airport), now: delays }))
+  return busiest.map(([airport, delays]) => ({ airport, before: before.get(airport), after: delays }))
 }
 
 async function airportsAt(store, version) {
@@ -25,20 +25,20 @@ async function airportsAt(store, version) {
   }
 }
 
-export async function compareVersions(then, now) {
+export async function compareVersions(first, second) {
   let [added, changed, removed] = [0, 0, 0]
   for (const table of [...TABLES, 'notes']) {
-    for await (const change of diff(opened(), then, now, { table })) {
+    for await (const change of diff(opened(), first, second, { table })) {
       if (!('before' in change)) added++
       else if ('after' in change) changed++
       else removed++
     }
   }
-  return { then, now, added, changed, removed }
+  return { first, second, added, changed, removed }
 }
 
-export const saidOf = ({ then, now, added, changed, removed }) =>
-  `From version ${n(then)} to ${n(now)}: ${plural(changed, 'value')} changed, ${n(added)} added, ${n(removed)} removed.`
+export const saidOf = ({ first, second, added, changed, removed }) =>
+  `From version ${n(first)} to ${n(second)}: ${plural(changed, 'value')} changed, ${n(added)} added, ${n(removed)} removed.`
 
 export const restore = (version) =>
   withoutJob(async () => {

@@ -28,8 +28,9 @@ async function throughGate(url, init) {
   return { status: Number(headers.get('x-status')), headers, arrayBuffer: async () => bytes }
 }
 
+/** Whatever was pushed last is what the bucket has; what was there before stays in its history. */
 export async function pushAway() {
-  const result = await push(place, await remote())
+  const result = await push(place, await remote(), { force: true })
   moved.set({ way: 'pushed', ...result })
   return `Version ${n(result.from)} is in the bucket: ${plural(result.copied, 'segment')} sent, ${n(result.reused)} already there, ${bytes(result.bytes)} written.`
 }

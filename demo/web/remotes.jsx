@@ -8,7 +8,10 @@ export function Remote() {
   return (
     <section aria-labelledby="remote">
       <h2 id="remote">Take it elsewhere</h2>
-      <p>The same segments work in an S3 bucket. Only those that the other side lacks travel. The bucket here is on your own machine, beside this page.</p>
+      <p>
+        The same segments work in an S3 bucket. Only those that the other side lacks travel. The bucket here is on your
+        own machine, beside this page.
+      </p>
       <div class="buttons">
         <Button name="Push to S3" run={pushAway} />
         <Button name="Pull from S3" run={pullBack} />

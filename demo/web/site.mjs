@@ -10,6 +10,7 @@ import { build } from 'vite'
 import { startBucket } from './bucket.mjs'
 
 const HERE = fileURLToPath(new URL('.', import.meta.url))
+/** @type {Record<string, string>} */
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
@@ -31,17 +32,7 @@ export async function startSite({ port = 0 } = {}) {
   try {
     await buildPage(folder)
     const bucket = await startBucket()
-    const server = createServer(async ({ url = '/', method }, response) => {
-      if (method !== 'GET' && method !== 'HEAD') return void response.writeHead(405).end()
-      const { pathname } = new URL(url, 'http://localhost')
-      if (pathname === '/config.json') {
-        return void response.writeHead(200, { ...HEADERS, 'content-type': TYPES['.json'] }).end(JSON.stringify({ s3: bucket.url }))
-      }
-      const path = join(folder, normalize(pathname === '/' ? '/index.html' : pathname))
-      const bytes = path.startsWith(folder) ? await readFile(path).catch(() => undefined) : undefined
-      if (bytes === undefined) return void response.writeHead(404, HEADERS).end()
-      response.writeHead(200, { ...HEADERS, 'content-type': TYPES[extname(path)] ?? 'application/octet-stream' }).end(bytes)
-    })
+    const server = createServer((request, response) => void serve(folder, bucket.url, request, response))
     try {
       server.listen(port, '127.0.0.1')
       await once(server, 'listening')
@@ -79,4 +70,22 @@ async function buildPage(folder) {
   })
   const flights = new URL('../data/flights-20k.json', import.meta.resolve('vega-datasets'))
   await copyFile(fileURLToPath(flights), join(folder, 'flights.json'))
+}
+
+/**
+ * @param {string} folder
+ * @param {string} s3
+ * @param {import('node:http').IncomingMessage} request
+ * @param {import('node:http').ServerResponse} response
+ */
+async function serve(folder, s3, { url = '/', method }, response) {
+  if (method !== 'GET' && method !== 'HEAD') return void response.writeHead(405).end()
+  const { pathname } = new URL(url, 'http://localhost')
+  if (pathname === '/config.json') {
+    return void response.writeHead(200, { ...HEADERS, 'content-type': TYPES['.json'] }).end(JSON.stringify({ s3 }))
+  }
+  const path = join(folder, normalize(pathname === '/' ? '/index.html' : pathname))
+  const bytes = path.startsWith(folder) ? await readFile(path).catch(() => undefined) : undefined
+  if (bytes === undefined) return void response.writeHead(404, HEADERS).end()
+  response.writeHead(200, { ...HEADERS, 'content-type': TYPES[extname(path)] ?? 'application/octet-stream' }).end(bytes)
 }

@@ -28,7 +28,7 @@ if (check) {
   }
 } else {
   console.log(`The page is at ${site.url}\nCtrl-C ends it.`)
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => site.close())
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => void site.close())
 }
 
 function readOptions() {

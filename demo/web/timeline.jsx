@@ -27,7 +27,12 @@ export function Timeline({ view }) {
       <h2 id="timeline">Go back to any moment</h2>
       <p>The last 100 versions can be looked at, compared and put back. A tag keeps one for good.</p>
       <Slider label="Look at" versions={numbers} value={then} onChange={setChosen} />
-      <Slider label="Beside it" versions={numbers} value={now} onChange={(version) => setOther(version === numbers.at(-1) ? undefined : version)} />
+      <Slider
+        label="Beside it"
+        versions={numbers}
+        value={now}
+        onChange={(version) => setOther(version === numbers.at(-1) ? undefined : version)}
+      />
       <p class="small">
         Version {n(then)} was committed at {clock(time)}
         {label && `, as “${label}”`}.
@@ -55,7 +60,8 @@ export function Timeline({ view }) {
           }}
         >
           <label>
-            Name of a tag <input value={name} onInput={({ currentTarget }) => setName(currentTarget.value)} maxLength="64" />
+            Name of a tag{' '}
+            <input value={name} onInput={({ currentTarget }) => setName(currentTarget.value)} maxLength="64" />
           </label>
           <Button name="Tag" run={() => tag(name, then)}>
             Tag version {n(then)}
@@ -126,12 +132,12 @@ function Table({ then, now }) {
       </thead>
       <tbody>
         {rows.map((row) => (
-          <tr key={row.airport} class={row.then?.count === row.now.count ? '' : 'changed'}>
+          <tr key={row.airport} class={row.before?.count === row.after.count ? '' : 'changed'}>
             <th scope="row">{row.airport}</th>
-            <td>{n(row.then?.count ?? 0)}</td>
-            <td>{n(row.now.count)}</td>
-            <td>{mean(row.then)}</td>
-            <td>{mean(row.now)}</td>
+            <td>{n(row.before?.count ?? 0)}</td>
+            <td>{n(row.after.count)}</td>
+            <td>{mean(row.before)}</td>
+            <td>{mean(row.after)}</td>
           </tr>
         ))}
       </tbody>

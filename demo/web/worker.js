@@ -32,16 +32,18 @@ function freezeIfAsked() {
 
 /** Tells the page when a commit is on its way to the database. */
 function told(storage) {
-  const during = (tell, call) => async (...args) => {
-    calls++
-    if (tell) postMessage({ event: 'writing', version: args[0] })
-    try {
-      return await call(...args)
-    } finally {
-      calls--
-      setTimeout(freezeIfAsked)
+  const during =
+    (tell, call) =>
+    async (...args) => {
+      calls++
+      if (tell) postMessage({ event: 'writing', version: args[0] })
+      try {
+        return await call(...args)
+      } finally {
+        calls--
+        setTimeout(freezeIfAsked)
+      }
     }
-  }
   return {
     ...storage,
     blobs: { ...storage.blobs, put: during(false, storage.blobs.put) },
@@ -60,7 +62,13 @@ async function run({ shared, restMs = REST_MS }) {
     const [flights, store] = await Promise.all([loadFlights(), openStore(optionsFor(told(storage)))])
     begun = countedIn(store.offsets)
     const tell = (event) =>
-      postMessage({ event, version: store.version, counted: countedIn(store.offsets), metrics: store.metrics(), usage: storage.usage() })
+      postMessage({
+        event,
+        version: store.version,
+        counted: countedIn(store.offsets),
+        metrics: store.metrics(),
+        usage: storage.usage(),
+      })
     tell('opened')
     await consume(
       store,

@@ -1,7 +1,7 @@
 /** The other buttons of the page: old versions, harm, a second tab, and the bucket. */
 import { openStore } from 'tidemark'
 import { s3Fetch } from 'tidemark/s3-fetch'
-import { agrees, button, countSome, expect, figure, hasCounted, inStore, press, said, test, visit } from './page.js'
+import { agrees, button, countSome, expect, figure, hasCounted, inStore, press, test, visit } from './page.js'
 
 test('versions are looked at, compared, tagged and restored', async ({ page, site }) => {
   await visit(page, site)
@@ -19,7 +19,11 @@ test('versions are looked at, compared, tagged and restored', async ({ page, sit
   }, version)
   await expect(page.getByRole('row').filter({ hasText: 'DFW' }).getByRole('cell').first()).toHaveText(String(past.dfw))
 
-  await press(page, 'Compare the two', new RegExp(`From version ${version} to \\d+: \\d+ values changed, [\\d,]+ added, 0 removed`))
+  await press(
+    page,
+    'Compare the two',
+    new RegExp(`From version ${version} to \\d+: \\d+ values changed, [\\d,]+ added, 0 removed`),
+  )
   await page.getByLabel('Name of a tag').fill('early')
   await press(page, `Tag version ${version}`, /is kept as “early”/)
   expect(await page.evaluate(() => (globalThis as any).store.tags())).toMatchObject([{ name: 'early', version }])
@@ -50,12 +54,12 @@ test('a damaged segment is noticed and rebuilt', async ({ page, site }) => {
 
 test('a full quota loses nothing, and the job goes on afterwards', async ({ page, site, browserName, context }) => {
   test.skip(browserName !== 'chromium', 'only the tools of Chromium set a quota')
-  await visit(page, site)
-  const counted = await countSome(page)
   const devtools = await context.newCDPSession(page)
   const { origin } = new URL(site.url)
-  const { usage } = await devtools.send('Storage.getUsageAndQuota', { origin })
-  await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: usage + (12 << 20) })
+  // Chromium remembers how much is free while a page uses its databases, so the limit comes first.
+  await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 16 << 20 })
+  await visit(page, site)
+  const counted = await countSome(page)
   const sentence = await press(page, 'Fill the quota', /refused more \(QUOTA\)/)
   expect(sentence).toMatch(/All [1-9]\d* acknowledged writes and all [\d,]+ values of the flights are there/)
   const stores = await page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name))
@@ -66,8 +70,13 @@ test('a full quota loses nothing, and the job goes on afterwards', async ({ page
   await agrees(page)
 })
 
-test('two tabs edit one list, also after one was frozen, and one of them counts', async ({ page, site, context, browserName }) => {
-  await visit(page, site, 20)
+test('two tabs edit one list, also after one was frozen, and one of them counts', async ({
+  page,
+  site,
+  context,
+  browserName,
+}) => {
+  await visit(page, site, 100)
   const opening = context.waitForEvent('page')
   await press(page, 'Open a second tab', /A second tab is open/)
   const second = await opening
@@ -116,7 +125,12 @@ test('the store moves to the bucket, where Node opens it, and back', async ({ pa
     return { status: Number(answer.headers.get('x-status')), headers: answer.headers, arrayBuffer: async () => bytes }
   }
   const storage = s3Fetch({ fetch: gate, url: site.bucket.url })
-  const elsewhere = await openStore<string, { count: number }>({ storage, name: 'flights', mode: 'follower', create: false })
+  const elsewhere = await openStore<string, { count: number }>({
+    storage,
+    name: 'flights',
+    mode: 'follower',
+    create: false,
+  })
   let flights = 0
   for await (const [, value] of elsewhere.table<string, { count: number }>('airports').entries()) flights += value.count
   await elsewhere.close()
@@ -133,6 +147,5 @@ test('the store moves to the bucket, where Node opens it, and back', async ({ pa
   await press(page, 'Pull from S3', /is here, with/)
   await expect(button(page, 'Pause')).toBeVisible()
   await press(page, 'Pause', /has stopped/)
-  await expect(said(page)).toHaveText(/has stopped/)
   await agrees(page)
 })

@@ -10,7 +10,9 @@ for (const colorScheme of ['light', 'dark'] as const) {
     await visit(page, site)
     expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([])
     await countSome(page, 3000)
-    await page.getByLabel('A line for the list').fill('a-line-of-one-word-that-is-as-long-as-the-list-lets-one-be-with-eighty-letters--')
+    await page
+      .getByLabel('A line for the list')
+      .fill('a-line-of-one-word-that-is-as-long-as-the-list-lets-one-be-with-eighty-letters--')
     await button(page, 'Add').click()
     await press(page, /^Tag version/, /is kept as/)
     await press(page, 'Push to S3', /is in the bucket/)
@@ -37,7 +39,9 @@ test('the figures of the log are those of the store', async ({ page, site }) => 
   })
   const shown = Math.min(60, versions.length)
   await expect(page.locator('.log rect')).toHaveCount(shown)
-  await expect(page.locator('.log rect.fresh')).toHaveCount(versions.filter(({ version }) => version > versions.at(-1).version - tail).length)
+  await expect(page.locator('.log rect.fresh')).toHaveCount(
+    versions.filter(({ version }) => version > versions.at(-1).version - tail).length,
+  )
   const kB = (bytes: number): string => `${(bytes / 1e3).toFixed(bytes < 1e4 ? 1 : 0)} kB`
   await expect(page.locator('[data-figure="last commit"]')).toHaveText(kB(versions.at(-1).bytes))
   await expect(page.locator('[data-figure="state"]')).toHaveText(kB(size))
@@ -63,7 +67,8 @@ function start(...args: string[]): Promise<{ code: number | null; output: string
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
     child.on('error', reject)
     child.on('close', (code) => resolve({ code, output }))
   })

@@ -14,7 +14,10 @@ test('a worker counts all flights, and every value is what a count in memory giv
   await press(page, 'Start', /counts from flight 0 on/)
 })
 
-test('a worker that is killed while it commits is followed by one that goes on from what is there', async ({ page, site }) => {
+test('a worker that is killed while it commits is followed by one that goes on from what is there', async ({
+  page,
+  site,
+}) => {
   await visit(page, site)
   await press(page, 'Start', /counts from flight 0 on/)
   for (let kills = 1; kills <= 3; kills++) {
@@ -23,13 +26,17 @@ test('a worker that is killed while it commits is followed by one that goes on f
     await expect.poll(() => figure(page, 'times killed')).toBe(kills)
     await expect(button(page, 'Pause')).toBeEnabled()
     const sentence = (await said(page).textContent())!
-    const [, writing, found, from] = /while version (\d+) was .* found it (\w+) and went on at flight ([\d,]+)\. All/.exec(sentence)!
+    const [, writing, found, from] =
+      /while version (\d+) was .* found it (\w+) and went on at flight ([\d,]+)\. All/.exec(sentence)!
     expect(['complete', 'absent']).toContain(found)
-    const offsets = await page.evaluate(async (at) => {
-      const { store } = globalThis as any
-      const past = await store.at(at)
-      return JSON.stringify(past.offsets)
-    }, Number(writing) - (found === 'complete' ? 0 : 1))
+    const offsets = await page.evaluate(
+      async (at) => {
+        const { store } = globalThis as any
+        const past = await store.at(at)
+        return JSON.stringify(past.offsets)
+      },
+      Number(writing) - (found === 'complete' ? 0 : 1),
+    )
     expect(offsets).toContain(String(from).replaceAll(',', ''))
   }
   await press(page, 'Pause', /has stopped at version/)
@@ -78,7 +85,10 @@ test('a user who clears the storage is told so, and the page begins anew', async
   await agrees(page)
 })
 
-test('a storage that is cleared while the worker counts ends the worker, and the page begins anew', async ({ page, site }) => {
+test('a storage that is cleared while the worker counts ends the worker, and the page begins anew', async ({
+  page,
+  site,
+}) => {
   await visit(page, site, 20)
   await press(page, 'Start', /counts from flight/)
   await hasCounted(page, 500)
