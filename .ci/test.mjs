@@ -2,6 +2,8 @@
  * Runs the checks and all tests, or the tests of the files that arguments name. A case that did not run counts as failed, and
  * so does an adapter that lacks a suite. The last line is `N passed, N failed`; the checks count as one.
  *
+ * The demo's page has tests of its own, by @playwright/test (test/page). Their cases count like all others.
+ *
  * - `--adapters` runs only the tests that run on each adapter or in Chromium.
  * - `--browsers` runs the tests of the browser in Firefox. Those that need Chromium are skipped and listed.
  * - `--deep` runs as a whole the tests that are otherwise cut short, and the long simulations. TIDEMARK_DEEP_MS bounds these
@@ -40,6 +42,7 @@ try {
   const nodeFiles = testFiles().filter((file) => !isBrowserTest(file))
   if (!browsers) await test(onNode, nodeFiles, { env: deep ? await shareOfTime() : {} })
   await browser
+  if (mode === 'test' || browsers) await testPage()
   if (elsewhere.length > 0)
     console.log(`\nNot run in Firefox: ${elsewhere.length}\n${elsewhere.map((name) => `  ${name}`).join('\n')}`)
   if (!deep && !browsers) printAdapters()
@@ -59,7 +62,7 @@ async function check() {
 
 /** Runs the tests of a configuration. With `later` its output comes when it is over. */
 async function test(config, all, { env = {}, later = false }) {
-  const files = all.filter((file) => only.length === 0 || only.some((filter) => file.includes(filter)))
+  const files = all.filter(isWanted)
   if (files.length === 0) return
   const report = join(folder, `report-${reports++}.json`)
   const reporters = ['--reporter', 'default', '--reporter', 'json', '--outputFile.json', report]
@@ -88,6 +91,39 @@ function count(results, files) {
     if (assertionResults.length === 0 || (status === 'failed' && silent)) failures.push(`${file}: the file as a whole`)
   }
   for (const file of files) if (!ran.has(file)) failures.push(`${file}: was not run`)
+}
+
+/** Runs the tests of the demo's page, after all others, as they are about what a user sees and need the machine to themselves. */
+async function testPage() {
+  const files = readdirSync(join(root, 'test/page')).filter((name) => name.endsWith('.spec.ts'))
+  const wanted = files.map((name) => join('test/page', name)).filter((file) => isWanted(file))
+  if (wanted.length === 0) return
+  const report = join(folder, 'page.json')
+  const env = { PLAYWRIGHT_JSON_OUTPUT_FILE: report, ...(browsers && { TIDEMARK_PAGE_BROWSER: 'firefox' }) }
+  const args = ['test', '-c', '.ci/playwright.config.mjs', '--reporter=line,json', ...wanted]
+  const { ok } = await tool('playwright', args, { show: true, env })
+  const before = failures.length
+  const suites = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')).suites : []
+  for (const file of wanted) {
+    const specs = suites.filter((suite) => join('test/page', suite.file) === file).flatMap(specsOf)
+    if (specs.length === 0) failures.push(`${file}: was not run`)
+    for (const { title, tests } of specs) {
+      const [{ status, annotations }] = tests
+      const skip = annotations.find(({ type }) => type === 'skip')?.description
+      if (status === 'expected') passed++
+      else if (browsers && status === 'skipped' && skip) elsewhere.push(`${title} (${skip})`)
+      else failures.push(`${file}: ${title}${status === 'skipped' ? ' (skipped: it has to run)' : ''}`)
+    }
+  }
+  if (!ok && failures.length === before) failures.push('an error outside of the test cases of the page')
+}
+
+function specsOf({ specs, suites = [] }) {
+  return [...specs, ...suites.flatMap(specsOf)]
+}
+
+function isWanted(file) {
+  return only.length === 0 || only.some((filter) => file.includes(filter))
 }
 
 function printAdapters() {

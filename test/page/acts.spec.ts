@@ -1,0 +1,151 @@
+/** The other buttons of the page: old versions, harm, a second tab, and the bucket. */
+import { openStore } from 'tidemark'
+import { s3Fetch } from 'tidemark/s3-fetch'
+import { agrees, button, countSome, expect, figure, hasCounted, inStore, press, test, visit } from './page.js'
+
+test('versions are looked at, compared, tagged and restored', async ({ page, site }) => {
+  await visit(page, site)
+  const counted = await countSome(page)
+  const slider = page.getByLabel('Look at')
+  await slider.focus()
+  await page.keyboard.press('Home')
+  for (let i = 0; i < 4; i++) await page.keyboard.press('ArrowRight')
+  const shown = (await slider.getAttribute('aria-valuetext'))!
+  const version = Number(/\d+/.exec(shown)![0])
+  const past = await page.evaluate(async (at) => {
+    const snapshot = await (globalThis as any).store.at(at)
+    const airports = await snapshot.table('airports').toArray()
+    return { dfw: airports.find(([key]: [string]) => key === 'DFW')[1].count, next: JSON.stringify(snapshot.offsets) }
+  }, version)
+  await expect(page.getByRole('row').filter({ hasText: 'DFW' }).getByRole('cell').first()).toHaveText(String(past.dfw))
+
+  await press(
+    page,
+    'Compare the two',
+    new RegExp(`From version ${version} to \\d+: \\d+ values changed, [\\d,]+ added, 0 removed`),
+  )
+  await page.getByLabel('Name of a tag').fill('early')
+  await press(page, `Tag version ${version}`, /is kept as “early”/)
+  expect(await page.evaluate(() => (globalThis as any).store.tags())).toMatchObject([{ name: 'early', version }])
+
+  await press(page, `Restore version ${version}`, /is back, as the new version/)
+  const { flights } = await inStore(page)
+  expect(past.next).toContain(String(flights))
+  expect(flights).toBeLessThan(counted)
+  await agrees(page)
+  await press(page, /^early/, new RegExp(`“early” is version ${version}`))
+  await press(page, 'Start', new RegExp(`from flight ${flights.toLocaleString('en-US')} on`))
+  await hasCounted(page, flights + 200)
+  await press(page, 'Pause', /has stopped/)
+  await agrees(page)
+})
+
+test('a damaged segment is noticed and rebuilt', async ({ page, site }) => {
+  await visit(page, site)
+  await press(page, 'Flip a byte', /no segment yet/)
+  await countSome(page, 4000)
+  await press(page, 'Flip a byte', /noticed, rebuilt the segment from the log, and all [\d,]+ values are right/)
+  await agrees(page)
+  // A page with nothing in memory reads the same.
+  await page.reload()
+  await hasCounted(page, 4000)
+  await agrees(page)
+})
+
+test('a full quota loses nothing, and the job goes on afterwards', async ({ page, site, browserName, context }) => {
+  test.skip(browserName !== 'chromium', 'only the tools of Chromium set a quota')
+  const devtools = await context.newCDPSession(page)
+  const { origin } = new URL(site.url)
+  // Chromium remembers how much is free while a page uses its databases, so the limit comes first.
+  await devtools.send('Storage.overrideQuotaForOrigin', { origin, quotaSize: 16 << 20 })
+  await visit(page, site)
+  const counted = await countSome(page)
+  const sentence = await press(page, 'Fill the quota', /refused more \(QUOTA\)/)
+  expect(sentence).toMatch(/All [1-9]\d* acknowledged writes and all [\d,]+ values of the flights are there/)
+  const stores = await page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name))
+  expect(stores).toContain('tidemark-demo')
+  await press(page, 'Start', /counts from flight/)
+  await hasCounted(page, counted + 200)
+  await press(page, 'Pause', /has stopped/)
+  await agrees(page)
+})
+
+test('two tabs edit one list, also after one was frozen, and one of them counts', async ({
+  page,
+  site,
+  context,
+  browserName,
+}) => {
+  await visit(page, site, 100)
+  const opening = context.waitForEvent('page')
+  await press(page, 'Open a second tab', /A second tab is open/)
+  const second = await opening
+  await expect(second.getByRole('heading', { name: 'How it is stored' })).toBeVisible()
+  const add = async (tab: typeof page, text: string): Promise<void> => {
+    await tab.getByLabel('A line for the list').fill(text)
+    await button(tab, 'Add').click()
+  }
+  const line = (tab: typeof page, text: string) => tab.locator('.list li').filter({ hasText: text })
+
+  await press(page, 'Start', /counts from flight/)
+  await press(second, 'Start', /Another tab of this page is counting/)
+  await hasCounted(second, 500)
+  await add(page, 'from the first')
+  await add(second, 'from the second')
+  for (const tab of [page, second]) await expect(tab.locator('.list li')).toHaveCount(2)
+  await line(second, 'from the first').getByRole('checkbox').check()
+  await expect(line(page, 'from the first').getByRole('checkbox')).toBeChecked()
+
+  const devtools = browserName === 'chromium' ? await context.newCDPSession(second) : undefined
+  await devtools?.send('Page.setWebLifecycleState', { state: 'frozen' })
+  await button(page, 'Remove from the second').click()
+  await add(page, 'meanwhile')
+  await expect(line(page, 'meanwhile')).toBeVisible()
+  await devtools?.send('Page.setWebLifecycleState', { state: 'active' })
+  await expect(line(second, 'meanwhile')).toBeVisible()
+  await expect(line(second, 'from the second')).toHaveCount(0)
+  const inList = await second.evaluate(async () => (globalThis as any).store.table('notes').toArray())
+  expect(inList.map(([, { text, done }]: any) => [text, done])).toEqual([
+    ['from the first', true],
+    ['meanwhile', false],
+  ])
+  await press(page, 'Pause', /has stopped/)
+  await agrees(page)
+})
+
+test('the store moves to the bucket, where Node opens it, and back', async ({ page, site }) => {
+  await visit(page, site)
+  const counted = await countSome(page, 3000)
+  await press(page, 'Push to S3', /is in the bucket: [1-9]\d* segments? sent, 0 already there/)
+  await press(page, 'Push to S3', /is in the bucket: 0 segments sent/)
+
+  const gate = async (url: string, init: object) => {
+    const answer = await fetch(url, init)
+    const bytes = await answer.arrayBuffer()
+    return { status: Number(answer.headers.get('x-status')), headers: answer.headers, arrayBuffer: async () => bytes }
+  }
+  const storage = s3Fetch({ fetch: gate, url: site.bucket.url })
+  const elsewhere = await openStore<string, { count: number }>({
+    storage,
+    name: 'flights',
+    mode: 'follower',
+    create: false,
+  })
+  let flights = 0
+  for await (const [, value] of elsewhere.table<string, { count: number }>('airports').entries()) flights += value.count
+  await elsewhere.close()
+  expect(flights).toBe(counted)
+
+  await press(page, 'Start over', /an empty one is there/)
+  expect(await figure(page, 'flights counted')).toBe(0)
+  await press(page, 'Pull from S3', /is here, with .* flights counted: [1-9]\d* segments? fetched/)
+  expect(await figure(page, 'flights counted')).toBe(counted)
+  await agrees(page)
+  await press(page, 'Start', new RegExp(`from flight ${counted.toLocaleString('en-US')} on`))
+  await hasCounted(page, counted + 200)
+  // It stops the job for the time of the transfer, and starts it again.
+  await press(page, 'Pull from S3', /is here, with/)
+  await expect(button(page, 'Pause')).toBeVisible()
+  await press(page, 'Pause', /has stopped/)
+  await agrees(page)
+})

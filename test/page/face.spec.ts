@@ -1,0 +1,86 @@
+/** The face of the page: for everybody, at every width, with honest figures. */
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import AxeBuilder from '@axe-core/playwright'
+import { button, countSome, expect, figure, press, said, test, visit } from './page.js'
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  test(`axe finds nothing, and nothing scrolls sideways, in ${colorScheme} colours`, async ({ page, site }) => {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    await visit(page, site)
+    expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([])
+    await countSome(page, 3000)
+    await page
+      .getByLabel('A line for the list')
+      .fill('a-line-of-one-word-that-is-as-long-as-the-list-lets-one-be-with-eighty-letters--')
+    await button(page, 'Add').click()
+    await press(page, /^Tag version/, /is kept as/)
+    await press(page, 'Push to S3', /is in the bucket/)
+    for (const width of [1280, 380]) {
+      await page.setViewportSize({ width, height: 800 })
+      expect((await new AxeBuilder({ page }).analyze()).violations).toEqual([])
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width)
+    }
+  })
+}
+
+test('the figures of the log are those of the store', async ({ page, site }) => {
+  await visit(page, site)
+  await countSome(page, 3000)
+  const { versions, tail, size } = await page.evaluate(async () => {
+    const { store } = globalThis as any
+    const versions = []
+    for await (const version of store.versions()) versions.push(version)
+    let size = 0
+    for (const table of ['routes', 'airports']) {
+      for await (const entry of store.table(table).entries()) size += JSON.stringify(entry).length
+    }
+    return { versions, tail: store.metrics().tail, size }
+  })
+  const shown = Math.min(60, versions.length)
+  await expect(page.locator('.log rect')).toHaveCount(shown)
+  await expect(page.locator('.log rect.fresh')).toHaveCount(
+    versions.filter(({ version }) => version > versions.at(-1).version - tail).length,
+  )
+  const kB = (bytes: number): string => `${(bytes / 1e3).toFixed(bytes < 1e4 ? 1 : 0)} kB`
+  await expect(page.locator('[data-figure="last commit"]')).toHaveText(kB(versions.at(-1).bytes))
+  await expect(page.locator('[data-figure="state"]')).toHaveText(kB(size))
+  await expect(page.locator('.partitions li')).toHaveCount(4)
+})
+
+test('the job is started and stopped by keyboard alone', async ({ page, site }) => {
+  await visit(page, site, 20)
+  await page.keyboard.press('Tab')
+  await expect(button(page, 'Start')).toBeFocused()
+  await page.keyboard.press('Enter')
+  await expect(said(page)).toHaveText(/counts from flight/)
+  await expect(button(page, 'Pause')).toBeEnabled()
+  await button(page, 'Pause').focus()
+  await page.keyboard.press('Space')
+  await expect(said(page)).toHaveText(/has stopped/)
+  expect(await figure(page, 'lost')).toBe(0)
+})
+
+/** Runs `npm run demo:web -- …` without npm. */
+function start(...args: string[]): Promise<{ code: number | null; output: string }> {
+  const program = fileURLToPath(new URL('../../demo/web/start.mjs', import.meta.url))
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (output += chunk.toString()))
+    child.on('error', reject)
+    child.on('close', (code) => resolve({ code, output }))
+  })
+}
+
+test('--check drives the page through its story and ends well; wrong options are refused in a sentence', async () => {
+  const { code, output } = await start('--check')
+  expect(output).toContain('The page does what it says.')
+  expect(code).toBe(0)
+  expect(await start('--port', 'x')).toEqual({
+    code: 1,
+    output: 'demo:web: --port takes a whole number from 0 to 65,535, not "x".\n',
+  })
+  expect(await start('--chek')).toEqual({ code: 1, output: "demo:web: Unknown option '--chek'.\n" })
+})
