@@ -34,14 +34,17 @@ export async function open() {
   globalThis.store = store
   covers = 0
   store.on('version', () => look())
-  store.on('checkpoint', (checkpoint) => void (covers = checkpoint.covers))
+  store.on('checkpoint', (checkpoint) => {
+    covers = checkpoint.covers
+    void look()
+  })
   live = store.live({ table: 'notes' })
   live.subscribe(() => notes.set(live.current))
   notes.set(live.current)
   await look()
 }
 
-export async function close() {
+async function close() {
   await looking
   await store.close()
 }
@@ -93,7 +96,7 @@ export async function watchOver() {
 
 let beginning
 /** Begins anew, once for all who have noticed that the storage was cleared. */
-export function beginAnew() {
+function beginAnew() {
   beginning ??= (async () => {
     const lost = store
     sizes.clear()
