@@ -36,7 +36,7 @@ function Partitions({ partitions }) {
               <rect class="fill" width={(100 * flights) / most} height="10" />
             </svg>
             <span>
-              {n(flights)} <small>flights, {plural(airports.length, 'airport')}</small>
+              {n(flights)} <small>from {plural(airports.length, 'airport')}</small>
             </span>
           </li>
         ))}
