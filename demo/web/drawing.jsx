@@ -36,7 +36,7 @@ function Partitions({ partitions }) {
               <rect class="fill" width={(100 * flights) / most} height="10" />
             </svg>
             <span>
-              {n(flights)} <small>flights, {plural(airports.length, 'airport')}</small>
+              {n(flights)} <small>from {plural(airports.length, 'airport')}</small>
             </span>
           </li>
         ))}
@@ -46,23 +46,23 @@ function Partitions({ partitions }) {
 }
 
 /** The newest entries, the last at the right. An entry is as high as its bytes are many. */
-function Log({ newest, tail }) {
+function Log({ newest, tail, metrics }) {
   const most = Math.max(1, ...newest.map((entry) => entry.bytes))
   const inTail = new Set(tail.map(({ version }) => version))
   return (
     <figure>
       <figcaption>
         <b>The log</b>{' '}
-        {inTail.size === 0
+        {metrics.tail === 0
           ? 'all of it is in segments'
-          : `${plural(inTail.size, 'entry', 'entries')} not yet in segments`}
+          : `${plural(metrics.tail, 'entry', 'entries')} not yet in segments`}
       </figcaption>
       <svg
         class="log"
         viewBox={`0 0 360 ${HEIGHT}`}
         preserveAspectRatio="none"
         role="img"
-        aria-label={`The last ${plural(newest.length, 'entry', 'entries')} of the log; ${inTail.size} of them not yet in segments`}
+        aria-label={`The last ${plural(newest.length, 'entry', 'entries')} of the log; ${metrics.tail} not yet in segments`}
       >
         {newest.map((entry, i) => {
           const height = Math.max(3, (HEIGHT * entry.bytes) / most)

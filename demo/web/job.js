@@ -25,7 +25,7 @@ let onWriting
 /** Resolve when the worker tells the event. */
 const waiting = []
 
-export const until = (...events) => new Promise((resolve) => waiting.push({ events, resolve }))
+const until = (...events) => new Promise((resolve) => waiting.push({ events, resolve }))
 
 export async function start() {
   if (!(await takeLock())) return 'Another tab of this page is counting. This one shows what that one commits.'

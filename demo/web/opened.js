@@ -29,24 +29,31 @@ let looking
 export const opened = () => store
 
 export async function open() {
+  await connect()
+  await look()
+}
+
+async function connect() {
   store = await openStore(optionsFor(storage))
   // For the console: `await store.count()`.
   globalThis.store = store
   covers = 0
   store.on('version', () => look())
-  store.on('checkpoint', (checkpoint) => void (covers = checkpoint.covers))
+  store.on('checkpoint', (checkpoint) => {
+    covers = checkpoint.covers
+    void look()
+  })
   live = store.live({ table: 'notes' })
   live.subscribe(() => notes.set(live.current))
   notes.set(live.current)
-  await look()
 }
 
-export async function close() {
+async function close() {
   await looking
   await store.close()
 }
 
-/** Runs `act` while this page has the store closed. */
+/** Runs `run` while this page has the store closed. */
 export async function whileClosed(run) {
   await close()
   try {
@@ -71,16 +78,21 @@ export function look() {
       try {
         view.set(await read())
       } catch (error) {
-        if (!isTidemarkError(error)) throw error
-        if (error.code === 'ROLLED_BACK') await beginAnew()
-        // Another tab has pulled the store from the bucket, or begun it anew.
-        else if (error.code === 'FENCED') await store.reopen()
-        // The store was closed, or an old version was collected, while it was looked at: the next look sees what is there.
-        else if (error.code !== 'CLOSED' && error.code !== 'VERSION_EXPIRED') say(error.message)
+        // Whatever fails here is met again at the next look, a second later.
+        await goOn(error).catch(({ message }) => say(message))
       }
     }
   })().finally(() => (looking = undefined))
   return looking
+}
+
+async function goOn(error) {
+  if (!isTidemarkError(error)) throw error
+  if (error.code === 'ROLLED_BACK') await beginAnew()
+  // Another tab has pulled the store from the bucket.
+  else if (error.code === 'FENCED') await store.reopen()
+  // The store was closed, or an old version was collected, while it was looked at: the next look sees what is there.
+  else if (error.code !== 'CLOSED' && error.code !== 'VERSION_EXPIRED') throw error
 }
 
 /** Other tabs tell of their versions; a storage that somebody has cleared tells nothing, so the page asks. */
@@ -91,19 +103,14 @@ export async function watchOver() {
   }
 }
 
-let beginning
-/** Begins anew, once for all who have noticed that the storage was cleared. */
-export function beginAnew() {
-  beginning ??= (async () => {
-    const lost = store
-    sizes.clear()
-    store = await openStore(optionsFor(storage))
-    await lost.close().catch(() => {})
-    await store.close()
-    await open()
-    say('The storage of this page was cleared, and with it all that was counted. The page begins anew.')
-  })().finally(() => (beginning = undefined))
-  return beginning
+/** Begins anew after the storage was cleared. */
+async function beginAnew() {
+  const lost = store
+  sizes.clear()
+  await connect()
+  await lost.close().catch(() => {})
+  again = true
+  say('The storage of this page was cleared, and with it all that was counted. The page begins anew.')
 }
 
 async function read() {
