@@ -21,7 +21,7 @@ const PAGE = `<!doctype html>
 const PROGRAM = `import { defineInspector } from './inspector.js'
 defineInspector()
 const sheet = new CSSStyleSheet()
-sheet.replaceSync('body { max-width: 70rem; margin: 0 auto; font-family: system-ui, sans-serif } h1 { margin: 1rem 1rem 0; font-size: 1.25rem }')
+sheet.replaceSync('body { max-width: 70rem; margin: 0 auto; background: light-dark(#fff, #16181d); font-family: system-ui, sans-serif } h1 { margin: 1rem 1rem 0; font-size: 1.25rem }')
 document.adoptedStyleSheets = [sheet]
 `
 const HEADERS = {

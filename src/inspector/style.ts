@@ -58,7 +58,8 @@ input[type='range'] { width: 100%; margin: 0.2rem 0; accent-color: var(--log) }
 .key.folded { background: var(--fold) }
 .key.tagged { background: var(--mark) }
 .scroll { overflow-x: auto; max-height: 24rem; border: 1px solid var(--line); border-radius: 4px }
-table { border-collapse: collapse; width: 100%; table-layout: fixed; min-width: 24rem }
+table { border-collapse: collapse; width: 100%; table-layout: fixed; min-width: 18rem }
+thead th:first-child { width: 24% }
 th, td { text-align: left; vertical-align: top; padding: 0.2rem 0.5rem; overflow-wrap: anywhere; border-bottom: 1px solid var(--line) }
 thead th { position: sticky; top: 0; background: var(--field); font-family: inherit }
 tbody th { font-weight: 400 }

@@ -215,7 +215,7 @@ class View {
         page.rows.length === 0 ? h('p', {}, 'There are no entries.') : grid('Entries', page.rows, names),
       )
       this.#showPager(page)
-      const told = `${more ? 'The first ' : ''}${count(changes.length, 'key differs', 'keys differ')} between versions ${pair[0]} and ${pair[1]}.`
+      const told = `${more ? 'More than ' : ''}${count(changes.length, 'key differs', 'keys differ')} between versions ${pair[0]} and ${pair[1]}.`
       const text = pair[0] === pair[1] ? 'Choose an older version to see what has changed since.' : told
       this.#changes.replaceChildren(
         h('p', { role: 'status' }, text),

@@ -117,7 +117,7 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
       has: 'defineInspector()',
       in: 'a page',
       ends: `
-        const heading = () => inspector.shadowRoot.querySelector('h2')?.textContent
+        const heading = () => inspector.shadowRoot.querySelector('[aria-label=Store] h2')?.textContent
         while (!heading()) await new Promise((next) => setTimeout(next, 10))
         export const shown = heading()
         await store.close()`,
