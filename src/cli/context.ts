@@ -27,6 +27,8 @@ export interface Context extends Page {
   /** The place for a progress bar: stderr, when it is a terminal and not a program reads it. */
   readonly terminal: NodeJS.WritableStream | undefined
   readonly clock: Clock
+  /** Ends a command that goes on until it is interrupted. */
+  readonly signal: AbortSignal | undefined
 }
 
 /** Adds a command to the program. */
@@ -78,7 +80,7 @@ export function withStore(
   where: string,
   options: StoreOptions,
   use: (store: Store, stores: readonly StoreLine[]) => Promise<void>,
-  more: Pick<OpenOptions, 'retain' | 'graceMs'> = {},
+  more: Pick<OpenOptions, 'retain' | 'graceMs' | 'followMs'> = {},
 ): Promise<void> {
   return opened(context, where, options, { mode: 'follower', ...more }, use)
 }
@@ -109,7 +111,7 @@ async function opened(
   context: Context,
   where: string,
   options: StoreOptions,
-  more: Pick<OpenOptions, 'mode' | 'retain' | 'graceMs'>,
+  more: Pick<OpenOptions, 'mode' | 'retain' | 'graceMs' | 'followMs'>,
   use: (store: Store, stores: readonly StoreLine[]) => Promise<void>,
 ): Promise<void> {
   const storage = await context.open(where, placeOptions(options))

@@ -29,6 +29,8 @@ export interface World {
    */
   readonly open?: ((where: string) => Storage) | undefined
   readonly clock?: Clock | undefined
+  /** Ends a command that goes on until it is interrupted. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** The width when the output is no terminal, or a terminal that does not tell its width. */
@@ -53,6 +55,7 @@ export async function run(argv: readonly string[], world: World): Promise<number
     cwd,
     terminal,
     clock,
+    signal: world.signal,
     ...page,
   }
   try {

@@ -18,7 +18,7 @@ const layers = [
   ['src/store'],
   ['src/index.ts'],
   ['src/stream', 'src/transfer', 'src/tools'],
-  ['src/testing'],
+  ['src/testing', 'src/inspector'],
   ['src/cli'],
 ]
 /** Checksum, envelope and hex digits are no secrets of the core: an adapter that keeps files of its own has the same. */

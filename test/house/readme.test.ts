@@ -112,6 +112,19 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
     { has: 'expressStore(session', in: 'node' },
     { has: 'honoSession(store', in: 'node', prints: /^Visit 1 Visit 2\n$/ },
   ],
+  'docs/command-line.md': [
+    {
+      has: 'defineInspector()',
+      in: 'a page',
+      ends: `
+        const heading = () => inspector.shadowRoot.querySelector('[aria-label=Store] h2')?.textContent
+        while (!heading()) await new Promise((next) => setTimeout(next, 10))
+        export const shown = heading()
+        await store.close()`,
+      first: 'Store "orders"',
+      again: 'Store "orders"',
+    },
+  ],
   'docs/performance.md': [
     { has: 'npm run bench:s3', in: 'no program', why: 'it takes an hour; that the scripts are there is tested below' },
   ],

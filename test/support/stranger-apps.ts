@@ -40,7 +40,7 @@ const told = `{
   },
 }`
 
-export const APP = `import { indexedDb } from 'tidemark/indexeddb'
+const APP = `import { indexedDb } from 'tidemark/indexeddb'
 import { TidemarkProvider, useEntries, useStore, useValue, useVersion } from 'tidemark/react'
 
 interface Note {

@@ -13,11 +13,23 @@ import { plainJson } from '../json.js'
 import { show, tablesOf, type Shown } from '../stored-table.js'
 import { count, harmless, size, time } from '../text.js'
 import { atOption, type AtOption } from '../when.js'
+import { serveStore, webOptions, type WebOptions } from '../web-store.js'
 import { storesTable } from './stores.js'
 
 export const inspect: AddCommand = (program, context) => {
   const command = storeCommand(program, 'inspect', 'Say what a store is and what it consists of.')
-  atOption(command).action(async (where: string, options: StoreOptions & AtOption) => {
+  command.addHelpText(
+    'after',
+    `
+With --web the page is on loopback, at an address with a secret in it. It reads, and follows what others write. With --write it also
+restores and tags versions: a program that owns the store at this moment is then fenced.`,
+  )
+  webOptions(atOption(command)).action(async (where: string, options: StoreOptions & AtOption & WebOptions) => {
+    if (options.web) {
+      if (options.at !== undefined) command.error('error: --at is not for --web: the page shows every version')
+      return serveStore(context, where, options)
+    }
+    if (options.write || options.port !== undefined) command.error('error: --write and --port are for --web')
     await withStore(context, where, options, async (store, stores) => {
       const shown = await show(store, options.at)
       const facts = factsOf(store, shown.state, await store.tags(), await keysOf(handleOf(store), shown))

@@ -1,0 +1,68 @@
+/** A store on a page: what `inspect --web` does. */
+import type { Command } from 'commander'
+import { segmentsOf } from '../engine/state.js'
+import { inspectorSource, type InspectorReading } from '../inspector/index.js'
+import { handleOf } from '../store/handles.js'
+import type { Store } from '../store/store.js'
+import { storedBytes } from '../store/table-spec.js'
+import { wholeNumber, withStore, withWriter, type Context, type StoreOptions } from './context.js'
+import { plainJson } from './json.js'
+import { decoderOf, tablesOf } from './stored-table.js'
+import { serveInspector } from './web.js'
+
+export interface WebOptions {
+  readonly web?: true
+  readonly write?: true
+  readonly port?: number
+}
+
+export function webOptions(command: Command): Command {
+  return command
+    .option('--web', 'show it on a page, until the command is interrupted')
+    .option('--write', 'with --web: let the page restore and tag versions')
+    .option('--port <number>', 'with --web: the port of the page; a free one when left out', wholeNumber)
+}
+
+/** How often others' commits are looked for. */
+const FOLLOW_MS = 1000
+
+export async function serveStore(context: Context, where: string, options: StoreOptions & WebOptions): Promise<void> {
+  const serve = async (store: Store): Promise<void> => {
+    const { write = false, port = 0 } = options
+    const source = inspectorSource(store, { writable: write, ...readingOf(store) })
+    const served = await serveInspector(source, port, write)
+    try {
+      await context.out.line(
+        options.json ? plainJson({ address: served.address }) : `The store is shown at ${served.address}`,
+      )
+      await context.out.flush()
+      await interrupted(context.signal)
+    } finally {
+      await served.close()
+    }
+  }
+  if (options.write) await withWriter(context, where, options, serve)
+  else await withStore(context, where, options, serve, { followMs: FOLLOW_MS })
+}
+
+/** Tables are read as they were stored, whatever their codec. */
+function readingOf(store: Store): InspectorReading {
+  const stateOf = () => handleOf(store).state
+  return {
+    tables: () => tablesOf(stateOf()).map(({ name }) => name),
+    sizes: () => segmentsOf(stateOf()).map(({ length }) => length),
+    table: (place, name) => place.table(name, { codec: storedBytes }),
+    decode: (name, value) => decoderOf(store.name, name, [stateOf()])(value as Uint8Array),
+  }
+}
+
+/** Resolves when the command is told to end. */
+async function interrupted(signal: AbortSignal | undefined): Promise<void> {
+  const names = ['SIGINT', 'SIGTERM'] as const
+  let stop: () => void = () => undefined
+  const told = new Promise<void>((resolve) => (stop = resolve))
+  for (const name of names) process.once(name, stop)
+  signal?.addEventListener('abort', stop)
+  if (!signal?.aborted) await told
+  for (const name of names) process.off(name, stop)
+}

@@ -1,0 +1,37 @@
+/** The inspector as its users see it. Locators look into open shadow roots. */
+import type { Locator, Page } from 'playwright-core'
+
+export interface Inspector {
+  readonly slider: Locator
+  readonly table: Locator
+  readonly prefix: Locator
+  readonly button: (name: string) => Locator
+  /** The cells of each row of a grid. */
+  readonly rows: (region: 'Entries' | 'Differences') => Promise<string[][]>
+}
+
+export function inspectorOn(page: Page): Inspector {
+  return {
+    slider: page.getByLabel('Version to look at'),
+    table: page.getByLabel('Table', { exact: true }),
+    prefix: page.getByLabel('Keys that begin with'),
+    button: (name) => page.getByRole('button', { name, exact: true }),
+    rows: (region) =>
+      page
+        .locator(`.scroll[aria-label="${region}"] tbody tr`)
+        .evaluateAll((rows) => rows.map((row) => [...row.children].map((cell) => cell.textContent))),
+  }
+}
+
+/** What a page says that should say nothing, and where it asks for something. */
+export function listenTo(page: Page): { readonly troubles: string[]; readonly requests: string[] } {
+  const troubles: string[] = []
+  const requests: string[] = []
+  page.on('pageerror', (error) => troubles.push(String(error)))
+  // What a content policy refuses is told on the console.
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) troubles.push(message.text())
+  })
+  page.on('request', (request) => requests.push(request.url()))
+  return { troubles, requests }
+}
