@@ -71,8 +71,8 @@ async function reading<T>(
 
 async function tagsOf(ctx: ShardContext, { path }: LogContext, now: number): Promise<StoredPin[]> {
   const pins = (await listPins(ctx.storage, path)).filter((pin) => isTag(pin, now))
-  // If two were made in one moment, the newer version is the newer backup.
-  return pins.sort((a, b) => a.made - b.made || a.version - b.version)
+  // The newer version is the newer backup. Clocks, of which each machine has one, decide between tags of one version only.
+  return pins.sort((a, b) => a.version - b.version || a.made - b.made)
 }
 
 async function listBackups(ctx: ShardContext, log: LogContext, now: number): Promise<BackupInfo[]> {

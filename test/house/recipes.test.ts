@@ -87,6 +87,12 @@ test('a nightly backup is made once a day, and brings back what was lost', async
       expect(await said('backup', './state', place, tag!)).toBe(`${tag} is there already.\n`)
       expect(await said('list', place)).toMatch(new RegExp(`^${tag}\tversion \\d+ of `))
 
+      // The newest seven stay, and the one before them goes.
+      const tags = Array.from({ length: 7 }, (_, i) => `extra-${i}`)
+      for (const extra of tags) await said('backup', './state', place, extra)
+      const listed = (await said('list', place)).trimEnd().split('\n')
+      expect(new Set(listed.map((line) => line.split('\t')[0]))).toEqual(new Set(tags))
+
       // Somebody empties the store.
       store = await opened()
       store.clear()
@@ -97,14 +103,32 @@ test('a nightly backup is made once a day, and brings back what was lost', async
       expect(await readAll()).toEqual(all)
       await said('rewind', './state', undo!)
       expect(await readAll()).toEqual([])
-      expect(await said('bring', './state', place, tag!)).toMatch(/^Version \d+ is as nightly-/)
+      expect(await said('bring', './state', place, 'extra-6')).toMatch(/^Version \d+ is as extra-6 was/)
       expect(await readAll()).toEqual(all)
     }
     const { code, output } = await node([recipe('nightly-backup.mjs'), 'restore'], folder)
-    expect([code, output]).toEqual([1, 'nightly-backup: one of backup, list, rewind, bring is expected.\n'])
+    expect([code, output]).toEqual([1, 'nightly-backup: one of sample, backup, list, rewind, bring is expected.\n'])
   } finally {
     await server.close()
   }
+})
+
+test('a nightly backup can be tried without a set-up', async () => {
+  const folder = temporaryFolder()
+  const said = async (...args: string[]): Promise<string> => {
+    const { code, output } = await node([recipe('nightly-backup.mjs'), ...args], folder)
+    expect([args, code, output]).toEqual([args, 0, output])
+    return output
+  }
+  expect(await said('list')).toBe('')
+  expect(await said('sample')).toMatch(/^Version \d+ has 100 orders more\.\n$/)
+  expect(await said('backup')).toMatch(/^nightly-/)
+  expect(await said('sample')).toMatch(/^Version \d+ has 100 orders more\.\n$/)
+  expect(await said('bring')).toMatch(/ is as the newest one was\./)
+  expect(await said('list')).toMatch(/^nightly-\S+\tversion 1 of /)
+  const store = await openStore({ storage: nodeFs(join(folder, 'state')), name: 'orders' })
+  expect(await store.count()).toBe(100)
+  await store.close()
 })
 
 test('sessions of an Express app outlive a crash of the server', async () => {

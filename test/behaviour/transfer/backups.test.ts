@@ -54,6 +54,23 @@ describe('collection at the target', () => {
 })
 
 describe('backups', () => {
+  test('of a machine whose clock is behind count as newer all the same: `keep` goes by versions', async () => {
+    const [storage, remote] = [memory(), memory()]
+    const [from, to] = [
+      { storage, name: 's' },
+      { storage: remote, name: 's' },
+    ]
+    const store = await open(storage)
+    for (const i of [0, 1, 2]) {
+      await fill(store, i + 1, i + 1)
+      const clock = { ...systemClock, now: () => systemClock.now() - i * 60_000 }
+      await push(from, to, { clock, tag: `push-${i}`, keep: 2 })
+    }
+    expect((await backups(to)).map(({ name }) => name)).toEqual(['push-1', 'push-2'])
+    expect(await found(remote, 's', 'push-2')).toEqual(await contents(store))
+    await store.close()
+  })
+
   test('are tagged by push, chosen by their tag, and kept up to a number; other tags stay', async () => {
     const [storage, remote] = [memory(), memory()]
     const [from, to] = [
