@@ -25,24 +25,20 @@ try {
     await page.goto(`${site.url}?rest=40`)
     const press = (/** @type {string} */ name) => page.getByRole('button', { name, exact: true }).click()
     const says = (/** @type {RegExp} */ text) => page.getByRole('status').filter({ hasText: text }).waitFor()
-    const counted = async (/** @type {number} */ least) => {
-      await page.waitForFunction((n) => {
-        const shown = document.querySelector('[data-figure="flights counted"]')?.textContent ?? ''
-        return Number(shown.split('of')[0]?.replace(/\D/g, '')) >= n
-      }, least)
-    }
+    const shown = `document.querySelector('[data-figure="flights counted"]').textContent.split('of')[0].replace(/\\D/g, '')`
+    const counted = (/** @type {number} */ least) => page.waitForFunction(`Number(${shown}) >= ${least}`)
     const take = async () => {
-      await page.evaluate(() => scrollTo(0, 0))
+      await page.evaluate('scrollTo(0, 0)')
       return page.screenshot()
     }
     await press('Start')
     await counted(3_000)
-    const steps = [['It commits.', await take()]]
+    const steps = [{ title: 'It commits.', png: await take() }]
     await press('Kill in mid-commit')
     await says(/^Killed/)
-    steps.push(['Its worker is killed.', await take()])
+    steps.push({ title: 'Its worker is killed.', png: await take() })
     await counted(4_500)
-    steps.push(['The next one goes on.', await take()])
+    steps.push({ title: 'The next one goes on.', png: await take() })
     await counted(9_000)
     await press('Pause')
     await says(/has stopped/)
@@ -58,10 +54,10 @@ try {
   await site.close()
 }
 
-/** @param {(string | Buffer)[][]} steps */
+/** @param {{ title: string, png: Buffer }[]} steps */
 function sideBySide(steps) {
-  const figures = steps.map(([title, png], i) => {
-    const image = `data:image/png;base64,${/** @type {Buffer} */ (png).toString('base64')}`
+  const figures = steps.map(({ title, png }, i) => {
+    const image = `data:image/png;base64,${png.toString('base64')}`
     return `<figure><figcaption>${i + 1}. ${title}</figcaption><img src="${image}"></figure>`
   })
   const style = `:root { color-scheme: light dark } body { margin: 0; display: flex; font: 600 26px system-ui }
