@@ -39,7 +39,7 @@ export class Source {
       for (let tries = TRIES; ; tries--) {
         let failure: unknown
         try {
-          const found = await findVersion(shard, at ?? shard.state.carried.version)
+          const found = newestIn(shard.state, at) ?? (await findVersion(shard, at ?? shard.state.carried.version))
           const { label, meta } = await describe(shard, found)
           const reading = new Reading(ctx, shard.log, found.state, found.from)
           if (await reading.begin(shard.state)) return new Source(ctx, shard, found, label, meta, signal, reading)
@@ -85,6 +85,12 @@ export class Source {
     await this.#reading.end()
     await this.shard.close()
   }
+}
+
+/** The newest version, if that is wanted, as opening has read it: its tail need not be read again. */
+function newestIn(state: ShardState, at: When | undefined): Found | undefined {
+  const { version } = state.carried
+  return at === undefined && version > 0 && version === state.head ? { state, from: undefined } : undefined
 }
 
 /** Reads label and meta from the entry of the version. A tag may outlive that entry. */

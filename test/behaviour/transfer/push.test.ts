@@ -178,6 +178,22 @@ describe('push', () => {
     }
   })
 
+  test('reads the log of the source once', async () => {
+    const storage = metered(memory())
+    const store = await openStore({ storage, name: 's', logger: false })
+    let bytes = 0
+    for (let i = 0; i < 30; i++) {
+      store.put(`k${i}`, `${i} `.repeat(1000))
+      bytes += (await store.commit()).bytes
+    }
+    const before = storage.usage().bytesRead
+    const remote = memory()
+    await push({ storage, name: 's' }, { storage: remote, name: 's' })
+    expect(storage.usage().bytesRead - before).toBeLessThan(1.2 * bytes)
+    expect(await found(remote, 's')).toEqual(await contents(store))
+    await store.close()
+  })
+
   test('takes any kept version: by number, tag and date', async () => {
     const [storage, remote] = [memory(), memory()]
     const store = await open(storage, { retain: { versions: 2 } })
