@@ -10,6 +10,7 @@ import { signal } from './signal.js'
 
 /** How many versions are drawn. */
 const SHOWN = 60
+const BETWEEN_LOOKS_MS = 100
 
 /** What is known of the store; `undefined` before it is open. */
 export const view = signal(undefined)
@@ -81,6 +82,8 @@ export function look() {
         // Whatever fails here is met again at the next look, a second later.
         await goOn(error).catch(({ message }) => say(message))
       }
+      // The eye takes no more, and the worker needs the machine.
+      if (again) await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOOKS_MS))
     }
   })().finally(() => (looking = undefined))
   return looking
