@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url'
 import type { Page } from 'playwright-core'
 import { describe, expect, test } from 'vitest'
 import { browsers, type Running } from '../support/chromium.js'
-import { page, server, single, unit, worker } from '../support/stranger-apps.js'
+import { counter, page, server, single, unit, worker } from '../support/stranger-apps.js'
 import { stranger } from '../support/stranger.js'
 import { temporaryFolder } from '../support/storages.js'
 
@@ -99,6 +99,20 @@ describe('a React app that a server renders', () => {
       await tab.goto(`${home.url}/server/dist/client/index.html`)
       await useNotes(tab)
       expect(await tab.evaluate(`document.querySelector('h1').fromServer`)).toBe(true)
+    })
+    expect(troubles).toEqual([])
+  })
+})
+
+describe('a worker of a page', () => {
+  test('keeps what it counts', async () => {
+    home.write(counter)
+    await vite('counter')
+    const troubles = await visit(async (tab) => {
+      await tab.goto(`${home.url}/counter/dist/index.html`)
+      await tab.getByText('Visit 1').waitFor()
+      await tab.reload()
+      await tab.getByText('Visit 2').waitFor()
     })
     expect(troubles).toEqual([])
   })

@@ -163,6 +163,23 @@ addEventListener('message', (event: any) => {
 `,
 }
 
+/** A worker of a page, which counts. Vite makes several files of it. */
+export const counter: Readonly<Record<string, string>> = {
+  'counter/index.html': html('/src/main.ts'),
+  'counter/vite.config.ts': `export default { base: './', worker: { format: 'es' } }
+`,
+  'counter/src/main.ts': `const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
+worker.onmessage = ({ data }) => void (document.body.textContent = data)
+`,
+  'counter/src/worker.ts': `import { openStore } from 'tidemark'
+import { indexedDb } from 'tidemark/indexeddb'
+
+const store = await openStore<string, number>({ storage: indexedDb('counter'), name: 'counter' })
+await store.update('visits', (visits = 0) => visits + 1)
+postMessage(\`Visit \${await store.get('visits')}\`)
+`,
+}
+
 /** A page that is one file, with its script in it. */
 export const single: Readonly<Record<string, string>> = {
   'single/index.html': html('/src/main.tsx'),
