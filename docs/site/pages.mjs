@@ -8,13 +8,14 @@ import { dirname, extname, join, posix } from 'node:path'
 const root = join(import.meta.dirname, '../..')
 export const staged = join(import.meta.dirname, 'dist/pages')
 
-const LINK = /(\]\(|src=")(?!\w+:|#)([^)"\s#]+)(#[^)"\s]*)?/g
+const LINK = /(\]\(|src(?:set)?=")(?!\w+:|#)([^)"\s#]+)(#[^)"\s]*)?/g
 const PICTURES = ['.svg', '.png']
 
 /** Where the site has a file of the repository. */
 function placeOf(path) {
   if (path === 'README.md') return 'index.md'
   if (posix.dirname(path) === 'docs') return posix.basename(path)
+  if (PICTURES.includes(extname(path))) return path.replace(/^docs\//, '')
   if (/^[A-Z]+(\.md)?$/.test(path)) return `${posix.basename(path, '.md').toLowerCase()}.md`
   return `source/${path}.md`
 }

@@ -14,7 +14,10 @@ test('the site has every page, and each link of a page leads to another one', ()
   expect(staged.length).toBeGreaterThan(pages.length)
   const links = staged.flatMap((page) => {
     const prose = readFileSync(join(folder, page), 'utf8').replace(/^(`{3,})[^]*?^\1$/gm, '')
-    return [...prose.matchAll(/(?:\]\(|src=")(?!\w+:|#)([^)"\s#]+)/g)].map(([, target = '']) => ({ page, target }))
+    return [...prose.matchAll(/(?:\]\(|src(?:set)?=")(?!\w+:|#)([^)"\s#]+)/g)].map(([, target = '']) => ({
+      page,
+      target,
+    }))
   })
   expect(links.length).toBeGreaterThan(20)
   const broken = links.filter(({ page, target }) => !existsSync(join(folder, dirname(page), target)))
