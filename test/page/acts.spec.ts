@@ -52,7 +52,6 @@ test('a damaged segment is noticed and rebuilt', async ({ page, site }) => {
   await agrees(page)
 })
 
-// Only the tools of Chromium set a quota.
 test(
   'a full quota loses nothing, and the job goes on afterwards',
   { tag: '@chromium' },
