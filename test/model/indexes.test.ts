@@ -70,8 +70,8 @@ const MISTAKES: readonly (readonly [title: string, file: string, find: string, r
   [
     'a unique key is judged in one partition alone',
     'src/store/indexes/unique.ts',
-    'partition < this.#partitions && !refusal',
-    'partition < 1 && !refusal',
+    'partition < this.#partitions; partition++',
+    'partition < 1; partition++',
   ],
   [
     'an index that was there before is not cleared when it is built',
@@ -91,12 +91,7 @@ const MISTAKES: readonly (readonly [title: string, file: string, find: string, r
     'if (state && isReady(spec, state)) {\n        const',
     'if (true) {\n        const',
   ],
-  [
-    'a row gets the unique key of another one',
-    'src/store/indexes/derive.ts',
-    'if (!isKept) this.#repeated ??= refusal',
-    '',
-  ],
+  ['a row gets the unique key of another one', 'src/store/indexes/derive.ts', 'this.#repeated ??= refusal', ''],
   [
     'a live range keeps the index rows that are gone',
     'src/store/watching/live-index.ts',

@@ -245,9 +245,9 @@ export class Derivation {
     }
     for (const add of added) {
       await add()
+      if (this.#repeated) throw this.#repeated
       await this.#ctx.pace()
     }
-    if (this.#repeated) throw this.#repeated
     this.#keep()
   }
 
@@ -309,8 +309,9 @@ export class Derivation {
         const indexKey = decodeKey(bytes)
         const isKept = had.some((other) => equalBytes(other, bytes))
         if (this.#isJudged && spec.indexes.get(name)!.unique) {
-          const refusal = await this.#unique.take(slot, spec, name, indexKey, key)
-          if (!isKept) this.#repeated ??= refusal
+          const refusal = isKept ? undefined : await this.#unique.find(slot, spec, name, indexKey, key)
+          this.#repeated ??= refusal
+          this.#unique.take(slot, name, indexKey, key)
         }
         if (!isKept || !isSameLife)
           this.#put(rowsSlot(slot, name), rowKey(indexKey, key), new Uint8Array(0), expires, due)

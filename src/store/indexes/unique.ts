@@ -32,23 +32,26 @@ export class UniqueKeys {
     this.#made = made
   }
 
-  /** Gives the key to a row. Returns the error for it when another one has it already. */
-  async take(slot: Slot, spec: TableSpec, name: string, indexKey: Key, key: Key): Promise<TidemarkError | undefined> {
+  /** The error for a row that is to get a key, when another one has it already. */
+  async find(slot: Slot, spec: TableSpec, name: string, indexKey: Key, key: Key): Promise<TidemarkError | undefined> {
     const own = toMapKey(key)
-    let refusal: TidemarkError | undefined
-    for (let partition = 0; partition < this.#partitions && !refusal; partition++) {
+    for (let partition = 0; partition < this.#partitions; partition++) {
       const holders = await this.#holders(rowsSlot({ ...slot, partition }, name), indexKey)
       const other = holders.find((holder) => partition !== slot.partition || toMapKey(holder) !== own)
       if (other === undefined) continue
-      refusal = invalid(
+      return invalid(
         `Index "${name}" of ${spec.title} is unique: key ${show(other)} has ${show(indexKey)} already, and key ${show(key)} would have it, too.`,
       )
     }
+    return undefined
+  }
+
+  /** Notes that a row has the key. */
+  take(slot: Slot, name: string, indexKey: Key, key: Key): void {
     const id = idOf(rowsSlot(slot, name), indexKey)
     const taken = this.#taken.get(id)
     if (taken) taken.push(key)
     else this.#taken.set(id, [key])
-    return refusal
   }
 
   /** The rows of one partition that have the key. */
