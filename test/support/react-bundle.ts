@@ -7,11 +7,12 @@ import type * as Testing from '@testing-library/react'
 import type * as React from 'react'
 import type * as Server from 'react-dom/server'
 import { rolldown } from 'rolldown'
-import { afterAll } from 'vitest'
+import { afterAll, afterEach, beforeAll } from 'vitest'
 import { builtins, bundleOptions } from '../../.ci/bundle.mjs'
 import type * as Core from '../../src/index.js'
 import type * as Hooks from '../../integrations/react/index.js'
 import type { memory } from '../../adapters/memory/index.js'
+import { settle } from './until.js'
 
 export interface ReactWorld {
   readonly React: typeof React
@@ -33,7 +34,7 @@ const PROGRAM = [
   `export { memory } from './adapters/memory/index.ts'`,
 ].join('\n')
 
-export async function reactWorld(version: 18 | 19): Promise<ReactWorld> {
+async function reactWorld(version: 18 | 19): Promise<ReactWorld> {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-react-'))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
   const file = join(folder, 'world.cjs')
@@ -58,4 +59,29 @@ export async function reactWorld(version: 18 | 19): Promise<ReactWorld> {
   await bundle.write({ file, format: 'cjs', codeSplitting: false })
   await bundle.close()
   return createRequire(import.meta.url)(file) as ReactWorld
+}
+
+/** Hands the world over before the tests of a block, and cleans up after each. Returns what opens a store that its test closes. */
+export function reactTests(
+  version: 18 | 19,
+  ready: (world: ReactWorld) => void,
+): (options?: Partial<Core.OpenOptions>) => Promise<Core.Store> {
+  let world!: ReactWorld
+  beforeAll(async () => {
+    world = await reactWorld(version)
+    await world.Core.loadParts()
+    ;(globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true
+    ready(world)
+  }, 60_000)
+  const stores: Core.Store[] = []
+  afterEach(async () => {
+    world.Testing.cleanup()
+    for (const store of stores.splice(0)) await store.close()
+    await settle()
+  })
+  return async (options = {}) => {
+    const store = await world.Core.openStore({ storage: world.memory(), name: 's', logger: false, ...options })
+    stores.push(store as Core.Store)
+    return store as Core.Store
+  }
 }

@@ -1,30 +1,13 @@
 // @vitest-environment jsdom
 /** What the hooks of `tidemark/react` are given: no key yet, and what is wrong. */
 import type { ReactNode } from 'react'
-import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Store } from 'tidemark'
-import { settle } from '../../support/until.js'
-import { reactWorld, type ReactWorld } from '../../support/react-bundle.js'
+import { reactTests, type ReactWorld } from '../../support/react-bundle.js'
 
 describe.each([18, 19] as const)('React %i', (version) => {
   let world!: ReactWorld
-  beforeAll(async () => {
-    world = await reactWorld(version)
-    await world.Core.loadParts()
-    ;(globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true
-  }, 60_000)
-  const stores: Store[] = []
-  afterEach(async () => {
-    world.Testing.cleanup()
-    for (const store of stores.splice(0)) await store.close()
-    await settle()
-  })
-
-  async function open(): Promise<Store> {
-    const store = (await world.Core.openStore({ storage: world.memory(), name: 's', logger: false })) as Store
-    stores.push(store)
-    return store
-  }
+  const open = reactTests(version, (made) => (world = made))
 
   const h = (type: unknown, props: object = {}, ...children: ReactNode[]): ReactNode =>
     world.React.createElement(type as string, props, ...children)

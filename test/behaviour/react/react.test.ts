@@ -1,35 +1,19 @@
 // @vitest-environment jsdom
 /** `tidemark/react` under both versions of React that it is for. */
 import type { ReactNode } from 'react'
-import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import type { OpenOptions, Storage, Store } from 'tidemark'
+import { describe, expect, test, vi } from 'vitest'
+import type { Storage, Store } from 'tidemark'
 import { settle } from '../../support/until.js'
-import { reactWorld, type ReactWorld } from '../../support/react-bundle.js'
+import { reactTests, type ReactWorld } from '../../support/react-bundle.js'
 
 describe.each([18, 19] as const)('React %i', (version) => {
   let world!: ReactWorld
-  beforeAll(async () => {
-    world = await reactWorld(version)
-    await world.Core.loadParts()
-    ;(globalThis as { IS_REACT_ACT_ENVIRONMENT?: boolean }).IS_REACT_ACT_ENVIRONMENT = true
-  }, 60_000)
-  const stores: Store[] = []
-  afterEach(async () => {
-    world.Testing.cleanup()
-    for (const store of stores.splice(0)) await store.close()
-    await settle()
-  })
+  const open = reactTests(version, (made) => (world = made))
 
   const h = (type: unknown, props: object = {}, ...children: ReactNode[]): ReactNode =>
     world.React.createElement(type as string, props, ...children)
   const provider = (props: object, ...children: ReactNode[]): ReactNode =>
     h(world.Hooks.TidemarkProvider, props, ...children)
-
-  async function open(options: Partial<OpenOptions> = {}): Promise<Store> {
-    const store = await world.Core.openStore({ storage: world.memory(), name: 's', logger: false, ...options })
-    stores.push(store as Store)
-    return store as Store
-  }
 
   /** Waits for it, and for what React does meanwhile. */
   async function eventually(check: () => boolean): Promise<void> {
