@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import { systemClock, type Clock, type Live, type Storage, type Store, type Table } from 'tidemark'
 import type * as Sources from './sources.js'
-import { settle } from './until.js'
+import { until } from './until.js'
 
 interface Row {
   readonly n?: number
@@ -108,7 +108,7 @@ export class IndexLife {
   async #checkShown(store: Store): Promise<void> {
     for (const [name, live] of this.#lives.get(store)!) {
       const rows = await this.#table(store).index(name).toArray()
-      for (let i = 0; i < 100 && JSON.stringify(live.current) !== JSON.stringify(rows); i++) await settle()
+      await until(() => JSON.stringify(live.current) === JSON.stringify(rows), 5_000)
       expect(live.current, `live ${name}\n${this.log.join('\n')}`).toEqual(rows)
     }
   }

@@ -7,9 +7,9 @@ export const settle = async (): Promise<void> => {
   for (let i = 0; i < 20; i++) await systemClock.pause()
 }
 
-/** For work that waits for a storage; a minute at most. */
-export const until = async (isDone: () => boolean): Promise<void> => {
-  const end = performance.now() + 60_000
+/** For work that waits for a storage; a minute at most, unless told otherwise. */
+export const until = async (isDone: () => boolean, withinMs = 60_000): Promise<void> => {
+  const end = performance.now() + withinMs
   while (!isDone() && performance.now() < end) await sleep(systemClock, 1)
   await settle()
 }
