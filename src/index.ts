@@ -1,4 +1,4 @@
-/** Durable, versioned state: see README.md for the thirty lines that show it. */
+/** Durable, versioned state: README.md begins with ten lines that show it. */
 export { openStore } from './store/open.js'
 export type { CommitOptions } from './store/changes.js'
 export type { Store } from './store/store.js'

@@ -2,7 +2,7 @@
  * Parts of Tidemark that are loaded when they are first needed (docs/architecture.md, "What is loaded when"). Once a part is
  * loaded nothing waits for it: a call does in its own turn what it would do without parts.
  */
-import { TidemarkError } from './errors.js'
+import { reasonOf, TidemarkError } from './errors.js'
 
 const parts = new Set<Part<unknown>>()
 
@@ -26,7 +26,7 @@ export class Part<T> {
         this.#loading = undefined
         throw new TidemarkError(
           'STORAGE_UNAVAILABLE',
-          'A part of Tidemark could not be loaded; try again or reload the page. Bundle a service worker in one file.',
+          `A part of Tidemark could not be loaded (${reasonOf(cause)}). Try again or reload the page. Bundle a service worker in one file; an import map also names fflate and @noble/hashes.`,
           { cause },
         )
       },

@@ -31,7 +31,8 @@ interface StoredObject {
 }
 
 /**
- * A storage that keeps everything in memory. Several stores may share it.
+ * A storage that keeps everything in memory. Several stores may share it. For a test of what is in IndexedDB or R2 later, open
+ * stores with `mode: 'shared'`, as they are there; otherwise a second opening takes the store over from the first.
  *
  * @throws `ABORTED` by calls whose signal had aborted before
  * @example

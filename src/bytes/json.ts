@@ -2,7 +2,7 @@
  * Writes values as the JSON of the default codec (docs/format.md, "Values"), straight into bytes and in one walk: a walk that
  * tells plain values from others, the text, and its UTF-8 would each take as long again.
  */
-import { invalid } from '../errors.js'
+import { invalid, type TidemarkError } from '../errors.js'
 import { toBinary } from './binary.js'
 import { copyBytes, kindOf, timeOf } from './kinds.js'
 import { sliceOf, type Slice } from './slice.js'
@@ -80,7 +80,7 @@ function writeValue(value: unknown, key: string, depth: number): boolean {
       writeAscii('null')
       return true
     default:
-      throw invalid(`A ${typeof value} cannot be stored.`)
+      throw notStored(typeof value, key)
   }
 }
 
@@ -125,7 +125,12 @@ function writeObject(given: object, key: string, depth: number): boolean {
       writeByte(CLOSE)
       return true
   }
-  throw invalid(`A ${kind || 'thing'} cannot be stored; convert it, or give the table a codec.`)
+  throw notStored(kind || 'thing', key, '; convert it, or give the table a codec')
+}
+
+/** `key`: the field or the place in a list, and '' for the value itself. */
+function notStored(kind: string, key: string, advice = ''): TidemarkError {
+  return invalid(`A ${kind}${key && ` at ${JSON.stringify(key)}`} cannot be stored${advice}.`)
 }
 
 function writeFields(value: Record<string, unknown>, depth: number): void {

@@ -43,7 +43,7 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
     ' Nothing was changed; run the command again.',
   ],
   [/ The changes are kept; try again\./g, ' Nothing was changed; run the command again.'],
-  [/ Delete the key or discard\(\) to go on\./g, ''],
+  [/ After a put\(\), delete the key or discard\(\) to go on\./g, ''],
   [/; tags\(\) lists those that it has\./g, '; `tidemark backups` lists those that it has.'],
   [
     /versions\(\) and tags\(\) list what is\. Raise retain, or tag/g,

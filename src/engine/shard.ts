@@ -106,7 +106,10 @@ export class Shard {
   /** The way into the log. Throws what forbids writing: a lost or unknown append, the end of the handle, or its mode. */
   get writer(): Committer {
     if (this.#committer === undefined) {
-      throw new TidemarkError('READ_ONLY', `Store "${this.context.store}" was opened as a follower; it only reads.`)
+      throw new TidemarkError(
+        'READ_ONLY',
+        `Store "${this.context.store}" was opened as a follower, which only reads. Open it in another mode to write.`,
+      )
     }
     if (this.#committer.ended) throw this.#committer.ended
     return this.#committer

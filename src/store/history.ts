@@ -11,7 +11,7 @@ import { boolean, checker, number } from './options.js'
 
 /** A version, as `versions()` lists it. */
 export interface VersionInfo {
-  /** The number of the version. */
+  /** The number of the version. Numbers between two versions are entries of other kinds, as `store.version` says. */
   readonly version: number
   /** When it was made, in milliseconds since the epoch. */
   readonly time: number

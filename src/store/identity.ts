@@ -33,7 +33,9 @@ export function refuse(
     throw invalid(`Store "${store}" belongs to the job "${config.job}", not "${job}"; choose another name.`)
   }
   if (partitions !== undefined && partitions !== config.partitions) {
-    throw invalid(`Store "${store}" has ${config.partitions} partitions, not ${partitions}; that is fixed.`)
+    throw invalid(
+      `Store "${store}" has ${config.partitions} partitions, not ${partitions}; that is fixed, so leave partitions out.`,
+    )
   }
   const recorded = { codec: recordedCodec(state, DEFAULT_TABLE) }
   new TableSpec('', DEFAULT_TABLE, table, recorded, undefined).assertCodec()

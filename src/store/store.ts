@@ -43,7 +43,11 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     handles.set(this, handle)
   }
 
-  /** The newest known version: a commit or a reset; 0 in a new store. Versions grow, and not always by one. */
+  /**
+   * The newest known version: the number of the last commit or reset in the log; 0 in a new store. Versions grow, and not always
+   * by one, as all entries of the log are numbered: making a store is entry 1, so that its first commit is version 2, and each
+   * opening that takes it over is one.
+   */
   get version(): number {
     return this.#handle.state.carried.version
   }
@@ -62,7 +66,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     return this.#handle.options.mode
   }
 
-  /** The mode of stores in this storage that are opened without one: `shared` on `indexedDb()`, `exclusive` elsewhere. */
+  /** The mode of stores in this storage that are opened without one: `shared` on `indexedDb()` and `r2()`, `exclusive` elsewhere. */
   get modeDefault(): WriteMode {
     return modeOf(this.#handle.options.storage)
   }

@@ -120,7 +120,10 @@ export class TableSpec {
     } catch (cause) {
       const reason = reasonOf(cause).replace(/[.\s]*$/, '')
       const key = nameOf(mapKey)
-      throw invalid(`The value of ${key} cannot be encoded: ${reason}. Delete the key or discard() to go on.`, cause)
+      throw invalid(
+        `The value of ${key} cannot be encoded: ${reason}. After a put(), delete the key or discard() to go on.`,
+        cause,
+      )
     }
     if (slice === undefined)
       throw invalid(`The codec "${this.codec.id}" did not return a Uint8Array for ${nameOf(mapKey)}.`)

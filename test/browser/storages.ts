@@ -3,6 +3,7 @@ import { afterAll } from 'vitest'
 import type { Storage } from 'tidemark'
 import { indexedDb } from 'tidemark/indexeddb'
 import type { AdapterRow } from '../support/counting.js'
+import { owned } from '../support/owned.js'
 
 const names: string[] = []
 afterAll(() => Promise.all(names.splice(0).map(deleteDatabase)))
@@ -18,8 +19,7 @@ export { collect } from '../support/collect.js'
 
 /** Stores in it are opened as elsewhere: by default for one owner. */
 export function ownedDb(name: string): Storage {
-  const storage = indexedDb(name)
-  return { ...storage, capabilities: { ...storage.capabilities, mode: undefined } }
+  return owned(indexedDb(name))
 }
 
 export const adapters: readonly AdapterRow[] = [{ adapter: 'indexedDb', make: () => ownedDb(freshName()) }]

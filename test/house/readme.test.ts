@@ -125,6 +125,9 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
       again: 'Store "orders"',
     },
   ],
+  'docs/recipes.md': [
+    { has: '"importmap"', in: 'no program', why: 'a page of its own; test/house/starts.test.ts runs it' },
+  ],
   'docs/performance.md': [
     { has: 'npm run bench:s3', in: 'no program', why: 'it takes an hour; that the scripts are there is tested below' },
   ],

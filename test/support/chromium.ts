@@ -25,8 +25,8 @@ export interface Browsers {
   start(profile: string): Promise<Running>
 }
 
-/** Serves the repository on loopback while the tests of a file run, and finds the browser. */
-export function browsers(): Browsers {
+/** Serves the repository on loopback while the tests of a file run, and finds the browser. `more` are flags for it. */
+export function browsers(...more: string[]): Browsers {
   let pages = ''
   let executable = ''
   let flags: string[] = []
@@ -59,7 +59,7 @@ export function browsers(): Browsers {
     },
     async start(profile) {
       // In a process group of its own, so that one signal reaches the browser and all of its children at once.
-      const args = [...flags, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank']
+      const args = [...flags, ...more, `--user-data-dir=${profile}`, '--remote-debugging-port=0', 'about:blank']
       const child = spawn(executable, args, { detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
       const browser = await chromium.connectOverCDP(await addressOf(child))
       const context = browser.contexts()[0]!

@@ -14,6 +14,7 @@ const INSTALLED = [
   'fflate',
   '@noble/hashes',
   'idb',
+  '@types/node',
   'react',
   'react-dom',
   '@types/react',

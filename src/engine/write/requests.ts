@@ -27,7 +27,7 @@ export interface CommitRequest {
 
 /** The result of `commit`. */
 export interface CommitResult {
-  /** The version that the commit made. */
+  /** The version that the commit made. It may be more than one above the last one, as `store.version` says. */
   readonly version: number
   /** The bytes of the entry, and of segments to which it refers. */
   readonly bytes: number
