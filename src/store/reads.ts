@@ -59,7 +59,7 @@ export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions
 
   /**
    * The value of a key, buffered changes included; `undefined` when there is none. It may be shared with the store: treat it
-   * as immutable.
+   * as immutable. `update()` gets a copy to change, and with `freeze: true` in development and tests a change throws.
    * @throws `INVALID_ARGUMENT` when the key or an option is wrong, or the table was written with another codec
    * @throws `CORRUPT`, `UNSUPPORTED_FORMAT`, `STORAGE_UNAVAILABLE` or `VERSION_EXPIRED` when the value cannot be read
    */

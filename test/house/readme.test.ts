@@ -127,6 +127,7 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
   ],
   'docs/recipes.md': [
     { has: '"importmap"', in: 'no program', why: 'a page of its own; test/house/starts.test.ts runs it' },
+    { has: "from 'vitest'", in: 'no program', why: 'tests for vitest; test/house/starts.test.ts runs them' },
   ],
   'docs/performance.md': [
     { has: 'npm run bench:s3', in: 'no program', why: 'it takes an hour; that the scripts are there is tested below' },

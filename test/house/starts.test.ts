@@ -10,17 +10,19 @@ import { rolldown } from 'rolldown'
 import { describe, expect, test } from 'vitest'
 import { blocksOf } from '../support/blocks.js'
 import { browsers } from '../support/chromium.js'
-import { cart, edge, job } from '../support/start-apps.js'
+import { edge, job, unitTest } from '../support/start-apps.js'
 import { stranger } from '../support/stranger.js'
 import { temporaryFolder } from '../support/storages.js'
 
 const home = stranger()
 const chromium = browsers('--host-resolver-rules=MAP notes.test 127.0.0.1')
 
+const recipe = (language: string): string =>
+  blocksOf('docs/recipes.md').find((block) => block.language === language)!.code
 const typecheck = (app: string): Promise<string> => home.node('node_modules/typescript/bin/tsc', ['-p', app])
 
 describe('a plain page without a bundler, as docs/recipes.md has it', () => {
-  const [page] = blocksOf('docs/recipes.md').filter(({ language }) => language === 'html')
+  const page = recipe('html')
 
   /** Adds a note in one tab, and gives it a star in the other one; where `host` is this machine, and where it is not. */
   async function useTabs(
@@ -46,7 +48,7 @@ describe('a plain page without a bundler, as docs/recipes.md has it', () => {
   }
 
   test.each(['127.0.0.1', 'notes.test'])('shows in both tabs what either writes, on %s', async (host) => {
-    const troubles = await useTabs(page!.code, host, async (first, second) => {
+    const troubles = await useTabs(page, host, async (first, second) => {
       await first.getByLabel('Note').fill('Buy milk')
       await first.getByRole('button', { name: 'Add' }).click()
       await second.getByText('Buy milk 0').click()
@@ -58,7 +60,7 @@ describe('a plain page without a bundler, as docs/recipes.md has it', () => {
   })
 
   test('says which module an import map lacks', async () => {
-    const lacking = page!.code.replace(/,\s*"fflate".*\n.*@noble.*\n/, '\n')
+    const lacking = page.replace(/,\s*"fflate".*\n.*@noble.*\n/, '\n')
     const told = (tab: Page): Promise<Error> => tab.waitForEvent('pageerror')
     const troubles = await useTabs(lacking, 'notes.test', async (first) => {
       const error = told(first)
@@ -132,11 +134,11 @@ describe('a worker on R2, without any option', () => {
   })
 })
 
-describe('a unit test over memory()', () => {
+describe('a unit test over memory(), as docs/recipes.md has it', () => {
   test('passes, in types as well', async () => {
-    home.write(cart)
-    expect(await typecheck('cart')).toBe('')
-    const args = ['run', '--config', 'cart/vitest.config.ts', '--reporter', 'json']
+    home.write(unitTest(recipe('ts')))
+    expect(await typecheck('unit-test')).toBe('')
+    const args = ['run', '--config', 'unit-test/vitest.config.ts', '--reporter', 'json']
     const output = await home.node('node_modules/vitest/vitest.mjs', args)
     const json = JSON.parse(/^\{.*\}$/m.exec(output)![0]) as { numPassedTests: number; numTotalTests: number }
     expect([json.numPassedTests, json.numTotalTests]).toEqual([3, 3])

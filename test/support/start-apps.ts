@@ -98,9 +98,9 @@ export default {
 `,
 }
 
-/** A unit test of code that takes its storage as an argument. */
-export const cart: Readonly<Record<string, string>> = {
-  'cart/tsconfig.json': tsconfig({
+/** A unit test, as `code` has it. */
+export const unitTest = (code: string): Readonly<Record<string, string>> => ({
+  'unit-test/tsconfig.json': tsconfig({
     module: 'ESNext',
     moduleResolution: 'bundler',
     lib: ['ES2022'],
@@ -108,73 +108,7 @@ export const cart: Readonly<Record<string, string>> = {
     noEmit: true,
     skipLibCheck: true,
   }),
-  'cart/vitest.config.ts': `export default { test: { root: 'cart' } }
+  'unit-test/vitest.config.ts': `export default { test: { root: 'unit-test' } }
 `,
-  'cart/cart.ts': `import { openStore, type Storage, type Store } from 'tidemark'
-
-export interface Line {
-  count: number
-  price: number
-}
-
-export class Cart {
-  readonly #store: Store<string, Line>
-
-  private constructor(store: Store<string, Line>) {
-    this.#store = store
-  }
-
-  static async open(storage: Storage): Promise<Cart> {
-    return new Cart(await openStore<string, Line>({ storage, name: 'cart', mode: 'shared', ttlMs: 60_000 }))
-  }
-
-  add(sku: string, price: number): Promise<Line> {
-    return this.#store.update(sku, (line = { count: 0, price }) => ({ ...line, count: line.count + 1 }))
-  }
-
-  async total(): Promise<number> {
-    let total = 0
-    for await (const { count, price } of this.#store.values()) total += count * price
-    return total
-  }
-
-  close(): Promise<void> {
-    return this.#store.close()
-  }
-}
-`,
-  'cart/cart.test.ts': `import { memory } from 'tidemark/memory'
-import { expect, test, vi } from 'vitest'
-import { Cart } from './cart'
-
-test('what is added is there when the cart is opened again', async () => {
-  const storage = memory()
-  const cart = await Cart.open(storage)
-  await cart.add('tea', 3)
-  await cart.add('tea', 3)
-  await cart.close()
-  const again = await Cart.open(storage)
-  expect(await again.total()).toBe(6)
-  await again.close()
+  'unit-test/cart.test.ts': code,
 })
-
-test('two tabs fill one cart', async () => {
-  const storage = memory()
-  const tabs = [await Cart.open(storage), await Cart.open(storage)]
-  await Promise.all(tabs.map((tab) => tab.add('tea', 3)))
-  expect(await tabs[0]!.add('milk', 1)).toEqual({ count: 1, price: 1 })
-  expect(await tabs[0]!.total()).toBe(7)
-  await Promise.all(tabs.map((tab) => tab.close()))
-})
-
-test('a line expires by the clock of the test', async () => {
-  vi.useFakeTimers()
-  const cart = await Cart.open(memory())
-  await cart.add('tea', 3)
-  await vi.advanceTimersByTimeAsync(60_001)
-  expect(await cart.total()).toBe(0)
-  await cart.close()
-  vi.useRealTimers()
-})
-`,
-}

@@ -81,5 +81,8 @@ export async function claim(
     await request.check(state)
     if (edits.length > 0 && state.head > head) edits = await foldLong(ctx, log, state)
   }
-  throw new TidemarkError('CONFLICT', `Store "${ctx.store}" was being written too fast to take it over; try again.`)
+  throw new TidemarkError(
+    'CONFLICT',
+    `Store "${ctx.store}" was being written too fast to take it over; try again. Writers that are there at once open it in shared mode.`,
+  )
 }
