@@ -99,7 +99,7 @@ function faraway(): Storage {
 /** Commits that go over a network: a commit that is compressed, one that is too small for that, and a tag of both. */
 export async function writeRemote(given = faraway()): Promise<Example> {
   const storage = atOnce(given)
-  const store = await openStore({ storage, name: 'remote', clock: steadyClock() })
+  const store = await openStore({ storage, name: 'remote', mode: 'exclusive', clock: steadyClock() })
   for (let i = 0; i < 100; i++) store.put(i, `value ${i}`)
   await store.commit()
   store.put('small', true)
