@@ -30,14 +30,13 @@ const FIELDS = new Set(['prefix'])
 /**
  * A storage in the bucket of a binding. Several stores may share it. A handle sends five requests at once, besides commits.
  *
- * Stores are opened in `shared` mode unless told otherwise, as any number of isolates write at once. Each request opens a handle
- * of its own and closes it: in a worker no request may wait for what another one began, so a handle that is kept for the next
+ * Open stores with `mode: 'shared'`, as any number of isolates write at once. Each request opens a handle of its own and closes it: in a worker no request may wait for what another one began, so a handle that is kept for the next
  * requests makes them hang.
  *
  * @throws `INVALID_ARGUMENT` when the binding is none of a bucket, or an option is wrong
  * @example
  *     async fetch(request, env) {
- *       await using store = await openStore<string, number>({ storage: r2(env.BUCKET), name: 'visits' })
+ *       await using store = await openStore<string, number>({ storage: r2(env.BUCKET), name: 'visits', mode: 'shared' })
  *       return new Response(`Visit ${await store.update('all', (n = 0) => n + 1)}`)
  *     }
  */
@@ -52,7 +51,6 @@ export function r2(bucket: R2BucketLike, options: R2Options = {}): Storage {
     name: 'r2',
     trim: 'writer',
     isRemote: true,
-    mode: 'shared',
     turns: ownTurns,
   })
 }

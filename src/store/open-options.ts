@@ -45,7 +45,7 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    * - `shared`: several handles write, as tabs and edge functions do. When another handle's commit comes first, this one's is
    *   appended behind it, unless that one has changed a key that this one changes, too, and had read before (then `CONFLICT`).
    * - `follower`: the handle only reads, and never needs the permission to write.
-   * @default 'shared' on indexedDb() and r2(), 'exclusive' elsewhere
+   * @default 'shared' on indexedDb(), 'exclusive' elsewhere
    * @when Set `exclusive` when one tab has to own a store in IndexedDB, `shared` when several machines write one bucket, or when
    *   a test has a page's store in memory, `follower` for a reader that must not take over.
    */

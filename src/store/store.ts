@@ -66,7 +66,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
     return this.#handle.options.mode
   }
 
-  /** The mode of stores in this storage that are opened without one: `shared` on `indexedDb()` and `r2()`, `exclusive` elsewhere. */
+  /** The mode of stores in this storage that are opened without one: `shared` on `indexedDb()`, `exclusive` elsewhere. */
   get modeDefault(): WriteMode {
     return modeOf(this.#handle.options.storage)
   }

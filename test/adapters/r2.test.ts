@@ -1,12 +1,10 @@
 /** The suites on an R2 binding, inside real workerd. */
 import type { Miniflare } from 'miniflare'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { openStore } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { r2, type R2BucketLike } from 'tidemark/r2'
 import type { Suite } from '../support/adapters.mjs'
 import { forAdapter, suiteTest } from '../support/counting.js'
-import { bucketInMemory } from '../support/r2-bucket.js'
 import { FEW_LOSSES } from '../support/suite-loss.js'
 import { allSuites } from '../support/suites.js'
 import { startWorker } from '../support/workerd.js'
@@ -87,16 +85,6 @@ describe('a binding that fails', () => {
   test('the time of an answer is that at which R2 stored what was put', async () => {
     const storage = r2({ ...working, put: () => Promise.resolve({ ...object, uploaded: new Date(5) }) })
     expect(await storage.log('a/0/id').append(1, bytes, 1)).toEqual({ outcome: 'committed', time: 5 })
-  })
-
-  test('stores are opened in shared mode unless told otherwise', async () => {
-    const storage = r2(bucketInMemory())
-    const [first, second] = [await openStore({ storage, name: 's' }), await openStore({ storage, name: 's' })]
-    expect([first.mode, first.modeDefault]).toEqual(['shared', 'shared'])
-    await Promise.all([first, second].map((store) => store.update('n', (n) => ((n as number | undefined) ?? 0) + 1)))
-    await first.refresh()
-    expect(await first.get('n')).toBe(2)
-    await Promise.all([first.close(), second.close()])
   })
 
   const namespace = { get: () => null, put: () => undefined, list: () => ({ keys: [] }) }

@@ -3,7 +3,6 @@ import { afterAll } from 'vitest'
 import type { Storage } from 'tidemark'
 import { indexedDb } from 'tidemark/indexeddb'
 import type { AdapterRow } from '../support/counting.js'
-import { owned } from '../support/owned.js'
 
 const names: string[] = []
 afterAll(() => Promise.all(names.splice(0).map(deleteDatabase)))
@@ -19,7 +18,8 @@ export { collect } from '../support/collect.js'
 
 /** Stores in it are opened as elsewhere: by default for one owner. */
 export function ownedDb(name: string): Storage {
-  return owned(indexedDb(name))
+  const storage = indexedDb(name)
+  return { ...storage, capabilities: { ...storage.capabilities, mode: undefined } }
 }
 
 export const adapters: readonly AdapterRow[] = [{ adapter: 'indexedDb', make: () => ownedDb(freshName()) }]

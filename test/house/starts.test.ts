@@ -103,7 +103,7 @@ describe('a job on a server', () => {
   })
 })
 
-describe('a worker on R2, without any option', () => {
+describe('a worker on R2', () => {
   test('counts each of many requests at once', async () => {
     home.write(edge)
     expect(await typecheck('edge')).toBe('')

@@ -53,6 +53,7 @@ const PEERS = [
   'hono',
   'keyv',
   'unstorage',
+  'vitest',
   'zustand',
   '@types/express',
   '@types/express-session',

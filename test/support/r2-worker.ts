@@ -3,7 +3,6 @@
  * `GET /<index>` runs one and answers `null` or what went wrong.
  */
 import { r2, type R2BucketLike } from 'tidemark/r2'
-import { owned } from './owned.js'
 import { FEW_LOSSES } from './suite-loss.js'
 import { allSuites } from './suites.js'
 
@@ -16,7 +15,7 @@ export default {
     const tests: { suite: string; name: string; run: () => Promise<void> }[] = []
     allSuites({
       test: (suite, name, run) => tests.push({ suite, name, run }),
-      make: () => owned(r2(BUCKET, { prefix: `run-${crypto.randomUUID()}` })),
+      make: () => r2(BUCKET, { prefix: `run-${crypto.randomUUID()}` }),
       share: { writes: 5, reads: 60 },
       loss: FEW_LOSSES,
     })

@@ -84,7 +84,7 @@ interface Link {
 
 export default {
   async fetch(request: Request, env: { BUCKET: R2BucketLike }): Promise<Response> {
-    await using store = await openStore<string, Link>({ storage: r2(env.BUCKET), name: 'links' })
+    await using store = await openStore<string, Link>({ storage: r2(env.BUCKET), name: 'links', mode: 'shared' })
     const name = new URL(request.url).pathname.slice(1)
     if (request.method === 'PUT') {
       await store.set(name, { url: await request.text(), hits: 0 })
