@@ -55,7 +55,9 @@ export class Receiver {
   /** The store as it was found; `undefined` when there was none. */
   readonly seen: Shard | undefined
   /** Names of segments that were made here of a tail. */
-  readonly folded = new Set<string>()
+  readonly #folded = new Set<string>()
+  /** Hashes of segments that were copied. */
+  readonly #copied = new Set<string>()
   /** Names of segments that were uploaded and that no entry names yet. */
   readonly #made = new Set<string>()
   /** Whether this receiver has noted the log that is yet to be created. */
@@ -210,8 +212,8 @@ export class Receiver {
     this.#known.set(toHex(segment.hash), copy)
   }
 
-  /** Copies the missing segments, some at a time, and returns how many there were. */
-  async copy(wanted: readonly SegmentRef[], read: (segment: SegmentRef) => Promise<Uint8Array>): Promise<number> {
+  /** Copies the missing segments, some at a time. */
+  async copy(wanted: readonly SegmentRef[], read: (segment: SegmentRef) => Promise<Uint8Array>): Promise<void> {
     const { signal } = this.#options
     await this.findUploads(this.missing(wanted))
     const missing = this.missing(wanted)
@@ -221,11 +223,19 @@ export class Receiver {
     await eachOf(missing, AT_ONCE, async (segment) => {
       throwIfAborted(signal)
       await this.put(segment, await read(segment))
+      this.#copied.add(toHex(segment.hash))
       bytes += segment.length
       tellProgress(this.#options, { done: ++done, total, bytes, totalBytes })
       await this.ctx.clock.pause()
     })
-    return total
+  }
+
+  /** How many segments of a manifest were copied, and how many were there already; those made here of a tail are neither. */
+  count({ runs }: Manifest): { copied: number; reused: number } {
+    const sent = runs.flat().filter(({ name }) => !this.#folded.has(name))
+    const hashes = new Set(sent.map(({ hash }) => toHex(hash)))
+    const copied = [...hashes].filter((hash) => this.#copied.has(hash)).length
+    return { copied, reused: hashes.size - copied }
   }
 
   /** The segments that the target lacks, each content once. */
@@ -255,7 +265,7 @@ export class Receiver {
     const fold = await foldTail(this.ctx, this.#log!, state, signal ?? new AbortController().signal)
     for (const segment of fold.runs.flat()) {
       if (segment.log !== path || this.has(segment)) continue
-      this.folded.add(segment.name)
+      this.#folded.add(segment.name)
       this.#made.add(segment.name)
       const { bytes } = await this.ctx.storage.blobs.get(segment.name, { signal })
       await checkWhole(this.ctx.cache.platform, bytes, segment)

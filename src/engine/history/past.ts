@@ -113,9 +113,20 @@ export async function soundest({ detector }: Pick<RepairedLog, 'detector'>, stat
   return detector.repairer.loaded?.soundest(state) ?? state
 }
 
-/** The state as entry `n` left it, sound as far as that can be. */
+/** The state as version `n` left it, sound as far as that can be. */
 export async function stateOf(shard: RepairedLog, n: number): Promise<ShardState> {
-  return soundest(shard, await stateAt(shard.context, shard.log, n))
+  const { context, log, state } = shard
+  return soundest(shard, n === state.carried.version ? await newestOf(shard) : await stateAt(context, log, n))
+}
+
+/**
+ * The newest version is the present state: entries after a version change nothing (R11). So nobody who copies or keeps it needs
+ * what a fold has given up since, which may be damaged.
+ */
+async function newestOf({ context, log, state }: OpenLog): Promise<ShardState> {
+  const { version } = state.carried
+  if (state.head === version) return state
+  return { ...state, head: version, headHash: (await readEntry(context, log, version)).hash }
 }
 
 /** The anchor, which has to name this log. */
