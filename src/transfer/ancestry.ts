@@ -5,7 +5,7 @@ import type { SyncPoint } from '../log/entry.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState, TailEntry } from '../engine/state.js'
-import { readEntry, stateOf } from '../engine/history/past.js'
+import { hashOf, stateOf } from '../engine/history/past.js'
 import type { Source } from './source.js'
 
 /**
@@ -43,7 +43,7 @@ function syncWith(source: Source, target: ShardState): SyncPoint | undefined {
 async function holds(shard: Shard, { version, hash }: SyncPoint): Promise<boolean> {
   if (version > shard.state.head) return false
   try {
-    return equalBytes((await readEntry(shard.context, shard.log, version)).hash, hash)
+    return equalBytes(await hashOf(shard, version), hash)
   } catch (error) {
     if (isExpired(error)) return true
     throw error

@@ -55,7 +55,9 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
   try {
     const { ctx } = source
     const { log } = source.shard
-    const { kept, manifest, memtable } = await abortable(signal, () => source.repairing(() => contentOf(source, signal)))
+    const { kept, manifest, memtable } = await abortable(signal, () =>
+      source.repairing(() => contentOf(source, signal)),
+    )
     const { state } = source
     const { version, versionTime, offsets } = state.carried
     const note = { kind: 'tag', name: ctx.store, label: source.label, made: versionTime, ttlMs: 0 } as const

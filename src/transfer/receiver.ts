@@ -27,7 +27,7 @@ import { applyEntry, memtableCodecs, segmentsOf, tailBytes, tailCodecs, type Sha
 import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Wanted } from './ancestry.js'
-import { clearComing, listUploads, prepareLog, takeBack } from './coming.js'
+import { clearComing, isWhole, listUploads, prepareLog, takeBack } from './coming.js'
 import { contextOf, eachOf, openToRead, tellProgress, type TransferOptions } from './options.js'
 
 /** The version that is put in place of the target's state, but for its content. */
@@ -183,19 +183,12 @@ export class Receiver {
     await eachOf(missing, AT_ONCE, async (segment) => {
       for (const name of uploads.get(segment.length) ?? []) {
         const { bytes } = await this.ctx.storage.blobs.get(name, { signal: this.#options.signal })
-        if (!(await this.#isWhole(bytes, { ...segment, name }))) continue
+        if (!(await isWhole(this.ctx, bytes, { ...segment, name }))) continue
         const id = idOfBlob(segmentsPrefix(this.#log!.path), name)!
         this.#known.set(toHex(segment.hash), { ...segment, id, log: this.#log!.path, name })
         return
       }
     })
-  }
-
-  #isWhole(bytes: Uint8Array | undefined, place: SegmentRef): Promise<boolean> {
-    return checkWhole(this.ctx.cache.platform, bytes, place).then(
-      () => true,
-      () => false,
-    )
   }
 
   /** Stores a segment under a new id (R55), and reads it back. The bytes were checked against `segment`. */

@@ -71,13 +71,16 @@ const cases = (['first', 'last', 'all'] as const).flatMap((which) =>
 )
 
 describe.each(Object.entries(ways))('%s of a version with damaged segments', (_, copy) => {
-  test.each(cases)('takes all values along, from a process that has read nothing yet (%s, tail: %s)', async (...how) => {
-    const source = await ruined(...how)
-    const to = memory()
-    await copy(source.storage, to)
-    expect(await reading(to)).toEqual(source.content)
-    expect((await verify(place(to))).damages).toEqual([])
-  })
+  test.each(cases)(
+    'takes all values along, from a process that has read nothing yet (%s, tail: %s)',
+    async (...how) => {
+      const source = await ruined(...how)
+      const to = memory()
+      await copy(source.storage, to)
+      expect(await reading(to)).toEqual(source.content)
+      expect((await verify(place(to))).damages).toEqual([])
+    },
+  )
 
   test.each(cases)('does so after a checkpoint has healed the store (%s, tail: %s)', async (...how) => {
     const source = await ruined(...how)
@@ -169,9 +172,9 @@ describe('of a version with damaged segments', () => {
     const onProgress = ({ done }: { done: number }): void => {
       if (done === 2) stop.abort()
     }
-    await expect(
-      push(place(source.storage), place(to), { onProgress, signal: stop.signal }),
-    ).rejects.toMatchObject({ code: 'ABORTED' })
+    await expect(push(place(source.storage), place(to), { onProgress, signal: stop.signal })).rejects.toMatchObject({
+      code: 'ABORTED',
+    })
     await push(place(source.storage), place(to))
     expect(await reading(to)).toEqual(source.content)
   })
