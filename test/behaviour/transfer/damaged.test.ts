@@ -1,6 +1,6 @@
 /** Versions whose manifest lists damaged segments are copied, exported, put back and kept as well as they are read (R11). */
 import { describe, expect, test } from 'vitest'
-import { type OpenOptions, type Storage, type Store } from 'tidemark'
+import { metered, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { verify } from 'tidemark/tools'
 import { exportZip, importZip, pull, push } from 'tidemark/transfer'
@@ -231,4 +231,36 @@ describe('of a version with damaged segments', () => {
     await push(place(source.storage), place(old), { at: source.version })
     expect(await reading(old)).toEqual(source.content)
   })
+})
+
+test('an export reads what is beyond 8 MiB twice, and gives nothing before it knows that all of it is whole', async () => {
+  const storage = metered(memory())
+  const random = (): Uint8Array => {
+    const bytes = new Uint8Array(1 << 20)
+    for (let at = 0; at < bytes.length; at += 1 << 16) crypto.getRandomValues(bytes.subarray(at, at + (1 << 16)))
+    return bytes
+  }
+  const refs = await using(
+    storage,
+    async (store) => {
+      for (let i = 0; i < 12; i++) await store.set(`k${i}`, random())
+      await store.checkpoint()
+      return live(store)
+    },
+    { segmentBytes: 4 << 20 },
+  )
+  const size = refs.reduce((sum, { length }) => sum + length, 0)
+  expect(size).toBeGreaterThan(12 << 20)
+  const before = storage.usage().bytesRead
+  const to = memory()
+  await importZip(exportZip(place(storage)), place(to))
+  const read = storage.usage().bytesRead - before
+  expect(read).toBeGreaterThan(size)
+  expect(read).toBeLessThan(2 * size - (4 << 20))
+  const [copy, own] = (await Promise.all([reading(to), reading(storage)])) as Record<string, Uint8Array>[]
+  expect(Object.keys(copy!)).toHaveLength(12)
+  for (const [key, value] of Object.entries(copy!)) expect(Buffer.compare(value, own![key]!), key).toBe(0)
+  // These commits were too large for their entries: nothing else has their changes.
+  await ruin(storage, refs.at(-1)!)
+  await expect(exportZip(place(storage)).next()).rejects.toMatchObject({ code: 'CORRUPT' })
 })
