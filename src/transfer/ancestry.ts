@@ -5,7 +5,7 @@ import type { SyncPoint } from '../log/entry.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState, TailEntry } from '../engine/state.js'
-import { readEntry, stateOf } from '../engine/history/past.js'
+import { hashOf, stateOf } from '../engine/history/past.js'
 import type { Source } from './source.js'
 
 /**
@@ -43,7 +43,7 @@ function syncWith(source: Source, target: ShardState): SyncPoint | undefined {
 async function holds(shard: Shard, { version, hash }: SyncPoint): Promise<boolean> {
   if (version > shard.state.head) return false
   try {
-    return equalBytes((await readEntry(shard.context, shard.log, version)).hash, hash)
+    return equalBytes(await hashOf(shard, version), hash)
   } catch (error) {
     if (isExpired(error)) return true
     throw error
@@ -64,9 +64,9 @@ export async function wantedBy(source: Source, target: ShardState | undefined): 
   const { state } = source
   const all = { runs: state.manifest.runs, tail: state.tail }
   const last = target && syncWith(source, target)
-  if (target === undefined || last === undefined || source.found.from || last.version >= source.version) return all
+  if (target === undefined || last === undefined || source.isPinned || last.version >= source.version) return all
   // A fold or a reset since then has moved the beginning of the tail.
-  if (last.version <= state.carried.covers || last.version <= source.shard.state.carried.trim) return all
+  if (last.version <= state.manifest.covers || last.version <= source.shard.state.carried.trim) return all
   let before: ShardState
   try {
     before = await stateOf(source.shard, last.version)
@@ -77,7 +77,8 @@ export async function wantedBy(source: Source, target: ShardState | undefined): 
   const { manifest, tail } = target
   const beneath = before.manifest.runs
   const isSame = beneath.every((run, i) => sameContent(run, manifest.runs[i]))
-  if (before.carried.covers !== state.carried.covers || !isSame) return all
+  // One of the two may have been repaired, and then stands on an older manifest than its header says.
+  if (before.manifest.covers !== state.manifest.covers || !isSame) return all
   const since = state.tail.filter(({ n }) => n > last.version)
   return { runs: [...state.manifest.runs, ...manifest.runs.slice(beneath.length)], tail: [...tail, ...since] }
 }

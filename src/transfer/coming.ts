@@ -7,6 +7,8 @@ import { closeLog, openAnchor, openLog, type LogContext, type ShardContext } fro
 import { listComing } from '../engine/open/lost-log.js'
 import { condemnedIn, readEntry } from '../engine/history/past.js'
 import type { ShardState } from '../engine/state.js'
+import type { SegmentPlace } from '../segment/damage.js'
+import { checkWhole } from '../segment/whole.js'
 import { pagesOf } from '../storage/pages.js'
 import { probe } from '../storage/probe.js'
 
@@ -37,6 +39,14 @@ export async function listUploads(
     }
   }
   return uploads
+}
+
+/** Whether an upload has arrived, and is what the manifest means. */
+export function isWhole({ cache }: ShardContext, bytes: Uint8Array | undefined, place: SegmentPlace): Promise<boolean> {
+  return checkWhole(cache.platform, bytes, place).then(
+    () => true,
+    () => false,
+  )
 }
 
 /**

@@ -5,7 +5,7 @@ import { encodePin } from '../log/pin.js'
 import type { SegmentRef } from '../manifest/manifest.js'
 import type { ShardContext } from '../engine/context.js'
 import { pinOf } from '../engine/history/pins.js'
-import { payloadOf } from '../engine/history/reset.js'
+import { payloadOf, type Payload } from '../engine/history/reset.js'
 import { encodeDelta } from '../engine/memtable.js'
 import type { When } from '../store/find.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
@@ -24,14 +24,20 @@ export interface ExportOptions extends TransferOptions {
   readonly at?: When | undefined
 }
 
+/** Segments of up to this many bytes together are kept from the first reading to the second. */
+const KEPT = 8 << 20
+
 /**
- * Gives a version as a ZIP archive, in pieces as they are read. One segment is in memory at a time. The archive has
- * `metadata.json` for people, and all that `importZip` needs to make the version again anywhere.
+ * Gives a version as a ZIP archive, in pieces as they are read. The archive has `metadata.json` for people, and all that
+ * `importZip` needs to make the version again anywhere.
+ *
+ * All segments are checked before the first piece is given, since an archive that was begun can't be begun anew without one
+ * that is damaged. Beyond 8 MiB of them each is read twice for that, and is in memory alone.
  *
  * The store is only read. Where it may be written, a pin holds the version until the export ends.
  *
  * @throws `NOT_FOUND` when there is no such store, version or tag, `VERSION_EXPIRED` when the version is no longer kept,
- *   `CORRUPT` when a segment is damaged, `ABORTED`; all of them while it is read
+ *   `CORRUPT` when a segment is damaged and cannot be repaired, `ABORTED`; all of them while it is read
  * @example
  *     await pipeline(exportZip({ storage, name: 'orders' }), createWriteStream('orders.zip'))
  *     new Response(ReadableStream.from(exportZip({ storage, name: 'orders' })))
@@ -47,19 +53,16 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
   throwIfAborted(signal)
   const source = await abortable(signal, () => Source.open(place, options.at, options))
   try {
-    const { state, ctx } = source
+    const { ctx } = source
     const { log } = source.shard
-    const written = new Map<string, Uint8Array>()
-    const aside = asideOf(ctx, written)
-    const { manifest, memtable } = await payloadOf(
-      { context: aside, log },
-      state,
-      signal ?? new AbortController().signal,
+    const { kept, manifest, memtable } = await abortable(signal, () =>
+      source.repairing(() => contentOf(source, signal)),
     )
+    const { state } = source
     const { version, versionTime, offsets } = state.carried
     const note = { kind: 'tag', name: ctx.store, label: source.label, made: versionTime, ttlMs: 0 } as const
-    const kept = pinOf(state, log.path, manifest, memtable && encodeDelta(memtable), note)
-    const pin = encodePin(kept)
+    const content = pinOf(state, log.path, manifest, memtable && encodeDelta(memtable), note)
+    const pin = encodePin(content)
     const segments = [...new Map(manifest.runs.flat().map((segment) => [fileOf(segment), segment]))]
     const [total, totalBytes] = [segments.length, segments.reduce((sum, [, { length }]) => sum + length, 0)]
     const zip = new ZipWriter()
@@ -68,14 +71,14 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
     let [done, bytes] = [0, 0]
     tellProgress(options, { done, total, bytes, totalBytes })
     const read = (segment: SegmentRef): Promise<Uint8Array> | Uint8Array =>
-      written.get(segment.name) ?? abortable(signal, () => source.read(segment))
+      kept.get(segment.name) ?? abortable(signal, () => source.read(segment))
     for (const [name, segment] of segments) {
       throwIfAborted(signal)
-      const content = await read(segment)
-      files.push(infoOfFile(name, content))
+      const segmentBytes = await read(segment)
+      files.push(infoOfFile(name, segmentBytes))
       // The blocks of a segment are compressed already.
-      yield* zip.add(name, content, false)
-      bytes += content.length
+      yield* zip.add(name, segmentBytes, false)
+      bytes += segmentBytes.length
       tellProgress(options, { done: ++done, total, bytes, totalBytes })
     }
     const { partitions, job } = manifest.config
@@ -89,7 +92,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
       label: source.label,
       meta: source.meta === undefined ? undefined : (JSON.parse(source.meta) as unknown),
       offsets: offsetsToObject(offsets),
-      sizes: { segments: total, bytes: totalBytes, changes: kept.delta?.length ?? 0 },
+      sizes: { segments: total, bytes: totalBytes, changes: content.delta?.length ?? 0 },
       files,
     })
     yield* zip.add(METADATA, metadata, true)
@@ -97,6 +100,27 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
   } finally {
     await source.close()
   }
+}
+
+/** What is to be exported, all of it checked, and the segments that are in memory by then. */
+async function contentOf(
+  source: Source,
+  signal: AbortSignal | undefined,
+): Promise<Payload & { readonly kept: ReadonlyMap<string, Uint8Array> }> {
+  const { ctx, state } = source
+  const { log } = source.shard
+  const kept = new Map<string, Uint8Array>()
+  const work = signal ?? new AbortController().signal
+  const payload = await payloadOf({ context: asideOf(ctx, kept), log }, state, work)
+  let left = KEPT
+  for (const segment of new Map(payload.manifest.runs.flat().map((ref) => [ref.name, ref])).values()) {
+    throwIfAborted(signal)
+    if (kept.has(segment.name)) continue
+    const bytes = await source.read(segment)
+    left -= bytes.length
+    if (left >= 0) kept.set(segment.name, bytes)
+  }
+  return { ...payload, kept }
 }
 
 /** A context that keeps the segments of a fold in memory: they hold a tail only, and the store is not to be written. */

@@ -75,7 +75,7 @@ const PUSH = [...PULL, 'tag', 'keep']
  * @throws `CONFLICT` when the target has versions that the source does not know, unless `force` is set
  * @throws `INVALID_ARGUMENT` for a wrong option, and when another version at the target has the name of `tag`
  * @throws `NOT_FOUND` when there is no such source, version or tag, `VERSION_EXPIRED` when the version is no longer kept
- * @throws `CORRUPT` when a segment of the source is damaged, `QUOTA`, `STORAGE_UNAVAILABLE`, `UNKNOWN_OUTCOME`, `ABORTED`
+ * @throws `CORRUPT` when the source is damaged and cannot be repaired, `QUOTA`, `STORAGE_UNAVAILABLE`, `UNKNOWN_OUTCOME`, `ABORTED`
  * @example
  *     await push({ storage: nodeFs('./state'), name: 'orders' }, { storage: s3(bucket), name: 'orders' }, { tag: 'monday' })
  */
@@ -92,7 +92,7 @@ export async function push(source: StorePlace, target: StorePlace, options: Push
  *
  * @throws `CONFLICT` when `local` has versions that `remote` does not know, unless `force` is set
  * @throws `INVALID_ARGUMENT` for a wrong option; `NOT_FOUND` or `VERSION_EXPIRED` when `remote` has no such version
- * @throws `CORRUPT` when a segment of `remote` is damaged, `QUOTA`, `STORAGE_UNAVAILABLE`, `UNKNOWN_OUTCOME`, `ABORTED`
+ * @throws `CORRUPT` when `remote` is damaged and cannot be repaired, `QUOTA`, `STORAGE_UNAVAILABLE`, `UNKNOWN_OUTCOME`, `ABORTED`
  * @example
  *     await pull({ storage: nodeFs('./state'), name: 'orders' }, { storage: s3(bucket), name: 'orders' }, { at: 'monday' })
  */
@@ -145,10 +145,12 @@ async function run(source: Source, receiver: Receiver, options: PushOptions): Pr
 
 async function send(source: Source, receiver: Receiver, force: boolean) {
   await receiver.begin(force)
+  const content = await source.repairing(async () => {
+    const wanted = await receiver.combine(await wantedBy(source, receiver.state), source.state)
+    await receiver.copy(wanted.manifest.runs.flat(), (segment) => source.read(segment))
+    return wanted
+  })
   const { state, label, meta, version } = source
-  const content = await receiver.combine(await wantedBy(source, receiver.state), state)
-  const wanted = content.manifest.runs.flat()
-  const copied = await receiver.copy(wanted, (segment) => source.read(segment))
   const { logId, path } = source.shard.log
   const after = await receiver.commit(content, {
     offsets: state.carried.offsets,
@@ -157,8 +159,7 @@ async function send(source: Source, receiver: Receiver, force: boolean) {
     origin: { log: path, version, partitions: [] },
     sync: { logId, version, hash: state.headHash! },
   })
-  const reused = new Set(wanted.map(({ name }) => name).filter((name) => !receiver.folded.has(name))).size - copied
-  return { copied, reused, state: after }
+  return { ...receiver.count(content.manifest), state: after }
 }
 
 function diverged(source: Source, receiver: Receiver): TidemarkError {

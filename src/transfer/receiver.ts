@@ -27,7 +27,7 @@ import { applyEntry, memtableCodecs, segmentsOf, tailBytes, tailCodecs, type Sha
 import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Wanted } from './ancestry.js'
-import { clearComing, listUploads, prepareLog, takeBack } from './coming.js'
+import { clearComing, isWhole, listUploads, prepareLog, takeBack } from './coming.js'
 import { contextOf, eachOf, openToRead, tellProgress, type TransferOptions } from './options.js'
 
 /** The version that is put in place of the target's state, but for its content. */
@@ -55,7 +55,9 @@ export class Receiver {
   /** The store as it was found; `undefined` when there was none. */
   readonly seen: Shard | undefined
   /** Names of segments that were made here of a tail. */
-  readonly folded = new Set<string>()
+  readonly #folded = new Set<string>()
+  /** Hashes of segments that were copied. */
+  readonly #copied = new Set<string>()
   /** Names of segments that were uploaded and that no entry names yet. */
   readonly #made = new Set<string>()
   /** Whether this receiver has noted the log that is yet to be created. */
@@ -181,19 +183,12 @@ export class Receiver {
     await eachOf(missing, AT_ONCE, async (segment) => {
       for (const name of uploads.get(segment.length) ?? []) {
         const { bytes } = await this.ctx.storage.blobs.get(name, { signal: this.#options.signal })
-        if (!(await this.#isWhole(bytes, { ...segment, name }))) continue
+        if (!(await isWhole(this.ctx, bytes, { ...segment, name }))) continue
         const id = idOfBlob(segmentsPrefix(this.#log!.path), name)!
         this.#known.set(toHex(segment.hash), { ...segment, id, log: this.#log!.path, name })
         return
       }
     })
-  }
-
-  #isWhole(bytes: Uint8Array | undefined, place: SegmentRef): Promise<boolean> {
-    return checkWhole(this.ctx.cache.platform, bytes, place).then(
-      () => true,
-      () => false,
-    )
   }
 
   /** Stores a segment under a new id (R55), and reads it back. The bytes were checked against `segment`. */
@@ -210,8 +205,8 @@ export class Receiver {
     this.#known.set(toHex(segment.hash), copy)
   }
 
-  /** Copies the missing segments, some at a time, and returns how many there were. */
-  async copy(wanted: readonly SegmentRef[], read: (segment: SegmentRef) => Promise<Uint8Array>): Promise<number> {
+  /** Copies the missing segments, some at a time. */
+  async copy(wanted: readonly SegmentRef[], read: (segment: SegmentRef) => Promise<Uint8Array>): Promise<void> {
     const { signal } = this.#options
     await this.findUploads(this.missing(wanted))
     const missing = this.missing(wanted)
@@ -221,11 +216,19 @@ export class Receiver {
     await eachOf(missing, AT_ONCE, async (segment) => {
       throwIfAborted(signal)
       await this.put(segment, await read(segment))
+      this.#copied.add(toHex(segment.hash))
       bytes += segment.length
       tellProgress(this.#options, { done: ++done, total, bytes, totalBytes })
       await this.ctx.clock.pause()
     })
-    return total
+  }
+
+  /** How many segments of a manifest were copied, and how many were there already; those made here of a tail are neither. */
+  count({ runs }: Manifest): { copied: number; reused: number } {
+    const sent = runs.flat().filter(({ name }) => !this.#folded.has(name))
+    const hashes = new Set(sent.map(({ hash }) => toHex(hash)))
+    const copied = [...hashes].filter((hash) => this.#copied.has(hash)).length
+    return { copied, reused: hashes.size - copied }
   }
 
   /** The segments that the target lacks, each content once. */
@@ -255,7 +258,7 @@ export class Receiver {
     const fold = await foldTail(this.ctx, this.#log!, state, signal ?? new AbortController().signal)
     for (const segment of fold.runs.flat()) {
       if (segment.log !== path || this.has(segment)) continue
-      this.folded.add(segment.name)
+      this.#folded.add(segment.name)
       this.#made.add(segment.name)
       const { bytes } = await this.ctx.storage.blobs.get(segment.name, { signal })
       await checkWhole(this.ctx.cache.platform, bytes, segment)

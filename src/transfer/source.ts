@@ -1,14 +1,15 @@
 /** The version that is taken out of a store, with its segments as they are read from there. */
 import { isExpired } from '../errors.js'
 import type { SegmentRef } from '../manifest/manifest.js'
+import { damageOf } from '../segment/damage.js'
 import { checkWhole } from '../segment/whole.js'
 import type { ShardContext } from '../engine/context.js'
-import { expired, readEntry } from '../engine/history/past.js'
+import { expired, readEntry, stateOf } from '../engine/history/past.js'
 import { pinsOf } from '../engine/history/pins.js'
 import { Reading } from '../engine/history/reading-pin.js'
 import { factsOfPin, isThinned, type VersionFacts } from '../engine/history/thinned.js'
 import type { Shard } from '../engine/shard.js'
-import type { ShardState } from '../engine/state.js'
+import { segmentsOf, type ShardState } from '../engine/state.js'
 import { findVersion, type Found, type When } from '../store/find.js'
 import type { StorePlace } from '../tools/place.js'
 import { contextOf, openToRead, type TransferOptions } from './options.js'
@@ -17,18 +18,20 @@ import { contextOf, openToRead, type TransferOptions } from './options.js'
 const TRIES = 8
 
 export class Source {
-  readonly #reading: Reading
+  #found: Found
+  #reading: Reading
 
   private constructor(
     readonly ctx: ShardContext,
     readonly shard: Shard,
-    readonly found: Found,
+    found: Found,
     readonly label: string | undefined,
     /** JSON text. */
     readonly meta: string | undefined,
     readonly signal: AbortSignal | undefined,
     reading: Reading,
   ) {
+    this.#found = found
     this.#reading = reading
   }
 
@@ -39,7 +42,7 @@ export class Source {
       for (let tries = TRIES; ; tries--) {
         let failure: unknown
         try {
-          const found = newestIn(shard.state, at) ?? (await findVersion(shard, at ?? shard.state.carried.version))
+          const found = await find(shard, at)
           const { label, meta } = await describe(shard, found)
           const reading = new Reading(ctx, shard.log, found.state, found.from)
           if (await reading.begin(shard.state)) return new Source(ctx, shard, found, label, meta, signal, reading)
@@ -58,11 +61,44 @@ export class Source {
   }
 
   get state(): ShardState {
-    return this.found.state
+    return this.#found.state
+  }
+
+  /** Whether the version was taken from a pin, as the log no longer has it. */
+  get isPinned(): boolean {
+    return this.#found.from !== undefined
   }
 
   get version(): number {
-    return this.found.state.carried.version
+    return this.state.carried.version
+  }
+
+  /**
+   * Runs what reads the state. When that meets damage in it, the state becomes an equal one without what is damaged, and all is
+   * run again.
+   */
+  async repairing<T>(run: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await run()
+      } catch (error) {
+        const name = damageOf(error)?.place.name
+        if (!segmentsOf(this.state).some((segment) => segment.name === name)) throw error
+        await this.#repair(error)
+      }
+    }
+  }
+
+  async #repair(error: unknown): Promise<void> {
+    const { ctx, shard } = this
+    const { from } = this.#found
+    const state = await shard.detector.repair(this.state, error)
+    // The equal state stands on other segments, which have to stay as well.
+    const reading = new Reading(ctx, shard.log, state, from)
+    if (!(await reading.begin(shard.state))) throw expired(ctx.store, this.version)
+    await this.#reading.end()
+    this.#reading = reading
+    this.#found = { state, from }
   }
 
   /** The bytes of a segment, checked against the manifest. */
@@ -75,7 +111,7 @@ export class Source {
 
   /** Whether the version was collected after it was found. */
   async #isGone(): Promise<boolean> {
-    const { from } = this.found
+    const { from } = this.#found
     if (from) return !(await pinsOf(this.shard)).some(({ blob }) => blob === from.blob)
     await this.shard.refresh()
     return this.shard.state.carried.keeps > this.version
@@ -87,10 +123,11 @@ export class Source {
   }
 }
 
-/** The newest version, if that is wanted, as opening has read it: its tail need not be read again. */
-function newestIn(state: ShardState, at: When | undefined): Found | undefined {
-  const { version } = state.carried
-  return at === undefined && version > 0 && version === state.head ? { state, from: undefined } : undefined
+/** The newest version unless another one is wanted. Opening has read it. */
+async function find(shard: Shard, at: When | undefined): Promise<Found> {
+  const { version } = shard.state.carried
+  if (at !== undefined || version === 0) return findVersion(shard, at ?? version)
+  return { state: await stateOf(shard, version), from: undefined }
 }
 
 /** Reads label and meta from the entry of the version. A tag may outlive that entry. */

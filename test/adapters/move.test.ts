@@ -63,6 +63,11 @@ const sum = (wire: readonly WireSeen[], way: 'sent' | 'answered'): number =>
 const written = (wire: readonly WireSeen[]): string[] =>
   wire.filter(({ method }) => method !== 'GET').map(({ method, key }) => `${method} ${key}`)
 const numberOf = (entry: string): number => Number(entry.slice(entry.lastIndexOf('/') + 1))
+/** The numbers of the entries that went over the wire in this way. */
+const entriesOf = (wire: readonly WireSeen[], method: string): number[] =>
+  objects(wire, method, 'log')
+    .map(numberOf)
+    .toSorted((a, b) => a - b)
 
 async function onServer<T>(name: string, use: (store: Store) => Promise<T>): Promise<T> {
   const store = await openStore({ storage: bySdk(miniflare.place, ''), name, ...OPTIONS })
@@ -76,7 +81,7 @@ async function onServer<T>(name: string, use: (store: Store) => Promise<T>): Pro
 test('a store moves from the browser to S3, is changed by Node, and comes back; only what is missing travels', async () => {
   const running = await chromium.start(temporaryFolder())
   try {
-    const call = await opened(running.page)
+    let call = await opened(running.page)
     const pushed = async (): Promise<{ result: PushResult; wire: readonly WireSeen[] }> => {
       const { answer, wire } = await overWire(() => call<Measured>('push()'))
       const result = answer.result!
@@ -84,18 +89,22 @@ test('a store moves from the browser to S3, is changed by Node, and comes back; 
       expect([answer.there.written, sum(wire, 'sent')]).toEqual([result.bytes, result.bytes])
       return { result, wire }
     }
-    const pulled = async (): Promise<{ result: PushResult; wire: readonly WireSeen[] }> => {
+    const pulled = async (): Promise<{ result: PushResult; wire: readonly WireSeen[]; read: number }> => {
       const { answer, wire } = await overWire(() => call<Measured>('pull()'))
       expect(answer.here.written).toBe(answer.result!.bytes)
       // A pin holds the version meanwhile; nothing else is written at the bucket.
       expect(written(wire).filter((what) => !/^(PUT|DELETE) \S+\/pins\/|^POST \?delete/.test(what))).toEqual([])
-      return { result: answer.result!, wire }
+      return { result: answer.result!, wire, read: answer.here.read }
     }
     const inPage = async (round: number): Promise<void> => {
+      // Nothing is left of what the page had in memory.
+      call = await opened(running.page)
       await call('open()')
       expect(await call('contents()')).toEqual({ offsets: { rounds: round + 1 }, entries: truthAfter(round) })
     }
     const inNode = async (round: number, store: Store): Promise<void> => {
+      for await (const { label, meta } of store.versions({ reverse: true, limit: 1 }))
+        expect({ label, meta }).toEqual({ label: `round ${round}`, meta: { round } })
       expect({ offsets: store.offsets, entries: await contentsOf(store) }).toEqual({
         offsets: { rounds: round + 1 },
         entries: truthAfter(round),
@@ -113,6 +122,7 @@ test('a store moves from the browser to S3, is changed by Node, and comes back; 
     // The tail becomes one segment more.
     const before = objects(first.wire, 'PUT', 'seg')
     expect(before).toHaveLength(first.result.copied + 1)
+    expect(entriesOf(first.wire, 'PUT')).toEqual([first.result.version])
     const again = await pushed()
     expect(again.result).toMatchObject({ copied: 0, reused: 0, bytes: 0 })
     expect(written(again.wire)).toEqual([])
@@ -124,6 +134,9 @@ test('a store moves from the browser to S3, is changed by Node, and comes back; 
     expect(small.result.bytes).toBeLessThan(1.2 * six!.bytes)
     const fold = objects(small.wire, 'PUT', 'seg')
     expect([fold.length, objects(small.wire, 'GET', 'seg')]).toEqual([1, fold])
+    // A fence, and the version.
+    expect(entriesOf(small.wire, 'PUT')).toEqual([small.result.version - 1, small.result.version])
+    expect(entriesOf(small.wire, 'GET')).toEqual([first.result.version])
 
     await onServer('moved', async (store) => {
       await inNode(6, store)
@@ -141,8 +154,7 @@ test('a store moves from the browser to S3, is changed by Node, and comes back; 
     expect(came).toContain(fold[0])
     expect(came.filter((name) => before.includes(name))).toHaveLength(1)
     // Of the log it is the push, which has the list of segments, and what came after it.
-    const entries = objects(back.wire, 'GET', 'log').map(numberOf)
-    expect(entries.toSorted((a, b) => a - b)).toEqual(
+    expect(entriesOf(back.wire, 'GET')).toEqual(
       Array.from({ length: back.result.from - small.result.version + 1 }, (_, i) => small.result.version + i),
     )
     expect(sum(back.wire, 'answered')).toBeLessThan(first.result.bytes / 4)
@@ -155,6 +167,7 @@ test('a store moves from the browser to S3, is changed by Node, and comes back; 
     expect(objects(on.wire, 'PUT', 'seg')).toHaveLength(on.result.copied + 1)
     expect(on.result.copied).toBeLessThanOrEqual(1)
     expect(on.result.bytes).toBeLessThan(first.result.bytes / 8)
+    expect(entriesOf(on.wire, 'PUT')).toEqual([on.result.version - 1, on.result.version])
     await onServer('moved', async (store) => {
       await inNode(10, store)
       await commitRounds(store, 11, 12)
@@ -166,8 +179,13 @@ test('a store moves from the browser to S3, is changed by Node, and comes back; 
     expect(folded.result.copied).toBeLessThanOrEqual(2)
     expect(folded.result.reused).toBeGreaterThan(first.result.copied)
     expect(sum(folded.wire, 'answered')).toBeLessThan(first.result.bytes / 4)
+    // Who has written in the browser is looked up to the fence of the pull before; the first one reads the whole log for it.
+    expect(folded.read).toBeLessThan(first.result.bytes / 4)
     await inPage(13)
-    expect((await verify({ storage: bySdk(miniflare.place, ''), name: 'moved' })).damages).toEqual([])
+    const bucket = bySdk(miniflare.place, '')
+    const { items } = await bucket.blobs.list('moved/')
+    expect(items.map(({ name }) => name).filter((name) => name.includes('/pins/'))).toEqual([])
+    expect((await verify({ storage: bucket, name: 'moved' })).damages).toEqual([])
   } finally {
     await running.kill()
   }
@@ -181,8 +199,20 @@ test("a page opens a server's store on S3 to read it, and follows what the serve
       const early = await commitRounds(store, 0, 3)
       await store.checkpoint()
       await commitRounds(store, 4, 5)
+      // Opening takes the entry with the list of segments, and those after it; a row takes a part of one segment.
       const opening = await overWire(() => call(`follow('prices')`))
-      expect(await call('contents()')).toEqual({ offsets: { rounds: 6 }, entries: truthAfter(5) })
+      const fold = early.at(-1)!.version + 1
+      expect(entriesOf(opening.wire, 'GET')).toEqual([fold, fold + 1, fold + 2])
+      expect(objects(opening.wire, 'GET', 'seg')).toEqual([])
+      const row = await overWire(() => call<string>('row(700)'))
+      expect(row.answer).toBe(truthAfter(5)['["row",700]'])
+      expect(objects(row.wire, 'GET', 'seg')).toHaveLength(1)
+      expect(entriesOf(row.wire, 'GET')).toEqual([])
+      expect(sum(row.wire, 'answered')).toBeLessThan(early[0]!.bytes / 4)
+      const whole = await overWire(() => call('contents()'))
+      expect(whole.answer).toEqual({ offsets: { rounds: 6 }, entries: truthAfter(5) })
+      const segments = new Set([...objects(row.wire, 'GET', 'seg'), ...objects(whole.wire, 'GET', 'seg')])
+      expect(segments.size).toBe(store.metrics().segments.live)
       expect(await call('refusal()')).toBe('READ_ONLY')
 
       const read = new Set(objects(opening.wire, 'GET', 'log'))
@@ -209,7 +239,12 @@ test("a page opens a server's store on S3 to read it, and follows what the serve
       await store.checkpoint()
       const [last] = await commitRounds(store, 10, 10)
       await call(`reached(${last!.version})`)
-      expect(await call('contents()')).toEqual({ offsets: { rounds: 11 }, entries: truthAfter(10) })
+      const after = await overWire(() => call('contents()'))
+      expect(after.answer).toEqual({ offsets: { rounds: 11 }, entries: truthAfter(10) })
+      // Of the segments only those of the fold are new.
+      const came = objects(after.wire, 'GET', 'seg')
+      expect(came.length).toBeGreaterThan(0)
+      expect(came.filter((name) => segments.has(name))).toEqual([])
       for (const [round, { version }] of early.entries())
         expect(await call(`contentsAt(${version})`)).toEqual(truthAfter(round))
     })

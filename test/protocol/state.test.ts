@@ -251,6 +251,8 @@ rule(
     time.ms += 1_500
     expect((await store.maintain()).deleted.entries).toBeGreaterThan(0)
     await storage.blobs.delete(newest)
+    // The newest version is read from the newest fold.
+    await put(store, 'a', 6)
     const after = await open(sources, storage, options)
     const view = await after.at(kept)
     await expect(view.get('old')).resolves.toBe(3)

@@ -4,7 +4,7 @@ import { metered, openStore } from 'tidemark'
 import { indexedDb } from 'tidemark/indexeddb'
 import { s3Fetch } from 'tidemark/s3-fetch'
 import { pull, push } from 'tidemark/transfer'
-import { OPTIONS, commitRounds, contentsOf, toldOf } from './moved-life.mjs'
+import { OPTIONS, commitRounds, contentsOf, textOf, toldOf } from './moved-life.mjs'
 
 const browser = metered(indexedDb('moved'))
 let bucket
@@ -47,6 +47,7 @@ const page = {
   checkpoint: () => store.checkpoint(),
   push: () => measured(() => push(moved, remote())),
   pull: (options) => measured(() => pull(moved, remote(), options)),
+  row: async (i) => textOf(await store.get(['row', i])),
   contents: async () => ({ offsets: store.offsets, entries: await contentsOf(store) }),
   async contentsAt(version) {
     const past = await store.at(version)

@@ -44,6 +44,12 @@ export async function* eachHead(
   }
 }
 
+/** The same of a few, newest first. */
+export async function readHeads(ctx: ReadContext, log: LogContext, first: number, last: number): Promise<EntryHead[]> {
+  const numbers = Array.from({ length: last - first + 1 }, (_, i) => last - i)
+  return Promise.all(numbers.map(async (n) => parseHead(log, n, await readBytes(ctx, log, n))))
+}
+
 /** Entry n and those behind it up to `last`, as many as are read at once. */
 async function readSome(
   ctx: ReadContext,
@@ -113,9 +119,27 @@ export async function soundest({ detector }: Pick<RepairedLog, 'detector'>, stat
   return detector.repairer.loaded?.soundest(state) ?? state
 }
 
-/** The state as entry `n` left it, sound as far as that can be. */
+/** The state as version `n` left it, sound as far as that can be. */
 export async function stateOf(shard: RepairedLog, n: number): Promise<ShardState> {
-  return soundest(shard, await stateAt(shard.context, shard.log, n))
+  const { context, log, state } = shard
+  return soundest(shard, n === state.carried.version ? await newestOf(shard) : await stateAt(context, log, n))
+}
+
+/**
+ * The newest version is the present state: entries after a version change nothing (R11). So nobody who copies or keeps it needs
+ * what a fold has given up since, which may be damaged.
+ */
+async function newestOf(shard: OpenLog): Promise<ShardState> {
+  const { state } = shard
+  const { version } = state.carried
+  return state.head === version ? state : { ...state, head: version, headHash: await hashOf(shard, version) }
+}
+
+/** The hash of entry `n`, which is not above the head. The entry after it says it, too, and after the newest version that is a small one. */
+export async function hashOf({ context, log, state }: OpenLog, n: number): Promise<Uint8Array> {
+  if (n === state.head) return state.headHash!
+  const [next] = await readHeads(context, log, n + 1, n + 1)
+  return next!.entry.parent ?? (await readEntry(context, log, n)).hash
 }
 
 /** The anchor, which has to name this log. */

@@ -7,7 +7,7 @@ import { TidemarkError } from '../../errors.js'
 import { closedPath, closedPrefix } from '../../manifest/listed-names.js'
 import { pagesOf } from '../../storage/pages.js'
 import { currentTime, type LogContext, type ShardContext } from '../context.js'
-import { eachHead } from '../history/past.js'
+import { readHeads } from '../history/past.js'
 import type { ShardState } from '../state.js'
 
 /** Best effort: without the mark another mode takes `force`. */
@@ -22,28 +22,50 @@ export async function markClosed(ctx: ShardContext, log: LogContext, { carried }
   await Promise.allSettled([put, tidy])
 }
 
-/** The writers of the newest fence and of the entries since, by their ids in hex, and when each wrote last. */
-async function writersOf(
+/** So many entries are read at once in the end: twice as many each time. */
+const READ_AT_ONCE = 16
+
+/** A writer by its id in hex, and when it wrote last. */
+interface Writer {
+  readonly key: string
+  readonly id: Uint8Array
+  readonly time: number
+}
+
+/**
+ * The writers of the newest fence and of the entries since, whoever wrote last first. No entry says who has written before it, so
+ * that all of these are read, from the newest one back: what is older than the fence does not count.
+ */
+async function* writersOf(
   ctx: ShardContext,
   log: LogContext,
-  { carried: { trim, time }, head }: ShardState,
-): Promise<ReadonlyMap<string, { readonly id: Uint8Array; readonly time: number }>> {
-  const writers = new Map<string, { readonly id: Uint8Array; readonly time: number }>()
-  for await (const { entry } of eachHead(ctx, log, trim + 1, head)) {
-    const { n, kind, writerId: id, carried } = entry
-    if (kind === 'fence') writers.clear()
-    // A log that a fork, a push or an import has begun: its maker writes no more.
-    if (n > 1 || kind !== 'reset') writers.set(toHex(id), { id, time: carried?.time ?? time })
+  { carried, head }: Pick<ShardState, 'carried' | 'head'>,
+): AsyncGenerator<Writer, void> {
+  const { trim } = carried
+  const seen = new Set<string>()
+  let first = head + 1
+  for (let count = 1; first > trim + 1; count = Math.min(2 * count, READ_AT_ONCE)) {
+    const last = first - 1
+    first = Math.max(trim + 1, first - count)
+    for (const { entry } of await readHeads(ctx, log, first, last)) {
+      const { n, kind, writerId: id, carried: { time } = carried } = entry
+      const key = toHex(id)
+      // A log that a fork, a push or an import has begun: its maker writes no more.
+      if (!seen.has(key) && (n > 1 || kind !== 'reset')) yield { key, id, time }
+      seen.add(key)
+      if (kind === 'fence') return
+    }
   }
-  return writers
 }
 
 /** Throws when somebody who has written in the recorded mode may still do so. */
 export async function assertReleased(ctx: ShardContext, log: LogContext, state: ShardState): Promise<void> {
   const { mode } = state.carried
   const quiet = mode === 'shared' && ctx.storage.capabilities.isRemote ? currentTime(ctx, log) - ctx.graceMs : -Infinity
-  for (const { id, time } of (await writersOf(ctx, log, state)).values()) {
-    if (time < quiet || (await ctx.storage.blobs.get(closedPath(log.path, id))).bytes) continue
+  for await (const { id, time } of writersOf(ctx, log, state)) {
+    // Nor has anybody who wrote before it, as times never go back (R8).
+    if (time < quiet) return
+    if ((await ctx.storage.blobs.get(closedPath(log.path, id))).bytes) continue
     throw new TidemarkError(
       'CONFLICT',
       `Store "${ctx.store}" is written in ${mode} mode, and a writer has not closed it. Open it in that mode, or with force: true when no such writer lives.`,
@@ -61,7 +83,8 @@ export async function tidyMarks(ctx: ShardContext, log: LogContext, state: Shard
   const marks: string[] = []
   for await (const { items } of pagesOf(ctx.storage.blobs, prefix)) marks.push(...items.map(({ name }) => name))
   if (marks.length <= MARKS) return
-  const writers = await writersOf(ctx, log, state)
+  const writers = new Set<string>()
+  for await (const { key } of writersOf(ctx, log, state)) writers.add(key)
   const old = marks.filter((name) => !writers.has(name.slice(prefix.length)))
   if (old.length > 0) await ctx.storage.blobs.delete(old)
 }
