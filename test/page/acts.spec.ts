@@ -154,16 +154,23 @@ async function ballast(page: Page): Promise<number> {
   return (await objects(page)).filter(([name]) => name.startsWith('ballast/')).length
 }
 
-/** The objects of the page's database by name, each with its bytes as text if it is small. */
+/** The objects of the page's database by name, each with its bytes as text; of a large one those of its first part. */
 function objects(page: Page): Promise<[name: string, bytes: string][]> {
   return page.evaluate(async () => {
     const request = indexedDB.open('tidemark-demo')
     await new Promise((resolve) => request.addEventListener('success', resolve))
-    const store = request.result.transaction('objects').objectStore('objects')
-    const [names, heads] = [store.getAllKeys(), store.getAll()]
-    await new Promise((resolve) => heads.addEventListener('success', resolve))
+    const change = request.result.transaction(['objects', 'parts'])
+    const [heads, parts] = [change.objectStore('objects'), change.objectStore('parts')]
+    const asked = [heads.getAllKeys(), heads.getAll(), parts.getAllKeys(), parts.getAll()] as const
+    await new Promise((resolve) => change.addEventListener('complete', resolve))
     request.result.close()
-    return names.result.map((name, i) => [name as string, String(heads.result[i].within)])
+    const [names, found, places, pieces] = asked.map(({ result }) => result) as [
+      string[],
+      any[],
+      [string, number][],
+      any[],
+    ]
+    return names.map((name, i) => [name, String(found[i].within ?? pieces[places.findIndex(([of]) => of === name)])])
   })
 }
 
