@@ -2,7 +2,7 @@
 import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import { bytes, n } from './format.js'
+import { bytes, n, plural } from './format.js'
 import { job } from './job.js'
 import { Key } from './key.jsx'
 import { useSignal } from './signal.js'
@@ -27,16 +27,18 @@ export function Chart({ view }) {
         </div>
         <div class="figure">
           <dt>half of the commits took less than</dt>
-          <dd>{p50.toFixed(1)} ms</dd>
+          <dd>{written.commits > 0 ? `${p50.toFixed(1)} ms` : '–'}</dd>
         </div>
       </dl>
       <Plot view={view} />
       <p class="legend">
-        <Key kind="used">all keys and values</Key> <Key kind="fresh">written by each commit</Key>
+        <Key kind="used">all keys and values as JSON, since this page was loaded</Key>{' '}
+        <Key kind="fresh">written by each commit</Key>
       </p>
       <p class="small">
-        Since this page was loaded its workers have made {n(written.commits)} commits, {n(written.folds)} folds and{' '}
-        {n(written.compactions)} merges. They wrote {bytes(written.log)} of log, and {bytes(written.all)} in all.
+        The workers of this page have made <span data-figure="commits">{plural(written.commits, 'commit')}</span>,{' '}
+        {plural(written.folds, 'fold')} and {plural(written.compactions, 'merge')}. They wrote {bytes(written.log)} of
+        log, and {bytes(written.all)} in all.
       </p>
     </section>
   )

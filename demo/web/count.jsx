@@ -8,9 +8,9 @@ import { useSignal } from './signal.js'
 
 const TOTAL = 20_000
 const STATES = {
-  stopped: 'The worker is stopped',
+  stopped: 'No worker runs in this tab',
   running: 'The worker counts',
-  killed: 'The worker was killed',
+  killed: 'The worker was killed, and the next one begins',
   frozen: 'The worker is frozen',
   finished: 'All flights are counted',
 }

@@ -1,6 +1,8 @@
 /** Partitions, log entries and segments, as they are in the storage at this moment. */
+import { damaged } from './damage.js'
 import { bytes, n, plural } from './format.js'
 import { Key } from './key.jsx'
+import { useSignal } from './signal.js'
 
 const HEIGHT = 48
 
@@ -9,8 +11,8 @@ export function Drawing({ view }) {
     <section aria-labelledby="drawing">
       <h2 id="drawing">How it is stored</h2>
       <p>
-        Commits append to one log. Every 20 or so are folded into sorted segments, and segments are merged as they add
-        up.
+        Each commit appends an entry to one log. Every 10 or so are folded into a sorted segment, and some 9 segments
+        are merged into one.
       </p>
       <div class="drawing">
         <Partitions {...view} />
@@ -53,9 +55,11 @@ function Log({ newest, tail, metrics }) {
     <figure>
       <figcaption>
         <b>The log</b>{' '}
-        {metrics.tail === 0
-          ? 'all of it is in segments'
-          : `${plural(metrics.tail, 'entry', 'entries')} not yet in segments`}
+        {newest.length === 0
+          ? 'no commit yet'
+          : metrics.tail === 0
+            ? 'all of it is in segments'
+            : `${plural(metrics.tail, 'entry', 'entries')} not yet in segments`}
       </figcaption>
       <svg
         class="log"
@@ -87,6 +91,8 @@ function Log({ newest, tail, metrics }) {
 }
 
 function Segments({ segments, metrics }) {
+  const harmed = useSignal(damaged)
+  const bad = segments.filter(({ name }) => harmed.has(name))
   const inUse = segments.filter((segment) => segment.isInUse)
   const kept = segments.filter((segment) => !segment.isInUse)
   const sum = (of) => of.reduce((total, { size }) => total + size, 0)
@@ -98,18 +104,20 @@ function Segments({ segments, metrics }) {
           {inUse.length === 0 ? 'none yet' : `${n(inUse.length)} in use, ${bytes(sum(inUse))}`}
         </span>
         {kept.length > 0 && `; ${n(kept.length)} for older versions, ${bytes(sum(kept))}`}
+        {bad.length > 0 && <span class="bad">; {n(bad.length)} damaged</span>}
       </figcaption>
-      <Blocks segments={inUse} kind="used" label="Segments of the newest version" />
-      <Blocks segments={kept} kind="kept" label="Segments of older versions" />
+      <Blocks segments={inUse} kind="used" label="Segments of the newest version" harmed={harmed} />
+      <Blocks segments={kept} kind="kept" label="Segments of older versions" harmed={harmed} />
       <p class="legend">
         <Key kind="used">the newest version needs it</Key> <Key kind="kept">only older versions need it</Key>
+        {bad.length > 0 && <Key kind="damaged">damaged</Key>}
       </p>
     </figure>
   )
 }
 
 /** Side by side; the area of a block is its share of the bytes. */
-function Blocks({ segments, kind, label }) {
+function Blocks({ segments, kind, label, harmed }) {
   if (segments.length === 0) return null
   const sum = segments.reduce((total, { size }) => total + size, 0)
   let x = 0
@@ -125,7 +133,8 @@ function Blocks({ segments, kind, label }) {
         const width = (360 * size) / sum
         const at = x
         x += width
-        return <rect key={name} class={kind} x={at} y="0" width={Math.max(1, width - 2)} height="24" />
+        const looks = harmed.has(name) ? 'damaged' : kind
+        return <rect key={name} class={looks} x={at} y="0" width={Math.max(1, width - 2)} height="24" />
       })}
     </svg>
   )

@@ -2,6 +2,7 @@
 import { compareWithMemory } from './compare.js'
 import { look, opened } from './opened.js'
 import { n } from './format.js'
+import { moment, restMs } from './place.js'
 import { act, say } from './said.js'
 import { signal } from './signal.js'
 
@@ -66,6 +67,8 @@ export async function kill() {
   })
   if (writing === undefined) return 'The worker was done before it could be killed.'
   change({ kills: job.get().kills + 1, state: 'killed' })
+  say(`Killed while version ${n(writing)} was being written. Another worker begins.`)
+  await moment()
   const { counted, version } = await begin()
   const landed = version >= writing
   const { values } = await compareWithMemory()
@@ -100,7 +103,6 @@ async function begin() {
   const before = job.get().written
   worker.addEventListener('message', ({ data }) => hear(data, before))
   const hearing = until('opened', 'failed')
-  const restMs = Number(new URL(location.href).searchParams.get('rest') ?? 150)
   worker.postMessage({ type: 'start', shared, restMs })
   change({ state: 'running' })
   const heard = await hearing

@@ -2,7 +2,7 @@
 import { useState } from 'preact/hooks'
 import { Button } from './button.jsx'
 import { notes, opened } from './opened.js'
-import { say } from './said.js'
+import { trying } from './said.js'
 import { useSignal } from './signal.js'
 
 const table = () => opened().table('notes')
@@ -10,19 +10,25 @@ const table = () => opened().table('notes')
 export function List() {
   const entries = useSignal(notes)
   const [text, setText] = useState('')
-  const add = async (event) => {
-    event.preventDefault()
+  const add = async () => {
     const wanted = text.trim()
-    if (wanted === '') return
-    setText('')
+    if (wanted === '') return undefined
     await table().set([Date.now(), Math.random()], { text: wanted, done: false })
-    say(`“${wanted}” is committed. All tabs show it.`)
+    setText('')
+    return `“${wanted}” is committed. All tabs show it.`
   }
+  const toggle = (key) => table().update(key, (now) => now && { ...now, done: !now.done })
   return (
     <section aria-labelledby="list">
       <h2 id="list">Write in two tabs</h2>
       <p>A second tab shows the same counts and edits the same list, live, while the worker goes on committing.</p>
-      <form class="add" onSubmit={add}>
+      <form
+        class="add"
+        onSubmit={(event) => {
+          event.preventDefault()
+          void trying('Add', add)
+        }}
+      >
         <label>
           A line for the list{' '}
           <input value={text} onInput={({ currentTarget }) => setText(currentTarget.value)} maxLength="80" />
@@ -43,11 +49,21 @@ export function List() {
               <input
                 type="checkbox"
                 checked={done}
-                onChange={() => table().update(key, (now) => now && { ...now, done: !now.done })}
+                onChange={() => trying('The change', () => toggle(key).then(() => undefined))}
               />{' '}
               {text}
             </label>
-            <button type="button" aria-label={`Remove ${text}`} onClick={() => table().remove(key)}>
+            <button
+              type="button"
+              aria-label={`Remove ${text}`}
+              onClick={() =>
+                trying('Remove', () =>
+                  table()
+                    .remove(key)
+                    .then(() => `“${text}” is removed, in all tabs.`),
+                )
+              }
+            >
               Remove
             </button>
           </li>

@@ -25,9 +25,9 @@ function Page() {
         {shown && (
           <>
             <Drawing view={shown} />
+            <Harm />
             <Chart view={shown} />
             <Timeline view={shown} />
-            <Harm />
             <List />
             <Remote />
           </>

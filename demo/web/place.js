@@ -11,7 +11,7 @@ export const optionsFor = (storage) => ({
   name: NAME,
   partitions: PARTITIONS,
   job: 'flights-page',
-  checkpoint: { entries: 24, bytes: 256 << 10 },
+  checkpoint: { entries: 10 },
   graceMs: 30_000,
   logger: false,
 })
@@ -21,6 +21,12 @@ export const countedIn = (offsets) => {
   const at = offsets[SOURCE]
   return Number(typeof at === 'object' ? (at[0] ?? 0) : (at ?? 0))
 }
+
+/** How long the job rests after a commit in milliseconds, so that one can watch it; tests do not wait. */
+export const restMs = Number(new URL(location.href).searchParams.get('rest') ?? 150)
+
+/** Leaves a state on the screen for as long as the eye needs to see it. */
+export const moment = () => new Promise((resolve) => setTimeout(resolve, 8 * restMs))
 
 let loading
 /** All flights, in the order in which they are counted. */

@@ -32,7 +32,8 @@ async function throughGate(url, init) {
 export async function pushAway() {
   const result = await push(place, await remote(), { force: true })
   moved.set({ way: 'pushed', ...result })
-  return `Version ${n(result.from)} is in the bucket: ${plural(result.copied, 'segment')} sent, ${n(result.reused)} already there, ${bytes(result.bytes)} written.`
+  if (result.bytes === 0) return `Version ${n(result.from)} is in the bucket already. Nothing had to travel.`
+  return `Version ${n(result.from)} is in the bucket, as version ${n(result.version)} there: ${plural(result.copied, 'segment')} sent, ${n(result.reused)} already there, ${bytes(result.bytes)} written.`
 }
 
 export const pullBack = () =>
@@ -41,5 +42,9 @@ export const pullBack = () =>
     const result = await whileClosed(() => pull(place, from, { force: true }))
     moved.set({ way: 'pulled', ...result })
     const { counted, values } = await compareWithMemory()
-    return `The bucket’s version ${n(result.from)} is here, with ${n(counted)} flights counted: ${plural(result.copied, 'segment')} fetched, ${n(result.reused)} already here. All ${n(values)} values are right.`
+    const travelled =
+      result.bytes === 0
+        ? 'Nothing had to travel'
+        : `${plural(result.copied, 'segment')} fetched, ${n(result.reused)} already here`
+    return `The bucket’s version ${n(result.from)} is here, with ${n(counted)} flights counted. ${travelled}. All ${n(values)} values are right.`
   })

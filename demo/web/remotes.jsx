@@ -23,11 +23,11 @@ export function Remote() {
             <dd data-figure="copied">{n(last.copied)}</dd>
           </div>
           <div class="figure">
-            <dt>already there</dt>
+            <dt>{last.way === 'pushed' ? 'already there' : 'already here'}</dt>
             <dd data-figure="reused">{n(last.reused)}</dd>
           </div>
           <div class="figure">
-            <dt>written there</dt>
+            <dt>written {last.way === 'pushed' ? 'there' : 'here'}</dt>
             <dd>{bytes(last.bytes)}</dd>
           </div>
         </dl>

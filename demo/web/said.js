@@ -11,12 +11,16 @@ export const say = (sentence) => said.set(sentence)
 export async function act(name, run) {
   if (busy.get() !== '') return
   busy.set(name)
+  await trying(name, run)
+  busy.set('')
+}
+
+/** Runs it, also beside others, and says how it ended. */
+export async function trying(name, run) {
   try {
     const sentence = await run()
     if (sentence) say(sentence)
   } catch (error) {
     say(`${name} failed: ${error.message}`)
-  } finally {
-    busy.set('')
   }
 }

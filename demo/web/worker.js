@@ -9,8 +9,6 @@ import { addDelay, keyOf, placesOf } from '../flights/statistics.mjs'
 import { DATABASE, SOURCE, countedIn, loadFlights, optionsFor } from './place.js'
 
 const EVERY_EVENTS = 100
-/** How long the job rests after a commit, so that one can watch it. */
-const REST_MS = 150
 
 const stop = new AbortController()
 /** Shared with the page: 1 while the thread is to stand still, as one of a frozen tab does. */
@@ -54,7 +52,7 @@ function told(storage) {
   }
 }
 
-async function run({ shared, restMs = REST_MS }) {
+async function run({ shared, restMs }) {
   frozen = shared
   let begun = 0
   const storage = metered(indexedDb(DATABASE))

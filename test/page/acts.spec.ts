@@ -1,7 +1,43 @@
 /** The other buttons of the page: old versions, harm, a second tab, and the bucket. */
 import { openStore } from 'tidemark'
 import { s3Fetch } from 'tidemark/s3-fetch'
-import { agrees, button, countSome, expect, figure, hasCounted, inStore, press, test, visit } from './page.js'
+import type { Page } from '@playwright/test'
+import type { Store } from 'tidemark'
+import {
+  agrees,
+  button,
+  countSome,
+  expect,
+  figure,
+  figured,
+  hasCounted,
+  inStore,
+  press,
+  said,
+  test,
+  visit,
+} from './page.js'
+
+/** How many values were changed and added since a version, by the values themselves. */
+function between(page: Page, version: number): Promise<{ changed: number; added: number }> {
+  return page.evaluate(async (at) => {
+    const { store } = globalThis as unknown as { store: Store }
+    const past = await store.at(at)
+    let [changed, added] = [0, 0]
+    for (const table of ['airports', 'routes']) {
+      const old = new Map(
+        (await past.table(table).toArray()).map(([key, value]) => [String(key), JSON.stringify(value)]),
+      )
+      for (const [key, value] of await store.table(table).toArray()) {
+        const before = old.get(String(key))
+        if (before === undefined) added++
+        else if (before !== JSON.stringify(value)) changed++
+      }
+    }
+    await past.close()
+    return { changed, added }
+  }, version)
+}
 
 test('versions are looked at, compared, tagged and restored', async ({ page, site }) => {
   await visit(page, site)
@@ -17,12 +53,16 @@ test('versions are looked at, compared, tagged and restored', async ({ page, sit
     const airports = await snapshot.table('airports').toArray()
     return { dfw: airports.find(([key]: [string]) => key === 'DFW')[1].count, next: JSON.stringify(snapshot.offsets) }
   }, version)
-  await expect(page.getByRole('row').filter({ hasText: 'DFW' }).getByRole('cell').first()).toHaveText(String(past.dfw))
+  const dfw = page.getByRole('row').filter({ hasText: 'DFW' })
+  await expect(dfw.getByRole('cell').first()).toHaveText(String(past.dfw))
 
+  const { changed, added } = await between(page, version)
   await press(
     page,
     'Compare the two',
-    new RegExp(`From version ${version} to \\d+: \\d+ values changed, [\\d,]+ added, 0 removed`),
+    new RegExp(
+      `From version ${version} to \\d+: ${figured(changed)} values? changed, ${figured(added)} added, 0 removed`,
+    ),
   )
   await page.getByLabel('Name of a tag').fill('early')
   await press(page, `Tag version ${version}`, /is kept as “early”/)
@@ -33,8 +73,11 @@ test('versions are looked at, compared, tagged and restored', async ({ page, sit
   expect(past.next).toContain(String(flights))
   expect(flights).toBeLessThan(counted)
   await agrees(page)
+  await slider.press('End')
   await press(page, /^early/, new RegExp(`“early” is version ${version}`))
-  await press(page, 'Start', new RegExp(`from flight ${flights.toLocaleString('en-US')} on`))
+  await expect(slider).toHaveAttribute('aria-valuetext', `version ${version}`)
+  await expect(dfw.getByRole('cell').first()).toHaveText(String(past.dfw))
+  await press(page, 'Start', new RegExp(`from flight ${figured(flights)} on`))
   await hasCounted(page, flights + 200)
   await press(page, 'Pause', /has stopped/)
   await agrees(page)
@@ -44,7 +87,17 @@ test('a damaged segment is noticed and rebuilt', async ({ page, site }) => {
   await visit(page, site)
   await press(page, 'Flip a byte', /no segment yet/)
   await countSome(page, 4000)
-  await press(page, 'Flip a byte', /noticed, rebuilt the segment from the log, and all [\d,]+ values are right/)
+  const segments = async (): Promise<Record<string, string>> =>
+    Object.fromEntries((await objects(page)).filter(([name]) => name.includes('/seg/')))
+  const sound = await segments()
+  await press(page, 'Flip a byte', /noticed, rebuilt [1-9]\d* segments? from the log, and all [\d,]+ values are right/)
+  const after = await segments()
+  // One is harmed and stays so, as older versions need it. What took its place in the newest version has another name.
+  const harmed = Object.keys(sound).filter((name) => name in after && after[name] !== sound[name])
+  expect(harmed).toHaveLength(1)
+  expect(Object.keys(after).filter((name) => !(name in sound)).length).toBeGreaterThan(0)
+  await expect(page.locator('.blocks.kept rect.damaged')).toHaveCount(1)
+  await expect(page.locator('.blocks.used rect.damaged')).toHaveCount(0)
   await agrees(page)
   // A page with nothing in memory reads the same.
   await page.reload()
@@ -66,12 +119,60 @@ test(
     expect(sentence).toMatch(/All [1-9]\d* acknowledged writes and all [\d,]+ values of the flights are there/)
     const stores = await page.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name))
     expect(stores).toContain('tidemark-demo')
+    expect(await ballast(page)).toBe(0)
     await press(page, 'Start', /counts from flight/)
     await hasCounted(page, counted + 200)
     await press(page, 'Pause', /has stopped/)
     await agrees(page)
   },
 )
+
+test('a visitor who has seen enough stops the filling; the job rests meanwhile; what is left behind is cleared', async ({
+  page,
+  site,
+}) => {
+  await visit(page, site, 20)
+  await press(page, 'Start', /counts from flight/)
+  await button(page, 'Fill the quota').click()
+  await expect(page.locator('[data-figure="filled"]')).toHaveText(/[\d.]+ MB written/)
+  expect(await ballast(page)).toBeGreaterThan(0)
+  await expect(button(page, 'Start')).toBeVisible()
+  await button(page, 'Stop filling').click()
+  await expect(said(page)).toHaveText(/You stopped it after [\d.]+ MB. All [1-9]\d* acknowledged writes? and all/)
+  expect(await ballast(page)).toBe(0)
+  await expect(button(page, 'Pause')).toBeVisible()
+  // This time the page goes away in the middle of it.
+  await button(page, 'Fill the quota').click()
+  await expect(page.locator('[data-figure="filled"]')).toHaveText(/[\d.]+ MB written/)
+  await page.reload()
+  await expect.poll(() => ballast(page)).toBe(0)
+  await agrees(page)
+})
+
+/** How many objects there are of what fills the quota. */
+async function ballast(page: Page): Promise<number> {
+  return (await objects(page)).filter(([name]) => name.startsWith('ballast/')).length
+}
+
+/** The objects of the page's database by name, each with its bytes as text; of a large one those of its first part. */
+function objects(page: Page): Promise<[name: string, bytes: string][]> {
+  return page.evaluate(async () => {
+    const request = indexedDB.open('tidemark-demo')
+    await new Promise((resolve) => request.addEventListener('success', resolve))
+    const change = request.result.transaction(['objects', 'parts'])
+    const [heads, parts] = [change.objectStore('objects'), change.objectStore('parts')]
+    const asked = [heads.getAllKeys(), heads.getAll(), parts.getAllKeys(), parts.getAll()] as const
+    await new Promise((resolve) => change.addEventListener('complete', resolve))
+    request.result.close()
+    const [names, found, places, pieces] = asked.map(({ result }) => result) as [
+      string[],
+      any[],
+      [string, number][],
+      any[],
+    ]
+    return names.map((name, i) => [name, String(found[i].within ?? pieces[places.findIndex(([of]) => of === name)])])
+  })
+}
 
 test('two tabs edit one list, also after one was frozen, and one of them counts', async ({
   page,
@@ -120,8 +221,9 @@ test('two tabs edit one list, also after one was frozen, and one of them counts'
 test('the store moves to the bucket, where Node opens it, and back', async ({ page, site }) => {
   await visit(page, site)
   const counted = await countSome(page, 3000)
-  await press(page, 'Push to S3', /is in the bucket: [1-9]\d* segments? sent, 0 already there/)
-  await press(page, 'Push to S3', /is in the bucket: 0 segments sent/)
+  await press(page, 'Push to S3', /is in the bucket, as version \d+ there: [1-9]\d* segments? sent, 0 already there/)
+  expect(await figure(page, 'copied')).toBe((await inStore(page)).live)
+  await press(page, 'Push to S3', /is in the bucket already. Nothing had to travel/)
 
   const gate = async (url: string, init: object) => {
     const answer = await fetch(url, init)
@@ -142,10 +244,10 @@ test('the store moves to the bucket, where Node opens it, and back', async ({ pa
 
   await press(page, 'Start over', /an empty one is there/)
   expect(await figure(page, 'flights counted')).toBe(0)
-  await press(page, 'Pull from S3', /is here, with .* flights counted: [1-9]\d* segments? fetched/)
+  await press(page, 'Pull from S3', /is here, with .* flights counted. [1-9]\d* segments? fetched, 0 already here/)
   expect(await figure(page, 'flights counted')).toBe(counted)
   await agrees(page)
-  await press(page, 'Start', new RegExp(`from flight ${counted.toLocaleString('en-US')} on`))
+  await press(page, 'Start', new RegExp(`from flight ${figured(counted)} on`))
   await hasCounted(page, counted + 200)
   // It stops the job for the time of the transfer, and starts it again.
   await press(page, 'Pull from S3', /is here, with/)

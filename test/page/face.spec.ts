@@ -50,6 +50,7 @@ test('the figures of the log are those of the store', async ({ page, site }) => 
   expect(await page.locator('.log rect.fresh').count()).toBeLessThanOrEqual(tail)
   const kB = (bytes: number): string => `${(bytes / 1e3).toFixed(bytes < 1e4 ? 1 : 0)} kB`
   await expect(page.locator('[data-figure="last commit"]')).toHaveText(kB(versions.at(-1).bytes))
+  await expect(page.locator('[data-figure="commits"]')).toHaveText(`${versions.length} commits`)
   await expect(page.locator('[data-figure="state"]')).toHaveText(kB(size))
   await expect(page.locator('.partitions li')).toHaveCount(4)
 })
@@ -60,11 +61,44 @@ test('the job is started and stopped by keyboard alone', async ({ page, site }) 
   await expect(button(page, 'Start')).toBeFocused()
   await page.keyboard.press('Enter')
   await expect(said(page)).toHaveText(/counts from flight/)
+  // Whoever has pressed a button is still there when the button has another name.
   await expect(button(page, 'Pause')).toBeEnabled()
-  await button(page, 'Pause').focus()
+  await expect(button(page, 'Pause')).toBeFocused()
+  await page.keyboard.press('Tab')
+  await page.keyboard.press('Enter')
+  await expect(said(page)).toHaveText(/^Killed while version .* are right/)
+  await expect(button(page, 'Kill in mid-commit')).toBeFocused()
+  await page.keyboard.press('Shift+Tab')
+  await expect(button(page, 'Pause')).toBeEnabled()
   await page.keyboard.press('Space')
   await expect(said(page)).toHaveText(/has stopped/)
   expect(await figure(page, 'lost')).toBe(0)
+})
+
+test('every control is reached by keyboard, in the order of the page, and says what it is for', async ({
+  page,
+  site,
+}) => {
+  await visit(page, site)
+  await countSome(page, 300)
+  await page.getByLabel('A line for the list').fill('Milk')
+  await page.keyboard.press('Enter')
+  await expect(button(page, 'Remove Milk')).toBeVisible()
+  await button(page, 'Start').focus()
+  const walked: number[] = []
+  const controls = await page.locator('button, input').count()
+  for (let i = 0; i < controls; i++) {
+    walked.push(
+      await page.evaluate(() => [...document.querySelectorAll('button, input')].indexOf(document.activeElement!)),
+    )
+    await page.keyboard.press('Tab')
+  }
+  expect(walked).toEqual(Array.from({ length: controls }, (_, i) => i))
+  const roles = ['button', 'slider', 'textbox', 'checkbox'] as const
+  const names = [/\w/, /Look at|Beside it/, /tag|list/, /Milk/]
+  let named = 0
+  for (const [i, role] of roles.entries()) named += await page.getByRole(role, { name: names[i]! }).count()
+  expect(named).toBe(controls)
 })
 
 /** Runs `npm run demo:web -- …` without npm. */

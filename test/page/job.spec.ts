@@ -1,5 +1,18 @@
 /** The job of the page: it goes on after whatever happens to its worker, its page and its storage. */
-import { agrees, button, countSome, expect, figure, hasCounted, inStore, press, said, test, visit } from './page.js'
+import {
+  agrees,
+  button,
+  countSome,
+  expect,
+  figure,
+  figured,
+  hasCounted,
+  inStore,
+  press,
+  said,
+  test,
+  visit,
+} from './page.js'
 
 test('a worker counts all flights, and every value is what a count in memory gives', async ({ page, site }) => {
   await visit(page, site)
@@ -65,7 +78,7 @@ test('a page that is loaded again shows what was counted, and goes on from there
   const counted = await countSome(page)
   await page.reload()
   await expect.poll(() => figure(page, 'flights counted')).toBe(counted)
-  await press(page, 'Start', new RegExp(`counts from flight ${counted.toLocaleString('en-US')} on`))
+  await press(page, 'Start', new RegExp(`counts from flight ${figured(counted)} on`))
   await hasCounted(page, counted + 100)
   // This time without a pause: the page goes away in the middle of the work.
   await page.reload()

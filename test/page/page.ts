@@ -49,6 +49,9 @@ export async function press(page: Page, name: string | RegExp, says: RegExp): Pr
   return (await said(page).textContent())!
 }
 
+/** A number as the page writes it. */
+export const figured = (count: number): string => count.toLocaleString('en-US')
+
 /** A figure that the page shows. */
 export async function figure(page: Page, name: string): Promise<number> {
   const text = await page.locator(`[data-figure="${name}"]`).textContent()
