@@ -21,6 +21,8 @@ import type { InspectorFacts, InspectorPage, InspectorRow, InspectorSegment, Ins
 const PAGE = 50
 const MOST_VERSIONS = 200
 const MOST_CHANGES = 200
+/** A store that is written all the time is looked at no more often than this. */
+const PAUSE_MS = 250
 /** A page can show only so much of a text, and a larger value is not even decoded. */
 const LONGEST_TEXT = 2000
 const LARGEST_VALUE = 256 << 10
@@ -107,18 +109,32 @@ export function inspectorSource(store: Store, writable: boolean): InspectorSourc
     },
 
     watch(changed) {
+      let cancel: (() => void) | undefined
+      const tell = (): void => {
+        cancel ??= handle.options.clock.timer(
+          PAUSE_MS,
+          () => {
+            cancel = undefined
+            changed()
+          },
+          { background: true },
+        )
+      }
       const warn = (message: string): void => {
         // Reading a damaged store may tell of the same damage each time.
         if (message === warning) return
         warning = message
-        changed()
+        tell()
       }
       const stops = [
-        ...(['version', 'checkpoint', 'collected'] as const).map((event) => store.on(event, changed)),
+        ...(['version', 'checkpoint', 'collected'] as const).map((event) => store.on(event, tell)),
         ...(['warning', 'repaired'] as const).map((event) => store.on(event, ({ message }) => warn(message))),
         store.on('fenced', ({ error }) => warn(error.message)),
       ]
-      return () => stops.forEach((stop) => stop())
+      return () => {
+        cancel?.()
+        for (const stop of stops) stop()
+      }
     },
   }
 }
@@ -140,10 +156,11 @@ function factsOf(handle: StoreHandle): Omit<InspectorFacts, 'writable' | 'totals
     created: config.created,
     version: state.carried.version,
     partitions: config.partitions,
-    tail: state.tail.map(({ n, bytes, references }) => ({
-      entry: n,
-      bytes: bytes + (references?.runs.flat().reduce((total, { length }) => total + length, 0) ?? 0),
-    })),
+    // An entry that only carries a fold has no changes of its own.
+    tail: state.tail.flatMap(({ n, bytes, references }) => {
+      const inSegments = references?.runs.flat().reduce((total, { length }) => total + length, 0) ?? 0
+      return bytes + inSegments > 0 ? [{ entry: n, bytes: bytes + inSegments }] : []
+    }),
     runs: all.map((run) => run.map((segment) => segmentOf(segment, config.partitions))).reverse(),
     tables: tablesOf(state),
     isSmall: sum('records') <= SMALL.records && sum('length') + tailBytes(state) <= SMALL.bytes,
@@ -172,7 +189,10 @@ function totalsOf(store: Store): Readonly<Record<string, number>> {
 }
 
 /** Reads a table as it is stored, so that one value which cannot be decoded hides no other. */
-function reading(handle: StoreHandle, name: string): { readonly spec: TableSpec; text(bytes: Uint8Array): string } {
+function reading(
+  handle: StoreHandle,
+  name: string,
+): { readonly spec: TableSpec; readonly text: (bytes: Uint8Array) => string } {
   const bytes = tableBytes(name)
   const codec = recordedCodec(handle.state, bytes)
   const spec = new TableSpec(name, bytes, { codec: storedBytes }, { codec })

@@ -6,9 +6,6 @@ import { describe, kindOf, KINDS, many, parts, timeline } from './drawing.js'
 import type { InspectorFacts, InspectorPage, InspectorSource, InspectorVersion, VersionPair } from './source.js'
 import { grid } from './tables.js'
 
-/** A store that is written all the time is looked at no more often than this. */
-const PAUSE_MS = 250
-
 /** Fills the root, and keeps it up to date. Returns a function that stops that. */
 export function show(root: ShadowRoot, source: InspectorSource): () => void {
   const view = new View(source)
@@ -133,7 +130,6 @@ class View {
         this.#showVersions()
         await this.#read()
       })
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS))
     }
     this.#isLooking = false
   }

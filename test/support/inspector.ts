@@ -3,9 +3,12 @@ import type { Locator, Page } from 'playwright-core'
 
 export interface Inspector {
   readonly slider: Locator
+  readonly second: Locator
   readonly table: Locator
   readonly prefix: Locator
   readonly button: (name: string) => Locator
+  /** The words beside the partitions, the log and the segments. */
+  readonly parts: () => Promise<string[]>
   /** The cells of each row of a grid. */
   readonly rows: (region: 'Entries' | 'Differences') => Promise<string[][]>
 }
@@ -13,9 +16,14 @@ export interface Inspector {
 export function inspectorOn(page: Page): Inspector {
   return {
     slider: page.getByLabel('Version to look at'),
+    second: page.getByLabel('Beside it'),
     table: page.getByLabel('Table', { exact: true }),
     prefix: page.getByLabel('Keys that begin with'),
     button: (name) => page.getByRole('button', { name, exact: true }),
+    parts: async () => {
+      const figures = await page.getByRole('figure').locator('figcaption').allTextContents()
+      return [...figures, ...(await page.getByRole('figure').getByRole('listitem').allTextContents())]
+    },
     rows: (region) =>
       page
         .locator(`.scroll[aria-label="${region}"] tbody tr`)
