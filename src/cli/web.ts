@@ -63,7 +63,8 @@ export async function serveInspector(source: InspectorSource, port: number, mayW
     if (path === '') return send(response, 200, 'text/html', PAGE)
     if (path === 'page.js') return send(response, 200, 'text/javascript', PROGRAM)
     // The element, and the parts that it is built of; their names hold no dot that leads elsewhere.
-    if (BUILT.test(path)) return send(response, 200, 'text/javascript', await readFile(join(builtFolder(), path)))
+    const built = BUILT.test(path) && (await readFile(join(builtFolder(), path)).catch(() => undefined))
+    if (built) return send(response, 200, 'text/javascript', built)
     if (path === 'api/events') return tell(response)
     return send(response, 404, 'text/plain', 'Not found')
   }

@@ -128,7 +128,11 @@ export function inspectorSource(store: Store, writable: boolean): InspectorSourc
       }
       const stops = [
         ...(['version', 'checkpoint', 'collected'] as const).map((event) => store.on(event, tell)),
-        ...(['warning', 'repaired'] as const).map((event) => store.on(event, ({ message }) => warn(message))),
+        ...(['warning', 'repaired'] as const).map((event) =>
+          store.on(event, ({ message, cause }) =>
+            warn(cause instanceof Error ? `${message} ${cause.message}` : message),
+          ),
+        ),
         store.on('fenced', ({ error }) => warn(error.message)),
       ]
       return () => {

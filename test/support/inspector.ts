@@ -1,5 +1,7 @@
 /** The inspector as its users see it. Locators look into open shadow roots. */
+import { AxeBuilder } from '@axe-core/playwright'
 import type { Locator, Page } from 'playwright-core'
+import { expect } from 'vitest'
 
 export interface Inspector {
   readonly slider: Locator
@@ -17,7 +19,7 @@ export function inspectorOn(page: Page): Inspector {
   return {
     slider: page.getByLabel('Version to look at'),
     second: page.getByLabel('Beside it'),
-    table: page.getByLabel('Table', { exact: true }),
+    table: page.getByRole('combobox', { name: 'Table' }),
     prefix: page.getByLabel('Keys that begin with'),
     button: (name) => page.getByRole('button', { name, exact: true }),
     parts: async () => {
@@ -42,4 +44,9 @@ export function listenTo(page: Page): { readonly troubles: string[]; readonly re
   })
   page.on('request', (request) => requests.push(request.url()))
   return { troubles, requests }
+}
+
+export async function expectAccessible(page: Page): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).analyze()
+  expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([])
 }
