@@ -6,6 +6,8 @@ import type { InspectorEntry, InspectorFacts, InspectorSegment, InspectorVersion
 
 const HEIGHT = 100
 const STEP = 10
+/** Of the longest run of segments. */
+const LENGTH = 360
 /** More than so many are not drawn: they would be too small to see. */
 const MOST_LANES = 64
 const MOST_ENTRIES = 200
@@ -90,19 +92,19 @@ function segments(runs: readonly (readonly InspectorSegment[])[]): SVGElement {
   const drawn = runs.flatMap((run, line) => {
     let x = 0
     return run.map((segment) => {
-      const width = (segment.bytes / most) * 1000
+      const width = (segment.bytes / most) * LENGTH
       const rect = {
         class: 'segment',
         x,
         y: line * 14 + 2,
-        width: Math.max(1, width - Math.min(3, width / 4)),
+        width: Math.max(1, width - Math.min(2, width / 4)),
         height: 10,
       }
       x += width
       return svg('rect', rect, svg('title', {}, describeSegment(segment)))
     })
   })
-  return picture('segments', [1000, Math.max(1, runs.length) * 14], drawn)
+  return picture('segments', [LENGTH, Math.max(1, runs.length) * 14], drawn)
 }
 
 function describeSegment({ bytes, records, partitions: [first, last] }: InspectorSegment): string {
