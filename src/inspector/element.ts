@@ -56,13 +56,14 @@ export function makeElement(): CustomElementConstructor {
     #begin(): void {
       this.#end()
       if (!this.isConnected) return
+      if (!this.shadowRoot) this.#makeRoot()
       const source = this.#source ?? this.#ofAddress()
       if (this.#store) void this.#showStore(this.#store)
       else if (source) this.#show(source)
     }
 
     #show(source: InspectorSource): void {
-      this.#stop = show(this.shadowRoot ?? this.#makeRoot(), source)
+      this.#stop = show(this.shadowRoot!, source)
     }
 
     /** Reading a store takes parts of Tidemark that the page of a server does without. */
@@ -78,12 +79,11 @@ export function makeElement(): CustomElementConstructor {
       return address === null ? undefined : remoteSource(address)
     }
 
-    #makeRoot(): ShadowRoot {
+    #makeRoot(): void {
       const root = this.attachShadow({ mode: 'open' })
       const sheet = new CSSStyleSheet()
       sheet.replaceSync(STYLE)
       root.adoptedStyleSheets = [sheet]
-      return root
     }
 
     #end(): void {

@@ -257,10 +257,10 @@ describe('inspect --web', () => {
   })
 
   test.each([
-    ['damaged', (bytes: Buffer): Uint8Array => bytes.fill(0, 4), 'CORRUPT'],
+    ['damaged', (bytes: Uint8Array) => bytes.fill(0, 4), 'CORRUPT'],
     [
       'of a format that is not known',
-      (bytes: Buffer) => resealed(bytes, (head) => void (head[4] = 99)),
+      (bytes: Uint8Array) => resealed(bytes, (head) => void (head[4] = 99)),
       'UNSUPPORTED_FORMAT',
     ],
   ])('refuses a store whose anchor is %s, and says what it met', async (_, change, code) => {
@@ -268,7 +268,7 @@ describe('inspect --web', () => {
     await store.close()
     const anchor = [...server.objects.keys()].find((name) => name.endsWith('anchor'))!
     const there = server.objects.get(anchor)!
-    server.objects.set(anchor, { ...there, bytes: Buffer.from(change(Buffer.from(there.bytes))) })
+    server.objects.set(anchor, { ...there, bytes: Buffer.from(change(new Uint8Array(there.bytes))) })
     const args = ['s3://bucket/state', '--web', '--store', 'orders', '--endpoint', server.url]
     const { code: exit, out, err } = await cli(['inspect', ...args])
     expect([exit, out]).toEqual([1, ''])
