@@ -5,7 +5,7 @@ import { bytesOf } from '../bytes/slice.js'
 import { fromUtf8, utf8 } from '../bytes/utf8.js'
 import { encodeKey, type Key } from '../bytes/keys.js'
 import { invalid } from '../errors.js'
-import { harmless } from './text.js'
+import { harmless } from '../tools/text.js'
 
 /** A key or value with the tags of the default codec: `{"$bigint":"5"}`, `{"$bytes":"AQI="}`, `{"$date":0}` … */
 export function taggedJson(value: unknown): string {

@@ -1,7 +1,7 @@
 /** Draws a bar for long work. */
 import { SingleBar } from 'cli-progress'
 import type { Context } from './context.js'
-import { size } from './text.js'
+import { size } from '../tools/text.js'
 
 export interface Progress {
   readonly objects: number

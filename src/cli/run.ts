@@ -11,7 +11,7 @@ import { plainJson } from './json.js'
 import { inFlags } from './messages.js'
 import { Output, ReaderGone } from './output.js'
 import { paintOn } from './paint.js'
-import { harmless } from './text.js'
+import { harmless } from '../tools/text.js'
 import { storageAt } from './where.js'
 
 export interface World {

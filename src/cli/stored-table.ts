@@ -1,10 +1,7 @@
 /** Reads tables as they were stored, whatever their codec. */
 import type { Command } from 'commander'
-import { jsonCodec } from '../bytes/codec.js'
-import { splitId, splitVersion } from '../store/value-version.js'
 import type { Key } from '../bytes/keys.js'
 import { TidemarkError } from '../errors.js'
-import { fromBinary, toBinary } from '../bytes/binary.js'
 import { tableBytes } from '../engine/slot.js'
 import { recordedCodec, type ShardState } from '../engine/state.js'
 import type { When } from '../store/find.js'
@@ -14,6 +11,7 @@ import { handleOf } from '../store/handles.js'
 import type { Store } from '../store/store.js'
 import type { Table } from '../store/table.js'
 import { storedBytes } from '../store/table-spec.js'
+import { storedDecoder, tablesOf } from '../tools/stored.js'
 import { wholeNumber } from './context.js'
 import { keyOfJson } from './json.js'
 import type { AtOption } from './when.js'
@@ -89,22 +87,5 @@ export function decoderOf(store: string, name: string, states: readonly ShardSta
       `Store "${store}" has no table "${name}"; it has ${names.join(', ') || 'none at all'}.`,
     )
   }
-  const isJson = codec !== undefined && splitId(codec).codec === jsonCodec.id
-  return (bytes) => (isJson ? jsonCodec.decode(splitVersion(bytes).rest) : bytes)
+  return storedDecoder(codec)
 }
-
-/** The names and codec ids of the tables of users, by name. The name of the default table is empty. */
-export function tablesOf(state: ShardState): { readonly name: string; readonly codec: string }[] {
-  const tables = new Set(state.manifest.codecs.keys())
-  for (const { memtable } of state.tail) {
-    for (const { slot } of memtable?.slots.values() ?? []) tables.add(toBinary(slot.table))
-  }
-  return [...tables]
-    .map(fromBinary)
-    .filter((bytes) => bytes[0] !== INTERNAL)
-    .map((bytes) => ({ name: new TextDecoder().decode(bytes), codec: splitId(recordedCodec(state, bytes)!).codec }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-}
-
-/** The names of Tidemark's own tables begin with this byte (engine/slot.ts). */
-const INTERNAL = 0xff

@@ -1,13 +1,9 @@
 /** A store on a page: what `inspect --web` does. */
 import type { Command } from 'commander'
-import { segmentsOf } from '../engine/state.js'
-import { inspectorSource, type InspectorReading } from '../inspector/index.js'
-import { handleOf } from '../store/handles.js'
+import { inspectorSource } from '../inspector/local.js'
 import type { Store } from '../store/store.js'
-import { storedBytes } from '../store/table-spec.js'
 import { wholeNumber, withStore, withWriter, type Context, type StoreOptions } from './context.js'
 import { plainJson } from './json.js'
-import { decoderOf, tablesOf } from './stored-table.js'
 import { serveInspector } from './web.js'
 
 export interface WebOptions {
@@ -29,8 +25,7 @@ const FOLLOW_MS = 1000
 export async function serveStore(context: Context, where: string, options: StoreOptions & WebOptions): Promise<void> {
   const serve = async (store: Store): Promise<void> => {
     const { write = false, port = 0 } = options
-    const source = inspectorSource(store, { writable: write, ...readingOf(store) })
-    const served = await serveInspector(source, port, write)
+    const served = await serveInspector(inspectorSource(store, write), port, write)
     try {
       await context.out.line(
         options.json ? plainJson({ address: served.address }) : `The store is shown at ${served.address}`,
@@ -43,17 +38,6 @@ export async function serveStore(context: Context, where: string, options: Store
   }
   if (options.write) await withWriter(context, where, options, serve)
   else await withStore(context, where, options, serve, { followMs: FOLLOW_MS })
-}
-
-/** Tables are read as they were stored, whatever their codec. */
-function readingOf(store: Store): InspectorReading {
-  const stateOf = () => handleOf(store).state
-  return {
-    tables: () => tablesOf(stateOf()).map(({ name }) => name),
-    sizes: () => segmentsOf(stateOf()).map(({ length }) => length),
-    table: (place, name) => place.table(name, { codec: storedBytes }),
-    decode: (name, value) => decoderOf(store.name, name, [stateOf()])(value as Uint8Array),
-  }
 }
 
 /** Resolves when the command is told to end. */

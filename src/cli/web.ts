@@ -8,8 +8,9 @@ import { readFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
 import { invalid, TidemarkError } from '../errors.js'
-import type { InspectorSource } from '../inspector/index.js'
+import { READING, WRITING, type InspectorSource } from '../inspector/source.js'
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -26,14 +27,13 @@ document.adoptedStyleSheets = [sheet]
 `
 const HEADERS = {
   'content-security-policy':
-    "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'",
   'cross-origin-resource-policy': 'same-origin',
   'referrer-policy': 'no-referrer',
   'x-content-type-options': 'nosniff',
   'cache-control': 'no-store',
 }
-const READING = ['facts', 'versions', 'rows', 'changes', 'counts'] as const
-const WRITING = ['restore', 'tag'] as const
+const BUILT = /^(inspector|chunks\/[\w-]+)\.js$/
 const LONGEST_CALL = 1 << 16
 
 export interface Served {
@@ -48,6 +48,7 @@ export async function serveInspector(source: InspectorSource, port: number, mayW
   const server = createServer((request, response) => {
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value)
     answer(request, response).catch((error: unknown) => {
+      if (response.headersSent) return void response.destroy()
       send(response, 400, 'application/json', JSON.stringify({ error: (error as Error).message }))
     })
   })
@@ -61,7 +62,9 @@ export async function serveInspector(source: InspectorSource, port: number, mayW
     if (request.method !== 'GET') return send(response, 405, 'text/plain', 'Not allowed')
     if (path === '') return send(response, 200, 'text/html', PAGE)
     if (path === 'page.js') return send(response, 200, 'text/javascript', PROGRAM)
-    if (path === 'inspector.js') return send(response, 200, 'text/javascript', await readFile(inspectorFile()))
+    // The element, and the parts that it is built of; their names hold no dot that leads elsewhere.
+    const built = BUILT.test(path) && (await readFile(join(builtFolder(), path)).catch(() => undefined))
+    if (built) return send(response, 200, 'text/javascript', built)
     if (path === 'api/events') return tell(response)
     return send(response, 404, 'text/plain', 'Not found')
   }
@@ -124,7 +127,7 @@ async function textOf(request: IncomingMessage): Promise<string> {
   return Buffer.concat(parts).toString()
 }
 
-/** The built element, found by the package's own name. */
-function inspectorFile(): string {
-  return createRequire(import.meta.url).resolve('tidemark/inspector')
+/** The folder of the built element, found by the package's own name. */
+function builtFolder(): string {
+  return dirname(createRequire(import.meta.url).resolve('tidemark/inspector'))
 }

@@ -36,3 +36,40 @@ export function button(text: string, act: () => void, attributes: Attributes = {
   made.addEventListener('click', act)
   return made
 }
+
+/** A slider over places in a list, which begins empty. */
+export function slider(choose: (at: number) => void): HTMLInputElement {
+  const made = h('input', { type: 'range', min: 0, max: 0, step: 1 })
+  made.addEventListener('input', () => choose(Number(made.value)))
+  return made
+}
+
+/** A part of a page with its heading. */
+export function section(name: string, text: string | undefined, ...parts: HTMLElement[]): HTMLElement {
+  // The first one has the store's name for its heading.
+  const heading = name === 'Store' ? [] : [h('h2', {}, name)]
+  const told = text === undefined ? [] : [h('p', {}, text)]
+  return h('section', { 'aria-label': name }, ...heading, ...told, ...parts)
+}
+
+/** A picture with what it shows in words. */
+export function figure(name: string, text: string, ...parts: (HTMLElement | SVGElement)[]): HTMLElement {
+  return h('figure', {}, h('figcaption', {}, h('b', {}, name), ` ${text}`), ...parts)
+}
+
+/** Names with what they stand for. */
+export function list(told: readonly (readonly [string, string])[]): HTMLElement {
+  return h('dl', {}, ...told.map(([what, text]) => h('div', {}, h('dt', {}, what), h('dd', {}, text))))
+}
+
+/** The place of an error. */
+export function trouble(): HTMLElement {
+  return h('p', { class: 'trouble', role: 'alert' })
+}
+
+/** A label above a control that is as wide as the page. */
+export function wide(text: string, control: HTMLElement): HTMLLabelElement {
+  const label = labelled(text, control)
+  label.classList.add('wide')
+  return label
+}

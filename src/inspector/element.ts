@@ -1,7 +1,6 @@
 /// <reference lib="dom" />
 /** The element: what it is given, and when it is there. */
 import type { Store } from '../index.js'
-import { inspectorSource } from './local.js'
 import { remoteSource } from './remote.js'
 import type { InspectorSource } from './source.js'
 import { STYLE } from './style.js'
@@ -31,6 +30,7 @@ export function makeElement(): CustomElementConstructor {
 
     set source(source: InspectorSource | undefined) {
       this.#source = source
+      this.#store = undefined
       this.#begin()
     }
 
@@ -56,13 +56,22 @@ export function makeElement(): CustomElementConstructor {
     #begin(): void {
       this.#end()
       if (!this.isConnected) return
-      const root = this.shadowRoot ?? this.#makeRoot()
-      const source = this.#source ?? this.#ofStore() ?? this.#ofAddress()
-      this.#stop = source ? show(root, source) : undefined
+      if (!this.shadowRoot) this.#makeRoot()
+      const source = this.#source ?? this.#ofAddress()
+      if (this.#store) void this.#showStore(this.#store)
+      else if (source) this.#show(source)
     }
 
-    #ofStore(): InspectorSource | undefined {
-      return this.#store && inspectorSource(this.#store as Store, { writable: this.hasAttribute('write') })
+    #show(source: InspectorSource): void {
+      this.#stop = show(this.shadowRoot!, source)
+    }
+
+    /** Reading a store takes parts of Tidemark that the page of a server does without. */
+    async #showStore(store: Store): Promise<void> {
+      let isWanted = true
+      this.#stop = () => (isWanted = false)
+      const { inspectorSource } = await import('./local.js')
+      if (isWanted) this.#show(inspectorSource(store, this.hasAttribute('write')))
     }
 
     #ofAddress(): InspectorSource | undefined {
@@ -70,12 +79,11 @@ export function makeElement(): CustomElementConstructor {
       return address === null ? undefined : remoteSource(address)
     }
 
-    #makeRoot(): ShadowRoot {
+    #makeRoot(): void {
       const root = this.attachShadow({ mode: 'open' })
       const sheet = new CSSStyleSheet()
       sheet.replaceSync(STYLE)
       root.adoptedStyleSheets = [sheet]
-      return root
     }
 
     #end(): void {

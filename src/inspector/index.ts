@@ -3,7 +3,6 @@ import type { Store } from '../index.js'
 import { makeElement } from './element.js'
 import type { InspectorSource } from './source.js'
 
-export { inspectorSource, type InspectorReading } from './local.js'
 export type * from './source.js'
 
 /** The properties of the element. Its attribute `write` lets whoever looks restore and tag versions. */

@@ -1,38 +1,48 @@
-/** The source of an inspector that has the store itself. It calls nothing but what every program can call. */
-import type { Key, Partition, Snapshot, Store, Table } from '../index.js'
-import type { InspectorChange, InspectorFacts, InspectorPage, InspectorRange, InspectorSource } from './source.js'
-import { textOf } from './text.js'
+/** The source of an inspector that has the store itself. It opens no table: how one is opened is the program's to say. */
+import { equalBytes } from '../bytes/compare.js'
+import { fromHex, toHex } from '../bytes/hex.js'
+import { decodeKey, encodeKey, type Key } from '../bytes/keys.js'
+import { recordedCodec, segmentsOf, tailBytes } from '../engine/state.js'
+import { tableBytes } from '../engine/slot.js'
+import type { SegmentRef } from '../manifest/manifest.js'
+import type { StoreHandle } from '../store/handle.js'
+import { handleOf } from '../store/handles.js'
+import { openVersion } from '../store/old-versions.js'
+import { keyBounds } from '../store/range.js'
+import type { Snapshot } from '../store/snapshot.js'
+import type { Store } from '../store/store.js'
+import { storedBytes, TableSpec } from '../store/table-spec.js'
+import { differences } from '../tools/diff.js'
+import { show } from '../tools/show.js'
+import { storedDecoder, tablesOf } from '../tools/stored.js'
+import { cut, harmless, size } from '../tools/text.js'
+import type { InspectorFacts, InspectorPage, InspectorRow, InspectorSegment, InspectorSource } from './source.js'
 
 const PAGE = 50
 const MOST_VERSIONS = 200
 const MOST_CHANGES = 200
+/** A store that is written all the time is looked at no more often than this. */
+const PAUSE_MS = 250
+/** A page can show only so much of a text, and a larger value is not even decoded. */
+const LONGEST_TEXT = 2000
+const LARGEST_VALUE = 256 << 10
+/** So much is counted in a moment. */
+const SMALL = { records: 10_000, bytes: 1 << 20 }
 
-/** What is known of a store beside what the store tells; each may be left out. */
-export interface InspectorReading {
-  /** Whether versions may be restored and tagged. */
-  readonly writable?: boolean
-  /** The names of the tables. */
-  readonly tables?: () => readonly string[]
-  /** The sizes of the segments in bytes. */
-  readonly sizes?: () => readonly number[]
-  /** The table as it is read, of a store or of a snapshot, and with `decode` its values. */
-  readonly table?: (place: Place, name: string) => Table
-  readonly decode?: (name: string, value: unknown) => unknown
-}
+/** The source of an inspector for an open store. With `writable`, versions may be restored and tagged. */
+export function inspectorSource(store: Store, writable: boolean): InspectorSource {
+  const handle = handleOf(store)
+  let warning: string | undefined
 
-type Place = Store | Snapshot | Partition
-
-/** The source of an inspector for an open store. */
-export function inspectorSource(store: Store, reading: InspectorReading = {}): InspectorSource {
-  const tableOf = reading.table ?? ((place: Place, name: string): Table => (name === '' ? place : place.table(name)))
-  const show = (name: string, value: unknown): string => textOf(reading.decode ? reading.decode(name, value) : value)
-  /** The keys at which pages begin: a key that was shown need not be read from its text. */
-  const begins: Key[] = []
-
-  async function at<T>(version: number, read: (snapshot: Snapshot | undefined) => Promise<T>): Promise<T> {
-    // Before its first commit a store has no version that could be opened.
-    if (version === 0) return read(undefined)
-    const snapshot = await store.at(version)
+  /** Reads a table in a version. Before its first commit a store has none. */
+  async function inVersion<T>(
+    version: number,
+    spec: TableSpec,
+    nothing: T,
+    read: (at: Stored) => Promise<T>,
+  ): Promise<T> {
+    if (version === 0) return nothing
+    const snapshot = await openVersion<Key, Uint8Array>(handle, spec, version)
     try {
       return await read(snapshot)
     } finally {
@@ -40,156 +50,214 @@ export function inspectorSource(store: Store, reading: InspectorReading = {}): I
     }
   }
 
-  function facts(): InspectorFacts {
-    const { commits, bytes, requests, segments, folds, compactions, collected, repaired, tail } = store.metrics()
-    const { put, get, list, delete: removed } = requests
-    const sizes = reading.sizes?.()
-    return {
-      name: store.name,
-      mode: store.mode,
-      version: store.version,
-      partitions: store.partitions,
-      tail,
-      segments: sizes?.length ?? segments.live,
-      ...(sizes && { sizes }),
-      tables: reading.tables?.() ?? [''],
-      writable: (reading.writable ?? false) && store.mode !== 'follower',
-      totals: {
-        commits,
-        'bytes written': bytes,
-        'segments written': segments.written,
-        folds,
-        merges: compactions,
-        collected,
-        repaired,
-        requests: put + get + list + removed,
-      },
-    }
-  }
-
-  async function page(
-    { table, prefix }: InspectorRange,
-    [before, after]: readonly [Snapshot | undefined, Snapshot | undefined],
-    start: number | undefined,
-  ): Promise<InspectorPage> {
-    const from = start === undefined ? {} : { gte: begins[start]! }
-    const read = async (place: Snapshot | undefined, end: { lt?: Key }): Promise<Entry[]> => {
-      const range = { ...(prefix !== '' && { prefix }), ...from, ...end, limit: PAGE + 1 }
-      return place ? await tableOf(place, table).toArray(range) : []
-    }
-    // It ends where the first of the two goes on, so that it has all keys of both up to there.
-    let now = await read(after, {})
-    let end = endOf(now)
-    const old = await read(before, end)
-    if (old.length > PAGE) {
-      end = endOf(old)
-      now = await read(after, end)
-    }
-    const merged = merge(old.slice(0, PAGE), now.slice(0, PAGE))
-    const rows = merged.map(({ key, was, is }): InspectorChange => ({
-      key: textOf(key),
-      ...(was && { before: show(table, was[1]) }),
-      ...(is && { after: show(table, is[1]) }),
-    }))
-    return end.lt === undefined ? { rows } : { rows, next: begins.push(end.lt) - 1 }
-  }
-
   return {
-    facts: async () => facts(),
+    facts: async () => ({
+      ...factsOf(handle),
+      writable: writable && store.mode !== 'follower',
+      // Whoever only reads has no totals but its own requests.
+      totals: store.mode === 'follower' ? {} : totalsOf(store),
+      ...(warning !== undefined && { warning }),
+    }),
+
     async versions() {
       const all = []
       for await (const info of store.versions({ reverse: true, limit: MOST_VERSIONS })) {
         const { version, time, kind, label, tags, bytes, folded, offsets } = info
-        all.push({
-          version,
-          time,
-          kind,
-          ...(label !== undefined && { label }),
-          tags,
-          bytes,
-          folded,
-          offsets: textOf(offsets),
-        })
+        const told = label !== undefined && { label: cut(harmless(label), 100) }
+        all.push({ version, time, kind, ...told, tags, bytes, folded, offsets: textOf(offsets) })
       }
       return all.reverse()
     },
-    rows: (range, [before, after], from) => at(before, (old) => at(after, (now) => page(range, [old, now], from))),
-    async changes({ table, prefix }, [before, after]) {
-      const changes: InspectorChange[] = []
-      if (before === after || before === 0 || after === 0) return { changes, more: false }
-      const { diff } = await import('../tools/index.js')
-      // The comparison reads a table as it was last asked for.
-      tableOf(store, table)
-      for await (const change of diff(store, before, after, { table, ...(prefix !== '' && { prefix }) })) {
-        if (changes.length === MOST_CHANGES) return { changes, more: true }
-        changes.push({
-          key: textOf(change.key),
-          ...('before' in change && { before: show(table, change.before) }),
-          ...('after' in change && { after: show(table, change.after) }),
-        })
-      }
-      return { changes, more: false }
+
+    async rows({ table, prefix }, [before, after], from) {
+      const { spec, text } = reading(handle, table)
+      // A call that came as JSON has `null` for what was left out.
+      const start = typeof from === 'string' ? { gte: decodeKey(fromHex(from)) } : {}
+      const range = { ...(prefix !== '' && { prefix }), ...start, limit: PAGE + 1 }
+      const read = (version: number): Promise<Entry[]> =>
+        inVersion(version, spec, [], (snapshot) => snapshot.toArray(range))
+      const [old, now] = [await read(before), await read(after)]
+      return pageOf(beside(old, now, text), [old, now])
     },
-    counts: (table, version) =>
-      at(version, async (snapshot) => {
-        const counts: number[] = []
-        for (let i = 0; i < store.partitions; i++) {
-          counts.push(snapshot ? await tableOf(snapshot.partition(i), table).count() : 0)
-        }
-        return counts
-      }),
+
+    async changes({ table, prefix }, [before, after]) {
+      const rows: InspectorRow[] = []
+      if (before === after || before === 0 || after === 0) return { rows, more: false }
+      const { spec, text } = reading(handle, table)
+      const bounds = keyBounds(prefix === '' ? {} : { prefix })
+      for await (const change of differences(handle, [before, after], spec, bounds, {})) {
+        if (rows.length === MOST_CHANGES) return { rows, more: true }
+        const of = (name: 'before' | 'after') => name in change && { [name]: text(change[name] as Uint8Array) }
+        rows.push({ key: textOf(change.key), ...of('before'), ...of('after'), differs: true })
+      }
+      return { rows, more: false }
+    },
+
+    counts: (table, version) => {
+      const none = Array.from({ length: store.partitions }, () => 0)
+      return inVersion(version, reading(handle, table).spec, none, (snapshot) =>
+        Promise.all(none.map((_, i) => snapshot.partition(i).count())),
+      )
+    },
+
     async restore(version) {
       await store.restore(version)
     },
+
     async tag(name, version) {
       await store.tag(name, { at: version })
     },
-    watch: (changed) => {
-      const stops = (['version', 'checkpoint', 'collected'] as const).map((event) => store.on(event, changed))
-      return () => stops.forEach((stop) => stop())
+
+    watch(changed) {
+      let cancel: (() => void) | undefined
+      const tell = (): void => {
+        cancel ??= handle.options.clock.timer(
+          PAUSE_MS,
+          () => {
+            cancel = undefined
+            changed()
+          },
+          { background: true },
+        )
+      }
+      const warn = (message: string): void => {
+        // Reading a damaged store may tell of the same damage each time.
+        if (message === warning) return
+        warning = message
+        tell()
+      }
+      const stops = [
+        ...(['version', 'checkpoint', 'collected'] as const).map((event) => store.on(event, tell)),
+        ...(['warning', 'repaired'] as const).map((event) =>
+          store.on(event, ({ message, cause }) =>
+            warn(cause instanceof Error ? `${message} ${cause.message}` : message),
+          ),
+        ),
+        store.on('fenced', ({ error }) => warn(error.message)),
+      ]
+      return () => {
+        cancel?.()
+        for (const stop of stops) stop()
+      }
     },
   }
 }
 
-type Entry = readonly [key: Key, value: unknown]
+type Stored = Snapshot<Key, Uint8Array>
+type Entry = readonly [key: Key, value: Uint8Array]
 
-/** Where a page that has one row too many ends. */
-function endOf(rows: readonly Entry[]): { lt?: Key } {
-  const last = rows[PAGE]
-  return last ? { lt: last[0] } : {}
+function factsOf(handle: StoreHandle): Omit<InspectorFacts, 'writable' | 'totals'> {
+  const { state, options } = handle
+  const { config, runs } = state.manifest
+  const segments = segmentsOf(state)
+  const sum = (field: 'length' | 'records'): number => segments.reduce((total, segment) => total + segment[field], 0)
+  // Large commits are segments, too, before any fold lists them.
+  const all = [...runs, ...state.tail.flatMap(({ references }) => references?.runs ?? [])]
+  return {
+    name: options.name,
+    ...(config.job !== undefined && { job: config.job }),
+    mode: options.mode,
+    created: config.created,
+    version: state.carried.version,
+    partitions: config.partitions,
+    // An entry that only carries a fold has no changes of its own.
+    tail: state.tail.flatMap(({ n, bytes, references }) => {
+      const inSegments = references?.runs.flat().reduce((total, { length }) => total + length, 0) ?? 0
+      return bytes + inSegments > 0 ? [{ entry: n, bytes: bytes + inSegments }] : []
+    }),
+    runs: all.map((run) => run.map((segment) => segmentOf(segment, config.partitions))).reverse(),
+    tables: tablesOf(state),
+    isSmall: sum('records') <= SMALL.records && sum('length') + tailBytes(state) <= SMALL.bytes,
+  }
 }
 
-interface Merged {
+function segmentOf({ length, records, lower, upper, clip }: SegmentRef, partitions: number): InspectorSegment {
+  // A key begins with its partition (engine/slot.ts).
+  const of = (key: Uint8Array): number => Math.min(partitions - 1, ((key[0] ?? 0) << 8) | (key[1] ?? 0))
+  const [first, last] = clip ?? [0, partitions - 1]
+  return { bytes: length, records, partitions: [Math.max(first, of(lower)), Math.min(last, of(upper))] }
+}
+
+function totalsOf(store: Store): Readonly<Record<string, number>> {
+  const { commits, bytes, requests, segments, folds, compactions, collected, repaired } = store.metrics()
+  return {
+    commits,
+    'bytes written': bytes,
+    'segments written': segments.written,
+    folds,
+    merges: compactions,
+    collected,
+    repaired,
+    requests: Object.values(requests).reduce((sum, count) => sum + count, 0),
+  }
+}
+
+/** Reads a table as it is stored, so that one value which cannot be decoded hides no other. */
+function reading(
+  handle: StoreHandle,
+  name: string,
+): { readonly spec: TableSpec; readonly text: (bytes: Uint8Array) => string } {
+  const bytes = tableBytes(name)
+  const codec = recordedCodec(handle.state, bytes)
+  const spec = new TableSpec(name, bytes, { codec: storedBytes }, { codec })
+  const own = handle.specs.forReading(name, bytes, handle.state)
+  const decoders = [...(own.codec === storedBytes ? [] : [own.decode]), storedDecoder(codec)]
+  return {
+    spec,
+    text(stored) {
+      if (stored.length > LARGEST_VALUE) return `<${size(stored.length)}, too large to show>`
+      for (const decode of decoders) {
+        try {
+          return textOf(decode(stored))
+        } catch {
+          // The program has another codec, or knows an older version of its values.
+        }
+      }
+      return textOf(stored)
+    },
+  }
+}
+
+function textOf(value: unknown): string {
+  return cut(show(value), LONGEST_TEXT)
+}
+
+interface Pair {
   readonly key: Key
-  readonly was?: Entry
-  readonly is?: Entry
+  readonly was?: Uint8Array
+  readonly is?: Uint8Array
 }
 
-/** Both lists are in the order of keys: where the two differ, what is old stands first. */
-function merge(old: readonly Entry[], now: readonly Entry[]): Merged[] {
-  const merged: Merged[] = []
-  const places = new Map(now.map(([key], i) => [idOf(key), i]))
-  let next = 0
-  const addUpTo = (end: number): void => {
-    for (const is of now.slice(next, end)) merged.push({ key: is[0], is })
-    next = end
-  }
-  for (const was of old) {
-    const [key] = was
-    const place = places.get(idOf(key))
-    if (place === undefined) {
-      merged.push({ key, was })
-      continue
+/** The keys of both lists in their order, with the value in each. */
+function beside(
+  old: readonly Entry[],
+  now: readonly Entry[],
+  text: (bytes: Uint8Array) => string,
+): [string, InspectorRow][] {
+  const pairs = new Map<string, Pair>()
+  for (const [key, was] of old) pairs.set(idOf(key), { key, was })
+  for (const [key, is] of now) pairs.set(idOf(key), { ...(pairs.get(idOf(key)) ?? { key }), is })
+  const sorted = [...pairs].sort(([a], [b]) => (a < b ? -1 : 1))
+  return sorted.map(([id, { key, was, is }]) => {
+    const row = {
+      key: textOf(key),
+      ...(was && { before: text(was) }),
+      ...(is && { after: text(is) }),
+      differs: was === undefined || is === undefined || !equalBytes(was, is),
     }
-    addUpTo(place)
-    merged.push({ key, was, is: now[place]! })
-    next = place + 1
-  }
-  addUpTo(now.length)
-  return merged
+    return [id, row]
+  })
 }
 
-/** Other keys have other texts. */
+/** A list that was cut ends with a key that the page leaves to the next one, and what comes later in the other list as well. */
+function pageOf(rows: readonly [string, InspectorRow][], lists: readonly (readonly Entry[])[]): InspectorPage {
+  const ends = lists.flatMap((list) => (list.length > PAGE ? [idOf(list[PAGE]![0])] : []))
+  const next = ends.sort()[0]
+  const shown = rows.filter(([id]) => next === undefined || id < next).map(([, row]) => row)
+  return { rows: shown, ...(next !== undefined && { next }) }
+}
+
+/** Ordered as keys are. */
 function idOf(key: Key): string {
-  return textOf(key, Infinity)
+  return toHex(encodeKey(key))
 }

@@ -1,22 +1,14 @@
-/** `<tidemark-inspector>` on a page of Chromium with a strict content policy, and `inspect --web`, which serves one. */
-import { request } from 'node:http'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+/** `<tidemark-inspector>` on a page of Chromium with a strict content policy. */
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { Writable } from 'node:stream'
+import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { AxeBuilder } from '@axe-core/playwright'
 import type { Locator, Page } from 'playwright-core'
 import { rolldown } from 'rolldown'
-import { openStore, type Codec, type Store } from 'tidemark'
-import { nodeFs } from 'tidemark/node-fs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { run } from '../../src/cli/run.js'
 import { buildPage } from '../support/built-page.js'
 import { browsers, type Running } from '../support/chromium.js'
-import { cli } from '../support/cli.js'
-import { inspectorOn, listenTo } from '../support/inspector.js'
-import { temporaryFolder } from '../support/storages.js'
+import { expectAccessible, inspectorOn, listenTo } from '../support/inspector.js'
 
 const root = join(import.meta.dirname, '../..')
 const POLICY =
@@ -53,11 +45,6 @@ async function atNewest(page: Page, slider: Locator): Promise<void> {
   await expect.poll(() => slider.getAttribute('aria-valuetext')).toMatch(new RegExp(`^Version ${String(version)}, `))
 }
 
-async function expectAccessible(page: Page): Promise<void> {
-  const { violations } = await new AxeBuilder({ page }).analyze()
-  expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([])
-}
-
 describe('the element', () => {
   const open = async (): Promise<[Page, ReturnType<typeof inspectorOn>]> => {
     const page = await newPage()
@@ -76,19 +63,19 @@ describe('the element', () => {
     await atNewest(page, slider)
     await slider.focus()
     await page.keyboard.press('Home')
-    await expect.poll(() => slider.getAttribute('aria-valuetext')).toMatch(/^Version \d+, .* UTC, .*, first$/)
+    await expect.poll(() => slider.getAttribute('aria-valuetext')).toMatch(/^Version \d+, \d{4}-.*Z, .*, first$/)
     await expect
       .poll(() => rows('Differences'))
       .toEqual([
-        ['"o-05"', '{total: 5}', '{total: 500}'],
-        ['"o-07"', '{total: 7}', 'none'],
+        ['"o-05"', '{"total":5}', '{"total":500}'],
+        ['"o-07"', '{"total":7}', 'none'],
       ])
     const first = await rows('Entries')
     expect(first.slice(5, 9)).toEqual([
-      ['"o-05"', '{total: 5}', '{total: 500}'],
-      ['"o-06"', '{total: 6}', '{total: 6}'],
-      ['"o-07"', '{total: 7}', 'none'],
-      ['"o-08"', '{total: 8}', '{total: 8}'],
+      ['"o-05"', '{"total":5}', '{"total":500}'],
+      ['"o-06"', '{"total":6}', '{"total":6}'],
+      ['"o-07"', '{"total":7}', 'none'],
+      ['"o-08"', '{"total":8}', '{"total":8}'],
     ])
     await button('Next keys').click()
     await expect.poll(async () => (await rows('Entries')).at(-1)?.[0]).toBe('"o-59"')
@@ -96,9 +83,8 @@ describe('the element', () => {
     expect([...first, ...(await rows('Entries'))].map(([key]) => key)).toEqual(
       Array.from({ length: 60 }, (_, i) => `"o-${String(i).padStart(2, '0')}"`),
     )
-    await table.fill('users')
-    await table.press('Tab')
-    const ada = '{since: Date(1970-01-01T00:00:00.000Z), "<img src=x>": 1n}'
+    await table.selectOption('users')
+    const ada = '{"since":Date(1970-01-01T00:00:00.000Z),"<img src=x>":1n}'
     await expect.poll(() => rows('Entries')).toEqual([['"ada"', 'none', ada]])
     expect(await page.locator('tidemark-inspector img').count()).toBe(0)
     // Its own parts are loaded when they are needed.
@@ -112,18 +98,62 @@ describe('the element', () => {
     await atNewest(page, slider)
     await slider.press('Home')
     await page.evaluate(`store.set('o-00', 'newer')`)
-    await expect.poll(async () => (await rows('Differences'))[0]).toEqual(['"o-00"', '{total: 0}', '"newer"'])
+    await expect.poll(async () => (await rows('Differences'))[0]).toEqual(['"o-00"', '{"total":0}', '"newer"'])
     expect(await slider.getAttribute('aria-valuetext')).toMatch(/, first$/)
   })
 
-  test('counts keys, tags, restores, and says what goes wrong', async () => {
-    const [page, { slider, button, rows }] = await open()
-    await button('Count the keys of each partition').click()
-    const told = page.getByRole('img', { name: /^Keys of each partition: / })
-    await told.waitFor()
-    const counts = [...(await told.getAttribute('aria-label'))!.matchAll(/\d+/g)].map(Number)
-    expect([counts.length, counts.reduce((sum, keys) => sum + keys, 0)]).toEqual([4, 59])
+  test('draws partitions, log and segments with their sizes', async () => {
+    const [page, { parts, slider, button }] = await open()
+    const keys = async () =>
+      (await parts()).slice(3).map((text) => Number(/^([\d,]+) keys?$/.exec(text)?.[1]?.replace(',', '')))
+    await expect.poll(async () => (await keys()).reduce((sum, count) => sum + count, 0)).toBe(59)
+    const [partitions, log, segments] = await parts()
+    const version = await page.evaluate('store.version')
+    expect(partitions).toBe(`4 partitions keys of the default table in version ${String(version)}`)
+    expect(log).toMatch(/^The log 3 entries are in no segment yet, \d/)
+    expect(segments).toMatch(/^Segments 1 segment in 1 run, [\d.]+ [KB]/)
+    expect(await page.locator('svg.log rect').count()).toBe(3)
+    expect(await page.locator('svg.segments rect title').textContent()).toMatch(/, 60 records, partitions 0 to 3$/)
+    await slider.press('Home')
+    await expect.poll(async () => (await keys()).reduce((sum, count) => sum + count, 0)).toBe(60)
+    await page.evaluate('store.checkpoint()')
+    await expect.poll(async () => (await parts())[1]).toBe('The log all of it is in segments')
+    expect((await parts())[2]).toMatch(/^Segments [23] segments in [23] runs/)
 
+    // What takes longer than a moment is counted when somebody asks for it.
+    await slider.press('End')
+    await page.evaluate(`(async () => {
+      for (let i = 0; i < 10_000; i++) store.put('many-' + i, i)
+      await store.commit()
+      await store.checkpoint()
+    })()`)
+    await atNewest(page, slider)
+    await button('Count the keys of each partition').click()
+    await expect.poll(async () => (await keys()).reduce((sum, count) => sum + count, 0)).toBe(10_059)
+  })
+
+  test('compares any two versions, and nothing moves under a reader while others write', async () => {
+    const [page, { slider, second, rows, button }] = await open()
+    await slider.press('Home')
+    await second.press('Home')
+    await page.getByText('Choose an older version to see what has changed since.').waitFor()
+    await second.press('ArrowRight')
+    await expect.poll(() => rows('Differences')).toEqual([['"o-05"', '{"total":5}', '{"total":500}']])
+    await button('Next keys').click()
+    await expect.poll(async () => (await rows('Entries'))[0]?.[0]).toBe('"o-50"')
+    const table = page.locator('.scroll[aria-label="Entries"]')
+    await table.evaluate((element) => Object.assign(element, { isStill: true }))
+    const { version } = (await page.evaluate(`store.set('o-00', 'new').then(({ version }) => ({ version }))`)) as {
+      version: number
+    }
+    await page.locator('dd', { hasText: new RegExp(`^${version}$`) }).waitFor()
+    await expect.poll(() => page.locator('svg.timeline rect').count()).toBe(5)
+    expect((await rows('Entries'))[0]?.[0]).toBe('"o-50"')
+    expect(await table.evaluate((element) => 'isStill' in element)).toBe(true)
+  })
+
+  test('tags, restores, and says what goes wrong', async () => {
+    const [page, { slider, button, rows }] = await open()
     await slider.press('Home')
     const tag = page.getByLabel('Tag', { exact: true })
     await tag.fill('Not A Name')
@@ -132,6 +162,8 @@ describe('the element', () => {
     await tag.fill('before')
     await button('Tag it').click()
     await expect.poll(() => slider.getAttribute('aria-valuetext')).toMatch(/, first, tag before$/)
+    await page.getByText(/^Version \d+ is kept under the name before\.$/).waitFor()
+    expect(await page.getByRole('alert').count()).toBe(0)
     await button('Restore this version').click()
     await expect.poll(() => page.evaluate(`store.get('o-05')`)).toEqual({ total: 5 })
     await expect.poll(() => rows('Differences')).toEqual([])
@@ -149,156 +181,21 @@ describe('the element', () => {
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(380)
   })
 
-  test('adds at most 60 KiB, and brings no part of the core along', async () => {
-    const bundle = await rolldown({ input: join(root, 'dist/inspector.js'), cwd: root, external: [/tools\.js$/] })
-    const { output } = await bundle.generate({ format: 'esm', minify: true })
-    await bundle.close()
-    const size = output.reduce((sum, part) => sum + (part.type === 'chunk' ? gzipSync(part.code).length : 0), 0)
-    expect(size).toBeLessThan(60 * 1024)
-    const code = readFileSync(join(root, 'dist/inspector.js'), 'utf8')
-    expect(code.match(/^import .*/gm)).toBeNull()
-  })
-})
-
-/** Runs `inspect --web` until the test has ended. */
-async function served(folder: string, ...args: string[]): Promise<string> {
-  const ending = new AbortController()
-  let printed = ''
-  const stream = new Writable({
-    write(chunk: Buffer, _, done) {
-      printed += chunk.toString()
-      done()
-    },
-  })
-  const world = { stdout: stream, stderr: stream, cwd: folder, signal: ending.signal }
-  const ended = run(['inspect', folder, '--web', '--json', ...args], world)
-  onTestFinished(async () => {
-    ending.abort()
-    expect(await ended).toBe(0)
-  })
-  await expect.poll(() => printed).toMatch(/\n$/)
-  return (JSON.parse(printed) as { address: string }).address
-}
-
-const upper: Codec<string> = {
-  id: 'upper',
-  encode: (value) => new TextEncoder().encode(value.toUpperCase()),
-  decode: (bytes) => new TextDecoder().decode(bytes),
-}
-
-/** A store whose owner goes on while it is looked at. */
-async function owned(): Promise<[folder: string, store: Store, first: number]> {
-  const folder = temporaryFolder()
-  const store = await openStore({ storage: nodeFs(folder), name: 'orders', partitions: 2 })
-  onTestFinished(() => store.close())
-  const { version } = await store.set('a', { n: 1 })
-  await store.table('names', { codec: upper }).set('x', 'ada')
-  await store.set('a', { n: 2 })
-  return [folder, store, version]
-}
-
-interface Asked {
-  readonly method?: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
-}
-
-function ask(
-  address: string,
-  { method = 'GET', headers = {}, body = '' }: Asked = {},
-): Promise<[number, string, string]> {
-  return new Promise((resolve, reject) => {
-    const sent = request(address, { method, headers }, (response) => {
-      let text = ''
-      response.on('data', (part: Buffer) => (text += part.toString()))
-      response.on('end', () =>
-        resolve([response.statusCode!, text, String(response.headers['content-security-policy'])]),
-      )
-    })
-    sent.on('error', reject)
-    sent.end(body)
-  })
-}
-
-describe('inspect --web', () => {
-  test('shows a store beside its owner, whatever its codecs, and follows it', async () => {
-    const [folder, store] = await owned()
-    const address = await served(folder)
-    const page = await newPage()
-    const { troubles, requests } = listenTo(page)
-    await page.goto(address)
-    const { slider, table, rows, button } = inspectorOn(page)
-    await expect.poll(() => slider.getAttribute('aria-valuetext')).toMatch(`Version ${store.version}, `)
-    expect(await button('Restore this version').isVisible()).toBe(false)
-    await expectAccessible(page)
-    await slider.press('Home')
-    await expect.poll(() => rows('Differences')).toEqual([['"a"', '{n: 1}', '{n: 2}']])
-    await store.set('a', { n: 3 })
-    await expect.poll(() => rows('Differences')).toEqual([['"a"', '{n: 1}', '{n: 3}']])
-    await table.fill('names')
-    await table.press('Tab')
-    await expect.poll(() => rows('Entries')).toEqual([['"x"', 'none', 'bytes(3) 41 44 41']])
-    expect(troubles).toEqual([])
-    expect(requests.filter((url) => !url.startsWith(address) && !url.endsWith('/favicon.ico'))).toEqual([])
-  })
-
-  test('answers only at its address, under a name of this machine, and to its own page', async () => {
-    const [folder] = await owned()
-    const address = await served(folder)
-    const { origin, host } = new URL(address)
-    const call = { method: 'POST', headers: { origin, 'content-type': 'application/json' }, body: '[]' }
-    const [status, html, policy] = await ask(address)
-    expect([status, html]).toEqual([200, expect.stringContaining('<tidemark-inspector')])
-    expect(policy).toMatch(/^default-src 'none'; script-src 'self'; connect-src 'self'; /)
-    expect((await ask(`${address}api/facts`, call))[0]).toBe(200)
-
-    const refused: [string, Asked?][] = [
-      [`${origin}/`],
-      [`${origin}/${'x'.repeat(32)}/`],
-      [address, { headers: { host: `evil.example:${new URL(address).port}` } }],
-      [`${address}api/facts`, { ...call, headers: { ...call.headers, origin: 'http://evil.example' } }],
-      [`${address}api/facts`, { ...call, headers: { origin, 'content-type': 'text/plain' } }],
-      [`${address}api/facts`, { ...call, headers: { 'content-type': 'application/json' } }],
-    ]
-    for (const [url, asked] of refused) expect([url, (await ask(url, asked))[0]]).toEqual([url, 403])
-    expect(host).toMatch(/^127\.0\.0\.1:\d+$/)
-    for (const path of ['cli.js', '../package.json', 'api/nothing', '%2e%2e/package.json']) {
-      expect([path, (await ask(`${origin}/${new URL(address).pathname.split('/')[1]}/${path}`))[0]]).toEqual([
-        path,
-        expect.toBeOneOf([403, 404]),
-      ])
+  test('adds at most 60 KiB to a page that has a store, and a page of a server has none of the core', async () => {
+    const built = async (entry: string, isElsewhere: (id: string) => boolean) => {
+      const bundle = await rolldown({ input: join(root, 'dist', entry), cwd: root, external: isElsewhere })
+      const { output } = await bundle.generate({ format: 'esm', minify: true })
+      await bundle.close()
+      const chunks = output.flatMap((part) => (part.type === 'chunk' ? [part] : []))
+      const bytes = chunks.reduce((sum, { code }) => sum + gzipSync(code).length, 0)
+      return { bytes, files: chunks.flatMap(({ moduleIds }) => moduleIds.map((id) => basename(id))) }
     }
-  })
-
-  test.each([
-    [['--write'], '--write and --port are for --web'],
-    [['--web', '--at', '2'], '--at is not for --web: the page shows every version'],
-    [['--web', '--port', '70000'], 'Port 70000 cannot be used'],
-  ])('refuses what makes no sense: %j', async (args, message) => {
-    const [folder] = await owned()
-    const { code, out, err } = await cli(['inspect', folder, ...args])
-    expect([code, out]).toEqual([1, ''])
-    expect(err).toContain(message)
-  })
-
-  test('writes nothing unless it is told that it may', async () => {
-    const [folder, store, first] = await owned()
-    await store.close()
-    const call = (address: string, name: string, given: unknown[]): Promise<[number, string, string]> => {
-      const headers = { origin: new URL(address).origin, 'content-type': 'application/json' }
-      return ask(`${address}api/${name}`, { method: 'POST', headers, body: JSON.stringify(given) })
-    }
-    const reading = await served(folder)
-    for (const name of ['restore', 'tag', 'watch', 'constructor']) {
-      expect([name, (await call(reading, name, [1]))[0]]).toEqual([name, 400])
-    }
-    const writing = await served(folder, '--write')
-    expect(await call(writing, 'tag', ['kept', first])).toEqual([200, '{"value":null}', expect.any(String)])
-    expect((await call(writing, 'restore', [first]))[0]).toBe(200)
-    const { version } = (JSON.parse((await call(writing, 'facts', []))[1]) as { value: { version: number } }).value
-    const shown = await call(writing, 'rows', [{ table: '', prefix: '' }, [first, version]])
-    expect(JSON.parse(shown[1])).toEqual({ value: { rows: [{ key: '"a"', before: '{n: 1}', after: '{n: 1}' }] } })
-    const failed = await call(writing, 'restore', [99])
-    expect([failed[0], failed[1]]).toEqual([400, expect.stringContaining('has no version 99')])
+    const { files: core } = await built('index.js', () => false)
+    const whole = await built('inspector.js', (id) => core.includes(basename(id)))
+    expect(whole.files.some((name) => name.startsWith('local-'))).toBe(true)
+    expect(whole.bytes).toBeLessThan(60 * 1024)
+    const served = await built('inspector.js', (id) => basename(id).startsWith('local-'))
+    expect(served.files.filter((name) => core.includes(name))).toEqual([])
+    expect(served.bytes).toBeLessThan(whole.bytes)
   })
 })

@@ -1,11 +1,16 @@
 /** The inspector as its users see it. Locators look into open shadow roots. */
+import { AxeBuilder } from '@axe-core/playwright'
 import type { Locator, Page } from 'playwright-core'
+import { expect } from 'vitest'
 
 export interface Inspector {
   readonly slider: Locator
+  readonly second: Locator
   readonly table: Locator
   readonly prefix: Locator
   readonly button: (name: string) => Locator
+  /** The words beside the partitions, the log and the segments. */
+  readonly parts: () => Promise<string[]>
   /** The cells of each row of a grid. */
   readonly rows: (region: 'Entries' | 'Differences') => Promise<string[][]>
 }
@@ -13,9 +18,14 @@ export interface Inspector {
 export function inspectorOn(page: Page): Inspector {
   return {
     slider: page.getByLabel('Version to look at'),
-    table: page.getByLabel('Table', { exact: true }),
+    second: page.getByLabel('Beside it'),
+    table: page.getByRole('combobox', { name: 'Table' }),
     prefix: page.getByLabel('Keys that begin with'),
     button: (name) => page.getByRole('button', { name, exact: true }),
+    parts: async () => {
+      const figures = await page.getByRole('figure').locator('figcaption').allTextContents()
+      return [...figures, ...(await page.getByRole('figure').getByRole('listitem').allTextContents())]
+    },
     rows: (region) =>
       page
         .locator(`.scroll[aria-label="${region}"] tbody tr`)
@@ -34,4 +44,9 @@ export function listenTo(page: Page): { readonly troubles: string[]; readonly re
   })
   page.on('request', (request) => requests.push(request.url()))
   return { troubles, requests }
+}
+
+export async function expectAccessible(page: Page): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).analyze()
+  expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([])
 }

@@ -11,7 +11,7 @@ import { importZip, type ImportResult } from '../../transfer/import.js'
 import { placeOf, placeOptions, storeCommand, type AddCommand, type Context } from '../context.js'
 import { plainJson } from '../json.js'
 import { isGone, ReaderGone } from '../output.js'
-import { count, size } from '../text.js'
+import { count, size } from '../../tools/text.js'
 import { pathOfFile } from '../where.js'
 import { AT, bar, FORCE, type TransferOptions } from './transfer.js'
 

@@ -2,7 +2,7 @@ import { backups as backupsOf } from '../../transfer/backups.js'
 import { placeOf, storeCommand, type AddCommand, type StoreOptions } from '../context.js'
 import { grid, left, right, whole } from '../grid.js'
 import { plainJson } from '../json.js'
-import { harmless, time } from '../text.js'
+import { harmless, time } from '../../tools/text.js'
 
 export const backups: AddCommand = (program, context) => {
   storeCommand(program, 'backups', 'List the tagged versions of a store, oldest first; pull brings one back.').action(

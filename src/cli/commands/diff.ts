@@ -6,7 +6,8 @@ import { diff as differences, type DiffChange } from '../../tools/diff.js'
 import { storeCommand, wholeNumber, withStore, type AddCommand, type Context, type StoreOptions } from '../context.js'
 import { keyOfJson, taggedJson } from '../json.js'
 import { decoderOf, show as stateAt, type StoredTable } from '../stored-table.js'
-import { count, cut, show } from '../text.js'
+import { show } from '../../tools/show.js'
+import { count, cut } from '../../tools/text.js'
 import { whenOf } from '../when.js'
 
 interface Options extends StoreOptions {

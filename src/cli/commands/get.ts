@@ -10,7 +10,7 @@ import {
   type KeyOptions,
   type TableOptions,
 } from '../stored-table.js'
-import { show } from '../text.js'
+import { show } from '../../tools/show.js'
 import { atOption, type AtOption } from '../when.js'
 
 type GetOptions = StoreOptions & TableOptions & AtOption & KeyOptions

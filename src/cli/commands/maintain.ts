@@ -10,7 +10,7 @@ import {
 } from '../context.js'
 import { facts } from '../grid.js'
 import { plainJson } from '../json.js'
-import { count, size } from '../text.js'
+import { count, size } from '../../tools/text.js'
 import { span, spanOf } from '../when.js'
 
 interface Options extends StoreOptions {

@@ -7,8 +7,9 @@ import { storedBytes } from '../../store/table-spec.js'
 import { differences } from '../../tools/diff.js'
 import { wholeNumber, withStore, withWriter, writerCommand, type AddCommand, type StoreOptions } from '../context.js'
 import { plainJson } from '../json.js'
-import { show, tablesOf } from '../stored-table.js'
-import { count, time } from '../text.js'
+import { show } from '../stored-table.js'
+import { count, time } from '../../tools/text.js'
+import { tablesOf } from '../../tools/stored.js'
 import { whenOf } from '../when.js'
 
 interface Options extends StoreOptions {

@@ -3,7 +3,8 @@ import type { ScanOptions } from '../../store/range.js'
 import { storeCommand, wholeNumber, withStore, type AddCommand, type Context, type StoreOptions } from '../context.js'
 import { keyOfJson, taggedJson } from '../json.js'
 import { openTable, tableOptions, type StoredTable, type TableOptions } from '../stored-table.js'
-import { count, cut, show } from '../text.js'
+import { show } from '../../tools/show.js'
+import { count, cut } from '../../tools/text.js'
 import { atOption, type AtOption } from '../when.js'
 
 const BOUNDS = ['prefix', 'gt', 'gte', 'lt', 'lte'] as const

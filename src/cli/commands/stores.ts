@@ -2,7 +2,7 @@ import { describeStores, type StoreLine } from '../choose.js'
 import { placeCommand, placeOptions, type AddCommand, type StoreOptions } from '../context.js'
 import { grid, left, right, whole, wrap, type Page } from '../grid.js'
 import { plainJson } from '../json.js'
-import { harmless, time } from '../text.js'
+import { harmless, time } from '../../tools/text.js'
 
 export const stores: AddCommand = (program, context) => {
   placeCommand(

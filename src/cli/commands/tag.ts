@@ -2,7 +2,7 @@ import { invalid } from '../../errors.js'
 import type { TagInfo } from '../../store/old-versions.js'
 import { withWriter, writerCommand, type AddCommand, type StoreOptions } from '../context.js'
 import { plainJson } from '../json.js'
-import { time } from '../text.js'
+import { time } from '../../tools/text.js'
 import { atOption, spanOf, type AtOption } from '../when.js'
 
 interface TagOptions extends StoreOptions, AtOption {

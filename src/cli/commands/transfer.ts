@@ -13,7 +13,7 @@ import {
 } from '../context.js'
 import { plainJson } from '../json.js'
 import { withProgress, type Progress } from '../progress.js'
-import { count, size } from '../text.js'
+import { count, size } from '../../tools/text.js'
 import { whenOf } from '../when.js'
 
 export interface TransferOptions extends StoreOptions {

@@ -6,7 +6,7 @@ import { facts as factList, wrap } from '../grid.js'
 import { plainJson } from '../json.js'
 import { withProgress } from '../progress.js'
 import { inFlags } from '../messages.js'
-import { count, harmless, size } from '../text.js'
+import { count, harmless, size } from '../../tools/text.js'
 
 export const verify: AddCommand = (program, context) => {
   storeCommand(program, 'verify', 'Read every byte that the versions of a store need, and say what is damaged.').action(

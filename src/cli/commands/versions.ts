@@ -3,7 +3,7 @@ import type { VersionInfo, VersionsOptions } from '../../store/history.js'
 import { storeCommand, wholeNumber, withStore, type AddCommand, type StoreOptions } from '../context.js'
 import { grid, left, right, whole } from '../grid.js'
 import { plainJson } from '../json.js'
-import { cut, harmless, size, time } from '../text.js'
+import { cut, harmless, size, time } from '../../tools/text.js'
 
 type Options = StoreOptions & VersionsOptions
 

@@ -14,7 +14,7 @@ import type { Table } from '../../store/table.js'
 import { withWriter, writerCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
 import { plainJson } from '../json.js'
 import { keyOption, keyOf, placeOfKey, tableOptions, type KeyOptions, type TableOptions } from '../stored-table.js'
-import { show } from '../text.js'
+import { show } from '../../tools/show.js'
 import { spanOf } from '../when.js'
 
 interface PutOptions extends StoreOptions, TableOptions, KeyOptions {

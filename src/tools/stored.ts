@@ -1,0 +1,25 @@
+/** Tables as they are stored, for who does not know how the program opens them. */
+import { fromBinary } from '../bytes/binary.js'
+import { jsonCodec } from '../bytes/codec.js'
+import { recordedCodec, tailCodecs, type ShardState } from '../engine/state.js'
+import { splitId, splitVersion } from '../store/value-version.js'
+
+/** The names and codec ids of the tables of users, by name. The name of the default table is empty. */
+export function tablesOf(state: ShardState): { readonly name: string; readonly codec: string }[] {
+  const tables = new Set(state.manifest.codecs.keys())
+  for (const entry of state.tail) for (const table of tailCodecs(entry).keys()) tables.add(table)
+  return [...tables]
+    .map(fromBinary)
+    .filter((bytes) => bytes[0] !== INTERNAL)
+    .map((bytes) => ({ name: new TextDecoder().decode(bytes), codec: splitId(recordedCodec(state, bytes)!).codec }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+/** The names of Tidemark's own tables begin with this byte (engine/slot.ts). */
+const INTERNAL = 0xff
+
+/** Decodes values of a table by its recorded codec, when that is the default one. Of another codec it gives the bytes. */
+export function storedDecoder(recorded: string | undefined): (bytes: Uint8Array) => unknown {
+  const isJson = recorded !== undefined && splitId(recorded).codec === jsonCodec.id
+  return (bytes) => (isJson ? jsonCodec.decode(splitVersion(bytes).rest) : bytes)
+}
