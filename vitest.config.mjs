@@ -36,7 +36,7 @@ export default defineConfig(({ mode }) => ({
     setupFiles: ['test/support/loaded.ts'],
     // Importing the sources anew for each file takes longer than many of the tests.
     isolate: false,
-    // Stores that are opened by the thousand leave much behind at once: with room for it, a fifth less time goes to collecting it.
+    // Stores that are opened by the thousand leave much behind at once: with room for it, it is collected less often.
     execArgv: ['--max-semi-space-size=32'],
     // Some wait for a disk or a server most of their time.
     maxWorkers: 3,
