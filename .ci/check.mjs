@@ -22,8 +22,8 @@ const checks = {
   types: () => tool('tsc', ['-p', '.']),
   'types of scripts': () => tool('tsc', ['-p', '.ci/tsconfig.scripts.json']),
   lint: () => tool('oxlint', ['.', '.ci']),
-  architecture: () => tool('vitest', ['run', 'test/house/architecture.test.ts']),
-  protocol: () => tool('vitest', ['run', 'test/protocol/table.test.ts']),
+  'architecture and protocol': () =>
+    tool('vitest', ['run', 'test/house/architecture.test.ts', 'test/protocol/table.test.ts']),
   'unused code': () => tool('knip', ['-c', '.ci/knip.json', '--no-config-hints']),
   format: () => run(process.execPath, ['.ci/format.mjs', '--check']),
   size: () => run(process.execPath, ['.ci/size.mjs']),

@@ -10,7 +10,7 @@ forAdapter('indexedDb')
 
 const COMMITS = extent(1_000, 100)
 const TABS = 4
-const UPDATES = 500
+const UPDATES = extent(500, 100)
 const chromium = browsers()
 
 interface Found {

@@ -7,6 +7,7 @@ import { isTidemarkError, retrying, type Storage, type Store } from 'tidemark'
 import { WAYS } from 'tidemark/testing'
 import { probe } from '../../src/storage/probe.js'
 import { eachAdapter } from '../support/counting.js'
+import { extent } from '../support/extent.js'
 import { memory } from 'tidemark/memory'
 import { advance, hastyClock, open, persist, reached, verifyHistory, type Acknowledged } from '../support/history.js'
 import { byFetch, placeAt, s3Adapters, SECRET } from '../support/s3-clients.js'
@@ -161,5 +162,6 @@ eachAdapter(s3Adapters, '%s', (make) => {
 test(
   'a store by s3Fetch(), cut at its storage calls, loses nothing acknowledged',
   { meta: { adapter: 's3Fetch' } },
-  () => cutLife(() => byFetch(placeAt(server.url), `run-${runs++}`), WAYS, { writes: 2, reads: 8 }),
+  () =>
+    cutLife(() => byFetch(placeAt(server.url), `run-${runs++}`), WAYS, { writes: extent(2, 8), reads: extent(8, 32) }),
 )

@@ -8,7 +8,7 @@ import { nodeFs } from 'tidemark/node-fs'
 import { extent } from '../support/extent.js'
 import { collect, temporaryFolder } from '../support/storages.js'
 
-const KILLS = extent(200, 40)
+const KILLS = extent(200, 20)
 const LANES = 4
 const RIVALS = 3
 const TOGETHER = 6

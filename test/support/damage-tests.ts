@@ -5,7 +5,8 @@ import { extent } from './extent.js'
 import { cutsOf, flips, survive, type Tally, type World } from './damage.js'
 
 const PATTERNS = [0x01, 0x80, 0xff, 0x10, 0x42]
-const STEP = extent(1, 5)
+// It shares no factor with the number of patterns, so that each has its turn.
+const STEP = extent(1, 11)
 const oneEach = (at: number): number[] => (at % STEP === 0 ? [PATTERNS[at % PATTERNS.length]!] : [])
 const alternating = (i: number): ('exclusive' | 'follower')[] => [i % 3 === 0 ? 'exclusive' : 'follower']
 

@@ -1,4 +1,5 @@
 import { eachAdapter } from '../../support/counting.js'
+import { extent } from '../../support/extent.js'
 import { describe, expect, test } from 'vitest'
 import { metered, openStore, systemClock, type OpenOptions, type Storage, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
@@ -67,7 +68,7 @@ class Bench {
 }
 
 eachAdapter(adapters, 'retention on %s', (make, adapter) => {
-  const COUNT = adapter === 'memory' ? 1000 : 120
+  const COUNT = adapter === 'memory' ? extent(1000, 300) : 120
 
   test(`retaining 3 with a fold at every second or third of ${COUNT} versions keeps exactly those, and the rest goes from the storage`, async () => {
     const bench = new Bench(make())

@@ -1,4 +1,5 @@
 import { eachAdapter } from '../../support/counting.js'
+import { extent } from '../../support/extent.js'
 import { describe, expect, test } from 'vitest'
 import {
   metered,
@@ -158,7 +159,7 @@ class World {
 }
 
 eachAdapter(adapters, 'a thinned history on %s', (make, adapter) => {
-  const COMMITS = adapter === 'memory' ? 1200 : 300
+  const COMMITS = adapter === 'memory' ? extent(1200, 420) : 300
 
   test(`of ${COMMITS} commits at random moments of a year the newest of each hour and day is kept and right, over restarts`, async () => {
     const random = new Random(7)

@@ -15,14 +15,18 @@ async function walked(keys: readonly Key[]): Promise<{ readonly keys: string[]; 
   const buckets = await deal(PREFIX, points, () => void turns++)
   const cursor = new BucketsCursor(buckets)
   const seen: Uint8Array[] = []
+  const wrong: Uint8Array[] = []
   for (cursor.next(); cursor.current; cursor.next()) {
     const { key, bytes, expires } = cursor.current
-    expect(bytes).toEqual(Uint8Array.of(expires))
+    if (bytes?.length !== 1 || bytes[0] !== expires % 256) wrong.push(key)
     seen.push(key)
   }
-  for (let i = 1; i < seen.length; i++) expect(compareBytes(seen[i - 1]!, seen[i]!)).toBeLessThan(0)
-  expect(seen).toEqual(sortedRecords(PREFIX, points).map(({ key }) => key))
-  expect(seen.length).toBe(points.size)
+  // An expectation for each of some hundred thousand keys would take longer than the walk.
+  const sorted = sortedRecords(PREFIX, points)
+  expect(wrong).toEqual([])
+  expect(seen.filter((key, i) => i > 0 && compareBytes(seen[i - 1]!, key) >= 0)).toEqual([])
+  expect(seen.filter((key, i) => compareBytes(sorted[i]!.key, key) !== 0)).toEqual([])
+  expect([seen.length, sorted.length]).toEqual([points.size, points.size])
   return { keys: seen.map(String), turns }
 }
 
