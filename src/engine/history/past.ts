@@ -122,11 +122,13 @@ export async function soundest({ detector }: Pick<RepairedLog, 'detector'>, stat
 /** The state as version `n` left it, sound as far as that can be. */
 export async function stateOf(shard: RepairedLog, n: number): Promise<ShardState> {
   const { context, log, state } = shard
-  return soundest(shard, n === state.carried.version ? await newestOf(shard) : await stateAt(context, log, n))
+  // Entries of indexes make no version, and change the state all the same.
+  const isPresent = n === state.carried.version && !state.hasIndexes
+  return soundest(shard, isPresent ? await newestOf(shard) : await stateAt(context, log, n))
 }
 
 /**
- * The newest version is the present state: entries after a version change nothing (R11). So nobody who copies or keeps it needs
+ * Without indexes the newest version is the present state: entries after a version change nothing (R11). So nobody who copies or keeps it needs
  * what a fold has given up since, which may be damaged.
  */
 async function newestOf(shard: OpenLog): Promise<ShardState> {
