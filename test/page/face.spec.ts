@@ -48,7 +48,8 @@ test('the figures of the log are those of the store', async ({ page, site }) => 
   )
   // Entries that make no version, such as that of a fold at the end, have no bar.
   expect(await page.locator('.log rect.fresh').count()).toBeLessThanOrEqual(tail)
-  const kB = (bytes: number): string => `${(bytes / 1e3).toFixed(bytes < 1e4 ? 1 : 0)} kB`
+  const kB = (bytes: number): string =>
+    bytes < 1000 ? `${bytes} B` : `${(bytes / 1e3).toFixed(bytes < 1e4 ? 1 : 0)} kB`
   await expect(page.locator('[data-figure="last commit"]')).toHaveText(kB(versions.at(-1).bytes))
   await expect(page.locator('[data-figure="commits"]')).toHaveText(`${versions.length} commits`)
   await expect(page.locator('[data-figure="state"]')).toHaveText(kB(size))
