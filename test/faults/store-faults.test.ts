@@ -4,6 +4,7 @@ import { memory } from 'tidemark/memory'
 import { faulty } from 'tidemark/testing'
 import { destroyStore } from 'tidemark/tools'
 import { collect } from '../support/storages.js'
+import { until } from '../support/until.js'
 
 /** Faults that happened once, or nearly did: each in the smallest story that shows it. */
 
@@ -63,7 +64,8 @@ describe('a store', () => {
       store.put(i, i)
       await store.commit({ label: `${i}` })
     }
-    await turns()
+    // The part that folds is loaded with the first fold.
+    await until(() => put.waiting() === 1)
     expect(put.waiting()).toBe(1)
     put.release()
     await turns()
