@@ -30,8 +30,8 @@ const FIELDS = new Set(['prefix'])
 /**
  * A storage in the bucket of a binding. Several stores may share it. A handle sends five requests at once, besides commits.
  *
- * Open stores with `mode: 'shared'`, as any number of isolates write at once. Each request opens a handle of its own and closes it: in a worker no request may wait for what another one began, so a handle that is kept for the next
- * requests makes them hang.
+ * Open stores with `mode: 'shared'`, as any number of isolates write at once. Each request opens a handle of its own and closes
+ * it: in a worker no request may wait for what another one began, so a handle that is kept for the next requests makes them hang.
  *
  * @throws `INVALID_ARGUMENT` when the binding is none of a bucket, or an option is wrong
  * @example

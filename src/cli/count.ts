@@ -5,7 +5,8 @@ import type { SegmentCache } from '../segment/cache.js'
 import { Memtable } from '../engine/memtable.js'
 import { counts, lookUpLoading, viewOf, type View } from '../engine/read.js'
 import { makeSlot } from '../engine/slot.js'
-import { segmentsOf, tailBytes, type ShardState } from '../engine/state.js'
+import { runsOf, type ShardState } from '../engine/state.js'
+import { isSmall } from '../tools/stored.js'
 import type { Table } from '../store/table.js'
 
 export interface KeyCount {
@@ -15,13 +16,11 @@ export interface KeyCount {
 }
 
 /** A count reads at most so many bytes: a moment on any disk, a few requests of an object store. */
-const CHEAP_BYTES = 8 << 20
-const CHEAP_RECORDS = 100_000
+const CHEAP = { records: 100_000, bytes: 8 << 20 }
 
 /** Whether the keys of a state can be counted in a moment. */
 export function isCheap(state: ShardState): boolean {
-  const live = segmentsOf(state)
-  return sum(live, 'length') + tailBytes(state) <= CHEAP_BYTES && sum(live, 'records') <= CHEAP_RECORDS
+  return isSmall(state, CHEAP)
 }
 
 export async function countKeys(table: Pick<Table<Key, Uint8Array>, 'keys'>): Promise<number> {
@@ -40,8 +39,8 @@ const SAMPLED_RECORDS = 8
  * the newest of its key, and the records of the run count by that part.
  */
 export async function estimateKeys(state: ShardState, cache: SegmentCache, now: number): Promise<KeyCount> {
-  const { manifest, tail } = state
-  const runs = [...manifest.runs, ...tail.flatMap(({ references }) => references?.runs ?? [])]
+  const { tail } = state
+  const runs = runsOf(state)
   const { puts, deletes, isPlain } = tailKeys(tail)
   // The numbers of a clipped segment are those of the whole one, and expired or deleted records are still counted in them.
   const isWhole = runs.flat().every(({ clip, ranges, expires }) => !clip && ranges === 0 && expires === 0)
@@ -111,6 +110,6 @@ function tailKeys(tail: ShardState['tail']): { puts: number; deletes: number; is
   return { puts, deletes: changes.length - puts, isPlain }
 }
 
-function sum(segments: readonly SegmentRef[], field: 'records' | 'tombstones' | 'length'): number {
+function sum(segments: readonly SegmentRef[], field: 'records' | 'tombstones'): number {
   return segments.reduce((total, segment) => total + segment[field], 0)
 }

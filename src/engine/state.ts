@@ -17,6 +17,7 @@ import {
   decodeReferences,
   type CodedRuns,
   type Manifest,
+  type Run,
   type StoreConfig,
 } from '../manifest/manifest.js'
 import { contentHash } from '../storage/platform.js'
@@ -187,9 +188,14 @@ function withEntry(before: readonly Layer[], { memtable, references }: TailEntry
   }
 }
 
+/** The runs that a state reads, oldest first: those of its manifest, and those of large commits that no fold lists yet. */
+export function runsOf({ manifest, tail }: SegmentSource): Run[] {
+  return [...manifest.runs, ...tail.flatMap(({ references }) => references?.runs ?? [])]
+}
+
 /** All segments that a state reads. */
-export function segmentsOf({ manifest, tail }: SegmentSource): SegmentRef[] {
-  return [...manifest.runs.flat(), ...tail.flatMap(({ references }) => references?.runs.flat() ?? [])]
+export function segmentsOf(source: SegmentSource): SegmentRef[] {
+  return runsOf(source).flat()
 }
 
 export function tailBytes(state: ShardState): number {

@@ -2,8 +2,9 @@
 import { equalBytes } from '../bytes/compare.js'
 import { fromHex, toHex } from '../bytes/hex.js'
 import { decodeKey, encodeKey, type Key } from '../bytes/keys.js'
-import { recordedCodec, segmentsOf, tailBytes } from '../engine/state.js'
+import { recordedCodec, runsOf } from '../engine/state.js'
 import { tableBytes } from '../engine/slot.js'
+import { partitionOf } from '../manifest/clip.js'
 import type { SegmentRef } from '../manifest/manifest.js'
 import type { StoreHandle } from '../store/handle.js'
 import { handleOf } from '../store/handles.js'
@@ -14,7 +15,7 @@ import type { Store } from '../store/store.js'
 import { storedBytes, TableSpec } from '../store/table-spec.js'
 import { differences } from '../tools/diff.js'
 import { show } from '../tools/show.js'
-import { storedDecoder, tablesOf } from '../tools/stored.js'
+import { isSmall, storedDecoder, tablesOf } from '../tools/stored.js'
 import { cut, harmless, size } from '../tools/text.js'
 import type { InspectorFacts, InspectorPage, InspectorRow, InspectorSegment, InspectorSource } from './source.js'
 
@@ -148,11 +149,7 @@ type Entry = readonly [key: Key, value: Uint8Array]
 
 function factsOf(handle: StoreHandle): Omit<InspectorFacts, 'writable' | 'totals'> {
   const { state, options } = handle
-  const { config, runs } = state.manifest
-  const segments = segmentsOf(state)
-  const sum = (field: 'length' | 'records'): number => segments.reduce((total, segment) => total + segment[field], 0)
-  // Large commits are segments, too, before any fold lists them.
-  const all = [...runs, ...state.tail.flatMap(({ references }) => references?.runs ?? [])]
+  const { config } = state.manifest
   return {
     name: options.name,
     ...(config.job !== undefined && { job: config.job }),
@@ -165,15 +162,16 @@ function factsOf(handle: StoreHandle): Omit<InspectorFacts, 'writable' | 'totals
       const inSegments = references?.runs.flat().reduce((total, { length }) => total + length, 0) ?? 0
       return bytes + inSegments > 0 ? [{ entry: n, bytes: bytes + inSegments }] : []
     }),
-    runs: all.map((run) => run.map((segment) => segmentOf(segment, config.partitions))).reverse(),
+    runs: runsOf(state)
+      .map((run) => run.map((segment) => segmentOf(segment, config.partitions)))
+      .reverse(),
     tables: tablesOf(state),
-    isSmall: sum('records') <= SMALL.records && sum('length') + tailBytes(state) <= SMALL.bytes,
+    isSmall: isSmall(state, SMALL),
   }
 }
 
 function segmentOf({ length, records, lower, upper, clip }: SegmentRef, partitions: number): InspectorSegment {
-  // A key begins with its partition (engine/slot.ts).
-  const of = (key: Uint8Array): number => Math.min(partitions - 1, ((key[0] ?? 0) << 8) | (key[1] ?? 0))
+  const of = (key: Uint8Array): number => Math.min(partitions - 1, partitionOf(key))
   const [first, last] = clip ?? [0, partitions - 1]
   return { bytes: length, records, partitions: [Math.max(first, of(lower)), Math.min(last, of(upper))] }
 }

@@ -63,7 +63,8 @@ function rangeOf({ clip: range, lower, upper }: SegmentRef): PartitionRange {
   return range ?? [partitionOf(lower), partitionOf(upper)]
 }
 
-function partitionOf(bound: Uint8Array): number {
+/** The partition with which a key of a segment begins (docs/format.md, "Segments"). */
+export function partitionOf(bound: Uint8Array): number {
   return ((bound[0] ?? 0) << 8) | (bound[1] ?? 0)
 }
 

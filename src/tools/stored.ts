@@ -1,7 +1,7 @@
 /** Tables as they are stored, for who does not know how the program opens them. */
 import { fromBinary } from '../bytes/binary.js'
 import { jsonCodec } from '../bytes/codec.js'
-import { recordedCodec, tailCodecs, type ShardState } from '../engine/state.js'
+import { recordedCodec, segmentsOf, tailBytes, tailCodecs, type ShardState } from '../engine/state.js'
 import { splitId, splitVersion } from '../store/value-version.js'
 
 /** The names and codec ids of the tables of users, by name. The name of the default table is empty. */
@@ -17,6 +17,16 @@ export function tablesOf(state: ShardState): { readonly name: string; readonly c
 
 /** The names of Tidemark's own tables begin with this byte (engine/slot.ts). */
 const INTERNAL = 0xff
+
+/** Whether the segments that a state reads, and its tail, have at most so many records and bytes. */
+export function isSmall(state: ShardState, most: { readonly records: number; readonly bytes: number }): boolean {
+  let [records, bytes] = [0, tailBytes(state)]
+  for (const segment of segmentsOf(state)) {
+    records += segment.records
+    bytes += segment.length
+  }
+  return records <= most.records && bytes <= most.bytes
+}
 
 /** Decodes values of a table by its recorded codec, when that is the default one. Of another codec it gives the bytes. */
 export function storedDecoder(recorded: string | undefined): (bytes: Uint8Array) => unknown {

@@ -1,40 +1,21 @@
 /** `inspect --web`: what it serves and to whom, for a folder and for a bucket, and the page of it in Chromium. */
 import { request } from 'node:http'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { networkInterfaces, tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { S3Client } from '@aws-sdk/client-s3'
-import type { Page } from 'playwright-core'
 import { openStore, type Codec, type Store } from 'tidemark'
 import { nodeFs } from 'tidemark/node-fs'
 import { s3 } from 'tidemark/s3'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { run } from '../../src/cli/run.js'
-import { browsers, type Running } from '../support/chromium.js'
+import { sharedBrowser } from '../support/chromium.js'
 import { cli } from '../support/cli.js'
 import { resealed } from '../support/crafted.js'
 import { expectAccessible, inspectorOn, listenTo } from '../support/inspector.js'
 import { startS3Server, type S3Server } from '../support/s3-server.js'
 import { temporaryFolder } from '../support/storages.js'
 
-const chromium = browsers()
-let running: Running
-let profile = ''
-beforeAll(async () => {
-  profile = mkdtempSync(join(tmpdir(), 'tidemark-inspector-'))
-  running = await chromium.start(profile)
-}, 180_000)
-afterAll(async () => {
-  await running.kill()
-  rmSync(profile, { recursive: true, force: true })
-})
-
-async function newPage(): Promise<Page> {
-  const page = await running.context.newPage()
-  onTestFinished(() => page.close())
-  return page
-}
+const chromium = sharedBrowser()
 
 /** Runs `inspect --web` until the test has ended. */
 function served(where: string, ...args: string[]): Promise<string> {
@@ -124,7 +105,7 @@ describe('inspect --web', () => {
   test('shows a store beside its owner, whatever its codecs, and follows it', async () => {
     const [folder, store] = await owned()
     const address = await served(folder)
-    const page = await newPage()
+    const page = await chromium.newPage()
     const { troubles, requests } = listenTo(page)
     await page.goto(address)
     const { slider, table, rows, button } = inspectorOn(page)
@@ -192,7 +173,7 @@ describe('inspect --web', () => {
       await expect(ask(`http://${host}:${port}/`)).rejects.toThrow()
     }
     // Even a page that knows the address, such as one of an extension, can neither read, frame nor run it.
-    const page = await newPage()
+    const page = await chromium.newPage()
     await page.goto(`${chromium.pages}/browser-page.html`)
     const tried = await page.evaluate(`Promise.all([
       fetch('${address}').then(() => 'read', () => 'refused'),
@@ -209,7 +190,7 @@ describe('inspect --web', () => {
     const [server, store, first] = await inBucket()
     const before = server.objects.size
     const address = await served('s3://bucket/state', '--endpoint', server.url, ...args)
-    const page = await newPage()
+    const page = await chromium.newPage()
     const { troubles } = listenTo(page)
     await page.goto(address)
     const { slider, rows, button, parts } = inspectorOn(page)
@@ -233,7 +214,7 @@ describe('inspect --web', () => {
     const [folder] = await owned()
     const ending = new AbortController()
     const address = await start(folder, [], ending)
-    const page = await newPage()
+    const page = await chromium.newPage()
     await page.goto(address)
     await expect.poll(() => inspectorOn(page).rows('Entries')).toHaveLength(1)
     ending.abort()
@@ -243,7 +224,7 @@ describe('inspect --web', () => {
   test('tells of a damaged entry that another writer has added, and goes on showing what is there', async () => {
     const [server, store] = await inBucket()
     const address = await served('s3://bucket/state', '--endpoint', server.url)
-    const page = await newPage()
+    const page = await chromium.newPage()
     await page.goto(address)
     const { rows } = inspectorOn(page)
     await expect.poll(() => rows('Entries')).toEqual([['"a"', '2', '2']])

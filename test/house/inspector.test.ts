@@ -1,13 +1,11 @@
 /** `<tidemark-inspector>` on a page of Chromium with a strict content policy. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Locator, Page } from 'playwright-core'
 import { rolldown } from 'rolldown'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { buildPage } from '../support/built-page.js'
-import { browsers, type Running } from '../support/chromium.js'
+import { sharedBrowser } from '../support/chromium.js'
 import { expectAccessible, inspectorOn, listenTo } from '../support/inspector.js'
 
 const root = join(import.meta.dirname, '../..')
@@ -18,25 +16,11 @@ const HTML = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>
 <meta http-equiv="Content-Security-Policy" content="${POLICY}; img-src data:"><meta name="color-scheme" content="light dark">
 <script type="module" src="./app.js"></script></head><body><main><h1>Orders</h1></main></body></html>`
 
-const chromium = browsers()
-let running: Running
+const chromium = sharedBrowser()
 let path = ''
-let profile = ''
 beforeAll(async () => {
   path = await buildPage('test/support/inspector-page.mjs', HTML)
-  profile = mkdtempSync(join(tmpdir(), 'tidemark-inspector-'))
-  running = await chromium.start(profile)
 }, 180_000)
-afterAll(async () => {
-  await running.kill()
-  rmSync(profile, { recursive: true, force: true })
-})
-
-async function newPage(): Promise<Page> {
-  const page = await running.context.newPage()
-  onTestFinished(() => page.close())
-  return page
-}
 
 /** Waits until the newest version is shown, and is the one that is looked at. */
 async function atNewest(page: Page, slider: Locator): Promise<void> {
@@ -47,7 +31,7 @@ async function atNewest(page: Page, slider: Locator): Promise<void> {
 
 describe('the element', () => {
   const open = async (): Promise<[Page, ReturnType<typeof inspectorOn>]> => {
-    const page = await newPage()
+    const page = await chromium.newPage()
     await page.goto(new URL(path, chromium.pages).href)
     const inspector = inspectorOn(page)
     await atNewest(page, inspector.slider)
@@ -55,7 +39,7 @@ describe('the element', () => {
   }
 
   test('shows versions, entries then and now, and what differs; by the keyboard, and with no request', async () => {
-    const page = await newPage()
+    const page = await chromium.newPage()
     const { troubles, requests } = listenTo(page)
     const folder = new URL('.', new URL(path, chromium.pages)).href
     await page.goto(`${folder}index.html`)

@@ -1,13 +1,14 @@
 /** Chromium as its users run it, with pages on the built package, for tests that need more than one page or end its life. */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createReadStream, existsSync } from 'node:fs'
+import { createReadStream, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { dirname, extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core'
-import { afterAll, beforeAll, expect } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished } from 'vitest'
 
 const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 
@@ -23,6 +24,38 @@ export interface Browsers {
   /** Where this folder's pages are served. */
   readonly pages: string
   start(profile: string): Promise<Running>
+}
+
+/** One browser for all tests of a file. */
+export interface SharedBrowser {
+  /** Where this folder's pages are served. */
+  readonly pages: string
+  /** A page that is closed after the test. */
+  newPage(): Promise<Page>
+}
+
+export function sharedBrowser(): SharedBrowser {
+  const chromium = browsers()
+  let running: Running
+  let profile = ''
+  beforeAll(async () => {
+    profile = mkdtempSync(join(tmpdir(), 'tidemark-browser-'))
+    running = await chromium.start(profile)
+  }, 180_000)
+  afterAll(async () => {
+    await running.kill()
+    rmSync(profile, { recursive: true, force: true })
+  })
+  return {
+    get pages() {
+      return chromium.pages
+    },
+    async newPage() {
+      const page = await running.context.newPage()
+      onTestFinished(() => page.close())
+      return page
+    },
+  }
 }
 
 /** Serves the repository on loopback while the tests of a file run, and finds the browser. `more` are flags for it. */

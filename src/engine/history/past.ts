@@ -128,8 +128,8 @@ export async function stateOf(shard: RepairedLog, n: number): Promise<ShardState
 }
 
 /**
- * Without indexes the newest version is the present state: entries after a version change nothing (R11). So nobody who copies or keeps it needs
- * what a fold has given up since, which may be damaged.
+ * Without indexes the newest version is the present state: entries after a version change nothing (R11). So nobody who copies or
+ * keeps it needs what a fold has given up since, which may be damaged.
  */
 async function newestOf(shard: OpenLog): Promise<ShardState> {
   const { state } = shard

@@ -9,7 +9,7 @@ import { currentTime, moment, noteTime, type Held, type LogContext, type ShardCo
 import { isKept } from './pin-version.js'
 import { pinOf, readPin, type StoredPin } from './pins.js'
 import type { Moment } from '../moment.js'
-import { segmentsOf, type ShardState } from '../state.js'
+import { runsOf, segmentsOf, type ShardState } from '../state.js'
 
 /** Where others collect: a step of what is read through an open handle. */
 export async function keep(
@@ -84,8 +84,8 @@ export class Reading {
   }
 
   #encode(): Uint8Array {
-    const { manifest, tail } = this.#state
-    const runs = [...manifest.runs, ...tail.flatMap(({ references }) => references?.runs ?? [])]
+    const { manifest } = this.#state
+    const runs = runsOf(this.#state)
     const kept = { kind: 'reading', name: 'reading', label: undefined, ttlMs: this.#ctx.graceMs } as const
     const made = currentTime(this.#ctx, this.#log)
     return encodePin(pinOf(this.#state, this.#log.path, { ...manifest, runs }, undefined, { ...kept, made }))
