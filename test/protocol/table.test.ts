@@ -37,7 +37,7 @@ test('the rules are numbered in their order, and each says what goes wrong witho
 })
 
 test('each rule has a test that catches a mutation, and each such test is of a rule', () => {
-  expect([...new Set(tested.map(({ number }) => number))].toSorted()).toEqual([...rules.keys()].toSorted())
+  expect(new Set<unknown>(tested.map(({ number }) => number))).toEqual(new Set(rules.keys()))
   expect(tested.filter(({ edits }) => edits.length === 0)).toEqual([])
 })
 
