@@ -56,7 +56,14 @@ export interface StorageSuiteOptions {
  */
 export function storageSuite(options: StorageSuiteOptions): void {
   const { test, create, destroy, limitMs = 60_000, clock = systemClock } = options
-  for (const [promise, show] of [...blobTests, ...logTests, ...tailTests, ...shardTests, ...anchorTests, ...answerTests]) {
+  for (const [promise, show] of [
+    ...blobTests,
+    ...logTests,
+    ...tailTests,
+    ...shardTests,
+    ...anchorTests,
+    ...answerTests,
+  ]) {
     test(promise, async () => {
       const storage = await create()
       const logs: Log[] = []
