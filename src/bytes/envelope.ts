@@ -19,6 +19,8 @@ import { ByteWriter } from './writer.js'
 import { toHex } from './hex.js'
 
 const FORMAT_VERSION = 1
+/** Of anchors of logs that were sealed: older releases refuse them by name. */
+export const SEALED_VERSION = 2
 export const ENVELOPE_HEAD = 16
 export const ENVELOPE_TAIL = 4
 
@@ -30,10 +32,10 @@ const KIND_CODES: Record<ObjectKind, number> = { entry: 1, segment: 2, anchor: 3
 const MAGIC = 0x4b4d4454 // "TDMK", little-endian
 
 /** The sixteen bytes in front of a body. */
-export function envelopeHead(kind: ObjectKind, bodyLength: number): Uint8Array {
+export function envelopeHead(kind: ObjectKind, bodyLength: number, version = FORMAT_VERSION): Uint8Array {
   const w = new ByteWriter(ENVELOPE_HEAD)
   w.u32(MAGIC)
-  w.u8(FORMAT_VERSION)
+  w.u8(version)
   w.u8(KIND_CODES[kind])
   w.u8(0)
   w.u8(0)
@@ -50,19 +52,19 @@ export function unsealed(size: number): ByteWriter {
 }
 
 /** The whole object that was begun by `unsealed`. */
-export function sealed(kind: ObjectKind, w: ByteWriter): Uint8Array {
+export function sealed(kind: ObjectKind, w: ByteWriter, version?: number): Uint8Array {
   const body = w.finish().subarray(ENVELOPE_HEAD)
   w.u32(crc32(body))
   const all = w.finish()
-  all.set(envelopeHead(kind, body.length))
+  all.set(envelopeHead(kind, body.length, version))
   return all
 }
 
 /** A whole object around `body`. */
-export function seal(kind: ObjectKind, body: Uint8Array): Uint8Array {
+export function seal(kind: ObjectKind, body: Uint8Array, version?: number): Uint8Array {
   const w = unsealed(body.length)
   w.raw(body)
-  return sealed(kind, w)
+  return sealed(kind, w, version)
 }
 
 /** The body, without a copy; `what` names the object in errors. `CORRUPT` or `UNSUPPORTED_FORMAT` otherwise. */
@@ -83,7 +85,8 @@ function unsealHead(kind: ObjectKind, bytes: Uint8Array, what: string): number {
   const version = r.u8()
   const kindCode = r.u8()
   const flags = r.u8() | (r.u8() << 8)
-  if (version !== FORMAT_VERSION || flags > FLAG_ENCRYPTED) {
+  const isKnown = version === FORMAT_VERSION || (version === SEALED_VERSION && kindCode === KIND_CODES.anchor)
+  if (!isKnown || flags > FLAG_ENCRYPTED) {
     throw unsupported(`${what} is written in format ${version}${flags === 0 ? '' : ` with flags ${flags}`}`)
   }
   if (flags === FLAG_ENCRYPTED) {
@@ -92,4 +95,9 @@ function unsealHead(kind: ObjectKind, bytes: Uint8Array, what: string): number {
   }
   if (kindCode !== KIND_CODES[kind]) throw corrupt(`${what} is no ${kind}, though its name says so.`)
   return r.u32()
+}
+
+/** The version that stands in the envelope of an object, which `unseal` has let through. */
+export function envelopeVersion(bytes: Uint8Array): number {
+  return bytes[4]!
 }

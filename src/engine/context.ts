@@ -36,6 +36,8 @@ export interface Retain {
 /** The surroundings that every part of a shard works in. */
 export interface ShardContext {
   readonly store: string
+  /** The shard of the store, as names have it. Default: the root. */
+  readonly shard?: string | undefined
   /** Others write as well: a lost number means to catch up. */
   readonly isShared: boolean
   readonly storage: Storage
@@ -77,7 +79,7 @@ export function warnLater(ctx: Pick<ShardContext, 'store' | 'warn'>, what: strin
 }
 
 /** The part of the surroundings that reading a log from outside takes. */
-export type ReadContext = Pick<ShardContext, 'store' | 'storage' | 'clock' | 'durability' | 'warn'> &
+export type ReadContext = Pick<ShardContext, 'store' | 'shard' | 'storage' | 'clock' | 'durability' | 'warn'> &
   Partial<Pick<ShardContext, 'segments'>>
 
 export interface Resident {
@@ -176,8 +178,8 @@ export interface LogContext {
   free: Moment | undefined
 }
 
-export function openAnchor(ctx: Pick<ReadContext, 'storage' | 'store'>): Anchor {
-  return ctx.storage.anchor(anchorPath(ctx.store))
+export function openAnchor(ctx: Pick<ReadContext, 'storage' | 'store' | 'shard'>): Anchor {
+  return ctx.storage.anchor(anchorPath(ctx.store, ctx.shard))
 }
 
 /** The anchor in messages. */
@@ -195,7 +197,7 @@ export async function ownAnchor(
 }
 
 export function openLog(ctx: ReadContext, anchor: Anchor, logId: Uint8Array): LogContext {
-  const path = logPath(ctx.store, logId)
+  const path = logPath(ctx.store, logId, ctx.shard)
   const log = ctx.storage.log(path, { durability: ctx.durability })
   const writerId = ctx.clock.random(ID_BYTES)
   const platform = platformOf(ctx.storage)

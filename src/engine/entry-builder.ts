@@ -1,22 +1,18 @@
 /** Builds the next entry: a pure step from a state and a change to bytes, and to what they will make of the state. */
 import { HASH_BYTES } from '../bytes/hash.js'
-import {
-  encodeEntry,
-  type Carried,
-  type Entry,
-  type EntryKind,
-  type Origin,
-  type SyncPoint,
-  type WriteMode,
-} from '../log/entry.js'
+import { encodeEntry } from '../log/encode.js'
+import type { Carried, Entry, EntryKind, Origin, SyncPoint, WriteMode } from '../log/entry.js'
 import type { OffsetMap } from '../log/offsets.js'
+import type { Own, Seal, Turn } from '../log/shard-parts.js'
+import type { Spans } from '../log/spans.js'
 import type { Edit } from '../manifest/edits.js'
 import type { CodedRuns, Manifest } from '../manifest/manifest.js'
 import { Part } from '../part.js'
 import { contentHash } from '../storage/platform.js'
 import type { LogContext } from './context.js'
-import { storedDelta, type Memtable } from './memtable.js'
+import type { Memtable } from './memtable.js'
 import type { AppliedEntry, ShardState } from './state.js'
+import { storedDelta } from './stored-delta.js'
 
 /** Entries with a manifest or with references need it besides. */
 export const manifests = new Part(() => import('../manifest/edits.js'))
@@ -36,12 +32,19 @@ export interface EntryChange {
   /** Another state in place of the one before; `memtable` holds what changed after its manifest. */
   readonly reset?: Reset | undefined
   readonly collect?: CollectPlan | undefined
+  /** The log ends with this entry, a fence. */
+  readonly seal?: Seal | undefined
+  /** The partitions of a log that begins with this entry. */
+  readonly own?: Own | undefined
+  readonly turn?: Turn | undefined
+  readonly spans?: Spans | undefined
 }
 
 /** The state that a reset puts in place of the one before it. */
 export interface Reset {
   readonly manifest: Manifest
-  readonly origin: Origin
+  /** Left out in the first entry of a log that came of others. */
+  readonly origin?: Origin | undefined
   /** Left out: that of the entry before. */
   readonly sync?: Omit<SyncPoint, 'at'> | undefined
 }
@@ -101,6 +104,9 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     keeps: Math.max(before.keeps, collect?.keeps ?? 0),
     collectedAt: collect ? n : before.collectedAt,
     sync: reset?.sync ? { ...reset.sync, at: n } : before.sync,
+    own: change.own ?? before.own,
+    turn: change.turn ?? before.turn,
+    spans: change.spans ?? before.spans,
   }
   const entry: Entry = {
     n,
@@ -118,6 +124,7 @@ export async function buildEntry(log: LogContext, state: ShardState, change: Ent
     manifest: isNew ? making!.encodeManifest(manifest, log.path) : undefined,
     origin: reset?.origin,
     collection: collect?.encode(time, carried.trim),
+    seal: change.seal,
   }
   const bytes = encodeEntry(entry)
   return {

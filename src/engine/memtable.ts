@@ -5,15 +5,11 @@
  */
 import { compareBytes, countInFront } from '../bytes/compare.js'
 import { bytesToMapKey, compareMapKey, mapKeyBytes, type MapKey } from '../bytes/keys.js'
-import { DeltaWriter, type DeltaGroup } from '../log/delta.js'
-import type { Platform } from '../storage/platform.js'
-import { Part } from '../part.js'
+import type { DeltaGroup } from '../log/delta.js'
 import { isCovered, placeRange, unionRanges } from '../segment/ranges.js'
 import { EVERYTHING, type KeyRange } from '../segment/record.js'
 import { Point, sortedRecords, type MemtableRecord } from './point.js'
 import { makeSlot, prefixed, type Slot } from './slot.js'
-
-const deflating = new Part(() => import('../log/deflate.js'))
 
 export interface SlotChanges {
   readonly slot: Slot
@@ -205,7 +201,7 @@ function sizeOfRanges(ranges: readonly KeyRange[]): number {
 }
 
 /** Bounds without the prefix of the slot in which they lie. */
-function ownBounds({ prefix }: Slot, { lower, upper }: KeyRange): KeyRange {
+export function ownBounds({ prefix }: Slot, { lower, upper }: KeyRange): KeyRange {
   return { lower: lower.subarray(prefix.length), upper: upper.subarray(prefix.length) }
 }
 
@@ -220,36 +216,6 @@ function boundsIn(records: readonly MemtableRecord[], { lower, upper }: KeyRange
     countInFront(records.length, (i) => compareBytes(records[i]!.key, lower) < 0),
     countInFront(records.length, (i) => compareBytes(records[i]!.key, upper) < 0),
   ]
-}
-
-/** The changes of a memtable as a delta; every point must have its bytes. */
-export function encodeDelta(memtable: Memtable): Uint8Array {
-  const { slots } = memtable
-  const delta = new DeltaWriter(slots.size, memtable.bytes + 64)
-  for (const { slot, codec, points, ranges } of slots.values()) {
-    delta.group(slot.partition, slot.table, codec, ranges.length + points.size)
-    for (const range of ranges) {
-      const { lower, upper } = ownBounds(slot, range)
-      delta.range(lower, upper)
-    }
-    for (const [key, point] of points) {
-      if (point.deleted) delta.delete(key)
-      else delta.put(key, point, point.expires)
-    }
-  }
-  return delta.finish()
-}
-
-/** The same as they are stored, if there are any. */
-export async function storedDelta(
-  { platform, deflates }: { readonly platform: Platform; readonly deflates: boolean },
-  memtable: Memtable,
-): Promise<Uint8Array | undefined> {
-  if (memtable.empty) return undefined
-  const delta = encodeDelta(memtable)
-  if (!deflates) return delta
-  // It is good as it is, should this fail.
-  return deflating.use((part) => part.deflateDelta(platform, delta)).catch(() => delta)
 }
 
 export function memtableOfDelta(groups: readonly DeltaGroup[]): Memtable {

@@ -10,6 +10,7 @@ import { equalBytes } from '../bytes/compare.js'
 import { corrupt, damaged } from '../errors.js'
 import { decodeDelta } from '../log/delta.js'
 import { decodeEntry, emptyCarried, type Carried, type Entry } from '../log/entry.js'
+import type { Seal } from '../log/shard-parts.js'
 import {
   type SegmentRef,
   type SegmentSource,
@@ -55,6 +56,8 @@ export interface ShardState {
   readonly hasIndexes?: boolean | undefined
   /** It was repaired: its manifest is older than the one that the log names, until the next fold. */
   readonly isRepaired?: boolean | undefined
+  /** The log was sealed by its head. */
+  readonly seal?: Seal | undefined
 }
 
 /** Stands in until a manifest is read. */
@@ -125,7 +128,8 @@ export function applyEntry(state: ShardState, applied: AppliedEntry): ShardState
   const { logId } = state
   const { n: head, writerId: writer } = entry
   const hasIndexes = state.hasIndexes || mayIndex(applied)
-  return { logId, head, headHash: hash, writer, carried, manifest, tail, resetAt, isRepaired, hasIndexes }
+  const { seal } = entry
+  return { logId, head, headHash: hash, writer, carried, manifest, tail, resetAt, isRepaired, hasIndexes, seal }
 }
 
 const STATES = toBinary(INDEX_STATES)

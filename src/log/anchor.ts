@@ -3,7 +3,7 @@
  * store's (its id is random per creation), up to where entries are trimmed, and where a manifest is. It is a hint but for
  * the log id and the trim number; those two are law (R24, R25).
  */
-import { unseal } from '../bytes/envelope.js'
+import { envelopeVersion, SEALED_VERSION, unseal } from '../bytes/envelope.js'
 import { ByteReader } from '../bytes/reader.js'
 import { corrupt } from '../errors.js'
 import type { Anchor, CallOptions } from '../storage/contract.js'
@@ -15,6 +15,8 @@ export interface AnchorValue {
   readonly manifestAt: number
   readonly covers: number
   readonly time: number
+  /** That of a log that was sealed says more (sealed-anchor.ts); it is kept by every swap (S6). */
+  readonly sealed?: Uint8Array | undefined
 }
 
 export interface AnchorReading {
@@ -35,6 +37,7 @@ export function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {
     manifestAt: r.varint(),
     covers: r.varint(),
     time: r.varint(),
+    ...(envelopeVersion(bytes) === SEALED_VERSION && { sealed: r.raw(r.left) }),
   }
   if (value.manifestAt <= value.covers) r.fail('an impossible manifest')
   r.end()

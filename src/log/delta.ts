@@ -12,10 +12,7 @@
  *
  * Within a delta points win over its range deletes, and a later change of a key over an earlier one.
  */
-import { writeMapKey, type MapKey } from '../bytes/keys.js'
 import { ByteReader } from '../bytes/reader.js'
-import type { Slice } from '../bytes/slice.js'
-import { ByteWriter } from '../bytes/writer.js'
 import { inflated, type Platform } from '../storage/platform.js'
 
 export const MAX_PARTITIONS = 4096
@@ -36,56 +33,14 @@ export type Change =
   | { readonly type: 'range'; readonly key: Uint8Array; readonly upper: Uint8Array }
 
 /** Stands for the length before compression of what is not compressed. */
-const PLAIN = 0
+export const PLAIN = 0
 /** Deflate makes nothing shorter than this part of it. */
 const MOST = 1032
 
-const PUT = 0
-const PUT_EXPIRING = 1
-const DELETE = 2
-const RANGE = 3
-
-/** Writes a delta as it comes, group by group. */
-export class DeltaWriter {
-  readonly #w: ByteWriter
-
-  /** `size`: about how many bytes it will be. */
-  constructor(groups: number, size: number) {
-    this.#w = new ByteWriter(size)
-    this.#w.varint(PLAIN)
-    this.#w.varint(groups)
-  }
-
-  /** So many changes of one table in one partition follow. */
-  group(partition: number, table: Uint8Array, codec: string, changes: number): void {
-    this.#w.varint(partition)
-    this.#w.bytes(table)
-    this.#w.string(codec)
-    this.#w.varint(changes)
-  }
-
-  put(key: MapKey, value: Slice, expires: number): void {
-    this.#w.u8(expires === 0 ? PUT : PUT_EXPIRING)
-    writeMapKey(this.#w, key, true)
-    if (expires !== 0) this.#w.varint(expires)
-    this.#w.slice(value)
-  }
-
-  delete(key: MapKey): void {
-    this.#w.u8(DELETE)
-    writeMapKey(this.#w, key, true)
-  }
-
-  range(lower: Uint8Array, upper: Uint8Array): void {
-    this.#w.u8(RANGE)
-    this.#w.bytes(lower)
-    this.#w.bytes(upper)
-  }
-
-  finish(): Uint8Array {
-    return this.#w.finish()
-  }
-}
+export const PUT = 0
+export const PUT_EXPIRING = 1
+export const DELETE = 2
+export const RANGE = 3
 
 export async function decodeDelta(platform: Platform, bytes: Uint8Array, what: string): Promise<DeltaGroup[]> {
   const r = new ByteReader(bytes, what)

@@ -7,12 +7,13 @@
  * before it; it has no parent hash and carries nothing: readers keep what the entry before it says.
  */
 import { equalBytes } from '../bytes/compare.js'
-import { sealed, unseal, unsealed } from '../bytes/envelope.js'
+import { unseal } from '../bytes/envelope.js'
 import { HASH_BYTES } from '../bytes/hash.js'
 import { ByteReader } from '../bytes/reader.js'
-import { ByteWriter } from '../bytes/writer.js'
 import { unsupported } from '../errors.js'
-import { NO_OFFSETS, readOffsets, writeOffsets, type OffsetMap } from './offsets.js'
+import { NO_OFFSETS, readOffsets, type OffsetMap } from './offsets.js'
+import { readOwn, readSeal, readTurn, type Own, type Seal, type Turn } from './shard-parts.js'
+import { NO_SPANS, readSpans, type Spans } from './spans.js'
 
 export const ID_BYTES = 16
 
@@ -21,7 +22,7 @@ export type EntryKind = 'commit' | 'reset' | 'fence' | 'fold' | 'collect' | 'voi
 /** Whether one handle writes at a time, or several do. */
 export type WriteMode = 'exclusive' | 'shared'
 
-const KINDS: readonly (EntryKind | undefined)[] = [
+export const KINDS: readonly (EntryKind | undefined)[] = [
   'commit',
   'reset',
   'fence',
@@ -31,10 +32,9 @@ const KINDS: readonly (EntryKind | undefined)[] = [
   undefined,
   'index',
 ]
-/** Kinds and parts whose numbers are taken and which no release writes yet, so that this one refuses them by name. */
+/** Kinds whose numbers are taken and which no release writes yet, so that this one refuses them by name. */
 const RESERVED_KINDS: Readonly<Record<number, string>> = { 6: 'code version' }
-const RESERVED_PARTS = ['seal', 'shard', 'turn', 'spans']
-const MODES: readonly WriteMode[] = ['exclusive', 'shared']
+export const MODES: readonly WriteMode[] = ['exclusive', 'shared']
 
 /** Every header repeats these from the entry before it, changed by what its own entry does (R6). */
 export interface Carried {
@@ -55,6 +55,12 @@ export interface Carried {
   readonly collectedAt: number
   /** Where this store last met another one; see `SyncPoint`. */
   readonly sync: SyncPoint | undefined
+  /** The partitions of a log that came of others; `undefined` in one that has all, from its beginning on. */
+  readonly own: Own | undefined
+  /** Whose turn it is, where a group shares out who owns what. */
+  readonly turn: Turn | undefined
+  /** The positions of sources that differ between partitions. These sources are not in `offsets`. */
+  readonly spans: Spans
 }
 
 /** Version `version` of the log `logId`, whose entry had `hash`, was taken over as version `at` of this log. */
@@ -99,71 +105,26 @@ export interface Entry {
   readonly origin: Origin | undefined
   /** The segments that an entry condemns when it collects (log/collection.ts). */
   readonly collection: Uint8Array | undefined
+  /** Only a fence has one, and it is the last entry of the log that counts. */
+  readonly seal: Seal | undefined
 }
 
 // One bit per optional part, in the order in which they follow.
-const PARENT = 1
-const LABEL = 2
-const META = 4
-const DELTA = 8
-const MANIFEST = 16
-const REFERENCES = 32
-const ORIGIN = 64
-const KEEPS = 128
-const COLLECTION = 256
-const SYNC_POINT = 512
-const PARTS = 10
-
-export function encodeEntry(entry: Entry): Uint8Array {
-  const w = unsealed(256 + (entry.delta?.length ?? 0) + (entry.manifest?.length ?? 0))
-  w.varint(entry.n)
-  w.u8(KINDS.indexOf(entry.kind))
-  w.u8(MODES.indexOf(entry.mode))
-  w.raw(entry.logId)
-  w.raw(entry.writerId)
-  w.varint(entry.write)
-  let parts = 0
-  if (entry.parent) parts |= PARENT
-  if (entry.label !== undefined) parts |= LABEL
-  if (entry.meta !== undefined) parts |= META
-  if (entry.delta) parts |= DELTA
-  if (entry.manifest) parts |= MANIFEST
-  if (entry.references) parts |= REFERENCES
-  if (entry.origin) parts |= ORIGIN
-  if (entry.carried && entry.carried.collectedAt > 0) parts |= KEEPS
-  if (entry.collection) parts |= COLLECTION
-  if (entry.carried?.sync) parts |= SYNC_POINT
-  w.varint(parts)
-  if (entry.parent) {
-    const carried = entry.carried!
-    w.raw(entry.parent)
-    w.varint(carried.time)
-    w.varint(carried.version)
-    w.varint(carried.versionTime)
-    w.varint(carried.manifestAt)
-    w.varint(carried.covers)
-    w.varint(carried.trim)
-    writeOffsets(w, carried.offsets)
-  }
-  if (entry.label !== undefined) w.string(entry.label)
-  if (entry.meta !== undefined) w.string(entry.meta)
-  if (entry.delta) w.bytes(entry.delta)
-  if (entry.manifest) w.bytes(entry.manifest)
-  if (entry.references) w.bytes(entry.references)
-  if (entry.origin) {
-    w.string(entry.origin.log)
-    w.varint(entry.origin.version)
-    w.varint(entry.origin.partitions.length)
-    for (const partition of entry.origin.partitions) w.varint(partition)
-  }
-  if (entry.carried && entry.carried.collectedAt > 0) {
-    w.varint(entry.carried.keeps)
-    w.varint(entry.carried.collectedAt)
-  }
-  if (entry.collection) w.bytes(entry.collection)
-  if (entry.carried?.sync) writeSyncPoint(w, entry.carried.sync)
-  return sealed('entry', w)
-}
+export const PARENT = 1
+export const LABEL = 2
+export const META = 4
+export const DELTA = 8
+export const MANIFEST = 16
+export const REFERENCES = 32
+export const ORIGIN = 64
+export const KEEPS = 128
+export const COLLECTION = 256
+export const SYNC_POINT = 512
+export const SEAL = 1024
+export const OWN = 2048
+export const TURN = 4096
+export const SPANS = 8192
+const PARTS = 14
 
 /** Checks that the bytes are entry `n` of this log; `CORRUPT` or `UNSUPPORTED_FORMAT` otherwise. */
 export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | undefined): Entry {
@@ -180,8 +141,7 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
   const write = r.varint()
   const bits = r.varint()
   if (bits >= 1 << PARTS) {
-    const part = Math.floor(Math.log2(bits))
-    throw unsupported(`${what} holds part ${part}${named(RESERVED_PARTS[part - PARTS])}`)
+    throw unsupported(`${what} holds part ${Math.floor(Math.log2(bits))}`)
   }
   const has = (part: number): boolean => (bits & part) !== 0
   let parent: Uint8Array | undefined
@@ -200,6 +160,9 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
       keeps: 0,
       collectedAt: 0,
       sync: undefined,
+      own: undefined,
+      turn: undefined,
+      spans: NO_SPANS,
     }
     if (carried.version > n || carried.manifestAt > n || carried.covers >= n || carried.trim >= n) {
       r.fail('an impossible header')
@@ -222,8 +185,16 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
     if (!carried || sync.at > n) return r.fail('an impossible header')
     carried = { ...carried, sync }
   }
+  const seal = has(SEAL) ? readSeal(r) : undefined
+  if (bits >= OWN) {
+    if (!carried) return r.fail('an impossible header')
+    const own = has(OWN) ? readOwn(r) : undefined
+    const turn = has(TURN) ? readTurn(r) : undefined
+    carried = { ...carried, own, turn, spans: has(SPANS) ? readSpans(r) : NO_SPANS }
+  }
+  if (seal && (kind !== 'fence' || !carried)) r.fail('a seal where none can be')
   r.end()
-  const parts = { label, meta, delta, manifest, references, origin, collection }
+  const parts = { label, meta, delta, manifest, references, origin, collection, seal }
   return { n, kind, logId: ownLog, writerId, write, parent, mode, carried, ...parts }
 }
 
@@ -236,13 +207,6 @@ function readOrigin(r: ByteReader): Origin {
   const version = r.varint()
   const partitions = Array.from({ length: r.count(1) }, () => r.varint())
   return { log, version, partitions }
-}
-
-function writeSyncPoint(w: ByteWriter, { logId, version, hash, at }: SyncPoint): void {
-  w.raw(logId)
-  w.varint(version)
-  w.raw(hash)
-  w.varint(at)
 }
 
 /** Two appends with the same write id are one and the same append, sent twice. */
@@ -264,5 +228,8 @@ export function emptyCarried(mode: WriteMode): Carried {
     keeps: 0,
     collectedAt: 0,
     sync: undefined,
+    own: undefined,
+    turn: undefined,
+    spans: NO_SPANS,
   }
 }

@@ -15,8 +15,9 @@ export type Position = number | bigint | string
 /** As users give and get them: `{ clicks: 1042 }`, or `{ clicks: { 0: 520, 1: 522 } }`. */
 export type Offsets = { readonly [source: string]: Position | { readonly [partition: string]: Position } }
 
-/** Partition numbers in ascending order within each source; `undefined` stands for a source with one position. */
-export type OffsetMap = ReadonlyMap<string, ReadonlyMap<number | undefined, Position>>
+/** By the partitions of a source, in ascending order; `undefined` stands for a source with one position. */
+export type Positions = ReadonlyMap<number | undefined, Position>
+export type OffsetMap = ReadonlyMap<string, Positions>
 
 export const NO_OFFSETS: OffsetMap = new Map()
 
@@ -98,29 +99,35 @@ export function offsetsToObject(offsets: OffsetMap): Offsets {
   return all
 }
 
+export function writePositions(w: ByteWriter, positions: Positions): void {
+  w.varint(positions.size)
+  for (const [partition, position] of positions) {
+    w.varint(partition === undefined ? 0 : partition + 1)
+    w.bytes(encodeKey(position))
+  }
+}
+
 export function writeOffsets(w: ByteWriter, offsets: OffsetMap): void {
   w.varint(offsets.size)
   for (const [source, positions] of offsets) {
     w.string(source)
-    w.varint(positions.size)
-    for (const [partition, position] of positions) {
-      w.varint(partition === undefined ? 0 : partition + 1)
-      w.bytes(encodeKey(position))
-    }
+    writePositions(w, positions)
   }
 }
 
-export function readOffsets(r: ByteReader): OffsetMap {
-  const offsets = new Map<string, Map<number | undefined, Position>>()
-  for (let sources = r.count(2); sources > 0; sources--) {
-    const positions = new Map<number | undefined, Position>()
-    offsets.set(r.string(), positions)
-    for (let left = r.count(2); left > 0; left--) {
-      const partition = r.varint()
-      const position = decodeKey(r.bytes())
-      if (!isPosition(position)) return r.fail('no offset')
-      positions.set(partition === 0 ? undefined : partition - 1, position)
-    }
+export function readPositions(r: ByteReader): Positions {
+  const positions = new Map<number | undefined, Position>()
+  for (let left = r.count(2); left > 0; left--) {
+    const partition = r.varint()
+    const position = decodeKey(r.bytes())
+    if (!isPosition(position)) return r.fail('no offset')
+    positions.set(partition === 0 ? undefined : partition - 1, position)
   }
+  return positions
+}
+
+export function readOffsets(r: ByteReader): OffsetMap {
+  const offsets = new Map<string, Positions>()
+  for (let sources = r.count(2); sources > 0; sources--) offsets.set(r.string(), readPositions(r))
   return offsets
 }

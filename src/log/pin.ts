@@ -10,12 +10,12 @@ import { ByteWriter } from '../bytes/writer.js'
 import { unsupported } from '../errors.js'
 import { readOffsets, writeOffsets, type OffsetMap } from './offsets.js'
 
-const KINDS = ['tag', 'fork', 'reading'] as const
+const KINDS = ['tag', 'fork', 'reading', 'hold'] as const
 export type PinKind = (typeof KINDS)[number]
 
 export interface Pin {
   readonly kind: PinKind
-  /** The name of the tag, the path of the fork's log, or `reading`. */
+  /** The name of the tag, the path of the fork's log, `reading`, or of a hold `<path of the log>#<number>`. */
   readonly name: string
   /** When the pin was made and when it ends, by the storage's clock; 0: never. */
   readonly made: number

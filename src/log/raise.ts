@@ -1,6 +1,6 @@
 /** Writes anchors: a new one, or one that is raised. It is loaded with the first. */
 import { equalBytes } from '../bytes/compare.js'
-import { seal } from '../bytes/envelope.js'
+import { seal, SEALED_VERSION } from '../bytes/envelope.js'
 import { ByteWriter } from '../bytes/writer.js'
 import type { Anchor, CallOptions } from '../storage/contract.js'
 import { readAnchor, type AnchorValue } from './anchor.js'
@@ -18,14 +18,16 @@ export function encodeAnchor(value: AnchorValue): Uint8Array {
   w.varint(value.manifestAt)
   w.varint(value.covers)
   w.varint(value.time)
-  return seal('anchor', w.finish())
+  if (value.sealed === undefined) return seal('anchor', w.finish())
+  w.raw(value.sealed)
+  return seal('anchor', w.finish(), SEALED_VERSION)
 }
 
 /** Takes the later of two values in every field: trim number and hint never go back. `undefined` when the logs differ. */
 function laterAnchor(a: AnchorValue, b: AnchorValue): AnchorValue | undefined {
   if (!equalBytes(a.logId, b.logId)) return undefined
   const hint = a.manifestAt >= b.manifestAt ? a : b
-  return { ...hint, trim: Math.max(a.trim, b.trim), time: Math.max(a.time, b.time) }
+  return { ...hint, sealed: a.sealed, trim: Math.max(a.trim, b.trim), time: Math.max(a.time, b.time) }
 }
 
 const SWAP_TRIES = 4

@@ -6,8 +6,8 @@ import { fromHex, toHex } from '../bytes/hex.js'
 import { shardPath } from './names.js'
 
 /** The log id at the end of a log's path; `undefined` for a path that no store of this format has. */
-export function logIdOfPath(store: string, path: string): Uint8Array | undefined {
-  return idOfBlob(`${shardPath(store)}/`, path)
+export function logIdOfPath(store: string, path: string, shard?: string): Uint8Array | undefined {
+  return idOfBlob(`${shardPath(store, shard)}/`, path)
 }
 
 export function segmentsPrefix(log: string): string {

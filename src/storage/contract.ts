@@ -227,7 +227,7 @@ export interface TailRead {
   readonly more: boolean
 }
 
-/** A handle on a log: numbered entries, each created once. */
+/** A handle on a log: numbered entries, each created once. The first one has any number from 1 on. */
 export interface Log {
   /**
    * Creates entry `n`, once. The caller has at most one append in flight per handle, and appends n+1 only after n is
@@ -240,6 +240,9 @@ export interface Log {
    * `from` is the lowest number that recovery still needs; a storage of private files copies the entries from there on.
    * `lost` means that `n` is taken: read on and claim again at the next number. A storage that can see that the log ends
    * before `from`, or before n - 1, throws `CORRUPT` and writes nothing: it has lost entries that the caller knows of.
+   *
+   * A log may begin with any number. Where `from` is `n` nothing before `n` is needed: a log that has no entry, and never had
+   * one, then begins with `n`. All who begin a log begin it with the same number.
    */
   claim(n: number, bytes: Uint8Array, from: number, options?: AppendOptions): Promise<Outcome & Answer>
   /** Reads entry `n`; `undefined` when there is none, or no longer. */

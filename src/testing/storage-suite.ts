@@ -9,6 +9,7 @@ import { anchorTests } from './suite-anchor.js'
 import { answerTests } from './suite-answers.js'
 import { blobTests } from './suite-blobs.js'
 import { logTests } from './suite-log.js'
+import { shardTests } from './suite-shards.js'
 import { tailTests } from './suite-tail.js'
 
 /** Options of `storageSuite`. */
@@ -55,7 +56,14 @@ export interface StorageSuiteOptions {
  */
 export function storageSuite(options: StorageSuiteOptions): void {
   const { test, create, destroy, limitMs = 60_000, clock = systemClock } = options
-  for (const [promise, show] of [...blobTests, ...logTests, ...tailTests, ...anchorTests, ...answerTests]) {
+  for (const [promise, show] of [
+    ...blobTests,
+    ...logTests,
+    ...tailTests,
+    ...shardTests,
+    ...anchorTests,
+    ...answerTests,
+  ]) {
     test(promise, async () => {
       const storage = await create()
       const logs: Log[] = []

@@ -8,7 +8,7 @@ export async function committed(answer: Promise<Outcome>, what: string): Promise
   equal((await answer).outcome, 'committed', what)
 }
 
-async function lost(answer: Promise<Outcome>, what: string): Promise<void> {
+export async function lost(answer: Promise<Outcome>, what: string): Promise<void> {
   equal((await answer).outcome, 'lost', what)
 }
 

@@ -1,5 +1,6 @@
 /** The log of the node-fs adapter: its owners and followers, and lost files. */
 import { beforeEach, describe, expect, test } from 'vitest'
+import type { Outcome } from '../../src/storage/contract.js'
 import { modelClock } from '../support/model-fs-run.js'
 import { forAdapter } from '../support/counting.js'
 import { expected, fill, FileLogWorld, FOLDER, LOG, string, text } from '../support/file-log.js'
@@ -170,14 +171,70 @@ describe('owners', () => {
     expect((await former.append(3, text('zombie'), 1)).outcome).toBe('lost')
   })
 
-  test('a claim of a new log is of entry 1, an append needs a claim and leaves no gap', async () => {
-    await expect(world.log().claim(2, text('x'), 1)).rejects.toMatchObject({ code: 'CORRUPT' })
+  test('a claim of a new log that needs earlier entries is CORRUPT, an append needs a claim and leaves no gap', async () => {
+    for (const [n, from] of [
+      [2, 1],
+      [7, 6],
+      [7, 8],
+      [1, 2],
+    ] as const) {
+      await expect(world.log().claim(n, text('x'), from)).rejects.toMatchObject({ code: 'CORRUPT' })
+    }
+    expect(await world.names().catch(() => [])).toEqual([])
     const log = world.log()
     await expect(log.append(1, text('x'), 1)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await fill(log, 2)
     await expect(log.append(4, text('x'), 1)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     expect((await log.append(2, text('x'), 1)).outcome).toBe('lost')
     await expect(log.append(0, text('x'), 1)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
+  test('begin with any number when nothing before it is needed, and from there on go by the same rules', async () => {
+    const seven = world.log()
+    expect((await seven.claim(7, text('entry 7'), 7)).outcome).toBe('committed')
+    expect((await seven.append(8, text('entry 8'), 7)).outcome).toBe('committed')
+    const names = await world.names()
+    expect(names.filter((name) => /^log\.0{15}1\.0{8}\.0{15}7\./.test(name)).length).toBe(1)
+    expect(names).toContain('trim.0000000000000000')
+    for (const n of [1, 6, 7]) expect((await world.log().claim(n, text('late'), n)).outcome).toBe('lost')
+    await expect(world.log().claim(10, text('x'), 7)).rejects.toMatchObject({ code: 'CORRUPT' })
+    await expect(world.log().claim(10, text('x'), 10)).rejects.toMatchObject({ code: 'CORRUPT' })
+    expect((await world.log().claim(9, text('entry 9'), 8)).outcome).toBe('committed')
+    expect(await world.entries()).toEqual(['entry 7', 'entry 8', 'entry 9'])
+    // The file of the first owner is needed for entry 7 alone.
+    expect((await world.names()).filter((name) => name.startsWith('past.')).length).toBe(1)
+    await world.log().remove([7])
+    expect((await world.names()).filter((name) => /^(past|trim)\./.test(name))).toEqual(['trim.0000000000000007'])
+    expect((await world.log().list(1)).numbers).toEqual([8, 9])
+  })
+
+  test('of two that begin a log with one number at once the second to be named wins, or finds the first one there', async () => {
+    for (let at = 0; at < 40; at++) {
+      world = new FileLogWorld()
+      const second = world.log()
+      let other: Promise<unknown> | undefined
+      let step = 0
+      world.decide = () => {
+        if (step++ === at) other = second.claim(7, text('second'), 7)
+        return undefined
+      }
+      const first = await world.storage(world.broken()).log(LOG).claim(7, text('first'), 7)
+      if (other === undefined) {
+        expect(at).toBeGreaterThan(8)
+        return
+      }
+      const outcomes = [first, (await other) as Outcome].map(({ outcome }) => outcome)
+      expect(outcomes.toSorted(), `call ${at}`).toEqual(['committed', 'lost'])
+      expect(await world.entries(), `call ${at}`).toEqual([outcomes[0] === 'committed' ? 'first' : 'second'])
+    }
+    throw new Error('a claim takes more than 40 calls')
+  })
+
+  test('a log of a later first number that lost its only file is CORRUPT, and does not begin anew', async () => {
+    expect((await world.log().claim(7, text('entry 7'), 7)).outcome).toBe('committed')
+    await expect.poll(() => world.names()).toContain('trim.0000000000000000')
+    await world.disk.process().unlink(await world.file())
+    await expect(world.log().claim(7, text('again'), 7)).rejects.toMatchObject({ code: 'CORRUPT' })
   })
 
   test('go on to a next file when that leaves enough behind; older entries are read where they stand', async () => {

@@ -206,3 +206,43 @@ for (const durability of ['strict', 'relaxed'] as const) {
     await report(`claim and append, ${durability}`, scenario as CutScenario<never>)
   })
 }
+
+test('a claim of a first number that is not 1 leaves nothing, or a log that begins with it', async () => {
+  interface Notes {
+    outcomes: (string | undefined)[]
+  }
+  const scenario: CutScenario<Notes> = {
+    notes: () => ({ outcomes: [] }),
+    async run(fs, { outcomes }) {
+      const log = storageOn(fs).log(LOG)
+      outcomes.push((await typed(log.claim(7, text('mine'), 7)))?.outcome)
+      if (outcomes[0] === 'committed') outcomes.push((await typed(log.append(8, text('next'), 7)))?.outcome)
+      await typed(log.close())
+    },
+    async verify(disk, { outcomes }) {
+      const found = await storageOn(disk.process(), 2).log(LOG).list(1)
+      const { numbers } = found
+      expect([[], [7], [7, 8]]).toContainEqual(numbers)
+      for (const [i, outcome] of outcomes.entries()) if (outcome === 'committed') expect(numbers).toContain(7 + i)
+      // The next one finishes: it wins the number, or reads who did.
+      const log = storageOn(disk.process(), 3).log(LOG)
+      const answers: string[] = []
+      for (let tries = 0; tries < 3 && answers.at(-1) !== 'committed'; tries++) {
+        const head = (await log.list(1)).numbers.at(-1) ?? 6
+        answers.push((await log.claim(head + 1, text('later'), 7)).outcome)
+      }
+      expect(answers.at(-1)).toBe('committed')
+      const after = (await storageOn(disk.process(), 4).log(LOG).list(1)).numbers
+      expect(after).toEqual(after.map((_, i) => 7 + i))
+      expect(after.slice(0, numbers.length)).toEqual(numbers)
+      const first = string((await storageOn(disk.process(), 4).log(LOG).read(7)).bytes)
+      if (numbers.length > 0 || outcomes[0] === 'committed') expect(first).toBe('mine')
+      else if (outcomes[0] === 'lost' || (outcomes.length === 1 && outcomes[0] === undefined))
+        expect(first).toBe('later')
+      else expect(['mine', 'later']).toContain(first)
+      expect(string((await log.read(after.at(-1)!)).bytes)).toBe('later')
+      await log.close()
+    },
+  }
+  await report('a claim of a later first number', scenario as CutScenario<never>)
+})

@@ -18,6 +18,7 @@ const layers = [
   ['src/store'],
   ['src/index.ts'],
   ['src/stream', 'src/transfer', 'src/tools'],
+  ['src/group'],
   ['src/testing', 'src/inspector'],
   ['src/cli'],
 ]

@@ -30,7 +30,7 @@ rule(
 rule(
   'R24',
   'the anchor never goes back',
-  [edit('src/log/raise.ts', '{ ...hint, trim: Math.max(a.trim, b.trim), time', '{ ...b, time')],
+  [edit('src/log/raise.ts', '{ ...hint, sealed: a.sealed, trim: Math.max(a.trim, b.trim), time', '{ ...b, time')],
   async ({ memory, raiseAnchor, readAnchor }) => {
     const anchor = memory().anchor('s/0/anchor')
     const logId = new Uint8Array(16)

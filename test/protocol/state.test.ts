@@ -53,7 +53,7 @@ rule(
     const config = { partitions: 1, job: undefined, created: 0 }
     // Repaired from an older manifest than the one that the log names.
     const manifest = { config, covers: 20, codecs: new Map<string, string>(), runs: [run] }
-    const [mode, none] = ['exclusive', { offsets: new Map(), sync: undefined }] as const
+    const [mode, none] = ['exclusive', { offsets: new Map(), spans: new Map(), sync: undefined }] as const
     const numbers = {
       time: 1,
       version: 30,

@@ -8,7 +8,8 @@ import { concat } from '../../src/bytes/concat.js'
 import { ByteWriter } from '../../src/bytes/writer.js'
 import type { AnchorValue } from '../../src/log/anchor.js'
 import { encodeAnchor } from '../../src/log/raise.js'
-import { emptyCarried, encodeEntry, type Entry } from '../../src/log/entry.js'
+import { encodeEntry } from '../../src/log/encode.js'
+import { emptyCarried, type Entry } from '../../src/log/entry.js'
 import { encodeManifest } from '../../src/manifest/encode.js'
 import type { SegmentRef } from '../../src/manifest/manifest.js'
 import { segmentName } from '../../src/manifest/names.js'
@@ -100,6 +101,7 @@ export function craftEntry(part: Partial<Entry>): Uint8Array {
     references: undefined,
     origin: undefined,
     collection: undefined,
+    seal: undefined,
     manifest: manifestOf([]),
     ...part,
   })

@@ -13,7 +13,7 @@ export function edit(file: string, find: string, replace: string): Edit {
   return { file, find, replace }
 }
 
-export type RuleNumber = `R${number}`
+export type RuleNumber = `${'R' | 'S' | 'G' | 'A'}${number}`
 
 export interface Rule {
   readonly number: RuleNumber

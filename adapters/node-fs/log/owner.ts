@@ -12,6 +12,8 @@
  * - After an unknown outcome the handle answers `unknown` for ever. A new handle finds out by claiming.
  * - A claim that fails before its file has a name takes its marker back, and the owner before it goes on. Nobody has counted
  *   on that marker, as only a file that has its name decides anything.
+ * - A log may begin with any number. Where nothing before n is needed, and no file was ever there, our file begins with n. All who
+ *   claim such a log claim the same number, so that the newest of their files decides as it does for later ones.
  * - Two claims at once would fence each other for nothing. So a claim waits a moment for an owner that has a marker and no file
  *   yet. And when it sees its number taken it is refused before it makes a marker. Only the time that it takes depends on this.
  */
@@ -20,10 +22,11 @@ import type { Clock } from '../../../src/clock.js'
 import { TidemarkError, corrupt, invalid, isFull, isTidemarkError } from '../../../src/errors.js'
 import type { Outcome } from '../../../src/storage/contract.js'
 import { fileError, isAbsent, isRefusal } from '../errors.js'
+import { checkEntry, type Asked } from './asked.js'
 import { Generation } from './generation.js'
 import type { Listing, LogDirectory } from './directory.js'
 import type { LogRecord } from './file.js'
-import { HEADER, LARGEST_PAYLOAD, type LogFileHeader } from './format.js'
+import { HEADER, type LogFileHeader } from './format.js'
 import { tidy } from './cleanup.js'
 import type { LogTuning } from './tuning.js'
 import type { LogView } from './view.js'
@@ -32,14 +35,6 @@ import { patiently } from './patiently.js'
 
 const COMMITTED: Outcome = { outcome: 'committed' }
 const LOST: Outcome = { outcome: 'lost' }
-interface Asked {
-  readonly n: number
-  readonly bytes: Uint8Array
-  /** The lowest entry that recovery needs. */
-  readonly from: number
-  /** Whether the entry may take the room that is kept for entries that make room. */
-  readonly makesRoom: boolean
-}
 /** The generations whose named files have the entry by now. Others may take it over from there. */
 type Written = Set<number>
 
@@ -153,9 +148,10 @@ export class LogOwner {
       const { newest } = await this.#awaitFile()
       await this.#view.refresh()
       const { last } = this.#view
+      const isFirst = last === 0 && n === from
       // Entries below these numbers were read here, or are needed by the anchor. A file of ours would bury them.
-      if (Math.max(n, from) > last + 1) throw this.#short(last, Math.max(n, from) - 1)
-      if (written.size === 0 && !this.#wasRefused && last !== n - 1) {
+      if (!isFirst && Math.max(n, from) > last + 1) throw this.#short(last, Math.max(n, from) - 1)
+      if (written.size === 0 && !this.#wasRefused && !isFirst && last !== n - 1) {
         this.#wasRefused = true
         return undefined
       }
@@ -170,7 +166,7 @@ export class LogOwner {
    */
   async #enter({ n, bytes, from }: Asked, listing: Listing, written: Written): Promise<Verdict> {
     const source = await this.#generation.source(listing)
-    const isNext = (source?.last ?? 0) === n - 1
+    const isNext = source ? source.last === n - 1 : n === 1 || n === from
     // A file has one record at least. Without the fence that is the last record of the tail.
     const tail = source ? await this.#generation.tail(source, from, isNext ? n : source.last) : []
     this.#wasRefused ||= !isNext
@@ -342,9 +338,4 @@ export class LogOwner {
     this.#ended = why
     await own?.close().catch(() => {})
   }
-}
-
-function checkEntry({ n, bytes }: Asked): void {
-  if (!Number.isSafeInteger(n) || n < 1) throw invalid(`${n} is not the number of an entry.`)
-  if (bytes.length > LARGEST_PAYLOAD) throw invalid(`An entry of ${bytes.length} bytes is too large for a log file.`)
 }

@@ -3,7 +3,7 @@ import { equalBytes } from '../../bytes/compare.js'
 import { isTidemarkError, type ErrorCode } from '../../errors.js'
 import { decodeAnchor } from '../../log/anchor.js'
 import { isTombstone } from '../../log/tombstone.js'
-import { encodeEntry } from '../../log/entry.js'
+import { encodeEntry } from '../../log/encode.js'
 import { logIdOfPath, storeOfLog } from '../../manifest/listed-names.js'
 import { checkLogPath } from '../../manifest/names.js'
 import {

@@ -44,7 +44,7 @@ export async function createLog(
   change: EntryChange,
   begun: () => void = () => {},
 ): Promise<OpenedLog | undefined> {
-  await probe(ctx.storage, shardPath(ctx.store), ctx.clock, ctx.probed)
+  await probe(ctx.storage, shardPath(ctx.store, ctx.shard), ctx.clock, ctx.probed)
   const log = openLog(ctx, anchor, logId ?? ctx.clock.random(ID_BYTES))
   const what = `store "${ctx.store}" was created; open it again.`
   const nothing = emptyState(log.logId, 0, config)

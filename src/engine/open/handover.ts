@@ -2,7 +2,8 @@
 import { sleep } from '../../clock.js'
 import { TidemarkError, corrupt, damaged } from '../../errors.js'
 import type { AnchorValue } from '../../log/anchor.js'
-import { encodeEntry, type Entry } from '../../log/entry.js'
+import { encodeEntry } from '../../log/encode.js'
+import type { Entry } from '../../log/entry.js'
 import type { LogContext, ReadContext, ShardContext } from '../context.js'
 
 const SETTLE_TRIES = 5
@@ -76,6 +77,7 @@ export function bareEntry(
     manifest: undefined,
     origin: undefined,
     collection: undefined,
+    seal: undefined,
   }
   return { n, kind, mode: 'exclusive', logId, writerId, write: log.writes++, ...nothing }
 }

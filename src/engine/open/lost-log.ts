@@ -32,10 +32,10 @@ export async function findWithoutAnchor(ctx: ReadContext, anchor: Anchor): Promi
   for (let tries = TRIES; ; tries--) {
     const reading = await readAnchor(anchor, anchorName(ctx))
     if (reading.value) return reading
-    const { paths } = await ctx.storage.logs(`${shardPath(ctx.store)}/`)
+    const { paths } = await ctx.storage.logs(`${shardPath(ctx.store, ctx.shard)}/`)
     try {
       // An interrupted probe may have left a log behind, which is no store.
-      const own = paths.filter((path) => logIdOfPath(ctx.store, path) !== undefined)
+      const own = paths.filter((path) => logIdOfPath(ctx.store, path, ctx.shard) !== undefined)
       const value = await anchorOf(ctx, anchor, own)
       if (value) return { ...reading, value: { ...value, isRebuilt: true } }
       await assertNothingLeft(ctx)
@@ -68,7 +68,7 @@ async function assertNothingLeft(ctx: ReadContext): Promise<void> {
   const isKnown = (name: string): boolean =>
     isProbe(name) || logIdOfComing(name) !== undefined || coming.some((prefix) => name.startsWith(prefix))
   let left: BlobInfo | undefined
-  for await (const { items } of pagesOf(blobs, `${shardPath(ctx.store)}/`)) {
+  for await (const { items } of pagesOf(blobs, `${shardPath(ctx.store, ctx.shard)}/`)) {
     left = items.find(({ name }) => !isKnown(name))
     if (left) break
   }
@@ -88,7 +88,7 @@ async function assertNothingLeft(ctx: ReadContext): Promise<void> {
 async function anchorOf(ctx: ReadContext, anchor: Anchor, paths: readonly string[]): Promise<AnchorValue | undefined> {
   let best: { value: AnchorValue; head: number } | undefined
   for (const path of paths) {
-    const logId = logIdOfPath(ctx.store, path)!
+    const logId = logIdOfPath(ctx.store, path, ctx.shard)!
     const own = openLog(ctx, anchor, logId)
     const { log } = own
     try {

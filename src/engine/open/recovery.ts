@@ -68,6 +68,8 @@ export async function readOn(
         const entry = await parseEntry(log, n, bytes)
         state = applyEntry(state, entry)
         applied?.(entry)
+        // What stands behind a seal does not count (S1).
+        if (state.seal) return false
       }
     }
     return false

@@ -259,7 +259,7 @@ describe('the format', () => {
   test('of a newer version, or with unknown flags, is refused by name', async () => {
     const { crc32 } = await import('../../../src/bytes/crc32.js')
     for (const [at, value, says] of [
-      [4, 2, 'format 2'],
+      [4, 3, 'format 3'],
       [6, 1, 'is encrypted (cipher '],
       [6, 2, 'flags 2'],
       [7, 1, 'flags 256'],

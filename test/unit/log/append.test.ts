@@ -4,7 +4,8 @@ import type { Clock } from 'tidemark'
 import { HASH_BYTES } from '../../../src/bytes/hash.js'
 import { TidemarkError } from '../../../src/errors.js'
 import { landed, resolveAppend, type Resolution } from '../../../src/log/append.js'
-import { emptyCarried, encodeEntry, type Entry } from '../../../src/log/entry.js'
+import { encodeEntry } from '../../../src/log/encode.js'
+import { emptyCarried, type Entry } from '../../../src/log/entry.js'
 import type { Answer, Log, Outcome } from '../../../src/storage/contract.js'
 import { LOG_ID } from '../../support/parts.js'
 import { PatientClock } from '../../support/patient-clock.js'
@@ -25,6 +26,7 @@ const ENTRY: Entry = {
   manifest: undefined,
   origin: undefined,
   collection: undefined,
+  seal: undefined,
 }
 const OWN = encodeEntry(ENTRY)
 const OTHERS = encodeEntry({ ...ENTRY, writerId: new Uint8Array(16).fill(3) })

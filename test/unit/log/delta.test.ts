@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import * as pure from '../../../src/bytes/pure.js'
-import { memtableOfDelta, storedDelta, type Memtable } from '../../../src/engine/memtable.js'
+import { memtableOfDelta, type Memtable } from '../../../src/engine/memtable.js'
+import { storedDelta } from '../../../src/engine/stored-delta.js'
 import { TidemarkError } from '../../../src/errors.js'
 import { decodeDelta } from '../../../src/log/delta.js'
 import type { Platform } from '../../../src/storage/platform.js'

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { memory } from '../../../adapters/memory/index.js'
 import { systemClock, type Clock } from '../../../src/clock.js'
+import { TidemarkError } from '../../../src/errors.js'
 import type { Anchor, Blobs, Log, Storage } from '../../../src/storage/contract.js'
 import { storageSuite } from '../../../src/testing/index.js'
 
@@ -300,6 +301,73 @@ const MISTAKES: ReadonlyArray<readonly [mistake: string, found: string, parts: (
         return { paths: [...new Set(items.map((item) => item.name.replace(/\/seg\/.*/, '')))] }
       },
     }),
+  ],
+  [
+    'a log begins with entry 1 alone',
+    'log: one that has no entry begins with any number, if nothing before that is needed',
+    () => ({
+      log: (log) => ({
+        async claim(n, bytes, from) {
+          const { numbers } = await log.list(1)
+          if (n > 1 && numbers.length === 0) throw new TidemarkError('CORRUPT', 'entries are missing')
+          return log.claim(n, bytes, from)
+        },
+      }),
+    }),
+  ],
+  [
+    'the tail of a log is looked for from entry 1 on',
+    'log: one that has no entry begins with any number, if nothing before that is needed',
+    () => ({
+      log: (log) => ({
+        readTail: async (from) =>
+          (await log.read(Math.max(from, 1))).bytes ? log.readTail!(from) : { entries: [], more: false },
+      }),
+    }),
+  ],
+  [
+    'a shard is known by a number only',
+    'shards: logs lie side by side under one store, and each is found under its own folder',
+    () => ({
+      logs: (storage) => async (prefix) => {
+        const { paths } = await storage.logs(prefix)
+        return { paths: paths.filter((path) => /^[^/]+\/\d{1,6}\//.test(path)) }
+      },
+    }),
+  ],
+  [
+    'an anchor counts as a log',
+    'shards: an anchor without a log beside it is read and swapped, and is no log',
+    () => {
+      const anchors = new Set<string>()
+      return {
+        anchor: (anchor) => ({
+          swap(...args) {
+            anchors.add('orders/an-anchor')
+            return anchor.swap(...args)
+          },
+        }),
+        logs: (storage) => async (prefix) => ({ paths: [...(await storage.logs(prefix)).paths, ...anchors] }),
+      }
+    },
+  ],
+  [
+    'the trim number of one anchor holds for the whole store',
+    "trim 'create': an anchor guards the logs of its own folder, and no others",
+    () => {
+      let trimmed = 0
+      return {
+        anchor: (anchor) => ({
+          swap(token, bytes, trim) {
+            trimmed = Math.max(trimmed, trim)
+            return anchor.swap(token, bytes, trim)
+          },
+        }),
+        log: (log) => ({
+          claim: async (n, bytes, from) => (n <= trimmed ? { outcome: 'lost' } : log.claim(n, bytes, from)),
+        }),
+      }
+    },
   ],
   [
     'a swap ignores the token',
