@@ -166,7 +166,10 @@ export class Renewal {
     const state = this.#state
     state.isBegun = true
     state.place = token === undefined ? undefined : { token }
-    state.sent.splice(0, state.sent.findIndex(({ bytes }) => bytes === renewal.bytes))
+    state.sent.splice(
+      0,
+      state.sent.findIndex(({ bytes }) => bytes === renewal.bytes),
+    )
     this.#damaged = undefined
     if (this.#proof && this.#proof.monotonic >= renewal.at.monotonic) return
     this.#proof = renewal.at

@@ -53,7 +53,9 @@ describe('a renewal', () => {
       member.renew()
       await member.pass(4 * THIRD + THIRD / 2)
       expect((await leaseIn(storage, ID))!.counter).toBe(4)
-      expect(member.told.sent.map(({ method }) => method).join(' ')).toBe('swap read swap read swap read swap read swap')
+      expect(member.told.sent.map(({ method }) => method).join(' ')).toBe(
+        'swap read swap read swap read swap read swap',
+      )
     }))
 
   test('whose reply was lost is known again', () =>
