@@ -54,9 +54,15 @@ function memtableFor(acts: readonly Act[]): Memtable {
 async function runFor(runs: Runs, acts: readonly Act[]): Promise<Run> {
   const { points, ranges } = sorted(acts)
   const records: KeyedRecord[] = SLOTS.flatMap((slot, i) =>
-    recordsOf([...(points.get(i) ?? [])].sort(([a], [b]) => a - b), slot),
+    recordsOf(
+      [...(points.get(i) ?? [])].sort(([a], [b]) => a - b),
+      slot,
+    ),
   )
-  return runs.write(records, ranges.toSorted((a, b) => a.lower[1]! - b.lower[1]! || compare(a, b)))
+  return runs.write(
+    records,
+    ranges.toSorted((a, b) => a.lower[1]! - b.lower[1]! || compare(a, b)),
+  )
 }
 
 const compare = (a: KeyRange, b: KeyRange): number => Buffer.compare(a.lower, b.lower)
@@ -217,7 +223,12 @@ test('runs of equal depth are one run, and pieces of one segment that meet again
       ],
     },
   ])
-  const [left, right] = ([[0, 3], [4, 7]] as const).map((range) => ({
+  const [left, right] = (
+    [
+      [0, 3],
+      [4, 7],
+    ] as const
+  ).map((range) => ({
     range,
     state: stateOfChild(sideBySide([{ range: [0, 7], state: whole }], range)),
   }))
