@@ -23,4 +23,8 @@ export interface OpenRequest extends ClaimRequest {
   readonly create: boolean | undefined
   /** The configuration of a store that is to be created. */
   readonly config: () => StoreConfig
+  /** The partition whose shard is wanted; left out: that of all. */
+  readonly shard?: number | undefined
+  /** It is the control store of a group, which is never split. */
+  readonly isControl?: boolean
 }
