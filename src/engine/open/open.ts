@@ -27,7 +27,10 @@ export async function openShard(ctx: ShardContext, request: OpenRequest): Promis
   for (let tries = CLAIM_TRIES; tries > 0;) {
     const anchor = openAnchor(place)
     const { value, time } = await findStore(place, anchor)
-    const opened = await (value ? openExisting(place, anchor, value, time, request) : create(place, anchor, time, request))
+    let opened: OpenedLog | ShardContext | undefined
+    if (value) opened = await openExisting(place, anchor, value, time, request)
+    // What follows on a seal was there just now: the store was destroyed meanwhile.
+    else if (place === ctx) opened = await create(ctx, anchor, time, request)
     if (opened && 'state' in opened) return opened
     // A log that was sealed leads on to another, and everything else back to the beginning.
     place = opened ?? ctx
@@ -44,8 +47,6 @@ async function create(
   request: OpenRequest,
 ): Promise<OpenedLog | undefined> {
   const { mode } = request
-  // What follows on a seal was there just now: the store was destroyed meanwhile.
-  if (ctx.shard !== undefined && !request.isControl) return undefined
   await request.check(undefined)
   if (mode === 'follower' || request.create === false) {
     throw new TidemarkError('NOT_FOUND', `There is no store "${ctx.store}" in this storage; check its name and place.`)

@@ -28,6 +28,4 @@ export interface OpenRequest extends ClaimRequest {
   readonly config: () => StoreConfig
   /** The partition whose shard is wanted; left out: that of all. */
   readonly shard?: number | undefined
-  /** It is the control store of a group, which is never split. */
-  readonly isControl?: boolean
 }
