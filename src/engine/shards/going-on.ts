@@ -29,7 +29,12 @@ export async function goOn(
 async function descend(from: Ended<ShardContext>, shard: number): Promise<ShardContext> {
   const { context: ctx } = from
   for (let ended = from; ;) {
-    const child = await childOf(ended, shard).finally(() => ended !== from && closeLog(ctx, ended.log))
+    let child: Child
+    try {
+      child = await childOf(ended, shard)
+    } finally {
+      if (ended !== from) await closeLog(ctx, ended.log)
+    }
     const next = await beyond(ctx, child)
     if (next === 'living' || next === undefined) return contextOf(ctx, child.logId)
     ended = next
