@@ -118,8 +118,7 @@ export class Collector {
     if (this.#ctx.isShared && !options.dryRun) await tidyMarks(this.#ctx, this.#log, state)
     const wanted = this.#thinning.wanted(entries, listing.pins, state)
     const taken = options.dryRun ? NONE : await takenHolds(this.#ctx, listing.pins)
-    const unwanted = (pin: StoredPin): boolean =>
-      taken.has(pin.blob) || (isThinned(pin) && !wanted.has(pin.version))
+    const unwanted = (pin: StoredPin): boolean => taken.has(pin.blob) || (isThinned(pin) && !wanted.has(pin.version))
     const { isPartial, ...deleted } = await this.#deleteDue(state, due, listing, { isLive, unwanted }, now, options)
     const waiting = undue.reduce((sum, { ids }) => sum + ids.length, 0)
     // A repaired state stands on entries that the next fold makes dispensable, and no longer on the spare fold.

@@ -24,22 +24,21 @@ export interface Hold {
  * @param from the pin that the state was taken from, if it was: then that must still be there
  * @throws `VERSION_EXPIRED` when what it reads was collected before the hold was there
  */
-export async function holdFor(
-  source: OpenLog,
-  state: ShardState,
-  target: HoldTarget,
-  from?: StoredPin,
-): Promise<Hold> {
+export async function holdFor(source: OpenLog, state: ShardState, target: HoldTarget, from?: StoredPin): Promise<Hold> {
   const { context: ctx, log } = source
   const { blobs } = ctx.storage
   const blob = pinName(log.path, ctx.clock.random(ID_BYTES))
-  const kept = { kind: 'hold', name: holdName(target), label: undefined, ttlMs: 0, made: currentTime(ctx, log) } as const
+  const kept = {
+    kind: 'hold',
+    name: holdName(target),
+    label: undefined,
+    ttlMs: 0,
+    made: currentTime(ctx, log),
+  } as const
   const manifest = { ...state.manifest, runs: runsOf(state) }
   noteTime(ctx, log, (await blobs.put(blob, encodePin(pinOf(state, log.path, manifest, undefined, kept)))).time)
   const { version } = state.carried
-  const isThere = from
-    ? (await readPin(blobs, from.blob)) !== undefined
-    : await isKept(ctx, log, source.state, version)
+  const isThere = from ? (await readPin(blobs, from.blob)) !== undefined : await isKept(ctx, log, source.state, version)
   if (!isThere) {
     await blobs.delete([blob])
     throw expired(ctx.store, version)
