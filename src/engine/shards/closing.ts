@@ -21,7 +21,11 @@ export async function closeAnchor(
   for (let tries = TRIES; tries > 0; tries--) {
     const { value, token } = await readAnchor(log.anchor, anchorName(ctx))
     if (value === undefined || value.sealed) return
-    const wanted = { ...anchorAfter(log.logId, state.carried), trim: Math.max(value.trim, state.carried.trim), sealed: end }
+    const wanted = {
+      ...anchorAfter(log.logId, state.carried),
+      trim: Math.max(value.trim, state.carried.trim),
+      sealed: end,
+    }
     const { outcome } = await log.anchor.swap(token, encodeAnchor(wanted), wanted.trim)
     if (outcome === 'committed') return
   }

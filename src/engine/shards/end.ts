@@ -72,7 +72,9 @@ export async function lookAt<C extends ReadContext>(ctx: C, range?: Range): Prom
       if (!look) await closeLog(ctx, log)
     }
   }
-  throw corrupt(`Shard ${ctx.shard ?? 'of the root'} of store "${ctx.store}" was trimmed again and again while it was read; try again.`)
+  throw corrupt(
+    `Shard ${ctx.shard ?? 'of the root'} of store "${ctx.store}" was trimmed again and again while it was read; try again.`,
+  )
 }
 
 /** The end that the anchor of a sealed log tells. */
@@ -83,7 +85,15 @@ export function endedBy<C extends ReadContext>(
   range?: Range,
 ): Ended<C> {
   const end = decodeSealedEnd(sealed!, anchorName(ctx))
-  return { context: ctx, log, n: end.n, seal: end.seal, range: range ?? rangeBy(end.seal), sealed: end, state: undefined }
+  return {
+    context: ctx,
+    log,
+    n: end.n,
+    seal: end.seal,
+    range: range ?? rangeBy(end.seal),
+    sealed: end,
+    state: undefined,
+  }
 }
 
 /** The end of a log whose entries were read up to its seal. */

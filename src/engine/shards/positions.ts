@@ -47,7 +47,8 @@ export function melt(spans: readonly Span[]): Span[] {
   const melted: Span[] = []
   for (const span of spans) {
     const before = melted.at(-1)
-    if (before && samePositions(before.positions, span.positions)) melted[melted.length - 1] = { ...before, last: span.last }
+    if (before && samePositions(before.positions, span.positions))
+      melted[melted.length - 1] = { ...before, last: span.last }
     else melted.push(span)
   }
   return melted

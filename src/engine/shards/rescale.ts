@@ -50,7 +50,11 @@ export async function rescaleLogs(
 }
 
 /** A plan for neighbouring logs. */
-export function planFor(ctx: ShardContext, parents: readonly Uint8Array[], children: readonly Range[]): (graceMs: number) => Seal {
+export function planFor(
+  ctx: ShardContext,
+  parents: readonly Uint8Array[],
+  children: readonly Range[],
+): (graceMs: number) => Seal {
   const plan = ctx.clock.random(ID_BYTES)
   const named = children.map((range) => ({ logId: ctx.clock.random(ID_BYTES), first: range.first, last: range.last }))
   return (graceMs) => ({ plan, parents, children: named, fallback: ctx.clock.random(ID_BYTES), graceMs })
@@ -61,7 +65,11 @@ async function replace(
   children: readonly Range[],
 ): Promise<readonly Child[]> {
   const [first] = parents
-  const make = planFor(first!.context, parents.map(({ log }) => log.logId), children)
+  const make = planFor(
+    first!.context,
+    parents.map(({ log }) => log.logId),
+    children,
+  )
   // The first one begins the plan, and whoever meets its seal can finish it.
   const ended = [await sealLog(first!, make)]
   ended.push(...(await Promise.all(parents.slice(1).map((parent) => sealLog(parent, make)))))
@@ -77,7 +85,8 @@ export async function succeed(ended: readonly Ended<ShardContext>[]): Promise<re
     for (const child of children) all.set(String(child.first), child)
   }
   for (const end of ended) {
-    if (end.state) await closeAnchor(end, end.state).catch((cause: unknown) => warnLater(end.context, 'Closing a log', cause))
+    if (end.state)
+      await closeAnchor(end, end.state).catch((cause: unknown) => warnLater(end.context, 'Closing a log', cause))
   }
   return [...all.values()].sort((a, b) => a.first - b.first)
 }

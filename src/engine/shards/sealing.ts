@@ -29,7 +29,10 @@ export async function sealOf(
 }
 
 /** Seals a log that nobody here owns. Somebody else's seal is as good: it is the answer then. */
-export async function sealLog(living: Living<ShardContext>, make: (graceMs: number) => Seal): Promise<Ended<ShardContext>> {
+export async function sealLog(
+  living: Living<ShardContext>,
+  make: (graceMs: number) => Seal,
+): Promise<Ended<ShardContext>> {
   const { context: ctx, log } = living
   let { state } = living
   for (let tries = TRIES; tries > 0; tries--) {

@@ -10,7 +10,16 @@ import { emptyCarried, ID_BYTES } from '../../log/entry.js'
 import { anchorAfter, encodeAnchor } from '../../log/raise.js'
 import { readAnchor } from '../../log/anchor.js'
 import type { Child, Turn } from '../../log/shard-parts.js'
-import { anchorName, closeLog, currentTime, moment, noteTime, openAnchor, openLog, type ShardContext } from '../context.js'
+import {
+  anchorName,
+  closeLog,
+  currentTime,
+  moment,
+  noteTime,
+  openAnchor,
+  openLog,
+  type ShardContext,
+} from '../context.js'
 import { buildEntry } from '../entry-builder.js'
 import { stateAt } from '../history/past.js'
 import { applyEntry, emptyState, type ShardState } from '../state.js'
@@ -76,7 +85,8 @@ async function parentsOf(
       if (there) return there
       // The range of a parent that was sealed and trimmed is told by nobody here, nor does anybody ask.
       const look = await lookAt(contextOf(ctx, logId), ended.range)
-      if (look === undefined) throw corrupt(`Log ${pathOf(ctx.store, { logId })} is missing. Restore the store from a backup.`)
+      if (look === undefined)
+        throw corrupt(`Log ${pathOf(ctx.store, { logId })} is missing. Restore the store from a backup.`)
       const end = look.seal ? look : await sealed(look, ended)
       opened.push(end)
       return end
@@ -112,9 +122,7 @@ async function makeChild(
   const seen = { storage: undefined, local: ctx.clock.monotonic() }
   const there = await readAnchor(anchor, anchorName(ctx))
   if (there.value) return undefined
-  const from = await Promise.all(
-    parents.map(async ({ ended, state }) => ({ ended, state: await state() })),
-  )
+  const from = await Promise.all(parents.map(async ({ ended, state }) => ({ ended, state: await state() })))
   const mine = from.filter(({ state }) => overlaps(rangeOf(state), child))
   const log = openLog(ctx, anchor, child.logId)
   noteTime(ctx, log, there.time)
@@ -122,9 +130,15 @@ async function makeChild(
   try {
     log.free = { ...seen, storage: there.time }
     const begun = await beginningOf(ctx, child, n, mine, turn)
-    const built = await buildEntry(log, begun.base, { ...begun.change, time: Math.max(begun.time, currentTime(ctx, log)) })
+    const built = await buildEntry(log, begun.base, {
+      ...begun.change,
+      time: Math.max(begun.time, currentTime(ctx, log)),
+    })
     const sent = moment(ctx, log)
-    const made = landed(await sendEntry(ctx, log, n - 1, built), `store "${ctx.store}" was split or merged; look again.`)
+    const made = landed(
+      await sendEntry(ctx, log, n - 1, built),
+      `store "${ctx.store}" was split or merged; look again.`,
+    )
     const state = applyEntry(begun.base, built)
     const late = made !== undefined && isLate(ctx, log, made.time)
     const value = anchorAfter(child.logId, state.carried)

@@ -131,8 +131,7 @@ test('a store of several shards is not opened for writing without one of them', 
   await rescale({ storage, name }, { shards: 4 })
   await expect(openStore({ storage, name })).rejects.toMatchObject({
     code: 'INVALID_ARGUMENT',
-    message:
-      'Store "s" has 4 shards (0-1, 2-3, 4-5, 6-7): name one by shard, use mode "follower", or joinGroup().',
+    message: 'Store "s" has 4 shards (0-1, 2-3, 4-5, 6-7): name one by shard, use mode "follower", or joinGroup().',
   })
   await expect(openStore({ storage, name, shard: 8 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
 })
