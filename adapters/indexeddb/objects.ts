@@ -51,6 +51,7 @@ export function idbObjects(connection: Connection, options: TransactOptions): Ob
           await replace(tx, made)
           return 'committed'
         }),
+        made.head.token,
       )
     },
     put: (key, bytes, o) => {
@@ -153,9 +154,9 @@ async function replace(tx: IDBTransaction, made: Encoded): Promise<void> {
   ])
 }
 
-async function outcome(done: Promise<'committed' | 'lost'>): Promise<Outcome> {
+async function outcome(done: Promise<'committed' | 'lost'>, token?: string): Promise<Outcome> {
   try {
-    return { outcome: await done }
+    return { outcome: await done, token }
   } catch (error) {
     if (error instanceof Uncertain) return { outcome: 'unknown', settle: true, cause: error.cause }
     if (nameOf((error as Error).cause) === TAKEN) return { outcome: 'lost' }

@@ -77,7 +77,7 @@ export function memory({ clock }: MemoryOptions = {}): Storage {
     swap: task((key, token, bytes, trim) => {
       if (objects.get(key)?.token !== token) return outcome('lost')
       store(key, bytes, trim)
-      return outcome('committed')
+      return { ...outcome('committed'), token: String(tokens) }
     }),
     put: task((key, bytes) => {
       store(key, bytes)

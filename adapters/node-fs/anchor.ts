@@ -102,7 +102,7 @@ export function anchor(fs: FileSystem, root: Root, clock: Clock, path: string): 
       if (!(await wasNewest(generation, all))) return { outcome: 'unknown', settle: false }
       durable = Math.max(durable, generation)
       await unlinkBelow(bytes.length === 0 ? generation : generation - SPARES, all)
-      return { outcome: 'committed' }
+      return { outcome: 'committed', token: String(generation) }
     } catch (cause) {
       return { outcome: 'unknown', settle: false, cause }
     }

@@ -75,7 +75,7 @@ function objectsIn(bucket: R2BucketLike, prefix: string): ObjectStore {
     throwIfAborted(signal)
     try {
       const stored = await untilAborted(bucket.put(prefix + key, bytes, { onlyIf }), signal)
-      return stored === null ? { outcome: 'lost' } : { outcome: 'committed', time: timeOf(stored) }
+      return stored === null ? { outcome: 'lost' } : { outcome: 'committed', token: stored.etag, time: timeOf(stored) }
     } catch (error) {
       if (isTooLarge(error)) throw failed(`write ${key}`, error)
       return { outcome: 'unknown', settle: true, cause: failed(`write ${key}`, error) }

@@ -14,7 +14,7 @@ import type { ObjectStore } from '../../src/storage/object-store.js'
 import { overObjects } from '../../src/storage/objects.js'
 import type { Turns } from '../../src/storage/turns.js'
 import { bodyFault, contentMd5 } from './bodies.js'
-import { isAbsent, isDone, isRefused, isStored, replyTime } from './replies.js'
+import { isAbsent, isDone, isRefused, isStored, replyTime, tokenOf } from './replies.js'
 import type { Bucket, S3Reply, S3Request, Transport } from './transport.js'
 
 type Put = Extract<S3Request, { op: 'put' }>
@@ -64,7 +64,7 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
       return { outcome: 'unknown', settle: true, cause: await errorOf((part) => part.unanswered(name, request, error)) }
     }
     const time = replyTime(reply)
-    if (isStored(reply)) return { outcome: 'committed', time }
+    if (isStored(reply)) return { outcome: 'committed', token: tokenOf(reply), time }
     const absent = reply.status === 404 && reply.code !== 'NoSuchBucket'
     if (reply.status === 412 || (absent && request.ifMatch !== undefined)) return reply
     const error = await putError(request, reply)
@@ -131,7 +131,7 @@ export function s3Storage(transport: Transport, prefix: string, turns: () => Tur
     const reply = await wholeReply(request, asked, signal)
     const time = replyTime(reply)
     if (isAbsent(reply)) return { time, bytes: undefined, token: undefined }
-    const token = reply.header('etag')?.replace(/^W\//, '')
+    const token = tokenOf(reply)
     if (reply.status === 416 && range) return { time, bytes: new Uint8Array(0), token }
     if (token === undefined) throw await errorOf((part) => part.noEtag(name, request))
     if (range === undefined) return { time, bytes: reply.body, token }

@@ -16,6 +16,11 @@ export function isStored(reply: S3Reply): boolean {
   return isDone(reply) && reply.header('etag') !== undefined
 }
 
+/** The ETag as it came, without the mark of a weak one, which proxies add. */
+export function tokenOf({ header }: S3Reply): string | undefined {
+  return header('etag')?.replace(/^W\//, '')
+}
+
 /** The bucket is there and the object is not. A 404 that is not S3's own says nothing about objects. */
 export function isAbsent({ status, code }: S3Reply): boolean {
   return status === 404 && code === 'NoSuchKey'

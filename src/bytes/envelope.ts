@@ -24,10 +24,10 @@ export const SEALED_VERSION = 2
 export const ENVELOPE_HEAD = 16
 export const ENVELOPE_TAIL = 4
 
-export type ObjectKind = 'entry' | 'segment' | 'anchor' | 'pin' | 'log file'
+export type ObjectKind = 'entry' | 'segment' | 'anchor' | 'pin' | 'log file' | 'lease'
 const FLAG_ENCRYPTED = 1
 const KEY_ID_BYTES = 16
-const KIND_CODES: Record<ObjectKind, number> = { entry: 1, segment: 2, anchor: 3, pin: 4, 'log file': 5 }
+const KIND_CODES: Record<ObjectKind, number> = { entry: 1, segment: 2, anchor: 3, pin: 4, 'log file': 5, lease: 6 }
 
 const MAGIC = 0x4b4d4454 // "TDMK", little-endian
 

@@ -202,7 +202,14 @@ export interface Blobs {
  *   settle it (object stores), or only a new handle can (a file after a failed sync).
  */
 export type Outcome =
-  | { readonly outcome: 'committed' }
+  | {
+      readonly outcome: 'committed'
+      /**
+       * Of a swap: the token of what is there now, where the storage tells it at once.
+       * @default it has to be read
+       */
+      readonly token?: string | undefined
+    }
   | { readonly outcome: 'lost' }
   | {
       readonly outcome: 'unknown'

@@ -52,6 +52,7 @@ export function shardContext(
   const [capacity, rowBytes] = Resident ? [cacheBytes * 4, cacheBytes * 4] : [cacheBytes, cacheBytes / 2]
   const base = {
     store: options.name,
+    shard: options.folder,
     isShared: options.mode === 'shared',
     storage,
     probed: options.storage,

@@ -111,8 +111,8 @@ export class StoreHandle implements TableHost, Observed {
   }
 
   #follow(): void {
-    const { mode, followMs, name } = this.options
-    this.#channel ??= this.#peers?.channel(shardPath(name), () => {
+    const { mode, followMs, name, folder } = this.options
+    this.#channel ??= this.#peers?.channel(shardPath(name, folder), () => {
       // A follower that was not told to follow stays where it is until refresh().
       if (mode === 'shared' || followMs > 0) void this.#following?.catchUp()
     })

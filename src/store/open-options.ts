@@ -305,7 +305,12 @@ const CHECKS = {
 }
 const check = checker('openStore', CHECKS)
 
-export type ResolvedOptions = ReturnType<typeof check> & { readonly mode: Mode; readonly table: AnyTableOptions }
+export type ResolvedOptions = ReturnType<typeof check> & {
+  readonly mode: Mode
+  readonly table: AnyTableOptions
+  /** The folder of the shard, where it is not found by a partition: that of a group's control store. */
+  readonly folder?: string | undefined
+}
 
 export function resolveOptions(given: Omit<OpenOptions, keyof TableOptions> & AnyTableOptions): ResolvedOptions {
   const options = check(given)

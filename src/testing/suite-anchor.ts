@@ -6,8 +6,11 @@ const PATH = 'orders/0/anchor'
 
 /** Swaps, expects that to succeed, and resolves to the new token. */
 async function swapped(anchor: Anchor, token: string | undefined, body: string): Promise<string> {
-  equal((await anchor.swap(token, text(body), 0)).outcome, 'committed', `a swap to ${body}`)
-  return current(anchor, body)
+  const answer = await anchor.swap(token, text(body), 0)
+  equal(answer.outcome, 'committed', `a swap to ${body}`)
+  const now = await current(anchor, body)
+  if ('token' in answer && answer.token !== undefined) equal(answer.token, now, 'the token that a swap answers')
+  return now
 }
 
 async function current(anchor: Anchor, body: string): Promise<string> {

@@ -15,7 +15,7 @@ export const CODES = {
   pin: ['tag', 'fork', 'reading'],
 } as const
 /** The kinds of objects are numbered from 1 on. */
-export const OBJECTS = ['entry', 'segment', 'anchor', 'pin', 'log file'] as const
+export const OBJECTS = ['entry', 'segment', 'anchor', 'pin', 'log file', 'lease'] as const
 /** Tags of keys. */
 export const TAGS = [0x04, 0x08, 0x09, 0x10, 0x20, 0x28, 0x30, 0x40, 0x50]
 export const LARGEST = 2 ** 53 - 1

@@ -29,6 +29,11 @@ export abstract class ObjectReader {
   objects(objects: Objects): void {
     const hashes = new Map([...objects].map(([name, bytes]) => [name, hashOf(bytes)]))
     for (const [name, bytes] of objects) {
+      // The anchor of a shard that comes of a split has such a name, too.
+      if (/\/[0-9a-f]{32}\/anchor$/.test(name) && bytes[5] === OBJECTS.indexOf('lease') + 1) {
+        this.#lease(bytes, name)
+        continue
+      }
       const [, store = '', shard, last] = /^([a-z0-9._-]{1,64})\/(\d+)\/(.+)$/.exec(name) ?? []
       must(shard === '0' && last !== undefined, `${name} is no name.`)
       const entry = /^([0-9a-f]{32})\/log\/(\d{16})$/.exec(last)
@@ -58,6 +63,18 @@ export abstract class ObjectReader {
     head.end()
     this.note(`object: ${kind}`)
     return new Fields(body, what)
+  }
+
+  #lease(bytes: Uint8Array, what: string): void {
+    const f = this.body(bytes, 'lease', what)
+    must(what.endsWith(`/${f.id()}/anchor`), `${what} is of another member.`)
+    f.varint()
+    f.raw(16)
+    const leaseMs = f.varint()
+    const flags = f.unsigned(1)
+    f.end()
+    must(leaseMs >= 1 && leaseMs < 2 ** 31 && flags < 2, `${what} is no lease.`)
+    this.note(flags === 1 ? 'lease: of the dead' : 'lease: of the living')
   }
 
   #anchor(bytes: Uint8Array, what: string): void {

@@ -40,7 +40,7 @@ export async function claim(
   let edits = request.folds ? await foldLong(ctx, log, state) : []
   for (let tries = CLAIM_TRIES; tries > 0; tries--) {
     const time = currentTime(ctx, log)
-    const fence = await buildEntry(log, state, { kind: 'fence', mode, time, edits })
+    const fence = await buildEntry(log, state, { kind: 'fence', mode, time, edits, turn: request.turn })
     throwIfAborted(request.signal)
     const sent = moment(ctx, log)
     // A read that fails is repeated below: it must not leave the claim alone.

@@ -1,5 +1,6 @@
 /** Requests to open a shard. */
 import type { WriteMode } from '../../log/entry.js'
+import type { Turn } from '../../log/shard-parts.js'
 import type { StoreConfig } from '../../manifest/manifest.js'
 import type { ShardState } from '../state.js'
 
@@ -11,6 +12,8 @@ export interface ClaimRequest {
   readonly signal: AbortSignal | undefined
   /** Looks at what is there before it is taken over, and throws when this is not the store that was meant. */
   readonly check: (state: ShardState | undefined) => void | Promise<void>
+  /** Whose turn it is, where a group shares out who owns what. */
+  readonly turn?: Turn | undefined
   /** The fence carries a fold of a long tail. */
   readonly folds?: boolean
 }

@@ -43,7 +43,7 @@ export class Queue {
   /** Sends off the first `count`; left out: the first with all that follow and may share its entry. */
   take(count?: number): readonly Job[] {
     const joins = ({ request }: Job): boolean =>
-      request?.offsets.size === 0 && request.label === undefined && request.meta === undefined
+      request?.offsets.size === 0 && !request.turn && request.label === undefined && request.meta === undefined
     this.#sent = count ?? 1
     if (count === undefined && joins(this.#jobs[0]!)) while (this.first && joins(this.first)) this.#sent++
     return this.inFlight

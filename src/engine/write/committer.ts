@@ -202,9 +202,9 @@ export class Committer {
     const changes = isLarge
       ? { references: await this.#large.use((large) => large.upload(memtable, time, batch.length)) }
       : { memtable }
-    const { label, meta } = request
+    const { label, meta, turn } = request
     const { edits, collection: collect } = this.#compaction
-    return this.#entry({ kind: 'commit', ...changes, offsets, label, meta, edits, collect }, time)
+    return this.#entry({ kind: 'commit', ...changes, offsets, label, meta, turn, edits, collect }, time)
   }
 
   /** An entry for what is ready, if anything still fits. */

@@ -1,6 +1,7 @@
 /** Requests to the committer, and its answers. */
 import type { TidemarkError } from '../../errors.js'
 import type { OffsetMap } from '../../log/offsets.js'
+import type { Turn } from '../../log/shard-parts.js'
 import type { BuiltEntry, EntryChange } from '../entry-builder.js'
 import type { Memtable } from '../memtable.js'
 import type { ShardState } from '../state.js'
@@ -16,6 +17,8 @@ export interface CommitRequest {
   readonly force: boolean
   readonly label: string | undefined
   readonly meta: string | undefined
+  /** Whose turn it is from here on, where a group shares out who owns what. */
+  readonly turn?: Turn | undefined
   /**
    * Why it may no longer be appended, now that others have written; `isLate` when they did so after it was asked for. Only
    * asked in shared mode.

@@ -17,6 +17,7 @@ import { decodeManifest } from '../../../src/manifest/manifest.js'
 import { Block } from '../../../src/segment/block.js'
 import { bytesOf, LOG } from '../../support/crafted.js'
 import { writeExample, writeKeys, writePast, writeRemote, type Example } from '../../support/example.js'
+import { writeLeases } from '../../support/example-group.js'
 import { writeArchive, writeFiles, writeRows } from '../../support/example-places.js'
 import { writeSegments, writeThinned, writeUnfinished, writeValues } from '../../support/example-rare.js'
 import { CODES, OBJECTS, TAGS } from '../../support/format-fields.js'
@@ -41,6 +42,7 @@ const SETS = {
   '1-files-2': () => writeFiles(temporaryFolder()),
   '1-indexes': objectsOf(writeIndexes),
   '1-keys': objectsOf(writeKeys),
+  '1-leases': objectsOf(writeLeases),
   '1-past': objectsOf(writePast),
   '1-remote': objectsOf(writeRemote),
   '1-rows': writeRows,
@@ -64,6 +66,7 @@ const FROZEN: Readonly<Partial<Record<SetName, string>>> = {
   '1-files-2': 'be729852c4051915dbeeb3f140e053dbda5a41f07269591752d33d2a5d0a686e',
   '1-indexes': '10d658eb8c7eb301a30674753d8d70d38c77617e49f0b778a264c230240bceb7',
   '1-keys': '3c9d3eff01b43f115738fe687d3dd38bf0690bedadc3e2c6fb16e73f758a68ea',
+  '1-leases': '8b359e658d33b69f9d60a82791919b6c9bdff63335b17cfb91208503a307dd44',
   '1-past': '4e4d5619ac73b901d3f6b3c8b37c8e3e4933ebc8db196c31b4b333437b1227e7',
   '1-remote': 'f491159b4f41ac655386712faf88b11f315219fb06476d5b34f6d3c53dafd8b1',
   '1-rows': 'ff3443fb2bda15341986421ac4b8ec0c5ef82a8b2591fca49d31362536a768ca',
@@ -150,6 +153,7 @@ function everything(): Set<string> {
     ...['label', 'delta', 'ends', 'stays'].map((form) => `pin: ${form}`),
     ...['commit', 'reset', 'label', 'meta', 'folded', 'not folded'].map((form) => `thinned: ${form}`),
     ...['untrimmed', 'trimmed', 'tombstone'].map((form) => `anchor: ${form}`),
+    ...['of the living', 'of the dead'].map((form) => `lease: ${form}`),
     ...['default', 'named', 'own sources', 'own outbox', 'own indexes', 'own records', 'own index rows'].map(
       (table) => `table: ${table}`,
     ),
@@ -209,7 +213,7 @@ describe('no code is taken that the golden files lack:', () => {
   const zeros = (count: number): number[] => Array.from({ length: count }, () => 0)
 
   test('kinds of objects', () => {
-    const kinds: Record<ObjectKind, number> = { entry: 1, segment: 2, anchor: 3, pin: 4, 'log file': 5 }
+    const kinds: Record<ObjectKind, number> = { entry: 1, segment: 2, anchor: 3, pin: 4, 'log file': 5, lease: 6 }
     expect(Object.keys(kinds)).toEqual([...OBJECTS])
     for (const [kind, code] of Object.entries(kinds)) expect(seal(kind as ObjectKind, id)[5]).toBe(code)
   })
