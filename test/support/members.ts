@@ -3,7 +3,7 @@ import type { Storage } from 'tidemark'
 import { faulty, simulate, type Actor, type Fault, type Point, type Simulation } from 'tidemark/testing'
 import { toHex } from '../../src/bytes/hex.js'
 import { sleep } from '../../src/clock.js'
-import { decodeLease, encodeLease, leaseOf, type Lease } from '../../src/group/lease.js'
+import { decodeLease, encodeLease, leasePath, type Lease } from '../../src/group/lease.js'
 import { Neighbours } from '../../src/group/neighbours.js'
 import { Renewal, type RenewalState } from '../../src/group/renewal.js'
 import type { Instant } from '../../src/group/since.js'
@@ -24,13 +24,13 @@ export const inTime = async (run: (sim: Simulation) => Promise<void>): Promise<v
 
 /** The lease that stands in the storage. */
 export async function leaseIn(storage: Storage, member: string): Promise<Lease | undefined> {
-  const { bytes } = await leaseOf(storage, STORE, member).read()
+  const { bytes } = await storage.anchor(leasePath(STORE, member)).read()
   return bytes && decodeLease(bytes, 'it')
 }
 
 /** Writes over the lease whatever is there, as somebody else. */
 export async function overwrite(storage: Storage, member: string, given: Partial<Lease> | Uint8Array): Promise<void> {
-  const anchor = leaseOf(storage, STORE, member)
+  const anchor = storage.anchor(leasePath(STORE, member))
   const { token } = await anchor.read()
   const lease = { member, counter: 0, random: new Uint8Array(16).fill(7), leaseMs: LEASE, isDead: false }
   await anchor.swap(token, given instanceof Uint8Array ? given : encodeLease({ ...lease, ...given }), 0)
