@@ -13,7 +13,8 @@ import { makeSlot, prefixed, type Slot } from './slot.js'
 
 export interface SlotChanges {
   readonly slot: Slot
-  readonly codec: string
+  /** That of the newest change. */
+  codec: string
   readonly points: Map<MapKey, Point>
   /** With the slot's prefix; sorted and apart. */
   ranges: KeyRange[]
@@ -139,6 +140,7 @@ export class Memtable {
       changes = { slot, codec, points: new Map(), ranges: [], isShared: false, sorted: undefined, looks: 0 }
       this.slots.set(slot.id, changes)
     }
+    changes.codec = codec
     return changes
   }
 

@@ -1,4 +1,4 @@
-/** Manifests put together from the partitions of two: pure functions on runs (R5). */
+/** Manifests put together from the partitions of several: pure functions on runs (R5, S1). */
 import { compareBytes } from '../bytes/compare.js'
 import { partitionPrefix } from '../segment/record.js'
 import type { Run, SegmentRef } from './manifest.js'
@@ -44,7 +44,7 @@ export function partitionRanges(
 }
 
 /** The part of a segment that lies in the range; `undefined` when none does. */
-function clip(segment: SegmentRef, [first, last]: PartitionRange): SegmentRef | undefined {
+export function clip(segment: SegmentRef, [first, last]: PartitionRange): SegmentRef | undefined {
   const own = rangeOf(segment)
   const range: PartitionRange = [Math.max(first, own[0]), Math.min(last, own[1])]
   if (range[0] > range[1]) return undefined
@@ -69,7 +69,7 @@ export function partitionOf(bound: Uint8Array): number {
 }
 
 /** Pieces of one segment that lie side by side become one again. */
-function joined(run: readonly SegmentRef[]): SegmentRef[] {
+export function joined(run: readonly SegmentRef[]): SegmentRef[] {
   const result: SegmentRef[] = []
   for (const segment of run) {
     const before = result.at(-1)

@@ -6,6 +6,7 @@
 import { mapKeyToKey, type MapKey } from '../bytes/keys.js'
 import { show } from '../errors.js'
 import { sameOffsets } from '../log/same-offsets.js'
+import { splitId } from '../manifest/codec-id.js'
 import type { KeyRange } from '../segment/record.js'
 import type { SegmentCache } from '../segment/cache.js'
 import type { Memtable } from '../engine/memtable.js'
@@ -15,7 +16,6 @@ import type { Slot } from '../engine/slot.js'
 import { recordedCodec, type AppliedEntry, type ShardState } from '../engine/state.js'
 import type { CommitKind } from '../engine/write/requests.js'
 import { isApart, KeySet } from './key-set.js'
-import { splitId } from './value-version.js'
 import type { ReadNotes } from './table-host.js'
 
 /** Changes of others that no list of keys tells, and the state before them. */

@@ -5,8 +5,9 @@ import { copyBytes, isBytes } from '../bytes/kinds.js'
 import { refusePromise } from '../callback.js'
 import { TidemarkError, corrupt, invalid, isTidemarkError, reasonOf, show } from '../errors.js'
 import { sliceOf, type Slice } from '../bytes/slice.js'
-import { recordedId, splitId, splitVersion, withVersion } from './value-version.js'
+import { splitVersion, withVersion } from './value-version.js'
 import { recordedCodec, type ShardState } from '../engine/state.js'
+import { recordedId, splitId } from '../manifest/codec-id.js'
 import {
   definitionOf,
   type AnyTableOptions,

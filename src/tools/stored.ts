@@ -2,7 +2,8 @@
 import { fromBinary } from '../bytes/binary.js'
 import { jsonCodec } from '../bytes/codec.js'
 import { recordedCodec, segmentsOf, tailBytes, tailCodecs, type ShardState } from '../engine/state.js'
-import { splitId, splitVersion } from '../store/value-version.js'
+import { splitId } from '../manifest/codec-id.js'
+import { splitVersion } from '../store/value-version.js'
 
 /** The names and codec ids of the tables of users, by name. The name of the default table is empty. */
 export function tablesOf(state: ShardState): { readonly name: string; readonly codec: string }[] {

@@ -86,7 +86,11 @@ export class Runs {
   }
 
   /** Writes a run of small segments with few records in each block. */
-  async write(records: readonly KeyedRecord[], ranges: readonly KeyRange[] = []): Promise<SegmentRef[]> {
+  async write(
+    records: readonly KeyedRecord[],
+    ranges: readonly KeyRange[] = [],
+    segmentBytes = MANY_SMALL.segmentBytes,
+  ): Promise<SegmentRef[]> {
     const run: SegmentRef[] = []
     const emit = async (built: Parameters<typeof refOf>[0]): Promise<void> => {
       const id = new Uint8Array(16)
@@ -95,7 +99,7 @@ export class Runs {
       await this.storage.blobs.put(ref.name, built.bytes)
       run.push(ref)
     }
-    await writeSegments(pure, new ArrayCursor(records), ranges, MANY_SMALL, emit, () => undefined)
+    await writeSegments(pure, new ArrayCursor(records), ranges, { ...MANY_SMALL, segmentBytes }, emit, () => undefined)
     return run
   }
 }

@@ -4,10 +4,11 @@
  */
 import { TidemarkError, isFull, isTidemarkError } from '../../errors.js'
 import { applyEdit, type Edit } from '../../manifest/edits.js'
-import type { Manifest, SegmentRef } from '../../manifest/manifest.js'
+import type { Manifest, Run, SegmentRef } from '../../manifest/manifest.js'
 import { damageOf } from '../../segment/damage.js'
 import { warnLater } from '../context.js'
 import type { OpenLog, ShardState } from '../state.js'
+import { pickClipped } from './clipped.js'
 import { pickAll, pickMerge } from './picker.js'
 import { foldTail, mergeRuns, writtenFor } from './run-writer.js'
 
@@ -120,7 +121,7 @@ export class Compactor {
     await this.#running.get('merge')
     if (!this.#ready.has('merge')) {
       this.#errors.delete('merge')
-      await this.startMerge(pickAll(this.#shard.state.manifest))
+      await this.startMerge(pickAll(this.#shard.state.manifest) ?? (await this.#pickClipped()))
       if (!this.#ready.has('merge') && this.#errors.has('merge')) throw this.#errors.get('merge')
     }
     return this.#ready.has('merge')
@@ -140,6 +141,22 @@ export class Compactor {
         return undefined
       }),
     )
+  }
+
+  /** Rewrites a run of other logs' segments of which little counts, while there is nothing else to merge. */
+  async startClipped(): Promise<void> {
+    if (this.#running.has('merge') || this.#ready.has('merge')) return
+    const inputs = await this.#pickClipped().catch((error: unknown) => {
+      warnLater(this.#shard.context, 'Merging', error)
+      return undefined
+    })
+    if (inputs) await this.startMerge(inputs)
+  }
+
+  async #pickClipped(): Promise<readonly Run[] | undefined> {
+    const { context, log, state } = this.#shard
+    const run = await pickClipped(context.cache, state.manifest, log.path)
+    return run && [run]
   }
 
   /** Starts what makes an edit, unless one is being made or waits; what no longer fits when it is made is dropped. */

@@ -109,6 +109,7 @@ export class CompactionScheduler {
     const { counters } = this.#shard.context
     for (const { kind } of edits) counters[kind === 'fold' ? 'folds' : 'compactions']++
     this.compactor.loaded?.settled(after, edits)
+    void this.compactor.loaded?.startClipped()
     const old = new Set(before.runs.flat().map((s) => s.name))
     counters.segmentsReused += after.runs.flat().filter((s) => old.has(s.name)).length
   }

@@ -232,3 +232,9 @@ test('records come in the order of their bytes, also where text has another orde
   const byBytes = [...keys].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
   expect(sorted).toEqual(byBytes)
 })
+
+test('the codec of a table is that of its newest change', () => {
+  const older = memtableOf({ puts: [[1, 10]] })
+  older.absorb(memtableOf({ puts: [[2, 20]], codec: 'json\0v2' }))
+  expect(Array.from(older.slots.values(), ({ codec }) => codec)).toEqual(['json\0v2'])
+})
