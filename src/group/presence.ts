@@ -80,7 +80,7 @@ export class Presence {
     return this.#gone.signal
   }
 
-  /** How long ago that was sent which last proved the lease (G10). */
+  /** How long ago that was sent which last proved the lease, by the larger advance of both clocks. */
   awayMs(): number {
     return since(this.#options.clock, this.#proof)
   }

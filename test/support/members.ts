@@ -8,6 +8,8 @@ import { Neighbours } from '../../src/group/neighbours.js'
 import { Renewal, type RenewalState } from '../../src/group/renewal.js'
 import type { Instant } from '../../src/group/since.js'
 
+export { Presence } from '../../src/group/presence.js'
+
 export const STORE = 's'
 export const LEASE = 9_000
 export const THIRD = LEASE / 3
@@ -18,8 +20,14 @@ export const WAY = 20
 export const idOf = (n: number): string => toHex(new Uint8Array(16).fill(n))
 
 /** Virtual time, in which nothing is slow but what the test makes slow. */
-export const inTime = async (run: (sim: Simulation) => Promise<void>): Promise<void> => {
-  await simulate({ seed: 1, slow: { chance: 0, ms: 0 } }, run)
+export const inTime = async <T>(run: (sim: Simulation) => Promise<T>): Promise<T> =>
+  (await simulate({ seed: 1, slow: { chance: 0, ms: 0 } }, run)).value
+
+/** The same actor with clocks of its own: that of the day can be moved, as others set it. */
+export function withJumps(me: Actor): { readonly me: Actor; jump(ms: number): void } {
+  let jumped = 0
+  const clock = { ...me.clock, now: () => me.clock.now() + jumped }
+  return { me: { ...me, clock }, jump: (ms) => void (jumped += ms) }
 }
 
 /** The lease that stands in the storage. */
