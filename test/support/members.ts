@@ -24,7 +24,7 @@ export const inTime = async <T>(run: (sim: Simulation) => Promise<T>): Promise<T
   (await simulate({ seed: 1, slow: { chance: 0, ms: 0 } }, run)).value
 
 /** The same actor with clocks of its own: that of the day can be moved, as others set it. */
-export function withJumps(me: Actor): { readonly me: Actor; jump(ms: number): void } {
+export function withJumps(me: Actor): { readonly me: Actor; readonly jump: (ms: number) => void } {
   let jumped = 0
   const clock = { ...me.clock, now: () => me.clock.now() + jumped }
   return { me: { ...me, clock }, jump: (ms) => void (jumped += ms) }
