@@ -193,7 +193,13 @@ members(
 members(
   'G3',
   'a damaged lease is written anew',
-  [edit(RENEWAL, "error.code === 'CORRUPT' ? undefined : 'foreign'", "error.code === 'CORRUPT' ? 'foreign' : 'foreign'")],
+  [
+    edit(
+      RENEWAL,
+      "error.code === 'CORRUPT' ? undefined : 'foreign'",
+      "error.code === 'CORRUPT' ? 'foreign' : 'foreign'",
+    ),
+  ],
   async ({ inTime, Member, overwrite, THIRD }) => {
     const lost = await inTime(async (sim) => {
       const storage = memory()
