@@ -109,7 +109,7 @@ describe('by hand', () => {
 
 test('what a run has moved replaces the spans, and is plain as soon as all are equal', () => {
   const merged = standingOf(parts([[0, 3], plain({ a: 5 })], [[4, 7], plain({ a: 9 })]), [0, 7])
-  const to = (...spans: Parameters<typeof spansOf>): Standing =>
+  const to = (...spans: [first: number, last: number, position: Position][]): Standing =>
     movedTo(merged, new Map([['a', { isAligned: false, spans: spansOf(...spans) }]]))
   expect(to([0, 3, 7], [4, 7, 9]).spans.get('a')!.spans).toEqual(spansOf([0, 3, 7], [4, 7, 9]))
   expect(to([0, 3, 10], [4, 7, 10])).toEqual(plain({ a: 10 }))
