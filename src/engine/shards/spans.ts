@@ -130,7 +130,8 @@ function molten(spans: readonly Span[]): readonly Span[] {
 /** Where a source stands in a part, as spans. */
 function spansIn({ range, standing }: Part, source: string): readonly Span[] {
   const known = standing.spans.get(source)
-  if (known === undefined) return [{ first: range[0], last: range[1], positions: standing.offsets.get(source) ?? NOTHING }]
+  if (known === undefined)
+    return [{ first: range[0], last: range[1], positions: standing.offsets.get(source) ?? NOTHING }]
   return known.spans.flatMap(({ first, last, positions }) =>
     overlap([first, last], range).map((both) => ({ first: both[0], last: both[1], positions })),
   )

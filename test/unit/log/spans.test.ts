@@ -20,7 +20,10 @@ const of = (...ranges: readonly (readonly [number, number])[]): Spans =>
   new Map([
     [
       'events',
-      { isAligned: false, spans: ranges.map(([first, last], i) => ({ first, last, positions: positions([undefined, i]) })) },
+      {
+        isAligned: false,
+        spans: ranges.map(([first, last], i) => ({ first, last, positions: positions([undefined, i]) })),
+      },
     ],
   ])
 
@@ -45,9 +48,18 @@ test('they come back as they were written', () => {
 test('spans that overlap, leave a gap, end before they begin or lie beyond all partitions are CORRUPT', () => {
   const corrupt = { code: 'CORRUPT' }
   for (const ranges of [
-    [[0, 3], [3, 5]],
-    [[0, 3], [5, 6]],
-    [[4, 5], [0, 3]],
+    [
+      [0, 3],
+      [3, 5],
+    ],
+    [
+      [0, 3],
+      [5, 6],
+    ],
+    [
+      [4, 5],
+      [0, 3],
+    ],
     [[3, 2]],
     [[0, 4096]],
     [],

@@ -15,7 +15,11 @@ const parts = (...all: readonly (readonly [range: PartitionRange, standing: Stan
   all.map(([range, standing]) => ({ range, standing }))
 
 /** What a standing says of one partition. */
-function at({ offsets, spans }: Standing, source: string, partition: number): readonly (readonly [unknown, Position])[] {
+function at(
+  { offsets, spans }: Standing,
+  source: string,
+  partition: number,
+): readonly (readonly [unknown, Position])[] {
   const known = spans.get(source)
   if (known === undefined) return [...(offsets.get(source) ?? [])]
   expect(offsets.has(source)).toBe(false)
@@ -24,10 +28,7 @@ function at({ offsets, spans }: Standing, source: string, partition: number): re
 
 describe('merged', () => {
   test('what is equal is plain, what differs keeps its own', () => {
-    const merged = standingOf(
-      parts([[4, 7], plain({ a: 5, b: 9 })], [[0, 3], plain({ a: 5, b: 2 })]),
-      [0, 7],
-    )
+    const merged = standingOf(parts([[4, 7], plain({ a: 5, b: 9 })], [[0, 3], plain({ a: 5, b: 2 })]), [0, 7])
     expect(merged.offsets).toEqual(parseOffsets({ a: 5 }))
     expect(merged.spans).toEqual(new Map([['b', { isAligned: false, spans: spansOf([0, 3, 2], [4, 7, 9]) }]]))
     expect(lowestOffsets(merged)).toEqual(new Map([...parseOffsets({ a: 5 }), ...parseOffsets({ b: 2 })]))
