@@ -16,7 +16,15 @@ import type { OpenRequest } from './open/request.js'
 import { viewOf, type View } from './read.js'
 import { Rows } from './rows.js'
 import { DamageDetector } from './repair/detector.js'
-import { applyEntry, tailBytes, type AppliedEntry, type OpenedLog, type ShardState } from './state.js'
+import {
+  applyEntry,
+  tailBytes,
+  type AppliedEntry,
+  type OpenedLog,
+  type ShardState,
+  type Shown,
+  type Together,
+} from './state.js'
 import type { CompactionScheduler } from './compaction/scheduler.js'
 import type { Derive } from './write/requests.js'
 
@@ -52,6 +60,10 @@ export class Shard {
   readonly derive: Derive | undefined
   readonly detector: DamageDetector
   state: ShardState
+  /** Of a follower: what it follows beside its own log, or in its place. */
+  together: Together | undefined
+  readonly partition: number | undefined
+  readonly others: Shown['others'] = new Map()
   #refreshing: Promise<void> | undefined
   /** A refresh that has not begun: it is for all. */
   #nextRefresh: Promise<void> | undefined
@@ -69,7 +81,7 @@ export class Shard {
     return new Shard(request, request.adopts ?? (await openShard(ctx, { ...request, folds: true })))
   }
 
-  private constructor(request: ShardRequest, { context: ctx, log, state }: OpenedLog) {
+  private constructor(request: ShardRequest, { context: ctx, log, state, together }: OpenedLog) {
     this.context = ctx
     this.log = log
     this.rollback = request.rollback
@@ -79,6 +91,8 @@ export class Shard {
     this.#rows = new Rows(ctx.rowBytes, ctx.cache, state)
     this.#collection = collecting.lazy((part) => new part.CollectionScheduler(this))
     this.detector = new DamageDetector(this)
+    this.partition = request.shard
+    this.together = together?.(this)
     if (request.mode === 'follower') return
     const { compaction, committer } = writing.loaded!.startWriting(this, this.detector)
     this.compaction = compaction
@@ -254,6 +268,6 @@ export class Shard {
     if (isClean && this.log.writes > 0) {
       await releasing.use((part) => part.markClosed(this.context, this.log, this.state)).catch(() => undefined)
     }
-    await closeLog(this.context, this.log)
+    for (const { context, log } of [this, ...this.others.values()]) await closeLog(context, log)
   }
 }

@@ -59,10 +59,7 @@ class Readings {
 }
 
 /** A step of what is read of a state that was put together. */
-export function keepAll(
-  own: Held,
-  parts: readonly { readonly of: OpenLog; readonly state: ShardState }[],
-): void {
+export function keepAll(own: Held, parts: readonly { readonly of: OpenLog; readonly state: ShardState }[]): void {
   own.reading ??= new Readings(own, parts)
   void own.reading.use()
 }

@@ -17,6 +17,7 @@ const creating = new Part(() => import('./create.js'))
 const claiming = new Part(() => import('./claim.js'))
 const releasing = new Part(() => import('./release.js'))
 const shards = new Part(() => import('../shards/going-on.js'))
+const together = new Part(() => import('../shards/together.js'))
 /** Writing anchors, after folds for instance. */
 export const anchoring = new Part(() => import('./anchoring.js'))
 
@@ -74,11 +75,13 @@ async function openExisting(
   let loading: Promise<void> | undefined
   try {
     const isFollower = mode === 'follower'
+    if (hint.sealed && isFollower) return await together.use((part) => part.openTogether(ctx, request))
     if (hint.sealed && ctx.shard !== undefined) return undefined
     if (hint.sealed) return await shards.use((part) => part.goOn(ctx, log, hint, request.shard))
     found = await readHistory(ctx, log, hint, !isFollower)
     if (!found) return undefined
     const sealed = found.seal && found
+    if (sealed && isFollower) return await together.use((part) => part.openTogether(ctx, request))
     if (sealed) return await shards.use((part) => part.goOn(ctx, log, sealed, request.shard))
     /** A writer in the recorded mode that has not closed the store is in the way of another mode. */
     const check = async (state: ShardState | undefined): Promise<void> => {

@@ -94,7 +94,8 @@ function manifestOf(
 ): Manifest {
   const known = before?.of?.parts
   const isSame = known?.length === parts.length && parts.every((part, at) => isSameGround(part, known[at]!))
-  if (before && isSame) return before.manifest.codecs.size === codecs.size ? before.manifest : { ...before.manifest, codecs }
+  if (before && isSame)
+    return before.manifest.codecs.size === codecs.size ? before.manifest : { ...before.manifest, codecs }
   const { config } = parts[0]!.state.manifest
   const stacks = parts.map((part) => {
     const { runs } = part.state.manifest
@@ -140,8 +141,7 @@ function layersBesides(all: readonly (readonly Layer[])[], codecs: ReadonlyMap<s
     const references = level.flatMap((layer) => layer.references ?? [])
     return {
       memtable: memtables.length > 0 ? slotsOf(memtables, () => true, codecs) : undefined,
-      references:
-        references.length > 0 ? { codecs, runs: besides(references.map(({ runs }) => runs)) } : undefined,
+      references: references.length > 0 ? { codecs, runs: besides(references.map(({ runs }) => runs)) } : undefined,
       entries: 1,
     }
   })
