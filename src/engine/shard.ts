@@ -12,25 +12,18 @@ import { COLLECT_EVERY, EntryIndex } from './gc/entry-index.js'
 import type { CollectionScheduler, MaintainResult } from './gc/scheduler.js'
 import type { Memtable } from './memtable.js'
 import { anchoring, openShard } from './open/open.js'
+import type { OpenedShard, Shown, Together } from './open/following.js'
 import type { OpenRequest } from './open/request.js'
 import { viewOf, type View } from './read.js'
 import { Rows } from './rows.js'
 import { DamageDetector } from './repair/detector.js'
-import {
-  applyEntry,
-  tailBytes,
-  type AppliedEntry,
-  type OpenedLog,
-  type ShardState,
-  type Shown,
-  type Together,
-} from './state.js'
+import { applyEntry, tailBytes, type AppliedEntry, type ShardState } from './state.js'
 import type { CompactionScheduler } from './compaction/scheduler.js'
 import type { Derive } from './write/requests.js'
 
 export type ShardRequest = Omit<OpenRequest, 'folds'> & {
   /** A log that is open already, and owned. */
-  readonly adopts?: OpenedLog | undefined
+  readonly adopts?: OpenedShard | undefined
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly rollback: (memtables: readonly Memtable[], withOffsets: boolean) => void
   readonly derive?: Derive
@@ -81,7 +74,7 @@ export class Shard {
     return new Shard(request, request.adopts ?? (await openShard(ctx, { ...request, folds: true })))
   }
 
-  private constructor(request: ShardRequest, { context: ctx, log, state, together }: OpenedLog) {
+  private constructor(request: ShardRequest, { context: ctx, log, state, together }: OpenedShard) {
     this.context = ctx
     this.log = log
     this.rollback = request.rollback

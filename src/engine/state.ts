@@ -102,25 +102,7 @@ export function emptyState(logId: Uint8Array, head: number, config = NO_CONFIG):
 }
 
 /** A log that was opened just now, and the state that was found in it. */
-export interface OpenedLog extends OpenLog {
-  /** Of a follower of several logs: has the handle that shows them follow all of them. */
-  readonly together?: ((shown: Shown) => Together) | undefined
-}
-
-/** The handle that shows a state. */
-export interface Shown extends OpenLog {
-  /** The logs that were opened for it beside its own, by their paths: they are closed with it. */
-  readonly others: Map<string, Pick<OpenLog, 'context' | 'log'>>
-  /** By `entries`, if they are known, the state differs from the one before. */
-  moveTo(after: ShardState, entries: readonly AppliedEntry[] | undefined): void
-  /** Puts an equal state in place of the present one. */
-  replace(equal: ShardState): void
-}
-
-/** What is followed beside the log of a handle, or in its place (shards/together.ts). */
-export interface Together {
-  catchUp(): Promise<void>
-}
+export type OpenedLog = OpenLog
 
 /** An entry with the segments that it names. */
 export interface EntryHead {

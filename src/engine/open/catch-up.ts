@@ -5,14 +5,13 @@
 import { TidemarkError, isExpired } from '../../errors.js'
 import type { AnchorValue } from '../../log/anchor.js'
 import { decodeSealedEnd } from '../../log/sealed-anchor.js'
-import type { Manifest } from '../../manifest/manifest.js'
 import { Part } from '../../part.js'
 import { noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
-import type { EntryIndex } from '../gc/entry-index.js'
 import { condemnedIn, namedAnchor } from '../history/past.js'
 import { mayBeTrimmed } from '../moment.js'
-import { applyEntry, type AppliedEntry, type OpenLog, type ShardState, type Shown, type Together } from '../state.js'
+import { applyEntry, type AppliedEntry, type OpenLog, type ShardState } from '../state.js'
 import { sealed } from '../write/sealed.js'
+import type { FollowedLog, Shown, Together } from './following.js'
 import { confirmHead, overtaken, readHistory, readOn } from './recovery.js'
 
 const shards = new Part(() => import('../shards/together.js'))
@@ -21,19 +20,6 @@ const longReads = new Part(() => import('../history/reading-pin.js'))
 /** The open shard that follows. */
 interface Followed extends OpenLog {
   refresh(): Promise<void>
-}
-
-/** The shard that catches up, as far as that changes it. */
-export interface Following extends OpenLog {
-  moveTo(after: ShardState, entries: Newest['entries']): void
-  readonly known: EntryIndex
-  /** Whether the right to write has ended. */
-  readonly hasEnded: boolean
-  /** Only a handle that may write has one. */
-  readonly compaction: { met(after: Manifest): void } | undefined
-  readonly detector: { prepared(state: ShardState): Promise<ShardState> }
-  /** Is told that others have made versions, by which entries; `undefined` when that is not known. */
-  met(before: ShardState, entries: readonly AppliedEntry[] | undefined): void
 }
 
 interface Newest {
@@ -48,7 +34,7 @@ interface Newest {
 const TRIES = 4
 
 /** The handle that catches up, with all that it follows. */
-interface Follower extends Following, Shown {
+interface Follower extends FollowedLog, Shown {
   together: Together | undefined
   /** The partition whose shard it follows; left out: all. */
   readonly partition: number | undefined
@@ -61,14 +47,14 @@ export async function catchUp(shard: Follower): Promise<void> {
     if (shard.state.seal === undefined || shard.compaction) return
     shard.together = await shards.use((part) => part.followOn(shard, shard.partition))
   }
-  await shard.together.catchUp()
+  await shard.together.catchUp(catchUpLog)
 }
 
 /**
  * The same of one log. The state is made ready to be used before; what that needs may be collected meanwhile: then there is
  * something newer, and that is read.
  */
-export async function catchUpLog(shard: Following): Promise<void> {
+export async function catchUpLog(shard: FollowedLog): Promise<void> {
   const { context, log, state: before } = shard
   for (let tries = 1; ; tries++) {
     const { read, entries, failure } = await readNewest(context, log, before)
@@ -84,7 +70,7 @@ export async function catchUpLog(shard: Following): Promise<void> {
 }
 
 /** Puts a newer state in place of the present one. Throws when the right to write has ended. */
-function apply(shard: Following, before: ShardState, state: ShardState, entries: Newest['entries']): void {
+function apply(shard: FollowedLog, before: ShardState, state: ShardState, entries: Newest['entries']): void {
   const { context, log, compaction, known } = shard
   shard.moveTo(state, entries)
   const { trim, version } = state.carried

@@ -13,7 +13,7 @@ import { expired, namedAnchor } from '../history/past.js'
 import { listPins } from '../history/pins.js'
 import { readOn } from '../open/recovery.js'
 import { isFinal, repairedState, type Ground } from './rebuild.js'
-import { segmentsOf, type Composed, type OpenLog, type ShardState } from '../state.js'
+import { segmentsOf, type Composed, type OpenLog, type ShardState, type StatePart } from '../state.js'
 
 /** How often a segment may read wrong in part and right as a whole, before the error is passed on. */
 const MISREADS = 3
@@ -276,9 +276,9 @@ async function repairParts(of: Composed, error: unknown): Promise<ShardState> {
   const name = damageOf(error)?.place.name
   const lists = (state: ShardState): boolean => segmentsOf(state).some((segment) => segment.name === name)
   if (!of.parts.some(({ state }) => lists(state))) throw error
-  return of.with(
-    await Promise.all(of.parts.map(({ of: log, state }) => (lists(state) ? log.detector.repair(state, error) : state))),
-  )
+  const repair = async ({ of: log, state }: StatePart): Promise<ShardState> =>
+    lists(state) ? log.detector.repair(state, error) : state
+  return of.with(await Promise.all(of.parts.map(repair)))
 }
 
 function lossOf({ carried }: ShardState, name: string): string {

@@ -8,20 +8,11 @@ import type { Child } from '../../log/shard-parts.js'
 import { closeLog, type LogContext, type ShardContext } from '../context.js'
 import { EntryIndex } from '../gc/entry-index.js'
 import { stateAt } from '../history/past.js'
-import { catchUpLog, type Following } from '../open/catch-up.js'
+import type { FollowedLog, OpenedShard, Shown, Together as Followed } from '../open/following.js'
 import { overtaken } from '../open/recovery.js'
 import type { OpenRequest } from '../open/request.js'
 import { DamageDetector } from '../repair/detector.js'
-import {
-  statesOf,
-  type AppliedEntry,
-  type KeptLog,
-  type OpenedLog,
-  type ShardState,
-  type Shown,
-  type StatePart,
-  type Together as Followed,
-} from '../state.js'
+import { statesOf, type AppliedEntry, type KeptLog, type ShardState, type StatePart } from '../state.js'
 import { compose } from './composed.js'
 import { contextOf, lookAt, rangeOf, type Look, type Range } from './end.js'
 import { leaves, tiles } from './family.js'
@@ -32,14 +23,14 @@ import { overlaps } from './succession.js'
 const TRIES = 16
 
 /** Opens a store whose root was sealed, to follow all of its shards, or that of a partition. `undefined` when there is no store. */
-export async function openTogether(ctx: ShardContext, request: OpenRequest): Promise<OpenedLog | undefined> {
+export async function openTogether(ctx: ShardContext, request: OpenRequest): Promise<OpenedShard | undefined> {
   const within = partitionOf(request.shard)
   for (let tries = TRIES; tries > 0; tries--) {
     const found = await leaves({ ...ctx, shard: undefined }, finding(within), within)
     if (found === undefined) return undefined
     if (found.length === 0) throw invalid(`shard: store "${ctx.store}" has no partition ${request.shard}.`)
     const kept = withoutReplaced(found)
-    let opened: OpenedLog | undefined
+    let opened: OpenedShard | undefined
     try {
       if (tiles(kept.map(rangeOfLook), within)) opened = await openLeaves(ctx, request, kept, within)
       if (opened) return opened
@@ -55,7 +46,7 @@ async function openLeaves(
   request: OpenRequest,
   found: readonly Look<ShardContext>[],
   within: Range | undefined,
-): Promise<OpenedLog> {
+): Promise<OpenedShard> {
   const open = await Promise.all(found.map(leafOf))
   for (const { detector } of open) await detector.prepare()
   const [{ context, log, state: first }] = open as [Leaf]
@@ -92,7 +83,7 @@ async function leafOf(look: Look<ShardContext>): Promise<Leaf> {
 }
 
 /** One of the logs that are followed. */
-class Leaf implements Following, KeptLog {
+class Leaf implements FollowedLog, KeptLog {
   readonly context: ShardContext
   readonly log: LogContext
   state: ShardState
@@ -168,11 +159,11 @@ class Together implements Followed {
   }
 
   /** What others have written since, in all logs; and what follows on those that were sealed. */
-  async catchUp(): Promise<void> {
+  async catchUp(each: (log: FollowedLog) => Promise<void>): Promise<void> {
     let isSame = true
     for (let tries = TRIES; tries > 0; tries--) {
       const open = this.#leaves.filter(({ state }) => !state.seal)
-      const ends = await Promise.allSettled(open.map(catchUpLog))
+      const ends = await Promise.allSettled(open.map(each))
       // A merge may be known of one of its parents alone: the other one is caught up with first.
       if (tiles(this.#leaves, this.#within)) {
         this.#show(isSame)
