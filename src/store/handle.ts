@@ -106,11 +106,7 @@ export class StoreHandle implements TableHost, Observed {
   readonly #followingFailed = (cause: unknown): void =>
     this.report(`Following store "${this.options.name}" failed; it goes on.`, cause)
 
-  async #openShard(
-    create: boolean | undefined,
-    expectAtLeast: number | undefined,
-    adopts?: OpenedLog,
-  ): Promise<void> {
+  async #openShard(create: boolean | undefined, expectAtLeast: number | undefined, adopts?: OpenedLog): Promise<void> {
     const shard = await Shard.open(this.#ctx, { ...shardRequest(this, create, expectAtLeast), adopts })
     try {
       await shard.detector.prepare()

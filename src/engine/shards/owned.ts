@@ -31,7 +31,11 @@ export async function replaceOwned(
   turn: Turn | undefined,
 ): Promise<Succession> {
   const { context } = owned[0]!
-  const make = planFor(context, owned.map(({ log }) => log.logId), children)
+  const make = planFor(
+    context,
+    owned.map(({ log }) => log.logId),
+    children,
+  )
   const sealing = owned.map(async (shard): Promise<Ended<ShardContext>> => {
     const { context: ctx, log } = shard
     await shard.writer.append((state, signal) => sealOf(ctx, log, state, make(ctx.graceMs), signal))
