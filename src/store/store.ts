@@ -2,6 +2,7 @@
 import type { Key } from '../bytes/keys.js'
 import type { WriteMode } from '../log/entry.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
+import { lowestOffsets } from '../log/spans.js'
 import { Part, type Lazy } from '../part.js'
 import type { MaintainResult } from '../engine/gc/scheduler.js'
 import { statesOf } from '../engine/state.js'
@@ -69,7 +70,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    */
   get offsets(): Offsets {
     this.#handle.readSet?.offsets()
-    return offsetsToObject(this.#handle.state.carried.offsets)
+    return offsetsToObject(lowestOffsets(this.#handle.state.carried))
   }
 
   /** The shards that this handle has: the run of partitions of each, and its newest known version. */
