@@ -21,7 +21,9 @@ interface Header {
   /** The partitions of the shard. */
   readonly own?: readonly [first: number, last: number]
   /** By the source: its positions in runs of partitions. */
-  readonly spans?: { readonly [source: string]: readonly (readonly [first: number, last: number, at: Offsets[string]])[] }
+  readonly spans?: {
+    readonly [source: string]: readonly (readonly [first: number, last: number, at: Offsets[string]])[]
+  }
   readonly offsets?: Offsets
 }
 
@@ -82,7 +84,14 @@ const from = (start: number, length: number): number[] => Array.from({ length: l
 describe('a source with another number of partitions than the store', () => {
   test('is read from the lowest position, and each partition from its own', async () => {
     const store = await open()
-    await become(store, { spans: { n: [[0, 1, 5], [2, 3, 12]] } })
+    await become(store, {
+      spans: {
+        n: [
+          [0, 1, 5],
+          [2, 3, 12],
+        ],
+      },
+    })
     expect(store.offsets).toEqual({ n: 5 })
     const expected = from(5, 30).filter((key) => key >= (partitionOf(key) < 2 ? 5 : 12))
     expect(await read(store, numbers(30))).toEqual(expected)
@@ -132,7 +141,14 @@ describe('a source with another number of partitions than the store', () => {
 
   test('of several partitions has one position for each of them and each span', async () => {
     const store = await open()
-    await become(store, { spans: { two: [[0, 1, { 0: 4, 1: 8 }], [2, 3, { 0: 9 }]] } })
+    await become(store, {
+      spans: {
+        two: [
+          [0, 1, { 0: 4, 1: 8 }],
+          [2, 3, { 0: 9 }],
+        ],
+      },
+    })
     expect(store.offsets).toEqual({ two: { 0: 4 } })
     const source: Source<number> = {
       name: 'two',
@@ -156,7 +172,14 @@ describe('a source with another number of partitions than the store', () => {
 
   test('a source that stands at different strings is refused, as nobody knows which is lower', async () => {
     const store = await open()
-    await become(store, { spans: { n: [[0, 1, 'x'], [2, 3, 'y']] } })
+    await become(store, {
+      spans: {
+        n: [
+          [0, 1, 'x'],
+          [2, 3, 'y'],
+        ],
+      },
+    })
     await expect(read(store, numbers(3))).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await store.commit({ offsets: { n: 'z' }, force: true })
     expect(store.offsets).toEqual({ n: 'z' })
@@ -166,7 +189,14 @@ describe('a source with another number of partitions than the store', () => {
   test('in shared mode two handles go on from what the other has committed', async () => {
     const storage = memory()
     const [one, two] = [await open(storage, { mode: 'shared' }), await open(storage, { mode: 'shared' })]
-    await become(one, { spans: { n: [[0, 1, 0], [2, 3, 10]] } })
+    await become(one, {
+      spans: {
+        n: [
+          [0, 1, 0],
+          [2, 3, 10],
+        ],
+      },
+    })
     await two.refresh()
     const both = [one, two].map((store) =>
       consume(
@@ -193,8 +223,7 @@ describe('a source with as many partitions as the store', () => {
     name: 'p',
     *read(partition, at) {
       asked.push([partition, at])
-      for (let offset = Number(at ?? 0); offset < length; offset++)
-        yield { offset, value: partition * 100 + offset }
+      for (let offset = Number(at ?? 0); offset < length; offset++) yield { offset, value: partition * 100 + offset }
     },
   })
 
@@ -202,7 +231,12 @@ describe('a source with as many partitions as the store', () => {
     const store = await open()
     const stale = { 0: 1, 1: 1, 2: 1, 3: 1 }
     await become(store, {
-      spans: { p: [[0, 1, { ...stale, 0: 5, 1: 6 }], [2, 3, { ...stale, 2: 7, 3: 8 }]] },
+      spans: {
+        p: [
+          [0, 1, { ...stale, 0: 5, 1: 6 }],
+          [2, 3, { ...stale, 2: 7, 3: 8 }],
+        ],
+      },
     })
     expect(store.offsets).toEqual({ p: stale })
     const asked: [number, unknown][] = []
@@ -220,7 +254,14 @@ describe('a source with as many partitions as the store', () => {
 
   test('a commit that moves one partition writes down where all stand', async () => {
     const store = await open()
-    await become(store, { spans: { p: [[0, 1, { 0: 5, 1: 6 }], [2, 3, { 2: 7 }]] } })
+    await become(store, {
+      spans: {
+        p: [
+          [0, 1, { 0: 5, 1: 6 }],
+          [2, 3, { 2: 7 }],
+        ],
+      },
+    })
     const stop = new AbortController()
     await consume(store, aligned(9), () => stop.abort(), { signal: stop.signal })
     expect(store.offsets).toEqual({ p: { 0: 6, 1: 6, 2: 7 } })
@@ -325,7 +366,15 @@ test('fingerprints of all partitions of a shard are known, and the one that belo
   await read(store, marked(8, asked))
   await become(store, { own: [2, 3], offsets: {} })
   await read(store, marked(5, asked))
-  await become(store, { own: [0, 3], spans: { n: [[0, 1, 8], [2, 3, 5]] } })
+  await become(store, {
+    own: [0, 3],
+    spans: {
+      n: [
+        [0, 1, 8],
+        [2, 3, 5],
+      ],
+    },
+  })
   const seen = await read(store, marked(10, asked))
   expect(asked).toEqual([undefined, undefined, 'after 4'])
   expect(seen).toEqual(from(5, 10).filter((key) => key >= (partitionOf(key) < 2 ? 8 : 5)))
