@@ -69,6 +69,7 @@ export async function writeSplit(): Promise<Example> {
   await halfPlan(ctx)
   const shards = await rescaleLogs(ctx, () => [4])
   const [merged] = shards as [Child]
+  await write(0, async (store) => void (await store.tag('differs')))
   await appendTurns(storage, merged)
   await hold(ctx, merged, old)
   await condemn(ctx, storage, time.now)

@@ -421,19 +421,20 @@ export abstract class ObjectReader {
     const [, expires] = [f.varint(), f.varint(), f.varint(), f.varint()]
     f.id()
     const flags = f.unsigned(1)
-    must(flags < 4, `${what} has flags to come.`)
+    must(flags < 8, `${what} has flags to come.`)
     const label = flags & 1 ? f.text() : ''
     if (kind === 'tag' && name === '-') this.#thinned(label, what)
     if (kind === 'hold') {
       must(/^[a-z0-9._-]{1,64}\/(0|[0-9a-f]{32})\/[0-9a-f]{32}#\d{1,16}$/.test(name), `${what} holds for no entry.`)
-      must(flags === 0 && expires === 0, `${what} is no hold.`)
+      must(flags % 4 === 0 && expires === 0, `${what} is no hold.`)
     }
-    this.#offsets(f)
+    const offsets = this.#offsets(f)
+    if (flags & 4) this.#spans(f, offsets)
     this.#manifest(f.sized(), what.split('/', 3).join('/'), `The manifest of ${what}`)
     if (flags & 2) this.#delta(f.sized(), `The delta of ${what}`)
     f.end()
-    this.note(`pin: ${kind}`, flags % 2 === 1 && 'pin: label', flags >= 2 && 'pin: delta')
-    this.note(expires! > 0 ? 'pin: ends' : 'pin: stays')
+    this.note(`pin: ${kind}`, flags % 2 === 1 && 'pin: label', (flags & 2) > 0 && 'pin: delta')
+    this.note(flags >= 4 && 'pin: spans', expires! > 0 ? 'pin: ends' : 'pin: stays')
   }
 
   #thinned(text: string, what: string): void {
