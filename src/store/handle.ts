@@ -2,6 +2,7 @@
 import { singleFlight } from '../async.js'
 import { tell } from '../callback.js'
 import { TidemarkError, isExpired, isTidemarkError } from '../errors.js'
+import type { Own } from '../log/shard-parts.js'
 import { shardPath } from '../manifest/names.js'
 import type { Lazy } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
@@ -169,6 +170,10 @@ export class StoreHandle implements TableHost, Observed {
 
   get partitions(): number {
     return this.state.manifest.config.partitions
+  }
+
+  get own(): Own | undefined {
+    return this.state.carried.own
   }
 
   monotonic(): number {

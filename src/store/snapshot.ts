@@ -32,6 +32,10 @@ abstract class HeldView implements TablesHost {
     return this.handle.partitions
   }
 
+  get own(): TableHost['own'] {
+    return this.under.state?.carried.own
+  }
+
   get budget(): number {
     return this.handle.budget
   }

@@ -18,6 +18,7 @@ import { conflict, Contention, takeFallen } from './contention.js'
 import { Queue } from './commit-queue.js'
 import { assertNotTrimmed, sendEntry } from './send.js'
 import { behind, Refused } from './refused.js'
+import { sealed } from './sealed.js'
 import type { CommitRequest, CommitResult, Derive, Job, MakeChange } from './requests.js'
 import type { OpenLog, ShardState } from '../state.js'
 import type { Detector } from '../compaction/compactor.js'
@@ -242,6 +243,7 @@ export class Committer {
       noteTime(this.#ctx, this.#log, resolution.time)
       this.#contention?.appended(clock.monotonic() - begun)
       this.#host.advance(built)
+      if (built.entry.seal) this.#end(sealed(this.#ctx.store))
       const version = built.entry.carried!.version
       const segments = this.#segments
       const bytes = segments.reduce((sum, segment) => sum + segment.length, built.bytes.length)
