@@ -47,22 +47,28 @@ export class SplitByHand {
   /** Children are there. */
   readonly born = new Set<string>()
 
-  constructor(
-    storage: Storage,
-    clock: Clock,
-    retain: SplitByHand['retain'] = { versions: 1 },
-    name = 's',
-  ) {
+  constructor(storage: Storage, clock: Clock, retain: SplitByHand['retain'] = { versions: 1 }, name = 's') {
     this.storage = storage
     this.clock = clock
     this.retain = retain
     this.name = name
   }
 
-  #options(part?: Part, more: object = {}, storage = this.storage): ReturnType<typeof resolveOptions> & { folder: string | undefined } {
+  #options(
+    part?: Part,
+    more: object = {},
+    storage = this.storage,
+  ): ReturnType<typeof resolveOptions> & { folder: string | undefined } {
     const { name, clock, retain } = this
     const options = resolveOptions({
-      storage, name, clock, retain, partitions: PARTITIONS, mode: 'exclusive', graceMs: GRACE, logger: false,
+      storage,
+      name,
+      clock,
+      retain,
+      partitions: PARTITIONS,
+      mode: 'exclusive',
+      graceMs: GRACE,
+      logger: false,
       checkpoint: { entries: 100, bytes: 100_000 },
       ...more,
     } as Parameters<typeof resolveOptions>[0])
@@ -139,7 +145,11 @@ export class SplitByHand {
     const log = openLog(ctx, openAnchor(ctx), child.logId)
     const beside = parents.map(({ part, state }) => ({ range: [part.first, part.last] as const, state }))
     const { manifest, memtable } = sideBySide(beside, [child.first, child.last])
-    const own = { first: child.first, last: child.last, parents: parents.map(({ part, state }) => ({ logId: part.logId, n: state.head })) }
+    const own = {
+      first: child.first,
+      last: child.last,
+      parents: parents.map(({ part, state }) => ({ logId: part.logId, n: state.head })),
+    }
     const nothing = emptyState(child.logId, first - 1, manifest.config)
     const empty = { ...nothing, carried: { ...nothing.carried, trim: first - 1, covers: first - 1 } }
     const time = Math.max(...parents.map(({ state }) => state.carried.time), this.clock.now())

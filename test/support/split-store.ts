@@ -9,16 +9,25 @@ import { GRACE, SplitByHand, type Part, type Plan } from './split-by-hand.js'
 
 export const KEYS = Array.from({ length: 40 }, (_, i) => `k${i}`)
 
-export async function fill(store: Store<string, number>, value: number, keys: readonly string[] = KEYS): Promise<number> {
+export async function fill(
+  store: Store<string, number>,
+  value: number,
+  keys: readonly string[] = KEYS,
+): Promise<number> {
   for (const key of keys) store.put(key, value)
   return (await store.commit()).version
+}
+
+export async function keysOf(store: Store<string, number>): Promise<string[]> {
+  const keys: string[] = []
+  for await (const key of store.keys()) keys.push(key)
+  return keys
 }
 
 /** Lets go of all that a log has of its parents. */
 export async function settle(hand: SplitByHand, part: Part, time: { ms: number }): Promise<void> {
   const store = await hand.open(part)
-  const keys: string[] = []
-  for await (const key of store.keys()) keys.push(key)
+  const keys = await keysOf(store)
   for (let i = 0; i < 4; i++) {
     await fill(store, 100 + i, keys)
     await store.checkpoint()
@@ -36,7 +45,10 @@ export async function namesOf(storage: Storage, path: string): Promise<string[]>
   return items.map(({ name }) => name.slice(path.length + 1, path.length + 4))
 }
 
-export async function endOf(hand: SplitByHand, part: Part): Promise<(SealedEnd & { readonly trim: number }) | undefined> {
+export async function endOf(
+  hand: SplitByHand,
+  part: Part,
+): Promise<(SealedEnd & { readonly trim: number }) | undefined> {
   const { value } = await readAnchor(hand.storage.anchor(`s/${part.folder ?? 0}/anchor`), 'it')
   return value?.sealed && { ...decodeSealedEnd(value.sealed, 'it'), trim: value.trim }
 }
@@ -51,6 +63,8 @@ export interface SplitStore {
   /** The state at its seal. */
   readonly sealed: ShardState
   readonly plan: Plan
+  /** It owned the root, and has not heard that it was sealed. */
+  readonly owner: Store<string, number>
 }
 
 export interface SplitOptions {
@@ -72,11 +86,10 @@ export async function splitStore(
   versions.push(await fill(store, 2))
   await store.checkpoint()
   versions.push(await fill(store, 3))
-  await store.close()
   const root = await hand.root()
   const plan = await hand.seal([root], cuts)
   if (creates) for (const child of plan.children) await hand.create(plan, child)
-  return { time, hand, root, children: plan.children, versions, sealed: plan.parents[0]!.state, plan }
+  return { time, hand, root, children: plan.children, versions, sealed: plan.parents[0]!.state, plan, owner: store }
 }
 
 /** The segments that a state reads and that are gone. */

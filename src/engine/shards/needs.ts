@@ -55,7 +55,7 @@ async function survey(
   const living: KeptLog[] = []
   const seen = new Set<string>()
   const queue: { readonly logId: Uint8Array; readonly first: number }[] = []
-  for (let next: Ended | undefined = ended; next; ) {
+  for (let next: Ended | undefined = ended; next;) {
     const found = await successors(next)
     if (found === undefined) return undefined
     for (const { logId } of found.children) {

@@ -19,7 +19,11 @@ const TRIES = 4
  * The anchor of a sealed log. When it does not say yet that the log was sealed, that is written there first, unless `isDry`: nothing is
  * removed before it is known (S6). `undefined` when the log was not sealed, or there is none.
  */
-export async function sealedAnchor(ctx: ShardContext, log: LogContext, isDry: boolean): Promise<SealedAnchor | undefined> {
+export async function sealedAnchor(
+  ctx: ShardContext,
+  log: LogContext,
+  isDry: boolean,
+): Promise<SealedAnchor | undefined> {
   const what = anchorName(ctx)
   for (let tries = TRIES; tries > 0; tries--) {
     const { value, token, time } = await readAnchor(log.anchor, what)
@@ -50,7 +54,12 @@ export function swapSealed(
   return swapTo(log, token, { ...value, trim }, end)
 }
 
-async function swapTo(log: LogContext, token: string | undefined, value: AnchorValue, end: SealedEnd): Promise<boolean> {
+async function swapTo(
+  log: LogContext,
+  token: string | undefined,
+  value: AnchorValue,
+  end: SealedEnd,
+): Promise<boolean> {
   const bytes = encodeAnchor({ ...value, sealed: encodeSealedEnd(end) })
   return (await log.anchor.swap(token, bytes, value.trim)).outcome === 'committed'
 }

@@ -153,12 +153,7 @@ export class Undertaker {
   }
 
   /** Lets the versions expire, or condemns what is free; whether that was swapped. */
-  async #condemn(
-    sealed: SealedAnchor,
-    listing: Listing,
-    done: Undertaken,
-    options: CollectOptions,
-  ): Promise<boolean> {
+  async #condemn(sealed: SealedAnchor, listing: Listing, done: Undertaken, options: CollectOptions): Promise<boolean> {
     const ctx = this.#ctx
     const log = this.#log
     const { value, end } = sealed
@@ -185,8 +180,13 @@ export class Undertaker {
       const leaving = versions.flatMap(({ n }) => (wanted!.has(n) ? n : []))
       if (!options.dryRun) return (await this.#thin(sealed, leaving, options)) && this.#expire(sealed)
     }
-    const plan = this.#plan(sealed, listing, (name) => needs.names.has(name) || held.has(name) || kept?.names.has(name) === true)
-    const entries = value.trim >= end.n && !end.collection.some(({ trim }) => trim >= end.n) ? await this.#countEntries() : 0
+    const plan = this.#plan(
+      sealed,
+      listing,
+      (name) => needs.names.has(name) || held.has(name) || kept?.names.has(name) === true,
+    )
+    const entries =
+      value.trim >= end.n && !end.collection.some(({ trim }) => trim >= end.n) ? await this.#countEntries() : 0
     if (plan.length === 0 && entries < 1) return hasChanged
     done.condemned.segments += plan.length
     done.condemned.entries += entries
