@@ -27,8 +27,9 @@ export async function logsOf(shard: Descendant): Promise<readonly OneLog[]> {
   return lineages.use(async ({ allOf, lineageOf }) => {
     const all = allOf(await lineageOf(shard))
     return Promise.all(
-      all.map(async ({ first, last, sealedAt, open }) => {
-        return { log: await open(), shard: { first, last }, isSealed: sealedAt !== undefined }
+      all.map(async (kin) => {
+        const { first, last, sealedAt } = kin
+        return { log: await kin.open(), shard: { first, last }, isSealed: sealedAt !== undefined }
       }),
     )
   })
