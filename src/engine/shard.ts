@@ -67,6 +67,12 @@ export class Shard {
     return new Shard(ctx, request, await openShard(ctx, { ...request, folds: true }))
   }
 
+  /** Takes over a log that is open already. */
+  static async adopt(ctx: ShardContext, request: ShardRequest, opened: OpenedLog): Promise<Shard> {
+    await writing.load()
+    return new Shard(ctx, request, opened)
+  }
+
   private constructor(ctx: ShardContext, request: ShardRequest, { log, state }: OpenedLog) {
     this.context = ctx
     this.log = log

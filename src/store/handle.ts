@@ -30,7 +30,8 @@ import { Specs } from './specs.js'
 import { type TableSpec } from './table-spec.js'
 
 export class StoreHandle implements TableHost, Observed {
-  readonly options: ResolvedOptions
+  /** Another mode, once a follower has become the owner. */
+  options: ResolvedOptions
   readonly events: Events
   readonly #ctx: ReturnType<typeof shardContext>
   readonly #requests = { put: 0, get: 0, list: 0, delete: 0 }
@@ -98,7 +99,19 @@ export class StoreHandle implements TableHost, Observed {
     this.report(`Following store "${this.options.name}" failed; it goes on.`, cause)
 
   async #openShard(create: boolean | undefined, expectAtLeast: number | undefined): Promise<void> {
-    const shard = await Shard.open(this.#ctx, shardRequest(this, create, expectAtLeast))
+    await this.#use(await Shard.open(this.#ctx, shardRequest(this, create, expectAtLeast)))
+  }
+
+  /** A follower becomes the owner: its log was taken over, and `state` is the newest one since. */
+  async promote(state: ShardState): Promise<void> {
+    const { log } = this.shard
+    this.options = { ...this.options, mode: 'exclusive' }
+    await this.#ctx.resident?.prepare(state)
+    await this.#use(await Shard.adopt(this.#ctx, shardRequest(this, false, undefined), { log, state }))
+    this.#following?.stop()
+  }
+
+  async #use(shard: Shard): Promise<void> {
     try {
       await shard.detector.prepare()
     } catch (error) {

@@ -7,6 +7,7 @@
  */
 import { TidemarkError } from '../errors.js'
 import { Memtable } from '../engine/memtable.js'
+import type { Turn } from '../log/shard-parts.js'
 import type { View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
 import type { CommitResult } from '../engine/write/requests.js'
@@ -46,10 +47,10 @@ export class OwnBuffer implements TableHost {
   }
 
   /** Commits the changes. The buffer is empty afterwards, whatever happens. In shared mode any commit since is a `CONFLICT`. */
-  async commit(options: CommitOptions): Promise<void> {
+  async commit(options: CommitOptions, turn?: Turn): Promise<void> {
     const { changes } = this.#handle
     const memtable = this.writable()
-    const notes = parseCommit(options)
+    const notes = { ...parseCommit(options), turn }
     if (this.#batch) {
       const isOvertaken = this.isOvertaken
       try {
