@@ -34,16 +34,16 @@ function giveOwnerless(draft: Draft): void {
   }
 }
 
-/** Who leaves hands off first. */
+/**
+ * Who leaves hands off first, to who has least. When so many are on their way there already, the shard waits for it, and others
+ * count with it: elsewhere it would have to move once more.
+ */
 function handOff(draft: Draft): void {
   for (const shard of draft.shards) {
     if (!shard.owner?.isLeaving || shard.next) continue
-    const able = ableTo(shard, shard.merge?.at ? [shard.merge.at] : draft.takers)
-    const member = leastLoaded(
-      shard,
-      able.filter((one) => draft.isOpen(one)),
-    )
-    if (member) draft.send(shard, member)
+    const member = shard.merge ? shard.merge.at : leastLoaded(shard, ableTo(shard, draft.takers))
+    if (member && draft.isOpen(member)) draft.send(shard, member)
+    else if (member && !shard.merge) member.load++
   }
 }
 
@@ -65,13 +65,18 @@ function gather(draft: Draft, now: number): void {
 function balance(draft: Draft, now: number): void {
   const stock = new Stock(draft, now)
   for (;;) {
-    const open = draft.takers.filter((member) => draft.isOpen(member))
-    const to = least(open, loadWithOneMore)
+    const to = least(
+      draft.takers,
+      loadWithOneMore,
+      () => 0,
+      (member) => draft.isOpen(member),
+    )
     if (!to) return
     const from = least(
-      draft.takers.filter((member) => stock.has(member) && isWorthIt(member, to)),
+      draft.takers,
       (member) => -loadOf(member),
-      (member) => tie(member, to),
+      (a, b) => tie(a, to) - tie(b, to),
+      (member) => isWorthIt(member, to) && stock.has(member),
     )
     if (!from) return
     draft.send(stock.take(from, to), to)
@@ -94,46 +99,46 @@ function ableTo({ isSuspect }: DraftShard, members: readonly DraftMember[]): rea
 }
 
 function leastLoaded(shard: DraftShard, members: readonly DraftMember[]): DraftMember | undefined {
-  return least(
-    members,
-    loadWithOneMore,
-    (member) => (shard.standbys.includes(member) ? 0 : 1),
-    (member) => tie(shard, member),
-  )
+  const isCold = (member: DraftMember): number => (shard.standbys.includes(member) ? 0 : 1)
+  return least(members, loadWithOneMore, (a, b) => isCold(a) - isCold(b) || tie(shard, a) - tie(shard, b))
 }
 
-/** What members could give away, so that no move looks through all shards. */
+/** What members could give away: so no move has to look through all shards. */
 class Stock {
-  readonly #owned = new Map<DraftMember, Set<DraftShard>>()
+  readonly #owned = new Map<DraftMember, DraftShard[]>()
+  readonly #sorted = new Set<DraftMember>()
   /** By who stands by for them. */
-  readonly #warm = new Map<DraftMember, Set<DraftShard>>()
+  readonly #warm = new Map<DraftMember, DraftShard[]>()
 
   constructor(draft: Draft, now: number) {
-    const byHash = draft.shards.filter(({ owner, next, merge, isSuspect }) => owner && !next && !merge && !isSuspect)
-    for (const shard of byHash.sort((a, b) => a.hash - b.hash)) {
-      if (!isCool(shard, draft, now)) continue
-      add(this.#owned, shard.owner!, shard)
-      for (const member of shard.standbys) add(this.#warm, member, shard)
+    for (const shard of draft.shards) {
+      const { owner, next, merge, isSuspect, standbys } = shard
+      if (!owner || next || merge || isSuspect || !isCool(shard, draft, now)) continue
+      add(this.#owned, owner, shard)
+      for (const member of standbys) add(this.#warm, member, shard)
     }
   }
 
   has(member: DraftMember): boolean {
-    return (this.#owned.get(member)?.size ?? 0) > 0
+    const shards = this.#owned.get(member) ?? []
+    while (shards.at(-1)?.next) shards.pop()
+    return shards.length > 0
   }
 
-  /** One of `from`, if there is one for which `to` stands by. */
+  /** One of `from`, which has some; if there is one, one for which `to` stands by. */
   take(from: DraftMember, to: DraftMember): DraftShard {
-    const warm = [...(this.#warm.get(to) ?? [])].find(({ owner }) => owner === from)
-    const [first] = this.#owned.get(from)!
-    const shard = warm ?? first!
-    this.#owned.get(from)!.delete(shard)
-    for (const member of shard.standbys) this.#warm.get(member)!.delete(shard)
-    return shard
+    const shards = this.#owned.get(from)!
+    // The order is as good as random, and the same for everybody.
+    if (!this.#sorted.has(from)) shards.sort((a, b) => a.hash - b.hash)
+    this.#sorted.add(from)
+    const warm = this.#warm.get(to)?.find(({ owner, next }) => owner === from && !next)
+    while (shards.at(-1)!.next) shards.pop()
+    return warm ?? shards.at(-1)!
   }
 }
 
-function add<K, V>(map: Map<K, Set<V>>, key: K, value: V): void {
-  const set = map.get(key)
-  if (set) set.add(value)
-  else map.set(key, new Set([value]))
+function add<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const list = map.get(key)
+  if (list) list.push(value)
+  else map.set(key, [value])
 }

@@ -66,7 +66,7 @@ export class Draft {
       ]),
     )
     this.takers = [...this.#members.values()].filter(({ isLeaving }) => !isLeaving)
-    const lists = mergesOf(state)
+    const lists = state.target ? mergesOf(state) : []
     this.merges = lists.map(() => ({ parents: [], at: undefined }))
     const mergeOf = new Map(lists.flatMap((list, i) => list.map(({ id }) => [id, this.merges[i]!])))
     this.shards = inOrder(state).map((shard) => this.#draw(shard, mergeOf.get(shard.id)))
@@ -76,7 +76,7 @@ export class Draft {
   /** Makes `member` the owner, at once. */
   give(shard: DraftShard, member: DraftMember): void {
     this.#change(shard, member, undefined)
-    shard.standbys = shard.standbys.filter((standby) => standby !== member)
+    if (shard.standbys.includes(member)) shard.standbys = shard.standbys.filter((standby) => standby !== member)
   }
 
   /** Sends the shard to `member`, which takes it when it is warm. */
@@ -100,22 +100,25 @@ export class Draft {
     return { ...this.#state, shards }
   }
 
-  /** The shard without those who are no members any more, or leave, or may not have it. */
+  /** The shard without those who are no members any more, or leave; a parked one is at nobody. */
   #draw(was: Shard, merge: DraftMerge | undefined): DraftShard {
-    const member = (id: string | undefined): DraftMember | undefined =>
-      id === undefined || was.isParked ? undefined : this.#members.get(id)
-    const taker = (id: string | undefined): DraftMember | undefined => {
-      const found = member(id)
-      return found?.isLeaving ? undefined : found
-    }
-    const owner = member(was.owner)
-    const next = taker(was.next)
-    const standbys = was.standbys.flatMap((id) => taker(id) ?? []).filter((standby) => standby !== owner)
-    const isSuspect = was.fails > 0
-    const shard = { was, hash: hashOf(was.id), isSuspect, merge, owner, next, standbys }
+    const { owner: ownerId, next: nextId, isParked, fails } = was
+    const owner = ownerId === undefined || isParked ? undefined : this.#members.get(ownerId)
+    const next = nextId === undefined || isParked ? undefined : this.#taker(nextId)
+    const standbys = was.standbys.length === 0 || isParked ? [] : this.#standbysOf(was, owner)
+    const shard = { was, hash: hashOf(was.id), isSuspect: fails > 0, merge, owner, next, standbys }
     merge?.parents.push(shard)
     this.#count(shard, 1)
     return shard
+  }
+
+  #standbysOf({ standbys }: Shard, owner: DraftMember | undefined): DraftMember[] {
+    return standbys.flatMap((id) => this.#taker(id) ?? []).filter((member) => member !== owner)
+  }
+
+  #taker(id: string): DraftMember | undefined {
+    const member = this.#members.get(id)
+    return member?.isLeaving ? undefined : member
   }
 
   /** Who gathers parents: who has most of them, and among these who has least else. */
@@ -125,11 +128,11 @@ export class Draft {
       const holder = next ?? owner
       if (holder && !holder.isLeaving) has.set(holder, (has.get(holder) ?? 0) + 1)
     }
+    const [first] = merge.parents
     merge.at = least(
-      has.size > 0 ? has.keys() : this.takers,
+      has.size > 0 ? [...has.keys()] : this.takers,
       (member) => -(has.get(member) ?? 0),
-      loadWithOneMore,
-      (member) => tie(merge.parents[0]!, member),
+      (a, b) => loadWithOneMore(a) - loadWithOneMore(b) || tie(first!, a) - tie(first!, b),
     )
     if (merge.at) merge.at.load++
   }

@@ -6,8 +6,10 @@ import { seal, unseal } from '../bytes/envelope.js'
 import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
 import { fromHex, toHex } from '../bytes/hex.js'
+import type { Clock } from '../clock.js'
 import { unsupported } from '../errors.js'
 import type { Anchor, Storage } from '../storage/contract.js'
+import { deadlines } from '../storage/deadlines.js'
 
 export const MEMBER_BYTES = 16
 const RANDOM_BYTES = 16
@@ -51,7 +53,7 @@ export function decodeLease(bytes: Uint8Array, what: string): Lease {
   return { member, counter, random, leaseMs, isDead: flags === DEAD }
 }
 
-export function newRandom(clock: { random(length: number): Uint8Array }): Uint8Array {
+export function newRandom(clock: Clock): Uint8Array {
   return clock.random(RANDOM_BYTES)
 }
 
@@ -59,6 +61,21 @@ export function leasePath(store: string, member: string): string {
   return `${store}/${member}/anchor`
 }
 
-export function leaseOf(storage: Storage, store: string, member: string): Anchor {
-  return storage.anchor(leasePath(store, member))
+/** Where the leases of a group lie, and how long they are. */
+export interface LeasePlace {
+  readonly storage: Storage
+  readonly store: string
+  /** How long a lease is taken to be that does not say it itself. */
+  readonly leaseMs: number
+  readonly clock: Clock
+}
+
+/** The lease of a member. A call that hangs must not take leases along, and ends soon. */
+export function leaseOf({ storage, store, leaseMs, clock }: LeasePlace, member: string): Anchor {
+  return deadlines(storage, { clock, timeoutMs: Math.ceil(leaseMs / 6) }).anchor(leasePath(store, member))
+}
+
+/** Removes the lease of who is no member any more: who left, or was buried. Its member, if it lives after all, finds it gone. */
+export async function removeLease(place: LeasePlace, member: string): Promise<void> {
+  await leaseOf(place, member).remove()
 }

@@ -1,29 +1,24 @@
-/** The choice of the least by several keys, and the hashes that decide between equals. */
+/** The choice of the least, and the hashes that decide between equals. */
 import { FNV_START, fnvStep, mix32 } from '../bytes/hash.js'
 
 /**
- * The element that is least by the first key, among equals by the second, and so on; of those that are equal in all, the first.
- * A key is asked only where those before it do not decide.
+ * The element with the lowest score; among equals the one that `compare` puts first, as `sort` would. `may` says which elements
+ * count; all by default. Scores are asked once: this is where a decision spends its time.
  */
-export function least<T>(list: Iterable<T>, ...keys: readonly ((element: T) => number)[]): T | undefined {
+export function least<T>(
+  list: readonly T[],
+  score: (element: T) => number,
+  compare: (a: T, b: T) => number,
+  may?: (element: T) => boolean,
+): T | undefined {
   let best: T | undefined
-  const known: number[] = []
+  let lowest = Infinity
   for (const element of list) {
-    if (best === undefined) {
-      best = element
-      continue
-    }
-    for (let i = 0; i < keys.length; i++) {
-      const is = keys[i]!(element)
-      const was = (known[i] ??= keys[i]!(best))
-      if (is === was) continue
-      if (is < was) {
-        best = element
-        known.length = i
-        known.push(is)
-      }
-      break
-    }
+    const is = score(element)
+    if (is > lowest || (may && !may(element))) continue
+    if (best !== undefined && is === lowest && compare(element, best) >= 0) continue
+    best = element
+    lowest = is
   }
   return best
 }

@@ -8,20 +8,14 @@
  */
 import { equalBytes } from '../bytes/compare.js'
 import { tell } from '../callback.js'
-import { sleep, type Clock } from '../clock.js'
-import type { Anchor, Storage } from '../storage/contract.js'
-import { deadlines } from '../storage/deadlines.js'
-import { decodeLease, encodeLease, leaseOf, newRandom, type Lease } from './lease.js'
+import { sleep } from '../clock.js'
+import type { Anchor } from '../storage/contract.js'
+import { decodeLease, encodeLease, leaseOf, newRandom, type Lease, type LeasePlace } from './lease.js'
 import { instant, since, type Instant } from './since.js'
 
-export interface NeighboursOptions {
-  readonly storage: Storage
-  readonly store: string
+export interface NeighboursOptions extends LeasePlace {
   /** Who watches. */
   readonly member: string
-  /** How long a lease is taken to be that does not say it. */
-  readonly leaseMs: number
-  readonly clock: Clock
   /**
    * A member is dead, and its lease says so for ever. It is told again with each look, for as long as that member is among
    * the members: whoever removes it may fail.
@@ -88,12 +82,10 @@ class Watch {
   #leaseMs: number
 
   constructor(options: NeighboursOptions, member: string) {
-    const { storage, store, leaseMs, clock } = options
     this.#options = options
     this.#member = member
-    this.#leaseMs = leaseMs
-    const timeoutMs = Math.ceil(leaseMs / 6)
-    this.#anchor = leaseOf(deadlines(storage, { clock, timeoutMs }), store, member)
+    this.#leaseMs = options.leaseMs
+    this.#anchor = leaseOf(options, member)
   }
 
   start(): this {
@@ -119,7 +111,7 @@ class Watch {
     const { signal } = this.#stop
     const before = this.#seen
     const early = before && before.looks < LOOKS ? this.#third - (clock.monotonic() - before.at.monotonic) : 0
-    if (early > 0) return early
+    if (early > 0) return Math.ceil(early)
     const { bytes, token } = await this.#anchor.read({ signal })
     if (signal.aborted) return 0
     const lease = this.#read(bytes)

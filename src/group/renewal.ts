@@ -3,23 +3,21 @@
  * wrote: a lease that none of its renewals wrote means that it is out (G3). It never throws; whoever began it is told.
  */
 import { equalBytes } from '../bytes/compare.js'
-import { sleep, type Clock } from '../clock.js'
+import { sleep } from '../clock.js'
 import { isTidemarkError } from '../errors.js'
-import type { Anchor, Storage } from '../storage/contract.js'
-import { deadlines } from '../storage/deadlines.js'
-import { decodeLease, encodeLease, leaseOf, newRandom } from './lease.js'
+import type { Anchor } from '../storage/contract.js'
+import { decodeLease, encodeLease, leaseOf, newRandom, type LeasePlace } from './lease.js'
 import { instant, type Instant } from './since.js'
 
-/** How a member ends without wanting to: somebody buried it, its lease is no longer there, or somebody else writes it. */
-export type Loss = 'buried' | 'gone' | 'foreign'
+/**
+ * How a member ends without wanting to: somebody buried it, its lease is no longer there, somebody else writes it, or the
+ * members do without it.
+ */
+export type Loss = 'buried' | 'gone' | 'foreign' | 'removed'
 
-export interface RenewalOptions {
-  readonly storage: Storage
-  readonly store: string
+export interface RenewalOptions extends LeasePlace {
   /** 32 hex digits, drawn anew for each start. */
   readonly member: string
-  readonly leaseMs: number
-  readonly clock: Clock
   /** The lease holds a renewal that was sent then. */
   readonly proved: (sent: Instant) => void
   /** The member is out, and has lost all. Nothing is renewed any more. */
@@ -62,12 +60,9 @@ export class Renewal {
     options: RenewalOptions,
     state: RenewalState = { place: { token: undefined }, sent: [], counter: 0, isBegun: false },
   ) {
-    const { storage, store, member, leaseMs, clock } = options
     this.#options = options
     this.#state = state
-    // A call that hangs must not take the lease along.
-    const timeoutMs = Math.ceil(leaseMs / 6)
-    this.#anchor = leaseOf(deadlines(storage, { clock, timeoutMs }), store, member)
+    this.#anchor = leaseOf(options, options.member)
   }
 
   start(): this {

@@ -11,7 +11,7 @@ export function instant(clock: Clock): Instant {
   return { monotonic: clock.monotonic(), now: clock.now() }
 }
 
-/** The larger advance of both clocks (G10): who was away for long never takes it for less. */
+/** The larger advance of both clocks: who was away for long never takes it for less. */
 export function since(clock: Clock, then: Instant): number {
   return Math.max(clock.monotonic() - then.monotonic, clock.now() - then.now)
 }

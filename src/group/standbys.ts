@@ -5,7 +5,8 @@ import { least, tie } from './least.js'
 export function placeStandbys(draft: Draft): void {
   const { shards, settings } = draft
   for (const shard of shards) {
-    shard.standbys = shard.owner ? shard.standbys.slice(0, settings.standbys) : shard.standbys
+    if (shard.owner && shard.standbys.length > settings.standbys)
+      shard.standbys = shard.standbys.slice(0, settings.standbys)
     for (const member of shard.standbys) member.standsBy++
   }
   for (const shard of shards) {
@@ -20,11 +21,13 @@ export function placeStandbys(draft: Draft): void {
 
 function choose({ takers }: Draft, shard: DraftShard): DraftMember | undefined {
   const { owner, next, standbys } = shard
-  const zones = new Set([next ?? owner!, ...standbys].map(({ zone }) => zone))
-  return least(
-    takers.filter((member) => member !== owner && !standbys.includes(member)),
-    ({ zone }) => (zones.has(zone) ? 1 : 0),
-    (member) => member.standsBy / member.weight,
-    (member) => tie(shard, member),
-  )
+  const zones = [next ?? owner!, ...standbys].map(({ zone }) => zone)
+  const isFree = (member: DraftMember): boolean => member !== owner && !standbys.includes(member)
+  const among = (may: (member: DraftMember) => boolean): DraftMember | undefined =>
+    least(takers, dutiesOf, (a, b) => tie(shard, a) - tie(shard, b), may)
+  return among((member) => !zones.includes(member.zone) && isFree(member)) ?? among(isFree)
+}
+
+function dutiesOf({ standsBy, weight }: DraftMember): number {
+  return standsBy / weight
 }

@@ -37,9 +37,14 @@ export function idOfBlob(prefix: string, name: string): Uint8Array | undefined {
   return name.startsWith(prefix) && /^[0-9a-f]{32}$/.test(hex) ? fromHex(hex) : undefined
 }
 
-/** Store, shard and log id of a log's path, which `checkLogPath` has let through. */
+/** The store of a log's path, which `checkLogPath` has let through. */
 export function storeOfLog(path: string): string {
   return path.slice(0, path.indexOf('/'))
+}
+
+/** Its shard: the root, the control store, or a log that came of others, whose shard is its own id. */
+export function shardOfLog(path: string): string {
+  return path.slice(path.indexOf('/') + 1, path.lastIndexOf('/'))
 }
 
 const GONE = /^[a-z0-9._-]{1,64}\/\d{1,6}\/gone\/([0-9a-f]{32})$/

@@ -3,7 +3,7 @@ import { TidemarkError, corrupt, throwIfAborted } from '../errors.js'
 import { decodeDelta } from '../log/delta.js'
 import { decodePin, type Pin } from '../log/pin.js'
 import { decodeManifest, type Manifest, type SegmentRef } from '../manifest/manifest.js'
-import { logIdOfPath, storeOfLog } from '../manifest/listed-names.js'
+import { logIdOfPath, shardOfLog, storeOfLog } from '../manifest/listed-names.js'
 import { checkStoreName } from '../manifest/names.js'
 import { checkWhole } from '../segment/whole.js'
 import { memtableOfDelta } from '../engine/memtable.js'
@@ -218,7 +218,7 @@ class Importer {
     if (this.#done !== plan.segments.size) throw corrupt('The archive lacks segments that its manifest lists.')
     const { pin, manifest } = plan
     const { log, version, meta } = metadata
-    const logId = logIdOfPath(storeOfLog(log), log)
+    const logId = logIdOfPath(storeOfLog(log), log, shardOfLog(log))
     if (version !== pin.version || logId === undefined) throw corrupt(`${METADATA} of the archive is damaged.`)
     const { platform } = receiver.ctx.cache
     const memtable = pin.delta && memtableOfDelta(await decodeDelta(platform, pin.delta, 'The changes in the archive'))

@@ -3,10 +3,12 @@ import type { Storage } from 'tidemark'
 import { faulty, simulate, type Actor, type Fault, type Point, type Simulation } from 'tidemark/testing'
 import { toHex } from '../../src/bytes/hex.js'
 import { sleep } from '../../src/clock.js'
-import { decodeLease, encodeLease, leaseOf, type Lease } from '../../src/group/lease.js'
+import { decodeLease, encodeLease, leasePath, type Lease } from '../../src/group/lease.js'
 import { Neighbours } from '../../src/group/neighbours.js'
 import { Renewal, type RenewalState } from '../../src/group/renewal.js'
 import type { Instant } from '../../src/group/since.js'
+
+export { Presence } from '../../src/group/presence.js'
 
 export const STORE = 's'
 export const LEASE = 9_000
@@ -18,19 +20,25 @@ export const WAY = 20
 export const idOf = (n: number): string => toHex(new Uint8Array(16).fill(n))
 
 /** Virtual time, in which nothing is slow but what the test makes slow. */
-export const inTime = async (run: (sim: Simulation) => Promise<void>): Promise<void> => {
-  await simulate({ seed: 1, slow: { chance: 0, ms: 0 } }, run)
+export const inTime = async <T>(run: (sim: Simulation) => Promise<T>): Promise<T> =>
+  (await simulate({ seed: 1, slow: { chance: 0, ms: 0 } }, run)).value
+
+/** The same actor with clocks of its own: that of the day can be moved, as others set it. */
+export function withJumps(me: Actor): { readonly me: Actor; readonly jump: (ms: number) => void } {
+  let jumped = 0
+  const clock = { ...me.clock, now: () => me.clock.now() + jumped }
+  return { me: { ...me, clock }, jump: (ms) => void (jumped += ms) }
 }
 
 /** The lease that stands in the storage. */
 export async function leaseIn(storage: Storage, member: string): Promise<Lease | undefined> {
-  const { bytes } = await leaseOf(storage, STORE, member).read()
+  const { bytes } = await storage.anchor(leasePath(STORE, member)).read()
   return bytes && decodeLease(bytes, 'it')
 }
 
 /** Writes over the lease whatever is there, as somebody else. */
 export async function overwrite(storage: Storage, member: string, given: Partial<Lease> | Uint8Array): Promise<void> {
-  const anchor = leaseOf(storage, STORE, member)
+  const anchor = storage.anchor(leasePath(STORE, member))
   const { token } = await anchor.read()
   const lease = { member, counter: 0, random: new Uint8Array(16).fill(7), leaseMs: LEASE, isDead: false }
   await anchor.swap(token, given instanceof Uint8Array ? given : encodeLease({ ...lease, ...given }), 0)

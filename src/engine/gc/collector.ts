@@ -18,6 +18,7 @@ import { isOver, manifestOfPin, pinsOf, type StoredPin } from '../history/pins.j
 import { pagesOf } from '../../storage/pages.js'
 import { isThinned } from '../history/thinned.js'
 import { tidyMarks } from '../open/release.js'
+import { takenHolds } from '../shards/taken.js'
 import { retained } from './retention.js'
 import { segmentsOf, type ShardState } from '../state.js'
 
@@ -116,7 +117,8 @@ export class Collector {
     // Only of writers beside each other there are many.
     if (this.#ctx.isShared && !options.dryRun) await tidyMarks(this.#ctx, this.#log, state)
     const wanted = this.#thinning.wanted(entries, listing.pins, state)
-    const unwanted = (pin: StoredPin): boolean => isThinned(pin) && !wanted.has(pin.version)
+    const taken = options.dryRun ? NONE : await takenHolds(this.#ctx, listing.pins)
+    const unwanted = (pin: StoredPin): boolean => taken.has(pin.blob) || (isThinned(pin) && !wanted.has(pin.version))
     const { isPartial, ...deleted } = await this.#deleteDue(state, due, listing, { isLive, unwanted }, now, options)
     const waiting = undue.reduce((sum, { ids }) => sum + ids.length, 0)
     // A repaired state stands on entries that the next fold makes dispensable, and no longer on the spare fold.
@@ -300,3 +302,4 @@ export class Collector {
 }
 
 const PAGE = 1000
+const NONE: ReadonlySet<string> = new Set()

@@ -91,7 +91,11 @@ export function collectionIn(n: number, bytes: Uint8Array | undefined): Collecti
 
 /** The names of the segments that an entry of the log at `path` condemns. */
 export function condemnedIn({ entry: { n, collection } }: EntryHead, path: string): string[] {
-  return collectionIn(n, collection)?.flatMap(({ ids }) => ids.map((id) => segmentName(path, id))) ?? []
+  return condemnedBy(collectionIn(n, collection) ?? [], path)
+}
+
+export function condemnedBy(collection: Collection, path: string): string[] {
+  return collection.flatMap(({ ids }) => ids.map((id) => segmentName(path, id)))
 }
 
 /** The state as entry `n` left it. `VERSION_EXPIRED` when it was collected meanwhile. */

@@ -4,13 +4,14 @@ import { TidemarkError, isFull } from '../../errors.js'
 import { readAnchor } from '../../log/anchor.js'
 import { ID_BYTES } from '../../log/entry.js'
 import { encodePin, type PinKind } from '../../log/pin.js'
+import { decodeSealedEnd } from '../../log/sealed-anchor.js'
 import { pinName } from '../../manifest/listed-names.js'
 import { dropUploads } from '../compaction/run-writer.js'
 import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
 import { storedDelta } from '../stored-delta.js'
 import { readOn } from '../open/recovery.js'
 import type { OpenLog, ShardState } from '../state.js'
-import { condemnedIn, expired } from './past.js'
+import { condemnedBy, condemnedIn, expired } from './past.js'
 import { pinOf, readPin, type StoredPin } from './pins.js'
 import { payloadOf } from './reset.js'
 
@@ -67,13 +68,23 @@ export async function putPin(shard: OpenLog, request: PinRequest): Promise<Store
   }
 }
 
-/** Whether no collection that came before this moment has let go of a version. */
+/**
+ * Whether no collection that came before this moment has let go of a version. Of a log that was sealed the anchor says that: nothing
+ * that comes behind a seal counts (S9).
+ */
 export async function isKept(ctx: ShardContext, log: LogContext, now: ShardState, version: number): Promise<boolean> {
-  const { head, carried } = await readOn(ctx, { ...log }, now, undefined, (entry) => {
-    ctx.uploads.condemn(condemnedIn(entry, log.path))
-  })
+  const condemn = (names: readonly string[]): void => ctx.uploads.condemn(names)
+  const read = (): Promise<ShardState> =>
+    readOn(ctx, { ...log }, now, undefined, (entry) => condemn(condemnedIn(entry, log.path)))
+  const { head, carried } = now.seal ? now : await read()
+  const { value } = await readAnchor(log.anchor, anchorName(ctx))
+  if (value && !equalBytes(value.logId, log.logId)) return false
+  if (value?.sealed) {
+    const { keeps, collection } = decodeSealedEnd(value.sealed, anchorName(ctx))
+    condemn(condemnedBy(collection, log.path))
+    return keeps <= version
+  }
   if (carried.keeps > version) return false
   // After a long stall the entries that say so may themselves be gone: a head that is trimmed is none (R25).
-  const { value } = await readAnchor(log.anchor, anchorName(ctx))
-  return value === undefined || (equalBytes(value.logId, log.logId) && value.trim < head)
+  return value === undefined || value.trim < head
 }

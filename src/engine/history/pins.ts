@@ -5,7 +5,7 @@ import { emptyCarried } from '../../log/entry.js'
 import { decodePin, type Pin } from '../../log/pin.js'
 import { encodeManifest } from '../../manifest/encode.js'
 import { decodeManifest, type Manifest } from '../../manifest/manifest.js'
-import { idOfBlob, logIdOfPath, pinsPrefix, storeOfLog } from '../../manifest/listed-names.js'
+import { idOfBlob, logIdOfPath, pinsPrefix, shardOfLog, storeOfLog } from '../../manifest/listed-names.js'
 import type { Blobs, Storage } from '../../storage/contract.js'
 import { pagesOf } from '../../storage/pages.js'
 import type { Platform } from '../../storage/platform.js'
@@ -118,7 +118,7 @@ export async function stateOfPin(platform: Platform, pin: StoredPin, logPath: st
   const { version, versionTime, offsets, delta } = pin
   const manifest = manifestOfPin(pin, logPath)
   const memtable = delta && memtableOfDelta(await decodeDelta(platform, delta, `The delta in pin ${pin.blob}`))
-  const logId = logIdOfPath(storeOfLog(logPath), logPath)
+  const logId = logIdOfPath(storeOfLog(logPath), logPath, shardOfLog(logPath))
   if (logId === undefined) throw corrupt(`${logPath} is no path of a log.`)
   return {
     logId,

@@ -3,7 +3,7 @@ import { memory } from 'tidemark/memory'
 import type { Simulation } from 'tidemark/testing'
 import { describe, expect, test } from 'vitest'
 import { nextOf } from '../../../src/group/neighbours.js'
-import { idOf, inTime, LEASE, leaseIn, Member, overwrite, THIRD, WAY } from '../../support/members.js'
+import { idOf, inTime, LEASE, leaseIn, Member, overwrite, THIRD, WAY, withJumps } from '../../support/members.js'
 
 const [A, B, C] = [1, 2, 3].map(idOf) as [string, string, string]
 
@@ -110,13 +110,11 @@ describe('a watcher', () => {
       const storage = memory()
       const { watched, renewal } = await pair(sim, storage)
       renewal.stop()
-      const slept = { ms: 0 }
-      const { clock } = sim
-      const me = { ...sim, clock: { ...clock, now: () => clock.now() + slept.ms } }
+      const { me, jump } = withJumps(sim)
       const watcher = new Member(me, storage, A)
       watcher.watch(A, B)
       await watcher.pass(2 * THIRD + 4 * WAY)
-      slept.ms = 10 * LEASE
+      jump(10 * LEASE)
       await watcher.pass(THIRD)
       expect(watcher.told.dead).toEqual([])
       await watched.pass(LEASE + 8 * WAY)

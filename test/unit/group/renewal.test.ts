@@ -2,7 +2,7 @@ import { memory } from 'tidemark/memory'
 import { flipBit } from 'tidemark/testing'
 import { describe, expect, test } from 'vitest'
 import { crc32 } from '../../../src/bytes/crc32.js'
-import { leaseOf } from '../../../src/group/lease.js'
+import { leasePath } from '../../../src/group/lease.js'
 import type { RenewalState } from '../../../src/group/renewal.js'
 import { intercept } from '../../../src/storage/intercept.js'
 import { idOf, inTime, LEASE, leaseIn, Member, overwrite, STORE, THIRD, WAY } from '../../support/members.js'
@@ -136,7 +136,7 @@ describe('a member is out', () => {
       const member = new Member(sim, storage, ID)
       member.renew()
       await member.pass(THIRD / 2)
-      await leaseOf(storage, STORE, ID).remove()
+      await storage.anchor(leasePath(STORE, ID)).remove()
       await member.pass(2 * LEASE)
       expect(member.told.lost).toEqual(['gone'])
       expect(await leaseIn(storage, ID)).toBeUndefined()
@@ -148,7 +148,7 @@ describe('a member is out', () => {
       const member = new Member(sim, storage, ID)
       member.renew()
       await member.pass(THIRD / 2)
-      const { bytes } = await leaseOf(storage, STORE, ID).read()
+      const { bytes } = await storage.anchor(leasePath(STORE, ID)).read()
       const newer = bytes!.slice()
       newer[4] = 9
       await overwrite(storage, ID, withHeadChecksum(newer))

@@ -1,0 +1,19 @@
+/** Section A of the model of OWNERS.md with the real code: random members, and every decision is checked. */
+import { test } from 'vitest'
+import { assign } from '../../src/group/assign.js'
+import { comeAndGo, deaths, rescaling } from '../support/assignment-runs.js'
+import { extent } from '../support/extent.js'
+
+const SEEDS = extent(5_000, 300)
+
+test(`members that come and go get what is fair, by the fewest moves, all deciding alike: ${SEEDS} seeds`, () => {
+  for (let seed = 1; seed <= SEEDS; seed++) comeAndGo(assign, seed)
+})
+
+test(`members that shards kill: suspects are apart, parked ones at nobody: ${SEEDS} seeds`, () => {
+  for (let seed = 1; seed <= SEEDS; seed++) deaths(assign, seed)
+})
+
+test(`targets are reached while members come and go: ${SEEDS} seeds`, () => {
+  for (let seed = 1; seed <= SEEDS; seed++) rescaling(assign, seed)
+})
