@@ -198,7 +198,9 @@ export class Keeper {
         await this.#bell.wait()
         continue
       }
-      const failure = await runOn(tenure, program, this.shard)
+      const running = runOn(tenure, program, this.shard)
+      tenure.running = running
+      const failure = await running
       if (failure === undefined) done = program
       else if (!tenure.lost.aborted) {
         pause = await this.#failed(tenure, failure.cause, failure.isHandlers, pause)

@@ -42,6 +42,8 @@ export class Tenure implements Turns {
   hasCommitted = false
   /** An event is being handled. */
   isInHand = false
+  /** The run that is under way, or the last one. */
+  running: Promise<unknown> = Promise.resolve()
   readonly #options: TenureOptions
   readonly #turn: Turn
   readonly #lost = new AbortController()
