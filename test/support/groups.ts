@@ -98,12 +98,19 @@ export class World {
     return sleep(this.sim.clock, ms)
   }
 
-  async until(what: () => boolean | Promise<boolean>, withinMs = 600_000): Promise<void> {
-    const end = this.sim.clock.monotonic() + withinMs
+  /** Waits by the clock of an actor: who is frozen sees nothing. */
+  async until(what: () => boolean | Promise<boolean>, { clock }: Actor = this.sim): Promise<void> {
+    const end = this.sim.clock.monotonic() + 600_000
     while (!(await what())) {
       if (this.sim.clock.monotonic() > end) throw new Error('it never came')
-      await this.pass(100)
+      await sleep(clock, 100)
     }
+  }
+
+  /** Whether all events are counted, each once. */
+  async isCounted(): Promise<boolean> {
+    const counts = await this.counts()
+    return counts.every((count) => count === this.events)
   }
 }
 
