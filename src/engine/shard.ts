@@ -21,6 +21,8 @@ import type { CompactionScheduler } from './compaction/scheduler.js'
 import type { Derive } from './write/requests.js'
 
 export type ShardRequest = Omit<OpenRequest, 'folds'> & {
+  /** A log that is open already, and owned. */
+  readonly adopts?: OpenedLog | undefined
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly rollback: (memtables: readonly Memtable[], withOffsets: boolean) => void
   readonly derive?: Derive
@@ -64,16 +66,10 @@ export class Shard {
   static async open(ctx: ShardContext, request: ShardRequest): Promise<Shard> {
     const { mode } = request
     await Promise.all([mode !== 'exclusive' && following.load(), mode !== 'follower' && writing.load()])
-    return new Shard(ctx, request, await openShard(ctx, { ...request, folds: true }))
+    return new Shard(request, request.adopts ?? (await openShard(ctx, { ...request, folds: true })))
   }
 
-  /** Takes over a log that is open already. */
-  static async adopt(ctx: ShardContext, request: ShardRequest, opened: OpenedLog): Promise<Shard> {
-    await writing.load()
-    return new Shard(ctx, request, opened)
-  }
-
-  private constructor(ctx: ShardContext, request: ShardRequest, { log, state }: OpenedLog) {
+  private constructor(request: ShardRequest, { context: ctx, log, state }: OpenedLog) {
     this.context = ctx
     this.log = log
     this.rollback = request.rollback

@@ -70,7 +70,7 @@ export function emptyState(logId: Uint8Array, head: number, config = NO_CONFIG):
 }
 
 /** A log that was opened just now, and the state that was found in it. */
-export type OpenedLog = Pick<OpenLog, 'log' | 'state'>
+export type OpenedLog = OpenLog
 
 /** An entry with the segments that it names. */
 export interface EntryHead {

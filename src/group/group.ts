@@ -200,7 +200,7 @@ export class Group implements MemberHost {
     await ended
     signal?.removeEventListener('abort', end)
     this.program = undefined
-    await Promise.all(this.#owned.map(({ tenure }) => tenure?.running))
+    await Promise.all(this.#owned.map(({ tenure }) => tenure!.running))
     return { ...totals }
   }
 

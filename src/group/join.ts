@@ -29,16 +29,21 @@ export async function joinGroup(given: GroupOptions): Promise<Group> {
   await ensureStore(store)
   const family = await findFamily(store)
   const settings = {
-    ...{ assignVersion: ASSIGN_VERSION, partitions: family.partitions },
-    ...{ moves, coolMs, standbys, warmEntries },
+    assignVersion: ASSIGN_VERSION,
+    partitions: family.partitions,
+    moves,
+    coolMs,
+    standbys,
+    warmEntries,
   }
-  let group: Group | undefined
+  const made: { group?: Group } = {}
   const first = async (): Promise<{ state: ReturnType<typeof newState>; base: number }> => {
     const { living } = await findFamily(store)
     return { state: newState(settings, living), base: Math.max(0, ...living.map(({ generation }) => generation)) }
   }
-  const control = await Control.open({ storage, name, clock, logger }, first, () => group?.changed())
-  group = new Group(control, { store, root: family.root, leaseMs, handoffMs, zone, weight, info, renewer })
+  const control = await Control.open({ storage, name, clock, logger }, first, () => made.group?.changed())
+  const group = new Group(control, { store, root: family.root, leaseMs, handoffMs, zone, weight, info, renewer })
+  made.group = group
   try {
     await group.join(signal)
   } catch (error) {

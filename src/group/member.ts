@@ -2,7 +2,6 @@
  * One life of a member: every third of a lease it looks at the control store, decides with all others who owns what (G6), and
  * makes true what it says of this member. Whoever finds its lease gone or dead has lost all, and begins another life.
  */
-import { isTidemarkError } from '../errors.js'
 import { sleep, type Clock } from '../clock.js'
 import type { StoreHandle } from '../store/handle.js'
 import { assign } from './assign.js'
@@ -52,16 +51,17 @@ export class Member implements KeeperHost {
 
   /** Begins a life: first the lease, then the row of the member. */
   static async begin(host: MemberHost, signal?: AbortSignal): Promise<Member> {
-    let member: Member | undefined
+    const life: { member?: Member } = {}
     const presence = await Presence.begin({
       ...host.lease,
       signal,
-      lost: (reason) => member?.lose(new Error(`The lease was lost: ${reason}.`)),
-      dead: (other) => member?.bury(other),
-      silent: (cause) => member?.fallSilent(cause),
+      lost: (reason) => life.member?.lose(new Error(`The lease was lost: ${reason}.`)),
+      dead: (other) => life.member?.bury(other),
+      silent: (cause) => life.member?.fallSilent(cause),
       failed: (cause) => host.warn('A lease could not be renewed or looked at.', cause),
     })
-    member = new Member(host, presence)
+    const member = new Member(host, presence)
+    life.member = member
     try {
       await member.#join()
     } catch (error) {
@@ -296,8 +296,4 @@ export class Member implements KeeperHost {
 function decide(state: GroupState, now: number): GroupState {
   if (state.settings.assignVersion !== ASSIGN_VERSION) return state
   return assign(state, now)
-}
-
-export function isNewer(error: unknown): boolean {
-  return isTidemarkError(error) && error.code === 'UNSUPPORTED_FORMAT'
 }

@@ -19,9 +19,9 @@ export async function runOn(tenure: Tenure, program: Program, shard: ShardRange)
   const { id, first, last } = shard
   const context = { signal: tenure.lost, token: tenure.token, shard: { id, first, last } }
   let thrown: { readonly cause: unknown } | undefined
-  const done = (): void => void (tenure.isInHand = false)
+  const handled = (): void => void (tenure.isInHand = false)
   const threw = (cause: unknown): never => {
-    done()
+    handled()
     thrown = { cause }
     throw cause
   }
@@ -33,8 +33,8 @@ export async function runOn(tenure: Tenure, program: Program, shard: ShardRange)
     } catch (cause) {
       return threw(cause)
     }
-    if (isPromise(answer)) return (answer as Promise<unknown>).then(done, threw)
-    return done()
+    if (isPromise(answer)) return (answer as Promise<unknown>).then(handled, threw)
+    return handled()
   }
   let [events, commits] = [0, 0]
   const stop = new AbortController()

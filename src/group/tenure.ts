@@ -122,8 +122,8 @@ export class Tenure implements Turns {
   }
 
   #assertHeld(): void {
-    const { awayMs, leaseMs } = this.#options
-    if (awayMs() >= leaseMs) this.lose(new TidemarkError('FENCED', `No lease was renewed for ${leaseMs} ms.`))
+    const { leaseMs } = this.#options
+    if (this.#options.awayMs() >= leaseMs) this.lose(new TidemarkError('FENCED', `No lease was renewed for ${leaseMs} ms.`))
     if (this.lost.aborted) throw this.lost.reason
   }
 

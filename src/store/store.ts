@@ -2,6 +2,7 @@
 import type { Key } from '../bytes/keys.js'
 import type { WriteMode } from '../log/entry.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
+import { lowestOffsets } from '../log/spans.js'
 import { Part, type Lazy } from '../part.js'
 import type { MaintainResult } from '../engine/gc/scheduler.js'
 import type { CommitResult } from '../engine/write/requests.js'
@@ -58,7 +59,7 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
    */
   get offsets(): Offsets {
     this.#handle.readSet?.offsets()
-    return offsetsToObject(this.#handle.state.carried.offsets)
+    return offsetsToObject(lowestOffsets(this.#handle.state.carried))
   }
 
   /** How this handle uses the store: what `mode` says, or the default. */

@@ -105,6 +105,10 @@ export class OwnBuffer implements TableHost {
     return this.#handle.partitions
   }
 
+  get own(): TableHost['own'] {
+    return this.#handle.own
+  }
+
   get budget(): number {
     return this.#handle.budget - (this.#batch ? 0 : this.#handle.changes.buffer.size)
   }

@@ -11,6 +11,7 @@ import type { EntryIndex } from '../gc/entry-index.js'
 import { condemnedIn, namedAnchor } from '../history/past.js'
 import { mayBeTrimmed } from '../moment.js'
 import { applyEntry, type AppliedEntry, type OpenLog, type ShardState } from '../state.js'
+import { sealed } from '../write/sealed.js'
 import { confirmHead, overtaken, readHistory, readOn } from './recovery.js'
 
 const longReads = new Part(() => import('../history/reading-pin.js'))
@@ -82,7 +83,10 @@ function apply(shard: Following, before: ShardState, state: ShardState, entries:
   }
   context.moved()
   if (isNewer) context.emit('version', { version })
-  if (compaction && !shard.hasEnded) assertShared(context.store, state, entries)
+  if (compaction && !shard.hasEnded) {
+    if (state.seal) throw sealed(context.store)
+    assertShared(context.store, state, entries)
+  }
 }
 
 async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState): Promise<Newest> {
