@@ -38,7 +38,9 @@ async function blameOf(dead: string, open: () => Promise<StoreHandle>): Promise<
 /** The entries since the newest manifest. Where the fence is not among them, something was committed since. */
 function judge(entries: readonly AppliedEntry[], isTrial: boolean): Blame {
   const fence = entries.findLastIndex(({ entry }) => entry.kind === 'fence')
-  const hasCommits = entries.slice(fence + 1).some(({ entry }) => entry.kind === 'commit' && !entry.carried?.turn?.isTrial)
+  const hasCommits = entries
+    .slice(fence + 1)
+    .some(({ entry }) => entry.kind === 'commit' && !entry.carried?.turn?.isTrial)
   if (fence < 0 || hasCommits) return 'commits'
   return isTrial ? 'trial' : 'nothing'
 }

@@ -1,5 +1,5 @@
 /** Tells a program what has become of its group: what it owns, who is a member, what is parked. */
-import type { Events } from './group-events.js'
+import type { Events } from './events.js'
 import type { ShardRange } from './program.js'
 import type { GroupState } from './state.js'
 

@@ -4,31 +4,19 @@ import type { Clock } from '../clock.js'
 import { invalid, TidemarkError } from '../errors.js'
 import type { StoreHandle } from '../store/handle.js'
 import { partitionOf } from '../store/reads.js'
-import type { Logger, ResolvedOptions } from '../store/open-options.js'
+import type { Logger } from '../store/open-options.js'
+import { whole } from '../store/options.js'
 import { checkSource, type Source } from '../stream/source.js'
 import { GroupChanges, rangeOf } from './changes.js'
 import { Control } from './control.js'
-import { Events, type GroupEvents } from './group-events.js'
+import { Events, type GroupEvents } from './events.js'
 import type { End, Keeper } from './keeper.js'
 import { openFollower } from './logs.js'
 import { Member, type MemberHost } from './member.js'
-import type { GroupHandler, Program, ShardRange } from './program.js'
-import type { Renewer } from './presence.js'
+import type { GroupHandler, GroupRunOptions, GroupRunResult, Program, ShardRange } from './program.js'
+import type { ResolvedGroupOptions } from './options.js'
 import { inOrder, type Shard } from './state.js'
 import { unpark } from './transitions.js'
-
-/** What a group needs, checked. */
-export interface GroupSettings {
-  /** Those of the store, for each shard. */
-  readonly store: ResolvedOptions
-  readonly root: string
-  readonly leaseMs: number
-  readonly handoffMs: number
-  readonly zone: string
-  readonly weight: number
-  readonly info: unknown
-  readonly renewer: Renewer | undefined
-}
 
 /** A member of the group, as others see it. */
 export interface MemberInfo {
@@ -59,13 +47,16 @@ export interface GroupStatus {
   readonly owned: readonly (ShardRange & { readonly token: number; readonly version: number })[]
 }
 
-export interface GroupRunOptions extends Omit<Program['options'], never> {
-  readonly signal?: AbortSignal | undefined
-}
-
-export interface GroupRunResult {
-  readonly events: number
-  readonly commits: number
+/** Options of `leave`. */
+export interface LeaveOptions {
+  /**
+   * How long others are waited for that take the shards over. What is not handed over by then is lost, as if the process had
+   * died, and the events that were not committed are handled again.
+   * @default 30_000
+   * @unit milliseconds
+   * @when Raise it when handlers take longer; lower it below what the platform grants before it kills the process.
+   */
+  readonly timeoutMs?: number | undefined
 }
 
 const LEAVE_MS = 30_000
@@ -78,7 +69,8 @@ export class Group implements MemberHost {
   readonly about: MemberHost['about']
   readonly lease: MemberHost['lease']
   program: Program | undefined
-  readonly #settings: GroupSettings
+  readonly #options: ResolvedGroupOptions
+  readonly #root: string
   readonly #events: Events
   readonly #changes: GroupChanges
   readonly #logger: Logger | false | undefined
@@ -87,10 +79,12 @@ export class Group implements MemberHost {
   /** Ends the program. */
   #stop = (): void => undefined
 
-  constructor(control: Control, settings: GroupSettings) {
-    const { store, leaseMs, handoffMs, zone, weight, info, renewer } = settings
+  /** @internal */
+  constructor(control: Control, options: ResolvedGroupOptions, root: string) {
+    const { store, leaseMs, handoffMs, zone, weight, info, renewer } = options
     this.control = control
-    this.#settings = settings
+    this.#options = options
+    this.#root = root
     this.clock = store.clock
     this.leaseMs = leaseMs
     this.handoffMs = handoffMs
@@ -119,8 +113,7 @@ export class Group implements MemberHost {
   }
 
   openFollower(id: string): Promise<StoreHandle> {
-    const { store, root } = this.#settings
-    return openFollower(store, root, id)
+    return openFollower(this.#options.store, this.#root, id)
   }
 
   gained({ shard }: Keeper): void {
@@ -175,7 +168,7 @@ export class Group implements MemberHost {
   async run<V, O = unknown, K extends Key = Key, S = unknown, E = Key | undefined>(
     source: Source<V, E>,
     handler: GroupHandler<V, O, K, S, E>,
-    options: GroupRunOptions = {},
+    options: GroupRunOptions<O> = {},
   ): Promise<GroupRunResult> {
     this.#assertMember()
     checkSource(source as Source)
@@ -192,7 +185,7 @@ export class Group implements MemberHost {
     this.program = {
       source: source as Source,
       handler: handler as unknown as GroupHandler,
-      options: rest,
+      options: rest as GroupRunOptions,
       signal: stop.signal,
       totals,
     }
@@ -258,8 +251,9 @@ export class Group implements MemberHost {
     await this.control.transact((state) => unpark(state, id))
   }
 
-  leave(options: { readonly timeoutMs?: number | undefined } = {}): Promise<void> {
-    this.#leaving ??= this.#leave(options.timeoutMs ?? LEAVE_MS)
+  leave(options: LeaveOptions = {}): Promise<void> {
+    const timeoutMs = whole('timeoutMs', options.timeoutMs, LEAVE_MS, 0)
+    this.#leaving ??= this.#leave(timeoutMs)
     return this.#leaving
   }
 

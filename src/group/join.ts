@@ -1,54 +1,42 @@
 /** Joining a group. */
-import { resolveOptions, type OpenOptions } from '../store/open-options.js'
-import { Control } from './control.js'
+import { Control, type First } from './control.js'
 import { Group } from './group.js'
 import { ensureStore, findFamily } from './logs.js'
+import { resolveGroupOptions, type GroupOptions } from './options.js'
 import { ASSIGN_VERSION, newState } from './state.js'
-import type { Renewer } from './presence.js'
 
-/** Options of `joinGroup`. */
-export interface GroupOptions extends Pick<OpenOptions, 'storage' | 'name' | 'partitions' | 'clock' | 'logger'> {
-  readonly zone?: string
-  readonly weight?: number
-  readonly info?: unknown
-  readonly leaseMs?: number
-  readonly standbys?: number
-  readonly warmEntries?: number
-  readonly moves?: number
-  readonly coolMs?: number
-  readonly handoffMs?: number
-  readonly store?: Pick<OpenOptions, 'resident' | 'retain'>
-  readonly renewer?: Renewer
-  readonly signal?: AbortSignal
-}
-
+/**
+ * Makes this process a member of the group that shares out the shards of a store, and creates the store when it does not exist.
+ * Members need nothing in common but the storage. From now on this process owns shards; `run` works on them, and `leave` hands them
+ * on.
+ *
+ * @throws `INVALID_ARGUMENT` when an option is wrong, or the store has another job or partition count
+ * @throws `UNSUPPORTED_FORMAT` when the group follows rules of a newer release
+ * @throws `STORAGE_UNAVAILABLE` when the storage does not answer; `ABORTED` by the signal
+ * @example
+ *     const group = await joinGroup({ storage, name: 'orders', partitions: 64 })
+ *     await group.run(source, async (event, state) => { state.put(event.key, event.value) })
+ */
 export async function joinGroup(given: GroupOptions): Promise<Group> {
-  const { storage, name, partitions, clock, logger, zone = '', weight = 1, info, leaseMs = 15_000 } = given
-  const { standbys = 0, warmEntries = 16, moves = 2, coolMs = 300_000, handoffMs = 10_000, renewer, signal } = given
-  const store = resolveOptions({ storage, name, partitions, clock, logger, ...given.store, mode: 'exclusive' })
+  const options = resolveGroupOptions(given)
+  const { store, signal, moves, coolMs, standbys, warmEntries } = options
+  const { storage, name, clock, logger, timeoutMs } = store
   await ensureStore(store)
-  const family = await findFamily(store)
-  const settings = {
-    assignVersion: ASSIGN_VERSION,
-    partitions: family.partitions,
-    moves,
-    coolMs,
-    standbys,
-    warmEntries,
-  }
-  const made: { group?: Group } = {}
-  const first = async (): Promise<{ state: ReturnType<typeof newState>; base: number }> => {
-    const { living } = await findFamily(store)
+  const { root } = await findFamily(store)
+  const first = async (): Promise<First> => {
+    const { living, partitions } = await findFamily(store)
+    const settings = { assignVersion: ASSIGN_VERSION, partitions, moves, coolMs, standbys, warmEntries }
     return { state: newState(settings, living), base: Math.max(0, ...living.map(({ generation }) => generation)) }
   }
-  const control = await Control.open({ storage, name, clock, logger }, first, () => made.group?.changed())
-  const group = new Group(control, { store, root: family.root, leaseMs, handoffMs, zone, weight, info, renewer })
-  made.group = group
+  const made: { group?: Group } = {}
+  const control = await Control.open({ storage, name, clock, logger, timeoutMs }, first, () => made.group?.changed())
   try {
+    const group = new Group(control, options, root)
+    made.group = group
     await group.join(signal)
+    return group
   } catch (error) {
     await control.close()
     throw error
   }
-  return group
 }

@@ -226,7 +226,10 @@ export class Keeper {
     const code = isTidemarkError(cause) ? cause.code : undefined
     // Only opening it again tells what is there.
     if (code === 'FENCED' || code === 'UNKNOWN_OUTCOME' || code === 'CLOSED') throw cause
-    this.#warn(isHandlers ? 'was given up by its handler, which threw' : 'could not be read on, and is tried again', cause)
+    this.#warn(
+      isHandlers ? 'was given up by its handler, which threw' : 'could not be read on, and is tried again',
+      cause,
+    )
     const { id } = this.shard
     if (isHandlers) {
       const hasMoved = tenure.hasCommitted

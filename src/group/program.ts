@@ -38,19 +38,36 @@ export interface ShardProgress extends Progress {
   readonly shard: ShardRange
 }
 
-/** The events and commits of all shards. */
-export interface Totals {
-  events: number
-  commits: number
+/** Options of `group.run`: those of `consume`, for the run on each shard. */
+export interface GroupRunOptions<O = unknown> extends Omit<ConsumeOptions<O>, 'signal' | 'onProgress'> {
+  /**
+   * Ends the run when it aborts: the events in hand are finished and committed, and `run` resolves. The shards stay with this
+   * member until it leaves.
+   * @default none: the run ends with `leave()`
+   * @when Set it when something else is to be run on the same shards.
+   */
+  readonly signal?: AbortSignal | undefined
+  /**
+   * Is called after each commit of a shard, and waited for. An error of it is told as a `warning` of the group.
+   * @default none
+   * @when Set it to show how far each shard is.
+   */
+  readonly onProgress?: ((progress: ShardProgress) => unknown) | undefined
+}
+
+/** The result of `group.run`. */
+export interface GroupRunResult {
+  /** Events handled by this member, on all shards. */
+  readonly events: number
+  /** Commits made by it. */
+  readonly commits: number
 }
 
 export interface Program {
   readonly source: Source
   readonly handler: GroupHandler
-  readonly options: Omit<ConsumeOptions, 'signal' | 'onProgress'> & {
-    readonly onProgress?: ((progress: ShardProgress) => unknown) | undefined
-  }
+  readonly options: Omit<GroupRunOptions, 'signal'>
   /** Aborts when it is to end on all shards. */
   readonly signal: AbortSignal
-  readonly totals: Totals
+  readonly totals: { events: number; commits: number }
 }

@@ -52,7 +52,14 @@ export async function runOn(tenure: Tenure, program: Program, shard: ShardRange)
   }
   try {
     const runOptions = { ...options, onProgress: onProgress as never, signal: stop.signal }
-    await new Run(tenure.store, tenure.handle, source, handler as Handler<unknown, unknown, Key>, runOptions, tenure).go()
+    await new Run(
+      tenure.store,
+      tenure.handle,
+      source,
+      handler as Handler<unknown, unknown, Key>,
+      runOptions,
+      tenure,
+    ).go()
     return undefined
   } catch (cause) {
     return { cause, isHandlers: thrown?.cause === cause && thrown !== undefined }

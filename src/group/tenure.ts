@@ -123,7 +123,8 @@ export class Tenure implements Turns {
 
   #assertHeld(): void {
     const { leaseMs } = this.#options
-    if (this.#options.awayMs() >= leaseMs) this.lose(new TidemarkError('FENCED', `No lease was renewed for ${leaseMs} ms.`))
+    if (this.#options.awayMs() >= leaseMs)
+      this.lose(new TidemarkError('FENCED', `No lease was renewed for ${leaseMs} ms.`))
     if (this.lost.aborted) throw this.lost.reason
   }
 

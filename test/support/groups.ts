@@ -37,7 +37,16 @@ export class World {
   options(me: Actor, more: Partial<GroupOptions> = {}): GroupOptions {
     const { clock } = me
     const storage = me.storage(this.storage)
-    return { storage, name: 's', partitions: this.partitions, leaseMs: LEASE, clock, logger: false, info: me.name, ...more }
+    return {
+      storage,
+      name: 's',
+      partitions: this.partitions,
+      leaseMs: LEASE,
+      clock,
+      logger: false,
+      info: me.name,
+      ...more,
+    }
   }
 
   /** A member that runs until it leaves. */
