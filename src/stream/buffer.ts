@@ -51,7 +51,10 @@ export class OwnBuffer implements TableHost {
    * Commits the changes. The buffer is empty afterwards, whatever happens. In shared mode any commit since is a `CONFLICT`. `moved`:
    * the positions of the source where they differ between partitions; `turn`: whose turn it is from then on.
    */
-  async commit(options: CommitOptions, more: { readonly moved?: Spans | undefined; readonly turn?: Turn | undefined }): Promise<void> {
+  async commit(
+    options: CommitOptions,
+    more: { readonly moved?: Spans | undefined; readonly turn?: Turn | undefined },
+  ): Promise<void> {
     const { changes } = this.#handle
     const memtable = this.writable()
     const notes = { ...parseCommit(options), ...more }
