@@ -48,6 +48,7 @@ export class Tenure implements Turns {
   readonly #turn: Turn
   readonly #lost = new AbortController()
   readonly #released = new AbortController()
+  #resting = new AbortController()
   /** When that was sent which last proved that the log is this owner's. */
   #proof: Instant
   /** When the commit on its way was sent. */
@@ -76,6 +77,17 @@ export class Tenure implements Turns {
   /** Aborts when it is to be let go. */
   get releasing(): AbortSignal {
     return this.#released.signal
+  }
+
+  /** Aborts when what runs is to end, though the shard stays. */
+  get resting(): AbortSignal {
+    return this.#resting.signal
+  }
+
+  /** Ends what runs; `false`: something may run again. */
+  rest(isOn: boolean): void {
+    if (isOn) this.#resting.abort()
+    else this.#resting = new AbortController()
   }
 
   /** The shard is lost, or may be. */
