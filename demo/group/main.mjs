@@ -28,13 +28,13 @@ import { flightsOver, PARTITIONS, readPartitions } from './source.mjs'
 /** @type {[act: string, does: (fleet: Fleet) => unknown][]} */
 const ACTS = [
   ['four members join', (fleet) => Promise.all(['a', 'b', 'c', 'd'].map((name) => fleet.join(name)))],
-  //['the shard is split into 16', (fleet) => fleet.rescale('a', 16)],
+  ['the shard is split into 16', (fleet) => fleet.rescale('a', 16)],
   ['a fifth, e, joins', (fleet) => fleet.join('e')],
   ['b is killed', (fleet) => fleet.kill('b')],
   ['c is frozen', (fleet) => fleet.freeze('c')],
   ['c is thawed', (fleet) => fleet.thaw('c')],
   ['d leaves', (fleet) => fleet.leave('d')],
-  //['16 shards become 6', (fleet) => fleet.rescale('a', 6)],
+  ['16 shards become 6', (fleet) => fleet.rescale('a', 6)],
   ['f joins', (fleet) => fleet.join('f')],
 ]
 /** How long after the last flight came the last one may be counted. */
@@ -42,7 +42,7 @@ const LATEST_MS = 60_000
 
 const { seconds, limit, s3 } = readOptions()
 const ms = seconds * 1000
-const leaseMs = Math.max(500, Math.min(2_000, ms / 20))
+const leaseMs = Math.max(1_000, Math.min(2_000, ms / 20))
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-demo-'))
 const notes = join(folder, 'begun')
 const { place, close } = await makePlace(s3)

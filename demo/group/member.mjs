@@ -30,6 +30,10 @@ const group = await joinGroup({
   logger: false,
 })
 tell('joined')
+if (process.env.DEBUG_GROUP) {
+  for (const e of ['warning','rebalance','parked'])
+  group.on(e, (d) => console.log(((Date.now()-start)/1000).toFixed(2), name, e, e === 'rebalance' ? `+${d.newlyAssigned.map(s=>s.first+'-'+s.last)} -${d.revoked.map(s=>s.first+'-'+s.last)} !${d.lost.map(s=>s.first+'-'+s.last)}` : d.message ?? d, d.cause ? String(d.cause.stack).split('\n').slice(0,6).join('\n') : ''))
+}
 
 process.on('message', async (/** @type {{ act: string, shards?: number }} */ { act, shards }) => {
   try {
