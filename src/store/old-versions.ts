@@ -9,7 +9,7 @@ import { putPin } from '../engine/history/pin-version.js'
 import { pinsOf, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
 import { dropPayload, payloadOf, splice, spliceOffsets } from '../engine/history/reset.js'
 import { isTag } from '../engine/history/thinned.js'
-import { rangeOf, restored } from '../engine/shards/spans.js'
+import { partitionsOf, restored } from '../engine/shards/spans.js'
 import { NOTES } from './changes.js'
 import { checkTagName, findVersion, type Found, type When } from './find.js'
 import type { StoreHandle } from './handle.js'
@@ -147,7 +147,7 @@ export async function prepareRestore(
     const { manifest, memtable } = isWhole ? theirs : splice(await payloadOf(shard, present, signal), theirs, chosen)
     const stands =
       before.spans.size + spans.size > 0
-        ? restored(before, state.carried, isWhole ? undefined : chosen, given, rangeOf(before, handle.partitions))
+        ? restored(before, state.carried, isWhole ? undefined : chosen, given, partitionsOf(before.own, handle.partitions))
         : { offsets: spliceOffsets(before.offsets, offsets, isWhole ? 'all' : chosen, given) }
     return { kind: 'reset', memtable, ...stands, reset: { manifest, origin }, label, meta }
   }
