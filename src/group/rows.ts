@@ -141,12 +141,10 @@ function isId(value: unknown): value is string {
 
 /** Each partition is in one shard. */
 function checkRanges(shards: readonly Range[], { partitions }: Settings, what: string): void {
-  let next = 0
-  for (const { first, last } of shards) {
-    if (first !== next || last < first) break
-    next = last + 1
-  }
-  if (next !== partitions || shards.at(-1)?.last !== partitions - 1)
+  const isTiled = shards.every(
+    ({ first, last }, i) => first === (i === 0 ? 0 : shards[i - 1]!.last + 1) && first <= last,
+  )
+  if (!isTiled || shards.at(-1)?.last !== partitions - 1)
     throw damaged(what, `its shards do not have each of ${partitions} partitions once`)
 }
 

@@ -190,7 +190,7 @@ export function decodeEntry(bytes: Uint8Array, n: number, logId: Uint8Array | un
     if (!carried) return r.fail('an impossible header')
     const own = has(OWN) ? readOwn(r) : undefined
     const turn = has(TURN) ? readTurn(r) : undefined
-    carried = { ...carried, own, turn, spans: has(SPANS) ? readSpans(r) : NO_SPANS }
+    carried = { ...carried, own, turn, spans: has(SPANS) ? readSpans(r, own) : NO_SPANS }
   }
   if (seal && (kind !== 'fence' || !carried)) r.fail('a seal where none can be')
   r.end()

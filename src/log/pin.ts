@@ -9,6 +9,8 @@ import { ByteReader } from '../bytes/reader.js'
 import { ByteWriter } from '../bytes/writer.js'
 import { unsupported } from '../errors.js'
 import { readOffsets, writeOffsets, type OffsetMap } from './offsets.js'
+import { NO_SPANS, readSpans, type Spans } from './spans.js'
+import { writeSpans } from './write-shard-parts.js'
 
 const KINDS = ['tag', 'fork', 'reading', 'hold'] as const
 export type PinKind = (typeof KINDS)[number]
@@ -26,6 +28,8 @@ export interface Pin {
   readonly hash: Uint8Array
   readonly label: string | undefined
   readonly offsets: OffsetMap
+  /** As in entries. */
+  readonly spans: Spans
   readonly manifest: Uint8Array
   /** The changes after the manifest. */
   readonly delta: Uint8Array | undefined
@@ -37,9 +41,10 @@ export function encodePin(pin: Pin): Uint8Array {
   w.string(pin.name)
   for (const n of [pin.made, pin.expires, pin.version, pin.versionTime]) w.varint(n)
   w.raw(pin.hash)
-  w.u8((pin.label === undefined ? 0 : 1) | (pin.delta ? 2 : 0))
+  w.u8((pin.label === undefined ? 0 : 1) | (pin.delta ? 2 : 0) | (pin.spans.size > 0 ? 4 : 0))
   if (pin.label !== undefined) w.string(pin.label)
   writeOffsets(w, pin.offsets)
+  if (pin.spans.size > 0) writeSpans(w, pin.spans)
   w.bytes(pin.manifest)
   if (pin.delta) w.bytes(pin.delta)
   return seal('pin', w.finish())
@@ -54,11 +59,12 @@ export function decodePin(bytes: Uint8Array, what: string): Pin {
   const [made, expires, version, versionTime] = [r.varint(), r.varint(), r.varint(), r.varint()]
   const hash = r.raw(HASH_BYTES)
   const flags = r.u8()
-  if (flags > 3) throw unsupported(`${what} holds flags ${flags}`)
+  if (flags > 7) throw unsupported(`${what} holds flags ${flags}`)
   const label = flags & 1 ? r.string() : undefined
   const offsets = readOffsets(r)
+  const spans = flags & 4 ? readSpans(r) : NO_SPANS
   const manifest = r.bytes()
   const delta = flags & 2 ? r.bytes() : undefined
   r.end()
-  return { kind, name, made, expires, version, versionTime, hash, label, offsets, manifest, delta }
+  return { kind, name, made, expires, version, versionTime, hash, label, offsets, spans, manifest, delta }
 }

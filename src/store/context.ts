@@ -1,5 +1,6 @@
 /** The surroundings of a shard, from the options of its store. */
 import { Part } from '../part.js'
+import { ROOT } from '../manifest/names.js'
 import { SHORT_TAIL } from '../storage/tails.js'
 import { SegmentCache } from '../segment/cache.js'
 import { currentTime, Uploads, type Held, type ShardContext } from '../engine/context.js'
@@ -52,7 +53,7 @@ export function shardContext(
   const [capacity, rowBytes] = Resident ? [cacheBytes * 4, cacheBytes * 4] : [cacheBytes, cacheBytes / 2]
   const base = {
     store: options.name,
-    shard: options.folder,
+    shard: options.folder === ROOT ? undefined : options.folder,
     isShared: options.mode === 'shared',
     storage,
     probed: options.storage,

@@ -2,6 +2,7 @@
 import { singleFlight } from '../async.js'
 import { tell } from '../callback.js'
 import { TidemarkError, isExpired, isTidemarkError } from '../errors.js'
+import type { Own } from '../log/shard-parts.js'
 import { shardPath } from '../manifest/names.js'
 import type { Lazy } from '../part.js'
 import type { SegmentCache } from '../segment/cache.js'
@@ -10,7 +11,7 @@ import { viewOf, type View } from '../engine/read.js'
 import { following, Shard } from '../engine/shard.js'
 import { tableBytes } from '../engine/slot.js'
 import type { CommitResult } from '../engine/write/requests.js'
-import type { ShardState } from '../engine/state.js'
+import type { OpenedLog, ShardState } from '../engine/state.js'
 import type { Channel, Peers } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'
 import { Changes } from './changes.js'
@@ -58,6 +59,14 @@ export class StoreHandle implements TableHost, Observed {
     return handle
   }
 
+  /** A handle on a log that is open already, and owned. */
+  static async adopt(options: ResolvedOptions, opened: OpenedLog): Promise<StoreHandle> {
+    const handle = new StoreHandle(options, await loadExtras(options))
+    const context = { ...handle.#ctx, shard: opened.context.shard }
+    await handle.#openShard(undefined, undefined, { ...opened, context })
+    return handle
+  }
+
   private constructor(options: ResolvedOptions, extras: Extras) {
     this.options = options
     const { clock, timeoutMs, followMs } = options
@@ -97,8 +106,8 @@ export class StoreHandle implements TableHost, Observed {
   readonly #followingFailed = (cause: unknown): void =>
     this.report(`Following store "${this.options.name}" failed; it goes on.`, cause)
 
-  async #openShard(create: boolean | undefined, expectAtLeast: number | undefined): Promise<void> {
-    const shard = await Shard.open(this.#ctx, shardRequest(this, create, expectAtLeast))
+  async #openShard(create: boolean | undefined, expectAtLeast: number | undefined, adopts?: OpenedLog): Promise<void> {
+    const shard = await Shard.open(this.#ctx, { ...shardRequest(this, create, expectAtLeast), adopts })
     try {
       await shard.detector.prepare()
     } catch (error) {
@@ -169,6 +178,10 @@ export class StoreHandle implements TableHost, Observed {
 
   get partitions(): number {
     return this.state.manifest.config.partitions
+  }
+
+  get own(): Own | undefined {
+    return this.state.carried.own
   }
 
   monotonic(): number {

@@ -1,6 +1,7 @@
 /** The versions of a store, read back from its log. */
 import { corrupt } from '../errors.js'
-import { offsetsToObject, type OffsetMap, type Offsets } from '../log/offsets.js'
+import { offsetsToObject, type Offsets } from '../log/offsets.js'
+import { lowestOffsets, type Standing } from '../log/spans.js'
 import { readEntry } from '../engine/history/past.js'
 import { pinsOf, type StoredPin } from '../engine/history/pins.js'
 import { factsOf, factsOfPin, isTag, isThinned, type VersionFacts } from '../engine/history/thinned.js'
@@ -112,7 +113,7 @@ async function* versionsIn(
   const older = [...thinned.values()]
     .filter(({ version }) => version < oldest && version >= gte && version <= lte)
     .sort((a, b) => (a.version - b.version) * (reverse ? -1 : 1))
-    .map((pin) => infoOf(pin.version, pin.versionTime, pin.offsets, factsOfPin(pin, pin.blob), tags))
+    .map((pin) => infoOf(pin.version, pin.versionTime, pin, factsOfPin(pin, pin.blob), tags))
   let left = limit
   if (!reverse) {
     yield* older.slice(0, left)
@@ -127,7 +128,7 @@ async function* versionsIn(
     for (const applied of entries) {
       const facts = factsOf(applied)
       const { n: version, carried } = applied.entry
-      if (facts && carried && left-- > 0) yield infoOf(version, carried.time, carried.offsets, facts, tags)
+      if (facts && carried && left-- > 0) yield infoOf(version, carried.time, carried, facts, tags)
     }
   }
   if (reverse && left > 0) yield* older.slice(0, left)
@@ -154,7 +155,7 @@ function tagsByVersion(pins: readonly StoredPin[], now: number): Map<number, str
 function infoOf(
   version: number,
   time: number,
-  offsets: OffsetMap,
+  standing: Standing,
   { kind, label, meta, bytes, folded }: VersionFacts,
   tags: ReadonlyMap<number, readonly string[]>,
 ): VersionInfo {
@@ -164,7 +165,7 @@ function infoOf(
     kind,
     label,
     meta: parseMeta(version, meta),
-    offsets: offsetsToObject(offsets),
+    offsets: offsetsToObject(lowestOffsets(standing)),
     tags: tags.get(version) ?? [],
     bytes,
     folded,

@@ -9,6 +9,7 @@ import { putPin } from '../engine/history/pin-version.js'
 import { pinsOf, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
 import { dropPayload, payloadOf, splice, spliceOffsets } from '../engine/history/reset.js'
 import { isTag } from '../engine/history/thinned.js'
+import { rangeOf, restored } from '../engine/shards/spans.js'
 import { NOTES } from './changes.js'
 import { checkTagName, findVersion, type Found, type When } from './find.js'
 import type { StoreHandle } from './handle.js'
@@ -131,7 +132,7 @@ export async function prepareRestore(
   let theirs = await payloadOf(shard, state, shard.compaction!.signal)
   // If no entry comes to name these uploads, none ever will.
   cleanUp.push(() => dropPayload(shard, theirs))
-  const { version, offsets } = state.carried
+  const { version, offsets, spans } = state.carried
   const partitions = chosen.size === handle.partitions ? [] : [...chosen].sort((a, b) => a - b)
   const origin = { log: shard.log.path, version, partitions }
   return async (present, signal) => {
@@ -144,8 +145,11 @@ export async function prepareRestore(
     }
     const isWhole = partitions.length === 0
     const { manifest, memtable } = isWhole ? theirs : splice(await payloadOf(shard, present, signal), theirs, chosen)
-    const merged = spliceOffsets(before.offsets, offsets, isWhole ? 'all' : chosen, given)
-    return { kind: 'reset', memtable, offsets: merged, reset: { manifest, origin }, label, meta }
+    const stands =
+      before.spans.size + spans.size > 0
+        ? restored(before, state.carried, isWhole ? undefined : chosen, given, rangeOf(before, handle.partitions))
+        : { offsets: spliceOffsets(before.offsets, offsets, isWhole ? 'all' : chosen, given) }
+    return { kind: 'reset', memtable, ...stands, reset: { manifest, origin }, label, meta }
   }
 }
 

@@ -51,6 +51,14 @@ export interface OpenOptions<V = unknown> extends TableOptions<V> {
    */
   readonly mode?: Mode | undefined
   /**
+   * A partition. Of a store that was split, the handle has the shard of this partition: it reads and writes the partitions of that shard.
+   * A store that has several shards is opened by one, or as a `follower` of all.
+   * @default all partitions, which are one shard until the store is split
+   * @unit partition
+   * @when Set it when the store was split with `rescale()`; `joinGroup()` does it for its members.
+   */
+  readonly shard?: number | undefined
+  /**
    * The job that the store belongs to. A store that was made for another job is refused with `INVALID_ARGUMENT`.
    * @default the job is not compared
    * @when Set it, and change it, when older state makes no sense to a new version of the program.
@@ -270,6 +278,7 @@ const CHECKS = {
   name,
   job: optional(job),
   partitions: optional((option, given) => required(option, given, 1, MAX_PARTITIONS)),
+  shard: optional((option, given) => required(option, given, 0, MAX_PARTITIONS - 1)),
   mode: optional(oneOf<Mode>('exclusive', 'shared', 'follower')),
   create: flag,
   force: boolean(false),

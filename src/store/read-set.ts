@@ -6,6 +6,7 @@
 import { mapKeyToKey, type MapKey } from '../bytes/keys.js'
 import { show } from '../errors.js'
 import { sameOffsets } from '../log/same-offsets.js'
+import { lowestOffsets } from '../log/spans.js'
 import { splitId } from '../manifest/codec-id.js'
 import type { KeyRange } from '../segment/record.js'
 import type { SegmentCache } from '../segment/cache.js'
@@ -100,7 +101,7 @@ export class ReadSet implements ReadNotes {
 
   /** Others have written versions, and led from the one state to the other; `undefined`: it is not known by which entries. */
   met(before: ShardState, after: ShardState, entries: readonly AppliedEntry[] | undefined): void {
-    const areOffsets = !sameOffsets(before.carried.offsets, after.carried.offsets)
+    const areOffsets = !sameOffsets(lowestOffsets(before.carried), lowestOffsets(after.carried))
     const isKnown = entries?.every(({ references }) => references === undefined)
     const changes = isKnown ? entries!.flatMap(({ memtable }) => memtable ?? []) : [undefined]
     for (const memtable of changes) {

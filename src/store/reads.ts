@@ -53,8 +53,20 @@ export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions
 
   /** @internal */
   protected slotOf(key: MapKey): Slot {
-    const { slots } = this
-    return slots.length === 1 ? slots[0]! : slots[hashMapKey(key) % slots.length]!
+    const { slots, host } = this
+    const slot = slots.length === 1 ? slots[0]! : slots[hashMapKey(key) % slots.length]!
+    const { own } = host
+    if (own && (slot.partition < own.first || slot.partition > own.last)) throw outside(slot, own)
+    return slot
+  }
+
+  /**
+   * The slots of the partitions that its shard has.
+   * @internal
+   */
+  protected get ownSlots(): readonly Slot[] {
+    const { own } = this.host
+    return own ? this.slots.filter(({ partition }) => own.first <= partition && partition <= own.last) : this.slots
   }
 
   /**
@@ -249,7 +261,7 @@ export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions
       const record = keyed instanceof MemtableRecord ? keyed.point : keyed
       return isLive(record, this.host) ? map(decodeKey(keyed.key, prefixLength) as K, record) : undefined
     }
-    return new Scan(this.host, this.slots, { ...checked, bounds, signal: options.signal }, toItem)
+    return new Scan(this.host, this.ownSlots, { ...checked, bounds, signal: options.signal }, toItem)
   }
 }
 
@@ -272,4 +284,10 @@ export function isLive(record: Found, host: Pick<TableHost, 'monotonic' | 'now'>
     if (record.due > 0 && record.expires === 0) return host.monotonic() < record.due
   }
   return record.expires === 0 || record.expires > host.now()
+}
+
+function outside({ partition }: Slot, { first, last }: NonNullable<TableHost['own']>): Error {
+  return invalid(
+    `The key belongs to partition ${partition}, and this handle has the shard of partitions ${first} to ${last}. Open the store with shard: ${partition}.`,
+  )
 }

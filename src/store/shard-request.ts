@@ -20,9 +20,10 @@ export function shardRequest(
   expectAtLeast: number | undefined,
 ): ShardRequest {
   const { options, changes, specs } = handle
-  const { mode, force, signal, partitions = 1, job, clock } = options
+  const { mode, force, signal, partitions = 1, job, clock, shard } = options
   return {
     mode,
+    shard,
     force,
     signal,
     create,

@@ -5,6 +5,7 @@
 import type { Key } from '../bytes/keys.js'
 import { TidemarkError, invalid, isExpired, throwIfAborted } from '../errors.js'
 import { offsetsToObject, type Offsets } from '../log/offsets.js'
+import { lowestOffsets } from '../log/spans.js'
 import { Memtable } from '../engine/memtable.js'
 import { viewOf, type View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
@@ -30,6 +31,10 @@ abstract class HeldView implements TablesHost {
 
   get partitions(): number {
     return this.handle.partitions
+  }
+
+  get own(): TableHost['own'] {
+    return this.under.state?.carried.own
   }
 
   get budget(): number {
@@ -161,7 +166,7 @@ export class Snapshot<K extends Key = Key, V = unknown> extends Tables<K, V> imp
 
   /** The offsets of its version, merged over sources and partitions, in the shape in which they were given. */
   get offsets(): Offsets {
-    return offsetsToObject(this.#state.offsets)
+    return offsetsToObject(lowestOffsets(this.#state))
   }
 
   /** Lets go of the state; reads then throw `CLOSED`. It may be called more than once. */

@@ -30,9 +30,16 @@ export interface Observing extends ObserverSet {
   liveIndex<T>(place: object, options: unknown): Live<T>
 }
 
+interface Range {
+  readonly first: number
+  readonly last: number
+}
+
 /** The side of a host that tables see. */
 export interface TableHost {
   readonly partitions: number
+  /** The partitions of its shard, when these are not all. */
+  readonly own: Range | undefined
   /** How large the memtable that takes changes may be: what `maxUncommittedBytes` leaves beside the commits on their way. */
   readonly budget: number
   /** Milliseconds that never step back. */

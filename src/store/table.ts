@@ -88,7 +88,7 @@ export class Table<K extends Key = Key, V = unknown> extends Reads<K, V> {
     this.spec.assertCodec()
     const bounds = keyBounds(range as RangeOptions<Key>)
     if (isEmptyRange(bounds)) return
-    const ranges = this.slots.map((slot) => ({ slot, range: slotRange(slot, bounds) }))
+    const ranges = this.ownSlots.map((slot) => ({ slot, range: slotRange(slot, bounds) }))
     deleteWithin(this.host.budget, memtable, this.spec.id, ranges)
   }
 

@@ -6,6 +6,7 @@ import type { Key } from '../bytes/keys.js'
 import { TidemarkError, aborted, invalid, isExpired, isTidemarkError, throwIfAborted } from '../errors.js'
 import type { Offsets } from '../log/offsets.js'
 import { sameOffsets } from '../log/same-offsets.js'
+import { lowestOffsets } from '../log/spans.js'
 import { following } from '../engine/shard.js'
 import { parseCommit, type CommitNotes } from './changes.js'
 import type { StoreHandle } from './handle.js'
@@ -174,9 +175,9 @@ export class TransactionQueue {
     throwIfAborted(signal)
     handle.assertWritable()
     const { revision, newest, others } = changes
-    const { offsets } = handle.state.carried
+    const { carried } = handle.state
     // Its own stand on those that are committed once all is settled that is on its way now, unless others write meanwhile.
-    const expected = newest.then(() => (others === changes.others ? handle.state.carried.offsets : offsets))
+    const expected = newest.then(() => (others === changes.others ? handle.state.carried : carried))
     const host = new TransactionHost(handle, signal, this.#calls)
     let result: T
     try {
@@ -215,7 +216,7 @@ export class TransactionQueue {
     }
     if (notes.offsets.size > 0) {
       await this.#until(changes.newest, signal)
-      if (sameOffsets(await expected, handle.state.carried.offsets)) return undefined
+      if (sameOffsets(lowestOffsets(await expected), lowestOffsets(handle.state.carried))) return undefined
       throw new TidemarkError(
         'CONFLICT',
         'Other offsets were committed while the transaction ran; what it has read from its sources may be done already. Look at store.offsets.',

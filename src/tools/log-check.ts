@@ -5,7 +5,9 @@ import { decodeKey, mapKeyBytes } from '../bytes/keys.js'
 import { ByteWriter } from '../bytes/writer.js'
 import { corrupt } from '../errors.js'
 import { emptyCarried, type Carried } from '../log/entry.js'
-import { writeOffsets, type OffsetMap } from '../log/offsets.js'
+import { writeOffsets } from '../log/offsets.js'
+import type { Standing } from '../log/spans.js'
+import { writeSpans } from '../log/write-shard-parts.js'
 import type { Collection } from '../log/collection.js'
 import type { Manifest } from '../manifest/manifest.js'
 import { collectionIn } from '../engine/history/past.js'
@@ -113,16 +115,17 @@ function checkCarried(
   if (covers < before.covers && kind !== 'reset') fail('its manifest covers less than the one before')
   if (carried.trim < before.trim || carried.trim > carried.covers) fail(`it says that ${carried.trim} is trimmed`)
   if (carried.mode !== before.mode && kind !== 'fence') fail('it changes the mode')
-  if (!isVersion && !equalBytes(offsetBytes(carried.offsets), offsetBytes(before.offsets))) fail('it changes offsets')
+  if (!isVersion && !equalBytes(offsetBytes(carried), offsetBytes(before))) fail('it changes offsets')
 }
 
 function sameConfig(a: Manifest['config'], b: Manifest['config']): boolean {
   return a.partitions === b.partitions && a.job === b.job && a.created === b.created
 }
 
-export function offsetBytes(offsets: OffsetMap): Uint8Array {
+export function offsetBytes({ offsets, spans }: Standing): Uint8Array {
   const w = new ByteWriter(64)
   writeOffsets(w, offsets)
+  writeSpans(w, spans)
   return w.finish()
 }
 

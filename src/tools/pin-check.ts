@@ -107,7 +107,7 @@ export function checkPinned({ pin, state }: ReadPin, { entry, hash }: Pick<Appli
   const { carried } = entry
   if (carried === undefined) return
   if (carried.versionTime !== pin.versionTime) fail('it gives its version another time')
-  const [ours, theirs] = [offsetBytes(state.carried.offsets), offsetBytes(carried.offsets)]
+  const [ours, theirs] = [offsetBytes(state.carried), offsetBytes(carried)]
   if (!equalBytes(ours, theirs)) fail('its offsets are not those of its version')
 }
 

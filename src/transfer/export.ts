@@ -1,6 +1,7 @@
 /** Writes one version, whole, as a ZIP archive. */
 import { throwIfAborted } from '../errors.js'
 import { offsetsToObject } from '../log/offsets.js'
+import { lowestOffsets } from '../log/spans.js'
 import { encodePin } from '../log/pin.js'
 import type { SegmentRef } from '../manifest/manifest.js'
 import type { ShardContext } from '../engine/context.js'
@@ -59,7 +60,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
       source.repairing(() => contentOf(source, signal)),
     )
     const { state } = source
-    const { version, versionTime, offsets } = state.carried
+    const { version, versionTime } = state.carried
     const note = { kind: 'tag', name: ctx.store, label: source.label, made: versionTime, ttlMs: 0 } as const
     const content = pinOf(state, log.path, manifest, memtable && encodeDelta(memtable), note)
     const pin = encodePin(content)
@@ -91,7 +92,7 @@ async function* archive(place: StorePlace, options: ExportOptions): AsyncGenerat
       time: new Date(versionTime).toISOString(),
       label: source.label,
       meta: source.meta === undefined ? undefined : (JSON.parse(source.meta) as unknown),
-      offsets: offsetsToObject(offsets),
+      offsets: offsetsToObject(lowestOffsets(state.carried)),
       sizes: { segments: total, bytes: totalBytes, changes: content.delta?.length ?? 0 },
       files,
     })

@@ -226,6 +226,7 @@ class Importer {
       { manifest, memtable },
       {
         offsets: pin.offsets,
+        spans: pin.spans,
         label: pin.label,
         meta: meta === undefined ? undefined : JSON.stringify(meta),
         origin: { log, version, partitions: [] },

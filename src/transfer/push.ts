@@ -154,6 +154,7 @@ async function send(source: Source, receiver: Receiver, force: boolean) {
   const { logId, path } = source.shard.log
   const after = await receiver.commit(content, {
     offsets: state.carried.offsets,
+    spans: state.carried.spans,
     label,
     meta,
     origin: { log: path, version, partitions: [] },

@@ -8,7 +8,7 @@ import { toHex } from '../bytes/hex.js'
 import { TidemarkError, invalid, isFull, isTidemarkError, throwIfAborted } from '../errors.js'
 import { ID_BYTES, type Origin, type SyncPoint } from '../log/entry.js'
 import { landed } from '../log/append.js'
-import type { OffsetMap } from '../log/offsets.js'
+import type { Standing } from '../log/spans.js'
 import type { Manifest, Run, SegmentRef, StoreConfig } from '../manifest/manifest.js'
 import { comingPath, idOfBlob, segmentsPrefix } from '../manifest/listed-names.js'
 import { segmentName } from '../manifest/names.js'
@@ -31,8 +31,7 @@ import { clearComing, isWhole, listUploads, prepareLog, takeBack } from './comin
 import { contextOf, eachOf, openToRead, tellProgress, type TransferOptions } from './options.js'
 
 /** The version that is put in place of the target's state, but for its content. */
-export interface Incoming {
-  readonly offsets: OffsetMap
+export interface Incoming extends Standing {
   readonly label: string | undefined
   readonly meta: string | undefined
   readonly origin: Origin
@@ -269,7 +268,7 @@ export class Receiver {
 
   /** Appends the reset, which makes the version visible, and returns its state. */
   async commit({ manifest, memtable }: Content, incoming: Incoming): Promise<ShardState> {
-    const { offsets, label, meta, origin, sync } = incoming
+    const { offsets, spans, label, meta, origin, sync } = incoming
     throwIfAborted(this.#options.signal)
     const codecs = new Map([...manifest.codecs, ...(memtable ? memtableCodecs(memtable) : [])])
     const own = { ...manifest, codecs, runs: manifest.runs.map((run) => this.#own(run)) }
@@ -279,6 +278,7 @@ export class Receiver {
       time,
       memtable,
       offsets,
+      spans,
       label,
       meta,
       reset: { manifest: own, origin, sync },

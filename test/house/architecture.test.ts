@@ -61,7 +61,13 @@ const longestFile = 350
 /** Files that are longer still. The list may only shrink. */
 const tooLong: readonly string[] = []
 /** The longest chain of imports within a room, types and dynamic imports among them: from a file down to one that imports none. */
-const mostLevels = { 'src/engine': 9, 'src/store': 9, 'src/store/indexes': 5, 'src/store/watching': 5 }
+const mostLevels = {
+  'src/engine': 9,
+  'src/engine/shards': 7,
+  'src/store': 9,
+  'src/store/indexes': 5,
+  'src/store/watching': 5,
+}
 
 const files = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root })
   .toString()

@@ -31,7 +31,14 @@ export async function createFork(
   const time = currentTime(ctx, log)
   const reset = { manifest, origin: { log: log.path, version: carried.version, partitions: [] } }
   const config = { ...manifest.config, created: time, parent: ctx.store }
-  const change = { kind: 'reset', time, memtable: tail[0]?.memtable, offsets: carried.offsets, reset } as const
+  const change = {
+    kind: 'reset',
+    time,
+    memtable: tail[0]?.memtable,
+    offsets: carried.offsets,
+    spans: carried.spans,
+    reset,
+  } as const
   let created
   let isBegun = false
   try {

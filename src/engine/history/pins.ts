@@ -97,7 +97,7 @@ export function pinOf(
   delta: Uint8Array | undefined,
   { kind, name, label, made, ttlMs }: Pick<Pin, 'kind' | 'name' | 'label' | 'made'> & { readonly ttlMs: number },
 ): Pin {
-  const { version, versionTime, offsets } = carried
+  const { version, versionTime, offsets, spans } = carried
   return {
     kind,
     name,
@@ -108,6 +108,7 @@ export function pinOf(
     hash: headHash!,
     label,
     offsets,
+    spans,
     manifest: encodeManifest({ ...manifest, covers: version - 1 }, path),
     delta,
   }
@@ -115,7 +116,7 @@ export function pinOf(
 
 /** The state that a pin keeps. */
 export async function stateOfPin(platform: Platform, pin: StoredPin, logPath: string): Promise<ShardState> {
-  const { version, versionTime, offsets, delta } = pin
+  const { version, versionTime, offsets, spans, delta } = pin
   const manifest = manifestOfPin(pin, logPath)
   const memtable = delta && memtableOfDelta(await decodeDelta(platform, delta, `The delta in pin ${pin.blob}`))
   const logId = logIdOfPath(storeOfLog(logPath), logPath, shardOfLog(logPath))
@@ -130,6 +131,7 @@ export async function stateOfPin(platform: Platform, pin: StoredPin, logPath: st
       version,
       versionTime,
       offsets,
+      spans,
       covers: manifest.covers,
     },
     manifest,

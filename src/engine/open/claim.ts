@@ -76,6 +76,7 @@ export async function claim(
     }
     const { head } = state
     state = await readOn(ctx, log, state, head + 1)
+    if (state.seal) return undefined
     // Taken, and nothing is there: it was trimmed meanwhile, or the next claim settles it.
     if (state.head === head && !(await confirmHead(ctx, log, state))) return undefined
     await request.check(state)

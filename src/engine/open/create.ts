@@ -63,10 +63,10 @@ export async function createLog(
     // A swap of unknown outcome may still land, and then it is our own that is found, or that is in the way of the next.
     for (let tries = SWAP_TRIES; tries > 0; tries--) {
       const swapped = await anchor.swap(undefined, encodeAnchor(value), value.trim)
-      if (swapped.outcome === 'committed') return { log, state }
+      if (swapped.outcome === 'committed') return { context: ctx, log, state }
       const there = await readAnchor(anchor, anchorName(ctx))
       if (there.value === undefined) continue
-      if (equalBytes(there.value.logId, log.logId)) return { log, state }
+      if (equalBytes(there.value.logId, log.logId)) return { context: ctx, log, state }
       // Another creator's log is named: nobody will ever look at this one.
       await log.log.destroy()
       await closeLog(ctx, log)

@@ -4,7 +4,7 @@ import { TidemarkError, corrupt, damaged } from '../../errors.js'
 import type { AnchorValue } from '../../log/anchor.js'
 import { encodeEntry } from '../../log/encode.js'
 import type { Entry } from '../../log/entry.js'
-import type { LogContext, ReadContext, ShardContext } from '../context.js'
+import type { LogContext, ReadContext } from '../context.js'
 
 const SETTLE_TRIES = 5
 
@@ -21,7 +21,7 @@ interface Short {
  * of a number that is long taken is lost, and leaves nothing in doubt. Throws when there is nothing to wait for.
  */
 export async function settleHistory(
-  ctx: ShardContext,
+  ctx: ReadContext,
   log: LogContext,
   { head, carried, manifest }: Short,
   hint: AnchorValue,

@@ -8,7 +8,8 @@ import type { Anchor } from '../../storage/contract.js'
 import { Part } from '../../part.js'
 import { reading } from '../../segment/cache.js'
 import { closeLog, noteTime, openAnchor, openLog, type ShardContext } from '../context.js'
-import type { OpenedLog, ShardState } from '../state.js'
+import type { ShardState } from '../state.js'
+import type { OpenedShard } from './following.js'
 import type { Hint } from './lost-log.js'
 import { confirmHead, findStore, overtaken, readHistory } from './recovery.js'
 import { CLAIM_TRIES, type OpenRequest } from './request.js'
@@ -16,17 +17,26 @@ import { CLAIM_TRIES, type OpenRequest } from './request.js'
 const creating = new Part(() => import('./create.js'))
 const claiming = new Part(() => import('./claim.js'))
 const releasing = new Part(() => import('./release.js'))
+const shards = new Part(() => import('../shards/going-on.js'))
+const together = new Part(() => import('../shards/together.js'))
 /** Writing anchors, after folds for instance. */
 export const anchoring = new Part(() => import('./anchoring.js'))
 
-export async function openShard(ctx: ShardContext, request: OpenRequest): Promise<OpenedLog> {
+export async function openShard(ctx: ShardContext, request: OpenRequest): Promise<OpenedShard> {
   // It will be needed, unless somebody else has made the store shared by then.
   if (request.mode === 'exclusive') claiming.load().catch(() => undefined)
-  const anchor = openAnchor(ctx)
-  for (let tries = CLAIM_TRIES; tries > 0; tries--) {
-    const { value, time } = await findStore(ctx, anchor)
-    const opened = await (value ? openExisting(ctx, anchor, value, time, request) : create(ctx, anchor, time, request))
-    if (opened) return opened
+  let place = ctx
+  for (let tries = CLAIM_TRIES; tries > 0;) {
+    const anchor = openAnchor(place)
+    const { value, time } = await findStore(place, anchor)
+    let opened: OpenedShard | ShardContext | undefined
+    if (value) opened = await openExisting(place, anchor, value, time, request)
+    // What follows on a seal was there just now: the store was destroyed meanwhile.
+    else if (place === ctx) opened = await create(ctx, anchor, time, request)
+    if (opened && 'state' in opened) return opened
+    // A log that was sealed leads on to another, and everything else back to the beginning.
+    place = opened ?? ctx
+    if (opened === undefined) tries--
   }
   throw overtaken(ctx)
 }
@@ -37,7 +47,7 @@ async function create(
   anchor: Anchor,
   seenAt: number | undefined,
   request: OpenRequest,
-): Promise<OpenedLog | undefined> {
+): Promise<OpenedShard | undefined> {
   const { mode } = request
   await request.check(undefined)
   if (mode === 'follower' || request.create === false) {
@@ -54,7 +64,7 @@ async function openExisting(
   hint: Hint,
   seenAt: number | undefined,
   request: OpenRequest,
-): Promise<OpenedLog | undefined> {
+): Promise<OpenedShard | ShardContext | undefined> {
   const { mode, create: mustBeNew, force } = request
   if (mustBeNew) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
   const log = openLog(ctx, anchor, hint.logId)
@@ -66,8 +76,14 @@ async function openExisting(
   let loading: Promise<void> | undefined
   try {
     const isFollower = mode === 'follower'
+    if (hint.sealed && isFollower) return await together.use((part) => part.openTogether(ctx, request))
+    if (hint.sealed && ctx.shard !== undefined) return undefined
+    if (hint.sealed) return await shards.use((part) => part.goOn(ctx, log, hint, request.shard))
     found = await readHistory(ctx, log, hint, !isFollower)
     if (!found) return undefined
+    const sealed = found.seal && found
+    if (sealed && isFollower) return await together.use((part) => part.openTogether(ctx, request))
+    if (sealed) return await shards.use((part) => part.goOn(ctx, log, sealed, request.shard))
     /** A writer in the recorded mode that has not closed the store is in the way of another mode. */
     const check = async (state: ShardState | undefined): Promise<void> => {
       await request.check(state)
@@ -90,7 +106,7 @@ async function openExisting(
       if (state && state.carried.covers !== hint.covers)
         await anchoring.use((part) => part.refreshAnchor(ctx, log, state!))
     }
-    return state && { log, state }
+    return state && { context: ctx, log, state }
   } finally {
     await loading
     // Segments stay only for a state that lists them, and the log stays open only for a state.

@@ -8,7 +8,7 @@ import { readAnchor, type AnchorValue } from '../../log/anchor.js'
 import { tailOf } from '../../log/tail.js'
 import { Part } from '../../part.js'
 import type { Anchor } from '../../storage/contract.js'
-import { anchorName, moment, noteTime, type LogContext, type ReadContext, type ShardContext } from '../context.js'
+import { anchorName, moment, noteTime, type LogContext, type ReadContext } from '../context.js'
 import { applyEntry, emptyState, parseEntry, type AppliedEntry, type ShardState } from '../state.js'
 import type { Found, Hint } from './lost-log.js'
 
@@ -26,7 +26,7 @@ export async function findStore(ctx: ReadContext, anchor: Anchor): Promise<Found
  * be changing hands. `undefined` when the anchor says something else by now.
  */
 export async function readHistory(
-  ctx: ShardContext,
+  ctx: ReadContext,
   log: LogContext,
   hint: Hint,
   isWriter: boolean,
@@ -84,7 +84,7 @@ export async function readOn(
 
 /** The head counts only if the trim number, read after the absent answer, is below it. */
 export async function confirmHead(
-  ctx: ShardContext,
+  ctx: ReadContext,
   log: LogContext,
   state: ShardState,
   isRebuilt = false,

@@ -26,4 +26,6 @@ export interface OpenRequest extends ClaimRequest {
   readonly create: boolean | undefined
   /** The configuration of a store that is to be created. */
   readonly config: () => StoreConfig
+  /** The partition whose shard is wanted; left out: that of all. */
+  readonly shard?: number | undefined
 }

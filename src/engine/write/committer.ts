@@ -7,7 +7,6 @@
  * appended again, built anew (R16); the rest fails with `CONFLICT`.
  */
 import { TidemarkError, isFull, isTidemarkError } from '../../errors.js'
-import { mergeOffsets, type OffsetMap } from '../../log/offsets.js'
 import type { SegmentRef } from '../../manifest/manifest.js'
 import type { Lazy } from '../../part.js'
 import { buildEntry, setExpiry, type BuiltEntry, type EntryChange } from '../entry-builder.js'
@@ -18,6 +17,8 @@ import { conflict, Contention, takeFallen } from './contention.js'
 import { Queue } from './commit-queue.js'
 import { assertNotTrimmed, sendEntry } from './send.js'
 import { behind, Refused } from './refused.js'
+import { sealed } from './sealed.js'
+import { checkOffsets, standingAfter } from './standing.js'
 import type { CommitRequest, CommitResult, Derive, Job, MakeChange } from './requests.js'
 import type { OpenLog, ShardState } from '../state.js'
 import type { Detector } from '../compaction/compactor.js'
@@ -68,12 +69,8 @@ export class Committer {
   /** From here on the committer owns the memtable; it throws, and takes nothing, when the offsets surely go back. */
   commit(request: CommitRequest): Promise<CommitResult> {
     // While something is in front of it, nobody knows yet which offsets it will meet.
-    if (this.#running === undefined) this.#offsetsAfter(request)
+    if (this.#running === undefined) checkOffsets(this.#host.state.carried, request)
     return this.#enqueue({ request, isVersion: true, build: (batch) => this.#buildCommit(batch) })
-  }
-
-  #offsetsAfter({ offsets, force }: CommitRequest): OffsetMap {
-    return mergeOffsets(this.#host.state.carried.offsets, offsets, force)
   }
 
   /** Appends a version of another kind; it takes its place in the queue in this very turn. */
@@ -174,7 +171,8 @@ export class Committer {
 
   async #buildCommit(batch: readonly Job[]): Promise<BuiltEntry> {
     const request = batch[0]!.request!
-    const offsets = this.#offsetsAfter(request)
+    const standing = standingAfter(this.#host.state.carried, request)
+    const stands = standing instanceof Promise ? await standing : standing
     let { memtable } = request
     if (batch.length > 1) {
       memtable = new Memtable()
@@ -204,7 +202,7 @@ export class Committer {
       : { memtable }
     const { label, meta, turn } = request
     const { edits, collection: collect } = this.#compaction
-    return this.#entry({ kind: 'commit', ...changes, offsets, label, meta, turn, edits, collect }, time)
+    return this.#entry({ kind: 'commit', ...changes, ...stands, label, meta, turn, edits, collect }, time)
   }
 
   /** An entry for what is ready, if anything still fits. */
@@ -242,6 +240,7 @@ export class Committer {
       noteTime(this.#ctx, this.#log, resolution.time)
       this.#contention?.appended(clock.monotonic() - begun)
       this.#host.advance(built)
+      if (built.entry.seal) this.#end(sealed(this.#ctx.store))
       const version = built.entry.carried!.version
       const segments = this.#segments
       const bytes = segments.reduce((sum, segment) => sum + segment.length, built.bytes.length)

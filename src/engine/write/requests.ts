@@ -1,6 +1,7 @@
 /** Requests to the committer, and its answers. */
 import type { TidemarkError } from '../../errors.js'
 import type { OffsetMap } from '../../log/offsets.js'
+import type { Spans } from '../../log/spans.js'
 import type { Turn } from '../../log/shard-parts.js'
 import type { BuiltEntry, EntryChange } from '../entry-builder.js'
 import type { Memtable } from '../memtable.js'
@@ -14,6 +15,8 @@ export interface CommitRequest {
   readonly memtable: Memtable
   /** Judged at its turn, against the committed ones. */
   readonly offsets: OffsetMap
+  /** Where a run has moved sources whose positions differ between partitions; `offsets` has the lowest of them. */
+  readonly moved?: Spans | undefined
   readonly force: boolean
   readonly label: string | undefined
   readonly meta: string | undefined

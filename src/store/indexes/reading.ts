@@ -125,6 +125,10 @@ export class StillHost implements TableHost {
     this.readSet = readSet
   }
 
+  get own(): TableHost['own'] {
+    return this.#host.own
+  }
+
   get partitions(): number {
     return this.#host.partitions
   }

@@ -1,0 +1,32 @@
+/** The sealed anchor: what a log's anchor says once it was sealed, and what follows on it is there (S6). */
+import { readAnchor } from '../../log/anchor.js'
+import { anchorAfter, encodeAnchor } from '../../log/raise.js'
+import { encodeSealedEnd } from '../../log/sealed-anchor.js'
+import type { Child } from '../../log/shard-parts.js'
+import { anchorName, type ShardContext } from '../context.js'
+import type { ShardState } from '../state.js'
+import type { Ended } from './end.js'
+
+const TRIES = 4
+
+/** Writes the seal into the anchor of its log, unless somebody has. It is quicker for who comes next, and no truth depends on it yet. */
+export async function closeAnchor(
+  { context: ctx, log, n, seal, sealed }: Ended<ShardContext>,
+  state: ShardState,
+  living: readonly Child[] = [],
+): Promise<void> {
+  if (sealed) return
+  const { keeps } = state.carried
+  const end = encodeSealedEnd({ n, seal, keeps, collection: [], living: ctx.shard === undefined ? living : [] })
+  for (let tries = TRIES; tries > 0; tries--) {
+    const { value, token } = await readAnchor(log.anchor, anchorName(ctx))
+    if (value === undefined || value.sealed) return
+    const wanted = {
+      ...anchorAfter(log.logId, state.carried),
+      trim: Math.max(value.trim, state.carried.trim),
+      sealed: end,
+    }
+    const { outcome } = await log.anchor.swap(token, encodeAnchor(wanted), wanted.trim)
+    if (outcome === 'committed') return
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Splits and merges by the owner: it seals its logs at their turn among its commits, and owns what follows on them without a fence, because
+ * it has made that itself (S2). They are closed for two round trips: the seals, and the first entries.
+ */
+import type { Turn } from '../../log/shard-parts.js'
+import { warnLater, type LogContext, type ShardContext } from '../context.js'
+import type { ShardState } from '../state.js'
+import type { MakeChange } from '../write/requests.js'
+import { closeAnchor } from './closing.js'
+import { endedIn, type Ended, type Range } from './end.js'
+import { planFor } from './rescale.js'
+import { sealOf } from './sealing.js'
+import { successors, type Succession } from './succession.js'
+
+/** A log that is open for writing. */
+export interface Owned {
+  readonly context: ShardContext
+  readonly log: LogContext
+  readonly state: ShardState
+  readonly writer: { append(make: MakeChange): Promise<unknown> }
+}
+
+/**
+ * Puts shards of these ranges in the place of neighbouring ones that are owned here, in the order of their partitions. Whatever fails on its way is
+ * finished by whoever meets the seals.
+ * @returns what follows on them; those that are `born` are owned, and the others were made by somebody else, who came first
+ */
+export async function replaceOwned(
+  owned: readonly Owned[],
+  children: readonly Range[],
+  turn: Turn | undefined,
+): Promise<Succession> {
+  const { context } = owned[0]!
+  const make = planFor(
+    context,
+    owned.map(({ log }) => log.logId),
+    children,
+  )
+  const sealing = owned.map(async (shard): Promise<Ended<ShardContext>> => {
+    const { context: ctx, log } = shard
+    await shard.writer.append((state, signal) => sealOf(ctx, log, state, make(ctx.graceMs), signal))
+    return endedIn(ctx, log, shard.state)
+  })
+  const settled = await Promise.allSettled(sealing)
+  const failed = settled.find((each) => each.status === 'rejected')
+  // The plan is begun all the same, and whoever comes by ends it.
+  if (failed) throw failed.reason
+  const ended = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  const succession = await successors(ended[0]!, { known: ended, turn })
+  void closeAnchors(ended)
+  return succession
+}
+
+async function closeAnchors(ended: readonly Ended<ShardContext>[]): Promise<void> {
+  for (const end of ended) {
+    await closeAnchor(end, end.state!).catch((cause: unknown) => warnLater(end.context, 'Closing a log', cause))
+  }
+}
