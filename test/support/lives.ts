@@ -114,7 +114,6 @@ class Process {
 
   #begin(storage: Storage, clock: Clock): Promise<Presence> {
     const place = { storage, store: STORE, leaseMs: LEASE, clock }
-    const { members } = this.#world
     return Presence.begin({
       ...place,
       renewer: { start: (options) => new Renewal(options, this.#state).start() },
