@@ -191,7 +191,15 @@ function guarded(world: Omit<World, 'storage' | 'remove'>, inner: Storage): Stor
 export async function lives(seed: number, mode: Mode = MODES[seed % MODES.length]!): Promise<void> {
   try {
     await simulate({ seed, delayMs: [30, WAY], slow: { chance: 0, ms: 0 } }, async (sim) => {
-      const base: Omit<World, 'storage' | 'remove'> = { sim, mode, members: new Set<string>(), renewed: new Map(), processes: [], isCalm: false, failure: undefined }
+      const base: Omit<World, 'storage' | 'remove'> = {
+        sim,
+        mode,
+        members: new Set<string>(),
+        renewed: new Map(),
+        processes: [],
+        isCalm: false,
+        failure: undefined,
+      }
       const storage = guarded(base, memory())
       const remove = async (member: string): Promise<unknown> => {
         const { bytes } = await storage.anchor(leasePath(STORE, member)).read()
@@ -265,7 +273,8 @@ class Adversary {
         return
       case 'blips':
         for (let i = 0; i < 4; i++) {
-          for (const each of living) if (sim.random.chance(0.7)) each.breakLine(THIRD * (0.2 + sim.random.next() * 0.25))
+          for (const each of living)
+            if (sim.random.chance(0.7)) each.breakLine(THIRD * (0.2 + sim.random.next() * 0.25))
           await this.#pass(THIRD * (0.8 + sim.random.next() * 0.4))
         }
         return
@@ -312,7 +321,8 @@ class Adversary {
     for (const each of two) each.crash()
     await this.#pass((4 / 3) * LEASE + SLACK)
     const left = ids.filter((id) => members.has(id))
-    if (left.length > 0 && this.#world.mode === 'double') throw new Error(`${left.length} that died beside each other are still members`)
+    if (left.length > 0 && this.#world.mode === 'double')
+      throw new Error(`${left.length} that died beside each other are still members`)
   }
 
   #pass(ms: number): Promise<void> {
