@@ -1,7 +1,7 @@
 /** Durable, versioned state: README.md begins with ten lines that show it. */
 export { openStore } from './store/open.js'
 export type { CommitOptions } from './store/changes.js'
-export type { Store } from './store/store.js'
+export type { ShardInfo, Store } from './store/store.js'
 export type { Partition } from './store/tables.js'
 export type { Snapshot } from './store/snapshot.js'
 export type { Transaction, TransactionOptions } from './store/transaction.js'

@@ -12,17 +12,18 @@ import { COLLECT_EVERY, EntryIndex } from './gc/entry-index.js'
 import type { CollectionScheduler, MaintainResult } from './gc/scheduler.js'
 import type { Memtable } from './memtable.js'
 import { anchoring, openShard } from './open/open.js'
+import type { OpenedShard, Shown, Together } from './open/following.js'
 import type { OpenRequest } from './open/request.js'
 import { viewOf, type View } from './read.js'
 import { Rows } from './rows.js'
 import { DamageDetector } from './repair/detector.js'
-import { applyEntry, tailBytes, type AppliedEntry, type OpenedLog, type ShardState } from './state.js'
+import { applyEntry, tailBytes, type AppliedEntry, type ShardState } from './state.js'
 import type { CompactionScheduler } from './compaction/scheduler.js'
 import type { Derive } from './write/requests.js'
 
 export type ShardRequest = Omit<OpenRequest, 'folds'> & {
   /** A log that is open already, and owned. */
-  readonly adopts?: OpenedLog | undefined
+  readonly adopts?: OpenedShard | undefined
   /** Takes back the changes of commits that surely did not happen, oldest first. */
   readonly rollback: (memtables: readonly Memtable[], withOffsets: boolean) => void
   readonly derive?: Derive
@@ -52,6 +53,10 @@ export class Shard {
   readonly derive: Derive | undefined
   readonly detector: DamageDetector
   state: ShardState
+  /** Of a follower: what it follows beside its own log, or in its place. */
+  together: Together | undefined
+  readonly partition: number | undefined
+  readonly others: Shown['others'] = new Map()
   #refreshing: Promise<void> | undefined
   /** A refresh that has not begun: it is for all. */
   #nextRefresh: Promise<void> | undefined
@@ -69,7 +74,7 @@ export class Shard {
     return new Shard(request, request.adopts ?? (await openShard(ctx, { ...request, folds: true })))
   }
 
-  private constructor(request: ShardRequest, { context: ctx, log, state }: OpenedLog) {
+  private constructor(request: ShardRequest, { context: ctx, log, state, together }: OpenedShard) {
     this.context = ctx
     this.log = log
     this.rollback = request.rollback
@@ -79,6 +84,8 @@ export class Shard {
     this.#rows = new Rows(ctx.rowBytes, ctx.cache, state)
     this.#collection = collecting.lazy((part) => new part.CollectionScheduler(this))
     this.detector = new DamageDetector(this)
+    this.partition = request.shard
+    this.together = together?.(this)
     if (request.mode === 'follower') return
     const { compaction, committer } = writing.loaded!.startWriting(this, this.detector)
     this.compaction = compaction
@@ -254,6 +261,6 @@ export class Shard {
     if (isClean && this.log.writes > 0) {
       await releasing.use((part) => part.markClosed(this.context, this.log, this.state)).catch(() => undefined)
     }
-    await closeLog(this.context, this.log)
+    for (const { context, log } of [this, ...this.others.values()]) await closeLog(context, log)
   }
 }

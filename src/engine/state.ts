@@ -22,7 +22,7 @@ import {
   type StoreConfig,
 } from '../manifest/manifest.js'
 import { contentHash } from '../storage/platform.js'
-import type { LogContext, ShardContext } from './context.js'
+import type { Held, LogContext, ShardContext } from './context.js'
 import { memtableOfDelta, Memtable } from './memtable.js'
 import { INDEX_STATES } from './slot.js'
 
@@ -58,6 +58,38 @@ export interface ShardState {
   readonly isRepaired?: boolean | undefined
   /** The log was sealed by its head. */
   readonly seal?: Seal | undefined
+  /** It was put together from states of several logs, or from past ones of logs that were sealed (shards/composed.ts). */
+  readonly of?: Composed | undefined
+}
+
+/** A log whose states are read, with what is known of damage in it. */
+export interface KeptLog extends OpenLog {
+  readonly detector: { repair(state: ShardState, error: unknown): Promise<ShardState> }
+}
+
+/** The state of one log, of which these partitions count. */
+export interface StatePart {
+  readonly of: KeptLog
+  readonly state: ShardState
+  readonly first: number
+  readonly last: number
+}
+
+/** What a state was put together from. */
+export interface Composed {
+  /** By their partitions. */
+  readonly parts: readonly StatePart[]
+  /** The same, put together from equal states. */
+  with(states: readonly ShardState[]): ShardState
+  /** A state of one of the logs, to be read as this one is. */
+  only(at: number, state: ShardState): ShardState
+  /** A step of what is read of it: who collects in the logs has to know of it. */
+  keep(own: Held): void
+}
+
+/** The states that one was put together from: itself alone, as a rule. */
+export function statesOf(state: ShardState): readonly ShardState[] {
+  return state.of?.parts.map((part) => part.state) ?? [state]
 }
 
 /** Stands in until a manifest is read. */
@@ -177,6 +209,11 @@ export function longerTail(tail: readonly TailEntry[], entry: TailEntry): readon
   const longer = [...tail, entry]
   layers.set(longer, withEntry(layersOf(tail), entry))
   return longer
+}
+
+/** A tail that was put together from others, with what theirs come to. */
+export function layTail(tail: readonly TailEntry[], made: readonly Layer[]): void {
+  layers.set(tail, made)
 }
 
 function withEntry(before: readonly Layer[], { memtable, references }: TailEntry): readonly Layer[] {

@@ -4,7 +4,7 @@
  * become even. A planned move names the next owner, who takes the shard by himself once he is warm.
  */
 import { Draft, loadOf, loadWithOneMore, type DraftMember, type DraftShard } from './draft.js'
-import { least, tie } from './least.js'
+import { least } from './least.js'
 import { placeStandbys } from './standbys.js'
 import type { GroupState } from './state.js'
 
@@ -25,11 +25,12 @@ function giveOwnerless(draft: Draft): void {
     if (shard.owner || shard.was.isParked) continue
     const { next, standbys, merge } = shard
     draft.send(shard, undefined)
+    const able = (member: DraftMember): boolean => isAble(member, shard)
     const member =
-      (next && ableTo(shard, [next])[0]) ??
-      leastLoaded(shard, ableTo(shard, standbys)) ??
+      (next && isAble(next, shard) ? next : undefined) ??
+      least(standbys, loadWithOneMore, able) ??
       merge?.at ??
-      leastLoaded(shard, ableTo(shard, draft.takers))
+      draft.byLoad.least(shard, able)
     if (member) draft.give(shard, member)
   }
 }
@@ -41,9 +42,9 @@ function giveOwnerless(draft: Draft): void {
 function handOff(draft: Draft): void {
   for (const shard of draft.shards) {
     if (!shard.owner?.isLeaving || shard.next) continue
-    const member = shard.merge ? shard.merge.at : leastLoaded(shard, ableTo(shard, draft.takers))
+    const member = shard.merge ? shard.merge.at : draft.byLoad.least(shard, (one) => isAble(one, shard))
     if (member && draft.isOpen(member)) draft.send(shard, member)
-    else if (member && !shard.merge) member.load++
+    else if (member && !shard.merge) draft.expect(member)
   }
 }
 
@@ -61,23 +62,17 @@ function gather(draft: Draft, now: number): void {
   }
 }
 
+/** Equals that are to be given one are taken in the order of their hashes. */
+const FIRST = { hash: 0 }
+
 /** Loads become even, by the fewest moves. */
 function balance(draft: Draft, now: number): void {
   const stock = new Stock(draft, now)
   for (;;) {
-    const to = least(
-      draft.takers,
-      loadWithOneMore,
-      () => 0,
-      (member) => draft.isOpen(member),
-    )
+    const to = draft.byLoad.least(FIRST, (member) => draft.isOpen(member))
     if (!to) return
-    const from = least(
-      draft.takers,
-      (member) => -loadOf(member),
-      (a, b) => tie(a, to) - tie(b, to),
-      (member) => isWorthIt(member, to) && stock.has(member),
-    )
+    const isGiver = (member: DraftMember): boolean => isWorthIt(member, to) && stock.has(member)
+    const from = least(draft.takers, (member) => -loadOf(member), isGiver)
     if (!from) return
     draft.send(stock.take(from, to), to)
   }
@@ -94,13 +89,8 @@ function isCool({ was }: DraftShard, { settings }: Draft, now: number): boolean 
 }
 
 /** Of shards that kill their owners, a member has one at a time: so it is known which did it, and not all members die. */
-function ableTo({ isSuspect }: DraftShard, members: readonly DraftMember[]): readonly DraftMember[] {
-  return isSuspect ? members.filter(({ suspects }) => suspects === 0) : members
-}
-
-function leastLoaded(shard: DraftShard, members: readonly DraftMember[]): DraftMember | undefined {
-  const isCold = (member: DraftMember): number => (shard.standbys.includes(member) ? 0 : 1)
-  return least(members, loadWithOneMore, (a, b) => isCold(a) - isCold(b) || tie(shard, a) - tie(shard, b))
+function isAble({ suspects }: DraftMember, { isSuspect }: DraftShard): boolean {
+  return !isSuspect || suspects === 0
 }
 
 /** What members could give away: so no move has to look through all shards. */

@@ -1,5 +1,6 @@
 /** The working copy of one decision: members and shards, with the counts by which they are compared kept beside them. */
-import { hashOf, least, tie } from './least.js'
+import { hashOf, least } from './least.js'
+import { Ranking } from './ranking.js'
 import { inOrder, type GroupState, type Settings, type Shard } from './state.js'
 import { mergesOf } from './target.js'
 
@@ -54,6 +55,7 @@ export class Draft {
   readonly takers: readonly DraftMember[]
   readonly #state: GroupState
   readonly #members: ReadonlyMap<string, DraftMember>
+  #byLoad: Ranking<DraftMember> | undefined
 
   constructor(state: GroupState) {
     this.#state = state
@@ -73,6 +75,11 @@ export class Draft {
     for (const merge of this.merges) this.#findPlace(merge)
   }
 
+  /** The members that may be given something, by what they would have with one more. */
+  get byLoad(): Ranking<DraftMember> {
+    return (this.#byLoad ??= new Ranking(this.takers, loadWithOneMore))
+  }
+
   /** Makes `member` the owner, at once. */
   give(shard: DraftShard, member: DraftMember): void {
     this.#change(shard, member, undefined)
@@ -82,6 +89,11 @@ export class Draft {
   /** Sends the shard to `member`, which takes it when it is warm. */
   send(shard: DraftShard, member: DraftMember | undefined): void {
     this.#change(shard, shard.owner, member)
+  }
+
+  /** The member is to have one more, which cannot be sent to it yet. */
+  expect(member: DraftMember): void {
+    this.#load(member, 1)
   }
 
   /** Whether a member may be sent one more now. */
@@ -128,12 +140,9 @@ export class Draft {
       const holder = next ?? owner
       if (holder && !holder.isLeaving) has.set(holder, (has.get(holder) ?? 0) + 1)
     }
-    const [first] = merge.parents
-    merge.at = least(
-      has.size > 0 ? [...has.keys()] : this.takers,
-      (member) => -(has.get(member) ?? 0),
-      (a, b) => loadWithOneMore(a) - loadWithOneMore(b) || tie(first!, a) - tie(first!, b),
-    )
+    const most = Math.max(0, ...has.values())
+    const members = has.size > 0 ? [...has.keys()].filter((member) => has.get(member) === most) : this.takers
+    merge.at = least(members, loadWithOneMore)
     if (merge.at) merge.at.load++
   }
 
@@ -148,8 +157,13 @@ export class Draft {
     if (next) next.coming += by
     const holder = next ?? owner
     if (!holder) return
-    if (!merge) holder.load += by
+    if (!merge) this.#load(holder, by)
     if (isSuspect) holder.suspects += by
+  }
+
+  #load(member: DraftMember, by: 1 | -1): void {
+    if (this.#byLoad) this.#byLoad.change(member, () => (member.load += by))
+    else member.load += by
   }
 }
 

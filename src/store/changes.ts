@@ -44,7 +44,7 @@ export interface CommitOptions {
   readonly force?: boolean | undefined
 }
 
-export type CommitNotes = Pick<CommitRequest, 'offsets' | 'force' | 'label' | 'meta' | 'turn'>
+export type CommitNotes = Pick<CommitRequest, 'offsets' | 'moved' | 'force' | 'label' | 'meta' | 'turn'>
 
 const MAX_LABEL = 65_536
 const NO_NOTES: CommitNotes = { offsets: NO_OFFSETS, force: false, label: undefined, meta: undefined }

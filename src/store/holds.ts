@@ -32,7 +32,8 @@ export function holdState(
       own.usedAt = now
       // Collection may have let go of it meanwhile.
       if (!isOver) held.add(own)
-      if (mode !== 'exclusive') following.loaded?.tellReading(shard, state, own)
+      if (state.of) state.of.keep(own)
+      else if (mode !== 'exclusive') following.loaded?.tellReading(shard, state, own)
       return isFresh
     },
     release,

@@ -5,6 +5,7 @@ import { offsetsToObject, type Offsets } from '../log/offsets.js'
 import { lowestOffsets } from '../log/spans.js'
 import { Part, type Lazy } from '../part.js'
 import type { MaintainResult } from '../engine/gc/scheduler.js'
+import { statesOf } from '../engine/state.js'
 import type { CommitResult } from '../engine/write/requests.js'
 import { parseCommit, type CommitOptions } from './changes.js'
 import type { StoreEvents } from './events.js'
@@ -20,6 +21,16 @@ import type { TableSpec } from './table-spec.js'
 import { Tables, type Disposable } from './tables.js'
 import type { Transaction, TransactionOptions, TransactionQueue } from './transaction.js'
 import type { VersionInfo, VersionsOptions } from './history.js'
+
+/** A shard, as `store.shards` lists it. */
+export interface ShardInfo {
+  /** Its first partition. */
+  readonly first: number
+  /** Its last partition. */
+  readonly last: number
+  /** Its newest known version. */
+  readonly version: number
+}
 
 const old = new Part(() => import('./old-versions.js'))
 const maintaining = new Part(() => import('./maintain.js'))
@@ -60,6 +71,15 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
   get offsets(): Offsets {
     this.#handle.readSet?.offsets()
     return offsetsToObject(lowestOffsets(this.#handle.state.carried))
+  }
+
+  /** The shards that this handle has: the run of partitions of each, and its newest known version. */
+  get shards(): readonly ShardInfo[] {
+    const { state, partitions } = this.#handle
+    return statesOf(state).map(({ carried: { own, version } }) => {
+      const { first, last } = own ?? { first: 0, last: partitions - 1 }
+      return { first, last, version }
+    })
   }
 
   /** How this handle uses the store: what `mode` says, or the default. */

@@ -6,6 +6,7 @@
  *   again when anything else was committed meanwhile. The program's own buffer is neither read nor committed.
  */
 import { TidemarkError } from '../errors.js'
+import type { Spans } from '../log/spans.js'
 import { Memtable } from '../engine/memtable.js'
 import type { View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
@@ -45,11 +46,14 @@ export class OwnBuffer implements TableHost {
     this.#batch?.host.end()
   }
 
-  /** Commits the changes. The buffer is empty afterwards, whatever happens. In shared mode any commit since is a `CONFLICT`. */
-  async commit(options: CommitOptions): Promise<void> {
+  /**
+   * Commits the changes. The buffer is empty afterwards, whatever happens. In shared mode any commit since is a `CONFLICT`. `moved`:
+   * the positions of the source where they differ between partitions.
+   */
+  async commit(options: CommitOptions, moved?: Spans): Promise<void> {
     const { changes } = this.#handle
     const memtable = this.writable()
-    const notes = parseCommit(options)
+    const notes = { ...parseCommit(options), moved }
     if (this.#batch) {
       const isOvertaken = this.isOvertaken
       try {

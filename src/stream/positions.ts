@@ -2,58 +2,145 @@
  * How far each partition of one source has been read. An event that was handled moves the `next` of its partition, and a
  * commit writes the positions that have moved. An event below its partition's `next` was handled before, in this run or an
  * earlier one.
+ *
+ * In a shard that was merged the runs of partitions may have come unequally far (S4). A source with as many partitions as the
+ * store is read on from where each partition stands. Any other is read from the lowest position, and an event is left out if
+ * the partition that it belongs to is ahead of it, until all are equal.
  */
 import { invalid } from '../errors.js'
-import type { OffsetMap, Offsets, Position } from '../log/offsets.js'
+import type { Offsets, Position, Positions as PositionMap } from '../log/offsets.js'
+import { isBelow, type Spans, type Standing } from '../log/spans.js'
+import type { PartitionRange } from '../manifest/clip.js'
 import type { SourceEvent } from './source.js'
+
+/** Partitions of the store for which a source is read on from the same positions. */
+interface Reached {
+  readonly first: number
+  readonly last: number
+  /** By the partitions of the source. */
+  readonly next: (Position | undefined)[]
+}
+
+/** The positions that a commit writes. */
+export interface Taken {
+  readonly offsets: Offsets
+  /** All of them, where the store has positions that differ between its partitions. */
+  readonly moved: Spans | undefined
+}
 
 export class Positions {
   readonly #source: string
+  readonly #partitions: number
+  readonly #range: PartitionRange
+  readonly #isAligned: boolean
   /** Whether the store holds one position for this source, not one per partition. It goes on doing so. */
-  readonly #single: boolean
-  readonly #next: (Position | undefined)[]
+  #single = false
+  /** More than one while they differ. */
+  #reached: readonly Reached[] = []
+  /** The lowest of them. */
+  #next: (Position | undefined)[] = []
   /** The positions as of the newest commit that this run knows of. */
-  readonly #committed: (Position | undefined)[]
+  #committed: readonly Reached[] = []
+  /** Whether the store holds spans for this source. */
+  #hasSpans = false
   readonly #moved = new Set<number>()
 
-  constructor(source: string, partitions: number, committed: OffsetMap) {
-    const known = committed.get(source)
+  /** `range`: the partitions of the shard. `isAligned`: the source has as many partitions as the store. */
+  constructor(source: string, partitions: number, standing: Standing, range: PartitionRange, isAligned: boolean) {
     this.#source = source
-    this.#single = known?.has(undefined) ?? false
-    if (this.#single && partitions > 1) {
+    this.#partitions = partitions
+    this.#range = range
+    this.#isAligned = isAligned
+    this.#begin(standing)
+  }
+
+  /** Goes on from what is committed. */
+  #begin(standing: Standing): void {
+    this.#moved.clear()
+    this.#hasSpans = standing.spans.has(this.#source)
+    this.#committed = this.#read(standing)
+    this.#reached = this.#committed.map((span) => ({ ...span, next: [...span.next] }))
+    this.#next = this.#reached.length === 1 ? this.#reached[0]!.next : this.#lowest()
+  }
+
+  #read({ offsets, spans }: Standing): readonly Reached[] {
+    const [first, last] = this.#range
+    const plain = { first, last, positions: offsets.get(this.#source) }
+    const all = spans.get(this.#source)?.spans ?? [plain]
+    this.#single = all.some(({ positions }) => positions?.has(undefined))
+    if (this.#single && this.#partitions > 1) {
       throw invalid(
-        `Source "${source}" has ${partitions} partitions, but the store holds one position for the whole of it; give the source another name, or commit its position per partition with force.`,
+        `Source "${this.#source}" has ${this.#partitions} partitions, but the store holds one position for the whole of it; give the source another name, or commit its position per partition with force.`,
       )
     }
-    this.#next = Array.from({ length: partitions }, (_, i) => known?.get(this.#single ? undefined : i))
-    this.#committed = [...this.#next]
+    const reached = all.map(({ positions, ...span }) => ({ ...span, next: this.#array(positions) }))
+    if (!this.#isAligned || reached.length === 1) return reached
+    const next = reached[0]!.next.map((_, i) => {
+      const own = reached.find((span) => i >= span.first && i <= span.last)
+      return (own ?? reached[0]!).next[i]
+    })
+    return [{ first, last, next }]
+  }
+
+  #array(positions: PositionMap | undefined): (Position | undefined)[] {
+    return Array.from({ length: this.#partitions }, (_, i) => {
+      // A source of one partition may have its position in either form.
+      return positions?.get(i) ?? (this.#partitions === 1 ? positions?.get(undefined) : undefined)
+    })
+  }
+
+  #lowest(): (Position | undefined)[] {
+    return Array.from({ length: this.#partitions }, (_, i) => {
+      const each = this.#reached.map(({ next }) => next[i])
+      const differ = each.some((position) => position !== each[0])
+      if (differ && each.some((position) => typeof position === 'string')) {
+        throw invalid(
+          `Source "${this.#source}" stands at different strings in partitions that were merged, and strings have no order; commit one position for all of them with force, or read the source under another name.`,
+        )
+      }
+      if (each.includes(undefined)) return undefined
+      return each.reduce((low, position) => (isBelow(position!, low!) ? position : low))
+    })
   }
 
   /**
    * Goes on from the positions that others have committed; the events since the last commit are handled again. False when
    * others have moved this source back, or to a string, which has no order: the events at hand do not go on from there.
    */
-  follow(committed: OffsetMap): boolean {
-    const known = committed.get(this.#source)
-    this.#moved.clear()
-    for (const [i, before] of this.#committed.entries()) {
-      const now = known?.get(this.#single ? undefined : i)
-      if (now !== before && (now === undefined || (before !== undefined && !isBelow(before, now)))) return false
-      if (now !== before && typeof now === 'string') return false
-      this.#next[i] = this.#committed[i] = now
-    }
-    return true
+  follow(committed: Standing): boolean {
+    const before = this.#committed
+    this.#begin(committed)
+    return before.every(({ first, next }) => {
+      const now = this.#committed.find((span) => first >= span.first && first <= span.last)
+      return next.every((position, i) => now !== undefined && goesOn(position, now.next[i]))
+    })
   }
 
   /** Whether the store still holds the positions that this run goes on from. */
-  match(committed: OffsetMap): boolean {
-    const known = committed.get(this.#source)
-    return this.#committed.every((position, i) => known?.get(this.#single ? undefined : i) === position)
+  match(committed: Standing): boolean {
+    const now = this.#read(committed)
+    return (
+      now.length === this.#committed.length &&
+      now.every(({ first, next }, i) => {
+        const known = this.#committed[i]!
+        return first === known.first && next.every((position, partition) => position === known.next[partition])
+      })
+    )
   }
 
-  /** Takes note that the positions of `take` are committed. */
+  /** Takes note that the positions of `take` are committed. Partitions that have become equal go on together. */
   settle(): void {
-    for (const [i, next] of this.#next.entries()) this.#committed[i] = next
+    const few: Reached[] = []
+    for (const span of this.#reached) {
+      const before = few.at(-1)
+      const isSame = before?.next.every((position, i) => position === span.next[i])
+      if (before && isSame) few[few.length - 1] = { ...before, last: span.last }
+      else few.push(span)
+    }
+    this.#reached = few
+    this.#hasSpans = few.length > 1
+    if (!this.#hasSpans) this.#next = few[0]!.next
+    this.#committed = few.map((span) => ({ ...span, next: [...span.next] }))
   }
 
   /** The position to read from; `undefined` at first. */
@@ -83,22 +170,47 @@ export class Positions {
     )
   }
 
-  /** Takes note of an event that was handled: its effect is in the buffer. */
+  /** Whether the partition `own` of the store, to which an event belongs, was read beyond it. */
+  isAhead(partition: number, { offset }: SourceEvent, own: number): boolean {
+    if (this.#reached.length === 1) return false
+    const reached = this.#reached.find(({ first, last }) => own >= first && own <= last)?.next[partition]
+    return reached !== undefined && isBelow(offset, reached)
+  }
+
+  /** Takes note of an event that was handled, its effect being in the buffer, or that is not to be handled here. */
   move(partition: number, next: Position): void {
     this.#next[partition] = next
     this.#moved.add(partition)
+    if (this.#reached.length === 1) return
+    for (const span of this.#reached) {
+      const reached = span.next[partition]
+      if (reached === undefined || isBelow(reached, next)) span.next[partition] = next
+    }
   }
 
   /** The positions that a commit has to write; `undefined` when none has moved since the last one. */
-  take(): Offsets | undefined {
+  take(): Taken | undefined {
     if (this.#moved.size === 0) return undefined
     const moved = Object.fromEntries(Array.from(this.#moved, (partition) => [partition, this.#next[partition]!]))
     this.#moved.clear()
-    return { [this.#source]: this.#single ? this.#next[0]! : moved }
+    return { offsets: { [this.#source]: this.#single ? this.#next[0]! : moved }, moved: this.#spans() }
+  }
+
+  #spans(): Spans | undefined {
+    if (!this.#hasSpans) return undefined
+    const spans = this.#reached.map(({ next, ...span }) => ({
+      ...span,
+      positions: new Map(
+        next.flatMap((position, i) => (position === undefined ? [] : [[this.#single ? undefined : i, position]])),
+      ) as PositionMap,
+    }))
+    return new Map([[this.#source, { isAligned: this.#isAligned, spans }]])
   }
 }
 
-/** Whether an offset lies below a position. Strings have no order, so that nothing is below or above them. */
-function isBelow(offset: Position, reached: Position): boolean {
-  return typeof offset !== 'string' && typeof reached !== 'string' && offset < reached
+/** Whether others have left a position where it was, or moved it on. */
+function goesOn(before: Position | undefined, now: Position | undefined): boolean {
+  if (now === before) return true
+  if (now === undefined || typeof now === 'string') return false
+  return before === undefined || isBelow(before, now)
 }

@@ -9,6 +9,9 @@
  */
 import { TidemarkError, isTidemarkError } from '../errors.js'
 import type { Key } from '../bytes/keys.js'
+import { rangeOf } from '../engine/shards/spans.js'
+import type { Position } from '../log/offsets.js'
+import type { PartitionRange } from '../manifest/clip.js'
 import type { StoreHandle } from '../store/handle.js'
 import { whole } from '../store/options.js'
 import type { Store } from '../store/store.js'
@@ -44,6 +47,10 @@ export class Run<V, O> {
   readonly #everyMs: number
   readonly #everyEvents: number
   readonly #partitions: number
+  /** The partitions of the shard. Events of others are left out. */
+  readonly #range: PartitionRange
+  /** The source has as many partitions as the store. Then those of other shards are not read. */
+  readonly #isAligned: boolean
   readonly #positions: Positions
   readonly #readers: Readers
   readonly #states: States
@@ -56,6 +63,8 @@ export class Run<V, O> {
   #events = 0
   #commits = 0
   #uncommitted = 0
+  /** How many of these are not to be handled here. */
+  #leftOut = 0
   /** Whether `everyMs` has passed since the first uncommitted event. */
   #due = false
   #cancelTimer = (): void => undefined
@@ -79,13 +88,16 @@ export class Run<V, O> {
     // With no time to wait, each event is due at once.
     this.#everyEvents = this.#everyMs === 0 ? 1 : limit('everyEvents', options.everyEvents, 10_000, 1)
     this.#partitions = whole('source.partitions', source.partitions, store.partitions, 1, 999_999_999)
-    this.#positions = new Positions(source.name, this.#partitions, handle.state.carried.offsets)
+    const { carried } = handle.state
+    this.#range = rangeOf(carried, handle.partitions)
+    this.#isAligned = this.#partitions === handle.partitions
+    this.#positions = new Positions(source.name, this.#partitions, carried, this.#range, this.#isAligned)
     if (handle.options.mode === 'shared') this.#batch = []
     this.#buffer = new OwnBuffer(handle)
-    this.#states = new States(handle, this.#buffer, this.#partitions)
+    this.#states = new States(handle, this.#buffer, this.#isAligned)
     this.#readers = new Readers(handle.options.clock)
-    this.#fingerprints = new Fingerprints(handle, this.#buffer, source.name)
-    this.#outbox = new Outbox(handle, this.#buffer, options.sink)
+    this.#fingerprints = new Fingerprints(handle, this.#buffer, source.name, this.#range)
+    this.#outbox = new Outbox(handle, this.#buffer, options.sink, this.#range)
     this.#turnStart = handle.monotonic()
   }
 
@@ -125,7 +137,8 @@ export class Run<V, O> {
 
   #startReading(signal: AbortSignal): void {
     const partitions = this.#partitions
-    for (let i = 0; i < partitions; i++) {
+    const [first, last] = this.#isAligned ? this.#range : [0, partitions - 1]
+    for (let i = first; i <= last; i++) {
       const from = this.#positions.from(i)
       const fingerprint = this.#fingerprints.at(i, from)
       this.#readers.add(i, this.#source.read(i, from, { signal, partitions, fingerprint }))
@@ -156,18 +169,29 @@ export class Run<V, O> {
   #handleEvent(partition: number, event: SourceEvent<V>): Promise<void> | undefined {
     const next = this.#positions.after(partition, event)
     if (next === undefined) return undefined
-    const done = this.#handler(event as Handled<V>, this.#states.of(partition, event.key), this.#emit)
-    const moved = (): void => {
-      this.#positions.move(partition, next)
-      this.#fingerprints.move(partition, next, event)
-      this.#events++
-      if (this.#uncommitted++ === 0) this.#startTimer()
+    const own = this.#states.partitionFor(partition, event.key)
+    const [first, last] = this.#range
+    if (own < first || own > last || this.#positions.isAhead(partition, event, own)) {
+      this.#leftOut++
+      return this.#pass(partition, next, event) as undefined
     }
-    if (done === undefined) return moved() as undefined
+    const done = this.#handler(event as Handled<V>, this.#states.of(own), this.#emit)
+    const handled = (): void => {
+      this.#events++
+      this.#pass(partition, next, event)
+    }
+    if (done === undefined) return handled() as undefined
     return (async () => {
       await (done as Promise<unknown>)
-      moved()
+      handled()
     })()
+  }
+
+  /** Goes on behind an event. */
+  #pass(partition: number, next: Position, event: SourceEvent): void {
+    this.#positions.move(partition, next)
+    this.#fingerprints.move(partition, next, event)
+    if (this.#uncommitted++ === 0) this.#startTimer()
   }
 
   /** Lets other tasks run when this one has run for long, so that timers and signals come through. */
@@ -205,14 +229,15 @@ export class Run<V, O> {
         this.#fingerprints.seal()
         try {
           this.#assertStands()
-          await this.#buffer.commit({ offsets: this.#positions.take() })
+          const { offsets, moved } = this.#positions.take() ?? {}
+          await this.#buffer.commit({ offsets }, moved)
         } catch (error) {
           if (!this.#batch || !isConflict(error) || tries++ === TRIES || !(await this.#catchUp())) throw error
           part = Math.ceil(part / 2)
           await this.#handleEvents(left.slice(0, part))
           continue
         }
-        this.#uncommitted = 0
+        this.#uncommitted = this.#leftOut = 0
         this.#positions.settle()
         outbox.settle()
         this.#commits++
@@ -229,7 +254,7 @@ export class Run<V, O> {
   /** Throws `CONFLICT` when the program has opened the store again, or moved the source, since the events were handled. */
   #assertStands(): void {
     const { shard, state, options } = this.#handle
-    if (shard === this.#shard && this.#positions.match(state.carried.offsets)) return
+    if (shard === this.#shard && this.#positions.match(state.carried)) return
     throw new TidemarkError(
       'CONFLICT',
       `Store "${options.name}" was opened again, or its offsets of this source were changed, while consume() was running; call it again to go on from there.`,
@@ -249,14 +274,14 @@ export class Run<V, O> {
 
   /** Drops the batch and takes up what others have written; false when they have moved this source out of the way. */
   async #catchUp(): Promise<boolean> {
-    this.#events -= this.#uncommitted
-    this.#uncommitted = 0
+    this.#events -= this.#uncommitted - this.#leftOut
+    this.#uncommitted = this.#leftOut = 0
     // Unlike refresh(), this keeps the read set: reads of the program itself still count.
     await this.#handle.catchUp()
     this.#discard()
     this.#shard = this.#handle.shard
     await this.#outbox.again()
-    return this.#positions.follow(this.#handle.state.carried.offsets)
+    return this.#positions.follow(this.#handle.state.carried)
   }
 
   /** Tells the program how far the run is, and waits, so that events do not overtake what shows them. */

@@ -15,16 +15,20 @@ export class States {
   readonly #states: (Partition | undefined)[] = []
 
   /** `host` is the buffer of the run. */
-  constructor(handle: StoreHandle, host: TableHost, sourcePartitions: number) {
+  constructor(handle: StoreHandle, host: TableHost, aligned: boolean) {
     this.#handle = handle
     this.#host = host
-    this.#aligned = sourcePartitions === handle.partitions
+    this.#aligned = aligned
   }
 
-  of(sourcePartition: number, key: Key | undefined): Partition {
-    let number = sourcePartition
-    if (!this.#aligned) number = key === undefined ? 0 : partitionOf(key, this.#handle.partitions)
-    return (this.#states[number] ??= openState(this.#handle, this.#host, number))
+  /** The partition of the store to which an event belongs. */
+  partitionFor(sourcePartition: number, key: Key | undefined): number {
+    if (this.#aligned) return sourcePartition
+    return key === undefined ? 0 : partitionOf(key, this.#handle.partitions)
+  }
+
+  of(partition: number): Partition {
+    return (this.#states[partition] ??= openState(this.#handle, this.#host, partition))
   }
 }
 

@@ -8,12 +8,12 @@ const SEEDS = extent(5_000, 300)
 
 test(`members that come and go get what is fair, by the fewest moves, all deciding alike: ${SEEDS} seeds`, () => {
   for (let seed = 1; seed <= SEEDS; seed++) comeAndGo(assign, seed)
-})
+}, 600_000)
 
 test(`members that shards kill: suspects are apart, parked ones at nobody: ${SEEDS} seeds`, () => {
   for (let seed = 1; seed <= SEEDS; seed++) deaths(assign, seed)
-})
+}, 600_000)
 
 test(`targets are reached while members come and go: ${SEEDS} seeds`, () => {
   for (let seed = 1; seed <= SEEDS; seed++) rescaling(assign, seed)
-})
+}, 600_000)

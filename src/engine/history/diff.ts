@@ -17,7 +17,7 @@ import { MemtableRecord, Point } from '../point.js'
 import { counts, lookUpLoading, viewOf, type View } from '../read.js'
 import { scan } from '../scan.js'
 import type { Slot } from '../slot.js'
-import { segmentsOf, type ShardState, type TailEntry } from '../state.js'
+import { segmentsOf, statesOf, type ShardState, type TailEntry } from '../state.js'
 
 type AnyRecord = Point | StoredRecord
 
@@ -205,15 +205,17 @@ function sourcesOf({ memtable, references }: TailEntry): Source[] {
 
 /** The sources that `one` stands on and `other` does not. */
 function apart(one: ShardState, other: ShardState, segments: Side): Source[] {
-  const isOther = !equalBytes(one.logId, other.logId)
-  const entries = new Map(isOther ? [] : other.tail.map((entry) => [entry.n, entry]))
   const sources: Source[] = []
-  for (const { n, memtable, references, bytes } of one.tail) {
-    // Behind a pin's number stands all that is not in its manifest.
-    if (memtable && entries.get(n)?.bytes !== bytes) sources.push(memtable)
-    if (references) sources.push(...references.runs)
+  for (const { logId, tail, manifest } of statesOf(one)) {
+    const same = statesOf(other).find((state) => equalBytes(state.logId, logId))
+    const entries = new Map(same?.tail.map((entry) => [entry.n, entry]))
+    for (const { n, memtable, references, bytes } of tail) {
+      // Behind a pin's number stands all that is not in its manifest.
+      if (memtable && entries.get(n)?.bytes !== bytes) sources.push(memtable)
+      if (references) sources.push(...references.runs)
+    }
+    if (manifest !== same?.manifest) sources.push(...manifest.runs)
   }
-  if (one.manifest !== other.manifest) sources.push(...one.manifest.runs)
   return sources.flatMap((source): Source[] => {
     if (source instanceof Memtable) return [source]
     const run = source.filter((ref) => !segments.get(ref.name)?.some((same) => sameClip(ref, same)))

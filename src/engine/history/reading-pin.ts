@@ -9,7 +9,7 @@ import { currentTime, moment, noteTime, type Held, type LogContext, type ShardCo
 import { isKept } from './pin-version.js'
 import { pinOf, readPin, type StoredPin } from './pins.js'
 import type { Moment } from '../moment.js'
-import { runsOf, segmentsOf, type ShardState } from '../state.js'
+import { runsOf, segmentsOf, type OpenLog, type ShardState } from '../state.js'
 
 /** Where others collect: a step of what is read through an open handle. */
 export async function keep(
@@ -18,13 +18,55 @@ export async function keep(
   present: ShardState,
   state: ShardState,
   own: Held,
+  isHeld = (): boolean => ctx.held.has(own),
 ): Promise<void> {
   if (own.reading) return own.reading.use()
   const reading = new Reading(ctx, log, state)
   own.reading = reading
   const isKept = await reading.begin(present, own.keptAt)
   // The last step was while it began.
-  if (isKept && !ctx.held.has(own)) await reading.end()
+  if (isKept && !isHeld()) await reading.end()
+}
+
+/** What is read of the states of several logs: each is kept in its own. */
+class Readings {
+  readonly #parts: readonly { readonly of: OpenLog; readonly state: ShardState; readonly held: Held }[]
+  #isOver = false
+
+  constructor(own: Held, parts: readonly { readonly of: OpenLog; readonly state: ShardState }[]) {
+    this.#parts = parts.map(({ of, state }) => ({
+      of,
+      state,
+      held: { state, usedAt: own.usedAt, trim: own.trim, keptAt: of.log.free },
+    }))
+  }
+
+  async use(): Promise<void> {
+    const isHeld = (): boolean => !this.#isOver
+    await Promise.all(
+      this.#parts.map(async ({ of: { context, log, state: present }, state, held }) => {
+        if (isFresh(context, held)) return
+        // Whoever may not write pins reads on without, and finds out later what was collected.
+        await keep(context, log, present, state, held, isHeld).catch(() => undefined)
+      }),
+    )
+  }
+
+  async end(): Promise<void> {
+    this.#isOver = true
+    for (const { held } of this.#parts) await held.reading?.end()
+  }
+}
+
+/** A step of what is read of a state that was put together. */
+export function keepAll(own: Held, parts: readonly { readonly of: OpenLog; readonly state: ShardState }[]): void {
+  own.reading ??= new Readings(own, parts)
+  void own.reading.use()
+}
+
+/** Whether what is read was there so lately that nobody need know of it yet. */
+export function isFresh({ clock, graceMs }: Pick<ShardContext, 'clock' | 'graceMs'>, own: Held): boolean {
+  return own.reading === undefined && clock.monotonic() - (own.keptAt?.local ?? 0) < graceMs / 4
 }
 
 export class Reading {

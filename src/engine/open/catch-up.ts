@@ -4,34 +4,22 @@
  */
 import { TidemarkError, isExpired } from '../../errors.js'
 import type { AnchorValue } from '../../log/anchor.js'
-import type { Manifest } from '../../manifest/manifest.js'
+import { decodeSealedEnd } from '../../log/sealed-anchor.js'
 import { Part } from '../../part.js'
 import { noteTime, type Held, type LogContext, type ShardContext } from '../context.js'
-import type { EntryIndex } from '../gc/entry-index.js'
 import { condemnedIn, namedAnchor } from '../history/past.js'
 import { mayBeTrimmed } from '../moment.js'
 import { applyEntry, type AppliedEntry, type OpenLog, type ShardState } from '../state.js'
 import { sealed } from '../write/sealed.js'
+import type { FollowedLog, Shown, Together } from './following.js'
 import { confirmHead, overtaken, readHistory, readOn } from './recovery.js'
 
+const shards = new Part(() => import('../shards/together.js'))
 const longReads = new Part(() => import('../history/reading-pin.js'))
 
 /** The open shard that follows. */
 interface Followed extends OpenLog {
   refresh(): Promise<void>
-}
-
-/** The shard that catches up, as far as that changes it. */
-export interface Following extends OpenLog {
-  moveTo(after: ShardState, entries: Newest['entries']): void
-  readonly known: EntryIndex
-  /** Whether the right to write has ended. */
-  readonly hasEnded: boolean
-  /** Only a handle that may write has one. */
-  readonly compaction: { met(after: Manifest): void } | undefined
-  readonly detector: { prepared(state: ShardState): Promise<ShardState> }
-  /** Is told that others have made versions, by which entries; `undefined` when that is not known. */
-  met(before: ShardState, entries: readonly AppliedEntry[] | undefined): void
 }
 
 interface Newest {
@@ -45,11 +33,28 @@ interface Newest {
 /** How often the history is read anew before it is trimmed again meanwhile once too often. */
 const TRIES = 4
 
+/** The handle that catches up, with all that it follows. */
+interface Follower extends FollowedLog, Shown {
+  together: Together | undefined
+  /** The partition whose shard it follows; left out: all. */
+  readonly partition: number | undefined
+}
+
+/** Applies what others have written. Who only reads goes on from a log that was sealed to what follows on it. */
+export async function catchUp(shard: Follower): Promise<void> {
+  if (shard.together === undefined) {
+    await catchUpLog(shard)
+    if (shard.state.seal === undefined || shard.compaction) return
+    shard.together = await shards.use((part) => part.followOn(shard, shard.partition))
+  }
+  await shard.together.catchUp(catchUpLog)
+}
+
 /**
- * Applies what others have written. The state is made ready to be used before; what that needs may be collected meanwhile: then
- * there is something newer, and that is read.
+ * The same of one log. The state is made ready to be used before; what that needs may be collected meanwhile: then there is
+ * something newer, and that is read.
  */
-export async function catchUp(shard: Following): Promise<void> {
+export async function catchUpLog(shard: FollowedLog): Promise<void> {
   const { context, log, state: before } = shard
   for (let tries = 1; ; tries++) {
     const { read, entries, failure } = await readNewest(context, log, before)
@@ -65,7 +70,7 @@ export async function catchUp(shard: Following): Promise<void> {
 }
 
 /** Puts a newer state in place of the present one. Throws when the right to write has ended. */
-function apply(shard: Following, before: ShardState, state: ShardState, entries: Newest['entries']): void {
+function apply(shard: FollowedLog, before: ShardState, state: ShardState, entries: Newest['entries']): void {
   const { context, log, compaction, known } = shard
   shard.moveTo(state, entries)
   const { trim, version } = state.carried
@@ -105,10 +110,20 @@ async function readNewest(ctx: ShardContext, log: LogContext, before: ShardState
     if (failure === undefined) Object.assign(log, { free: copy.free, storageTime: copy.storageTime })
     return { read: state, entries, failure }
   }
-  return { read: await readAnew(ctx, log, anchor), entries: undefined }
+  return { read: await readAnew(ctx, log, anchor, before), entries: undefined }
 }
 
-async function readAnew(ctx: ShardContext, log: LogContext, anchor: AnchorValue): Promise<ShardState> {
+async function readAnew(
+  ctx: ShardContext,
+  log: LogContext,
+  anchor: AnchorValue,
+  before: ShardState,
+): Promise<ShardState> {
+  if (anchor.sealed) {
+    const { n, seal } = decodeSealedEnd(anchor.sealed, `The anchor of store "${ctx.store}"`)
+    // Nothing of it is left to be read: what follows on it has everything.
+    if (anchor.trim >= n) return { ...before, seal }
+  }
   let hint = anchor
   for (let tries = 0; tries < TRIES; tries++) {
     const copy = { ...log }

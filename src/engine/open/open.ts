@@ -9,7 +9,8 @@ import { Part } from '../../part.js'
 import { reading } from '../../segment/cache.js'
 import { closeLog, noteTime, openAnchor, openLog, type ShardContext } from '../context.js'
 import type { Place } from '../shards/going-on.js'
-import type { OpenedLog, ShardState } from '../state.js'
+import type { ShardState } from '../state.js'
+import type { OpenedShard } from './following.js'
 import type { Found } from './lost-log.js'
 import { confirmHead, findStore, overtaken, readHistory } from './recovery.js'
 import { CLAIM_TRIES, type OpenRequest } from './request.js'
@@ -18,10 +19,11 @@ const creating = new Part(() => import('./create.js'))
 const claiming = new Part(() => import('./claim.js'))
 const releasing = new Part(() => import('./release.js'))
 const shards = new Part(() => import('../shards/going-on.js'))
+const together = new Part(() => import('../shards/together.js'))
 /** Writing anchors, after folds for instance. */
 export const anchoring = new Part(() => import('./anchoring.js'))
 
-export async function openShard(ctx: ShardContext, request: OpenRequest): Promise<OpenedLog> {
+export async function openShard(ctx: ShardContext, request: OpenRequest): Promise<OpenedShard> {
   // It will be needed, unless somebody else has made the store shared by then.
   if (request.mode === 'exclusive') claiming.load().catch(() => undefined)
   for (let tries = CLAIM_TRIES; tries > 0; tries--) {
@@ -41,7 +43,7 @@ async function create(
   anchor: Anchor,
   seenAt: number | undefined,
   request: OpenRequest,
-): Promise<OpenedLog | undefined> {
+): Promise<OpenedShard | undefined> {
   const { mode } = request
   await request.check(undefined)
   if (mode === 'follower' || request.create === false) {
@@ -52,12 +54,14 @@ async function create(
 }
 
 /** Replays the history of the log that the anchor names, then takes it over or confirms its head. */
-async function openExisting(place: Place, seen: Found, request: OpenRequest): Promise<OpenedLog | undefined> {
+async function openExisting(place: Place, seen: Found, request: OpenRequest): Promise<OpenedShard | undefined> {
   const { context: ctx } = place
   const hint = seen.value!
   const anchor = openAnchor(ctx)
-  const goOn = (end: Found | ShardState): Promise<OpenedLog | undefined> =>
-    shards.use((part) => part.goOn(place, log, end, request.shard, (next, at) => openExisting(next, at, request)))
+  const goOn = (end: Found | ShardState): Promise<OpenedShard | undefined> =>
+    request.mode === 'follower'
+      ? together.use((part) => part.openTogether(ctx, request))
+      : shards.use((part) => part.goOn(place, log, end, request.shard, (next, at) => openExisting(next, at, request)))
   const { mode, create: mustBeNew, force } = request
   if (mustBeNew) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
   const log = openLog(ctx, anchor, hint.logId)

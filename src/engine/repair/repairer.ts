@@ -13,7 +13,7 @@ import { expired, namedAnchor } from '../history/past.js'
 import { listPins } from '../history/pins.js'
 import { readOn } from '../open/recovery.js'
 import { isFinal, repairedState, type Ground } from './rebuild.js'
-import { segmentsOf, type OpenLog, type ShardState } from '../state.js'
+import { segmentsOf, type Composed, type OpenLog, type ShardState, type StatePart } from '../state.js'
 
 /** How often a segment may read wrong in part and right as a whole, before the error is passed on. */
 const MISREADS = 3
@@ -174,6 +174,7 @@ export class Repairer {
    * what is lost when nothing is left to repair from.
    */
   async repair(state: ShardState, error: unknown): Promise<ShardState> {
+    if (state.of) return repairParts(state.of, error)
     const name = await this.#learn(state, error)
     const sound = await this.sound(state)
     // A state that does not list what its reader has met cannot help.
@@ -268,6 +269,16 @@ export class Repairer {
     const isPinned = manifestAt === 0 && (await listPins(ctx.storage, log.path)).some((pin) => pin.version === version)
     if (!isPinned) throw expired(ctx.store, version)
   }
+}
+
+/** Those parts of a state are repaired, each in its own log, that list what a read has met. */
+async function repairParts(of: Composed, error: unknown): Promise<ShardState> {
+  const name = damageOf(error)?.place.name
+  const lists = (state: ShardState): boolean => segmentsOf(state).some((segment) => segment.name === name)
+  if (!of.parts.some(({ state }) => lists(state))) throw error
+  const repair = async ({ of: log, state }: StatePart): Promise<ShardState> =>
+    lists(state) ? log.detector.repair(state, error) : state
+  return of.with(await Promise.all(of.parts.map(repair)))
 }
 
 function lossOf({ carried }: ShardState, name: string): string {

@@ -5,7 +5,8 @@ import type { Child } from '../../log/shard-parts.js'
 import { anchorName, closeLog, openAnchor, type LogContext, type ShardContext } from '../context.js'
 import type { Found } from '../open/lost-log.js'
 import { confirmHead } from '../open/recovery.js'
-import type { OpenedLog, ShardState } from '../state.js'
+import type { OpenedShard } from '../open/following.js'
+import type { ShardState } from '../state.js'
 import { contextOf, endedBy, endedIn, type Ended, type Range } from './end.js'
 import { leaves, making, rangeOfLeaf } from './family.js'
 
@@ -18,7 +19,7 @@ export interface Place {
 }
 
 /** Opens the log of an anchor that was read. `undefined` when something has changed meanwhile. */
-type Open = (place: Place, found: Found) => Promise<OpenedLog | undefined>
+type Open = (place: Place, found: Found) => Promise<OpenedShard | undefined>
 
 /**
  * Opens what follows on a log that was sealed, as its anchor or its entries say, for the partition `shard`; left out: for all of them.
@@ -30,7 +31,7 @@ export async function goOn(
   end: AnchorReading | ShardState,
   shard: number | undefined,
   open: Open,
-): Promise<OpenedLog | undefined> {
+): Promise<OpenedShard | undefined> {
   const { context: ctx, range } = place
   // A seal counts as the head that it is (R25).
   if ('head' in end && !(await confirmHead(ctx, log, end))) return undefined
@@ -46,7 +47,7 @@ export async function goOn(
   return openNext(place, child, await readAnchor(openAnchor(contextOf(ctx, child.logId)), anchorName(ctx)), open)
 }
 
-async function openNext(from: Place, child: Child, found: Found, open: Open): Promise<OpenedLog | undefined> {
+async function openNext(from: Place, child: Child, found: Found, open: Open): Promise<OpenedShard | undefined> {
   const context = contextOf(from.context, child.logId)
   // Seals lead from older logs to younger ones, and never in a circle.
   for (let past: Place | undefined = from; past; past = past.from) {

@@ -58,19 +58,19 @@ export function sideBySide(parents: readonly Parent[], range: PartitionRange): B
   return { manifest, memtable: memtable.empty ? undefined : memtable }
 }
 
-function overlap([a, b]: PartitionRange, [c, d]: PartitionRange): PartitionRange | undefined {
+export function overlap([a, b]: PartitionRange, [c, d]: PartitionRange): PartitionRange | undefined {
   const range: PartitionRange = [Math.max(a, c), Math.min(b, d)]
   return range[0] <= range[1] ? range : undefined
 }
 
 /** The runs of one parent that have anything of these partitions, oldest first. */
-function stackOf(runs: readonly Run[], range: PartitionRange): Run[] {
+export function stackOf(runs: readonly Run[], range: PartitionRange): Run[] {
   const cut = runs.map((run) => run.flatMap((segment) => clip(segment, range) ?? []))
   return cut.filter((run) => run.length > 0)
 }
 
 /** Stacks of runs of neighbouring partitions, in their order, as one stack. */
-function besides(stacks: readonly (readonly Run[])[]): Run[] {
+export function besides(stacks: readonly (readonly Run[])[]): Run[] {
   const depth = Math.max(...stacks.map((runs) => runs.length))
   return Array.from({ length: depth }, (_, at) => joined(stacks.flatMap((runs) => runs[at] ?? [])))
 }
@@ -79,7 +79,7 @@ function besides(stacks: readonly (readonly Run[])[]): Run[] {
  * Codec ids by table. Parents may have come unequally far with the versions of a table's values: the highest one counts, as every
  * value says its own, and a program that knows only lower ones has to refuse the table.
  */
-function codecsOf(states: readonly Parent['state'][]): ReadonlyMap<string, string> {
+export function codecsOf(states: readonly Parent['state'][]): ReadonlyMap<string, string> {
   const all = new Map<string, string>()
   for (const { manifest, tail } of states) {
     const own = new Map([...manifest.codecs, ...tail.flatMap((entry) => [...tailCodecs(entry)])])

@@ -7,7 +7,7 @@ import { compareBytes, countInFront, equalBytes } from '../../bytes/compare.js'
 import { isPromise, tell } from '../../callback.js'
 import { TidemarkError, isExpired } from '../../errors.js'
 import type { Slot } from '../../engine/slot.js'
-import type { ShardState } from '../../engine/state.js'
+import { statesOf, type ShardState } from '../../engine/state.js'
 import type { Live, LiveState } from './live.js'
 import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS, readRepaired, type Observed } from './observed.js'
 import { slotRange, type KeyBounds } from '../bounds.js'
@@ -266,6 +266,13 @@ function shownOf<T>(row: LiveRow<T>, known: Shown<T> | undefined): Shown<T> {
 
 /** Whether a range of a table can differ in two states, as far as is known without reading. */
 export function mayChange(slots: readonly Slot[], bounds: KeyBounds, before: ShardState, after: ShardState): boolean {
+  const was = statesOf(before)
+  const is = statesOf(after)
+  return was.length !== is.length || is.some((state, at) => mayChangeIn(slots, bounds, was[at]!, state))
+}
+
+/** The same of two states of one log. */
+function mayChangeIn(slots: readonly Slot[], bounds: KeyBounds, before: ShardState, after: ShardState): boolean {
   // Where both stand on one manifest only the entries between them count.
   const isApart = before.manifest !== after.manifest || !equalBytes(before.logId, after.logId)
   if (isApart || (after.resetAt ?? 0) > before.head) return true

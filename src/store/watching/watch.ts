@@ -6,7 +6,7 @@ import { compareBytes, equalBytes } from '../../bytes/compare.js'
 import type { Key } from '../../bytes/keys.js'
 import { isExpired, isTidemarkError } from '../../errors.js'
 import { changeOf, Comparison } from '../../engine/history/diff.js'
-import { longerTail, type ShardState, type TailEntry } from '../../engine/state.js'
+import { longerTail, statesOf, type ShardState, type TailEntry } from '../../engine/state.js'
 import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS, readRepaired, type Observed } from './observed.js'
 import type { Observer, Place } from './observer.js'
 import { slotRange, type KeyBounds } from '../bounds.js'
@@ -195,11 +195,22 @@ export class Watch implements Observer {
   }
 }
 
-/**
- * The versions from one state to a later one, one by one as long as the later one still has their entries apart and no reset
- * lies between (R12).
- */
+/** The versions from one state to a later one; of several shards, one after another as long as they are the same shards. */
 function* stepsBetween(from: ShardState, to: ShardState): Generator<Step, void> {
+  const { of } = to
+  const [was, is] = [statesOf(from), statesOf(to)]
+  const isSame = was.length === is.length && is.every(({ logId }, at) => equalBytes(logId, was[at]!.logId))
+  if (of === undefined || !isSame) return yield* stepsIn(from, to)
+  for (const [at, state] of is.entries()) {
+    for (const { before, after, entry } of stepsIn(was[at]!, state))
+      yield { before: of.only(at, before), after: of.only(at, after), entry }
+  }
+}
+
+/**
+ * The versions of one log, one by one as long as the later state still has their entries apart and no reset lies between (R12).
+ */
+function* stepsIn(from: ShardState, to: ShardState): Generator<Step, void> {
   const isOther = !equalBytes(from.logId, to.logId)
   if (from.carried.version === to.carried.version && !isOther) return
   const isWhole = !isOther && to.manifest.covers <= from.head && (to.resetAt ?? 0) <= from.head
