@@ -113,7 +113,9 @@ export function endedBy<C extends ReadContext>(
 ): Ended<C> {
   const sealed = decodeSealedEnd(anchor.value!.sealed!, anchorName(ctx))
   const { n, seal } = sealed
-  return { context: ctx, log, n, seal, range: range ?? rangeBy(seal), sealed, state: undefined, anchor }
+  // Just these two, whatever else the argument has.
+  const own = range ? { first: range.first, last: range.last } : rangeBy(seal)
+  return { context: ctx, log, n, seal, range: own, sealed, state: undefined, anchor }
 }
 
 /** The end of a log whose entries were read up to its seal. */
