@@ -170,7 +170,8 @@ async function dumpInto(objects: Map<string, Uint8Array>, storage: Storage, stor
       objects.set(`${path}/log/${String(n).padStart(16, '0')}`, (await log.read(n)).bytes!)
   }
   const probes = paths.flatMap((path) => /^.*\/probe-[0-9a-f]+\//.exec(path) ?? [])
-  for (const folder of [`${store}/0/`, ...probes]) {
+  const shards = paths.flatMap((path) => /^[^/]+\/(?:group|[0-9a-f]{32})\//.exec(path) ?? [])
+  for (const folder of [`${store}/0/`, ...probes, ...shards]) {
     const { bytes } = await storage.anchor(`${folder}anchor`).read()
     if (bytes) objects.set(`${folder}anchor`, bytes)
   }

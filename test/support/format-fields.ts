@@ -8,11 +8,26 @@ import { crc32 } from 'node:zlib'
 export const CODES = {
   entry: ['commit', 'reset', 'fence', 'fold', 'collect', 'void', undefined, 'index'],
   mode: ['exclusive', 'shared'],
-  part: ['parent', 'label', 'meta', 'delta', 'manifest', 'references', 'origin', 'keeps', 'collection', 'sync'],
+  part: [
+    'parent',
+    'label',
+    'meta',
+    'delta',
+    'manifest',
+    'references',
+    'origin',
+    'keeps',
+    'collection',
+    'sync',
+    'seal',
+    'shard',
+    'turn',
+    'spans',
+  ],
   change: ['put', 'expiring put', 'delete', 'range delete'],
   record: ['put', 'expiring put', 'tombstone'],
   block: ['stored', 'deflated'],
-  pin: ['tag', 'fork', 'reading'],
+  pin: ['tag', 'fork', 'reading', 'hold'],
 } as const
 /** The kinds of objects are numbered from 1 on. */
 export const OBJECTS = ['entry', 'segment', 'anchor', 'pin', 'log file', 'lease'] as const

@@ -16,10 +16,35 @@ interface Ref {
   readonly clip: readonly [number, number] | undefined
 }
 
+/** What a seal says, and of which log it is. */
+interface Seal {
+  readonly log: string
+  readonly n: number
+  readonly plan: string
+  readonly parents: readonly string[]
+  readonly children: readonly Child[]
+  readonly fallback: string
+}
+
+interface Child {
+  readonly id: string
+  readonly first: number
+  readonly last: number
+}
+
+/** How a log that came of others begins. */
+interface Beginning extends Child {
+  readonly n: number
+  readonly parents: readonly { readonly id: string; readonly n: number }[]
+}
+
 export abstract class ObjectReader {
   /** All that was met. */
   readonly met = new Set<string>()
   protected readonly refs = new Map<string, Ref>()
+  /** By the ids of their logs. */
+  readonly #seals = new Map<string, Seal>()
+  readonly #beginnings: Beginning[] = []
 
   protected note(...what: readonly (string | false | undefined)[]): void {
     for (const each of what) if (each) this.met.add(each)
@@ -29,32 +54,59 @@ export abstract class ObjectReader {
   objects(objects: Objects): void {
     const hashes = new Map([...objects].map(([name, bytes]) => [name, hashOf(bytes)]))
     for (const [name, bytes] of objects) {
-      // The anchor of a shard that comes of a split has such a name, too.
+      // The anchor of a log that came of others has such a name, too.
       if (/\/[0-9a-f]{32}\/anchor$/.test(name) && bytes[5] === OBJECTS.indexOf('lease') + 1) {
         this.#lease(bytes, name)
         continue
       }
-      const [, store = '', shard, last] = /^([a-z0-9._-]{1,64})\/(\d+)\/(.+)$/.exec(name) ?? []
-      must(shard === '0' && last !== undefined, `${name} is no name.`)
+      const [, store = '', shard, last] = /^([a-z0-9._-]{1,64})\/(0|group|[0-9a-f]{32})\/(.+)$/.exec(name) ?? []
+      must(shard && last, `${name} is no name.`)
+      const isChild = shard.length === 32
+      must(!isChild || last === 'anchor' || last.startsWith(`${shard}/`), `${name} is not under its own id.`)
+      this.note(isChild ? 'shard: of others' : shard === '0' ? 'shard: root' : 'shard: control store')
       const entry = /^([0-9a-f]{32})\/log\/(\d{16})$/.exec(last)
       if (entry) {
         const before = name.slice(0, -16) + String(Number(entry[2]) - 1).padStart(16, '0')
-        this.#entry(bytes, `${store}/0/${entry[1]}`, Number(entry[2]), hashes.get(before))
+        this.#entry(bytes, `${store}/${shard}/${entry[1]}`, Number(entry[2]), hashes.get(before))
       } else if (last === 'anchor') this.#anchor(bytes, name)
       else if (/^[0-9a-f]{32}\/pins\/[0-9a-f]{32}$/.test(last)) this.pin(bytes, name)
-      else if (/^((gone|push)|[0-9a-f]{32}\/closed)\/[0-9a-f]{32}$/.test(last)) {
+      else if (/^[0-9a-f]{32}\/closed\/[0-9a-f]{32}$|^(gone|push)\//.test(last)) {
+        must(last.includes('/closed/') || (shard === '0' && /^\w+\/[0-9a-f]{32}$/.test(last)), `${name} is no name.`)
         must(bytes.length === 0, `${name} is not empty.`)
         this.note(`empty: ${/gone|push|closed/.exec(last)![0]}`)
       } else if (/^probe-[0-9a-f]{16}\//.test(last)) this.note('probe')
       else must(/^[0-9a-f]{32}\/seg\/[0-9a-f]{32}$/.test(last), `${name} is no name.`)
     }
     for (const [name, bytes] of objects) if (name.includes('/seg/')) this.segment(bytes, name)
+    for (const beginning of this.#beginnings) this.#descent(beginning)
     this.refs.clear()
+    this.#seals.clear()
+    this.#beginnings.length = 0
   }
 
-  protected body(bytes: Uint8Array, kind: string, what: string): Fields {
+  /** Whether a log that came of others is one that the seals of its parents name, and begins behind them. */
+  #descent({ id, n, first, last, parents }: Beginning): void {
+    const seals = parents.map((parent) => this.#seals.get(parent.id))
+    // Parents that are not in this set say nothing.
+    const known = seals.flatMap((seal) => seal ?? [])
+    must(
+      known.every((seal) => parents.some((parent) => parent.id === seal.log && parent.n === seal.n)),
+      `Log ${id} has parents that were sealed elsewhere.`,
+    )
+    must(n === 1 + Math.max(...parents.map((parent) => parent.n)), `Log ${id} begins at another number.`)
+    for (const seal of known) {
+      const named = seal.children.find((child) => child.id === id)
+      must(named ? named.first === first && named.last === last : seal.fallback === id, `Log ${id} is not in the plan.`)
+      // A plan that holds is carried by all of its parents, and its child by those that have any of its partitions.
+      const ofPlan = known.filter(({ plan }) => plan === seal.plan)
+      must(!named || ofPlan.length === known.length, `Log ${id} came of several plans.`)
+      this.note(named ? (parents.length > 1 ? 'child: of several' : 'child: of one') : 'child: fallback')
+    }
+  }
+
+  protected body(bytes: Uint8Array, kind: string, what: string, version = 1): Fields {
     const head = new Fields(bytes, what)
-    must(textOf(head.raw(4)) === 'TDMK' && head.unsigned(1) === 1, `${what} is of another format.`)
+    must(textOf(head.raw(4)) === 'TDMK' && head.unsigned(1) === version, `${what} is of another format.`)
     must(OBJECTS[head.unsigned(1) - 1] === kind && head.unsigned(2) === 0, `${what} is no ${kind}.`)
     const length = head.unsigned(4)
     must(head.unsigned(4) === crc32(bytes.subarray(0, 12)), `${what} has a bad head.`)
@@ -79,13 +131,91 @@ export abstract class ObjectReader {
 
   #anchor(bytes: Uint8Array, what: string): void {
     if (what.includes('/probe-')) return
-    const f = this.body(bytes, 'anchor', what)
+    const isSealed = bytes[4] === 2
+    const f = this.body(bytes, 'anchor', what, isSealed ? 2 : 1)
     const id = f.id()
     const [trim, manifestAt, covers, time] = [f.varint(), f.varint(), f.varint(), f.varint()]
+    if (isSealed) this.#sealedEnd(f, id, what)
     f.end()
+    must(!/\/[0-9a-f]{32}\/anchor$/.test(what) || what.endsWith(`/${id}/anchor`), `${what} is of another log.`)
     const isTombstone = trim === LARGEST
     must(manifestAt > covers && (!isTombstone || (/^0+$/.test(id) && covers + time === 0)), `${what} is no anchor.`)
     this.note(isTombstone ? 'anchor: tombstone' : trim > 0 ? 'anchor: trimmed' : 'anchor: untrimmed')
+  }
+
+  /** What the anchor of a sealed log says behind the fields of every anchor. */
+  #sealedEnd(f: Fields, id: string, what: string): void {
+    const n = f.varint()
+    const seal = this.#seal(f, id, n)
+    const keeps = f.varint()
+    const batches = this.#batches(f.sized(), `The collection of ${what}`)
+    const living = f.many(() => this.#child(f))
+    must(living.length === 0 || what.endsWith('/0/anchor'), `${what} lists logs, and is not that of the root.`)
+    must(
+      living.every(({ first }, i) => i === 0 || first > living[i - 1]!.last),
+      `${what} lists logs out of order.`,
+    )
+    const known = this.#seals.get(id)
+    must(known === undefined || JSON.stringify(known) === JSON.stringify(seal), `${what} has another seal.`)
+    this.#seals.set(id, seal)
+    this.note(
+      'anchor: sealed',
+      living.length > 0 && 'sealed: living logs',
+      keeps > n ? 'sealed: nothing kept' : 'sealed: kept',
+      batches.length === 0 && 'sealed: nothing condemned',
+      batches.some((batch) => batch.ids.length > 0) && 'sealed: condemned segments',
+      batches.some((batch) => batch.trim === n) && 'sealed: condemned entries',
+    )
+  }
+
+  #seal(f: Fields, log: string, n: number): Seal {
+    const plan = f.id()
+    const parents = f.many(() => f.id())
+    const children = f.many(() => this.#child(f))
+    const fallback = f.id()
+    f.varint()
+    must(parents.includes(log), `The seal of ${log} is not of its own plan.`)
+    must(
+      children.every(({ first }, i) => i === 0 || first === children[i - 1]!.last + 1),
+      `The seal of ${log} has a gap.`,
+    )
+    this.note(children.length > 1 && 'seal: split', parents.length > 1 && 'seal: merge')
+    return { log, n, plan, parents, children, fallback }
+  }
+
+  #child(f: Fields): Child {
+    const child = { id: f.id(), first: f.varint(), last: f.varint() }
+    must(child.first <= child.last && child.last < 4096, 'A log has impossible partitions.')
+    return child
+  }
+
+  #turn(f: Fields): void {
+    f.varint()
+    f.id()
+    const flags = f.unsigned(1)
+    must(flags < 4, `${f.what} has a turn to come.`)
+    this.note(flags === 0 && 'turn: taken', flags % 2 === 1 && 'turn: released', flags >= 2 && 'turn: trial')
+  }
+
+  #spans(f: Fields, offsets: readonly string[]): void {
+    const sources = f.many(() => {
+      const name = f.text()
+      const flags = f.unsigned(1)
+      must(flags < 2 && !offsets.includes(name), `${f.what} has impossible spans.`)
+      const spans = f.many(() => {
+        const [first, last] = [f.varint(), f.varint()]
+        const count = this.#positions(f)
+        this.note(count === 0 && 'span: nowhere')
+        return { first, last }
+      })
+      must(
+        spans.every(({ first, last }, i) => first <= last && (i === 0 || first === spans[i - 1]!.last + 1)),
+        `${f.what} has spans out of order.`,
+      )
+      this.note(flags === 1 ? 'spans: aligned' : 'spans: not aligned')
+      return name
+    })
+    must(sources.length > 0, `${f.what} has no spans.`)
   }
 
   #entry(bytes: Uint8Array, log: string, n: number, parent: string | undefined): void {
@@ -101,11 +231,20 @@ export abstract class ObjectReader {
     must(bits < 1 << CODES.part.length, `${what} has parts to come.`)
     const has = (part: (typeof CODES.part)[number]): boolean => (bits & (1 << CODES.part.indexOf(part))) !== 0
     this.note(`entry: ${kind}`, `mode: ${mode}`, ...CODES.part.map((part) => has(part) && `part: ${part}`))
+    let offsets: readonly string[] = []
+    const isFirst = kind === 'reset' && has('shard') && !has('origin')
     if (has('parent')) {
       const hash = f.id()
-      must(n === 1 ? /^0+$/.test(hash) : parent === undefined || parent === hash, `${what} has another parent.`)
-      f.numbers(6)
-      this.#offsets(f)
+      must(
+        n === 1 || isFirst ? /^0+$/.test(hash) : parent === undefined || parent === hash,
+        `${what} has another parent.`,
+      )
+      const [, version, , manifestAt, covers, trim] = f.numbers(6)
+      must(
+        !isFirst || String([version, manifestAt, covers, trim]) === String([n, n, n - 1, n - 1]),
+        `${what} does not begin a log.`,
+      )
+      offsets = this.#offsets(f)
     } else this.note(`entry without parent: ${kind}`)
     if (has('label')) f.text()
     if (has('meta')) JSON.parse(f.text())
@@ -133,24 +272,59 @@ export abstract class ObjectReader {
       f.id()
       f.varint()
     }
+    const id = log.slice(-32)
+    if (has('seal')) {
+      must(kind === 'fence', `${what} has a seal, and is no fence.`)
+      const seal = this.#seal(f, id, n)
+      const known = this.#seals.get(id)
+      must(
+        known === undefined || JSON.stringify(known) === JSON.stringify(seal),
+        `${what} is not the seal of the anchor.`,
+      )
+      this.#seals.set(id, seal)
+    }
+    if (has('shard')) {
+      const range = { first: f.varint(), last: f.varint() }
+      const parents = f.many(() => ({ id: f.id(), n: f.varint() }))
+      if (isFirst) this.#beginnings.push({ id, n, ...range, parents })
+    }
+    must(!has('parent') || has('shard') === (log.split('/')[1]!.length === 32), `${what} does not say its partitions.`)
+    if (has('turn')) this.#turn(f)
+    if (has('spans')) this.#spans(f, offsets)
     f.end()
   }
 
-  #offsets(f: Fields): void {
-    f.many(() => {
-      f.text()
-      f.many(() => {
-        this.note(f.varint() === 0 ? 'offsets: one position' : 'offsets: partitions')
-        this.note(`offset: ${this.#key(f.sized())}`)
-      })
+  /** Returns the names of the sources. */
+  #offsets(f: Fields): string[] {
+    return f.many(() => {
+      const name = f.text()
+      this.#positions(f)
+      return name
     })
   }
 
+  /** Returns how many there are. */
+  #positions(f: Fields): number {
+    const positions = f.many(() => {
+      this.note(f.varint() === 0 ? 'offsets: one position' : 'offsets: partitions')
+      this.note(`offset: ${this.#key(f.sized())}`)
+    })
+    return positions.length
+  }
+
   #collection(bytes: Uint8Array, what: string): void {
+    const { length } = this.#batches(bytes, what)
+    this.note(length > 1 ? 'collection: several batches' : 'collection: one batch')
+  }
+
+  #batches(bytes: Uint8Array, what: string): { readonly trim: number; readonly ids: readonly string[] }[] {
     const f = new Fields(bytes, what)
-    const batches = f.many(() => [f.varint(), f.varint(), f.many(() => f.id())])
+    const batches = f.many(() => {
+      f.varint()
+      return { trim: f.varint(), ids: f.many(() => f.id()) }
+    })
     f.end()
-    this.note(batches.length > 1 ? 'collection: several batches' : 'collection: one batch')
+    return batches
   }
 
   #delta(bytes: Uint8Array, what: string): void {
@@ -247,15 +421,20 @@ export abstract class ObjectReader {
     const [, expires] = [f.varint(), f.varint(), f.varint(), f.varint()]
     f.id()
     const flags = f.unsigned(1)
-    must(flags < 4, `${what} has flags to come.`)
+    must(flags < 8, `${what} has flags to come.`)
     const label = flags & 1 ? f.text() : ''
     if (kind === 'tag' && name === '-') this.#thinned(label, what)
-    this.#offsets(f)
+    if (kind === 'hold') {
+      must(/^[a-z0-9._-]{1,64}\/(0|[0-9a-f]{32})\/[0-9a-f]{32}#\d{1,16}$/.test(name), `${what} holds for no entry.`)
+      must(flags % 4 === 0 && expires === 0, `${what} is no hold.`)
+    }
+    const offsets = this.#offsets(f)
+    if (flags & 4) this.#spans(f, offsets)
     this.#manifest(f.sized(), what.split('/', 3).join('/'), `The manifest of ${what}`)
     if (flags & 2) this.#delta(f.sized(), `The delta of ${what}`)
     f.end()
-    this.note(`pin: ${kind}`, flags % 2 === 1 && 'pin: label', flags >= 2 && 'pin: delta')
-    this.note(expires! > 0 ? 'pin: ends' : 'pin: stays')
+    this.note(`pin: ${kind}`, flags % 2 === 1 && 'pin: label', (flags & 2) > 0 && 'pin: delta')
+    this.note(flags >= 4 && 'pin: spans', expires! > 0 ? 'pin: ends' : 'pin: stays')
   }
 
   #thinned(text: string, what: string): void {

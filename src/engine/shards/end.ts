@@ -90,7 +90,8 @@ export function endedBy<C extends ReadContext>(
     log,
     n: end.n,
     seal: end.seal,
-    range: range ?? rangeBy(end.seal),
+    // Just these two, whatever else the argument has.
+    range: range ? { first: range.first, last: range.last } : rangeBy(end.seal),
     sealed: end,
     state: undefined,
   }

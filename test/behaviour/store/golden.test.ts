@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { readdirSync } from 'node:fs'
+import { openStore } from 'tidemark'
 import { describe, expect, test } from 'vitest'
 import { concat } from '../../../src/bytes/concat.js'
 import { crc32 } from '../../../src/bytes/crc32.js'
@@ -14,11 +15,14 @@ import { decodeGroups } from '../../../src/log/delta.js'
 import { decodeEntry } from '../../../src/log/entry.js'
 import { decodePin } from '../../../src/log/pin.js'
 import { decodeManifest } from '../../../src/manifest/manifest.js'
+import { rescale } from '../../../src/group/rescale.js'
 import { Block } from '../../../src/segment/block.js'
+import { collect } from '../../support/collect.js'
 import { bytesOf, LOG } from '../../support/crafted.js'
 import { writeExample, writeKeys, writePast, writeRemote, type Example } from '../../support/example.js'
 import { writeLeases } from '../../support/example-group.js'
 import { writeArchive, writeFiles, writeRows } from '../../support/example-places.js'
+import { writeSplit } from '../../support/example-split.js'
 import { writeSegments, writeThinned, writeUnfinished, writeValues } from '../../support/example-rare.js'
 import { CODES, OBJECTS, TAGS } from '../../support/format-fields.js'
 import { FormatReader } from '../../support/format-places.js'
@@ -47,6 +51,7 @@ const SETS = {
   '1-remote': objectsOf(writeRemote),
   '1-rows': writeRows,
   '1-segments': objectsOf(writeSegments),
+  '1-split': objectsOf(writeSplit),
   '1-thinned': objectsOf(writeThinned),
   '1-unfinished': undefined,
   '1-unfinished-2': objectsOf(writeUnfinished),
@@ -71,6 +76,7 @@ const FROZEN: Readonly<Partial<Record<SetName, string>>> = {
   '1-remote': 'f491159b4f41ac655386712faf88b11f315219fb06476d5b34f6d3c53dafd8b1',
   '1-rows': 'ff3443fb2bda15341986421ac4b8ec0c5ef82a8b2591fca49d31362536a768ca',
   '1-segments': '73ec182d55a17703b5fbf2d1fdd084106b5e9d67613101d7366cb14a6c5de923',
+  '1-split': 'db14954e2b03806121d37737f0ba12695a282fefbcb7c7133da62a156e1cbda6',
   '1-thinned': 'ed9d19387f81804df14d2b273795e06e448291d6725cb2f7a09a0b75d1a0946f',
   '1-unfinished': '65d846db029986616d05197cc3b906a00afe98965eacd0f93e3211a107f05214',
   '1-unfinished-2': 'fa91ffe206db70ca2af19294a8c5565844bf406a21966e0056c10c12af155f95',
@@ -150,9 +156,18 @@ function everything(): Set<string> {
     ...['no blocks', 'one block', 'several blocks', 'range deletes'].map((form) => `segment: ${form}`),
     ...['none', 'bits'].map((form) => `filter: ${form}`),
     ...['lower cut', 'upper cut'].map((form) => `bound: ${form}`),
-    ...['label', 'delta', 'ends', 'stays'].map((form) => `pin: ${form}`),
+    ...['label', 'delta', 'spans', 'ends', 'stays'].map((form) => `pin: ${form}`),
     ...['commit', 'reset', 'label', 'meta', 'folded', 'not folded'].map((form) => `thinned: ${form}`),
-    ...['untrimmed', 'trimmed', 'tombstone'].map((form) => `anchor: ${form}`),
+    ...['untrimmed', 'trimmed', 'tombstone', 'sealed'].map((form) => `anchor: ${form}`),
+    ...['living logs', 'kept', 'nothing kept', 'nothing condemned', 'condemned segments', 'condemned entries'].map(
+      (form) => `sealed: ${form}`,
+    ),
+    ...['root', 'of others', 'control store'].map((place) => `shard: ${place}`),
+    ...['split', 'merge'].map((plan) => `seal: ${plan}`),
+    ...['of one', 'of several', 'fallback'].map((origin) => `child: ${origin}`),
+    ...['taken', 'released', 'trial'].map((flag) => `turn: ${flag}`),
+    ...['aligned', 'not aligned'].map((form) => `spans: ${form}`),
+    'span: nowhere',
     ...['of the living', 'of the dead'].map((form) => `lease: ${form}`),
     ...['default', 'named', 'own sources', 'own outbox', 'own indexes', 'own records', 'own index rows'].map(
       (table) => `table: ${table}`,
@@ -239,7 +254,7 @@ describe('no code is taken that the golden files lack:', () => {
     const pin = (kind: number, flags: number): unknown =>
       decodePin(seal('pin', Uint8Array.of(kind, 0, 0, 0, 0, 0, ...id, flags)), 'it')
     expect(await taken(/is of kind/, (code) => pin(code, 0))).toEqual(upTo(CODES.pin))
-    expect(await taken(/holds flags/, (code) => pin(0, code))).toEqual([0, 1, 2, 3])
+    expect(await taken(/holds flags/, (code) => pin(0, code))).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
     const manifest = (...bytes: number[]): unknown => decodeManifest(Uint8Array.of(0, 1, 0, ...bytes), LOG, 'it')
     expect(await taken(/holds flags/, (code) => manifest(code))).toEqual([0, 1, 2, 3])
     const listed = (flags: number): unknown => manifest(0, 0, 0, 1, 1, ...id, 0, flags, ...zeros(60))
@@ -265,5 +280,25 @@ describe('a release reads, and goes on with,', () => {
   ] as const)('%s: the stores %j', async (set, stores) => {
     const storage = await loadObjects(goldenObjects(set))
     for (const name of stores) await readAll(storage, name)
+  })
+
+  test('1-split: the shards of the store, which become one', async () => {
+    const storage = await loadObjects(goldenObjects('1-split'))
+    const place = { storage, name: 'split' }
+    const read = async (shard?: number): Promise<unknown[]> => {
+      const store = await openStore<string, unknown>({ ...place, shard, mode: 'exclusive' })
+      const rows = [...(await collect(store.entries())), ...(await collect(store.table('t').entries()))]
+      store.partition(shard ?? 0).put('written', 1)
+      await store.commit()
+      await store.close()
+      return rows
+    }
+    const rows = [...(await read(0)), ...(await read(4))]
+    expect(rows).toContainEqual(['after the split', 1])
+    expect(rows.length).toBe(6 + 60 + 1 + 1 + 10)
+    await rescale(place, { shards: 1 })
+    const order = (a: unknown, b: unknown): number => (String(a) < String(b) ? -1 : 1)
+    const all = (await read()).filter((row) => (row as unknown[])[0] !== 'written')
+    expect(all.sort(order)).toEqual(rows.sort(order))
   })
 })
