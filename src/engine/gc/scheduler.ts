@@ -127,9 +127,11 @@ export class CollectionScheduler {
 
   /** One at a time. */
   #alone<T>(act: () => Promise<T>): Promise<T> {
-    const running = this.idle().then(act).finally(() => {
-      if (this.#running === running) this.#running = undefined
-    })
+    const running = this.idle()
+      .then(act)
+      .finally(() => {
+        if (this.#running === running) this.#running = undefined
+      })
     this.#running = running
     return running
   }

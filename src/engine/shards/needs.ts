@@ -32,7 +32,9 @@ export function findSuccessors(ctx: ReadContext): FindSuccessors {
     const others = heirs.parents.filter((logId) => !equalBytes(logId, child.logId))
     const numbers = await Promise.all(others.map((logId) => sealOf(contextOf(ctx, logId), child)))
     // Their numbers are above those of all parents (S3).
-    return numbers.includes(undefined) ? undefined : { first: 1 + Math.max(n, ...(numbers as number[])), children: heirs.children }
+    return numbers.includes(undefined)
+      ? undefined
+      : { first: 1 + Math.max(n, ...(numbers as number[])), children: heirs.children }
   }
 }
 
