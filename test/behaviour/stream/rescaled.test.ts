@@ -121,7 +121,8 @@ describe.each(PLACES)('on %s', (place, make) => {
         expect(await run(storage, partition, job, delivered, [5, Infinity, Infinity]), `seed ${seed}`).toBe(true)
       }
       const follower = await open(storage, { mode: 'follower' })
-      for (const key of job.keys) expect(await follower.get(key), `seed ${seed}, ${key} of ${partitionOf(key, PARTITIONS)}`).toBe(1)
+      for (const key of job.keys)
+        expect(await follower.get(key), `seed ${seed}, ${key} of ${partitionOf(key, PARTITIONS)}`).toBe(1)
       expect(await follower.count()).toBe(job.keys.length)
       expect(new Set(delivered.values()), `seed ${seed}`).toEqual(new Set(job.keys))
       expect(delivered.size, `seed ${seed}`).toBe(job.keys.length)
