@@ -14,7 +14,7 @@ import { GroupChanges, rangeOf } from './changes.js'
 import { Control } from './control.js'
 import { Events, type GroupEvents } from './events.js'
 import type { End, Keeper } from './keeper.js'
-import { findFamily, openFollower, reconciled } from './logs.js'
+import { findFamily, openFollower, reconciled, sealedOf } from './logs.js'
 import { Member, type MemberHost } from './member.js'
 import type { GroupHandler, GroupRunOptions, GroupRunResult, Program, ShardRange } from './program.js'
 import type { ResolvedGroupOptions } from './options.js'
@@ -143,7 +143,10 @@ export class Group implements MemberHost {
   sealed(): Promise<void> {
     return this.#once('sealed', async () => {
       const { living } = await findFamily(this.#ctx, this.store)
-      await this.control.transact((state) => reconciled(state, living))
+      const isLiving = new Set(living.map(({ id }) => id))
+      const others = [...this.control.state.shards.values()].filter(({ id }) => !isLiving.has(id))
+      const sealed = await sealedOf(this.#ctx, this.#root, others)
+      await this.control.transact((state) => reconciled(state, sealed, living))
     })
   }
 

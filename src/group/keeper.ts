@@ -65,6 +65,7 @@ export class Keeper {
 
   /** Makes true that the member has this role from now on. */
   want(role: Role): void {
+    if (this.#isReplaced) return
     if (this.role !== role) {
       this.role = role
       if (role !== 'owner') this.tenure?.stop()
@@ -102,8 +103,8 @@ export class Keeper {
 
   /** Its log was sealed, by this member. */
   replaced(): void {
-    this.#isReplaced = true
     this.want('none')
+    this.#isReplaced = true
   }
 
   /** Owns from now on what was made here. */
@@ -235,7 +236,7 @@ export class Keeper {
   async #work(tenure: Tenure): Promise<void> {
     let done: Program | undefined
     let pause: number | undefined
-    while (this.role === 'owner' && !tenure.lost.aborted) {
+    while (!tenure.releasing.aborted && !tenure.lost.aborted) {
       const { program } = this.#host
       if (program === undefined || program === done || tenure.resting.aborted) {
         await this.#bell.wait()
@@ -258,7 +259,7 @@ export class Keeper {
     const { clock } = this.#host
     const until = clock.monotonic() + ms
     for (let left = ms; left > 0; left = until - clock.monotonic()) {
-      if (this.role !== 'owner' || tenure.lost.aborted) return
+      if (tenure.releasing.aborted || tenure.lost.aborted) return
       await this.#bell.wait(left)
     }
   }

@@ -1,16 +1,17 @@
 /** The logs of a group's shards: which of them live, and a handle on one. */
-import { toHex } from '../bytes/hex.js'
+import { fromHex, toHex } from '../bytes/hex.js'
 import { isTidemarkError, TidemarkError } from '../errors.js'
 import { readAnchor } from '../log/anchor.js'
 import { ROOT } from '../manifest/names.js'
 import { anchorName, closeLog, openAnchor, type ShardContext } from '../engine/context.js'
+import { contextOf, lookAt } from '../engine/shards/end.js'
 import { leaves, making, rangeOfLeaf, type Leaf } from '../engine/shards/family.js'
 import { deadlines } from '../storage/deadlines.js'
 import { shardContext } from '../store/context.js'
 import { StoreHandle } from '../store/handle.js'
 import { refuse } from '../store/identity.js'
 import { isAsked, type ResolvedOptions } from '../store/open-options.js'
-import type { GroupState, LivingLog } from './state.js'
+import { inOrder, type GroupState, type LivingLog } from './state.js'
 import { replaced } from './transitions.js'
 
 /** The shards of a store, and the log with which it began. */
@@ -79,11 +80,24 @@ export function hasEnded({ shard, state }: StoreHandle, id: string): boolean {
   return state.seal !== undefined || shard.together !== undefined || toHex(state.logId) !== id
 }
 
+/** Those of the shards whose logs were sealed. That is final, whatever else may have changed meanwhile. */
+export async function sealedOf(ctx: ShardContext, root: string, shards: Iterable<LivingLog>): Promise<Set<string>> {
+  const sealed = new Set<string>()
+  for (const { id, first, last } of shards) {
+    const look = await lookAt(contextOf(ctx, id === root ? undefined : fromHex(id)), { first, last })
+    if (look === undefined || look.seal) sealed.add(id)
+    if (look) await closeLog(look.context, look.log)
+  }
+  return sealed
+}
+
 /** The state with the logs that live in place of those that were sealed. */
-export function reconciled(state: GroupState, living: readonly LivingLog[]): GroupState {
-  const isLiving = new Set(living.map(({ id }) => id))
-  const old = [...state.shards.values()].filter(({ id }) => !isLiving.has(id)).sort((a, b) => a.first - b.first)
-  const fresh = living.filter(({ id }) => !state.shards.has(id)).toSorted((a, b) => a.first - b.first)
+export function reconciled(state: GroupState, sealed: ReadonlySet<string>, living: readonly LivingLog[]): GroupState {
+  const old = inOrder(state).filter(({ id }) => sealed.has(id))
+  const isOld = (partition: number): boolean => old.some(({ first, last }) => first <= partition && partition <= last)
+  const fresh = living
+    .filter(({ id, first, last }) => !state.shards.has(id) && isOld(first) && isOld(last))
+    .toSorted((a, b) => a.first - b.first)
   let next = state
   let parents: LivingLog[] = []
   let children: LivingLog[] = []
@@ -91,11 +105,8 @@ export function reconciled(state: GroupState, living: readonly LivingLog[]): Gro
     parents.push(parent)
     while (fresh[0] && fresh[0].last <= parent.last) children.push(fresh.shift()!)
     if (children.at(-1)?.last !== parent.last) continue
-    next = replaced(
-      next,
-      parents.map(({ id }) => id),
-      children,
-    )
+    const ids = parents.map(({ id }) => id)
+    next = replaced(next, ids, children)
     parents = []
     children = []
   }

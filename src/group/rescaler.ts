@@ -108,7 +108,7 @@ export class Rescaler {
   }
 
   async #tell(): Promise<void> {
-    const untold = this.#untold
+    const untold = [...this.#untold]
     if (untold.length === 0) return
     const { control } = this.#host
     await control.transact((state) =>

@@ -66,7 +66,10 @@ export class Tenure implements Turns {
     this.#turn = turn
     this.#proof = sent
     this.#sent = sent
-    handle.events.on('fenced', ({ error }) => this.lose(error))
+    handle.events.on('fenced', ({ error }) => {
+      // While it rests, its own seal may be what ends it.
+      if (!this.resting.aborted) this.lose(error)
+    })
   }
 
   /** Aborts when the shard is lost. */
@@ -86,8 +89,9 @@ export class Tenure implements Turns {
 
   /** Ends what runs; `false`: something may run again. */
   rest(isOn: boolean): void {
-    if (isOn) this.#resting.abort()
-    else this.#resting = new AbortController()
+    if (isOn) return this.#resting.abort()
+    this.#resting = new AbortController()
+    if (this.handle.shard.hasEnded) this.lose(new TidemarkError('FENCED', 'The shard was taken over meanwhile.'))
   }
 
   /** The shard is lost, or may be. */
