@@ -7,6 +7,7 @@ import type { Clock } from '../clock.js'
 import { invalid, show } from '../errors.js'
 import { internalTable } from '../engine/slot.js'
 import type { PartitionRange } from '../manifest/clip.js'
+import { epochLabel } from '../store/epochs.js'
 import type { StoreHandle } from '../store/handle.js'
 import type { TableHost } from '../store/table-host.js'
 import { Table } from '../store/table.js'
@@ -14,10 +15,7 @@ import { eachPartition } from './own-tables.js'
 import type { Reader } from './readers.js'
 import type { SourceEvent } from './source.js'
 
-/** The label of the version with which an epoch is over. */
-export function epochLabel(epoch: number): string {
-  return `epoch ${epoch}`
-}
+type Kept = readonly [epoch: number, isOver: boolean]
 
 /** Where the epochs of a run are kept. */
 interface EpochPlace {
@@ -41,8 +39,8 @@ export class Epochs {
   readonly #tableOf: (partition: number) => Table
   readonly #wake: () => void
   #present: number | undefined
-  /** The one that the store knows. */
-  #kept: number | undefined
+  /** What the store says: the epoch, and whether it is over. */
+  #kept: Kept | undefined
   #held: Reader[] = []
   /** Events of the present epoch have come since it was labelled. */
   #hasMoved = false
@@ -68,12 +66,14 @@ export class Epochs {
   /** Goes on in the epoch in which the store is; of a shard that was merged the earliest one of its parents. */
   async open(): Promise<void> {
     const load = async (partition: number): Promise<void> => {
-      const kept = (await this.#tableOf(partition).get([this.#source, ROW])) as number | undefined
-      if (kept !== undefined) this.#present = Math.min(kept, this.#present ?? Infinity)
+      const kept = (await this.#tableOf(partition).get([this.#source, ROW])) as Kept | undefined
+      if (kept === undefined || kept[0] >= (this.#present ?? Infinity)) return
+      this.#present = kept[0]
+      this.#hasMoved = !kept[1]
+      this.#kept = partition === this.#range[0] ? kept : undefined
     }
     const [first, last] = this.#range
     await load(first)
-    this.#kept = this.#present
     await eachPartition(this.#handle.state, 'sources', [first + 1, last], load)
   }
 
@@ -117,11 +117,11 @@ export class Epochs {
     return held
   }
 
-  /** Call it before each commit. */
-  seal(): void {
-    if (this.#present === undefined || this.#present === this.#kept) return
-    this.#tableOf(this.#range[0]).put([this.#source, ROW], this.#present)
-    this.#kept = this.#present
+  /** Call it before each commit, and say whether the epoch is over with it. */
+  seal(isOver: boolean): void {
+    if (this.#present === undefined || (this.#present === this.#kept?.[0] && isOver === this.#kept[1])) return
+    this.#kept = [this.#present, isOver]
+    this.#tableOf(this.#range[0]).put([this.#source, ROW], this.#kept)
   }
 
   /** The buffer was dropped. */

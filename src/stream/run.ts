@@ -11,13 +11,12 @@ import { TidemarkError, isTidemarkError } from '../errors.js'
 import type { Key } from '../bytes/keys.js'
 import { partitionsOf } from '../engine/shards/spans.js'
 import type { Position } from '../log/offsets.js'
-import type { Turn } from '../log/shard-parts.js'
 import type { PartitionRange } from '../manifest/clip.js'
 import type { StoreHandle } from '../store/handle.js'
 import { whole } from '../store/options.js'
 import type { Store } from '../store/store.js'
 import { OwnBuffer } from './buffer.js'
-import { Epochs, epochLabel } from './epochs.js'
+import { Epochs } from './epochs.js'
 import { Fingerprints } from './fingerprints.js'
 import { limit, type ConsumeOptions, type ConsumeResult, type Handler } from './options.js'
 import { Outbox } from './outbox.js'
@@ -25,6 +24,7 @@ import { Positions } from './positions.js'
 import { Readers } from './readers.js'
 import type { HandledEvent, Source, SourceEvent } from './source.js'
 import { States } from './states.js'
+import type { Turns } from './turns.js'
 
 /** How long the loop may keep the thread from other tasks of the program, in milliseconds, and after how many events it looks. */
 const TURN_MS = 10
@@ -34,16 +34,6 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** How often in a row a commit is tried at most. */
 const TRIES = 16
-
-/** How whoever shares out shards takes part in a run on one of them. */
-export interface Turns {
-  /** Before an event is begun and before a commit; an error ends the run, and with it what is uncommitted. */
-  before(what: 'event' | 'commit'): Promise<void> | undefined
-  /** What a commit says of whose turn it is; `isLast`: the run makes none after it. */
-  turn(isLast: boolean): Turn | undefined
-  /** A commit has moved the positions. */
-  committed(): void
-}
 
 type Handled<V> = HandledEvent<V, Key | undefined>
 type Batch<V> = (readonly [partition: number, event: SourceEvent<V>])[]
@@ -257,7 +247,7 @@ export class Run<V, O> {
       if (this.#isDirty || label !== undefined) {
         outbox.seal()
         this.#fingerprints.seal()
-        this.#epochs?.seal()
+        this.#epochs?.seal(label !== undefined)
         try {
           this.#assertStands()
           const { offsets, moved } = this.#positions.take() ?? {}
