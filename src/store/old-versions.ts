@@ -103,7 +103,11 @@ export interface ForkOptions {
 }
 
 const checkRestore = checker('restore', { ...NOTES, partitions: any<readonly number[] | undefined>() })
-const checkTag = checker('tag', { at: any<When | undefined>(), epoch: any<number | undefined>(), ttlMs: optional(checkTtl) })
+const checkTag = checker('tag', {
+  at: any<When | undefined>(),
+  epoch: any<number | undefined>(),
+  ttlMs: optional(checkTtl),
+})
 const checkFork = checker('fork', { at: any<When | undefined>() })
 
 /** The state of a version that is kept. */

@@ -252,7 +252,10 @@ export class Run<V, O> {
           this.#assertStands()
           const { offsets, moved } = this.#positions.take() ?? {}
           await this.#turns?.before('commit')
-          await this.#buffer.commit({ offsets, label: part < left.length ? undefined : label }, { moved, turn: this.#turns?.turn(isLast) })
+          await this.#buffer.commit(
+            { offsets, label: part < left.length ? undefined : label },
+            { moved, turn: this.#turns?.turn(isLast) },
+          )
         } catch (error) {
           if (!this.#batch || !isConflict(error) || tries++ === TRIES || !(await this.#catchUp())) throw error
           part = Math.ceil(part / 2)
