@@ -8,7 +8,7 @@ const MEMBER = fileURLToPath(new URL('member.mjs', import.meta.url))
 
 /**
  * @typedef {import('tidemark/group').ShardRange} ShardRange
- * @typedef {ReturnType<import('tidemark').Metered['usage']>} Usage
+ * @typedef {ReturnType<ReturnType<typeof import('./place.mjs').storageAt>['usage']>} Usage
  * @typedef {{ event: string, at: number, usage: Usage, shard?: ShardRange, version?: number, act?: string, error?: string }} Message
  * @typedef {{ child: import('node:child_process').ChildProcess, usage: Usage | undefined, fate: string }} Process
  */

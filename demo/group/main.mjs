@@ -27,7 +27,6 @@ import { flightsOver, PARTITIONS, readPartitions } from './source.mjs'
 
 /** @type {[act: string, does: (fleet: Fleet) => unknown][]} */
 const ACTS = [
-  ['four members join', (fleet) => Promise.all(['a', 'b', 'c', 'd'].map((name) => fleet.join(name)))],
   ['the shard is split into 16', (fleet) => fleet.rescale('a', 16)],
   ['a fifth, e, joins', (fleet) => fleet.join('e')],
   ['b is killed', (fleet) => fleet.kill('b')],
@@ -37,15 +36,18 @@ const ACTS = [
   ['16 shards become 6', (fleet) => fleet.rescale('a', 6)],
   ['f joins', (fleet) => fleet.join('f')],
 ]
+/** How long the first members have to start before flights come. */
+const JOIN_MS = 2_500
+const leaseMs = 2_000
 /** How long after the last flight came the last one may be counted. */
 const LATEST_MS = 60_000
 
 const { seconds, limit, s3 } = readOptions()
 const ms = seconds * 1000
-const leaseMs = Math.max(1_000, Math.min(2_000, ms / 20))
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-demo-'))
 const notes = join(folder, 'begun')
-const { place, close } = await makePlace(s3)
+const home = await makePlace(s3)
+const { place } = home
 const moves = new Moves()
 const interrupted = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => interrupted.abort())
@@ -55,13 +57,17 @@ const total = partitions.reduce((sum, { length }) => sum + length, 0)
 console.log(`Counting ${n(total)} flights of ${PARTITIONS} partitions in ${s3 ? place : `the folder ${place}`}.`)
 console.log(`They come within ${n(seconds)} s. Each shard commits every 200 ms; a lease is ${leaseMs / 1000} s.\n`)
 makeNotes(notes)
-const start = Date.now()
+const start = Date.now() + JOIN_MS
 const fleet = new Fleet({ place, notes, limit, start, ms, leaseMs }, (name, message) => moves.committed(name, message))
 try {
-  const rows = await play()
-  const counted = await readAll()
+  await Promise.all(['a', 'b', 'c', 'd'].map((name) => fleet.join(name)))
+  // Whoever is no member can read all shards.
+  const reader = await openStore({ storage: storageAt(place).storage, name: 'flights', mode: 'follower' })
+  const rows = await play(reader)
+  const counted = await readAll(reader)
+  await reader.close()
   const idle = await idleUsage()
-  await leaveAll()
+  await Promise.all(fleet.running.map((name) => fleet.leave(name)))
   console.log(`\n${actsTable(rows)}`)
   console.log(requestsTable(fleet.processes))
   console.log(idle)
@@ -71,43 +77,55 @@ try {
   process.exitCode = 130
 } finally {
   fleet.close()
-  await close()
+  await home.close()
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** One act after the other, evenly over the time in which flights come. */
-async function play() {
+/**
+ * One act after the other, evenly over the time in which flights come.
+ *
+ * @param {import('tidemark').Store} reader
+ */
+async function play(reader) {
   const rows = []
-  for (const [i, [act, does]] of ACTS.entries()) {
+  const begun = Math.max(start, Date.now())
+  const step = (start + ms - begun) / (ACTS.length + 1)
+  await until(begun + step)
+  for (const [act, does] of ACTS) {
+    const now = Date.now()
     const again = begunAgain(notes)
-    const began = Date.now()
-    console.log(`${String(((began - start) / 1000).toFixed(1)).padStart(6)} s  ${act}`)
+    moves.take()
+    console.log(`  after ${((now - begun) / 1000).toFixed(1).padStart(4)} s   ${act}`)
     await does(fleet)
-    await until(start + (ms * (i + 1)) / ACTS.length)
-    rows.push({ act, shards: moves.shards, ...moves.take(), again: begunAgain(notes) - again })
+    // Long enough for others to take over.
+    await until(Math.max(now + step, Date.now() + 2 * leaseMs))
+    await reader.refresh()
+    rows.push({ act, shards: reader.shards.length, ...moves.take(), again: begunAgain(notes) - again })
   }
   return rows
 }
 
-/** Follows all shards, as anybody can who is no member, until every flight is counted. */
-async function readAll() {
-  const latest = start + ms + LATEST_MS
-  const store = await openStore({ storage: storageAt(place).storage, name: 'flights', mode: 'follower' })
-  try {
-    while (positionsOf(store) < total) {
-      if (Date.now() > latest) throw new Error(`Only ${n(positionsOf(store))} of ${n(total)} flights were counted.`)
-      await until(Date.now() + 100)
-      await store.refresh()
-    }
-    return await readCounts(store)
-  } finally {
-    await store.close()
+/**
+ * Reads again and again, until every flight is counted.
+ *
+ * @param {import('tidemark').Store} reader
+ */
+async function readAll(reader) {
+  for (;;) {
+    await reader.refresh()
+    const counts = await readCounts(reader)
+    const counted = flightsIn(counts)
+    if (counted === total) return counts
+    const isLate = Date.now() > start + ms + LATEST_MS
+    if (counted > total || isLate) throw new Error(`${n(counted)} of ${n(total)} flights were counted.`)
+    await until(Date.now() + 200)
   }
 }
 
-/** @param {import('tidemark').Store} store */
-function positionsOf({ offsets }) {
-  return Object.values(offsets['flights'] ?? {}).reduce((sum, position) => sum + Number(position), 0)
+/** Each flight counts once in one of these. @param {import('../flights/report.mjs').Counts} counts */
+function flightsIn(counts) {
+  const values = ['airports', 'bands'].flatMap((name) => [...counts.get(name).values()])
+  return values.reduce((sum, { count }) => sum + count, 0)
 }
 
 async function idleUsage() {
@@ -115,10 +133,6 @@ async function idleUsage() {
   const before = await fleet.usage()
   await until(Date.now() + (thirds * leaseMs) / 3)
   return idleLine(before, await fleet.usage(), thirds)
-}
-
-async function leaveAll() {
-  await Promise.all(fleet.running.map((name) => fleet.leave(name)))
 }
 
 /** @param {import('../flights/report.mjs').Counts} counted */
@@ -146,7 +160,7 @@ function readOptions() {
     const { values } = parseArgs({
       options: {
         s3: { type: 'boolean', default: false },
-        seconds: { type: 'string', default: '45' },
+        seconds: { type: 'string', default: '40' },
         flights: { type: 'string', default: '200000' },
       },
     })

@@ -30,20 +30,8 @@ const group = await joinGroup({
   logger: false,
 })
 tell('joined')
-if (process.env.DEBUG_GROUP) {
-  for (const e of ['warning','rebalance','parked'])
-  group.on(e, (d) => console.log(((Date.now()-start)/1000).toFixed(2), name, e, e === 'rebalance' ? `+${d.newlyAssigned.map(s=>s.first+'-'+s.last)} -${d.revoked.map(s=>s.first+'-'+s.last)} !${d.lost.map(s=>s.first+'-'+s.last)}` : d.message ?? d, d.cause ? String(d.cause.stack).split('\n').slice(0,6).join('\n') : ''))
-}
 
-process.on('message', async (/** @type {{ act: string, shards?: number }} */ { act, shards }) => {
-  try {
-    if (act === 'leave') await group.leave()
-    if (act === 'rescale') await group.rescale({ shards })
-    tell(act === 'usage' ? 'usage' : 'done', { act })
-  } catch (error) {
-    tell('failed', { act, error: String(error) })
-  }
-})
+process.on('message', (message) => void does(/** @type {{ act: string, shards?: number }} */ (message)))
 // Without a supervisor there is nobody to count for.
 const orphaned = () => process.exit(1)
 process.on('disconnect', orphaned)
@@ -61,6 +49,17 @@ await group.run(
 tell('left')
 process.off('disconnect', orphaned)
 process.disconnect()
+
+/** What the supervisor asks for. @param {{ act: string, shards?: number }} message */
+async function does({ act, shards }) {
+  try {
+    if (act === 'leave') await group.leave()
+    if (act === 'rescale') await group.rescale({ shards })
+    tell(act === 'usage' ? 'usage' : 'done', { act })
+  } catch (error) {
+    tell('failed', { act, error: String(error) })
+  }
+}
 
 /** @param {string} event @param {object} [detail] */
 function tell(event, detail = {}) {

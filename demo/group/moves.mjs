@@ -33,9 +33,4 @@ export class Moves {
     this.#pauses = []
     return taken
   }
-
-  /** How many shards have committed, as far as is known. */
-  get shards() {
-    return new Set(this.#last.map((commit) => commit?.shard)).size
-  }
 }

@@ -31,7 +31,9 @@ export async function makePlace(isS3) {
  * @param {string} place
  */
 export function storageAt(place) {
-  const counted = metered(place.startsWith('http') ? bucketAt(place) : nodeFs(place, { durability: 'relaxed' }), { prices: PRICES })
+  const counted = metered(place.startsWith('http') ? bucketAt(place) : nodeFs(place), {
+    prices: PRICES,
+  })
   return { storage: retrying(counted), usage: () => counted.usage() }
 }
 
