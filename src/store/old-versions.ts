@@ -9,7 +9,7 @@ import { putPin } from '../engine/history/pin-version.js'
 import { pinsOf, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
 import { dropPayload, payloadOf, splice, spliceOffsets } from '../engine/history/reset.js'
 import { isTag } from '../engine/history/thinned.js'
-import { rangeOf, restored } from '../engine/shards/spans.js'
+import { partitionsOf, restored } from '../engine/shards/spans.js'
 import type { FoundPart } from '../engine/shards/moments.js'
 import type { PartitionRange } from '../manifest/clip.js'
 import { NOTES } from './changes.js'
@@ -61,6 +61,13 @@ export interface TagOptions {
    */
   readonly at?: When | undefined
   /**
+   * Instead of `at`: the version with which this epoch was over, as the option `epoch` of `consume()` has numbered it.
+   * @default none
+   * @unit epoch
+   * @when Set it to keep a state that fits those of other shards.
+   */
+  readonly epoch?: number | undefined
+  /**
    * How long the tag keeps its version, in milliseconds.
    * @default until `untag`
    * @unit milliseconds
@@ -96,7 +103,11 @@ export interface ForkOptions {
 }
 
 const checkRestore = checker('restore', { ...NOTES, partitions: any<readonly number[] | undefined>() })
-const checkTag = checker('tag', { at: any<When | undefined>(), ttlMs: optional(checkTtl) })
+const checkTag = checker('tag', {
+  at: any<When | undefined>(),
+  epoch: any<number | undefined>(),
+  ttlMs: optional(checkTtl),
+})
 const checkFork = checker('fork', { at: any<When | undefined>() })
 
 /** The state of a version that is kept. */
@@ -128,7 +139,7 @@ export async function prepareRestore(
 ): Promise<MakeChange> {
   const { label, meta, offsets: given, partitions: numbers } = checkRestore(options)
   const { shard } = handle
-  const range = rangeOf(shard.state.carried, handle.partitions)
+  const range = partitionsOf(shard.state.carried.own, handle.partitions)
   const chosen = checkPartitions(numbers, range)
   const { state, parts } = await findIn(handle, when)
   handle.assertWritable()
@@ -182,7 +193,7 @@ async function tagParts(
 
 /** `newest` is the version that is tagged unless the options say another. */
 export async function tag(handle: StoreHandle, name: string, options: TagOptions, newest: number): Promise<TagInfo> {
-  const { at = newest, ttlMs = 0 } = checkTag(options)
+  const { epoch, at = epoch === undefined ? newest : { epoch }, ttlMs = 0 } = checkTag(options)
   checkTagName(name)
   handle.assertWritable()
   const { shard } = handle
@@ -234,7 +245,7 @@ export async function fork(handle: StoreHandle, name: string, options: ForkOptio
   checkTagName(name)
   handle.assertWritable()
   const found = await findIn(handle, at)
-  const [first, last] = rangeOf(handle.state.carried, handle.partitions)
+  const [first, last] = partitionsOf(handle.state.carried.own, handle.partitions)
   if (found.parts || last - first + 1 < handle.partitions) {
     throw invalid(
       `Store "${handle.options.name}" has several shards, or had them when this version was made: a fork is made of a version of one. Bring them together with rescale() to 1 shard first, and fork a version that is made after that.`,
