@@ -11,7 +11,7 @@ import { probe } from '../../src/storage/probe.js'
 import { StoreHandle } from '../../src/store/handle.js'
 import { toHex } from '../../src/bytes/hex.js'
 import { objects, passing } from './collecting-world.js'
-import { ALL, PARTITIONS, positionOf, ShardTruth } from './shard-truth.js'
+import { PARTITIONS, positionOf, ShardTruth } from './shard-truth.js'
 import {
   commitEvents,
   compare,
@@ -25,6 +25,7 @@ import {
   partitionsOf,
   rescaleTo,
   takeEvents,
+  valueIn,
   type Opened,
   type ShardWorld,
 } from './shard-world.js'
@@ -128,7 +129,7 @@ class Owner {
       const isLarge = sim.random.chance(0.15)
       if (isLarge) {
         const changed = new Map<number, string>()
-        for (const p of partitionsOf(opened)) changed.set(p, String((await opened.store.partition(p).get(ALL)) ?? ''))
+        for (const p of partitionsOf(opened)) changed.set(p, await valueIn(opened.store, p))
         truth.large.set(op, changed)
         opened.store.partition(partitionsOf(opened)[0]!).put('large', op.padEnd(1_100, '.'))
       }
@@ -224,7 +225,7 @@ async function follower(me: Actor, world: ShardWorld): Promise<void> {
       else opened = await openWith(storage, me.clock, { mode: 'follower', ...shard })
       const snapshot = await opened.store.snapshot()
       for (const p of partitionsOf(opened)) {
-        const value = String((await snapshot.partition(p).get(ALL)) ?? '')
+        const value = await valueIn(snapshot, p)
         if (!world.truth.everHeld(p, value)) throw new Error(`${me.name} read "${value}" of partition ${p}`)
         if (value.length < (before.get(p) ?? 0)) throw new Error(`partition ${p} went back to "${value}"`)
         before.set(p, value.length)

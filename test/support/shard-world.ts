@@ -110,13 +110,18 @@ export function partitionsOf({ handle }: Opened): readonly number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => first + i)
 }
 
+/** The events that a partition holds. */
+export async function valueIn(of: Pick<Store<string>, 'partition'>, partition: number): Promise<string> {
+  return ((await of.partition(partition).get(ALL)) as string | undefined) ?? ''
+}
+
 /** Throws unless the store holds what its newest entry has left. */
 export async function compare(opened: Opened, truth: ShardTruth, what: string): Promise<void> {
   const { head, logId } = opened.handle.state
   const snapshot = await opened.store.snapshot()
   try {
     for (const p of partitionsOf(opened)) {
-      const found = (await snapshot.partition(p).get(ALL)) ?? ''
+      const found = await valueIn(snapshot, p)
       const expected = truth.valueAt(logId, head, p)
       if (found !== expected) throw new Error(`${what}: partition ${p} holds "${found}", it should be "${expected}"`)
     }
@@ -142,7 +147,7 @@ export async function takeEvents(
     if (at >= truth.events.length) break
     const of = truth.events[at]!
     if (positions.get(of) === at) {
-      const before = values.get(of) ?? (await store.partition(of).get(ALL)) ?? ''
+      const before = values.get(of) ?? (await valueIn(store, of))
       values.set(of, `${before},${at}`)
     }
     for (const [p, position] of positions) if (position === at) positions.set(p, at + 1)
