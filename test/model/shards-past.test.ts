@@ -4,7 +4,7 @@
  */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { systemClock, type Clock, type Snapshot, type Storage, type When } from 'tidemark'
+import { systemClock, type Clock, type Snapshot, type Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { diff } from 'tidemark/tools'
 import { rescale } from '../../src/group/rescale.js'
@@ -164,7 +164,8 @@ class Life {
     }
     if (isCut) {
       store.deleteRange({ gte: 'k1', lt: 'k2' })
-      for (const { values } of now.values()) for (const key of values.keys()) if (/^k1/.test(key)) values.delete(key)
+      for (const { values } of now.values())
+        for (const key of values.keys()) if (key.startsWith('k1')) values.delete(key)
     }
     for (const content of now.values()) content.position = this.#count
     const { version } = await store.commit({ label, offsets: { src: this.#count } })
@@ -201,7 +202,7 @@ class Life {
   }
 
   /** A moment as a program gives it. */
-  #when({ by, which, off }: Moment): When {
+  #when({ by, which, off }: Moment): number | string | Date {
     if (by === 'tag') return `t${1 + (which % 3)}`
     const all = this.#all.flatMap(({ versions }) => versions)
     const { version, time } = all[which % all.length]!
@@ -209,7 +210,7 @@ class Life {
   }
 
   /** What a shard shows of a moment; the code of the error when it shows nothing. */
-  #then(shard: Shard, at: When): ReadonlyMap<number, Content> | string {
+  #then(shard: Shard, at: number | string | Date): ReadonlyMap<number, Content> | string {
     if (typeof at === 'string') return this.#tagged(shard, at)
     if (typeof at !== 'number') {
       const time = at.getTime()
