@@ -9,7 +9,7 @@ import { putPin } from '../engine/history/pin-version.js'
 import { pinsOf, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
 import { dropPayload, payloadOf, splice, spliceOffsets } from '../engine/history/reset.js'
 import { isTag } from '../engine/history/thinned.js'
-import { rangeOf, restored } from '../engine/shards/spans.js'
+import { partitionsOf, restored } from '../engine/shards/spans.js'
 import type { FoundPart } from '../engine/shards/moments.js'
 import type { PartitionRange } from '../manifest/clip.js'
 import { NOTES } from './changes.js'
@@ -128,7 +128,7 @@ export async function prepareRestore(
 ): Promise<MakeChange> {
   const { label, meta, offsets: given, partitions: numbers } = checkRestore(options)
   const { shard } = handle
-  const range = rangeOf(shard.state.carried, handle.partitions)
+  const range = partitionsOf(shard.state.carried.own, handle.partitions)
   const chosen = checkPartitions(numbers, range)
   const { state, parts } = await findIn(handle, when)
   handle.assertWritable()
@@ -234,7 +234,7 @@ export async function fork(handle: StoreHandle, name: string, options: ForkOptio
   checkTagName(name)
   handle.assertWritable()
   const found = await findIn(handle, at)
-  const [first, last] = rangeOf(handle.state.carried, handle.partitions)
+  const [first, last] = partitionsOf(handle.state.carried.own, handle.partitions)
   if (found.parts || last - first + 1 < handle.partitions) {
     throw invalid(
       `Store "${handle.options.name}" has several shards, or had them when this version was made: a fork is made of a version of one. Bring them together with rescale() to 1 shard first, and fork a version that is made after that.`,

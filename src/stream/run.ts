@@ -9,7 +9,7 @@
  */
 import { TidemarkError, isTidemarkError } from '../errors.js'
 import type { Key } from '../bytes/keys.js'
-import { rangeOf } from '../engine/shards/spans.js'
+import { partitionsOf } from '../engine/shards/spans.js'
 import type { Position } from '../log/offsets.js'
 import type { Turn } from '../log/shard-parts.js'
 import type { PartitionRange } from '../manifest/clip.js'
@@ -103,7 +103,7 @@ export class Run<V, O> {
     this.#everyEvents = this.#everyMs === 0 ? 1 : limit('everyEvents', options.everyEvents, 10_000, 1)
     this.#partitions = whole('source.partitions', source.partitions, store.partitions, 1, 999_999_999)
     const { carried } = handle.state
-    this.#range = rangeOf(carried, handle.partitions)
+    this.#range = partitionsOf(carried.own, handle.partitions)
     this.#isAligned = this.#partitions === handle.partitions
     this.#positions = new Positions(source.name, this.#partitions, carried, this.#range, this.#isAligned)
     if (handle.options.mode === 'shared') this.#batch = []

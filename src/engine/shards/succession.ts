@@ -30,7 +30,7 @@ import { isLate, sendEntry } from '../write/send.js'
 import { contextOf, lookAt, missingLog, rangeOf, type Ended, type Living, type Range } from './end.js'
 import { sealLog } from './sealing.js'
 import { sideBySide } from './side-by-side.js'
-import { positionsOf } from './positions.js'
+import { standingOf } from './spans.js'
 
 export interface Succession {
   /** What follows on the log, by their partitions; neighbours of the plan among them. */
@@ -213,9 +213,9 @@ async function beginningOf(
 ) {
   const sides = parents.map(({ state }) => ({ range: [rangeOf(state).first, rangeOf(state).last] as const, state }))
   const { manifest, memtable } = sideBySide(sides, [first, last])
-  const positions = positionsOf(
-    parents.map(({ state }) => ({ ...rangeOf(state), ...state.carried })),
-    { first, last },
+  const standing = standingOf(
+    sides.map(({ range, state }) => ({ range, standing: state.carried })),
+    [first, last],
   )
   const carried = parents.map(({ state }) => state.carried)
   const { mode } = carried[0]!
@@ -230,7 +230,7 @@ async function beginningOf(
     mode,
     time: Math.max(...carried.map(({ time }) => time), currentTime(ctx, log)),
     memtable,
-    ...positions,
+    ...standing,
     own,
     turn: turn ?? turnAfter(carried.flatMap((each) => each.turn ?? [])),
     reset: { manifest },
