@@ -5,12 +5,16 @@ import { groupRun, MODES } from '../support/group-runs.js'
 
 const SEEDS = extent(1_000, 70)
 
-test.each(MODES)('groups in mode %s', async (mode) => {
-  for (let seed = 1; seed <= SEEDS / MODES.length; seed++) {
-    try {
-      await groupRun(seed, mode)
-    } catch (error) {
-      throw new Error(`seed ${seed}: ${String(error)}`, { cause: error })
+test.each(MODES)(
+  'groups in mode %s',
+  async (mode) => {
+    for (let seed = 1; seed <= SEEDS / MODES.length; seed++) {
+      try {
+        await groupRun(seed, mode)
+      } catch (error) {
+        throw new Error(`seed ${seed}: ${String(error)}`, { cause: error })
+      }
     }
-  }
-}, 600_000)
+  },
+  600_000,
+)

@@ -3,7 +3,14 @@
  * and replies are lost; shards that are split and merged meanwhile. What was acknowledged is compared with what is there at the end.
  */
 import { memory } from 'tidemark/memory'
-import { joinGroup, rescale, type Group, type GroupOptions, type HandlerContext, type ShardProgress } from 'tidemark/group'
+import {
+  joinGroup,
+  rescale,
+  type Group,
+  type GroupOptions,
+  type HandlerContext,
+  type ShardProgress,
+} from 'tidemark/group'
 import { openStore, type Storage } from 'tidemark'
 import { faulty, simulate, type Actor, type Fault, type Simulation } from 'tidemark/testing'
 import { sleep } from '../../src/clock.js'
@@ -34,7 +41,13 @@ export const MODES = ['smooth', 'freezes', 'clocks', 'crashes', 'lines', 'shards
 export type Mode = (typeof MODES)[number]
 
 export async function groupRun(seed: number, mode: Mode = MODES[seed % MODES.length]!): Promise<void> {
-  const options = { seed, delayMs: [1, 15], slow: { chance: 0.005, ms: 400 }, maxSteps: 400_000, realMs: 20_000 } as const
+  const options = {
+    seed,
+    delayMs: [1, 15],
+    slow: { chance: 0.005, ms: 400 },
+    maxSteps: 400_000,
+    realMs: 20_000,
+  } as const
   const { value, trace } = await simulate(options, (sim) => new Run(sim, mode).go())
   if (value) throw Object.assign(new Error(`Seed ${seed}, ${mode}: ${value}`), { trace })
 }
@@ -79,7 +92,13 @@ class Run {
   async #prepare(): Promise<void> {
     const sim = this.#sim
     const storage = sim.storage(this.#storage)
-    const store = await openStore({ storage, name: NAME, partitions: this.#partitions, clock: sim.clock, logger: false })
+    const store = await openStore({
+      storage,
+      name: NAME,
+      partitions: this.#partitions,
+      clock: sim.clock,
+      logger: false,
+    })
     await store.close()
     const shards = 1 + sim.random.below(3)
     if (shards > 1) await rescale({ storage, name: NAME }, { shards }, { clock: sim.clock })
@@ -123,7 +142,9 @@ class Run {
         await sleep(clock, 200)
       }
     }
-    process.group.on('warning', ({ message, cause }) => this.#sim.note(`${me.name} warns: ${message} (${String(cause)})`))
+    process.group.on('warning', ({ message, cause }) =>
+      this.#sim.note(`${me.name} warns: ${message} (${String(cause)})`),
+    )
     process.group.on('rebalance', (detail) => {
       const { newlyAssigned, revoked, lost } = detail
       const list = (shards: readonly { first: number; last: number }[]): string =>
@@ -198,7 +219,8 @@ class Run {
     if (one === undefined) return
     if (kind === 'leave' && live.length > 1) void this.#leave(one)
     if (kind === 'freeze') this.#sim.stall(one.actor, LEASE * (0.5 + 3 * random.next()))
-    if (kind === 'sleep') this.#sim.stall(one.actor, LEASE * (0.5 + 3 * random.next()), random.chance(0.5) ? 'runs' : 'stops')
+    if (kind === 'sleep')
+      this.#sim.stall(one.actor, LEASE * (0.5 + 3 * random.next()), random.chance(0.5) ? 'runs' : 'stops')
     if (kind === 'crash') {
       one.isGone = true
       this.#sim.crash(one.actor)
@@ -225,7 +247,9 @@ class Run {
     const sim = this.#sim
     const shards = 1 + sim.random.below(this.#partitions)
     const place = { storage: sim.storage(this.#storage), name: NAME }
-    await rescale(place, { shards }, { clock: sim.clock }).catch((error: unknown) => sim.note(`not split: ${String(error)}`))
+    await rescale(place, { shards }, { clock: sim.clock }).catch((error: unknown) =>
+      sim.note(`not split: ${String(error)}`),
+    )
   }
 
   #pass(ms: number): Promise<void> {
