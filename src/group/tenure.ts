@@ -16,7 +16,7 @@ import type { Turn } from '../log/shard-parts.js'
 import { parseCommit } from '../store/changes.js'
 import type { StoreHandle } from '../store/handle.js'
 import { Store } from '../store/store.js'
-import type { Turns } from '../stream/run.js'
+import type { Turns } from '../stream/turns.js'
 import { instant, since, type Instant } from './since.js'
 import type { Taken } from './turn.js'
 
