@@ -5,6 +5,7 @@ export type { RestoreShardsOptions, ShardVersion, TagShardsOptions } from './cut
 export { rescale } from './rescale.js'
 export type { Scale } from './rescale.js'
 export type { GroupOptions } from './options.js'
+export { renewInWorker, workerRenewer, type RenewInWorkerOptions, type WorkerPort } from './worker.js'
 export type { Renewer } from './presence.js'
 export type { Group, GroupStatus, LeaveOptions, MemberInfo, ShardAssignment } from './group.js'
 export type { GroupEvents } from './events.js'
