@@ -98,12 +98,16 @@ export async function tagShards(
   return withAll(place, options, async (handle) => {
     const newest = epoch ?? (at === undefined ? await newestIn(handle) : undefined)
     if (newest === undefined && at === undefined) {
-      throw invalid('tagShards: no epoch is over in all shards; give `epoch` to group.run() or consume(), or a moment by `at`.')
+      throw invalid(
+        'tagShards: no epoch is over in all shards; give `epoch` to group.run() or consume(), or a moment by `at`.',
+      )
     }
     const logs = await logsOf(handle.shard)
     for (const { log } of logs) {
       if (!tagNamed(await pinsOf(log), name, handle.now())) continue
-      throw invalid(`Store "${handle.options.name}" has a tag "${name}" already; untag() it first, or choose another name.`)
+      throw invalid(
+        `Store "${handle.options.name}" has a tag "${name}" already; untag() it first, or choose another name.`,
+      )
     }
     const { parts, state, from } = await findVersion(handle.shard, newest === undefined ? at! : { epoch: newest })
     const all = parts ?? [{ of: handle.shard, ...rangeOf(handle.state), state, from }]
@@ -142,7 +146,11 @@ export async function restoreShards(
   return restored
 }
 
-async function withAll<T>(place: StorePlace, { clock }: CutOptions, act: (handle: StoreHandle) => Promise<T>): Promise<T> {
+async function withAll<T>(
+  place: StorePlace,
+  { clock }: CutOptions,
+  act: (handle: StoreHandle) => Promise<T>,
+): Promise<T> {
   const options: ResolvedOptions = resolveOptions({ ...place, clock, mode: 'follower', create: false })
   const handle = await StoreHandle.open(options)
   try {
@@ -156,7 +164,8 @@ async function newestIn(handle: StoreHandle): Promise<number | undefined> {
   const all = await logsOf(handle.shard)
   const own = ownLogs(handle.shard)
   const candidates = new Set<number>()
-  for (const log of [...own, ...all.map((each) => each.log)]) for (const epoch of await epochsOf(log)) candidates.add(epoch)
+  for (const log of [...own, ...all.map((each) => each.log)])
+    for (const epoch of await epochsOf(log)) candidates.add(epoch)
   for (const epoch of [...candidates].sort((a, b) => b - a)) {
     try {
       await findVersion(handle.shard, { epoch })
