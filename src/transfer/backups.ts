@@ -10,7 +10,7 @@ import { nowIn } from '../store/context.js'
 import { checkTagName } from '../store/find.js'
 import { required } from '../store/options.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
-import { contextOf, openToRead } from './options.js'
+import { contextOf, openWhole } from './options.js'
 
 /** A tagged version. */
 export interface BackupInfo {
@@ -61,7 +61,7 @@ async function reading<T>(
   clock?: Clock,
 ): Promise<T> {
   const ctx = contextOf(place, clock)
-  const shard = await openToRead(ctx, undefined)
+  const shard = await openWhole(ctx, undefined)
   try {
     return await run(ctx, shard.log, nowIn(ctx, shard))
   } finally {

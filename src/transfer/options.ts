@@ -82,6 +82,17 @@ export function openToRead(ctx: ShardContext, signal: AbortSignal | undefined): 
   })
 }
 
+/** The same of a store whose log has all of it: what is copied is a version, and shards have none in common. */
+export async function openWhole(ctx: ShardContext, signal: AbortSignal | undefined): Promise<Shard> {
+  const shard = await openToRead(ctx, signal)
+  const shards = shard.state.of?.parts.length ?? 1
+  if (shards === 1) return shard
+  await shard.close()
+  throw invalid(
+    `Store "${ctx.store}" has ${shards} shards, and only a store of one can be copied as yet. Bring them together first: rescale({ storage, name: "${ctx.store}" }, { shards: 1 }).`,
+  )
+}
+
 /** An error after the caller's signal aborted is `ABORTED`; only doubt about a write says more. */
 export async function abortable<T>(signal: AbortSignal | undefined, run: () => Promise<T>): Promise<T> {
   try {
