@@ -218,7 +218,10 @@ export class Positions {
     this.#moved.clear()
     const positions = Object.fromEntries(shown.flatMap(([i, next]) => (next === undefined ? [] : [[i, next]])))
     const [single] = this.#next
-    return { offsets: { [this.#source]: this.#single && single !== undefined ? single : positions }, moved: this.#spans() }
+    return {
+      offsets: { [this.#source]: this.#single && single !== undefined ? single : positions },
+      moved: this.#spans(),
+    }
   }
 
   #spans(): Spans | undefined {

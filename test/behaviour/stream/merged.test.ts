@@ -190,7 +190,15 @@ describe('a source with another number of partitions than the store', () => {
 
   test('whose positions are strings is read once for each of them, until they are equal', async () => {
     const store = await open()
-    await become(store, { spans: { c: [[0, 0, 'c7'], [1, 2, 'c20'], [3, 3, { 0: 'c3' }]] } })
+    await become(store, {
+      spans: {
+        c: [
+          [0, 0, 'c7'],
+          [1, 2, 'c20'],
+          [3, 3, { 0: 'c3' }],
+        ],
+      },
+    })
     const asked: unknown[] = []
     const seen = await read(store, cursors(30, asked), { everyEvents: 4 })
     expect(asked).toEqual(['c7', 'c20', 'c3'])
@@ -203,7 +211,14 @@ describe('a source with another number of partitions than the store', () => {
 
   test('whose strings meet goes on in one reading, and handles nothing twice', async () => {
     const store = await open()
-    await become(store, { spans: { c: [[0, 1, 'c0'], [2, 3, 'c10']] } })
+    await become(store, {
+      spans: {
+        c: [
+          [0, 1, 'c0'],
+          [2, 3, 'c10'],
+        ],
+      },
+    })
     const seen: number[] = []
     let meet!: () => void
     const met = new Promise<void>((resolve) => (meet = resolve))
@@ -221,7 +236,14 @@ describe('a source with another number of partitions than the store', () => {
 
   test('a string that is set by hand is one for all partitions', async () => {
     const store = await open()
-    await become(store, { spans: { n: [[0, 1, 'x'], [2, 3, 'y']] } })
+    await become(store, {
+      spans: {
+        n: [
+          [0, 1, 'x'],
+          [2, 3, 'y'],
+        ],
+      },
+    })
     await store.commit({ offsets: { n: 'z' } })
     expect(store.offsets).toEqual({ n: 'z' })
     expect(handleOf(store).state.carried.spans.size).toBe(0)
