@@ -79,7 +79,7 @@ export class Positions {
   }
 
   /** Whether a lane goes on. One that has met the one before it ends, and what was read in it is read there. */
-  has(lane: number): boolean {
+  #goesOn(lane: number): boolean {
     return this.#isApart ? this.#reached.some(({ first }) => first === lane) : lane === this.#range[0]
   }
 
@@ -169,8 +169,9 @@ export class Positions {
     return this.#inLane(lane)[partition]
   }
 
-  /** The position after `event`, or `undefined` when it was handled before. */
+  /** The position after `event`, or `undefined` when it was handled before, or is read in another lane. */
   after(partition: number, event: SourceEvent, lane: number): Position | undefined {
+    if (!this.#goesOn(lane)) return undefined
     const { offset } = event
     const reached = this.#inLane(lane)[partition]
     if (reached !== undefined && isBelow(offset, reached)) return undefined

@@ -43,6 +43,11 @@ class Reader {
     if (made === undefined) throw invalid(`source.read: an async iterable is expected for partition ${partition}.`)
     this.iterator = made
   }
+
+  /** The event in hand, and where it came from. */
+  get read(): Read<unknown> {
+    return { partition: this.partition, lane: this.lane, event: this.event! }
+  }
 }
 
 export type { Reader }

@@ -36,7 +36,6 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 const TRIES = 16
 
 type Handled<V> = HandledEvent<V, Key | undefined>
-type Batch<V> = Read<V>[]
 
 export class Run<V, O> {
   readonly #store: Store
@@ -63,7 +62,7 @@ export class Run<V, O> {
   readonly #epochs: Epochs | undefined
   readonly #emit = (output: O): void => this.#outbox.emit(output)
   /** In shared mode: the events since the last commit. They are handled again when others have written before it. */
-  #batch: Batch<V> | undefined
+  #batch: Read<V>[] | undefined
   #events = 0
   #commits = 0
   #uncommitted = 0
@@ -167,8 +166,7 @@ export class Run<V, O> {
         if (this.#epochs?.isOver(readers.open)) await this.#endEpoch()
         else await readers.wait()
       } else if (!this.#epochs?.holds(reader)) {
-        const { partition, lane } = reader
-        const read = { partition, lane, event: reader.event as SourceEvent<V> }
+        const read = reader.read as Read<V>
         const looking = this.#turns?.before('event')
         if (looking !== undefined) await looking
         if (signal.aborted) break
@@ -190,7 +188,6 @@ export class Run<V, O> {
   /** Handles an event; `undefined` when nothing has to be waited for. */
   #handleEvent(read: Read<V>): Promise<void> | undefined {
     const { partition, lane, event } = read
-    if (!this.#positions.has(lane)) return undefined
     const next = this.#positions.after(partition, event, lane)
     if (next === undefined) return undefined
     const own = this.#states.partitionFor(partition, event.key)
@@ -296,7 +293,7 @@ export class Run<V, O> {
     return this.#uncommitted > 0 || this.#outbox.isDirty || !this.#buffer.isEmpty
   }
 
-  async #handleEvents(batch: Batch<V>): Promise<void> {
+  async #handleEvents(batch: Read<V>[]): Promise<void> {
     for (const read of batch) {
       await this.#handleEvent(read)
       if (++this.#looks >= LOOK_EVENTS) await this.#look()
