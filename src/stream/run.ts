@@ -22,7 +22,7 @@ import { limit, type ConsumeOptions, type ConsumeResult, type Handler } from './
 import { Outbox } from './outbox.js'
 import { Positions } from './positions.js'
 import { Readers, type Read } from './readers.js'
-import type { HandledEvent, Source, SourceEvent } from './source.js'
+import type { HandledEvent, Source } from './source.js'
 import { States } from './states.js'
 import type { Turns } from './turns.js'
 
