@@ -7,6 +7,7 @@
 const FLAGS: Readonly<Record<string, string>> = {
   at: '--at',
   budgetMs: '--budget-ms',
+  cuts: '--cuts',
   graceMs: '--grace',
   gte: '--gte',
   keep: '--keep',
@@ -23,12 +24,19 @@ const FLAGS: Readonly<Record<string, string>> = {
   'retain.daily': '--keep-daily',
   'retain.hourly': '--keep-hourly',
   'retain.versions': '--keep-versions',
+  shard: '--partition',
+  shards: '--shards',
   ttlMs: '--ttl',
 }
 
 /** Phrases and their replacements, in this order: a longer phrase comes before one that it contains. */
 const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/^restore: source /g, 'Source '],
+  [
+    /: name one by shard, use mode "follower", or joinGroup\(\)\./g,
+    ': name one by --partition, with a partition of it.',
+  ],
+  [/make them one by rescale\(\) first\./g, 'make them one by `tidemark rescale --shards 1` first.'],
   // The handle of a command ends with it, and the next command opens the store anew.
   [/Call reopen\(\) and look\./g, 'Look with `tidemark versions` before you run the command again.'],
   [/Call reopen\(\) to take it back\./g, 'Run the command again to take it back.'],

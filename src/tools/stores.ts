@@ -1,10 +1,11 @@
 /** Finds the stores of a storage, and destroys one. */
 import { systemClock } from '../clock.js'
 import { isDamage, isFull, TidemarkError, checkFields, isTidemarkError } from '../errors.js'
+import { fromHex, toHex } from '../bytes/hex.js'
 import { decodeAnchor } from '../log/anchor.js'
 import { TOMBSTONE, isTombstone } from '../log/tombstone.js'
-import { gonePath, gonePrefix, logIdOfGone, logIdOfPath, storeOfLog } from '../manifest/listed-names.js'
-import { anchorPath, checkLogPath, logPath } from '../manifest/names.js'
+import { gonePath, gonePrefix, logIdOfGone, logIdOfPath, shardOfLog, storeOfLog } from '../manifest/listed-names.js'
+import { anchorPath, checkLogPath, CONTROL, logPath } from '../manifest/names.js'
 import { closeLog, openAnchor, openLog, type LogContext, type ReadContext } from '../engine/context.js'
 import { mayBeNeeded } from '../engine/gc/fork-holds.js'
 import { listPinNames, readPin } from '../engine/history/pins.js'
@@ -14,12 +15,15 @@ import { deadlines } from '../storage/deadlines.js'
 import { pagesOf } from '../storage/pages.js'
 import { checkPlace, checkStorage, type StorePlace } from './place.js'
 import { isVoidLog } from './reading.js'
+import { buryShards, otherShards, removeAnchors } from './shard-anchors.js'
+
+const ID_DIGITS = 32
 
 /** A store that was found. */
 export interface StoreInfo {
   /** The name with which it is opened. */
   readonly name: string
-  /** The numbers of its shards. A store has one for now. */
+  /** The numbers of the shards with which it began: 0. `listShards` tells those that it has. */
   readonly shards: readonly number[]
   /**
    * Set when nobody can open the store: `destroyStore` was interrupted, or the log is lost and only segments are left.
@@ -44,7 +48,7 @@ export async function listStores(given: Storage): Promise<StoreInfo[]> {
   for (const path of [...logs, ...left]) {
     const [name, shard] = path.split('/') as [string, string]
     const shards = stores.get(name) ?? new Set()
-    stores.set(name, shards.add(Number(shard)))
+    stores.set(name, shards.add(shard.length < ID_DIGITS ? Number(shard) : 0))
   }
   const infos = [...stores].map(async ([name, shards]): Promise<StoreInfo | undefined> => {
     const { bytes } = await storage.anchor(anchorPath(name)).read()
@@ -170,22 +174,30 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
   // A destruction that was begun is finished. Before one begins, it is made sure that nothing is taken from forks.
   if (!isTombstone(bytes)) await assertNotForked(ctx, paths, force)
   const parents = isTombstone(bytes) ? [] : await parentsOf(ctx, paths)
+  const shards = await otherShards(storage, name, paths)
   await buryAnchor(place, force).catch(async (error: unknown) => {
     if (!isFull(error)) throw error
     // Without room for the tombstone the entries go first. Without them nobody opens the store, either.
     await destroyLogs(storage, paths)
     await buryAnchor(place, force)
   })
-  const notes = await putNotes(place, paths).catch(async (error: unknown) => {
+  const logIds = [
+    ...paths.flatMap((path) => logIdOfPath(name, path, shardOfLog(path)) ?? []),
+    ...shards.filter((shard) => shard !== CONTROL).map(fromHex),
+  ]
+  const notes = await putNotes(place, logIds).catch(async (error: unknown) => {
     if (!isFull(error)) throw error
     // Without room for the notes the blobs go first. Nothing is hidden by that: the logs are still listed.
     await removeBlobs(storage, prefix)
-    return putNotes(place, paths)
+    return putNotes(place, logIds)
   })
+  await buryShards(storage, name, shards)
   await removeBlobs(storage, prefix)
   // An adapter may no longer list a log that is partly removed; its note still names it.
-  const noted = notes.map((note) => logPath(name, logIdOfGone(note)!))
-  await destroyLogs(storage, new Set([...paths, ...noted]))
+  const noted = notes.map((note) => logIdOfGone(note)!)
+  const anywhere = noted.flatMap((id) => [undefined, toHex(id), CONTROL].map((shard) => logPath(name, id, shard)))
+  await destroyLogs(storage, new Set([...paths, ...anywhere]))
+  await removeAnchors(storage, name, [...new Set([...shards, ...noted.map(toHex), CONTROL])])
   await storage.anchor(anchorPath(name)).remove()
   // The notes go last, because remains are found by them.
   if (notes.length > 0) await storage.blobs.delete(notes)
@@ -274,8 +286,7 @@ function nothingIfDamaged(error: unknown): undefined {
 }
 
 /** Notes which logs are going. Returns all such notes, those of interrupted calls among them. */
-async function putNotes({ storage, name }: StorePlace, paths: readonly string[]): Promise<string[]> {
-  const logIds = paths.flatMap((path) => logIdOfPath(name, path) ?? [])
+async function putNotes({ storage, name }: StorePlace, logIds: readonly Uint8Array[]): Promise<string[]> {
   const { items } = await storage.blobs.list(gonePrefix(name))
   const notes = new Set(items.filter((item) => logIdOfGone(item.name)).map((item) => item.name))
   for (const note of logIds.map((id) => gonePath(name, id))) {

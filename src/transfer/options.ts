@@ -4,6 +4,7 @@ import type { Clock } from '../clock.js'
 import { aborted, checkFields, invalid, isTidemarkError } from '../errors.js'
 import type { ShardContext } from '../engine/context.js'
 import { Shard } from '../engine/shard.js'
+import { statesOf } from '../engine/state.js'
 import { deadlines } from '../storage/deadlines.js'
 import { shardContext } from '../store/context.js'
 import { resolveOptions } from '../store/open-options.js'
@@ -80,6 +81,17 @@ export function openToRead(ctx: ShardContext, signal: AbortSignal | undefined): 
     rollback: () => undefined,
     met: () => undefined,
   })
+}
+
+/** The same for a store that is one shard: versions of several are not one by one. */
+export async function openOne(ctx: ShardContext, signal: AbortSignal | undefined): Promise<Shard> {
+  const shard = await openToRead(ctx, signal)
+  const { length } = statesOf(shard.state)
+  if (length === 1) return shard
+  await shard.close()
+  throw invalid(
+    `Store "${ctx.store}" has ${length} shards, and only one can be copied; make them one by rescale() first.`,
+  )
 }
 
 /** An error after the caller's signal aborted is `ABORTED`; only doubt about a write says more. */

@@ -28,7 +28,7 @@ import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Wanted } from './ancestry.js'
 import { clearComing, isWhole, listUploads, prepareLog, takeBack } from './coming.js'
-import { contextOf, eachOf, openToRead, tellProgress, type TransferOptions } from './options.js'
+import { contextOf, eachOf, openOne, tellProgress, type TransferOptions } from './options.js'
 
 /** The version that is put in place of the target's state, but for its content. */
 export interface Incoming extends Standing {
@@ -72,7 +72,8 @@ export class Receiver {
     const counting = metered(place.storage)
     const ctx = { ...contextOf({ ...place, storage: counting }, options.clock), probed: place.storage }
     try {
-      return new Receiver(ctx, options, counting, await openToRead(ctx, options.signal))
+      const shard = await openOne(ctx, options.signal)
+      return new Receiver(shard.context, options, counting, shard)
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'NOT_FOUND') throw error
       return new Receiver(ctx, options, counting, undefined)

@@ -12,7 +12,7 @@ import type { Shard } from '../engine/shard.js'
 import { segmentsOf, type ShardState } from '../engine/state.js'
 import { findVersion, type Found, type When } from '../store/find.js'
 import type { StorePlace } from '../tools/place.js'
-import { contextOf, openToRead, type TransferOptions } from './options.js'
+import { contextOf, openOne, type TransferOptions } from './options.js'
 
 /** How often the newest version may be collected before it can be pinned. */
 const TRIES = 8
@@ -36,8 +36,8 @@ export class Source {
   }
 
   static async open(place: StorePlace, at: When | undefined, { signal, clock }: TransferOptions): Promise<Source> {
-    const ctx = contextOf(place, clock)
-    const shard = await openToRead(ctx, signal)
+    const shard = await openOne(contextOf(place, clock), signal)
+    const ctx = shard.context
     try {
       for (let tries = TRIES; ; tries--) {
         let failure: unknown
