@@ -19,3 +19,12 @@ export function singleFlight(): <T>(key: string, task: () => Promise<T>) => Prom
     return run
   }
 }
+
+/** Waits for all, also when one fails; then throws the first error. Nothing goes on behind the back of who clears up. */
+export async function allOf<T>(tasks: Iterable<Promise<T>>): Promise<T[]> {
+  const settled = await Promise.allSettled(tasks)
+  return settled.map((each) => {
+    if (each.status === 'rejected') throw each.reason
+    return each.value
+  })
+}

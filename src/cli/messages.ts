@@ -36,7 +36,7 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
     /: name one by shard, use mode "follower", or joinGroup\(\)\./g,
     ': name one by --partition, with a partition of it.',
   ],
-  [/make them one by rescale\(\) first\./g, 'make them one by `tidemark rescale --shards 1` first.'],
+  [/first: rescale\(\{ [^}]* \}, \{ shards: 1 \}\)\./g, 'first: `tidemark rescale --shards 1`.'],
   // The handle of a command ends with it, and the next command opens the store anew.
   [/Call reopen\(\) and look\./g, 'Look with `tidemark versions` before you run the command again.'],
   [/Call reopen\(\) to take it back\./g, 'Run the command again to take it back.'],

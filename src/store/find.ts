@@ -7,8 +7,9 @@ import { expired, readEntry, stateOf } from '../engine/history/past.js'
 import { HOUR } from '../engine/gc/retention.js'
 import { isOver, pinsOf, stateOfPin, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
 import { isThinned } from '../engine/history/thinned.js'
-import type { Shard } from '../engine/shard.js'
-import type { ShardState } from '../engine/state.js'
+import type { Descendant, PastLog } from '../engine/shards/lineage.js'
+import type { FoundAcross, InLog } from '../engine/shards/moments.js'
+import { Part } from '../part.js'
 import { nowIn } from './context.js'
 import { required } from './options.js'
 
@@ -16,13 +17,18 @@ import { required } from './options.js'
 export type When = number | string | Date
 
 /** A state of the past, and the pin that it was taken from where the log no longer has it. */
-export interface Found {
-  readonly state: ShardState
-  readonly from: StoredPin | undefined
+export type Found = FoundAcross
+
+const moments = new Part(() => import('../engine/shards/moments.js'))
+
+/** The state of a version that is kept, in the log of the handle or in those that it came of. */
+export function findVersion(shard: Descendant, when: When): Promise<Found> {
+  const isAlone = shard.state.of === undefined && shard.state.carried.own === undefined
+  return isAlone ? findIn(shard, when) : moments.use((part) => part.findAcross(shard, when, findIn))
 }
 
-/** The state of a version that is kept. */
-export async function findVersion(shard: Shard, when: When): Promise<Found> {
+/** The same in one log. */
+async function findIn(shard: PastLog, when: When): Promise<InLog> {
   if (typeof when === 'string') return findTag(shard, when)
   const { store } = shard.context
   const { keeps, version: newest } = shard.state.carried
@@ -51,32 +57,32 @@ export async function findVersion(shard: Shard, when: When): Promise<Found> {
   return { state: await stateOf(shard, version), from: undefined }
 }
 
-async function findTag(shard: Shard, name: string): Promise<Found> {
+async function findTag(shard: PastLog, name: string): Promise<InLog> {
   checkTagName(name)
   const pin = tagNamed(await pinsOf(shard), name, nowIn(shard.context, shard))
   if (pin === undefined) throw unknownTag(shard.context.store, name)
   return pinned(shard, pin)
 }
 
-async function pinned({ log }: Shard, pin: StoredPin): Promise<Found> {
+async function pinned({ log }: PastLog, pin: StoredPin): Promise<InLog> {
   return { state: await stateOfPin(log.platform, pin, log.path), from: pin }
 }
 
 /** The totals that entry `n` carries, or the last one before it that carries any. */
-async function carriedAt(shard: Shard, n: number): Promise<Carried> {
+async function carriedAt(shard: PastLog, n: number): Promise<Carried> {
   const { carried } = (await readEntry(shard.context, shard.log, n)).entry
   return carried ?? carriedAt(shard, n - 1)
 }
 
 /** The newest version that was made up to then, by bisection: times never go back from entry to entry. Or the pin that has it. */
-async function versionAt(shard: Shard, when: Date): Promise<number | StoredPin> {
+async function versionAt(shard: PastLog, when: Date): Promise<number | StoredPin> {
   const { store } = shard.context
   const time = when.getTime()
   if (Number.isNaN(time)) throw invalid('at: the date is invalid.')
   const { keeps, trim, version: newest } = shard.state.carried
   const isLater = async (n: number): Promise<boolean> => (await carriedAt(shard, n)).versionTime > time
   let [low, high] = [Math.max(keeps, trim + 1), newest]
-  if (keeps > 0 && (await isLater(keeps))) {
+  if (keeps > 0 && (keeps > shard.state.head || (await isLater(keeps)))) {
     // Between a thinned version and the end of its hour there was no other one. Of later moments nobody knows.
     const isIn = ({ versionTime: from }: StoredPin): boolean => from <= time && time < from - (from % HOUR) + HOUR
     const pin = (await pinsOf(shard)).find((other) => isThinned(other) && isIn(other))
@@ -94,7 +100,7 @@ async function versionAt(shard: Shard, when: Date): Promise<number | StoredPin> 
 }
 
 /** Others may have written since. */
-function asKnown({ context }: Shard): string {
+function asKnown({ context }: PastLog): string {
   return context.isShared ? ', as far as this handle has looked; refresh() looks again' : ''
 }
 

@@ -31,7 +31,8 @@ import { Specs } from './specs.js'
 import { type TableSpec } from './table-spec.js'
 
 export class StoreHandle implements TableHost, Observed {
-  readonly options: ResolvedOptions
+  /** Another mode, once a follower has become the owner. */
+  options: ResolvedOptions
   readonly events: Events
   readonly #ctx: ReturnType<typeof shardContext>
   readonly #requests = { put: 0, get: 0, list: 0, delete: 0 }
@@ -65,6 +66,15 @@ export class StoreHandle implements TableHost, Observed {
     const context = { ...handle.#ctx, shard: opened.context.shard }
     await handle.#openShard(undefined, undefined, { ...opened, context })
     return handle
+  }
+
+  /** A follower becomes the owner: its log was taken over, and `state` is the newest one since. */
+  async promote(state: ShardState): Promise<void> {
+    const { context, log } = this.shard
+    this.options = { ...this.options, mode: 'exclusive' }
+    await this.#ctx.resident?.prepare(state)
+    await this.#openShard(undefined, undefined, { context, log, state })
+    this.#following?.stop()
   }
 
   private constructor(options: ResolvedOptions, extras: Extras) {

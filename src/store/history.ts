@@ -5,9 +5,8 @@ import { lowestOffsets, type Standing } from '../log/spans.js'
 import { readEntry } from '../engine/history/past.js'
 import { pinsOf, type StoredPin } from '../engine/history/pins.js'
 import { factsOf, factsOfPin, isTag, isThinned, type VersionFacts } from '../engine/history/thinned.js'
-import type { Shard } from '../engine/shard.js'
-import type { ShardState } from '../engine/state.js'
 import type { StoreHandle } from './handle.js'
+import { logsOf, unlessCollected, type OneLog } from './log-past.js'
 import { boolean, checker, number } from './options.js'
 
 /** A version, as `versions()` lists it. */
@@ -16,7 +15,7 @@ export interface VersionInfo {
   readonly version: number
   /** When it was made, in milliseconds since the epoch. */
   readonly time: number
-  /** `reset`: a restore made it, or a push from another store. */
+  /** `reset`: a restore made it, a push from another store, or the split or merge with which its shard began. */
   readonly kind: 'commit' | 'reset'
   /** As it was given with the commit or the restore. */
   readonly label: string | undefined
@@ -30,6 +29,8 @@ export interface VersionInfo {
   readonly bytes: number
   /** Whether its entry carries a manifest, or carried one while it was there. */
   readonly folded: boolean
+  /** The partitions of the shard that it is a version of; left out in a store that was never split. */
+  readonly shard?: { readonly first: number; readonly last: number }
 }
 
 /** Options of `versions()`. */
@@ -85,10 +86,10 @@ export async function* readVersions(handle: StoreHandle, options: VersionsOption
     return reading
   }
   try {
-    const pins = await held(pinsOf(shard))
-    const tags = tagsByVersion(pins, handle.now())
-    for await (const info of versionsIn(shard, state, checked, pins, tags, held)) {
+    let left = checked.limit
+    for await (const info of byTime(await held(logsOf(shard)), handle.now(), checked, held)) {
       hold.use()
+      if (left-- <= 0) return
       yield info
       handle.assertOpen()
     }
@@ -97,14 +98,53 @@ export async function* readVersions(handle: StoreHandle, options: VersionsOption
   }
 }
 
-async function* versionsIn(
-  shard: Shard,
-  state: ShardState,
-  { gte, lte, reverse, limit }: ReturnType<typeof check>,
-  pins: readonly StoredPin[],
-  tags: ReadonlyMap<number, readonly string[]>,
-  held: <T>(reading: Promise<T>) => Promise<T>,
+type Options = ReturnType<typeof check>
+type Holding = <T>(reading: Promise<T>) => Promise<T>
+
+/** The versions of all logs. Of one log they are in the order of their times already. */
+async function* byTime(
+  logs: readonly OneLog[],
+  now: number,
+  options: Options,
+  held: Holding,
 ): AsyncGenerator<VersionInfo, void> {
+  const sign = options.reverse ? -1 : 1
+  const streams = logs.map((own) => unlessCollected(own, versionsIn(own, now, options, held)))
+  const heads: (VersionInfo | undefined)[] = await Promise.all(streams.map(next))
+  try {
+    for (;;) {
+      let first: number | undefined
+      for (const [at, info] of heads.entries()) {
+        if (info && (first === undefined || isBefore(info, heads[first]!, sign))) first = at
+      }
+      if (first === undefined) return
+      yield heads[first]!
+      heads[first] = await next(streams[first]!)
+    }
+  } finally {
+    await Promise.all(streams.map((stream) => stream.return()))
+  }
+}
+
+async function next<T>(stream: AsyncGenerator<T, void>): Promise<T | undefined> {
+  const { done, value } = await stream.next()
+  return done === true ? undefined : value
+}
+
+function isBefore(a: VersionInfo, b: VersionInfo, sign: number): boolean {
+  const firsts = (a.shard?.first ?? 0) - (b.shard?.first ?? 0)
+  return sign * (a.time - b.time || a.version - b.version || firsts) < 0
+}
+
+async function* versionsIn(
+  { log: shard, shard: range }: OneLog,
+  now: number,
+  { gte, lte, reverse, limit }: Options,
+  held: Holding,
+): AsyncGenerator<VersionInfo, void> {
+  const { state } = shard
+  const pins = await held(pinsOf(shard))
+  const tags = tagsByVersion(pins, now)
   const oldest = Math.max(state.carried.trim + 1, state.carried.keeps)
   const first = Math.max(oldest, gte)
   const last = Math.min(state.carried.version, lte)
@@ -113,7 +153,7 @@ async function* versionsIn(
   const older = [...thinned.values()]
     .filter(({ version }) => version < oldest && version >= gte && version <= lte)
     .sort((a, b) => (a.version - b.version) * (reverse ? -1 : 1))
-    .map((pin) => infoOf(pin.version, pin.versionTime, pin, factsOfPin(pin, pin.blob), tags))
+    .map((pin) => infoOf(pin.version, pin.versionTime, pin, factsOfPin(pin, pin.blob), tags, range))
   let left = limit
   if (!reverse) {
     yield* older.slice(0, left)
@@ -128,7 +168,7 @@ async function* versionsIn(
     for (const applied of entries) {
       const facts = factsOf(applied)
       const { n: version, carried } = applied.entry
-      if (facts && carried && left-- > 0) yield infoOf(version, carried.time, carried, facts, tags)
+      if (facts && carried && left-- > 0) yield infoOf(version, carried.time, carried, facts, tags, range)
     }
   }
   if (reverse && left > 0) yield* older.slice(0, left)
@@ -158,6 +198,7 @@ function infoOf(
   standing: Standing,
   { kind, label, meta, bytes, folded }: VersionFacts,
   tags: ReadonlyMap<number, readonly string[]>,
+  shard: VersionInfo['shard'],
 ): VersionInfo {
   return {
     version,
@@ -169,5 +210,6 @@ function infoOf(
     tags: tags.get(version) ?? [],
     bytes,
     folded,
+    ...(shard && { shard }),
   }
 }

@@ -33,7 +33,10 @@ export function holdState(
       // Collection may have let go of it meanwhile.
       if (!isOver) held.add(own)
       if (state.of) state.of.keep(own)
-      else if (mode !== 'exclusive') following.loaded?.tellReading(shard, state, own)
+      // Anybody collects the logs that it came of.
+      else if (mode !== 'exclusive' || state.carried.own) {
+        following.use((part) => part.tellReading(shard, state, own)).catch(() => undefined)
+      }
       return isFresh
     },
     release,

@@ -9,10 +9,13 @@ import { putPin } from '../engine/history/pin-version.js'
 import { pinsOf, tagNamed, unknownTag, type StoredPin } from '../engine/history/pins.js'
 import { dropPayload, payloadOf, splice, spliceOffsets } from '../engine/history/reset.js'
 import { isTag } from '../engine/history/thinned.js'
-import { rangeOf, restored } from '../engine/shards/spans.js'
+import { partitionsOf, restored } from '../engine/shards/spans.js'
+import type { FoundPart } from '../engine/shards/moments.js'
+import type { PartitionRange } from '../manifest/clip.js'
 import { NOTES } from './changes.js'
 import { checkTagName, findVersion, type Found, type When } from './find.js'
 import type { StoreHandle } from './handle.js'
+import { acrossSeals, logsOf, originOf, pinParts, type OneLog } from './log-past.js'
 import { any, checker, optional, required } from './options.js'
 import { Snapshot } from './snapshot.js'
 import { checkTtl } from './table-checks.js'
@@ -78,6 +81,8 @@ export interface TagInfo {
   readonly tagged: number
   /** When the tag ends, in milliseconds since the epoch; left out when it never does. */
   readonly expires?: number
+  /** The partitions of the shard whose version it keeps; left out in a store that was never split. */
+  readonly shard?: { readonly first: number; readonly last: number }
 }
 
 /** Options of `fork()`. */
@@ -122,9 +127,10 @@ export async function prepareRestore(
   cleanUp: (() => unknown)[],
 ): Promise<MakeChange> {
   const { label, meta, offsets: given, partitions: numbers } = checkRestore(options)
-  const chosen = checkPartitions(numbers, handle.partitions)
   const { shard } = handle
-  const { state } = await findIn(handle, when)
+  const range = partitionsOf(shard.state.carried.own, handle.partitions)
+  const chosen = checkPartitions(numbers, range)
+  const { state, parts } = await findIn(handle, when)
   handle.assertWritable()
   // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
   const hold = handle.hold(state)
@@ -133,24 +139,45 @@ export async function prepareRestore(
   // If no entry comes to name these uploads, none ever will.
   cleanUp.push(() => dropPayload(shard, theirs))
   const { version, offsets, spans } = state.carried
-  const partitions = chosen.size === handle.partitions ? [] : [...chosen].sort((a, b) => a - b)
-  const origin = { log: shard.log.path, version, partitions }
+  const isWhole = chosen.size === range[1] - range[0] + 1
+  const partitions = isWhole ? [] : [...chosen].sort((a, b) => a - b)
+  const origin = originOf(shard, state, parts, partitions)
+  const foreign = await acrossSeals(shard, parts)
+  if (foreign) cleanUp.push(() => foreign.release())
   return async (present, signal) => {
     const before = present.carried
     // A state that was held for too long may have been condemned and deleted by now.
-    if (before.keeps > version && !hold.use()) throw expired(handle.options.name, version)
+    if (!parts && before.keeps > version && !hold.use()) throw expired(handle.options.name, version)
     if (shard.context.uploads.areCondemned(theirs.manifest.runs.flat())) {
       await dropPayload(shard, theirs)
       theirs = await payloadOf(shard, state, signal)
     }
-    const isWhole = partitions.length === 0
+    // Nothing but these tells a collector of the logs before the seal what is about to be named (S9).
+    await foreign?.hold(present.head + 1)
     const { manifest, memtable } = isWhole ? theirs : splice(await payloadOf(shard, present, signal), theirs, chosen)
     const stands =
       before.spans.size + spans.size > 0
-        ? restored(before, state.carried, isWhole ? undefined : chosen, given, rangeOf(before, handle.partitions))
+        ? restored(before, state.carried, isWhole ? undefined : chosen, given, range)
         : { offsets: spliceOffsets(before.offsets, offsets, isWhole ? 'all' : chosen, given) }
     return { kind: 'reset', memtable, ...stands, reset: { manifest, origin }, label, meta }
   }
+}
+
+/** The tag of a version that other logs have; the newest part of it stands for all. */
+async function tagParts(
+  handle: StoreHandle,
+  name: string,
+  ttlMs: number,
+  parts: readonly FoundPart[],
+): Promise<TagInfo> {
+  const making = pinParts(name, ttlMs, parts)
+  for (const { state } of parts) handle.hold(state, making)
+  const infos = (await making).map((pin, at) => {
+    const { first, last } = parts[at]!
+    return { pin, shard: { first, last } }
+  })
+  const [{ pin, shard }] = infos.sort((a, b) => b.pin.version - a.pin.version) as [(typeof infos)[number]]
+  return infoOf(pin, { shard })
 }
 
 /** `newest` is the version that is tagged unless the options say another. */
@@ -160,20 +187,26 @@ export async function tag(handle: StoreHandle, name: string, options: TagOptions
   handle.assertWritable()
   const { shard } = handle
   const found = await findIn(handle, at)
-  if (tagNamed(await pinsOf(shard), name, handle.now())) {
+  const logs = await logsOf(shard)
+  const pins = await Promise.all(logs.map(({ log }) => pinsOf(log)))
+  if (pins.some((own) => tagNamed(own, name, handle.now()))) {
     throw invalid(
       `Store "${handle.options.name}" has a tag "${name}" already; untag() it first, or choose another name.`,
     )
   }
   shard.assertWritable()
-  return infoOf(await holding(handle, found, putPin(shard, { kind: 'tag', name, ttlMs, ...found, isHeld: true })))
+  const { parts } = found
+  if (parts) return tagParts(handle, name, ttlMs, parts)
+  const pin = await holding(handle, found, putPin(shard, { kind: 'tag', name, ttlMs, ...found, isHeld: true }))
+  return infoOf(pin, logs[0]!)
 }
 
 export async function untag(handle: StoreHandle, name: string): Promise<void> {
   checkTagName(name)
   handle.assertWritable()
   const { shard } = handle
-  const pins = (await pinsOf(shard)).filter((pin) => pin.kind === 'tag' && pin.name === name)
+  const all = await Promise.all((await logsOf(shard)).map(({ log }) => pinsOf(log)))
+  const pins = all.flat().filter((pin) => pin.kind === 'tag' && pin.name === name)
   if (!pins.some((pin) => isTag(pin, handle.now()))) throw unknownTag(handle.options.name, name)
   shard.assertWritable()
   await shard.context.storage.blobs.delete(pins.map(({ blob }) => blob))
@@ -182,9 +215,18 @@ export async function untag(handle: StoreHandle, name: string): Promise<void> {
 /** Oldest first; of two with one name only the newer. */
 export async function tags(handle: StoreHandle): Promise<TagInfo[]> {
   handle.assertOpen()
-  const pins = (await pinsOf(handle.shard)).filter((pin) => isTag(pin, handle.now()))
-  const newest = new Map(pins.map((pin) => [pin.name, pin]))
-  return pins.filter((pin) => newest.get(pin.name) === pin).map(infoOf)
+  const found: StoredTag[] = []
+  for (const own of await logsOf(handle.shard)) {
+    const pins = (await pinsOf(own.log)).filter((pin) => isTag(pin, handle.now()))
+    const newest = new Map(pins.map((pin) => [pin.name, pin]))
+    found.push(...pins.filter((pin) => newest.get(pin.name) === pin).map((pin) => ({ pin, own })))
+  }
+  return found.sort((a, b) => a.pin.made - b.pin.made).map(({ pin, own }) => infoOf(pin, own))
+}
+
+interface StoredTag {
+  readonly pin: StoredPin
+  readonly own: OneLog
 }
 
 export async function fork(handle: StoreHandle, name: string, options: ForkOptions, newest: number): Promise<void> {
@@ -192,6 +234,12 @@ export async function fork(handle: StoreHandle, name: string, options: ForkOptio
   checkTagName(name)
   handle.assertWritable()
   const found = await findIn(handle, at)
+  const [first, last] = partitionsOf(handle.state.carried.own, handle.partitions)
+  if (found.parts || last - first + 1 < handle.partitions) {
+    throw invalid(
+      `Store "${handle.options.name}" has several shards, or had them when this version was made: a fork is made of a version of one. Bring them together with rescale() to 1 shard first, and fork a version that is made after that.`,
+    )
+  }
   handle.shard.assertWritable()
   await holding(handle, found, createFork(handle.shard, name, { ...found, isHeld: true }))
 }
@@ -202,12 +250,12 @@ async function holding<T>(handle: StoreHandle, { state }: Found, making: Promise
   return making
 }
 
-function infoOf({ name, version, versionTime, made, expires }: StoredPin): TagInfo {
-  return { name, version, time: versionTime, tagged: made, ...(expires > 0 && { expires }) }
+function infoOf({ name, version, versionTime, made, expires }: StoredPin, { shard }: Pick<OneLog, 'shard'>): TagInfo {
+  return { name, version, time: versionTime, tagged: made, ...(expires > 0 && { expires }), ...(shard && { shard }) }
 }
 
-function checkPartitions(given: readonly number[] | undefined, count: number): ReadonlySet<number> {
-  if (given === undefined) return new Set(Array.from({ length: count }, (_, i) => i))
+function checkPartitions(given: readonly number[] | undefined, [first, last]: PartitionRange): ReadonlySet<number> {
+  if (given === undefined) return new Set(Array.from({ length: last - first + 1 }, (_, i) => first + i))
   if (!Array.isArray(given) || given.length === 0) throw invalid('partitions: an array of at least one is expected.')
-  return new Set((given as readonly unknown[]).map((number) => required('partitions', number, 0, count - 1)))
+  return new Set((given as readonly unknown[]).map((number) => required('partitions', number, first, last)))
 }

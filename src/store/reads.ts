@@ -65,8 +65,12 @@ export class Reads<K extends Key = Key, V = unknown> extends Entries<ScanOptions
    * @internal
    */
   protected get ownSlots(): readonly Slot[] {
-    const { own } = this.host
-    return own ? this.slots.filter(({ partition }) => own.first <= partition && partition <= own.last) : this.slots
+    const { slots, host } = this
+    const { own } = host
+    if (own === undefined) return slots
+    const mine = slots.filter(({ partition }) => own.first <= partition && partition <= own.last)
+    if (mine.length === 0) throw outside(slots[0]!, own)
+    return mine
   }
 
   /**

@@ -8,6 +8,7 @@
 import { TidemarkError } from '../errors.js'
 import type { Spans } from '../log/spans.js'
 import { Memtable } from '../engine/memtable.js'
+import type { Turn } from '../log/shard-parts.js'
 import type { View } from '../engine/read.js'
 import type { ShardState } from '../engine/state.js'
 import type { CommitResult } from '../engine/write/requests.js'
@@ -48,12 +49,15 @@ export class OwnBuffer implements TableHost {
 
   /**
    * Commits the changes. The buffer is empty afterwards, whatever happens. In shared mode any commit since is a `CONFLICT`. `moved`:
-   * the positions of the source where they differ between partitions.
+   * the positions of the source where they differ between partitions; `turn`: whose turn it is from then on.
    */
-  async commit(options: CommitOptions, moved?: Spans): Promise<void> {
+  async commit(
+    options: CommitOptions,
+    more: { readonly moved?: Spans | undefined; readonly turn?: Turn | undefined },
+  ): Promise<void> {
     const { changes } = this.#handle
     const memtable = this.writable()
-    const notes = { ...parseCommit(options), moved }
+    const notes = { ...parseCommit(options), ...more }
     if (this.#batch) {
       const isOvertaken = this.isOvertaken
       try {

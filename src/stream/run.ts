@@ -9,8 +9,9 @@
  */
 import { TidemarkError, isTidemarkError } from '../errors.js'
 import type { Key } from '../bytes/keys.js'
-import { rangeOf } from '../engine/shards/spans.js'
+import { partitionsOf } from '../engine/shards/spans.js'
 import type { Position } from '../log/offsets.js'
+import type { Turn } from '../log/shard-parts.js'
 import type { PartitionRange } from '../manifest/clip.js'
 import type { StoreHandle } from '../store/handle.js'
 import { whole } from '../store/options.js'
@@ -33,6 +34,16 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** How often in a row a commit is tried at most. */
 const TRIES = 16
 
+/** How whoever shares out shards takes part in a run on one of them. */
+export interface Turns {
+  /** Before an event is begun and before a commit; an error ends the run, and with it what is uncommitted. */
+  before(what: 'event' | 'commit'): Promise<void> | undefined
+  /** What a commit says of whose turn it is; `isLast`: the run makes none after it. */
+  turn(isLast: boolean): Turn | undefined
+  /** A commit has moved the positions. */
+  committed(): void
+}
+
 type Handled<V> = HandledEvent<V, Key | undefined>
 type Batch<V> = (readonly [partition: number, event: SourceEvent<V>])[]
 
@@ -44,6 +55,7 @@ export class Run<V, O> {
   readonly #source: Source<V>
   readonly #handler: Handler<V, O>
   readonly #options: ConsumeOptions<O>
+  readonly #turns: Turns | undefined
   readonly #everyMs: number
   readonly #everyEvents: number
   readonly #partitions: number
@@ -77,6 +89,7 @@ export class Run<V, O> {
     source: Source<V>,
     handler: Handler<V, O>,
     options: ConsumeOptions<O>,
+    turns?: Turns,
   ) {
     this.#store = store
     this.#handle = handle
@@ -84,12 +97,13 @@ export class Run<V, O> {
     this.#source = source
     this.#handler = handler
     this.#options = options
+    this.#turns = turns
     this.#everyMs = limit('everyMs', options.everyMs, 1000, 0)
     // With no time to wait, each event is due at once.
     this.#everyEvents = this.#everyMs === 0 ? 1 : limit('everyEvents', options.everyEvents, 10_000, 1)
     this.#partitions = whole('source.partitions', source.partitions, store.partitions, 1, 999_999_999)
     const { carried } = handle.state
-    this.#range = rangeOf(carried, handle.partitions)
+    this.#range = partitionsOf(carried.own, handle.partitions)
     this.#isAligned = this.#partitions === handle.partitions
     this.#positions = new Positions(source.name, this.#partitions, carried, this.#range, this.#isAligned)
     if (handle.options.mode === 'shared') this.#batch = []
@@ -155,6 +169,9 @@ export class Run<V, O> {
       } else {
         const { partition } = reader
         const event = reader.event as SourceEvent<V>
+        const looking = this.#turns?.before('event')
+        if (looking !== undefined) await looking
+        if (signal.aborted) break
         const handling = this.#handleEvent(partition, event)
         if (handling !== undefined) await handling
         this.#batch?.push([partition, event])
@@ -216,7 +233,7 @@ export class Run<V, O> {
    * Commits the events that were handled. Where others write as well, these may have to be handled again on top of what
    * the others wrote. That is done in smaller and smaller parts, so that in the end one is committed before others come again.
    */
-  async #commit(): Promise<void> {
+  async #commit(isLast = false): Promise<void> {
     const outbox = this.#outbox
     let left = this.#batch ?? []
     let part = left.length
@@ -230,7 +247,8 @@ export class Run<V, O> {
         try {
           this.#assertStands()
           const { offsets, moved } = this.#positions.take() ?? {}
-          await this.#buffer.commit({ offsets }, moved)
+          await this.#turns?.before('commit')
+          await this.#buffer.commit({ offsets }, { moved, turn: this.#turns?.turn(isLast) })
         } catch (error) {
           if (!this.#batch || !isConflict(error) || tries++ === TRIES || !(await this.#catchUp())) throw error
           part = Math.ceil(part / 2)
@@ -241,6 +259,7 @@ export class Run<V, O> {
         this.#positions.settle()
         outbox.settle()
         this.#commits++
+        this.#turns?.committed()
         await outbox.deliver(this.#store.version)
         await this.#tell()
       }
@@ -296,8 +315,9 @@ export class Run<V, O> {
   /** Commits the rest, and then the deletion of delivered outputs, so that the next run does not deliver them again. */
   async #finish(): Promise<void> {
     this.#cancelTimer()
-    if (this.#isDirty) await this.#commit()
-    if (this.#outbox.isDirty) await this.#commit()
+    // What a sink has taken is deleted by one more.
+    if (this.#isDirty) await this.#commit(this.#options.sink === undefined)
+    if (this.#outbox.isDirty) await this.#commit(true)
   }
 
   #discard(): void {

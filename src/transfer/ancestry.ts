@@ -6,6 +6,8 @@ import type { Run, SegmentRef } from '../manifest/manifest.js'
 import type { Shard } from '../engine/shard.js'
 import type { ShardState, TailEntry } from '../engine/state.js'
 import { hashOf, stateOf } from '../engine/history/past.js'
+import type { PastLog } from '../engine/shards/lineage.js'
+import { logsOf } from '../store/log-past.js'
 import type { Source } from './source.js'
 
 /**
@@ -21,6 +23,7 @@ export async function relate(source: Source, target: Shard): Promise<Relation> {
   const { version } = target.state.carried
   if (version === 0) return 'forward'
   const pushed = syncWith(source, target.state)
+  if (pushed === undefined && (await wasSplitSince(source.shard, target.state))) return 'forward'
   if (pushed?.version === source.version && equalBytes(pushed.hash, source.state.headHash!)) return 'same'
   // All that the source has counts, not only the version that is pushed: an older one loses nothing at the target, either.
   const pulled = source.shard.state.carried.sync
@@ -40,7 +43,7 @@ function syncWith(source: Source, target: ShardState): SyncPoint | undefined {
 }
 
 /** Whether the store has just this version, or has had it and trimmed it. */
-async function holds(shard: Shard, { version, hash }: SyncPoint): Promise<boolean> {
+async function holds(shard: PastLog, { version, hash }: SyncPoint): Promise<boolean> {
   if (version > shard.state.head) return false
   try {
     return equalBytes(await hashOf(shard, version), hash)
@@ -89,4 +92,13 @@ function sameContent(a: Run, b: Run | undefined): boolean {
 
 function isSameContent(a: SegmentRef, b: SegmentRef): boolean {
   return equalBytes(a.hash, b.hash) && a.clip?.[0] === b.clip?.[0] && a.clip?.[1] === b.clip?.[1]
+}
+
+/** Whether the target's newest version is one of a log that the source came of by splits and merges: then it has all of that. */
+async function wasSplitSince(shard: Shard, { carried: { sync, version } }: ShardState): Promise<boolean> {
+  if (sync?.at !== version || shard.state.carried.own === undefined) return false
+  for (const { log } of await logsOf(shard)) {
+    if (equalBytes(log.log.logId, sync.logId)) return holds(log, sync)
+  }
+  return false
 }

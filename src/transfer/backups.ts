@@ -10,7 +10,7 @@ import { nowIn } from '../store/context.js'
 import { checkTagName } from '../store/find.js'
 import { required } from '../store/options.js'
 import { checkPlace, type StorePlace } from '../tools/place.js'
-import { contextOf, openOne } from './options.js'
+import { contextOf, openWhole } from './options.js'
 
 /** A tagged version. */
 export interface BackupInfo {
@@ -60,8 +60,8 @@ async function reading<T>(
   run: (ctx: ShardContext, log: LogContext, now: number) => Promise<T>,
   clock?: Clock,
 ): Promise<T> {
-  const shard = await openOne(contextOf(place, clock), undefined)
-  const ctx = shard.context
+  const ctx = contextOf(place, clock)
+  const shard = await openWhole(ctx, undefined)
   try {
     return await run(ctx, shard.log, nowIn(ctx, shard))
   } finally {

@@ -4,7 +4,6 @@ import type { Clock } from '../clock.js'
 import { aborted, checkFields, invalid, isTidemarkError } from '../errors.js'
 import type { ShardContext } from '../engine/context.js'
 import { Shard } from '../engine/shard.js'
-import { statesOf } from '../engine/state.js'
 import { deadlines } from '../storage/deadlines.js'
 import { shardContext } from '../store/context.js'
 import { resolveOptions } from '../store/open-options.js'
@@ -83,14 +82,14 @@ export function openToRead(ctx: ShardContext, signal: AbortSignal | undefined): 
   })
 }
 
-/** The same for a store that is one shard: versions of several are not one by one. */
-export async function openOne(ctx: ShardContext, signal: AbortSignal | undefined): Promise<Shard> {
+/** The same of a store whose log has all of it: what is copied is a version, and shards have none in common. */
+export async function openWhole(ctx: ShardContext, signal: AbortSignal | undefined): Promise<Shard> {
   const shard = await openToRead(ctx, signal)
-  const { length } = statesOf(shard.state)
-  if (length === 1) return shard
+  const shards = shard.state.of?.parts.length ?? 1
+  if (shards === 1) return shard
   await shard.close()
   throw invalid(
-    `Store "${ctx.store}" has ${length} shards, and only one can be copied; make them one by rescale() first.`,
+    `Store "${ctx.store}" has ${shards} shards, and only a store of one can be copied as yet. Bring them together first: rescale({ storage, name: "${ctx.store}" }, { shards: 1 }).`,
   )
 }
 

@@ -28,7 +28,7 @@ import { metered, type Metered } from '../storage/metered.js'
 import type { StorePlace } from '../tools/place.js'
 import type { Wanted } from './ancestry.js'
 import { clearComing, isWhole, listUploads, prepareLog, takeBack } from './coming.js'
-import { contextOf, eachOf, openOne, tellProgress, type TransferOptions } from './options.js'
+import { contextOf, eachOf, openWhole, tellProgress, type TransferOptions } from './options.js'
 
 /** The version that is put in place of the target's state, but for its content. */
 export interface Incoming extends Standing {
@@ -48,7 +48,8 @@ const SMALL_TAIL = 1024
 const AT_ONCE = 4
 
 export class Receiver {
-  readonly ctx: ShardContext
+  /** Those of the log that is written, once it is. */
+  ctx: ShardContext
   readonly #options: TransferOptions
   readonly #metered: Metered
   /** The store as it was found; `undefined` when there was none. */
@@ -72,8 +73,7 @@ export class Receiver {
     const counting = metered(place.storage)
     const ctx = { ...contextOf({ ...place, storage: counting }, options.clock), probed: place.storage }
     try {
-      const shard = await openOne(ctx, options.signal)
-      return new Receiver(shard.context, options, counting, shard)
+      return new Receiver(ctx, options, counting, await openWhole(ctx, options.signal))
     } catch (error) {
       if (!isTidemarkError(error) || error.code !== 'NOT_FOUND') throw error
       return new Receiver(ctx, options, counting, undefined)
@@ -160,6 +160,7 @@ export class Receiver {
         if (!isSame) throw this.#overtaken()
       },
     })
+    this.ctx = opened.context
     this.#log = opened.log
     this.#state = opened.state
     for (const segment of segmentsOf(opened.state)) this.#known.set(toHex(segment.hash), segment)

@@ -1,5 +1,5 @@
 /** The version that is taken out of a store, with its segments as they are read from there. */
-import { isExpired } from '../errors.js'
+import { invalid, isExpired, type TidemarkError } from '../errors.js'
 import type { SegmentRef } from '../manifest/manifest.js'
 import { damageOf } from '../segment/damage.js'
 import { checkWhole } from '../segment/whole.js'
@@ -12,7 +12,7 @@ import type { Shard } from '../engine/shard.js'
 import { segmentsOf, type ShardState } from '../engine/state.js'
 import { findVersion, type Found, type When } from '../store/find.js'
 import type { StorePlace } from '../tools/place.js'
-import { contextOf, openOne, type TransferOptions } from './options.js'
+import { contextOf, openWhole, type TransferOptions } from './options.js'
 
 /** How often the newest version may be collected before it can be pinned. */
 const TRIES = 8
@@ -36,13 +36,14 @@ export class Source {
   }
 
   static async open(place: StorePlace, at: When | undefined, { signal, clock }: TransferOptions): Promise<Source> {
-    const shard = await openOne(contextOf(place, clock), signal)
-    const ctx = shard.context
+    const ctx = contextOf(place, clock)
+    const shard = await openWhole(ctx, signal)
     try {
       for (let tries = TRIES; ; tries--) {
         let failure: unknown
         try {
           const found = await find(shard, at)
+          if (found.parts) throw ofShards(ctx.store)
           const { label, meta } = await describe(shard, found)
           const reading = new Reading(ctx, shard.log, found.state, found.from)
           if (await reading.begin(shard.state)) return new Source(ctx, shard, found, label, meta, signal, reading)
@@ -121,6 +122,12 @@ export class Source {
     await this.#reading.end()
     await this.shard.close()
   }
+}
+
+function ofShards(store: string): TidemarkError {
+  return invalid(
+    `This version of store "${store}" is from before its shards were split and merged, and can't be copied as yet. Restore it first, and copy the version that this makes.`,
+  )
 }
 
 /** The newest version unless another one is wanted. Opening has read it. */

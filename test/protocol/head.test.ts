@@ -45,7 +45,7 @@ rule(
   'a head is confirmed by the trim number',
   [
     edit('src/engine/open/catch-up.ts', 'if (anchor.trim < state.head)', 'if (true)'),
-    edit('src/engine/open/recovery.ts', 'const isHead = value.trim < state.head', 'const isHead = true'),
+    edit('src/engine/open/recovery.ts', 'equalBytes(value.logId, logId) && value.trim < head', 'true'),
     edit('src/engine/open/claim.ts', 'if (anchor.trim >= fence.entry.n) return undefined', ''),
   ],
   async (sources) => {

@@ -239,7 +239,7 @@ members(
 members(
   'G4',
   'two blips kill nobody',
-  [edit(RENEWAL, 'return age < leaseMs ? leaseMs / AGAIN : third', 'return third')],
+  [edit(RENEWAL, 'return age < 2 * leaseMs ? leaseMs / AGAIN : third', 'return third')],
   async ({ inTime, Member, LEASE, THIRD }) => {
     const dead = await inTime(async (sim) => {
       const storage = memory()

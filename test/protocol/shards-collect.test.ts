@@ -17,7 +17,7 @@ import { GRACE, SplitByHand, type Part } from '../support/split-by-hand.js'
 import { endOf, fill, keysOf, missingOf, settle, splitStore, type SplitStore } from '../support/split-store.js'
 
 const UNDERTAKER = 'src/engine/shards/undertaker.ts'
-const KEPT = 'src/engine/shards/kept-log.ts'
+const OFFSPRING = 'src/engine/shards/offspring.ts'
 const NEEDS = 'src/engine/shards/needs.ts'
 const HOLDS = 'src/engine/shards/holds.ts'
 
@@ -153,7 +153,7 @@ rule(
   'what old versions of a child name stays',
   [
     edit(
-      KEPT,
+      OFFSPRING,
       'for (const name of namesIn(applied)) if',
       'if (applied.manifest) names.clear()\n      for (const name of namesIn(applied)) if',
     ),
@@ -171,7 +171,7 @@ rule(
 rule(
   'S7',
   'what a tag of a child names stays',
-  [edit(KEPT, 'for (const pin of new Set([...early, ...late]))', 'for (const pin of [] as typeof late)')],
+  [edit(OFFSPRING, 'for (const pin of new Set([...early, ...late]))', 'for (const pin of [] as typeof late)')],
   async (sources) => {
     const store = await splitStore()
     const { hand, children } = store
@@ -203,8 +203,8 @@ rule(
   'S7',
   'a log that was trimmed while it was read may need all',
   [
-    edit(KEPT, '(after?.trim ?? first - 1) !== trim', 'false'),
-    edit(KEPT, 'kept.head < (after?.manifestAt ?? first)', 'false'),
+    edit(OFFSPRING, '(after?.trim ?? first - 1) !== trim', 'false'),
+    edit(OFFSPRING, 'kept.head < (after?.manifestAt ?? first)', 'false'),
   ],
   async (sources) => {
     const store = await splitStore({ versions: 1 }, { cuts: [1], wrap: asObjects })
@@ -385,13 +385,9 @@ rule(
     edit(
       UNDERTAKER,
       'const { segments, pins, held } = listing',
-      'const early = await needsOf(ctx, log.path, { logId: log.logId, ...end }, this.#successors)\n    const { segments, pins, held } = await this.#list()',
+      'const early = await needsOf(ctx, log.path, over, this.#successors)\n    const { segments, pins, held } = await this.#list()',
     ),
-    edit(
-      UNDERTAKER,
-      'const needs = await needsOf(ctx, log.path, { logId: log.logId, ...end }, this.#successors)',
-      'const needs = early',
-    ),
+    edit(UNDERTAKER, 'const needs = await needsOf(ctx, log.path, over, this.#successors)', 'const needs = early'),
   ],
   async (sources) => {
     const store = await restoring(sources)

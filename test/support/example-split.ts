@@ -5,8 +5,9 @@ import { fromHex, toHex } from '../../src/bytes/hex.js'
 import { closeLog, type ShardContext } from '../../src/engine/context.js'
 import { stateAt } from '../../src/engine/history/past.js'
 import { contextOf as shardOf, lookAt, type Ended, type Living } from '../../src/engine/shards/end.js'
+import { making } from '../../src/engine/shards/family.js'
 import { holdFor } from '../../src/engine/shards/holds.js'
-import { planFor, rescaleLogs, succeed } from '../../src/engine/shards/rescale.js'
+import { planFor, rescaleLogs } from '../../src/engine/shards/rescale.js'
 import { sealLog } from '../../src/engine/shards/sealing.js'
 import { rescale, type ShardRange } from '../../src/group/rescale.js'
 import { changedRows } from '../../src/group/rows.js'
@@ -88,7 +89,7 @@ async function halfPlan(ctx: ShardContext): Promise<void> {
   ended.push(await sealLog(left, planFor(left.context, ids, [range(0, 3)])))
   ended.push(await sealLog(right, planFor(right.context, ids.slice(1), [range(2, 2), range(3, 3)])))
   for (const end of ended) {
-    await succeed([end])
+    await making(end)
     await closeLog(end.context, end.log)
   }
 }

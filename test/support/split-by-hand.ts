@@ -185,7 +185,10 @@ export class SplitByHand {
     const ctx = this.context(part, {}, storage)
     const log = openLog(ctx, openAnchor(ctx), part.logId)
     try {
-      return await new Undertaker(ctx, log, this.successors, new AbortController().signal).run({ ...ALL, ...more })
+      return await new Undertaker(ctx, log, part, this.successors, new AbortController().signal).run({
+        ...ALL,
+        ...more,
+      })
     } finally {
       await closeLog(ctx, log)
     }

@@ -4,6 +4,8 @@ import { memory } from 'tidemark/memory'
 import { segmentsOf, type ShardState } from '../../src/engine/state.js'
 import { readAnchor } from '../../src/log/anchor.js'
 import { decodeSealedEnd, type SealedEnd } from '../../src/log/sealed-anchor.js'
+import { intercept, type Call } from '../../src/storage/intercept.js'
+import type { Run } from '../../src/storage/turns.js'
 import { clockOf } from './rule-stores.js'
 import { GRACE, SplitByHand, type Part, type Plan } from './split-by-hand.js'
 
@@ -24,9 +26,14 @@ export async function keysOf(store: Store<string, number>): Promise<string[]> {
   return keys
 }
 
-/** Lets go of all that a log has of its parents. */
+/** Lets go of all that a log has of its parents, and does nothing about these. */
 export async function settle(hand: SplitByHand, part: Part, time: { ms: number }): Promise<void> {
-  const store = await hand.open(part)
+  const own = `s/${part.folder}/anchor`
+  const storage = intercept(hand.storage, async <T>(call: Call, run: Run<T>) => {
+    if (call.method === 'swap' && call.path !== own) return { outcome: 'lost' } as T
+    return run(call.signal)
+  })
+  const store = await hand.open(part, { storage })
   const keys = await keysOf(store)
   for (let i = 0; i < 4; i++) {
     await fill(store, 100 + i, keys)

@@ -4,9 +4,10 @@ import { warnLater } from '../context.js'
 import { Collector, type CollectOptions, type CollectResult } from './collector.js'
 import { COLLECT_EVERY, type EntryIndex } from './entry-index.js'
 import type { CollectPlan } from '../entry-builder.js'
-import type { Lazy } from '../../part.js'
+import { Part, type Lazy } from '../../part.js'
 import type { RepairedLog } from '../history/past.js'
 import type { ShardState } from '../state.js'
+import type { Undertaking } from '../shards/undertaking.js'
 import { Thinning } from './thinning.js'
 
 /** How often what is to be condemned is looked for anew because another writer came first. */
@@ -48,10 +49,15 @@ export interface CollectedShard extends RepairedLog {
   refresh(): Promise<void>
 }
 
+const NOTHING: CollectResult = { deleted: { entries: 0, segments: 0, pins: 0, bytes: 0 }, plan: undefined, waiting: 0 }
+
+const undertaking = new Part(() => import('../shards/undertaking.js'))
+
 export class CollectionScheduler {
   readonly #shard: CollectedShard
   readonly #collector: Collector
   readonly #stop = new AbortController()
+  readonly #undertaking: Lazy<Undertaking>
   #running: Promise<unknown> | undefined
   /** At which head it was last looked for what to collect. */
   #lookedAt = 0
@@ -61,6 +67,7 @@ export class CollectionScheduler {
   constructor(shard: CollectedShard) {
     this.#shard = shard
     this.#collector = new Collector(shard, shard.known, this.#stop.signal, new Thinning(shard, this.#stop.signal))
+    this.#undertaking = undertaking.lazy((part) => new part.Undertaking(shard, this.#stop.signal))
   }
 
   /** Beside commits, now and then: an idle store stays idle. */
@@ -74,7 +81,8 @@ export class CollectionScheduler {
     const isWorth = since >= Math.max(COLLECT_EVERY, versions / 4) && (ageMs > 0 || head - carried.trim > versions)
     if (!isWorth && !this.#isDue(state)) return
     const options = { minDeletes: COLLECT_EVERY, maxDeletes: COLLECT_AT_ONCE, inTime: () => true, dryRun: false }
-    this.#collect(options).catch((cause: unknown) => {
+    const done = this.#collect(options).then(() => this.#undertake(options))
+    done.catch((cause: unknown) => {
       if (this.#shard.hasEnded || this.#stop.signal.aborted) return
       warnLater(this.#shard.context, 'Collection', cause)
     })
@@ -93,20 +101,37 @@ export class CollectionScheduler {
     return false
   }
 
-  /** One at a time. What it finds the next entry condemns. */
+  /** What it finds the next entry condemns. */
   #collect(options: CollectOptions): Promise<CollectResult> {
     const shard = this.#shard
-    const run = this.idle().then(async () => {
+    return this.#alone(async () => {
       if (!options.dryRun) shard.assertWritable()
       const state = shard.state
+      // Of one that was sealed anybody collects what is left, by other ways.
+      if (state.seal || state.of) return NOTHING
       if (!options.dryRun) this.#lookedAt = state.head
       const result = await this.#collector.run(state, options)
       if (result.plan && !options.dryRun) shard.compaction!.plan = result.plan
       return result
     })
-    const running = run.finally(() => {
-      if (this.#running === running) this.#running = undefined
-    })
+  }
+
+  /** Collects the logs of which this one came, where there are any. */
+  async #undertake(
+    options: CollectOptions,
+  ): Promise<Pick<CollectResult, 'deleted' | 'waiting'> & Partial<Pick<MaintainResult, 'condemned'>>> {
+    const { carried, of } = this.#shard.state
+    if (!carried.own && !of) return NOTHING
+    return this.#alone(() => this.#undertaking.use((work) => work.run(options)))
+  }
+
+  /** One at a time. */
+  #alone<T>(act: () => Promise<T>): Promise<T> {
+    const running = this.idle()
+      .then(act)
+      .finally(() => {
+        if (this.#running === running) this.#running = undefined
+      })
     this.#running = running
     return running
   }
@@ -115,6 +140,7 @@ export class CollectionScheduler {
   async stop(): Promise<void> {
     this.#stop.abort()
     await this.idle()
+    await this.#undertaking.loaded?.stop()
   }
 
   /** Resolves when no collection is under way. */
@@ -127,7 +153,7 @@ export class CollectionScheduler {
     const shard = this.#shard
     const { counters } = this.#shard.context
     const { dryRun, inTime } = options
-    const before = { ...counters }
+    const counted = { ...counters }
     let isFolded = true
     // Looking is for followers, too.
     if (!dryRun) {
@@ -146,14 +172,20 @@ export class CollectionScheduler {
       waiting = again.waiting
       deleted = sum(deleted, again.deleted)
     }
+    const left = options.maxDeletes - deleted.entries - deleted.segments - deleted.pins
+    const others = await this.#undertake({ ...options, maxDeletes: left })
+    deleted = sum(deleted, others.deleted)
     // Deleting may have made room.
     if (!isFolded && deleted.bytes > 0) await this.#fold(inTime)
     return {
-      folds: counters.folds - before.folds,
-      compactions: counters.compactions - before.compactions,
+      folds: counters.folds - counted.folds,
+      compactions: counters.compactions - counted.compactions,
       keeps: plan?.keeps ?? carried.keeps,
-      condemned: { entries: plan ? plan.trim - carried.trim : 0, segments: plan?.ids.length ?? 0 },
-      waiting,
+      condemned: {
+        entries: (plan ? plan.trim - carried.trim : 0) + (others.condemned?.entries ?? 0),
+        segments: (plan?.ids.length ?? 0) + (others.condemned?.segments ?? 0),
+      },
+      waiting: waiting + others.waiting,
       deleted,
     }
   }

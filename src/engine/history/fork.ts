@@ -22,7 +22,7 @@ export async function createFork(
   source: Pick<PinRequest, 'state' | 'from' | 'isHeld'>,
 ): Promise<void> {
   const { context: ctx, log } = shard
-  const child: ShardContext = { ...ctx, store: name }
+  const child: ShardContext = { ...ctx, store: name, shard: undefined }
   const anchor = openAnchor(child)
   if ((await findStore(child, anchor)).value !== undefined) throw exists(name)
   const logId = ctx.clock.random(ID_BYTES)

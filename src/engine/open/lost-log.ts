@@ -51,6 +51,8 @@ export async function findWithoutAnchor(ctx: ReadContext, anchor: Anchor): Promi
 export async function hasMoved(ctx: ReadContext, log: LogContext, hint: Hint): Promise<boolean> {
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
   if (!value) return !hint.isRebuilt
+  // What was sealed meanwhile may be trimmed up to its end (S6).
+  if (value.sealed && !hint.sealed) return true
   return !equalBytes(value.logId, hint.logId) || value.manifestAt !== hint.manifestAt
 }
 

@@ -8,9 +8,10 @@ import type { Anchor } from '../../storage/contract.js'
 import { Part } from '../../part.js'
 import { reading } from '../../segment/cache.js'
 import { closeLog, noteTime, openAnchor, openLog, type ShardContext } from '../context.js'
+import type { Place } from '../shards/going-on.js'
 import type { ShardState } from '../state.js'
 import type { OpenedShard } from './following.js'
-import type { Hint } from './lost-log.js'
+import type { Found } from './lost-log.js'
 import { confirmHead, findStore, overtaken, readHistory } from './recovery.js'
 import { CLAIM_TRIES, type OpenRequest } from './request.js'
 
@@ -25,18 +26,13 @@ export const anchoring = new Part(() => import('./anchoring.js'))
 export async function openShard(ctx: ShardContext, request: OpenRequest): Promise<OpenedShard> {
   // It will be needed, unless somebody else has made the store shared by then.
   if (request.mode === 'exclusive') claiming.load().catch(() => undefined)
-  let place = ctx
-  for (let tries = CLAIM_TRIES; tries > 0;) {
-    const anchor = openAnchor(place)
-    const { value, time } = await findStore(place, anchor)
-    let opened: OpenedShard | ShardContext | undefined
-    if (value) opened = await openExisting(place, anchor, value, time, request)
-    // What follows on a seal was there just now: the store was destroyed meanwhile.
-    else if (place === ctx) opened = await create(ctx, anchor, time, request)
-    if (opened && 'state' in opened) return opened
-    // A log that was sealed leads on to another, and everything else back to the beginning.
-    place = opened ?? ctx
-    if (opened === undefined) tries--
+  for (let tries = CLAIM_TRIES; tries > 0; tries--) {
+    const anchor = openAnchor(ctx)
+    const found = await findStore(ctx, anchor)
+    const opened = found.value
+      ? await openExisting({ context: ctx }, found, request)
+      : await create(ctx, anchor, found.time, request)
+    if (opened) return opened
   }
   throw overtaken(ctx)
 }
@@ -58,17 +54,18 @@ async function create(
 }
 
 /** Replays the history of the log that the anchor names, then takes it over or confirms its head. */
-async function openExisting(
-  ctx: ShardContext,
-  anchor: Anchor,
-  hint: Hint,
-  seenAt: number | undefined,
-  request: OpenRequest,
-): Promise<OpenedShard | ShardContext | undefined> {
+async function openExisting(place: Place, seen: Found, request: OpenRequest): Promise<OpenedShard | undefined> {
+  const { context: ctx } = place
+  const hint = seen.value!
+  const anchor = openAnchor(ctx)
+  const goOn = (end: Found | ShardState): Promise<OpenedShard | undefined> =>
+    request.mode === 'follower'
+      ? together.use((part) => part.openTogether(ctx, request))
+      : shards.use((part) => part.goOn(place, log, end, request.shard, (next, at) => openExisting(next, at, request)))
   const { mode, create: mustBeNew, force } = request
   if (mustBeNew) throw invalid(`Store "${ctx.store}" exists already, and create: true was asked for.`)
   const log = openLog(ctx, anchor, hint.logId)
-  noteTime(ctx, log, seenAt)
+  noteTime(ctx, log, seen.time)
   // The first read needs it. Should it not be loaded, that tries again.
   if (hint.covers > 0) reading.load().catch(() => undefined)
   let found: ShardState | undefined
@@ -76,14 +73,10 @@ async function openExisting(
   let loading: Promise<void> | undefined
   try {
     const isFollower = mode === 'follower'
-    if (hint.sealed && isFollower) return await together.use((part) => part.openTogether(ctx, request))
-    if (hint.sealed && ctx.shard !== undefined) return undefined
-    if (hint.sealed) return await shards.use((part) => part.goOn(ctx, log, hint, request.shard))
+    if (hint.sealed) return await goOn(seen)
     found = await readHistory(ctx, log, hint, !isFollower)
     if (!found) return undefined
-    const sealed = found.seal && found
-    if (sealed && isFollower) return await together.use((part) => part.openTogether(ctx, request))
-    if (sealed) return await shards.use((part) => part.goOn(ctx, log, sealed, request.shard))
+    if (found.seal) return await goOn(found)
     /** A writer in the recorded mode that has not closed the store is in the way of another mode. */
     const check = async (state: ShardState | undefined): Promise<void> => {
       await request.check(state)

@@ -90,10 +90,19 @@ export async function confirmHead(
   isRebuilt = false,
 ): Promise<ShardState | undefined> {
   const { value } = await readAnchor(log.anchor, anchorName(ctx))
+  return isHead(value, log, state, isRebuilt) ? state : undefined
+}
+
+/** Whether the anchor, as it was read after a head, lets that count. */
+export function isHead(
+  value: AnchorValue | undefined,
+  { logId }: Pick<LogContext, 'logId'>,
+  { head }: Pick<ShardState, 'head'>,
+  isRebuilt = false,
+): boolean {
   // One that was gone before trims nothing; else the store was destroyed meanwhile.
-  if (value === undefined) return isRebuilt ? state : undefined
-  const isHead = value.trim < state.head
-  return equalBytes(value.logId, log.logId) && isHead ? state : undefined
+  if (value === undefined) return isRebuilt
+  return equalBytes(value.logId, logId) && value.trim < head
 }
 
 /** The error for a head that the trim number has overtaken: what was read is no longer the history. */

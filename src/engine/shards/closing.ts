@@ -4,22 +4,25 @@ import { anchorAfter, encodeAnchor } from '../../log/raise.js'
 import { encodeSealedEnd } from '../../log/sealed-anchor.js'
 import type { Child } from '../../log/shard-parts.js'
 import { anchorName, type ShardContext } from '../context.js'
-import type { ShardState } from '../state.js'
 import type { Ended } from './end.js'
 
 const TRIES = 4
 
-/** Writes the seal into the anchor of its log, unless somebody has. It is quicker for who comes next, and no truth depends on it yet. */
+/**
+ * Writes the seal into the anchor of its log, unless somebody has. It is quicker for who comes next, and no truth depends on it yet. `living`: the
+ * logs that live now, for the anchor of the root.
+ */
 export async function closeAnchor(
-  { context: ctx, log, n, seal, sealed }: Ended<ShardContext>,
-  state: ShardState,
+  { context: ctx, log, n, seal, state, anchor }: Ended<ShardContext>,
   living: readonly Child[] = [],
 ): Promise<void> {
-  if (sealed) return
+  // By its anchor it was sealed already.
+  if (state === undefined) return
   const { keeps } = state.carried
   const end = encodeSealedEnd({ n, seal, keeps, collection: [], living: ctx.shard === undefined ? living : [] })
-  for (let tries = TRIES; tries > 0; tries--) {
-    const { value, token } = await readAnchor(log.anchor, anchorName(ctx))
+  let found = anchor
+  for (let tries = TRIES; tries > 0; tries--, found = undefined) {
+    const { value, token } = found ?? (await readAnchor(log.anchor, anchorName(ctx)))
     if (value === undefined || value.sealed) return
     const wanted = {
       ...anchorAfter(log.logId, state.carried),

@@ -21,8 +21,8 @@ import {
   type TailEntry,
 } from '../state.js'
 import { rangeOf } from './end.js'
-import { positionsOf } from './positions.js'
 import { besides, codecsOf, stackOf } from './side-by-side.js'
+import { standingOf } from './spans.js'
 
 /** The parts, by their partitions, of which none is in two, as one state. `before`: one that was put together of the same logs. */
 export function compose(parts: readonly StatePart[], before?: ShardState): ShardState {
@@ -39,9 +39,9 @@ export function compose(parts: readonly StatePart[], before?: ShardState): Shard
     time: highest(all.map(({ time }) => time)),
     version,
     versionTime: highest(all.map(({ versionTime }) => versionTime)),
-    ...positionsOf(
-      parts.map((part) => ({ ...part, ...part.state.carried, first: part.first, last: part.last })),
-      range,
+    ...standingOf(
+      parts.map(({ first, last, state }) => ({ range: [first, last], standing: state.carried })),
+      [range.first, range.last],
     ),
     own: hasAll ? undefined : { ...range, parents: [] },
   }

@@ -3,13 +3,15 @@
  * written here.
  */
 import { fromHex, toHex } from '../../bytes/hex.js'
-import { corrupt } from '../../errors.js'
-import { readAnchor, type AnchorValue } from '../../log/anchor.js'
+import { corrupt, TidemarkError } from '../../errors.js'
+import { readAnchor, type AnchorReading } from '../../log/anchor.js'
 import { decodeSealedEnd, type SealedEnd } from '../../log/sealed-anchor.js'
 import type { Child, Seal } from '../../log/shard-parts.js'
+import { isTombstone } from '../../log/tombstone.js'
 import { logPath } from '../../manifest/names.js'
-import { anchorName, closeLog, openAnchor, openLog, type LogContext, type ReadContext } from '../context.js'
-import { confirmHead, findStore, readHistory } from '../open/recovery.js'
+import { anchorName, closeLog, noteTime, openAnchor, openLog, type LogContext, type ReadContext } from '../context.js'
+import type { Hint } from '../open/lost-log.js'
+import { findStore, isHead, readHistory } from '../open/recovery.js'
 import type { ShardState } from '../state.js'
 
 /** The partitions from `first` to `last`. */
@@ -24,6 +26,8 @@ export interface Living<C extends ReadContext = ReadContext> {
   readonly log: LogContext
   readonly state: ShardState
   readonly seal?: undefined
+  /** Its anchor, as it was read last. */
+  readonly anchor?: AnchorReading | undefined
 }
 
 /** A log that was sealed. */
@@ -39,6 +43,7 @@ export interface Ended<C extends ReadContext = ReadContext> {
   readonly sealed: SealedEnd | undefined
   /** As the seal left it, if its entries were read. */
   readonly state: ShardState | undefined
+  readonly anchor?: AnchorReading | undefined
 }
 
 export type Look<C extends ReadContext = ReadContext> = Living<C> | Ended<C>
@@ -52,22 +57,25 @@ export function contextOf<C extends ReadContext>(ctx: C, logId?: Uint8Array): C 
 
 /**
  * Looks at the log that begins the shard `ctx.shard`. `undefined` when there is none. Its range has to be known unless it is the root or
- * lives. The log has to be closed afterwards.
+ * lives. The log has to be closed afterwards. `found` is its anchor, if that was read just now.
  */
-export async function lookAt<C extends ReadContext>(ctx: C, range?: Range): Promise<Look<C> | undefined> {
+export async function lookAt<C extends ReadContext>(
+  ctx: C,
+  range?: Range,
+  found?: AnchorReading,
+): Promise<Look<C> | undefined> {
   const anchor = openAnchor(ctx)
-  for (let tries = TRIES; tries > 0; tries--) {
-    const found = ctx.shard === undefined ? await findStore(ctx, anchor) : await readAnchor(anchor, anchorName(ctx))
-    const { value } = found
+  const find = (): Promise<AnchorReading> =>
+    ctx.shard === undefined ? findStore(ctx, anchor) : readAnchor(anchor, anchorName(ctx))
+  for (let tries = TRIES, reading = found ?? (await find()); tries > 0; tries--, reading = await find()) {
+    const { value } = reading
     if (value === undefined) return undefined
     const log = openLog(ctx, anchor, value.logId)
+    noteTime(ctx, log, reading.time)
     let look: Look<C> | undefined
     try {
-      if (value.sealed) return (look = endedBy(ctx, log, value, range))
-      const state = await readHistory(ctx, log, value, false)
-      if (state?.seal) return (look = endedIn(ctx, log, state))
-      const confirmed = state && (await confirmHead(ctx, log, state, 'isRebuilt' in value))
-      if (confirmed) return (look = { context: ctx, log, state: confirmed })
+      look = value.sealed ? endedBy(ctx, log, reading, range) : await readThrough(ctx, log, value)
+      if (look) return look
     } finally {
       if (!look) await closeLog(ctx, log)
     }
@@ -77,29 +85,56 @@ export async function lookAt<C extends ReadContext>(ctx: C, range?: Range): Prom
   )
 }
 
+/** A log by its entries. Its head counts once the trim number is known to be below it, and so does a seal (R25). */
+async function readThrough<C extends ReadContext>(ctx: C, log: LogContext, hint: Hint): Promise<Look<C> | undefined> {
+  const state = await readHistory(ctx, log, hint, false)
+  if (state === undefined) return undefined
+  const anchor = await readAnchor(log.anchor, anchorName(ctx))
+  if (!isHead(anchor.value, log, state, hint.isRebuilt)) return undefined
+  return foundIn(ctx, log, state, anchor)
+}
+
+/** What a log has come to whose entries were read to the end. */
+export function foundIn<C extends ReadContext>(
+  ctx: C,
+  log: LogContext,
+  state: ShardState,
+  anchor?: AnchorReading,
+): Look<C> {
+  return state.seal ? endedIn(ctx, log, state, anchor) : { context: ctx, log, state, anchor }
+}
+
 /** The end that the anchor of a sealed log tells. */
 export function endedBy<C extends ReadContext>(
   ctx: C,
   log: LogContext,
-  { sealed }: AnchorValue,
+  anchor: AnchorReading,
   range?: Range,
 ): Ended<C> {
-  const end = decodeSealedEnd(sealed!, anchorName(ctx))
-  return {
-    context: ctx,
-    log,
-    n: end.n,
-    seal: end.seal,
-    // Just these two, whatever else the argument has.
-    range: range ? { first: range.first, last: range.last } : rangeBy(end.seal),
-    sealed: end,
-    state: undefined,
-  }
+  const sealed = decodeSealedEnd(anchor.value!.sealed!, anchorName(ctx))
+  const { n, seal } = sealed
+  // Just these two, whatever else the argument has.
+  const own = range ? { first: range.first, last: range.last } : rangeBy(seal)
+  return { context: ctx, log, n, seal, range: own, sealed, state: undefined, anchor }
 }
 
 /** The end of a log whose entries were read up to its seal. */
-export function endedIn<C extends ReadContext>(ctx: C, log: LogContext, state: ShardState): Ended<C> {
-  return { context: ctx, log, n: state.head, seal: state.seal!, range: rangeOf(state), sealed: undefined, state }
+export function endedIn<C extends ReadContext>(
+  ctx: C,
+  log: LogContext,
+  state: ShardState,
+  anchor?: AnchorReading,
+): Ended<C> {
+  const { head: n, seal } = state
+  return { context: ctx, log, n, seal: seal!, range: rangeOf(state), sealed: undefined, state, anchor }
+}
+
+/** The error for a log that has to be there and is not. */
+export async function missingLog(ctx: ReadContext, logId: Uint8Array): Promise<TidemarkError> {
+  const { bytes } = await openAnchor({ ...ctx, shard: undefined }).read()
+  if (bytes && !isTombstone(bytes))
+    return corrupt(`Log ${pathOf(ctx.store, { logId })} is missing. Restore the store from a backup.`)
+  return new TidemarkError('NOT_FOUND', `Store "${ctx.store}" was destroyed meanwhile.`)
 }
 
 /** The partitions of the log that a state is of. */

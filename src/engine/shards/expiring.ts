@@ -1,11 +1,11 @@
 /** When the versions of a sealed log expire, and which of them stay thinned: pure decisions. */
 import type { Retain } from '../context.js'
 import { newestOfEach } from '../gc/retention.js'
-import type { Dated, KeptLog } from './kept-log.js'
+import type { Dated, Offspring } from './offspring.js'
 
 /** Whether a log alone has the versions that `retain` asks for, so that those of before it are not needed for that. */
 export function hasEnough(
-  { versions: all, keeps, first }: Pick<KeptLog, 'versions' | 'keeps' | 'first'>,
+  { versions: all, keeps, first }: Pick<Offspring, 'versions' | 'keeps' | 'first'>,
   { versions: count, ageMs }: Pick<Retain, 'versions' | 'ageMs'>,
   now: number,
 ): boolean {
@@ -20,7 +20,7 @@ export function hasEnough(
  * The versions of a sealed log that are the newest of their hour or day for one of the logs that came of it, as far as that is kept.
  * Logs between the two are left out: whoever knows only some of the versions finds no fewer.
  */
-export function wantedOf(own: readonly Dated[], living: readonly KeptLog[], retain: Retain): ReadonlySet<number> {
+export function wantedOf(own: readonly Dated[], living: readonly Offspring[], retain: Retain): ReadonlySet<number> {
   const wanted = new Set<number>()
   for (const { versions, thinned } of living) {
     const all = [...own, ...versions, ...thinned].sort((a, b) => a.n - b.n)

@@ -2,12 +2,13 @@
  * The logs of a store that was split: from the root down to those that live. The hint in the root's anchor makes it quick; the seals are the
  * truth, and whoever meets one follows it.
  */
-import { corrupt } from '../../errors.js'
+import { allOf } from '../../async.js'
+import { readAnchor, type AnchorReading } from '../../log/anchor.js'
 import { decodeSealedEnd } from '../../log/sealed-anchor.js'
-import { readAnchor } from '../../log/anchor.js'
 import type { Child } from '../../log/shard-parts.js'
-import { anchorName, closeLog, openAnchor, type ReadContext, type ShardContext } from '../context.js'
-import { contextOf, lookAt, rangeOf, type Ended, type Living, type Look, type Range } from './end.js'
+import { anchorName, closeLog, openAnchor, warnLater, type ReadContext, type ShardContext } from '../context.js'
+import { closeAnchor } from './closing.js'
+import { contextOf, lookAt, missingLog, rangeOf, type Ended, type Living, type Look, type Range } from './end.js'
 import { overlaps, successors } from './succession.js'
 
 /** Tells what follows on a log that was sealed, or `undefined` when it is not there yet and nothing may be written. */
@@ -16,63 +17,108 @@ export type Next<C extends ReadContext> = (ended: Ended<C>) => Promise<readonly 
 /** A log that lives; or one that was sealed, as long as nothing follows on it. */
 export type Leaf<C extends ReadContext = ReadContext> = Living<C> | (Ended<C> & { readonly isLast: true })
 
-/** Makes what is missing. */
+/** Makes what is missing, and notes in the anchor that it is there. */
 export const making: Next<ShardContext> = async (ended) => {
-  const { children, born } = await successors(ended)
+  const { children, born, named } = await successors(ended)
   for (const { context, log } of born) await closeLog(context, log)
+  await named
+  await closeAnchor(ended).catch((cause: unknown) => warnLater(ended.context, 'Closing a log', cause))
   return children
 }
 
 /**
  * The leaves that have any of the partitions, by their partitions; all when none are named. Their logs are open, and are to be closed.
- * `undefined` when there is no store.
+ * `undefined` when there is no store. `root` is the root's anchor, if that was read just now.
  */
 export async function leaves<C extends ReadContext>(
   ctx: C,
   next: Next<C>,
   within?: Range,
+  root?: AnchorReading,
 ): Promise<readonly Leaf<C>[] | undefined> {
-  const found = new Map<string, Leaf<C>>()
-  const visited = new Set<string>()
-  const isWanted = (range: Range): boolean => within === undefined || overlaps(range, within)
-  const visit = async (child: Child | undefined, isHint: boolean): Promise<boolean> => {
-    const own = contextOf(ctx, child?.logId)
-    const key = own.shard ?? ''
-    if (visited.has(key)) return true
-    visited.add(key)
-    const look = await lookAt(own, child)
-    if (look === undefined) {
-      visited.delete(key)
-      if (isHint || child === undefined) return false
-      throw corrupt(`Shard ${key} of store "${ctx.store}" is missing. Restore the store from a backup.`)
-    }
-    if (!look.seal) {
-      found.set(key, look)
-      return true
-    }
-    return goOn(look)
+  const own = contextOf(ctx)
+  const reading = root ?? (await readAnchor(openAnchor(own), anchorName(own)))
+  const hint = hintIn(own, reading).filter((child) => isWithin(child, within))
+  if (hint.length > 0) {
+    const walk = new Walk(next, within)
+    const found = await walk.from(hint.map((child) => ({ context: contextOf(ctx, child.logId), range: child })))
+    if (found && tiles(found.map(rangeOfLeaf), within)) return found
+    if (found) await walk.close()
   }
-  const goOn = async (ended: Ended<C>): Promise<boolean> => {
-    const key = ended.context.shard ?? ''
+  return new Walk(next, within).from([{ context: own, range: undefined, found: reading.value && reading }])
+}
+
+/** A log to be looked at. */
+interface Place<C extends ReadContext> {
+  readonly context: C
+  readonly range: Range | undefined
+  readonly found?: AnchorReading | undefined
+}
+
+/** From some logs down to the leaves. */
+class Walk<C extends ReadContext> {
+  readonly #next: Next<C>
+  readonly #within: Range | undefined
+  readonly #visited = new Set<string>()
+  readonly #leaves: Leaf<C>[] = []
+
+  constructor(next: Next<C>, within: Range | undefined) {
+    this.#next = next
+    this.#within = within
+  }
+
+  /** `undefined` when one of these is not there. */
+  async from(places: readonly Place<C>[]): Promise<readonly Leaf<C>[] | undefined> {
     try {
-      const children = await next(ended)
-      if (children === undefined) found.set(key, { ...ended, isLast: true as const })
-      else await Promise.all(children.filter(isWanted).map((child) => visit(child, false)))
-      return true
-    } finally {
-      if (!found.has(key)) await closeLog(ended.context, ended.log)
+      const isThere = await allOf(places.map((place) => this.#visit(place)))
+      if (isThere.every(Boolean)) return this.#leaves.sort((a, b) => rangeOfLeaf(a).first - rangeOfLeaf(b).first)
+    } catch (error) {
+      await this.close()
+      throw error
     }
+    await this.close()
+    return undefined
   }
-  try {
-    const hint = await hintOf(ctx, within)
-    const isFound = hint && (await Promise.all(hint.map((child) => visit(child, true))))
-    const isWhole = isFound?.every(Boolean) && tiles([...found.values()].map(rangeOfLeaf), within)
-    if (!isWhole && !(await visit(undefined, false))) return undefined
-    return [...found.values()].sort((a, b) => rangeOfLeaf(a).first - rangeOfLeaf(b).first)
-  } catch (error) {
-    for (const { context, log } of found.values()) await closeLog(context, log)
-    throw error
+
+  async close(): Promise<void> {
+    for (const { context, log } of this.#leaves) await closeLog(context, log)
   }
+
+  /** Resolves with whether there is such a log. */
+  async #visit({ context, range, found }: Place<C>): Promise<boolean> {
+    const { shard = '' } = context
+    // What several parents lead to is looked at once.
+    if (this.#visited.has(shard)) return true
+    this.#visited.add(shard)
+    const look = await lookAt(context, range, found)
+    if (look === undefined) return false
+    if (look.seal) await this.#goOn(look)
+    else this.#leaves.push(look)
+    return true
+  }
+
+  async #goOn(ended: Ended<C>): Promise<void> {
+    const { context } = ended
+    let leaf: Leaf<C> | undefined
+    let children: readonly Child[] = []
+    try {
+      const found = await this.#next(ended)
+      if (found) children = found
+      else this.#leaves.push((leaf = { ...ended, isLast: true }))
+    } finally {
+      if (!leaf) await closeLog(context, ended.log)
+    }
+    const wanted = children.filter((child) => isWithin(child, this.#within))
+    const visit = async (child: Child): Promise<void> => {
+      const isThere = await this.#visit({ context: contextOf(context, child.logId), range: child })
+      if (!isThere) throw await missingLog(context, child.logId)
+    }
+    await allOf(wanted.map(visit))
+  }
+}
+
+function isWithin(range: Range, within: Range | undefined): boolean {
+  return within === undefined || overlaps(range, within)
 }
 
 /** The partitions of a leaf. */
@@ -80,11 +126,9 @@ export function rangeOfLeaf(leaf: Look): Range {
   return leaf.seal ? leaf.range : rangeOf(leaf.state)
 }
 
-/** The logs that the root's anchor says live, as far as they are wanted; `undefined` when it was not sealed. */
-async function hintOf(ctx: ReadContext, within: Range | undefined): Promise<readonly Child[] | undefined> {
-  const { value } = await readAnchor(openAnchor({ ...ctx, shard: undefined }), anchorName(ctx))
-  const { living } = value?.sealed ? decodeSealedEnd(value.sealed, anchorName(ctx)) : { living: [] }
-  return living.length > 0 ? living.filter((child) => within === undefined || overlaps(child, within)) : undefined
+/** The logs that the root's anchor says live; none when it was not sealed. */
+export function hintIn(ctx: ReadContext, { value }: AnchorReading): readonly Child[] {
+  return value?.sealed ? decodeSealedEnd(value.sealed, anchorName(ctx)).living : []
 }
 
 /** Whether ranges leave out none of the partitions, and have none twice. */

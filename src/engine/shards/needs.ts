@@ -3,41 +3,64 @@
  * logs are read first, as segments go from older ones to younger ones: what a restore takes over is held in the older one until it is
  * in the younger one (S9).
  */
+import { equalBytes } from '../../bytes/compare.js'
 import { toHex } from '../../bytes/hex.js'
 import { isDamage, isExpired } from '../../errors.js'
 import type { Child, Seal } from '../../log/shard-parts.js'
 import { segmentsPrefix } from '../../manifest/listed-names.js'
-import type { ReadContext } from '../context.js'
-import { keptLog, type KeptLog } from './kept-log.js'
+import { closeLog, type ReadContext } from '../context.js'
+import { contextOf, lookAt, type Range } from './end.js'
+import { heirsOf } from './heirs.js'
+import { offspring, type Offspring } from './offspring.js'
 
-/** A log that was sealed by entry `n`. */
-export interface Ended {
-  readonly logId: Uint8Array
+/** A log that was sealed by entry `n`, and its partitions. */
+export interface Over extends Child {
   readonly n: number
   readonly seal: Seal
 }
 
-/** The logs that follow on a sealed one, and the number with which they begin; `undefined` while that can't be told, or not all are there. */
+/** The logs that follow on a sealed one, and the number with which they begin; `undefined` while that can't be told. */
 export type FindSuccessors = (
-  ended: Ended,
+  over: Over,
 ) => Promise<{ readonly first: number; readonly children: readonly Child[] } | undefined>
+
+/** Looks for them, and makes nothing. */
+export function findSuccessors(ctx: ReadContext): FindSuccessors {
+  return async ({ n, seal, ...child }) => {
+    const heirs = await heirsOf({ context: ctx, log: child, seal, range: child })
+    if (heirs === undefined) return undefined
+    const others = heirs.parents.filter((logId) => !equalBytes(logId, child.logId))
+    const numbers = await Promise.all(others.map((logId) => sealOf(contextOf(ctx, logId), child)))
+    // Their numbers are above those of all parents (S3).
+    return numbers.includes(undefined)
+      ? undefined
+      : { first: 1 + Math.max(n, ...(numbers as number[])), children: heirs.children }
+  }
+}
+
+/** The number of the seal of another parent. */
+async function sealOf(ctx: ReadContext, range: Range): Promise<number | undefined> {
+  const look = await lookAt(ctx, range)
+  if (look) await closeLog(look.context, look.log)
+  return look?.seal && look.n
+}
 
 export interface Needs {
   /** The segments of the sealed log that others name. */
   readonly names: ReadonlySet<string>
   /** The logs that came of it and were not sealed. */
-  readonly living: readonly KeptLog[]
+  readonly living: readonly Offspring[]
 }
 
 /** `undefined`: they may need everything, because one of them is not there yet or can't be read. */
 export async function needsOf(
   ctx: ReadContext,
   path: string,
-  ended: Ended,
+  over: Over,
   successors: FindSuccessors,
 ): Promise<Needs | undefined> {
   try {
-    return await survey(ctx, segmentsPrefix(path), ended, successors)
+    return await survey(ctx, segmentsPrefix(path), over, successors)
   } catch (error) {
     if (!isDamage(error) && !isExpired(error)) throw error
     ctx.warn(`What came of ${path} could not be read; all that it has is kept.`, error)
@@ -48,28 +71,29 @@ export async function needsOf(
 async function survey(
   ctx: ReadContext,
   prefix: string,
-  ended: Ended,
+  over: Over,
   successors: FindSuccessors,
 ): Promise<Needs | undefined> {
   const names = new Set<string>()
-  const living: KeptLog[] = []
+  const living: Offspring[] = []
   const seen = new Set<string>()
-  const queue: { readonly logId: Uint8Array; readonly first: number }[] = []
-  for (let next: Ended | undefined = ended; next;) {
+  const queue: { readonly child: Child; readonly first: number }[] = []
+  for (let next: Over | undefined = over; next;) {
     const found = await successors(next)
     if (found === undefined) return undefined
-    for (const { logId } of found.children) {
-      if (!seen.has(toHex(logId))) queue.push({ logId, first: found.first })
-      seen.add(toHex(logId))
+    for (const child of found.children) {
+      const key = toHex(child.logId)
+      if (!seen.has(key)) queue.push({ child, first: found.first })
+      seen.add(key)
     }
     next = undefined
     while (queue.length > 0 && next === undefined) {
       queue.sort((a, b) => a.first - b.first)
-      const { logId, first } = queue.shift()!
-      const kept = await keptLog({ ...ctx, shard: toHex(logId) }, logId, first, prefix)
+      const { child, first } = queue.shift()!
+      const kept = await offspring(contextOf(ctx, child.logId), child.logId, first, prefix)
       if (kept === undefined) return undefined
       for (const name of kept.names) names.add(name)
-      if (kept.seal) next = { logId, n: kept.head, seal: kept.seal }
+      if (kept.seal) next = { ...child, n: kept.head, seal: kept.seal }
       else living.push(kept)
     }
   }

@@ -3,7 +3,8 @@
  * it has made that itself (S2). They are closed for two round trips: the seals, and the first entries.
  */
 import type { Turn } from '../../log/shard-parts.js'
-import { warnLater, type LogContext, type ShardContext } from '../context.js'
+import { allOf } from '../../async.js'
+import { moment, warnLater, type LogContext, type ShardContext } from '../context.js'
 import type { ShardState } from '../state.js'
 import type { MakeChange } from '../write/requests.js'
 import { closeAnchor } from './closing.js'
@@ -30,29 +31,27 @@ export async function replaceOwned(
   children: readonly Range[],
   turn: Turn | undefined,
 ): Promise<Succession> {
-  const { context } = owned[0]!
+  const { context, log: firstLog } = owned[0]!
   const make = planFor(
     context,
     owned.map(({ log }) => log.logId),
     children,
   )
+  const since = moment(context, firstLog)
   const sealing = owned.map(async (shard): Promise<Ended<ShardContext>> => {
     const { context: ctx, log } = shard
     await shard.writer.append((state, signal) => sealOf(ctx, log, state, make(ctx.graceMs), signal))
     return endedIn(ctx, log, shard.state)
   })
-  const settled = await Promise.allSettled(sealing)
-  const failed = settled.find((each) => each.status === 'rejected')
-  // The plan is begun all the same, and whoever comes by ends it.
-  if (failed) throw failed.reason
-  const ended = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
-  const succession = await successors(ended[0]!, { known: ended, turn })
-  void closeAnchors(ended)
+  // When one fails the plan is begun all the same, and whoever comes by ends it.
+  const ended = await allOf(sealing)
+  const succession = await successors(ended[0]!, { known: ended, turn, since })
+  noteEnds(ended, succession.named).catch((cause: unknown) => warnLater(context, 'Closing a log', cause))
   return succession
 }
 
-async function closeAnchors(ended: readonly Ended<ShardContext>[]): Promise<void> {
-  for (const end of ended) {
-    await closeAnchor(end, end.state!).catch((cause: unknown) => warnLater(end.context, 'Closing a log', cause))
-  }
+/** Beside what is done with the children meanwhile. */
+async function noteEnds(ended: readonly Ended<ShardContext>[], named: Promise<unknown>): Promise<void> {
+  await named
+  await allOf(ended.map((end) => closeAnchor(end)))
 }

@@ -6,10 +6,10 @@
  * - What stands in the parents' tails becomes the delta of the child's first entry, as one memtable.
  * - Deltas by reference are runs already: they are laid on those of the manifest, in their order. That is right only while no
  *   memtable lies beneath them in the same tail, since that would come to lie above them. So whoever seals a log whose tail is
- *   `mixed` folds it first, and has the seal carry the fold. A parent that was sealed otherwise has to be folded by whoever
- *   creates the child, into segments of the child: `foldTail` with the child's log.
+ *   `mixed` folds it first, and has the seal carry the fold.
  */
 import { toBinary } from '../../bytes/binary.js'
+import { corrupt } from '../../errors.js'
 import type { Manifest, Run } from '../../manifest/manifest.js'
 import { clip, joined, type PartitionRange } from '../../manifest/clip.js'
 import { splitId } from '../../manifest/codec-id.js'
@@ -45,6 +45,9 @@ export function sideBySide(parents: readonly Parent[], range: PartitionRange): B
     return both ? [{ range: both, state }] : []
   })
   cut.sort((a, b) => a.range[0] - b.range[0])
+  if (cut.some(({ state }) => isMixed(state))) {
+    throw corrupt('A log was sealed without the fold that its children need; what was written for it is still there.')
+  }
   const memtable = new Memtable()
   for (const { range: own, state } of cut) {
     const counts = ({ partition }: { partition: number }): boolean => partition >= own[0] && partition <= own[1]

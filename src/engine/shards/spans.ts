@@ -3,10 +3,14 @@
  * takes its positions over. Merged, each run of partitions keeps those of its parent where they differ, as spans, until a run has
  * read the source up to where all are equal; then they are plain offsets again.
  */
-import type { Carried } from '../../log/entry.js'
 import { mergeOffsets, type OffsetMap, type Position, type Positions } from '../../log/offsets.js'
 import { isBelow, type SourceSpans, type Span, type Spans, type Standing } from '../../log/spans.js'
 import type { PartitionRange } from '../../manifest/clip.js'
+
+interface Range {
+  readonly first: number
+  readonly last: number
+}
 
 /** Where the sources stand for these partitions. */
 export interface Part {
@@ -86,8 +90,8 @@ export function restored(
   return laidOver(standingOf(parts, range), given, true)
 }
 
-/** The partitions of a log. */
-export function rangeOf({ own }: Pick<Carried, 'own'>, partitions: number): PartitionRange {
+/** The partitions of a log; all, where it has them. */
+export function partitionsOf(own: Range | undefined, partitions: number): PartitionRange {
   return own ? [own.first, own.last] : [0, partitions - 1]
 }
 

@@ -9,14 +9,15 @@ import { closedPrefix, idOfBlob, segmentsPrefix } from '../../manifest/listed-na
 import { segmentName } from '../../manifest/names.js'
 import { pagesOf } from '../../storage/pages.js'
 import { currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
-import type { CollectOptions, CollectResult } from '../gc/collector.js'
+import type { CollectOptions } from '../gc/collector.js'
 import { deadForks } from '../gc/fork-holds.js'
 import { Thinning } from '../gc/thinning.js'
 import { isOver, manifestOfPin, pinsOf, type StoredPin } from '../history/pins.js'
 import { isThinned } from '../history/thinned.js'
 import { readHistory } from '../open/recovery.js'
+import type { Range } from './end.js'
 import { hasEnough, wantedOf } from './expiring.js'
-import { keptEntries, type Dated } from './kept-log.js'
+import { keptEntries, type Dated } from './offspring.js'
 import { needsOf, type FindSuccessors, type Needs } from './needs.js'
 import { sealedAnchor, swapSealed, type SealedAnchor } from './sealed.js'
 import { takenHolds } from './taken.js'
@@ -45,14 +46,16 @@ interface Listing {
 export class Undertaker {
   readonly #ctx: ShardContext
   readonly #log: LogContext
+  readonly #range: Range
   readonly #successors: FindSuccessors
   readonly #signal: AbortSignal
   #thinning: Thinning | undefined
 
-  /** `ctx` is that of the shard of the log. */
-  constructor(ctx: ShardContext, log: LogContext, successors: FindSuccessors, signal: AbortSignal) {
+  /** `ctx` is that of the shard of the log, `range` its partitions. */
+  constructor(ctx: ShardContext, log: LogContext, range: Range, successors: FindSuccessors, signal: AbortSignal) {
     this.#ctx = ctx
     this.#log = log
+    this.#range = range
     this.#successors = successors
     this.#signal = signal
   }
@@ -157,6 +160,7 @@ export class Undertaker {
     const ctx = this.#ctx
     const log = this.#log
     const { value, end } = sealed
+    const over = { ...this.#range, logId: log.logId, n: end.n, seal: end.seal }
     const { segments, pins, held } = listing
     const isExpired = end.keeps > end.n
     if (isExpired && segments.size + pins.length + end.collection.length === 0) {
@@ -164,17 +168,17 @@ export class Undertaker {
       if (done.isGone) return false
     }
     const taken = await takenHolds(ctx, pins)
-    const needs = await needsOf(ctx, log.path, { logId: log.logId, ...end }, this.#successors)
+    const needs = await needsOf(ctx, log.path, over, this.#successors)
     const now = currentTime(ctx, log)
     const kept = isExpired ? undefined : await keptEntries(log, value.trim, segmentsPrefix(log.path))
     if (!isExpired && kept?.head !== end.n) return false
     const versions = kept?.versions.filter(({ n }) => n >= end.keeps) ?? []
     const wanted = needs && this.#wanted(versions, pins, needs)
-    const over = await this.#over(pins, taken, wanted, now)
-    if (over.length > 0 && !options.dryRun) await ctx.storage.blobs.delete(over)
-    done.deleted.pins += over.length
+    const gone = await this.#over(pins, taken, wanted, now)
+    if (gone.length > 0 && !options.dryRun) await ctx.storage.blobs.delete(gone)
+    done.deleted.pins += gone.length
     // What they held is free the next time (R37).
-    const hasChanged = over.length > 0 && !options.dryRun
+    const hasChanged = gone.length > 0 && !options.dryRun
     if (needs === undefined) return false
     if (kept && needs.living.every((log) => hasEnough(log, ctx.retain, now))) {
       const leaving = versions.flatMap(({ n }) => (wanted!.has(n) ? n : []))
@@ -249,5 +253,3 @@ export class Undertaker {
     return free.slice(0, Math.max(0, MAX_IDS - listed.size)).map((name) => idOfBlob(prefix, name)!)
   }
 }
-
-export type UndertakenDeleted = CollectResult['deleted']

@@ -80,7 +80,7 @@ describe('a renewal', () => {
       await member.pass(THIRD / 2)
       member.fault = () => 'error-before'
       await member.pass(10 * LEASE)
-      expect(member.told.failed.length).toBeLessThan(24 + 30)
+      expect(member.told.failed.length).toBeLessThan(48 + 30)
       member.fault = () => undefined
       await member.pass(THIRD)
       expect(member.told.lost).toEqual([])

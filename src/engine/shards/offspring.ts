@@ -27,7 +27,7 @@ export interface KeptEntries {
 }
 
 /** The same with what its pins keep. */
-export interface KeptLog extends KeptEntries {
+export interface Offspring extends KeptEntries {
   readonly logId: Uint8Array
   /** The number with which it began. */
   readonly first: number
@@ -67,12 +67,12 @@ export async function keptEntries(log: LogContext, trim: number, prefix: Prefix)
  * listed before its entries, as what is held is in an entry before it is let go of (S9), and after them, as a tag of a tag may come when
  * the first one goes.
  */
-export async function keptLog(
+export async function offspring(
   ctx: ReadContext,
   logId: Uint8Array,
   first: number,
   prefix: Prefix,
-): Promise<KeptLog | undefined> {
+): Promise<Offspring | undefined> {
   const anchor = openAnchor(ctx)
   const log = openLog(ctx, anchor, logId)
   const what = anchorName(ctx)

@@ -1,0 +1,90 @@
+/**
+ * A shard undertakes for those that it came of: it collects the logs that were sealed, from the root down to its own, as far as they had
+ * any of its partitions. So every sealed log is collected by somebody.
+ */
+import type { Child } from '../../log/shard-parts.js'
+import { closeLog, type LogContext, type ShardContext } from '../context.js'
+import type { CollectOptions } from '../gc/collector.js'
+import type { ShardState } from '../state.js'
+import { contextOf, lookAt, rangeOf, type Ended } from './end.js'
+import { heirsOf } from './heirs.js'
+import { findSuccessors } from './needs.js'
+import { overlaps } from './succession.js'
+import { Undertaker, type Undertaken } from './undertaker.js'
+
+/** The shard that undertakes. */
+export interface Undertakes {
+  readonly context: ShardContext
+  readonly state: ShardState
+}
+
+export class Undertaking {
+  readonly #shard: Undertakes
+  readonly #signal: AbortSignal
+  /** By the paths of their logs. */
+  readonly #undertakers = new Map<string, { readonly log: LogContext; readonly undertaker: Undertaker }>()
+  /** The logs of which nothing is left but the anchor. */
+  readonly #gone = new Set<string>()
+
+  constructor(shard: Undertakes, signal: AbortSignal) {
+    this.#shard = shard
+    this.#signal = signal
+  }
+
+  async run(options: CollectOptions): Promise<Omit<Undertaken, 'isGone'>> {
+    const sum = {
+      deleted: { entries: 0, segments: 0, pins: 0, bytes: 0 },
+      condemned: { entries: 0, segments: 0 },
+      waiting: 0,
+    }
+    let { maxDeletes } = options
+    for await (const ended of this.#sealed()) {
+      const { path } = ended.log
+      if (this.#gone.has(path) || !options.inTime()) continue
+      const { deleted, condemned, waiting, isGone } = await this.#undertakerOf(ended).run({ ...options, maxDeletes })
+      if (isGone && !options.dryRun) this.#gone.add(path)
+      for (const key of ['entries', 'segments', 'pins', 'bytes'] as const) sum.deleted[key] += deleted[key]
+      for (const key of ['entries', 'segments'] as const) sum.condemned[key] += condemned[key]
+      sum.waiting += waiting
+      maxDeletes -= deleted.entries + deleted.segments + deleted.pins
+    }
+    return sum
+  }
+
+  #undertakerOf({ context, log, range }: Ended<ShardContext>): Undertaker {
+    const known = this.#undertakers.get(log.path)
+    if (known) return known.undertaker
+    const undertaker = new Undertaker(context, log, range, findSuccessors(context), this.#signal)
+    this.#undertakers.set(log.path, { log, undertaker })
+    return undertaker
+  }
+
+  /** The sealed logs of which the shard came, older ones first. Their logs stay open as long as they have undertakers. */
+  async *#sealed(): AsyncGenerator<Ended<ShardContext>, void> {
+    const { context, state } = this.#shard
+    const within = rangeOf(state)
+    const own = contextOf(context, state.logId).shard
+    const seen = new Set<string | undefined>()
+    const queue: (Child | undefined)[] = [undefined]
+    for (const child of queue) {
+      const ctx = contextOf(context, child?.logId)
+      if (seen.has(ctx.shard) || ctx.shard === own) continue
+      seen.add(ctx.shard)
+      const look = await lookAt(ctx, child)
+      if (look === undefined) continue
+      try {
+        if (!look.seal) continue
+        yield look
+        queue.push(...((await heirsOf(look))?.children ?? []).filter((heir) => overlaps(heir, within)))
+      } finally {
+        if (this.#undertakers.get(look.log.path)?.log !== look.log) await closeLog(look.context, look.log)
+      }
+    }
+  }
+
+  /** Lets go of all logs. */
+  async stop(): Promise<void> {
+    for (const { log } of this.#undertakers.values()) await closeLog(this.#shard.context, log)
+    this.#undertakers.clear()
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * What the log of a shard says about how its owner died (G11): who was killed before it had committed anything since its fence may
+ * have been killed by the shard.
+ */
+import { toHex } from '../bytes/hex.js'
+import { readOn } from '../engine/open/recovery.js'
+import { emptyState, type AppliedEntry } from '../engine/state.js'
+import type { StoreHandle } from '../store/handle.js'
+import type { GroupState } from './state.js'
+import type { Blame } from './transitions.js'
+
+/** For each shard of a dead member what speaks against the shard. */
+export async function blames(
+  state: GroupState,
+  dead: string,
+  open: (id: string) => Promise<StoreHandle>,
+): Promise<Map<string, Blame>> {
+  const owned = [...state.shards.values()].filter(({ owner }) => owner === dead)
+  const found = await Promise.all(owned.map(async ({ id }) => [id, await blameOf(dead, () => open(id))] as const))
+  return new Map(found)
+}
+
+async function blameOf(dead: string, open: () => Promise<StoreHandle>): Promise<Blame> {
+  const handle = await open()
+  try {
+    const { state, shard } = handle
+    const { turn, covers } = state.carried
+    if (state.seal || !turn || turn.isReleased || toHex(turn.member) !== dead) return 'none'
+    const entries: AppliedEntry[] = []
+    const { context, log } = shard
+    await readOn(context, { ...log }, emptyState(log.logId, covers), state.head, (applied) => entries.push(applied))
+    return judge(entries, turn.isTrial)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** The entries since the newest manifest. Where the fence is not among them, something was committed since. */
+function judge(entries: readonly AppliedEntry[], isTrial: boolean): Blame {
+  const fence = entries.findLastIndex(({ entry }) => entry.kind === 'fence')
+  const hasCommits = entries
+    .slice(fence + 1)
+    .some(({ entry }) => entry.kind === 'commit' && !entry.carried?.turn?.isTrial)
+  if (fence < 0 || hasCommits) return 'commits'
+  return isTrial ? 'trial' : 'nothing'
+}

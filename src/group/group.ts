@@ -1,0 +1,277 @@
+/** A group as programs see it: one process that owns shards of a store together with others. */
+import type { Key } from '../bytes/keys.js'
+import type { Clock } from '../clock.js'
+import { invalid, TidemarkError } from '../errors.js'
+import type { StoreHandle } from '../store/handle.js'
+import { partitionOf } from '../store/reads.js'
+import type { Logger } from '../store/open-options.js'
+import { whole } from '../store/options.js'
+import { checkSource, type Source } from '../stream/source.js'
+import { GroupChanges, rangeOf } from './changes.js'
+import { Control } from './control.js'
+import { Events, type GroupEvents } from './events.js'
+import type { End, Keeper } from './keeper.js'
+import { openFollower } from './logs.js'
+import { Member, type MemberHost } from './member.js'
+import type { GroupHandler, GroupRunOptions, GroupRunResult, Program, ShardRange } from './program.js'
+import type { ResolvedGroupOptions } from './options.js'
+import { inOrder, type Shard } from './state.js'
+import { unpark } from './transitions.js'
+
+/** A member of the group, as others see it. */
+export interface MemberInfo {
+  readonly member: string
+  readonly info: unknown
+  readonly zone: string
+  readonly weight: number
+  /** It hands off what it owns. */
+  readonly leaving: boolean
+}
+
+/** Who owns a shard, and who follows it. */
+export interface ShardAssignment extends ShardRange {
+  readonly owner: string | undefined
+  readonly next: string | undefined
+  readonly standbys: readonly string[]
+  readonly parked: boolean
+}
+
+/** What this member does. */
+export interface GroupStatus {
+  /** Its id; another one after it was taken for dead. */
+  readonly member: string
+  readonly generation: number
+  /** How long ago its lease was last renewed, in milliseconds. */
+  readonly leaseAgeMs: number
+  /** The shards that it owns. */
+  readonly owned: readonly (ShardRange & { readonly token: number; readonly version: number })[]
+}
+
+/** Options of `leave`. */
+export interface LeaveOptions {
+  /**
+   * How long others are waited for that take the shards over. What is not handed over by then is lost, as if the process had
+   * died, and the events that were not committed are handled again.
+   * @default 30_000
+   * @unit milliseconds
+   * @when Raise it when handlers take longer; lower it below what the platform grants before it kills the process.
+   */
+  readonly timeoutMs?: number | undefined
+}
+
+const LEAVE_MS = 30_000
+
+export class Group implements MemberHost {
+  readonly control: Control
+  readonly clock: Clock
+  readonly leaseMs: number
+  readonly handoffMs: number
+  readonly about: MemberHost['about']
+  readonly lease: MemberHost['lease']
+  program: Program | undefined
+  readonly #options: ResolvedGroupOptions
+  readonly #root: string
+  readonly #events: Events
+  readonly #changes: GroupChanges
+  readonly #logger: Logger | false | undefined
+  #member: Member | undefined
+  #leaving: Promise<void> | undefined
+  /** Ends the program. */
+  #stop = (): void => undefined
+
+  /** @internal */
+  constructor(control: Control, options: ResolvedGroupOptions, root: string) {
+    const { store, leaseMs, handoffMs, zone, weight, info, renewer } = options
+    this.control = control
+    this.#options = options
+    this.#root = root
+    this.clock = store.clock
+    this.leaseMs = leaseMs
+    this.handoffMs = handoffMs
+    this.about = { zone, weight, info }
+    this.lease = { storage: store.storage, store: store.name, leaseMs, clock: store.clock, renewer }
+    this.#logger = store.logger
+    this.#events = new Events((message, cause) => this.#log(message, cause))
+    const generation = (): number => control.generation
+    this.#changes = new GroupChanges(this.#events, generation, () => this.#owned.map(({ shard }) => shard))
+  }
+
+  /** Becomes a member. */
+  async join(signal?: AbortSignal): Promise<void> {
+    this.#changes.follow(this.control.state)
+    this.#member = await Member.begin(this, signal)
+  }
+
+  get #owned(): readonly Keeper[] {
+    return this.#member?.owned ?? []
+  }
+
+  /** The control store says something else. */
+  changed(): void {
+    this.#changes.follow(this.control.state)
+    this.#member?.changed()
+  }
+
+  openFollower(id: string): Promise<StoreHandle> {
+    return openFollower(this.#options.store, this.#root, id)
+  }
+
+  gained({ shard }: Keeper): void {
+    this.#changes.add('newlyAssigned', shard)
+  }
+
+  ended({ shard }: Keeper, how: End): void {
+    this.#changes.add(how, shard)
+  }
+
+  async sealed(id: string): Promise<void> {
+    void id
+  }
+
+  /** A life has ended against its will: another one begins. */
+  out(member: Member): void {
+    if (this.#leaving || this.#member !== member) return
+    void this.#rejoin()
+  }
+
+  async #rejoin(): Promise<void> {
+    for (;;) {
+      try {
+        const member = await Member.begin(this)
+        if (this.#leaving) await member.leave(0)
+        else this.#member = member
+        return
+      } catch (cause) {
+        if (this.#leaving) return
+        this.warn('This process is no member of its group any more, and could not join again yet.', cause)
+        await new Promise<void>((resolve) => void this.clock.timer(this.leaseMs / 3, resolve))
+      }
+    }
+  }
+
+  warn(message: string, cause?: unknown): void {
+    this.#log(message, cause)
+    this.#events.emit('warning', { message, cause })
+  }
+
+  #log(message: string, cause: unknown): void {
+    const logger = this.#logger ?? console
+    if (!logger) return
+    if (cause === undefined) logger.warn?.(message)
+    else logger.warn?.(message, cause)
+  }
+
+  on<E extends keyof GroupEvents>(event: E, listener: (detail: GroupEvents[E]) => unknown): () => void {
+    return this.#events.on(event, listener)
+  }
+
+  async run<V, O = unknown, K extends Key = Key, S = unknown, E = Key | undefined>(
+    source: Source<V, E>,
+    handler: GroupHandler<V, O, K, S, E>,
+    options: GroupRunOptions<O> = {},
+  ): Promise<GroupRunResult> {
+    this.#assertMember()
+    checkSource(source as Source)
+    if (typeof handler !== 'function') throw invalid('run: a handler function is expected.')
+    if (this.program) throw invalid('run: this member runs something already; end that first, by its signal.')
+    const { signal, ...rest } = options
+    const stop = new AbortController()
+    const ended = new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve(), { once: true }))
+    const end = (): void => stop.abort()
+    this.#stop = end
+    if (signal?.aborted) end()
+    else signal?.addEventListener('abort', end, { once: true })
+    const totals = { events: 0, commits: 0 }
+    this.program = {
+      source: source as Source,
+      handler: handler as unknown as GroupHandler,
+      options: rest as GroupRunOptions,
+      signal: stop.signal,
+      totals,
+    }
+    this.#member?.changed()
+    await ended
+    signal?.removeEventListener('abort', end)
+    this.program = undefined
+    await Promise.all(this.#owned.map(({ tenure }) => tenure!.running))
+    return { ...totals }
+  }
+
+  members(): MemberInfo[] {
+    return [...this.control.state.members.values()].map(({ id, info, zone, weight, isLeaving }) => ({
+      member: id,
+      info,
+      zone,
+      weight,
+      leaving: isLeaving,
+    }))
+  }
+
+  assignment(): ShardAssignment[] {
+    return inOrder(this.control.state).map(({ owner, next, standbys, isParked, ...shard }) => ({
+      ...rangeOf(shard),
+      owner,
+      next,
+      standbys,
+      parked: isParked,
+    }))
+  }
+
+  status(): GroupStatus {
+    const member = this.#member
+    return {
+      member: member?.member ?? '',
+      generation: this.control.generation,
+      leaseAgeMs: member?.awayMs() ?? Infinity,
+      owned: this.#owned.map(({ shard, tenure }) => ({
+        ...rangeOf(shard),
+        token: tenure!.token,
+        version: tenure!.store.version,
+      })),
+    }
+  }
+
+  ownerOf(key: Key): { readonly member: string; readonly info: unknown; readonly shard: ShardRange } | undefined {
+    const { settings, members } = this.control.state
+    const shard = this.#shardOf(partitionOf(key, settings.partitions))
+    const owner = shard.owner === undefined ? undefined : members.get(shard.owner)
+    return owner && { member: owner.id, info: owner.info, shard: rangeOf(shard) }
+  }
+
+  #shardOf(partition: number): Shard {
+    const found = inOrder(this.control.state).find(({ first, last }) => first <= partition && partition <= last)
+    if (found === undefined) throw invalid(`shard: there is no partition ${partition}.`)
+    return found
+  }
+
+  /** Gives a parked shard to its members again. `shard`: a partition of it, or what the event `parked` told. */
+  async unpark(shard: number | { readonly first: number }): Promise<void> {
+    this.#assertMember()
+    const { id } = this.#shardOf(typeof shard === 'number' ? shard : shard.first)
+    await this.control.transact((state) => unpark(state, id))
+  }
+
+  leave(options: LeaveOptions = {}): Promise<void> {
+    const timeoutMs = whole('timeoutMs', options.timeoutMs, LEAVE_MS, 0)
+    this.#leaving ??= this.#leave(timeoutMs)
+    return this.#leaving
+  }
+
+  async #leave(timeoutMs: number): Promise<void> {
+    try {
+      await this.#member?.leave(timeoutMs)
+    } finally {
+      this.#stop()
+      await this.control.close()
+    }
+  }
+
+  #assertMember(): void {
+    if (this.#leaving) throw new TidemarkError('CLOSED', 'This process has left the group; join it again.')
+  }
+
+  /** `leave()`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.leave()
+  }
+}

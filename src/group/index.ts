@@ -1,0 +1,14 @@
+/** Many owners of one store: members share its shards out with nothing between them but the storage. */
+export { joinGroup } from './join.js'
+export type { GroupOptions } from './options.js'
+export type { Renewer } from './presence.js'
+export type { Group, GroupStatus, LeaveOptions, MemberInfo, ShardAssignment } from './group.js'
+export type { GroupEvents } from './events.js'
+export type {
+  GroupHandler,
+  GroupRunOptions,
+  GroupRunResult,
+  HandlerContext,
+  ShardProgress,
+  ShardRange,
+} from './program.js'

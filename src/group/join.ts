@@ -1,0 +1,42 @@
+/** Joining a group. */
+import { Control, type First } from './control.js'
+import { Group } from './group.js'
+import { ensureStore, findFamily } from './logs.js'
+import { resolveGroupOptions, type GroupOptions } from './options.js'
+import { ASSIGN_VERSION, newState } from './state.js'
+
+/**
+ * Makes this process a member of the group that shares out the shards of a store, and creates the store when it does not exist.
+ * Members need nothing in common but the storage. From now on this process owns shards; `run` works on them, and `leave` hands them
+ * on.
+ *
+ * @throws `INVALID_ARGUMENT` when an option is wrong, or the store has another job or partition count
+ * @throws `UNSUPPORTED_FORMAT` when the group follows rules of a newer release
+ * @throws `STORAGE_UNAVAILABLE` when the storage does not answer; `ABORTED` by the signal
+ * @example
+ *     const group = await joinGroup({ storage, name: 'orders', partitions: 64 })
+ *     await group.run(source, async (event, state) => { state.put(event.key, event.value) })
+ */
+export async function joinGroup(given: GroupOptions): Promise<Group> {
+  const options = resolveGroupOptions(given)
+  const { store, signal, moves, coolMs, standbys, warmEntries } = options
+  const { storage, name, clock, logger, timeoutMs } = store
+  await ensureStore(store)
+  const { root } = await findFamily(store)
+  const first = async (): Promise<First> => {
+    const { living, partitions } = await findFamily(store)
+    const settings = { assignVersion: ASSIGN_VERSION, partitions, moves, coolMs, standbys, warmEntries }
+    return { state: newState(settings, living), base: Math.max(0, ...living.map(({ generation }) => generation)) }
+  }
+  const made: { group?: Group } = {}
+  const control = await Control.open({ storage, name, clock, logger, timeoutMs }, first, () => made.group?.changed())
+  try {
+    const group = new Group(control, options, root)
+    made.group = group
+    await group.join(signal)
+    return group
+  } catch (error) {
+    await control.close()
+    throw error
+  }
+}

@@ -1,0 +1,137 @@
+/** Groups in virtual time: members on actors of a simulation, a source that can be read again, and what they did. */
+import { sleep } from '../../src/clock.js'
+import { memory } from 'tidemark/memory'
+import { openStore, type Storage } from 'tidemark'
+import { joinGroup, type Group, type GroupOptions, type HandlerContext } from 'tidemark/group'
+import { simulate, type Actor, type Simulation } from 'tidemark/testing'
+
+export const LEASE = 9_000
+
+export interface Begun {
+  readonly by: string
+  readonly partition: number
+  readonly offset: number
+  readonly at: number
+  readonly token: number
+}
+
+/** One group over one storage, with everything that its members did. */
+export class World {
+  readonly storage: Storage
+  /** The events that were begun. */
+  readonly begun: Begun[] = []
+  readonly said: string[] = []
+  /** How many events each partition has. */
+  events = 20
+  /** How long a handler takes. */
+  workMs = 50
+
+  constructor(
+    readonly sim: Simulation,
+    readonly partitions = 4,
+    storage: Storage = memory(),
+  ) {
+    this.storage = storage
+  }
+
+  options(me: Actor, more: Partial<GroupOptions> = {}): GroupOptions {
+    const { clock } = me
+    const storage = me.storage(this.storage)
+    return {
+      storage,
+      name: 's',
+      partitions: this.partitions,
+      leaseMs: LEASE,
+      clock,
+      logger: false,
+      info: me.name,
+      ...more,
+    }
+  }
+
+  /** A member that runs until it leaves. */
+  member(name: string, more: Partial<GroupOptions> = {}, body?: (group: Group, me: Actor) => Promise<void>): Actor {
+    return this.sim.actor(name, async (me) => {
+      const group = await joinGroup(this.options(me, more))
+      group.on('rebalance', ({ newlyAssigned, revoked, lost }) => {
+        const list = (shards: readonly { first: number; last: number }[]): string =>
+          shards.map(({ first, last }) => `${first}-${last}`).join()
+        this.said.push(`${name}: +${list(newlyAssigned)} -${list(revoked)} !${list(lost)}`)
+        this.sim.note(this.said.at(-1)!)
+      })
+      group.on('warning', ({ message, cause }) => this.sim.note(`${name} warns: ${message} ${String(cause)}`))
+      const running = this.run(group, me)
+      await (body ? body(group, me) : running)
+      await running
+    })
+  }
+
+  async run(group: Group, me: Actor): Promise<void> {
+    const { events, begun, workMs, partitions } = this
+    const source = {
+      name: 'events',
+      partitions,
+      async *read(partition: number, from: unknown, { signal }: { signal: AbortSignal }) {
+        for (let offset = (from as number | undefined) ?? 0; offset < events && !signal.aborted; offset++) {
+          yield { offset, key: `k${partition}`, value: 1 }
+        }
+      },
+    }
+    const handler = async (
+      event: { offset: unknown; key: string },
+      state: { get(key: string): Promise<unknown>; put(key: string, value: unknown): void },
+      _emit: unknown,
+      { token }: HandlerContext,
+    ): Promise<void> => {
+      const partition = Number(event.key.slice(1))
+      begun.push({ by: me.name, partition, offset: event.offset as number, at: this.sim.clock.monotonic(), token })
+      this.sim.note(`${me.name} begins ${event.key} ${String(event.offset)}`)
+      await sleep(me.clock, workMs)
+      state.put('n', (((await state.get('n')) as number | undefined) ?? 0) + 1)
+    }
+    await group.run(source as never, handler as never, { everyMs: 200 })
+  }
+
+  /** What the store counted in each partition. */
+  async counts(): Promise<number[]> {
+    const { clock } = this.sim
+    const storage = this.sim.storage(this.storage)
+    const store = await openStore<string, number>({ storage, name: 's', mode: 'follower', logger: false, clock })
+    const counts: number[] = []
+    for (let i = 0; i < this.partitions; i++) counts.push((await store.partition(i).get('n')) ?? 0)
+    await store.close()
+    return counts
+  }
+
+  pass(ms: number): Promise<void> {
+    return sleep(this.sim.clock, ms)
+  }
+
+  /** Waits by the clock of an actor: who is frozen sees nothing. */
+  async until(what: () => boolean | Promise<boolean>, { clock }: Actor = this.sim): Promise<void> {
+    const end = this.sim.clock.monotonic() + 600_000
+    while (!(await what())) {
+      if (this.sim.clock.monotonic() > end) throw new Error('it never came')
+      await sleep(clock, 100)
+    }
+  }
+
+  /** Whether all events are counted, each once. */
+  async isCounted(): Promise<boolean> {
+    const counts = await this.counts()
+    return counts.every((count) => count === this.events)
+  }
+}
+
+export const inWorld = (
+  run: (world: World) => Promise<void>,
+  options: { seed?: number; partitions?: number; maxSteps?: number; slow?: boolean } = {},
+): Promise<{ readonly trace: readonly string[] }> =>
+  simulate(
+    {
+      seed: options.seed ?? 1,
+      maxSteps: options.maxSteps ?? 200_000,
+      ...(options.slow ? {} : { slow: { chance: 0, ms: 0 } }),
+    },
+    (sim) => run(new World(sim, options.partitions)),
+  )
