@@ -36,7 +36,19 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
     /: name one by shard, use mode "follower", or joinGroup\(\)\./g,
     ': name one by --partition, with a partition of it.',
   ],
-  [/first: rescale\(\{ [^}]* \}, \{ shards: 1 \}\)\./g, 'first: `tidemark rescale --shards 1`.'],
+  [/first: rescale\(\{.*\}, \{ shards: 1 \}\)\./g, 'first, by `tidemark rescale` with --shards 1.'],
+  [
+    /Bring them together with rescale\(\) to 1 shard first/g,
+    'Bring them together by `tidemark rescale` with --shards 1 first',
+  ],
+  [
+    /, and the shard of this handle has ended\. Its changes are kept; call reopen\(\) .*/g,
+    ' meanwhile. Nothing was changed; run the command again.',
+  ],
+  [
+    / this handle has the shard of ([^.]*)\. Open the store with shard: (\d+)\./g,
+    ' the shard has $1. Name the other one by --partition $2.',
+  ],
   // The handle of a command ends with it, and the next command opens the store anew.
   [/Call reopen\(\) and look\./g, 'Look with `tidemark versions` before you run the command again.'],
   [/Call reopen\(\) to take it back\./g, 'Run the command again to take it back.'],

@@ -196,7 +196,7 @@ describe('on a store of two shards,', () => {
       const { code, err } = await run(line)
       expect(code).toBe(1)
       expect(err).toMatch(
-        /INVALID_ARGUMENT: Store "orders" has 2 shards, and only a store of one can be (?:forked|copied) as yet\. Bring them together first: `tidemark rescale --shards 1`\./,
+        /INVALID_ARGUMENT: Store "orders" has 2 shards, and only a store of one can be (?:forked|copied) as yet\. Bring them together first, by `tidemark rescale` with --shards 1\./,
       )
     },
   )

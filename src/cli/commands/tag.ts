@@ -67,7 +67,7 @@ export const fork: AddCommand = (program, context) => {
       const { name: from, shards } = await shardsIn(context, where, options)
       if (shards) {
         throw invalid(
-          `Store "${from}" has ${shards.length} shards, and only a store of one can be forked as yet. Bring them together first: \`tidemark rescale --shards 1\`.`,
+          `Store "${from}" has ${shards.length} shards, and only a store of one can be forked as yet. Bring them together first, by \`tidemark rescale\` with --shards 1.`,
         )
       }
       await withWriter(context, where, { ...options, store: from }, async (store) => {
