@@ -15,6 +15,7 @@ export type { LiveOptions, RangeOptions, ReadOptions, ScanOptions } from './stor
 export type { StoreEvents } from './store/events.js'
 export type { VersionInfo, VersionsOptions } from './store/history.js'
 export type { When } from './store/find.js'
+export type { EpochEnd } from './store/epochs.js'
 export type { RestoreOptions, TagInfo, TagOptions } from './store/old-versions.js'
 export type { MaintainOptions } from './store/maintain.js'
 export type { MaintainResult } from './engine/gc/scheduler.js'

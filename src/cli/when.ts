@@ -9,7 +9,7 @@ export interface AtOption {
 export function atOption(command: Command): Command {
   return command.option(
     '--at <version>',
-    'as it was: a version, a tag, or a date (2026-11-21, 2026-11-21T08:30Z)',
+    'as it was: a version, a tag, a date (2026-11-21, 2026-11-21T08:30Z), or the end of an epoch (epoch:5)',
     whenOf,
   )
 }
@@ -17,10 +17,12 @@ export function atOption(command: Command): Command {
 const DATE = /^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})?)?$/
 
 /**
- * Reads a moment. Digits are a version, a name with a letter is a tag; a date without a zone is in UTC, as all times that are
+ * Reads a moment. Digits are a version, `epoch:` and digits the end of an epoch, a name with a letter is a tag; a date without a zone is in UTC, as all times that are
  * shown.
  */
 export function whenOf(text: string): When {
+  const [, epoch] = /^epoch[ :](-?\d{1,15})$/.exec(text) ?? []
+  if (epoch !== undefined) return { epoch: Number(epoch) }
   if (/^\d+$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text)
   const [date, zone] = DATE.exec(text) ?? []
   if (date !== undefined) {

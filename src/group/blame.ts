@@ -6,6 +6,7 @@ import { toHex } from '../bytes/hex.js'
 import { readOn } from '../engine/open/recovery.js'
 import { emptyState, type AppliedEntry } from '../engine/state.js'
 import type { StoreHandle } from '../store/handle.js'
+import { hasEnded } from './logs.js'
 import type { GroupState } from './state.js'
 import type { Blame } from './transitions.js'
 
@@ -16,16 +17,16 @@ export async function blames(
   open: (id: string) => Promise<StoreHandle>,
 ): Promise<Map<string, Blame>> {
   const owned = [...state.shards.values()].filter(({ owner }) => owner === dead)
-  const found = await Promise.all(owned.map(async ({ id }) => [id, await blameOf(dead, () => open(id))] as const))
+  const found = await Promise.all(owned.map(async ({ id }) => [id, await blameOf(id, dead, () => open(id))] as const))
   return new Map(found)
 }
 
-async function blameOf(dead: string, open: () => Promise<StoreHandle>): Promise<Blame> {
+async function blameOf(id: string, dead: string, open: () => Promise<StoreHandle>): Promise<Blame> {
   const handle = await open()
   try {
     const { state, shard } = handle
     const { turn, covers } = state.carried
-    if (state.seal || !turn || turn.isReleased || toHex(turn.member) !== dead) return 'none'
+    if (hasEnded(handle, id) || !turn || turn.isReleased || toHex(turn.member) !== dead) return 'none'
     const entries: AppliedEntry[] = []
     const { context, log } = shard
     await readOn(context, { ...log }, emptyState(log.logId, covers), state.head, (applied) => entries.push(applied))

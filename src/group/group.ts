@@ -1,7 +1,10 @@
 /** A group as programs see it: one process that owns shards of a store together with others. */
+import { singleFlight } from '../async.js'
 import type { Key } from '../bytes/keys.js'
 import type { Clock } from '../clock.js'
 import { invalid, TidemarkError } from '../errors.js'
+import type { ShardContext } from '../engine/context.js'
+import { rangesOf } from '../engine/shards/plan.js'
 import type { StoreHandle } from '../store/handle.js'
 import { partitionOf } from '../store/reads.js'
 import type { Logger } from '../store/open-options.js'
@@ -11,12 +14,13 @@ import { GroupChanges, rangeOf } from './changes.js'
 import { Control } from './control.js'
 import { Events, type GroupEvents } from './events.js'
 import type { End, Keeper } from './keeper.js'
-import { openFollower } from './logs.js'
+import { findFamily, openFollower, reconciled, sealedOf } from './logs.js'
 import { Member, type MemberHost } from './member.js'
 import type { GroupHandler, GroupRunOptions, GroupRunResult, Program, ShardRange } from './program.js'
 import type { ResolvedGroupOptions } from './options.js'
 import { inOrder, type Shard } from './state.js'
-import { unpark } from './transitions.js'
+import { checkScale, type Scale } from './rescale.js'
+import { aimed, unpark } from './transitions.js'
 
 /** A member of the group, as others see it. */
 export interface MemberInfo {
@@ -66,28 +70,33 @@ export class Group implements MemberHost {
   readonly clock: Clock
   readonly leaseMs: number
   readonly handoffMs: number
+  readonly store: MemberHost['store']
   readonly about: MemberHost['about']
   readonly lease: MemberHost['lease']
   program: Program | undefined
-  readonly #options: ResolvedGroupOptions
   readonly #root: string
+  readonly #ctx: ShardContext
   readonly #events: Events
   readonly #changes: GroupChanges
   readonly #logger: Logger | false | undefined
+  readonly #once = singleFlight()
+  /** Of calls that wait for the control store to say something else. */
+  readonly #waits = new Set<() => void>()
   #member: Member | undefined
   #leaving: Promise<void> | undefined
   /** Ends the program. */
   #stop = (): void => undefined
 
   /** @internal */
-  constructor(control: Control, options: ResolvedGroupOptions, root: string) {
+  constructor(control: Control, options: ResolvedGroupOptions, ctx: ShardContext, root: string) {
+    this.#ctx = ctx
     const { store, leaseMs, handoffMs, zone, weight, info, renewer } = options
     this.control = control
-    this.#options = options
     this.#root = root
     this.clock = store.clock
     this.leaseMs = leaseMs
     this.handoffMs = handoffMs
+    this.store = store
     this.about = { zone, weight, info }
     this.lease = { storage: store.storage, store: store.name, leaseMs, clock: store.clock, renewer }
     this.#logger = store.logger
@@ -109,11 +118,17 @@ export class Group implements MemberHost {
   /** The control store says something else. */
   changed(): void {
     this.#changes.follow(this.control.state)
+    this.#wake()
     this.#member?.changed()
   }
 
+  #wake(): void {
+    for (const resolve of this.#waits) resolve()
+    this.#waits.clear()
+  }
+
   openFollower(id: string): Promise<StoreHandle> {
-    return openFollower(this.#options.store, this.#root, id)
+    return openFollower(this.store, this.#root, id)
   }
 
   gained({ shard }: Keeper): void {
@@ -124,8 +139,15 @@ export class Group implements MemberHost {
     this.#changes.add(how, shard)
   }
 
-  async sealed(id: string): Promise<void> {
-    void id
+  /** Puts what follows on logs that were sealed in their place; it is made where it is missing. */
+  sealed(): Promise<void> {
+    return this.#once('sealed', async () => {
+      const { living } = await findFamily(this.#ctx, this.store)
+      const isLiving = new Set(living.map(({ id }) => id))
+      const others = [...this.control.state.shards.values()].filter(({ id }) => !isLiving.has(id))
+      const sealed = await sealedOf(this.#ctx, this.#root, others)
+      await this.control.transact((state) => reconciled(state, sealed, living))
+    })
   }
 
   /** A life has ended against its will: another one begins. */
@@ -244,6 +266,25 @@ export class Group implements MemberHost {
     return found
   }
 
+  /**
+   * Splits and merges shards while their owners go on: each splits its own, and neighbours come together at one that seals them. Resolves
+   * when the shards are those that are wanted.
+   *
+   * @throws `INVALID_ARGUMENT` when there can be no such shards
+   * @throws `CONFLICT` while they are on their way to others; `CLOSED` when this process leaves meanwhile
+   */
+  async rescale(scale: Scale): Promise<void> {
+    this.#assertMember()
+    const { partitions } = this.control.state.settings
+    const cuts = checkScale(scale)(partitions)
+    rangesOf(cuts, partitions)
+    await this.control.transact((state) => aimed(state, { cuts: [...cuts] }))
+    while (this.control.state.target?.cuts.join() === cuts.join()) {
+      this.#assertMember()
+      await new Promise<void>((resolve) => this.#waits.add(resolve))
+    }
+  }
+
   /** Gives a parked shard to its members again. `shard`: a partition of it, or what the event `parked` told. */
   async unpark(shard: number | { readonly first: number }): Promise<void> {
     this.#assertMember()
@@ -262,6 +303,7 @@ export class Group implements MemberHost {
       await this.#member?.leave(timeoutMs)
     } finally {
       this.#stop()
+      this.#wake()
       await this.control.close()
     }
   }

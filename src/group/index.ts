@@ -1,5 +1,7 @@
 /** Many owners of one store: members share its shards out with nothing between them but the storage. */
 export { joinGroup } from './join.js'
+export { rescale } from './rescale.js'
+export type { Scale } from './rescale.js'
 export type { GroupOptions } from './options.js'
 export type { Renewer } from './presence.js'
 export type { Group, GroupStatus, LeaveOptions, MemberInfo, ShardAssignment } from './group.js'

@@ -1,7 +1,7 @@
 /** Joining a group. */
 import { Control, type First } from './control.js'
 import { Group } from './group.js'
-import { ensureStore, findFamily } from './logs.js'
+import { ensureStore, findFamily, surroundings } from './logs.js'
 import { resolveGroupOptions, type GroupOptions } from './options.js'
 import { ASSIGN_VERSION, newState } from './state.js'
 
@@ -21,17 +21,18 @@ export async function joinGroup(given: GroupOptions): Promise<Group> {
   const options = resolveGroupOptions(given)
   const { store, signal, moves, coolMs, standbys, warmEntries } = options
   const { storage, name, clock, logger, timeoutMs } = store
-  await ensureStore(store)
-  const { root } = await findFamily(store)
-  const first = async (): Promise<First> => {
-    const { living, partitions } = await findFamily(store)
-    const settings = { assignVersion: ASSIGN_VERSION, partitions, moves, coolMs, standbys, warmEntries }
-    return { state: newState(settings, living), base: Math.max(0, ...living.map(({ generation }) => generation)) }
-  }
   const made: { group?: Group } = {}
+  const ctx = surroundings(store, (message, cause) => made.group?.warn(message, cause))
+  await ensureStore(ctx, store)
+  const { root } = await findFamily(ctx, store)
+  const first = async (): Promise<First> => {
+    const { living, partitions, generation } = await findFamily(ctx, store)
+    const settings = { assignVersion: ASSIGN_VERSION, partitions, moves, coolMs, standbys, warmEntries }
+    return { state: newState(settings, living), base: generation }
+  }
   const control = await Control.open({ storage, name, clock, logger, timeoutMs }, first, () => made.group?.changed())
   try {
-    const group = new Group(control, options, root)
+    const group = new Group(control, options, ctx, root)
     made.group = group
     await group.join(signal)
     return group

@@ -4,16 +4,17 @@
  * what was read last (G7).
  */
 import type { Clock } from '../clock.js'
-import { isTidemarkError } from '../errors.js'
+import { isTidemarkError, TidemarkError } from '../errors.js'
 import type { StoreHandle } from '../store/handle.js'
 import { Bell } from './bell.js'
 import type { Control } from './control.js'
+import { hasEnded } from './logs.js'
 import type { Program } from './program.js'
 import { runOn } from './runner.js'
 import type { LivingLog, Shard } from './state.js'
 import { Tenure } from './tenure.js'
 import { cleared, taken, threw } from './transitions.js'
-import { Ended, take } from './turn.js'
+import { Ended, take, type Taken } from './turn.js'
 
 export type Role = 'owner' | 'next' | 'standby' | 'none'
 /** How a tenure ends: with its last commit, or without. */
@@ -50,6 +51,8 @@ export class Keeper {
   readonly #host: KeeperHost
   readonly #bell: Bell
   #isRunning = false
+  /** Others have come in its place, by this member. */
+  #isReplaced = false
   #follower: StoreHandle | undefined
   /** How often in a row something failed. */
   #failures = 0
@@ -62,6 +65,7 @@ export class Keeper {
 
   /** Makes true that the member has this role from now on. */
   want(role: Role): void {
+    if (this.#isReplaced) return
     if (this.role !== role) {
       this.role = role
       if (role !== 'owner') this.tenure?.stop()
@@ -77,6 +81,39 @@ export class Keeper {
     this.role = 'none'
     this.tenure?.lose(reason)
     this.#bell.ring()
+  }
+
+  /** Ends what runs, so that the log can be sealed. The shard stays with this member. */
+  async rest(): Promise<Tenure> {
+    const { tenure } = this
+    tenure?.rest(true)
+    await tenure?.running
+    if (!tenure || tenure.lost.aborted || this.role !== 'owner' || tenure !== this.tenure) {
+      throw new TidemarkError('CONFLICT', 'The shard has gone to another member meanwhile.')
+    }
+    return tenure
+  }
+
+  /** Goes on after a rest. */
+  resume(): void {
+    if (this.#isReplaced) return
+    this.tenure?.rest(false)
+    this.#bell.ring()
+  }
+
+  /** Its log was sealed, by this member. */
+  replaced(): void {
+    this.want('none')
+    this.#isReplaced = true
+  }
+
+  /** Owns from now on what was made here. */
+  adopt(handle: StoreHandle, taken: Taken): void {
+    this.role = 'owner'
+    this.#isRunning = true
+    void this.#hold(handle, taken)
+      .catch((error: unknown) => this.#warn('is not held any more', error))
+      .then(() => this.#live())
   }
 
   get #row(): Shard | undefined {
@@ -134,7 +171,7 @@ export class Keeper {
     const follower = await this.#followed()
     const before = follower.state.head
     await follower.catchUp()
-    if (follower.state.seal) throw new Ended('The log was sealed.')
+    if (hasEnded(follower, this.shard.id)) throw new Ended('The log was sealed.')
     const isWarm = follower.state.head - before <= control.state.settings.warmEntries
     if (this.role === 'next' && isWarm && this.#row?.next === member) {
       await control.transact((state, now) => taken(state, this.shard.id, member, now))
@@ -149,7 +186,7 @@ export class Keeper {
     const { member, clock, control, leaseMs, handoffMs } = host
     const follower = await this.#followed()
     const isWanted = (): boolean => this.role === 'owner' && this.#row?.owner === member
-    const taking = { clock, control, member, leaseMs, handoffMs, bell: this.#bell, isWanted }
+    const taking = { clock, control, member, leaseMs, handoffMs, bell: this.#bell, isWanted, shard: this.shard.id }
     const got = await take(follower, taking)
     if (got === undefined) {
       // What it says now is told to this keeper as well.
@@ -157,8 +194,14 @@ export class Keeper {
       return
     }
     this.#follower = undefined
+    await this.#hold(follower, got)
+  }
+
+  async #hold(handle: StoreHandle, got: Taken): Promise<void> {
+    const host = this.#host
+    const { clock, leaseMs } = host
     const isSuspect = (this.#row?.fails ?? 0) > 0
-    const tenure = new Tenure(follower, got, { clock, leaseMs, isSuspect, awayMs: () => host.awayMs() })
+    const tenure = new Tenure(handle, got, { clock, leaseMs, isSuspect, awayMs: () => host.awayMs() })
     this.tenure = tenure
     host.gained(this)
     let end: End = 'lost'
@@ -185,6 +228,7 @@ export class Keeper {
       },
     )
     const end = await Promise.race([serving, lost])
+    if (this.#isReplaced) return 'revoked'
     return tenure.lost.aborted ? 'lost' : end
   }
 
@@ -192,30 +236,30 @@ export class Keeper {
   async #work(tenure: Tenure): Promise<void> {
     let done: Program | undefined
     let pause: number | undefined
-    while (this.role === 'owner' && !tenure.lost.aborted) {
+    while (!tenure.releasing.aborted && !tenure.lost.aborted) {
       const { program } = this.#host
-      if (program === undefined || program === done) {
+      if (program === undefined || program === done || tenure.resting.aborted) {
         await this.#bell.wait()
         continue
       }
       const running = runOn(tenure, program, this.shard)
       tenure.running = running
       const failure = await running
-      if (failure === undefined) done = program
+      if (failure === undefined) done = tenure.resting.aborted ? done : program
       else if (!tenure.lost.aborted) {
         pause = await this.#failed(tenure, failure.cause, failure.isHandlers, pause)
         await this.#pause(pause, tenure)
       }
     }
     if (tenure.lost.aborted) throw tenure.lost.reason
-    await tenure.release()
+    if (!this.#isReplaced) await tenure.release()
   }
 
   async #pause(ms: number, tenure: Tenure): Promise<void> {
     const { clock } = this.#host
     const until = clock.monotonic() + ms
     for (let left = ms; left > 0; left = until - clock.monotonic()) {
-      if (this.role !== 'owner' || tenure.lost.aborted) return
+      if (tenure.releasing.aborted || tenure.lost.aborted) return
       await this.#bell.wait(left)
     }
   }

@@ -4,6 +4,7 @@
  */
 import { sleep, type Clock } from '../clock.js'
 import type { StoreHandle } from '../store/handle.js'
+import type { ResolvedOptions } from '../store/open-options.js'
 import { assign } from './assign.js'
 import { blames } from './blame.js'
 import { Bell } from './bell.js'
@@ -13,7 +14,9 @@ import { removeLease } from './lease.js'
 import { isWell } from './living.js'
 import { Presence, type PresenceOptions } from './presence.js'
 import type { Program } from './program.js'
-import { ASSIGN_VERSION, type GroupState, type Member as MemberRow, type Shard } from './state.js'
+import { Rescaler, type RescalerHost } from './rescaler.js'
+import { ASSIGN_VERSION, type GroupState, type LivingLog, type Member as MemberRow, type Shard } from './state.js'
+import type { Taken } from './turn.js'
 import { bury, cleared, join, leave, left, released } from './transitions.js'
 
 /** The group as a member sees it. */
@@ -22,6 +25,7 @@ export interface MemberHost {
   readonly control: Control
   readonly leaseMs: number
   readonly handoffMs: number
+  readonly store: ResolvedOptions
   readonly program: Program | undefined
   readonly lease: Pick<PresenceOptions, 'storage' | 'store' | 'leaseMs' | 'clock' | 'renewer'>
   readonly about: Pick<MemberRow, 'zone' | 'weight' | 'info'>
@@ -37,12 +41,13 @@ export interface MemberHost {
 /** Every so many turns it decides although nothing has changed: a time may have come. */
 const IDLE_TURNS = 4
 
-export class Member implements KeeperHost {
+export class Member implements KeeperHost, RescalerHost {
   readonly #host: MemberHost
   readonly #presence: Presence
   readonly #keepers = new Map<string, Keeper>()
   readonly #bell: Bell
   readonly #burying = new Set<string>()
+  readonly #rescaler: Rescaler
   #isLeaving = false
   #decided: GroupState | undefined
   #idle = 0
@@ -76,6 +81,7 @@ export class Member implements KeeperHost {
     this.#host = host
     this.#presence = presence
     this.#bell = new Bell(host.clock)
+    this.#rescaler = new Rescaler(this)
   }
 
   get member(): string {
@@ -105,6 +111,20 @@ export class Member implements KeeperHost {
   /** The shards that it owns now. */
   get owned(): readonly Keeper[] {
     return [...this.#keepers.values()].filter(({ tenure }) => tenure !== undefined)
+  }
+
+  get store(): ResolvedOptions {
+    return this.#host.store
+  }
+
+  keeperOf(id: string): Keeper | undefined {
+    return this.#keepers.get(id)
+  }
+
+  adopt(shard: LivingLog, handle: StoreHandle, taken: Taken): void {
+    const keeper = new Keeper(this, shard)
+    this.#keepers.set(shard.id, keeper)
+    keeper.adopt(handle, taken)
   }
 
   awayMs(): number {
@@ -182,6 +202,7 @@ export class Member implements KeeperHost {
     this.#follow()
     await this.#decide()
     await this.#clear()
+    if (!this.#isLeaving) await this.#rescaler.consider()
   }
 
   /** A member that is missing was buried, and its lease will tell. But if that is renewed, the control store was made anew. */
@@ -205,7 +226,7 @@ export class Member implements KeeperHost {
     const { shards } = this.control.state
     for (const [id, keeper] of this.#keepers) {
       if (keeper.isDone) this.#keepers.delete(id)
-      else if (!shards.has(id)) keeper.want('none')
+      else if (!shards.has(id) && !this.#rescaler.isUntold(id)) keeper.want('none')
     }
     for (const shard of shards.values()) {
       const role = this.#roleFor(shard)

@@ -39,7 +39,7 @@ export async function runOn(tenure: Tenure, program: Program, shard: ShardRange)
   let [events, commits] = [0, 0]
   const stop = new AbortController()
   const end = (): void => stop.abort()
-  const signals = [tenure.releasing, tenure.lost, signal]
+  const signals = [tenure.releasing, tenure.resting, tenure.lost, signal]
   for (const each of signals) {
     if (each.aborted) end()
     else each.addEventListener('abort', end, { once: true })

@@ -16,7 +16,7 @@ import type { Turn } from '../log/shard-parts.js'
 import { parseCommit } from '../store/changes.js'
 import type { StoreHandle } from '../store/handle.js'
 import { Store } from '../store/store.js'
-import type { Turns } from '../stream/run.js'
+import type { Turns } from '../stream/turns.js'
 import { instant, since, type Instant } from './since.js'
 import type { Taken } from './turn.js'
 
@@ -48,6 +48,7 @@ export class Tenure implements Turns {
   readonly #turn: Turn
   readonly #lost = new AbortController()
   readonly #released = new AbortController()
+  #resting = new AbortController()
   /** When that was sent which last proved that the log is this owner's. */
   #proof: Instant
   /** When the commit on its way was sent. */
@@ -65,7 +66,10 @@ export class Tenure implements Turns {
     this.#turn = turn
     this.#proof = sent
     this.#sent = sent
-    handle.events.on('fenced', ({ error }) => this.lose(error))
+    handle.events.on('fenced', ({ error }) => {
+      // While it rests, its own seal may be what ends it.
+      if (!this.resting.aborted) this.lose(error)
+    })
   }
 
   /** Aborts when the shard is lost. */
@@ -76,6 +80,18 @@ export class Tenure implements Turns {
   /** Aborts when it is to be let go. */
   get releasing(): AbortSignal {
     return this.#released.signal
+  }
+
+  /** Aborts when what runs is to end, though the shard stays. */
+  get resting(): AbortSignal {
+    return this.#resting.signal
+  }
+
+  /** Ends what runs; `false`: something may run again. */
+  rest(isOn: boolean): void {
+    if (isOn) return this.#resting.abort()
+    this.#resting = new AbortController()
+    if (this.handle.shard.hasEnded) this.lose(new TidemarkError('FENCED', 'The shard was taken over meanwhile.'))
   }
 
   /** The shard is lost, or may be. */

@@ -10,12 +10,15 @@ import type { Turn } from '../log/shard-parts.js'
 import type { StoreHandle } from '../store/handle.js'
 import type { Bell } from './bell.js'
 import type { Control } from './control.js'
+import { hasEnded } from './logs.js'
 import { instant, type Instant } from './since.js'
 
 export interface Taking {
   readonly clock: Clock
   readonly control: Control
   readonly member: string
+  /** The shard's id. */
+  readonly shard: string
   readonly leaseMs: number
   /** How long the former owner is waited for at most, once it has had the time to hear of it. */
   readonly handoffMs: number
@@ -53,7 +56,7 @@ export async function take(follower: StoreHandle, taking: Taking): Promise<Taken
     await follower.catchUp()
     const { state } = follower
     if (!taking.isWanted()) return undefined
-    if (state.seal) throw new Ended('The log was sealed.')
+    if (hasEnded(follower, taking.shard)) throw new Ended('The log was sealed.')
     // What is to be made true is what was read last, and with it goes its number.
     const { generation } = control
     const known = state.carried.turn

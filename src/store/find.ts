@@ -11,15 +11,17 @@ import type { Descendant, PastLog } from '../engine/shards/lineage.js'
 import type { FoundAcross, InLog } from '../engine/shards/moments.js'
 import { Part } from '../part.js'
 import { nowIn } from './context.js'
+import type { EpochEnd } from './epochs.js'
 import { required } from './options.js'
 
-/** A version by its number, by a tag, or as it was at a moment. */
-export type When = number | string | Date
+/** A version by its number, by a tag, as it was at a moment, or when an epoch was over. */
+export type When = number | string | Date | EpochEnd
 
 /** A state of the past, and the pin that it was taken from where the log no longer has it. */
 export type Found = FoundAcross
 
 const moments = new Part(() => import('../engine/shards/moments.js'))
+const epochs = new Part(() => import('./epochs.js'))
 
 /** The state of a version that is kept, in the log of the handle or in those that it came of. */
 export function findVersion(shard: Descendant, when: When): Promise<Found> {
@@ -36,6 +38,7 @@ async function findIn(shard: PastLog, when: When): Promise<InLog> {
     const found = await versionAt(shard, when)
     return typeof found === 'number' ? { state: await stateOf(shard, found), from: undefined } : pinned(shard, found)
   }
+  if (isEpoch(when)) return epochs.use((part) => part.findEpoch(shard, when))
   required('at', when, 0)
   if (newest === 0 || when === 0 || when > shard.state.head) {
     throw new TidemarkError(
@@ -108,4 +111,8 @@ function asKnown({ context }: PastLog): string {
 export function checkTagName(name: unknown): asserts name is string {
   checkStoreName(name)
   if (!/[a-z]/.test(name)) throw invalid(`${show(name)} has no letter; names of tags and forks have at least one.`)
+}
+
+function isEpoch(when: number | EpochEnd): when is EpochEnd {
+  return typeof when === 'object' && when !== null && Number.isFinite(when.epoch)
 }

@@ -61,6 +61,13 @@ export interface TagOptions {
    */
   readonly at?: When | undefined
   /**
+   * Instead of `at`: the version with which this epoch was over, as the option `epoch` of `consume()` has numbered it.
+   * @default none
+   * @unit epoch
+   * @when Set it to keep a state that fits those of other shards.
+   */
+  readonly epoch?: number | undefined
+  /**
    * How long the tag keeps its version, in milliseconds.
    * @default until `untag`
    * @unit milliseconds
@@ -96,7 +103,11 @@ export interface ForkOptions {
 }
 
 const checkRestore = checker('restore', { ...NOTES, partitions: any<readonly number[] | undefined>() })
-const checkTag = checker('tag', { at: any<When | undefined>(), ttlMs: optional(checkTtl) })
+const checkTag = checker('tag', {
+  at: any<When | undefined>(),
+  epoch: any<number | undefined>(),
+  ttlMs: optional(checkTtl),
+})
 const checkFork = checker('fork', { at: any<When | undefined>() })
 
 /** The state of a version that is kept. */
@@ -182,7 +193,7 @@ async function tagParts(
 
 /** `newest` is the version that is tagged unless the options say another. */
 export async function tag(handle: StoreHandle, name: string, options: TagOptions, newest: number): Promise<TagInfo> {
-  const { at = newest, ttlMs = 0 } = checkTag(options)
+  const { epoch, at = epoch === undefined ? newest : { epoch }, ttlMs = 0 } = checkTag(options)
   checkTagName(name)
   handle.assertWritable()
   const { shard } = handle

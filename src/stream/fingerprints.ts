@@ -41,7 +41,9 @@ export class Fingerprints {
 
   async #load(from: number): Promise<void> {
     for await (const [key, kept] of this.#tableOf(from).entries({ prefix: [this.#source] })) {
-      const [, partition] = key as [string, number]
+      const [, partition] = key as [string, number | string]
+      // What the source has besides (epochs.ts).
+      if (typeof partition !== 'number') continue
       const all = this.#known.get(partition)
       if (all) all.push(kept as Kept)
       else this.#known.set(partition, [kept as Kept])

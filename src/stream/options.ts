@@ -4,7 +4,7 @@ import type { Offsets } from '../log/offsets.js'
 import { whole } from '../store/options.js'
 import type { Partition } from '../store/tables.js'
 import type { Sink } from './outbox.js'
-import type { HandledEvent } from './source.js'
+import type { HandledEvent, SourceEvent } from './source.js'
 
 /**
  * Handles one event: reads and changes `state`, and may `emit` outputs. The next event comes when the handler has returned
@@ -32,6 +32,15 @@ export interface ConsumeOptions<O = unknown> {
    * @when Lower it when handling events again after a crash takes too long; raise it for cheap events in bulk.
    */
   readonly everyEvents?: number | undefined
+  /**
+   * The epoch of an event, a number that never falls within a partition: the day, say, or the number of a batch. The run commits when an epoch
+   * is over, with the label `epoch <number>`, before the first event of the next one, so that `at({ epoch })` shows the state in which all events
+   * up to it have their effect and no later one. Partitions that are ahead wait for the others, and one that is silent is waited for
+   * `everyMs`; what it brings of an earlier epoch after that counts to the present one.
+   * @default none: commits are made by time and count alone
+   * @when Set it when states of several shards have to fit together, or a day's state is to be found again.
+   */
+  readonly epoch?: ((event: SourceEvent) => number) | undefined
   /**
    * Takes the outputs.
    * @default none: `emit` throws

@@ -55,9 +55,14 @@ export class Readers {
     this.ask(reader)
   }
 
-  /** True when every partition has come to its end. */
-  get ended(): boolean {
-    return this.#open === 0
+  /** How many partitions have not come to their end. */
+  get open(): number {
+    return this.#open
+  }
+
+  /** Gives back readers whose events were not handled. */
+  giveBack(readers: readonly Reader[]): void {
+    this.#ready.unshift(...readers)
   }
 
   /** A reader that has an event; `undefined` when none has one now. Throws the error of a source. */

@@ -11,12 +11,12 @@ import { TidemarkError, isTidemarkError } from '../errors.js'
 import type { Key } from '../bytes/keys.js'
 import { partitionsOf } from '../engine/shards/spans.js'
 import type { Position } from '../log/offsets.js'
-import type { Turn } from '../log/shard-parts.js'
 import type { PartitionRange } from '../manifest/clip.js'
 import type { StoreHandle } from '../store/handle.js'
 import { whole } from '../store/options.js'
 import type { Store } from '../store/store.js'
 import { OwnBuffer } from './buffer.js'
+import { Epochs } from './epochs.js'
 import { Fingerprints } from './fingerprints.js'
 import { limit, type ConsumeOptions, type ConsumeResult, type Handler } from './options.js'
 import { Outbox } from './outbox.js'
@@ -24,6 +24,7 @@ import { Positions } from './positions.js'
 import { Readers } from './readers.js'
 import type { HandledEvent, Source, SourceEvent } from './source.js'
 import { States } from './states.js'
+import type { Turns } from './turns.js'
 
 /** How long the loop may keep the thread from other tasks of the program, in milliseconds, and after how many events it looks. */
 const TURN_MS = 10
@@ -33,16 +34,6 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /** How often in a row a commit is tried at most. */
 const TRIES = 16
-
-/** How whoever shares out shards takes part in a run on one of them. */
-export interface Turns {
-  /** Before an event is begun and before a commit; an error ends the run, and with it what is uncommitted. */
-  before(what: 'event' | 'commit'): Promise<void> | undefined
-  /** What a commit says of whose turn it is; `isLast`: the run makes none after it. */
-  turn(isLast: boolean): Turn | undefined
-  /** A commit has moved the positions. */
-  committed(): void
-}
 
 type Handled<V> = HandledEvent<V, Key | undefined>
 type Batch<V> = (readonly [partition: number, event: SourceEvent<V>])[]
@@ -69,6 +60,7 @@ export class Run<V, O> {
   readonly #fingerprints: Fingerprints
   readonly #buffer: OwnBuffer
   readonly #outbox: Outbox<O>
+  readonly #epochs: Epochs | undefined
   readonly #emit = (output: O): void => this.#outbox.emit(output)
   /** In shared mode: the events since the last commit. They are handled again when others have written before it. */
   #batch: Batch<V> | undefined
@@ -112,6 +104,9 @@ export class Run<V, O> {
     this.#readers = new Readers(handle.options.clock)
     this.#fingerprints = new Fingerprints(handle, this.#buffer, source.name, this.#range)
     this.#outbox = new Outbox(handle, this.#buffer, options.sink, this.#range)
+    const place = { handle, host: this.#buffer, range: this.#range, source: source.name }
+    this.#epochs =
+      options.epoch && new Epochs(options.epoch, place, { waitMs: this.#everyMs, wake: () => this.#readers.wake() })
     this.#turnStart = handle.monotonic()
   }
 
@@ -128,6 +123,7 @@ export class Run<V, O> {
     else signal?.addEventListener('abort', onAbort, { once: true })
     try {
       await this.#fingerprints.open()
+      await this.#epochs?.open()
       await outbox.open()
       await outbox.deliver(this.#store.version)
       if (!stop.signal.aborted) this.#startReading(stop.signal)
@@ -141,6 +137,7 @@ export class Run<V, O> {
       throw error
     } finally {
       outbox.close()
+      this.#epochs?.end()
       this.#buffer.end()
       signal?.removeEventListener('abort', onAbort)
     }
@@ -164,9 +161,10 @@ export class Run<V, O> {
     while (!signal.aborted) {
       const reader = readers.take()
       if (reader === undefined) {
-        if (readers.ended) break
-        await readers.wait()
-      } else {
+        if (readers.open === 0) break
+        if (this.#epochs?.isOver(readers.open)) await this.#endEpoch()
+        else await readers.wait()
+      } else if (!this.#epochs?.holds(reader)) {
         const { partition } = reader
         const event = reader.event as SourceEvent<V>
         const looking = this.#turns?.before('event')
@@ -180,6 +178,11 @@ export class Run<V, O> {
       }
       if (this.#uncommitted >= this.#everyEvents || this.#due) await this.#commit()
     }
+  }
+
+  async #endEpoch(): Promise<void> {
+    await this.#commit(false, this.#epochs!.label)
+    this.#readers.giveBack(this.#epochs!.next())
   }
 
   /** Handles an event; `undefined` when nothing has to be waited for. */
@@ -233,7 +236,7 @@ export class Run<V, O> {
    * Commits the events that were handled. Where others write as well, these may have to be handled again on top of what
    * the others wrote. That is done in smaller and smaller parts, so that in the end one is committed before others come again.
    */
-  async #commit(isLast = false): Promise<void> {
+  async #commit(isLast = false, label?: string): Promise<void> {
     const outbox = this.#outbox
     let left = this.#batch ?? []
     let part = left.length
@@ -241,14 +244,18 @@ export class Run<V, O> {
     for (let tries = 1; ;) {
       this.#cancelTimer()
       this.#due = false
-      if (this.#isDirty) {
+      if (this.#isDirty || label !== undefined) {
         outbox.seal()
         this.#fingerprints.seal()
+        this.#epochs?.seal(label !== undefined)
         try {
           this.#assertStands()
           const { offsets, moved } = this.#positions.take() ?? {}
           await this.#turns?.before('commit')
-          await this.#buffer.commit({ offsets }, { moved, turn: this.#turns?.turn(isLast) })
+          await this.#buffer.commit(
+            { offsets, label: part < left.length ? undefined : label },
+            { moved, turn: this.#turns?.turn(isLast) },
+          )
         } catch (error) {
           if (!this.#batch || !isConflict(error) || tries++ === TRIES || !(await this.#catchUp())) throw error
           part = Math.ceil(part / 2)
@@ -300,6 +307,7 @@ export class Run<V, O> {
     this.#discard()
     this.#shard = this.#handle.shard
     await this.#outbox.again()
+    this.#epochs?.again()
     return this.#positions.follow(this.#handle.state.carried)
   }
 
@@ -316,7 +324,8 @@ export class Run<V, O> {
   async #finish(): Promise<void> {
     this.#cancelTimer()
     // What a sink has taken is deleted by one more.
-    if (this.#isDirty) await this.#commit(this.#options.sink === undefined)
+    const label = this.#readers.open === 0 ? this.#epochs?.label : undefined
+    if (this.#isDirty || label !== undefined) await this.#commit(this.#options.sink === undefined, label)
     if (this.#outbox.isDirty) await this.#commit(true)
   }
 

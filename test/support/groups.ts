@@ -118,6 +118,7 @@ export class World {
 
   /** Whether all events are counted, each once. */
   async isCounted(): Promise<boolean> {
+    if (this.begun.length < this.events * this.partitions) return false
     const counts = await this.counts()
     return counts.every((count) => count === this.events)
   }

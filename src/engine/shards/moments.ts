@@ -19,7 +19,7 @@ export interface InLog {
   readonly from: StoredPin | undefined
 }
 
-export type When = number | string | Date
+export type When = number | string | Date | { readonly epoch: number }
 export type FindIn = (log: PastLog, when: When) => Promise<InLog>
 
 /** A part of a version, from the log that it is kept in. */
@@ -79,7 +79,7 @@ function noMoment(store: string, n: number, why: string): TidemarkError {
   )
 }
 
-async function byMoment(shard: Descendant, when: Date | string, find: FindIn): Promise<readonly FoundPart[]> {
+async function byMoment(shard: Descendant, when: Exclude<When, number>, find: FindIn): Promise<readonly FoundPart[]> {
   let lineage: Promise<readonly Kin[]> | undefined
   const found = new Map<PastLog, Promise<InLog>>()
   const gather = async (log: PastLog, range: Range, kinOf: () => Promise<Kin>): Promise<readonly FoundPart[]> => {
@@ -107,7 +107,7 @@ async function byMoment(shard: Descendant, when: Date | string, find: FindIn): P
 }
 
 /** Whether what a log no longer has came after the seal of one before it: that has nothing of it. */
-function isAfter({ carried }: ShardState, when: Date | string, error: unknown): boolean {
+function isAfter({ carried }: ShardState, when: Exclude<When, number>, error: unknown): boolean {
   return isDate(when) && isExpired(error) && carried.time > 0 && carried.time <= when.getTime()
 }
 

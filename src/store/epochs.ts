@@ -1,0 +1,44 @@
+/** Epochs as versions: the one with which a run of `consume()` says that an epoch is over is known by its label. */
+import { TidemarkError } from '../errors.js'
+import { readHeads, stateOf } from '../engine/history/past.js'
+import { isOver, pinsOf, stateOfPin } from '../engine/history/pins.js'
+import { factsOfPin, isThinned } from '../engine/history/thinned.js'
+import type { InLog } from '../engine/shards/moments.js'
+import type { PastLog } from '../engine/shards/lineage.js'
+import { nowIn } from './context.js'
+
+/** The version with which an epoch was over. */
+export interface EpochEnd {
+  /** The number of the epoch, as the option `epoch` of the run has given it. */
+  readonly epoch: number
+}
+
+/** The label of the version with which an epoch is over. */
+export function epochLabel(epoch: number): string {
+  return `epoch ${epoch}`
+}
+
+/** So many entries are read at once. */
+const READ_AT_ONCE = 32
+
+/** The newest version of a log that ends the epoch. */
+export async function findEpoch(shard: PastLog, { epoch }: EpochEnd): Promise<InLog> {
+  const label = epochLabel(epoch)
+  const { keeps, trim, version: newest } = shard.state.carried
+  const oldest = Math.max(keeps, trim + 1)
+  for (let last = newest; last >= oldest; last -= READ_AT_ONCE) {
+    const heads = await readHeads(shard.context, shard.log, Math.max(oldest, last - READ_AT_ONCE + 1), last)
+    const found = heads.find(({ entry }) => entry.label === label && entry.kind === 'commit')
+    if (found) return { state: await stateOf(shard, found.entry.n), from: undefined }
+  }
+  const now = nowIn(shard.context, shard)
+  const pin = (await pinsOf(shard)).findLast((each) => {
+    if (each.kind !== 'tag' || isOver(each, now)) return false
+    return (isThinned(each) ? factsOfPin(each, each.blob).label : each.label) === label
+  })
+  if (pin) return { state: await stateOfPin(shard.log.platform, pin, shard.log.path), from: pin }
+  throw new TidemarkError(
+    'NOT_FOUND',
+    `Store "${shard.context.store}" has no version that ends epoch ${epoch}; versions() shows those that it has by their labels.`,
+  )
+}
