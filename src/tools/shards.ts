@@ -30,7 +30,8 @@ export interface ShardLog {
 }
 
 /** A shard, with what it holds. */
-export interface FullShard extends ShardLog {
+export interface FullShard {
+  readonly shard: ShardLog
   readonly tail: { readonly entries: number; readonly bytes: number }
   /** Bytes of segments that lie in its own log, and of those that lie in others, of which some partitions may count. */
   readonly segments: { readonly own: number; readonly borrowed: number }
@@ -58,7 +59,7 @@ export interface FamilyLog {
  */
 export async function listShards(place: StorePlace): Promise<ShardLog[]> {
   checkPlace('listShards', place)
-  return (await fullShards(place)).map(({ tail, segments, turn, ...shard }) => shard)
+  return (await fullShards(place)).map(({ shard }) => shard)
 }
 
 /** Whether a store was split, as its anchor says: one read, and no error where that is damaged or missing. */
@@ -94,12 +95,14 @@ async function describe(leaf: Leaf): Promise<FullShard> {
   const { carried } = state
   const { first, last } = rangeOfLeaf(leaf)
   return {
-    first,
-    last,
-    version: carried.version,
-    log: toHex(log.logId),
-    parents: (carried.own?.parents ?? []).map(({ logId }) => toHex(logId)),
-    ...(leaf.seal && { sealed: leaf.n }),
+    shard: {
+      first,
+      last,
+      version: carried.version,
+      log: toHex(log.logId),
+      parents: (carried.own?.parents ?? []).map(({ logId }) => toHex(logId)),
+      ...(leaf.seal && { sealed: leaf.n }),
+    },
     tail: { entries: state.tail.length, bytes: tailBytes(state) },
     segments: bytesOf(state, log.path),
     turn: carried.turn,

@@ -29,7 +29,8 @@ const COLUMNS = [
   left('parents'),
 ]
 
-function rowOf({ first, last, version, tail, segments, turn, log, parents, sealed }: FullShard): string[] {
+function rowOf({ shard, tail, segments, turn }: FullShard): string[] {
+  const { first, last, version, log, parents, sealed } = shard
   return [
     rangeText({ first, last }),
     String(version),
@@ -43,14 +44,14 @@ function rowOf({ first, last, version, tail, segments, turn, log, parents, seale
   ]
 }
 
-function recordOf({ turn, ...shard }: FullShard) {
+function recordOf({ shard, turn, ...holds }: FullShard) {
   const owner = turn && {
     member: toHex(turn.member),
     generation: turn.generation,
     released: turn.isReleased,
     trial: turn.isTrial,
   }
-  return { ...shard, owner: owner ?? null }
+  return { ...shard, ...holds, owner: owner ?? null }
 }
 
 /** Who has the turn in a group; nobody where it was released. */
