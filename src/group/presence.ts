@@ -140,19 +140,32 @@ export class Presence {
   #proved(sent: Instant): void {
     if (this.gone.aborted) return
     this.#proof = sent
-    this.#cause = undefined
-    this.#isSilent = false
     this.#begun()
     this.#await()
+    if (this.#isOverdue) return
+    this.#cause = undefined
+    this.#isSilent = false
   }
 
-  /** Tells when a lease has passed without a proof. Both clocks count, and neither of them has to run. */
+  /** A lease has passed without a proof. Both clocks count, and neither of them has to run. */
+  get #isOverdue(): boolean {
+    return this.awayMs() >= this.#options.leaseMs
+  }
+
+  /** Waits until it may be overdue. */
   #await(): void {
     const { clock, leaseMs } = this.#options
+    const left = Math.max(0, Math.ceil(leaseMs - this.awayMs()))
     this.#cancel()
-    const left = leaseMs - this.awayMs()
-    if (left > 0) this.#cancel = clock.timer(Math.ceil(left), () => this.#await(), { background: true })
-    else this.#fallSilent()
+    this.#cancel = clock.timer(left, () => void this.#late(), { background: true })
+  }
+
+  async #late(): Promise<void> {
+    // A thread that was blocked hears only now what a worker has told it meanwhile.
+    await this.#options.clock.pause().catch((cause: unknown) => this.#fail(cause))
+    if (this.gone.aborted) return
+    if (this.#isOverdue) this.#fallSilent()
+    else this.#await()
   }
 
   #fallSilent(): void {

@@ -47,6 +47,11 @@ export interface RenewalState {
 const MOST_SENT = 64
 const AGAIN = 24
 
+/** Of a member that has just been drawn: nothing stands there. */
+export function newState(): RenewalState {
+  return { place: { token: undefined }, sent: [], counter: 0, isBegun: false }
+}
+
 export class Renewal {
   readonly #options: RenewalOptions
   readonly #anchor: Anchor
@@ -56,10 +61,7 @@ export class Renewal {
   /** What could not be read: the line may have damaged it, and so it is read once more. */
   #damaged: Uint8Array | undefined
 
-  constructor(
-    options: RenewalOptions,
-    state: RenewalState = { place: { token: undefined }, sent: [], counter: 0, isBegun: false },
-  ) {
+  constructor(options: RenewalOptions, state = newState()) {
     this.#options = options
     this.#state = state
     this.#anchor = leaseOf(options, options.member)

@@ -108,7 +108,7 @@ export class Tenure implements Turns {
     this.#assertHeld()
     const { clock, leaseMs } = this.#options
     const isAway = since(clock, this.#proof) > leaseMs / 3
-    if (isAway) return this.#look().then(() => this.before(what))
+    if (isAway || this.#isUnproved) return this.#look().then(() => this.before(what))
     if (what === 'commit') this.#sent = instant(clock)
     else if (this.#options.isSuspect && !this.#isTried) return this.#tryOut()
     return undefined
@@ -138,10 +138,12 @@ export class Tenure implements Turns {
   }
 
   #assertHeld(): void {
-    const { leaseMs } = this.#options
-    if (this.#options.awayMs() >= leaseMs)
-      this.lose(new TidemarkError('FENCED', `No lease was renewed for ${leaseMs} ms.`))
     if (this.lost.aborted) throw this.lost.reason
+  }
+
+  /** No renewal of a whole lease is known: one has to come first, such as from a worker that this thread has kept waiting. */
+  get #isUnproved(): boolean {
+    return this.#options.awayMs() >= this.#options.leaseMs
   }
 
   /** An entry of its own that says whose turn it is. */
@@ -161,6 +163,10 @@ export class Tenure implements Turns {
     const { clock, leaseMs } = this.#options
     for (;;) {
       this.#assertHeld()
+      if (this.#isUnproved) {
+        await sleep(clock, leaseMs / AGAIN, this.lost)
+        continue
+      }
       try {
         const sent = instant(clock)
         if (await this.#isOwn()) {

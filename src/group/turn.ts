@@ -5,7 +5,8 @@
 import { fromHex, toHex } from '../bytes/hex.js'
 import type { Clock } from '../clock.js'
 import { claim } from '../engine/open/claim.js'
-import type { ShardState } from '../engine/state.js'
+import { moment, noteTime } from '../engine/context.js'
+import { applyEntry, parseEntry, type ShardState } from '../engine/state.js'
 import type { Turn } from '../log/shard-parts.js'
 import type { StoreHandle } from '../store/handle.js'
 import type { Bell } from './bell.js'
@@ -52,11 +53,11 @@ export async function take(follower: StoreHandle, taking: Taking): Promise<Taken
   const { clock, control, bell, leaseMs } = taking
   const began = clock.monotonic()
   const isFreeIn = ({ carried }: ShardState): boolean => isFree(carried.turn, taking, clock.monotonic() - began)
+  await follower.catchUp()
+  let { state } = follower
   for (let looks = 1; ; looks++) {
-    await follower.catchUp()
-    const { state } = follower
     if (!taking.isWanted()) return undefined
-    if (hasEnded(follower, taking.shard)) throw new Ended('The log was sealed.')
+    if (hasEnded(follower, taking.shard) || state.seal) throw new Ended('The log was sealed.')
     // What is to be made true is what was read last, and with it goes its number.
     const { generation } = control
     const known = state.carried.turn
@@ -67,18 +68,40 @@ export async function take(follower: StoreHandle, taking: Taking): Promise<Taken
     } else if (isFreeIn(state)) {
       const turn: Turn = { generation, member: fromHex(taking.member), isReleased: false, isTrial: false }
       const sent = instant(clock)
-      const next = await fence(follower, turn, (newer) => {
+      const next = await fence(follower, state, turn, (newer) => {
         const isHigher = (newer.carried.turn?.generation ?? 0) > generation
         if (newer.seal || isHigher || !isFreeIn(newer)) throw new NotYet()
       })
-      if (next === undefined) continue
-      await follower.promote(next)
-      return { turn, sent }
+      if (next !== undefined) {
+        await follower.promote(next)
+        return { turn, sent }
+      }
+      await follower.catchUp()
+      ;({ state } = follower)
     } else {
+      const next = await nextOf(follower.shard, state)
+      if (next !== undefined) {
+        state = next
+        continue
+      }
       await bell.wait(Math.max(1, leaseMs / LOOKS))
-      if (looks % CONTROL_LOOKS === 0) await control.look()
+      if (looks % CONTROL_LOOKS !== 0) continue
+      await control.look()
+      await follower.catchUp()
+      if (follower.state.head > state.head) ({ state } = follower)
     }
   }
+}
+
+/** The state after the next entry, if that is there: one read. That the log was not trimmed meanwhile is looked at with the fence. */
+async function nextOf({ context, log }: StoreHandle['shard'], state: ShardState): Promise<ShardState | undefined> {
+  const n = state.head + 1
+  const sent = moment(context, log)
+  const { bytes, time } = await log.log.read(n)
+  noteTime(context, log, time)
+  if (bytes) return applyEntry(state, await parseEntry(log, n, bytes))
+  log.free = sent
+  return undefined
 }
 
 /** Whether a fence bothers nobody: the holder is this member or none, has let go, or has had its time. */
@@ -92,10 +115,11 @@ function isFree(turn: Turn | undefined, { control, member, handoffMs, leaseMs }:
 /** Appends the fence on the newest state that is known; `undefined` when something newer was met that forbids it. */
 async function fence(
   follower: StoreHandle,
+  state: ShardState,
   turn: Turn,
   check: (newer: ShardState) => void,
 ): Promise<ShardState | undefined> {
-  const { context, log, state } = follower.shard
+  const { context, log } = follower.shard
   const judge = (newer: ShardState | undefined): void => check(newer!)
   try {
     const request = { signal: undefined, check: judge, turn, folds: true }

@@ -50,9 +50,15 @@ export class World {
   }
 
   /** A member that runs until it leaves. */
-  member(name: string, more: Partial<GroupOptions> = {}, body?: (group: Group, me: Actor) => Promise<void>): Actor {
+  member(
+    name: string,
+    more: Partial<GroupOptions> = {},
+    body?: (group: Group, me: Actor) => Promise<void>,
+    decorate = (storage: Storage): Storage => storage,
+  ): Actor {
     return this.sim.actor(name, async (me) => {
-      const group = await joinGroup(this.options(me, more))
+      const options = this.options(me, more)
+      const group = await joinGroup({ ...options, storage: decorate(options.storage) })
       group.on('rebalance', ({ newlyAssigned, revoked, lost }) => {
         const list = (shards: readonly { first: number; last: number }[]): string =>
           shards.map(({ first, last }) => `${first}-${last}`).join()

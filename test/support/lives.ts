@@ -10,7 +10,7 @@ import { fromHex } from '../../src/bytes/hex.js'
 import { sleep } from '../../src/clock.js'
 import { decodeLease, leasePath, removeLease } from '../../src/group/lease.js'
 import { Presence } from '../../src/group/presence.js'
-import { Renewal, type RenewalState } from '../../src/group/renewal.js'
+import { newState, Renewal, type RenewalState } from '../../src/group/renewal.js'
 import { intercept } from '../../src/storage/intercept.js'
 
 const LEASE = 9_000
@@ -58,7 +58,7 @@ class Process {
     copied?: Process,
   ) {
     this.#world = world
-    this.#state = copied ? structuredClone(copied.#state) : fresh()
+    this.#state = copied ? structuredClone(copied.#state) : newState()
     this.#copied = copied?.id
     world.processes.push(this)
     this.actor = world.sim.actor(`p${world.processes.length}`, (me) => this.#run(me))
@@ -93,7 +93,7 @@ class Process {
     while (!this.isOver) {
       const presence = await this.#begin(line, clock).catch(() => undefined)
       if (!presence) {
-        this.#state = fresh()
+        this.#state = newState()
         continue
       }
       const { member, gone } = presence
@@ -104,7 +104,7 @@ class Process {
         await sleep(clock, THIRD * (0.8 + sim.random.next() * 0.2))
       }
       this.id = undefined
-      this.#state = fresh()
+      this.#state = newState()
       if (this.isOver) {
         await me.call('leaves', () => Promise.resolve(members.delete(member)))
         await presence.leave()
@@ -155,10 +155,6 @@ class Process {
     if (mode === 'smooth' || mode === 'double') return undefined
     return sim.random.chance(0.01) ? (sim.random.chance(0.5) ? 'reply-lost' : 'error-after') : undefined
   }
-}
-
-function fresh(): RenewalState {
-  return { place: { token: undefined }, sent: [], counter: 0, isBegun: false }
 }
 
 /** Watches what is written: a lease that is buried must be a lease old. */

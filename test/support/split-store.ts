@@ -53,10 +53,10 @@ export async function namesOf(storage: Storage, path: string): Promise<string[]>
 }
 
 export async function endOf(
-  hand: SplitByHand,
+  { storage }: Pick<SplitByHand, 'storage'>,
   part: Part,
 ): Promise<(SealedEnd & { readonly trim: number }) | undefined> {
-  const { value } = await readAnchor(hand.storage.anchor(`s/${part.folder ?? 0}/anchor`), 'it')
+  const { value } = await readAnchor(storage.anchor(`s/${part.folder ?? 0}/anchor`), 'it')
   return value?.sealed && { ...decodeSealedEnd(value.sealed, 'it'), trim: value.trim }
 }
 

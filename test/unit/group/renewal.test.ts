@@ -3,7 +3,7 @@ import { flipBit } from 'tidemark/testing'
 import { describe, expect, test } from 'vitest'
 import { crc32 } from '../../../src/bytes/crc32.js'
 import { leasePath } from '../../../src/group/lease.js'
-import type { RenewalState } from '../../../src/group/renewal.js'
+import { newState } from '../../../src/group/renewal.js'
 import { intercept } from '../../../src/storage/intercept.js'
 import { idOf, inTime, LEASE, leaseIn, Member, overwrite, STORE, THIRD, WAY } from '../../support/members.js'
 
@@ -90,7 +90,7 @@ describe('a renewal', () => {
   test('that nobody acknowledges is not made anew for ever', () =>
     inTime(async (sim) => {
       const member = new Member(sim, memory(), ID)
-      const state: RenewalState = { place: { token: undefined }, sent: [], counter: 0, isBegun: false }
+      const state = newState()
       member.renew(state)
       member.fault = ({ method }) => (method === 'swap' ? 'unknown-before' : undefined)
       await member.pass(100 * LEASE)
