@@ -38,6 +38,8 @@ export type AddCommand = (program: Command, context: Context) => void
 export interface StoreOptions extends Pick<PlaceOptions, 'endpoint' | 'region'> {
   readonly store?: string
   readonly json?: true
+  /** Of a command that writes. */
+  readonly force?: true
 }
 
 /** A command whose first argument is a place. */
@@ -78,6 +80,14 @@ export interface ShardOption {
 
 /** A command that writes. */
 export function writerCommand(program: Command, name: string, summary: string): Command {
+  return fencingCommand(program, name, summary).option(
+    '--force',
+    'also where a member of a group owns what is written: it is fenced',
+  )
+}
+
+/** A command after which the owner has to open the store again. */
+export function fencingCommand(program: Command, name: string, summary: string): Command {
   return storeCommand(program, name, summary).summary(summary).description(`${summary}
 
 A program that owns the store at this moment is fenced, and has to reopen it; writers in shared mode go on.`)
@@ -119,7 +129,11 @@ export function withWriter(
   return opened(context, where, options, { mode: 'exclusive', ...more }, used).catch((error: unknown) => {
     // The recorded mode is checked before anything is taken over, so that another try does no harm.
     if (isOpen || !isTidemarkError(error) || error.code !== 'CONFLICT') throw error
-    return opened(context, where, options, { mode: 'shared', ...more }, use)
+    return opened(context, where, options, { mode: 'shared', ...more }, used).catch((again: unknown) => {
+      // In neither mode, as a member of a group owns it.
+      if (isOpen || !options.force || !isTidemarkError(again) || again.code !== 'CONFLICT') throw again
+      return opened(context, where, options, { mode: 'exclusive', force: true, ...more }, use)
+    })
   })
 }
 
@@ -127,7 +141,7 @@ async function opened(
   context: Context,
   where: string,
   options: StoreOptions,
-  more: Pick<OpenOptions, 'mode' | 'retain' | 'graceMs' | 'followMs' | 'shard'>,
+  more: Pick<OpenOptions, 'mode' | 'force' | 'retain' | 'graceMs' | 'followMs' | 'shard'>,
   use: (store: Store, stores: readonly StoreLine[]) => Promise<void>,
 ): Promise<void> {
   const storage = await context.open(where, placeOptions(options))

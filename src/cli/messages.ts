@@ -77,6 +77,7 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/choose another name, or untag\(\) it first\./g, 'choose another name, or run `tidemark untag` first.'],
   [/untag\(\) it first, or choose another name\./g, 'run `tidemark untag` first, or choose another name.'],
   [/use force: true\./g, 'add --force.'],
+  [/or open it with force: true when/g, 'or add --force when'],
   [/Use force: true to put/g, 'Add --force to put'],
   [/\. Open it in that mode, or with force: true when no such writer lives\./g, '. Add --force to end that.'],
   [/Export it again with exportZip\(\)\./g, 'Export it again with `tidemark export`.'],

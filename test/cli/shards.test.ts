@@ -1,6 +1,9 @@
 /** Stores of several shards at the command line: how they are split and merged, and what other commands do with them. */
 import { openStore } from 'tidemark'
+import { joinGroup } from 'tidemark/group'
+import { memory } from 'tidemark/memory'
 import { nodeFs } from 'tidemark/node-fs'
+import type { ReadOptions, SourceEvent } from 'tidemark/stream'
 import { describe, expect, test } from 'vitest'
 import { cli, parseLines, storeWith, type Ran } from '../support/cli.js'
 
@@ -223,3 +226,32 @@ describe('on a store of two shards,', () => {
     expect((await run('stores .')).out).toBe('There is no store in ..\n')
   })
 })
+
+describe('where a group shares out the shards,', () => {
+  test('shards names the owner, and writing takes --force', async () => {
+    const storage = memory()
+    const run = (line: string): Promise<Ran> => cli(line.split(' '), { open: () => storage })
+    const group = await joinGroup({ storage, name: 'orders', partitions: 4 })
+    const source = { name: 'none', read: nothing }
+    const running = group.run(source, () => undefined)
+    const owner = async (): Promise<unknown> =>
+      ((await linesOf(run, 'shards . --json')) as { owner: unknown }[]).map((shard) => shard.owner)[0]
+    await expect.poll(owner).toMatchObject({ generation: expect.any(Number) as number, released: false, trial: false })
+    const { member } = (await owner()) as { member: string }
+    expect((await run('shards .')).out).toContain(`  ${member.slice(0, 8)}  `)
+    expect((await run('put . k 1')).err).toBe(
+      'tidemark: CONFLICT: A member of a group owns this shard of store "orders". Write through the group, or add --force when no member lives.\n',
+    )
+    expect((await run('get . k')).err).toMatch(/NOT_FOUND/)
+    expect(await run('put . k 1 --force')).toMatchObject({ code: 0, err: '' })
+    expect((await run('get . k')).out).toBe('1\n')
+    await group.leave()
+    await running
+  })
+})
+
+/** Events that never come. */
+async function* nothing(_: number, __: unknown, { signal }: ReadOptions): AsyncGenerator<SourceEvent> {
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()))
+  yield* []
+}

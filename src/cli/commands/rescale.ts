@@ -4,12 +4,12 @@ import { invalid } from '../../errors.js'
 import { rescale as rescaleStore, type Scale, type ShardRange } from '../../group/rescale.js'
 import { listShards } from '../../tools/shards.js'
 import { count } from '../../tools/text.js'
-import { placeOf, wholeNumber, writerCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
+import { placeOf, wholeNumber, fencingCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
 import { plainJson } from '../json.js'
 import { rangeText } from './shards.js'
 
 export const split: AddCommand = (program, context) => {
-  writerCommand(program, 'split', 'Make several shards of one, each with a log of its own. Nothing is copied.')
+  fencingCommand(program, 'split', 'Make several shards of one, each with a log of its own. Nothing is copied.')
     .requiredOption('--at <partitions>', 'the partitions with which new shards begin: 16,32', partitionsOf)
     .action((where: string, options: StoreOptions & { readonly at: readonly number[] }) =>
       change(context, where, options, (shards) => ({ cuts: withCuts(shards, options.at) })),
@@ -17,7 +17,7 @@ export const split: AddCommand = (program, context) => {
 }
 
 export const merge: AddCommand = (program, context) => {
-  writerCommand(program, 'merge', 'Make one shard of neighbouring ones. Nothing is copied.')
+  fencingCommand(program, 'merge', 'Make one shard of neighbouring ones. Nothing is copied.')
     .requiredOption('--first <partition>', 'the first partition of the first one', wholeNumber)
     .requiredOption('--last <partition>', 'the last partition of the last one', wholeNumber)
     .action((where: string, options: StoreOptions & ShardRange) =>
@@ -31,7 +31,7 @@ interface RescaleOptions extends StoreOptions {
 }
 
 export const rescale: AddCommand = (program, context) => {
-  const command = writerCommand(program, 'rescale', 'Bring a store to other shards, by splits and merges.')
+  const command = fencingCommand(program, 'rescale', 'Bring a store to other shards, by splits and merges.')
     .option('--shards <number>', 'so many of like size', wholeNumber)
     .option('--cuts <partitions>', 'the first partitions of all shards but the first: 16,32', partitionsOf)
   command.action((where: string, options: RescaleOptions) => {
