@@ -7,8 +7,6 @@ const STORE_NAME = /^(?!(?:con|nul|aux|prn|(?:com|lpt)[1-9])(?:\.|$))[a-z0-9._-]
 
 /** The shard with which a store begins; those that come of it are named by the ids of their logs. */
 export const ROOT = '0'
-/** That of a group's control store. */
-export const CONTROL = 'group'
 
 /** Throws `INVALID_ARGUMENT` unless `name` can be a store's. */
 export function checkStoreName(name: unknown): asserts name is string {

@@ -6,7 +6,7 @@ import type { StoreHandle } from '../../store/handle.js'
 import { handleOf } from '../../store/handles.js'
 import type { ShardInfo, Store } from '../../store/store.js'
 import { storedBytes } from '../../store/table-spec.js'
-import { familyOf as logsOf, wasSplit, type FamilyLog } from '../../tools/shards.js'
+import { familyOf as logsOf, wasSplit, type FamilyLog } from '../../tools/family.js'
 import { tablesOf } from '../../tools/stored.js'
 import { countKeys, estimateKeys, isCheap, type KeyCount } from '../count.js'
 import {

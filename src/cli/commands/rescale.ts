@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from 'commander'
 import { invalid } from '../../errors.js'
 import { rescale as rescaleStore, type Scale, type ShardRange } from '../../group/rescale.js'
-import { listShards } from '../../tools/shards.js'
+import { listShards } from '../../tools/family.js'
 import { count } from '../../tools/text.js'
 import { placeOf, wholeNumber, fencingCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
 import { plainJson } from '../json.js'

@@ -1,6 +1,6 @@
 import { toHex } from '../../bytes/hex.js'
 import type { Turn } from '../../log/shard-parts.js'
-import { fullShards, type FullShard } from '../../tools/shards.js'
+import { fullShards, type FullShard } from '../../tools/family.js'
 import { count, size } from '../../tools/text.js'
 import { placeOf, storeCommand, type AddCommand, type StoreOptions } from '../context.js'
 import { grid, left, right, whole } from '../grid.js'
