@@ -77,6 +77,10 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/choose another name, or untag\(\) it first\./g, 'choose another name, or run `tidemark untag` first.'],
   [/untag\(\) it first, or choose another name\./g, 'run `tidemark untag` first, or choose another name.'],
   [/use force: true\./g, 'add --force.'],
+  [
+    / in the shard of this handle, which has (.*?): open the store with shard: (\d+)\./g,
+    ' in that shard, which has $1.',
+  ],
   [/or open it with force: true when/g, 'or add --force when'],
   [/Use force: true to put/g, 'Add --force to put'],
   [/\. Open it in that mode, or with force: true when no such writer lives\./g, '. Add --force to end that.'],
