@@ -1,5 +1,7 @@
 /** Many owners of one store: members share its shards out with nothing between them but the storage. */
 export { joinGroup } from './join.js'
+export { newestEpoch, restoreShards, tagShards } from './cut.js'
+export type { RestoreShardsOptions, ShardVersion, TagShardsOptions } from './cut.js'
 export { rescale } from './rescale.js'
 export type { Scale } from './rescale.js'
 export type { GroupOptions } from './options.js'

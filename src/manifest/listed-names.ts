@@ -47,15 +47,15 @@ export function shardOfLog(path: string): string {
   return path.slice(path.indexOf('/') + 1, path.lastIndexOf('/'))
 }
 
-const GONE = /^[a-z0-9._-]{1,64}\/\d{1,6}\/gone\/([0-9a-f]{32})$/
+const GONE = /^[a-z0-9._-]{1,64}\/(?:\d{1,6}|group|[0-9a-f]{32})\/gone\/([0-9a-f]{32})$/
 
-export function gonePrefix(store: string): string {
-  return `${shardPath(store)}/gone/`
+export function gonePrefix(store: string, shard?: string): string {
+  return `${shardPath(store, shard)}/gone/`
 }
 
 /** An empty blob that stays until all else of a store that is being destroyed is gone: by it what is left is found. */
-export function gonePath(store: string, logId: Uint8Array): string {
-  return gonePrefix(store) + toHex(logId)
+export function gonePath(store: string, logId: Uint8Array, shard?: string): string {
+  return gonePrefix(store, shard) + toHex(logId)
 }
 
 /** The id of the log that `name` says is being destroyed; `undefined` for any other name. */

@@ -18,6 +18,12 @@ export function epochLabel(epoch: number): string {
   return `epoch ${epoch}`
 }
 
+/** The epoch that a label says is over. */
+export function epochOf(label: string | undefined): number | undefined {
+  const epoch = label?.startsWith('epoch ') ? Number(label.slice(6)) : NaN
+  return Number.isFinite(epoch) && epochLabel(epoch) === label ? epoch : undefined
+}
+
 /** So many entries are read at once. */
 const READ_AT_ONCE = 32
 

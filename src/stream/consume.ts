@@ -25,6 +25,10 @@ const busy = new WeakSet<StoreHandle>()
  * top of that. What the caller had put before is committed first there. What it puts on the store meanwhile, not on
  * `state`, is neither seen by `state` nor committed by the run.
  *
+ * On a handle of one shard of several, events of other partitions are left out, and the source's position goes on beyond them. So a source
+ * with as many partitions as the store is read in the shard's own alone, and any other is read whole in every shard. After a merge each
+ * partition goes on from where it stood, and a run delivers the outputs of all that the shard came of.
+ *
  * @returns how many events were handled, how many commits were made, and the version of the store
  * @throws `INVALID_ARGUMENT` for a wrong option, source or offset, and for a second run on this handle
  * @throws `CONFLICT` when the program calls `reopen()` or changes the offsets of the source meanwhile, and when other

@@ -104,6 +104,7 @@ export class Epochs {
 
   /** Whether this epoch is over: all that may still bring events hold one of a later epoch, or have been silent for too long. */
   isOver(open: number): boolean {
+    this.#held = this.#held.filter(({ isDropped }) => !isDropped)
     return this.#held.length > 0 && (this.#isLate || this.#held.length === open)
   }
 

@@ -5,7 +5,8 @@
  *
  * In a shard that was merged the runs of partitions may have come unequally far (S4). A source with as many partitions as the
  * store is read on from where each partition stands. Any other is read from the lowest position, and an event is left out if
- * the partition that it belongs to is ahead of it, until all are equal.
+ * the partition that it belongs to is ahead of it, until all are equal. Strings have no order, so that nobody knows which is the
+ * lowest: where they differ the source is read once for each run of partitions, in a **lane** of its own, until all are equal.
  */
 import { invalid } from '../errors.js'
 import type { Offsets, Position, Positions as PositionMap } from '../log/offsets.js'
@@ -37,8 +38,10 @@ export class Positions {
   #single = false
   /** More than one while they differ. */
   #reached: readonly Reached[] = []
-  /** The lowest of them. */
+  /** The lowest of them; of no meaning where each has a lane of its own. */
   #next: (Position | undefined)[] = []
+  /** Each has a lane of its own. */
+  #isApart = false
   /** The positions as of the newest commit that this run knows of. */
   #committed: readonly Reached[] = []
   /** Whether the store holds spans for this source. */
@@ -60,7 +63,28 @@ export class Positions {
     this.#hasSpans = standing.spans.has(this.#source)
     this.#committed = this.#read(standing)
     this.#reached = this.#committed.map((span) => ({ ...span, next: [...span.next] }))
-    this.#next = this.#reached.length === 1 ? this.#reached[0]!.next : this.#lowest()
+    this.#join()
+  }
+
+  /** Finds out how what is reached is read on. */
+  #join(): void {
+    const [first, ...others] = this.#reached
+    this.#isApart = others.some(({ next }) => next.some((position, i) => areApart(position, first!.next[i])))
+    this.#next = others.length === 0 || this.#isApart ? first!.next : this.#lowest()
+  }
+
+  /** The lanes in which the source is read, each by the first partition of those for which it is. */
+  get lanes(): readonly number[] {
+    return this.#isApart ? this.#reached.map(({ first }) => first) : [this.#range[0]]
+  }
+
+  /** Whether a lane goes on. One that has met the one before it ends, and what was read in it is read there. */
+  #goesOn(lane: number): boolean {
+    return this.#isApart ? this.#reached.some(({ first }) => first === lane) : lane === this.#range[0]
+  }
+
+  #inLane(lane: number): (Position | undefined)[] {
+    return this.#isApart ? this.#reached.find(({ first }) => first === lane)!.next : this.#next
   }
 
   #read({ offsets, spans }: Standing): readonly Reached[] {
@@ -92,12 +116,6 @@ export class Positions {
   #lowest(): (Position | undefined)[] {
     return Array.from({ length: this.#partitions }, (_, i) => {
       const each = this.#reached.map(({ next }) => next[i])
-      const differ = each.some((position) => position !== each[0])
-      if (differ && each.some((position) => typeof position === 'string')) {
-        throw invalid(
-          `Source "${this.#source}" stands at different strings in partitions that were merged, and strings have no order; commit one position for all of them with force, or read the source under another name.`,
-        )
-      }
       if (each.includes(undefined)) return undefined
       return each.reduce((low, position) => (isBelow(position!, low!) ? position : low))
     })
@@ -105,11 +123,13 @@ export class Positions {
 
   /**
    * Goes on from the positions that others have committed; the events since the last commit are handled again. False when
-   * others have moved this source back, or to a string, which has no order: the events at hand do not go on from there.
+   * others have moved this source back, or to a string, which has no order, or read it in other lanes: the events at hand do not
+   * go on from there.
    */
   follow(committed: Standing): boolean {
-    const before = this.#committed
+    const [before, lanes] = [this.#committed, this.lanes.join()]
     this.#begin(committed)
+    if (this.lanes.join() !== lanes) return false
     return before.every(({ first, next }) => {
       const now = this.#committed.find((span) => first >= span.first && first <= span.last)
       return next.every((position, i) => now !== undefined && goesOn(position, now.next[i]))
@@ -139,19 +159,21 @@ export class Positions {
     }
     this.#reached = few
     this.#hasSpans = few.length > 1
-    if (!this.#hasSpans) this.#next = few[0]!.next
+    // Readers that are apart stay so until they have met.
+    if (!this.#isApart || !this.#hasSpans) this.#join()
     this.#committed = few.map((span) => ({ ...span, next: [...span.next] }))
   }
 
   /** The position to read from; `undefined` at first. */
-  from(partition: number): Position | undefined {
-    return this.#next[partition]
+  from(partition: number, lane: number): Position | undefined {
+    return this.#inLane(lane)[partition]
   }
 
-  /** The position after `event`, or `undefined` when it was handled before. */
-  after(partition: number, event: SourceEvent): Position | undefined {
+  /** The position after `event`, or `undefined` when it was handled before, or is read in another lane. */
+  after(partition: number, event: SourceEvent, lane: number): Position | undefined {
+    if (!this.#goesOn(lane)) return undefined
     const { offset } = event
-    const reached = this.#next[partition]
+    const reached = this.#inLane(lane)[partition]
     if (reached !== undefined && isBelow(offset, reached)) return undefined
     const next = event.next ?? this.#following(offset)
     const fine = typeof next === 'string' || typeof next === 'bigint' || Number.isFinite(next)
@@ -170,18 +192,20 @@ export class Positions {
     )
   }
 
-  /** Whether the partition `own` of the store, to which an event belongs, was read beyond it. */
-  isAhead(partition: number, { offset }: SourceEvent, own: number): boolean {
+  /** Whether the partition `own` of the store, to which an event belongs, was read beyond it, or is read in another lane. */
+  isAhead(partition: number, { offset }: SourceEvent, own: number, lane: number): boolean {
     if (this.#reached.length === 1) return false
-    const reached = this.#reached.find(({ first, last }) => own >= first && own <= last)?.next[partition]
+    const span = this.#reached.find(({ first, last }) => own >= first && own <= last)
+    if (this.#isApart) return span?.first !== lane
+    const reached = span?.next[partition]
     return reached !== undefined && isBelow(offset, reached)
   }
 
   /** Takes note of an event that was handled, its effect being in the buffer, or that is not to be handled here. */
-  move(partition: number, next: Position): void {
-    this.#next[partition] = next
+  move(partition: number, next: Position, lane: number): void {
+    this.#inLane(lane)[partition] = next
     this.#moved.add(partition)
-    if (this.#reached.length === 1) return
+    if (this.#reached.length === 1 || this.#isApart) return
     for (const span of this.#reached) {
       const reached = span.next[partition]
       if (reached === undefined || isBelow(reached, next)) span.next[partition] = next
@@ -191,9 +215,14 @@ export class Positions {
   /** The positions that a commit has to write; `undefined` when none has moved since the last one. */
   take(): Taken | undefined {
     if (this.#moved.size === 0) return undefined
-    const moved = Object.fromEntries(Array.from(this.#moved, (partition) => [partition, this.#next[partition]!]))
+    const shown = Array.from(this.#moved, (partition) => [partition, this.#next[partition]] as const)
     this.#moved.clear()
-    return { offsets: { [this.#source]: this.#single ? this.#next[0]! : moved }, moved: this.#spans() }
+    const positions = Object.fromEntries(shown.flatMap(([i, next]) => (next === undefined ? [] : [[i, next]])))
+    const [single] = this.#next
+    return {
+      offsets: { [this.#source]: this.#single && single !== undefined ? single : positions },
+      moved: this.#spans(),
+    }
   }
 
   #spans(): Spans | undefined {
@@ -206,6 +235,11 @@ export class Positions {
     }))
     return new Map([[this.#source, { isAligned: this.#isAligned, spans }]])
   }
+}
+
+/** Whether nobody knows which of them is lower. */
+function areApart(a: Position | undefined, b: Position | undefined): boolean {
+  return a !== b && (typeof a === 'string' || typeof b === 'string')
 }
 
 /** Whether others have left a position where it was, or moved it on. */

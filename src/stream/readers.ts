@@ -12,6 +12,13 @@ import type { SourceEvent } from './source.js'
 /** How long a source may take to close while it still owes an answer, in milliseconds. */
 const CLOSE_MS = 1000
 
+/** An event of a partition, read in a lane (see `Positions`). */
+export interface Read<V> {
+  readonly partition: number
+  readonly lane: number
+  readonly event: SourceEvent<V>
+}
+
 type Result = IteratorResult<SourceEvent>
 
 class Reader {
@@ -20,10 +27,13 @@ class Reader {
   error: { readonly cause: unknown } | undefined
   done = false
   asking = false
+  /** Nothing of it counts any more. */
+  isDropped = false
   readonly iterator: AsyncIterator<SourceEvent> | Iterator<SourceEvent>
 
   constructor(
     readonly partition: number,
+    readonly lane: number,
     iterable: AsyncIterable<SourceEvent> | Iterable<SourceEvent>,
   ) {
     refusePromise('source.read', iterable)
@@ -32,6 +42,11 @@ class Reader {
       (iterable as Iterable<SourceEvent>)?.[Symbol.iterator]?.()
     if (made === undefined) throw invalid(`source.read: an async iterable is expected for partition ${partition}.`)
     this.iterator = made
+  }
+
+  /** The event in hand, and where it came from. */
+  get read(): Read<unknown> {
+    return { partition: this.partition, lane: this.lane, event: this.event! }
   }
 }
 
@@ -48,11 +63,20 @@ export class Readers {
     this.#clock = clock
   }
 
-  add(partition: number, iterable: AsyncIterable<SourceEvent> | Iterable<SourceEvent>): void {
-    const reader = new Reader(partition, iterable)
+  add(partition: number, lane: number, iterable: AsyncIterable<SourceEvent> | Iterable<SourceEvent>): void {
+    const reader = new Reader(partition, lane, iterable)
     this.#all.push(reader)
     this.#open++
     this.ask(reader)
+  }
+
+  /** Reads on in these lanes only. */
+  keep(lanes: readonly number[]): void {
+    for (const reader of this.#all) {
+      if (reader.isDropped || lanes.includes(reader.lane)) continue
+      reader.isDropped = true
+      if (!reader.done || this.#ready.includes(reader)) this.#open--
+    }
   }
 
   /** How many partitions have not come to their end. */
@@ -70,6 +94,7 @@ export class Readers {
     for (;;) {
       const reader = this.#ready.shift()
       if (reader === undefined) return undefined
+      if (reader.isDropped) continue
       if (reader.error) throw reader.error.cause
       if (!reader.done) return reader
       this.#open--
@@ -99,6 +124,7 @@ export class Readers {
 
   #arrive(reader: Reader, result: Result): void {
     reader.asking = false
+    if (reader.isDropped && !result?.done) return
     if (typeof result !== 'object' || result === null) {
       this.#fail(reader, invalid(`source: an iterator gave ${show(result)}; { done, value } is expected.`))
       return

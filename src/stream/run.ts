@@ -21,8 +21,8 @@ import { Fingerprints } from './fingerprints.js'
 import { limit, type ConsumeOptions, type ConsumeResult, type Handler } from './options.js'
 import { Outbox } from './outbox.js'
 import { Positions } from './positions.js'
-import { Readers } from './readers.js'
-import type { HandledEvent, Source, SourceEvent } from './source.js'
+import { Readers, type Read } from './readers.js'
+import type { HandledEvent, Source } from './source.js'
 import { States } from './states.js'
 import type { Turns } from './turns.js'
 
@@ -36,7 +36,6 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
 const TRIES = 16
 
 type Handled<V> = HandledEvent<V, Key | undefined>
-type Batch<V> = (readonly [partition: number, event: SourceEvent<V>])[]
 
 export class Run<V, O> {
   readonly #store: Store
@@ -63,7 +62,7 @@ export class Run<V, O> {
   readonly #epochs: Epochs | undefined
   readonly #emit = (output: O): void => this.#outbox.emit(output)
   /** In shared mode: the events since the last commit. They are handled again when others have written before it. */
-  #batch: Batch<V> | undefined
+  #batch: Read<V>[] | undefined
   #events = 0
   #commits = 0
   #uncommitted = 0
@@ -149,10 +148,12 @@ export class Run<V, O> {
   #startReading(signal: AbortSignal): void {
     const partitions = this.#partitions
     const [first, last] = this.#isAligned ? this.#range : [0, partitions - 1]
-    for (let i = first; i <= last; i++) {
-      const from = this.#positions.from(i)
-      const fingerprint = this.#fingerprints.at(i, from)
-      this.#readers.add(i, this.#source.read(i, from, { signal, partitions, fingerprint }))
+    for (const lane of this.#positions.lanes) {
+      for (let i = first; i <= last; i++) {
+        const from = this.#positions.from(i, lane)
+        const fingerprint = this.#fingerprints.at(i, from)
+        this.#readers.add(i, lane, this.#source.read(i, from, { signal, partitions, fingerprint }))
+      }
     }
   }
 
@@ -165,14 +166,13 @@ export class Run<V, O> {
         if (this.#epochs?.isOver(readers.open)) await this.#endEpoch()
         else await readers.wait()
       } else if (!this.#epochs?.holds(reader)) {
-        const { partition } = reader
-        const event = reader.event as SourceEvent<V>
+        const read = reader.read as Read<V>
         const looking = this.#turns?.before('event')
         if (looking !== undefined) await looking
         if (signal.aborted) break
-        const handling = this.#handleEvent(partition, event)
+        const handling = this.#handleEvent(read)
         if (handling !== undefined) await handling
-        this.#batch?.push([partition, event])
+        this.#batch?.push(read)
         readers.ask(reader)
         if (++this.#looks >= LOOK_EVENTS) await this.#look()
       }
@@ -186,19 +186,20 @@ export class Run<V, O> {
   }
 
   /** Handles an event; `undefined` when nothing has to be waited for. */
-  #handleEvent(partition: number, event: SourceEvent<V>): Promise<void> | undefined {
-    const next = this.#positions.after(partition, event)
+  #handleEvent(read: Read<V>): Promise<void> | undefined {
+    const { partition, lane, event } = read
+    const next = this.#positions.after(partition, event, lane)
     if (next === undefined) return undefined
     const own = this.#states.partitionFor(partition, event.key)
     const [first, last] = this.#range
-    if (own < first || own > last || this.#positions.isAhead(partition, event, own)) {
+    if (own < first || own > last || this.#positions.isAhead(partition, event, own, lane)) {
       this.#leftOut++
-      return this.#pass(partition, next, event) as undefined
+      return this.#pass(read, next) as undefined
     }
     const done = this.#handler(event as Handled<V>, this.#states.of(own), this.#emit)
     const handled = (): void => {
       this.#events++
-      this.#pass(partition, next, event)
+      this.#pass(read, next)
     }
     if (done === undefined) return handled() as undefined
     return (async () => {
@@ -208,8 +209,8 @@ export class Run<V, O> {
   }
 
   /** Goes on behind an event. */
-  #pass(partition: number, next: Position, event: SourceEvent): void {
-    this.#positions.move(partition, next)
+  #pass({ partition, lane, event }: Read<V>, next: Position): void {
+    this.#positions.move(partition, next, lane)
     this.#fingerprints.move(partition, next, event)
     if (this.#uncommitted++ === 0) this.#startTimer()
   }
@@ -264,6 +265,7 @@ export class Run<V, O> {
         }
         this.#uncommitted = this.#leftOut = 0
         this.#positions.settle()
+        this.#readers.keep(this.#positions.lanes)
         outbox.settle()
         this.#commits++
         this.#turns?.committed()
@@ -291,9 +293,9 @@ export class Run<V, O> {
     return this.#uncommitted > 0 || this.#outbox.isDirty || !this.#buffer.isEmpty
   }
 
-  async #handleEvents(batch: Batch<V>): Promise<void> {
-    for (const [partition, event] of batch) {
-      await this.#handleEvent(partition, event)
+  async #handleEvents(batch: Read<V>[]): Promise<void> {
+    for (const read of batch) {
+      await this.#handleEvent(read)
       if (++this.#looks >= LOOK_EVENTS) await this.#look()
     }
   }

@@ -1,6 +1,7 @@
 /** Looks after stores from outside: checks every byte, compares versions, finds stores and destroys them. */
 export { verify } from './verify.js'
 export type { Damage, VerifyOptions, VerifyProgress, VerifyReport } from './findings.js'
-export { destroyStore, listStores, type DestroyOptions, type StoreInfo } from './stores.js'
+export { destroyStore, type DestroyOptions } from './destroy.js'
+export { listStores, type StoreInfo } from './stores.js'
 export type { StorePlace } from './place.js'
 export { diff, type DiffChange, type DiffOptions } from './diff.js'

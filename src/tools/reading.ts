@@ -2,21 +2,21 @@
 import { isDamage } from '../errors.js'
 import { decodeEntry, type Carried } from '../log/entry.js'
 import { logIdOfPath } from '../manifest/listed-names.js'
-import { shardPath } from '../manifest/names.js'
+import { checkLogPath, shardPath } from '../manifest/names.js'
 import type { LogContext, ReadContext } from '../engine/context.js'
 import { isVoid } from '../engine/open/lost-log.js'
 import type { BlobInfo } from '../storage/contract.js'
 import { pagesOf } from '../storage/pages.js'
 import { isProbe } from '../storage/probe-name.js'
 
-export async function logsOf({ store, storage }: ReadContext): Promise<string[]> {
-  const { paths } = await storage.logs(`${shardPath(store)}/`)
-  return paths.filter((path) => logIdOfPath(store, path) !== undefined)
+export async function logsOf({ store, shard, storage }: ReadContext): Promise<string[]> {
+  const { paths } = await storage.logs(`${shardPath(store, shard)}/`)
+  return paths.filter((path) => logIdOfPath(store, path, shard) !== undefined)
 }
 
-export async function blobsOf({ store, storage }: ReadContext): Promise<BlobInfo[]> {
+export async function blobsOf({ store, shard, storage }: ReadContext): Promise<BlobInfo[]> {
   const all: BlobInfo[] = []
-  for await (const { items } of pagesOf(storage.blobs, `${shardPath(store)}/`)) {
+  for await (const { items } of pagesOf(storage.blobs, `${shardPath(store, shard)}/`)) {
     all.push(...items.filter(({ name }) => !isProbe(name)))
   }
   return all
@@ -48,4 +48,21 @@ export async function isVoidLog({ log }: Pick<LogContext, 'log'>, numbers: reado
     if (!isDamage(error)) throw error
     return false
   }
+}
+
+export function logOfBlob(name: string): string {
+  return name.split('/', 3).join('/')
+}
+
+export function isOfStore(path: string): boolean {
+  try {
+    checkLogPath(path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export function nothingIfDamaged(error: unknown): undefined {
+  if (!isDamage(error)) throw error
 }

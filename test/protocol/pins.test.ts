@@ -168,7 +168,7 @@ rule(
 rule(
   'R38',
   'a store is not destroyed while forks hold it',
-  [edit('src/tools/stores.ts', 'if (!isTombstone(bytes)) await assertNotForked(ctx, paths, force)', '')],
+  [edit('src/tools/destroy.ts', 'if (!isTombstone(bytes)) await assertNotForked(ctx, [...paths], force)', '')],
   async (sources) => {
     const storage = sources.memory()
     const store = await open(sources, storage)

@@ -20,7 +20,7 @@ const WAY = 250
 const SLACK = 12 * WAY
 const STORE = 's'
 
-export const MODES = ['smooth', 'clocks', 'freeze', 'blips', 'double', 'clone', 'restart', 'mixed'] as const
+const MODES = ['smooth', 'clocks', 'freeze', 'blips', 'double', 'clone', 'restart', 'mixed'] as const
 export type Mode = (typeof MODES)[number]
 
 interface World {

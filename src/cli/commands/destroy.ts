@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { TidemarkError, invalid } from '../../errors.js'
-import { destroyStore, listStores } from '../../tools/stores.js'
+import { destroyStore } from '../../tools/destroy.js'
+import { listStores } from '../../tools/stores.js'
 import { severalStores } from '../choose.js'
 import { placeOptions, storeCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
 import { plainJson } from '../json.js'

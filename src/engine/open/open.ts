@@ -80,8 +80,9 @@ async function openExisting(place: Place, seen: Found, request: OpenRequest): Pr
     /** A writer in the recorded mode that has not closed the store is in the way of another mode. */
     const check = async (state: ShardState | undefined): Promise<void> => {
       await request.check(state)
-      if (mode === 'follower' || force || state!.carried.mode === mode) return
-      await releasing.use((part) => part.assertReleased(ctx, log, state!))
+      if (mode === 'follower' || force) return
+      const { mode: recorded, turn } = state!.carried
+      if (recorded !== mode || turn) await releasing.use((part) => part.assertReleased(ctx, log, state!, request))
     }
     await check(found)
     // Its segments come while the head is settled. What fails here is met again, and repaired, when they are asked for.

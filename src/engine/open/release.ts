@@ -8,6 +8,7 @@ import { closedPath, closedPrefix } from '../../manifest/listed-names.js'
 import { pagesOf } from '../../storage/pages.js'
 import { currentTime, type LogContext, type ShardContext } from '../context.js'
 import { readHeads } from '../history/past.js'
+import type { OpenRequest } from './request.js'
 import type { ShardState } from '../state.js'
 
 /** Best effort: without the mark another mode takes `force`. */
@@ -58,9 +59,22 @@ async function* writersOf(
   }
 }
 
-/** Throws when somebody who has written in the recorded mode may still do so. */
-export async function assertReleased(ctx: ShardContext, log: LogContext, state: ShardState): Promise<void> {
-  const { mode } = state.carried
+/** Throws when somebody who has written in another mode, or a member of a group, may still do so. */
+export async function assertReleased(
+  ctx: ShardContext,
+  log: LogContext,
+  state: ShardState,
+  wanted: Pick<OpenRequest, 'mode' | 'turn'>,
+): Promise<void> {
+  const { mode, turn } = state.carried
+  if (turn && !turn.isReleased && !wanted.turn) {
+    throw new TidemarkError(
+      'CONFLICT',
+      `A member of a group owns this shard of store "${ctx.store}". Write through the group, or open it with force: true when no member lives.`,
+      { retryable: false },
+    )
+  }
+  if (mode === wanted.mode) return
   const quiet = mode === 'shared' && ctx.storage.capabilities.isRemote ? currentTime(ctx, log) - ctx.graceMs : -Infinity
   for await (const { id, time } of writersOf(ctx, log, state)) {
     // Nor has anybody who wrote before it, as times never go back (R8).

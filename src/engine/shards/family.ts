@@ -8,8 +8,12 @@ import { decodeSealedEnd } from '../../log/sealed-anchor.js'
 import type { Child } from '../../log/shard-parts.js'
 import { anchorName, closeLog, openAnchor, warnLater, type ReadContext, type ShardContext } from '../context.js'
 import { closeAnchor } from './closing.js'
+import { overtaken } from '../open/recovery.js'
 import { contextOf, lookAt, missingLog, rangeOf, type Ended, type Living, type Look, type Range } from './end.js'
 import { overlaps, successors } from './succession.js'
+
+/** How often others may split and merge while all is looked at. */
+const TRIES = 16
 
 /** Tells what follows on a log that was sealed, or `undefined` when it is not there yet and nothing may be written. */
 export type Next<C extends ReadContext> = (ended: Ended<C>) => Promise<readonly Child[] | undefined>
@@ -37,15 +41,28 @@ export async function leaves<C extends ReadContext>(
   root?: AnchorReading,
 ): Promise<readonly Leaf<C>[] | undefined> {
   const own = contextOf(ctx)
-  const reading = root ?? (await readAnchor(openAnchor(own), anchorName(own)))
+  let reading: AnchorReading | undefined = root ?? (await readAnchor(openAnchor(own), anchorName(own)))
   const hint = hintIn(own, reading).filter((child) => isWithin(child, within))
-  if (hint.length > 0) {
+  let from = hint.map((child): Place<C> => ({ context: contextOf(ctx, child.logId), range: child }))
+  for (let tries = TRIES; tries > 0; tries--) {
+    const isHinted = from.length > 0
+    if (!isHinted) from = [{ context: own, range: undefined, found: reading?.value && reading }]
     const walk = new Walk(next, within)
-    const found = await walk.from(hint.map((child) => ({ context: contextOf(ctx, child.logId), range: child })))
-    if (found && tiles(found.map(rangeOfLeaf), within)) return found
-    if (found) await walk.close()
+    const found = await walk.from(from)
+    // Others may have merged what was looked at before with what was looked at after that.
+    if (found && (found.length === 0 || tiles(found.map(rangeOfLeaf), within ?? wholeOf(found)))) return found
+    if (!found && !isHinted) return undefined
+    await walk.close()
+    from = []
+    reading = undefined
   }
-  return new Walk(next, within).from([{ context: own, range: undefined, found: reading.value && reading }])
+  throw overtaken(ctx)
+}
+
+/** All partitions, as far as that is known. */
+function wholeOf(found: readonly Leaf[]): Range | undefined {
+  const partitions = found.find(({ state }) => state)?.state!.manifest.config.partitions
+  return partitions === undefined ? undefined : { first: 0, last: partitions - 1 }
 }
 
 /** A log to be looked at. */
@@ -76,7 +93,6 @@ class Walk<C extends ReadContext> {
       await this.close()
       throw error
     }
-    await this.close()
     return undefined
   }
 

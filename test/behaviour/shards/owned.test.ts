@@ -57,7 +57,9 @@ describe.each([
     whole.put('more', 1)
     await whole.commit()
     await whole.close()
-    const again = await openStore<string, number>({ storage, name, mode: 'exclusive' })
+    // It is a member's as long as no commit says that it was released.
+    await expect(openStore({ storage, name, mode: 'exclusive' })).rejects.toMatchObject({ code: 'CONFLICT' })
+    const again = await openStore<string, number>({ storage, name, mode: 'exclusive', force: true })
     expect(await again.get('more')).toBe(1)
     expect(await again.count()).toBe(41)
     await again.close()

@@ -58,6 +58,24 @@ const numbers = (length: number, name = 'n'): Source<number> => ({
   },
 })
 
+/** A source whose positions have no order. `before` is called before each event. */
+const cursors = (
+  length: number,
+  asked: unknown[] = [],
+  before: (at: unknown, i: number) => unknown = () => undefined,
+): Source<number> => ({
+  name: 'c',
+  partitions: 1,
+  async *read(_, at) {
+    asked.push(at)
+    const start = at === undefined ? 0 : Number(String(at).slice(1))
+    for (let i = start; i < length; i++) {
+      await before(at, i)
+      yield { offset: `c${i}`, next: `c${i + 1}`, key: i, value: i } satisfies SourceEvent<number>
+    }
+  },
+})
+
 /** Takes note of each event in the partition to which it belongs. */
 async function read(store: Store, source: Source<number>, options = {}): Promise<number[]> {
   const seen: number[] = []
@@ -170,7 +188,53 @@ describe('a source with another number of partitions than the store', () => {
     expect(handleOf(store).state.carried.spans.size).toBe(0)
   })
 
-  test('a source that stands at different strings is refused, as nobody knows which is lower', async () => {
+  test('whose positions are strings is read once for each of them, until they are equal', async () => {
+    const store = await open()
+    await become(store, {
+      spans: {
+        c: [
+          [0, 0, 'c7'],
+          [1, 2, 'c20'],
+          [3, 3, { 0: 'c3' }],
+        ],
+      },
+    })
+    const asked: unknown[] = []
+    const seen = await read(store, cursors(30, asked), { everyEvents: 4 })
+    expect(asked).toEqual(['c7', 'c20', 'c3'])
+    const startOf = (key: number): number => [7, 20, 20, 3][partitionOf(key)]!
+    expect(seen.toSorted((a, b) => a - b)).toEqual(from(3, 30).filter((key) => key >= startOf(key)))
+    expect(store.offsets).toEqual({ c: 'c30' })
+    expect(handleOf(store).state.carried.spans.size).toBe(0)
+    expect(await read(store, cursors(33))).toEqual([30, 31, 32])
+  })
+
+  test('whose strings meet goes on in one reading, and handles nothing twice', async () => {
+    const store = await open()
+    await become(store, {
+      spans: {
+        c: [
+          [0, 1, 'c0'],
+          [2, 3, 'c10'],
+        ],
+      },
+    })
+    const seen: number[] = []
+    let meet!: () => void
+    const met = new Promise<void>((resolve) => (meet = resolve))
+    const asked: unknown[] = []
+    // The second reading waits until the first one has come as far.
+    const source = cursors(30, asked, async (at, i) => {
+      if (at === 'c0' && i === 12) meet()
+      if (at === 'c10') await met
+    })
+    await consume(store, source, ({ value }) => void seen.push(value), { everyEvents: 1 })
+    expect(asked).toEqual(['c0', 'c10'])
+    expect(seen).toEqual(from(0, 30).filter((key) => key >= (partitionOf(key) < 2 ? 0 : 10)))
+    expect(store.offsets).toEqual({ c: 'c30' })
+  })
+
+  test('a string that is set by hand is one for all partitions', async () => {
     const store = await open()
     await become(store, {
       spans: {
@@ -180,8 +244,7 @@ describe('a source with another number of partitions than the store', () => {
         ],
       },
     })
-    await expect(read(store, numbers(3))).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
-    await store.commit({ offsets: { n: 'z' }, force: true })
+    await store.commit({ offsets: { n: 'z' } })
     expect(store.offsets).toEqual({ n: 'z' })
     expect(handleOf(store).state.carried.spans.size).toBe(0)
   })

@@ -36,6 +36,19 @@ function scattered(name: string, partitions: number): Job {
   return { source, keys: keys.flat() }
 }
 
+/** A source whose positions are strings, which have no order. */
+function opaque(): Job {
+  const source: Source<number, string> = {
+    name: 'opaque',
+    partitions: 1,
+    async *read(_, from) {
+      for (let i = from === undefined ? 0 : Number(String(from).slice(1)); i < EVENTS; i++)
+        yield { offset: `#${i}`, next: `#${i + 1}`, key: `opaque-${i}`, value: i }
+    },
+  }
+  return { source, keys: Array.from({ length: EVENTS }, (_, i) => `opaque-${i}`) }
+}
+
 /** A source with as many partitions as the store; its events have keys of their partition. */
 function aligned(): Job {
   const each = EVENTS / PARTITIONS
@@ -102,6 +115,7 @@ describe.each(PLACES)('on %s', (place, make) => {
     ['a source of one partition', () => scattered('one', 1)],
     ['a source of three partitions', () => scattered('three', 3)],
     ['a source of as many partitions as the store', aligned],
+    ['a source of strings', opaque],
   ])('%s', async (_, jobOf) => {
     const lives = place === 'files' ? extent(6, 1) : extent(40, 3)
     for (let seed = 1; seed <= lives; seed++) {

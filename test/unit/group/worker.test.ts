@@ -1,57 +1,12 @@
-import type { Clock, Storage } from 'tidemark'
+import type { Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import type { Simulation } from 'tidemark/testing'
 import { describe, expect, test } from 'vitest'
 import { sleep } from '../../../src/clock.js'
 import { Presence } from '../../../src/group/presence.js'
-import { renewInWorker, workerRenewer, type WorkerPort } from '../../../src/group/worker.js'
+import { renewInWorker, workerRenewer } from '../../../src/group/worker.js'
 import { idOf, inTime, LEASE, leaseIn, Member, STORE, THIRD, WAY } from '../../support/members.js'
-
-type Listener = (message: unknown) => void
-
-/** One end of a line between a thread and its worker, as Node has it. What arrives waits until somebody listens. */
-class End implements WorkerPort {
-  other!: End
-  readonly #clock: Clock
-  readonly #listeners = new Map<string, Set<Listener>>()
-  readonly #early: unknown[] = []
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-  }
-
-  postMessage(message: unknown): void {
-    const copy = structuredClone(message)
-    this.other.#clock.timer(1, () => this.other.arrive('message', copy))
-  }
-
-  arrive(type: string, message: unknown): void {
-    const listeners = this.#listeners.get(type)
-    if (!listeners?.size) this.#early.push(message)
-    else for (const heard of listeners) heard(message)
-  }
-
-  on(type: string, heard: Listener): void {
-    this.#listeners.set(type, (this.#listeners.get(type) ?? new Set()).add(heard))
-    if (type === 'message') for (const message of this.#early.splice(0)) heard(message)
-  }
-
-  off(type: string, heard: Listener): void {
-    this.#listeners.get(type)?.delete(heard)
-  }
-
-  /** All that came before is gone, as in a browser when a script begins to listen late. */
-  forget(): void {
-    this.#early.length = 0
-  }
-}
-
-function line(thread: Clock, worker: Clock): [End, End] {
-  const ends: [End, End] = [new End(thread), new End(worker)]
-  ends[0].other = ends[1]
-  ends[1].other = ends[0]
-  return ends
-}
+import { line } from '../../support/worker-line.js'
 
 /** A thread that can be held up, its worker, and a neighbour that watches. */
 async function threeOf(
