@@ -27,10 +27,11 @@ export async function openTogether(ctx: ShardContext, request: OpenRequest): Pro
   for (let tries = TRIES; tries > 0; tries--) {
     const found = await leaves({ ...ctx, shard: undefined }, finding(within), within)
     if (found === undefined) return undefined
-    if (found.length === 0) throw invalid(`shard: store "${ctx.store}" has no partition ${request.shard}.`)
     const kept = withoutReplaced(found)
     let opened: OpenedShard | undefined
     try {
+      if (within && !found.some((look) => overlaps(rangeOfLook(look), within)))
+        throw invalid(`shard: store "${ctx.store}" has no partition ${request.shard}.`)
       if (tiles(kept.map(rangeOfLook), within)) opened = await openLeaves(ctx, request, kept, within)
       if (opened) return opened
     } finally {
