@@ -27,8 +27,8 @@ const group = await joinGroup({
   logger: false,
 })
 say('joined', group.status().member)
-group.on('rebalance', ({ newlyAssigned, lost }) => {
-  for (const { first } of newlyAssigned) say('owns', first)
+group.on('rebalance', ({ assigned, lost }) => {
+  say('owns', ...assigned.map(({ first }) => first))
   for (const { first } of lost) say('lost', first)
 })
 process.stdin.on('end', () => void group.leave()).resume()

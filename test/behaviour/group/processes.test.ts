@@ -58,7 +58,7 @@ test('who is killed loses nothing, and who is frozen is never acknowledged again
   killed.child.kill('SIGKILL')
   frozen.child.kill('SIGSTOP')
   const before = frozen.lines.length
-  await until(() => steady.said('owns').length >= 3)
+  await until(() => steady.said('owns').at(-1)!.split(' ').length === 1 + 3)
   frozen.child.kill('SIGCONT')
   await until(() => frozen.said('aborted').length > 0)
   const counted = async (): Promise<number[]> => {
@@ -80,8 +80,10 @@ test('who is killed loses nothing, and who is frozen is never acknowledged again
   // What it was told after its signal had fired is of other turns.
   const after = frozen.lines.slice(before)
   const aborted = after.findIndex((line) => line.startsWith('aborted'))
-  const token = Number(after[aborted]!.split(' ')[2])
-  const late = after.slice(aborted).filter((line) => line.startsWith('acknowledged') && line.endsWith(` ${token}`))
+  const [, shard, token] = after[aborted]!.split(' ')
+  const late = after
+    .slice(aborted)
+    .filter((line) => line.startsWith(`acknowledged ${shard} `) && line.endsWith(` ${token}`))
   expect(late).toEqual([])
   const all = members.flatMap((member) => member.said('acknowledged'))
   for (let partition = 0; partition < PARTITIONS; partition++) {
