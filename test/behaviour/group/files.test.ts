@@ -37,7 +37,7 @@ async function member(begun: string[]): Promise<{ readonly group: Group; readonl
     storage: nodeFs(folder),
     name: 's',
     partitions: PARTITIONS,
-    leaseMs: 1500,
+    leaseMs: 6_000,
     coolMs: 0,
     logger: { warn: (message, cause) => void warnings.push(`${message} ${String(cause)}`) },
   })
