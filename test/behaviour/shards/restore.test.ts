@@ -167,7 +167,7 @@ test('shared writers of a shard restore across a seal, one after another', async
 })
 
 /** What becomes of the next append is not known, and it happens only when the test says so. */
-function doubtful(storage: Storage): { storage: Storage; doubt(): void; land(): Promise<void> } {
+function doubtful(storage: Storage): { storage: Storage; doubt: () => void; land: () => Promise<void> } {
   let isInDoubt = false
   let late = (): Promise<unknown> => Promise.resolve()
   const wrapped = intercept(storage, async ({ target, method, signal }, run) => {
