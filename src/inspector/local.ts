@@ -105,7 +105,7 @@ export function inspectorSource(store: Store, writable: boolean): InspectorSourc
       const none = Array.from({ length: store.partitions }, () => 0)
       const [from, to] = [store.shards[0]!.first, store.shards.at(-1)!.last]
       // A handle on a shard has only the partitions of that.
-      const count = (snapshot: Stored, i: number): number | Promise<number> =>
+      const count = async (snapshot: Stored, i: number): Promise<number> =>
         i < from || i > to ? 0 : snapshot.partition(i).count()
       return inVersion(version, reading(handle, table).spec, none, (snapshot) =>
         Promise.all(none.map((_, i) => count(snapshot, i))),
