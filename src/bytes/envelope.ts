@@ -19,6 +19,8 @@ import { ByteWriter } from './writer.js'
 import { toHex } from './hex.js'
 
 const FORMAT_VERSION = 1
+/** Where the version stands. */
+export const VERSION_AT = 4
 /** Of anchors of logs that were sealed: older releases refuse them by name. */
 export const SEALED_VERSION = 2
 export const ENVELOPE_HEAD = 16
@@ -95,9 +97,4 @@ function unsealHead(kind: ObjectKind, bytes: Uint8Array, what: string): number {
   }
   if (kindCode !== KIND_CODES[kind]) throw corrupt(`${what} is no ${kind}, though its name says so.`)
   return r.u32()
-}
-
-/** The version that stands in the envelope of an object, which `unseal` has let through. */
-export function envelopeVersion(bytes: Uint8Array): number {
-  return bytes[4]!
 }

@@ -73,6 +73,9 @@ export interface ShardContext {
   ) => void
 }
 
+/** Entries after which it is looked for what to collect. */
+export const COLLECT_EVERY = 64
+
 /** Warns of a failure in work that is done beside the program's calls. */
 export function warnLater(ctx: Pick<ShardContext, 'store' | 'warn'>, what: string, cause: unknown): void {
   ctx.warn(`${what} of store "${ctx.store}" failed and is tried again later.`, cause)

@@ -6,9 +6,9 @@ import { TidemarkError } from '../errors.js'
 import { Part, type Lazy } from '../part.js'
 import type { BuiltEntry } from './entry-builder.js'
 import type { Committer } from './write/committer.js'
-import { closeLog, warnLater, type LogContext, type ShardContext } from './context.js'
+import { closeLog, COLLECT_EVERY, warnLater, type LogContext, type ShardContext } from './context.js'
 import type { CollectOptions } from './gc/collector.js'
-import { COLLECT_EVERY, EntryIndex } from './gc/entry-index.js'
+import type { EntryIndex } from './gc/entry-index.js'
 import type { CollectionScheduler, MaintainResult } from './gc/scheduler.js'
 import type { Memtable } from './memtable.js'
 import { anchoring, openShard } from './open/open.js'
@@ -62,7 +62,7 @@ export class Shard {
   #nextRefresh: Promise<void> | undefined
   #raising = Promise.resolve()
   /** The entries that this handle has written or applied need not be read back. */
-  readonly known = new EntryIndex()
+  readonly known: EntryIndex | undefined
   readonly #collection: Lazy<CollectionScheduler>
   readonly #rows: Rows
   /** The view of the state alone. */
@@ -87,7 +87,8 @@ export class Shard {
     this.partition = request.shard
     this.together = together?.(this)
     if (request.mode === 'follower') return
-    const { compaction, committer } = writing.loaded!.startWriting(this, this.detector)
+    const { compaction, committer, known } = writing.loaded!.startWriting(this, this.detector)
+    this.known = known
     this.compaction = compaction
     this.#committer = committer
     compaction.consider(false)
@@ -162,7 +163,7 @@ export class Shard {
     const { counters } = context
     const { entry, manifest, references, carries } = built
     counters.bytes += built.bytes.length
-    this.known.note(built)
+    this.known!.note(built)
     context.uploads.named([...(manifest?.runs.flat() ?? []), ...(references?.runs.flat() ?? [])])
     if (entry.collection) compaction!.plan = undefined
     if (entry.kind === 'commit') counters.commits++

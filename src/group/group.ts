@@ -197,20 +197,26 @@ export class Group implements MemberHost {
     if (typeof handler !== 'function') throw invalid('run: a handler function is expected.')
     if (this.program) throw invalid('run: this member runs something already; end that first, by its signal.')
     const { signal, ...rest } = options
-    const stop = new AbortController()
-    const ended = new Promise<void>((resolve) => stop.signal.addEventListener('abort', () => resolve(), { once: true }))
-    const end = (): void => stop.abort()
-    this.#stop = end
-    if (signal?.aborted) end()
-    else signal?.addEventListener('abort', end, { once: true })
     const totals = { events: 0, commits: 0 }
-    this.program = {
+    const program: Program = {
       source: source as Source,
       handler: handler as unknown as GroupHandler,
       options: rest as GroupRunOptions,
-      signal: stop.signal,
+      isEnding: false,
+      runs: new Set(),
       totals,
     }
+    let resolve!: () => void
+    const ended = new Promise<void>((given) => (resolve = given))
+    const end = (): void => {
+      program.isEnding = true
+      for (const each of program.runs) each()
+      resolve()
+    }
+    this.#stop = end
+    if (signal?.aborted) end()
+    else signal?.addEventListener('abort', end, { once: true })
+    this.program = program
     this.#member?.changed()
     await ended
     signal?.removeEventListener('abort', end)

@@ -67,7 +67,9 @@ export interface Program {
   readonly source: Source
   readonly handler: GroupHandler
   readonly options: Omit<GroupRunOptions, 'signal'>
-  /** Aborts when it is to end on all shards. */
-  readonly signal: AbortSignal
+  /** It is to end on all shards. */
+  isEnding: boolean
+  /** What ends its run on each shard. One signal for all would have as many listeners as there are shards, of which Node warns. */
+  readonly runs: Set<() => void>
   readonly totals: { events: number; commits: number }
 }

@@ -15,7 +15,7 @@ export interface Failure {
 
 /** Resolves when the source has ended, the program is to end, or the shard is to go; with what failed, if anything did. */
 export async function runOn(tenure: Tenure, program: Program, shard: ShardRange): Promise<Failure | undefined> {
-  const { source, options, totals, signal } = program
+  const { source, options, totals, runs } = program
   const { id, first, last } = shard
   const context = { signal: tenure.lost, token: tenure.token, shard: { id, first, last } }
   let thrown: { readonly cause: unknown } | undefined
@@ -39,11 +39,13 @@ export async function runOn(tenure: Tenure, program: Program, shard: ShardRange)
   let [events, commits] = [0, 0]
   const stop = new AbortController()
   const end = (): void => stop.abort()
-  const signals = [tenure.releasing, tenure.resting, tenure.lost, signal]
+  const signals = [tenure.releasing, tenure.resting, tenure.lost]
   for (const each of signals) {
     if (each.aborted) end()
     else each.addEventListener('abort', end, { once: true })
   }
+  if (program.isEnding) end()
+  runs.add(end)
   const onProgress: typeof options.onProgress = (progress) => {
     totals.events += progress.events - events
     totals.commits += progress.commits - commits
@@ -64,6 +66,7 @@ export async function runOn(tenure: Tenure, program: Program, shard: ShardRange)
   } catch (cause) {
     return { cause, isHandlers: thrown?.cause === cause && thrown !== undefined }
   } finally {
+    runs.delete(end)
     for (const each of signals) each.removeEventListener('abort', end)
   }
 }

@@ -3,7 +3,7 @@
  * store's (its id is random per creation), up to where entries are trimmed, and where a manifest is. It is a hint but for
  * the log id and the trim number; those two are law (R24, R25).
  */
-import { envelopeVersion, SEALED_VERSION, unseal } from '../bytes/envelope.js'
+import { SEALED_VERSION, unseal, VERSION_AT } from '../bytes/envelope.js'
 import { ByteReader } from '../bytes/reader.js'
 import { corrupt } from '../errors.js'
 import type { Anchor, CallOptions } from '../storage/contract.js'
@@ -37,7 +37,7 @@ export function decodeAnchor(bytes: Uint8Array, what: string): AnchorValue {
     manifestAt: r.varint(),
     covers: r.varint(),
     time: r.varint(),
-    ...(envelopeVersion(bytes) === SEALED_VERSION && { sealed: r.raw(r.left) }),
+    ...(bytes[VERSION_AT] === SEALED_VERSION && { sealed: r.raw(r.left) }),
   }
   if (value.manifestAt <= value.covers) r.fail('an impossible manifest')
   r.end()

@@ -21,7 +21,7 @@ import {
   type Entry,
   type SyncPoint,
 } from './entry.js'
-import { writeOffsets } from './offsets.js'
+import { writeOffsets } from './write-offsets.js'
 import { writeOwn, writeSeal, writeSpans, writeTurn } from './write-shard-parts.js'
 
 export function encodeEntry(entry: Entry): Uint8Array {

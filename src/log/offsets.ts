@@ -2,9 +2,8 @@
  * Offsets: the position from which each source is to be read next, committed in the same entry as the state that came of
  * reading up to there. A source has one position, or one per partition of its own.
  */
-import { decodeKey, encodeKey } from '../bytes/keys.js'
+import { decodeKey } from '../bytes/keys.js'
 import type { ByteReader } from '../bytes/reader.js'
-import type { ByteWriter } from '../bytes/writer.js'
 import { setOwn } from '../bytes/codec.js'
 import { kindOf } from '../bytes/kinds.js'
 import { isWellFormed } from '../bytes/utf8.js'
@@ -53,37 +52,6 @@ function isPosition(value: unknown): value is Position {
   return typeof value === 'bigint' || (typeof value === 'number' && Number.isFinite(value))
 }
 
-/**
- * `committed` with `next` laid over it. Throws `INVALID_ARGUMENT` when a position would go back, or a source would change
- * between one position and several, unless `force`.
- */
-export function mergeOffsets(committed: OffsetMap, next: OffsetMap, force: boolean): OffsetMap {
-  if (next.size === 0) return committed
-  const merged = new Map(committed)
-  for (const [source, positions] of next) {
-    const before = committed.get(source)
-    let after = new Map(before)
-    if (before && before.size > 0 && positions.size > 0 && before.has(undefined) !== positions.has(undefined)) {
-      if (!force) {
-        throw invalid(
-          `offsets: source "${source}" has ${before.has(undefined) ? 'one position' : 'a position per partition'}; give it so.`,
-        )
-      }
-      after = new Map()
-    }
-    for (const [partition, position] of positions) {
-      const old = before?.get(partition)
-      if (!force && old !== undefined && typeof old !== 'string' && typeof position !== 'string' && position < old) {
-        const name = partition === undefined ? `"${source}"` : `"${source}", partition ${partition},`
-        throw invalid(`offsets: source ${name} is at ${old}; back to ${position} needs { force: true }.`)
-      }
-      after.set(partition, position)
-    }
-    merged.set(source, new Map([...after].sort(([a], [b]) => (a ?? -1) - (b ?? -1))))
-  }
-  return merged
-}
-
 /** In the shape in which they were given. */
 export function offsetsToObject(offsets: OffsetMap): Offsets {
   const all = {}
@@ -97,22 +65,6 @@ export function offsetsToObject(offsets: OffsetMap): Offsets {
     setOwn(all, source, each)
   }
   return all
-}
-
-export function writePositions(w: ByteWriter, positions: Positions): void {
-  w.varint(positions.size)
-  for (const [partition, position] of positions) {
-    w.varint(partition === undefined ? 0 : partition + 1)
-    w.bytes(encodeKey(position))
-  }
-}
-
-export function writeOffsets(w: ByteWriter, offsets: OffsetMap): void {
-  w.varint(offsets.size)
-  for (const [source, positions] of offsets) {
-    w.string(source)
-    writePositions(w, positions)
-  }
 }
 
 export function readPositions(r: ByteReader): Positions {

@@ -1,8 +1,8 @@
 /** Writes what shard-parts.ts and spans.ts read. It is loaded with the first write. */
 import type { ByteWriter } from '../bytes/writer.js'
-import { writePositions } from './offsets.js'
 import { RELEASED, TRIAL, type Child, type Own, type Seal, type Turn } from './shard-parts.js'
 import type { Spans } from './spans.js'
+import { writePositions } from './write-offsets.js'
 
 export function writeSeal(w: ByteWriter, { plan, parents, children, fallback, graceMs }: Seal): void {
   w.raw(plan)

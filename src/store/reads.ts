@@ -292,6 +292,6 @@ export function isLive(record: Found, host: Pick<TableHost, 'monotonic' | 'now'>
 
 function outside({ partition }: Slot, { first, last }: NonNullable<TableHost['own']>): Error {
   return invalid(
-    `The key belongs to partition ${partition}, and this handle has the shard of partitions ${first} to ${last}. Open the store with shard: ${partition}.`,
+    `Partition ${partition} is not in the shard of this handle, which has ${first} to ${last}: open the store with shard: ${partition}.`,
   )
 }

@@ -100,8 +100,8 @@ rule(
   [
     edit(
       'src/engine/write/committer.ts',
-      'const offsets = this.#offsetsAfter(request)',
-      'const offsets = (request.offsetsAfter ??= this.#offsetsAfter(request))',
+      'const standing = standingAfter(this.#host.state.carried, request)',
+      'const standing = (request.standing ??= standingAfter(this.#host.state.carried, request))',
     ),
   ],
   async (sources) => {

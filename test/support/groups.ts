@@ -23,6 +23,10 @@ export class World {
   readonly said: string[] = []
   /** How many events each partition has. */
   events = 20
+  /** Whether a partition has events. */
+  hasEvents = (_partition: number): boolean => true
+  /** Whether an event kills its process. */
+  kills = (_partition: number, _offset: number): boolean => false
   /** How long a handler takes. */
   workMs = 50
 
@@ -55,10 +59,11 @@ export class World {
     more: Partial<GroupOptions> = {},
     body?: (group: Group, me: Actor) => Promise<void>,
     decorate = (storage: Storage): Storage => storage,
+    clockOf = (me: Actor): Actor['clock'] => me.clock,
   ): Actor {
     return this.sim.actor(name, async (me) => {
       const options = this.options(me, more)
-      const group = await joinGroup({ ...options, storage: decorate(options.storage) })
+      const group = await joinGroup({ ...options, storage: decorate(options.storage), clock: clockOf(me) })
       group.on('rebalance', ({ newlyAssigned, revoked, lost }) => {
         const list = (shards: readonly { first: number; last: number }[]): string =>
           shards.map(({ first, last }) => `${first}-${last}`).join()
@@ -73,12 +78,13 @@ export class World {
   }
 
   async run(group: Group, me: Actor): Promise<void> {
-    const { events, begun, workMs, partitions } = this
+    const { events, begun, partitions } = this
+    const last = (partition: number): number => (this.hasEvents(partition) ? events : 0)
     const source = {
       name: 'events',
       partitions,
       async *read(partition: number, from: unknown, { signal }: { signal: AbortSignal }) {
-        for (let offset = (from as number | undefined) ?? 0; offset < events && !signal.aborted; offset++) {
+        for (let offset = (from as number | undefined) ?? 0; offset < last(partition) && !signal.aborted; offset++) {
           yield { offset, key: `k${partition}`, value: 1 }
         }
       },
@@ -92,7 +98,11 @@ export class World {
       const partition = Number(event.key.slice(1))
       begun.push({ by: me.name, partition, offset: event.offset as number, at: this.sim.clock.monotonic(), token })
       this.sim.note(`${me.name} begins ${event.key} ${String(event.offset)}`)
-      await sleep(me.clock, workMs)
+      await sleep(me.clock, this.workMs)
+      if (this.kills(partition, event.offset as number)) {
+        this.sim.crash(me)
+        await new Promise(() => undefined)
+      }
       state.put('n', (((await state.get('n')) as number | undefined) ?? 0) + 1)
     }
     await group.run(source as never, handler as never, { everyMs: 200 })

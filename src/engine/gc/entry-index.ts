@@ -2,9 +2,6 @@
 import type { Carried } from '../../log/entry.js'
 import type { EntryHead } from '../state.js'
 
-/** Entries after which it is looked for what to collect. */
-export const COLLECT_EVERY = 64
-
 export interface IndexedEntry {
   readonly n: number
   /** Undefined in a fence that was written blindly. There may be very many, so that no more is kept than is needed. */

@@ -1,8 +1,8 @@
 /** When to look for what nothing needs any more: now and then beside commits, and whenever somebody asks for it. */
 import { isTidemarkError } from '../../errors.js'
-import { warnLater } from '../context.js'
+import { COLLECT_EVERY, warnLater } from '../context.js'
 import { Collector, type CollectOptions, type CollectResult } from './collector.js'
-import { COLLECT_EVERY, type EntryIndex } from './entry-index.js'
+import { EntryIndex } from './entry-index.js'
 import type { CollectPlan } from '../entry-builder.js'
 import { Part, type Lazy } from '../../part.js'
 import type { RepairedLog } from '../history/past.js'
@@ -36,7 +36,8 @@ export interface MaintainResult {
 export interface CollectedShard extends RepairedLog {
   /** Whether the right to write has ended. */
   readonly hasEnded: boolean
-  readonly known: EntryIndex
+  /** Of a handle that may write. */
+  readonly known: EntryIndex | undefined
   /** Only a handle that may write has one. */
   readonly compaction:
     | { plan: CollectPlan | undefined; readonly compactor: Pick<Lazy<{ mergeNow(): Promise<boolean> }>, 'use'> }
@@ -66,7 +67,12 @@ export class CollectionScheduler {
 
   constructor(shard: CollectedShard) {
     this.#shard = shard
-    this.#collector = new Collector(shard, shard.known, this.#stop.signal, new Thinning(shard, this.#stop.signal))
+    this.#collector = new Collector(
+      shard,
+      shard.known ?? new EntryIndex(),
+      this.#stop.signal,
+      new Thinning(shard, this.#stop.signal),
+    )
     this.#undertaking = undertaking.lazy((part) => new part.Undertaking(shard, this.#stop.signal))
   }
 

@@ -1,6 +1,7 @@
 /** Puts an old state in place of the present one, by the manifest that it stands on and one memtable for the changes after that. */
 import { invalid } from '../../errors.js'
-import { mergeOffsets, type OffsetMap, type Position } from '../../log/offsets.js'
+import { mergeOffsets } from '../../log/merge-offsets.js'
+import type { OffsetMap, Position } from '../../log/offsets.js'
 import { applyEdit } from '../../manifest/edits.js'
 import { spliceRuns } from '../../manifest/clip.js'
 import type { Manifest } from '../../manifest/manifest.js'

@@ -79,10 +79,10 @@ function apply(shard: FollowedLog, before: ShardState, state: ShardState, entrie
     // Where nobody knows what others have written, they may have condemned everything.
     if (entries === undefined) context.uploads.condemn()
     for (const applied of entries ?? []) {
-      known.note(applied)
+      known!.note(applied)
       context.uploads.condemn(condemnedIn(applied, log.path))
     }
-    known.forget(trim)
+    known!.forget(trim)
     compaction.met(state.manifest)
     if (isNewer) shard.met(before, entries?.some(({ entry }) => entry.kind === 'reset') ? undefined : entries)
   }

@@ -7,7 +7,8 @@ import type { AppliedEntry, OpenedLog, OpenLog, ShardState } from '../state.js'
 export interface FollowedLog extends OpenLog {
   /** By `entries`, if they are known, the state differs from the one before. */
   moveTo(after: ShardState, entries: readonly AppliedEntry[] | undefined): void
-  readonly known: EntryIndex
+  /** Of a handle that may write. */
+  readonly known: EntryIndex | undefined
   /** Whether the right to write has ended. */
   readonly hasEnded: boolean
   /** Only a handle that may write has one. */

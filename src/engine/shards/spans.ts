@@ -3,7 +3,8 @@
  * takes its positions over. Merged, each run of partitions keeps those of its parent where they differ, as spans, until a run has
  * read the source up to where all are equal; then they are plain offsets again.
  */
-import { mergeOffsets, type OffsetMap, type Position, type Positions } from '../../log/offsets.js'
+import { mergeOffsets } from '../../log/merge-offsets.js'
+import type { OffsetMap, Position, Positions } from '../../log/offsets.js'
 import { isBelow, type SourceSpans, type Span, type Spans, type Standing } from '../../log/spans.js'
 import type { PartitionRange } from '../../manifest/clip.js'
 

@@ -6,7 +6,6 @@ import { toHex } from '../../bytes/hex.js'
 import { TidemarkError, invalid } from '../../errors.js'
 import type { Child } from '../../log/shard-parts.js'
 import { closeLog, type LogContext, type ShardContext } from '../context.js'
-import { EntryIndex } from '../gc/entry-index.js'
 import { stateAt } from '../history/past.js'
 import type { FollowedLog, OpenedShard, Shown, Together as Followed } from '../open/following.js'
 import { overtaken } from '../open/recovery.js'
@@ -87,7 +86,7 @@ class Leaf implements FollowedLog, KeptLog {
   readonly context: ShardContext
   readonly log: LogContext
   state: ShardState
-  readonly known = new EntryIndex()
+  readonly known = undefined
   readonly hasEnded = false
   readonly compaction = undefined
   readonly detector = new DamageDetector(this)

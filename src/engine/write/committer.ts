@@ -9,6 +9,7 @@
 import { TidemarkError, isFull, isTidemarkError } from '../../errors.js'
 import type { SegmentRef } from '../../manifest/manifest.js'
 import type { Lazy } from '../../part.js'
+import { EntryIndex } from '../gc/entry-index.js'
 import { buildEntry, setExpiry, type BuiltEntry, type EntryChange } from '../entry-builder.js'
 import { currentTime, moment, noteTime, type LogContext, type ShardContext } from '../context.js'
 import { Memtable } from '../memtable.js'
@@ -341,7 +342,7 @@ export class Committer {
 export function startWriting(
   host: CommitterHost,
   detector: Detector,
-): { readonly compaction: CompactionScheduler; readonly committer: Committer } {
+): { readonly compaction: CompactionScheduler; readonly committer: Committer; readonly known: EntryIndex } {
   const compaction = new CompactionScheduler(host, detector)
-  return { compaction, committer: new Committer(host, compaction) }
+  return { compaction, committer: new Committer(host, compaction), known: new EntryIndex() }
 }

@@ -1,5 +1,5 @@
 /** Where sources stand after a commit. What only merged shards need is loaded when one is written. */
-import { mergeOffsets } from '../../log/offsets.js'
+import { mergeOffsets } from '../../log/merge-offsets.js'
 import type { Standing } from '../../log/spans.js'
 import { Part } from '../../part.js'
 import type { CommitRequest } from './requests.js'

@@ -3,16 +3,16 @@ import { expect, test } from 'vitest'
 import { ByteReader } from '../../../src/bytes/reader.js'
 import { ByteWriter } from '../../../src/bytes/writer.js'
 import {
-  mergeOffsets,
   NO_OFFSETS,
   offsetsToObject,
   parseOffsets,
   readOffsets,
-  writeOffsets,
   type OffsetMap,
   type Offsets,
   type Position,
 } from '../../../src/log/offsets.js'
+import { mergeOffsets } from '../../../src/log/merge-offsets.js'
+import { writeOffsets } from '../../../src/log/write-offsets.js'
 import { sameOffsets } from '../../../src/log/same-offsets.js'
 
 const INVALID = expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error
