@@ -1,6 +1,5 @@
 /** What splitting, merging and opening cost on a storage far away, counted in virtual time: each round trip takes ten milliseconds. */
 import { openStore, systemClock, type Clock, type Storage } from 'tidemark'
-import { memory } from 'tidemark/memory'
 import { simulate, type Actor } from 'tidemark/testing'
 import { expect, test } from 'vitest'
 import { closeLog } from '../../../src/engine/context.js'
