@@ -8,7 +8,7 @@ import { equalBytes } from '../../bytes/compare.js'
 import { isExpired } from '../../errors.js'
 import { landed, unknownOutcome } from '../../log/append.js'
 import { emptyCarried, ID_BYTES } from '../../log/entry.js'
-import { anchorAfter, encodeAnchor } from '../../log/raise.js'
+import { anchorAfter, encodeAnchor, raiseAnchor } from '../../log/raise.js'
 import { readAnchor } from '../../log/anchor.js'
 import type { Child, Seal, Turn } from '../../log/shard-parts.js'
 import {
@@ -24,6 +24,7 @@ import {
 } from '../context.js'
 import { buildEntry } from '../entry-builder.js'
 import { expired, stateAt } from '../history/past.js'
+import { findStore } from '../open/recovery.js'
 import { applyEntry, emptyState, type ShardState } from '../state.js'
 import type { Moment } from '../moment.js'
 import { isLate, sendEntry } from '../write/send.js'
@@ -75,6 +76,7 @@ export async function successors(
     const n = 1 + Math.max(...parents.map((parent) => parent.ended.n))
     const make = async (child: Child): Promise<void> => {
       if (!since && (await isThere(ended.context, child))) return
+      if (!since && parents.every((parent) => parent.ended.sealed) && (await isFound(ended.context, child))) return
       const living = await makeChild({ child, n, parents, turn, since }, note)
       if (living) born.push(living)
     }
@@ -97,6 +99,17 @@ export async function successors(
 async function isThere(ctx: ShardContext, { logId }: Child): Promise<boolean> {
   const { value } = await readAnchor(openAnchor(contextOf(ctx, logId)), anchorName(ctx))
   return value !== undefined
+}
+
+/**
+ * Whether a child that has no anchor was there and has lost it: it is written anew then, as of any log (R29). It is asked when the anchors
+ * of its parents say that they were followed.
+ */
+async function isFound(context: ShardContext, { logId }: Child): Promise<boolean> {
+  const ctx = contextOf(context, logId)
+  const anchor = openAnchor(ctx)
+  const { value } = await findStore(ctx, anchor)
+  return value !== undefined && (await raiseAnchor(anchor, anchorName(ctx), value)) !== undefined
 }
 
 /** The end of a parent of the plan; one that is open is sealed (S5). */
