@@ -48,7 +48,7 @@ test('everybody sees who is a member, who owns what, and where a key is', async 
         const { member, owned, generation } = group.status()
         expect(generation).toBeGreaterThan(0)
         const shards = group.assignment().filter(({ owner }) => owner === member)
-        expect(owned.map(({ first }) => first).toSorted()).toEqual(shards.map(({ first }) => first).toSorted())
+        expect(new Set(owned.map(({ first }) => first))).toEqual(new Set(shards.map(({ first }) => first)))
         const owners = ['x', 'y', 'z'].map((key) => group.ownerOf(key))
         seen.push({ members: group.members().map(({ info, zone }) => [info, zone]), owners })
         await sleep(me.clock, LEASE)
