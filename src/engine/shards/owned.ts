@@ -51,7 +51,7 @@ export async function replaceOwned(
 }
 
 /** Beside what is done with the children meanwhile. */
-async function noteEnds(ended: readonly Ended<ShardContext>[], named: Promise<unknown>): Promise<void> {
-  await named
+async function noteEnds(ended: readonly Ended<ShardContext>[], named: () => Promise<unknown>): Promise<void> {
+  await named()
   await allOf(ended.map((end) => closeAnchor(end)))
 }

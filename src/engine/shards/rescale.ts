@@ -125,7 +125,7 @@ async function succeed(
       named,
     } = await successors(end, { known: ended, since: isOwn ? since : undefined })
     for (const { context, log } of born) await closeLog(context, log)
-    await named
+    await named()
     children.push(...next)
     isAsPlanned &&= isOwn && holds
     // All of them have the same children.

@@ -40,8 +40,8 @@ export interface Succession {
   readonly born: readonly Living<ShardContext>[]
   /** All parents carry the seal; else this log goes on by itself. */
   readonly holds: boolean
-  /** Settles when all of it can be found. Those that are born may be written before. */
-  readonly named: Promise<unknown>
+  /** Waits until all of it can be found. Those that are born may be written before. */
+  readonly named: () => Promise<unknown>
 }
 
 export interface SuccessionOptions {
@@ -77,14 +77,16 @@ export async function successors(
     const make = async (child: Child): Promise<void> => {
       if (!since && (await isThere(ended.context, child))) return
       if (!since && parents.every((parent) => parent.ended.sealed) && (await isFound(ended.context, child))) return
-      const living = await makeChild({ child, n, parents, turn, since }, (promise) => naming.push(promise))
+      const living = await makeChild({ child, n, parents, turn, since }, note)
       if (living) born.push(living)
     }
+    const note = (swap: Promise<unknown>): void => {
+      naming.push(swap)
+      // Who does not wait for it need not hear of it.
+      swap.catch(() => undefined)
+    }
     await allOf(children.map(make))
-    const named = allOf(naming)
-    // Who does not wait for it need not hear of it.
-    named.catch(() => undefined)
-    return { children, born, holds, named }
+    return { children, born, holds, named: () => allOf(naming) }
   } catch (error) {
     for (const { context, log } of born) await closeLog(context, log)
     throw error
@@ -166,7 +168,7 @@ interface Making extends Pick<SuccessionOptions, 'turn' | 'since'> {
  */
 async function makeChild(
   { child, n, parents, turn, since }: Making,
-  naming: (swap: Promise<boolean>) => void,
+  naming: (swap: Promise<unknown>) => void,
 ): Promise<Living<ShardContext> | undefined> {
   const { context, log: parentLog } = parents[0]!.ended
   const ctx = contextOf(context, child.logId)

@@ -76,7 +76,7 @@ describe.each(PLACES)('on %s', (_, make) => {
     const within = (first: number, last: number): [string, number][] =>
       sorted(new Map([...all].filter(([, value]) => value >= first && value <= last)))
     expect(await contents(follower)).toEqual(within(4, 7))
-    expect(() => follower.getSync(keyIn(1))).toThrow('partition')
+    expect(() => follower.getSync(keyIn(1))).toThrow('is not in the shard')
     await rescale(place(storage), { cuts: [2, 5] })
     await follower.refresh()
     expect(follower.shards.map(({ first, last }) => [first, last])).toEqual([[5, 7]])
