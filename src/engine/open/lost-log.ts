@@ -38,7 +38,9 @@ export async function findWithoutAnchor(ctx: ReadContext, anchor: Anchor): Promi
     const reading = await readAnchor(anchor, anchorName(ctx))
     if (reading.value) return reading
     // Logs that came of the root lie beside it.
-    const { paths } = await ctx.storage.logs(ctx.shard === undefined ? `${ctx.store}/` : `${shardPath(ctx.store, ctx.shard)}/`)
+    const { paths } = await ctx.storage.logs(
+      ctx.shard === undefined ? `${ctx.store}/` : `${shardPath(ctx.store, ctx.shard)}/`,
+    )
     try {
       // An interrupted probe may have left a log behind, which is no store.
       const own = paths.filter((path) => logIdOfPath(ctx.store, path, ctx.shard) !== undefined)

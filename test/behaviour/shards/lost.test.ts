@@ -33,9 +33,15 @@ async function make(storage: Storage, keeps: boolean): Promise<[string, number][
 async function living(storage: Storage): Promise<string[]> {
   const { paths } = await storage.logs('s/')
   const heads = await Promise.all(
-    paths.map(async (path) => ({ folder: path.split('/')[1]!, head: (await storage.log(path).list(1)).numbers.at(-1)! })),
+    paths.map(async (path) => ({
+      folder: path.split('/')[1]!,
+      head: (await storage.log(path).list(1)).numbers.at(-1)!,
+    })),
   )
-  return heads.toSorted((a, b) => b.head - a.head).slice(0, 2).map(({ folder }) => folder)
+  return heads
+    .toSorted((a, b) => b.head - a.head)
+    .slice(0, 2)
+    .map(({ folder }) => folder)
 }
 
 async function contentsIn(storage: Storage): Promise<[string, number][]> {
