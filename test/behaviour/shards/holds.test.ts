@@ -42,6 +42,6 @@ test.each([
   expect(held.length).toBe(1)
   expect(held[0]!.map((name) => name.slice(name.indexOf('#')))).toEqual([`#${restored.version}`])
   expect(await holdsIn(storage)).toEqual([])
-  expect((await contents(store)).map(([, value]) => value).toSorted()).toEqual([0, 1, 2, 3])
+  expect((await contents(store)).map(([, value]) => value).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3])
   await store.close()
 })
