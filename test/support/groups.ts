@@ -2,7 +2,15 @@
 import { sleep } from '../../src/clock.js'
 import { memory } from 'tidemark/memory'
 import { openStore, type Storage } from 'tidemark'
-import { joinGroup, type Group, type GroupOptions, type HandlerContext } from 'tidemark/group'
+import {
+  joinGroup,
+  rescale,
+  type Group,
+  type GroupOptions,
+  type HandlerContext,
+  type ShardProgress,
+  type ShardRange,
+} from 'tidemark/group'
 import { simulate, type Actor, type Simulation } from 'tidemark/testing'
 
 export const LEASE = 9_000
@@ -15,12 +23,23 @@ export interface Begun {
   readonly token: number
 }
 
+/** A commit that was acknowledged to its owner. */
+export interface Committed {
+  readonly by: string
+  readonly shard: ShardRange
+  readonly version: number
+  readonly at: number
+}
+
 /** One group over one storage, with everything that its members did. */
 export class World {
   readonly storage: Storage
   /** The events that were begun. */
   readonly begun: Begun[] = []
+  readonly committed: Committed[] = []
   readonly said: string[] = []
+  /** Is told of each event that is begun. */
+  onBegin: (begun: Begun, context: HandlerContext) => void = () => undefined
   /** How many events each partition has. */
   events = 20
   /** Whether a partition has events. */
@@ -51,6 +70,15 @@ export class World {
       info: me.name,
       ...more,
     }
+  }
+
+  /** Creates the store, of so many shards. */
+  async create(shards: number): Promise<void> {
+    const { sim, partitions } = this
+    const place = { storage: sim.storage(this.storage), name: 's' }
+    const store = await openStore({ ...place, partitions, clock: sim.clock, logger: false })
+    await store.close()
+    if (shards > 1) await rescale(place, { shards }, { clock: sim.clock })
   }
 
   /** A member that runs until it leaves. */
@@ -93,10 +121,12 @@ export class World {
       event: { offset: unknown; key: string },
       state: { get(key: string): Promise<unknown>; put(key: string, value: unknown): void },
       _emit: unknown,
-      { token }: HandlerContext,
+      context: HandlerContext,
     ): Promise<void> => {
       const partition = Number(event.key.slice(1))
+      const { token } = context
       begun.push({ by: me.name, partition, offset: event.offset as number, at: this.sim.clock.monotonic(), token })
+      this.onBegin(begun.at(-1)!, context)
       this.sim.note(`${me.name} begins ${event.key} ${String(event.offset)}`)
       await sleep(me.clock, this.workMs)
       if (this.kills(partition, event.offset as number)) {
@@ -105,7 +135,9 @@ export class World {
       }
       state.put('n', (((await state.get('n')) as number | undefined) ?? 0) + 1)
     }
-    await group.run(source as never, handler as never, { everyMs: 200 })
+    const onProgress = ({ shard, version }: ShardProgress): void =>
+      void this.committed.push({ by: me.name, shard, version, at: this.sim.clock.monotonic() })
+    await group.run(source as never, handler as never, { everyMs: 200, onProgress })
   }
 
   /** What the store counted in each partition. */
