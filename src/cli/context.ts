@@ -8,6 +8,7 @@ import type { OpenOptions } from '../store/open-options.js'
 import { openStore } from '../store/open.js'
 import type { Store } from '../store/store.js'
 import { storedBytes } from '../store/table-spec.js'
+import { listShards, wasSplit, type ShardLog } from '../tools/family.js'
 import type { Output } from './output.js'
 import { chooseStore, type StoreLine } from './choose.js'
 import type { Page } from './grid.js'
@@ -37,6 +38,8 @@ export type AddCommand = (program: Command, context: Context) => void
 export interface StoreOptions extends Pick<PlaceOptions, 'endpoint' | 'region'> {
   readonly store?: string
   readonly json?: true
+  /** Of a command that writes. */
+  readonly force?: true
 }
 
 /** A command whose first argument is a place. */
@@ -62,8 +65,29 @@ export function storeCommand(program: Command, name: string, summary: string): C
   )
 }
 
+/** Adds the option that names a shard to a command that is about a whole store otherwise. */
+export function shardOption(command: Command): Command {
+  return command.option(
+    '--partition <number>',
+    'of a store that was split: only the shard that has this partition',
+    wholeNumber,
+  )
+}
+
+export interface ShardOption {
+  readonly partition?: number
+}
+
 /** A command that writes. */
 export function writerCommand(program: Command, name: string, summary: string): Command {
+  return fencingCommand(program, name, summary).option(
+    '--force',
+    'also where a member of a group owns what is written: it is fenced',
+  )
+}
+
+/** A command after which the owner has to open the store again. */
+export function fencingCommand(program: Command, name: string, summary: string): Command {
   return storeCommand(program, name, summary).summary(summary).description(`${summary}
 
 A program that owns the store at this moment is fenced, and has to reopen it; writers in shared mode go on.`)
@@ -80,12 +104,13 @@ export function withStore(
   where: string,
   options: StoreOptions,
   use: (store: Store, stores: readonly StoreLine[]) => Promise<void>,
-  more: Pick<OpenOptions, 'retain' | 'graceMs' | 'followMs'> = {},
+  more: Pick<OpenOptions, 'retain' | 'graceMs' | 'followMs' | 'shard'> = {},
 ): Promise<void> {
   return opened(context, where, options, { mode: 'follower', ...more }, use)
 }
 
 const ALL = Number.MAX_SAFE_INTEGER
+const KEEP_ALL: Pick<OpenOptions, 'retain'> = { retain: { versions: ALL, hourly: ALL, daily: ALL } }
 
 /** Opens the store to write it, in its recorded mode. It collects nothing unless told to: retention is the owner's to say. */
 export function withWriter(
@@ -93,8 +118,9 @@ export function withWriter(
   where: string,
   options: StoreOptions,
   use: (store: Store) => Promise<void>,
-  more: Pick<OpenOptions, 'retain' | 'graceMs'> = { retain: { versions: ALL, hourly: ALL, daily: ALL } },
+  given: Pick<OpenOptions, 'retain' | 'graceMs' | 'shard'> = {},
 ): Promise<void> {
+  const more = { ...KEEP_ALL, ...given }
   let isOpen = false
   const used = (store: Store): Promise<void> => {
     isOpen = true
@@ -103,7 +129,11 @@ export function withWriter(
   return opened(context, where, options, { mode: 'exclusive', ...more }, used).catch((error: unknown) => {
     // The recorded mode is checked before anything is taken over, so that another try does no harm.
     if (isOpen || !isTidemarkError(error) || error.code !== 'CONFLICT') throw error
-    return opened(context, where, options, { mode: 'shared', ...more }, use)
+    return opened(context, where, options, { mode: 'shared', ...more }, used).catch((again: unknown) => {
+      // In neither mode, as a member of a group owns it.
+      if (isOpen || !options.force || !isTidemarkError(again) || again.code !== 'CONFLICT') throw again
+      return opened(context, where, options, { mode: 'exclusive', force: true, ...more }, use)
+    })
   })
 }
 
@@ -111,7 +141,7 @@ async function opened(
   context: Context,
   where: string,
   options: StoreOptions,
-  more: Pick<OpenOptions, 'mode' | 'retain' | 'graceMs' | 'followMs'>,
+  more: Pick<OpenOptions, 'mode' | 'force' | 'retain' | 'graceMs' | 'followMs' | 'shard'>,
   use: (store: Store, stores: readonly StoreLine[]) => Promise<void>,
 ): Promise<void> {
   const storage = await context.open(where, placeOptions(options))
@@ -151,6 +181,17 @@ export async function placeOf(
 ): Promise<{ storage: Storage; name: string }> {
   const storage = await context.open(where, placeOptions(options))
   return { storage, name: (await nameIn(context, storage, where, options)).name }
+}
+
+/** The store that is meant, and its shards when it has several. */
+export async function shardsIn(
+  context: Context,
+  where: string,
+  options: StoreOptions,
+): Promise<{ readonly name: string; readonly shards: readonly ShardLog[] | undefined }> {
+  const place = await placeOf(context, where, options)
+  const shards = (await wasSplit(place)) ? await listShards(place) : []
+  return { name: place.name, shards: shards.length > 1 ? shards : undefined }
 }
 
 /** The parser of an option that takes a whole number. */

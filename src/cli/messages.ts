@@ -7,6 +7,7 @@
 const FLAGS: Readonly<Record<string, string>> = {
   at: '--at',
   budgetMs: '--budget-ms',
+  cuts: '--cuts',
   graceMs: '--grace',
   gte: '--gte',
   keep: '--keep',
@@ -23,12 +24,31 @@ const FLAGS: Readonly<Record<string, string>> = {
   'retain.daily': '--keep-daily',
   'retain.hourly': '--keep-hourly',
   'retain.versions': '--keep-versions',
+  shard: '--partition',
+  shards: '--shards',
   ttlMs: '--ttl',
 }
 
 /** Phrases and their replacements, in this order: a longer phrase comes before one that it contains. */
 const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/^restore: source /g, 'Source '],
+  [
+    /: name one by shard, use mode "follower", or joinGroup\(\)\./g,
+    ': name one by --partition, with a partition of it.',
+  ],
+  [/first: rescale\(\{.*\}, \{ shards: 1 \}\)\./g, 'first, by `tidemark rescale` with --shards 1.'],
+  [
+    /Bring them together with rescale\(\) to 1 shard first/g,
+    'Bring them together by `tidemark rescale` with --shards 1 first',
+  ],
+  [
+    /, and the shard of this handle has ended\. Its changes are kept; call reopen\(\) .*/g,
+    ' meanwhile. Nothing was changed; run the command again.',
+  ],
+  [
+    / this handle has the shard of ([^.]*)\. Open the store with shard: (\d+)\./g,
+    ' the shard has $1. Name the other one by --partition $2.',
+  ],
   // The handle of a command ends with it, and the next command opens the store anew.
   [/Call reopen\(\) and look\./g, 'Look with `tidemark versions` before you run the command again.'],
   [/Call reopen\(\) to take it back\./g, 'Run the command again to take it back.'],
@@ -57,6 +77,11 @@ const PHRASES: readonly (readonly [RegExp, string])[] = [
   [/choose another name, or untag\(\) it first\./g, 'choose another name, or run `tidemark untag` first.'],
   [/untag\(\) it first, or choose another name\./g, 'run `tidemark untag` first, or choose another name.'],
   [/use force: true\./g, 'add --force.'],
+  [
+    / in the shard of this handle, which has (.*?): open the store with shard: (\d+)\./g,
+    ' in that shard, which has $1.',
+  ],
+  [/or open it with force: true when/g, 'or add --force when'],
   [/Use force: true to put/g, 'Add --force to put'],
   [/\. Open it in that mode, or with force: true when no such writer lives\./g, '. Add --force to end that.'],
   [/Export it again with exportZip\(\)\./g, 'Export it again with `tidemark export`.'],

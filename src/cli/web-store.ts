@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import { inspectorSource } from '../inspector/local.js'
 import type { Store } from '../store/store.js'
-import { wholeNumber, withStore, withWriter, type Context, type StoreOptions } from './context.js'
+import { wholeNumber, withStore, withWriter, type Context, type ShardOption, type StoreOptions } from './context.js'
 import { plainJson } from './json.js'
 import { serveInspector } from './web.js'
 
@@ -22,7 +22,11 @@ export function webOptions(command: Command): Command {
 /** How often others' commits are looked for. */
 const FOLLOW_MS = 1000
 
-export async function serveStore(context: Context, where: string, options: StoreOptions & WebOptions): Promise<void> {
+export async function serveStore(
+  context: Context,
+  where: string,
+  options: StoreOptions & WebOptions & ShardOption,
+): Promise<void> {
   const serve = async (store: Store): Promise<void> => {
     const { write = false, port = 0 } = options
     const served = await serveInspector(inspectorSource(store, write), port, write)
@@ -36,8 +40,8 @@ export async function serveStore(context: Context, where: string, options: Store
       await served.close()
     }
   }
-  if (options.write) await withWriter(context, where, options, serve)
-  else await withStore(context, where, options, serve, { followMs: FOLLOW_MS })
+  if (options.write) await withWriter(context, where, options, serve, { shard: options.partition })
+  else await withStore(context, where, options, serve, { followMs: FOLLOW_MS, shard: options.partition })
 }
 
 /** Resolves when the command is told to end. */

@@ -10,7 +10,7 @@ import type { StoreHandle } from '../store/handle.js'
 import { handleOf } from '../store/handles.js'
 import { openVersion } from '../store/old-versions.js'
 import { keyBounds } from '../store/range.js'
-import type { Snapshot } from '../store/snapshot.js'
+import { Snapshot } from '../store/snapshot.js'
 import type { Store } from '../store/store.js'
 import { storedBytes, TableSpec } from '../store/table-spec.js'
 import { differences } from '../tools/diff.js'
@@ -35,6 +35,9 @@ export function inspectorSource(store: Store, writable: boolean): InspectorSourc
   const handle = handleOf(store)
   let warning: string | undefined
 
+  /** Shards have numbers of their own, so that no number is a version of all: only the present is shown. */
+  const isSeveral = (): boolean => store.shards.length > 1
+
   /** Reads a table in a version. Before its first commit a store has none. */
   async function inVersion<T>(
     version: number,
@@ -43,7 +46,9 @@ export function inspectorSource(store: Store, writable: boolean): InspectorSourc
     read: (at: Stored) => Promise<T>,
   ): Promise<T> {
     if (version === 0) return nothing
-    const snapshot = await openVersion<Key, Uint8Array>(handle, spec, version)
+    const snapshot = isSeveral()
+      ? new Snapshot<Key, Uint8Array>(handle, spec, handle.state)
+      : await openVersion<Key, Uint8Array>(handle, spec, version)
     try {
       return await read(snapshot)
     } finally {
@@ -62,7 +67,9 @@ export function inspectorSource(store: Store, writable: boolean): InspectorSourc
 
     async versions() {
       const all = []
-      for await (const info of store.versions({ reverse: true, limit: MOST_VERSIONS })) {
+      // Several may have one number, of which the page shows the newest only.
+      const limit = isSeveral() ? 1 : MOST_VERSIONS
+      for await (const info of store.versions({ reverse: true, limit })) {
         const { version, time, kind, label, tags, bytes, folded, offsets } = info
         const told = label !== undefined && { label: cut(harmless(label), 100) }
         all.push({ version, time, kind, ...told, tags, bytes, folded, offsets: textOf(offsets) })
@@ -83,7 +90,7 @@ export function inspectorSource(store: Store, writable: boolean): InspectorSourc
 
     async changes({ table, prefix }, [before, after]) {
       const rows: InspectorRow[] = []
-      if (before === after || before === 0 || after === 0) return { rows, more: false }
+      if (before === after || before === 0 || after === 0 || isSeveral()) return { rows, more: false }
       const { spec, text } = reading(handle, table)
       const bounds = keyBounds(prefix === '' ? {} : { prefix })
       for await (const change of differences(handle, [before, after], spec, bounds, {})) {
@@ -96,8 +103,12 @@ export function inspectorSource(store: Store, writable: boolean): InspectorSourc
 
     counts: (table, version) => {
       const none = Array.from({ length: store.partitions }, () => 0)
+      const [from, to] = [store.shards[0]!.first, store.shards.at(-1)!.last]
+      // A handle on a shard has only the partitions of that.
+      const count = async (snapshot: Stored, i: number): Promise<number> =>
+        i < from || i > to ? 0 : snapshot.partition(i).count()
       return inVersion(version, reading(handle, table).spec, none, (snapshot) =>
-        Promise.all(none.map((_, i) => snapshot.partition(i).count())),
+        Promise.all(none.map((_, i) => count(snapshot, i))),
       )
     },
 

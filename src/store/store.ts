@@ -175,9 +175,10 @@ export class Store<K extends Key = Key, V = unknown> extends Tables<K, V> implem
 
   /**
    * A stable view of a version that is kept: by its number, by a tag, or as it was at a moment. A number between two commits
-   * stands for the one before it.
+   * stands for the one before it. Versions from before a store was split, or merged, are shown for the partitions of this handle.
    * @throws `VERSION_EXPIRED` when the version is no longer kept
    * @throws `NOT_FOUND` when there is no such tag, or the version is beyond the newest or before the first
+   * @throws `INVALID_ARGUMENT` when it is the number of a version of several shards, which is no moment: take a date or a tag
    * @example
    *     await using past = await store.at(new Date('2026-01-01'))
    */

@@ -54,7 +54,9 @@ export function checkEntry({ entry, memtable, manifest }: AppliedEntry, before: 
     checkCarried(entry.kind, n, carried, before.carried, manifest, fail)
     checkCollected(n, carried, before.carried, collectionIn(n, entry.collection), fail)
   }
-  if (entry.kind === 'reset' && (manifest?.covers !== n - 1 || !entry.origin))
+  // With such a one begins a log that came of others.
+  const isBeginning = carried?.own !== undefined && before.carried === undefined
+  if (entry.kind === 'reset' && (manifest?.covers !== n - 1 || !(entry.origin || isBeginning)))
     fail('it is a reset, and does not put another state in place of all before it')
   if (entry.kind !== 'reset' && entry.origin) fail('it says that it is a reset, too')
   const config = (manifest ?? before.manifest)?.config

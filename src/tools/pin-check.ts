@@ -6,6 +6,7 @@ import { idOfBlob, pinsPrefix } from '../manifest/listed-names.js'
 import { checkLogPath, checkStoreName } from '../manifest/names.js'
 import { isOver, listPinNames, readPin, stateOfPin, type StoredPin } from '../engine/history/pins.js'
 import { factsOfPin, isTag, isThinned } from '../engine/history/thinned.js'
+import { targetOfHold } from '../engine/shards/taken.js'
 import type { AppliedEntry, ShardState } from '../engine/state.js'
 import type { Storage } from '../storage/contract.js'
 import { platformOf } from '../storage/platform.js'
@@ -83,7 +84,9 @@ function checkPin(pin: StoredPin, state: ShardState): void {
     throw corrupt(`Pin ${blob} is damaged: ${problem}.`)
   }
   if (kind === 'fork') checkLogPath(name)
-  else {
+  else if (kind === 'hold') {
+    if (targetOfHold(name) === undefined) fail('it holds for no entry')
+  } else {
     try {
       checkStoreName(name)
     } catch {

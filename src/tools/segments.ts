@@ -1,6 +1,7 @@
 /** Checks the segments that manifests and pins name. Each is read once, and its place in its run is checked. */
 import { equalBytes } from '../bytes/compare.js'
 import { corrupt } from '../errors.js'
+import { storeOfLog } from '../manifest/listed-names.js'
 import type { Run, SegmentRef } from '../manifest/manifest.js'
 import { manifestOfPin } from '../engine/history/pins.js'
 import type { Storage } from '../storage/contract.js'
@@ -75,7 +76,8 @@ export class Segments {
         if (bytes && !reads) findings.count(bytes)
         if (ref.clip && ref.clip[1] >= partitions) throw corrupt(`Segment ${ref.name} is clipped to no partition.`)
         extent = await checkSegment(platformOf(this.#storage), bytes, ref, partitions)
-        if (ref.log !== path) await this.#checkHeld(ref, path)
+        // Those of logs before it in its own store are asked for before they go (S7).
+        if (storeOfLog(ref.log) !== storeOfLog(path)) await this.#checkHeld(ref, path)
       },
       isNeeded,
     )

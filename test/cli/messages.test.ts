@@ -29,6 +29,7 @@ const UNREACHABLE: readonly (readonly [RegExp, string])[] = [
     'options and calls that no command uses',
   ],
   [/^index: /, 'no command reads an index'],
+  [/has no version that ends epoch/, 'no command tags an epoch'],
   [/^logger: |^subscribe: /, 'no command gives a logger, or subscribes'],
   [/is not in memory; use get\(\)|getSync/, 'no command calls getSync()'],
   [/transaction|^One inside another/, 'no command runs a transaction'],

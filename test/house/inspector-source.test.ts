@@ -2,6 +2,7 @@
 import { openStore, type Codec, type Key, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { expect, onTestFinished, test } from 'vitest'
+import { rescale } from '../../src/group/rescale.js'
 import { inspectorSource } from '../../src/inspector/local.js'
 import type { InspectorRow, InspectorSource } from '../../src/inspector/source.js'
 
@@ -206,4 +207,28 @@ test('another writer that takes the store over is told of', async () => {
   await expect(source.restore(store.version)).rejects.toMatchObject({ code: 'FENCED' })
   await expect.poll(async () => (await source.facts()).warning).toMatch(/writer/)
   await expect.poll(() => told).toBeGreaterThan(0)
+})
+
+test.each([
+  ['all shards', undefined, 10],
+  ['one shard', 0, 8],
+])('of a store that was split, a handle on %s shows what it has', async (_, shard, keys) => {
+  const storage = memory()
+  const root = await openStore({ storage, name: 'orders', partitions: 4 })
+  for (let i = 0; i < 10; i++) root.put(`k${i}`, i)
+  await root.commit()
+  await root.checkpoint()
+  await root.set('k1', 'one')
+  await root.close()
+  await rescale({ storage, name: 'orders' }, { shards: 2 })
+  const store = await opened({ storage, mode: 'follower', shard })
+  const source = inspectorSource(store, false)
+  expect((await source.facts()).partitions).toBe(4)
+  const { version } = (await source.versions()).at(-1)!
+  expect(version).toBe(store.version)
+  const pages = await allPages(source, [version, version])
+  expect(pages.flat()).toHaveLength(keys)
+  expect(pages.flat()).toContainEqual({ key: '"k1"', before: '"one"', after: '"one"', differs: false })
+  expect((await source.counts('', version)).reduce((sum, count) => sum + count, 0)).toBe(keys)
+  expect(await source.changes(all, [version - 1, version])).toMatchObject({ more: false })
 })

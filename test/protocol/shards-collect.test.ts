@@ -2,6 +2,7 @@
 import type { Storage } from 'tidemark'
 import { expect } from 'vitest'
 import { closeLog, openAnchor, openLog } from '../../src/engine/context.js'
+import { closeAnchor } from '../../src/engine/shards/closing.js'
 import { bareEntry } from '../../src/engine/open/handover.js'
 import type { OpenLog, ShardState } from '../../src/engine/state.js'
 import { encodeEntry } from '../../src/log/encode.js'
@@ -123,6 +124,9 @@ rule(
   [edit(NEEDS, 'if (found === undefined) return undefined', 'if (found === undefined) return { names, living }')],
   async (sources) => {
     const store = await splitStore({ versions: 1 }, { creates: false })
+    const { context, log, state } = await source(store)
+    const range = { first: 0, last: 3 }
+    await closeAnchor({ context, log, n: state.head, seal: state.seal!, range, sealed: undefined, state })
     await collectRoot(sources, store)
     expect(await missingOf(store.hand.storage, store.sealed)).toEqual([])
   },
@@ -385,9 +389,13 @@ rule(
     edit(
       UNDERTAKER,
       'const { segments, pins, held } = listing',
-      'const early = await needsOf(ctx, log.path, over, this.#successors)\n    const { segments, pins, held } = await this.#list()',
+      'const early = await needsOf(ctx, segmentsPrefix(log.path), over, this.#successors)\n    const { segments, pins, held } = await this.#list()',
     ),
-    edit(UNDERTAKER, 'const needs = await needsOf(ctx, log.path, over, this.#successors)', 'const needs = early'),
+    edit(
+      UNDERTAKER,
+      'const needs = await needsOf(ctx, segmentsPrefix(log.path), over, this.#successors)',
+      'const needs = early',
+    ),
   ],
   async (sources) => {
     const store = await restoring(sources)

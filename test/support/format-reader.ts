@@ -62,7 +62,10 @@ export abstract class ObjectReader {
       const [, store = '', shard, last] = /^([a-z0-9._-]{1,64})\/(0|group|[0-9a-f]{32})\/(.+)$/.exec(name) ?? []
       must(shard && last, `${name} is no name.`)
       const isChild = shard.length === 32
-      must(!isChild || last === 'anchor' || last.startsWith(`${shard}/`), `${name} is not under its own id.`)
+      must(
+        !isChild || /^anchor$|^gone\//.test(last) || last.startsWith(`${shard}/`),
+        `${name} is not under its own id.`,
+      )
       this.note(isChild ? 'shard: of others' : shard === '0' ? 'shard: root' : 'shard: control store')
       const entry = /^([0-9a-f]{32})\/log\/(\d{16})$/.exec(last)
       if (entry) {
@@ -70,9 +73,9 @@ export abstract class ObjectReader {
         this.#entry(bytes, `${store}/${shard}/${entry[1]}`, Number(entry[2]), hashes.get(before))
       } else if (last === 'anchor') this.#anchor(bytes, name)
       else if (/^[0-9a-f]{32}\/pins\/[0-9a-f]{32}$/.test(last)) this.pin(bytes, name)
-      else if (/^[0-9a-f]{32}\/closed\/[0-9a-f]{32}$|^(gone|push)\//.test(last)) {
-        must(last.includes('/closed/') || (shard === '0' && /^\w+\/[0-9a-f]{32}$/.test(last)), `${name} is no name.`)
+      else if (/^(gone|push|[0-9a-f]{32}\/closed)\/[0-9a-f]{32}$/.test(last)) {
         must(bytes.length === 0, `${name} is not empty.`)
+        must(shard === '0' || !last.startsWith('push'), `${name} is no name.`)
         this.note(`empty: ${/gone|push|closed/.exec(last)![0]}`)
       } else if (/^probe-[0-9a-f]{16}\//.test(last)) this.note('probe')
       else must(/^[0-9a-f]{32}\/seg\/[0-9a-f]{32}$/.test(last), `${name} is no name.`)

@@ -3,14 +3,23 @@ import { storedBytes } from '../../store/table-spec.js'
 import type { When } from '../../store/find.js'
 import { handleOf } from '../../store/handles.js'
 import { diff as differences, type DiffChange } from '../../tools/diff.js'
-import { storeCommand, wholeNumber, withStore, type AddCommand, type Context, type StoreOptions } from '../context.js'
+import {
+  shardOption,
+  storeCommand,
+  wholeNumber,
+  withStore,
+  type AddCommand,
+  type Context,
+  type ShardOption,
+  type StoreOptions,
+} from '../context.js'
 import { keyOfJson, taggedJson } from '../json.js'
 import { decoderOf, show as stateAt, type StoredTable } from '../stored-table.js'
 import { show } from '../../tools/show.js'
 import { count, cut } from '../../tools/text.js'
 import { whenOf } from '../when.js'
 
-interface Options extends StoreOptions {
+interface Options extends StoreOptions, ShardOption {
   readonly table?: string
   readonly prefix?: string
   readonly jsonKeys?: true
@@ -24,7 +33,7 @@ const LINES = 100
 const WIDTH = 2000
 
 export const diff: AddCommand = (program, context) => {
-  storeCommand(program, 'diff', 'Print what differs between two versions, in the order of keys.')
+  shardOption(storeCommand(program, 'diff', 'Print what differs between two versions, in the order of keys.'))
     .argument('<a>', 'the one: a version, a tag or a date', whenOf)
     .argument('<b>', 'the other', whenOf)
     .option('--table <name>', 'which table; the default one when left out')
@@ -34,20 +43,26 @@ export const diff: AddCommand = (program, context) => {
     .action(async (where: string, a: When, b: When, options: Options) => {
       const { table = '', json, limit } = options
       const prefix = options.prefix !== undefined && options.jsonKeys ? keyOfJson(options.prefix) : options.prefix
-      await withStore(context, where, options, async (store) => {
-        const states = [(await stateAt(store, a)).state, (await stateAt(store, b)).state]
-        const decode = decoderOf(store.name, table, states)
-        // With this codec the table is compared by its stored bytes.
-        handleOf(store).spec(table, { codec: storedBytes })
-        let left = limit ?? (json ? Infinity : LINES)
-        for await (const change of differences(store, a, b, { table, prefix }) as AsyncIterable<Change>) {
-          if (left-- <= 0) {
-            if (limit === undefined) context.note(`These are the first ${count(LINES)}; --limit shows more.`)
-            break
+      await withStore(
+        context,
+        where,
+        options,
+        async (store) => {
+          const states = [(await stateAt(store, a)).state, (await stateAt(store, b)).state]
+          const decode = decoderOf(store.name, table, states)
+          // With this codec the table is compared by its stored bytes.
+          handleOf(store).spec(table, { codec: storedBytes })
+          let left = limit ?? (json ? Infinity : LINES)
+          for await (const change of differences(store, a, b, { table, prefix }) as AsyncIterable<Change>) {
+            if (left-- <= 0) {
+              if (limit === undefined) context.note(`These are the first ${count(LINES)}; --limit shows more.`)
+              break
+            }
+            await context.out.line(json ? jsonOf(change, decode) : lineOf(context, cut(textOf(change, decode), WIDTH)))
           }
-          await context.out.line(json ? jsonOf(change, decode) : lineOf(context, cut(textOf(change, decode), WIDTH)))
-        }
-      })
+        },
+        { shard: options.partition },
+      )
     })
 }
 

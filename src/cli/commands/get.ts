@@ -20,14 +20,20 @@ export const get: AddCommand = (program, context) => {
   keyOption(atOption(tableOptions(command))).action(
     async (where: string, text: string | undefined, options: GetOptions) => {
       const key = keyOf(command, text, options)
-      await withStore(context, where, options, async (store) => {
-        const { table, decode } = await openTable(store, options)
-        const bytes = await table.get(key)
-        if (bytes === undefined)
-          throw new TidemarkError('NOT_FOUND', `There is no key ${show(key)} in ${placeOfKey(store.name, options)}.`)
-        const value = decode(bytes)
-        await context.out.line(options.json ? taggedJson(value) : show(value, true))
-      })
+      await withStore(
+        context,
+        where,
+        options,
+        async (store) => {
+          const { table, decode } = await openTable(store, options)
+          const bytes = await table.get(key)
+          if (bytes === undefined)
+            throw new TidemarkError('NOT_FOUND', `There is no key ${show(key)} in ${placeOfKey(store.name, options)}.`)
+          const value = decode(bytes)
+          await context.out.line(options.json ? taggedJson(value) : show(value, true))
+        },
+        { shard: options.partition },
+      )
     },
   )
 }

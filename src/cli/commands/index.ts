@@ -6,8 +6,10 @@ import { diff } from './diff.js'
 import { get } from './get.js'
 import { inspect } from './inspect.js'
 import { maintain } from './maintain.js'
+import { merge, rescale, split } from './rescale.js'
 import { restore } from './restore.js'
 import { scan } from './scan.js'
+import { shards } from './shards.js'
 import { stores } from './stores.js'
 import { fork, tag, untag } from './tag.js'
 import { pull, push } from './transfer.js'
@@ -35,6 +37,10 @@ export const commands: readonly AddCommand[] = [
   backups,
   exportStore,
   importStore,
+  shards,
+  split,
+  merge,
+  rescale,
   maintain,
   destroy,
 ]

@@ -1,20 +1,30 @@
 import { toHex } from '../../bytes/hex.js'
 import { offsetsToObject, type Offsets } from '../../log/offsets.js'
-import { segmentsOf, tailBytes, type ShardState } from '../../engine/state.js'
+import { segmentsOf, statesOf, tailBytes, type ShardState } from '../../engine/state.js'
 import type { TagInfo } from '../../store/old-versions.js'
 import type { StoreHandle } from '../../store/handle.js'
 import { handleOf } from '../../store/handles.js'
-import type { Store } from '../../store/store.js'
+import type { ShardInfo, Store } from '../../store/store.js'
 import { storedBytes } from '../../store/table-spec.js'
+import { familyOf as logsOf, wasSplit, type FamilyLog } from '../../tools/family.js'
 import { tablesOf } from '../../tools/stored.js'
 import { countKeys, estimateKeys, isCheap, type KeyCount } from '../count.js'
-import { storeCommand, withStore, type AddCommand, type Context, type StoreOptions } from '../context.js'
+import {
+  shardOption,
+  storeCommand,
+  withStore,
+  type AddCommand,
+  type Context,
+  type ShardOption,
+  type StoreOptions,
+} from '../context.js'
 import { facts as factList, grid, left, right, whole, type Column } from '../grid.js'
 import { plainJson } from '../json.js'
 import { show, type Shown } from '../stored-table.js'
 import { count, harmless, size, time } from '../../tools/text.js'
 import { atOption, type AtOption } from '../when.js'
 import { serveStore, webOptions, type WebOptions } from '../web-store.js'
+import { rangeText, shortId } from './shards.js'
 import { storesTable } from './stores.js'
 
 export const inspect: AddCommand = (program, context) => {
@@ -25,22 +35,41 @@ export const inspect: AddCommand = (program, context) => {
 With --web the page is on loopback, at an address with a secret in it. It reads, and follows what others write. With --write it also
 restores and tags versions: a program that owns the store at this moment is then fenced.`,
   )
-  webOptions(atOption(command)).action(async (where: string, options: StoreOptions & AtOption & WebOptions) => {
+  webOptions(shardOption(atOption(command))).action(async (where: string, options: Options) => {
     if (options.web) {
       if (options.at !== undefined) command.error('error: --at is not for --web: the page shows every version')
       return serveStore(context, where, options)
     }
     if (options.write || options.port !== undefined) command.error('error: --write and --port are for --web')
-    await withStore(context, where, options, async (store, stores) => {
-      const shown = await show(store, options.at)
-      const facts = factsOf(store, shown.state, await store.tags(), await keysOf(handleOf(store), shown))
-      if (options.json) return context.out.line(plainJson(stores.length > 0 ? { ...facts, stores } : facts))
-      await context.out.line(textOf(context, facts))
-      if (stores.length > 0) {
-        await context.out.line(`\n${storesTable(context, stores)}`)
-      }
-    })
+    await withStore(
+      context,
+      where,
+      options,
+      async (store, stores) => {
+        const shown = await show(store, options.at)
+        const family = await familyOf(store)
+        const facts = {
+          ...factsOf(store, shown.state, await store.tags(), await keysOf(handleOf(store), shown)),
+          ...family,
+        }
+        if (options.json) return context.out.line(plainJson(stores.length > 0 ? { ...facts, stores } : facts))
+        await context.out.line(textOf(context, facts))
+        if (stores.length > 0) {
+          await context.out.line(`\n${storesTable(context, stores)}`)
+        }
+      },
+      { shard: options.partition },
+    )
   })
+}
+
+type Options = StoreOptions & AtOption & WebOptions & ShardOption
+
+/** Of a store that was split: its shards, and all its logs, from the first one on. */
+async function familyOf(store: Store): Promise<{ shards?: readonly ShardInfo[]; family?: readonly FamilyLog[] }> {
+  const { storage, name } = handleOf(store).options
+  const place = { storage, name }
+  return (await wasSplit(place)) ? { shards: store.shards, family: await logsOf(place) } : {}
 }
 
 interface Keys extends KeyCount {
@@ -60,7 +89,7 @@ async function keysOf(handle: StoreHandle, { place, state }: Shown): Promise<Key
   return { keys, isExact: true, tables }
 }
 
-type Facts = ReturnType<typeof factsOf>
+type Facts = ReturnType<typeof factsOf> & Awaited<ReturnType<typeof familyOf>>
 
 /** The facts for --json. Times are milliseconds since 1970, as everywhere in the API. */
 function factsOf(store: Store, state: ShardState, tags: readonly TagInfo[], keys: Keys) {
@@ -80,7 +109,8 @@ function factsOf(store: Store, state: ShardState, tags: readonly TagInfo[], keys
     head: state.head,
     mode: carried.mode,
     offsets: offsetsToObject(carried.offsets),
-    logId: toHex(state.logId),
+    // Several shards have a log each, which `family` lists.
+    logId: statesOf(state).length > 1 ? null : toHex(state.logId),
     created: config.created,
     keys: { count: keys.keys, exact: keys.isExact },
     segments: {
@@ -116,7 +146,7 @@ function textOf(context: Context, facts: Facts): string {
     ['head', `entry ${facts.head}`],
     ['mode', facts.mode],
     ['created', time(facts.created)],
-    ['log id', facts.logId],
+    facts.logId === null ? ['shards', facts.shards!.map(rangeText).join(', ')] : ['log id', facts.logId],
   ]
   const contents = [
     ['keys', `${keys.exact ? '' : 'about '}${count(keys.count)}`, ''],
@@ -148,10 +178,17 @@ function textOf(context: Context, facts: Facts): string {
     grid(context, [left('holds'), right('count'), right('bytes')], contents),
     section([left('source'), right('partition'), left('read next from')], offsetRows(facts.offsets)),
     section([left('table'), left('codec'), right('keys')], tableRows),
+    section([whole('log'), whole('partitions'), left('came to')], (facts.family ?? []).map(rowOfLog)),
     section([left('tag'), right('version'), whole('time'), whole('ends')], tags.map(rowOfTag)),
   ]
     .filter((part) => part !== '')
     .join('\n\n')
+}
+
+/** A log that lives, or was sealed: then with the logs that go on from it. */
+function rowOfLog({ log, sealed, children, ...range }: FamilyLog): string[] {
+  const after = children.length === 0 ? 'nothing yet' : children.map(shortId).join(', ')
+  return [shortId(log), rangeText(range), sealed === undefined ? 'lives' : `sealed by entry ${sealed}, then ${after}`]
 }
 
 function rowOfTag({ name, version, time: at, expires }: TagInfo): string[] {

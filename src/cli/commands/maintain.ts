@@ -1,19 +1,24 @@
 import type { MaintainResult } from '../../engine/gc/scheduler.js'
 import {
+  shardOption,
+  shardsIn,
   wholeNumber,
   withStore,
   withWriter,
   writerCommand,
   type AddCommand,
   type Context,
+  type ShardOption,
   type StoreOptions,
 } from '../context.js'
+import type { ShardRange } from '../../group/rescale.js'
+import type { Store } from '../../store/store.js'
 import { facts } from '../grid.js'
 import { plainJson } from '../json.js'
 import { count, size } from '../../tools/text.js'
 import { span, spanOf } from '../when.js'
 
-interface Options extends StoreOptions {
+interface Options extends StoreOptions, ShardOption {
   readonly dryRun?: true
   readonly budgetMs?: number
   readonly maxDeletes?: number
@@ -26,7 +31,7 @@ interface Options extends StoreOptions {
 }
 
 export const maintain: AddCommand = (program, context) => {
-  writerCommand(program, 'maintain', 'Fold, compact, and collect what is no longer kept.')
+  shardOption(writerCommand(program, 'maintain', 'Fold, compact, and collect what is no longer kept.'))
     .option('--dry-run', 'only say what is due; nothing is written, and nobody is fenced')
     .option('--budget-ms <number>', 'begin nothing new after so many milliseconds', wholeNumber)
     .option('--max-deletes <number>', 'delete at most so many objects', wholeNumber)
@@ -41,17 +46,31 @@ export const maintain: AddCommand = (program, context) => {
       const { keepHourly: hourly, keepDaily: daily } = options
       const open = dryRun ? withStore : withWriter
       const more = { retain: { versions: keepVersions, ageMs: keepFor, hourly, daily }, graceMs: grace }
-      await open(
-        context,
-        where,
-        options,
-        async (store) => {
+      const { name, shards } = await shardsIn(context, where, options)
+      const wanted = shards?.filter(has(options.partition)) ?? [undefined]
+      // One after another, so that no two are closed to their owners at once.
+      for (const [i, range] of (wanted.length > 0 ? wanted : [undefined]).entries()) {
+        const act = async (store: Store): Promise<void> => {
           const result = await store.maintain({ dryRun, budgetMs, maxDeletes, minDeletes })
-          await context.out.line(json ? plainJson(result) : textOf(context, result, options))
-        },
-        more,
-      )
+          if (json)
+            return context.out.line(plainJson(range ? { first: range.first, last: range.last, ...result } : result))
+          const text = textOf(context, result, options)
+          await context.out.line(range ? `${i > 0 ? '\n' : ''}${titleOf(range)}\n${text}` : text)
+        }
+        await open(context, where, { ...options, store: name }, act, {
+          ...more,
+          shard: range?.first ?? options.partition,
+        })
+      }
     })
+}
+
+function has(partition: number | undefined): (range: ShardRange) => boolean {
+  return ({ first, last }) => partition === undefined || (first <= partition && partition <= last)
+}
+
+function titleOf({ first, last }: ShardRange): string {
+  return first === last ? `Partition ${first}:` : `Partitions ${first} to ${last}:`
 }
 
 function textOf(

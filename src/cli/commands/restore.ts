@@ -27,27 +27,52 @@ export const restore: AddCommand = (program, context) => {
     .option('--label <text>', 'a label for the new version')
     .option('--dry-run', 'only say what would change; nothing is written, and nobody is fenced')
     .action(async (where: string, when: When, options: Options) => {
-      const { partition: partitions, label, json } = options
+      const { partition: given, label, json } = options
+      // Of a store that was split, they are those of one shard.
+      const more = { shard: given?.[0] }
       const offsets = options.offsets === undefined ? undefined : offsetsOf(options.offsets)
       if (options.dryRun) {
-        await withStore(context, where, options, async (store) => {
-          const { version, versionTime } = (await show(store, when)).state.carried
-          const keys = await countChanges(store, version === when ? version : when, partitions)
-          const text = `Version ${version} of ${time(versionTime)} would be put back, and ${count(keys)} keys change.`
-          await context.out.line(json ? plainJson({ restored: version, time: versionTime, keys }) : text)
-        })
+        await withStore(
+          context,
+          where,
+          options,
+          async (store) => {
+            const partitions = lessThanAll(store, given)
+            const { version, versionTime } = (await show(store, when)).state.carried
+            const keys = await countChanges(store, version === when ? version : when, partitions)
+            const text = `Version ${version} of ${time(versionTime)} would be put back, and ${count(keys)} keys change.`
+            await context.out.line(json ? plainJson({ restored: version, time: versionTime, keys }) : text)
+          },
+          more,
+        )
         return
       }
-      await withWriter(context, where, options, async (store) => {
-        const { version: restored } = (await show(store, when)).state.carried
-        const { version, undo } = await store.restore(when, { partitions, offsets, label })
-        const what = partitions
-          ? `In ${partitions.length === 1 ? 'a partition' : `${partitions.length} partitions`} `
-          : ''
-        const text = `${what}${what ? 'version' : 'Version'} ${restored} is put back as version ${version}; restoring ${undo} undoes it.`
-        await context.out.line(json ? plainJson({ restored, version, undo }) : text)
-      })
+      await withWriter(
+        context,
+        where,
+        options,
+        async (store) => {
+          const partitions = lessThanAll(store, given)
+          const { version: restored } = (await show(store, when)).state.carried
+          const { version, undo } = await store.restore(when, { partitions, offsets, label })
+          const what = partitions
+            ? `In ${partitions.length === 1 ? 'a partition' : `${partitions.length} partitions`} `
+            : ''
+          const text = `${what}${what ? 'version' : 'Version'} ${restored} is put back as version ${version}; restoring ${undo} undoes it.`
+          await context.out.line(json ? plainJson({ restored, version, undo }) : text)
+        },
+        more,
+      )
     })
+}
+
+/** All partitions of a shard are the shard itself, with where its sources stood. */
+function lessThanAll(store: Store, given: readonly number[] | undefined): readonly number[] | undefined {
+  const { first, last } = store.shards[0]!
+  const count = last - first + 1
+  const isOfShard = (partition: number): boolean => partition >= first && partition <= last
+  const isWhole = count < store.partitions && given?.every(isOfShard) && new Set(given).size === count
+  return isWhole ? undefined : given
 }
 
 function wholeNumbers(text: string, before: readonly number[] = []): number[] {

@@ -36,11 +36,17 @@ export const scan: AddCommand = (program, context) => {
     .option('--keys', 'keys only')
     .action(async (where: string, options: Options) => {
       const range = rangeOf(options)
-      await withStore(context, where, options, async (store) => {
-        const stored = await openTable(store, options)
-        if (options.json) await printJson(context, stored, range, options)
-        else await printLines(context, stored, range, options)
-      })
+      await withStore(
+        context,
+        where,
+        options,
+        async (store) => {
+          const stored = await openTable(store, options)
+          if (options.json) await printJson(context, stored, range, options)
+          else await printLines(context, stored, range, options)
+        },
+        { shard: options.partition },
+      )
     })
 }
 

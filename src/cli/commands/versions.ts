@@ -1,11 +1,19 @@
 import type { Offsets } from '../../log/offsets.js'
 import type { VersionInfo, VersionsOptions } from '../../store/history.js'
-import { storeCommand, wholeNumber, withStore, type AddCommand, type StoreOptions } from '../context.js'
+import {
+  shardOption,
+  storeCommand,
+  wholeNumber,
+  withStore,
+  type AddCommand,
+  type ShardOption,
+  type StoreOptions,
+} from '../context.js'
 import { grid, left, right, whole } from '../grid.js'
 import { plainJson } from '../json.js'
 import { cut, harmless, size, time } from '../../tools/text.js'
 
-type Options = StoreOptions & VersionsOptions
+type Options = StoreOptions & VersionsOptions & ShardOption
 
 /** How many characters of a label, tags or offsets are shown, however wide the terminal is. */
 const LONGEST = 200
@@ -13,24 +21,30 @@ const LONGEST = 200
 const PAGE = 200
 
 export const versions: AddCommand = (program, context) => {
-  storeCommand(program, 'versions', 'List the versions of a store, oldest first.')
+  shardOption(storeCommand(program, 'versions', 'List the versions of a store, oldest first.'))
     .option('--gte <version>', 'this version and later ones', wholeNumber)
     .option('--lte <version>', 'this version and earlier ones', wholeNumber)
     .option('--reverse', 'newest first')
     .option('--limit <number>', 'at most so many', wholeNumber)
     .action(async (where: string, options: Options) => {
       const { gte, lte, reverse, limit } = options
-      await withStore(context, where, options, async (store) => {
-        let page: string[][] = []
-        for await (const info of store.versions({ gte, lte, reverse, limit })) {
-          if (options.json) await context.out.line(jsonOf(info))
-          else if (page.push(rowOf(info)) === PAGE) {
-            await context.out.line(grid(context, COLUMNS, page))
-            page = []
+      await withStore(
+        context,
+        where,
+        options,
+        async (store) => {
+          let page: string[][] = []
+          for await (const info of store.versions({ gte, lte, reverse, limit })) {
+            if (options.json) await context.out.line(jsonOf(info))
+            else if (page.push(rowOf(info)) === PAGE) {
+              await context.out.line(grid(context, COLUMNS, page))
+              page = []
+            }
           }
-        }
-        if (page.length > 0) await context.out.line(grid(context, COLUMNS, page))
-      })
+          if (page.length > 0) await context.out.line(grid(context, COLUMNS, page))
+        },
+        { shard: options.partition },
+      )
     })
 }
 

@@ -8,10 +8,11 @@ import { tableBytes } from '../../engine/slot.js'
 import { splitId } from '../../manifest/codec-id.js'
 import { recordedCodec } from '../../engine/state.js'
 import { handleOf } from '../../store/handles.js'
+import { partitionOf } from '../../store/reads.js'
 import type { Store } from '../../store/store.js'
 import { storedBytes } from '../../store/table-spec.js'
 import type { Table } from '../../store/table.js'
-import { withWriter, writerCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
+import { shardsIn, withWriter, writerCommand, type AddCommand, type Context, type StoreOptions } from '../context.js'
 import { plainJson } from '../json.js'
 import { keyOption, keyOf, placeOfKey, tableOptions, type KeyOptions, type TableOptions } from '../stored-table.js'
 import { show } from '../../tools/show.js'
@@ -38,7 +39,7 @@ export const put: AddCommand = (program, context) => {
       if (given === undefined) command.error('error: give the value, as JSON or with --text')
       if (options.ttl === 0) throw invalid('--ttl: a span of time above 0 is expected.')
       const value = valueOf(given === '-' ? await textOfStream(context.stdin) : given!, options)
-      await write(context, where, options, 'Written', (table) => {
+      await write(context, where, options, key, 'Written', (table) => {
         table.put(key, value, options.ttl === undefined ? {} : { ttlMs: options.ttl })
       })
     })
@@ -49,7 +50,7 @@ export const remove: AddCommand = (program, context) => {
   keyOption(tableOptions(command)).action(
     async (where: string, text: string | undefined, options: StoreOptions & TableOptions & KeyOptions) => {
       const key = keyOf(command, text, options)
-      await write(context, where, options, 'Deleted', async (table, store) => {
+      await write(context, where, options, key, 'Deleted', async (table, store) => {
         if (!(await table.has(key))) {
           const place = placeOfKey(store.name, options)
           throw new TidemarkError('NOT_FOUND', `There is no key ${show(key)} in ${place}; nothing was deleted.`)
@@ -86,11 +87,12 @@ async function write(
   context: Context,
   where: string,
   options: StoreOptions & TableOptions,
+  key: Key,
   done: 'Written' | 'Deleted',
   change: (table: Table<Key, unknown>, store: Store) => void | Promise<void>,
 ): Promise<void> {
   const { table: name = '', partition, json } = options
-  await withWriter(context, where, options, async (store) => {
+  const act = async (store: Store): Promise<void> => {
     const recorded = recordedCodec(handleOf(store).state, tableBytes(name))
     const { codec: id, version } = splitId(recorded ?? jsonCodec.id)
     const codec = writingCodec(id, done === 'Written')
@@ -101,7 +103,12 @@ async function write(
     const committed = await store.commit()
     const text = `${done} as version ${committed.version} of store "${store.name}".`
     await context.out.line(json ? plainJson({ store: store.name, version: committed.version }) : text)
-  })
+  }
+  if (partition !== undefined) return withWriter(context, where, options, act, { shard: partition })
+  const { name: store, shards } = await shardsIn(context, where, options)
+  // Of several shards it is the one that has the key.
+  const shard = shards && partitionOf(key, shards.at(-1)!.last + 1)
+  await withWriter(context, where, { ...options, store }, act, { shard })
 }
 
 /** The codec to write with. A table of another codec can only lose keys here, and keeps its codec. */

@@ -7,8 +7,9 @@ import { corrupt } from '../../errors.js'
 import { readAnchor, type AnchorReading, type AnchorValue } from '../../log/anchor.js'
 import { anchorAfter } from '../../log/raise.js'
 import { decodeEntry } from '../../log/entry.js'
-import { comingPrefix, gonePrefix, logIdOfComing, logIdOfPath } from '../../manifest/listed-names.js'
+import { comingPrefix, gonePrefix, logIdOfComing, logIdOfPath, shardOfLog } from '../../manifest/listed-names.js'
 import { logPath, shardPath } from '../../manifest/names.js'
+import { Part } from '../../part.js'
 import type { Anchor, BlobInfo } from '../../storage/contract.js'
 import { pagesOf } from '../../storage/pages.js'
 import { isProbe } from '../../storage/probe-name.js'
@@ -17,7 +18,11 @@ import { parseEntry } from '../state.js'
 
 export { settleHistory } from './handover.js'
 
+const rebuilding = new Part(() => import('../shards/lost-root.js'))
+
 const TRIES = 4
+/** A shard that came of the root. */
+const CHILD = /^[0-9a-f]{32}$/
 
 /** Where the history is read from: the anchor's hint. */
 export type Hint = AnchorValue & {
@@ -32,11 +37,17 @@ export async function findWithoutAnchor(ctx: ReadContext, anchor: Anchor): Promi
   for (let tries = TRIES; ; tries--) {
     const reading = await readAnchor(anchor, anchorName(ctx))
     if (reading.value) return reading
-    const { paths } = await ctx.storage.logs(`${shardPath(ctx.store, ctx.shard)}/`)
+    // Logs that came of the root lie beside it.
+    const { paths } = await ctx.storage.logs(
+      ctx.shard === undefined ? `${ctx.store}/` : `${shardPath(ctx.store, ctx.shard)}/`,
+    )
     try {
       // An interrupted probe may have left a log behind, which is no store.
       const own = paths.filter((path) => logIdOfPath(ctx.store, path, ctx.shard) !== undefined)
-      const value = await anchorOf(ctx, anchor, own)
+      const isSplit = ctx.shard === undefined && paths.some((path) => CHILD.test(shardOfLog(path)))
+      const value = isSplit
+        ? await rebuilding.use((part) => part.rootOf(ctx, paths, () => anchorOf(ctx, anchor, own)))
+        : await anchorOf(ctx, anchor, own)
       if (value) return { ...reading, value: { ...value, isRebuilt: true } }
       await assertNothingLeft(ctx)
       return reading

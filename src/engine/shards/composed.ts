@@ -33,7 +33,8 @@ export function compose(parts: readonly StatePart[], before?: ShardState): Shard
   const range = { first: first!.first, last: parts.at(-1)!.last }
   const { partitions } = first!.state.manifest.config
   const hasAll = range.first === 0 && range.last === partitions - 1
-  const codecs = codecsOf(parts.map(({ state }) => state))
+  // By layers, which are few however long a tail is.
+  const codecs = codecsOf(parts.map(({ state: { manifest, tail } }) => ({ manifest, tail: layersOf(tail) })))
   const carried = {
     ...emptyCarried(all[0]!.mode),
     time: highest(all.map(({ time }) => time)),
@@ -94,8 +95,12 @@ function manifestOf(
 ): Manifest {
   const known = before?.of?.parts
   const isSame = known?.length === parts.length && parts.every((part, at) => isSameGround(part, known[at]!))
-  if (before && isSame)
-    return before.manifest.codecs.size === codecs.size ? before.manifest : { ...before.manifest, codecs }
+  if (before && isSame) {
+    const { manifest } = before
+    const areSame =
+      manifest.codecs.size === codecs.size && [...codecs].every(([table, id]) => manifest.codecs.get(table) === id)
+    return areSame ? manifest : { ...manifest, codecs }
+  }
   const { config } = parts[0]!.state.manifest
   const stacks = parts.map((part) => {
     const { runs } = part.state.manifest

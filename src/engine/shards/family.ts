@@ -25,7 +25,7 @@ export type Leaf<C extends ReadContext = ReadContext> = Living<C> | (Ended<C> & 
 export const making: Next<ShardContext> = async (ended) => {
   const { children, born, named } = await successors(ended)
   for (const { context, log } of born) await closeLog(context, log)
-  await named
+  await named()
   await closeAnchor(ended).catch((cause: unknown) => warnLater(ended.context, 'Closing a log', cause))
   return children
 }

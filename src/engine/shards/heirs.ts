@@ -24,6 +24,8 @@ export interface Sealed {
 
 /** `undefined` as long as not all of them are there that have any of the partitions `within`. */
 export async function heirsOf({ context, log, seal, range }: Sealed, within?: Range): Promise<Heirs | undefined> {
+  // Nobody asks for what the log has: nothing follows on it.
+  if (within && !overlaps(range, within)) return { children: [], parents: [log.logId] }
   const isWanted = (child: Child): boolean => within === undefined || overlaps(child, within)
   const children = seal.children.filter(isWanted)
   if (await areThere(context, children)) return { children, parents: seal.parents }

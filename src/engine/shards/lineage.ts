@@ -91,7 +91,7 @@ async function endOf(
   }
   const before = shard.others.get(found.log.path)
   if (before) await closeLog(ctx, found.log)
-  else shard.others.set(found.log.path, found)
+  else shard.others.set(found.log.path, { context: ctx, log: found.log })
   const log = before?.log ?? found.log
   // Since then what the anchor says of it is known to be kept.
   log.free = { ...moment(ctx, log), local }

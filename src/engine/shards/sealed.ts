@@ -5,6 +5,8 @@ import { anchorAfter, encodeAnchor } from '../../log/raise.js'
 import { decodeSealedEnd, encodeSealedEnd, type SealedEnd } from '../../log/sealed-anchor.js'
 import { anchorName, noteTime, type LogContext, type ShardContext } from '../context.js'
 import { findStore, readHistory } from '../open/recovery.js'
+import { rangeOf } from './end.js'
+import { heirsOf } from './heirs.js'
 
 /** A sealed anchor as it was read. */
 export interface SealedAnchor {
@@ -32,11 +34,19 @@ export async function sealedAnchor(
     if (value?.sealed) return { value, token, end: decodeSealedEnd(value.sealed, what) }
     const hint = value ?? (await findStore(ctx, log.anchor)).value
     if (hint === undefined || !equalBytes(hint.logId, log.logId)) return undefined
+    // One that was rebuilt says so already.
+    if (hint.sealed) {
+      if (isDry) return undefined
+      await swapTo(log, token, hint, decodeSealedEnd(hint.sealed, what))
+      continue
+    }
     const state = await readHistory(ctx, log, hint, false)
     // It says something else by now.
     if (state === undefined) continue
     const { seal, head: n, carried } = state
     if (seal === undefined || isDry) return undefined
+    // An anchor says that its log was sealed once what follows is there: so it is known when that gets lost.
+    if ((await heirsOf({ context: ctx, log, seal, range: rangeOf(state) })) === undefined) return undefined
     const end = { n, seal, keeps: carried.keeps, collection: [], living: [] }
     // All its versions are kept as they were: the trim number stays as the anchor has it.
     await swapTo(log, token, { ...anchorAfter(log.logId, carried), trim: hint.trim }, end)

@@ -14,7 +14,7 @@ import type { Manifest, Run } from '../../manifest/manifest.js'
 import { clip, joined, type PartitionRange } from '../../manifest/clip.js'
 import { splitId } from '../../manifest/codec-id.js'
 import { Memtable } from '../memtable.js'
-import { runsOf, tailCodecs, type ShardState } from '../state.js'
+import { runsOf, tailCodecs, type ShardState, type TailEntry } from '../state.js'
 
 /** A parent at its seal. */
 export interface Parent {
@@ -82,7 +82,12 @@ export function besides(stacks: readonly (readonly Run[])[]): Run[] {
  * Codec ids by table. Parents may have come unequally far with the versions of a table's values: the highest one counts, as every
  * value says its own, and a program that knows only lower ones has to refuse the table.
  */
-export function codecsOf(states: readonly Parent['state'][]): ReadonlyMap<string, string> {
+export function codecsOf(
+  states: readonly {
+    readonly manifest: Pick<Manifest, 'codecs'>
+    readonly tail: readonly Pick<TailEntry, 'memtable' | 'references'>[]
+  }[],
+): ReadonlyMap<string, string> {
   const all = new Map<string, string>()
   for (const { manifest, tail } of states) {
     const own = new Map([...manifest.codecs, ...tail.flatMap((entry) => [...tailCodecs(entry)])])

@@ -8,7 +8,7 @@ import { equalBytes } from '../../bytes/compare.js'
 import { isExpired } from '../../errors.js'
 import { landed, unknownOutcome } from '../../log/append.js'
 import { emptyCarried, ID_BYTES } from '../../log/entry.js'
-import { anchorAfter, encodeAnchor } from '../../log/raise.js'
+import { anchorAfter, encodeAnchor, raiseAnchor } from '../../log/raise.js'
 import { readAnchor } from '../../log/anchor.js'
 import type { Child, Seal, Turn } from '../../log/shard-parts.js'
 import {
@@ -24,6 +24,7 @@ import {
 } from '../context.js'
 import { buildEntry } from '../entry-builder.js'
 import { expired, stateAt } from '../history/past.js'
+import { findStore } from '../open/recovery.js'
 import { applyEntry, emptyState, type ShardState } from '../state.js'
 import type { Moment } from '../moment.js'
 import { isLate, sendEntry } from '../write/send.js'
@@ -39,8 +40,8 @@ export interface Succession {
   readonly born: readonly Living<ShardContext>[]
   /** All parents carry the seal; else this log goes on by itself. */
   readonly holds: boolean
-  /** Settles when all of it can be found. Those that are born may be written before. */
-  readonly named: Promise<unknown>
+  /** Waits until all of it can be found. Those that are born may be written before. */
+  readonly named: () => Promise<unknown>
 }
 
 export interface SuccessionOptions {
@@ -75,14 +76,17 @@ export async function successors(
     const n = 1 + Math.max(...parents.map((parent) => parent.ended.n))
     const make = async (child: Child): Promise<void> => {
       if (!since && (await isThere(ended.context, child))) return
-      const living = await makeChild({ child, n, parents, turn, since }, (promise) => naming.push(promise))
+      if (!since && parents.every((parent) => parent.ended.sealed) && (await isFound(ended.context, child))) return
+      const living = await makeChild({ child, n, parents, turn, since }, note)
       if (living) born.push(living)
     }
+    const note = (swap: Promise<unknown>): void => {
+      naming.push(swap)
+      // Who does not wait for it need not hear of it.
+      swap.catch(() => undefined)
+    }
     await allOf(children.map(make))
-    const named = allOf(naming)
-    // Who does not wait for it need not hear of it.
-    named.catch(() => undefined)
-    return { children, born, holds, named }
+    return { children, born, holds, named: () => allOf(naming) }
   } catch (error) {
     for (const { context, log } of born) await closeLog(context, log)
     throw error
@@ -95,6 +99,17 @@ export async function successors(
 async function isThere(ctx: ShardContext, { logId }: Child): Promise<boolean> {
   const { value } = await readAnchor(openAnchor(contextOf(ctx, logId)), anchorName(ctx))
   return value !== undefined
+}
+
+/**
+ * Whether a child that has no anchor was there and has lost it: it is written anew then, as of any log (R29). It is asked when the anchors
+ * of its parents say that they were followed.
+ */
+async function isFound(context: ShardContext, { logId }: Child): Promise<boolean> {
+  const ctx = contextOf(context, logId)
+  const anchor = openAnchor(ctx)
+  const { value } = await findStore(ctx, anchor)
+  return value !== undefined && (await raiseAnchor(anchor, anchorName(ctx), value)) !== undefined
 }
 
 /** The end of a parent of the plan; one that is open is sealed (S5). */
@@ -153,7 +168,7 @@ interface Making extends Pick<SuccessionOptions, 'turn' | 'since'> {
  */
 async function makeChild(
   { child, n, parents, turn, since }: Making,
-  naming: (swap: Promise<boolean>) => void,
+  naming: (swap: Promise<unknown>) => void,
 ): Promise<Living<ShardContext> | undefined> {
   const { context, log: parentLog } = parents[0]!.ended
   const ctx = contextOf(context, child.logId)

@@ -27,10 +27,11 @@ export async function openTogether(ctx: ShardContext, request: OpenRequest): Pro
   for (let tries = TRIES; tries > 0; tries--) {
     const found = await leaves({ ...ctx, shard: undefined }, finding(within), within)
     if (found === undefined) return undefined
-    if (found.length === 0) throw invalid(`shard: store "${ctx.store}" has no partition ${request.shard}.`)
     const kept = withoutReplaced(found)
     let opened: OpenedShard | undefined
     try {
+      if (within && !found.some((look) => overlaps(rangeOfLook(look), within)))
+        throw invalid(`shard: store "${ctx.store}" has no partition ${request.shard}.`)
       if (tiles(kept.map(rangeOfLook), within)) opened = await openLeaves(ctx, request, kept, within)
       if (opened) return opened
     } finally {
@@ -153,8 +154,12 @@ class Together implements Followed {
   #take(): void {
     for (const leaf of this.#leaves) {
       leaf.shown = this
-      if (leaf.log !== this.#shown.log) this.#shown.others.set(leaf.log.path, leaf)
+      if (leaf.log !== this.#shown.log) this.#keepOpen(leaf)
     }
+  }
+
+  #keepOpen({ context, log }: Pick<Leaf, 'context' | 'log'>): void {
+    this.#shown.others.set(log.path, { context, log })
   }
 
   /** What others have written since, in all logs; and what follows on those that were sealed. */
@@ -234,7 +239,7 @@ class Together implements Followed {
       seen.add(key)
       const look = await lookAt(contextOf(this.#shown.context, child.logId), child)
       if (look === undefined) throw gone(this.#shown.context)
-      this.#shown.others.set(look.log.path, look)
+      this.#keepOpen(look)
       if (!look.seal || !(await this.#follow(look, next, seen))) next.set(key, await leafOf(look))
     }
     await Promise.all(heirs.children.map(enter))

@@ -2,13 +2,18 @@
  * A shard undertakes for those that it came of: it collects the logs that were sealed, from the root down to its own, as far as they had
  * any of its partitions. So every sealed log is collected by somebody.
  */
+import { equalBytes } from '../../bytes/compare.js'
+import { readAnchor } from '../../log/anchor.js'
+import { decodeSealedEnd } from '../../log/sealed-anchor.js'
 import type { Child } from '../../log/shard-parts.js'
-import { closeLog, type LogContext, type ShardContext } from '../context.js'
+import { anchorName, closeLog, openAnchor, type LogContext, type ShardContext } from '../context.js'
 import type { CollectOptions } from '../gc/collector.js'
 import type { ShardState } from '../state.js'
 import { contextOf, lookAt, rangeOf, type Ended } from './end.js'
-import { heirsOf } from './heirs.js'
+import { leaves, rangeOfLeaf } from './family.js'
+import { finding, heirsOf } from './heirs.js'
 import { findSuccessors } from './needs.js'
+import { hint } from './rescale.js'
 import { overlaps } from './succession.js'
 import { Undertaker, type Undertaken } from './undertaker.js'
 
@@ -48,7 +53,25 @@ export class Undertaking {
       sum.waiting += waiting
       maxDeletes -= deleted.entries + deleted.segments + deleted.pins
     }
+    if (!options.dryRun) await this.#note()
     return sum
+  }
+
+  /** The root's anchor tells which logs live, so that opening is quick: whoever finds that it does not know of him says it anew. */
+  async #note(): Promise<void> {
+    const { context, state } = this.#shard
+    const root = contextOf(context)
+    const { value } = await readAnchor(openAnchor(root), anchorName(root))
+    if (value?.sealed === undefined || state.of) return
+    const { living } = decodeSealedEnd(value.sealed, anchorName(root))
+    if (living.some(({ logId }) => equalBytes(logId, state.logId))) return
+    const found = (await leaves(root, finding())) ?? []
+    for (const leaf of found) await closeLog(leaf.context, leaf.log)
+    if (found.some(({ seal }) => seal)) return
+    await hint(
+      root,
+      found.map((leaf) => ({ logId: leaf.log.logId, first: rangeOfLeaf(leaf).first, last: rangeOfLeaf(leaf).last })),
+    )
   }
 
   #undertakerOf({ context, log, range }: Ended<ShardContext>): Undertaker {

@@ -76,7 +76,7 @@ describe.each(PLACES)('on %s', (_, make) => {
     const within = (first: number, last: number): [string, number][] =>
       sorted(new Map([...all].filter(([, value]) => value >= first && value <= last)))
     expect(await contents(follower)).toEqual(within(4, 7))
-    expect(() => follower.getSync(keyIn(1))).toThrow('partition')
+    expect(() => follower.getSync(keyIn(1))).toThrow('is not in the shard')
     await rescale(place(storage), { cuts: [2, 5] })
     await follower.refresh()
     expect(follower.shards.map(({ first, last }) => [first, last])).toEqual([[5, 7]])
@@ -239,5 +239,37 @@ test('a follower of several shards does not write', async () => {
   await expect(follower.restore(1)).rejects.toMatchObject(readOnly)
   await expect(follower.checkpoint()).rejects.toMatchObject(readOnly)
   await expect(follower.maintain()).rejects.toMatchObject(readOnly)
+  await follower.close()
+})
+
+test('a follower of several shards repairs what is damaged in one of them, and its past', async () => {
+  const storage = memory()
+  const all = await fill(storage)
+  await rescale(place(storage), { shards: 2 })
+  for (const partition of [1, 6]) {
+    const store = await open(storage, { shard: partition })
+    for (let i = 1; i < 4; i++) {
+      store.put(keyIn(partition, i), i)
+      all.set(keyIn(partition, i), i)
+      await store.commit()
+    }
+    await store.tag('now')
+    await store.checkpoint()
+    await store.close()
+  }
+  const follower = await open(storage, { mode: 'follower', cacheBytes: 0, logger: false })
+  const repaired: unknown[] = []
+  follower.on('repaired', (detail) => repaired.push(detail))
+  const segments: string[] = []
+  for (const { name } of (await storage.blobs.list('s/')).items) if (name.includes('/seg/')) segments.push(name)
+  expect(segments.length).toBe(2)
+  const at = new Date()
+  for (const name of segments) {
+    await storage.blobs.delete([name])
+    expect(await contents(follower)).toEqual(sorted(all))
+  }
+  expect(repaired.length).toBe(2)
+  expect(await contents(await follower.at(at))).toEqual(sorted(all))
+  expect(await contents(await follower.at('now'))).toEqual(sorted(all))
   await follower.close()
 })

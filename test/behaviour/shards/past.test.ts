@@ -92,7 +92,7 @@ describe.each(PLACES)('on %s', (_, make) => {
     )
     const snapshot = await store.at(one.version)
     expect([snapshot.version, snapshot.offsets]).toEqual([one.version, { clicks: 1 }])
-    expect(() => snapshot.getSync(keyIn(1))).toThrow('partition')
+    expect(() => snapshot.getSync(keyIn(1))).toThrow('is not in the shard')
     await expect(store.at(new Date(1))).rejects.toThrow(code('NOT_FOUND'))
     await expect(store.at('nothing')).rejects.toThrow(code('NOT_FOUND'))
     await expect(store.at(store.version + 10)).rejects.toThrow(code('NOT_FOUND'))
