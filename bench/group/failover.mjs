@@ -81,9 +81,9 @@ class Trial {
   #start() {
     const child = fork(MEMBER, [JSON.stringify({ ...this.#settings, url: this.#url })])
     this.#members.add(child)
-    child.on('message', ({ at, shard: { first }, version, positions }) => {
+    child.on('message', ({ time, shard: { first }, version, positions }) => {
       this.#acked[first] = Math.max(this.#acked[first], positions[first])
-      if (version > (this.#last[first]?.version ?? 0)) this.#last[first] = { child, version, at }
+      if (version > (this.#last[first]?.version ?? 0)) this.#last[first] = { child, version, time }
     })
   }
 
@@ -103,7 +103,7 @@ class Trial {
     victim.kill(signal)
     const isBack = () => shards.every((i) => this.#last[i].child !== victim)
     while (!isBack()) await sleep(5)
-    const pause = Math.max(...shards.map((i) => this.#last[i].at)) - failed
+    const pause = Math.max(...shards.map((i) => this.#last[i].time)) - failed
     if (signal === 'SIGSTOP') victim.kill('SIGCONT')
     else {
       this.#members.delete(victim)

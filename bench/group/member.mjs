@@ -9,6 +9,6 @@ const group = await joinGroup({ ...options, moves: partitions })
 await group.run(ticks(partitions, { everyMs: 50 }), countTick, {
   everyMs: 50,
   onProgress: ({ shard, version, offsets }) => {
-    process.send({ at: Date.now(), shard, version, positions: offsets.ticks })
+    process.send({ time: Date.now(), shard, version, positions: offsets.ticks })
   },
 })

@@ -21,7 +21,7 @@ export function countedStorage(url) {
   let known = { ...segments }
   return {
     storage: retrying(counted),
-    counts() {
+    counts: () => {
       const now = counted.usage()
       const { put, get, list } = now.requests
       const taken = {

@@ -58,8 +58,9 @@ async function rescaling() {
     const storage = metered(memory())
     const { seen, onProgress } = watch(sim)
     const figures = {}
-    const actor = sim.actor('a', async ({ clock, storage: reach }) => {
-      const options = { storage: reach(storage), name: 's', partitions: PARTITIONS, clock, logger: false }
+    const actor = sim.actor('a', async (me) => {
+      const { clock } = me
+      const options = { storage: me.storage(storage), name: 's', partitions: PARTITIONS, clock, logger: false }
       const group = await joinGroup(options)
       const running = group.run(source(clock), countTick, { everyMs: 0, onProgress: onProgress('a') })
       await until(clock, () => seen.last.every(Boolean))
@@ -86,8 +87,9 @@ async function handoff() {
     const { seen, onProgress } = watch(sim)
     let isOver = false
     const member = (name, body) =>
-      sim.actor(name, async ({ clock, storage: reach }) => {
-        const options = { storage: reach(storage), name: 's', partitions: PARTITIONS, clock, logger: false }
+      sim.actor(name, async (me) => {
+        const { clock } = me
+        const options = { storage: me.storage(storage), name: 's', partitions: PARTITIONS, clock, logger: false }
         const group = await joinGroup(options)
         const running = group.run(source(clock), countTick, { everyMs: 0, onProgress: onProgress(name) })
         await body(group, clock)
