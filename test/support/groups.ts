@@ -2,7 +2,15 @@
 import { sleep } from '../../src/clock.js'
 import { memory } from 'tidemark/memory'
 import { openStore, type Storage } from 'tidemark'
-import { joinGroup, type Group, type GroupOptions, type HandlerContext } from 'tidemark/group'
+import {
+  joinGroup,
+  rescale,
+  type Group,
+  type GroupOptions,
+  type HandlerContext,
+  type ShardProgress,
+  type ShardRange,
+} from 'tidemark/group'
 import { simulate, type Actor, type Simulation } from 'tidemark/testing'
 
 export const LEASE = 9_000
@@ -15,18 +23,31 @@ export interface Begun {
   readonly token: number
 }
 
+/** A commit that was acknowledged to its owner. */
+export interface Committed {
+  readonly by: string
+  readonly shard: ShardRange
+  readonly version: number
+  readonly at: number
+}
+
 /** One group over one storage, with everything that its members did. */
 export class World {
   readonly storage: Storage
   /** The events that were begun. */
   readonly begun: Begun[] = []
+  readonly committed: Committed[] = []
   readonly said: string[] = []
+  /** Is told of each event that is begun. */
+  onBegin: (begun: Begun, context: HandlerContext) => void = () => undefined
   /** How many events each partition has. */
   events = 20
   /** Whether a partition has events. */
   hasEvents = (_partition: number): boolean => true
   /** Whether an event kills its process. */
   kills = (_partition: number, _offset: number): boolean => false
+  /** Whether the handler of an event throws. */
+  throws = (_partition: number, _offset: number): boolean => false
   /** How long a handler takes. */
   workMs = 50
 
@@ -51,6 +72,15 @@ export class World {
       info: me.name,
       ...more,
     }
+  }
+
+  /** Creates the store, of so many shards. */
+  async create(shards: number): Promise<void> {
+    const { sim, partitions } = this
+    const place = { storage: sim.storage(this.storage), name: 's' }
+    const store = await openStore({ ...place, partitions, clock: sim.clock, logger: false })
+    await store.close()
+    if (shards > 1) await rescale(place, { shards }, { clock: sim.clock })
   }
 
   /** A member that runs until it leaves. */
@@ -93,19 +123,24 @@ export class World {
       event: { offset: unknown; key: string },
       state: { get(key: string): Promise<unknown>; put(key: string, value: unknown): void },
       _emit: unknown,
-      { token }: HandlerContext,
+      context: HandlerContext,
     ): Promise<void> => {
       const partition = Number(event.key.slice(1))
+      const { token } = context
       begun.push({ by: me.name, partition, offset: event.offset as number, at: this.sim.clock.monotonic(), token })
+      this.onBegin(begun.at(-1)!, context)
       this.sim.note(`${me.name} begins ${event.key} ${String(event.offset)}`)
       await sleep(me.clock, this.workMs)
       if (this.kills(partition, event.offset as number)) {
         this.sim.crash(me)
         await new Promise(() => undefined)
       }
+      if (this.throws(partition, event.offset as number)) throw new Error('The handler cannot do this.')
       state.put('n', (((await state.get('n')) as number | undefined) ?? 0) + 1)
     }
-    await group.run(source as never, handler as never, { everyMs: 200 })
+    const onProgress = ({ shard, version }: ShardProgress): void =>
+      void this.committed.push({ by: me.name, shard, version, at: this.sim.clock.monotonic() })
+    await group.run(source as never, handler as never, { everyMs: 200, onProgress })
   }
 
   /** What the store counted in each partition. */
