@@ -3,6 +3,7 @@ import type { Storage } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { describe, expect, test } from 'vitest'
 import { rescale } from '../../../src/group/rescale.js'
+import { intercept } from '../../../src/storage/intercept.js'
 import { contents, keyIn, open, PARTITIONS, PLACES, write, type Numbers } from '../../support/sharded.js'
 
 const ALL = Array.from({ length: PARTITIONS }, (_, i) => i)
@@ -163,4 +164,38 @@ test('shared writers of a shard restore across a seal, one after another', async
   expect(await holds(storage)).toEqual([])
   await a!.close()
   await b!.close()
+})
+
+/** What becomes of the next append is not known, and it happens only when the test says so. */
+function doubtful(storage: Storage): { storage: Storage; doubt: () => void; land: () => Promise<void> } {
+  let isInDoubt = false
+  let late = (): Promise<unknown> => Promise.resolve()
+  const wrapped = intercept(storage, async ({ target, method, signal }, run) => {
+    if (!isInDoubt || target !== 'log' || (method !== 'append' && method !== 'claim')) return run(signal)
+    late = () => run(undefined)
+    return { outcome: 'unknown' as const } as never
+  })
+  return {
+    storage: wrapped,
+    doubt: () => (isInDoubt = true),
+    land: async () => void (await late()),
+  }
+}
+
+test('the hold of a restore of which nothing is known stays until its number is taken', async () => {
+  const base = memory()
+  const one = await put(base, ALL, 1)
+  await split(base, 2)
+  const { storage, doubt, land } = doubtful(base)
+  const store = await open(storage, { shard: 0 })
+  doubt()
+  await expect(store.restore(one)).rejects.toThrow(code('UNKNOWN_OUTCOME'))
+  await store.close()
+  expect((await holds(base)).length).toBe(1)
+  await land()
+  const again = await open(base, { shard: 0 })
+  expect(await contents(again)).toEqual(held([[[0, 1, 2, 3], 1]]))
+  await again.maintain()
+  expect(await holds(base)).toEqual([])
+  await again.close()
 })
