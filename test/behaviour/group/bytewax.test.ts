@@ -15,7 +15,6 @@
  * Not here: which worker keeps which file, as shards lie in one storage; marks in the input that end or abort a run, as tests here end
  * runs themselves; the tables of the database, which has none.
  */
-import type { Storage } from 'tidemark'
 import { joinGroup, newestEpoch, rescale, restoreShards, tagShards } from 'tidemark/group'
 import { memory } from 'tidemark/memory'
 import { fromIterable, type Output } from 'tidemark/stream'
