@@ -6,7 +6,7 @@ import { putPin } from '../engine/history/pin-version.js'
 import type { StoredPin } from '../engine/history/pins.js'
 import type { Descendant, PastLog } from '../engine/shards/lineage.js'
 import type { FoundPart } from '../engine/shards/moments.js'
-import type { ShardState } from '../engine/state.js'
+import { segmentsOf, type ShardState } from '../engine/state.js'
 
 const lineages = new Part(() => import('../engine/shards/lineage.js'))
 const holds = new Part(() => import('../engine/shards/holds.js'))
@@ -55,9 +55,12 @@ export interface Foreign {
 
 export async function acrossSeals(
   shard: PastLog & { readonly hasEnded: boolean },
-  parts: readonly FoundPart[] | undefined,
+  parts: readonly Pick<FoundPart, 'of' | 'state' | 'from'>[],
 ): Promise<Foreign | undefined> {
-  const foreign = parts?.filter(({ of }) => of !== shard) ?? []
+  // A tag of its own log may go without an entry that says so, and with it what holds segments of logs before a seal.
+  const isNamedBeyond = ({ state, from }: (typeof parts)[number]): boolean =>
+    from !== undefined && segmentsOf(state).some(({ log }) => log !== shard.log.path)
+  const foreign = parts.filter((part) => part.of !== shard || isNamedBeyond(part))
   if (foreign.length === 0) return undefined
   const { holdFor } = await holds.load()
   let held: Awaited<ReturnType<typeof holdFor>>[] = []

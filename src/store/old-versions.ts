@@ -141,7 +141,7 @@ export async function prepareRestore(
   const { shard } = handle
   const range = partitionsOf(shard.state.carried.own, handle.partitions)
   const chosen = checkPartitions(numbers, range)
-  const { state, parts } = await findIn(handle, when)
+  const { state, parts, from } = await findIn(handle, when)
   handle.assertWritable()
   // Collection leaves alone what it is about to name, though the version may be on the point of expiring.
   const hold = handle.hold(state)
@@ -153,7 +153,7 @@ export async function prepareRestore(
   const isWhole = chosen.size === range[1] - range[0] + 1
   const partitions = isWhole ? [] : [...chosen].sort((a, b) => a - b)
   const origin = originOf(shard, state, parts, partitions)
-  const foreign = await acrossSeals(shard, parts)
+  const foreign = await acrossSeals(shard, parts ?? [{ of: shard, state, from }])
   if (foreign) cleanUp.push(() => foreign.release())
   return async (present, signal) => {
     const before = present.carried

@@ -389,9 +389,13 @@ rule(
     edit(
       UNDERTAKER,
       'const { segments, pins, held } = listing',
-      'const early = await needsOf(ctx, log.path, over, this.#successors)\n    const { segments, pins, held } = await this.#list()',
+      'const early = await needsOf(ctx, segmentsPrefix(log.path), over, this.#successors)\n    const { segments, pins, held } = await this.#list()',
     ),
-    edit(UNDERTAKER, 'const needs = await needsOf(ctx, log.path, over, this.#successors)', 'const needs = early'),
+    edit(
+      UNDERTAKER,
+      'const needs = await needsOf(ctx, segmentsPrefix(log.path), over, this.#successors)',
+      'const needs = early',
+    ),
   ],
   async (sources) => {
     const store = await restoring(sources)

@@ -20,7 +20,10 @@ import { listPins, manifestOfPin, type StoredPin } from '../history/pins.js'
 import { bareEntry, endsEarly } from '../open/handover.js'
 import { isVoid } from '../open/lost-log.js'
 import { readLog } from '../open/recovery.js'
+import { Part } from '../../part.js'
 import { namesIn } from './entry-index.js'
+
+const splitting = new Part(() => import('../shards/split-fork.js'))
 
 /** Holds of forks that are gone, never came about, or name nothing of this log any more. */
 export async function deadForks(
@@ -63,7 +66,7 @@ async function isLeft({ storage }: ReadContext, path: string): Promise<boolean> 
 
 /** Whether the fork whose log is at `path` is there and names anything of what is held; what is not there yet can't come any more. */
 async function isNeeded(ctx: ReadContext, held: ReadonlySet<string>, path: string): Promise<boolean> {
-  const child: ReadContext = { ...ctx, store: storeOfLog(path) }
+  const child: ReadContext = { ...ctx, store: storeOfLog(path), shard: undefined }
   const logId = logIdOfPath(child.store, path)
   if (logId === undefined) return true
   const anchor = openAnchor(child)
@@ -74,7 +77,8 @@ async function isNeeded(ctx: ReadContext, held: ReadonlySet<string>, path: strin
   const log = openLog(child, anchor, logId)
   try {
     if (value && equalBytes(value.logId, logId)) {
-      const state = await readLog(child, log, value)
+      const state = value.sealed ? undefined : await readLog(child, log, value)
+      if (state === undefined || state.seal) return await splitting.use((part) => part.isNamed(child, log, held))
       const { head, carried } = state
       if (head < value.manifestAt) throw endsEarly(child, head, value)
       for await (const entry of eachHead(child, log, carried.trim + 1, head)) {

@@ -7,7 +7,6 @@ import { equalBytes } from '../../bytes/compare.js'
 import { toHex } from '../../bytes/hex.js'
 import { isDamage, isExpired } from '../../errors.js'
 import type { Child, Seal } from '../../log/shard-parts.js'
-import { segmentsPrefix } from '../../manifest/listed-names.js'
 import { closeLog, type ReadContext } from '../context.js'
 import { contextOf, lookAt, type Range } from './end.js'
 import { heirsOf } from './heirs.js'
@@ -52,18 +51,21 @@ export interface Needs {
   readonly living: readonly Offspring[]
 }
 
-/** `undefined`: they may need everything, because one of them is not there yet or can't be read. */
+/**
+ * What is named of the segments whose names begin with `prefix`. `undefined`: they may need everything, because one of them is not there
+ * yet or can't be read.
+ */
 export async function needsOf(
   ctx: ReadContext,
-  path: string,
+  prefix: string,
   over: Over,
   successors: FindSuccessors,
 ): Promise<Needs | undefined> {
   try {
-    return await survey(ctx, segmentsPrefix(path), over, successors)
+    return await survey(ctx, prefix, over, successors)
   } catch (error) {
     if (!isDamage(error) && !isExpired(error)) throw error
-    ctx.warn(`What came of ${path} could not be read; all that it has is kept.`, error)
+    ctx.warn(`Shards of store "${ctx.store}" could not be read; all that they may need is kept.`, error)
     return undefined
   }
 }

@@ -168,7 +168,7 @@ export class Undertaker {
       if (done.isGone) return false
     }
     const taken = await takenHolds(ctx, pins)
-    const needs = await needsOf(ctx, log.path, over, this.#successors)
+    const needs = await needsOf(ctx, segmentsPrefix(log.path), over, this.#successors)
     const now = currentTime(ctx, log)
     const kept = isExpired ? undefined : await keptEntries(log, value.trim, segmentsPrefix(log.path))
     if (!isExpired && kept?.head !== end.n) return false
