@@ -29,7 +29,9 @@ test('its parent keeps what any of its shards names, and lets go of it when none
   }
   await outlive()
   const follower = await open(storage, { name: 'fork', mode: 'follower', clock })
-  expect((await contents(follower)).map(([, value]) => value).toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+  expect((await contents(follower)).map(([, value]) => value).toSorted((a, b) => a - b)).toEqual([
+    0, 1, 2, 3, 4, 5, 6, 7,
+  ])
   await follower.close()
   await expect(destroyStore({ storage, name: 's' })).rejects.toMatchObject({ code: 'CONFLICT' })
   const pins = async (): Promise<number> =>
