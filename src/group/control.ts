@@ -128,7 +128,7 @@ export class Control {
   #again(failed: StoreHandle): Promise<void> {
     return this.#once('again', async () => {
       if (failed !== this.#handle || this.#isClosed) return
-      await failed.close()
+      await closeUnmarked(failed)
       this.#isOld = true
       await this.#open()
     })
@@ -197,7 +197,7 @@ export class Control {
 
   close(): Promise<void> {
     this.#isClosed = true
-    return this.#handle.close()
+    return closeUnmarked(this.#handle)
   }
 }
 
@@ -217,4 +217,13 @@ function isDoubtful(error: unknown): boolean {
 
 function gone(name: string): TidemarkError {
   return new TidemarkError('NOT_FOUND', `The control store of group "${name}" says nothing of it any more; join again.`)
+}
+
+/**
+ * Without the mark by which others may open a store in another mode: nobody does, and where the store was lost it would look like
+ * what is left of it.
+ */
+function closeUnmarked(handle: StoreHandle): Promise<void> {
+  handle.shard.log.writes = 0
+  return handle.close()
 }

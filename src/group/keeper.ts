@@ -11,6 +11,7 @@ import type { Control } from './control.js'
 import { hasEnded } from './logs.js'
 import type { Program } from './program.js'
 import { runOn } from './runner.js'
+import { instant } from './since.js'
 import type { LivingLog, Shard } from './state.js'
 import { Tenure } from './tenure.js'
 import { cleared, taken, threw } from './transitions.js'
@@ -278,6 +279,7 @@ export class Keeper {
     if (isHandlers) {
       const hasMoved = tenure.hasCommitted
       tenure.hasCommitted = false
+      tenure.since = instant(this.#host.clock)
       await control.transact((state) => threw(hasMoved ? cleared(state, id, member) : state, id, member))
     }
     return Math.min(leaseMs, pause === undefined ? leaseMs / 3 : pause * 2)

@@ -37,7 +37,8 @@ export class Tenure implements Turns {
   readonly store: Store
   /** The number of the fence. It rises, whoever owns the shard. */
   readonly token: number
-  readonly since: Instant
+  /** Since when nothing has spoken against the shard. */
+  since: Instant
   /** A commit has moved the positions since the fence. */
   hasCommitted = false
   /** An event is being handled. */

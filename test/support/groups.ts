@@ -46,6 +46,8 @@ export class World {
   hasEvents = (_partition: number): boolean => true
   /** Whether an event kills its process. */
   kills = (_partition: number, _offset: number): boolean => false
+  /** Whether the handler of an event throws. */
+  throws = (_partition: number, _offset: number): boolean => false
   /** How long a handler takes. */
   workMs = 50
 
@@ -133,6 +135,7 @@ export class World {
         this.sim.crash(me)
         await new Promise(() => undefined)
       }
+      if (this.throws(partition, event.offset as number)) throw new Error('The handler cannot do this.')
       state.put('n', (((await state.get('n')) as number | undefined) ?? 0) + 1)
     }
     const onProgress = ({ shard, version }: ShardProgress): void =>

@@ -8,8 +8,8 @@ import { moment, warnLater, type LogContext, type ShardContext } from '../contex
 import type { ShardState } from '../state.js'
 import type { MakeChange } from '../write/requests.js'
 import { closeAnchor } from './closing.js'
-import { endedIn, type Ended, type Range } from './end.js'
-import { planFor } from './rescale.js'
+import { contextOf, endedIn, type Ended, type Range } from './end.js'
+import { hint, planFor } from './rescale.js'
 import { sealOf } from './sealing.js'
 import { successors, type Succession } from './succession.js'
 
@@ -46,12 +46,13 @@ export async function replaceOwned(
   // When one fails the plan is begun all the same, and whoever comes by ends it.
   const ended = await allOf(sealing)
   const succession = await successors(ended[0]!, { known: ended, turn, since })
-  noteEnds(ended, succession.named).catch((cause: unknown) => warnLater(context, 'Closing a log', cause))
+  noteChildren(ended, succession).catch((cause: unknown) => warnLater(context, 'Noting the shards', cause))
   return succession
 }
 
-/** Beside what is done with the children meanwhile. */
-async function noteEnds(ended: readonly Ended<ShardContext>[], named: () => Promise<unknown>): Promise<void> {
+/** In the root's anchor, beside what is done with the children meanwhile: who comes next is led to them at once. */
+async function noteChildren(ended: readonly Ended<ShardContext>[], { named, children }: Succession): Promise<void> {
   await named()
-  await allOf(ended.map((end) => closeAnchor(end)))
+  const root = ended.find(({ context }) => context.shard === undefined)
+  await (root ? closeAnchor(root, children) : hint(contextOf(ended[0]!.context), children))
 }

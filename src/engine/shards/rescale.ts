@@ -17,7 +17,7 @@ import { closeAnchor } from './closing.js'
 import { leaves, making, type Leaf } from './family.js'
 import { blocksOf, rangesOf } from './plan.js'
 import { sealLog } from './sealing.js'
-import { successors } from './succession.js'
+import { overlaps, successors } from './succession.js'
 
 /** How often others may split and merge at once before this gives way. */
 const TRIES = 8
@@ -152,15 +152,18 @@ async function noteEnds(
 const HINT_TRIES = 4
 
 /**
- * Notes in the root's anchor which logs live. It is only a hint: whoever finds another one there, which others wrote, leaves it when the
- * swaps are lost.
+ * Notes in the root's anchor that these logs live, in the place of those whose partitions they have. It is only a hint: when others come
+ * first each time, theirs stays.
  */
-export async function hint(ctx: ReadContext, living: readonly Child[], seen?: AnchorReading): Promise<void> {
+export async function hint(ctx: ReadContext, children: readonly Child[], seen?: AnchorReading): Promise<void> {
   const anchor = openAnchor(ctx)
   for (let tries = HINT_TRIES, found = seen; tries > 0; tries--, found = undefined) {
     const { value, token } = found ?? (await readAnchor(anchor, anchorName(ctx)))
     if (value?.sealed === undefined) return
-    const sealed = encodeSealedEnd({ ...decodeSealedEnd(value.sealed, anchorName(ctx)), living })
+    const end = decodeSealedEnd(value.sealed, anchorName(ctx))
+    const others = end.living.filter((other) => !children.some((child) => overlaps(other, child)))
+    const living = [...others, ...children].sort((a, b) => a.first - b.first)
+    const sealed = encodeSealedEnd({ ...end, living })
     const { outcome } = await anchor.swap(token, encodeAnchor({ ...value, sealed }), value.trim)
     if (outcome === 'committed') return
   }
