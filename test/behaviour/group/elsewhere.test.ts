@@ -4,7 +4,7 @@ import { rescale, type Group } from 'tidemark/group'
 import { expect, test } from 'vitest'
 import { inWorld, type World } from '../../support/groups.js'
 
-const openIn = (world: World, more: Partial<OpenOptions>): Promise<Store<string, number>> => {
+const openIn = (world: World, more: Partial<OpenOptions<number>>): Promise<Store<string, number>> => {
   const { clock } = world.sim
   const storage = world.sim.storage(world.storage)
   return openStore<string, number>({ storage, name: 's', clock, logger: false, ...more })
