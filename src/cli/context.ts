@@ -8,6 +8,7 @@ import type { OpenOptions } from '../store/open-options.js'
 import { openStore } from '../store/open.js'
 import type { Store } from '../store/store.js'
 import { storedBytes } from '../store/table-spec.js'
+import type { StorePlace } from '../tools/place.js'
 import { listShards, wasSplit, type ShardLog } from '../tools/family.js'
 import type { Output } from './output.js'
 import { chooseStore, type StoreLine } from './choose.js'
@@ -188,10 +189,10 @@ export async function shardsIn(
   context: Context,
   where: string,
   options: StoreOptions,
-): Promise<{ readonly name: string; readonly shards: readonly ShardLog[] | undefined }> {
+): Promise<StorePlace & { readonly shards: readonly ShardLog[] | undefined }> {
   const place = await placeOf(context, where, options)
   const shards = (await wasSplit(place)) ? await listShards(place) : []
-  return { name: place.name, shards: shards.length > 1 ? shards : undefined }
+  return { ...place, shards: shards.length > 1 ? shards : undefined }
 }
 
 /** The parser of an option that takes a whole number. */

@@ -1,8 +1,9 @@
-/** The events of a group. A listener that fails hurts nobody. */
+/** The events of a group: a small emitter. A listener that fails hurts nobody. */
 import { tell } from '../callback.js'
 import { invalid } from '../errors.js'
 import type { ShardRange } from './program.js'
 
+/** The events of a group, with what their listeners get. */
 export interface GroupEvents {
   /** This member owns other shards than before. */
   rebalance: {

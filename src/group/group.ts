@@ -17,54 +17,18 @@ import type { End, Keeper } from './keeper.js'
 import { findFamily, openFollower, reconciled, sealedOf } from './logs.js'
 import { Member, type MemberHost } from './member.js'
 import type { GroupHandler, GroupRunOptions, GroupRunResult, Program, ShardRange } from './program.js'
-import type { ResolvedGroupOptions } from './options.js'
+import type { LeaveOptions, ResolvedGroupOptions } from './options.js'
 import { inOrder, type Shard } from './state.js'
 import { checkScale, type Scale } from './rescale.js'
 import { aimed, unpark } from './transitions.js'
-
-/** A member of the group, as others see it. */
-export interface MemberInfo {
-  readonly member: string
-  readonly info: unknown
-  readonly zone: string
-  readonly weight: number
-  /** It hands off what it owns. */
-  readonly leaving: boolean
-}
-
-/** Who owns a shard, and who follows it. */
-export interface ShardAssignment extends ShardRange {
-  readonly owner: string | undefined
-  readonly next: string | undefined
-  readonly standbys: readonly string[]
-  readonly parked: boolean
-}
-
-/** What this member does. */
-export interface GroupStatus {
-  /** Its id; another one after it was taken for dead. */
-  readonly member: string
-  readonly generation: number
-  /** How long ago its lease was last renewed, in milliseconds. */
-  readonly leaseAgeMs: number
-  /** The shards that it owns. */
-  readonly owned: readonly (ShardRange & { readonly token: number; readonly version: number })[]
-}
-
-/** Options of `leave`. */
-export interface LeaveOptions {
-  /**
-   * How long others are waited for that take the shards over. What is not handed over by then is lost, as if the process had
-   * died, and the events that were not committed are handled again.
-   * @default 30_000
-   * @unit milliseconds
-   * @when Raise it when handlers take longer; lower it below what the platform grants before it kills the process.
-   */
-  readonly timeoutMs?: number | undefined
-}
+import { assignmentIn, membersIn, type GroupStatus, type MemberInfo, type ShardAssignment } from './views.js'
 
 const LEAVE_MS = 30_000
 
+/**
+ * A member of a group, as `joinGroup` returns it. It owns shards, and goes on renewing its lease and following the others until it
+ * leaves. When it was taken for dead it joins again by itself, as another member.
+ */
 export class Group implements MemberHost {
   readonly control: Control
   readonly clock: Clock
@@ -183,10 +147,32 @@ export class Group implements MemberHost {
     else logger.warn?.(message, cause)
   }
 
+  /**
+   * Calls `listener` after every such event. It is not waited for, and what it throws or rejects with is told to the logger.
+   * @returns a function that stops it
+   * @throws `INVALID_ARGUMENT` when there is no such event, or the listener is no function
+   * @example
+   *     group.on('rebalance', ({ assigned, lost }) => console.log(assigned.length, 'shards;', lost.length, 'lost'))
+   */
   on<E extends keyof GroupEvents>(event: E, listener: (detail: GroupEvents[E]) => unknown): () => void {
     return this.#events.on(event, listener)
   }
 
+  /**
+   * Takes the events of `source` into the shards that this member owns, now and later, as `consume()` does it on one store: each
+   * event has its effect once, whichever member handles it. Positions stand in each shard, and go with it.
+   *
+   * The handler's `signal` aborts when its shard is lost; what it does from then on does not count. `token` rises with each owner. A
+   * handler that throws has its events handled again after a pause; the third time at one position the shard is parked.
+   *
+   * @returns how many events this member has handled, and the commits, when it has left or `signal` has aborted
+   * @throws `INVALID_ARGUMENT` for a wrong option, source or handler, and while something else runs
+   * @throws `CLOSED` after `leave()`
+   * @example
+   *     await group.run(source, async (event, state, emit, { signal }) => {
+   *       state.put(event.key, await price(event.value, { signal }))
+   *     })
+   */
   async run<V, O = unknown, K extends Key = Key, S = unknown, E = Key | undefined>(
     source: Source<V, E>,
     handler: GroupHandler<V, O, K, S, E>,
@@ -225,26 +211,17 @@ export class Group implements MemberHost {
     return { ...totals }
   }
 
+  /** Who is a member, by the newest generation that is known. */
   members(): MemberInfo[] {
-    return [...this.control.state.members.values()].map(({ id, info, zone, weight, isLeaving }) => ({
-      member: id,
-      info,
-      zone,
-      weight,
-      leaving: isLeaving,
-    }))
+    return membersIn(this.control.state)
   }
 
+  /** The shards, by their partitions, with who owns them by the newest generation that is known. */
   assignment(): ShardAssignment[] {
-    return inOrder(this.control.state).map(({ owner, next, standbys, isParked, ...shard }) => ({
-      ...rangeOf(shard),
-      owner,
-      next,
-      standbys,
-      parked: isParked,
-    }))
+    return assignmentIn(this.control.state)
   }
 
+  /** What this member is, and what it owns now: the shards whose logs it has taken over. */
   status(): GroupStatus {
     const member = this.#member
     return {
@@ -259,6 +236,13 @@ export class Group implements MemberHost {
     }
   }
 
+  /**
+   * The owner of the partition of a key, by the newest generation that is known, with what it told of itself; `undefined` while nobody
+   * owns it. It may be another one by the time it is asked.
+   * @example
+   *     const owner = group.ownerOf('k1')
+   *     if (owner) await fetch(`${owner.info.url}/orders/k1`)
+   */
   ownerOf(key: Key): { readonly member: string; readonly info: unknown; readonly shard: ShardRange } | undefined {
     const { settings, members } = this.control.state
     const shard = this.#shardOf(partitionOf(key, settings.partitions))
@@ -278,6 +262,8 @@ export class Group implements MemberHost {
    *
    * @throws `INVALID_ARGUMENT` when there can be no such shards
    * @throws `CONFLICT` while they are on their way to others; `CLOSED` when this process leaves meanwhile
+   * @example
+   *     await group.rescale({ shards: 64 })
    */
   async rescale(scale: Scale): Promise<void> {
     this.#assertMember()
@@ -291,13 +277,26 @@ export class Group implements MemberHost {
     }
   }
 
-  /** Gives a parked shard to its members again. `shard`: a partition of it, or what the event `parked` told. */
+  /**
+   * Gives a parked shard to the members again, once what killed its owners is mended.
+   * @param shard a partition of it, or what the event `parked` told
+   * @throws `INVALID_ARGUMENT` when there is no such partition; `CLOSED` after `leave()`
+   * @example
+   *     await group.unpark(5)
+   */
   async unpark(shard: number | { readonly first: number }): Promise<void> {
     this.#assertMember()
     const { id } = this.#shardOf(typeof shard === 'number' ? shard : shard.first)
     await this.control.transact((state) => unpark(state, id))
   }
 
+  /**
+   * Leaves: the events in hand are finished and committed, and each shard goes to another member, before this one is none any more.
+   * `run` resolves then.
+   * @throws `STORAGE_UNAVAILABLE` when the storage does not answer; others find this member dead then
+   * @example
+   *     process.once('SIGTERM', () => void group.leave({ timeoutMs: 20_000 }))
+   */
   leave(options: LeaveOptions = {}): Promise<void> {
     const timeoutMs = whole('timeoutMs', options.timeoutMs, LEAVE_MS, 0)
     this.#leaving ??= this.#leave(timeoutMs)

@@ -4,10 +4,11 @@ export { newestEpoch, restoreShards, tagShards } from './cut.js'
 export type { RestoreShardsOptions, ShardVersion, TagShardsOptions } from './cut.js'
 export { rescale } from './rescale.js'
 export type { Scale } from './rescale.js'
-export type { GroupOptions } from './options.js'
+export type { GroupOptions, LeaveOptions } from './options.js'
 export { renewInWorker, workerRenewer, type RenewInWorkerOptions, type WorkerPort } from './worker.js'
 export type { Renewer } from './presence.js'
-export type { Group, GroupStatus, LeaveOptions, MemberInfo, ShardAssignment } from './group.js'
+export type { Group } from './group.js'
+export type { GroupStatus, MemberInfo, ShardAssignment } from './views.js'
 export type { GroupEvents } from './events.js'
 export type {
   GroupHandler,

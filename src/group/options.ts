@@ -94,6 +94,18 @@ export interface GroupOptions extends Pick<
   readonly signal?: AbortSignal | undefined
 }
 
+/** Options of `leave`. */
+export interface LeaveOptions {
+  /**
+   * How long others are waited for that take the shards over. What is not handed over by then is lost, as if the process had
+   * died, and the events that were not committed are handled again.
+   * @default 30_000
+   * @unit milliseconds
+   * @when Raise it when handlers take longer; lower it below what the platform grants before it kills the process.
+   */
+  readonly timeoutMs?: number | undefined
+}
+
 const LONGEST_TIMER = 2 ** 31 - 1
 const MAX_INFO = 65_536
 

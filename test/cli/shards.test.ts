@@ -163,7 +163,7 @@ describe('on a store of two shards,', () => {
   test('writing commands take the shard of --partition, and say so when none is named', async () => {
     const run = runIn(await filled())
     await run('split . --at 4')
-    for (const line of ['tag . t', 'untag . t', 'restore . 2']) {
+    for (const line of ['restore . 2']) {
       expect((await run(line)).err).toBe(
         'tidemark: INVALID_ARGUMENT: Store "orders" has 2 shards (0-3, 4-7): name one by --partition, with a partition of it.\n',
       )
@@ -177,6 +177,22 @@ describe('on a store of two shards,', () => {
     expect((await run('get . k1 --partition 9')).err).toMatch(
       /INVALID_ARGUMENT: --partition: store "orders" has no partition 9/,
     )
+  })
+
+  test('tag, restore and untag are of all shards where no partition is named', async () => {
+    const run = runIn(await filled())
+    await run('split . --at 4')
+    expect((await run('tag . t')).out).toBe('Tag "t" keeps a version of each shard: 6 of 0-3, 6 of 4-7.\n')
+    expect((await run('tag . u --at 6')).err).toMatch(/INVALID_ARGUMENT: --at: each shard has versions of its own/)
+    const before = (await run('scan . --json')).out
+    for (let i = 0; i < 4; i++) await run(`put . k${i} changed --text`)
+    expect((await run('restore . t')).out).toMatch(
+      /^Each shard is put back as it was: version \d+ of 0-3, version \d+ of 4-7\.\n$/,
+    )
+    expect((await run('scan . --json')).out).toBe(before)
+    expect((await run('restore . none')).err).toMatch(/NOT_FOUND/)
+    expect((await run('untag . t')).out).toBe('Tag "t" is gone.\n')
+    expect((await run('untag . t')).err).toMatch(/NOT_FOUND/)
   })
 
   test('maintain sees to one shard after another, or to that of --partition', async () => {

@@ -179,16 +179,20 @@ export class SplitByHand {
   async undertake(
     { Undertaker }: Pick<typeof Undertaking, 'Undertaker'>,
     part: Part,
-    { storage = this.storage, ...more }: Partial<CollectOptions> & { storage?: Storage } = {},
+    {
+      storage = this.storage,
+      mine,
+      ...more
+    }: Partial<CollectOptions> & { storage?: Storage; mine?: ReadonlySet<string> } = {},
   ): Promise<Undertaking.Undertaken> {
     await loadParts()
     const ctx = this.context(part, {}, storage)
     const log = openLog(ctx, openAnchor(ctx), part.logId)
     try {
-      return await new Undertaker(ctx, log, part, this.successors, new AbortController().signal).run({
-        ...ALL,
-        ...more,
-      })
+      return await new Undertaker(ctx, log, part, this.successors, new AbortController().signal).run(
+        { ...ALL, ...more },
+        mine,
+      )
     } finally {
       await closeLog(ctx, log)
     }

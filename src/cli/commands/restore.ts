@@ -2,14 +2,25 @@ import { invalid } from '../../errors.js'
 import type { Offsets } from '../../log/offsets.js'
 import type { When } from '../../store/find.js'
 import { handleOf } from '../../store/handles.js'
+import type { ShardRange } from '../../group/rescale.js'
 import type { Store } from '../../store/store.js'
 import { storedBytes } from '../../store/table-spec.js'
 import { differences } from '../../tools/diff.js'
-import { wholeNumber, withStore, withWriter, writerCommand, type AddCommand, type StoreOptions } from '../context.js'
+import {
+  shardsIn,
+  wholeNumber,
+  withStore,
+  withWriter,
+  writerCommand,
+  type AddCommand,
+  type Context,
+  type StoreOptions,
+} from '../context.js'
 import { plainJson } from '../json.js'
 import { show } from '../stored-table.js'
 import { count, time } from '../../tools/text.js'
 import { tablesOf } from '../../tools/stored.js'
+import { rangeText } from './shards.js'
 import { whenOf } from '../when.js'
 
 interface Options extends StoreOptions {
@@ -47,10 +58,14 @@ export const restore: AddCommand = (program, context) => {
         )
         return
       }
+      const { name: store, shards } = await shardsIn(context, where, options)
+      if (shards && given === undefined && typeof when !== 'number') {
+        return restoreAll(context, where, when, shards, { ...options, store })
+      }
       await withWriter(
         context,
         where,
-        options,
+        { ...options, store },
         async (store) => {
           const partitions = lessThanAll(store, given)
           const { version: restored } = (await show(store, when)).state.carried
@@ -64,6 +79,29 @@ export const restore: AddCommand = (program, context) => {
         more,
       )
     })
+}
+
+/** Puts back a tag or a moment in each shard, one after another. */
+async function restoreAll(
+  context: Context,
+  where: string,
+  when: Exclude<When, number>,
+  shards: readonly ShardRange[],
+  options: Options,
+): Promise<void> {
+  const { label, json } = options
+  if (options.offsets !== undefined) throw invalid('--offsets: each shard has its own; name one by --partition.')
+  // Where it is not in all of them, none is changed.
+  await withStore(context, where, options, async (store) => (await store.at(when)).close())
+  const restored: (ShardRange & { readonly version: number })[] = []
+  for (const { first, last } of shards) {
+    const act = async (store: Store): Promise<void> => {
+      restored.push({ first, last, version: (await store.restore(when, { label })).version })
+    }
+    await withWriter(context, where, options, act, { shard: first })
+  }
+  const each = restored.map(({ version, ...range }) => `version ${version} of ${rangeText(range)}`).join(', ')
+  await context.out.line(json ? plainJson({ shards: restored }) : `Each shard is put back as it was: ${each}.`)
 }
 
 /** All partitions of a shard are the shard itself, with where its sources stood. */

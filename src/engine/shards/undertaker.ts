@@ -5,6 +5,7 @@
  */
 import { throwIfAborted } from '../../errors.js'
 import type { Batch } from '../../log/collection.js'
+import type { SealedEnd } from '../../log/sealed-anchor.js'
 import { closedPrefix, idOfBlob, segmentsPrefix } from '../../manifest/listed-names.js'
 import { segmentName } from '../../manifest/names.js'
 import { pagesOf } from '../../storage/pages.js'
@@ -16,6 +17,7 @@ import { isOver, manifestOfPin, pinsOf, type StoredPin } from '../history/pins.j
 import { isThinned } from '../history/thinned.js'
 import { readHistory } from '../open/recovery.js'
 import type { Range } from './end.js'
+import { HOUR } from '../gc/retention.js'
 import { hasEnough, wantedOf } from './expiring.js'
 import { keptEntries, type Dated } from './offspring.js'
 import { needsOf, type FindSuccessors, type Needs } from './needs.js'
@@ -35,6 +37,8 @@ export interface Undertaken {
 const MAX_IDS = 4096
 const PAGE = 1000
 
+const NOTHING: ReadonlySet<string> = new Set()
+
 /** What a log still has. */
 interface Listing {
   readonly segments: ReadonlyMap<string, number>
@@ -50,6 +54,9 @@ export class Undertaker {
   readonly #successors: FindSuccessors
   readonly #signal: AbortSignal
   #thinning: Thinning | undefined
+  #mine: ReadonlySet<string> = NOTHING
+  /** When its pins were last judged: thinned versions are for hours and days. */
+  #judgedAt = -Infinity
 
   /** `ctx` is that of the shard of the log, `range` its partitions. */
   constructor(ctx: ShardContext, log: LogContext, range: Range, successors: FindSuccessors, signal: AbortSignal) {
@@ -60,8 +67,9 @@ export class Undertaker {
     this.#signal = signal
   }
 
-  /** Goes as far as it can now. */
-  async run(options: CollectOptions): Promise<Undertaken> {
+  /** Goes as far as it can now. `mine` are segments that the shard which collects reads itself. */
+  async run(options: CollectOptions, mine: ReadonlySet<string> = NOTHING): Promise<Undertaken> {
+    this.#mine = mine
     const done: Undertaken = {
       deleted: { entries: 0, segments: 0, pins: 0, bytes: 0 },
       condemned: { entries: 0, segments: 0 },
@@ -167,6 +175,7 @@ export class Undertaker {
       done.isGone = (await log.log.list(1, { limit: 1 })).numbers.length === 0
       if (done.isGone) return false
     }
+    if (isExpired && (await this.#isIdle(end, listing))) return false
     const taken = await takenHolds(ctx, pins)
     const needs = await needsOf(ctx, segmentsPrefix(log.path), over, this.#successors)
     const now = currentTime(ctx, log)
@@ -180,6 +189,7 @@ export class Undertaker {
     // What they held is free the next time (R37).
     const hasChanged = gone.length > 0 && !options.dryRun
     if (needs === undefined) return false
+    this.#judgedAt = now
     if (kept && needs.living.every((log) => hasEnough(log, ctx.retain, now))) {
       const leaving = versions.flatMap(({ n }) => (wanted!.has(n) ? n : []))
       if (!options.dryRun) return (await this.#thin(sealed, leaving, options)) && this.#expire(sealed)
@@ -200,6 +210,19 @@ export class Undertaker {
     const time = Math.max(now, end.collection.at(-1)?.time ?? 0)
     const batch = { time, trim: value.trim, ids: plan }
     return swapSealed(log, sealed, { ...end, collection: [...end.collection, batch] })
+  }
+
+  /** Whether nothing could be condemned, as who collects needs all that is left: then no log has to be read for it. */
+  async #isIdle({ n, collection }: SealedEnd, { segments, pins, held }: Listing): Promise<boolean> {
+    const isFresh = currentTime(this.#ctx, this.#log) - this.#judgedAt < HOUR
+    if (!pins.every(({ kind }) => kind === 'tag' && isFresh)) return false
+    const known = this.#namesIn(collection)
+    if ([...segments.keys()].some((name) => !known.has(name) && !this.#mine.has(name) && !held.has(name))) return false
+    return collection.some(({ trim }) => trim >= n) || (await this.#countEntries()) === 0
+  }
+
+  #namesIn(collection: readonly Batch[]): Set<string> {
+    return new Set(collection.flatMap(({ ids }) => ids.map((id) => segmentName(this.#log.path, id))))
   }
 
   async #countEntries(): Promise<number> {
@@ -246,7 +269,7 @@ export class Undertaker {
   #plan({ end }: SealedAnchor, { segments }: Listing, isNeeded: (name: string) => boolean): Uint8Array[] {
     const { path } = this.#log
     const prefix = segmentsPrefix(path)
-    const listed = new Set(end.collection.flatMap(({ ids }) => ids.map((id) => segmentName(path, id))))
+    const listed = this.#namesIn(end.collection)
     const free = [...segments.keys()].filter(
       (name) => !isNeeded(name) && !listed.has(name) && !this.#ctx.uploads.has(name),
     )

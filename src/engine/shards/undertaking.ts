@@ -8,7 +8,7 @@ import { decodeSealedEnd } from '../../log/sealed-anchor.js'
 import type { Child } from '../../log/shard-parts.js'
 import { anchorName, closeLog, openAnchor, type LogContext, type ShardContext } from '../context.js'
 import type { CollectOptions } from '../gc/collector.js'
-import type { ShardState } from '../state.js'
+import { segmentsOf, type ShardState } from '../state.js'
 import { contextOf, lookAt, rangeOf, type Ended } from './end.js'
 import { leaves, rangeOfLeaf } from './family.js'
 import { finding, heirsOf } from './heirs.js'
@@ -43,10 +43,14 @@ export class Undertaking {
       waiting: 0,
     }
     let { maxDeletes } = options
+    const mine = new Set(segmentsOf(this.#shard.state).map(({ name }) => name))
     for await (const ended of this.#sealed()) {
       const { path } = ended.log
       if (this.#gone.has(path) || !options.inTime()) continue
-      const { deleted, condemned, waiting, isGone } = await this.#undertakerOf(ended).run({ ...options, maxDeletes })
+      const { deleted, condemned, waiting, isGone } = await this.#undertakerOf(ended).run(
+        { ...options, maxDeletes },
+        mine,
+      )
       if (isGone && !options.dryRun) this.#gone.add(path)
       for (const key of ['entries', 'segments', 'pins', 'bytes'] as const) sum.deleted[key] += deleted[key]
       for (const key of ['entries', 'segments'] as const) sum.condemned[key] += condemned[key]

@@ -1,9 +1,16 @@
 /** A log that was sealed is collected, when nothing needs it any more, and its anchor stays. */
+import { memory } from 'tidemark/memory'
 import { expect, test } from 'vitest'
+import { listPins, stateOfPin } from '../../../../src/engine/history/pins.js'
+import { isThinned } from '../../../../src/engine/history/thinned.js'
 import * as undertaking from '../../../../src/engine/shards/undertaker.js'
+import { segmentsOf } from '../../../../src/engine/state.js'
+import { intercept } from '../../../../src/storage/intercept.js'
+import { platformOf } from '../../../../src/storage/platform.js'
 import { logPath } from '../../../../src/manifest/names.js'
-import { GRACE } from '../../../support/split-by-hand.js'
-import { endOf, fill, namesOf, settle, splitStore } from '../../../support/split-store.js'
+import { clockOf } from '../../../support/rule-stores.js'
+import { GRACE, SplitByHand } from '../../../support/split-by-hand.js'
+import { endOf, fill, missingOf, namesOf, settle, splitStore } from '../../../support/split-store.js'
 
 test('it goes in three swaps: its versions expire, what is free is condemned, and a grace period later it is deleted', async () => {
   const { time, hand, root, children } = await splitStore()
@@ -77,4 +84,59 @@ test('a dry run says what it would do, and does nothing', async () => {
   expect(told.condemned.entries).toBe(0)
   expect(await endOf(hand, root)).toEqual(end)
   expect((await hand.storage.blobs.list('s/')).items).toEqual(before.items)
+})
+
+test('versions that stay as the newest of their hour are pinned before they expire, until others have taken their place', async () => {
+  const HOUR = 3_600_000
+  const time = { ms: 0 }
+  const clock = clockOf(time)
+  const hand = new SplitByHand(memory({ clock }), clock, { versions: 1, hourly: 2, daily: 0 })
+  const store = await hand.open()
+  const versions: number[] = []
+  for (let hour = 0; hour < 3; hour++) {
+    versions.push(await fill(store, hour))
+    time.ms += 60_000
+    versions.push(await fill(store, 10 + hour))
+    await store.checkpoint()
+    time.ms += HOUR - 60_000
+  }
+  await store.close()
+  const root = await hand.root()
+  const children = await hand.split([root], [2])
+  const path = logPath('s', root.logId)
+  const pinned = async (): Promise<number[]> => (await listPins(hand.storage, path)).map(({ version }) => version)
+  await hand.undertake(undertaking, root)
+  // The children have made a version each in an hour of their own.
+  expect((await endOf(hand, root))?.keeps).toBeGreaterThan(versions.at(-1)!)
+  expect(await pinned()).toEqual([versions.at(-1)])
+  const [pin] = await listPins(hand.storage, path)
+  expect(isThinned(pin!)).toBe(true)
+  const state = await stateOfPin(platformOf(hand.storage), pin!, path)
+  expect(await missingOf(hand.storage, state)).toEqual([])
+  for (const part of children) {
+    time.ms += HOUR
+    const child = await hand.open(part)
+    await fill(child, 20, [])
+    await child.close()
+  }
+  await hand.undertake(undertaking, root)
+  expect(await pinned()).toEqual([])
+})
+
+test('who reads all that is left itself reads no other log for it', async () => {
+  const { hand, root, children, time } = await splitStore()
+  await hand.undertake(undertaking, root)
+  time.ms += GRACE + 1
+  await hand.undertake(undertaking, root)
+  const read: string[] = []
+  const storage = intercept(hand.storage, async (call, run) => {
+    if (call.target === 'log' && call.method.startsWith('read')) read.push(call.path)
+    return run(call.signal)
+  })
+  const mine = new Set(segmentsOf(await hand.state(children[0]!)).map(({ name }) => name))
+  const told = await hand.undertake(undertaking, root, { storage, mine })
+  expect(told.condemned).toEqual({ entries: 0, segments: 0 })
+  expect(read).toEqual([])
+  await hand.undertake(undertaking, root, { storage })
+  expect(read.length).toBeGreaterThan(0)
 })
