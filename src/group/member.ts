@@ -3,6 +3,7 @@
  * makes true what it says of this member. Whoever finds its lease gone or dead has lost all, and begins another life.
  */
 import { sleep, type Clock } from '../clock.js'
+import { TidemarkError } from '../errors.js'
 import type { StoreHandle } from '../store/handle.js'
 import type { ResolvedOptions } from '../store/open-options.js'
 import { assign } from './assign.js'
@@ -60,7 +61,8 @@ export class Member implements KeeperHost, RescalerHost {
     const presence = await Presence.begin({
       ...host.lease,
       signal,
-      lost: (reason) => life.member?.lose(new Error(`The lease was lost: ${reason}.`)),
+      lost: (reason) =>
+        life.member?.lose(new TidemarkError('FENCED', `The lease of this member was lost (${reason}).`)),
       dead: (other) => life.member?.bury(other),
       silent: (cause) => life.member?.fallSilent(cause),
       failed: (cause) => host.warn('A lease could not be renewed or looked at.', cause),
@@ -282,18 +284,22 @@ export class Member implements KeeperHost, RescalerHost {
     const { member, control, clock } = this
     const until = clock.monotonic() + timeoutMs
     this.#isLeaving = true
-    await control.transact((state, now) => decide(leave(state, member), now))
-    this.changed()
-    while (!this.#presence.gone.aborted && clock.monotonic() < until && !this.#hasLeft()) {
-      await this.#giveBack()
-      await sleep(clock, Math.min(this.leaseMs / 24, until - clock.monotonic()), this.#presence.gone)
+    try {
+      await control.transact((state, now) => decide(leave(state, member), now))
+      this.changed()
+      while (!this.#presence.gone.aborted && clock.monotonic() < until && !this.#hasLeft()) {
+        await this.#giveBack()
+        await sleep(clock, Math.min(this.leaseMs / 24, until - clock.monotonic()), this.#presence.gone)
+      }
+      await this.#giveBack(true)
+      await control.transact((state, now) => decide(left(state, member), now))
+    } finally {
+      // Where that failed, others find this member dead.
+      const reason = new TidemarkError('CLOSED', 'This process has left the group.')
+      for (const keeper of this.#keepers.values()) keeper.lose(reason)
+      await this.#presence.leave()
+      this.#bell.ring()
     }
-    await this.#giveBack(true)
-    await control.transact((state, now) => decide(left(state, member), now))
-    const reason = new Error('The member has left.')
-    for (const keeper of this.#keepers.values()) keeper.lose(reason)
-    await this.#presence.leave()
-    this.#bell.ring()
   }
 
   #hasLeft(): boolean {

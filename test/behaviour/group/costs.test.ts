@@ -127,3 +127,35 @@ test('a planned handoff closes a shard for three round trips: the last commit, t
     expect(after!.at - before!.at).toBeLessThan(40 + 3 * 40 + LEASE / 60 + 40)
   })
 })
+
+test('a standby goes on within two leases of a death, and reads no segment for that', async () => {
+  await inWorld(async (world) => {
+    world.workMs = 100
+    world.events = 60
+    const a = world.member('a', { standbys: 1 })
+    await world.until(() => world.begun.length > 10)
+    const calls: { target: string; method: string; at: number }[] = []
+    const b = world.member(
+      'b',
+      {},
+      async (group, me) => {
+        await world.until(() => world.isCounted(), me)
+        await group.leave()
+      },
+      (storage) =>
+        told(storage, ({ target, path, method }) => {
+          if (path.startsWith('s/0/')) calls.push({ target, method, at: world.sim.clock.monotonic() })
+        }),
+    )
+    await world.pass(2 * LEASE)
+    const died = world.sim.clock.monotonic()
+    world.sim.crash(a)
+    await b.done
+    const fence = calls.find(({ method, at }) => method === 'claim' && at > died)!
+    const own = calls.filter(({ at }) => at > died && at <= fence.at)
+    // It followed, and looked for what was written since; who buries reads the end of the log for itself.
+    expect(own.filter(({ target }) => target === 'blobs')).toEqual([])
+    const [first] = world.begun.filter(({ by }) => by === 'b')
+    expect(first!.at - died).toBeLessThan(2 * LEASE)
+  })
+})
