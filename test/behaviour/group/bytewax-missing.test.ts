@@ -12,7 +12,7 @@ import { memory } from 'tidemark/memory'
 import { nodeFs } from 'tidemark/node-fs'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../support/storages.js'
-import { contents, create, name, open, partitions, runAll } from '../../support/weather.js'
+import { create, name, open, partitions, runAll } from '../../support/weather.js'
 
 const code = (expected: string): Error => expect.objectContaining({ code: expected }) as Error
 
