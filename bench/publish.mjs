@@ -2,7 +2,8 @@
  * Writes docs/performance.md, tables and charts, from bench/performance.md and the results that the benchmarks have left:
  *
  *     npm run bench -- --json node.json && npm run bench:browser -- --json browser.json && npm run bench:s3 -- --json s3.json
- *     node bench/publish.mjs node.json browser.json s3.json
+ *     npm run bench:group -- --json group.json
+ *     node bench/publish.mjs node.json browser.json s3.json group.json
  *
  * The text is that of bench/performance.md; a table takes the place between `<!-- name -->` and `<!-- /name -->`.
  */
@@ -14,7 +15,7 @@ import { works } from './works.mjs'
 
 const docs = join(import.meta.dirname, '../docs')
 const read = (file) => JSON.parse(readFileSync(file, 'utf8'))
-const [node, browser, s3] = process.argv.slice(2).map(read)
+const [node, browser, s3, group] = process.argv.slice(2).map(read)
 let text = readFileSync(join(import.meta.dirname, 'performance.md'), 'utf8')
 
 for (const values of ['objects', 'strings']) {
@@ -44,15 +45,8 @@ if (browser) {
   put('browser', `![Ratios in Chromium](performance-browser.svg)\n\n${markdownTable(rows)}`)
   chart('performance-browser', 'Chromium: how many times as good', rows)
 }
-if (s3)
-  put(
-    's3',
-    [
-      '| | |',
-      '| --- | ---: |',
-      ...Object.entries(s3.figures).map(([name, value]) => `| ${name} | ${show(value)} |`),
-    ].join('\n'),
-  )
+if (s3) put('s3', figuresTable(s3))
+if (group) put('group', figuresTable(group))
 writeFileSync(join(docs, 'performance.md'), text)
 const readme = join(docs, '../README.md')
 text = readFileSync(readme, 'utf8')
@@ -77,6 +71,11 @@ function shortRows() {
     const peers = row.peers.filter(({ peer }) => !['log-by-hand', 'json-file'].includes(peer))
     return { ...row, peers, title: `${works[work].title}: ${figure}` }
   })
+}
+
+function figuresTable({ figures }) {
+  const rows = Object.entries(figures).map(([name, value]) => `| ${name} | ${show(value)} |`)
+  return ['| | |', '| --- | ---: |', ...rows].join('\n')
 }
 
 function chart(name, title, rows) {

@@ -132,6 +132,13 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
   'docs/performance.md': [
     { has: 'npm run bench:s3', in: 'no program', why: 'it takes an hour; that the scripts are there is tested below' },
   ],
+  'docs/groups.md': [
+    {
+      has: "name: 'orders', partitions: 64",
+      in: 'no program',
+      why: 'it runs until it is ended; demo/group does the same',
+    },
+  ],
   'docs/architecture.md': [
     { has: 'errors · async · callback', in: 'no program', why: 'the layers; test/house/architecture.test.ts has them' },
   ],

@@ -110,7 +110,7 @@ collectorsRule(
 rule(
   'R29',
   'without its anchor a store is found, not made anew',
-  [edit('src/engine/open/lost-log.ts', 'const value = await anchorOf(ctx, anchor, own)', 'const value = undefined')],
+  [edit('src/engine/open/lost-log.ts', ': await anchorOf(ctx, anchor, own)', ': undefined')],
   async (sources) => {
     const storage = sources.memory()
     const store = await open(sources, storage)
