@@ -18,7 +18,7 @@ import type { GroupState } from './state.js'
 const past = new Part(() => import('../engine/history/past.js'))
 
 /** The folder of the control store. */
-export const CONTROL = 'group'
+const CONTROL = 'group'
 /** Where the base of the generations stands. */
 const BASE = 'base'
 /** Every so many looks it is asked whether the store is still the same: then the anchor is read in place of the next entry. */

@@ -9,7 +9,7 @@ import { inOrder, newState, type GroupState, type Member, type Settings, type Sh
 import { aimed, bury, join, leave, left, replaced, taken, type Blame } from '../../src/group/transitions.js'
 import { mergesAt, splitsAt } from '../../src/group/target.js'
 
-export const COOL = 300
+const COOL = 300
 
 export class AssignmentWorld {
   readonly random: Random

@@ -96,7 +96,7 @@ export function over(handle: StoreHandle, options: ResolvedOptions): Opened {
 }
 
 /** The surroundings of who splits and merges from outside. */
-export function outside(storage: Storage, clock: Clock): ShardContext {
+function outside(storage: Storage, clock: Clock): ShardContext {
   return contextOf({ ...SETTINGS, storage } as never, clock)
 }
 

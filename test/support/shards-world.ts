@@ -22,7 +22,7 @@ import { Store } from '../../src/store/store.js'
 import { GRACE, lineOf, type World } from './collecting-world.js'
 import { PARTITIONS, type Contents, type ShardsTruth } from './shards-truth.js'
 
-export const NAME = 'sim'
+const NAME = 'sim'
 
 export interface ShardsWorld {
   readonly sim: Simulation
@@ -42,7 +42,7 @@ export const KEYS: readonly (readonly string[])[] = Array.from({ length: PARTITI
     .slice(0, 2),
 )
 
-export function optionsOf(world: ShardsWorld, storage: Storage, clock: Clock, more: object = {}): ResolvedOptions {
+function optionsOf(world: ShardsWorld, storage: Storage, clock: Clock, more: object = {}): ResolvedOptions {
   return resolveOptions({
     storage,
     name: NAME,
@@ -103,7 +103,7 @@ export function mayHappen(error: unknown, ...more: readonly string[]): string {
 }
 
 /** All that a state says of some partitions. */
-export async function contentsOf(storage: Storage, state: ShardState, first: number, last: number): Promise<Contents> {
+async function contentsOf(storage: Storage, state: ShardState, first: number, last: number): Promise<Contents> {
   const view = viewOf(state, [], new SegmentCache(storage, 1 << 20))
   const found = new Map<string, unknown>()
   for (let partition = first; partition <= last; partition++) {

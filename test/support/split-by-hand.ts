@@ -21,7 +21,7 @@ import { Store } from '../../src/store/store.js'
 
 export const GRACE = 1_000
 /** So many partitions; keys of these first letters lie in them. */
-export const PARTITIONS = 4
+const PARTITIONS = 4
 
 /** A log with its partitions. */
 export interface Part extends Child {

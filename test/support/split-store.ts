@@ -9,7 +9,7 @@ import type { Run } from '../../src/storage/turns.js'
 import { clockOf } from './rule-stores.js'
 import { GRACE, SplitByHand, type Part, type Plan } from './split-by-hand.js'
 
-export const KEYS = Array.from({ length: 40 }, (_, i) => `k${i}`)
+const KEYS = Array.from({ length: 40 }, (_, i) => `k${i}`)
 
 export async function fill(
   store: Store<string, number>,

@@ -2,7 +2,7 @@
  * What a log of a store has come to: it lives, or it was sealed. The anchor says so first (S6), else its last entry does. Nothing is
  * written here.
  */
-import { fromHex, toHex } from '../../bytes/hex.js'
+import { toHex } from '../../bytes/hex.js'
 import { corrupt, TidemarkError } from '../../errors.js'
 import { readAnchor, type AnchorReading } from '../../log/anchor.js'
 import { decodeSealedEnd, type SealedEnd } from '../../log/sealed-anchor.js'
@@ -148,11 +148,6 @@ function rangeBy({ children }: Seal): Range {
 }
 
 /** The path of a log that came of others. */
-export function pathOf(store: string, { logId }: Pick<Child, 'logId'>): string {
+function pathOf(store: string, { logId }: Pick<Child, 'logId'>): string {
   return logPath(store, logId, toHex(logId))
-}
-
-/** The id of the log of a shard; `undefined` of the root, whose log has an id of its own. */
-export function logIdOfShard(shard: string | undefined): Uint8Array | undefined {
-  return shard === undefined ? undefined : fromHex(shard)
 }

@@ -143,7 +143,7 @@ export function rangeOfLeaf(leaf: Look): Range {
 }
 
 /** The logs that the root's anchor says live; none when it was not sealed. */
-export function hintIn(ctx: ReadContext, { value }: AnchorReading): readonly Child[] {
+function hintIn(ctx: ReadContext, { value }: AnchorReading): readonly Child[] {
   return value?.sealed ? decodeSealedEnd(value.sealed, anchorName(ctx)).living : []
 }
 

@@ -61,7 +61,7 @@ export function sideBySide(parents: readonly Parent[], range: PartitionRange): B
   return { manifest, memtable: memtable.empty ? undefined : memtable }
 }
 
-export function overlap([a, b]: PartitionRange, [c, d]: PartitionRange): PartitionRange | undefined {
+function overlap([a, b]: PartitionRange, [c, d]: PartitionRange): PartitionRange | undefined {
   const range: PartitionRange = [Math.max(a, c), Math.min(b, d)]
   return range[0] <= range[1] ? range : undefined
 }
