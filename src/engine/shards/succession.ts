@@ -76,7 +76,11 @@ export async function successors(
     const n = 1 + Math.max(...parents.map((parent) => parent.ended.n))
     const make = async (child: Child): Promise<void> => {
       if (!since && (await isThere(ended.context, child))) return
-      if (!since && parents.every((parent) => parent.ended.sealed) && (await isFound(ended.context, child))) return
+      if (!since && parents.every((parent) => parent.ended.sealed)) {
+        // Made anew it would be as it was at the seal, and nobody would know what is lost.
+        if (!(await isFound(ended.context, child))) throw await missingLog(ended.context, child.logId)
+        return
+      }
       const living = await makeChild({ child, n, parents, turn, since }, note)
       if (living) born.push(living)
     }
