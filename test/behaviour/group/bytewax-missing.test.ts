@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { newestEpoch, rescale } from 'tidemark/group'
 import { memory } from 'tidemark/memory'
 import { nodeFs } from 'tidemark/node-fs'
+import { verify } from 'tidemark/tools'
 import { expect, test } from 'vitest'
 import { temporaryFolder } from '../../support/storages.js'
 import { create, name, open, partitions, runAll } from '../../support/weather.js'
@@ -50,6 +51,10 @@ test.each([
     await store?.close()
   }
   expect(codes).toEqual(['CORRUPT'])
+  // Nor does a reader of all take what the store was before the split for its present state.
+  await expect(open(nodeFs(folder), { mode: 'follower' })).rejects.toMatchObject({ code: 'CORRUPT' })
+  const { ok } = await verify({ storage: nodeFs(folder), name })
+  expect(ok).toBe(false)
 })
 
 test('a shard that was put back to an older copy is refused by who knows its version', async () => {
