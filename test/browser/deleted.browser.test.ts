@@ -59,7 +59,7 @@ describe('indexedDb()', () => {
     expect((await storage.anchor('s/0/anchor').read()).bytes).toBeUndefined()
     expect(await storage.log('s/0/anew').append(1, text('1'), 1)).toEqual({ outcome: 'committed' })
     await storage.blobs.put('s/0/anew/seg/a', text('a'))
-    expect(await storage.anchor('s/0/anchor').swap(undefined, text('a'), 0)).toEqual({ outcome: 'committed' })
+    expect(await storage.anchor('s/0/anchor').swap(undefined, text('a'), 0)).toMatchObject({ outcome: 'committed' })
   })
 })
 

@@ -143,7 +143,7 @@ test('the recipes are all in one list, with their tests, and none has a file of 
     [],
   )
   // The large demos have no place in it.
-  const large = ['main.mjs', 'flights', 'web']
+  const large = ['main.mjs', 'flights', 'group', 'web']
   const places = readdirSync(join(root, 'demo')).filter((name) => !large.includes(name))
   expect(places.filter((name) => !recipes.some((path) => path.split('/')[1] === name))).toEqual([])
   const tests = named.filter((path) => path.startsWith('test/')).map((path) => readFileSync(join(root, path), 'utf8'))
