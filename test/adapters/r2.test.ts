@@ -84,7 +84,7 @@ describe('a binding that fails', () => {
 
   test('the time of an answer is that at which R2 stored what was put', async () => {
     const storage = r2({ ...working, put: () => Promise.resolve({ ...object, uploaded: new Date(5) }) })
-    expect(await storage.log('a/0/id').append(1, bytes, 1)).toEqual({ outcome: 'committed', time: 5 })
+    expect(await storage.log('a/0/id').append(1, bytes, 1)).toMatchObject({ outcome: 'committed', time: 5 })
   })
 
   const namespace = { get: () => null, put: () => undefined, list: () => ({ keys: [] }) }
