@@ -184,8 +184,7 @@ async function makeChild(
     const all = await allOf(parents.map(async ({ ended, state }) => ({ ended, state: await state() })))
     // Where power loss could take a seal back, it must not have been followed.
     if (ctx.durability === 'relaxed') await allOf(parents.map(({ ended }) => ended.log.log.sync()))
-    const mine = all.filter(({ state }) => overlaps(rangeOf(state), child))
-    const { base, change } = await beginningOf(ctx, log, child, n, mine, turn)
+    const { base, change } = await beginningOf(ctx, log, child, n, all, turn)
     const built = await buildEntry(log, base, change)
     const sent = moment(ctx, log)
     const what = `store "${ctx.store}" was split or merged; look again.`
@@ -225,11 +224,13 @@ async function nameChild({ anchor, logId, path }: LogContext, { carried }: Shard
 async function beginningOf(
   ctx: ShardContext,
   log: LogContext,
-  { logId, first, last }: Child,
+  child: Child,
   n: number,
-  parents: readonly { readonly ended: Ended; readonly state: ShardState }[],
+  all: readonly { readonly ended: Ended; readonly state: ShardState }[],
   turn: Turn | undefined,
 ) {
+  const { logId, first, last } = child
+  const parents = all.filter(({ state }) => overlaps(rangeOf(state), child))
   const sides = parents.map(({ state }) => ({ range: [rangeOf(state).first, rangeOf(state).last] as const, state }))
   const { manifest, memtable } = sideBySide(sides, [first, last])
   const standing = standingOf(
@@ -243,7 +244,8 @@ async function beginningOf(
     carried: { ...emptyCarried(mode), trim: n - 1 },
     headHash: undefined,
   }
-  const own = { first, last, parents: parents.map(({ ended }) => ({ logId: ended.log.logId, n: ended.n })) }
+  // Of all, so that it can be told with which number the log began.
+  const own = { first, last, parents: all.map(({ ended }) => ({ logId: ended.log.logId, n: ended.n })) }
   const change = {
     kind: 'reset',
     mode,
