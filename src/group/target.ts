@@ -1,11 +1,6 @@
 /** Rescaling as a target: which shards its cuts split, and which neighbours have to come together. All of it is pure. */
 import { inOrder, type GroupState, type Range, type Shard, type Target } from './state.js'
 
-/** The cuts of so many shards of like size. */
-export function evenCuts(partitions: number, shards: number): readonly number[] {
-  return Array.from({ length: shards - 1 }, (_, i) => Math.floor(((i + 1) * partitions) / shards))
-}
-
 /** What a shard is to be split into; undefined when no cut lies within it. */
 function splitOf({ first, last }: Range, { cuts }: Target): Range[] | undefined {
   const within = cuts.filter((cut) => first < cut && cut <= last)

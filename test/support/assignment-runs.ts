@@ -1,7 +1,7 @@
 /** What the random members of `AssignmentWorld` go through, and what has to hold at the end. */
 import { expect } from 'vitest'
 import type { assign } from '../../src/group/assign.js'
-import { evenCuts } from '../../src/group/target.js'
+import { evenCuts } from '../../src/engine/shards/plan.js'
 import type { Blame } from '../../src/group/transitions.js'
 import { AssignmentWorld } from './assignment-world.js'
 
@@ -81,7 +81,7 @@ export function rescaling(decide: Decide, seed: number): void {
   const { random } = world
   for (let i = 0; i < 1 + (seed % 4); i++) world.join()
   for (let target = 0; target < 3; target++) {
-    world.aim(evenCuts(partitions, 1 + random.below(partitions)))
+    world.aim(evenCuts(1 + random.below(partitions), partitions))
     for (let round = 0; world.state.target; round++) {
       if (round > 600) expect.fail(`the target ${world.state.target.cuts.join()} is never reached`)
       world.step()

@@ -13,9 +13,9 @@ import type { CollectPlan } from '../entry-builder.js'
 import { anchorName, currentTime, noteTime, type LogContext, type ShardContext } from '../context.js'
 import type { EntryIndex, IndexedEntry } from './entry-index.js'
 import { deadForks } from './fork-holds.js'
+import { listBlobs, type BlobListing } from './listing.js'
 import { collectionIn, eachHead, readEntry, type RepairedLog } from '../history/past.js'
-import { isOver, manifestOfPin, pinsOf, type StoredPin } from '../history/pins.js'
-import { pagesOf } from '../../storage/pages.js'
+import { isOver, type StoredPin } from '../history/pins.js'
 import { isThinned } from '../history/thinned.js'
 import { tidyMarks } from '../open/release.js'
 import { takenHolds } from '../shards/taken.js'
@@ -56,11 +56,7 @@ export interface CollectResult {
 const MAX_IDS = 4096
 
 /** The store's own view of what is there. */
-interface Listing {
-  readonly segments: ReadonlyMap<string, number>
-  readonly pins: readonly StoredPin[]
-  /** Names that pins hold, and what is being read. */
-  readonly held: Set<string>
+interface Listing extends BlobListing {
   /** Entries after it are being read. */
   readonly trim: number
 }
@@ -159,21 +155,9 @@ export class Collector {
     return numbers.map((n) => entries.get(n)!)
   }
 
-  /** Segments first, pins last: a pin that is made meanwhile is then seen, or its maker sees the entry that condemns (R36). */
+  /** With what this handle reads right now. */
   async #list(): Promise<Listing> {
-    const segments = new Map<string, number>()
-    const prefix = segmentsPrefix(this.#log.path)
-    for await (const { items, time } of pagesOf(this.#ctx.storage.blobs, prefix)) {
-      noteTime(this.#ctx, this.#log, time)
-      for (const { name, size } of items) if (idOfBlob(prefix, name)) segments.set(name, size)
-    }
-    // One that is over holds until it is gone (R37).
-    const pins = await pinsOf({ context: this.#ctx, log: this.#log }, (error) => {
-      // One that can't be read may hold anything.
-      throw error
-    })
-    const held = new Set<string>()
-    for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
+    const { held, ...listed } = await listBlobs(this.#ctx, this.#log)
     // A reading that nobody has gone on with for so long was forgotten, or may expire (R40).
     const used = this.#ctx.clock.monotonic() - this.#ctx.graceMs
     let trim = Infinity
@@ -185,7 +169,7 @@ export class Collector {
       for (const { name } of segmentsOf(reading.state)) held.add(name)
       trim = Math.min(trim, reading.trim)
     }
-    return { segments, pins, held, trim }
+    return { ...listed, held, trim }
   }
 
   async #deleteDue(

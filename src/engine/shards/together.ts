@@ -14,7 +14,7 @@ import { DamageDetector } from '../repair/detector.js'
 import { statesOf, type AppliedEntry, type KeptLog, type ShardState, type StatePart } from '../state.js'
 import { compose } from './composed.js'
 import { contextOf, lookAt, rangeOf, type Look, type Range } from './end.js'
-import { leaves, tiles } from './family.js'
+import { leaves, rangeOfLeaf, tiles } from './family.js'
 import { finding, heirsOf, type Sealed } from './heirs.js'
 import { overlaps } from './succession.js'
 
@@ -30,9 +30,9 @@ export async function openTogether(ctx: ShardContext, request: OpenRequest): Pro
     const kept = withoutReplaced(found)
     let opened: OpenedShard | undefined
     try {
-      if (within && !found.some((look) => overlaps(rangeOfLook(look), within)))
+      if (within && !found.some((look) => overlaps(rangeOfLeaf(look), within)))
         throw invalid(`shard: store "${ctx.store}" has no partition ${request.shard}.`)
-      if (tiles(kept.map(rangeOfLook), within)) opened = await openLeaves(ctx, request, kept, within)
+      if (tiles(kept.map(rangeOfLeaf), within)) opened = await openLeaves(ctx, request, kept, within)
       if (opened) return opened
     } finally {
       for (const look of found) if (!opened || !kept.includes(look)) await closeLog(look.context, look.log)
@@ -66,13 +66,9 @@ function partitionOf(shard: number | undefined): Range | undefined {
   return shard === undefined ? undefined : { first: shard, last: shard }
 }
 
-function rangeOfLook(look: Look): Range {
-  return look.seal ? look.range : rangeOf(look.state)
-}
-
 /** Children may have come while the logs were looked at one by one: what they come in the place of is not shown beside them. */
 function withoutReplaced(found: readonly Look<ShardContext>[]): readonly Look<ShardContext>[] {
-  const living = found.filter(({ seal }) => !seal).map(rangeOfLook)
+  const living = found.filter(({ seal }) => !seal).map(rangeOfLeaf)
   return found.filter((look) => !look.seal || !living.some((range) => overlaps(range, look.range)))
 }
 

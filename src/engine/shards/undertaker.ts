@@ -13,10 +13,11 @@ import { currentTime, noteTime, type LogContext, type ShardContext } from '../co
 import type { CollectOptions } from '../gc/collector.js'
 import { deadForks } from '../gc/fork-holds.js'
 import { Thinning } from '../gc/thinning.js'
-import { isOver, manifestOfPin, pinsOf, type StoredPin } from '../history/pins.js'
+import { isOver, type StoredPin } from '../history/pins.js'
 import { isThinned } from '../history/thinned.js'
 import { readHistory } from '../open/recovery.js'
 import type { Range } from './end.js'
+import { listBlobs, type BlobListing } from '../gc/listing.js'
 import { HOUR } from '../gc/retention.js'
 import { hasEnough, wantedOf } from './expiring.js'
 import { keptEntries, type Dated } from './offspring.js'
@@ -38,14 +39,6 @@ const MAX_IDS = 4096
 const PAGE = 1000
 
 const NOTHING: ReadonlySet<string> = new Set()
-
-/** What a log still has. */
-interface Listing {
-  readonly segments: ReadonlyMap<string, number>
-  readonly pins: readonly StoredPin[]
-  /** The segments that its pins hold. */
-  readonly held: ReadonlySet<string>
-}
 
 export class Undertaker {
   readonly #ctx: ShardContext
@@ -89,33 +82,17 @@ export class Undertaker {
     const now = currentTime(this.#ctx, this.#log)
     const due = end.collection.filter(({ time }) => time + grace <= now)
     done.waiting = end.collection.reduce((sum, batch) => sum + (due.includes(batch) ? 0 : batch.ids.length), 0)
-    const listing = await this.#list()
+    // Holds are among the pins: they are listed before any log is read (S9).
+    const listing = await listBlobs(this.#ctx, this.#log)
     if (due.length > 0) return this.#delete(sealed, due, listing, done, options)
     return this.#condemn(sealed, listing, done, options)
-  }
-
-  /** Segments first, pins last (R36). Holds are among the pins: they are listed before any log is read (S9). */
-  async #list(): Promise<Listing> {
-    const segments = new Map<string, number>()
-    const prefix = segmentsPrefix(this.#log.path)
-    for await (const { items, time } of pagesOf(this.#ctx.storage.blobs, prefix)) {
-      noteTime(this.#ctx, this.#log, time)
-      for (const { name, size } of items) if (idOfBlob(prefix, name)) segments.set(name, size)
-    }
-    // One that can't be read may hold anything.
-    const pins = await pinsOf({ context: this.#ctx, log: this.#log }, (error) => {
-      throw error
-    })
-    const held = new Set<string>()
-    for (const pin of pins) for (const { name } of manifestOfPin(pin, this.#log.path).runs.flat()) held.add(name)
-    return { segments, pins, held }
   }
 
   /** Deletes what was condemned a grace period ago, but for what a pin holds that came meanwhile (S8). */
   async #delete(
     sealed: SealedAnchor,
     due: readonly Batch[],
-    { segments, held }: Listing,
+    { segments, held }: BlobListing,
     { deleted }: Undertaken,
     { maxDeletes, inTime, dryRun }: CollectOptions,
   ): Promise<boolean> {
@@ -164,7 +141,12 @@ export class Undertaker {
   }
 
   /** Lets the versions expire, or condemns what is free; whether that was swapped. */
-  async #condemn(sealed: SealedAnchor, listing: Listing, done: Undertaken, options: CollectOptions): Promise<boolean> {
+  async #condemn(
+    sealed: SealedAnchor,
+    listing: BlobListing,
+    done: Undertaken,
+    options: CollectOptions,
+  ): Promise<boolean> {
     const ctx = this.#ctx
     const log = this.#log
     const { value, end } = sealed
@@ -213,7 +195,7 @@ export class Undertaker {
   }
 
   /** Whether nothing could be condemned, as who collects needs all that is left: then no log has to be read for it. */
-  async #isIdle({ n, collection }: SealedEnd, { segments, pins, held }: Listing): Promise<boolean> {
+  async #isIdle({ n, collection }: SealedEnd, { segments, pins, held }: BlobListing): Promise<boolean> {
     const isFresh = currentTime(this.#ctx, this.#log) - this.#judgedAt < HOUR
     if (!pins.every(({ kind }) => kind === 'tag' && isFresh)) return false
     const known = this.#namesIn(collection)
@@ -266,7 +248,7 @@ export class Undertaker {
   }
 
   /** The ids of segments that are free and not condemned yet. */
-  #plan({ end }: SealedAnchor, { segments }: Listing, isNeeded: (name: string) => boolean): Uint8Array[] {
+  #plan({ end }: SealedAnchor, { segments }: BlobListing, isNeeded: (name: string) => boolean): Uint8Array[] {
     const { path } = this.#log
     const prefix = segmentsPrefix(path)
     const listed = this.#namesIn(end.collection)

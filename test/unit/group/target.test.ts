@@ -1,6 +1,7 @@
 /** Which shards a target splits and merges. */
+import { evenCuts } from '../../../src/engine/shards/plan.js'
 import { describe, expect, test } from 'vitest'
-import { evenCuts, isReached, mergesAt, mergesOf, splitsAt } from '../../../src/group/target.js'
+import { isReached, mergesAt, mergesOf, splitsAt } from '../../../src/group/target.js'
 import { groupOf, named, type ShardOf } from '../../support/group-states.js'
 
 const a = named('a')
@@ -8,9 +9,9 @@ const ranges = (list: readonly { readonly first: number; readonly last: number }
   list.map(({ first, last }) => `${first}-${last}`).join(' ')
 
 test('even cuts make shards of like size', () => {
-  expect(evenCuts(64, 1)).toEqual([])
-  expect(evenCuts(64, 4)).toEqual([16, 32, 48])
-  expect(evenCuts(64, 3)).toEqual([21, 42])
+  expect(evenCuts(1, 64)).toEqual([])
+  expect(evenCuts(4, 64)).toEqual([16, 32, 48])
+  expect(evenCuts(3, 64)).toEqual([21, 43])
   expect(evenCuts(3, 3)).toEqual([1, 2])
 })
 
