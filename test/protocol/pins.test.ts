@@ -84,7 +84,7 @@ collectorsRule(
   'what a pin holds stays',
   [
     edit(
-      'src/engine/gc/collector.ts',
+      'src/engine/gc/listing.ts',
       'for (const pin of pins) for (const { name } of',
       'if (false) for (const pin of pins) for (const { name } of',
     ),
@@ -97,11 +97,11 @@ rule(
   'a pin that is made while a collector lists is seen',
   [
     edit(
-      'src/engine/gc/collector.ts',
+      'src/engine/gc/listing.ts',
       'const segments = new Map<string, number>()',
-      'const early = await pinsOf({ context: this.#ctx, log: this.#log })\n    const segments = new Map<string, number>()',
+      'const early = await pinsOf({ context: ctx, log })\n    const segments = new Map<string, number>()',
     ),
-    edit('src/engine/gc/collector.ts', 'for (const pin of pins) for', 'for (const pin of early) for'),
+    edit('src/engine/gc/listing.ts', 'for (const pin of pins) for', 'for (const pin of early) for'),
   ],
   async (sources) => {
     const memory = sources.memory()
@@ -135,10 +135,11 @@ rule(
   'what an expired pin held is still there when its removal was cut off',
   [
     edit(
-      'src/engine/gc/collector.ts',
+      'src/engine/gc/listing.ts',
       'for (const pin of pins) for (const { name } of',
-      `const soon = currentTime(this.#ctx, this.#log) + this.#ctx.graceMs
-    for (const pin of pins) if (!isOver(pin, soon)) for (const { name } of`,
+      `const known = log.storageTime ?? { time: ctx.clock.now(), at: ctx.clock.monotonic() }
+  const soon = known.time + ctx.clock.monotonic() - known.at + ctx.graceMs
+  for (const pin of pins) if (pin.expires === 0 || pin.expires > soon) for (const { name } of`,
     ),
   ],
   async (sources) => {

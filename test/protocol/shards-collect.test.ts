@@ -389,7 +389,7 @@ rule(
     edit(
       UNDERTAKER,
       'const { segments, pins, held } = listing',
-      'const early = await needsOf(ctx, segmentsPrefix(log.path), over, this.#successors)\n    const { segments, pins, held } = await this.#list()',
+      'const early = await needsOf(ctx, segmentsPrefix(log.path), over, this.#successors)\n    const { segments, pins, held } = await listBlobs(ctx, log)',
     ),
     edit(
       UNDERTAKER,
