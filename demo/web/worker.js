@@ -13,42 +13,52 @@ const EVERY_EVENTS = 100
 const stop = new AbortController()
 /** Shared with the page: 1 while the thread is to stand still, as one of a frozen tab does. */
 let frozen
+/** How many calls are on their way to the database. */
 let calls = 0
+/** Calls wait for it before they begin. */
+let gate
 
 addEventListener('message', ({ data }) => {
   if (data.type === 'start') run(data)
   else if (data.type === 'stop') stop.abort()
-  else freezeIfAsked()
+  else freeze()
 })
 
-/** Stands still only where no call is on its way, because a half-done transaction would keep all tabs from the database. */
-function freezeIfAsked() {
-  if (calls > 0 || Atomics.load(frozen, 0) === 0) return
+/**
+ * Stands still where no call is on its way: the thread of a half-done transaction would keep all tabs from the database, and
+ * a browser does not freeze such a tab. A read is answered a moment before its transaction ends.
+ */
+async function freeze() {
+  let open
+  gate = new Promise((resolve) => (open = resolve))
+  const moment = () => new Promise((resolve) => setTimeout(resolve, 50))
+  while (calls > 0) await moment()
+  await moment()
   postMessage({ event: 'frozen' })
   Atomics.wait(frozen, 0, 1)
+  open()
 }
 
-/** Tells the page when a commit is on its way to the database. */
+/** Counts its calls, and tells the page when a commit is on its way to the database. */
 function told(storage) {
-  const during =
-    (tell, call) =>
-    async (...args) => {
-      calls++
-      if (tell) postMessage({ event: 'writing', version: args[0] })
-      try {
-        return await call(...args)
-      } finally {
-        calls--
-        setTimeout(freezeIfAsked)
-      }
-    }
+  const counted = (part) =>
+    Object.fromEntries(
+      Object.entries(part).map(([name, call]) => [
+        name,
+        async (...args) => {
+          await gate
+          calls++
+          if (name === 'append' || name === 'claim') postMessage({ event: 'writing', version: args[0] })
+          return call(...args).finally(() => calls--)
+        },
+      ]),
+    )
   return {
     ...storage,
-    blobs: { ...storage.blobs, put: during(false, storage.blobs.put) },
-    log(...args) {
-      const log = storage.log(...args)
-      return { ...log, append: during(true, log.append), claim: during(true, log.claim) }
-    },
+    blobs: counted(storage.blobs),
+    log: (...args) => counted(storage.log(...args)),
+    anchor: (path) => counted(storage.anchor(path)),
+    logs: counted({ logs: storage.logs }).logs,
   }
 }
 
