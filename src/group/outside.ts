@@ -38,7 +38,7 @@ export async function rescaleFromOutside(
     const cuts = cutsOf(partitions)
     rangesOf(cuts, partitions)
     if (await isDoneByMembers(ctx, control, cuts)) return inOrder(control.state)
-    await control.transact(({ target: _, ...state }) => ({ ...state, target: undefined }))
+    await control.transact((state) => (state.target ? { ...state, target: undefined } : state))
     const children = await rescaleLogs(ctx, cutsOf)
     await goOn(ctx, options, control)
     return children
