@@ -29,7 +29,10 @@ const TRIES = 8
 /** Of a store that is so small little has to be kept. */
 const RETAIN = { versions: 16, ageMs: 0, hourly: 0, daily: 0 }
 
-export type ControlOptions = Pick<OpenOptions, 'storage' | 'name' | 'clock' | 'logger' | 'timeoutMs' | 'graceMs' | 'create'>
+export type ControlOptions = Pick<
+  OpenOptions,
+  'storage' | 'name' | 'clock' | 'logger' | 'timeoutMs' | 'graceMs' | 'create'
+>
 
 /** Makes another state of one; the same object when nothing has to change. `now` is the storage's time. */
 export type Change = (state: GroupState, now: number) => GroupState

@@ -70,7 +70,10 @@ async function isDoneByMembers(ctx: ShardContext, control: Control, cuts: readon
     assertNotParked(control.state, cuts)
     if (!isAimed) await control.transact((state) => aimed(state, target))
     else if (control.state.target?.cuts.join() !== cuts.join()) {
-      throw new TidemarkError('CONFLICT', 'Somebody else wants other shards meanwhile; look at what there is, and try again.')
+      throw new TidemarkError(
+        'CONFLICT',
+        'Somebody else wants other shards meanwhile; look at what there is, and try again.',
+      )
     }
     isAimed = true
     if (!isReached(control.state, target)) await sleep(ctx.clock, signs.leaseMs / LOOKS)
@@ -82,7 +85,8 @@ async function isDoneByMembers(ctx: ShardContext, control: Control, cuts: readon
 function assertNotParked(state: GroupState, cuts: readonly number[]): void {
   const wanted = wantedOf(state.settings.partitions, { cuts })
   const parked = inOrder(state).find(
-    ({ isParked, ...shard }) => isParked && !wanted.some(({ first, last }) => first === shard.first && last === shard.last),
+    ({ isParked, ...shard }) =>
+      isParked && !wanted.some(({ first, last }) => first === shard.first && last === shard.last),
   )
   if (parked === undefined) return
   const { first, last } = parked
