@@ -16,6 +16,8 @@ export const sharedTests = [
 export const partialTests = [
   'adapters/browser-kill',
   'adapters/browser-tabs',
+  'adapters/durable-object',
+  'adapters/durable-object-kill',
   'adapters/s3-faults',
   'adapters/s3-million',
   'adapters/shared-writers',

@@ -23,7 +23,8 @@ const TABLES = [
 const CREATE = `INSERT INTO tidemark_objects SELECT ?, ?, ?, ?, ?
   WHERE NOT EXISTS (SELECT 1 FROM tidemark_objects WHERE name = ? AND trim >= ?)
   ON CONFLICT DO NOTHING RETURNING 1`
-const SWAP = 'UPDATE tidemark_objects SET size = ?, token = ?, trim = ?, bytes = ? WHERE name = ? AND token = ? RETURNING 1'
+const SWAP =
+  'UPDATE tidemark_objects SET size = ?, token = ?, trim = ?, bytes = ? WHERE name = ? AND token = ? RETURNING 1'
 const REPLACE = 'REPLACE INTO tidemark_objects VALUES (?, ?, ?, ?, ?)'
 const READ = 'SELECT name, size, token, bytes FROM tidemark_objects WHERE name = ?'
 const LIST = 'SELECT name, size FROM tidemark_objects WHERE name >= ? AND name < ? ORDER BY name LIMIT ?'
@@ -55,7 +56,10 @@ export function sqlObjects(storage: DurableObjectStorageLike, prefix: string): S
     return sql
   }
 
-  const rows = <R>(query: string, ...bindings: unknown[]): R[] => database().exec(query, ...bindings).toArray() as R[]
+  const rows = <R>(query: string, ...bindings: unknown[]): R[] =>
+    database()
+      .exec(query, ...bindings)
+      .toArray() as R[]
 
   /** Writes a head by `write`, and its parts if that has written it. */
   function written(
@@ -115,9 +119,7 @@ export function sqlObjects(storage: DurableObjectStorageLike, prefix: string): S
     get: (key, options) =>
       calls.read(`read ${key}`, options, () => {
         const [row] = rows<Row & { readonly token: string }>(READ, prefix + key)
-        return row
-          ? { bytes: bytesOf(row, options?.range), token: row.token }
-          : { bytes: undefined, token: undefined }
+        return row ? { bytes: bytesOf(row, options?.range), token: row.token } : { bytes: undefined, token: undefined }
       }),
     getNow(key, range) {
       const [row] = rows<Row>(READ, prefix + key)

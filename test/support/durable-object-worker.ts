@@ -131,23 +131,13 @@ class TestObject {
 
 const fresh = (object: TestObject): Storage => object.storage(`run-${crypto.randomUUID()}`)
 
-/** The suites, in the order of `GET …/tests`. The first few alone show what the kinds have of their own. */
+/** The suites, in the order of `GET …/tests`. */
 function testsOf(object: TestObject) {
   const tests: { suite: string; name: string; run: () => Promise<void> }[] = []
-  if (object.kind === 'sql') {
-    allSuites({
-      test: (suite, name, run) => tests.push({ suite, name, run }),
-      make: () => fresh(object),
-      share: { writes: 5, reads: 60 },
-      loss: FEW_LOSSES,
-    })
-    return tests
-  }
-  const few = object.kind === 'keys' ? ['conformance', 'cuts', 'recovery', 'collection'] : ['conformance', 'collection']
   allSuites({
-    test: (suite, name, run) => few.includes(suite) && tests.push({ suite, name, run }),
+    test: (suite, name, run) => tests.push({ suite, name, run }),
     make: () => fresh(object),
-    share: { writes: 15, reads: 180 },
+    share: object.kind === 'sql' ? { writes: 5, reads: 60 } : { writes: 15, reads: 180 },
     loss: FEW_LOSSES,
   })
   return tests
@@ -196,9 +186,7 @@ const acts: Readonly<Record<string, Act>> = {
   /** Two handles in one object, each on a storage of its own, that add to one counter at once. */
   async together(object, query) {
     const stores = await Promise.all(
-      [1, 2].map(() =>
-        openStore<string, number>({ storage: object.storage('together'), name: 'one', mode: 'shared' }),
-      ),
+      [1, 2].map(() => openStore<string, number>({ storage: object.storage('together'), name: 'one', mode: 'shared' })),
     )
     const each = Number(query.get('each'))
     await Promise.all(
@@ -289,7 +277,8 @@ const acts: Readonly<Record<string, Act>> = {
 async function leftIn({ ctx, kind }: TestObject): Promise<number> {
   if (kind === 'bucket') return 0
   if (kind === 'keys') return (await ctx.storage.list({ start: '', end: '\x7f', limit: 10_000 })).size
-  const count = (table: string) => Number(ctx.storage.sql!.exec(`SELECT count(*) AS n FROM ${table}`).toArray()[0]!['n'])
+  const count = (table: string) =>
+    Number(ctx.storage.sql!.exec(`SELECT count(*) AS n FROM ${table}`).toArray()[0]!['n'])
   return count('tidemark_objects') + count('tidemark_parts')
 }
 
