@@ -33,10 +33,10 @@ test(`nothing acknowledged is missing after workerd was killed ${KILLS} times in
   let cut = 0
   for (let kill = 0; kill <= KILLS; kill++) {
     const others = workers()
-    const { worker, ask } = await startObjects(persist)
+    const objects = await startObjects(persist)
     const [pid] = [...workers()].filter((each) => !others.has(each))
     for (const [kind, keys] of acknowledged) {
-      const found = (await ask(kind, 'killed', 'read')) as { keys: string[] }
+      const found = (await objects.ask(kind, 'killed', 'read')) as { keys: string[] }
       expect([...keys].filter((key) => !found.keys.includes(key))).toEqual([])
     }
     if (kill < KILLS) {
@@ -49,7 +49,7 @@ test(`nothing acknowledged is missing after workerd was killed ${KILLS} times in
           for (let i = 0; isAlive; i++) {
             const key = `key-${kill}-${writer}-${i}`
             try {
-              await ask(kind, 'killed', 'set', { key })
+              await objects.ask(kind, 'killed', 'set', { key })
             } catch {
               cut++
               return
@@ -64,7 +64,7 @@ test(`nothing acknowledged is missing after workerd was killed ${KILLS} times in
       )
       await Promise.all(writing)
     }
-    await worker.dispose()
+    await objects.worker.dispose()
   }
   for (const keys of acknowledged.values()) expect(keys.size).toBeGreaterThan(0)
   expect(cut).toBeGreaterThan(KILLS)

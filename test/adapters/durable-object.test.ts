@@ -1,4 +1,6 @@
 /** The suites on Durable Objects of both kinds, inside real workerd, and what is peculiar to them. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { durableObject, type DurableObjectStorageLike, type KeyValueLike } from 'tidemark/durable-object'
 import { memory } from 'tidemark/memory'
@@ -65,6 +67,10 @@ describe.each(KINDS)('durableObject() of the kind "%s", in workerd', (kind) => {
     expect(all.toSorted((a, b) => Number(a) - Number(b))).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
   })
 
+  test('a store that is opened before any event comes in serves those that come', async () => {
+    expect(await objects.ask(kind, 'gated', 'gated')).toBe(10)
+  })
+
   test('two handles in one object that write at once, in shared mode, count each of their changes', async () => {
     expect(await objects.ask(kind, 'shared', 'together', { each: 25 })).toEqual([50, 50])
   })
@@ -107,6 +113,16 @@ describe('a Durable Object with a database', () => {
   test('that is emptied beneath a handle takes nothing from it, and begins anew', async () => {
     expect(await objects.ask('sql', 'emptied', 'emptied')).toEqual({ code: 'ROLLED_BACK', kept: [['c', 3]] })
   })
+})
+
+test('the tables are those of docs/format.md', () => {
+  const read = (path: string): string => readFileSync(join(import.meta.dirname, '../..', path), 'utf8')
+  const tables = (text: string): string[] =>
+    [...text.matchAll(/CREATE TABLE (?:IF NOT EXISTS )?(tidemark_[^;`]*?WITHOUT ROWID)/g)].map(([, table]) =>
+      table!.replace(/\s+/g, ' '),
+    )
+  expect(tables(read('docs/format.md'))).toHaveLength(2)
+  expect(tables(read('docs/format.md'))).toEqual(tables(read('adapters/durable-object/sql.ts')))
 })
 
 describe('the storage of an object that fails', () => {

@@ -18,9 +18,10 @@ interface Namespace {
   get(id: unknown): { fetch(url: string): Promise<Response> }
 }
 interface Context {
-  readonly id: object
+  readonly id: { toString(): string }
   readonly storage: DurableObjectStorageLike & { deleteAll(): Promise<void> }
   abort(reason: string): void
+  blockConcurrencyWhile<T>(act: () => Promise<T>): Promise<T>
 }
 
 /** Calls that are made, by their names; `onCall` is told of each before it is made. */
@@ -110,7 +111,7 @@ class TestObject {
 
   /** A storage on this object, through `storage` where calls are counted. */
   storage(prefix?: string, storage: DurableObjectStorageLike = this.ctx.storage, bucket = this.env.BUCKET): Storage {
-    const id = String(this.ctx.id)
+    const id = this.ctx.id.toString()
     return durableObject(this.kind === 'keys' ? withinLimits(storage) : storage, {
       prefix,
       ...(this.kind === 'bucket' && { blobs: r2(bucket, { prefix: prefix === undefined ? id : `${id}/${prefix}` }) }),
@@ -181,6 +182,20 @@ const acts: Readonly<Record<string, Act>> = {
     const told = { object: { ...counts }, bucket: { ...asked } }
     await store.close()
     return told
+  },
+
+  /** A store that is opened and written while no event comes in, and written by others at once afterwards. */
+  async gated(object) {
+    const storage = object.storage('gated')
+    const store = await object.ctx.blockConcurrencyWhile(async () => {
+      const opened = await openStore<string, number>({ storage, name: 'one' })
+      await opened.set('n', 1)
+      return opened
+    })
+    await Promise.all(Array.from({ length: 9 }, () => store.update('n', (n = 0) => n + 1)))
+    const n = await store.get('n')
+    await store.close()
+    return n
   },
 
   /** Two handles in one object, each on a storage of its own, that add to one counter at once. */
