@@ -36,12 +36,7 @@ export async function blames(
   return new Map(found)
 }
 
-async function blameOf(
-  id: string,
-  dead: string,
-  leaseMs: number,
-  open: () => Promise<StoreHandle>,
-): Promise<Blame> {
+async function blameOf(id: string, dead: string, leaseMs: number, open: () => Promise<StoreHandle>): Promise<Blame> {
   const handle = await open()
   try {
     const { state, shard } = handle
