@@ -2,7 +2,7 @@
 import { TidemarkError } from 'tidemark'
 import { joinGroup, type Group } from 'tidemark/group'
 import { memory } from 'tidemark/memory'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { sleep } from '../../../src/clock.js'
 import { inWorld, LEASE, type World } from '../../support/groups.js'
 
@@ -79,6 +79,63 @@ test('a shard that is lost keeps the others neither from going on when their own
       await group.leave({ timeoutMs: LEASE })
     })
     await c.done
+  })
+})
+
+const damages: Record<string, (storage: World['storage'], path: string) => Promise<unknown>> = {
+  async 'a damaged entry'(storage, path) {
+    const log = storage.log(path)
+    const newest = (await log.list(1)).numbers.at(-1)!
+    const bytes = (await log.read(newest)).bytes!.with(30, 7)
+    await log.append(newest + 1, bytes, 0)
+  },
+  async 'a damaged anchor'(storage) {
+    const anchor = storage.anchor('s/group/anchor')
+    const { bytes, token } = await anchor.read()
+    await anchor.swap(token, bytes!.with(20, bytes![20]! ^ 1), 0)
+  },
+  'no entries': (storage, path) => storage.log(path).destroy(),
+}
+
+describe.each(Object.keys(damages))('a control store with %s', (name) => {
+  const damage = async ({ storage }: World): Promise<void> => {
+    const { paths } = await storage.logs('s/group/')
+    await damages[name]!(storage, paths[0]!)
+  }
+
+  test('is made anew by the members, who go on meanwhile', async () => {
+    await inWorld(
+      async (world) => {
+        await world.create(2)
+        world.workMs = 3_000
+        world.events = 60
+        const members = ['a', 'b'].map((each) =>
+          world.member(each, {}, async (group, me) => {
+            await world.until(() => world.isCounted(), me)
+            await group.leave()
+          }),
+        )
+        await world.until(() => world.begun.length > 10)
+        await damage(world)
+        await Promise.all(members.map(({ done }) => done))
+        expect(await world.counts()).toEqual(Array.from({ length: world.partitions }, () => world.events))
+      },
+      { maxSteps: 400_000 },
+    )
+  })
+
+  test('is made anew by who joins when nobody is there', async () => {
+    await inWorld(async (world) => {
+      await world.create(2)
+      for (const each of ['a', 'b']) {
+        const member = world.member(each, {}, async (group, me) => {
+          await world.until(() => group.status().owned.length === 2, me)
+          await group.leave()
+        })
+        await member.done
+        await damage(world)
+      }
+    })
   })
 })
 
