@@ -2,7 +2,7 @@
 import { TidemarkError } from 'tidemark'
 import { joinGroup, type Group } from 'tidemark/group'
 import { memory } from 'tidemark/memory'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { sleep } from '../../../src/clock.js'
 import { inWorld, LEASE, type World } from '../../support/groups.js'
 
@@ -97,18 +97,20 @@ const damages: Record<string, (storage: World['storage'], path: string) => Promi
   'no entries': (storage, path) => storage.log(path).destroy(),
 }
 
-describe.each(Object.keys(damages))('a control store with %s', (name) => {
-  const damage = async ({ storage }: World): Promise<void> => {
-    const { paths } = await storage.logs('s/group/')
-    await damages[name]!(storage, paths[0]!)
-  }
+const damageIn = async ({ storage }: World, how: string): Promise<void> => {
+  const { paths } = await storage.logs('s/group/')
+  await damages[how]!(storage, paths[0]!)
+}
 
-  test('is made anew by the members, who go on meanwhile', async () => {
+// Members look at the anchor seldom.
+test.each(['a damaged entry', 'no entries'])(
+  'a control store with %s is made anew by its members, who go on meanwhile',
+  async (how) => {
     await inWorld(
       async (world) => {
         await world.create(2)
         world.workMs = 3_000
-        world.events = 60
+        world.events = 40
         const members = ['a', 'b'].map((each) =>
           world.member(each, {}, async (group, me) => {
             await world.until(() => world.isCounted(), me)
@@ -116,26 +118,26 @@ describe.each(Object.keys(damages))('a control store with %s', (name) => {
           }),
         )
         await world.until(() => world.begun.length > 10)
-        await damage(world)
+        await damageIn(world, how)
         await Promise.all(members.map(({ done }) => done))
         expect(await world.counts()).toEqual(Array.from({ length: world.partitions }, () => world.events))
       },
       { maxSteps: 400_000 },
     )
-  })
+  },
+)
 
-  test('is made anew by who joins when nobody is there', async () => {
-    await inWorld(async (world) => {
-      await world.create(2)
-      for (const each of ['a', 'b']) {
-        const member = world.member(each, {}, async (group, me) => {
-          await world.until(() => group.status().owned.length === 2, me)
-          await group.leave()
-        })
-        await member.done
-        await damage(world)
-      }
-    })
+test.each(Object.keys(damages))('a control store with %s is made anew by who joins', async (how) => {
+  await inWorld(async (world) => {
+    await world.create(2)
+    for (const each of ['a', 'b']) {
+      const member = world.member(each, {}, async (group, me) => {
+        await world.until(() => group.status().owned.length === 2, me)
+        await group.leave()
+      })
+      await member.done
+      await damageIn(world, how)
+    }
   })
 })
 
@@ -218,7 +220,7 @@ test('who no longer wants to join makes no store', async () => {
 })
 
 test('options of a run are checked when it is called', async () => {
-  const group = await joinGroup({ storage: memory(), name: 's', logger: false })
+  const group = await joinGroup({ storage: memory(), name: 's', leaseMs: 300, logger: false })
   const source = { name: 'none', read: () => [] }
   const wrong = [
     { everyMs: -1 },
