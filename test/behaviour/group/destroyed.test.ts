@@ -26,7 +26,9 @@ function remembering(inner: Storage) {
 
 /** Removes what came to be behind a destruction. */
 async function destroyAgain(storage: Storage): Promise<void> {
-  await destroyStore({ storage, name: 's' }).catch((error: unknown) => expect(error).toMatchObject({ code: 'NOT_FOUND' }))
+  await destroyStore({ storage, name: 's' }).catch((error: unknown) =>
+    expect(error).toMatchObject({ code: 'NOT_FOUND' }),
+  )
 }
 
 const inGroup = (run: (world: World, left: () => Promise<string[]>) => Promise<void>): Promise<unknown> =>
