@@ -272,7 +272,7 @@ export class Member implements KeeperHost, RescalerHost {
     try {
       const { state } = this.control
       if (!state.members.has(dead)) await this.control.look()
-      const found = await blames(this.control.state, dead, (id) => this.openFollower(id))
+      const found = await blames(this.control.state, dead, this.leaseMs, (id) => this.openFollower(id))
       await this.control.transact((now, time) => decide(bury(now, dead, found), time))
       const { storage, store } = this.#host.lease
       await removeLease({ ...this.#host.lease, storage, store }, dead)
