@@ -68,7 +68,7 @@ class Bench {
 }
 
 eachAdapter(adapters, 'retention on %s', (make, adapter) => {
-  const COUNT = adapter === 'memory' ? extent(1000, 300) : 120
+  const COUNT = adapter === 'memory' ? extent(1000, 120) : extent(120, 60)
 
   test(`retaining 3 with a fold at every second or third of ${COUNT} versions keeps exactly those, and the rest goes from the storage`, async () => {
     const bench = new Bench(make())
