@@ -14,7 +14,10 @@ import { allSuites } from '../support/suites.js'
 
 eachAdapter(adapters, '%s', (make, adapter) => {
   // A file is flushed at each call; test/faults/cuts-files.test.ts meets all of them on a model.
-  const share = adapter === 'memory' ? { writes: extent(1, 3), reads: extent(1, 3) } : { writes: extent(4, 8), reads: extent(40, 80) }
+  const share =
+    adapter === 'memory'
+      ? { writes: extent(1, 3), reads: extent(1, 3) }
+      : { writes: extent(4, 8), reads: extent(40, 80) }
   const loss = WHOLE ? MANY_LOSSES : SOME_LOSSES
   allSuites({ test: suiteTest(adapter), make, share, loss, world: adapter === 'nodeFs' ? filesWorld : undefined })
 })

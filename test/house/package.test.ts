@@ -134,7 +134,10 @@ describe('the packed package', () => {
       console.log(JSON.stringify(found))`)
     const found = JSON.parse(printed) as Record<string, number>
     expect(Object.keys(found)).toEqual(entries)
-    expect(Object.values(found).every((names) => names > 0), printed).toBe(true)
+    expect(
+      Object.values(found).every((names) => names > 0),
+      printed,
+    ).toBe(true)
   })
 
   test('has one error class for all entries', () => {
