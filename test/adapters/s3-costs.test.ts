@@ -39,7 +39,7 @@ const row = (i: number, version: number): object => ({
 const keyOf = (i: number): string => `k${String((i * 7_368_787) % 1_000_000_007).padStart(15, '0')}`
 
 eachAdapter(WHOLE ? adapters : adapters.slice(1), 'epochs of 1 % of the rows by %s', (make) => {
-  test('upload at most 3 times the deflated changes, in at most 1.2 requests each', { timeout: 60_000 }, async () => {
+  test('upload at most 3 times the deflated changes, in at most 1.2 requests each', async () => {
     /** The bytes and the number of calls, by what they are for. */
     const calls = new Map<string, number>()
     const storage = metered(
