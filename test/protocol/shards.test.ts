@@ -179,5 +179,5 @@ shardsRule(
     ),
   ],
   /two living logs|which did not come of it/,
-  26,
+  48,
 )
