@@ -17,7 +17,7 @@ eachAdapter(adapters, '%s', (make, adapter) => {
   const share =
     adapter === 'memory'
       ? { writes: extent(1, 3), reads: extent(1, 3) }
-      : { writes: extent(4, 8), reads: extent(40, 80) }
+      : { writes: extent(6, 8), reads: extent(60, 80) }
   const loss = WHOLE ? MANY_LOSSES : SOME_LOSSES
   allSuites({ test: suiteTest(adapter), make, share, loss, world: adapter === 'nodeFs' ? filesWorld : undefined })
 })
@@ -40,7 +40,7 @@ eachAdapter(s3Adapters, '%s', (make, adapter) => {
   const on = (isReal: boolean) => ({
     test: (...of: Parameters<typeof test>) => (of[0] === 'conformance' || WHOLE) === isReal && test(...of),
     make: () => make(isReal ? real.place : placeAt(own.url), `run-${runs++}`),
-    share: { writes: extent(5, 30), reads: extent(60, 360) },
+    share: { writes: extent(10, 30), reads: extent(120, 360) },
     loss: WHOLE ? MORE_LOSSES : FEW_LOSSES,
   })
   allSuites(on(true))
