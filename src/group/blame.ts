@@ -10,30 +10,39 @@ import { hasEnded } from './logs.js'
 import type { GroupState } from './state.js'
 import type { Blame } from './transitions.js'
 
+/** How logs are read. */
+interface Followers {
+  /** What follows the log of a shard already, as a standby does. */
+  followed(id: string): StoreHandle | undefined
+  openFollower(id: string): Promise<StoreHandle>
+}
+
 /** For each shard of a dead member what speaks against the shard. */
-export async function blames(
-  state: GroupState,
-  dead: string,
-  open: (id: string) => Promise<StoreHandle>,
-): Promise<Map<string, Blame>> {
+export async function blames(state: GroupState, dead: string, followers: Followers): Promise<Map<string, Blame>> {
   const owned = [...state.shards.values()].filter(({ owner }) => owner === dead)
-  const found = await Promise.all(owned.map(async ({ id }) => [id, await blameOf(id, dead, () => open(id))] as const))
+  const found = await Promise.all(owned.map(async ({ id }) => [id, await blameIn(id, dead, followers)] as const))
   return new Map(found)
 }
 
-async function blameOf(id: string, dead: string, open: () => Promise<StoreHandle>): Promise<Blame> {
-  const handle = await open()
+async function blameIn(id: string, dead: string, followers: Followers): Promise<Blame> {
+  const standby = followers.followed(id)
+  await standby?.catchUp()
+  const handle = standby ?? (await followers.openFollower(id))
   try {
-    const { state, shard } = handle
-    const { turn, covers } = state.carried
-    if (hasEnded(handle, id) || !turn || turn.isReleased || toHex(turn.member) !== dead) return 'none'
-    const entries: AppliedEntry[] = []
-    const { context, log } = shard
-    await readOn(context, { ...log }, emptyState(log.logId, covers), state.head, (applied) => entries.push(applied))
-    return judge(entries, turn.isTrial)
+    return await blameOf(handle, id, dead)
   } finally {
-    await handle.close()
+    if (!standby) await handle.close()
   }
+}
+
+async function blameOf(handle: StoreHandle, id: string, dead: string): Promise<Blame> {
+  const { state, shard } = handle
+  const { turn, covers } = state.carried
+  if (hasEnded(handle, id) || !turn || turn.isReleased || toHex(turn.member) !== dead) return 'none'
+  const entries: AppliedEntry[] = []
+  const { context, log } = shard
+  await readOn(context, { ...log }, emptyState(log.logId, covers), state.head, (applied) => entries.push(applied))
+  return judge(entries, turn.isTrial)
 }
 
 /** The entries since the newest manifest. Where the fence is not among them, something was committed since. */

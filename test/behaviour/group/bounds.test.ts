@@ -151,7 +151,11 @@ describe('a planned handoff', () => {
           const sent: { by: string; method: string; path: string }[] = []
           const on = (by: string) => (storage: Storage) =>
             told(storage, ({ target, path, method }) => {
-              if (target === 'log' && !path.startsWith('s/group/')) sent.push({ by, method, path })
+              const note = (): void =>
+                void (target === 'log' && !path.startsWith('s/group/') && sent.push({ by, method, path }))
+              // A read that was sent before may have come too early.
+              if (method === 'append') return note
+              note()
               return () => undefined
             })
           const body = async (group: Group, me: Actor): Promise<void> => {
@@ -173,10 +177,9 @@ describe('a planned handoff', () => {
             handoffs++
             const last = own.slice(0, fence).findLastIndex(({ by, method }) => by === 'a' && method === 'append')
             const pause = own.slice(last, fence + 1)
-            // A read that was under way when the commit came shows nothing yet.
             const calls = pause.filter(({ method }) => method !== 'close').map(({ by, method }) => `${by} ${method}`)
             expect(calls.filter((call) => !call.startsWith('b read'))).toEqual(['a append', 'b claim'])
-            expect(calls.length).toBeLessThanOrEqual(2 + 2)
+            expect(calls.length).toBeLessThanOrEqual(2 + 1)
           }
           expect(handoffs).toBe(2)
         },
