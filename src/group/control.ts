@@ -18,7 +18,7 @@ import type { GroupState } from './state.js'
 const past = new Part(() => import('../engine/history/past.js'))
 
 /** The folder of the control store. */
-const CONTROL = 'group'
+export const CONTROL = 'group'
 /** Where the base of the generations stands. */
 const BASE = 'base'
 /** Every so many looks it is asked whether the store is still the same: then the anchor is read in place of the next entry. */
@@ -29,7 +29,10 @@ const TRIES = 8
 /** Of a store that is so small little has to be kept. */
 const RETAIN = { versions: 16, ageMs: 0, hourly: 0, daily: 0 }
 
-export type ControlOptions = Pick<OpenOptions, 'storage' | 'name' | 'clock' | 'logger' | 'timeoutMs' | 'graceMs'>
+export type ControlOptions = Pick<
+  OpenOptions,
+  'storage' | 'name' | 'clock' | 'logger' | 'timeoutMs' | 'graceMs' | 'create'
+>
 
 /** Makes another state of one; the same object when nothing has to change. `now` is the storage's time. */
 export type Change = (state: GroupState, now: number) => GroupState

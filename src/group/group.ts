@@ -15,7 +15,7 @@ import { GroupChanges, rangeOf } from './changes.js'
 import { Control } from './control.js'
 import { GROUP_EVENTS, type GroupEvents } from './events.js'
 import type { End, Keeper } from './keeper.js'
-import { findFamily, openFollower, reconciled, sealedOf } from './logs.js'
+import { goOn, openFollower } from './logs.js'
 import { Member, type MemberHost } from './member.js'
 import type { GroupHandler, GroupRunOptions, GroupRunResult, Program, ShardRange } from './program.js'
 import type { LeaveOptions, ResolvedGroupOptions } from './options.js'
@@ -106,13 +106,7 @@ export class Group implements MemberHost {
 
   /** Puts what follows on logs that were sealed in their place; it is made where it is missing. */
   sealed(): Promise<void> {
-    return this.#once('sealed', async () => {
-      const { living } = await findFamily(this.#ctx, this.store)
-      const isLiving = new Set(living.map(({ id }) => id))
-      const others = [...this.control.state.shards.values()].filter(({ id }) => !isLiving.has(id))
-      const sealed = await sealedOf(this.#ctx, this.#root, others)
-      await this.control.transact((state) => reconciled(state, sealed, living))
-    })
+    return this.#once('sealed', () => goOn(this.#ctx, this.store, this.control))
   }
 
   /** A life has ended against its will: another one begins. */

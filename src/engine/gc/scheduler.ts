@@ -1,5 +1,5 @@
 /** When to look for what nothing needs any more: now and then beside commits, and whenever somebody asks for it. */
-import { isTidemarkError } from '../../errors.js'
+import { isExpired, isTidemarkError } from '../../errors.js'
 import { COLLECT_EVERY, warnLater } from '../context.js'
 import { Collector, type CollectOptions, type CollectResult } from './collector.js'
 import { EntryIndex } from './entry-index.js'
@@ -109,17 +109,27 @@ export class CollectionScheduler {
 
   /** What it finds the next entry condemns. */
   #collect(options: CollectOptions): Promise<CollectResult> {
+    return this.#alone(() => this.#look(options))
+  }
+
+  async #look(options: CollectOptions): Promise<CollectResult> {
     const shard = this.#shard
-    return this.#alone(async () => {
-      if (!options.dryRun) shard.assertWritable()
-      const state = shard.state
-      // Of one that was sealed anybody collects what is left, by other ways.
-      if (state.seal || state.of) return NOTHING
-      if (!options.dryRun) this.#lookedAt = state.head
+    if (!options.dryRun) shard.assertWritable()
+    const state = shard.state
+    // Of one that was sealed anybody collects what is left, by other ways.
+    if (state.seal || state.of) return NOTHING
+    if (!options.dryRun) this.#lookedAt = state.head
+    try {
       const result = await this.#collector.run(state, options)
       if (result.plan && !options.dryRun) shard.compaction!.plan = result.plan
       return result
-    })
+    } catch (error) {
+      if (!isExpired(error)) throw error
+      // Another writer has deleted what this one was about to read: it looks again at what is left.
+      await shard.refresh()
+      if (shard.state.carried.trim === state.carried.trim) throw error
+      return this.#look(options)
+    }
   }
 
   /** Collects the logs of which this one came, where there are any. */
