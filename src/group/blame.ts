@@ -2,7 +2,9 @@
  * What the log of a shard says about how its owner died (G11): who was killed before it had committed anything since its fence may
  * have been killed by the shard.
  */
+import { allOf } from '../async.js'
 import { toHex } from '../bytes/hex.js'
+import { isTidemarkError } from '../errors.js'
 import { readOn } from '../engine/open/recovery.js'
 import { emptyState, type AppliedEntry } from '../engine/state.js'
 import type { StoreHandle } from '../store/handle.js'
@@ -17,21 +19,35 @@ interface Followers {
   openFollower(id: string): Promise<StoreHandle>
 }
 
-/** For each shard of a dead member what speaks against the shard. */
+/** For each shard of a dead member what speaks against the shard. Of one that is damaged or gone nothing does: the others must not wait for it. */
 export async function blames(state: GroupState, dead: string, followers: Followers): Promise<Map<string, Blame>> {
   const owned = [...state.shards.values()].filter(({ owner }) => owner === dead)
-  const found = await Promise.all(owned.map(async ({ id }) => [id, await blameIn(id, dead, followers)] as const))
+  const found = await allOf(
+    owned.map(async ({ id }) => {
+      const blame = await blameIn(id, dead, followers).catch((error: unknown) => {
+        // A call that failed is made again, as the others of this burial would fail as well.
+        if (isTidemarkError(error) && error.retryable) throw error
+        return 'none' as const
+      })
+      return [id, blame] as const
+    }),
+  )
   return new Map(found)
 }
 
 async function blameIn(id: string, dead: string, followers: Followers): Promise<Blame> {
   const standby = followers.followed(id)
-  await standby?.catchUp()
-  const handle = standby ?? (await followers.openFollower(id))
+  try {
+    await standby?.catchUp()
+    if (standby) return await blameOf(standby, id, dead)
+  } catch {
+    // It may have been closed meanwhile: a handle of its own tells.
+  }
+  const handle = await followers.openFollower(id)
   try {
     return await blameOf(handle, id, dead)
   } finally {
-    if (!standby) await handle.close()
+    await handle.close()
   }
 }
 

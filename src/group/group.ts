@@ -10,6 +10,7 @@ import type { StoreHandle } from '../store/handle.js'
 import { partitionOf } from '../store/reads.js'
 import type { Logger } from '../store/open-options.js'
 import { whole } from '../store/options.js'
+import { checkConsumeOptions, type ConsumeOptions } from '../stream/options.js'
 import { checkSource, type Source } from '../stream/source.js'
 import { GroupChanges, rangeOf } from './changes.js'
 import { Control } from './control.js'
@@ -177,6 +178,7 @@ export class Group implements MemberHost {
     checkSource(source as Source)
     if (typeof handler !== 'function') throw invalid('run: a handler function is expected.')
     if (this.program) throw invalid('run: this member runs something already; end that first, by its signal.')
+    checkConsumeOptions(options as ConsumeOptions)
     const { signal, ...rest } = options
     const totals = { events: 0, commits: 0 }
     const program: Program = {

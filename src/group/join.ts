@@ -1,7 +1,7 @@
 /** Joining a group. */
 import { Control, type First } from './control.js'
 import { Group } from './group.js'
-import { ensureStore, findFamily, surroundings } from './logs.js'
+import { ensureStore, findFamily, findRoot, surroundings } from './logs.js'
 import { resolveGroupOptions, type GroupOptions } from './options.js'
 import { ASSIGN_VERSION, newState } from './state.js'
 
@@ -24,7 +24,7 @@ export async function joinGroup(given: GroupOptions): Promise<Group> {
   const made: { group?: Group } = {}
   const ctx = surroundings(store, (message, cause) => made.group?.warn(message, cause))
   await ensureStore(ctx, store)
-  const { root } = await findFamily(ctx, store)
+  const root = await findRoot(ctx, store)
   const first = async (): Promise<First> => {
     const { living, partitions, generation } = await findFamily(ctx, store)
     const settings = { assignVersion: ASSIGN_VERSION, partitions, moves, coolMs, standbys, warmEntries }

@@ -4,14 +4,13 @@
  * what was read last (G7).
  */
 import type { Clock } from '../clock.js'
-import { isTidemarkError, TidemarkError } from '../errors.js'
+import { TidemarkError } from '../errors.js'
 import type { StoreHandle } from '../store/handle.js'
 import { Bell } from './bell.js'
 import type { Control } from './control.js'
 import { hasEnded } from './logs.js'
 import type { Program } from './program.js'
-import { runOn } from './runner.js'
-import { instant } from './since.js'
+import { runOn, type Failure } from './runner.js'
 import type { LivingLog, Shard } from './state.js'
 import { Tenure } from './tenure.js'
 import { cleared, taken, threw } from './transitions.js'
@@ -258,7 +257,7 @@ export class Keeper {
       const failure = await running
       if (failure === undefined) done = tenure.resting.aborted ? done : program
       else if (!tenure.lost.aborted) {
-        pause = await this.#failed(tenure, failure.cause, failure.isHandlers, pause)
+        pause = await this.#failed(tenure, failure, pause)
         await this.#pause(pause, tenure)
       }
     }
@@ -276,20 +275,14 @@ export class Keeper {
   }
 
   /** A run failed; answers how long it is until the next one. */
-  async #failed(tenure: Tenure, cause: unknown, isHandlers: boolean, pause: number | undefined): Promise<number> {
+  async #failed(tenure: Tenure, { cause, at }: Failure, pause: number | undefined): Promise<number> {
     const { control, member, leaseMs } = this.#host
-    const code = isTidemarkError(cause) ? cause.code : undefined
-    // Only opening it again tells what is there.
-    if (code === 'FENCED' || code === 'UNKNOWN_OUTCOME' || code === 'CLOSED') throw cause
-    this.#warn(
-      isHandlers ? 'was given up by its handler, which threw' : 'could not be read on, and is tried again',
-      cause,
-    )
+    // Only opening it again tells what is there. A handler may fail with the same codes, by stores of its own.
+    if (tenure.handle.shard.hasEnded) throw cause
+    this.#warn(at ? 'was given up by its handler, which threw' : 'could not be read on, and is tried again', cause)
     const { id } = this.shard
-    if (isHandlers) {
-      const hasMoved = tenure.hasCommitted
-      tenure.hasCommitted = false
-      tenure.since = instant(this.#host.clock)
+    if (at) {
+      const hasMoved = tenure.threw(at)
       await control.transact((state) => threw(hasMoved ? cleared(state, id, member) : state, id, member))
     }
     return Math.min(leaseMs, pause === undefined ? leaseMs / 3 : pause * 2)

@@ -1,6 +1,6 @@
 /** The logs of a group's shards: which of them live, and a handle on one. */
 import { fromHex, toHex } from '../bytes/hex.js'
-import { isTidemarkError, TidemarkError } from '../errors.js'
+import { isDamage, isTidemarkError, TidemarkError } from '../errors.js'
 import { readAnchor } from '../log/anchor.js'
 import { ROOT } from '../manifest/names.js'
 import { anchorName, closeLog, openAnchor, type ShardContext } from '../engine/context.js'
@@ -42,6 +42,17 @@ export async function ensureStore(ctx: ShardContext, options: ResolvedOptions): 
   } catch (error) {
     // Somebody else came first, or the anchor was lost.
     if (!isTidemarkError(error) || error.code !== 'INVALID_ARGUMENT') throw error
+  }
+}
+
+/** The log with which the store began. A shard that is damaged keeps nobody from owning the others. */
+export async function findRoot(ctx: ShardContext, options: ResolvedOptions): Promise<string> {
+  try {
+    return (await findFamily(ctx, options)).root
+  } catch (error) {
+    const value = isDamage(error) ? (await readAnchor(openAnchor(ctx), anchorName(ctx))).value : undefined
+    if (value === undefined) throw error
+    return toHex(value.logId)
   }
 }
 

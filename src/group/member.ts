@@ -207,6 +207,8 @@ export class Member implements KeeperHost, RescalerHost {
     if (!state.members.has(this.member)) return this.#miss()
     this.#missing = undefined
     this.#presence.watch(state.members.keys())
+    // It may take as long as the storage does, and its errors are those of the next commit as well.
+    for (const { tenure } of this.owned) void tenure!.lookBeside().catch(() => undefined)
     this.#follow()
     await this.#decide()
     await this.#tell()
