@@ -16,7 +16,7 @@ import { GroupChanges, rangeOf } from './changes.js'
 import { Control } from './control.js'
 import { GROUP_EVENTS, type GroupEvents } from './events.js'
 import type { End, Keeper } from './keeper.js'
-import { goOn, openFollower } from './logs.js'
+import { findFamily, goOn, openFollower } from './logs.js'
 import { Member, type MemberHost } from './member.js'
 import type { GroupHandler, GroupRunOptions, GroupRunResult, Program, ShardRange } from './program.js'
 import type { LeaveOptions, ResolvedGroupOptions } from './options.js'
@@ -119,6 +119,8 @@ export class Group implements MemberHost {
   async #rejoin(): Promise<void> {
     for (;;) {
       try {
+        // Of a store that was destroyed nothing is made anew.
+        await findFamily(this.#ctx, this.store)
         const member = await Member.begin(this)
         if (this.#leaving) await member.leave(0)
         else this.#member = member

@@ -1,4 +1,5 @@
 /** Joining a group. */
+import { throwIfAborted } from '../errors.js'
 import { Control, type First } from './control.js'
 import { Group } from './group.js'
 import { ensureStore, findFamily, findRoot, surroundings } from './logs.js'
@@ -21,6 +22,7 @@ export async function joinGroup(given: GroupOptions): Promise<Group> {
   const options = resolveGroupOptions(given)
   const { store, signal, moves, coolMs, standbys, warmEntries } = options
   const { storage, name, clock, logger, timeoutMs } = store
+  throwIfAborted(signal)
   const made: { group?: Group } = {}
   const ctx = surroundings(store, (message, cause) => made.group?.warn(message, cause))
   await ensureStore(ctx, store)

@@ -66,11 +66,11 @@ export class Keeper {
   /** Makes true that the member has this role from now on. */
   want(role: Role): void {
     if (this.#isReplaced) return
-    if (this.role !== role) {
-      this.role = role
-      if (role !== 'owner') this.tenure?.stop()
-    }
-    this.#bell.ring()
+    const isNew = this.role !== role
+    this.role = role
+    if (role !== 'owner') this.tenure?.stop()
+    // Whoever only follows has nothing to read because the control store says something of others.
+    if (isNew || this.tenure) this.#bell.ring()
     if (role === 'none' || this.#isRunning) return
     this.#isRunning = true
     void this.#live()

@@ -82,6 +82,26 @@ test('a shard that is lost keeps the others neither from going on when their own
   })
 })
 
+test('shards that had long been idle go on at once when their owner dies, all of them', async () => {
+  await inWorld(
+    async (world) => {
+      world.events = 0
+      await world.create(8)
+      const a = world.member('a')
+      await world.pass(8 * LEASE)
+      const b = world.member('b', { weight: 0.001 }, async (group, me) => {
+        await sleep(me.clock, LEASE)
+        world.sim.crash(a)
+        await sleep(me.clock, 2 * LEASE)
+        expect(group.status().owned).toHaveLength(8)
+        await group.leave()
+      })
+      await b.done
+    },
+    { partitions: 8 },
+  )
+})
+
 test.each(['FENCED', 'CLOSED', 'UNKNOWN_OUTCOME'] as const)(
   'a handler that fails with %s, by a store of its own, has its shard parked like any other',
   async (code) => {
@@ -131,6 +151,13 @@ test('a handler that throws at one event has its shard parked although other par
     await member.done
     expect([throws, parked]).toEqual([3, 1])
   })
+})
+
+test('who no longer wants to join makes no store', async () => {
+  const storage = memory()
+  const joining = joinGroup({ storage, name: 's', signal: AbortSignal.abort(), logger: false })
+  await expect(joining).rejects.toMatchObject({ code: 'ABORTED' })
+  expect((await storage.logs('')).paths).toEqual([])
 })
 
 test('options of a run are checked when it is called', async () => {
