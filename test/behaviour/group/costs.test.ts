@@ -3,6 +3,7 @@ import { openStore, type Storage } from 'tidemark'
 import { rescale, type Group } from 'tidemark/group'
 import { memory } from 'tidemark/memory'
 import { intercept, type Call } from '../../../src/storage/intercept.js'
+import type { Actor } from 'tidemark/testing'
 import { expect, test } from 'vitest'
 import { byEntry } from '../../support/by-entry.js'
 import { inWorld, LEASE, type World } from '../../support/groups.js'
@@ -171,9 +172,44 @@ test('a standby goes on within two leases of a death, and reads no segment for t
     await b.done
     const fence = calls.find(({ method, at }) => method === 'claim' && at > died)!
     const own = calls.filter(({ at }) => at > died && at <= fence.at)
-    // It followed, and looked for what was written since; who buries reads the end of the log for itself.
+    // It followed, and looked for what was written since, as who buries does by the same handle.
     expect(own.filter(({ target }) => target === 'blobs')).toEqual([])
     const [first] = world.begun.filter(({ by }) => by === 'b')
     expect(first!.at - died).toBeLessThan(2 * LEASE)
   })
+})
+
+test('a standby reads nothing of a shard to which nothing is written, and follows again within a lease of the next commit', async () => {
+  await inWorld(
+    async (world) => {
+      const { clock } = world.sim
+      world.events = 30
+      let [slept, woke] = [Infinity, Infinity]
+      world.onBegin = ({ offset, at }) => {
+        // One event is in hand for long.
+        world.workMs = offset === 10 ? 10 * LEASE : 400
+        if (offset === 10) slept = at
+        if (offset === 11) woke = at
+      }
+      const reads: number[] = []
+      const body = async (group: Group, me: Actor): Promise<void> => {
+        await world.until(() => world.isCounted(), me)
+        await group.leave()
+      }
+      const a = world.member('a', { standbys: 1 }, body)
+      await world.until(() => world.begun.length > 2)
+      const b = world.member('b', {}, body, (storage) =>
+        told(storage, ({ target, path }) => {
+          if (target === 'log' && path.startsWith('s/0/')) reads.push(clock.monotonic())
+        }),
+      )
+      await Promise.all([a.done, b.done])
+      expect(world.begun.filter(({ by }) => by === 'b')).toEqual([])
+      const count = (from: number, to: number): number => reads.filter((at) => at > from && at < to).length
+      expect(count(slept, slept + 3 * LEASE)).toBeGreaterThan(3)
+      expect(count(slept + 6 * LEASE, woke)).toBe(0)
+      expect(count(woke, woke + LEASE)).toBeGreaterThan(0)
+    },
+    { partitions: 1 },
+  )
 })
