@@ -54,6 +54,8 @@ export class Keeper {
   /** Others have come in its place, by this member. */
   #isReplaced = false
   #follower: StoreHandle | undefined
+  /** Why the member is out, once it is. */
+  #out: { readonly reason: unknown } | undefined
   /** How often in a row something failed. */
   #failures = 0
 
@@ -79,6 +81,7 @@ export class Keeper {
   /** The member is out: nothing is released any more. */
   lose(reason: unknown): void {
     this.role = 'none'
+    this.#out = { reason }
     this.tenure?.lose(reason)
     this.#bell.ring()
   }
@@ -203,6 +206,9 @@ export class Keeper {
     const isSuspect = (this.#row?.fails ?? 0) > 0
     const tenure = new Tenure(handle, got, { clock, leaseMs, isSuspect, awayMs: () => host.awayMs() })
     this.tenure = tenure
+    // It may have been given up, or lost, while it was taken.
+    if (this.#out) tenure.lose(this.#out.reason)
+    else if (this.role !== 'owner') tenure.stop()
     host.gained(this)
     let end: End = 'lost'
     try {

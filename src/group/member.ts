@@ -127,6 +127,8 @@ export class Member implements KeeperHost, RescalerHost {
     const keeper = new Keeper(this, shard)
     this.#keepers.set(shard.id, keeper)
     keeper.adopt(handle, taken)
+    const { gone } = this.#presence
+    if (gone.aborted) keeper.lose(gone.reason)
   }
 
   awayMs(): number {

@@ -10,7 +10,7 @@ import { allSuites } from '../support/suites.js'
 
 eachAdapter(adapters, '%s', (make, adapter) => {
   // A file is flushed at each call; test/faults/cuts-files.test.ts meets all of them on a model.
-  const share = adapter === 'memory' ? { writes: 1, reads: 1 } : { writes: extent(4, 8), reads: extent(40, 80) }
+  const share = adapter === 'memory' ? { writes: 1, reads: 1 } : { writes: extent(6, 8), reads: extent(60, 80) }
   const loss = WHOLE ? MANY_LOSSES : SOME_LOSSES
   allSuites({ test: suiteTest(adapter), make, share, loss, world: adapter === 'nodeFs' ? filesWorld : undefined })
 })
@@ -30,7 +30,7 @@ eachAdapter(places, '%s', (make, adapter) =>
   allSuites({
     test: suiteTest(adapter),
     make,
-    share: { writes: extent(5, 60), reads: extent(60, 720) },
+    share: { writes: extent(10, 60), reads: extent(120, 720) },
     loss: WHOLE ? MORE_LOSSES : FEW_LOSSES,
   }),
 )

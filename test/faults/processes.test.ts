@@ -8,11 +8,11 @@ import { nodeFs } from 'tidemark/node-fs'
 import { extent } from '../support/extent.js'
 import { collect, temporaryFolder } from '../support/storages.js'
 
-const KILLS = extent(200, 20)
+const KILLS = extent(100, 20)
 const LANES = 4
 const RIVALS = 3
 const TOGETHER = 6
-const ROUNDS = extent(8, 1)
+const ROUNDS = extent(4, 1)
 
 const script = fileURLToPath(new URL('../support/committer.mjs', import.meta.url))
 
