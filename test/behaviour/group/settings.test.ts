@@ -24,7 +24,7 @@ test('a member that joins changes what it gives, and nothing else', async () => 
     members.push(member('d', {}))
     await world.until(() => standbys['d'] === 2)
     members.push(member('e', { standbys: 1 }))
-    await world.until(() => [...'abcde'].every((name) => standbys[name] === 1))
+    await world.until(() => ['a', 'b', 'c', 'd', 'e'].every((name) => standbys[name] === 1))
     isOver = true
     await Promise.all(members.map(({ done }) => done))
     expect(await world.counts()).toEqual([20, 20, 20, 20])
