@@ -3,7 +3,7 @@ import { test } from 'vitest'
 import { extent } from '../support/extent.js'
 import { groupRun, MODES } from '../support/group-runs.js'
 
-const SEEDS = extent(1_000, 70)
+const SEEDS = extent(1_000, 28)
 
 test.each(MODES)(
   'groups in mode %s',
