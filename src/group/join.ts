@@ -38,7 +38,8 @@ export async function joinGroup(given: GroupOptions): Promise<Group> {
     const group = new Group(control, options, ctx, root)
     made.group = group
     const wanted = wantedBy(given)
-    if (configured(control.state, wanted) !== control.state) await control.transact((state) => configured(state, wanted))
+    if (configured(control.state, wanted) !== control.state)
+      await control.transact((state) => configured(state, wanted))
     await group.join(signal)
     return group
   } catch (error) {

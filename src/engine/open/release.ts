@@ -9,7 +9,15 @@ import { readAnchor } from '../../log/anchor.js'
 import type { Own } from '../../log/shard-parts.js'
 import { closedPath, closedPrefix } from '../../manifest/listed-names.js'
 import { pagesOf } from '../../storage/pages.js'
-import { anchorName, closeLog, currentTime, openAnchor, openLog, type LogContext, type ShardContext } from '../context.js'
+import {
+  anchorName,
+  closeLog,
+  currentTime,
+  openAnchor,
+  openLog,
+  type LogContext,
+  type ShardContext,
+} from '../context.js'
 import { readHeads } from '../history/past.js'
 import type { OpenRequest } from './request.js'
 import type { ShardState } from '../state.js'
