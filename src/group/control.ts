@@ -10,7 +10,7 @@ import { singleFlight } from '../async.js'
 import { damaged, isTidemarkError, TidemarkError } from '../errors.js'
 import { following } from '../engine/shard.js'
 import { StoreHandle } from '../store/handle.js'
-import { resolveOptions, type OpenOptions } from '../store/open-options.js'
+import { resolveOptions, type OpenOptions, type ResolvedOptions } from '../store/open-options.js'
 import { Store } from '../store/store.js'
 import { changedRows, stateOf } from './rows.js'
 import type { GroupState } from './state.js'
@@ -18,7 +18,7 @@ import type { GroupState } from './state.js'
 const past = new Part(() => import('../engine/history/past.js'))
 
 /** The folder of the control store. */
-const CONTROL = 'group'
+export const CONTROL = 'group'
 /** Where the base of the generations stands. */
 const BASE = 'base'
 /** Every so many looks it is asked whether the store is still the same: then the anchor is read in place of the next entry. */
@@ -29,7 +29,10 @@ const TRIES = 8
 /** Of a store that is so small little has to be kept. */
 const RETAIN = { versions: 16, ageMs: 0, hourly: 0, daily: 0 }
 
-export type ControlOptions = Pick<OpenOptions, 'storage' | 'name' | 'clock' | 'logger' | 'timeoutMs' | 'graceMs'>
+export type ControlOptions = Pick<
+  OpenOptions,
+  'storage' | 'name' | 'clock' | 'logger' | 'timeoutMs' | 'graceMs' | 'create'
+>
 
 /** Makes another state of one; the same object when nothing has to change. `now` is the storage's time. */
 export type Change = (state: GroupState, now: number) => GroupState
@@ -79,7 +82,7 @@ export class Control {
 
   async #open(): Promise<void> {
     const options = resolveOptions({ ...this.#options, mode: 'shared', partitions: 1, retain: RETAIN })
-    this.#handle = await StoreHandle.open({ ...options, folder: CONTROL })
+    this.#handle = await this.#openHandle({ ...options, folder: CONTROL })
     this.#store = new Store<string, unknown>(this.#handle, this.#handle.spec('', options.table))
     this.#store.on('version', () => void this.#read().catch(() => undefined))
     try {
@@ -89,6 +92,17 @@ export class Control {
       await this.#handle.close()
       throw error
     }
+  }
+
+  async #openHandle(options: ResolvedOptions & { folder: string }): Promise<StoreHandle> {
+    try {
+      return await StoreHandle.open({ ...options, create: false })
+    } catch (error) {
+      if (!isTidemarkError(error) || error.code !== 'NOT_FOUND' || options.create === false) throw error
+    }
+    // Of a store that was destroyed nothing is made anew.
+    await this.#first()
+    return StoreHandle.open(options)
   }
 
   /** The number of the newest state that is known here. It rises, whatever is lost. */

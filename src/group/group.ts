@@ -9,12 +9,13 @@ import type { StoreHandle } from '../store/handle.js'
 import { partitionOf } from '../store/reads.js'
 import type { Logger } from '../store/open-options.js'
 import { whole } from '../store/options.js'
+import { checkConsumeOptions, type ConsumeOptions } from '../stream/options.js'
 import { checkSource, type Source } from '../stream/source.js'
 import { GroupChanges, rangeOf } from './changes.js'
 import { Control } from './control.js'
 import { Events, type GroupEvents } from './events.js'
 import type { End, Keeper } from './keeper.js'
-import { findFamily, openFollower, reconciled, sealedOf } from './logs.js'
+import { findFamily, goOn, openFollower } from './logs.js'
 import { Member, type MemberHost } from './member.js'
 import type { GroupHandler, GroupRunOptions, GroupRunResult, Program, ShardRange } from './program.js'
 import type { LeaveOptions, ResolvedGroupOptions } from './options.js'
@@ -105,13 +106,7 @@ export class Group implements MemberHost {
 
   /** Puts what follows on logs that were sealed in their place; it is made where it is missing. */
   sealed(): Promise<void> {
-    return this.#once('sealed', async () => {
-      const { living } = await findFamily(this.#ctx, this.store)
-      const isLiving = new Set(living.map(({ id }) => id))
-      const others = [...this.control.state.shards.values()].filter(({ id }) => !isLiving.has(id))
-      const sealed = await sealedOf(this.#ctx, this.#root, others)
-      await this.control.transact((state) => reconciled(state, sealed, living))
-    })
+    return this.#once('sealed', () => goOn(this.#ctx, this.store, this.control))
   }
 
   /** A life has ended against its will: another one begins. */
@@ -123,6 +118,8 @@ export class Group implements MemberHost {
   async #rejoin(): Promise<void> {
     for (;;) {
       try {
+        // Of a store that was destroyed nothing is made anew.
+        await findFamily(this.#ctx, this.store)
         const member = await Member.begin(this)
         if (this.#leaving) await member.leave(0)
         else this.#member = member
@@ -182,6 +179,7 @@ export class Group implements MemberHost {
     checkSource(source as Source)
     if (typeof handler !== 'function') throw invalid('run: a handler function is expected.')
     if (this.program) throw invalid('run: this member runs something already; end that first, by its signal.')
+    checkConsumeOptions(options as ConsumeOptions)
     const { signal, ...rest } = options
     const totals = { events: 0, commits: 0 }
     const program: Program = {

@@ -1,7 +1,8 @@
 /** Joining a group. */
+import { throwIfAborted } from '../errors.js'
 import { Control, type First } from './control.js'
 import { Group } from './group.js'
-import { ensureStore, findFamily, surroundings } from './logs.js'
+import { ensureStore, findFamily, findRoot, surroundings } from './logs.js'
 import { resolveGroupOptions, type GroupOptions } from './options.js'
 import { ASSIGN_VERSION, newState } from './state.js'
 
@@ -21,10 +22,11 @@ export async function joinGroup(given: GroupOptions): Promise<Group> {
   const options = resolveGroupOptions(given)
   const { store, signal, moves, coolMs, standbys, warmEntries } = options
   const { storage, name, clock, logger, timeoutMs } = store
+  throwIfAborted(signal)
   const made: { group?: Group } = {}
   const ctx = surroundings(store, (message, cause) => made.group?.warn(message, cause))
   await ensureStore(ctx, store)
-  const { root } = await findFamily(ctx, store)
+  const root = await findRoot(ctx, store)
   const first = async (): Promise<First> => {
     const { living, partitions, generation } = await findFamily(ctx, store)
     const settings = { assignVersion: ASSIGN_VERSION, partitions, moves, coolMs, standbys, warmEntries }

@@ -4,14 +4,13 @@
  * what was read last (G7).
  */
 import type { Clock } from '../clock.js'
-import { isTidemarkError, TidemarkError } from '../errors.js'
+import { TidemarkError } from '../errors.js'
 import type { StoreHandle } from '../store/handle.js'
 import { Bell } from './bell.js'
 import type { Control } from './control.js'
 import { hasEnded } from './logs.js'
 import type { Program } from './program.js'
-import { runOn } from './runner.js'
-import { instant } from './since.js'
+import { runOn, type Failure } from './runner.js'
 import type { LivingLog, Shard } from './state.js'
 import { Tenure } from './tenure.js'
 import { cleared, taken, threw } from './transitions.js'
@@ -55,6 +54,8 @@ export class Keeper {
   /** Others have come in its place, by this member. */
   #isReplaced = false
   #follower: StoreHandle | undefined
+  /** Why the member is out, once it is. */
+  #out: { readonly reason: unknown } | undefined
   /** How often in a row something failed. */
   #failures = 0
 
@@ -67,11 +68,11 @@ export class Keeper {
   /** Makes true that the member has this role from now on. */
   want(role: Role): void {
     if (this.#isReplaced) return
-    if (this.role !== role) {
-      this.role = role
-      if (role !== 'owner') this.tenure?.stop()
-    }
-    this.#bell.ring()
+    const isNew = this.role !== role
+    this.role = role
+    if (role !== 'owner') this.tenure?.stop()
+    // Whoever only follows has nothing to read because the control store says something of others.
+    if (isNew || this.tenure) this.#bell.ring()
     if (role === 'none' || this.#isRunning) return
     this.#isRunning = true
     void this.#live()
@@ -80,6 +81,7 @@ export class Keeper {
   /** The member is out: nothing is released any more. */
   lose(reason: unknown): void {
     this.role = 'none'
+    this.#out = { reason }
     this.tenure?.lose(reason)
     this.#bell.ring()
   }
@@ -204,6 +206,9 @@ export class Keeper {
     const isSuspect = (this.#row?.fails ?? 0) > 0
     const tenure = new Tenure(handle, got, { clock, leaseMs, isSuspect, awayMs: () => host.awayMs() })
     this.tenure = tenure
+    // It may have been given up, or lost, while it was taken.
+    if (this.#out) tenure.lose(this.#out.reason)
+    else if (this.role !== 'owner') tenure.stop()
     host.gained(this)
     let end: End = 'lost'
     try {
@@ -248,7 +253,7 @@ export class Keeper {
       const failure = await running
       if (failure === undefined) done = tenure.resting.aborted ? done : program
       else if (!tenure.lost.aborted) {
-        pause = await this.#failed(tenure, failure.cause, failure.isHandlers, pause)
+        pause = await this.#failed(tenure, failure, pause)
         await this.#pause(pause, tenure)
       }
     }
@@ -266,20 +271,14 @@ export class Keeper {
   }
 
   /** A run failed; answers how long it is until the next one. */
-  async #failed(tenure: Tenure, cause: unknown, isHandlers: boolean, pause: number | undefined): Promise<number> {
+  async #failed(tenure: Tenure, { cause, at }: Failure, pause: number | undefined): Promise<number> {
     const { control, member, leaseMs } = this.#host
-    const code = isTidemarkError(cause) ? cause.code : undefined
-    // Only opening it again tells what is there.
-    if (code === 'FENCED' || code === 'UNKNOWN_OUTCOME' || code === 'CLOSED') throw cause
-    this.#warn(
-      isHandlers ? 'was given up by its handler, which threw' : 'could not be read on, and is tried again',
-      cause,
-    )
+    // Only opening it again tells what is there. A handler may fail with the same codes, by stores of its own.
+    if (tenure.handle.shard.hasEnded) throw cause
+    this.#warn(at ? 'was given up by its handler, which threw' : 'could not be read on, and is tried again', cause)
     const { id } = this.shard
-    if (isHandlers) {
-      const hasMoved = tenure.hasCommitted
-      tenure.hasCommitted = false
-      tenure.since = instant(this.#host.clock)
+    if (at) {
+      const hasMoved = tenure.threw(at)
       await control.transact((state) => threw(hasMoved ? cleared(state, id, member) : state, id, member))
     }
     return Math.min(leaseMs, pause === undefined ? leaseMs / 3 : pause * 2)

@@ -7,6 +7,7 @@ import type { Tenure } from './tenure.js'
 const LEASES = 2
 
 export function isWell(tenure: Tenure, clock: Clock, leaseMs: number): boolean {
+  if (tenure.stuckAt) return false
   if (tenure.hasCommitted) return true
   return !tenure.isInHand && since(clock, tenure.since) > LEASES * leaseMs
 }

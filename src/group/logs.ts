@@ -1,6 +1,6 @@
 /** The logs of a group's shards: which of them live, and a handle on one. */
 import { fromHex, toHex } from '../bytes/hex.js'
-import { isTidemarkError, TidemarkError } from '../errors.js'
+import { isDamage, isTidemarkError, TidemarkError } from '../errors.js'
 import { readAnchor } from '../log/anchor.js'
 import { ROOT } from '../manifest/names.js'
 import { anchorName, closeLog, openAnchor, type ShardContext } from '../engine/context.js'
@@ -11,6 +11,7 @@ import { shardContext } from '../store/context.js'
 import { StoreHandle } from '../store/handle.js'
 import { refuse } from '../store/identity.js'
 import { isAsked, type ResolvedOptions } from '../store/open-options.js'
+import type { Control } from './control.js'
 import { inOrder, type GroupState, type LivingLog } from './state.js'
 import { replaced } from './transitions.js'
 
@@ -41,6 +42,17 @@ export async function ensureStore(ctx: ShardContext, options: ResolvedOptions): 
   } catch (error) {
     // Somebody else came first, or the anchor was lost.
     if (!isTidemarkError(error) || error.code !== 'INVALID_ARGUMENT') throw error
+  }
+}
+
+/** The log with which the store began. A shard that is damaged keeps nobody from owning the others. */
+export async function findRoot(ctx: ShardContext, options: ResolvedOptions): Promise<string> {
+  try {
+    return (await findFamily(ctx, options)).root
+  } catch (error) {
+    const value = isDamage(error) ? (await readAnchor(openAnchor(ctx), anchorName(ctx))).value : undefined
+    if (value === undefined) throw error
+    return toHex(value.logId)
   }
 }
 
@@ -81,7 +93,7 @@ export function hasEnded({ shard, state }: StoreHandle, id: string): boolean {
 }
 
 /** Those of the shards whose logs were sealed. That is final, whatever else may have changed meanwhile. */
-export async function sealedOf(ctx: ShardContext, root: string, shards: Iterable<LivingLog>): Promise<Set<string>> {
+async function sealedOf(ctx: ShardContext, root: string, shards: Iterable<LivingLog>): Promise<Set<string>> {
   const sealed = new Set<string>()
   for (const { id, first, last } of shards) {
     const look = await lookAt(contextOf(ctx, id === root ? undefined : fromHex(id)), { first, last })
@@ -91,8 +103,17 @@ export async function sealedOf(ctx: ShardContext, root: string, shards: Iterable
   return sealed
 }
 
+/** Puts what follows on logs that were sealed in their place in the control store; it is made where it is missing. */
+export async function goOn(ctx: ShardContext, options: ResolvedOptions, control: Control): Promise<void> {
+  const { root, living } = await findFamily(ctx, options)
+  const isLiving = new Set(living.map(({ id }) => id))
+  const others = [...control.state.shards.values()].filter(({ id }) => !isLiving.has(id))
+  const sealed = await sealedOf(ctx, root, others)
+  await control.transact((state) => reconciled(state, sealed, living))
+}
+
 /** The state with the logs that live in place of those that were sealed. */
-export function reconciled(state: GroupState, sealed: ReadonlySet<string>, living: readonly LivingLog[]): GroupState {
+function reconciled(state: GroupState, sealed: ReadonlySet<string>, living: readonly LivingLog[]): GroupState {
   const old = inOrder(state).filter(({ id }) => sealed.has(id))
   const isOld = (partition: number): boolean => old.some(({ first, last }) => first <= partition && partition <= last)
   const fresh = living

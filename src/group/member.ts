@@ -127,6 +127,8 @@ export class Member implements KeeperHost, RescalerHost {
     const keeper = new Keeper(this, shard)
     this.#keepers.set(shard.id, keeper)
     keeper.adopt(handle, taken)
+    const { gone } = this.#presence
+    if (gone.aborted) keeper.lose(gone.reason)
   }
 
   awayMs(): number {
@@ -201,6 +203,8 @@ export class Member implements KeeperHost, RescalerHost {
     if (!state.members.has(this.member)) return this.#miss()
     this.#missing = undefined
     this.#presence.watch(state.members.keys())
+    // It may take as long as the storage does, and its errors are those of the next commit as well.
+    for (const { tenure } of this.owned) void tenure!.lookBeside().catch(() => undefined)
     this.#follow()
     await this.#decide()
     await this.#clear()
@@ -270,7 +274,7 @@ export class Member implements KeeperHost, RescalerHost {
     try {
       const { state } = this.control
       if (!state.members.has(dead)) await this.control.look()
-      const found = await blames(this.control.state, dead, (id) => this.openFollower(id))
+      const found = await blames(this.control.state, dead, this.leaseMs, (id) => this.openFollower(id))
       await this.control.transact((now, time) => decide(bury(now, dead, found), time))
       const { storage, store } = this.#host.lease
       await removeLease({ ...this.#host.lease, storage, store }, dead)

@@ -1,10 +1,9 @@
-/** Splits and merges the shards of a store from outside: for one that no group shares out. */
+/** Splits and merges the shards of a store from outside. */
 import type { Clock } from '../clock.js'
 import { checkFields, invalid } from '../errors.js'
 import { evenCuts } from '../engine/shards/plan.js'
-import { rescaleLogs } from '../engine/shards/rescale.js'
 import type { StorePlace } from '../tools/place.js'
-import { contextOf } from '../transfer/options.js'
+import { rescaleFromOutside } from './outside.js'
 
 /** The shards that are wanted: how many, or where each but the first begins. */
 export interface Scale {
@@ -30,12 +29,13 @@ export interface ShardRange {
 
 /**
  * Brings a store to the shards that are wanted. Nothing is copied, and readers and writers go on: a writer whose shard has ended is
- * `FENCED`, keeps its changes, and goes on after `reopen()`. A store of a group is rescaled by `group.rescale()`.
+ * `FENCED`, keeps its changes, and goes on after `reopen()`. Where members of a group live, they do it, as with `group.rescale()`.
  *
  * When it fails on its way, what was begun holds or goes on as it was, and the call may be made again.
  * @returns the shards that there are now
  * @throws `INVALID_ARGUMENT` when there can be no such shards
- * @throws `NOT_FOUND` when there is no such store; `CONFLICT` when others write too fast, or split and merge it at once
+ * @throws `NOT_FOUND` when there is no such store; `CONFLICT` when others write too fast, or split and merge it at once, or a shard
+ * that would have to change is parked
  * @throws `STORAGE_UNAVAILABLE`, `UNKNOWN_OUTCOME` or `CORRUPT`, as other calls
  * @example
  *     await rescale({ storage, name: 'orders' }, { shards: 8 })
@@ -46,8 +46,8 @@ export async function rescale(
   options: { readonly clock?: Clock | undefined } = {},
 ): Promise<readonly ShardRange[]> {
   const cutsOf = checkScale(scale)
-  const children = await rescaleLogs(contextOf(place, options.clock), cutsOf)
-  return children.map(({ first, last }) => ({ first, last }))
+  const shards = await rescaleFromOutside(place, cutsOf, options.clock)
+  return shards.map(({ first, last }) => ({ first, last }))
 }
 
 /** The cuts that are wanted, given the number of partitions. */

@@ -4,13 +4,13 @@ import { isPromise } from '../callback.js'
 import type { Handler } from '../stream/options.js'
 import { Run } from '../stream/run.js'
 import type { Program, ShardRange } from './program.js'
-import type { Tenure } from './tenure.js'
+import type { EventPlace, Tenure } from './tenure.js'
 
 /** Why a run ended before its source, or its turn. */
 export interface Failure {
   readonly cause: unknown
-  /** The handler threw it. */
-  readonly isHandlers: boolean
+  /** The event at which the handler threw it. */
+  readonly at: EventPlace | undefined
 }
 
 /** Resolves when the source has ended, the program is to end, or the shard is to go; with what failed, if anything did. */
@@ -18,15 +18,18 @@ export async function runOn(tenure: Tenure, program: Program, shard: ShardRange)
   const { source, options, totals, runs } = program
   const { id, first, last } = shard
   const context = { signal: tenure.lost, token: tenure.token, shard: { id, first, last } }
-  let thrown: { readonly cause: unknown } | undefined
-  const handled = (): void => void (tenure.isInHand = false)
+  let thrown: { readonly cause: unknown; readonly at: EventPlace } | undefined
+  // One is in hand at a time.
+  let at: EventPlace
+  const handled = (): void => tenure.handled(at)
   const threw = (cause: unknown): never => {
-    handled()
-    thrown = { cause }
+    tenure.isInHand = false
+    thrown = { cause, at }
     throw cause
   }
   const handler: Handler = (event, state, emit) => {
     tenure.isInHand = true
+    at = { partition: state.number, offset: event.offset }
     let answer: unknown
     try {
       answer = program.handler(event, state, emit, context)
@@ -64,7 +67,7 @@ export async function runOn(tenure: Tenure, program: Program, shard: ShardRange)
     ).go()
     return undefined
   } catch (cause) {
-    return { cause, isHandlers: thrown?.cause === cause && thrown !== undefined }
+    return { cause, at: thrown?.cause === cause ? thrown?.at : undefined }
   } finally {
     runs.delete(end)
     for (const each of signals) each.removeEventListener('abort', end)

@@ -60,7 +60,8 @@ export function isReached(state: GroupState, target: Target): boolean {
   )
 }
 
-function wantedOf(partitions: number, target: Target): Range[] {
+/** The shards that a target wants. */
+export function wantedOf(partitions: number, target: Target): Range[] {
   const all = { first: 0, last: partitions - 1 }
   return splitOf(all, target) ?? [all]
 }

@@ -12,6 +12,7 @@ import { isTidemarkError, TidemarkError } from '../errors.js'
 import { closeLog, openLog, type LogContext } from '../engine/context.js'
 import { Memtable } from '../engine/memtable.js'
 import { decodeEntry } from '../log/entry.js'
+import type { Position } from '../log/offsets.js'
 import type { Turn } from '../log/shard-parts.js'
 import { parseCommit } from '../store/changes.js'
 import type { StoreHandle } from '../store/handle.js'
@@ -29,6 +30,13 @@ export interface TenureOptions {
   readonly isSuspect: boolean
 }
 
+/** Where an event is. */
+export interface EventPlace {
+  /** The partition of the store. */
+  readonly partition: number
+  readonly offset: Position
+}
+
 /** After a look that failed, the next one. */
 const AGAIN = 24
 
@@ -41,6 +49,8 @@ export class Tenure implements Turns {
   since: Instant
   /** A commit has moved the positions since the fence. */
   hasCommitted = false
+  /** The event at which the handler threw last, until it has got beyond that. */
+  stuckAt: EventPlace | undefined
   /** An event is being handled. */
   isInHand = false
   /** The run that is under way, or the last one. */
@@ -55,6 +65,7 @@ export class Tenure implements Turns {
   /** When the commit on its way was sent. */
   #sent: Instant
   #isTried = false
+  #isLooking = false
   /** Reads the log as others do: on files a writer reads nothing but its own. */
   #viewer: LogContext | undefined
 
@@ -115,9 +126,37 @@ export class Tenure implements Turns {
     return undefined
   }
 
+  /** While an event is in hand nothing else tells that the shard was taken over: so it is looked at, as often as members look (G10). */
+  async lookBeside(): Promise<void> {
+    const { clock, leaseMs } = this.#options
+    if (!this.isInHand || this.#isLooking || since(clock, this.#proof) <= leaseMs / 3) return
+    this.#isLooking = true
+    try {
+      await this.#look()
+    } finally {
+      this.#isLooking = false
+    }
+  }
+
   turn(isLast: boolean): Turn | undefined {
     if (isLast && this.releasing.aborted) return { ...this.#turn, isReleased: true }
     return this.handle.state.carried.turn?.isTrial ? this.#turn : undefined
+  }
+
+  /** The handler is done with an event. */
+  handled({ partition }: EventPlace): void {
+    this.isInHand = false
+    if (this.stuckAt?.partition === partition) this.stuckAt = undefined
+  }
+
+  /** The handler threw. Answers whether it had come any further since it threw before: other partitions may have, but not that one. */
+  threw(at: EventPlace): boolean {
+    const { stuckAt, hasCommitted } = this
+    const isStuck = stuckAt?.partition === at.partition && stuckAt.offset === at.offset
+    this.stuckAt = at
+    this.hasCommitted = false
+    this.since = instant(this.#options.clock)
+    return hasCommitted && !isStuck
   }
 
   committed(): void {

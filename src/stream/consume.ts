@@ -4,7 +4,7 @@ import type { Key } from '../bytes/keys.js'
 import type { StoreHandle } from '../store/handle.js'
 import { handleOf } from '../store/handles.js'
 import type { Store } from '../store/store.js'
-import type { ConsumeOptions, ConsumeResult, Handler } from './options.js'
+import { checkConsumeOptions, type ConsumeOptions, type ConsumeResult, type Handler } from './options.js'
 import { Run } from './run.js'
 import { checkSource, type Source } from './source.js'
 
@@ -49,9 +49,7 @@ export async function consume<V, O = unknown, K extends Key = Key, S = unknown, 
   const handle = handleOf(store)
   checkSource(source as Source)
   if (typeof handler !== 'function') throw invalid('consume: a handler function is expected.')
-  if (options.sink !== undefined && typeof options.sink.deliver !== 'function') {
-    throw invalid('sink: an object with a function deliver() is expected.')
-  }
+  checkConsumeOptions(options as ConsumeOptions)
   if (busy.has(handle)) {
     throw invalid(
       `Store "${store.name}" is being consumed into already, and two runs on one handle would overwrite each other's work; wait for the first, or open another store.`,

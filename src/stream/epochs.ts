@@ -26,7 +26,10 @@ interface EpochPlace {
   readonly range: PartitionRange
 }
 
-/** The row of a source that says in which epoch its newest committed event was, beside those of its partitions. */
+/**
+ * The row of a source that says in which epoch its newest committed event was, beside those of its partitions. Each partition of the
+ * shard has it, as a split or a merge may put it beside others that are less far.
+ */
 const ROW = 'epoch'
 
 export class Epochs {
@@ -39,8 +42,8 @@ export class Epochs {
   readonly #tableOf: (partition: number) => Table
   readonly #wake: () => void
   #present: number | undefined
-  /** What the store says: the epoch, and whether it is over. */
-  #kept: Kept | undefined
+  /** What the store says, by its partitions. */
+  readonly #kept = new Map<number, Kept>()
   #held: Reader[] = []
   /** Events of the present epoch have come since it was labelled. */
   #hasMoved = false
@@ -65,21 +68,17 @@ export class Epochs {
 
   /** Goes on in the epoch in which the store is; of a shard that was merged the earliest one of its parents. */
   async open(): Promise<void> {
-    const load = async (partition: number): Promise<void> => {
-      const kept = (await this.#tableOf(partition).get([this.#source, ROW])) as Kept | undefined
-      if (kept === undefined || kept[0] >= (this.#present ?? Infinity)) return
-      this.#present = kept[0]
-      this.#hasMoved = !kept[1]
-      this.#kept = partition === this.#range[0] ? kept : undefined
-    }
-    const [first, last] = this.#range
-    await load(first)
-    await eachPartition(this.#handle.state, 'sources', [first + 1, last], load)
+    await this.again()
+    const all = [...this.#kept.values()]
+    if (all.length === 0) return
+    this.#present = Math.min(...all.map(([epoch]) => epoch))
+    this.#hasMoved = all.some(([epoch, isOver]) => epoch === this.#present && !isOver)
   }
 
-  /** The label of the present epoch, unless there is nothing new in it. */
+  /** The label of the present epoch, unless there is nothing new in it, or some partitions have events of a later one already. */
   get label(): string | undefined {
-    return this.#hasMoved ? epochLabel(this.#present!) : undefined
+    const isExact = [...this.#kept.values()].every(([epoch]) => epoch <= this.#present!)
+    return this.#hasMoved && isExact ? epochLabel(this.#present!) : undefined
   }
 
   /** Takes an event of a later epoch out of the way, until this one is over. */
@@ -120,14 +119,26 @@ export class Epochs {
 
   /** Call it before each commit, and say whether the epoch is over with it. */
   seal(isOver: boolean): void {
-    if (this.#present === undefined || (this.#present === this.#kept?.[0] && isOver === this.#kept[1])) return
-    this.#kept = [this.#present, isOver]
-    this.#tableOf(this.#range[0]).put([this.#source, ROW], this.#kept)
+    if (this.#present === undefined) return
+    const now: Kept = [this.#present, isOver]
+    for (let partition = this.#range[0]; partition <= this.#range[1]; partition++) {
+      const [epoch, wasOver] = this.#kept.get(partition) ?? []
+      if (epoch !== undefined && (epoch > now[0] || (epoch === now[0] && wasOver === isOver))) continue
+      this.#kept.set(partition, now)
+      this.#tableOf(partition).put([this.#source, ROW], now)
+    }
   }
 
-  /** The buffer was dropped. */
-  again(): void {
-    this.#kept = undefined
+  /** Reads what is kept; what was in the buffer of it was dropped. */
+  async again(): Promise<void> {
+    this.#kept.clear()
+    const load = async (partition: number): Promise<void> => {
+      const kept = (await this.#tableOf(partition).get([this.#source, ROW])) as Kept | undefined
+      if (kept) this.#kept.set(partition, kept)
+    }
+    const [first, last] = this.#range
+    await load(first)
+    await eachPartition(this.#handle.state, 'sources', [first + 1, last], load)
   }
 
   end(): void {

@@ -1,7 +1,8 @@
 /** Options and results of `consume`. */
 import type { Key } from '../bytes/keys.js'
+import { invalid } from '../errors.js'
 import type { Offsets } from '../log/offsets.js'
-import { whole } from '../store/options.js'
+import { checkSignal, whole } from '../store/options.js'
 import type { Partition } from '../store/tables.js'
 import type { Sink } from './outbox.js'
 import type { HandledEvent, SourceEvent } from './source.js'
@@ -75,6 +76,19 @@ export interface ConsumeResult {
 export interface Progress extends ConsumeResult {
   /** The offsets of the store, of all its sources. */
   readonly offsets: Offsets
+}
+
+/** @throws `INVALID_ARGUMENT` */
+export function checkConsumeOptions({ everyMs, everyEvents, epoch, sink, signal, onProgress }: ConsumeOptions): void {
+  limit('everyMs', everyMs, 0, 0)
+  limit('everyEvents', everyEvents, 1, 1)
+  checkSignal(signal)
+  if (sink !== undefined && typeof Object(sink).deliver !== 'function') {
+    throw invalid('sink: an object with a function deliver() is expected.')
+  }
+  for (const [name, given] of Object.entries({ epoch, onProgress })) {
+    if (given !== undefined && typeof given !== 'function') throw invalid(`${name}: a function is expected.`)
+  }
 }
 
 /** A whole number of at least `min`, or Infinity for no limit. */

@@ -13,7 +13,6 @@ import { partitionsOf } from '../engine/shards/spans.js'
 import type { Position } from '../log/offsets.js'
 import type { PartitionRange } from '../manifest/clip.js'
 import type { StoreHandle } from '../store/handle.js'
-import { whole } from '../store/options.js'
 import type { Store } from '../store/store.js'
 import { OwnBuffer } from './buffer.js'
 import { Epochs } from './epochs.js'
@@ -92,7 +91,7 @@ export class Run<V, O> {
     this.#everyMs = limit('everyMs', options.everyMs, 1000, 0)
     // With no time to wait, each event is due at once.
     this.#everyEvents = this.#everyMs === 0 ? 1 : limit('everyEvents', options.everyEvents, 10_000, 1)
-    this.#partitions = whole('source.partitions', source.partitions, store.partitions, 1, 999_999_999)
+    this.#partitions = source.partitions ?? store.partitions
     const { carried } = handle.state
     this.#range = partitionsOf(carried.own, handle.partitions)
     this.#isAligned = this.#partitions === handle.partitions
@@ -309,7 +308,7 @@ export class Run<V, O> {
     this.#discard()
     this.#shard = this.#handle.shard
     await this.#outbox.again()
-    this.#epochs?.again()
+    await this.#epochs?.again()
     return this.#positions.follow(this.#handle.state.carried)
   }
 

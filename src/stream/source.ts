@@ -3,6 +3,7 @@ import type { Key } from '../bytes/keys.js'
 import { refusePromise } from '../callback.js'
 import { invalid } from '../errors.js'
 import type { Position } from '../log/offsets.js'
+import { whole } from '../store/options.js'
 
 /** An event of a source. */
 export interface SourceEvent<V = unknown, E = Key | undefined> {
@@ -64,11 +65,14 @@ export interface Source<V = unknown, E = Key | undefined> {
   ): AsyncIterable<SourceEvent<V, E>> | Iterable<SourceEvent<V, E>>
 }
 
+const MAX_PARTITIONS = 999_999_999
+
 export function checkSource(source: Source): void {
   if (typeof source !== 'object' || source === null || typeof source.name !== 'string' || source.name === '') {
     throw invalid('source: an object { name, partitions, read } is expected, its name a string that is not empty.')
   }
   if (typeof source.read !== 'function') throw invalid(`Source "${source.name}" has no function read().`)
+  whole('source.partitions', source.partitions, 1, 1, MAX_PARTITIONS)
 }
 
 /** The key of a value: the name of one of its fields, or a function that makes it. */

@@ -264,6 +264,24 @@ describe('where a group shares out the shards,', () => {
     await group.leave()
     await running
   })
+
+  test('split and merge are done by its members, who own what comes of it', async () => {
+    const storage = memory()
+    const run = (line: string): Promise<Ran> => cli(line.split(' '), { open: () => storage })
+    const group = await joinGroup({ storage, name: 'orders', partitions: 8, leaseMs: 1_500 })
+    const ended: unknown[] = []
+    group.on('rebalance', ({ lost }) => ended.push(...lost))
+    const running = group.run({ name: 'none', read: nothing }, () => undefined)
+    expect((await run('split . --at 2,4')).out).toBe('Store "orders" has 3 shards now: 0-1, 2-3, 4-7.\n')
+    expect((await run('merge . --first 0 --last 3')).out).toBe('Store "orders" has 2 shards now: 0-3, 4-7.\n')
+    expect(group.assignment()).toMatchObject([{ first: 0 }, { first: 4 }])
+    const { member } = group.status()
+    const owner = { member, released: false }
+    expect(await linesOf(run, 'shards . --json')).toMatchObject([{ owner }, { owner }])
+    await group.leave()
+    await running
+    expect(ended).toEqual([])
+  })
 })
 
 /** Events that never come. */

@@ -354,7 +354,7 @@ groups(
 groups(
   'G11',
   'an idle shard is not parked because its owners are killed by something else',
-  [edit('src/group/blame.ts', "return isTrial ? 'trial' : 'nothing'", "return 'trial'")],
+  [edit('src/group/blame.ts', "if (isTrial) return 'trial'", "return 'trial'")],
   async ({ inWorld, LEASE }) => {
     let isParked = true
     await inWorld(

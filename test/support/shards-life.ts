@@ -91,7 +91,7 @@ async function undertakeAll(ctx: ShardContext, isChosen: () => boolean): Promise
     await closeLog(leaf.context, leaf.log)
     if (leaf.seal || !isChosen()) continue
     const undertaking = new Undertaking({ context: leaf.context, state: leaf.state }, new AbortController().signal)
-    await undertaking.run(ALL)
+    await undertaking.run(ALL, false)
     await undertaking.stop()
   }
 }

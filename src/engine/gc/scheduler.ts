@@ -1,5 +1,5 @@
 /** When to look for what nothing needs any more: now and then beside commits, and whenever somebody asks for it. */
-import { isTidemarkError } from '../../errors.js'
+import { isExpired, isTidemarkError } from '../../errors.js'
 import { COLLECT_EVERY, warnLater } from '../context.js'
 import { Collector, type CollectOptions, type CollectResult } from './collector.js'
 import { EntryIndex } from './entry-index.js'
@@ -87,7 +87,7 @@ export class CollectionScheduler {
     const isWorth = since >= Math.max(COLLECT_EVERY, versions / 4) && (ageMs > 0 || head - carried.trim > versions)
     if (!isWorth && !this.#isDue(state)) return
     const options = { minDeletes: COLLECT_EVERY, maxDeletes: COLLECT_AT_ONCE, inTime: () => true, dryRun: false }
-    const done = this.#collect(options).then(() => this.#undertake(options))
+    const done = this.#collect(options).then(() => this.#undertake(options, true))
     done.catch((cause: unknown) => {
       if (this.#shard.hasEnded || this.#stop.signal.aborted) return
       warnLater(this.#shard.context, 'Collection', cause)
@@ -109,26 +109,37 @@ export class CollectionScheduler {
 
   /** What it finds the next entry condemns. */
   #collect(options: CollectOptions): Promise<CollectResult> {
+    return this.#alone(() => this.#look(options))
+  }
+
+  async #look(options: CollectOptions): Promise<CollectResult> {
     const shard = this.#shard
-    return this.#alone(async () => {
-      if (!options.dryRun) shard.assertWritable()
-      const state = shard.state
-      // Of one that was sealed anybody collects what is left, by other ways.
-      if (state.seal || state.of) return NOTHING
-      if (!options.dryRun) this.#lookedAt = state.head
+    if (!options.dryRun) shard.assertWritable()
+    const state = shard.state
+    // Of one that was sealed anybody collects what is left, by other ways.
+    if (state.seal || state.of) return NOTHING
+    if (!options.dryRun) this.#lookedAt = state.head
+    try {
       const result = await this.#collector.run(state, options)
       if (result.plan && !options.dryRun) shard.compaction!.plan = result.plan
       return result
-    })
+    } catch (error) {
+      if (!isExpired(error)) throw error
+      // Another writer has deleted what this one was about to read: it looks again at what is left.
+      await shard.refresh()
+      if (shard.state.carried.trim === state.carried.trim) throw error
+      return this.#look(options)
+    }
   }
 
   /** Collects the logs of which this one came, where there are any. */
   async #undertake(
     options: CollectOptions,
+    isBeside: boolean,
   ): Promise<Pick<CollectResult, 'deleted' | 'waiting'> & Partial<Pick<MaintainResult, 'condemned'>>> {
     const { carried, of } = this.#shard.state
     if (!carried.own && !of) return NOTHING
-    return this.#alone(() => this.#undertaking.use((work) => work.run(options)))
+    return this.#alone(() => this.#undertaking.use((work) => work.run(options, isBeside)))
   }
 
   /** One at a time. */
@@ -179,7 +190,7 @@ export class CollectionScheduler {
       deleted = sum(deleted, again.deleted)
     }
     const left = options.maxDeletes - deleted.entries - deleted.segments - deleted.pins
-    const others = await this.#undertake({ ...options, maxDeletes: left })
+    const others = await this.#undertake({ ...options, maxDeletes: left }, false)
     deleted = sum(deleted, others.deleted)
     // Deleting may have made room.
     if (!isFolded && deleted.bytes > 0) await this.#fold(inTime)

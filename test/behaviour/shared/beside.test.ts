@@ -9,6 +9,7 @@ import { verify } from 'tidemark/tools'
 import { sleep } from '../../../src/clock.js'
 import { EntryIndex } from '../../../src/engine/gc/entry-index.js'
 import { intercept, unknownOutcome } from '../../../src/storage/intercept.js'
+import { atOurTime, contents, GRACE, makePast, open as openSmall, time } from '../../support/collect-world.js'
 import { code, found, open, outcomes, pair, tabs } from '../../support/shared.js'
 import { collect, temporaryFolder } from '../../support/storages.js'
 
@@ -233,4 +234,34 @@ describe('a table that another writer first wrote with another codec', () => {
       expect(await collect(table.entries())).toEqual([['x', 1]])
     }
   })
+})
+
+test('a collection goes on from what another writer has left of the entries that it was about to read', async () => {
+  const storage = atOurTime(memory())
+  const { versions } = await makePast(storage)
+  const options = { mode: 'shared', logger: false } as const
+  const other = await openSmall(storage, options)
+  let isHeld = false
+  let reached: () => void
+  let release: () => void
+  const reading = new Promise<void>((resolve) => (reached = resolve))
+  const released = new Promise<void>((resolve) => (release = resolve))
+  const slow = intercept(storage, async (call, run) => {
+    if (isHeld && call.target === 'log' && (call.method === 'read' || call.method === 'readTail') && call.n === 1) {
+      reached()
+      await released
+    }
+    return run(call.signal)
+  })
+  const store = await openSmall(slow, options)
+  isHeld = true
+  const maintained = store.maintain()
+  await reading
+  await other.maintain()
+  time.now += GRACE
+  expect((await other.maintain()).deleted.entries).toBeGreaterThan(0)
+  release!()
+  await maintained
+  expect(await contents(store)).toBe([...versions.values()].at(-1))
+  await Promise.all([store.close(), other.close()])
 })

@@ -153,6 +153,71 @@ test('the shards of a store have the epoch each, and a follower of all shows the
   await whole.close()
 })
 
+/** Each partition has one event a day; handles the next so many of them. */
+async function daily(storage: Storage, options: object, last: number, events = Infinity): Promise<void> {
+  const store = await open(storage, options)
+  const stop = new AbortController()
+  let left = events
+  const source: Source<number> = {
+    name: 'daily',
+    partitions: 4,
+    async *read(_, from = 0) {
+      for (let day = Number(from) + 1; day <= last; day++) yield { offset: day - 1, value: day }
+    },
+  }
+  await consume(
+    store,
+    source,
+    (event, state) => {
+      state.put('day', event.value)
+      if (--left === 0) stop.abort()
+    },
+    { epoch, everyEvents: 1, signal: stop.signal },
+  )
+  await store.close()
+}
+
+/** The newest day of each partition, as of the end of each epoch. */
+async function newest(storage: Storage, last: number): Promise<(number[] | undefined)[]> {
+  const all = await openStore<string, number>({ storage, name, mode: 'follower' })
+  const days: (number[] | undefined)[] = []
+  for (let day = 1; day <= last; day++) {
+    const past = await all.at({ epoch: day }).catch(() => undefined)
+    const each = past && [0, 1, 2, 3].map(async (p) => (await past.partition(p).get('day')) ?? 0)
+    days.push(each && (await Promise.all(each)))
+  }
+  await all.close()
+  return days
+}
+
+test.each([
+  [5, 3],
+  [3, 5],
+])(
+  'no epoch is over in a shard whose partitions came unequally far, to %i and %i, until they are equal',
+  async (a, b) => {
+    const storage = memory()
+    await (await open(storage)).close()
+    await rescale({ storage, name }, { shards: 2 })
+    await daily(storage, { shard: 0 }, a)
+    await daily(storage, { shard: 2 }, b)
+    await rescale({ storage, name }, { shards: 1 })
+    // It is stopped in between, and goes on.
+    for (const events of [3, 5, Infinity]) await daily(storage, {}, 8, events)
+    const expected = [1, 2, 3, undefined, 5, 6, 7, 8].map((day) => day && [day, day, day, day])
+    expect(await newest(storage, 8)).toEqual(expected)
+  },
+)
+
+test('an epoch in the midst of which a store is split ends in each of the shards', async () => {
+  const storage = memory()
+  await (await open(storage)).close()
+  await daily(storage, {}, 4, 6)
+  await rescale({ storage, name }, { shards: 4 })
+  for (const shard of [0, 1, 2, 3]) await daily(storage, { shard }, 4)
+  expect(await newest(storage, 4)).toEqual([1, 2, 3, 4].map((day) => [day, day, day, day]))
+})
+
 test('what is no number is refused', async () => {
   const store = await open(memory())
   await expect(consume(store, days(4, 2), () => undefined, { epoch: () => NaN })).rejects.toMatchObject({
