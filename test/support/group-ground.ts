@@ -11,6 +11,7 @@ import { evenCuts } from '../../src/engine/shards/plan.js'
 import { rescaleLogs } from '../../src/engine/shards/rescale.js'
 import { rescale } from '../../src/group/rescale.js'
 import { intercept } from '../../src/storage/intercept.js'
+import { contextOf } from '../../src/transfer/options.js'
 import { objects } from './collecting-world.js'
 import { PARTITIONS, ShardsTruth } from './shards-truth.js'
 import { reader, tagger, undertaker } from './shards-life.js'
@@ -24,9 +25,9 @@ export interface Ground {
   /** How shards are opened. */
   readonly store: object
   /** Makes it so many shards, from outside of the group. */
-  rescale(storage: Storage, shards: number): Promise<unknown>
+  readonly rescale: (storage: Storage, shards: number) => Promise<unknown>
   /** The keys of a partition: under the first one events are counted, and the second one has large values. */
-  keysOf(partition: number): readonly string[]
+  readonly keysOf: (partition: number) => readonly string[]
   /** Begins what is done beside the group. */
   begin(): void
   /** After the simulation. */
@@ -47,7 +48,11 @@ export function roomyGround(sim: Simulation): Ground {
     partitions: 3 + sim.random.below(4),
     events: 10,
     store: {},
-    rescale: (storage, shards) => rescale({ storage, name: NAME }, { shards }, { clock: sim.clock }),
+    // Through the group, or past it.
+    rescale: (storage, shards) =>
+      sim.random.chance(0.5)
+        ? rescale({ storage, name: NAME }, { shards }, { clock: sim.clock })
+        : rescaleLogs(contextOf({ storage, name: NAME }, sim.clock), (all) => evenCuts(shards, all)),
     keysOf: () => ['n'],
     begin: () => undefined,
     judge: () => Promise.resolve({ living: 0, sealed: 0 }),

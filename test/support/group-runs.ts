@@ -4,7 +4,7 @@
  * what is there at the end.
  */
 import { joinGroup, type Group, type GroupOptions, type HandlerContext, type ShardProgress } from 'tidemark/group'
-import { openStore, type Clock, type Storage } from 'tidemark'
+import { openStore, type Clock } from 'tidemark'
 import { faulty, simulate, type Actor, type Fault, type Simulation } from 'tidemark/testing'
 import { sleep } from '../../src/clock.js'
 import { GroupRecord } from './group-record.js'
@@ -252,7 +252,7 @@ class Run {
       this.#sim.crash(one.actor)
     }
     if (kind === 'rescale') void this.#rescale(one)
-    if (kind === 'split') await this.#split()
+    if (kind === 'split') void this.#split()
   }
 
   /** The machine sleeps: both of its clocks go on, or the one of the day alone, or none. */
