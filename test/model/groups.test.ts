@@ -4,9 +4,9 @@ import { eagerRuns } from '../support/eager.js'
 import { extent } from '../support/extent.js'
 import { groupRun, MODES } from '../support/group-runs.js'
 
-const SEEDS = extent(143, 10)
+const SEEDS = extent(143, 4)
 /** Each of them is opened many times once it is over. */
-const FEWER = extent(60, 5)
+const FEWER = extent(60, 3)
 
 test.each(MODES)(
   `groups in mode %s: ${SEEDS} seeds`,

@@ -3,7 +3,7 @@ import { test } from 'vitest'
 import { extent } from '../support/extent.js'
 import { shardLives } from '../support/shard-lives.js'
 
-const SEEDS = extent(600, 150)
+const SEEDS = extent(600, 30)
 
 test(`shards that are split and merged while they are written lose, double and forget nothing: ${SEEDS} seeds`, async () => {
   for (let seed = 1; seed <= SEEDS; seed++) await shardLives(seed)

@@ -181,7 +181,7 @@ shardsRule(
     ),
   ],
   /two living logs|which did not come of it/,
-  26,
+  48,
 )
 
 /** The shards that there are, as somebody else finds them. They are to be closed. */

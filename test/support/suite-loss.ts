@@ -30,7 +30,7 @@ import type { LossShare, SuiteOptions } from './suite-options.js'
 
 export const FEW_LOSSES: LossShare = { ages: [14], singles: 3, pairs: 2, acts: 1, others: 1 }
 export const MORE_LOSSES: LossShare = { ages: [2, 31], singles: 8, pairs: 6, acts: 1, others: 3 }
-export const SOME_LOSSES: LossShare = { ages: [1, 2, 13, 31, 120], singles: 10, pairs: 10, acts: 2, others: 8 }
+export const SOME_LOSSES: LossShare = { ages: [1, 2, 13, 31], singles: 6, pairs: 5, acts: 1, others: 4 }
 export const MANY_LOSSES: LossShare = {
   ages: [1, 2, 5, 13, 31, 120, 300],
   singles: 12,
