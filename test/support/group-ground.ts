@@ -13,9 +13,9 @@ import { rescale } from '../../src/group/rescale.js'
 import { intercept } from '../../src/storage/intercept.js'
 import { contextOf } from '../../src/transfer/options.js'
 import { objects } from './collecting-world.js'
-import { PARTITIONS, ShardsTruth } from './shards-truth.js'
-import { reader, tagger, undertaker } from './shards-life.js'
-import { contextIn, finish, judgeShards, KEYS, NAME, tiny, type ShardsWorld } from './shards-world.js'
+import { PARTITIONS, VersionsTruth } from './rescaled-versions-truth.js'
+import { reader, tagger, undertaker } from './rescaled-versions.js'
+import { contextIn, finish, judgeShards, KEYS, NAME, tiny, type VersionsWorld } from './rescaled-versions-world.js'
 
 export interface Ground {
   readonly storage: Storage
@@ -63,7 +63,7 @@ export function smallGround(sim: Simulation): Ground {
   const { random } = sim
   const late = { ms: 0 }
   const clock = { ...systemClock, now: () => sim.clock.now() + late.ms, monotonic: () => late.ms }
-  const truth = new ShardsTruth()
+  const truth = new VersionsTruth()
   const deleted = { living: 0, sealed: 0 }
   const watched = truth.watch(objects(clock, random.chance(0.3) ? 'create' : 'writer'))
   const storage = intercept(watched, async (call, run) => {
@@ -76,7 +76,7 @@ export function smallGround(sim: Simulation): Ground {
   })
   const retain = 1 + random.below(3)
   const absent = (): unknown => ({ time: clock.now() })
-  const world: ShardsWorld = { sim, truth, storage, hasTime: true, retain, absent, tags: new Map() }
+  const world: VersionsWorld = { sim, truth, storage, hasTime: true, retain, absent, tags: new Map() }
   return {
     storage,
     partitions: PARTITIONS,

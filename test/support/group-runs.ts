@@ -9,7 +9,7 @@ import { faulty, simulate, type Actor, type Fault, type Simulation } from 'tidem
 import { sleep } from '../../src/clock.js'
 import { GroupRecord } from './group-record.js'
 import { roomyGround, smallGround, type Collected, type Ground } from './group-ground.js'
-import { NAME } from './shards-world.js'
+import { NAME } from './rescaled-versions-world.js'
 
 const LEASE = 3_000
 /** Events come in for about as long as things happen. */

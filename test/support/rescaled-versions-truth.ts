@@ -38,7 +38,7 @@ function isOfShard(path: string): boolean {
   return !isProbe(path) && !path.includes('/group/')
 }
 
-export class ShardsTruth {
+export class VersionsTruth {
   /** By the hex of their ids, in the order in which they began. */
   readonly logs = new Map<string, TrueLog>()
   wrong: string | undefined
