@@ -117,7 +117,8 @@ test('a planned handoff closes a shard for three round trips: the last commit, t
     // The former owner closes its handle beside.
     const closing = ['a put', 'a delete', 'a close']
     const by = pause.map((call) => `${call.by} ${call.method}`).filter((call) => !closing.includes(call))
-    expect(by.filter((call) => call !== 'b read')).toEqual(['a append', 'b claim'])
+    // The next entry is read by itself, or with what may stand behind it.
+    expect(by.filter((call) => call !== 'b read' && call !== 'b readTail')).toEqual(['a append', 'b claim'])
     expect(by.length).toBeLessThanOrEqual(2 + 2)
     const events = world.begun.map(({ partition, offset }) => `${partition}/${offset}`)
     expect(new Set(events).size).toBe(events.length)
