@@ -70,6 +70,13 @@ export function cleared(state: GroupState, id: string, owner: string): GroupStat
   return shard && shard.fails > 0 ? withShards(state, [{ ...shard, fails: 0 }]) : state
 }
 
+/** The log of the shard has ended with this entry for a while; `undefined`: it goes on, or may. */
+export function quieted(state: GroupState, id: string, owner: string, quietAt: number | undefined): GroupState {
+  const shard = ownedBy(state, id, owner)
+  const known = shard && shard.standbys.length > 0 ? quietAt : undefined
+  return shard && shard.quietAt !== known ? withShards(state, [{ ...shard, quietAt: known }]) : state
+}
+
 export function unpark(state: GroupState, id: string): GroupState {
   const shard = state.shards.get(id)
   return shard?.isParked ? withShards(state, [{ ...shard, isParked: false, fails: 0 }]) : state
@@ -119,6 +126,7 @@ function heir(parents: readonly Shard[]): Omit<Shard, keyof LivingLog> {
     fails: Math.max(...parents.map(({ fails }) => fails)),
     isParked: parents.some(({ isParked }) => isParked),
     movedAt: moves.length > 0 ? Math.max(...moves) : undefined,
+    quietAt: undefined,
   }
 }
 
