@@ -119,6 +119,11 @@ export class Keeper {
       .then(() => this.#live())
   }
 
+  /** What follows the log, while nobody here owns it. */
+  get follower(): StoreHandle | undefined {
+    return this.#follower
+  }
+
   get #row(): Shard | undefined {
     return this.#host.control.state.shards.get(this.shard.id)
   }
@@ -173,6 +178,11 @@ export class Keeper {
     const { control, member, leaseMs } = this.#host
     const follower = await this.#followed()
     const before = follower.state.head
+    // Nothing is read while nothing is written: the owner says when there is more.
+    if (this.role === 'standby' && before >= (this.#row?.quietAt ?? Infinity)) {
+      await this.#bell.wait()
+      return
+    }
     await follower.catchUp()
     if (hasEnded(follower, this.shard.id)) throw new Ended('The log was sealed.')
     const isWarm = follower.state.head - before <= control.state.settings.warmEntries

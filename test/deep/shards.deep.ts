@@ -6,14 +6,14 @@ import { comeAndGo, deaths, rescaling } from '../support/assignment-runs.js'
 import { comingAndGoing } from '../support/coming-and-going.js'
 import { runInTurn } from '../support/in-turn.js'
 import { lives } from '../support/lives.js'
-import { shardLives } from '../support/shard-lives.js'
-import { shardsLife } from '../support/shards-life.js'
+import { rescaledEvents } from '../support/rescaled-events.js'
+import { rescaledVersions } from '../support/rescaled-versions.js'
 import { pastLives } from '../support/shards-past-life.js'
 
 test('shards, leases and assignment keep what they promise, for as many seeds as there is time for', async () => {
   const seeds = await runInTurn({
-    shards: shardLives,
-    'shards that are collected': shardsLife,
+    shards: rescaledEvents,
+    'shards that are collected': rescaledVersions,
     'the past of shards': (seed) => pastLives(() => memory(), 1, 40, seed),
     leases: lives,
     assignment: (seed) => {

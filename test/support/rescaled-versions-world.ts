@@ -20,13 +20,13 @@ import { resolveOptions, type ResolvedOptions } from '../../src/store/open-optio
 import { partitionOf } from '../../src/store/reads.js'
 import { Store } from '../../src/store/store.js'
 import { GRACE, lineOf, type World } from './collecting-world.js'
-import { PARTITIONS, type Contents, type ShardsTruth } from './shards-truth.js'
+import { PARTITIONS, type Contents, type VersionsTruth } from './rescaled-versions-truth.js'
 
 const NAME = 'sim'
 
-export interface ShardsWorld {
+export interface VersionsWorld {
   readonly sim: Simulation
-  readonly truth: ShardsTruth
+  readonly truth: VersionsTruth
   readonly storage: Storage
   readonly hasTime: boolean
   readonly retain: number
@@ -42,7 +42,7 @@ export const KEYS: readonly (readonly string[])[] = Array.from({ length: PARTITI
     .slice(0, 2),
 )
 
-function optionsOf(world: ShardsWorld, storage: Storage, clock: Clock, more: object = {}): ResolvedOptions {
+function optionsOf(world: VersionsWorld, storage: Storage, clock: Clock, more: object = {}): ResolvedOptions {
   return resolveOptions({
     storage,
     name: NAME,
@@ -63,7 +63,7 @@ function optionsOf(world: ShardsWorld, storage: Storage, clock: Clock, more: obj
 }
 
 export async function openShardOf(
-  world: ShardsWorld,
+  world: VersionsWorld,
   storage: Storage,
   clock: Clock,
   more: object = {},
@@ -73,14 +73,14 @@ export async function openShardOf(
   return new Store<string>(handle, handle.spec('', options.table))
 }
 
-export function contextIn(world: ShardsWorld, storage: Storage, clock: Clock): ShardContext {
+export function contextIn(world: VersionsWorld, storage: Storage, clock: Clock): ShardContext {
   const nothing = (): void => undefined
   const events = { warn: nothing, moved: nothing, committed: nothing, emit: nothing }
   return shardContext(optionsOf(world, storage, clock), storage, events)
 }
 
 /** The storage over the line of an actor, which is held up now and then, where it matters. */
-export function lineIn(me: Actor, world: ShardsWorld): Storage {
+export function lineIn(me: Actor, world: VersionsWorld): Storage {
   const known = { ...world, isDuel: false, truth: { headOf: () => Number.MAX_SAFE_INTEGER } }
   return lineOf(me, known as unknown as World)
 }
@@ -122,7 +122,7 @@ async function contentsOf(storage: Storage, state: ShardState, first: number, la
 
 /** Each log of the world as it is by now. */
 async function eachLog(
-  world: ShardsWorld,
+  world: VersionsWorld,
   clock: Clock,
   act: (
     key: string,
@@ -147,7 +147,7 @@ async function eachLog(
 }
 
 /** Nobody is there any more: every kept version and every tag is held against what happened. */
-export async function judgeShards(world: ShardsWorld, clock: Clock): Promise<void> {
+export async function judgeShards(world: VersionsWorld, clock: Clock): Promise<void> {
   const { truth, storage, tags } = world
   truth.check()
   await eachLog(world, clock, async (key, ctx, log, { keeps, head }) => {
@@ -167,7 +167,7 @@ export async function judgeShards(world: ShardsWorld, clock: Clock): Promise<voi
 }
 
 /** The objects of sealed logs that are left. */
-export async function leftOfSealed(world: ShardsWorld): Promise<string[]> {
+export async function leftOfSealed(world: VersionsWorld): Promise<string[]> {
   const left: string[] = []
   for (const { path, sealedAt } of world.truth.logs.values()) {
     if (sealedAt === undefined) continue

@@ -33,7 +33,7 @@ export interface TrueLog {
   sealedAt: number | undefined
 }
 
-export class ShardsTruth {
+export class VersionsTruth {
   /** By the hex of their ids, in the order in which they began. */
   readonly logs = new Map<string, TrueLog>()
   wrong: string | undefined

@@ -18,7 +18,7 @@ import { assertNotTrimmed, sendEntry } from '../../src/engine/write/send.js'
 import { probe } from '../../src/storage/probe.js'
 import type { Store } from '../../src/store/store.js'
 import { GRACE, objects, read } from './collecting-world.js'
-import { PARTITIONS, ShardsTruth } from './shards-truth.js'
+import { PARTITIONS, VersionsTruth } from './rescaled-versions-truth.js'
 import {
   contextIn,
   judgeShards,
@@ -27,13 +27,13 @@ import {
   lineIn,
   mayHappen,
   openShardOf,
-  type ShardsWorld,
-} from './shards-world.js'
+  type VersionsWorld,
+} from './rescaled-versions-world.js'
 
 const ALL = { minDeletes: 1, maxDeletes: Infinity, inTime: () => true, dryRun: false }
 
 /** Opens the shard of some partition, and writes, folds and collects there. */
-async function owner(me: Actor, world: ShardsWorld): Promise<void> {
+async function owner(me: Actor, world: VersionsWorld): Promise<void> {
   const { random } = world.sim
   const line = lineIn(me, world)
   for (let turn = 0; turn < 3; turn++) {
@@ -61,7 +61,7 @@ async function owner(me: Actor, world: ShardsWorld): Promise<void> {
 }
 
 /** Splits and merges. */
-async function planner(me: Actor, world: ShardsWorld): Promise<void> {
+async function planner(me: Actor, world: VersionsWorld): Promise<void> {
   const { random } = world.sim
   const line = lineIn(me, world)
   for (let turn = 0; turn < 3; turn++) {
@@ -77,7 +77,7 @@ async function planner(me: Actor, world: ShardsWorld): Promise<void> {
 }
 
 /** Collects what was sealed, for any of the shards that live. */
-async function undertaker(me: Actor, world: ShardsWorld): Promise<void> {
+async function undertaker(me: Actor, world: VersionsWorld): Promise<void> {
   const { random } = world.sim
   const line = lineIn(me, world)
   for (let turn = 0; turn < 8; turn++) {
@@ -98,7 +98,7 @@ async function undertakeAll(ctx: ShardContext, isChosen: () => boolean): Promise
 
 /** A version of one of the logs that were sealed, as somebody reads it who knows the log. */
 async function oldVersion(
-  world: ShardsWorld,
+  world: VersionsWorld,
   ctx: ShardContext,
 ): Promise<{ readonly key: string; readonly n: number; readonly source: OpenLog } | undefined> {
   const { truth, sim } = world
@@ -116,7 +116,7 @@ async function oldVersion(
 }
 
 /** Tags versions of logs that were sealed. */
-async function tagger(me: Actor, world: ShardsWorld): Promise<void> {
+async function tagger(me: Actor, world: VersionsWorld): Promise<void> {
   const { random } = world.sim
   const line = lineIn(me, world)
   for (let turn = 0; turn < 4; turn++) {
@@ -137,7 +137,7 @@ async function tagger(me: Actor, world: ShardsWorld): Promise<void> {
 }
 
 /** Puts versions of logs that were sealed back, in a shard that came of them. */
-async function restorer(me: Actor, world: ShardsWorld): Promise<void> {
+async function restorer(me: Actor, world: VersionsWorld): Promise<void> {
   const { random } = world.sim
   const line = lineIn(me, world)
   for (let turn = 0; turn < 4; turn++) {
@@ -151,7 +151,7 @@ async function restorer(me: Actor, world: ShardsWorld): Promise<void> {
   }
 }
 
-async function restore(me: Actor, world: ShardsWorld, ctx: ShardContext): Promise<void> {
+async function restore(me: Actor, world: VersionsWorld, ctx: ShardContext): Promise<void> {
   const { truth, sim } = world
   const old = await oldVersion(world, ctx)
   if (!old) return
@@ -176,7 +176,7 @@ async function restore(me: Actor, world: ShardsWorld, ctx: ShardContext): Promis
 }
 
 /** Looks at what appears, and reads it some time later. */
-async function reader(me: Actor, world: ShardsWorld): Promise<void> {
+async function reader(me: Actor, world: VersionsWorld): Promise<void> {
   const { sim, truth } = world
   const line = lineIn(me, world)
   for (let i = 0; i < 5; i++) {
@@ -210,7 +210,7 @@ async function reader(me: Actor, world: ShardsWorld): Promise<void> {
 }
 
 /** One run; throws, naming the seed, when an invariant does not hold. */
-export async function shardsLife(seed: number): Promise<number> {
+export async function rescaledVersions(seed: number): Promise<number> {
   try {
     return await life(seed)
   } catch (error) {
@@ -219,7 +219,7 @@ export async function shardsLife(seed: number): Promise<number> {
 }
 
 async function life(seed: number): Promise<number> {
-  let world!: ShardsWorld
+  let world!: VersionsWorld
   const late = { ms: 0 }
   const clock = { ...systemClock, now: () => 1_700_000_000_000 + late.ms, monotonic: () => late.ms }
   const options = { seed, slow: { chance: 0.01, ms: 3 * GRACE }, delayMs: [1, 6], maxSteps: 400_000 } as const
@@ -227,7 +227,7 @@ async function life(seed: number): Promise<number> {
     const now = { ...systemClock, now: () => sim.clock.now() + late.ms }
     clock.now = () => sim.clock.now() + late.ms
     const hasTime = sim.random.chance(0.75)
-    const truth = new ShardsTruth()
+    const truth = new VersionsTruth()
     const storage = truth.watch(objects(hasTime ? now : undefined, sim.random.chance(0.3) ? 'create' : 'writer'))
     const absent = (): unknown => (hasTime ? { time: now.now() } : {})
     world = { sim, truth, storage, hasTime, retain: 1 + sim.random.below(3), absent, tags: new Map() }
@@ -252,7 +252,7 @@ async function life(seed: number): Promise<number> {
 }
 
 /** Faults have stopped: what was sealed goes, but for what tags need; and without these all of it. */
-async function finish(world: ShardsWorld, clock: typeof systemClock, late: { ms: number }): Promise<void> {
+async function finish(world: VersionsWorld, clock: typeof systemClock, late: { ms: number }): Promise<void> {
   const settle = async (): Promise<void> => {
     for (const leaf of (await leaves(contextIn(world, world.storage, clock), making)) ?? []) {
       await closeLog(leaf.context, leaf.log)
