@@ -112,9 +112,11 @@ export class Member implements KeeperHost, RescalerHost {
     return this.#host.program
   }
 
-  /** The shards that it owns now. */
+  /** The shards that it owns now, by their partitions. */
   get owned(): readonly Keeper[] {
-    return [...this.#keepers.values()].filter(({ tenure }) => tenure !== undefined)
+    return [...this.#keepers.values()]
+      .filter(({ tenure }) => tenure !== undefined)
+      .sort((a, b) => a.shard.first - b.shard.first)
   }
 
   get store(): ResolvedOptions {

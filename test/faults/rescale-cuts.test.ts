@@ -174,7 +174,7 @@ async function cut(
   expect(missed).toBeLessThan(runs / 4)
 }
 
-describe.each(PLACES)('on %s', (_, make, alone, beside) => {
+describe.each(PLACES)('on %s', { timeout: 600_000 }, (_, make, alone, beside) => {
   test.each(PLANS)('%s, cut anywhere, loses nothing and is ended by the next', async (_, from, to) => {
     await cut(make, alone, [from, to])
   })

@@ -1,5 +1,5 @@
 /** The world in which shards are split, merged, collected, tagged and put back, and how it is judged. */
-import { isTidemarkError, type Storage } from 'tidemark'
+import { isTidemarkError, type systemClock, type Storage } from 'tidemark'
 import type { Actor, Simulation } from 'tidemark/testing'
 import { jsonCodec } from '../../src/bytes/codec.js'
 import { fromHex } from '../../src/bytes/hex.js'
@@ -10,7 +10,8 @@ import { stateAt } from '../../src/engine/history/past.js'
 import { listPins, stateOfPin } from '../../src/engine/history/pins.js'
 import { viewOf } from '../../src/engine/read.js'
 import { scan } from '../../src/engine/scan.js'
-import { lookAt } from '../../src/engine/shards/end.js'
+import { lookAt, rangeOf } from '../../src/engine/shards/end.js'
+import { leaves, making } from '../../src/engine/shards/family.js'
 import { makeSlot, prefixed, tableBytes } from '../../src/engine/slot.js'
 import type { ShardState } from '../../src/engine/state.js'
 import { SegmentCache } from '../../src/segment/cache.js'
@@ -22,7 +23,7 @@ import { Store } from '../../src/store/store.js'
 import { GRACE, lineOf, type World } from './collecting-world.js'
 import { PARTITIONS, type Contents, type VersionsTruth } from './rescaled-versions-truth.js'
 
-const NAME = 'sim'
+export const NAME = 'sim'
 
 export interface VersionsWorld {
   readonly sim: Simulation
@@ -42,6 +43,17 @@ export const KEYS: readonly (readonly string[])[] = Array.from({ length: PARTITI
     .slice(0, 2),
 )
 
+/** So small that a few commits fold, merge and let versions go. */
+export const tiny = (retain: number): object => ({
+  graceMs: GRACE,
+  retain: { versions: retain },
+  checkpoint: { entries: 3, bytes: 1_000 },
+  segmentBytes: 500,
+  blockBytes: 100,
+  bloomBits: 0,
+  deflateLevel: 0,
+})
+
 function optionsOf(world: VersionsWorld, storage: Storage, clock: Clock, more: object = {}): ResolvedOptions {
   return resolveOptions({
     storage,
@@ -49,15 +61,9 @@ function optionsOf(world: VersionsWorld, storage: Storage, clock: Clock, more: o
     clock,
     partitions: PARTITIONS,
     mode: 'exclusive',
-    graceMs: GRACE,
     timeoutMs: GRACE,
-    retain: { versions: world.retain },
-    checkpoint: { entries: 3, bytes: 1_000 },
-    segmentBytes: 500,
-    blockBytes: 100,
-    bloomBits: 0,
-    deflateLevel: 0,
     logger: false,
+    ...tiny(world.retain),
     ...more,
   } as Parameters<typeof resolveOptions>[0])
 }
@@ -175,4 +181,31 @@ export async function leftOfSealed(world: VersionsWorld): Promise<string[]> {
     if ((await world.storage.log(path).list(1)).numbers.length > 0) left.push(`${path}/log`)
   }
   return left
+}
+
+/** Faults have stopped: what was sealed goes, but for what tags need; and without these all of it. */
+export async function finish(world: VersionsWorld, clock: typeof systemClock, late: { ms: number }): Promise<void> {
+  const settle = async (): Promise<void> => {
+    for (const leaf of (await leaves(contextIn(world, world.storage, clock), making)) ?? []) {
+      await closeLog(leaf.context, leaf.log)
+      const { first, last } = rangeOf(leaf.state!)
+      const store = await openShardOf(world, world.storage, clock, { shard: first, force: true })
+      for (const keys of KEYS.slice(first, last + 1)) for (const key of keys) store.put(key, `end ${late.ms}`)
+      await store.commit()
+      await store.maintain()
+      await store.close()
+    }
+    late.ms += 2 * GRACE
+  }
+  for (let i = 0; i < 6; i++) await settle()
+  await judgeShards(world, clock)
+  await world.storage.blobs.delete([...world.tags.keys()])
+  world.tags.clear()
+  // Of a line of logs each waits for those that came of it.
+  let left = await leftOfSealed(world)
+  for (let i = 0; i < 30 && left.length > 0; i++) {
+    await settle()
+    left = await leftOfSealed(world)
+  }
+  if (left.length > 0) throw new Error(`of logs that were sealed is left: ${left.join(', ')}`)
 }

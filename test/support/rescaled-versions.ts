@@ -21,9 +21,9 @@ import { GRACE, objects, read } from './collecting-world.js'
 import { PARTITIONS, VersionsTruth } from './rescaled-versions-truth.js'
 import {
   contextIn,
+  finish,
   judgeShards,
   KEYS,
-  leftOfSealed,
   lineIn,
   mayHappen,
   openShardOf,
@@ -77,7 +77,7 @@ async function planner(me: Actor, world: VersionsWorld): Promise<void> {
 }
 
 /** Collects what was sealed, for any of the shards that live. */
-async function undertaker(me: Actor, world: VersionsWorld): Promise<void> {
+export async function undertaker(me: Actor, world: VersionsWorld): Promise<void> {
   const { random } = world.sim
   const line = lineIn(me, world)
   for (let turn = 0; turn < 8; turn++) {
@@ -106,6 +106,7 @@ async function oldVersion(
   if (sealed.length === 0) return undefined
   const [key, log] = sealed[sim.random.below(sealed.length)]!
   const versions = truth.versionsOf(key)
+  if (versions.length === 0) return undefined
   const n = versions[Math.max(0, versions.length - 1 - sim.random.below(3))]!
   const own = { ...ctx, shard: log.path.split('/')[1] === '0' ? undefined : key }
   const look = await lookAt(own, { first: log.range[0], last: log.range[1] })
@@ -116,7 +117,7 @@ async function oldVersion(
 }
 
 /** Tags versions of logs that were sealed. */
-async function tagger(me: Actor, world: VersionsWorld): Promise<void> {
+export async function tagger(me: Actor, world: VersionsWorld): Promise<void> {
   const { random } = world.sim
   const line = lineIn(me, world)
   for (let turn = 0; turn < 4; turn++) {
@@ -176,7 +177,7 @@ async function restore(me: Actor, world: VersionsWorld, ctx: ShardContext): Prom
 }
 
 /** Looks at what appears, and reads it some time later. */
-async function reader(me: Actor, world: VersionsWorld): Promise<void> {
+export async function reader(me: Actor, world: VersionsWorld): Promise<void> {
   const { sim, truth } = world
   const line = lineIn(me, world)
   for (let i = 0; i < 5; i++) {
@@ -249,27 +250,4 @@ async function life(seed: number): Promise<number> {
   await judgeShards(world, clock)
   await finish(world, clock, late)
   return steps
-}
-
-/** Faults have stopped: what was sealed goes, but for what tags need; and without these all of it. */
-async function finish(world: VersionsWorld, clock: typeof systemClock, late: { ms: number }): Promise<void> {
-  const settle = async (): Promise<void> => {
-    for (const leaf of (await leaves(contextIn(world, world.storage, clock), making)) ?? []) {
-      await closeLog(leaf.context, leaf.log)
-      const { first, last } = rangeOf(leaf.state!)
-      const store = await openShardOf(world, world.storage, clock, { shard: first })
-      for (const keys of KEYS.slice(first, last + 1)) for (const key of keys) store.put(key, `end ${late.ms}`)
-      await store.commit()
-      await store.maintain()
-      await store.close()
-    }
-    late.ms += 2 * GRACE
-  }
-  for (let i = 0; i < 6; i++) await settle()
-  await judgeShards(world, clock)
-  await world.storage.blobs.delete([...world.tags.keys()])
-  world.tags.clear()
-  for (let i = 0; i < 4; i++) await settle()
-  const left = await leftOfSealed(world)
-  if (left.length > 0) throw new Error(`of logs that were sealed is left: ${left.join(', ')}`)
 }
