@@ -12,7 +12,7 @@ import { segmentsOf, type ShardState } from '../state.js'
 import { contextOf, lookAt, rangeOf, type Ended } from './end.js'
 import { leaves, rangeOfLeaf } from './family.js'
 import { finding, heirsOf } from './heirs.js'
-import { findSuccessors } from './needs.js'
+import { findSuccessors, type FindSuccessors } from './needs.js'
 import { hint } from './rescale.js'
 import { overlaps } from './succession.js'
 import { Undertaker, type Undertaken } from './undertaker.js'
@@ -42,6 +42,7 @@ export interface Undertakes {
 export class Undertaking {
   readonly #shard: Undertakes
   readonly #signal: AbortSignal
+  readonly #successors: FindSuccessors
   /** By the paths of their logs. */
   readonly #charges = new Map<string, Charge>()
   /** The logs of which nothing is left but the anchor. */
@@ -50,6 +51,7 @@ export class Undertaking {
   constructor(shard: Undertakes, signal: AbortSignal) {
     this.#shard = shard
     this.#signal = signal
+    this.#successors = findSuccessors(shard.context)
   }
 
   /** Collects them, those that are due for it where it is `beside` commits. */
@@ -100,7 +102,7 @@ export class Undertaking {
   #chargeOf({ context, log, range }: Ended<ShardContext>): Charge {
     const known = this.#charges.get(log.path)
     if (known) return known
-    const undertaker = new Undertaker(context, log, range, findSuccessors(context), this.#signal)
+    const undertaker = new Undertaker(context, log, range, this.#successors, this.#signal)
     const every = overlaps({ first: range.first, last: range.first }, rangeOf(this.#shard.state)) ? 1 : OTHERS
     const charge = { log, undertaker, every, rest: every - 1 }
     this.#charges.set(log.path, charge)
