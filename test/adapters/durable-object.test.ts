@@ -17,7 +17,7 @@ const KINDS: readonly Kind[] = ['sql', 'keys', 'bucket']
 /** The suites that run on each kind: here those that meet what is its own. */
 const SUITES: Readonly<Record<Kind, readonly Suite[]>> = {
   sql: suitesOf.durableObject,
-  keys: WHOLE ? suitesOf.durableObject : ['conformance', 'cuts', 'recovery', 'collection'],
+  keys: WHOLE ? suitesOf.durableObject : ['conformance', 'cuts', 'recovery'],
   bucket: WHOLE ? suitesOf.durableObject : ['conformance'],
 }
 const names: [suite: Suite, name: string][] = []

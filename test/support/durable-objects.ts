@@ -1,5 +1,6 @@
 /** Durable Objects of ours in real workerd, and questions to them. */
 import type { Miniflare, MiniflareOptions } from 'miniflare'
+import { WHOLE } from './extent.js'
 import { startWorker } from './workerd.js'
 
 export type Kind = 'sql' | 'keys' | 'bucket'
@@ -17,6 +18,7 @@ export async function startObjects(options: Partial<MiniflareOptions> = {}): Pro
       KEYS: { className: 'KeysObject', useSQLite: false },
     },
     r2Buckets: ['BUCKET'],
+    bindings: { WHOLE },
     ...options,
   } as Partial<MiniflareOptions>)
   return {
