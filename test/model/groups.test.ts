@@ -4,7 +4,7 @@ import { eagerRuns } from '../support/eager.js'
 import { extent } from '../support/extent.js'
 import { groupRun, MODES } from '../support/group-runs.js'
 
-const SEEDS = extent(143, 4)
+const SEEDS = extent(143, 6)
 /** Each of them is opened many times once it is over. */
 const FEWER = extent(60, 3)
 

@@ -173,7 +173,7 @@ export async function judgeShards(world: VersionsWorld, clock: Clock): Promise<v
 }
 
 /** The objects of sealed logs that are left. */
-export async function leftOfSealed(world: VersionsWorld): Promise<string[]> {
+async function leftOfSealed(world: VersionsWorld): Promise<string[]> {
   const left: string[] = []
   for (const { path, sealedAt } of world.truth.logs.values()) {
     if (sealedAt === undefined) continue
