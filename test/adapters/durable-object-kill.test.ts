@@ -10,6 +10,8 @@ import { temporaryFolder } from '../support/storages.js'
 forAdapter('durableObject')
 
 const KILLS = extent(40, 4)
+/** A start takes a second, and several on a busy machine. */
+const TIMEOUT = 60_000 + KILLS * 30_000
 const KINDS: readonly Kind[] = ['sql', 'keys', 'bucket']
 
 /** The processes of workerd that this one has started. */
@@ -68,4 +70,4 @@ test(`nothing acknowledged is missing after workerd was killed ${KILLS} times in
   }
   for (const keys of acknowledged.values()) expect(keys.size).toBeGreaterThan(0)
   expect(cut).toBeGreaterThan(KILLS)
-})
+}, TIMEOUT)

@@ -30,10 +30,19 @@ async function bundle(file: string): Promise<string> {
   return output[0].code
 }
 
+const bundles = new Map<string, Promise<string>>()
+
+/** As `bundle`, once for each file. */
+function bundled(file: string): Promise<string> {
+  const known = bundles.get(file) ?? bundle(file)
+  bundles.set(file, known)
+  return known
+}
+
 export async function startWorker(file: string, options: Partial<MiniflareOptions> = {}): Promise<Miniflare> {
   const miniflare = new Miniflare({
     modules: true,
-    script: await bundle(file),
+    script: await bundled(file),
     compatibilityDate: '2026-01-01',
     ...options,
   } as MiniflareOptions)
