@@ -1,0 +1,37 @@
+/** The suites that every adapter has to pass, on a PostgreSQL server that the tests start, and on PGlite, which needs none. */
+import { PGlite } from '@electric-sql/pglite'
+import { afterAll, beforeAll } from 'vitest'
+import { postgres, type PostgresClient } from 'tidemark/postgres'
+import { eachAdapter, suiteTest, type AdapterRow } from '../support/counting.js'
+import { extent, WHOLE } from '../support/extent.js'
+import { startPostgres, type PostgresServer } from '../support/postgres-server.js'
+import { FEW_LOSSES, MORE_LOSSES } from '../support/suite-loss.js'
+import { allSuites } from '../support/suites.js'
+
+let server: PostgresServer
+let pool: PostgresClient
+let embedded: PGlite
+let runs = 0
+
+beforeAll(async () => {
+  const began = [startPostgres(), PGlite.create()] as const
+  ;[server, embedded] = await Promise.all(began)
+  pool = server.pool()
+})
+afterAll(async () => {
+  await embedded.close()
+  await server.stop()
+})
+
+const rows: readonly AdapterRow[] = [
+  { adapter: 'postgres', make: () => postgres(pool, { prefix: `run_${runs++}_` }) },
+  { adapter: 'pglite', make: () => postgres(embedded, { prefix: `run_${runs++}_` }) },
+]
+eachAdapter(rows, '%s', (make, adapter) =>
+  allSuites({
+    test: suiteTest(adapter),
+    make,
+    share: { writes: extent(5, 60), reads: extent(60, 720) },
+    loss: WHOLE ? MORE_LOSSES : FEW_LOSSES,
+  }),
+)
