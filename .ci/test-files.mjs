@@ -16,6 +16,8 @@ export const sharedTests = [
 export const partialTests = [
   'adapters/browser-kill',
   'adapters/browser-tabs',
+  'adapters/postgres-kills',
+  'adapters/postgres-suites',
   'adapters/s3-faults',
   'adapters/s3-million',
   'adapters/shared-writers',
@@ -56,6 +58,7 @@ export const partialTests = [
 export const longTests = [
   'model/collect-simulation',
   'adapters/suites',
+  'adapters/postgres-suites',
   'integrations/level',
   'model/indexes',
   'model/leases',

@@ -51,7 +51,15 @@ function adviceOn(state = ''): Advice | undefined {
   return state.startsWith('54') ? TOO_LARGE : ADVICE[state]
 }
 
-/** Commits that the server answers before they are durable are none. */
-export function unsafe(found: string, remedy: string): TidemarkError {
+/** What the server answers before it is durable is no commit. */
+export function notDurable(): TidemarkError {
+  return unsafe('synchronous_commit is off, so that the server answers commits before they are durable', 'set it to on')
+}
+
+export function readOnly(): TidemarkError {
+  return unsafe('the server is a standby, or transactions are read-only here', 'connect to the primary')
+}
+
+function unsafe(found: string, remedy: string): TidemarkError {
   return new TidemarkError('STORAGE_UNSAFE', `postgres: ${found}. Nothing was written; ${remedy}.`)
 }

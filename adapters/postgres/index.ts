@@ -12,10 +12,10 @@ import type { Answer, CallOptions, Capabilities, Storage } from '../../src/stora
 import { LONG_TAIL } from '../../src/storage/tails.js'
 import { Turns } from '../../src/storage/turns.js'
 import { checkClient, isPool, lineOf, type PostgresClient } from './client.js'
-import { unsafe } from './errors.js'
+import { notDurable, readOnly } from './errors.js'
 import { listenerOf } from './listener.js'
 import { peersOn } from './peers.js'
-import { Runner, timeOf } from './runner.js'
+import { is, Runner, timeOf } from './runner.js'
 import { checkName, statementsOn } from './statements.js'
 import { anchorIn, blobsIn, logIn, logsIn } from './storage.js'
 
@@ -90,9 +90,13 @@ export function postgres(client: PostgresClient, options: PostgresOptions = {}):
   }
 }
 
+/** Those of all storages on one client. */
+const turnsOf = new WeakMap<PostgresClient, Turns>()
+
 function capabilitiesOn(client: PostgresClient): Capabilities {
   const most = isPool(client) ? (client.options?.max ?? CONNECTIONS) : 1
-  const turns = new Turns(Math.max(1, most - KEPT_FREE))
+  const turns = turnsOf.get(client) ?? new Turns(Math.max(1, most - KEPT_FREE))
+  turnsOf.set(client, turns)
   return {
     name: 'postgres',
     trim: 'create',
@@ -107,14 +111,7 @@ function capabilitiesOn(client: PostgresClient): Capabilities {
 /** A database enforces what it promises; what can be wrong are its settings. */
 async function probe(runner: Runner, settings: string, options: CallOptions | undefined): Promise<Answer> {
   const [row] = await runner.read('ask for the settings', settings, [], options)
-  if (row!['standby'] === true || row!['readonly'] === true) {
-    throw unsafe('the server is a standby, or transactions are read-only here', 'connect to the primary')
-  }
-  if (row!['durable'] !== true) {
-    throw unsafe(
-      'synchronous_commit is off, so that commits would be answered before they are durable',
-      'set it to on for this role or database',
-    )
-  }
+  if (is(row!['standby']) || is(row!['readonly'])) throw readOnly()
+  if (!is(row!['durable'])) throw notDurable()
   return { time: timeOf(row!) }
 }

@@ -7,7 +7,7 @@
  */
 import type { Answer, CallOptions, Outcome } from '../../src/storage/contract.js'
 import { Failure, send, stateOf, type Line } from './client.js'
-import { failed, isUncertain, unsafe } from './errors.js'
+import { failed, isUncertain, notDurable } from './errors.js'
 import type { Statements } from './statements.js'
 
 export type Row = Readonly<Record<string, unknown>>
@@ -30,21 +30,13 @@ export class Runner {
   }
 
   /** Runs a statement that may be repeated. There is one row at least. `doing` ends "could not …". */
-  async run(doing: string, text: string, values: unknown[], options: CallOptions | undefined): Promise<readonly Row[]> {
-    try {
-      return await this.#try(text, values, options?.signal, false)
-    } catch (failure) {
-      throw failed(doing, failure as Failure)
-    }
+  run(doing: string, text: string, values: unknown[], options: CallOptions | undefined): Promise<readonly Row[]> {
+    return this.#told(doing, this.#try(text, values, options?.signal, false))
   }
 
   /** Runs one that changes nothing. Tables that are missing, and may not be made, hold nothing. */
-  async read(doing: string, text: string, values: unknown[], options: CallOptions | undefined): Promise<readonly Row[]> {
-    try {
-      return await this.#try(text, values, options?.signal, true)
-    } catch (failure) {
-      throw failed(doing, failure as Failure)
-    }
+  read(doing: string, text: string, values: unknown[], options: CallOptions | undefined): Promise<readonly Row[]> {
+    return this.#told(doing, this.#try(text, values, options?.signal, true))
   }
 
   /** Runs a create or a swap, which is done where `outcomeOf` its row is. */
@@ -64,13 +56,14 @@ export class Runner {
       if (!isUncertain(failure)) throw cause
       return { outcome: 'unknown', settle: true, cause }
     }
-    if (row['durable'] !== true) {
-      throw unsafe(
-        'synchronous_commit is off, so that the server answers commits before they are durable',
-        'set it to on for this role or database',
-      )
-    }
+    if (!is(row['durable'])) throw notDurable()
     return { ...outcomeOf(row), time: timeOf(row) }
+  }
+
+  #told<T>(doing: string, answer: Promise<T>): Promise<T> {
+    return answer.catch((failure: Failure) => {
+      throw failed(doing, failure)
+    })
   }
 
   async #try(
@@ -117,4 +110,9 @@ export class Runner {
 
 export function timeOf(row: Row): number {
   return Number(row['time'])
+}
+
+/** Whether a condition holds, which the statements answer as 1 or 0. */
+export function is(value: unknown): boolean {
+  return Number(value) === 1
 }

@@ -26,6 +26,8 @@ const TIME = 'floor(extract(epoch from clock_timestamp()) * 1000)::float8 as tim
 const NOW = `(select ${TIME}) as now`
 /** Without it a commit is answered before it is durable. */
 const DURABLE = `current_setting('synchronous_commit') <> 'off'`
+/** Numbers are read alike whatever the program has told pg of types. */
+const IS_DURABLE = `(${DURABLE})::int as durable`
 
 export type Statements = ReturnType<typeof statementsOn>
 
@@ -36,8 +38,8 @@ export function statementsOn({ schema, prefix }: Place) {
 
   return {
     now: `select ${TIME}`,
-    settings: `select ${TIME}, ${DURABLE} as durable, pg_is_in_recovery() as standby,
-      current_setting('transaction_read_only') = 'on' as readonly`,
+    settings: `select ${TIME}, ${IS_DURABLE}, pg_is_in_recovery()::int as standby,
+      (current_setting('transaction_read_only') = 'on')::int as readonly`,
     notify: `select pg_notify($1::text, $2::text)`,
 
     /** Segments and changes are compressed already. Stored as they are, a part of one is read without the rest. */
@@ -65,7 +67,7 @@ export function statementsOn({ schema, prefix }: Place) {
         insert into ${entries} (path, n, bytes) select $2::text, $3::bigint, $4::bytea
         from (select trim from guard union all select trim from made) g where g.trim < $3::bigint and ${DURABLE}
         on conflict do nothing returning n)
-      select ${TIME}, exists (select 1 from entry) as done, ${DURABLE} as durable,
+      select ${TIME}, (exists (select 1 from entry))::int as done, ${IS_DURABLE},
         (select count(pg_notify($5::text, $6::text)) from entry where $5::text <> '') as told`,
     read: `select now.time, e.bytes from ${NOW} left join ${entries} e on e.path = $1::text and e.n = $2::bigint`,
     tail: `select now.time, t.n, t.bytes, t.next from ${NOW} left join (
@@ -93,11 +95,11 @@ export function statementsOn({ schema, prefix }: Place) {
         select $1::text, gen_random_uuid()::text, $2::bytea, $3::bigint where ${DURABLE}
         on conflict (path) do update set token = excluded.token, bytes = excluded.bytes, trim = excluded.trim
         where a.bytes is null returning token)
-      select ${TIME}, (select token from swapped) as token, ${DURABLE} as durable`,
+      select ${TIME}, (select token from swapped) as token, ${IS_DURABLE}`,
     swapAnchor: `with swapped as (
         update ${anchors} set token = gen_random_uuid()::text, bytes = $2::bytea, trim = $3::bigint
         where path = $1::text and token = $4::text and ${DURABLE} returning token)
-      select ${TIME}, (select token from swapped) as token, ${DURABLE} as durable`,
+      select ${TIME}, (select token from swapped) as token, ${IS_DURABLE}`,
     removeAnchor: `with gone as (delete from ${anchors} where path = $1::text) select ${TIME}`,
 
     put: `insert into ${blobs} (name, bytes) values ($1::text, $2::bytea)

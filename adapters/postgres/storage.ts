@@ -4,7 +4,7 @@ import { fromHex } from '../../src/bytes/hex.js'
 import type { Anchor, Blobs, Log, Outcome, Storage } from '../../src/storage/contract.js'
 import { LONG_TAIL, TAIL_BYTES } from '../../src/storage/tails.js'
 import type { Remote } from './peers.js'
-import { timeOf, type Row, type Runner } from './runner.js'
+import { is, timeOf, type Row, type Runner } from './runner.js'
 import type { Statements } from './statements.js'
 
 /** Names have smaller characters only. */
@@ -51,7 +51,7 @@ export function logIn(runner: Runner, sql: Statements, remote: Remote | undefine
     const message = remote?.messageOn(shard) ?? ['', '']
     const values = [anchor, path, n, bytes, ...message]
     const outcome = await runner.decide(`append entry ${n} of ${path}`, sql.append, values, options, (row) => ({
-      outcome: row['done'] === true ? 'committed' : 'lost',
+      outcome: is(row['done']) ? 'committed' : 'lost',
     }))
     if (message[0] !== '' && outcome.outcome === 'committed') remote?.sentOn(shard)
     return outcome

@@ -3,7 +3,7 @@
  * PostgreSQL refuses to run as root: then it runs as the user that its package made.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -35,8 +35,10 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
   const as = owner ? { uid: owner.uid, gid: owner.gid } : {}
   if (owner) chownSync(folder, owner.uid, owner.gid)
   const env = { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8' }
-  const initdb = ['-D', data, '-U', USER, '-A', 'scram-sha-256', '-E', 'UTF8', '--no-sync', `--pwfile=/dev/stdin`]
-  execFileSync(join(bin, 'initdb'), initdb, { ...as, env, cwd: folder, input: `${PASSWORD}\n`, stdio: ['pipe', 'ignore', 'pipe'] })
+  const passwords = join(folder, 'password')
+  writeFileSync(passwords, `${PASSWORD}\n`, { mode: 0o644 })
+  const initdb = ['-D', data, '-U', USER, '-A', 'scram-sha-256', '-E', 'UTF8', '--no-sync', `--pwfile=${passwords}`]
+  execFileSync(join(bin, 'initdb'), initdb, { ...as, env, cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
 
   const pools: pg.Pool[] = []
   let server: ChildProcess | undefined

@@ -1,0 +1,127 @@
+/** Sudden ends: the client's process, and the server's. Nothing that was acknowledged is missing afterwards. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { isTidemarkError, openStore, type Store } from 'tidemark'
+import { postgres } from 'tidemark/postgres'
+import { forAdapter } from '../support/counting.js'
+import { extent } from '../support/extent.js'
+import { startPostgres, type PostgresServer } from '../support/postgres-server.js'
+import { collect } from '../support/storages.js'
+
+forAdapter('postgres')
+
+const KILLS = extent(200, 12)
+const LANES = 4
+const ENDS = extent(30, 3)
+
+const script = fileURLToPath(new URL('../support/postgres-committer.mjs', import.meta.url))
+let seed = 17
+const random = (): number => (seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0) / 2 ** 32
+
+let server: PostgresServer
+beforeAll(async () => {
+  server = await startPostgres()
+})
+afterAll(() => server.stop())
+
+type Row = { i: number } | number
+const open = (prefix: string, mode: 'exclusive' | 'shared' = 'exclusive'): Promise<Store<string | [string, number], Row>> =>
+  openStore<string | [string, number], Row>({
+    storage: postgres(server.pool(), { prefix }),
+    name: 'killed',
+    mode,
+    logger: false,
+    checkpoint: { entries: 8 },
+    retain: { versions: 1_000_000 },
+  })
+
+/** Every commit up to some number is there, once and in order, and those that were acknowledged are the versions that they were. */
+async function check(prefix: string, last: number, acknowledged: ReadonlyMap<number, number>): Promise<void> {
+  const store = await open(prefix)
+  const i = store.offsets['i'] as number
+  expect(i).toBeGreaterThanOrEqual(last)
+  const versions = new Map((await collect(store.versions())).map((v) => [v.version, v.offsets['i']]))
+  expect([...versions.values()]).toEqual(Array.from({ length: i }, (_, n) => n + 1))
+  for (const [version, commit] of acknowledged) expect(versions.get(version)).toBe(commit)
+  for (let n = i; n > Math.max(0, i - 50); n--) expect(await store.get(`k${n % 50}`)).toEqual({ i: n })
+  await store.close()
+}
+
+describe('a process that is killed', () => {
+  test(`${KILLS} times at random loses nothing that it was told is committed`, async () => {
+    let commits = 0
+    const lane = async (prefix: string, kills: number): Promise<void> => {
+      const acknowledged = new Map<number, number>()
+      let last = 0
+      for (let k = 0; k < kills; k++) {
+        const given = JSON.stringify({ config: server.config, prefix, mode: 'exclusive' })
+        const child = spawn(process.execPath, [script, given], { stdio: ['ignore', 'pipe', 'pipe'] })
+        let errors = ''
+        child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+        const lines = createInterface({ input: child.stdout })
+        const ended = Promise.all([once(child, 'exit'), once(lines, 'close')])
+        const wrong: string[] = []
+        lines.on('line', (line) => {
+          const [what, i, version] = line.split(' ')
+          const isNext = what === 'opened' ? Number(i) === last || Number(i) === last + 1 : Number(i) === last + 1
+          if (!isNext) wrong.push(`${line} after ${last}`)
+          last = Number(i)
+          if (what === 'opened') setTimeout(() => child.kill('SIGKILL'), random() * 60)
+          else acknowledged.set(Number(version), last)
+        })
+        await ended
+        expect([errors, wrong]).toEqual(['', []])
+        expect(child.signalCode).toBe('SIGKILL')
+      }
+      await check(prefix, last, acknowledged)
+      commits += last
+    }
+    await Promise.all(Array.from({ length: LANES }, (_, n) => lane(`kill${n}_`, KILLS / LANES)))
+    console.log(`${KILLS} kills, ${commits} commits`)
+    expect(commits).toBeGreaterThan(KILLS)
+  }, 900_000)
+})
+
+describe('a server that ends in mid-commit', () => {
+  test.each(['immediate', 'SIGKILL'] as const)(
+    `by ${'%s'}, ${ENDS} times, and recovers, has all that it had acknowledged`,
+    async (how) => {
+      const prefix = `${how.toLowerCase()}_`
+      const acknowledged = new Map<number, number>()
+      let last = 0
+      let inDoubt = 0
+      for (let k = 0; k < ENDS; k++) {
+        const store = await open(prefix, k % 2 === 0 ? 'exclusive' : 'shared')
+        const reached = Number(store.offsets['i'] ?? 0)
+        expect(reached).toBeGreaterThanOrEqual(last)
+        expect(reached).toBeLessThanOrEqual(last + 1)
+        last = reached
+        const ending = new Promise((resolve) => setTimeout(resolve, random() * 80)).then(() => server.kill(how))
+        let failure: unknown
+        while (failure === undefined) {
+          const i = last + 1
+          store.put(`k${i % 50}`, { i })
+          store.put(['last', i % 3], i)
+          try {
+            const { version } = await store.commit({ offsets: { i } })
+            last = i
+            acknowledged.set(version, i)
+          } catch (error) {
+            failure = error
+          }
+        }
+        expect(isTidemarkError(failure), String(failure)).toBe(true)
+        if ((failure as { code: string }).code === 'UNKNOWN_OUTCOME') inDoubt++
+        await ending
+        await store.close().catch(() => {})
+        await server.start()
+      }
+      console.log(`${ENDS} ends by ${how}, ${last} commits, ${inDoubt} in doubt`)
+      await check(prefix, last, acknowledged)
+    },
+    900_000,
+  )
+})
