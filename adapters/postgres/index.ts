@@ -50,6 +50,8 @@ const FIELDS = new Set(['schema', 'prefix', 'notify'])
 const CONNECTIONS = 10
 /** One is left to commits, and one listens. */
 const KEPT_FREE = 2
+/** They are served one after the other. */
+const QUEUED = 16
 /** The server sends bytes as text, twice as long, and a string has 512 MiB at most. */
 const LARGEST = 128 << 20
 
@@ -90,13 +92,8 @@ export function postgres(client: PostgresClient, options: PostgresOptions = {}):
   }
 }
 
-/** Those of all storages on one client. */
-const turnsOf = new WeakMap<PostgresClient, Turns>()
-
 function capabilitiesOn(client: PostgresClient): Capabilities {
-  const most = isPool(client) ? (client.options?.max ?? CONNECTIONS) : 1
-  const turns = turnsOf.get(client) ?? new Turns(Math.max(1, most - KEPT_FREE))
-  turnsOf.set(client, turns)
+  const turns = new Turns(isPool(client) ? Math.max(1, (client.options?.max ?? CONNECTIONS) - KEPT_FREE) : QUEUED)
   return {
     name: 'postgres',
     trim: 'create',

@@ -73,7 +73,7 @@ export function statementsOn({ schema, prefix }: Place) {
     tail: `select now.time, t.n, t.bytes, t.next from ${NOW} left join (
         select n, bytes, lead(n) over (order by n) as next, row_number() over (order by n) as place,
           sum(octet_length(bytes)) over (order by n) - octet_length(bytes) as before
-        from (select n, bytes from ${entries} where path = $1::text and n >= $2::bigint order by n limit $3::bigint + 1) some
+        from (select n, bytes from ${entries} where path = $1::text and n >= $2::bigint order by n limit $3::bigint + 1) ahead
       ) t on t.place = 1 or (t.before < $4::bigint and t.place <= $3::bigint) order by t.n`,
     numbers: `select now.time, e.n from ${NOW} left join (
         select n from ${entries} where path = $1::text and n >= $2::bigint order by n limit $3::bigint
