@@ -1,12 +1,14 @@
 /** The suites that every adapter has to pass, on a PostgreSQL server that the tests start, and on PGlite, which needs none. */
 import { PGlite } from '@electric-sql/pglite'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { openStore, type Storage } from 'tidemark'
 import { postgres, type PostgresClient } from 'tidemark/postgres'
 import { eachAdapter, suiteTest, type AdapterRow } from '../support/counting.js'
 import { extent, WHOLE } from '../support/extent.js'
 import { startPostgres, type PostgresServer } from '../support/postgres-server.js'
 import { FEW_LOSSES, MORE_LOSSES } from '../support/suite-loss.js'
 import { allSuites } from '../support/suites.js'
+import { until } from '../support/until.js'
 
 let server: PostgresServer
 let pool: PostgresClient
@@ -35,3 +37,15 @@ eachAdapter(rows, '%s', (make, adapter) =>
     loss: WHOLE ? MORE_LOSSES : FEW_LOSSES,
   }),
 )
+
+test('two stores on one PGlite hear of each other', { meta: { adapter: 'pglite' } }, async () => {
+  const storage = (): Storage => postgres(embedded, { schema: 'heard' })
+  const open = () => openStore<string, number>({ storage: storage(), name: 'a', mode: 'shared' })
+  const [a, b] = [await open(), await open()]
+  await a.set('a', 1)
+  await until(() => b.version === a.version)
+  expect(b.version).toBe(a.version)
+  expect(await b.get('a')).toBe(1)
+  await a.close()
+  await b.close()
+})

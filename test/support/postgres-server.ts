@@ -87,6 +87,8 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
     pool(options) {
       const pool = new pg.Pool({ ...config, allowExitOnIdle: true, ...options })
       pools.push(pool)
+      // Servers of tests end while connections are idle.
+      pool.on('error', () => {})
       return pool
     },
     kill,
