@@ -25,7 +25,10 @@ function installed() {
   const named = process.env.TIDEMARK_POSTGRES
   if (named) return named
   const versions = existsSync(DEBIAN) ? readdirSync(DEBIAN).sort((a, b) => Number(b) - Number(a)) : []
-  const folders = [...versions.map((version) => join(DEBIAN, version, 'bin')), ...(process.env.PATH ?? '').split(delimiter)]
+  const folders = [
+    ...versions.map((version) => join(DEBIAN, version, 'bin')),
+    ...(process.env.PATH ?? '').split(delimiter),
+  ]
   return folders.find((folder) => folder && existsSync(join(folder, 'initdb')) && existsSync(join(folder, 'postgres')))
 }
 
@@ -33,6 +36,10 @@ function installed() {
 function install() {
   const options = { stdio: ['ignore', 2, 2], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
   spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'postgresql-common'], options)
-  spawnSync('sed', ['-i', 's/^#\\?create_main_cluster.*/create_main_cluster = false/', '/etc/postgresql-common/createcluster.conf'], options)
+  spawnSync(
+    'sed',
+    ['-i', 's/^#\\?create_main_cluster.*/create_main_cluster = false/', '/etc/postgresql-common/createcluster.conf'],
+    options,
+  )
   spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'postgresql'], options)
 }

@@ -36,13 +36,10 @@ try {
   if (mode === 'test' && only.length === 0) await check()
   if (deep) await test(['--mode', 'whole'], partialTests, { env: { TIDEMARK_WHOLE: '1' } })
   // The browser waits a lot: both are done sooner side by side.
-  const browser = deep
-    ? undefined
-    : test(inBrowser, [...testFiles().filter(isBrowserTest), ...sharedTests], { later: true })
+  const browser = deep ? undefined : testBrowser()
   const nodeFiles = testFiles().filter((file) => !isBrowserTest(file))
   if (!browsers) await test(onNode, nodeFiles, { env: deep ? await shareOfTime() : {} })
   await browser
-  if (mode === 'test' || browsers) await testPage()
   if (elsewhere.length > 0)
     console.log(`\nNot run in Firefox: ${elsewhere.length}\n${elsewhere.map((name) => `  ${name}`).join('\n')}`)
   if (!deep && !browsers) printAdapters()
@@ -93,7 +90,12 @@ function count(results, files) {
   for (const file of files) if (!ran.has(file)) failures.push(`${file}: was not run`)
 }
 
-/** Runs the tests of the demo's page, after all others, as they are about what a user sees and need the machine to themselves. */
+async function testBrowser() {
+  await test(inBrowser, [...testFiles().filter(isBrowserTest), ...sharedTests], { later: true })
+  if (mode === 'test' || browsers) await testPage()
+}
+
+/** Runs the tests of the demo's page. Its output comes when it is over. */
 async function testPage() {
   const files = readdirSync(join(root, 'test/page')).filter((name) => name.endsWith('.spec.ts'))
   const wanted = files.map((name) => join('test/page', name)).filter((file) => isWanted(file))
@@ -101,7 +103,8 @@ async function testPage() {
   const report = join(folder, 'page.json')
   const env = { PLAYWRIGHT_JSON_OUTPUT_FILE: report, ...(browsers && { TIDEMARK_PAGE_BROWSER: 'firefox' }) }
   const args = ['test', '-c', '.ci/playwright.config.mjs', '--reporter=line,json', ...wanted]
-  const { ok } = await tool('playwright', args, { show: true, env })
+  const { ok, output } = await tool('playwright', args, { env })
+  process.stdout.write(output)
   const before = failures.length
   const suites = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')).suites : []
   for (const file of wanted) {

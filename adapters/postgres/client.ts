@@ -71,7 +71,11 @@ const lines = new WeakMap<PostgresClient, Line>()
 export function lineOf(client: PostgresClient): Line {
   let line = lines.get(client)
   if (line === undefined) {
-    line = isPool(client) ? poolLine(client) : isEmbedded(client) || !isConnection(client) ? direct(client) : queue(client)
+    line = isPool(client)
+      ? poolLine(client)
+      : isEmbedded(client) || !isConnection(client)
+        ? direct(client)
+        : queue(client)
     lines.set(client, line)
   }
   return line

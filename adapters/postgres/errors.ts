@@ -33,7 +33,10 @@ const ADVICE: Readonly<Record<string, Advice>> = {
   '42883': ['STORAGE_UNAVAILABLE', 'PostgreSQL 13 or newer is needed.', false],
 }
 /** The tables are there and have other columns. */
-const FOREIGN: Advice = ['INVALID_ARGUMENT', 'Another program made tables of these names: choose another prefix or schema.']
+const FOREIGN: Advice = [
+  'INVALID_ARGUMENT',
+  'Another program made tables of these names: choose another prefix or schema.',
+]
 const TOO_LARGE: Advice = ['INVALID_ARGUMENT', 'It is too large: use smaller segments.']
 
 /** The error of a call; `doing` ends the sentence "postgres could not …". */

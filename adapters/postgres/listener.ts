@@ -146,8 +146,7 @@ export class Listener {
       const connection = await client.connect()
       connection.unref?.()
       const inOrder = serial()
-      const query: Ear['query'] = (text, values) =>
-        inOrder(async () => (await connection.query(text, values)).rows)
+      const query: Ear['query'] = (text, values) => inOrder(async () => (await connection.query(text, values)).rows)
       return this.#over(connection, query, () => connection.release(true))
     }
     if (isEmbedded(client)) {

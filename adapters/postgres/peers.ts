@@ -28,8 +28,7 @@ export function peersOn(
   notify: (channel: string, message: string) => Promise<unknown>,
 ): { readonly peers: Peers; readonly remote: Remote } {
   const id = toHex(systemClock.random(8))
-  const hashOf = (path: string): string =>
-    toHex(md5(new TextEncoder().encode(`${schema}.${prefix}.${path}`)))
+  const hashOf = (path: string): string => toHex(md5(new TextEncoder().encode(`${schema}.${prefix}.${path}`)))
   const channelOf = (path: string): string => `tidemark_${hashOf(path)}`
   /** Channels that are open here, by path. */
   const open = new Map<string, Set<() => void>>()

@@ -17,9 +17,7 @@ const NAME = /^[a-z_][a-z0-9_]{0,47}$/
 
 export function checkName(what: string, name: unknown): void {
   if (typeof name === 'string' && NAME.test(name)) return
-  throw invalid(
-    `postgres: ${what} must be 1 to 48 of a-z, 0-9 and _, and begin with no digit, not ${show(name)}.`,
-  )
+  throw invalid(`postgres: ${what} must be 1 to 48 of a-z, 0-9 and _, and begin with no digit, not ${show(name)}.`)
 }
 
 const TIME = 'floor(extract(epoch from clock_timestamp()) * 1000)::float8 as time'

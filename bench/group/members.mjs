@@ -6,6 +6,7 @@ import { countedStorage } from './storage.mjs'
 const PARTITIONS = 64
 const MEMBERS = 4
 const THIRDS = 12
+const QUIET_LEASES = 6
 /** S3's, in dollars. */
 const PUT = 5e-6
 const GET = 4e-7
@@ -37,9 +38,11 @@ export async function measureMembers(url, { leaseMs }) {
       members.push({ ...counted, group: await joinGroup({ ...options, logger: false }) })
     }
     for (let i = 0; i < MEMBERS; i++) await join()
-    await settled(members)
+    await settled(members, standbys)
     const of = standbys === 0 ? 'without standbys' : 'with a standby of each shard'
     if (standbys === 0) Object.assign(figures, await joinAndLeave(members, join))
+    // Until standbys are told that nothing is written.
+    await sleep(leaseMs * QUIET_LEASES)
     for (const { counts } of members) counts()
     await sleep((leaseMs / 3) * THIRDS)
     const idle = members.map(({ counts }) => counts())
@@ -85,14 +88,18 @@ function movedBetween(before, after) {
 }
 
 /** Until every shard has its owner, which serves it, and none is on its way; the loads differ by one at most. */
-async function settled(members) {
+async function settled(members, standbys = 0) {
   for (;;) {
     await sleep(20)
     const [{ group }] = members
     const shards = group.assignment()
     const loads = members.map(({ group: own }) => own.status().owned.length)
     const isWhole = loads.reduce((sum, load) => sum + load, 0) === PARTITIONS
-    if (isWhole && Math.max(...loads) - Math.min(...loads) <= 1 && shards.every(({ next, owner }) => owner && !next))
+    if (
+      isWhole &&
+      Math.max(...loads) - Math.min(...loads) <= 1 &&
+      shards.every(({ next, owner, standbys: own }) => owner && !next && own.length === standbys)
+    )
       return
   }
 }

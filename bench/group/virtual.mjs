@@ -106,7 +106,7 @@ async function handoff() {
     await until(sim.clock, () => seen.pauses.length > 0)
     isOver = true
     await second.done
-    return { 'planned handoff, with its looks every 250 ms: pause, round trips of 100 ms': Math.max(...seen.pauses) }
+    return { 'planned handoff: pause, round trips of 100 ms': Math.max(...seen.pauses) }
   })
   return value
 }

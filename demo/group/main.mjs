@@ -25,16 +25,21 @@ import { makePlace, storageAt } from './place.mjs'
 import { actsTable, idleLine, requestsTable } from './report.mjs'
 import { flightsOver, PARTITIONS, readPartitions } from './source.mjs'
 
-/** @type {[act: string, does: (fleet: Fleet) => unknown][]} */
+/**
+ * What happens, and for how many leases it is watched at least: it takes one and two thirds of them until others own what a dead
+ * member had.
+ *
+ * @type {[act: string, leases: number, does: (fleet: Fleet) => unknown][]}
+ */
 const ACTS = [
-  ['the shard is split into 16', (fleet) => fleet.rescale('a', 16)],
-  ['a fifth, e, joins', (fleet) => fleet.join('e')],
-  ['b is killed', (fleet) => fleet.kill('b')],
-  ['c is frozen', (fleet) => fleet.freeze('c')],
-  ['c is thawed', (fleet) => fleet.thaw('c')],
-  ['d leaves', (fleet) => fleet.leave('d')],
-  ['16 shards become 6', (fleet) => fleet.rescale('a', 6)],
-  ['f joins', (fleet) => fleet.join('f')],
+  ['the shard is split into 16', 1, (fleet) => fleet.rescale('a', 16)],
+  ['a fifth, e, joins', 1, (fleet) => fleet.join('e')],
+  ['b is killed', 2, (fleet) => fleet.kill('b')],
+  ['c is frozen', 2, (fleet) => fleet.freeze('c')],
+  ['c is thawed', 1, (fleet) => fleet.thaw('c')],
+  ['d leaves', 1, (fleet) => fleet.leave('d')],
+  ['16 shards become 6', 1, (fleet) => fleet.rescale('a', 6)],
+  ['f joins', 1, (fleet) => fleet.join('f')],
 ]
 /** How long the first members have to start before flights come. */
 const JOIN_MS = 2_500
@@ -55,7 +60,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => interrupt
 const partitions = readPartitions(limit)
 const total = partitions.reduce((sum, { length }) => sum + length, 0)
 console.log(`Counting ${n(total)} flights of ${PARTITIONS} partitions in ${s3 ? place : `the folder ${place}`}.`)
-console.log(`They come within ${n(seconds)} s. Each shard commits every 200 ms; a lease is ${leaseMs / 1000} s.\n`)
+console.log(`They come within ${n(seconds)} s. Each shard commits every 300 ms; a lease is ${leaseMs / 1000} s.\n`)
 makeNotes(notes)
 const start = Date.now() + JOIN_MS
 const fleet = new Fleet({ place, notes, limit, start, ms, leaseMs }, (name, message) => moves.committed(name, message))
@@ -89,16 +94,16 @@ try {
 async function play(reader) {
   const rows = []
   const begun = Math.max(start, Date.now())
-  const step = (start + ms - begun) / (ACTS.length + 1)
-  await until(begun + step)
-  for (const [act, does] of ACTS) {
+  // The last ones may take longer, and flights are to flow until then.
+  const step = (start + ms - begun) / (ACTS.length + 2)
+  await until(begun + step / 4)
+  for (const [i, [act, leases, does]] of ACTS.entries()) {
     const now = Date.now()
     const again = begunAgain(notes)
     moves.take()
     console.log(`  after ${((now - begun) / 1000).toFixed(1).padStart(4)} s   ${act}`)
     await does(fleet)
-    // Long enough for others to take over.
-    await until(Math.max(now + step, Date.now() + 2 * leaseMs))
+    await until(Math.max(begun + (i + 1.25) * step, Date.now() + leases * leaseMs))
     await reader.refresh()
     rows.push({ act, shards: reader.shards.length, ...moves.take(), again: begunAgain(notes) - again })
   }
@@ -160,8 +165,8 @@ function readOptions() {
     const { values } = parseArgs({
       options: {
         s3: { type: 'boolean', default: false },
-        seconds: { type: 'string', default: '40' },
-        flights: { type: 'string', default: '200000' },
+        seconds: { type: 'string', default: '38' },
+        flights: { type: 'string', default: '30000' },
       },
     })
     const [seconds, limit] = [Number(values.seconds), Number(values.flights)]

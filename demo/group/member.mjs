@@ -44,7 +44,7 @@ await group.run(
     noted.begin(state.number, Number(offset))
     await count(value, state)
   },
-  { everyMs: 200, onProgress: ({ shard, version }) => tell('committed', { shard, version }) },
+  { everyMs: 300, onProgress: ({ shard, version }) => tell('committed', { shard, version }) },
 )
 tell('left')
 process.off('disconnect', orphaned)

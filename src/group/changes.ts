@@ -1,5 +1,6 @@
 /** Tells a program what has become of its group: what it owns, who is a member, what is parked. */
-import type { Events } from './events.js'
+import type { Events } from '../store/events.js'
+import type { GroupEvents } from './events.js'
 import type { ShardRange } from './program.js'
 import type { GroupState } from './state.js'
 
@@ -8,13 +9,13 @@ type Change = 'newlyAssigned' | 'revoked' | 'lost'
 const NOTHING = { newlyAssigned: [], revoked: [], lost: [] }
 
 export class GroupChanges {
-  readonly #events: Events
+  readonly #events: Events<GroupEvents>
   readonly #assigned: () => readonly ShardRange[]
   readonly #generation: () => number
   #gathered: Record<Change, ShardRange[]> | undefined
   #state: GroupState | undefined
 
-  constructor(events: Events, generation: () => number, assigned: () => readonly ShardRange[]) {
+  constructor(events: Events<GroupEvents>, generation: () => number, assigned: () => readonly ShardRange[]) {
     this.#events = events
     this.#generation = generation
     this.#assigned = assigned

@@ -3,19 +3,21 @@
  * comes first creates it. It makes a group quick; only the logs make it true.
  *
  * A look at it is one read. Its generation is its version, above a base that lies above all that the logs of the shards say:
- * so a control store that was lost, and is made anew, goes on above them (G7).
+ * so a control store that was lost or damaged, and is made anew, goes on above them (G7).
  */
 import { Part } from '../part.js'
 import { singleFlight } from '../async.js'
 import { damaged, isTidemarkError, TidemarkError } from '../errors.js'
 import { following } from '../engine/shard.js'
+import { anchorPath } from '../manifest/names.js'
 import { StoreHandle } from '../store/handle.js'
-import { resolveOptions, type OpenOptions } from '../store/open-options.js'
+import { resolveOptions, type OpenOptions, type ResolvedOptions } from '../store/open-options.js'
 import { Store } from '../store/store.js'
 import { changedRows, stateOf } from './rows.js'
 import type { GroupState } from './state.js'
 
 const past = new Part(() => import('../engine/history/past.js'))
+const anew = new Part(() => import('./anew.js'))
 
 /** The folder of the control store. */
 export const CONTROL = 'group'
@@ -62,6 +64,8 @@ export class Control {
   #store!: Rows
   readonly #once = singleFlight()
   #known: Known = { version: -1, base: 0, state: undefined }
+  /** It says nothing yet, as it was made just now; what the former one said is known until it does. */
+  #isEmpty = true
   /** It was opened again, and not read since. */
   #isOld = false
   #isClosed = false
@@ -80,18 +84,50 @@ export class Control {
     this.#changed = changed
   }
 
+  /** A store that cannot be read is made anew, if the logs say what it has to say. The line may have damaged it, so that it is read twice. */
   async #open(): Promise<void> {
+    try {
+      return await this.#openOnce()
+    } catch (error) {
+      if (!isCorrupt(error)) throw error
+    }
+    const { storage, name } = this.#options
+    const place = { name, folder: CONTROL }
+    const seen = await storage.anchor(anchorPath(name, CONTROL)).read()
+    try {
+      return await this.#openOnce()
+    } catch (error) {
+      if (!isCorrupt(error)) throw error
+      await this.#first()
+      if (!(await anew.use((part) => part.removeControl(storage, place, seen)))) throw error
+      await this.#openOnce()
+      this.#handle.report(`The control store of group "${name}" was damaged, and is made anew from the logs.`, error)
+    }
+  }
+
+  async #openOnce(): Promise<void> {
     const options = resolveOptions({ ...this.#options, mode: 'shared', partitions: 1, retain: RETAIN })
-    this.#handle = await StoreHandle.open({ ...options, folder: CONTROL })
+    this.#handle = await this.#openHandle({ ...options, folder: CONTROL })
     this.#store = new Store<string, unknown>(this.#handle, this.#handle.spec('', options.table))
     this.#store.on('version', () => void this.#read().catch(() => undefined))
     try {
       await this.#read()
-      if (this.#known.state === undefined) await this.#begin()
+      if (this.#isEmpty) await this.#begin()
     } catch (error) {
       await this.#handle.close()
       throw error
     }
+  }
+
+  async #openHandle(options: ResolvedOptions & { folder: string }): Promise<StoreHandle> {
+    try {
+      return await StoreHandle.open({ ...options, create: false })
+    } catch (error) {
+      if (!isTidemarkError(error) || error.code !== 'NOT_FOUND' || options.create === false) throw error
+    }
+    // Of a store that was destroyed nothing is made anew.
+    await this.#first()
+    return StoreHandle.open(options)
   }
 
   /** The number of the newest state that is known here. It rises, whatever is lost. */
@@ -110,19 +146,18 @@ export class Control {
 
   /** Takes up what others have written: one read. */
   async look(): Promise<void> {
-    if (++this.#looks % LOOKS === 0) return this.#lookAnchor()
-    await following.use((part) => part.confirm(this.#handle.shard))
-    await this.#read()
-  }
-
-  /** A store that was lost shows no newer entries: only its anchor tells. */
-  async #lookAnchor(): Promise<void> {
     const handle = this.#handle
     const { context, log } = handle.shard
     try {
-      await past.use((part) => part.namedAnchor(context, log))
+      // A store that was lost shows no newer entries: only its anchor tells.
+      if (++this.#looks % LOOKS === 0) await past.use((part) => part.namedAnchor(context, log))
+      else {
+        await following.use((part) => part.confirm(handle.shard))
+        await this.#read()
+      }
     } catch (error) {
-      if (!isTidemarkError(error) || error.code !== 'NOT_FOUND') throw error
+      // Closed is one that could not be opened again before.
+      if (!isTidemarkError(error) || !['CORRUPT', 'NOT_FOUND', 'CLOSED'].includes(error.code)) throw error
       await this.#again(handle)
     }
   }
@@ -191,8 +226,9 @@ export class Control {
       // One that began later may have been quicker.
       if (!this.#isOld && known.version <= this.#known.version) return
       this.#isOld = false
-      this.#known = known
-      this.#changed()
+      this.#isEmpty = known.state === undefined
+      this.#known = { ...known, state: known.state ?? this.#known.state }
+      if (!this.#isEmpty) this.#changed()
     } finally {
       await snapshot.close()
     }
@@ -215,7 +251,12 @@ async function knownOf(version: number, table: Pick<Rows, 'entries'>): Promise<K
 
 /** Whether only reading tells what became of a change, or whether it can be written at all. */
 function isDoubtful(error: unknown): boolean {
-  return isTidemarkError(error) && ['UNKNOWN_OUTCOME', 'FENCED', 'NOT_FOUND', 'CLOSED'].includes(error.code)
+  return isTidemarkError(error) && ['UNKNOWN_OUTCOME', 'FENCED', 'NOT_FOUND', 'CLOSED', 'CORRUPT'].includes(error.code)
+}
+
+/** One that was written by a newer release is none. */
+function isCorrupt(error: unknown): boolean {
+  return isTidemarkError(error) && error.code === 'CORRUPT'
 }
 
 function gone(name: string): TidemarkError {

@@ -4,11 +4,10 @@
  */
 import type { Clock } from '../clock.js'
 import { checkFields, invalid, isTidemarkError } from '../errors.js'
-import { readHeads } from '../engine/history/past.js'
 import { pinsOf, tagNamed } from '../engine/history/pins.js'
 import { rangeOf } from '../engine/shards/end.js'
-import { ownLogs, type PastLog } from '../engine/shards/lineage.js'
-import { epochOf } from '../store/epochs.js'
+import { ownLogs } from '../engine/shards/lineage.js'
+import { epochEnds } from '../store/epochs.js'
 import { checkTagName, findVersion, type When } from '../store/find.js'
 import { StoreHandle } from '../store/handle.js'
 import { logsOf, pinParts } from '../store/log-past.js'
@@ -165,7 +164,7 @@ async function newestIn(handle: StoreHandle): Promise<number | undefined> {
   const own = ownLogs(handle.shard)
   const candidates = new Set<number>()
   for (const log of [...own, ...all.map((each) => each.log)])
-    for (const epoch of await epochsOf(log)) candidates.add(epoch)
+    for await (const { epoch } of epochEnds(log)) candidates.add(epoch)
   for (const epoch of [...candidates].sort((a, b) => b - a)) {
     try {
       await findVersion(handle.shard, { epoch })
@@ -175,21 +174,4 @@ async function newestIn(handle: StoreHandle): Promise<number | undefined> {
     }
   }
   return undefined
-}
-
-/** So many entries are read at once. */
-const READ_AT_ONCE = 32
-
-/** The epochs that are over in the kept versions of one log. */
-async function epochsOf({ context, log, state }: PastLog): Promise<readonly number[]> {
-  const { keeps, trim, version } = state.carried
-  const found: number[] = []
-  const oldest = Math.max(keeps, trim + 1)
-  for (let last = version; last >= oldest; last -= READ_AT_ONCE) {
-    for (const { entry } of await readHeads(context, log, Math.max(oldest, last - READ_AT_ONCE + 1), last)) {
-      const epoch = entry.kind === 'commit' ? epochOf(entry.label) : undefined
-      if (epoch !== undefined) found.push(epoch)
-    }
-  }
-  return found
 }

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.js'
 import { invalid, TidemarkError } from '../errors.js'
 import type { ShardContext } from '../engine/context.js'
 import { rangesOf } from '../engine/shards/plan.js'
+import { Events } from '../store/events.js'
 import type { StoreHandle } from '../store/handle.js'
 import { partitionOf } from '../store/reads.js'
 import type { Logger } from '../store/open-options.js'
@@ -13,9 +14,9 @@ import { checkConsumeOptions, type ConsumeOptions } from '../stream/options.js'
 import { checkSource, type Source } from '../stream/source.js'
 import { GroupChanges, rangeOf } from './changes.js'
 import { Control } from './control.js'
-import { Events, type GroupEvents } from './events.js'
+import { GROUP_EVENTS, type GroupEvents } from './events.js'
 import type { End, Keeper } from './keeper.js'
-import { goOn, openFollower } from './logs.js'
+import { findFamily, goOn, openFollower } from './logs.js'
 import { Member, type MemberHost } from './member.js'
 import type { GroupHandler, GroupRunOptions, GroupRunResult, Program, ShardRange } from './program.js'
 import type { LeaveOptions, ResolvedGroupOptions } from './options.js'
@@ -41,7 +42,7 @@ export class Group implements MemberHost {
   program: Program | undefined
   readonly #root: string
   readonly #ctx: ShardContext
-  readonly #events: Events
+  readonly #events: Events<GroupEvents>
   readonly #changes: GroupChanges
   readonly #logger: Logger | false | undefined
   readonly #once = singleFlight()
@@ -65,7 +66,7 @@ export class Group implements MemberHost {
     this.about = { zone, weight, info }
     this.lease = { storage: store.storage, store: store.name, leaseMs, clock: store.clock, renewer }
     this.#logger = store.logger
-    this.#events = new Events((message, cause) => this.#log(message, cause))
+    this.#events = new Events<GroupEvents>(GROUP_EVENTS, (message, cause) => this.#log(message, cause))
     const generation = (): number => control.generation
     this.#changes = new GroupChanges(this.#events, generation, () => this.#owned.map(({ shard }) => shard))
   }
@@ -118,6 +119,8 @@ export class Group implements MemberHost {
   async #rejoin(): Promise<void> {
     for (;;) {
       try {
+        // Of a store that was destroyed nothing is made anew.
+        await findFamily(this.#ctx, this.store)
         const member = await Member.begin(this)
         if (this.#leaving) await member.leave(0)
         else this.#member = member

@@ -1,9 +1,11 @@
 /** Joining a group. */
+import { throwIfAborted } from '../errors.js'
 import { Control, type First } from './control.js'
 import { Group } from './group.js'
 import { ensureStore, findFamily, findRoot, surroundings } from './logs.js'
 import { resolveGroupOptions, type GroupOptions } from './options.js'
-import { ASSIGN_VERSION, newState } from './state.js'
+import { ASSIGN_VERSION, newState, type Settings } from './state.js'
+import { configured } from './transitions.js'
 
 /**
  * Makes this process a member of the group that shares out the shards of a store, and creates the store when it does not exist.
@@ -21,6 +23,7 @@ export async function joinGroup(given: GroupOptions): Promise<Group> {
   const options = resolveGroupOptions(given)
   const { store, signal, moves, coolMs, standbys, warmEntries } = options
   const { storage, name, clock, logger, timeoutMs } = store
+  throwIfAborted(signal)
   const made: { group?: Group } = {}
   const ctx = surroundings(store, (message, cause) => made.group?.warn(message, cause))
   await ensureStore(ctx, store)
@@ -34,10 +37,19 @@ export async function joinGroup(given: GroupOptions): Promise<Group> {
   try {
     const group = new Group(control, options, ctx, root)
     made.group = group
+    const wanted = wantedBy(given)
+    if (configured(control.state, wanted) !== control.state)
+      await control.transact((state) => configured(state, wanted))
     await group.join(signal)
     return group
   } catch (error) {
     await control.close()
     throw error
   }
+}
+
+/** What a member says of the group as a whole. What it leaves out stays as it is. */
+function wantedBy({ moves, coolMs, standbys, warmEntries }: GroupOptions): Partial<Settings> {
+  const given = Object.entries({ moves, coolMs, standbys, warmEntries }).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given)
 }

@@ -54,6 +54,8 @@ export class Keeper {
   /** Others have come in its place, by this member. */
   #isReplaced = false
   #follower: StoreHandle | undefined
+  /** Why the member is out, once it is. */
+  #out: { readonly reason: unknown } | undefined
   /** How often in a row something failed. */
   #failures = 0
 
@@ -66,11 +68,11 @@ export class Keeper {
   /** Makes true that the member has this role from now on. */
   want(role: Role): void {
     if (this.#isReplaced) return
-    if (this.role !== role) {
-      this.role = role
-      if (role !== 'owner') this.tenure?.stop()
-    }
-    this.#bell.ring()
+    const isNew = this.role !== role
+    this.role = role
+    if (role !== 'owner') this.tenure?.stop()
+    // Whoever only follows has nothing to read because the control store says something of others.
+    if (isNew || this.tenure) this.#bell.ring()
     if (role === 'none' || this.#isRunning) return
     this.#isRunning = true
     void this.#live()
@@ -79,6 +81,7 @@ export class Keeper {
   /** The member is out: nothing is released any more. */
   lose(reason: unknown): void {
     this.role = 'none'
+    this.#out = { reason }
     this.tenure?.lose(reason)
     this.#bell.ring()
   }
@@ -114,6 +117,11 @@ export class Keeper {
     void this.#hold(handle, taken)
       .catch((error: unknown) => this.#warn('is not held any more', error))
       .then(() => this.#live())
+  }
+
+  /** What follows the log, while nobody here owns it. */
+  get follower(): StoreHandle | undefined {
+    return this.#follower
   }
 
   get #row(): Shard | undefined {
@@ -170,6 +178,11 @@ export class Keeper {
     const { control, member, leaseMs } = this.#host
     const follower = await this.#followed()
     const before = follower.state.head
+    // Nothing is read while nothing is written: the owner says when there is more.
+    if (this.role === 'standby' && before >= (this.#row?.quietAt ?? Infinity)) {
+      await this.#bell.wait()
+      return
+    }
     await follower.catchUp()
     if (hasEnded(follower, this.shard.id)) throw new Ended('The log was sealed.')
     const isWarm = follower.state.head - before <= control.state.settings.warmEntries
@@ -203,6 +216,9 @@ export class Keeper {
     const isSuspect = (this.#row?.fails ?? 0) > 0
     const tenure = new Tenure(handle, got, { clock, leaseMs, isSuspect, awayMs: () => host.awayMs() })
     this.tenure = tenure
+    // It may have been given up, or lost, while it was taken.
+    if (this.#out) tenure.lose(this.#out.reason)
+    else if (this.role !== 'owner') tenure.stop()
     host.gained(this)
     let end: End = 'lost'
     try {

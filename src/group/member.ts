@@ -18,7 +18,7 @@ import type { Program } from './program.js'
 import { Rescaler, type RescalerHost } from './rescaler.js'
 import { ASSIGN_VERSION, type GroupState, type LivingLog, type Member as MemberRow, type Shard } from './state.js'
 import type { Taken } from './turn.js'
-import { bury, cleared, join, leave, left, released } from './transitions.js'
+import { bury, cleared, join, leave, left, quieted, released } from './transitions.js'
 
 /** The group as a member sees it. */
 export interface MemberHost {
@@ -41,6 +41,8 @@ export interface MemberHost {
 
 /** Every so many turns it decides although nothing has changed: a time may have come. */
 const IDLE_TURNS = 4
+/** A shard to which nothing was written for so many leases is quiet: that is told once, where standbys would go on asking. */
+const QUIET_LEASES = 4
 
 export class Member implements KeeperHost, RescalerHost {
   readonly #host: MemberHost
@@ -110,13 +112,19 @@ export class Member implements KeeperHost, RescalerHost {
     return this.#host.program
   }
 
-  /** The shards that it owns now. */
+  /** The shards that it owns now, by their partitions. */
   get owned(): readonly Keeper[] {
-    return [...this.#keepers.values()].filter(({ tenure }) => tenure !== undefined)
+    return [...this.#keepers.values()]
+      .filter(({ tenure }) => tenure !== undefined)
+      .sort((a, b) => a.shard.first - b.shard.first)
   }
 
   get store(): ResolvedOptions {
     return this.#host.store
+  }
+
+  followed(id: string): StoreHandle | undefined {
+    return this.#keepers.get(id)?.follower
   }
 
   keeperOf(id: string): Keeper | undefined {
@@ -127,6 +135,8 @@ export class Member implements KeeperHost, RescalerHost {
     const keeper = new Keeper(this, shard)
     this.#keepers.set(shard.id, keeper)
     keeper.adopt(handle, taken)
+    const { gone } = this.#presence
+    if (gone.aborted) keeper.lose(gone.reason)
   }
 
   awayMs(): number {
@@ -205,7 +215,7 @@ export class Member implements KeeperHost, RescalerHost {
     for (const { tenure } of this.owned) void tenure!.lookBeside().catch(() => undefined)
     this.#follow()
     await this.#decide()
-    await this.#clear()
+    await this.#tell()
     if (!this.#isLeaving) await this.#rescaler.consider()
   }
 
@@ -255,14 +265,20 @@ export class Member implements KeeperHost, RescalerHost {
     return this.#isLeaving && [...this.control.state.members.values()].every(({ isLeaving }) => isLeaving)
   }
 
-  /** A suspect that has committed, or lived for two leases, is none any more (G11). */
-  async #clear(): Promise<void> {
-    const { shards } = this.control.state
-    for (const { shard, tenure } of this.owned) {
-      const isSuspect = (shards.get(shard.id)?.fails ?? 0) > 0
-      if (!isSuspect || !isWell(tenure!, this.clock, this.leaseMs)) continue
-      await this.control.transact((state) => cleared(state, shard.id, this.member))
-    }
+  /** Says of each shard that it owns whether it is none that kills (G11), and whether standbys have something to read. */
+  async #tell(): Promise<void> {
+    const { clock, leaseMs, member } = this
+    const about = this.owned.map(({ shard, tenure }) => ({
+      id: shard.id,
+      isWell: isWell(tenure!, clock, leaseMs),
+      quietAt: tenure!.quietAt(QUIET_LEASES * leaseMs),
+    }))
+    const tell = (state: GroupState): GroupState =>
+      about.reduce((now, { id, isWell: isClear, quietAt }) => {
+        const next = quieted(now, id, member, quietAt)
+        return isClear ? cleared(next, id, member) : next
+      }, state)
+    if (tell(this.control.state) !== this.control.state) await this.control.transact(tell)
   }
 
   /** A watched member is dead: it is removed, and what it owned goes to others (G2). */
@@ -272,7 +288,7 @@ export class Member implements KeeperHost, RescalerHost {
     try {
       const { state } = this.control
       if (!state.members.has(dead)) await this.control.look()
-      const found = await blames(this.control.state, dead, (id) => this.openFollower(id))
+      const found = await blames(this.control.state, dead, this)
       await this.control.transact((now, time) => decide(bury(now, dead, found), time))
       const { storage, store } = this.#host.lease
       await removeLease({ ...this.#host.lease, storage, store }, dead)

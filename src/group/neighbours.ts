@@ -8,9 +8,9 @@
  */
 import { equalBytes } from '../bytes/compare.js'
 import { tell } from '../callback.js'
-import { sleep } from '../clock.js'
 import type { Anchor } from '../storage/contract.js'
 import { decodeLease, encodeLease, leaseOf, newRandom, type Lease, type LeasePlace } from './lease.js'
+import { Loop } from './loop.js'
 import { instant, since, type Instant } from './since.js'
 
 export interface NeighboursOptions extends LeasePlace {
@@ -72,43 +72,28 @@ interface Seen {
 }
 
 /** Looks at one lease. */
-class Watch {
-  readonly #options: NeighboursOptions
+class Watch extends Loop<NeighboursOptions> {
   readonly #member: string
   readonly #anchor: Anchor
-  readonly #stop = new AbortController()
   #seen: Seen | undefined
   /** That of the member watched, as it says. */
   #leaseMs: number
 
   constructor(options: NeighboursOptions, member: string) {
-    this.#options = options
+    super(options)
     this.#member = member
     this.#leaseMs = options.leaseMs
     this.#anchor = leaseOf(options, member)
   }
 
-  start(): this {
-    void this.#run()
-    return this
-  }
-
-  stop(): void {
-    this.#stop.abort()
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      const ms = await this.#look().catch((cause: unknown) => this.#fail(cause))
-      await sleep(this.#options.clock, ms, signal)
-    }
+  protected turn(): Promise<number> {
+    return this.#look().catch((cause: unknown) => this.#fail(cause))
   }
 
   /** Looks once, and answers how long it is until the next look. */
   async #look(): Promise<number> {
-    const { clock } = this.#options
-    const { signal } = this.#stop
+    const { clock } = this.options
+    const { signal } = this
     const before = this.#seen
     const early = before && before.looks < LOOKS ? this.#third - (clock.monotonic() - before.at.monotonic) : 0
     if (early > 0) return Math.ceil(early)
@@ -124,8 +109,8 @@ class Watch {
 
   /** Swaps the lease that was seen to `dead`. Whatever came of it, the next look shows it. */
   async #bury(token: string | undefined, lease: Lease | undefined): Promise<number> {
-    const { clock, leaseMs } = this.#options
-    const { signal } = this.#stop
+    const { clock, leaseMs } = this.options
+    const { signal } = this
     const counter = lease?.counter ?? 0
     const member = this.#member
     const dead = { member, counter, random: newRandom(clock), leaseMs: lease?.leaseMs ?? leaseMs, isDead: true }
@@ -137,8 +122,8 @@ class Watch {
 
   #tellDead(): number {
     this.#seen = undefined
-    const { dead, failed } = this.#options
-    if (!this.#stop.signal.aborted) tell(() => dead(this.#member), failed)
+    const { dead, failed } = this.options
+    if (!this.signal.aborted) tell(() => dead(this.#member), failed)
     return this.#third
   }
 
@@ -160,7 +145,7 @@ class Watch {
   }
 
   #fail(cause: unknown): number {
-    if (!this.#stop.signal.aborted) this.#options.failed(cause)
+    this.fail(cause)
     return this.#leaseMs / AGAIN
   }
 }

@@ -39,8 +39,8 @@ export interface GroupOptions extends Pick<
    */
   readonly leaseMs?: number | undefined
   /**
-   * How many members follow each shard, so that they can take it over at once. As for the next options that are not about this member
-   * alone, what the first member says holds for the group.
+   * How many members follow each shard, so that they can take it over at once. This, `warmEntries`, `moves` and `coolMs` are about the
+   * whole group: what the newest member that gives one has said counts for all; the default is only for a group that is made.
    * @default 0
    * @unit members
    * @when Set 1 when a shard has to go on sooner than its state can be read.

@@ -3,10 +3,10 @@
  * wrote: a lease that none of its renewals wrote means that it is out (G3). It never throws; whoever began it is told.
  */
 import { equalBytes } from '../bytes/compare.js'
-import { sleep } from '../clock.js'
 import { isTidemarkError } from '../errors.js'
 import type { Anchor } from '../storage/contract.js'
 import { decodeLease, encodeLease, leaseOf, newRandom, type LeasePlace } from './lease.js'
+import { Loop } from './loop.js'
 import { instant, type Instant } from './since.js'
 
 /**
@@ -52,41 +52,26 @@ export function newState(): RenewalState {
   return { place: { token: undefined }, sent: [], counter: 0, isBegun: false }
 }
 
-export class Renewal {
-  readonly #options: RenewalOptions
+export class Renewal extends Loop<RenewalOptions> {
   readonly #anchor: Anchor
   readonly #state: RenewalState
-  readonly #stop = new AbortController()
   #proof: Instant | undefined
   /** What could not be read: the line may have damaged it, and so it is read once more. */
   #damaged: Uint8Array | undefined
 
   constructor(options: RenewalOptions, state = newState()) {
-    this.#options = options
+    super(options)
     this.#state = state
     this.#anchor = leaseOf(options, options.member)
   }
 
-  start(): this {
-    void this.#run()
-    return this
-  }
-
-  stop(): void {
-    this.#stop.abort()
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#stop
-    while (!signal.aborted) {
-      const isFine = await this.#renew().catch((cause: unknown) => this.#fail(cause))
-      await sleep(this.#options.clock, this.#pause(isFine), signal)
-    }
+  protected async turn(): Promise<number> {
+    return this.#pause(await this.#renew().catch((cause: unknown) => this.#fail(cause)))
   }
 
   /** Until the next renewal: a third of a lease from sending; less when one failed, for as long as the lease lasts (G4). */
   #pause(isFine: boolean): number {
-    const { clock, leaseMs } = this.#options
+    const { clock, leaseMs } = this.options
     const third = leaseMs / 3
     const age = this.#proof ? clock.monotonic() - this.#proof.monotonic : third
     if (age < third) return third - age
@@ -101,7 +86,7 @@ export class Renewal {
     if (state.place === undefined && !(await this.#look())) return false
     const { token } = state.place!
     const renewal = this.#next()
-    const { signal } = this.#stop
+    const { signal } = this
     const answer = await this.#anchor.swap(token, renewal.bytes, 0, { signal })
     if (answer.outcome === 'committed') {
       this.#stands(renewal, answer.token)
@@ -115,7 +100,7 @@ export class Renewal {
   }
 
   #next(): Sent {
-    const { clock, member, leaseMs } = this.#options
+    const { clock, member, leaseMs } = this.options
     const { sent } = this.#state
     if (sent.length >= MOST_SENT) return sent.at(-1)!
     const counter = this.#state.counter++
@@ -128,7 +113,7 @@ export class Renewal {
   /** Finds out what stands there, and whether this member may write over it. */
   async #look(): Promise<boolean> {
     const state = this.#state
-    const { signal } = this.#stop
+    const { signal } = this
     const { bytes, token } = await this.#anchor.read({ signal })
     if (bytes === undefined) {
       if (state.isBegun) return this.#lose('gone')
@@ -154,7 +139,7 @@ export class Renewal {
   /** What a lease that this member did not write says of it; `undefined` when it is damaged, and is to be written anew. */
   #reasonFor(bytes: Uint8Array): Loss | undefined {
     try {
-      return decodeLease(bytes, `The lease of ${this.#options.member}`).isDead ? 'buried' : 'foreign'
+      return decodeLease(bytes, `The lease of ${this.options.member}`).isDead ? 'buried' : 'foreign'
     } catch (error) {
       return isTidemarkError(error) && error.code === 'CORRUPT' ? undefined : 'foreign'
     }
@@ -172,18 +157,18 @@ export class Renewal {
     this.#damaged = undefined
     if (this.#proof && this.#proof.monotonic >= renewal.at.monotonic) return
     this.#proof = renewal.at
-    if (!this.#stop.signal.aborted) this.#options.proved(renewal.at)
+    if (!this.signal.aborted) this.options.proved(renewal.at)
   }
 
   #lose(reason: Loss): false {
-    if (this.#stop.signal.aborted) return false
+    if (this.signal.aborted) return false
     this.stop()
-    this.#options.lost(reason)
+    this.options.lost(reason)
     return false
   }
 
   #fail(cause: unknown): false {
-    if (!this.#stop.signal.aborted) this.#options.failed(cause)
+    this.fail(cause)
     return false
   }
 }

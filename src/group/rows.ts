@@ -110,7 +110,7 @@ function memberOf(row: Row, id: string): Member {
 }
 
 function shardOf(row: Row, id: string): Shard {
-  const { standbys, movedAt } = row.fields
+  const { standbys, movedAt, quietAt } = row.fields
   if (!Array.isArray(standbys) || !standbys.every(isId)) throw row.error('it has no list of standbys')
   return {
     id,
@@ -122,6 +122,7 @@ function shardOf(row: Row, id: string): Shard {
     fails: row.number('fails'),
     isParked: row.flag('isParked'),
     movedAt: movedAt === undefined ? undefined : row.ms('movedAt'),
+    quietAt: quietAt === undefined ? undefined : row.number('quietAt'),
   }
 }
 

@@ -43,6 +43,8 @@ export interface Shard extends Range {
   readonly isParked: boolean
   /** When a planned move gave it to its owner, in the storage's time; parts of it may have moved since the store began as often. */
   readonly movedAt: number | undefined
+  /** Its log has ended with the entry of this number for a while: standbys that know it have nothing to read until this is gone. */
+  readonly quietAt: number | undefined
 }
 
 /** The shards that are wanted: each but the first begins at a cut. */
@@ -81,7 +83,15 @@ export function newState(settings: Settings, logs: Iterable<LivingLog>): GroupSt
   return { settings, members: new Map(), shards: byId(shards), target: undefined }
 }
 
-const UNOWNED = { owner: undefined, next: undefined, standbys: [], fails: 0, isParked: false, movedAt: undefined }
+const UNOWNED = {
+  owner: undefined,
+  next: undefined,
+  standbys: [],
+  fails: 0,
+  isParked: false,
+  movedAt: undefined,
+  quietAt: undefined,
+}
 
 export function byId<T extends { readonly id: string }>(items: Iterable<T>): ReadonlyMap<string, T> {
   const map = new Map<string, T>()

@@ -65,6 +65,8 @@ export class Tenure implements Turns {
   /** When the commit on its way was sent. */
   #sent: Instant
   #isTried = false
+  /** The last entry, as it was found when somebody asked, and since when. */
+  #last: { readonly n: number; readonly since: Instant } | undefined
   #isLooking = false
   /** Reads the log as others do: on files a writer reads nothing but its own. */
   #viewer: LogContext | undefined
@@ -114,6 +116,14 @@ export class Tenure implements Turns {
   /** From here on nothing more is begun. */
   stop(): void {
     this.#released.abort()
+  }
+
+  /** The number of the last entry, if that has been the last one for so long by what was found when this was asked before. */
+  quietAt(ms: number): number | undefined {
+    const { clock } = this.#options
+    const { head } = this.handle.state
+    if (this.#last?.n !== head) this.#last = { n: head, since: instant(clock) }
+    return since(clock, this.#last.since) > ms ? head : undefined
   }
 
   before(what: 'event' | 'commit'): Promise<void> | undefined {

@@ -3,7 +3,7 @@
  * changes nothing and returns the same object: who sends it finds out in the transaction in which it would be written.
  */
 import { TidemarkError } from '../errors.js'
-import { byId, type GroupState, type LivingLog, type Member, type Shard, type Target } from './state.js'
+import { byId, type GroupState, type LivingLog, type Member, type Settings, type Shard, type Target } from './state.js'
 import { isReached } from './target.js'
 
 /** A shard that has killed so many owners is parked. */
@@ -12,6 +12,13 @@ const MOST_FAILS = 3
 export function join(state: GroupState, member: Member): GroupState {
   if (state.members.has(member.id)) return state
   return withMembers(state, new Map(state.members).set(member.id, member))
+}
+
+/** The settings that a member asks for who joins. */
+export function configured(state: GroupState, wanted: Partial<Settings>): GroupState {
+  const names = Object.keys(wanted) as (keyof Settings)[]
+  if (names.every((name) => wanted[name] === state.settings[name])) return state
+  return { ...state, settings: { ...state.settings, ...wanted } }
 }
 
 /** From now on it hands off what it owns. */
@@ -63,6 +70,13 @@ export function cleared(state: GroupState, id: string, owner: string): GroupStat
   return shard && shard.fails > 0 ? withShards(state, [{ ...shard, fails: 0 }]) : state
 }
 
+/** The log of the shard has ended with this entry for a while; `undefined`: it goes on, or may. */
+export function quieted(state: GroupState, id: string, owner: string, quietAt: number | undefined): GroupState {
+  const shard = ownedBy(state, id, owner)
+  const known = shard && shard.standbys.length > 0 ? quietAt : undefined
+  return shard && shard.quietAt !== known ? withShards(state, [{ ...shard, quietAt: known }]) : state
+}
+
 export function unpark(state: GroupState, id: string): GroupState {
   const shard = state.shards.get(id)
   return shard?.isParked ? withShards(state, [{ ...shard, isParked: false, fails: 0 }]) : state
@@ -112,6 +126,7 @@ function heir(parents: readonly Shard[]): Omit<Shard, keyof LivingLog> {
     fails: Math.max(...parents.map(({ fails }) => fails)),
     isParked: parents.some(({ isParked }) => isParked),
     movedAt: moves.length > 0 ? Math.max(...moves) : undefined,
+    quietAt: undefined,
   }
 }
 

@@ -7,12 +7,13 @@ import type { Clock } from '../clock.js'
 import { claim } from '../engine/open/claim.js'
 import { moment, noteTime } from '../engine/context.js'
 import { applyEntry, parseEntry, type ShardState } from '../engine/state.js'
+import { tailOf } from '../log/tail.js'
 import type { Turn } from '../log/shard-parts.js'
 import type { StoreHandle } from '../store/handle.js'
 import type { Bell } from './bell.js'
 import type { Control } from './control.js'
 import { hasEnded } from './logs.js'
-import { instant, type Instant } from './since.js'
+import { instant, since, type Instant } from './since.js'
 
 export interface Taking {
   readonly clock: Clock
@@ -29,10 +30,11 @@ export interface Taking {
   isWanted(): boolean
 }
 
-/** Between two looks at a log whose owner is about to let go: so many in a lease. */
-const LOOKS = 60
-/** How often the control store is looked at meanwhile. */
-const CONTROL_LOOKS = 20
+/**
+ * Between the beginnings of two looks at a log whose owner is about to let go, at least. A look that takes longer is followed by
+ * the next one at once: so the last commit is seen by the look after it, and costs one round trip.
+ */
+const LOOK_MS = 10
 
 /** The log does not go on from what was known: it has ended by a seal, or was trimmed, or its store is another one. */
 export class Ended extends Error {}
@@ -55,7 +57,8 @@ export async function take(follower: StoreHandle, taking: Taking): Promise<Taken
   const isFreeIn = ({ carried }: ShardState): boolean => isFree(carried.turn, taking, clock.monotonic() - began)
   await follower.catchUp()
   let { state } = follower
-  for (let looks = 1; ; looks++) {
+  let looked = instant(clock)
+  for (;;) {
     if (!taking.isWanted()) return undefined
     if (hasEnded(follower, taking.shard) || state.seal) throw new Ended('The log was sealed.')
     // What is to be made true is what was read last, and with it goes its number.
@@ -79,29 +82,37 @@ export async function take(follower: StoreHandle, taking: Taking): Promise<Taken
       await follower.catchUp()
       ;({ state } = follower)
     } else {
-      const next = await nextOf(follower.shard, state)
-      if (next !== undefined) {
-        state = next
-        continue
-      }
-      await bell.wait(Math.max(1, leaseMs / LOOKS))
-      if (looks % CONTROL_LOOKS !== 0) continue
-      await control.look()
-      await follower.catchUp()
-      if (follower.state.head > state.head) ({ state } = follower)
+      // Who was away may have missed that the log was trimmed.
+      if (since(clock, looked) > leaseMs / 3) await follower.catchUp()
+      looked = instant(clock)
+      const newer = await newest(follower.shard, follower.state.head > state.head ? follower.state : state, isFreeIn)
+      if (newer === state) await bell.wait(looked.monotonic + LOOK_MS - clock.monotonic())
+      state = newer
     }
   }
 }
 
-/** The state after the next entry, if that is there: one read. That the log was not trimmed meanwhile is looked at with the fence. */
-async function nextOf({ context, log }: StoreHandle['shard'], state: ShardState): Promise<ShardState | undefined> {
-  const n = state.head + 1
+/**
+ * The state after what was written since, as far as it is enough: no request lies between the entry that lets go and the fence. That the
+ * log was not trimmed meanwhile is looked at with the fence.
+ */
+async function newest(
+  { context, log }: StoreHandle['shard'],
+  from: ShardState,
+  isEnough: (state: ShardState) => boolean,
+): Promise<ShardState> {
   const sent = moment(context, log)
-  const { bytes, time } = await log.log.read(n)
-  noteTime(context, log, time)
-  if (bytes) return applyEntry(state, await parseEntry(log, n, bytes))
+  let state = from
+  for await (const { entries, time } of tailOf(log.log, from.head + 1)) {
+    noteTime(context, log, time)
+    for (const { n, bytes } of entries) {
+      if (n !== state.head + 1) return state
+      state = applyEntry(state, await parseEntry(log, n, bytes))
+      if (state.seal || isEnough(state)) return state
+    }
+  }
   log.free = sent
-  return undefined
+  return state
 }
 
 /** Whether a fence bothers nobody: the holder is this member or none, has let go, or has had its time. */

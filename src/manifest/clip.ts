@@ -6,6 +6,12 @@ import type { Run, SegmentRef } from './manifest.js'
 /** Partitions from the first to the last. */
 export type PartitionRange = readonly [first: number, last: number]
 
+/** The partitions that are in both. */
+export function overlap([a, b]: PartitionRange, [c, d]: PartitionRange): PartitionRange | undefined {
+  const range: PartitionRange = [Math.max(a, c), Math.min(b, d)]
+  return range[0] <= range[1] ? range : undefined
+}
+
 /**
  * The runs of `mine` for all partitions but `chosen`, those of `theirs` for the chosen ones. Runs of one depth become one:
  * no key is in both, and so their number never grows beyond that of the deeper stack.
@@ -44,10 +50,10 @@ export function partitionRanges(
 }
 
 /** The part of a segment that lies in the range; `undefined` when none does. */
-export function clip(segment: SegmentRef, [first, last]: PartitionRange): SegmentRef | undefined {
+export function clip(segment: SegmentRef, wanted: PartitionRange): SegmentRef | undefined {
   const own = rangeOf(segment)
-  const range: PartitionRange = [Math.max(first, own[0]), Math.min(last, own[1])]
-  if (range[0] > range[1]) return undefined
+  const range = overlap(wanted, own)
+  if (range === undefined) return undefined
   if (range[0] === own[0] && range[1] === own[1]) return segment
   const [from, to] = [partitionPrefix(range[0]), partitionPrefix(range[1] + 1)]
   return {

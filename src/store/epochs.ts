@@ -27,15 +27,33 @@ export function epochOf(label: string | undefined): number | undefined {
 /** So many entries are read at once. */
 const READ_AT_ONCE = 32
 
+/**
+ * The kept versions of a log that end an epoch, newest first. Where the log was put back, what was made since the version that it was put
+ * back to does not count, as its epochs come again.
+ */
+export async function* epochEnds({ context, log, state }: PastLog): AsyncGenerator<EpochEnd & { readonly n: number }> {
+  const { keeps, trim, version } = state.carried
+  const oldest = Math.max(keeps, trim + 1)
+  for (let last = version; last >= oldest;) {
+    const heads = await readHeads(context, log, Math.max(oldest, last - READ_AT_ONCE + 1), last)
+    last -= heads.length
+    for (const { entry } of heads) {
+      const { n, kind, label, origin } = entry
+      if (origin) {
+        last = origin.log === log.path ? Math.min(origin.version, n - 1) : 0
+        break
+      }
+      const epoch = kind === 'commit' ? epochOf(label) : undefined
+      if (epoch !== undefined) yield { epoch, n }
+    }
+  }
+}
+
 /** The newest version of a log that ends the epoch. */
 export async function findEpoch(shard: PastLog, { epoch }: EpochEnd): Promise<InLog> {
   const label = epochLabel(epoch)
-  const { keeps, trim, version: newest } = shard.state.carried
-  const oldest = Math.max(keeps, trim + 1)
-  for (let last = newest; last >= oldest; last -= READ_AT_ONCE) {
-    const heads = await readHeads(shard.context, shard.log, Math.max(oldest, last - READ_AT_ONCE + 1), last)
-    const found = heads.find(({ entry }) => entry.label === label && entry.kind === 'commit')
-    if (found) return { state: await stateOf(shard, found.entry.n), from: undefined }
+  for await (const { epoch: ended, n } of epochEnds(shard)) {
+    if (ended === epoch) return { state: await stateOf(shard, n), from: undefined }
   }
   const now = nowIn(shard.context, shard)
   const pin = (await pinsOf(shard)).findLast((each) => {

@@ -1,4 +1,4 @@
-/** A small emitter. A listener that fails hurts nobody: the store goes on, and the logger is told. */
+/** The events of a store, and a small emitter. A listener that fails hurts nobody: what emits goes on, and the logger is told. */
 import { tell } from '../callback.js'
 import { invalid, type TidemarkError } from '../errors.js'
 
@@ -20,7 +20,7 @@ export interface StoreEvents {
   collected: { readonly deleted: number }
 }
 
-const NAMES: readonly (keyof StoreEvents)[] = [
+export const STORE_EVENTS: readonly (keyof StoreEvents)[] = [
   'version',
   'checkpoint',
   'fenced',
@@ -32,31 +32,31 @@ const NAMES: readonly (keyof StoreEvents)[] = [
 
 type Listener = (detail: never) => unknown
 
-export class Events {
-  readonly #listeners = new Map<string, Set<Listener>>(NAMES.map((name) => [name, new Set()]))
+/** Emits the events of `E`, which has what their listeners get. */
+export class Events<E extends object> {
+  readonly #listeners: ReadonlyMap<keyof E, Set<Listener>>
   readonly #report: (message: string, cause: unknown) => void
 
-  constructor(report: (message: string, cause: unknown) => void) {
+  constructor(names: readonly (keyof E)[], report: (message: string, cause: unknown) => void) {
+    this.#listeners = new Map(names.map((name) => [name, new Set()]))
     this.#report = report
   }
 
   /** Returns a function that stops it. */
-  on<E extends keyof StoreEvents>(event: E, listener: (detail: StoreEvents[E]) => unknown): () => void {
+  on<N extends keyof E>(event: N, listener: (detail: E[N]) => unknown): () => void {
     const listeners = this.#listeners.get(event)
     if (listeners === undefined) throw invalid(`on: there is no event "${String(event)}".`)
     if (typeof listener !== 'function') throw invalid('on: a listener function is expected.')
-    // The same function may listen twice, and each is stopped by itself.
-    const own: Listener = (detail) => listener(detail)
+    // The same function may listen twice, and each is stopped by itself. One that was stopped meanwhile is not called any more.
+    const own: Listener = (detail) => listeners.has(own) && listener(detail)
     listeners.add(own)
     return () => void listeners.delete(own)
   }
 
-  emit<E extends keyof StoreEvents>(event: E, detail: StoreEvents[E]): void {
-    const listeners = this.#listeners.get(event)!
-    for (const listener of listeners) {
-      // One that was stopped meanwhile is not called any more.
-      const call = (): unknown => listeners.has(listener) && listener(detail as never)
-      tell(call, (cause) => this.#report(`A listener of "${event}" failed.`, cause))
+  emit<N extends keyof E>(event: N, detail: E[N]): void {
+    for (const listener of this.#listeners.get(event)!) {
+      const call = (): unknown => listener(detail as never)
+      tell(call, (cause) => this.#report(`A listener of "${event as string}" failed.`, cause))
     }
   }
 }

@@ -16,7 +16,7 @@ import type { Channel, Peers } from '../storage/contract.js'
 import { deadlines } from '../storage/deadlines.js'
 import { Changes } from './changes.js'
 import { loadExtras, nowIn, shardContext, type Extras } from './context.js'
-import { Events } from './events.js'
+import { Events, STORE_EVENTS, type StoreEvents } from './events.js'
 import type { Following } from './follow.js'
 import { holdState } from './holds.js'
 import { collectMetrics, type Metrics } from './metrics.js'
@@ -33,7 +33,7 @@ import { type TableSpec } from './table-spec.js'
 export class StoreHandle implements TableHost, Observed {
   /** Another mode, once a follower has become the owner. */
   options: ResolvedOptions
-  readonly events: Events
+  readonly events: Events<StoreEvents>
   readonly #ctx: ReturnType<typeof shardContext>
   readonly #requests = { put: 0, get: 0, list: 0, delete: 0 }
   readonly specs: Specs
@@ -81,7 +81,7 @@ export class StoreHandle implements TableHost, Observed {
     this.options = options
     const { clock, timeoutMs, followMs } = options
     this.specs = new Specs(extras.deepFreeze)
-    this.events = new Events((message, cause) => this.#log(message, cause))
+    this.events = new Events<StoreEvents>(STORE_EVENTS, (message, cause) => this.#log(message, cause))
     const storage = deadlines(options.storage, { timeoutMs, clock, requests: this.#requests })
     this.#peers = storage.peers
     this.changes = new Changes(this)

@@ -10,6 +10,9 @@ import { mayBeNeeded } from '../engine/gc/fork-holds.js'
 import { listPinNames, readPin } from '../engine/history/pins.js'
 import { parseEntry } from '../engine/state.js'
 import type { Storage } from '../storage/contract.js'
+import { StoreHandle } from '../store/handle.js'
+import { resolveOptions } from '../store/open-options.js'
+import { Store } from '../store/store.js'
 import { pagesOf } from '../storage/pages.js'
 import { checkPlace, type StorePlace } from './place.js'
 import { isOfStore, logOfBlob, nothingIfDamaged } from './reading.js'
@@ -34,8 +37,8 @@ const OPTIONS = new Set(['force'])
  * an interruption `listStores` shows the remains as `incomplete`, and another call finishes the work. A fork that is destroyed
  * also drops its pin at its parent.
  *
- * Whoever has the store open can write no more once the anchor says so. An upload of that very moment may stay behind; another
- * call removes it.
+ * Whoever has the store open can write no more once the anchor says so, and members of a group are out. An upload of that very
+ * moment may stay behind; another call removes it.
  *
  * @throws `NOT_FOUND` when nothing is there
  * @throws `CONFLICT` while forks need segments of the store
@@ -72,7 +75,11 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
     await destroyLogs(storage, paths)
     await buryAnchor(place, ROOT, force)
   })
-  for (const shard of shards) if (await isThere(storage, name, shard)) await buryAnchor(place, shard, true)
+  // A child that is not there yet may be made just now: with its anchor taken, nobody can.
+  for (const shard of shards) {
+    const mayFail = (await isThere(storage, name, shard)) ? undefined : unlessFull
+    await buryAnchor(place, shard, true).catch(mayFail)
+  }
   await putNotes(storage, paths, noted).catch(async (error: unknown) => {
     if (!isFull(error)) throw error
     // Without room for the notes the blobs go first. Nothing is hidden by that: the logs are still listed.
@@ -92,18 +99,41 @@ export async function destroyStore(place: StorePlace, options: DestroyOptions = 
 
 /** The shard of the control store of a group. */
 const GROUP = 'group'
+/** The key of a member's row in the control store. */
+const MEMBER = /^member\/[0-9a-f]{32}$/
+const MEMBER_AT = 'member/'.length
 
 function unlessFull(error: unknown): void {
   if (!isFull(error)) throw error
 }
 
-/** All shards but the root: those of these objects, and those to which their seals lead. */
+/** All shards but the root: those of these objects, those to which their seals lead, and the leases of members. */
 async function shardsOf(ctx: ReadContext, names: readonly string[]): Promise<ReadonlySet<string>> {
   const found = new Set(names.map((name) => name.split('/')[1]!).filter((shard) => shard !== ROOT))
   // One that was never split has nothing but its root.
   if (found.size === 0) return found
   const named = await namedShards(ctx, [undefined, ...[...found].filter((shard) => shard !== GROUP)])
-  return new Set([...found, ...named])
+  const members = found.has(GROUP) ? await membersOf(ctx) : []
+  return new Set([...found, ...named, ...members])
+}
+
+/** The members of a group, whose leases lie beside the shards: only its control store names them. */
+async function membersOf({ storage, store: name }: ReadContext): Promise<string[]> {
+  const options = resolveOptions({ storage, name, mode: 'follower', logger: false })
+  try {
+    const handle = await StoreHandle.open({ ...options, folder: GROUP })
+    try {
+      const rows = new Store<string>(handle, handle.spec('', options.table))
+      const members: string[] = []
+      for await (const key of rows.keys()) if (MEMBER.test(key)) members.push(key.slice(MEMBER_AT))
+      return members
+    } finally {
+      await handle.close()
+    }
+  } catch (error) {
+    if (isDamage(error) || (isTidemarkError(error) && error.code === 'NOT_FOUND')) return []
+    throw error
+  }
 }
 
 async function isThere(storage: Storage, name: string, shard: string): Promise<boolean> {

@@ -7,7 +7,7 @@ import { forAdapter } from '../support/counting.js'
 
 forAdapter('indexedDb')
 
-const KILLS = extent(30, 5)
+const KILLS = extent(30, 3)
 const chromium = browsers()
 
 test(`Chromium that is killed ${KILLS} times loses no commit that a page was told of, and leaves no hole`, async () => {

@@ -8,9 +8,9 @@ import { forAdapter } from '../support/counting.js'
 
 forAdapter('indexedDb')
 
-const COMMITS = extent(1_000, 100)
+const COMMITS = extent(1_000, 40)
 const TABS = 4
-const UPDATES = extent(500, 100)
+const UPDATES = extent(500, 40)
 const chromium = browsers()
 
 interface Found {

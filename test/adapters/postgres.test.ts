@@ -88,8 +88,12 @@ describe('the tables', () => {
   test.each(['', 'A', 'a b', 'a"b', '1a', 'ä', 'a'.repeat(49), `a"; drop table x; --`, 7])(
     'have no name like %j',
     (name) => {
-      expect(() => postgres(pool, { prefix: name as string })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
-      expect(() => postgres(pool, { schema: name as string })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+      expect(() => postgres(pool, { prefix: name as string })).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+      )
+      expect(() => postgres(pool, { schema: name as string })).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+      )
     },
   )
 
@@ -105,7 +109,9 @@ describe('the tables', () => {
     const storage = postgres(pool, { prefix })
     const log = storage.log('a/0/id')
     for (let n = 1; n <= 30; n++) await log.append(n, bytes, 1)
-    await pool.query(`insert into ${prefix}log select 'b/0/' || i, n, '' from generate_series(1, 50) i, generate_series(1, 200) n`)
+    await pool.query(
+      `insert into ${prefix}log select 'b/0/' || i, n, '' from generate_series(1, 50) i, generate_series(1, 200) n`,
+    )
     await pool.query(`analyze ${prefix}log`)
     const { rows } = await pool.query(
       `explain select path from ${prefix}log where path > 'a/0/id' and path < 'a~' order by path limit 1`,
@@ -116,32 +122,37 @@ describe('the tables', () => {
 })
 
 describe('the number up to which a log is trimmed', () => {
-  test.each([['is raised', true], ['is written first', false]])(
-    'holds for an entry that was on its way while it %s',
-    async (_, isThere) => {
-      const prefix = freshPrefix()
-      const storage = postgres(pool, { prefix })
-      await storage.log('a/0/id').append(1, bytes, 1)
-      const anchor = storage.anchor('a/0/anchor')
-      const { token } = await anchor.read()
-      if (isThere) await anchor.swap(token, bytes, 0)
-      else await pool.query(`delete from ${prefix}anchors`)
-      const other = await pool.connect()
-      await other.query('begin')
-      await other.query(
-        isThere ? `update ${prefix}anchors set trim = 5` : `insert into ${prefix}anchors values ('a/0/anchor', 't', 5, 'x')`,
-      )
-      let outcome: string | undefined
-      const appending = storage.log('a/0/id').append(3, bytes, 1).then((answer) => (outcome = answer.outcome))
-      await blocked()
-      expect(outcome).toBe(undefined)
-      await other.query('commit')
-      other.release()
-      await appending
-      expect(outcome).toBe('lost')
-      expect((await storage.log('a/0/id').read(3)).bytes).toBe(undefined)
-    },
-  )
+  test.each([
+    ['is raised', true],
+    ['is written first', false],
+  ])('holds for an entry that was on its way while it %s', async (_, isThere) => {
+    const prefix = freshPrefix()
+    const storage = postgres(pool, { prefix })
+    await storage.log('a/0/id').append(1, bytes, 1)
+    const anchor = storage.anchor('a/0/anchor')
+    const { token } = await anchor.read()
+    if (isThere) await anchor.swap(token, bytes, 0)
+    else await pool.query(`delete from ${prefix}anchors`)
+    const other = await pool.connect()
+    await other.query('begin')
+    await other.query(
+      isThere
+        ? `update ${prefix}anchors set trim = 5`
+        : `insert into ${prefix}anchors values ('a/0/anchor', 't', 5, 'x')`,
+    )
+    let outcome: string | undefined
+    const appending = storage
+      .log('a/0/id')
+      .append(3, bytes, 1)
+      .then((answer) => (outcome = answer.outcome))
+    await blocked()
+    expect(outcome).toBe(undefined)
+    await other.query('commit')
+    other.release()
+    await appending
+    expect(outcome).toBe('lost')
+    expect((await storage.log('a/0/id').read(3)).bytes).toBe(undefined)
+  })
 
   /** Resolves when a statement waits for a lock. */
   async function blocked(): Promise<void> {
@@ -160,7 +171,9 @@ describe('settings', () => {
     const storage = postgres(pool, { prefix })
     await (await openStore({ storage, name: 'a' })).close()
     await expect(postgres(hasty, { prefix }).log('a/0/id').append(9, bytes, 1)).rejects.toMatchObject(unsafe)
-    await expect(postgres(hasty, { prefix }).anchor('a/1/anchor').swap(undefined, bytes, 1)).rejects.toMatchObject(unsafe)
+    await expect(postgres(hasty, { prefix }).anchor('a/1/anchor').swap(undefined, bytes, 1)).rejects.toMatchObject(
+      unsafe,
+    )
     expect((await storage.log('a/0/id').read(9)).bytes).toBe(undefined)
     expect((await storage.anchor('a/1/anchor').read()).bytes).toBe(undefined)
   })
@@ -168,9 +181,13 @@ describe('settings', () => {
   test('where nothing can be written a store is read, and no store is made', async () => {
     const reader = withSettings('default_transaction_read_only=on')
     const prefix = freshPrefix()
-    const nothing = await openStore({ storage: postgres(reader, { prefix }), name: 'a', mode: 'follower' }).catch(String)
+    const nothing = await openStore({ storage: postgres(reader, { prefix }), name: 'a', mode: 'follower' }).catch(
+      String,
+    )
     expect(nothing).toContain('TidemarkError')
-    await expect(openStore({ storage: postgres(reader, { prefix }), name: 'a' })).rejects.toMatchObject({ code: 'STORAGE_UNSAFE' })
+    await expect(openStore({ storage: postgres(reader, { prefix }), name: 'a' })).rejects.toMatchObject({
+      code: 'STORAGE_UNSAFE',
+    })
     const store = await openStore<string, number>({ storage: postgres(pool, { prefix }), name: 'a' })
     await store.set('a', 1)
     const storage = postgres(reader, { prefix })
@@ -202,7 +219,10 @@ describe('settings', () => {
   test('types that the program has told pg to leave alone are read all the same', async () => {
     const raw = server.pool({ types: { getTypeParser: () => (text: string) => text } as never })
     const storage = fresh(raw)
-    expect(await storage.log('a/0/id').append(1, bytes, 1)).toMatchObject({ outcome: 'committed', time: expect.any(Number) })
+    expect(await storage.log('a/0/id').append(1, bytes, 1)).toMatchObject({
+      outcome: 'committed',
+      time: expect.any(Number),
+    })
     expect(await storage.log('a/0/id').append(1, bytes, 1)).toMatchObject({ outcome: 'lost' })
     expect((await storage.log('a/0/id').read(1)).bytes).toEqual(bytes)
     expect((await storage.log('a/0/id').list(1)).numbers).toEqual([1])
@@ -255,8 +275,11 @@ describe('errors', () => {
     }
     const patient = server.pool({ max: 1 })
     const held = await patient.connect()
-    for (const call of [0, 1].map((i) => (signal: AbortSignal) =>
-      i === 0 ? fresh(patient).log('a/0/id').append(1, bytes, 1, { signal }) : fresh(patient).blobs.list('', { signal }),
+    for (const call of [0, 1].map(
+      (i) => (signal: AbortSignal) =>
+        i === 0
+          ? fresh(patient).log('a/0/id').append(1, bytes, 1, { signal })
+          : fresh(patient).blobs.list('', { signal }),
     )) {
       const controller = new AbortController()
       const answer = call(controller.signal)
@@ -268,7 +291,8 @@ describe('errors', () => {
     // What came too late went back.
     expect((await patient.query('select 1 as one')).rows).toEqual([{ one: 1 }])
     await patient.end()
-    for (const call of calls(fresh(patient))) await expect(call()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' })
+    for (const call of calls(fresh(patient)))
+      await expect(call()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE' })
   })
 
   test('a statement that takes too long has changed nothing; one whose connection is lost, or whose caller has gone, may have', async () => {
@@ -317,15 +341,18 @@ describe('errors', () => {
     }
   })
 
-  test.each(['57P01', 'ECONNRESET', 'EPIPE', 'XX000'])('after %s a write is in doubt, and a read may be repeated', async (state) => {
-    const [append, read, put, swap] = calls(
-      fresh({ query: () => Promise.reject(Object.assign(new Error('gone'), { code: state })) }),
-    )
-    for (const call of [append!, swap!]) expect(await call()).toMatchObject({ outcome: 'unknown', settle: true })
-    for (const call of [read!, put!]) {
-      await expect(call()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE', retryable: true })
-    }
-  })
+  test.each(['57P01', 'ECONNRESET', 'EPIPE', 'XX000'])(
+    'after %s a write is in doubt, and a read may be repeated',
+    async (state) => {
+      const [append, read, put, swap] = calls(
+        fresh({ query: () => Promise.reject(Object.assign(new Error('gone'), { code: state })) }),
+      )
+      for (const call of [append!, swap!]) expect(await call()).toMatchObject({ outcome: 'unknown', settle: true })
+      for (const call of [read!, put!]) {
+        await expect(call()).rejects.toMatchObject({ code: 'STORAGE_UNAVAILABLE', retryable: true })
+      }
+    },
+  )
 
   test('anything but a client is refused', () => {
     for (const client of [undefined, {}, 'postgres://host/db']) {
@@ -356,7 +383,10 @@ describe('credentials', () => {
       const client = new pg.Pool({ connectionString, connectionTimeoutMillis: 5000 })
       const storage = postgres(client, { prefix: freshPrefix() })
       const ends = [
-        await storage.log('a/0/id').append(1, bytes, 1).catch((error: unknown) => error),
+        await storage
+          .log('a/0/id')
+          .append(1, bytes, 1)
+          .catch((error: unknown) => error),
         await storage.blobs.list('').catch((error: unknown) => error),
         await openStore({ storage, name: 'a' }).catch((error: unknown) => error),
       ]
@@ -399,7 +429,9 @@ describe('a Client', () => {
   test('that is not connected, or has ended, says so; nothing was written', async () => {
     const client = new pg.Client(server.config)
     const storage = fresh(client)
-    await expect(storage.log('a/0/id').append(1, bytes, 1)).rejects.toMatchObject({ message: expect.stringContaining('not connected') })
+    await expect(storage.log('a/0/id').append(1, bytes, 1)).rejects.toMatchObject({
+      message: expect.stringContaining('not connected'),
+    })
     await client.connect()
     expect(await storage.log('a/0/id').append(1, bytes, 1)).toMatchObject({ outcome: 'committed' })
     await client.end()
@@ -411,7 +443,9 @@ describe('a Client', () => {
     const client = await connected()
     const storage = fresh(client)
     await client.query('begin')
-    await expect(storage.log('a/0/id').append(1, bytes, 1)).rejects.toMatchObject({ message: expect.stringContaining('transaction') })
+    await expect(storage.log('a/0/id').append(1, bytes, 1)).rejects.toMatchObject({
+      message: expect.stringContaining('transaction'),
+    })
     await client.query('rollback')
     expect(await storage.log('a/0/id').append(1, bytes, 1)).toMatchObject({ outcome: 'committed' })
     await client.end()
@@ -459,7 +493,9 @@ describe('other handles', () => {
       .poll(async () => (await pool.query(`select 1 from pg_stat_activity where query like 'listen %'`)).rows.length)
       .toBeGreaterThanOrEqual(2)
     const first = one.peers!.alone('a/0/id/fold', () => held.then(() => 'first'))
-    await expect.poll(async () => (await pool.query(`select 1 from pg_locks where locktype = 'advisory'`)).rows.length).toBe(1)
+    await expect
+      .poll(async () => (await pool.query(`select 1 from pg_locks where locktype = 'advisory'`)).rows.length)
+      .toBe(1)
     expect(await one.peers!.alone('a/0/id/fold', () => Promise.resolve('again'))).toBe(undefined)
     expect(await two.peers!.alone('a/0/id/fold', () => Promise.resolve('second'))).toBe(undefined)
     expect(await two.peers!.alone('b/0/id/fold', () => Promise.resolve('other'))).toBe('other')

@@ -5,6 +5,7 @@ import { memory } from 'tidemark/memory'
 import { r2, type R2BucketLike } from 'tidemark/r2'
 import type { Suite } from '../support/adapters.mjs'
 import { forAdapter, suiteTest } from '../support/counting.js'
+import { WHOLE } from '../support/extent.js'
 import { FEW_LOSSES } from '../support/suite-loss.js'
 import { allSuites } from '../support/suites.js'
 import { startWorker } from '../support/workerd.js'
@@ -24,7 +25,7 @@ describe('r2() in workerd', () => {
   const ask = async (path: string): Promise<unknown> => (await worker.dispatchFetch(`http://worker/${path}`)).json()
 
   beforeAll(async () => {
-    worker = await startWorker('r2-worker.ts', { r2Buckets: ['BUCKET'] })
+    worker = await startWorker('r2-worker.ts', { r2Buckets: ['BUCKET'], bindings: { WHOLE } })
     expect(await ask('')).toEqual(names)
   })
   afterAll(() => worker.dispose())

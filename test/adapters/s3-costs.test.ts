@@ -6,6 +6,7 @@ import { r2 } from 'tidemark/r2'
 import { intercept } from '../../src/storage/intercept.js'
 import { Random } from '../../src/testing/random.js'
 import { eachAdapter, type AdapterRow } from '../support/counting.js'
+import { WHOLE } from '../support/extent.js'
 import { bucketInMemory } from '../support/r2-bucket.js'
 import { byFetch, bySdk, placeAt } from '../support/s3-clients.js'
 import { startS3Server, type S3Server } from '../support/s3-server.js'
@@ -16,6 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
+/** The transport makes no difference to what is sent: a quick run takes the faster one. */
 const adapters: readonly AdapterRow[] = [
   { adapter: 's3', make: () => bySdk(placeAt(server.url), 'sdk') },
   { adapter: 's3Fetch', make: () => byFetch(placeAt(server.url), 'fetch') },
@@ -36,8 +38,8 @@ const row = (i: number, version: number): object => ({
 })
 const keyOf = (i: number): string => `k${String((i * 7_368_787) % 1_000_000_007).padStart(15, '0')}`
 
-eachAdapter(adapters, 'epochs of 1 % of the rows by %s', (make) => {
-  test('upload at most 3 times the deflated changes, in at most 1.2 requests each', { timeout: 60_000 }, async () => {
+eachAdapter(WHOLE ? adapters : adapters.slice(1), 'epochs of 1 % of the rows by %s', (make) => {
+  test('upload at most 3 times the deflated changes, in at most 1.2 requests each', async () => {
     /** The bytes and the number of calls, by what they are for. */
     const calls = new Map<string, number>()
     const storage = metered(

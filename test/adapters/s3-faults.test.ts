@@ -14,7 +14,7 @@ import { byFetch, placeAt, s3Adapters, SECRET } from '../support/s3-clients.js'
 import { startS3Server, type S3Fault, type S3Seen, type S3Server } from '../support/s3-server.js'
 import { cutLife } from '../support/suite-cuts.js'
 
-const LAST = 10
+const LAST = extent(10, 6)
 
 interface Plan {
   readonly fault: S3Fault
@@ -84,7 +84,7 @@ async function typed<T>(run: () => Promise<T>): Promise<T> {
 
 /** Commits, folds, is opened anew in the middle, and goes on, whatever happens. */
 async function life(storage: Storage, acknowledged: Acknowledged[]): Promise<void> {
-  for (const upTo of [5, LAST]) {
+  for (const upTo of [LAST / 2, LAST]) {
     const store: Store = await persist(() => typed(() => open(storage, PATIENT)))
     // Each round stands for a program that was restarted after too many failures.
     for (let round = 0; round < 8 && reached(store) < upTo; round++) {
@@ -163,5 +163,5 @@ test(
   'a store by s3Fetch(), cut at its storage calls, loses nothing acknowledged',
   { meta: { adapter: 's3Fetch' } },
   () =>
-    cutLife(() => byFetch(placeAt(server.url), `run-${runs++}`), WAYS, { writes: extent(2, 8), reads: extent(8, 32) }),
+    cutLife(() => byFetch(placeAt(server.url), `run-${runs++}`), WAYS, { writes: extent(2, 12), reads: extent(8, 48) }),
 )

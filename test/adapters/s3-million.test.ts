@@ -9,7 +9,7 @@ import { forAdapter } from '../support/counting.js'
 
 forAdapter('s3Fetch')
 
-const KEYS = extent(1_000_000, 100_000)
+const KEYS = extent(1_000_000, 40_000)
 const PER_COMMIT = KEYS / 10
 
 test(`one key of a fully compacted store of ${KEYS} keys is read cold by at most 2 range reads and 128 KiB`, async () => {

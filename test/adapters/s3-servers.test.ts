@@ -3,10 +3,13 @@ import { expect, test } from 'vitest'
 import { systemClock, type Clock } from 'tidemark'
 import { verify } from 'tidemark/tools'
 import { eachAdapter } from '../support/counting.js'
+import { extent } from '../support/extent.js'
 import { advance, contents, open, reached, stateAfter, type Acknowledged } from '../support/history.js'
 import { placeAt, s3Adapters } from '../support/s3-clients.js'
 import { startS3Server, type S3ServerOptions } from '../support/s3-server.js'
 
+/** So many commits are there when another one takes the store over. */
+const BEGUN = extent(20, 8)
 const HOUR = 3_600_000
 const GRACE = 60_000
 
@@ -30,7 +33,7 @@ eachAdapter(s3Adapters, '%s', (make, adapter) => {
     const storage = make(placeAt(server.url), 'x')
     const acknowledged: Acknowledged[] = []
     const former = await open(storage)
-    await advance(former, 20, acknowledged)
+    await advance(former, BEGUN, acknowledged)
     // Grace periods pass at once, here and on the server.
     let ahead = 0
     const clock: Clock = {
@@ -44,13 +47,13 @@ eachAdapter(s3Adapters, '%s', (make, adapter) => {
     }
     const keepThree = { retain: { versions: 3 }, graceMs: GRACE, clock }
     const store = await open(make(placeAt(server.url), 'x'), keepThree)
-    expect(reached(store)).toBe(20)
+    expect(reached(store)).toBe(BEGUN)
     former.put('late', 1)
     await expect(former.commit()).rejects.toMatchObject({ code: 'FENCED' })
     await former.close()
     if (server.skewMs !== undefined) server.skewMs -= backMs
-    await advance(store, 24, acknowledged)
-    for (let i = 25; i < 31 && store.metrics().collected === 0; i++) {
+    await advance(store, BEGUN + 4, acknowledged)
+    for (let i = BEGUN + 5; i < BEGUN + 11 && store.metrics().collected === 0; i++) {
       await store.maintain({ minDeletes: 1 })
       pass(GRACE)
       await advance(store, i, acknowledged)

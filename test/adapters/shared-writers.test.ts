@@ -7,7 +7,7 @@ import { forAdapter } from '../support/counting.js'
 
 forAdapter('s3Fetch')
 
-const WRITERS = extent(50, 25)
+const WRITERS = extent(50, 10)
 const EACH = extent(10, 1)
 
 let real!: { place: S3Place; dispose(): Promise<void> }

@@ -9,7 +9,7 @@ import { temporaryFolder } from '../support/storages.js'
 forAdapter('indexedDb')
 
 const TABS = 10
-const TIMES = extent(1_000, 200)
+const TIMES = extent(1_000, 60)
 const chromium = browsers()
 
 test(`${TABS} tabs with ${TIMES} increments each show ${TABS * TIMES} in the end`, async () => {

@@ -186,6 +186,12 @@ describe('on a store of two shards,', () => {
     expect((await run('tag . u --at 6')).err).toMatch(/INVALID_ARGUMENT: --at: each shard has versions of its own/)
     const before = (await run('scan . --json')).out
     for (let i = 0; i < 4; i++) await run(`put . k${i} changed --text`)
+    const tried = await run('restore . t --dry-run')
+    expect([tried.out, tried.err]).toEqual(['What was then in each shard would be put back, and 4 keys change.\n', ''])
+    const some = (await run('restore . t --dry-run --partition 0 1 2 3')).out
+    const others = (await run('restore . t --dry-run --partition 4 5 6 7')).out
+    const changes = [some, others].map((text) => Number(/and (\d+) keys? changes?\./.exec(text)?.[1]))
+    expect(changes[0]! + changes[1]!).toBe(4)
     expect((await run('restore . t')).out).toMatch(
       /^Each shard is put back as it was: version \d+ of 0-3, version \d+ of 4-7\.\n$/,
     )

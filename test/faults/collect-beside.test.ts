@@ -34,7 +34,7 @@ describe('a collector that is cut at every storage call', () => {
   test('with commits and folds beside it, whose uploads are under way', async () => {
     const told = await cutCollector(template, {
       ways: ['error-after'],
-      only: thinned(['error-after'], 7),
+      only: thinned(['error-after'], 15),
       async during(store, note) {
         for (let i = 20; i < 26; i++) {
           try {
@@ -56,7 +56,7 @@ describe('a collector that is cut at every storage call', () => {
     const made = new Set<string>()
     const told = await cutCollector(template, {
       ways: ['reply-lost'],
-      only: thinned(['reply-lost'], 7),
+      only: thinned(['reply-lost'], 15),
       async before() {
         made.clear()
         return async () => undefined
@@ -118,7 +118,7 @@ describe('a fork that is being made', () => {
     let [there, voids] = [0, 0]
     const result = await cuts({
       ways: ['never-sent', 'reply-lost'],
-      only: thinned(['never-sent', 'reply-lost'], 3),
+      only: thinned(['never-sent', 'reply-lost'], 4),
       makeWorld: async (decide) => {
         time.now = template.end
         const storage = await copyOf(template.storage)

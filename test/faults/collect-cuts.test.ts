@@ -11,13 +11,13 @@ beforeAll(async () => {
 
 describe('a collector that is cut at every storage call in four ways', () => {
   test('loses nothing of what is kept, and what was left over goes later', async () => {
-    console.log(`the collector alone: ${await cutCollector(template, { ways: WAYS, only: thinned(WAYS) })}`)
+    console.log(`the collector alone: ${await cutCollector(template, { ways: WAYS, only: thinned(WAYS, 3) })}`)
   })
 
   test('with a reader on a kept version in another handle: it goes on reading', async () => {
     const told = await cutCollector(template, {
       ways: ['never-sent'],
-      only: thinned(['never-sent'], 4),
+      only: thinned(['never-sent'], 10),
       ...readerOf(template),
     })
     console.log(`with a reader: ${told}`)
@@ -26,7 +26,7 @@ describe('a collector that is cut at every storage call in four ways', () => {
   test('with a former owner that goes on collecting', async () => {
     const told = await cutCollector(template, {
       ways: ['error-after'],
-      only: thinned(['error-after'], 2),
+      only: thinned(['error-after'], 5),
       ...formerOwner(),
     })
     console.log(`with a former owner: ${told}`)

@@ -56,7 +56,7 @@ test.each<[string, readonly Way[], (disk: ModelFs) => ModelFs]>([
 
     const result = await cuts({
       ways,
-      only: thinned(ways, 6),
+      only: thinned(ways, 15),
       makeWorld,
       async scenario(storage) {
         const store = await persist(() => open(storage))

@@ -70,7 +70,7 @@ describe('a store on nodeFs() over a disk that loses what was not synced, cut at
   ])('loses nothing acknowledged by %s, shows one version whole, and goes on', async (what, ways, lose) => {
     const result = await cuts<Acknowledged>({
       ways,
-      only: thinned(ways, 3),
+      only: thinned(ways, 8),
       makeWorld: worldOf(lose),
       scenario: life,
       verify: (storage, acknowledged) => verifyHistory(storage, acknowledged, LAST),
@@ -90,7 +90,7 @@ describe('a store on nodeFs() over a disk that loses what was not synced, cut at
 
     let undisturbed = true
     const result = await cuts<Acknowledged>({
-      only: thinned(WAYS, 5),
+      only: thinned(WAYS, 12),
       makeWorld: worldOf(
         (disk) => disk.crash({ seed: seed++ }),
         () => template.crash({ seed: 1 }),

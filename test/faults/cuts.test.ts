@@ -41,7 +41,7 @@ describe('a store on memory(), cut at every storage call in four ways', () => {
     const result = await cuts<Acknowledged>({
       makeWorld: worldOver(() => memory()),
       scenario: life,
-      only: thinned(WAYS, 2),
+      only: thinned(WAYS, 5),
       verify: (storage, acknowledged) => verifyHistory(storage, acknowledged, LAST),
     })
     console.log(`cut points on memory(): ${result.points}, runs: ${result.runs}, missed: ${result.missed}`)

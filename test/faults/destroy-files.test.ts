@@ -74,7 +74,7 @@ describe('destroyStore on nodeFs(), cut at every file system call', () => {
     const reopen = (by: (disk: ModelFs) => ModelFs): Storage => storageOn((disk = by(disk)))
     const result = await cuts({
       ways,
-      only: thinned(ways, 2),
+      only: thinned(ways, 5),
       makeWorld(decide: Decide) {
         // A crash that finds nothing to take makes a copy.
         disk = template.crash({ seed: 1 })

@@ -8,11 +8,11 @@ import { nodeFs } from 'tidemark/node-fs'
 import { extent } from '../support/extent.js'
 import { collect, temporaryFolder } from '../support/storages.js'
 
-const KILLS = extent(200, 20)
+const KILLS = extent(100, 12)
 const LANES = 4
 const RIVALS = 3
 const TOGETHER = 6
-const ROUNDS = extent(8, 1)
+const ROUNDS = extent(4, 1)
 
 const script = fileURLToPath(new URL('../support/committer.mjs', import.meta.url))
 
@@ -60,13 +60,17 @@ describe('processes on one folder', () => {
             expect(Number(i)).toBeGreaterThanOrEqual(last)
             expect(Number(i)).toBeLessThanOrEqual(last + 1)
             last = Number(i)
-            setTimeout(() => child.kill('SIGKILL'), random() * 60)
+            if (k % 2 === 1) killSoon()
           } else {
             expect(Number(i)).toBeGreaterThan(last)
             last = Number(i)
             acknowledged.set(Number(version), last)
+            if (k % 2 === 0) killSoon()
           }
         })
+        // Every other one has committed something, however slow the machine is.
+        const killSoon = (): void => void (timer ??= setTimeout(() => child.kill('SIGKILL'), random() * 60))
+        let timer: NodeJS.Timeout | undefined
         expect(await ended).toBe('')
         expect(child.signalCode).toBe('SIGKILL')
       }
@@ -83,7 +87,7 @@ describe('processes on one folder', () => {
     }
     await Promise.all(Array.from({ length: LANES }, () => lane(KILLS / LANES)))
     console.log(`${KILLS} kills, ${commits} commits`)
-    expect(commits).toBeGreaterThan(KILLS)
+    expect(commits).toBeGreaterThanOrEqual(KILLS / 2)
   }, 180_000)
 
   test('of rivals that take a store from one another none is acknowledged what is not in the history', async () => {

@@ -10,7 +10,7 @@ import { resolveOptions } from '../../src/store/open-options.js'
 import { Store } from '../../src/store/store.js'
 import { contextOf } from '../../src/transfer/options.js'
 import { byEntry } from '../support/by-entry.js'
-import { WHOLE } from '../support/extent.js'
+import { extent } from '../support/extent.js'
 import { hastyClock, persist } from '../support/history.js'
 import { temporaryFolder } from '../support/storages.js'
 import { inTurn } from '../support/thin.js'
@@ -120,9 +120,9 @@ async function verify(storage: Storage, notes: readonly Note[], to: readonly num
 
 /** One in so many calls is cut, alone and beside writers. */
 const PLACES: readonly (readonly [string, () => Storage, alone: number, beside: number])[] = [
-  ['memory', () => memory(), 1, 8],
-  ['a bucket, whose entries are read one by one', () => bucket(memory()), 1, 16],
-  ['files', () => nodeFs(temporaryFolder()), 4, 32],
+  ['memory', () => memory(), extent(1, 4), extent(8, 24)],
+  ['a bucket, whose entries are read one by one', () => bucket(memory()), extent(1, 6), extent(16, 40)],
+  ['files', () => nodeFs(temporaryFolder()), extent(4, 12), 32],
 ]
 
 function bucket(storage: Storage): Storage {
@@ -166,7 +166,7 @@ async function cut(
       await Promise.all([rescaling, ...(writing ?? [])])
     },
     verify: (storage, notes) => verify(storage, notes, to!),
-    only: WHOLE ? undefined : inTurn({ writes: share, reads: share }, WAYS),
+    only: inTurn({ writes: share, reads: share }, WAYS),
     limitMs: 60_000,
   })
   console.log(`${points} cut points, ${runs} runs, ${missed} missed`)
@@ -174,7 +174,7 @@ async function cut(
   expect(missed).toBeLessThan(runs / 4)
 }
 
-describe.each(PLACES)('on %s', (_, make, alone, beside) => {
+describe.each(PLACES)('on %s', { timeout: 600_000 }, (_, make, alone, beside) => {
   test.each(PLANS)('%s, cut anywhere, loses nothing and is ended by the next', async (_, from, to) => {
     await cut(make, alone, [from, to])
   })

@@ -102,7 +102,7 @@ test('what is needed stays, and what is not goes all the same', async () => {
       expect((await endOf({ storage }, root))?.keeps).toBe(store.sealed.head + 1)
     },
     ways: WAYS,
-    only: thinned(WAYS),
+    only: thinned(WAYS, 2),
   })
   console.log(`${points} cut points, ${missed} missed`)
   expect(points).toBeGreaterThan(30)

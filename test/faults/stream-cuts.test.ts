@@ -100,7 +100,7 @@ describe('consume, cut at every storage call in four ways', () => {
   test('on memory() leaves exactly the effect of the events below the committed position, and goes on from there', async () => {
     const result = await cuts<Output<number>>({
       makeWorld: worldOver(() => memory()),
-      only: thinned(WAYS),
+      only: thinned(WAYS, 3),
       scenario: life,
       verify,
     })
@@ -114,7 +114,7 @@ describe('consume, cut at every storage call in four ways', () => {
     const ways: readonly Way[] = ['never-sent', 'reply-lost']
     const result = await cuts<Output<number>>({
       ways,
-      only: thinned(ways, 2),
+      only: thinned(ways, 5),
       makeWorld: async (decide) => {
         const disk = new ModelFs()
         const fs = disk.process({

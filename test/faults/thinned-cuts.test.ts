@@ -73,7 +73,7 @@ async function cutThinning(
   let end: (() => Promise<unknown>) | undefined
   const { points, runs, missed } = await cuts<never>({
     ways,
-    only: thinned(ways, 3),
+    only: thinned(ways, 8),
     limitMs: 60_000,
     async makeWorld(decide) {
       time.now = past.end

@@ -61,7 +61,7 @@ describe('cut at every call of the target,', () => {
     const result = await cuts<number>({
       makeWorld: world(() => memory()),
       ways: ['reply-lost', 'error-before', 'error-after'],
-      only: thinned(['reply-lost', 'error-before', 'error-after']),
+      only: thinned(['reply-lost', 'error-before', 'error-after'], 3),
       async scenario(storage, notes) {
         await persist(() => first(storage))
         notes.push(0)
@@ -119,7 +119,7 @@ describe('cut at every call of the target,', () => {
     const result = await cuts<number>({
       makeWorld: world(() => memory()),
       ways: ['reply-lost', 'error-before'],
-      only: thinned(['reply-lost', 'error-before']),
+      only: thinned(['reply-lost', 'error-before'], 3),
       async scenario(storage, notes) {
         await load(storage)
         notes.push(0)

@@ -23,7 +23,7 @@ const left = (): string[] => readdirSync(tmpdir()).filter((name) => name.startsW
 test('processes that are killed, frozen, join and leave, while shards are split and merged, count each flight once', async () => {
   const before = left()
   const folder = temporaryFolder()
-  const { code, output } = await run(process.execPath, [main, '--seconds', '30', '--flights', '10000'], folder)
+  const { code, output } = await run(process.execPath, [main, '--seconds', '15', '--flights', '10000'], folder)
   expect([output, code]).toEqual([expect.stringMatching(/ run by one process: all [\d,]{5,} values are equal\.\n$/), 0])
   // A row of the table for each act, and a line when it begins.
   for (const act of ACTS) expect(output.split(act).length - 1, act).toBeGreaterThanOrEqual(2)

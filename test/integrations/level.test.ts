@@ -28,10 +28,12 @@ const inMemory: [string, () => OpenOptions] = [
   () => ({ storage: memory(), name: 'suite', resident: true }),
 ]
 
+/** It opens some thousand stores, each of which is flushed again and again. */
+const onFiles: typeof inMemory = ['files', () => ({ storage: nodeFs(join(folder, `${made++}`)), name: 'suite' })]
+
 test.each<[name: string, make: () => OpenOptions]>([
   ['memory', () => ({ storage: memory(), name: 'suite' })],
-  ...(WHOLE ? [inMemory] : []),
-  ['files', () => ({ storage: nodeFs(join(folder, `${made++}`)), name: 'suite' })],
+  ...(WHOLE ? [inMemory, onFiles] : []),
 ])(
   'the suite of abstract-level passes on %s',
   async (_, make) => {

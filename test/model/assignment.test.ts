@@ -4,7 +4,7 @@ import { assign } from '../../src/group/assign.js'
 import { comeAndGo, deaths, rescaling } from '../support/assignment-runs.js'
 import { extent } from '../support/extent.js'
 
-const SEEDS = extent(5_000, 300)
+const SEEDS = extent(5_000, 500)
 const FEWER = extent(5_000, 160)
 
 test(`members that come and go get what is fair, by the fewest moves, all deciding alike: ${SEEDS} seeds`, () => {

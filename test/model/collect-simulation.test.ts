@@ -6,7 +6,7 @@ import { extent } from '../support/extent.js'
 import { intercept } from '../../src/storage/intercept.js'
 
 /** That they find what goes wrong where a rule is left out is shown by the tests of those rules (test/protocol). */
-const SEEDS = extent(3_000, 300)
+const SEEDS = extent(1_500, 60)
 
 describe('owners that collect, take a store from one another and are held up beyond the grace period', () => {
   test(`lose, double and delete nothing: ${SEEDS} seeds`, async () => {

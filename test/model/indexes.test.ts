@@ -5,7 +5,7 @@ import { IndexLife } from '../support/index-life.js'
 import * as sources from '../support/sources.js'
 
 test('indexes are what their functions make of the rows, whatever happens to these', async () => {
-  const runs = Number(process.env['TIDEMARK_RUNS'] ?? extent(400, 10))
+  const runs = Number(process.env['TIDEMARK_RUNS'] ?? extent(80, 4))
   const first = Number(process.env['TIDEMARK_SEED'] ?? 1)
   for (let seed = first; seed < first + runs; seed++) {
     try {

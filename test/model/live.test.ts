@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { expect, test } from 'vitest'
 import { openStore, type Key, type Live, type LiveOptions, type OpenOptions, type Store } from 'tidemark'
 import { memory } from 'tidemark/memory'
+import { extent } from '../support/extent.js'
 import { ManualClock } from '../support/manual-clock.js'
 import { until } from '../support/until.js'
 
@@ -121,5 +122,5 @@ test('live ranges show what is read, under random commits, restores, folds, merg
       for (const store of stores) await store.close()
     },
   )
-  await fc.assert(runs, { numRuns: 100 })
+  await fc.assert(runs, { numRuns: extent(100, 40) })
 }, 120_000)

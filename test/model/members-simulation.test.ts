@@ -3,7 +3,7 @@ import { test } from 'vitest'
 import { extent } from '../support/extent.js'
 import { comingAndGoing } from '../support/coming-and-going.js'
 
-const SEEDS = extent(100, 2)
+const SEEDS = extent(30, 1)
 
 test(`20 members that come and go for ten minutes settle within two leases: ${SEEDS} seeds`, async () => {
   const failed: string[] = []

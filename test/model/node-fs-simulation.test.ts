@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 import { extent } from '../support/extent.js'
 import { simulate, type Steps } from '../support/model-fs-simulation.js'
 
-const SEEDS = Number(process.env['TIDEMARK_SEEDS'] ?? extent(5_000, 1_000))
+const SEEDS = Number(process.env['TIDEMARK_SEEDS'] ?? extent(5_000, 300))
 /** Kinds of steps taken more often than this were disturbed in each way. */
 const OFTEN = 4 * SEEDS
 

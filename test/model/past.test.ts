@@ -308,8 +308,8 @@ const plans = fc.record({
 
 describe('every version that is kept, each tag and each fork', () => {
   test.each<[string, number, () => Storage, number]>([
-    ['memory()', 1, () => memory(), extent(25, 12)],
-    ['memory()', 3, () => memory(), extent(25, 12)],
+    ['memory()', 1, () => memory(), extent(25, 5)],
+    ['memory()', 3, () => memory(), extent(25, 5)],
     ['nodeFs()', 1, () => nodeFs(temporaryFolder()), 4],
     ['nodeFs()', 3, () => nodeFs(temporaryFolder()), 4],
   ])(

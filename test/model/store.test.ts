@@ -265,7 +265,7 @@ describe('a store', () => {
     const runs = fc.asyncProperty(fc.array(action, { maxLength: 80, size: 'max' }), tails, (actions, entries) =>
       new Life(entries, 1, () => 0).run(actions),
     )
-    await fc.assert(runs, { numRuns: extent(300, 100) })
+    await fc.assert(runs, { numRuns: extent(300, 35) })
   })
 
   test('does so with several partitions too, each key where docs/format.md routes it', async () => {
@@ -273,6 +273,6 @@ describe('a store', () => {
     const runs = fc.asyncProperty(fc.array(action, { maxLength: 80, size: 'max' }), tails, (actions, entries) =>
       new Life(entries, 3, (key) => partitionOf(key, 3)).run(actions),
     )
-    await fc.assert(runs, { numRuns: extent(200, 60) })
+    await fc.assert(runs, { numRuns: extent(200, 25) })
   })
 })

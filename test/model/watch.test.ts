@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { openStore, type Key, type WatchChange } from 'tidemark'
 import { memory } from 'tidemark/memory'
 import { compareKeys, keys, ModelMap } from '../support/arbitraries.js'
+import { extent } from '../support/extent.js'
 import { collect } from '../support/storages.js'
 import { until } from '../support/until.js'
 
@@ -82,5 +83,5 @@ test('a watch tells exactly the difference of versions, under random commits, fo
       await store.close()
     },
   )
-  await fc.assert(runs, { numRuns: 100 })
+  await fc.assert(runs, { numRuns: extent(100, 40) })
 }, 60_000)

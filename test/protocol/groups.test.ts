@@ -5,7 +5,7 @@ import { expect } from 'vitest'
 import { sleep } from '../../src/clock.js'
 import { rescale } from '../../src/group/rescale.js'
 import { intercept, type Call } from '../../src/storage/intercept.js'
-import { edit, rule, type Edit } from '../support/mutated.js'
+import { edit, rule, type Edit, type RuleOptions } from '../support/mutated.js'
 import type * as Groups from '../support/groups.js'
 
 type World = Groups.World
@@ -15,8 +15,9 @@ function groups(
   title: string,
   edits: readonly Edit[],
   body: (sources: typeof Groups) => Promise<void>,
+  options?: Pick<RuleOptions, 'wrong'>,
 ): void {
-  rule<typeof Groups>(number, title, edits, body, { module: 'test/support/groups.ts' })
+  rule<typeof Groups>(number, title, edits, body, { module: 'test/support/groups.ts', ...options })
 }
 
 /** A storage of which `before` is asked before each call. */
@@ -66,6 +67,8 @@ groups(
     })
     expect(answers.toSorted()).toEqual(['CONFLICT', 'done'])
   },
+  // Both targets were written, and shards were made for both.
+  { wrong: /^AssertionError: |its shards do not have each of 4 partitions once/ },
 )
 
 groups(
@@ -354,7 +357,7 @@ groups(
 groups(
   'G11',
   'an idle shard is not parked because its owners are killed by something else',
-  [edit('src/group/blame.ts', "return isTrial ? 'trial' : 'nothing'", "return 'trial'")],
+  [edit('src/group/blame.ts', "if (isTrial) return 'trial'", "return 'trial'")],
   async ({ inWorld, LEASE }) => {
     let isParked = true
     await inWorld(

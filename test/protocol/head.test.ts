@@ -98,6 +98,7 @@ collectorsRule(
     ),
   ],
   /was acknowledged as version .* not in the history/,
+  320,
 )
 
 collectorsRule(

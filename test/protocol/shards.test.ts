@@ -3,6 +3,8 @@ import type { Storage, Store } from 'tidemark'
 import { expect } from 'vitest'
 import { closeLog, type ShardContext } from '../../src/engine/context.js'
 import { lookAt, type Living } from '../../src/engine/shards/end.js'
+import { leaves } from '../../src/engine/shards/family.js'
+import { finding } from '../../src/engine/shards/heirs.js'
 import { replaceOwned } from '../../src/engine/shards/owned.js'
 import { planFor } from '../../src/engine/shards/rescale.js'
 import { sealLog } from '../../src/engine/shards/sealing.js'
@@ -179,5 +181,37 @@ shardsRule(
     ),
   ],
   /two living logs|which did not come of it/,
-  26,
+  48,
+)
+
+/** The shards that there are, as somebody else finds them. They are to be closed. */
+async function halves(storage: Storage): Promise<readonly Living<ShardContext>[]> {
+  const all = (await leaves(contextOf({ storage, name: 's' }, undefined), finding())) ?? []
+  return all.flatMap((leaf) => (leaf.seal ? [] : [leaf]))
+}
+
+rule(
+  'S5',
+  'a parent that was sealed in vain goes on in its fallback',
+  [edit(SUCCESSION, '[{ logId: ended.seal.fallback, ...ended.range }]', '[]')],
+  async (sources) => {
+    const storage = sources.memory()
+    await put(await four(sources, storage), 'a', 1)
+    await sources.rescale({ storage, name: 's' }, { shards: 2 })
+    const all = await halves(storage)
+    const [left, right] = all as [Living<ShardContext>, Living<ShardContext>]
+    // Both were to be merged, and one of them was split instead.
+    await sealLog(left, planFor(left.context, [left.log.logId, right.log.logId], [{ first: 0, last: 3 }]))
+    const quarters = [2, 3].map((partition) => ({ first: partition, last: partition }))
+    await sealLog(right, planFor(right.context, [right.log.logId], quarters))
+    for (const { context, log } of all) await closeLog(context, log)
+    const committed: unknown[] = []
+    for (const shard of [0, 2, 3]) {
+      const opened = await open(sources, storage, { shard, mode: 'exclusive' }).catch(() => undefined)
+      opened?.partition(shard).put('b', 1)
+      committed.push(...((await opened?.commit()) ? [shard] : []))
+      await opened?.close()
+    }
+    expect(committed).toEqual([0, 2, 3])
+  },
 )

@@ -28,7 +28,8 @@ export class CountedSocket extends Socket {
     for (const chunk of chunks) {
       // The first message of a connection has no kind: it begins with its length.
       if (chunk[0] === 0) continue
-      for (let at = 0; at < chunk.length; at += 1 + chunk.readInt32BE(at + 1)) this.#add(String.fromCharCode(chunk[at]!))
+      for (let at = 0; at < chunk.length; at += 1 + chunk.readInt32BE(at + 1))
+        this.#add(String.fromCharCode(chunk[at]!))
     }
   }
 

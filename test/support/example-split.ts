@@ -213,7 +213,15 @@ async function writeControlStore(storage: Storage, logs: readonly Child[]): Prom
   const store = new Store<string, unknown>(handle, handle.spec('', options.table))
   const member = toHex(MEMBER)
   const about = { zone: 'a', weight: 1, info: { url: 'http://a' }, isLeaving: false, assignVersion: 1, joinedAt: 5 }
-  const none = { owner: undefined, next: undefined, standbys: [], fails: 0, isParked: false, movedAt: undefined }
+  const none = {
+    owner: undefined,
+    next: undefined,
+    standbys: [],
+    fails: 0,
+    isParked: false,
+    movedAt: undefined,
+    quietAt: undefined,
+  }
   const [first, second] = logs.map(({ logId, ...range }): Shard => ({ ...none, ...range, id: toHex(logId) }))
   const state = {
     settings: { assignVersion: 1, partitions: 6, moves: 2, coolMs: 300_000, standbys: 1, warmEntries: 16 },

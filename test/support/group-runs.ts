@@ -1,36 +1,29 @@
 /**
- * Whole groups in virtual time: processes that are frozen, that crash and come back, whose clocks are off or stand still, whose requests
- * and replies are lost; shards that are split and merged meanwhile. What was acknowledged is compared with what is there at the end.
+ * Whole groups in virtual time: processes that are frozen, that crash and come back, whose clocks are off, are set or stand still, whose
+ * requests and replies are lost; shards that are split, merged and collected while events come in. What was acknowledged is compared with
+ * what is there at the end.
  */
-import { memory } from 'tidemark/memory'
-import {
-  joinGroup,
-  rescale,
-  type Group,
-  type GroupOptions,
-  type HandlerContext,
-  type ShardProgress,
-} from 'tidemark/group'
-import { openStore, type Storage } from 'tidemark'
+import { joinGroup, type Group, type GroupOptions, type HandlerContext, type ShardProgress } from 'tidemark/group'
+import { openStore, type Clock } from 'tidemark'
 import { faulty, simulate, type Actor, type Fault, type Simulation } from 'tidemark/testing'
 import { sleep } from '../../src/clock.js'
+import { GroupRecord } from './group-record.js'
+import { roomyGround, smallGround, type Collected, type Ground } from './group-ground.js'
+import { NAME } from './rescaled-versions-world.js'
 
 const LEASE = 3_000
-const EVENTS = 10
-const NAME = 's'
+/** Events come in for about as long as things happen. */
+const PAUSE = 3_400
 
-/** An acknowledged commit of a shard. */
-interface Acknowledged {
-  readonly first: number
-  readonly last: number
-  readonly version: number
-  readonly token: number
-  readonly positions: ReadonlyMap<number, number>
-}
-
+/** A process of the group. */
 interface Process {
   readonly actor: Actor
-  readonly skewMs: number
+  /** How far its clock of the day was set. */
+  jumpMs: number
+  /** Its monotonic clock stood still for a while. */
+  hasStopped: boolean
+  /** Both of its clocks may have missed a time. */
+  isBlind: boolean
   group?: Group
   isGone: boolean
   /** It has begun to leave. */
@@ -38,9 +31,28 @@ interface Process {
 }
 
 export const MODES = ['smooth', 'freezes', 'clocks', 'crashes', 'lines', 'shards', 'mixed'] as const
-export type Mode = (typeof MODES)[number]
+/** An answer that never comes is waited for by the deadline of a request, which is a lease here. */
+const FAULTS: readonly Fault[] = [
+  'error-before',
+  'error-before',
+  'error-after',
+  'error-after',
+  'unknown-before',
+  'reply-lost',
+]
 
-export async function groupRun(seed: number, mode: Mode = MODES[seed % MODES.length]!): Promise<void> {
+export type Mode = (typeof MODES)[number] | 'collections'
+
+/** One run; throws, naming the seed, when a promise does not hold. */
+export async function groupRun(seed: number, mode: Mode): Promise<Collected> {
+  try {
+    return await judged(seed, mode)
+  } catch (error) {
+    throw new Error(`seed ${seed}, ${mode}: ${String(error)}`, { cause: error })
+  }
+}
+
+async function judged(seed: number, mode: Mode): Promise<Collected> {
   const options = {
     seed,
     delayMs: [1, 15],
@@ -48,32 +60,35 @@ export async function groupRun(seed: number, mode: Mode = MODES[seed % MODES.len
     maxSteps: 400_000,
     realMs: 20_000,
   } as const
-  const { value, trace } = await simulate(options, (sim) => new Run(sim, mode).go())
-  if (value) throw Object.assign(new Error(`Seed ${seed}, ${mode}: ${value}`), { trace })
+  let ground!: Ground
+  const { value, trace } = await simulate(options, (sim) => {
+    ground = mode === 'collections' ? smallGround(sim) : roomyGround(sim)
+    return new Run(sim, mode, ground).go()
+  })
+  if (value) throw Object.assign(new Error(value), { trace })
+  return ground.judge()
 }
 
 class Run {
   readonly #sim: Simulation
   readonly #mode: Mode
-  readonly #storage: Storage = memory()
-  readonly #partitions: number
+  readonly #ground: Ground
   readonly #processes: Process[] = []
-  readonly #acknowledged: Acknowledged[] = []
-  /** How often each event was begun. */
-  readonly #begun = new Map<string, number>()
+  readonly #record = new GroupRecord(LEASE)
   #isCalm = false
   #ids = 0
 
-  constructor(sim: Simulation, mode: Mode) {
+  constructor(sim: Simulation, mode: Mode, ground: Ground) {
     this.#sim = sim
     this.#mode = mode
-    this.#partitions = 3 + sim.random.below(4)
+    this.#ground = ground
   }
 
   /** Resolves with what is wrong. */
   async go(): Promise<string | undefined> {
     const { random } = this.#sim
     await this.#prepare()
+    this.#ground.begin()
     const count = 2 + random.below(2)
     for (let i = 0; i < count; i++) this.#join()
     for (let i = 0; i < 8; i++) {
@@ -83,7 +98,7 @@ class Run {
     this.#isCalm = true
     if (!this.#processes.some(({ isGone, isLeaving }) => !isGone && !isLeaving)) this.#join()
     let wrong = await this.#settle()
-    wrong ??= this.#judge(await this.#counts())
+    wrong ??= this.#record.judge(await this.#counts(), this.#ground.events, this.#mode === 'smooth')
     for (const each of this.#processes) if (!each.isGone) this.#sim.crash(each.actor)
     return wrong
   }
@@ -91,27 +106,30 @@ class Run {
   /** The store, of some shards. */
   async #prepare(): Promise<void> {
     const sim = this.#sim
-    const storage = sim.storage(this.#storage)
+    const storage = sim.storage(this.#ground.storage)
     const store = await openStore({
       storage,
       name: NAME,
-      partitions: this.#partitions,
+      partitions: this.#ground.partitions,
       clock: sim.clock,
       logger: false,
+      ...this.#ground.store,
     })
     await store.close()
     const shards = 1 + sim.random.below(3)
-    if (shards > 1) await rescale({ storage, name: NAME }, { shards }, { clock: sim.clock })
+    if (shards > 1) await this.#ground.rescale(storage, shards)
   }
 
   #join(): void {
     const { random } = this.#sim
-    const isOff = this.#mode === 'clocks' || this.#mode === 'mixed'
+    const isOff = ['clocks', 'mixed', 'collections'].includes(this.#mode)
     const skewMs = isOff ? random.below(20 * LEASE) - 10 * LEASE : 0
     const name = `m${++this.#ids}`
     const process: { -readonly [K in keyof Process]: Process[K] } = {
       actor: undefined as never,
-      skewMs,
+      jumpMs: 0,
+      hasStopped: false,
+      isBlind: false,
       isGone: false,
       isLeaving: false,
     }
@@ -120,9 +138,9 @@ class Run {
   }
 
   async #live(process: Process, me: Actor): Promise<void> {
-    const { clock } = me
-    const line = me.storage(this.#storage)
-    const storage = this.#mode === 'lines' || this.#mode === 'mixed' ? faulty(line, () => this.#fault()) : line
+    const clock: Clock = { ...me.clock, now: () => me.clock.now() + process.jumpMs }
+    const line = me.storage(this.#ground.storage)
+    const storage = ['lines', 'mixed', 'collections'].includes(this.#mode) ? faulty(line, () => this.#fault()) : line
     const options: GroupOptions = {
       storage,
       name: NAME,
@@ -133,6 +151,7 @@ class Run {
       timeoutMs: LEASE,
       clock,
       logger: false,
+      store: this.#ground.store,
     }
     for (;;) {
       try {
@@ -151,41 +170,47 @@ class Run {
         shards.map(({ first, last }) => `${first}-${last}`).join()
       this.#sim.note(`${me.name}: +${list(newlyAssigned)} -${list(revoked)} !${list(lost)}`)
     })
-    await this.#run(process.group, me)
+    await this.#run(process.group, process, me)
     process.isGone = true
   }
 
   #fault(): Fault | undefined {
     const { random } = this.#sim
     if (this.#isCalm || !random.chance(0.02)) return undefined
-    return random.chance(0.5) ? 'error-before' : 'error-after'
+    return FAULTS[random.below(FAULTS.length)]
   }
 
-  async #run(group: Group, me: Actor): Promise<void> {
-    const partitions = this.#partitions
+  async #run(group: Group, process: Process, me: Actor): Promise<void> {
+    const { partitions, events, keysOf } = this.#ground
     const { random } = this.#sim
     const tokens = new Map<string, number>()
     const source = {
       name: 'events',
       partitions,
-      async *read(partition: number, from: unknown) {
-        for (let offset = (from as number | undefined) ?? 0; offset < EVENTS; offset++) {
-          yield await Promise.resolve({ offset, key: String(partition), value: 1 })
+      async *read(partition: number, from: unknown, { signal }: { readonly signal: AbortSignal }) {
+        for (let offset = (from as number | undefined) ?? 0; offset < events; offset++) {
+          await sleep(me.clock, random.next() * PAUSE, signal)
+          if (signal.aborted) return
+          yield { offset, key: String(partition), value: 1 }
         }
       },
     }
     const handler = async (
       event: { readonly offset: number; readonly key: string },
-      state: { get(key: string): Promise<number | undefined>; put(key: string, value: number): void },
+      state: { get(key: string): Promise<number | undefined>; put(key: string, value: unknown): void },
       _emit: unknown,
       { token, shard, signal }: HandlerContext,
     ): Promise<void> => {
       tokens.set(shard.id, token)
       const what = `${event.key}/${event.offset}`
-      this.#begun.set(what, (this.#begun.get(what) ?? 0) + 1)
+      const partition = Number(event.key)
+      this.#record.begun.push({ what, by: process, partition, token, at: this.#sim.clock.monotonic() })
       this.#sim.note(`${me.name} begins ${what} by ${token}${signal.aborted ? ' although its signal has fired' : ''}`)
       await sleep(me.clock, 20 + random.below(300))
-      state.put('n', ((await state.get('n')) ?? 0) + 1)
+      const [key, large] = keysOf(partition)
+      const count = ((await state.get(key!)) ?? 0) + 1
+      state.put(key!, count)
+      if (large) state.put(large, String(count).padEnd(random.below(200), '.'))
     }
     const onProgress = ({ shard, version, offsets }: ShardProgress): void => {
       const { first, last, id } = shard
@@ -193,7 +218,7 @@ class Run {
       for (const [partition, next] of Object.entries((offsets['events'] ?? {}) as object)) {
         positions.set(Number(partition), next as number)
       }
-      this.#acknowledged.push({ first, last, version, token: tokens.get(id)!, positions })
+      this.#record.acknowledged.push({ first, last, version, token: tokens.get(id)!, positions })
     }
     await group.run(source as never, handler as never, { everyMs: 150, onProgress })
   }
@@ -206,11 +231,12 @@ class Run {
     const kinds: Record<Mode, readonly string[]> = {
       smooth: ['join', 'leave', 'nothing'],
       freezes: ['freeze', 'freeze', 'join', 'nothing'],
-      clocks: ['sleep', 'join', 'leave'],
+      clocks: ['sleep', 'sleep', 'set', 'join', 'leave'],
       crashes: ['crash', 'join'],
       lines: ['join', 'leave', 'nothing'],
       shards: ['rescale', 'split', 'join', 'leave'],
-      mixed: ['freeze', 'sleep', 'crash', 'join', 'leave', 'rescale', 'split'],
+      mixed: ['freeze', 'sleep', 'set', 'crash', 'join', 'leave', 'rescale', 'split'],
+      collections: ['freeze', 'sleep', 'crash', 'join', 'leave', 'rescale', 'rescale', 'split'],
     }
     const choice = kinds[this.#mode]
     const kind = choice[random.below(choice.length)]!
@@ -219,14 +245,32 @@ class Run {
     if (one === undefined) return
     if (kind === 'leave' && live.length > 1) void this.#leave(one)
     if (kind === 'freeze') this.#sim.stall(one.actor, LEASE * (0.5 + 3 * random.next()))
-    if (kind === 'sleep')
-      this.#sim.stall(one.actor, LEASE * (0.5 + 3 * random.next()), random.chance(0.5) ? 'runs' : 'stops')
+    if (kind === 'sleep') this.#sleep(one)
+    if (kind === 'set') this.#set(one)
     if (kind === 'crash') {
       one.isGone = true
       this.#sim.crash(one.actor)
     }
     if (kind === 'rescale') void this.#rescale(one)
-    if (kind === 'split') await this.#split()
+    if (kind === 'split') void this.#split()
+  }
+
+  /** The machine sleeps: both of its clocks go on, or the one of the day alone, or none. */
+  #sleep(process: Process): void {
+    const { random } = this.#sim
+    const ms = LEASE * (0.5 + 3 * random.next())
+    const running = random.below(3)
+    this.#sim.stall(process.actor, ms, running === 2 ? 'runs' : 'stops')
+    if (running === 2) return
+    process.hasStopped = true
+    if (running === 1) process.jumpMs += ms
+    process.isBlind ||= running === 0
+  }
+
+  /** Somebody sets the clock of the day. */
+  #set(process: Process): void {
+    process.jumpMs += (this.#sim.random.next() - 0.5) * 10 * LEASE
+    process.isBlind ||= process.hasStopped
   }
 
   /** Within the process, so that it is frozen and crashes with it. */
@@ -237,7 +281,7 @@ class Run {
   }
 
   async #rescale(process: Process): Promise<void> {
-    const shards = 1 + this.#sim.random.below(this.#partitions)
+    const shards = 1 + this.#sim.random.below(this.#ground.partitions)
     await sleep(process.actor.clock, 1)
     await process.group!.rescale({ shards }).catch(() => undefined)
   }
@@ -245,11 +289,9 @@ class Run {
   /** From outside of the group. */
   async #split(): Promise<void> {
     const sim = this.#sim
-    const shards = 1 + sim.random.below(this.#partitions)
-    const place = { storage: sim.storage(this.#storage), name: NAME }
-    await rescale(place, { shards }, { clock: sim.clock }).catch((error: unknown) =>
-      sim.note(`not split: ${String(error)}`),
-    )
+    const shards = 1 + sim.random.below(this.#ground.partitions)
+    const storage = sim.storage(this.#ground.storage)
+    await this.#ground.rescale(storage, shards).catch((error: unknown) => sim.note(`not split: ${String(error)}`))
   }
 
   #pass(ms: number): Promise<void> {
@@ -258,45 +300,24 @@ class Run {
 
   /** When all that failed has stopped, everything is done in the end. */
   async #settle(): Promise<string | undefined> {
-    const all = this.#partitions * EVENTS
+    const { partitions, events } = this.#ground
     for (let i = 0; i < 60; i++) {
       await this.#pass(LEASE)
-      if (this.#begun.size < all) continue
+      if (new Set(this.#record.begun.map(({ what }) => what)).size < partitions * events) continue
       const counts = await this.#counts()
-      if (counts.every((count) => count >= EVENTS)) return undefined
+      if (counts.every((count) => count >= events)) return undefined
     }
-    return `It does not come to its end: ${(await this.#counts()).join()} of ${EVENTS}.`
+    return `It does not come to its end: ${(await this.#counts()).join()} of ${events}.`
   }
 
   async #counts(): Promise<number[]> {
     const { clock } = this.#sim
-    const storage = this.#sim.storage(this.#storage)
+    const storage = this.#sim.storage(this.#ground.storage)
     const store = await openStore<string, number>({ storage, name: NAME, mode: 'follower', logger: false, clock })
     const counts: number[] = []
-    for (let i = 0; i < this.#partitions; i++) counts.push((await store.partition(i).get('n')) ?? 0)
+    for (let i = 0; i < this.#ground.partitions; i++)
+      counts.push((await store.partition(i).get(this.#ground.keysOf(i)[0]!)) ?? 0)
     await store.close()
     return counts
-  }
-
-  #judge(counts: readonly number[]): string | undefined {
-    const wrong = counts.flatMap((count, i) => (count === EVENTS ? [] : [`partition ${i} has counted ${count}`]))
-    if (wrong.length > 0) return `Of ${EVENTS} events each: ${wrong.join(', ')}.`
-    for (let partition = 0; partition < this.#partitions; partition++) {
-      const own = this.#acknowledged.filter(({ first, last }) => first <= partition && partition <= last)
-      own.sort((a, b) => a.version - b.version)
-      for (const [i, next] of own.entries()) {
-        const before = own[i - 1]
-        if (!before) continue
-        if (before.version === next.version) return `Version ${next.version} was acknowledged twice.`
-        if (before.token > next.token) return `Owner ${next.token} was acknowledged after ${before.token}.`
-        const [was, is] = [before.positions.get(partition) ?? 0, next.positions.get(partition) ?? 0]
-        if (was > is) return `Partition ${partition} went from ${was} back to ${is}.`
-      }
-    }
-    if (this.#mode !== 'smooth') return undefined
-    for (const [what, times] of this.#begun) {
-      if (times > 1) return `Event ${what} was begun ${times} times although nothing failed.`
-    }
-    return undefined
   }
 }

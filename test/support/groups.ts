@@ -177,13 +177,22 @@ export class World {
 
 export const inWorld = (
   run: (world: World) => Promise<void>,
-  options: { seed?: number; partitions?: number; maxSteps?: number; slow?: boolean } = {},
+  options: {
+    seed?: number
+    partitions?: number
+    maxSteps?: number
+    slow?: boolean
+    storage?: Storage
+    /** How long each request takes; left out, some take longer than others. */
+    tripMs?: number
+  } = {},
 ): Promise<{ readonly trace: readonly string[] }> =>
   simulate(
     {
       seed: options.seed ?? 1,
       maxSteps: options.maxSteps ?? 200_000,
       ...(options.slow ? {} : { slow: { chance: 0, ms: 0 } }),
+      ...(options.tripMs && { delayMs: [options.tripMs / 2, options.tripMs / 2] as const }),
     },
-    (sim) => run(new World(sim, options.partitions)),
+    (sim) => run(new World(sim, options.partitions, options.storage)),
   )

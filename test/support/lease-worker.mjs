@@ -4,3 +4,4 @@ import { renewInWorker } from 'tidemark/group'
 import { nodeFs } from 'tidemark/node-fs'
 
 renewInWorker({ storage: nodeFs(workerData), port: parentPort })
+parentPort.postMessage('ready')

@@ -55,15 +55,18 @@ export interface CutScenario<Notes> {
 /**
  * Runs the scenario once for each call of the file system and each way to cut it there, and verifies what is left after
  * the end of the process and after power losses of different luck. Errors do not end the process: it goes on after them.
+ * With `inTurn` each call is cut in half of the ways.
  */
 export async function cutEverywhere<Notes>(
   scenario: CutScenario<Notes>,
   luck = 4,
+  inTurn = false,
 ): Promise<{ points: number; runs: number }> {
   const { steps } = await cut(scenario, -1, 'never-sent', 0)
   let runs = 0
   for (let at = 0; at < steps; at++) {
-    for (const way of WAYS) {
+    for (const [i, way] of WAYS.entries()) {
+      if (inTurn && (at + i) % 2 === 1) continue
       for (let seed = 0; seed <= luck; seed++, runs++) await cut(scenario, at, way, seed)
     }
   }

@@ -17,7 +17,12 @@ const USER = 'tests'
 
 export interface PostgresServer {
   /** For `new Pool(…)`. */
-  readonly config: { readonly host: string; readonly user: string; readonly password: string; readonly database: string }
+  readonly config: {
+    readonly host: string
+    readonly user: string
+    readonly password: string
+    readonly database: string
+  }
   /** A Pool whose idle connections keep no process alive. It is ended with the server. */
   pool(options?: pg.PoolConfig): pg.Pool
   /** Ends it without any grace: every process of it is killed, or it is told to stop at once. */
@@ -63,7 +68,8 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
         await client.end()
         return true
       } catch (error) {
-        if (child.exitCode !== null) throw new Error(`The server of the tests ended with ${child.exitCode}.`, { cause: error })
+        if (child.exitCode !== null)
+          throw new Error(`The server of the tests ended with ${child.exitCode}.`, { cause: error })
         return false
       }
     })

@@ -2,7 +2,7 @@
 import { rule, type Edit, type RuleNumber } from './mutated.js'
 import type * as Collectors from './collectors.js'
 import type * as Files from './model-fs-simulation.js'
-import type * as Shards from './shard-lives.js'
+import type * as Shards from './rescaled-events.js'
 
 /** Within so many seeds a rule that is left out has to show. */
 const PATIENCE = 3_000
@@ -31,9 +31,9 @@ export function filesRule(number: RuleNumber, title: string, edits: readonly Edi
 
 /** Owners of shards that are split and merged meanwhile. */
 export function shardsRule(number: RuleNumber, title: string, edits: readonly Edit[], wrong: RegExp, from = 1): void {
-  const run = ({ shardLives }: typeof Shards, isLeftOut: boolean): Promise<void> =>
-    runSeeds(shardLives, from, isLeftOut, wrong)
-  rule<typeof Shards>(number, title, edits, run, { module: 'test/support/shard-lives.ts', wrong })
+  const run = ({ rescaledEvents }: typeof Shards, isLeftOut: boolean): Promise<void> =>
+    runSeeds(rescaledEvents, from, isLeftOut, wrong)
+  rule<typeof Shards>(number, title, edits, run, { module: 'test/support/rescaled-events.ts', wrong })
 }
 
 /** Throws what a seed shows. Without a rule it passes over what says no more than that something broke. */

@@ -101,6 +101,8 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
   const http = createServer((request, response) => {
     void handle(request, response).catch(() => request.socket.destroy())
   })
+  // A connection that ends while the next request is on its way is a fault that nobody asked for.
+  http.keepAliveTimeout = 0
   http.on('connection', (socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))

@@ -29,12 +29,12 @@ import { isEntry, objectsWorld, type LossWorld } from './loss-worlds.js'
 import type { LossShare, SuiteOptions } from './suite-options.js'
 
 export const FEW_LOSSES: LossShare = { ages: [14], singles: 3, pairs: 2, acts: 1, others: 1 }
-export const MORE_LOSSES: LossShare = { ages: [2, 14, 31], singles: 8, pairs: 6, acts: 1, others: 3 }
-export const SOME_LOSSES: LossShare = { ages: [1, 2, 13, 31, 120], singles: 10, pairs: 10, acts: 2, others: 8 }
+export const MORE_LOSSES: LossShare = { ages: [2, 31], singles: 8, pairs: 6, acts: 1, others: 3 }
+export const SOME_LOSSES: LossShare = { ages: [1, 2, 13, 31], singles: 6, pairs: 5, acts: 1, others: 4 }
 export const MANY_LOSSES: LossShare = {
-  ages: [1, 2, 3, 5, 13, 17, 31, 50, 120, 300],
-  singles: 16,
-  pairs: 16,
+  ages: [1, 2, 5, 13, 31, 120, 300],
+  singles: 12,
+  pairs: 12,
   acts: 2,
   others: 16,
 }

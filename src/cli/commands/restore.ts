@@ -51,8 +51,12 @@ export const restore: AddCommand = (program, context) => {
             const partitions = lessThanAll(store, given)
             const { version, versionTime } = (await show(store, when)).state.carried
             const keys = await countChanges(store, version === when ? version : when, partitions)
-            const text = `Version ${version} of ${time(versionTime)} would be put back, and ${count(keys)} keys change.`
-            await context.out.line(json ? plainJson({ restored: version, time: versionTime, keys }) : text)
+            // Each shard numbers its versions by itself.
+            const isOne = store.shards.length === 1
+            const what = isOne ? `Version ${version} of ${time(versionTime)}` : 'What was then in each shard'
+            const record = isOne ? { restored: version, time: versionTime, keys } : { keys }
+            const text = `${what} would be put back, and ${count(keys)} keys change.`
+            await context.out.line(json ? plainJson(record) : text)
           },
           more,
         )
@@ -130,13 +134,14 @@ async function countChanges(store: Store, when: When, partitions: readonly numbe
   const handle = handleOf(store)
   for (const number of partitions ?? []) store.partition(number)
   const states = [handle.state, (await show(store, when)).state]
+  const now = store.shards.length === 1 ? store.version : new Date(handle.state.carried.versionTime)
   const names = new Set(states.flatMap((state) => tablesOf(state).map(({ name }) => name)))
   let keys = 0
   for (const name of names) {
     const spec = handle.spec(name, { codec: storedBytes })
     const changes = differences(
       handle,
-      [store.version, when],
+      [now, when],
       spec,
       { lower: new Uint8Array(0), upper: undefined },
       { partitions },

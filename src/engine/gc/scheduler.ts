@@ -87,7 +87,7 @@ export class CollectionScheduler {
     const isWorth = since >= Math.max(COLLECT_EVERY, versions / 4) && (ageMs > 0 || head - carried.trim > versions)
     if (!isWorth && !this.#isDue(state)) return
     const options = { minDeletes: COLLECT_EVERY, maxDeletes: COLLECT_AT_ONCE, inTime: () => true, dryRun: false }
-    const done = this.#collect(options).then(() => this.#undertake(options))
+    const done = this.#collect(options).then(() => this.#undertake(options, true))
     done.catch((cause: unknown) => {
       if (this.#shard.hasEnded || this.#stop.signal.aborted) return
       warnLater(this.#shard.context, 'Collection', cause)
@@ -135,10 +135,11 @@ export class CollectionScheduler {
   /** Collects the logs of which this one came, where there are any. */
   async #undertake(
     options: CollectOptions,
+    isBeside: boolean,
   ): Promise<Pick<CollectResult, 'deleted' | 'waiting'> & Partial<Pick<MaintainResult, 'condemned'>>> {
     const { carried, of } = this.#shard.state
     if (!carried.own && !of) return NOTHING
-    return this.#alone(() => this.#undertaking.use((work) => work.run(options)))
+    return this.#alone(() => this.#undertaking.use((work) => work.run(options, isBeside)))
   }
 
   /** One at a time. */
@@ -189,7 +190,7 @@ export class CollectionScheduler {
       deleted = sum(deleted, again.deleted)
     }
     const left = options.maxDeletes - deleted.entries - deleted.segments - deleted.pins
-    const others = await this.#undertake({ ...options, maxDeletes: left })
+    const others = await this.#undertake({ ...options, maxDeletes: left }, false)
     deleted = sum(deleted, others.deleted)
     // Deleting may have made room.
     if (!isFolded && deleted.bytes > 0) await this.#fold(inTime)

@@ -117,7 +117,9 @@ async function anchorOf(ctx: ReadContext, anchor: Anchor, paths: readonly string
       await closeLog(ctx, { log })
     }
   }
-  if (best) ctx.warn(`The anchor of store "${ctx.store}" was missing and is rebuilt from entry ${best.head}.`)
+  // Of one that has nothing but its first entry it was not written yet: somebody creates the store just now.
+  if (best && best.head > 1)
+    ctx.warn(`The anchor of store "${ctx.store}" was missing and is rebuilt from entry ${best.head}.`)
   return best?.value
 }
 

@@ -2,11 +2,22 @@
  * The mode of a store is recorded for as long as somebody writes it. A writer leaves a mark when it closes the store: an empty blob
  * under its id. When all who have written since the newest fence have done so, another mode may take the store over.
  */
+import { equalBytes } from '../../bytes/compare.js'
 import { toHex } from '../../bytes/hex.js'
 import { TidemarkError } from '../../errors.js'
+import { readAnchor } from '../../log/anchor.js'
+import type { Own } from '../../log/shard-parts.js'
 import { closedPath, closedPrefix } from '../../manifest/listed-names.js'
 import { pagesOf } from '../../storage/pages.js'
-import { currentTime, type LogContext, type ShardContext } from '../context.js'
+import {
+  anchorName,
+  closeLog,
+  currentTime,
+  openAnchor,
+  openLog,
+  type LogContext,
+  type ShardContext,
+} from '../context.js'
 import { readHeads } from '../history/past.js'
 import type { OpenRequest } from './request.js'
 import type { ShardState } from '../state.js'
@@ -31,11 +42,14 @@ interface Writer {
   readonly key: string
   readonly id: Uint8Array
   readonly time: number
+  /** The path of the log in which it wrote. */
+  readonly path: string
 }
 
 /**
  * The writers of the newest fence and of the entries since, whoever wrote last first. No entry says who has written before it, so
- * that all of these are read, from the newest one back: what is older than the fence does not count.
+ * that all of these are read, from the newest one back: what is older than the fence does not count. Where nobody has fenced a log that
+ * came of others, those who wrote these may still come to it.
  */
 async function* writersOf(
   ctx: ShardContext,
@@ -49,13 +63,36 @@ async function* writersOf(
     const last = first - 1
     first = Math.max(trim + 1, first - count)
     for (const { entry } of await readHeads(ctx, log, first, last)) {
-      const { n, kind, writerId: id, carried: { time } = carried } = entry
+      const { n, kind, writerId: id, carried: { time, trim, own } = carried } = entry
       const key = toHex(id)
-      // A log that a fork, a push or an import has begun: its maker writes no more.
-      if (!seen.has(key) && (n > 1 || kind !== 'reset')) yield { key, id, time }
+      // A log that a fork, a push, an import, a split or a merge has begun: its maker writes no more.
+      const isBegun = kind === 'reset' && n === trim + 1
+      if (!seen.has(key) && !isBegun) yield { key, id, time, path: log.path }
       seen.add(key)
       if (kind === 'fence') return
+      if (isBegun) for (const parent of own?.parents ?? []) yield* writersBefore(ctx, parent, carried)
     }
+  }
+}
+
+/** Those who wrote a log that was sealed by entry n, as far as it is still there. */
+async function* writersBefore(
+  context: ShardContext,
+  { logId, n }: Own['parents'][number],
+  carried: ShardState['carried'],
+): AsyncGenerator<Writer, void> {
+  for (const shard of [toHex(logId), undefined]) {
+    const ctx = { ...context, shard }
+    const anchor = openAnchor(ctx)
+    const { value } = await readAnchor(anchor, anchorName(ctx))
+    if (!value || !equalBytes(value.logId, logId)) continue
+    const log = openLog(ctx, anchor, logId)
+    try {
+      yield* writersOf(ctx, log, { head: n - 1, carried: { ...carried, trim: value.trim } })
+    } finally {
+      await closeLog(ctx, log)
+    }
+    return
   }
 }
 
@@ -76,10 +113,10 @@ export async function assertReleased(
   }
   if (mode === wanted.mode) return
   const quiet = mode === 'shared' && ctx.storage.capabilities.isRemote ? currentTime(ctx, log) - ctx.graceMs : -Infinity
-  for await (const { id, time } of writersOf(ctx, log, state)) {
+  for await (const { id, time, path } of writersOf(ctx, log, state)) {
     // Nor has anybody who wrote before it, as times never go back (R8).
     if (time < quiet) return
-    if ((await ctx.storage.blobs.get(closedPath(log.path, id))).bytes) continue
+    if ((await ctx.storage.blobs.get(closedPath(path, id))).bytes) continue
     throw new TidemarkError(
       'CONFLICT',
       `Store "${ctx.store}" is written in ${mode} mode, and a writer has not closed it. Open it in that mode, or with force: true when no such writer lives.`,

@@ -3,8 +3,10 @@ import { readAnchor } from '../../log/anchor.js'
 import { anchorAfter, encodeAnchor } from '../../log/raise.js'
 import { encodeSealedEnd } from '../../log/sealed-anchor.js'
 import type { Child } from '../../log/shard-parts.js'
-import { anchorName, type ShardContext } from '../context.js'
-import type { Ended } from './end.js'
+import { anchorName, openAnchor, type ReadContext, type ShardContext } from '../context.js'
+import { logPath } from '../../manifest/names.js'
+import { toHex } from '../../bytes/hex.js'
+import { contextOf, type Ended } from './end.js'
 
 const TRIES = 4
 
@@ -23,7 +25,8 @@ export async function closeAnchor(
   let found = anchor
   for (let tries = TRIES; tries > 0; tries--, found = undefined) {
     const { value, token } = found ?? (await readAnchor(log.anchor, anchorName(ctx)))
-    if (value === undefined || value.sealed) return
+    if (value === undefined) return sweep(ctx, [...seal.children, { logId: seal.fallback }])
+    if (value.sealed) return
     const wanted = {
       ...anchorAfter(log.logId, state.carried),
       trim: Math.max(value.trim, state.carried.trim),
@@ -31,5 +34,16 @@ export async function closeAnchor(
     }
     const { outcome } = await log.anchor.swap(token, encodeAnchor(wanted), wanted.trim)
     if (outcome === 'committed') return
+  }
+}
+
+/**
+ * The anchor of what came before is gone: the store may have been destroyed while these were made. Of one that has no log any more nobody
+ * would find the anchor.
+ */
+export async function sweep(ctx: ReadContext, children: readonly Pick<Child, 'logId'>[]): Promise<void> {
+  for (const { logId } of children) {
+    const { paths } = await ctx.storage.logs(logPath(ctx.store, logId, toHex(logId)))
+    if (paths.length === 0) await openAnchor(contextOf(ctx, logId)).remove()
   }
 }

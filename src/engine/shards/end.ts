@@ -139,7 +139,8 @@ export async function missingLog(ctx: ReadContext, logId: Uint8Array): Promise<T
 
 /** The partitions of the log that a state is of. */
 export function rangeOf({ carried: { own }, manifest }: Pick<ShardState, 'carried' | 'manifest'>): Range {
-  return own ?? { first: 0, last: manifest.config.partitions - 1 }
+  const { first, last } = own ?? { first: 0, last: manifest.config.partitions - 1 }
+  return { first, last }
 }
 
 /** The root has all partitions, and so no neighbour to be merged with: its children have them all. */

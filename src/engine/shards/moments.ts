@@ -5,6 +5,7 @@
 import { isDate } from '../../bytes/kinds.js'
 import { equalBytes } from '../../bytes/compare.js'
 import { invalid, isExpired, isTidemarkError, type TidemarkError } from '../../errors.js'
+import { overlap } from '../../manifest/clip.js'
 import { expired, soundest } from '../history/past.js'
 import type { StoredPin } from '../history/pins.js'
 import type { ShardState, StatePart } from '../state.js'
@@ -94,7 +95,10 @@ async function byMoment(shard: Descendant, when: Exclude<When, number>, find: Fi
         parents.filter((kin) => overlaps(kin, range)).map(async (kin) => ({ kin, past: await kin.open() })),
       )
       if (mine.length === 0 || mine.some(({ past }) => isAfter(past.state, when, error))) throw error
-      const parts = mine.map(({ kin, past }) => gather(past, overlap(kin, range), () => Promise.resolve(kin)))
+      const parts = mine.map(({ kin, past }) => {
+        const [first, last] = overlap([kin.first, kin.last], [range.first, range.last])!
+        return gather(past, { first, last }, () => Promise.resolve(kin))
+      })
       return (await Promise.all(parts)).flat()
     }
   }
@@ -109,10 +113,6 @@ async function byMoment(shard: Descendant, when: Exclude<When, number>, find: Fi
 /** Whether what a log no longer has came after the seal of one before it: that has nothing of it. */
 function isAfter({ carried }: ShardState, when: Exclude<When, number>, error: unknown): boolean {
   return isDate(when) && isExpired(error) && carried.time > 0 && carried.time <= when.getTime()
-}
-
-function overlap(a: Range, b: Range): Range {
-  return { first: Math.max(a.first, b.first), last: Math.min(a.last, b.last) }
 }
 
 /** Neighbours of one version are one part. */

@@ -19,21 +19,37 @@ export interface Over extends Child {
 }
 
 /** The logs that follow on a sealed one, and the number with which they begin; `undefined` while that can't be told. */
-export type FindSuccessors = (
-  over: Over,
-) => Promise<{ readonly first: number; readonly children: readonly Child[] } | undefined>
+export type FindSuccessors = (over: Over) => Promise<Successors | undefined>
 
-/** Looks for them, and makes nothing. */
+interface Successors {
+  readonly first: number
+  readonly children: readonly Child[]
+}
+
+/** Looks for them, and makes nothing. A seal is final, and so is what follows on it: what was found once is not looked for again. */
 export function findSuccessors(ctx: ReadContext): FindSuccessors {
+  const seals = new Map<string, number>()
+  const found = new Map<string, Successors>()
+  const sealOnce = async (logId: Uint8Array, range: Range): Promise<number | undefined> => {
+    const key = toHex(logId)
+    const n = seals.get(key) ?? (await sealOf(contextOf(ctx, logId), range))
+    if (n !== undefined) seals.set(key, n)
+    return n
+  }
   return async ({ n, seal, ...child }) => {
+    const key = toHex(child.logId)
+    seals.set(key, n)
+    const known = found.get(key)
+    if (known) return known
     const heirs = await heirsOf({ context: ctx, log: child, seal, range: child })
     if (heirs === undefined) return undefined
     const others = heirs.parents.filter((logId) => !equalBytes(logId, child.logId))
-    const numbers = await Promise.all(others.map((logId) => sealOf(contextOf(ctx, logId), child)))
+    const numbers = await Promise.all(others.map((logId) => sealOnce(logId, child)))
+    if (numbers.includes(undefined)) return undefined
     // Their numbers are above those of all parents (S3).
-    return numbers.includes(undefined)
-      ? undefined
-      : { first: 1 + Math.max(n, ...(numbers as number[])), children: heirs.children }
+    const successors = { first: 1 + Math.max(n, ...(numbers as number[])), children: heirs.children }
+    found.set(key, successors)
+    return successors
   }
 }
 

@@ -13,7 +13,7 @@ import { anchorName, closeLog, moment, openAnchor, warnLater, type ReadContext, 
 import { TidemarkError } from '../../errors.js'
 import type { Moment } from '../moment.js'
 import { contextOf, rangeOf, type Ended, type Living, type Range } from './end.js'
-import { closeAnchor } from './closing.js'
+import { closeAnchor, sweep } from './closing.js'
 import { leaves, making, type Leaf } from './family.js'
 import { blocksOf, rangesOf } from './plan.js'
 import { sealLog } from './sealing.js'
@@ -159,7 +159,8 @@ export async function hint(ctx: ReadContext, children: readonly Child[], seen?: 
   const anchor = openAnchor(ctx)
   for (let tries = HINT_TRIES, found = seen; tries > 0; tries--, found = undefined) {
     const { value, token } = found ?? (await readAnchor(anchor, anchorName(ctx)))
-    if (value?.sealed === undefined) return
+    if (value === undefined) return sweep(ctx, children)
+    if (value.sealed === undefined) return
     const end = decodeSealedEnd(value.sealed, anchorName(ctx))
     const others = end.living.filter((other) => !children.some((child) => overlaps(other, child)))
     const living = [...others, ...children].sort((a, b) => a.first - b.first)

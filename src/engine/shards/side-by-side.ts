@@ -11,7 +11,7 @@
 import { toBinary } from '../../bytes/binary.js'
 import { corrupt } from '../../errors.js'
 import type { Manifest, Run } from '../../manifest/manifest.js'
-import { clip, joined, type PartitionRange } from '../../manifest/clip.js'
+import { clip, joined, overlap, type PartitionRange } from '../../manifest/clip.js'
 import { splitId } from '../../manifest/codec-id.js'
 import { Memtable } from '../memtable.js'
 import { runsOf, tailCodecs, type ShardState, type TailEntry } from '../state.js'
@@ -59,11 +59,6 @@ export function sideBySide(parents: readonly Parent[], range: PartitionRange): B
   const { config, covers } = cut[0]!.state.manifest
   const manifest = { config, covers, codecs, runs: besides(stacks) }
   return { manifest, memtable: memtable.empty ? undefined : memtable }
-}
-
-function overlap([a, b]: PartitionRange, [c, d]: PartitionRange): PartitionRange | undefined {
-  const range: PartitionRange = [Math.max(a, c), Math.min(b, d)]
-  return range[0] <= range[1] ? range : undefined
 }
 
 /** The runs of one parent that have anything of these partitions, oldest first. */

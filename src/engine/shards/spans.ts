@@ -6,7 +6,7 @@
 import { mergeOffsets } from '../../log/merge-offsets.js'
 import type { OffsetMap, Position, Positions } from '../../log/offsets.js'
 import { isBelow, type SourceSpans, type Span, type Spans, type Standing } from '../../log/spans.js'
-import type { PartitionRange } from '../../manifest/clip.js'
+import { overlap, type PartitionRange } from '../../manifest/clip.js'
 
 interface Range {
   readonly first: number
@@ -27,7 +27,10 @@ const NOTHING: Positions = new Map()
  */
 export function standingOf(parts: readonly Part[], range: PartitionRange): Standing {
   const cut = parts
-    .flatMap(({ range: own, standing }) => overlap(own, range).map((both) => ({ range: both, standing })))
+    .flatMap(({ range: own, standing }) => {
+      const both = overlap(own, range)
+      return both ? [{ range: both, standing }] : []
+    })
     .sort((a, b) => a.range[0] - b.range[0])
   const offsets = new Map<string, Positions>()
   const spans = new Map<string, SourceSpans>()
@@ -137,16 +140,12 @@ function spansIn({ range, standing }: Part, source: string): readonly Span[] {
   const known = standing.spans.get(source)
   if (known === undefined)
     return [{ first: range[0], last: range[1], positions: standing.offsets.get(source) ?? NOTHING }]
-  return known.spans.flatMap(({ first, last, positions }) =>
-    overlap([first, last], range).map((both) => ({ first: both[0], last: both[1], positions })),
-  )
+  return known.spans.flatMap(({ first, last, positions }) => {
+    const both = overlap([first, last], range)
+    return both ? [{ first: both[0], last: both[1], positions }] : []
+  })
 }
 
 export function samePositions(a: Positions, b: Positions): boolean {
   return a.size === b.size && [...a].every(([partition, position]) => b.get(partition) === position)
-}
-
-function overlap([a, b]: PartitionRange, [c, d]: PartitionRange): [] | [PartitionRange] {
-  const range: PartitionRange = [Math.max(a, c), Math.min(b, d)]
-  return range[0] <= range[1] ? [range] : []
 }

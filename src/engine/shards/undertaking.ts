@@ -12,10 +12,26 @@ import { segmentsOf, type ShardState } from '../state.js'
 import { contextOf, lookAt, rangeOf, type Ended } from './end.js'
 import { leaves, rangeOfLeaf } from './family.js'
 import { finding, heirsOf } from './heirs.js'
-import { findSuccessors } from './needs.js'
+import { findSuccessors, type FindSuccessors } from './needs.js'
 import { hint } from './rescale.js'
 import { overlaps } from './succession.js'
 import { Undertaker, type Undertaken } from './undertaker.js'
+
+/** A sealed log that this shard collects. */
+interface Charge {
+  readonly log: LogContext
+  readonly undertaker: Undertaker
+  /** Beside commits it is looked at every so many times, and left out for some more. */
+  every: number
+  rest: number
+}
+
+/**
+ * To judge a sealed log takes reading all that came of it. So where nothing comes of it, it is judged half as often the next time, and the
+ * shards without its first partition leave it to the one with it at first.
+ */
+const OTHERS = 16
+const SELDOM = 256
 
 /** The shard that undertakes. */
 export interface Undertakes {
@@ -26,17 +42,20 @@ export interface Undertakes {
 export class Undertaking {
   readonly #shard: Undertakes
   readonly #signal: AbortSignal
+  readonly #successors: FindSuccessors
   /** By the paths of their logs. */
-  readonly #undertakers = new Map<string, { readonly log: LogContext; readonly undertaker: Undertaker }>()
+  readonly #charges = new Map<string, Charge>()
   /** The logs of which nothing is left but the anchor. */
   readonly #gone = new Set<string>()
 
   constructor(shard: Undertakes, signal: AbortSignal) {
     this.#shard = shard
     this.#signal = signal
+    this.#successors = findSuccessors(shard.context)
   }
 
-  async run(options: CollectOptions): Promise<Omit<Undertaken, 'isGone'>> {
+  /** Collects them, those that are due for it where it is `beside` commits. */
+  async run(options: CollectOptions, isBeside: boolean): Promise<Omit<Undertaken, 'isGone'>> {
     const sum = {
       deleted: { entries: 0, segments: 0, pins: 0, bytes: 0 },
       condemned: { entries: 0, segments: 0 },
@@ -47,15 +66,17 @@ export class Undertaking {
     for await (const ended of this.#sealed()) {
       const { path } = ended.log
       if (this.#gone.has(path) || !options.inTime()) continue
-      const { deleted, condemned, waiting, isGone } = await this.#undertakerOf(ended).run(
-        { ...options, maxDeletes },
-        mine,
-      )
+      const charge = this.#chargeOf(ended)
+      if (isBeside && charge.rest-- > 0) continue
+      const { deleted, condemned, waiting, isGone } = await charge.undertaker.run({ ...options, maxDeletes }, mine)
       if (isGone && !options.dryRun) this.#gone.add(path)
       for (const key of ['entries', 'segments', 'pins', 'bytes'] as const) sum.deleted[key] += deleted[key]
       for (const key of ['entries', 'segments'] as const) sum.condemned[key] += condemned[key]
       sum.waiting += waiting
-      maxDeletes -= deleted.entries + deleted.segments + deleted.pins
+      const count = deleted.entries + deleted.segments + deleted.pins
+      maxDeletes -= count
+      charge.every = count + condemned.entries + condemned.segments > 0 ? 1 : Math.min(2 * charge.every, SELDOM)
+      charge.rest = charge.every - 1
     }
     if (!options.dryRun) await this.#note()
     return sum
@@ -78,12 +99,14 @@ export class Undertaking {
     )
   }
 
-  #undertakerOf({ context, log, range }: Ended<ShardContext>): Undertaker {
-    const known = this.#undertakers.get(log.path)
-    if (known) return known.undertaker
-    const undertaker = new Undertaker(context, log, range, findSuccessors(context), this.#signal)
-    this.#undertakers.set(log.path, { log, undertaker })
-    return undertaker
+  #chargeOf({ context, log, range }: Ended<ShardContext>): Charge {
+    const known = this.#charges.get(log.path)
+    if (known) return known
+    const undertaker = new Undertaker(context, log, range, this.#successors, this.#signal)
+    const every = overlaps({ first: range.first, last: range.first }, rangeOf(this.#shard.state)) ? 1 : OTHERS
+    const charge = { log, undertaker, every, rest: every - 1 }
+    this.#charges.set(log.path, charge)
+    return charge
   }
 
   /** The sealed logs of which the shard came, older ones first. Their logs stay open as long as they have undertakers. */
@@ -104,14 +127,14 @@ export class Undertaking {
         yield look
         queue.push(...((await heirsOf(look))?.children ?? []).filter((heir) => overlaps(heir, within)))
       } finally {
-        if (this.#undertakers.get(look.log.path)?.log !== look.log) await closeLog(look.context, look.log)
+        if (this.#charges.get(look.log.path)?.log !== look.log) await closeLog(look.context, look.log)
       }
     }
   }
 
   /** Lets go of all logs. */
   async stop(): Promise<void> {
-    for (const { log } of this.#undertakers.values()) await closeLog(this.#shard.context, log)
-    this.#undertakers.clear()
+    for (const { log } of this.#charges.values()) await closeLog(this.#shard.context, log)
+    this.#charges.clear()
   }
 }

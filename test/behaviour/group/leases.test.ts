@@ -1,7 +1,9 @@
 /** What becomes of the shards of a member whose lease, or whose clock, is not as it should be. */
-import { joinGroup, renewInWorker, workerRenewer } from 'tidemark/group'
+import { joinGroup, renewInWorker, workerRenewer, type Group } from 'tidemark/group'
 import { faulty, type Actor } from 'tidemark/testing'
 import { expect, test } from 'vitest'
+import { intercept, type Call } from '../../../src/storage/intercept.js'
+import type { Run } from '../../../src/storage/turns.js'
 import { inWorld, LEASE, type World } from '../../support/groups.js'
 import { withJumps } from '../../support/members.js'
 import { line } from '../../support/worker-line.js'
@@ -98,5 +100,38 @@ test('a thread that is blocked for leases keeps its shard by a worker, and begin
     expect(lost).toEqual([])
     expect(await world.counts()).toEqual(Array.from({ length: world.partitions }, () => world.events))
     expect(world.begun).toHaveLength(all(world))
+  })
+})
+
+test('a shard that is taken while its member goes is let go', async () => {
+  await inWorld(async (world) => {
+    world.workMs = 400
+    await world.create(2)
+    const stays = world.member('a', {}, async (group) => {
+      await world.until(() => world.isCounted())
+      await group.leave()
+    })
+    await world.until(() => world.begun.length > 0)
+    let leaving: Promise<void> | undefined
+    const goes = world.sim.actor('b', async (me) => {
+      const options = world.options(me)
+      const joined: { group?: Group } = {}
+      const storage = intercept(options.storage, async <T>(call: Call, run: Run<T>) => {
+        const isFence = (call.method === 'claim' || call.method === 'append') && !call.path.startsWith('s/group/')
+        if (isFence && joined.group) await (leaving ??= joined.group.leave({ timeoutMs: 0 }))
+        return run(call.signal)
+      })
+      const group = await joinGroup({ ...options, storage })
+      joined.group = group
+      const running = world.run(group, me)
+      await world.until(() => leaving !== undefined)
+      await leaving
+      await running
+      await world.pass(3 * LEASE)
+      expect(group.status().owned).toEqual([])
+    })
+    await goes.done
+    await stays.done
+    expect(await world.counts()).toEqual(Array.from({ length: world.partitions }, () => world.events))
   })
 })

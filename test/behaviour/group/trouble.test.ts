@@ -59,11 +59,7 @@ test('a shard that is lost keeps the others neither from going on when their own
     await world.create(4)
     const a = world.member('a')
     await world.until(() => world.committed.length > 10)
-    const owned = (group: Group): number[] =>
-      group
-        .status()
-        .owned.map(({ first }) => first)
-        .sort((a, b) => a - b)
+    const owned = (group: Group): number[] => group.status().owned.map(({ first }) => first)
     const b = world.member('b', { weight: 0.001 }, async (group, me) => {
       await sleep(me.clock, LEASE)
       world.sim.crash(a)
@@ -80,6 +76,85 @@ test('a shard that is lost keeps the others neither from going on when their own
     })
     await c.done
   })
+})
+
+const damages: Record<string, (storage: World['storage'], path: string) => Promise<unknown>> = {
+  async 'a damaged entry'(storage, path) {
+    const log = storage.log(path)
+    const newest = (await log.list(1)).numbers.at(-1)!
+    const bytes = (await log.read(newest)).bytes!.with(30, 7)
+    await log.append(newest + 1, bytes, 0)
+  },
+  async 'a damaged anchor'(storage) {
+    const anchor = storage.anchor('s/group/anchor')
+    const { bytes, token } = await anchor.read()
+    await anchor.swap(token, bytes!.with(20, bytes![20]! ^ 1), 0)
+  },
+  'no entries': (storage, path) => storage.log(path).destroy(),
+}
+
+const damageIn = async ({ storage }: World, how: string): Promise<void> => {
+  const { paths } = await storage.logs('s/group/')
+  await damages[how]!(storage, paths[0]!)
+}
+
+// Members look at the anchor seldom.
+test.each(['a damaged entry', 'no entries'])(
+  'a control store with %s is made anew by its members, who go on meanwhile',
+  async (how) => {
+    await inWorld(
+      async (world) => {
+        await world.create(2)
+        world.workMs = 3_000
+        world.events = 40
+        const members = ['a', 'b'].map((each) =>
+          world.member(each, {}, async (group, me) => {
+            await world.until(() => world.isCounted(), me)
+            await group.leave()
+          }),
+        )
+        await world.until(() => world.begun.length > 10)
+        await damageIn(world, how)
+        await Promise.all(members.map(({ done }) => done))
+        expect(await world.counts()).toEqual(Array.from({ length: world.partitions }, () => world.events))
+      },
+      { maxSteps: 400_000 },
+    )
+  },
+)
+
+test.each(Object.keys(damages))('a control store with %s is made anew by who joins', async (how) => {
+  await inWorld(async (world) => {
+    await world.create(2)
+    for (const each of ['a', 'b']) {
+      const member = world.member(each, {}, async (group, me) => {
+        await world.until(() => group.status().owned.length === 2, me)
+        await group.leave()
+      })
+      await member.done
+      await damageIn(world, how)
+    }
+  })
+})
+
+test('shards that had long been idle go on at once when their owner dies, all of them', async () => {
+  await inWorld(
+    async (world) => {
+      world.events = 0
+      await world.create(8)
+      const a = world.member('a')
+      await world.pass(8 * LEASE)
+      const b = world.member('b', { weight: 0.001 }, async (group, me) => {
+        await sleep(me.clock, LEASE)
+        world.sim.crash(a)
+        await sleep(me.clock, 2 * LEASE)
+        expect(group.status().owned).toHaveLength(8)
+        await group.leave()
+      })
+      await b.done
+    },
+    { partitions: 8 },
+  )
 })
 
 test.each(['FENCED', 'CLOSED', 'UNKNOWN_OUTCOME'] as const)(
@@ -133,8 +208,15 @@ test('a handler that throws at one event has its shard parked although other par
   })
 })
 
+test('who no longer wants to join makes no store', async () => {
+  const storage = memory()
+  const joining = joinGroup({ storage, name: 's', signal: AbortSignal.abort(), logger: false })
+  await expect(joining).rejects.toMatchObject({ code: 'ABORTED' })
+  expect((await storage.logs('')).paths).toEqual([])
+})
+
 test('options of a run are checked when it is called', async () => {
-  const group = await joinGroup({ storage: memory(), name: 's', logger: false })
+  const group = await joinGroup({ storage: memory(), name: 's', leaseMs: 300, logger: false })
   const source = { name: 'none', read: () => [] }
   const wrong = [
     { everyMs: -1 },

@@ -171,3 +171,21 @@ test('opening a shard takes a round trip more, and one more for each seal that t
     await rescale({ ...world, storage }, 4)
     expect(await tripsTo(world, 0)).toBeCloseTo(3)
   }))
+
+test('owners read less than they write to collect what was sealed, when one of four shards is quiet and keeps it', () =>
+  far(async (world) => {
+    await prepare(world, 4)
+    const stores = await Promise.all([0, 2, 4].map((shard) => openAt(world, shard)))
+    world.sent.length = 0
+    const commits = 1000
+    for (let i = 0; i < commits; i++) {
+      for (const [s, store] of stores.entries()) {
+        store.partition(2 * s).put('a', i)
+        await store.commit()
+      }
+    }
+    await settled(world)
+    const reads = world.sent.filter(({ call }) => call.kind === 'get')
+    expect(reads.length).toBeLessThan(commits * stores.length)
+    for (const store of stores) await store.close()
+  }))

@@ -40,6 +40,22 @@ async function counts(state: Pick<Store<string, number>, 'values'>): Promise<num
   return all
 }
 
+test('behind a restore only what was made of an epoch since then counts', async () => {
+  const storage = memory()
+  await (await open(storage, { partitions: 4 })).close()
+  await rescale({ storage, name }, { shards: 2 })
+  for (const shard of [0, 2]) await count(storage, shard, 7)
+  await restoreShards({ storage, name }, { epoch: 4 })
+  expect(await newestEpoch({ storage, name })).toBe(4)
+  await count(storage, 0, 6)
+  await count(storage, 2, 5)
+  expect(await newestEpoch({ storage, name })).toBe(5)
+  const all = await openStore<string, number>({ storage, name, mode: 'follower' })
+  await expect(all.at({ epoch: 6 })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  expect(new Set(await counts(await all.at({ epoch: 5 })))).toEqual(new Set([5]))
+  await all.close()
+})
+
 test('the newest epoch of all shards is kept and put back, however far each of them has come', async () => {
   const storage = memory()
   await (await open(storage, { partitions: 8 })).close()

@@ -68,7 +68,7 @@ class Bench {
 }
 
 eachAdapter(adapters, 'retention on %s', (make, adapter) => {
-  const COUNT = adapter === 'memory' ? extent(1000, 300) : 120
+  const COUNT = adapter === 'memory' ? extent(1000, 120) : extent(120, 60)
 
   test(`retaining 3 with a fold at every second or third of ${COUNT} versions keeps exactly those, and the rest goes from the storage`, async () => {
     const bench = new Bench(make())
@@ -187,7 +187,7 @@ eachAdapter(adapters, 'retention on %s', (make, adapter) => {
     const store = await bench.open({ retain: { versions: 3 }, checkpoint: { entries: 8 } })
     let collected = 0
     store.on('collected', ({ deleted }) => (collected += deleted))
-    const count = adapter === 'memory' ? 3000 : 700
+    const count = adapter === 'memory' ? extent(3000, 1200) : extent(700, 400)
     let most = 0
     for (let i = 0; i < count; i++) {
       bench.now += 50

@@ -159,7 +159,7 @@ class World {
 }
 
 eachAdapter(adapters, 'a thinned history on %s', (make, adapter) => {
-  const COMMITS = adapter === 'memory' ? extent(1200, 420) : 300
+  const COMMITS = adapter === 'memory' ? extent(1200, 420) : extent(300, 240)
 
   test(`of ${COMMITS} commits at random moments of a year the newest of each hour and day is kept and right, over restarts`, async () => {
     const random = new Random(7)

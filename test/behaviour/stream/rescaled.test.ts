@@ -117,7 +117,7 @@ describe.each(PLACES)('on %s', (place, make) => {
     ['a source of as many partitions as the store', aligned],
     ['a source of strings', opaque],
   ])('%s', async (_, jobOf) => {
-    const lives = place === 'files' ? extent(6, 1) : extent(40, 3)
+    const lives = place === 'files' ? extent(6, 1) : extent(40, 2)
     for (let seed = 1; seed <= lives; seed++) {
       const random = new Random(seed)
       const storage = make()

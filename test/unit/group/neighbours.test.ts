@@ -3,6 +3,7 @@ import { memory } from 'tidemark/memory'
 import type { Simulation } from 'tidemark/testing'
 import { describe, expect, test } from 'vitest'
 import { nextOf } from '../../../src/group/neighbours.js'
+import { Turns } from '../../../src/storage/turns.js'
 import { idOf, inTime, LEASE, leaseIn, Member, overwrite, THIRD, WAY, withJumps } from '../../support/members.js'
 
 const [A, B, C] = [1, 2, 3].map(idOf) as [string, string, string]
@@ -52,6 +53,25 @@ describe('a watcher', () => {
       expect(watcher.told.dead[0]!.member).toBe(B)
       expect(watcher.told.dead[0]!.at - died).toBeGreaterThan(2 * THIRD - 2 * WAY)
       expect(await leaseIn(storage, B)).toMatchObject({ member: B, leaseMs: LEASE, isDead: true })
+    }))
+
+  test('finds it as soon while all turns of its process are taken, and its own lease is renewed', () =>
+    inTime(async (sim) => {
+      const turns = new Turns(1)
+      turns.free = 0
+      const inner = memory()
+      const storage = { ...inner, capabilities: { ...inner.capabilities, turns: () => turns } }
+      const { watcher, renewal } = await pair(sim, storage)
+      watcher.renew()
+      watcher.watch(A, B)
+      await watcher.pass(10 * LEASE + THIRD / 3)
+      renewal.stop()
+      await watcher.pass(4 * THIRD + 6 * WAY)
+      expect(watcher.told.dead[0]!.member).toBe(B)
+      const before = await leaseIn(inner, A)
+      await watcher.pass(THIRD + 2 * WAY)
+      expect((await leaseIn(inner, A))!.counter).toBe(before!.counter + 1)
+      expect(turns.waiting.size).toBe(0)
     }))
 
   test('says it again for as long as the dead one is listed, and not afterwards', () =>

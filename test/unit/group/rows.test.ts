@@ -21,7 +21,7 @@ function applied(rows: Rows, { puts, deletes }: RowChanges): Map<string, unknown
 const state = groupOf({
   members: { a: { zone: 'x', weight: 1.5, info: { url: 'http://a' }, joinedAt: 7 }, b: { isLeaving: true } },
   shards: [
-    { owner: 'a', next: 'b', standbys: 'bc', movedAt: 5 },
+    { owner: 'a', next: 'b', standbys: 'bc', movedAt: 5, quietAt: 7 },
     { fails: 3, isParked: true },
   ],
   cuts: [],
@@ -119,6 +119,7 @@ describe('that are', () => {
     [shard, { fails: -1 }],
     [shard, { isParked: undefined }],
     [shard, { movedAt: 'now' }],
+    [shard, { quietAt: -1 }],
   ])('damaged are CORRUPT, and the error names the store and the row: %s %o', (key, change) => {
     const read = (): unknown => stateOf(withRow(key, change), WHAT)
     expect(read).toThrow(code('CORRUPT'))

@@ -7,6 +7,7 @@ import {
   join,
   leave,
   left,
+  quieted,
   released,
   replaced,
   taken,
@@ -117,6 +118,28 @@ describe('deaths', () => {
     expect(cleared(state, s0, a)).toBe(state)
     const other = owned(1)
     expect(cleared(other, s0, b)).toBe(other)
+  })
+})
+
+describe('a quiet log', () => {
+  const state = groupOf({ members: { a: {}, b: {} }, shards: [{ owner: 'a', standbys: 'b' }] })
+
+  test('is told of by its owner, and taken back', () => {
+    const quiet = quieted(state, s0, a, 7)
+    expect(shardOf(quiet).quietAt).toBe(7)
+    expect(quieted(quiet, s0, a, 7)).toBe(quiet)
+    expect(shardOf(quieted(quiet, s0, a, undefined)).quietAt).toBeUndefined()
+    expect(quieted(state, s0, b, 7)).toBe(state)
+  })
+
+  test('is not told of where nobody stands by', () => {
+    const alone = groupOf({ members: { a: {} }, shards: [{ owner: 'a' }] })
+    expect(quieted(alone, s0, a, 7)).toBe(alone)
+  })
+
+  test('says nothing of what follows on it', () => {
+    const children = [{ id: named('9'), first: 0, last: 0 }]
+    expect(shardOf(replaced(quieted(state, s0, a, 7), [s0], children), named('9')).quietAt).toBeUndefined()
   })
 })
 

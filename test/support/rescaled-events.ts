@@ -11,7 +11,7 @@ import { probe } from '../../src/storage/probe.js'
 import { StoreHandle } from '../../src/store/handle.js'
 import { toHex } from '../../src/bytes/hex.js'
 import { objects, passing } from './collecting-world.js'
-import { PARTITIONS, positionOf, ShardTruth } from './shard-truth.js'
+import { PARTITIONS, positionOf, EventsTruth } from './rescaled-events-truth.js'
 import {
   commitEvents,
   compare,
@@ -27,11 +27,11 @@ import {
   takeEvents,
   valueIn,
   type Opened,
-  type ShardWorld,
-} from './shard-world.js'
+  type EventsWorld,
+} from './rescaled-events-world.js'
 
 /** One run; throws, naming the seed, when an invariant does not hold. */
-export async function shardLives(seed: number): Promise<number> {
+export async function rescaledEvents(seed: number): Promise<number> {
   try {
     return await life(seed)
   } catch (error) {
@@ -40,12 +40,12 @@ export async function shardLives(seed: number): Promise<number> {
 }
 
 async function life(seed: number): Promise<number> {
-  let world!: ShardWorld
+  let world!: EventsWorld
   const options = { seed, slow: { chance: 0.01, ms: 3 * GRACE }, delayMs: [1, 6] } as const
   const { steps } = await simulate(options, async (sim) => {
     const { random } = sim
     const kind = random.below(8)
-    const truth = new ShardTruth(Array.from({ length: EVENTS }, () => random.below(PARTITIONS)))
+    const truth = new EventsTruth(Array.from({ length: EVENTS }, () => random.below(PARTITIONS)))
     const clock = kind > 1 ? { ...systemClock, now: () => sim.clock.now() } : undefined
     const storage = truth.watch(objects(clock, kind === 2 ? 'create' : 'writer'))
     const absent = (): unknown => (clock ? { time: clock.now() } : {})
@@ -70,11 +70,11 @@ async function life(seed: number): Promise<number> {
 
 class Owner {
   readonly #me: Actor
-  readonly #world: ShardWorld
+  readonly #world: EventsWorld
   readonly #storage: ReturnType<typeof lineOf>
   #ops = 0
 
-  constructor(me: Actor, world: ShardWorld) {
+  constructor(me: Actor, world: EventsWorld) {
     this.#me = me
     this.#world = world
     this.#storage = lineOf(me, world)
@@ -193,7 +193,7 @@ class Owner {
 }
 
 /** Splits and merges anything to anything. */
-async function planner(me: Actor, world: ShardWorld): Promise<void> {
+async function planner(me: Actor, world: EventsWorld): Promise<void> {
   const { random } = world.sim
   const storage = lineOf(me, world)
   for (let round = 0; round < 3; round++) {
@@ -207,12 +207,12 @@ async function planner(me: Actor, world: ShardWorld): Promise<void> {
   }
 }
 
-function someCuts(random: ShardWorld['sim']['random']): readonly number[] {
+function someCuts(random: EventsWorld['sim']['random']): readonly number[] {
   return [1, 2, 3].filter(() => random.chance(0.45))
 }
 
 /** Looks at all shards together, or at one. */
-async function follower(me: Actor, world: ShardWorld): Promise<void> {
+async function follower(me: Actor, world: EventsWorld): Promise<void> {
   const { random } = world.sim
   const storage = lineOf(me, world)
   const shard = random.chance(0.4) ? { shard: random.below(PARTITIONS) } : {}
@@ -240,7 +240,7 @@ async function follower(me: Actor, world: ShardWorld): Promise<void> {
 }
 
 /** Nobody is there any more, and nothing fails: all goes on from where the history ends. */
-async function judge({ storage, truth, mode, sim }: ShardWorld): Promise<void> {
+async function judge({ storage, truth, mode, sim }: EventsWorld): Promise<void> {
   truth.check()
   for (let p = 0; p < PARTITIONS; p++) {
     const opened = await openWith(storage, systemClock, { mode, shard: p })

@@ -10,16 +10,16 @@ import { StoreHandle } from '../../src/store/handle.js'
 import { resolveOptions, type ResolvedOptions } from '../../src/store/open-options.js'
 import { Store } from '../../src/store/store.js'
 import { contextOf } from '../../src/transfer/options.js'
-import { ALL, PARTITIONS, positionOf, SOURCE, type ShardTruth } from './shard-truth.js'
+import { ALL, PARTITIONS, positionOf, SOURCE, type EventsTruth } from './rescaled-events-truth.js'
 
 export const GRACE = 3_000
 export const NAME = 'sim'
 export const EVENTS = 24
 
-export interface ShardWorld {
+export interface EventsWorld {
   readonly sim: Simulation
   readonly mode: 'exclusive' | 'shared'
-  readonly truth: ShardTruth
+  readonly truth: EventsTruth
   readonly storage: Storage
   /** The storage's answer when there is nothing. */
   readonly absent: () => unknown
@@ -30,7 +30,7 @@ const DANGEROUS = ['append', 'claim', 'claim', 'claim', 'read', 'swap', 'swap', 
 const BESIDES = 0.004
 
 /** The world's storage over the actor's line, which is held up at what it calls, and now and then ends there. */
-export function lineOf(me: Actor, { sim, storage, truth, absent }: ShardWorld): Storage {
+export function lineOf(me: Actor, { sim, storage, truth, absent }: EventsWorld): Storage {
   const { random } = sim
   const method = DANGEROUS[random.below(DANGEROUS.length)]
   let left = 1 + random.below(8)
@@ -116,7 +116,7 @@ export async function valueIn(of: Pick<Store<string>, 'partition'>, partition: n
 }
 
 /** Throws unless the store holds what its newest entry has left. */
-export async function compare(opened: Opened, truth: ShardTruth, what: string): Promise<void> {
+export async function compare(opened: Opened, truth: EventsTruth, what: string): Promise<void> {
   const { head, logId } = opened.handle.state
   const snapshot = await opened.store.snapshot()
   try {
@@ -136,7 +136,7 @@ export async function compare(opened: Opened, truth: ShardTruth, what: string): 
  */
 export async function takeEvents(
   opened: Opened,
-  truth: ShardTruth,
+  truth: EventsTruth,
   most: number,
 ): Promise<ReadonlyMap<number, number>> {
   const { handle, store } = opened
@@ -159,7 +159,7 @@ export async function takeEvents(
 /** Commits what `takeEvents` has put, as `op`. */
 export async function commitEvents(
   { handle }: Opened,
-  truth: ShardTruth,
+  truth: EventsTruth,
   positions: ReadonlyMap<number, number>,
   op: string,
 ): Promise<void> {

@@ -1,5 +1,5 @@
 /** The world in which shards are split, merged, collected, tagged and put back, and how it is judged. */
-import { isTidemarkError, type Storage } from 'tidemark'
+import { isTidemarkError, type systemClock, type Storage } from 'tidemark'
 import type { Actor, Simulation } from 'tidemark/testing'
 import { jsonCodec } from '../../src/bytes/codec.js'
 import { fromHex } from '../../src/bytes/hex.js'
@@ -10,7 +10,8 @@ import { stateAt } from '../../src/engine/history/past.js'
 import { listPins, stateOfPin } from '../../src/engine/history/pins.js'
 import { viewOf } from '../../src/engine/read.js'
 import { scan } from '../../src/engine/scan.js'
-import { lookAt } from '../../src/engine/shards/end.js'
+import { lookAt, rangeOf } from '../../src/engine/shards/end.js'
+import { leaves, making } from '../../src/engine/shards/family.js'
 import { makeSlot, prefixed, tableBytes } from '../../src/engine/slot.js'
 import type { ShardState } from '../../src/engine/state.js'
 import { SegmentCache } from '../../src/segment/cache.js'
@@ -20,13 +21,13 @@ import { resolveOptions, type ResolvedOptions } from '../../src/store/open-optio
 import { partitionOf } from '../../src/store/reads.js'
 import { Store } from '../../src/store/store.js'
 import { GRACE, lineOf, type World } from './collecting-world.js'
-import { PARTITIONS, type Contents, type ShardsTruth } from './shards-truth.js'
+import { PARTITIONS, type Contents, type VersionsTruth } from './rescaled-versions-truth.js'
 
-const NAME = 'sim'
+export const NAME = 'sim'
 
-export interface ShardsWorld {
+export interface VersionsWorld {
   readonly sim: Simulation
-  readonly truth: ShardsTruth
+  readonly truth: VersionsTruth
   readonly storage: Storage
   readonly hasTime: boolean
   readonly retain: number
@@ -42,28 +43,33 @@ export const KEYS: readonly (readonly string[])[] = Array.from({ length: PARTITI
     .slice(0, 2),
 )
 
-function optionsOf(world: ShardsWorld, storage: Storage, clock: Clock, more: object = {}): ResolvedOptions {
+/** So small that a few commits fold, merge and let versions go. */
+export const tiny = (retain: number): object => ({
+  graceMs: GRACE,
+  retain: { versions: retain },
+  checkpoint: { entries: 3, bytes: 1_000 },
+  segmentBytes: 500,
+  blockBytes: 100,
+  bloomBits: 0,
+  deflateLevel: 0,
+})
+
+function optionsOf(world: VersionsWorld, storage: Storage, clock: Clock, more: object = {}): ResolvedOptions {
   return resolveOptions({
     storage,
     name: NAME,
     clock,
     partitions: PARTITIONS,
     mode: 'exclusive',
-    graceMs: GRACE,
     timeoutMs: GRACE,
-    retain: { versions: world.retain },
-    checkpoint: { entries: 3, bytes: 1_000 },
-    segmentBytes: 500,
-    blockBytes: 100,
-    bloomBits: 0,
-    deflateLevel: 0,
     logger: false,
+    ...tiny(world.retain),
     ...more,
   } as Parameters<typeof resolveOptions>[0])
 }
 
 export async function openShardOf(
-  world: ShardsWorld,
+  world: VersionsWorld,
   storage: Storage,
   clock: Clock,
   more: object = {},
@@ -73,14 +79,14 @@ export async function openShardOf(
   return new Store<string>(handle, handle.spec('', options.table))
 }
 
-export function contextIn(world: ShardsWorld, storage: Storage, clock: Clock): ShardContext {
+export function contextIn(world: VersionsWorld, storage: Storage, clock: Clock): ShardContext {
   const nothing = (): void => undefined
   const events = { warn: nothing, moved: nothing, committed: nothing, emit: nothing }
   return shardContext(optionsOf(world, storage, clock), storage, events)
 }
 
 /** The storage over the line of an actor, which is held up now and then, where it matters. */
-export function lineIn(me: Actor, world: ShardsWorld): Storage {
+export function lineIn(me: Actor, world: VersionsWorld): Storage {
   const known = { ...world, isDuel: false, truth: { headOf: () => Number.MAX_SAFE_INTEGER } }
   return lineOf(me, known as unknown as World)
 }
@@ -122,7 +128,7 @@ async function contentsOf(storage: Storage, state: ShardState, first: number, la
 
 /** Each log of the world as it is by now. */
 async function eachLog(
-  world: ShardsWorld,
+  world: VersionsWorld,
   clock: Clock,
   act: (
     key: string,
@@ -147,7 +153,7 @@ async function eachLog(
 }
 
 /** Nobody is there any more: every kept version and every tag is held against what happened. */
-export async function judgeShards(world: ShardsWorld, clock: Clock): Promise<void> {
+export async function judgeShards(world: VersionsWorld, clock: Clock): Promise<void> {
   const { truth, storage, tags } = world
   truth.check()
   await eachLog(world, clock, async (key, ctx, log, { keeps, head }) => {
@@ -167,7 +173,7 @@ export async function judgeShards(world: ShardsWorld, clock: Clock): Promise<voi
 }
 
 /** The objects of sealed logs that are left. */
-export async function leftOfSealed(world: ShardsWorld): Promise<string[]> {
+async function leftOfSealed(world: VersionsWorld): Promise<string[]> {
   const left: string[] = []
   for (const { path, sealedAt } of world.truth.logs.values()) {
     if (sealedAt === undefined) continue
@@ -175,4 +181,31 @@ export async function leftOfSealed(world: ShardsWorld): Promise<string[]> {
     if ((await world.storage.log(path).list(1)).numbers.length > 0) left.push(`${path}/log`)
   }
   return left
+}
+
+/** Faults have stopped: what was sealed goes, but for what tags need; and without these all of it. */
+export async function finish(world: VersionsWorld, clock: typeof systemClock, late: { ms: number }): Promise<void> {
+  const settle = async (): Promise<void> => {
+    for (const leaf of (await leaves(contextIn(world, world.storage, clock), making)) ?? []) {
+      await closeLog(leaf.context, leaf.log)
+      const { first, last } = rangeOf(leaf.state!)
+      const store = await openShardOf(world, world.storage, clock, { shard: first, force: true })
+      for (const keys of KEYS.slice(first, last + 1)) for (const key of keys) store.put(key, `end ${late.ms}`)
+      await store.commit()
+      await store.maintain()
+      await store.close()
+    }
+    late.ms += 2 * GRACE
+  }
+  for (let i = 0; i < 6; i++) await settle()
+  await judgeShards(world, clock)
+  await world.storage.blobs.delete([...world.tags.keys()])
+  world.tags.clear()
+  // Of a line of logs each waits for those that came of it.
+  let left = await leftOfSealed(world)
+  for (let i = 0; i < 30 && left.length > 0; i++) {
+    await settle()
+    left = await leftOfSealed(world)
+  }
+  if (left.length > 0) throw new Error(`of logs that were sealed is left: ${left.join(', ')}`)
 }

@@ -18,22 +18,22 @@ import { assertNotTrimmed, sendEntry } from '../../src/engine/write/send.js'
 import { probe } from '../../src/storage/probe.js'
 import type { Store } from '../../src/store/store.js'
 import { GRACE, objects, read } from './collecting-world.js'
-import { PARTITIONS, ShardsTruth } from './shards-truth.js'
+import { PARTITIONS, VersionsTruth } from './rescaled-versions-truth.js'
 import {
   contextIn,
+  finish,
   judgeShards,
   KEYS,
-  leftOfSealed,
   lineIn,
   mayHappen,
   openShardOf,
-  type ShardsWorld,
-} from './shards-world.js'
+  type VersionsWorld,
+} from './rescaled-versions-world.js'
 
 const ALL = { minDeletes: 1, maxDeletes: Infinity, inTime: () => true, dryRun: false }
 
 /** Opens the shard of some partition, and writes, folds and collects there. */
-async function owner(me: Actor, world: ShardsWorld): Promise<void> {
+async function owner(me: Actor, world: VersionsWorld): Promise<void> {
   const { random } = world.sim
   const line = lineIn(me, world)
   for (let turn = 0; turn < 3; turn++) {
@@ -61,7 +61,7 @@ async function owner(me: Actor, world: ShardsWorld): Promise<void> {
 }
 
 /** Splits and merges. */
-async function planner(me: Actor, world: ShardsWorld): Promise<void> {
+async function planner(me: Actor, world: VersionsWorld): Promise<void> {
   const { random } = world.sim
   const line = lineIn(me, world)
   for (let turn = 0; turn < 3; turn++) {
@@ -77,7 +77,7 @@ async function planner(me: Actor, world: ShardsWorld): Promise<void> {
 }
 
 /** Collects what was sealed, for any of the shards that live. */
-async function undertaker(me: Actor, world: ShardsWorld): Promise<void> {
+export async function undertaker(me: Actor, world: VersionsWorld): Promise<void> {
   const { random } = world.sim
   const line = lineIn(me, world)
   for (let turn = 0; turn < 8; turn++) {
@@ -91,14 +91,14 @@ async function undertakeAll(ctx: ShardContext, isChosen: () => boolean): Promise
     await closeLog(leaf.context, leaf.log)
     if (leaf.seal || !isChosen()) continue
     const undertaking = new Undertaking({ context: leaf.context, state: leaf.state }, new AbortController().signal)
-    await undertaking.run(ALL)
+    await undertaking.run(ALL, false)
     await undertaking.stop()
   }
 }
 
 /** A version of one of the logs that were sealed, as somebody reads it who knows the log. */
 async function oldVersion(
-  world: ShardsWorld,
+  world: VersionsWorld,
   ctx: ShardContext,
 ): Promise<{ readonly key: string; readonly n: number; readonly source: OpenLog } | undefined> {
   const { truth, sim } = world
@@ -106,6 +106,7 @@ async function oldVersion(
   if (sealed.length === 0) return undefined
   const [key, log] = sealed[sim.random.below(sealed.length)]!
   const versions = truth.versionsOf(key)
+  if (versions.length === 0) return undefined
   const n = versions[Math.max(0, versions.length - 1 - sim.random.below(3))]!
   const own = { ...ctx, shard: log.path.split('/')[1] === '0' ? undefined : key }
   const look = await lookAt(own, { first: log.range[0], last: log.range[1] })
@@ -116,7 +117,7 @@ async function oldVersion(
 }
 
 /** Tags versions of logs that were sealed. */
-async function tagger(me: Actor, world: ShardsWorld): Promise<void> {
+export async function tagger(me: Actor, world: VersionsWorld): Promise<void> {
   const { random } = world.sim
   const line = lineIn(me, world)
   for (let turn = 0; turn < 4; turn++) {
@@ -137,7 +138,7 @@ async function tagger(me: Actor, world: ShardsWorld): Promise<void> {
 }
 
 /** Puts versions of logs that were sealed back, in a shard that came of them. */
-async function restorer(me: Actor, world: ShardsWorld): Promise<void> {
+async function restorer(me: Actor, world: VersionsWorld): Promise<void> {
   const { random } = world.sim
   const line = lineIn(me, world)
   for (let turn = 0; turn < 4; turn++) {
@@ -151,7 +152,7 @@ async function restorer(me: Actor, world: ShardsWorld): Promise<void> {
   }
 }
 
-async function restore(me: Actor, world: ShardsWorld, ctx: ShardContext): Promise<void> {
+async function restore(me: Actor, world: VersionsWorld, ctx: ShardContext): Promise<void> {
   const { truth, sim } = world
   const old = await oldVersion(world, ctx)
   if (!old) return
@@ -176,7 +177,7 @@ async function restore(me: Actor, world: ShardsWorld, ctx: ShardContext): Promis
 }
 
 /** Looks at what appears, and reads it some time later. */
-async function reader(me: Actor, world: ShardsWorld): Promise<void> {
+export async function reader(me: Actor, world: VersionsWorld): Promise<void> {
   const { sim, truth } = world
   const line = lineIn(me, world)
   for (let i = 0; i < 5; i++) {
@@ -210,7 +211,7 @@ async function reader(me: Actor, world: ShardsWorld): Promise<void> {
 }
 
 /** One run; throws, naming the seed, when an invariant does not hold. */
-export async function shardsLife(seed: number): Promise<number> {
+export async function rescaledVersions(seed: number): Promise<number> {
   try {
     return await life(seed)
   } catch (error) {
@@ -219,7 +220,7 @@ export async function shardsLife(seed: number): Promise<number> {
 }
 
 async function life(seed: number): Promise<number> {
-  let world!: ShardsWorld
+  let world!: VersionsWorld
   const late = { ms: 0 }
   const clock = { ...systemClock, now: () => 1_700_000_000_000 + late.ms, monotonic: () => late.ms }
   const options = { seed, slow: { chance: 0.01, ms: 3 * GRACE }, delayMs: [1, 6], maxSteps: 400_000 } as const
@@ -227,7 +228,7 @@ async function life(seed: number): Promise<number> {
     const now = { ...systemClock, now: () => sim.clock.now() + late.ms }
     clock.now = () => sim.clock.now() + late.ms
     const hasTime = sim.random.chance(0.75)
-    const truth = new ShardsTruth()
+    const truth = new VersionsTruth()
     const storage = truth.watch(objects(hasTime ? now : undefined, sim.random.chance(0.3) ? 'create' : 'writer'))
     const absent = (): unknown => (hasTime ? { time: now.now() } : {})
     world = { sim, truth, storage, hasTime, retain: 1 + sim.random.below(3), absent, tags: new Map() }
@@ -249,27 +250,4 @@ async function life(seed: number): Promise<number> {
   await judgeShards(world, clock)
   await finish(world, clock, late)
   return steps
-}
-
-/** Faults have stopped: what was sealed goes, but for what tags need; and without these all of it. */
-async function finish(world: ShardsWorld, clock: typeof systemClock, late: { ms: number }): Promise<void> {
-  const settle = async (): Promise<void> => {
-    for (const leaf of (await leaves(contextIn(world, world.storage, clock), making)) ?? []) {
-      await closeLog(leaf.context, leaf.log)
-      const { first, last } = rangeOf(leaf.state!)
-      const store = await openShardOf(world, world.storage, clock, { shard: first })
-      for (const keys of KEYS.slice(first, last + 1)) for (const key of keys) store.put(key, `end ${late.ms}`)
-      await store.commit()
-      await store.maintain()
-      await store.close()
-    }
-    late.ms += 2 * GRACE
-  }
-  for (let i = 0; i < 6; i++) await settle()
-  await judgeShards(world, clock)
-  await world.storage.blobs.delete([...world.tags.keys()])
-  world.tags.clear()
-  for (let i = 0; i < 4; i++) await settle()
-  const left = await leftOfSealed(world)
-  if (left.length > 0) throw new Error(`of logs that were sealed is left: ${left.join(', ')}`)
 }

@@ -31,7 +31,7 @@ interface TrueLog {
   isSealed: boolean
 }
 
-export class ShardTruth {
+export class EventsTruth {
   /** Of which partition each event of the source is. */
   readonly events: readonly number[]
   readonly logs = new Map<string, TrueLog>()

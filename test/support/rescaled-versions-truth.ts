@@ -33,7 +33,12 @@ export interface TrueLog {
   sealedAt: number | undefined
 }
 
-export class ShardsTruth {
+/** Those of a group's control store are not. */
+function isOfShard(path: string): boolean {
+  return !isProbe(path) && !path.includes('/group/')
+}
+
+export class VersionsTruth {
   /** By the hex of their ids, in the order in which they began. */
   readonly logs = new Map<string, TrueLog>()
   wrong: string | undefined
@@ -41,7 +46,7 @@ export class ShardsTruth {
   watch(storage: Storage): Storage {
     return intercept(storage, async <T>(call: Call, run: Run<T>) => {
       const answer = await run(call.signal)
-      if (call.conditional && call.target === 'log' && !isProbe(call.path)) {
+      if (call.conditional && call.target === 'log' && isOfShard(call.path)) {
         if ((answer as { outcome?: string }).outcome === 'committed') this.#landed(call.path, call.n!, call.bytes!)
       }
       return answer
