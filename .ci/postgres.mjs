@@ -34,12 +34,13 @@ function installed() {
 
 /** The package makes a cluster and runs it, unless it is told not to. */
 function install() {
-  const options = { stdio: ['ignore', 2, 2], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } }
-  spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'postgresql-common'], options)
-  spawnSync(
-    'sed',
-    ['-i', 's/^#\\?create_main_cluster.*/create_main_cluster = false/', '/etc/postgresql-common/createcluster.conf'],
-    options,
-  )
-  spawnSync('apt-get', ['install', '-y', '--no-install-recommends', 'postgresql'], options)
+  run('apt-get', ['install', '-y', '--no-install-recommends', 'postgresql-common'])
+  const settings = '/etc/postgresql-common/createcluster.conf'
+  run('sed', ['-i', 's/^#\\?create_main_cluster.*/create_main_cluster = false/', settings])
+  run('apt-get', ['install', '-y', '--no-install-recommends', 'postgresql'])
+}
+
+/** Its output goes to standard error: standard output is for the answer. */
+function run(command, args) {
+  spawnSync(command, args, { stdio: ['ignore', 2, 2], env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
 }

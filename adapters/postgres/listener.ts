@@ -109,12 +109,12 @@ export class Listener {
     }
     const ear = (this.#ear ??= await this.#open())
     if (ear === undefined) return
-    for (const channel of [...ear.channels]) {
+    for (const channel of ear.channels) {
       if (this.#wanted.has(channel)) continue
       ear.channels.delete(channel)
       await ear.unlisten(channel)
     }
-    for (const channel of [...this.#wanted.keys()]) {
+    for (const channel of this.#wanted.keys()) {
       if (ear.channels.has(channel)) continue
       await ear.listen(channel)
       ear.channels.add(channel)

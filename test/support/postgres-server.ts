@@ -104,7 +104,7 @@ export async function startPostgres(settings: readonly string[] = []): Promise<P
       server!.kill('SIGQUIT')
       await exited
       // A pool waits for connections that tests have not given back.
-      await Promise.race([Promise.all(pools.map((pool) => (pool.ended ? undefined : pool.end()))), exited])
+      await Promise.race([Promise.all(pools.filter((pool) => !pool.ended).map((pool) => pool.end())), exited])
       rmSync(folder, { recursive: true, force: true })
     },
   }
