@@ -18,6 +18,8 @@ export const partialTests = [
   'adapters/browser-tabs',
   'adapters/postgres-kills',
   'adapters/postgres-suites',
+  'adapters/durable-object',
+  'adapters/durable-object-kill',
   'adapters/r2',
   'adapters/s3-costs',
   'adapters/s3-faults',

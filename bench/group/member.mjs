@@ -6,8 +6,8 @@ const { url, name, partitions, leaseMs, standbys } = JSON.parse(process.argv[2])
 process.on('disconnect', () => process.exit(1))
 const options = { storage: countedStorage(url).storage, name, partitions, leaseMs, standbys, coolMs: 0, logger: false }
 const group = await joinGroup({ ...options, moves: partitions })
-await group.run(ticks(partitions, { everyMs: 50 }), countTick, {
-  everyMs: 50,
+await group.run(ticks(partitions, { everyMs: 150 }), countTick, {
+  everyMs: 150,
   onProgress: ({ shard, version, offsets }) => {
     process.send({ time: Date.now(), shard, version, positions: offsets.ticks })
   },
