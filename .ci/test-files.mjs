@@ -16,6 +16,8 @@ export const sharedTests = [
 export const partialTests = [
   'adapters/browser-kill',
   'adapters/browser-tabs',
+  'adapters/postgres-kills',
+  'adapters/postgres-suites',
   'adapters/durable-object',
   'adapters/durable-object-kill',
   'adapters/r2',
@@ -67,6 +69,7 @@ export const partialTests = [
 /** Those that take longest, to begin with: the last one of a run should be short. */
 export const longTests = [
   'adapters/suites',
+  'adapters/postgres-suites',
   'model/collect-simulation',
   'integrations/level',
   'model/leases',

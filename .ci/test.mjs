@@ -14,6 +14,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { run, tool } from './command.mjs'
 import { manifest, root } from './entries.mjs'
+import { findPostgres } from './postgres.mjs'
 import { countByAdapter, isBrowserTest, partialTests, sharedTests } from './test-files.mjs'
 
 const deep = process.argv.includes('--deep')
@@ -38,6 +39,8 @@ try {
   // The browser waits a lot: both are done sooner side by side.
   const browser = deep ? undefined : testBrowser()
   const nodeFiles = testFiles().filter((file) => !isBrowserTest(file))
+  // Once, before several tests at once need it.
+  if (nodeFiles.some((file) => isWanted(file) && file.includes('postgres'))) findPostgres()
   if (!browsers) await test(onNode, nodeFiles, { env: deep ? await shareOfTime() : {} })
   await browser
   if (elsewhere.length > 0)

@@ -71,6 +71,7 @@ describe('an entry that cannot work where it is, or with what it is given', () =
     ['./s3-fetch', `(m) => m.s3Fetch({ url: 'https://bucket.example' })`, 'fetch'],
     ['./s3', `(m) => m.s3({ bucket: 'b' })`, 'client'],
     ['./r2', `(m) => m.r2(undefined)`, 'binding'],
+    ['./postgres', `(m) => m.postgres('postgres://host/db')`, 'Pool'],
     ['./durable-object', `(m) => m.durableObject(undefined)`, 'ctx.storage'],
     ['./node-fs', `(m) => m.nodeFs()`, 'directory'],
     ['./level', `(m) => new m.TidemarkLevel()`, 'openStore()'],

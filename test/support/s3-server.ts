@@ -93,7 +93,8 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
   const { bucket = 'bucket', dialect = 'aws', deleteMany = true, etags = 'md5' } = options
   let numbers = 0
   const objects = new Map<string, Stored>()
-  const history: string[][] = []
+  /** Of each write the keys that it puts or deletes, and whether they were there before. */
+  const history: (readonly (readonly [key: string, wasThere: boolean])[])[] = []
   const requests: S3Seen[] = []
   const sockets = new Set<Socket>()
   const late = new Set<Promise<void>>()
@@ -168,7 +169,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
       return send(response, { ...refusal(fault.status, fault.code), headers: fault.headers ?? {} })
     }
     const stale = typeof fault === 'object' && 'staleList' in fault ? fault.staleList : 0
-    const truth = stale > 0 && seen.query.has('list-type') ? list(seen, history.at(-stale) ?? []) : serve()
+    const truth = stale > 0 && seen.query.has('list-type') ? list(seen, keysBefore(stale)) : serve()
     await damage(response, truth, fault)
   }
 
@@ -210,11 +211,26 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
     if (key === '' && method === 'POST') return deleteMany ? deleteAll(body.toString()) : refusal(501, 'NotImplemented')
     if (method === 'PUT') return put(seen, body)
     if (method === 'DELETE') {
-      history.push([...objects.keys()])
-      objects.delete(key)
+      deleteKeys([key])
       return { status: 204 }
     }
     return method === 'GET' ? get(key, headers.range) : refusal(405, 'MethodNotAllowed')
+  }
+
+  function deleteKeys(keys: readonly string[]): void {
+    history.push(keys.map((key) => [key, objects.has(key)]))
+    for (const key of keys) objects.delete(key)
+  }
+
+  /** The keys that there were before the last so many writes. */
+  function keysBefore(writes: number): string[] {
+    const keys = new Set(objects.keys())
+    for (const write of history.slice(-writes).reverse())
+      for (const [key, wasThere] of write) {
+        if (wasThere) keys.add(key)
+        else keys.delete(key)
+      }
+    return [...keys]
   }
 
   function put({ key, headers, conditional, came }: S3Seen, body: Buffer): Answered {
@@ -227,7 +243,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
       const etag = dialect === 'ceph' ? there.etag.replaceAll('"', '') : there.etag
       if (wanted !== etag) return refusal(412, 'PreconditionFailed')
     }
-    history.push([...objects.keys()])
+    history.push([[key, there !== undefined]])
     const etag = etags === 'number' ? `"${String(++numbers).padStart(32, '0')}"` : `"${hash(body, 'hex')}"`
     objects.set(key, { bytes: body, etag, time: Date.now() + (server.skewMs ?? 0), served: performance.now() })
     return { status: 200, headers: { etag } }
@@ -267,8 +283,7 @@ export async function startS3Server(options: S3ServerOptions = {}): Promise<S3Se
   }
 
   function deleteAll(body: string): Answered {
-    history.push([...objects.keys()])
-    for (const [, key = ''] of body.matchAll(/<Key>([^<]*)<\/Key>/g)) objects.delete(unescape(key))
+    deleteKeys(Array.from(body.matchAll(/<Key>([^<]*)<\/Key>/g), ([, key = '']) => unescape(key)))
     return xml(200, '<DeleteResult></DeleteResult>')
   }
 
