@@ -20,6 +20,7 @@ const { values: flags } = parseArgs({
     mib: { type: 'string', default: '1024' },
     tries: { type: 'string', default: '200' },
     parallel: { type: 'string', default: '2' },
+    standbys: { type: 'string', default: '1,0' },
     lease: { type: 'string', default: '2000' },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -32,6 +33,7 @@ if (flags.help) {
   --mib 1024      what the store holds that is rescaled
   --tries 200     failures of each kind
   --parallel 2    groups in which they happen side by side
+  --standbys 1,0  of each shard while owners fail, one number after the other
   --lease 2000    milliseconds
   --json file     writes the figures`)
   process.exit()
@@ -41,6 +43,7 @@ const options = {
   mib: Number(flags.mib),
   tries: Number(flags.tries),
   parallel: Number(flags.parallel),
+  standbys: flags.standbys.split(',').map(Number),
   leaseMs: Number(flags.lease),
 }
 const figures = {}

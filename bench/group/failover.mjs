@@ -16,27 +16,31 @@ const SHARDS = 3
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-export async function measureFailover(url, { tries, leaseMs, parallel }) {
+/** `standbys`: how many each shard has, in one measurement after the other. */
+export async function measureFailover(url, { tries, leaseMs, parallel, standbys }) {
   const figures = {}
-  for (const [how, signal] of [
-    ['killed', 'SIGKILL'],
-    ['frozen', 'SIGSTOP'],
-  ]) {
-    for (const standbys of [1, 0]) {
-      const each = Math.ceil(tries / parallel)
+  for (const each of standbys) {
+    for (const [how, signal] of [
+      ['killed', 'SIGKILL'],
+      ['frozen', 'SIGSTOP'],
+    ]) {
       const trials = Array.from({ length: parallel }, (_, i) => {
-        const name = `${how}-${standbys}-${i}`
-        return new Trial(url, { name, leaseMs, standbys }).run(signal, each)
+        const name = `${how}-${each}-${i}`
+        return new Trial(url, { name, leaseMs, standbys: each }).run(signal, Math.ceil(tries / parallel))
       })
       const results = await Promise.all(trials)
       const pauses = results.flatMap((result) => result.pauses)
-      const of = `an owner is ${how}, ${standbys ? 'with' : 'without'} a standby`
-      figures[`${of}: ms until its shards commit again, p50 of ${pauses.length}`] = quantile(pauses, 0.5)
-      figures[`${of}: p99`] = quantile(pauses, 0.99)
-      figures[`${of}: the longest`] = Math.max(...pauses)
-      figures[`${of}: acknowledged commits lost`] = results.reduce((sum, { lost }) => sum + lost, 0)
-      figures[`${of}: events counted twice`] = results.reduce((sum, { twice }) => sum + twice, 0)
-      console.error(`  ${of}: p50 ${quantile(pauses, 0.5).toFixed()} ms, p99 ${quantile(pauses, 0.99).toFixed()} ms`)
+      const of = `an owner is ${how}, ${each > 0 ? 'with' : 'without'} a standby`
+      const found = {
+        [`${of}: ms until its shards commit again, p50 of ${pauses.length}`]: quantile(pauses, 0.5),
+        [`${of}: p99`]: quantile(pauses, 0.99),
+        [`${of}: the longest`]: Math.max(...pauses),
+        [`${of}: acknowledged commits lost`]: results.reduce((sum, { lost }) => sum + lost, 0),
+        [`${of}: events counted twice`]: results.reduce((sum, { twice }) => sum + twice, 0),
+      }
+      // It takes a while until the next one is measured.
+      for (const [name, value] of Object.entries(found)) console.error(`  ${name} ${value.toFixed()}`)
+      Object.assign(figures, found)
     }
   }
   return figures
