@@ -92,6 +92,11 @@ const plans: Readonly<Record<string, readonly Plan[]>> = {
   'docs/adapters.md': [
     { has: 'new S3Client', in: 'node' },
     { has: 'new AwsClient', in: 'node' },
+    {
+      has: "from 'tidemark/postgres'",
+      in: 'no program',
+      why: 'it asks a server that a program has; test/adapters/postgres.test.ts starts one',
+    },
     { has: '<store>/<shard>/anchor', in: 'no program', why: 'names of objects' },
     { has: 'export function mine', in: 'node', as: 'mine.ts' },
     { has: 'storageSuite({', in: 'node --test' },

@@ -43,6 +43,8 @@ const PEERS = [
   'idb',
   '@aws-sdk/client-s3',
   'aws4fetch',
+  'pg',
+  '@types/pg',
   'react',
   'react-dom',
   '@types/react',
